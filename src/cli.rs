@@ -1,0 +1,291 @@
+//! The command line: words in, typed commands out.
+//!
+//! ```text
+//!   args, environment -> normalise -> argh -> (Globals, Command)
+//!                            \          \---> Stop::Help (stdout, exit 0)
+//!                             \-------------> Stop::Usage (one line, stderr, exit 1)
+//! ```
+//!
+//! The callers are engines with habits of their own: podman writes `--log-format=json`, the shim
+//! `--log-format json`, go-runc `-no-subreaper`, people `run -db DIR` and options behind the ID.
+//! `normalise` spells all of them one way, argh turns that into values, and this file joins the two.
+//! What a word means and how it is explained stands in `words`, once.
+//!
+//! May touch: strings. No file, no environment but the one handed in, no system call. Whether an ID
+//! is well formed is for `state` to say: it makes a path of it.
+
+mod normalise;
+#[cfg(test)]
+mod tests;
+mod values;
+mod words;
+
+use alloc::{format, string::String};
+use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
+
+pub use values::{CgroupManager, Format, Level, ListFormat, LogFormat};
+pub use words::{Create, Delete, Demo, Kill, List, PlanCmd, Run, SpecCmd, Start, State, TraceCmd};
+
+use normalise::Options;
+use words::{FeaturesWords, GlobalWords, InsideWords, RunWords};
+
+pub const PROGRAM: &str = "nk-runtime";
+
+/// What holds for every command.
+#[derive(Debug, PartialEq)]
+pub struct Globals {
+    pub root: Option<String>,
+    pub log: Option<String>,
+    pub log_format: LogFormat,
+    pub log_level: Level,
+    pub quiet: bool,
+    pub cgroup_manager: CgroupManager,
+    pub trace: Option<Format>,
+    pub trace_file: Option<String>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    Create(Create),
+    Run(Run),
+    Start(Start),
+    State(State),
+    Kill(Kill),
+    Delete(Delete),
+    List(List),
+    Spec(SpecCmd),
+    Plan(PlanCmd),
+    Trace(TraceCmd),
+    Features,
+    Demo(Demo),
+    /// What `demo` runs as pid 1 of its container; no help text names it.
+    Inside,
+    Version,
+}
+
+/// The two ways in which a command line ends before any work begins.
+#[derive(Debug, PartialEq)]
+pub enum Stop {
+    /// For stdout, with exit status 0.
+    Help(String),
+    /// One line for stderr, with exit status 1.
+    Usage(String),
+}
+
+/// A command: its name, its options as argh knows them, and the way from words to values.
+struct Verb {
+    name: &'static str,
+    info: fn() -> CommandInfoWithArgs,
+    make: fn(&[&str], &[&str]) -> Result<Command, EarlyExit>,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "create",
+        info: Create::get_args_info,
+        make: |name, words| Create::from_args(name, words).map(Command::Create),
+    },
+    Verb {
+        name: "start",
+        info: Start::get_args_info,
+        make: |name, words| Start::from_args(name, words).map(Command::Start),
+    },
+    Verb {
+        name: "run",
+        info: RunWords::get_args_info,
+        make: |name, words| {
+            RunWords::from_args(name, words)?
+                .checked()
+                .map(Command::Run)
+        },
+    },
+    Verb {
+        name: "kill",
+        info: Kill::get_args_info,
+        make: |name, words| Kill::from_args(name, words).map(Command::Kill),
+    },
+    Verb {
+        name: "delete",
+        info: Delete::get_args_info,
+        make: |name, words| Delete::from_args(name, words).map(Command::Delete),
+    },
+    Verb {
+        name: "state",
+        info: State::get_args_info,
+        make: |name, words| State::from_args(name, words).map(Command::State),
+    },
+    Verb {
+        name: "list",
+        info: List::get_args_info,
+        make: |name, words| List::from_args(name, words).map(Command::List),
+    },
+    Verb {
+        name: "trace",
+        info: TraceCmd::get_args_info,
+        make: |name, words| TraceCmd::from_args(name, words).map(Command::Trace),
+    },
+    Verb {
+        name: "plan",
+        info: PlanCmd::get_args_info,
+        make: |name, words| PlanCmd::from_args(name, words).map(Command::Plan),
+    },
+    Verb {
+        name: "features",
+        info: FeaturesWords::get_args_info,
+        make: |name, words| FeaturesWords::from_args(name, words).map(|_| Command::Features),
+    },
+    Verb {
+        name: "demo",
+        info: Demo::get_args_info,
+        make: |name, words| Demo::from_args(name, words).map(Command::Demo),
+    },
+    Verb {
+        name: "spec",
+        info: SpecCmd::get_args_info,
+        make: |name, words| SpecCmd::from_args(name, words).map(Command::Spec),
+    },
+    Verb {
+        name: INSIDE,
+        info: InsideWords::get_args_info,
+        make: |name, words| InsideWords::from_args(name, words).map(|_| Command::Inside),
+    },
+];
+
+/// The hidden command: never suggested, never listed.
+const INSIDE: &str = "inside";
+
+/// Commands that a caller of runc or crun may expect. Refused by name, `--help` included: podman
+/// takes a `checkpoint --help` that ends well for the promise that checkpoints work.
+const COMMANDS_NOT_YET: &[&str] = &[
+    "audit",
+    "check",
+    "checkpoint",
+    "events",
+    "exec",
+    "explain",
+    "pause",
+    "ps",
+    "restore",
+    "resume",
+    "update",
+];
+
+/// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
+/// one would be to report a success that did not happen.
+const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
+    ("create", "--console-socket", ""),
+    ("create", "--pidfd-socket", ""),
+    ("run", "--console-socket", ""),
+    ("run", "--pidfd-socket", ""),
+    ("kill", "--regex", "; name each ID"),
+    ("delete", "--regex", "; name each ID"),
+    ("spec", "--rootless", ""),
+    (
+        "",
+        "--systemd-cgroup",
+        "; set the caller's cgroup driver to cgroupfs",
+    ),
+];
+
+/// The environment's way to say the same; an empty value is as good as none. The later row wins.
+const VARIABLES: &[(&str, &str)] = &[
+    ("NS_RUN_DIR", "--root"),
+    ("NK_RUN_DIR", "--root"),
+    ("NK_LOG_LEVEL", "--log-level"),
+    ("NK_TRACE", "--trace"),
+    ("NK_TRACE_FILE", "--trace-file"),
+];
+
+/// Reads the words behind the program's name, with `env` to look up variables.
+pub fn parse<'e>(
+    args: &[&str],
+    env: &dyn Fn(&str) -> Option<&'e str>,
+) -> Result<(Globals, Command), Stop> {
+    if args.is_empty() {
+        return Err(Stop::Help(words::SCREEN.into()));
+    }
+    let words = normalise::normalise(args, variables(env)?)?;
+    if words.help {
+        return Err(Stop::Help(
+            words.verb.map_or_else(|| words::SCREEN.into(), help),
+        ));
+    }
+
+    let globals = GlobalWords::from_args(&[PROGRAM], &words.globals.argh_words(&[]))
+        .map_err(|exit| Stop::Usage(values::sentence(&exit.output)))?;
+    if globals.version {
+        return Ok((globals.settled(), Command::Version));
+    }
+    let Some(verb) = words.verb else {
+        return Err(Stop::Usage(format!(
+            "a command is needed; `{PROGRAM} --help` lists them"
+        )));
+    };
+    verb.count(&words.operands)?;
+    let command = (verb.make)(
+        &[PROGRAM, verb.name],
+        &words.own.argh_words(&words.operands),
+    )
+    .map_err(|exit| verb.usage(&values::sentence(&exit.output)))?;
+    Ok((globals.settled(), command))
+}
+
+/// The environment as options written in front of all others, so that those win. Each is tried
+/// alone, or the error could not say that the wrong word came from a variable.
+fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, Stop> {
+    let mut options = Options::default();
+    for &(variable, long) in VARIABLES {
+        let value = match (variable, env(variable)) {
+            (_, None | Some("")) | ("NK_TRACE", Some("0")) => continue,
+            ("NK_TRACE", Some("1")) => "text",
+            (_, Some(value)) => value,
+        };
+        GlobalWords::from_args(&[PROGRAM], &[long, value]).map_err(|exit| {
+            Stop::Usage(format!("{variable}: {}", values::sentence(&exit.output)))
+        })?;
+        options.set(long, Some(value));
+    }
+    Ok(options)
+}
+
+/// A command's usage and options, as argh writes them.
+fn help(verb: &Verb) -> String {
+    match (verb.make)(&[PROGRAM, verb.name], &["--help"]) {
+        Err(exit) => {
+            format!(
+                "{}\nThe options of all commands: {PROGRAM} --help\n",
+                exit.output
+            )
+        }
+        Ok(_) => words::SCREEN.into(),
+    }
+}
+
+impl Verb {
+    fn usage(&self, problem: &str) -> Stop {
+        Stop::Usage(format!("{}: {problem}", self.name))
+    }
+
+    /// Too few or too many words: asked here, since argh's answer has several lines.
+    fn count(&self, operands: &[&str]) -> Result<(), Stop> {
+        let wanted = (self.info)().positionals;
+        let required = |optionality| matches!(optionality, &argh::Optionality::Required);
+        if operands.is_empty() && wanted.iter().any(|one| required(&one.optionality)) {
+            return Err(self.usage("an ID is needed"));
+        }
+        let Some(extra) = operands.get(wanted.len()) else {
+            return Ok(());
+        };
+        let mut form = String::from(self.name);
+        for one in wanted {
+            let name = one.name.to_uppercase();
+            form += &if required(&one.optionality) {
+                format!(" {name}")
+            } else {
+                format!(" [{name}]")
+            };
+        }
+        let extra = values::quoted(extra);
+        Err(self.usage(&format!("too many arguments: {extra}; write `{form}`")))
+    }
+}

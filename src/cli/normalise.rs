@@ -1,0 +1,275 @@
+//! Every spelling of an option that a caller may use, brought to the one that argh reads.
+//!
+//! ```text
+//!   -db DIR  --root=/x  -no-pivot  ID  -q    ->  globals: --root /x --quiet
+//!                                                own:     --detach --bundle DIR --no-pivot
+//!                                                operands: ID
+//! ```
+//!
+//! A word is looked up among the command's own options first, then among the global ones: so
+//! `list -q` is list's, and `run --root /x ID` is understood too. The tables are argh's, so no option
+//! is written down twice.
+//!
+//! May touch: strings, and the tables of `cli`.
+
+use super::values::quoted;
+use super::words::GlobalWords;
+use super::{COMMANDS_NOT_YET, INSIDE, OPTIONS_NOT_YET, PROGRAM, Stop, VERBS, Verb};
+use alloc::{format, string::String, vec, vec::Vec};
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+
+#[derive(Default)]
+pub struct Words<'a> {
+    pub globals: Options<'a>,
+    pub verb: Option<&'static Verb>,
+    pub own: Options<'a>,
+    pub operands: Vec<&'a str>,
+    pub help: bool,
+}
+
+/// Options by their long names, each at most once.
+#[derive(Default)]
+pub struct Options<'a>(Vec<(&'a str, Option<&'a str>)>);
+
+impl<'a> Options<'a> {
+    /// The last word wins, as in runc: wrapper scripts put theirs in front of the caller's.
+    pub fn set(&mut self, long: &'a str, value: Option<&'a str>) {
+        self.0.retain(|(earlier, _)| *earlier != long);
+        self.0.push((long, value));
+    }
+
+    /// For argh. Operands stand behind `--`, where none can be taken for an option.
+    pub fn argh_words(&self, operands: &[&'a str]) -> Vec<&'a str> {
+        let mut words = Vec::new();
+        for (long, value) in &self.0 {
+            words.push(*long);
+            words.extend(*value);
+        }
+        words.push("--");
+        words.extend(operands);
+        words
+    }
+}
+
+/// Sorts `args` into the options of all commands, those of the one, and what is left.
+pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>, Stop> {
+    let mut words = Words {
+        globals,
+        ..Words::default()
+    };
+    let mut rest = args.iter().copied();
+    let mut options_ended = false;
+    while let Some(arg) = rest.next() {
+        if options_ended || arg == "-" || !arg.starts_with('-') {
+            words.operand(arg)?;
+        } else if arg == "--" {
+            options_ended = true;
+        } else {
+            words.option(arg, &mut rest)?;
+        }
+        if words.help && words.verb.is_some() {
+            break;
+        }
+    }
+    Ok(words)
+}
+
+impl<'a> Words<'a> {
+    fn operand(&mut self, arg: &'a str) -> Result<(), Stop> {
+        if self.verb.is_some() {
+            self.operands.push(arg);
+            return Ok(());
+        }
+        match arg {
+            "help" => self.help = true,
+            "version" => self.globals.set("--version", None),
+            _ => self.verb = Some(verb(arg)?),
+        }
+        Ok(())
+    }
+
+    /// One word that begins with a dash, and the next one where the option takes a value.
+    fn option(
+        &mut self,
+        arg: &'a str,
+        rest: &mut dyn Iterator<Item = &'a str>,
+    ) -> Result<(), Stop> {
+        let (name, value) = match arg.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (arg, None),
+        };
+        if name.starts_with("--") {
+            let found = self.find(name)?.ok_or_else(|| self.unknown(name))?;
+            return self.take(found, value, rest);
+        }
+        // Go's flag package knows no difference between one dash and two, and go-runc relies on it.
+        if name.len() > 2
+            && let Some(found) = self.find(&format!("-{name}"))?
+        {
+            return self.take(found, value, rest);
+        }
+        let mut letters = arg[1..].chars();
+        while let Some(letter) = letters.next() {
+            let found = self.find_letter(letter);
+            let found = found.ok_or_else(|| self.unknown(&format!("-{letter}")))?;
+            let behind = letters.as_str();
+            let attached = behind.strip_prefix('=').unwrap_or(behind);
+            if behind != attached || (found.takes_value && !behind.is_empty()) {
+                return self.take(found, Some(attached), rest);
+            }
+            self.take(found, None, rest)?;
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        found: Found,
+        value: Option<&'a str>,
+        rest: &mut dyn Iterator<Item = &'a str>,
+    ) -> Result<(), Stop> {
+        let long = found.long;
+        let value = match value {
+            Some(value) if !found.takes_value => {
+                let value = quoted(value);
+                return Err(self.usage(&format!("{long} takes no value; leave out {value}")));
+            }
+            None if long == "--trace" => Some("text"),
+            None if found.takes_value => match rest.next() {
+                None => return Err(self.usage(&format!("{long} needs a value"))),
+                next => next,
+            },
+            given => given,
+        };
+        if long == HELP.long {
+            self.help = true;
+        } else if found.global {
+            self.globals.set(long, value);
+        } else {
+            self.own.set(long, value);
+        }
+        Ok(())
+    }
+
+    /// The option of that name, if there is one; refused here if it is one we owe.
+    fn find(&self, long: &str) -> Result<Option<Found>, Stop> {
+        let name = self.verb.map_or("", |verb| verb.name);
+        let owed = |verb: &str, option| option == long && (verb.is_empty() || verb == name);
+        if let Some((.., instead)) = OPTIONS_NOT_YET.iter().find(|row| owed(row.0, row.1)) {
+            return Err(self.usage(&format!("{long} is not supported yet{instead}")));
+        }
+        Ok(self.options().into_iter().find(|found| found.long == long))
+    }
+
+    fn find_letter(&self, letter: char) -> Option<Found> {
+        let letter = match letter {
+            '?' => 'h',
+            'V' => 'v',
+            other => other,
+        };
+        let mut options = self.options().into_iter();
+        options.find(|found| found.short == Some(letter))
+    }
+
+    /// Every option that may be written here, the command's own first.
+    fn options(&self) -> Vec<Found> {
+        let own = self.verb.map_or(&[][..], |verb| (verb.info)().flags);
+        let own = own.iter().map(|flag| Found::new(flag, false));
+        let globals = GlobalWords::get_args_info().flags.iter();
+        let globals = globals.map(|flag| Found::new(flag, true));
+        own.chain(globals).chain([HELP]).collect()
+    }
+
+    fn unknown(&self, option: &str) -> Stop {
+        let options = self.options();
+        let near = nearest(option, &mut options.iter().map(|found| found.long));
+        let advice = match (near, self.verb) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(verb)) => format!("`{PROGRAM} {} --help` lists them", verb.name),
+            (None, None) => format!("`{PROGRAM} --help` lists them"),
+        };
+        self.usage(&format!("no option {}; {advice}", quoted(option)))
+    }
+
+    fn usage(&self, problem: &str) -> Stop {
+        match self.verb {
+            Some(verb) => verb.usage(problem),
+            None => Stop::Usage(String::from(problem)),
+        }
+    }
+}
+
+/// An option that can be looked up.
+struct Found {
+    long: &'static str,
+    short: Option<char>,
+    takes_value: bool,
+    global: bool,
+}
+
+/// argh knows this one without a table.
+const HELP: Found = Found {
+    long: "--help",
+    short: Some('h'),
+    takes_value: false,
+    global: true,
+};
+
+impl Found {
+    fn new(flag: &FlagInfo<'static>, global: bool) -> Found {
+        let takes_value = flag.kind != FlagInfoKind::Switch;
+        Found {
+            long: flag.long,
+            short: flag.short,
+            takes_value,
+            global,
+        }
+    }
+}
+
+fn verb(name: &str) -> Result<&'static Verb, Stop> {
+    if let Some(verb) = VERBS.iter().find(|verb| verb.name == name) {
+        return Ok(verb);
+    }
+    if COMMANDS_NOT_YET.contains(&name) {
+        return Err(Stop::Usage(format!(
+            "the command `{name}` is not supported yet"
+        )));
+    }
+    let mut names = VERBS
+        .iter()
+        .map(|verb| verb.name)
+        .filter(|name| *name != INSIDE);
+    let advice = match nearest(name, &mut names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`{PROGRAM} --help` lists them"),
+    };
+    Err(Stop::Usage(format!(
+        "no command {}; {advice}",
+        quoted(name)
+    )))
+}
+
+/// The name that a slip of the finger or two away would have been `word`.
+fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
+    let letters = word.chars().filter(|c| *c != '-').count();
+    let near = names.map(|name| (distance(word, name), name));
+    near.filter(|(steps, _)| *steps <= 2 && *steps < letters)
+        .min_by_key(|(steps, _)| *steps)
+        .map(|(_, name)| name)
+}
+
+/// How many letters to add, drop or replace to get from one word to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let replaced = row[j] + usize::from(a != *b);
+            next.push(replaced.min(row[j + 1] + 1).min(next[j] + 1));
+        }
+        row = next;
+    }
+    row[to.len()]
+}

@@ -1,0 +1,493 @@
+//! Command lines and what becomes of them. Each table row is one a caller has been seen to send, or
+//! one a person is likely to type.
+
+use super::*;
+use alloc::{vec, vec::Vec};
+
+type Variables = &'static [(&'static str, &'static str)];
+
+fn read_with(line: &str, variables: Variables) -> Result<(Globals, Command), Stop> {
+    let args: Vec<&str> = line.split_whitespace().collect();
+    let env = |name: &str| {
+        variables
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| *value)
+    };
+    parse(&args, &env)
+}
+
+fn read(line: &str) -> Result<(Globals, Command), Stop> {
+    read_with(line, &[])
+}
+
+fn create(id: &str) -> Create {
+    Create {
+        id: id.into(),
+        bundle: None,
+        config: None,
+        pid_file: None,
+        no_pivot: false,
+        preserve_fds: 0,
+        no_new_keyring: false,
+    }
+}
+
+fn run(id: &str) -> Run {
+    Run {
+        create: create(id),
+        detach: false,
+        keep: false,
+        no_subreaper: false,
+    }
+}
+
+fn defaults() -> Globals {
+    Globals {
+        root: None,
+        log: None,
+        log_format: LogFormat::Text,
+        log_level: Level::Error,
+        quiet: false,
+        cgroup_manager: CgroupManager::Cgroupfs,
+        trace: None,
+        trace_file: None,
+    }
+}
+
+fn kill(id: &str, signal: i32, all: bool) -> Command {
+    Command::Kill(Kill {
+        id: id.into(),
+        signal,
+        all,
+    })
+}
+
+fn delete(id: &str, force: bool) -> Command {
+    Command::Delete(Delete {
+        id: id.into(),
+        force,
+    })
+}
+
+fn bundle(id: &str, dir: &str) -> Create {
+    Create {
+        bundle: Some(dir.into()),
+        ..create(id)
+    }
+}
+
+#[test]
+fn commands() {
+    let list = |format, quiet| Command::List(List { format, quiet });
+    let trace = |id: Option<&str>, follow, format| {
+        Command::Trace(TraceCmd {
+            id: id.map(String::from),
+            follow,
+            format,
+        })
+    };
+    let plan = |id: &str, bundle: Option<&str>, no_pivot| {
+        let bundle = bundle.map(String::from);
+        Command::Plan(PlanCmd {
+            id: id.into(),
+            bundle,
+            config: None,
+            no_pivot,
+        })
+    };
+    let podman = Create {
+        pid_file: Some("/p".into()),
+        ..bundle("x", "/b")
+    };
+    let shim = Create {
+        no_pivot: true,
+        no_new_keyring: true,
+        preserve_fds: 2,
+        ..create("x")
+    };
+    let rows = vec![
+        ("create x", Command::Create(create("x"))),
+        (
+            "create --bundle /b --pid-file /p x",
+            Command::Create(podman),
+        ),
+        (
+            "create --no-pivot --no-new-keyring --preserve-fds 2 x",
+            Command::Create(shim),
+        ),
+        ("create -bundle /b x", Command::Create(bundle("x", "/b"))),
+        ("create x --bundle=/b", Command::Create(bundle("x", "/b"))),
+        ("create -b /b x", Command::Create(bundle("x", "/b"))),
+        ("create -b=/b x", Command::Create(bundle("x", "/b"))),
+        ("create -b/b x", Command::Create(bundle("x", "/b"))),
+        ("create --bundle= x", Command::Create(bundle("x", ""))),
+        ("create --bundle a=b x", Command::Create(bundle("x", "a=b"))),
+        ("create --bundle=a=b x", Command::Create(bundle("x", "a=b"))),
+        (
+            "create --bundle /a --bundle /b x",
+            Command::Create(bundle("x", "/b")),
+        ),
+        (
+            "create -f c x",
+            Command::Create(Create {
+                config: Some("c".into()),
+                ..create("x")
+            }),
+        ),
+        ("create -- --help", Command::Create(create("--help"))),
+        ("create -- help", Command::Create(create("help"))),
+        ("create help", Command::Create(create("help"))),
+        ("-- create x", Command::Create(create("x"))),
+        ("run x", Command::Run(run("x"))),
+        ("run --rm x", Command::Run(run("x"))),
+        (
+            "run -db /b x",
+            Command::Run(Run {
+                detach: true,
+                create: bundle("x", "/b"),
+                ..run("")
+            }),
+        ),
+        (
+            "run -no-subreaper x",
+            Command::Run(Run {
+                no_subreaper: true,
+                ..run("x")
+            }),
+        ),
+        (
+            "run --keep x",
+            Command::Run(Run {
+                keep: true,
+                ..run("x")
+            }),
+        ),
+        (
+            "start x",
+            Command::Start(Start {
+                id: "x".into(),
+                attach: false,
+            }),
+        ),
+        (
+            "start -a x",
+            Command::Start(Start {
+                id: "x".into(),
+                attach: true,
+            }),
+        ),
+        ("state x", Command::State(State { id: "x".into() })),
+        ("kill x", kill("x", 15, false)),
+        ("kill x 9", kill("x", 9, false)),
+        ("kill --all x 9", kill("x", 9, true)),
+        ("kill -a x KILL", kill("x", 9, true)),
+        ("kill x SIGTERM", kill("x", 15, false)),
+        ("kill x sigusr1", kill("x", 10, false)),
+        ("kill x rtmin+3", kill("x", 37, false)),
+        ("kill x SIGRTMAX-1", kill("x", 63, false)),
+        ("kill x RTMAX", kill("x", 64, false)),
+        ("kill x 0", kill("x", 0, false)),
+        ("delete x", delete("x", false)),
+        ("delete --force x", delete("x", true)),
+        ("delete -f x", delete("x", true)),
+        ("list", list(ListFormat::Table, false)),
+        ("list --format=json", list(ListFormat::Json, false)),
+        ("list -f json -q", list(ListFormat::Json, true)),
+        ("list --quiet", list(ListFormat::Table, true)),
+        (
+            "spec -b /b",
+            Command::Spec(SpecCmd {
+                bundle: Some("/b".into()),
+            }),
+        ),
+        ("plan", plan("plan", None, false)),
+        (
+            "plan --bundle /b --no-pivot",
+            plan("plan", Some("/b"), true),
+        ),
+        ("plan x", plan("x", None, false)),
+        ("trace", trace(None, false, Format::Text)),
+        (
+            "trace x --follow --format strace",
+            trace(Some("x"), true, Format::Strace),
+        ),
+        ("trace -f x", trace(Some("x"), true, Format::Text)),
+        ("features", Command::Features),
+        ("demo", Command::Demo(Demo {})),
+        ("inside", Command::Inside),
+        ("--version", Command::Version),
+        ("-v", Command::Version),
+        ("-V", Command::Version),
+        ("version", Command::Version),
+        ("--root /x --version", Command::Version),
+    ];
+    for (line, command) in rows {
+        let read = read(line).map(|(_, command)| command);
+        assert_eq!(read, Ok(command), "{line}");
+    }
+}
+
+#[test]
+fn global_options() {
+    let root = || Globals {
+        root: Some("/x".into()),
+        ..defaults()
+    };
+    let log = || Globals {
+        log: Some("l".into()),
+        log_format: LogFormat::Json,
+        ..defaults()
+    };
+    let level = |log_level| Globals {
+        log_level,
+        ..defaults()
+    };
+    let trace = |form| Globals {
+        trace: Some(form),
+        ..defaults()
+    };
+    let disabled = Globals {
+        cgroup_manager: CgroupManager::Disabled,
+        ..defaults()
+    };
+    let rows = vec![
+        ("state x", defaults()),
+        ("--root /x state x", root()),
+        ("--root=/x state x", root()),
+        ("-root /x state x", root()),
+        ("state --root /x x", root()),
+        ("state x --root=/x", root()),
+        ("--root /y --root /x state x", root()),
+        ("--log l --log-format json state x", log()),
+        ("--log-format=json --log l state x", log()),
+        ("--debug state x", level(Level::Debug)),
+        ("--log-level info state x", level(Level::Info)),
+        ("--log-level warning state x", level(Level::Warn)),
+        ("--log-level WARN state x", level(Level::Warn)),
+        ("state x --trace", trace(Format::Text)),
+        ("--trace state x", trace(Format::Text)),
+        ("--trace=strace state x", trace(Format::Strace)),
+        ("state --trace=json x", trace(Format::Json)),
+        (
+            "--trace-file f state x",
+            Globals {
+                trace_file: Some("f".into()),
+                ..defaults()
+            },
+        ),
+        (
+            "-q state x",
+            Globals {
+                quiet: true,
+                ..defaults()
+            },
+        ),
+        (
+            "state -q x",
+            Globals {
+                quiet: true,
+                ..defaults()
+            },
+        ),
+        (
+            "-q list -q",
+            Globals {
+                quiet: true,
+                ..defaults()
+            },
+        ),
+        ("list -q", defaults()),
+        ("--cgroup-manager cgroupfs state x", defaults()),
+        ("--cgroup-manager disabled state x", disabled),
+        ("--rootless auto state x", defaults()),
+        ("--rootless=false state x", defaults()),
+    ];
+    for (line, globals) in rows {
+        let read = read(line).map(|(globals, _)| globals);
+        assert_eq!(read, Ok(globals), "{line}");
+    }
+}
+
+#[test]
+fn environment() {
+    let root = |root: &str| Globals {
+        root: Some(root.into()),
+        ..defaults()
+    };
+    let rows: Vec<(Variables, &str, Globals)> = vec![
+        (&[("NS_RUN_DIR", "/s")], "list", root("/s")),
+        (
+            &[("NK_RUN_DIR", "/k"), ("NS_RUN_DIR", "/s")],
+            "list",
+            root("/k"),
+        ),
+        (
+            &[("NK_RUN_DIR", ""), ("NS_RUN_DIR", "/s")],
+            "list",
+            root("/s"),
+        ),
+        (&[("NK_RUN_DIR", "/k")], "list --root /x", root("/x")),
+        (
+            &[("NK_TRACE", "1")],
+            "list",
+            Globals {
+                trace: Some(Format::Text),
+                ..defaults()
+            },
+        ),
+        (
+            &[("NK_TRACE", "json")],
+            "list",
+            Globals {
+                trace: Some(Format::Json),
+                ..defaults()
+            },
+        ),
+        (
+            &[("NK_TRACE", "json")],
+            "list --trace",
+            Globals {
+                trace: Some(Format::Text),
+                ..defaults()
+            },
+        ),
+        (&[("NK_TRACE", "0")], "list", defaults()),
+        (&[("NK_TRACE", "")], "list", defaults()),
+        (
+            &[("NK_TRACE_FILE", "f")],
+            "list",
+            Globals {
+                trace_file: Some("f".into()),
+                ..defaults()
+            },
+        ),
+        (
+            &[("NK_LOG_LEVEL", "debug")],
+            "list",
+            Globals {
+                log_level: Level::Debug,
+                ..defaults()
+            },
+        ),
+        (
+            &[("NK_LOG_LEVEL", "debug")],
+            "list --log-level error",
+            defaults(),
+        ),
+    ];
+    for (variables, line, globals) in rows {
+        let read = read_with(line, variables).map(|(globals, _)| globals);
+        assert_eq!(read, Ok(globals), "{variables:?} {line}");
+    }
+    let wrong = read_with("list", &[("NK_LOG_LEVEL", "loud")]);
+    let text = "NK_LOG_LEVEL: `loud` is no log level; write debug, info, warn or error";
+    assert_eq!(wrong, Err(Stop::Usage(text.into())));
+}
+
+const ERRORS: &str = "\
+frob => no command `frob`; `nk-runtime --help` lists them
+rnu x => no command `rnu`; did you mean `run`?
+crate x => no command `crate`; did you mean `create`?
+insid => no command `insid`; `nk-runtime --help` lists them
+exec x sh => the command `exec` is not supported yet
+checkpoint --help => the command `checkpoint` is not supported yet
+--help checkpoint => the command `checkpoint` is not supported yet
+--root /x => a command is needed; `nk-runtime --help` lists them
+--frob create x => no option `--frob`; `nk-runtime --help` lists them
+create --bundel /b x => create: no option `--bundel`; did you mean `--bundle`?
+create --frobnicate x => create: no option `--frobnicate`; `nk-runtime create --help` lists them
+create -z x => create: no option `-z`; `nk-runtime create --help` lists them
+create => create: an ID is needed
+kill => kill: an ID is needed
+create x y => create: too many arguments: `y`; write `create ID`
+kill x 9 y => kill: too many arguments: `y`; write `kill ID [SIGNAL]`
+list x => list: too many arguments: `x`; write `list`
+create x --bundle => create: --bundle needs a value
+create x -b => create: --bundle needs a value
+--root => --root needs a value
+run --detach=true x => run: --detach takes no value; leave out `true`
+run --rm --keep x => run: --rm and --keep are opposites; leave out one
+run --rm -d x => run: with --detach nobody waits to delete; leave out --rm
+create --console-socket s x => create: --console-socket is not supported yet
+run --pidfd-socket=s x => run: --pidfd-socket is not supported yet
+start --pidfd-socket=s x => start: no option `--pidfd-socket`; `nk-runtime start --help` lists them
+spec --rootless => spec: --rootless is not supported yet
+--rootless true list => --rootless true is not supported yet; write auto or false
+--rootless=no list => `no` is no value of --rootless; write auto or false
+--cgroup-manager systemd list => --cgroup-manager systemd is not supported yet; write cgroupfs
+--log-format xml list => `xml` is no log format; write text or json
+--trace=html list => `html` is no trace format; write text, strace or json
+list -f xml => list: `xml` is no list format; write table or json
+create --preserve-fds -1 x => create: --preserve-fds takes a number, not `-1`
+kill x FOO => kill: `FOO` is no signal; write a number up to 64, TERM or RTMIN+3
+kill x 65 => kill: `65` is no signal; write a number up to 64, TERM or RTMIN+3
+kill x RTMIN+31 => kill: `RTMIN+31` is no signal; write a number up to 64, TERM or RTMIN+3
+kill x RTMIN++3 => kill: `RTMIN++3` is no signal; write a number up to 64, TERM or RTMIN+3
+";
+
+#[test]
+fn errors() {
+    for row in ERRORS.lines() {
+        let Some((line, text)) = row.split_once(" => ") else {
+            panic!("{row}")
+        };
+        assert_eq!(read(line), Err(Stop::Usage(text.into())), "{line}");
+    }
+    for line in ["--systemd-cgroup create x", "create --systemd-cgroup x"] {
+        let Err(Stop::Usage(text)) = read(line) else {
+            panic!("{line}")
+        };
+        assert!(
+            text.contains("--systemd-cgroup is not supported yet; set"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_error_is_one_line_whatever_the_words_hold() {
+    let none = |_: &str| None;
+    let lines: &[&[&str]] = &[
+        &["a\nb"],
+        &["--a\nb"],
+        &["-\n"],
+        &["create", "-\n", "x"],
+        &["create", "x", "y\nz"],
+        &["kill", "x", "\u{1}': \nq\u{1}"],
+        &["--log-level", "x': y\n", "list"],
+        &["create", "--no-pivot=\n", "x"],
+        &["-é"],
+        &[""],
+    ];
+    for line in lines {
+        let Err(Stop::Usage(text)) = parse(line, &none) else {
+            panic!("{line:?}")
+        };
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+#[test]
+fn help_texts() {
+    for line in ["", "--help", "-h", "-?", "help", "--root /x --help"] {
+        assert_eq!(read(line), Err(Stop::Help(words::SCREEN.into())), "{line}");
+    }
+    assert!(words::SCREEN.lines().count() < 50 && words::SCREEN.lines().all(|l| l.len() <= 96));
+    for verb in VERBS {
+        let Err(Stop::Help(text)) = read(&format!("{} --help --frob", verb.name)) else {
+            panic!("{}", verb.name)
+        };
+        assert!(
+            text.starts_with(&format!("Usage: nk-runtime {}", verb.name)),
+            "{text}"
+        );
+        let listed = words::SCREEN.contains(&format!("\n  {} ", verb.name));
+        assert_eq!(listed, verb.name != INSIDE, "{}", verb.name);
+        assert_eq!(read(&format!("help {}", verb.name)), Err(Stop::Help(text)));
+    }
+    let globals = GlobalWords::get_args_info().flags.iter();
+    for flag in globals.filter(|flag| flag.long != "--rootless") {
+        assert!(words::SCREEN.contains(flag.long), "{}", flag.long);
+    }
+}

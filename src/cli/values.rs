@@ -1,0 +1,244 @@
+//! The values that options take, and the sentences said when a word is none of them.
+//!
+//! May touch: strings, and libc's signal numbers.
+
+use alloc::{format, string::String, vec::Vec};
+
+/// How a trace is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Strace,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupManager {
+    Cgroupfs,
+    Disabled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    Table,
+    Json,
+}
+
+/// Stands in front of our sentence inside argh's, which repeats the raw word before it. No word
+/// can forge it in the sentence proper: `quoted` lets no control character through.
+const MARK: char = '\u{1}';
+
+/// Our own sentence out of argh's error.
+pub fn sentence(output: &str) -> String {
+    let ours = output.rsplit(MARK).next().unwrap_or(output).trim_end();
+    ours.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// Makes a sentence one that `sentence` finds again.
+pub fn marked(problem: &str) -> String {
+    format!("{MARK}{problem}")
+}
+
+/// A word as error texts show it: on one line, whatever it holds.
+pub fn quoted(word: &str) -> String {
+    let mut text = String::from("`");
+    for c in word.chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('`');
+    text
+}
+
+fn choose<T: Copy>(what: &str, choices: &[(&str, T)], word: &str) -> Result<T, String> {
+    if let Some((_, value)) = choices
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+    {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    let names = match names.rsplit_once(", ") {
+        Some((others, last)) => format!("{others} or {last}"),
+        None => names,
+    };
+    let word = quoted(word);
+    Err(marked(&format!("{word} is no {what}; write {names}")))
+}
+
+pub fn format(word: &str) -> Result<Format, String> {
+    let choices = [
+        ("text", Format::Text),
+        ("strace", Format::Strace),
+        ("json", Format::Json),
+    ];
+    choose("trace format", &choices, word)
+}
+
+pub fn list_format(word: &str) -> Result<ListFormat, String> {
+    choose(
+        "list format",
+        &[("table", ListFormat::Table), ("json", ListFormat::Json)],
+        word,
+    )
+}
+
+pub fn log_format(word: &str) -> Result<LogFormat, String> {
+    choose(
+        "log format",
+        &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+        word,
+    )
+}
+
+pub fn level(word: &str) -> Result<Level, String> {
+    if word.eq_ignore_ascii_case("warning") {
+        return Ok(Level::Warn);
+    }
+    let choices = [
+        ("debug", Level::Debug),
+        ("info", Level::Info),
+        ("warn", Level::Warn),
+        ("error", Level::Error),
+    ];
+    choose("log level", &choices, word)
+}
+
+pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
+    if word == "systemd" {
+        return Err(marked(
+            "--cgroup-manager systemd is not supported yet; write cgroupfs",
+        ));
+    }
+    let choices = [
+        ("cgroupfs", CgroupManager::Cgroupfs),
+        ("disabled", CgroupManager::Disabled),
+    ];
+    choose("cgroup manager", &choices, word)
+}
+
+/// `auto` and `false` ask for what happens anyway, so there is nothing to keep.
+pub fn rootless(word: &str) -> Result<(), String> {
+    if word == "true" {
+        return Err(marked(
+            "--rootless true is not supported yet; write auto or false",
+        ));
+    }
+    choose("value of --rootless", &[("auto", ()), ("false", ())], word)
+}
+
+pub fn descriptors(word: &str) -> Result<u32, String> {
+    let problem = |_| {
+        marked(&format!(
+            "--preserve-fds takes a number, not {}",
+            quoted(word)
+        ))
+    };
+    word.parse().map_err(problem)
+}
+
+/// glibc keeps 32 and 33 for itself, so RTMIN is 34 to everyone who writes the name.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;
+
+const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("IOT", libc::SIGIOT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("POLL", libc::SIGPOLL),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+];
+
+/// A number, or a name with or without SIG, in any case. 0 asks whether the container is there.
+pub fn signal(word: &str) -> Result<i32, String> {
+    let problem = || {
+        let word = quoted(word);
+        marked(&format!(
+            "{word} is no signal; write a number up to {RTMAX}, TERM or RTMIN+3"
+        ))
+    };
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        let number = word.parse().map_err(|_| problem())?;
+        return if number <= RTMAX {
+            Ok(number)
+        } else {
+            Err(problem())
+        };
+    }
+    let upper = word.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some((_, number)) = SIGNALS.iter().find(|(known, _)| *known == name) {
+        return Ok(*number);
+    }
+    realtime(name).ok_or_else(problem)
+}
+
+/// `RTMIN`, `RTMIN+3`, `RTMAX`, `RTMAX-1`: systemd images name their stop signal so.
+fn realtime(name: &str) -> Option<i32> {
+    if name == "RTMIN" {
+        return Some(RTMIN);
+    }
+    if name == "RTMAX" {
+        return Some(RTMAX);
+    }
+    let distance = |digits: &str| {
+        let plain = digits.bytes().all(|b| b.is_ascii_digit());
+        digits
+            .parse()
+            .ok()
+            .filter(|&n: &i32| plain && n <= RTMAX - RTMIN)
+    };
+    if let Some(digits) = name.strip_prefix("RTMIN+") {
+        return Some(RTMIN + distance(digits)?);
+    }
+    Some(RTMAX - distance(name.strip_prefix("RTMAX-")?)?)
+}

@@ -1,0 +1,266 @@
+//! `create` and `run`: from the bundle to a container that waits, or to the program's end. May touch: everything below.
+
+use super::{Context, delete, step};
+use crate::cli::{self, Level};
+use crate::error::{Error, at, stopped};
+use crate::perform::{Lanes, host};
+use crate::plan::{self, Slot, Step, Wish};
+use crate::spec::{self, Spec};
+use crate::{input, state};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use syscalls::{At, Errno, Fd, SigSet, Why};
+
+/// A bundle that was read: its absolute path, and what its configuration wants.
+pub struct Bundle {
+    pub path: String,
+    pub spec: Spec,
+}
+
+/// Reads and checks a bundle's configuration. Nothing is made yet.
+pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error> {
+    step(Step::Command);
+    let given = bundle.unwrap_or(".");
+    let path = if given.starts_with('/') {
+        given.into()
+    } else {
+        format!("{}/{given}", current_directory()?)
+    };
+    let path = plan::mounts::clean(&path);
+    let file = match config {
+        Some(file) => file.to_string(),
+        None => format!("{path}/config.json"),
+    };
+    // O_NONBLOCK: opening a fifo must not hang.
+    let flags = libc::O_NONBLOCK as u32;
+    let opened = syscalls::openat(
+        At::CWD,
+        &state::c(&file)?,
+        flags,
+        "config.json",
+        Why("the bundle's configuration says what is wanted"),
+    );
+    let opened = opened.map_err(|failed| match failed.errno {
+        Errno::ENOENT => Error::State(format!("{file}: no such file or directory: a bundle has a config.json; `nk-runtime spec` writes one to begin with")),
+        _ => at(format!("open {file}"), failed),
+    })?;
+    let text = input::read_all(
+        opened.at(),
+        Why("the bundle's configuration says what is wanted"),
+    );
+    let text = text.map_err(|failed| at(format!("read {file}"), failed))?;
+    opened.leak(); // the end of the process closes it, and execve does
+    if text.len() >= input::LONGEST {
+        return Err(Error::State(format!(
+            "{file}: longer than {} MiB: that is no configuration",
+            input::LONGEST >> 20
+        )));
+    }
+    let spec = spec::parse(&text).map_err(|problem| Error::Spec { file, problem })?;
+    Ok(Bundle { path, spec })
+}
+
+/// The caller's directory, for paths that are relative.
+pub fn current_directory() -> Result<String, Error> {
+    let mut buffer = [0u8; 4096];
+    let here = syscalls::getcwd(
+        &mut buffer,
+        Why("the path that was given is relative to it"),
+    );
+    let here = here.map_err(|failed| at("find the current directory".into(), failed))?;
+    Ok(String::from_utf8_lossy(here).into_owned())
+}
+
+/// A container that was made: its lanes, and the open state root.
+struct Made {
+    root: Fd,
+    spec: &'static Spec,
+    init: Option<Fd>,
+    cgroup_root: Option<Fd>,
+    signals: Option<SigSet>,
+}
+
+/// Everything up to where the plan's host lane ends.
+fn make(
+    context: &mut Context,
+    options: &cli::Create,
+    wait_for_start: bool,
+    attached: bool,
+) -> Result<Made, Error> {
+    state::check_id(&options.id)?;
+    let bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    for word in bundle.spec.warnings() {
+        context.log.say(Level::Warn, &word);
+    }
+    let cgroup = if context.cgroup() {
+        plan::cgroup_path(&bundle.spec, &options.id)
+    } else {
+        String::new()
+    };
+    let new = state::New {
+        id: &options.id,
+        bundle: &bundle.path,
+        waits: wait_for_start,
+        cgroup,
+    };
+    let wish = Wish {
+        id: &options.id,
+        bundle: &bundle.path,
+        state: state::document(&bundle.spec, &context.host, new),
+        pid_file: options.pid_file.as_deref(),
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        wait_for_start,
+        attached,
+        cgroup: context.cgroup(),
+    };
+    let file = || {
+        options
+            .config
+            .clone()
+            .unwrap_or_else(|| format!("{}/config.json", bundle.path))
+    };
+    let plan = plan::create(&bundle.spec, &wish).map_err(|problem| Error::Spec {
+        file: file(),
+        problem,
+    })?;
+    // Neither is ever freed: after the clone, writing to their pages would copy each of them.
+    let plan: &'static plan::Plan = Box::leak(Box::new(plan));
+    let spec: &'static Spec = Box::leak(Box::new(bundle.spec));
+
+    step(Step::State);
+    let missing = || Error::State(format!("the state root {} vanished", context.root));
+    let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
+    let dir = state::take(root.at(), &options.id)?;
+    let recorder = state::begin_recorder(dir.at());
+    let mut lanes = Lanes::new(plan, dir);
+    let made = recorder.and_then(|()| host::walk(&mut lanes).map_err(|stop| stopped(plan, stop)));
+    context.log.parent = lanes.pid != 0;
+    if let Err(error) = made {
+        host::undo(&mut lanes);
+        if let Some(path) = &options.pid_file {
+            forget_pid_file(path);
+        }
+        if let Some(dir) = lanes.take(Slot::STATE) {
+            state::remove(root.at(), dir, &options.id)?;
+        }
+        return Err(error);
+    }
+    let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
+    let signals = lanes.signals;
+    drop(lanes);
+    step(Step::Wait);
+    Ok(Made {
+        root,
+        spec,
+        init,
+        cgroup_root,
+        signals,
+    })
+}
+
+/// A pid file of a container that did not come to be would name a process that is gone.
+fn forget_pid_file(path: &str) {
+    for name in [path.to_string(), format!("{path}.nk-new")] {
+        if let Ok(name) = state::c(&name) {
+            let _ = syscalls::unlinkat(
+                At::CWD,
+                &name,
+                0,
+                Why("a container that is not there has no process id"),
+            );
+        }
+    }
+}
+
+/// `create`.
+pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error> {
+    make(context, options, true, false)?;
+    context
+        .log
+        .say(Level::Info, &format!("container {}: created", options.id));
+    Ok(0)
+}
+
+/// `run`: attached, it returns the program's status and deletes the container at its end.
+pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
+    let id = &options.create.id;
+    let own_pids = |spec: &Spec| {
+        spec.linux
+            .namespaces
+            .iter()
+            .any(|n| n.kind == spec::NamespaceKind::Pid)
+    };
+    let made = make(context, &options.create, false, !options.detach)?;
+    context
+        .log
+        .say(Level::Info, &format!("container {id}: running"));
+    if options.detach {
+        return Ok(0);
+    }
+    if !options.no_subreaper && !own_pids(made.spec) {
+        let why = Why("without a pid namespace, what the program leaves behind comes to us");
+        let _ = syscalls::prctl(libc::PR_SET_CHILD_SUBREAPER as u32, 1, why);
+    }
+    let Some(init) = made.init else {
+        return Err(Error::State(format!("container {id} has no first process")));
+    };
+    let status = wait(&init)?;
+    drop(init);
+    if let Some(mask) = made.signals {
+        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
+    }
+    context.log.say(
+        Level::Info,
+        &format!("container {id}: stopped, status {status}"),
+    );
+    if !options.keep {
+        step(Step::Delete);
+        let cgroup = delete::Cgroup::of(made.spec, id, context.cgroup());
+        delete::remove(&made.root, id, cgroup, made.cgroup_root)?;
+    }
+    Ok(status)
+}
+
+/// Waits for the end of the container's first process, and hands every other signal on to it.
+pub fn wait(init: &Fd) -> Result<i32, Error> {
+    let failed = |failed| at("wait for the program".into(), failed);
+    loop {
+        let signal = match syscalls::rt_sigwait(
+            SigSet::ALL,
+            Why("the program's end, or a signal to hand on"),
+        ) {
+            Err(f) if f.errno == Errno::EINTR => continue,
+            signal => signal.map_err(failed)?,
+        };
+        match signal {
+            libc::SIGCHLD => {
+                let why = Why("the status that the program ended with");
+                if let Some(ended) =
+                    syscalls::waitid_pidfd(init.at(), libc::WNOHANG as u32, why).map_err(failed)?
+                {
+                    return Ok(ended.status());
+                }
+                // Somebody else's end: without a pid namespace they come to us.
+                reap();
+            }
+            // About this process itself, or for its terminal's sake alone.
+            libc::SIGURG | libc::SIGPIPE => {}
+            signal => {
+                let _ = syscalls::pidfd_send_signal(
+                    init.at(),
+                    signal,
+                    Why("whoever signals us means the program"),
+                );
+            }
+        }
+    }
+}
+
+/// Takes the status of children that are not the container's first process: not its own, which is waited for by name.
+fn reap() {
+    let why = Why("what the program left behind must not stay a zombie");
+    // WNOWAIT would be needed to skip the first process; it has not ended, as was just asked.
+    while let Ok(Some(_)) = syscalls::waitid_any(libc::WNOHANG as u32, why) {}
+}

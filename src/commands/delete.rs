@@ -1,0 +1,145 @@
+//! `delete`: what `create` made is taken away. May touch: everything below.
+
+use super::{Context, step};
+use crate::cli::{self, Level};
+use crate::error::{Error, at};
+use crate::plan::{Step, cgroup_path};
+use crate::spec::Spec;
+use crate::state::{self, Status};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::{Fd, Why};
+
+/// A container's cgroup: its path below the hierarchy's root, and those parents that go with it when empty.
+pub struct Cgroup {
+    path: String,
+}
+
+impl Cgroup {
+    pub fn of(spec: &Spec, id: &str, enabled: bool) -> Cgroup {
+        Cgroup {
+            path: if enabled {
+                cgroup_path(spec, id)
+            } else {
+                String::new()
+            },
+        }
+    }
+}
+
+/// `delete`.
+pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
+    step(Step::Delete);
+    let id = &options.id;
+    state::check_id(id)?;
+    let root = context.open_root()?;
+    let dir = match state::find(root.as_ref(), id) {
+        // Engines clean up twice.
+        Err(_) if options.force => return Ok(0),
+        found => found?,
+    };
+    let Some(root) = root else { return Ok(0) };
+    state::join_recorder(dir.at());
+    let saved = match state::load(dir.at(), id) {
+        Err(_) if options.force => None,
+        loaded => loaded?,
+    };
+    let now = state::now(dir.at(), saved.as_ref())?;
+    match now.status {
+        Status::Stopped => {}
+        Status::Created | Status::Creating if saved.is_some() => {}
+        _ if options.force => {}
+        status => {
+            let word = status.word();
+            return Err(Error::State(format!(
+                "cannot delete container {id} that is not stopped: {word}"
+            )));
+        }
+    }
+    if let Some(init) = now.init {
+        end(&init, id)?;
+    }
+    let path = match &saved {
+        Some(saved) => saved.cgroup_path.clone(),
+        None => remains(id)?,
+    };
+    drop(dir);
+    remove(&root, id, Cgroup { path }, None)?;
+    context
+        .log
+        .say(Level::Info, &format!("container {id}: deleted"));
+    Ok(0)
+}
+
+/// Of a container whose document was never written, or is damaged, only the default cgroup can be found.
+fn remains(id: &str) -> Result<String, Error> {
+    let path = format!("nano-sandbox/{id}");
+    let failed = |failed| at(format!("kill what is left of {id}"), failed);
+    if let Some(hierarchy) = crate::cgroup::open_root().map_err(failed)? {
+        crate::cgroup::kill(hierarchy.at(), &state::c(&path)?).map_err(failed)?;
+    }
+    Ok(path)
+}
+
+/// Kills a process and waits until it is gone; whose child it is does not matter to a pidfd.
+fn end(init: &Fd, id: &str) -> Result<(), Error> {
+    let failed = |failed| at(format!("kill {id}"), failed);
+    match syscalls::pidfd_send_signal(
+        init.at(),
+        libc::SIGKILL,
+        Why("delete ends what has not ended"),
+    ) {
+        Err(f) if f.errno == syscalls::Errno::ESRCH => return Ok(()),
+        other => other.map_err(failed)?,
+    }
+    let mut fds = [syscalls::PollFd {
+        fd: init.at().raw(),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
+    let ready = syscalls::ppoll(
+        &mut fds,
+        Some(10_000),
+        Why("the kernel takes a moment to end it"),
+    )
+    .map_err(failed)?;
+    match ready {
+        0 => Err(Error::State(format!(
+            "container {id} does not end although it was killed: it waits for something in the kernel"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Removes cgroup and state of a container whose processes have ended. `hierarchy`: the cgroup hierarchy, if the caller
+/// has it open: then it is `run`, which leaves the empty parent to the next container, since making and removing it
+/// is a twentieth of what a whole run costs.
+pub fn remove(root: &Fd, id: &str, cgroup: Cgroup, hierarchy: Option<Fd>) -> Result<(), Error> {
+    if !cgroup.path.is_empty() {
+        let failed = |failed| at(format!("remove the cgroup of {id}"), failed);
+        let leave_parent = hierarchy.is_some();
+        let hierarchy = match hierarchy {
+            Some(open) => Some(open),
+            None => crate::cgroup::open_root().map_err(failed)?,
+        };
+        if let Some(hierarchy) = hierarchy {
+            // Parents that the configuration named are others' business.
+            let own = !leave_parent
+                && cgroup
+                    .path
+                    .strip_prefix("nano-sandbox/")
+                    .is_some_and(|rest| !rest.contains('/'));
+            let parents: Vec<CString> = if own {
+                alloc::vec![c"nano-sandbox".into()]
+            } else {
+                Vec::new()
+            };
+            crate::cgroup::remove(hierarchy.at(), &parents, &state::c(&cgroup.path)?)
+                .map_err(failed)?;
+        }
+    }
+    let dir = state::find(Some(root), id)?;
+    state::remove(root.at(), dir, id)
+}

@@ -1,0 +1,150 @@
+//! `demo`: a container out of nothing but this program. In a mount namespace of its own it mounts a tmpfs, makes a
+//! bundle whose rootfs holds only itself, runs that, and shows the trace. May touch: everything below.
+
+use super::{Context, create, inside, step};
+use crate::cli;
+use crate::error::{Error, at};
+use crate::perform::files::write_all;
+use crate::plan::Step;
+use crate::trace::render;
+use crate::{out, spec};
+use alloc::format;
+use alloc::string::String;
+use core::ffi::CStr;
+use syscalls::{At, Errno, Why, record};
+
+/// The id, and the host name inside.
+const ID: &str = "nk-demo";
+
+/// Where the bundle is made: only this process's mount namespace sees it.
+const BUNDLE: &str = "/tmp";
+
+/// `demo`.
+pub fn demo(context: &mut Context) -> Result<i32, Error> {
+    step(Step::Command);
+    if context.host.uid != 0 {
+        return Err(Error::State(
+            "demo: namespaces and mounts need root: running without it is not supported yet".into(),
+        ));
+    }
+    let program = open_ourselves()?;
+    let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
+    bundle(&program, &outside).map_err(|failed| at("demo: make a bundle".into(), failed))?;
+    drop(program);
+    let options = cli::Run {
+        create: cli::Create {
+            id: ID.into(),
+            bundle: Some(BUNDLE.into()),
+            config: None,
+            pid_file: None,
+            no_pivot: false,
+            preserve_fds: 0,
+            no_new_keyring: false,
+        },
+        detach: false,
+        keep: false,
+        no_subreaper: false,
+    };
+    context.root = format!("{BUNDLE}/state");
+    let status = create::run(context, &options)?;
+    if context.globals.trace.is_none() {
+        let shown = render(record::bytes(), cli::Format::Text, &|_| true);
+        out::stdout(&format!(
+            "\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"
+        ))?;
+    }
+    Ok(status)
+}
+
+/// This very program, as it was executed.
+fn open_ourselves() -> Result<syscalls::Fd, Error> {
+    let why = Why("the rootfs of the demo holds this program and nothing else");
+    match syscalls::openat(At::CWD, c"/proc/self/exe", 0, "this program", why) {
+        Err(failed) if failed.errno == Errno::ENOENT => {}
+        opened => return opened.map_err(|failed| at("demo: open this program".into(), failed)),
+    }
+    let path: &CStr = syscalls::executed_as();
+    syscalls::openat(At::CWD, path, 0, "this program", why)
+        .map_err(|failed| at("demo: open this program".into(), failed))
+}
+
+fn bundle(program: &syscalls::Fd, outside: &str) -> syscalls::Result<()> {
+    syscalls::unshare(
+        libc::CLONE_NEWNS as u32,
+        Why("what the demo mounts is its own, and ends with it"),
+    )?;
+    let private = (libc::MS_REC | libc::MS_PRIVATE) as u32;
+    syscalls::mount_none(
+        None,
+        c"/",
+        private,
+        Why("no mount of the demo may appear outside"),
+    )?;
+    let there = syscalls::mkdirat(
+        At::CWD,
+        c"/tmp",
+        0o1777,
+        Why("the demo's bundle needs a place"),
+    );
+    if let Err(failed) = there
+        && failed.errno != Errno::EEXIST
+    {
+        return Err(failed);
+    }
+    syscalls::mount(
+        c"tmpfs",
+        c"/tmp",
+        c"tmpfs",
+        (libc::MS_NOSUID | libc::MS_NODEV) as u32,
+        Some(c"mode=0700"),
+        Why("a fresh place in memory for the bundle"),
+    )?;
+    for directory in [
+        c"/tmp/rootfs",
+        c"/tmp/rootfs/proc",
+        c"/tmp/rootfs/dev",
+        c"/tmp/rootfs/sys",
+    ] {
+        syscalls::mkdirat(
+            At::CWD,
+            directory,
+            0o755,
+            Why("the rootfs: mount points, and one program"),
+        )?;
+    }
+    let why = Why("the program of the demo is this one");
+    let copy = syscalls::openat_create(
+        At::CWD,
+        c"/tmp/rootfs/nk-runtime",
+        (libc::O_WRONLY | libc::O_EXCL) as u32,
+        0o755,
+        "copy",
+        why,
+    )?;
+    while syscalls::sendfile(copy.at(), program.at(), 1 << 24, why)? > 0 {}
+    copy.close(Why(
+        "a file that is open for writing cannot be executed (execve(2), ETXTBSY)",
+    ))?;
+    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
+    let config = syscalls::openat_create(
+        At::CWD,
+        c"/tmp/config.json",
+        flags,
+        0o644,
+        "config.json",
+        Why("the demo's configuration"),
+    )?;
+    write_all(
+        config.at(),
+        configuration(outside).as_bytes(),
+        Why("the demo's configuration"),
+    )
+}
+
+/// The default configuration with this program in it, and with what the namespaces are outside.
+fn configuration(outside: &str) -> String {
+    spec::DEFAULT
+        .replace("\"sh\"", "\"/nk-runtime\", \"inside\"")
+        .replace("TERM=xterm", &format!("NK_OUTSIDE={outside}"))
+        .replace("\"hostname\": \"runc\"", &format!("\"hostname\": \"{ID}\""))
+}

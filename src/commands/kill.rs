@@ -1,0 +1,89 @@
+//! `kill`: a signal to the container's first process, or to all. May touch: everything below.
+
+use super::{Context, step};
+use crate::cli;
+use crate::error::{Error, at};
+use crate::plan::Step;
+use crate::state::{self, Status};
+use alloc::format;
+use alloc::string::String;
+use syscalls::{At, Errno, Why};
+
+/// `kill`.
+pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
+    step(Step::Stop);
+    let id = &options.id;
+    let root = context.open_root()?;
+    let dir = state::find(root.as_ref(), id)?;
+    state::join_recorder(dir.at());
+    let saved = state::load(dir.at(), id)?;
+    let now = state::now(dir.at(), saved.as_ref())?;
+    let failed = |failed| at(format!("kill {id}"), failed);
+    if options.all
+        && let Some(path) = saved
+            .as_ref()
+            .map(|s| s.cgroup_path.as_str())
+            .filter(|p| !p.is_empty())
+    {
+        return all(path, options.signal, now.status, id);
+    }
+    let (Status::Created | Status::Running, Some(init)) = (now.status, now.init) else {
+        return Err(Error::State(format!(
+            "container not running: {id} is {}",
+            now.status.word()
+        )));
+    };
+    match syscalls::pidfd_send_signal(
+        init.at(),
+        options.signal,
+        Why("the signal that was asked for"),
+    ) {
+        Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!(
+            "container not running: {id} has just ended"
+        ))),
+        other => other.map(|()| 0).map_err(failed),
+    }
+}
+
+/// Every process of the cgroup, and of those below it; again until no new one turns up.
+fn all(path: &str, signal: i32, status: Status, id: &str) -> Result<i32, Error> {
+    let failed = |failed| at(format!("kill {id}"), failed);
+    let Some(root) = crate::cgroup::open_root().map_err(failed)? else {
+        return Ok(0);
+    };
+    let file = state::c(&format!("{path}/cgroup.procs"))?;
+    let procs = match syscalls::openat(
+        root.at(),
+        &file,
+        0,
+        "cgroup.procs",
+        Why("the kernel lists the cgroup's processes there"),
+    ) {
+        Err(f) if f.errno == Errno::ENOENT => {
+            return Err(Error::State(format!(
+                "container not running: {id} is {}",
+                status.word()
+            )));
+        }
+        opened => opened.map_err(failed)?,
+    };
+    let text = crate::input::read_all(
+        procs.at(),
+        Why("the kernel lists the cgroup's processes there"),
+    )
+    .map_err(failed)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    for pid in text.lines().filter_map(|line| line.parse::<i32>().ok()) {
+        match send(pid, signal) {
+            Err(f) if f.errno == Errno::ESRCH => {}
+            other => other.map_err(failed)?,
+        }
+    }
+    Ok(0)
+}
+
+fn send(pid: i32, signal: i32) -> syscalls::Result<()> {
+    let process = syscalls::pidfd_open(pid, Why("a handle cannot come to mean another process"))?;
+    let at: At = process.at();
+    syscalls::pidfd_send_signal(at, signal, Why("--all: every process of the container"))
+}

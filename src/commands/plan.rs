@@ -1,0 +1,30 @@
+//! `plan`: the listing of what `run` would do. It needs no root and changes nothing. May touch: everything below.
+
+use super::{Context, create};
+use crate::cli;
+use crate::error::Error;
+use crate::out;
+use crate::plan::{self, Wish};
+use alloc::format;
+
+/// `plan`.
+pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
+    let bundle = create::read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    let wish = Wish {
+        id: &options.id,
+        bundle: &bundle.path,
+        state: Default::default(),
+        pid_file: None,
+        no_pivot: options.no_pivot,
+        no_new_keyring: false,
+        wait_for_start: false,
+        attached: true,
+        cgroup: context.cgroup(),
+    };
+    let made = plan::create(&bundle.spec, &wish);
+    let plan = made.map_err(|problem| Error::Spec {
+        file: format!("{}/config.json", bundle.path),
+        problem,
+    })?;
+    out::stdout(&plan::show::listing(&plan)).map(|()| 0)
+}

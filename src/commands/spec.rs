@@ -1,0 +1,32 @@
+//! `spec`: writes a config.json to begin with. May touch: everything below.
+
+use super::step;
+use crate::cli;
+use crate::error::{Error, at};
+use crate::perform::files::write_all;
+use crate::plan::Step;
+use crate::{spec as oci, state};
+use alloc::format;
+use syscalls::{At, Errno, Why};
+
+/// `spec`. A file that is there already is left alone.
+pub fn spec(options: &cli::SpecCmd) -> Result<i32, Error> {
+    step(Step::Command);
+    let path = match &options.bundle {
+        Some(bundle) => format!("{bundle}/config.json"),
+        None => "config.json".into(),
+    };
+    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
+    let why = Why("a configuration to begin with");
+    let file =
+        match syscalls::openat_create(At::CWD, &state::c(&path)?, flags, 0o666, "config.json", why)
+        {
+            Err(failed) if failed.errno == Errno::EEXIST => {
+                return Err(Error::State(format!("{path} exists: remove it first")));
+            }
+            opened => opened.map_err(|failed| at(format!("write {path}"), failed))?,
+        };
+    write_all(file.at(), oci::DEFAULT.as_bytes(), why)
+        .map_err(|failed| at(format!("write {path}"), failed))?;
+    Ok(0)
+}

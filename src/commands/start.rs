@@ -1,0 +1,169 @@
+//! `start`: releases a created container, and says whether its program could be executed. May touch: everything below.
+
+use super::{Context, step};
+use crate::cli::{self, Level};
+use crate::error::{Error, at};
+use crate::perform::sync;
+use crate::plan::{self, Op, Step};
+use crate::state::{self, Status};
+use alloc::format;
+use syscalls::{Errno, Fd, PollFd, SigSet, Why};
+
+/// `start`, and with `--attach` also the wait for the program's end.
+pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> {
+    step(Step::Start);
+    let id = &options.id;
+    let root = context.open_root()?;
+    let dir = state::find(root.as_ref(), id)?;
+    state::join_recorder(dir.at());
+    let saved = state::load(dir.at(), id)?;
+    let now = state::now(dir.at(), saved.as_ref())?;
+    let (Status::Created, Some(mut saved)) = (now.status, saved) else {
+        let word = now.status.word();
+        return Err(Error::State(format!(
+            "cannot start a container that is {word}: {id}: only a created one can be started"
+        )));
+    };
+    let failed = |failed| at(format!("start {id}"), failed);
+
+    // Of several who start at once, the one that takes the name away has the right to.
+    let flags = (libc::O_WRONLY | libc::O_NONBLOCK) as u32;
+    let fifo = syscalls::openat(
+        dir.at(),
+        sync::START,
+        flags,
+        "start fifo",
+        Why("init waits at its other end"),
+    )
+    .map_err(failed)?;
+    let report = syscalls::openat(
+        dir.at(),
+        sync::REPORT,
+        libc::O_RDONLY as u32,
+        "report fifo",
+        Why("its end tells that execve succeeded"),
+    )
+    .map_err(failed)?;
+    match syscalls::unlinkat(
+        dir.at(),
+        sync::START,
+        0,
+        Why("whoever removes the name is the one that starts it"),
+    ) {
+        Err(f) if f.errno == Errno::ENOENT => {
+            return Err(Error::State(format!(
+                "cannot start a container that is running: {id}: somebody else has just started it"
+            )));
+        }
+        other => other.map_err(failed)?,
+    }
+    if options.attach {
+        syscalls::rt_sigprocmask(SigSet::ALL, Why("from now on signals are for the program"))
+            .map_err(failed)?;
+    }
+    syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
+    drop(fifo);
+    step(Step::Program);
+    let end = sync::exec_end(
+        report.at(),
+        Why("init's end of it is close-on-exec: it ends when execve succeeds"),
+    );
+    drop(report);
+    match end {
+        Ok(None) => {}
+        Ok(Some(stop)) => return Err(execve_failed(&saved, stop)),
+        Err(crate::perform::Trouble::Check(check)) => {
+            return Err(Error::State(format!("start {id}: {}", check.text())));
+        }
+        Err(crate::perform::Trouble::Call(f)) => return Err(failed(f)),
+    }
+    saved.state = "running".into();
+    state::save(dir.at(), &saved)?;
+    context
+        .log
+        .say(Level::Info, &format!("container {id}: running"));
+    match (options.attach, now.init) {
+        (true, Some(init)) => watch(&init),
+        _ => Ok(0),
+    }
+}
+
+/// What init reported. The plan is not at hand any more, but only execve comes after `start`.
+fn execve_failed(saved: &state::Saved, stop: crate::perform::Stopped) -> Error {
+    let op = Op::Execve {
+        argv: alloc::vec::Vec::new(),
+        envp: alloc::vec::Vec::new(),
+    };
+    let line = plan::Line {
+        op,
+        step: Step::Program,
+        from: "/process/args".into(),
+        why: Why("the container's program"),
+    };
+    let plan = plan::Plan {
+        host: alloc::vec::Vec::new(),
+        init: alloc::vec![line],
+        slots: 0,
+    };
+    let _ = saved;
+    crate::error::stopped(&plan, crate::perform::Stopped { line: 1, ..stop })
+}
+
+/// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for
+/// it first: only then does the kernel tell others the status.
+fn watch(init: &Fd) -> Result<i32, Error> {
+    let failed = |failed| at("wait for the program".into(), failed);
+    let signals = syscalls::signalfd4(
+        SigSet::ALL,
+        Why("signals and the program's end are waited for together"),
+    )
+    .map_err(failed)?;
+    loop {
+        let mut fds = [init, &signals].map(|fd| PollFd {
+            fd: fd.at().raw(),
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        syscalls::ppoll(
+            &mut fds,
+            None,
+            Why("the program's end, or a signal to hand on"),
+        )
+        .map_err(failed)?;
+        if fds[1].revents != 0 {
+            let mut info = [0u8; 128];
+            syscalls::read(signals.at(), &mut info, Why("which signal it is")).map_err(failed)?;
+            let signal = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            if !matches!(signal, libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE) {
+                let _ = syscalls::pidfd_send_signal(
+                    init.at(),
+                    signal,
+                    Why("whoever signals us means the program"),
+                );
+            }
+        } else if fds[0].revents != 0 {
+            return status(init);
+        }
+    }
+}
+
+/// The status of a process that has ended, once its parent has waited for it.
+fn status(init: &Fd) -> Result<i32, Error> {
+    for _ in 0..50 {
+        match syscalls::pidfd_exit(init.at(), Why("the status that the program ended with")) {
+            Ok(Some(ended)) => return Ok(ended.status()),
+            Ok(None) => {}
+            Err(f) if f.errno == Errno::ESRCH => {}
+            Err(_) => break,
+        }
+        let mut fds = [PollFd {
+            fd: init.at().raw(),
+            events: 0,
+            revents: 0,
+        }];
+        let why = Why("its parent has to wait for it first");
+        syscalls::ppoll(&mut fds, Some(100), why)
+            .map_err(|failed| at("wait for the program".into(), failed))?;
+    }
+    Err(Error::State("the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)".into()))
+}

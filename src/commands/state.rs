@@ -1,0 +1,57 @@
+//! `state`: the OCI state document (runtime.md, "State"), with the keys and the order of runc. May touch: everything below.
+
+use super::{Context, step};
+use crate::error::Error;
+use crate::out;
+use crate::plan::Step;
+use crate::state::{self, Saved, Status};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "ociVersion")]
+    oci_version: &'a str,
+    id: &'a str,
+    pid: i32,
+    status: &'a str,
+    bundle: &'a str,
+    rootfs: &'a str,
+    created: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+    owner: &'a str,
+}
+
+/// `state`.
+pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
+    step(Step::Look);
+    let root = context.open_root()?;
+    let dir = state::find(root.as_ref(), id)?;
+    let saved = state::load(dir.at(), id)?;
+    let now = state::now(dir.at(), saved.as_ref())?;
+    out::stdout(&document(saved.as_ref(), now.status, id)).map(|()| 0)
+}
+
+/// The document, without a newline at its end, as runc prints it. A process that is gone has the number 0.
+fn document(saved: Option<&Saved>, status: Status, id: &str) -> String {
+    let none = BTreeMap::new();
+    let text = |get: fn(&Saved) -> &String| saved.map_or("", |s| get(s).as_str());
+    let document = Document {
+        oci_version: saved.map_or("1.0.0", |s| &s.oci_version),
+        id,
+        pid: if status == Status::Stopped {
+            0
+        } else {
+            saved.map_or(0, |s| s.pid)
+        },
+        status: status.word(),
+        bundle: text(|s| &s.bundle_path),
+        rootfs: text(|s| &s.rootfs),
+        created: text(|s| &s.created),
+        annotations: saved.map_or(&none, |s| &s.annotations),
+        owner: text(|s| &s.owner),
+    };
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}

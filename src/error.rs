@@ -1,0 +1,185 @@
+//! The one error type. It is made where something fails and told once, by `main`. May touch: types, the recorder.
+
+use crate::hints;
+use crate::perform::{Check, Stopped, Trouble};
+use crate::plan::{self, Op, Plan};
+use crate::spec::Problem;
+use alloc::format;
+use alloc::string::{String, ToString};
+use syscalls::record::{self, Record};
+use syscalls::{Errno, Failed};
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line.
+    Usage(String),
+    /// The configuration: where in which file, and what.
+    Spec { file: String, problem: Problem },
+    /// A container is not what the command wants it to be; the words are those that clients of runc look for.
+    State(String),
+    /// A system call: told already, with the record that existed then.
+    Call(Told),
+}
+
+/// A failure in words, made while the record was at hand.
+#[derive(Debug)]
+pub struct Told {
+    /// One line: step, argument, call, errno.
+    pub line: String,
+    pub why: String,
+    pub hint: &'static str,
+}
+
+/// A failing call outside of any plan; `doing` says what for.
+pub fn at(doing: String, failed: Failed) -> Error {
+    let (call, why) = render(failed);
+    Error::Call(Told {
+        line: format!("{doing}: {call}"),
+        why,
+        hint: hints::hint(failed.call, failed.errno, None),
+    })
+}
+
+/// A plan that stopped.
+pub fn stopped(plan: &Plan, stopped: Stopped) -> Error {
+    let line = plan.line(stopped.line);
+    let from = line.map_or("", |line| line.from.as_str());
+    let what = line.map_or(String::from("an unknown line of the plan"), |line| {
+        plan::show::describe(&line.op)
+    });
+    let place = if from.is_empty() {
+        String::new()
+    } else {
+        format!(" (config.json {from})")
+    };
+    let number = stopped.line;
+    let op = line.map(|line| &line.op);
+    if let Some(Op::FindProgram { named, .. }) = op {
+        return program(&named.to_string_lossy(), from, stopped.trouble);
+    }
+    match stopped.trouble {
+        Trouble::Call(failed) => {
+            let (call, why) = render(failed);
+            let text = match op {
+                Some(Op::Execve { argv, .. }) => {
+                    let name = argv
+                        .first()
+                        .map_or(String::new(), |a| a.to_string_lossy().into_owned());
+                    format!(
+                        "exec: \"{name}\": {}{place}: {call}",
+                        failed.errno.text().to_lowercase()
+                    )
+                }
+                _ => format!("line {number}, {what}{place}: {call}"),
+            };
+            Error::Call(Told {
+                line: text,
+                why,
+                hint: hints::hint(failed.call, failed.errno, op),
+            })
+        }
+        Trouble::Check(check) => {
+            let why = line.map_or("", |line| line.why.0).to_string();
+            let text = format!("line {number}, {what}{place}: {}", check.text());
+            Error::Call(Told {
+                line: text,
+                why,
+                hint: hints::check(check),
+            })
+        }
+    }
+}
+
+/// A program that cannot be executed, in the words that engines parse.
+fn program(name: &str, from: &str, trouble: Trouble) -> Error {
+    let (line, hint) = match trouble {
+        Trouble::Check(_) if name.contains('/') => (
+            format!("exec: \"{name}\": permission denied: it is no regular file"),
+            hints::PROGRAM_DENIED,
+        ),
+        Trouble::Check(_) => (
+            format!("exec: \"{name}\": {}", Check::ProgramNotFound.text()),
+            hints::PROGRAM_PATH,
+        ),
+        Trouble::Call(f) if f.errno == Errno::EACCES => (
+            format!("exec: \"{name}\": permission denied"),
+            hints::PROGRAM_DENIED,
+        ),
+        Trouble::Call(f) if !name.contains('/') => (
+            format!(
+                "exec: \"{name}\": {}: {}",
+                Check::ProgramNotFound.text(),
+                f.errno.text().to_lowercase()
+            ),
+            hints::PROGRAM_PATH,
+        ),
+        Trouble::Call(f) => (
+            format!(
+                "exec: \"{name}\": stat {name}: {}",
+                f.errno.text().to_lowercase()
+            ),
+            hints::PROGRAM_MISSING,
+        ),
+    };
+    let call = match trouble {
+        Trouble::Call(failed) => format!(": {}", render(failed).0),
+        Trouble::Check(_) => String::new(),
+    };
+    let why = "a program that is not there is said by create, not by start".into();
+    Error::Call(Told {
+        line: format!("{line} (config.json {from}){call}"),
+        why,
+        hint,
+    })
+}
+
+/// The call as the trace shows it, and its why.
+fn render(failed: Failed) -> (String, String) {
+    let mut text = String::new();
+    match Record::read(record::bytes(), failed.at) {
+        Some(r) if failed.at != record::NOWHERE => {
+            let _ = syscalls::show::call(&r, &mut text);
+            text.push_str(&format!(
+                " = -1 {} ({})",
+                failed.errno.name(),
+                failed.errno.text()
+            ));
+            (text, r.why().into())
+        }
+        _ => (
+            format!(
+                "{} = -1 {} ({})",
+                failed.call.row().name,
+                failed.errno.name(),
+                failed.errno.text()
+            ),
+            String::new(),
+        ),
+    }
+}
+
+impl Error {
+    /// The one line.
+    pub fn line(&self) -> String {
+        match self {
+            Error::Usage(text) | Error::State(text) => text.clone(),
+            Error::Spec { file, problem } if problem.pointer.is_empty() => {
+                format!("{file}: {}", problem.problem)
+            }
+            Error::Spec { file, problem } => {
+                format!("{file} {}: {}", problem.pointer, problem.problem)
+            }
+            Error::Call(told) if told.hint.is_empty() => told.line.clone(),
+            Error::Call(told) => format!("{}; try: {}", told.line, told.hint),
+        }
+    }
+
+    /// What the failing call was for.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Error::Call(told) if !told.why.is_empty() => Some(&told.why),
+            _ => None,
+        }
+    }
+}

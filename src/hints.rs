@@ -1,0 +1,238 @@
+//! What to try, by what failed: data, and the only place for it. May touch: types.
+
+use crate::perform::Check;
+use crate::plan::Op;
+use syscalls::Errno;
+use syscalls::table::Call;
+
+pub const PROGRAM_PATH: &str =
+    "look at PATH in process.env and at the rootfs's directories that it names";
+pub const PROGRAM_MISSING: &str =
+    "put the program into the rootfs, or name another in process.args";
+pub const PROGRAM_DENIED: &str =
+    "give the file its x bits, or run it as a user that may execute it";
+
+/// One row: a call, an errno, an op to narrow it (or any), and the advice. The first that fits counts.
+struct Row(Option<Call>, Errno, fn(Option<&Op>) -> bool, &'static str);
+
+fn any(_: Option<&Op>) -> bool {
+    true
+}
+
+const ROWS: &[Row] = &[
+    Row(
+        Some(Call::Execve),
+        Errno::ENOENT,
+        any,
+        "the file is there, so its interpreter is not: the loader of a dynamic program, or what its first line `#!` names (a line that ends in CR names nothing)",
+    ),
+    Row(
+        Some(Call::Execve),
+        Errno::ENOEXEC,
+        any,
+        "a program for this machine, or a script that begins with `#!`",
+    ),
+    Row(
+        Some(Call::Execve),
+        Errno::EACCES,
+        any,
+        "look for a missing x bit, or a noexec mount on the way to it",
+    ),
+    Row(
+        Some(Call::Execve),
+        Errno::E2BIG,
+        any,
+        "fewer or shorter process.args and process.env",
+    ),
+    Row(
+        Some(Call::OpenTree),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::OpenRootfs { .. })),
+        "make that directory, or correct root.path: it is relative to the bundle",
+    ),
+    Row(
+        Some(Call::OpenTree),
+        Errno::ENOENT,
+        any,
+        "make the source, or correct the mount's `source`: it is relative to the bundle",
+    ),
+    Row(
+        Some(Call::OpenTree),
+        Errno::EPERM,
+        any,
+        "mounts need root, or CAP_SYS_ADMIN: run this as root",
+    ),
+    Row(
+        Some(Call::MoveMount),
+        Errno::ENOTDIR,
+        any,
+        "source and destination must both be directories, or both be files",
+    ),
+    Row(
+        Some(Call::Mount),
+        Errno::EINVAL,
+        any,
+        "one of its options is unknown to this file system, or its value is wrong: `dmesg` may name it",
+    ),
+    Row(
+        Some(Call::Mount),
+        Errno::ENODEV,
+        any,
+        "this kernel has no such file system: look at `type`, or load its module",
+    ),
+    Row(
+        Some(Call::Mount),
+        Errno::EPERM,
+        any,
+        "an outer container or a user namespace hides part of what this would show; or this is not root",
+    ),
+    Row(
+        Some(Call::PivotRoot),
+        Errno::EINVAL,
+        any,
+        "from an initramfs the root cannot be swapped: use --no-pivot",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::EPERM,
+        any,
+        "new namespaces need root, or CAP_SYS_ADMIN: run this as root",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::ENOSPC,
+        any,
+        "a limit of /proc/sys/user/max_*_namespaces is reached",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::EAGAIN,
+        any,
+        "a limit on processes is reached: pids.max of a cgroup above, or RLIMIT_NPROC",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::EBUSY,
+        any,
+        "the cgroup has controllers enabled for its children, and so takes no process itself: another cgroupsPath",
+    ),
+    Row(
+        Some(Call::Mkdirat),
+        Errno::EROFS,
+        any,
+        "that file system is read-only: make the directory beforehand, or use --root DIR for state",
+    ),
+    Row(
+        Some(Call::Mkdirat),
+        Errno::EACCES,
+        any,
+        "run this as root, or use --root DIR for state",
+    ),
+    Row(
+        Some(Call::Mkdirat),
+        Errno::ENOSPC,
+        any,
+        "that file system is full",
+    ),
+    Row(
+        Some(Call::Prlimit64),
+        Errno::EPERM,
+        any,
+        "raising a hard limit needs CAP_SYS_RESOURCE: ask for no more than this process has",
+    ),
+    Row(
+        Some(Call::Capset),
+        Errno::EPERM,
+        any,
+        "a capability is asked for that this process does not have itself",
+    ),
+    Row(
+        Some(Call::PrctlAmbient),
+        Errno::EPERM,
+        any,
+        "an ambient capability must be in permitted and inheritable too",
+    ),
+    Row(
+        Some(Call::Sethostname),
+        Errno::EPERM,
+        any,
+        "add a `uts` namespace to linux.namespaces",
+    ),
+    Row(
+        Some(Call::MknodatDevice),
+        Errno::EPERM,
+        any,
+        "making devices needs CAP_MKNOD, and a cgroup that allows it",
+    ),
+    Row(
+        Some(Call::BpfLoad),
+        Errno::EPERM,
+        any,
+        "device rules need CAP_BPF or root; or leave linux.resources.devices out",
+    ),
+    Row(
+        Some(Call::Openat),
+        Errno::ENOENT,
+        any,
+        "look whether the path is right; `nk-runtime spec` writes a config.json to begin with",
+    ),
+    Row(
+        None,
+        Errno::ENOSYS,
+        any,
+        "this kernel is too old: 5.12 or later is needed",
+    ),
+    Row(
+        None,
+        Errno::EMFILE,
+        any,
+        "raise the limit on open files (ulimit -n)",
+    ),
+    Row(
+        None,
+        Errno::ENOMEM,
+        any,
+        "the memory limit of a cgroup above is too low for this",
+    ),
+    Row(
+        None,
+        Errno::EACCES,
+        any,
+        "run this as root, or as a user that may do this",
+    ),
+    Row(
+        None,
+        Errno::EPERM,
+        any,
+        "run this as root: running without it is not supported yet",
+    ),
+    Row(None, Errno::ELOOP, any, "a symbolic link stands in the way"),
+    Row(None, Errno::EROFS, any, "that file system is read-only"),
+    Row(None, Errno::ENOSPC, any, "that file system is full"),
+];
+
+/// Advice for a call that failed with an errno while carrying out an op. Empty: none is known.
+pub fn hint(call: Call, errno: Errno, op: Option<&Op>) -> &'static str {
+    let fits = |row: &&Row| row.0.is_none_or(|c| c == call) && row.1 == errno && row.2(op);
+    ROWS.iter().find(fits).map_or("", |row| row.3)
+}
+
+/// Advice for a finding that is no errno.
+pub fn check(check: Check) -> &'static str {
+    match check {
+        Check::CwdOutside => {
+            "a process.cwd that is a real path inside the rootfs, not one through /proc"
+        }
+        Check::NotTheNullDevice => {
+            "remove /dev/null from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
+        }
+        Check::OtherDevice => {
+            "remove that file from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
+        }
+        Check::DotDot => "a path without `..`",
+        Check::ProgramNotFound => PROGRAM_PATH,
+        Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
+        Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
+        Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
+    }
+}

@@ -1,0 +1,201 @@
+//! nk-runtime: the OCI container runtime that shows its work. The map of the house:
+//!
+//! ```text
+//!   main ── cli            words in
+//!     └─ commands          one file a command
+//!          ├─ spec         what is wanted: config.json
+//!          ├─ host         what is here
+//!          ├─ plan         a pure function of both: what will be done, line by line
+//!          ├─ perform      does it, in two lanes: host, and init on the far side of clone3
+//!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
+//!          └─ trace, out   what was done, in words
+//!   syscalls (a crate)     one gate for every system call, and the flight recorder
+//! ```
+//! To read it from `main` to `execve`: this file, commands/create.rs, plan/create.rs, perform/host.rs,
+//! perform/process.rs. May touch: everything.
+#![cfg_attr(not(test), no_main)]
+// The unit tests bring a `main` and threads of their own; they call the parts.
+#![cfg_attr(test, allow(dead_code))]
+
+extern crate alloc;
+
+mod cgroup;
+mod cli;
+mod commands;
+mod error;
+mod hints;
+mod host;
+mod input;
+mod out;
+mod perform;
+mod plan;
+mod procfs;
+mod spec;
+mod state;
+mod time;
+mod trace;
+mod traces;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char};
+use error::Error;
+use syscalls::{At, Why};
+
+#[cfg(not(test))]
+#[global_allocator]
+static ARENA: syscalls::Arena = syscalls::Arena;
+
+/// Where the process begins: libc's start-up code calls this, std's is not in between.
+// SAFETY: the name is main's own, and libc calls it as C's main.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
+    std::panic::set_hook(alloc::boxed::Box::new(|info| {
+        // abort() would spin in pid 1 of a namespace, which ignores the signal.
+        let text = format!("nk-runtime: a fault of its own: {info}\n");
+        let _ = syscalls::write(
+            At::STDERR,
+            text.as_bytes(),
+            Why("a fault must not pass in silence"),
+        );
+        syscalls::exit_group(1, Why("nothing can be trusted after a fault"));
+    }));
+    let status = run(argv);
+    syscalls::exit_group(status, Why("the command is done"))
+}
+
+/// The value of an environment variable.
+fn environment(name: &str) -> Option<&'static str> {
+    let value = |entry: &'static CStr| entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('=');
+    syscalls::environment().find_map(value)
+}
+
+fn run(argv: *const *const c_char) -> i32 {
+    let pid = syscalls::getpid(Why("records say which process made them"));
+    syscalls::record::set_own_pid(pid);
+    let words: Option<Vec<&str>> = syscalls::args(argv)
+        .skip(1)
+        .map(|arg| arg.to_str().ok())
+        .collect();
+    let parsed = match words {
+        Some(words) => cli::parse(&words, &environment),
+        None => Err(cli::Stop::Usage("an argument is not valid UTF-8".into())),
+    };
+    let (globals, command) = match parsed {
+        Ok(parsed) => parsed,
+        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0)),
+        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text))),
+    };
+    let preserve_fds = preserved(&command);
+    if let Err(error) = protect(preserve_fds) {
+        return finish(Err(error));
+    }
+    let host = host::Host::probe();
+    let context =
+        state::root_path(globals.root.as_deref(), host.uid, environment).and_then(|root| {
+            Ok(commands::Context {
+                log: out::Log::open(&globals)?,
+                globals,
+                host,
+                root,
+                pid,
+            })
+        });
+    let mut context = match context {
+        Ok(context) => context,
+        Err(error) => return finish(Err(error)),
+    };
+    let result = commands::run(&mut context, &command);
+    if let Err(error) = &result {
+        context.log.say(cli::Level::Error, &error.line());
+    }
+    let status = finish(result);
+    match display(&context) {
+        Ok(()) => status,
+        Err(error) => finish(Err(error)),
+    }
+}
+
+/// The status; an error is told here, once.
+fn finish(result: Result<i32, Error>) -> i32 {
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            out::stderr(&out::failure(&error));
+            1
+        }
+    }
+}
+
+/// How many descriptors above standard error go through to the program: `--preserve-fds`, and those that a service
+/// manager passes (sd_listen_fds(3)).
+fn preserved(command: &cli::Command) -> u32 {
+    let asked = match command {
+        cli::Command::Create(create) => create.preserve_fds,
+        cli::Command::Run(run) => run.create.preserve_fds,
+        _ => return 0,
+    };
+    let listening = environment("LISTEN_FDS")
+        .and_then(|n| n.parse::<u32>().ok())
+        .unwrap_or(0);
+    asked.saturating_add(listening).min(1024)
+}
+
+/// Before anything else: no other process may look into this one, what the caller left open does not reach the
+/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them.
+fn protect(preserve_fds: u32) -> Result<(), Error> {
+    let failed = |failed| error::at("protect this process".into(), failed);
+    let why = Why(
+        "what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)",
+    );
+    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
+    let why =
+        Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
+    syscalls::close_range_cloexec(3 + preserve_fds, why).map_err(failed)?;
+    let mut fds: Vec<syscalls::PollFd> = Vec::new();
+    fds.extend((0..3 + preserve_fds as i32).map(|fd| syscalls::PollFd {
+        fd,
+        events: 0,
+        revents: 0,
+    }));
+    let why = Why("a closed standard descriptor would be taken by one of ours");
+    syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
+    for fd in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
+        if fd.fd > 2 {
+            let text: String = format!(
+                "descriptor {} is not open, but --preserve-fds or LISTEN_FDS counts it",
+                fd.fd
+            );
+            return Err(Error::Usage(text));
+        }
+        // The lowest free number is the one that is missing.
+        syscalls::open_standard(c"/dev/null", Why("the standard descriptors are there"))
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// `--trace`: what this command did, after it was done.
+fn display(context: &commands::Context) -> Result<(), Error> {
+    let Some(format) = context.globals.trace else {
+        return Ok(());
+    };
+    let cloned = syscalls::record::cloned();
+    let first = syscalls::record::first();
+    let mine = |r: &syscalls::record::Record| {
+        r.seq >= first && (r.pid == context.pid || r.pid == 0 && cloned)
+    };
+    let text = trace::render(syscalls::record::bytes(), format, &mine);
+    let Some(path) = &context.globals.trace_file else {
+        out::stderr(&text);
+        return Ok(());
+    };
+    let why = Why("the trace goes where --trace-file says");
+    let flags = (libc::O_WRONLY | libc::O_APPEND) as u32;
+    let failed = |failed| error::at(format!("write the trace to {path}"), failed);
+    let file = syscalls::openat_create(At::CWD, &state::c(path)?, flags, 0o600, "trace file", why)
+        .map_err(failed)?;
+    perform::files::write_all(file.at(), text.as_bytes(), why).map_err(failed)
+}

@@ -1,0 +1,278 @@
+//! The host lane: what the calling runtime does itself, on both sides of the clone. May touch: plan types, system
+//! calls, the cgroup hierarchy.
+
+use super::sync::{self, Report};
+use super::{Check, Done, Lanes, Stopped, Trouble, home, process};
+use crate::cgroup;
+use crate::plan::op::Attributes;
+use crate::plan::{Lane, Line, Op, Slot};
+use core::ffi::CStr;
+use linux_raw_sys_fs as fs;
+use syscalls::{At, Cloned, Disposition, Fd, SigSet, Why};
+
+/// Flags of the new mount calls, from linux/mount.h and linux/fcntl.h.
+pub mod linux_raw_sys_fs {
+    pub const OPEN_TREE_CLONE: u32 = 1;
+    pub const AT_EMPTY_PATH: u32 = 0x1000;
+    pub const AT_RECURSIVE: u32 = 0x8000;
+    pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+    pub const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+}
+
+/// Walks the host's lines. The init lane runs in the process that the plan's clone makes, and does not come back here.
+pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
+    let plan = lanes.plan;
+    for (i, line) in plan.host.iter().enumerate() {
+        let number = i as u16 + 1;
+        syscalls::record::at(Lane::Host as u8, number, line.step as u16);
+        match perform(lanes, line) {
+            Ok(None) => {}
+            Ok(Some(stopped)) => return Err(stopped),
+            Err(trouble) => {
+                return Err(Stopped {
+                    lane: Lane::Host,
+                    line: number,
+                    trouble,
+                });
+            }
+        }
+    }
+    syscalls::record::at(Lane::Host as u8, 0, 0);
+    Ok(())
+}
+
+/// Carries out one line. `Some`: the init lane stopped, and said where.
+fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
+    let why = line.why;
+    match &line.op {
+        Op::OpenRootfs { path } => {
+            let tree = open_tree(path, true, "rootfs", why)?;
+            let slave = Attributes {
+                propagation: libc::MS_SLAVE,
+                recursive: true,
+                ..Attributes::default()
+            };
+            set_attributes(
+                tree.at(),
+                &slave,
+                Why(
+                    "pivot_root refuses a shared mount, and nothing mounted in it may reach the host",
+                ),
+            )?;
+            lanes.put(Slot::ROOTFS, tree);
+        }
+        Op::OpenSource {
+            path,
+            recursive,
+            attributes,
+            tree,
+        } => {
+            let source = open_tree(path, *recursive, "mount source", why)?;
+            set_attributes(
+                source.at(),
+                attributes,
+                Why("its properties are set while nobody can see it yet"),
+            )?;
+            lanes.put(*tree, source);
+        }
+        Op::MakeCgroup { parents, path } => {
+            let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
+            let group = cgroup::make(root.at(), parents, path, why)?;
+            lanes.cgroup_root = Some(root);
+            lanes.put(Slot::CGROUP, group);
+        }
+        Op::DeviceProgram { program } => {
+            let loaded = syscalls::bpf_prog_load_device(program, why)?;
+            let why = Why("it decides for this cgroup and all below it, beside what decides above");
+            syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), why)?;
+            lanes.put(Slot::PROGRAM, loaded);
+        }
+        Op::CloneCgroupTree { attributes, tree } => {
+            let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+            let copy = syscalls::open_tree(lanes.at(Slot::CGROUP), c"", flags, "cgroup tree", why)?;
+            set_attributes(
+                copy.at(),
+                attributes,
+                Why("its properties are set while nobody can see it yet"),
+            )?;
+            lanes.put(*tree, copy);
+        }
+        Op::Channel => {
+            let (host, init) = syscalls::socketpair(why)?;
+            lanes.put(Slot::CHANNEL, host);
+            lanes.put(Slot::INIT_END, init);
+        }
+        Op::StartFifos => {
+            for (slot, name) in [(Slot::START, sync::START), (Slot::REPORT, sync::REPORT)] {
+                syscalls::mknodat(lanes.at(Slot::STATE), name, libc::S_IFIFO | 0o600, why)?;
+                let why = Why(
+                    "opened for both directions, a fifo neither waits for a partner nor ends with one (fifo(7))",
+                );
+                let fifo = syscalls::openat(
+                    lanes.at(Slot::STATE),
+                    name,
+                    libc::O_RDWR as u32,
+                    "start fifo",
+                    why,
+                )?;
+                lanes.put(slot, fifo);
+            }
+        }
+        Op::HoldSignals => {
+            let why_child = Why(
+                "an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))",
+            );
+            syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why_child)?;
+            lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::ALL, why)?);
+        }
+        Op::LookAtSignals => lanes.ignored = crate::procfs::ignored_signals(why)?,
+        Op::LookUpHome { uid } => {
+            lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?)
+        }
+        Op::Clone { flags, cgroup } => clone(lanes, *flags, *cgroup, why)?,
+        Op::SaveState { parts } => save_state(lanes, parts, why)?,
+        Op::PidFile { path, temporary } => pid_file(lanes.pid, path, temporary, why)?,
+        Op::AwaitReady => {
+            if let Some(stopped) = sync::await_ready(lanes, why)? {
+                return Ok(Some(stopped));
+            }
+        }
+        Op::TellGo => sync::tell_go(lanes, why)?,
+        Op::AwaitExec => {
+            if let Some(stopped) = sync::await_exec(lanes, why)? {
+                return Ok(Some(stopped));
+            }
+        }
+        // The other ops are the init lane's; a plan's unit test holds that.
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// A detached copy of the mount at a host path.
+fn open_tree(path: &CStr, recursive: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
+    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
+    syscalls::open_tree(At::CWD, path, fs::OPEN_TREE_CLONE | recursive, name, why)
+}
+
+/// Changes the properties of a mount by its descriptor. Flags may be given to the top mount alone while propagation
+/// goes to the whole tree, so there can be two calls.
+pub fn set_attributes(tree: At, a: &Attributes, why: Why) -> syscalls::Result<()> {
+    set_attributes_at(tree, c"", fs::AT_EMPTY_PATH, a, why)
+}
+
+/// The same below a directory.
+pub fn set_attributes_at(
+    dir: At,
+    path: &CStr,
+    flags: u32,
+    a: &Attributes,
+    why: Why,
+) -> syscalls::Result<()> {
+    let recursive = if a.recursive { fs::AT_RECURSIVE } else { 0 };
+    let attr = syscalls::mount_attr {
+        attr_set: a.set,
+        attr_clr: a.clear,
+        propagation: a.propagation,
+        userns_fd: 0,
+    };
+    if recursive == 0 || a.propagation == 0 || (a.set == 0 && a.clear == 0) {
+        return syscalls::mount_setattr(dir, path, flags | recursive, &attr, why);
+    }
+    let spread = syscalls::mount_attr {
+        attr_set: 0,
+        attr_clr: 0,
+        ..attr
+    };
+    syscalls::mount_setattr(dir, path, flags | recursive, &spread, why)?;
+    syscalls::mount_setattr(
+        dir,
+        path,
+        flags,
+        &syscalls::mount_attr {
+            propagation: 0,
+            ..attr
+        },
+        why,
+    )
+}
+
+fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
+    let into = cgroup.then(|| lanes.at(Slot::CGROUP));
+    lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+    match syscalls::clone3(flags, into, Lane::Init as u8, why)? {
+        Cloned::Child => {
+            syscalls::freeze();
+            process::walk(lanes)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            lanes.cloned[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+            lanes.pid = pid;
+            lanes.put(Slot::INIT, pidfd);
+        }
+    }
+    // While our copy of init's end of the channel is open, the channel cannot end. The others are closed when this
+    // lane is done: init has its own copies, and until then nobody is kept waiting by ours.
+    if let Some(end) = lanes.take(Slot::INIT_END) {
+        end.close(Why(
+            "only init holds this end now: when it lets go, that can be seen",
+        ))?;
+    }
+    Ok(())
+}
+
+/// Writes the state document under a temporary name, then renames it: a reader sees the old one or the new one.
+fn save_state(lanes: &Lanes, parts: &[alloc::vec::Vec<u8>; 3], why: Why) -> Done {
+    let times = alloc::format!("[{}, {}]", lanes.cloned[0], lanes.cloned[1]);
+    let mut text = parts[0].clone();
+    text.extend_from_slice(alloc::format!("{}", lanes.pid).as_bytes());
+    text.extend_from_slice(&parts[1]);
+    text.extend_from_slice(times.as_bytes());
+    text.extend_from_slice(&parts[2]);
+    super::files::replace(
+        lanes.at(Slot::STATE),
+        c"state.json",
+        c"state.json.new",
+        &text,
+        0o600,
+        why,
+    )?;
+    Ok(())
+}
+
+/// Digits and nothing else: a newline would stop containerd's shim.
+fn pid_file(pid: i32, path: &CStr, temporary: &CStr, why: Why) -> Done {
+    let digits = alloc::format!("{pid}");
+    super::files::replace(At::CWD, path, temporary, digits.as_bytes(), 0o644, why)?;
+    Ok(())
+}
+
+/// Ends a container that could not be made whole: its first process, its cgroup. What is not there is passed over.
+pub fn undo(lanes: &mut Lanes) {
+    syscalls::record::at(Lane::Host as u8, 0, crate::plan::Step::Delete as u16);
+    if let Some(init) = lanes.take(Slot::INIT) {
+        let why = Why("what could not be created must not live on");
+        let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
+        let _ = syscalls::waitid_pidfd(
+            init.at(),
+            0,
+            Why("it is gone only when it has been waited for"),
+        );
+    }
+    lanes.take(Slot::CGROUP);
+    let root = lanes.cgroup_root.take();
+    for line in &lanes.plan.host {
+        if let (Op::MakeCgroup { parents, path }, Some(root)) = (&line.op, &root) {
+            let _ = cgroup::remove(root.at(), parents, path);
+        }
+    }
+}
+
+/// What init told, as a stop of its lane.
+pub fn stopped(report: Report) -> Stopped {
+    Stopped {
+        lane: Lane::Init,
+        line: report.line,
+        trouble: report.trouble,
+    }
+}

@@ -1,0 +1,165 @@
+//! The only room that changes the world: it carries out a plan, line by line, in two lanes. May touch: plan types
+//! and system calls. It never reads the configuration: if it needs a fact, the plan has it.
+
+pub mod files;
+mod home;
+pub mod host;
+mod mounts;
+mod process;
+pub mod sync;
+
+use crate::plan::{Lane, Plan, Slot};
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::c_char;
+use syscalls::{At, Failed, Fd};
+
+/// Findings that are no errno. The text is for the line that says what failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Check {
+    CwdOutside,
+    NotTheNullDevice,
+    OtherDevice,
+    DotDot,
+    ProgramNotFound,
+    NoCgroup2,
+    InitVanished,
+    LinkInTheWay,
+}
+
+impl Check {
+    pub const ALL: [(Check, &'static str); 8] = [
+        (
+            Check::CwdOutside,
+            "the current directory lies outside the root of the container",
+        ),
+        (
+            Check::NotTheNullDevice,
+            "/dev/null of the rootfs is not the null device (character device 1:3)",
+        ),
+        (
+            Check::OtherDevice,
+            "another file stands there already: not the device that was asked for",
+        ),
+        (
+            Check::DotDot,
+            "`..` in a part of the path that does not exist yet",
+        ),
+        (Check::ProgramNotFound, "executable file not found in $PATH"),
+        (
+            Check::NoCgroup2,
+            "no cgroup2 hierarchy is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified, and none can be mounted",
+        ),
+        (
+            Check::InitVanished,
+            "the container's first process was killed before it could say why",
+        ),
+        (
+            Check::LinkInTheWay,
+            "a symbolic link stands where a real directory is needed",
+        ),
+    ];
+
+    pub fn text(self) -> &'static str {
+        Check::ALL
+            .iter()
+            .find(|(check, _)| *check == self)
+            .map_or("", |(_, text)| text)
+    }
+}
+
+/// Why an op could not be carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    Call(Failed),
+    Check(Check),
+}
+
+impl From<Failed> for Trouble {
+    fn from(failed: Failed) -> Trouble {
+        Trouble::Call(failed)
+    }
+}
+
+/// A plan that could not be carried out to its end: at which line, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped {
+    pub lane: Lane,
+    pub line: u16,
+    pub trouble: Trouble,
+}
+
+pub type Done<T = ()> = Result<T, Trouble>;
+
+/// What the lanes hold while they walk: descriptors in the plan's slots, and all that the far side of the clone
+/// needs, made beforehand.
+pub struct Lanes<'a> {
+    pub plan: &'a Plan,
+    slots: Vec<Option<Fd>>,
+    /// Of the container's first process, as the host sees it; 0 before the clone.
+    pub pid: i32,
+    /// CLOCK_BOOTTIME before and after the clone, in nanoseconds.
+    pub cloned: [u64; 2],
+    /// The mask of signals that the caller had, if it was changed.
+    pub signals: Option<syscalls::SigSet>,
+    /// Signals that the caller ignores.
+    ignored: syscalls::SigSet,
+    /// `HOME=...`, where the configuration has none.
+    home: Option<CString>,
+    /// Room for execve's vectors.
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    /// The cgroup hierarchy, and where in it the container's cgroup is.
+    pub cgroup_root: Option<Fd>,
+}
+
+impl<'a> Lanes<'a> {
+    /// `state`: the container's state directory.
+    pub fn new(plan: &'a Plan, state: Fd) -> Lanes<'a> {
+        let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE))
+            .map(|_| None)
+            .collect();
+        slots[Slot::STATE.0 as usize] = Some(state);
+        let (mut args, mut entries) = (0, 0);
+        for line in &plan.init {
+            if let crate::plan::Op::Execve { argv, envp } = &line.op {
+                (args, entries) = (argv.len(), envp.len());
+            }
+        }
+        // One more for the NULL, and one for HOME.
+        let room = |len: usize| alloc::vec![core::ptr::null(); len + 2];
+        Lanes {
+            plan,
+            slots,
+            pid: 0,
+            cloned: [0; 2],
+            signals: None,
+            ignored: syscalls::SigSet::EMPTY,
+            home: None,
+            argv: room(args),
+            envp: room(entries),
+            cgroup_root: None,
+        }
+    }
+
+    /// Lends what is in a slot. An empty slot lends a number that the kernel refuses with EBADF.
+    pub fn at(&self, slot: Slot) -> At {
+        self.slots
+            .get(slot.0 as usize)
+            .and_then(|fd| fd.as_ref())
+            .map_or(At::from_raw(-1), Fd::at)
+    }
+
+    /// Puts a descriptor into a slot.
+    fn put(&mut self, slot: Slot, fd: Fd) {
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            *place = Some(fd);
+        }
+    }
+
+    /// Takes a descriptor out of a slot.
+    pub fn take(&mut self, slot: Slot) -> Option<Fd> {
+        self.slots.get_mut(slot.0 as usize).and_then(Option::take)
+    }
+}

@@ -1,0 +1,349 @@
+//! The mount part of the init lane: new file systems, trees from the host, the switch of root, masks. A target in
+//! the rootfs is resolved once to a descriptor, and mounted onto through that: standing in it, its name is `.`, and
+//! no exchange of directories can make that another place. May touch: plan types, system calls.
+
+use super::files::{self, Leaf, O_DIRECTORY};
+use super::host::linux_raw_sys_fs as fs;
+use super::host::{set_attributes, set_attributes_at};
+use super::{Check, Done, Lanes, Trouble};
+use crate::plan::op::{Attributes, Kind};
+use crate::plan::{Line, Op, Place, Slot};
+use core::ffi::CStr;
+use syscalls::{At, Errno, Fd, Why};
+
+/// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
+const READONLY: Attributes = Attributes {
+    set: 1,
+    clear: 0,
+    propagation: 0,
+    recursive: true,
+};
+
+pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
+    let why = line.why;
+    let root = lanes.at(Slot::ROOTFS);
+    match &line.op {
+        Op::Propagation { flags } => syscalls::mount_none(None, c"/", *flags, why)?,
+        Op::AttachRootfs => {
+            syscalls::move_mount(root, c"", At::CWD, c"/", fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
+        }
+        Op::Mount {
+            at,
+            source,
+            kind,
+            flags,
+            data,
+            open,
+        } => {
+            let (target, place) = stand(root, at, why)?;
+            syscalls::mount(source, target, kind, *flags, data.as_deref(), why)?;
+            match (place, open) {
+                // Three at the most: execve closes them as well.
+                (Some(place), Some(_)) => drop(place.leak()),
+                (place, _) => drop(place),
+            }
+            reopen(lanes, at, *open)?;
+        }
+        Op::Attach {
+            at,
+            tree,
+            kind,
+            open,
+        } => {
+            attach(lanes, at, *tree, *kind, why)?;
+            reopen(lanes, at, *open)?;
+        }
+        Op::Remount { at, flags, data } => remount(root, at, *flags, data.as_deref(), why)?,
+        Op::Alter { at, attributes } => match at {
+            Place::Rootfs { path, links } => {
+                let place = files::resolve(root, path, 0, *links, why)?;
+                set_attributes(place.at(), attributes, why)?;
+            }
+            Place::Under { base, path } => {
+                set_attributes_at(lanes.at(*base), path, 0, attributes, why)?
+            }
+        },
+        Op::OpenNull { check } => open_null(lanes, *check, why)?,
+        Op::PivotRoot => {
+            syscalls::fchdir(
+                root,
+                Why("pivot_root takes `.` for both: no directory for the old root is needed"),
+            )?;
+            syscalls::pivot_root(c".", c".", why)?;
+            let why = Why(
+                "the host's tree lies over the new root now; detached, it is gone from this namespace",
+            );
+            syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
+        }
+        Op::MoveRoot => {
+            syscalls::fchdir(
+                root,
+                Why("the new root was mounted over the old one, where only its descriptor leads"),
+            )?;
+            syscalls::chroot(c".", why)?;
+        }
+        Op::ReadonlyPath { at } => readonly(lanes, at, why)?,
+        Op::Mask { at, directory } => mask(lanes, at, *directory, why)?,
+        Op::ReadonlyRoot => set_attributes(
+            root,
+            &Attributes {
+                recursive: false,
+                ..READONLY
+            },
+            why,
+        )?,
+        // The other ops are the host lane's or were done before; a plan's unit test holds that.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Goes where something is to be mounted. Returns its name from there, and what keeps the place open.
+fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
+    match at {
+        // The lane stands in `base` already: a line before this one saw to it.
+        Place::Under { path, .. } => Ok((path, None)),
+        Place::Rootfs { path, links } => {
+            let place = match files::resolve(root, path, O_DIRECTORY, *links, why) {
+                Err(f) if f.errno == Errno::ENOENT => {
+                    files::resolve_or_make(root, path, || Ok(Leaf::Directory), *links, why)?
+                }
+                Err(f) if f.errno == Errno::ELOOP && !*links => {
+                    return Err(Trouble::Check(Check::LinkInTheWay));
+                }
+                other => other?,
+            };
+            syscalls::fchdir(
+                place.at(),
+                Why("standing in the target, its name is `.` and cannot be exchanged"),
+            )?;
+            Ok((c".", Some(place)))
+        }
+    }
+}
+
+/// Opens the root of what was just mounted, where later lines work below it.
+fn reopen(lanes: &mut Lanes, at: &Place, slot: Option<Slot>) -> Done {
+    let (Some(slot), Place::Rootfs { path, links }) = (slot, at) else {
+        return Ok(());
+    };
+    let why = Why("what is mounted there now, for the lines that work below it");
+    let fd = files::resolve(lanes.at(Slot::ROOTFS), path, O_DIRECTORY, *links, why)?;
+    lanes.put(slot, fd);
+    Ok(())
+}
+
+/// Attaches a tree of the host's, or the cgroup's, that was opened before the clone.
+fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Done {
+    let Some(source) = lanes.take(tree) else {
+        return Ok(());
+    };
+    let leaf = || match kind {
+        Kind::Directory => Ok(Leaf::Directory),
+        Kind::AsSource => {
+            let stat = syscalls::fstat(
+                source.at(),
+                Why("a directory needs a directory to stand on, a file needs a file"),
+            )?;
+            Ok(if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
+                Leaf::Directory
+            } else {
+                Leaf::File
+            })
+        }
+    };
+    let (base, path, links) = match at {
+        Place::Rootfs { path, links } => (lanes.at(Slot::ROOTFS), path, *links),
+        Place::Under { base, path } => (lanes.at(*base), path, true),
+    };
+    let target = files::resolve_or_make(base, path, leaf, links, why)?;
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(syscalls::move_mount(
+        source.at(),
+        c"",
+        target.at(),
+        c"",
+        flags,
+        why,
+    )?)
+}
+
+/// Changes the flags of what is mounted at a place: of this mount alone, and of its file system where data is given.
+fn remount(root: At, at: &Place, flags: u32, data: Option<&CStr>, why: Why) -> Done {
+    let Place::Rootfs { path, links } = at else {
+        let Place::Under { path, .. } = at else {
+            return Ok(());
+        };
+        return Ok(syscalls::remount(path, flags, data, why)?);
+    };
+    // `.` would be what lies below the mount: the mount's own root is reached by its descriptor.
+    let place = files::resolve(root, path, O_DIRECTORY, *links, why)?;
+    syscalls::fchdir(place.at(), Why("standing in the mount, its name is `.`"))?;
+    Ok(syscalls::remount(c".", flags, data, why)?)
+}
+
+/// `check`: unless this plan has made the device itself, in a tmpfs of its own.
+fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
+    let null = files::open_below(lanes.at(Slot::DEV), c"null", 0, why)?;
+    if !check {
+        lanes.put(Slot::NULL, null);
+        return Ok(());
+    }
+    let stat = syscalls::fstat(
+        null.at(),
+        Why("an image could have put anything there (CVE-2025-31133)"),
+    )?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFCHR || stat.st_rdev != libc::makedev(1, 3) {
+        return Err(Trouble::Check(Check::NotTheNullDevice));
+    }
+    lanes.put(Slot::NULL, null);
+    Ok(())
+}
+
+/// Whether the path is simply not there, which is no error for masks and read-only paths.
+fn absent(errno: Errno) -> bool {
+    errno == Errno::ENOENT || errno == Errno::ENOTDIR
+}
+
+fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
+    match at {
+        Place::Under { base, path } => {
+            match syscalls::mount_none(Some(path), path, (libc::MS_BIND | libc::MS_REC) as u32, why)
+            {
+                Err(failed) if absent(failed.errno) => return Ok(()),
+                other => other?,
+            }
+            let why = Why("the bind is a mount of its own, and can be read-only by itself");
+            Ok(set_attributes_at(lanes.at(*base), path, 0, &READONLY, why)?)
+        }
+        Place::Rootfs { path, links } => {
+            let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, *links, why) {
+                Err(failed) if absent(failed.errno) => return Ok(()),
+                other => other?,
+            };
+            let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH | fs::AT_RECURSIVE;
+            let tree = syscalls::open_tree(place.at(), c"", flags, "read-only path", why)?;
+            set_attributes(
+                tree.at(),
+                &READONLY,
+                Why("read-only before anybody can reach it"),
+            )?;
+            let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
+            Ok(syscalls::move_mount(
+                tree.at(),
+                c"",
+                place.at(),
+                c"",
+                flags,
+                why,
+            )?)
+        }
+    }
+}
+
+/// Covers a file with the null device, a directory with an empty read-only tmpfs.
+fn mask(lanes: &Lanes, at: &Place, directory: bool, why: Why) -> Done {
+    match at {
+        Place::Under { base, path } => mask_below(lanes, *base, path, directory, why),
+        Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, why),
+    }
+}
+
+/// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
+/// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
+/// would be dear.
+fn mask_below(lanes: &Lanes, base: Slot, path: &CStr, directory: bool, why: Why) -> Done {
+    let cover = |directory: bool| match directory {
+        true => syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why),
+        // procfs itself leads to the checked device, by its descriptor.
+        false if base == Slot::PROC => {
+            let mut buffer = [0; 24];
+            syscalls::mount_none(
+                Some(own_descriptor(lanes.at(Slot::NULL), &mut buffer)),
+                path,
+                libc::MS_BIND as u32,
+                why,
+            )
+        }
+        false => {
+            let null = null_tree(lanes)?;
+            syscalls::move_mount(
+                null.at(),
+                c"",
+                lanes.at(base),
+                path,
+                fs::MOVE_MOUNT_F_EMPTY_PATH,
+                why,
+            )
+        }
+    };
+    match cover(directory) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(()),
+        Err(failed) if failed.errno == Errno::ENOTDIR => match cover(!directory) {
+            // Neither file nor directory: some part of the path above is a file.
+            Err(failed) if failed.errno == Errno::ENOTDIR => Ok(()),
+            other => Ok(other?),
+        },
+        other => Ok(other?),
+    }
+}
+
+/// `self/fd/N`, as seen from the root of a procfs.
+fn own_descriptor(fd: At, buffer: &mut [u8; 24]) -> &CStr {
+    let prefix = b"self/fd/";
+    buffer[..prefix.len()].copy_from_slice(prefix);
+    let (mut number, mut digits) = (fd.raw().unsigned_abs(), 1);
+    while number >= 10u32.pow(digits) && digits < 9 {
+        digits += 1;
+    }
+    for i in (0..digits as usize).rev() {
+        buffer[prefix.len() + i] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    CStr::from_bytes_until_nul(buffer).unwrap_or(c"")
+}
+
+/// In the rootfs it looks first, by descriptor.
+fn mask_resolved(lanes: &Lanes, path: &CStr, links: bool, why: Why) -> Done {
+    let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, links, why) {
+        Err(failed) if absent(failed.errno) => return Ok(()),
+        other => other?,
+    };
+    let stat = syscalls::fstat(
+        place.at(),
+        Why("a file is covered by a file, a directory by a directory"),
+    )?;
+    if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
+        syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
+        return Ok(syscalls::mount(
+            c"tmpfs",
+            c".",
+            c"tmpfs",
+            libc::MS_RDONLY as u32,
+            None,
+            why,
+        )?);
+    }
+    let null = null_tree(lanes)?;
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(syscalls::move_mount(
+        null.at(),
+        c"",
+        place.at(),
+        c"",
+        flags,
+        why,
+    )?)
+}
+
+/// A mount of the null device alone.
+fn null_tree(lanes: &Lanes) -> syscalls::Result<Fd> {
+    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+    syscalls::open_tree(
+        lanes.at(Slot::NULL),
+        c"",
+        flags,
+        "null device",
+        Why("reads of what it covers give nothing"),
+    )
+}

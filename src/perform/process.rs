@@ -1,0 +1,328 @@
+//! The init lane: from the first instruction after clone3 to execve. It walks prepared lines; nothing in here
+//! allocates, parses or decides what could have been decided before. May touch: plan types, system calls.
+
+use super::files;
+use super::sync::{self, Report};
+use super::{Check, Done, Lanes, Trouble, mounts};
+use crate::plan::{Lane, Line, Op, Slot};
+use alloc::ffi::CString;
+use core::ffi::CStr;
+use syscalls::abi::IfReq;
+use syscalls::{At, CapabilitySets, Disposition, Errno, SigSet, Vector, Why};
+
+/// Walks init's lines; the last one does not return.
+pub fn walk(lanes: &mut Lanes) -> ! {
+    let plan = lanes.plan;
+    let first = plan.host.len() as u16 + 1;
+    let mut init = Init {
+        umask: 0,
+        found: None,
+    };
+    for (i, line) in plan.init.iter().enumerate() {
+        let number = first + i as u16;
+        syscalls::record::at(Lane::Init as u8, number, line.step as u16);
+        if let Err(trouble) = perform(lanes, &mut init, line) {
+            stop(
+                lanes,
+                Report {
+                    line: number,
+                    trouble,
+                },
+            );
+        }
+    }
+    syscalls::exit_group(1, Why("a plan ends with execve"))
+}
+
+/// What init keeps between its lines.
+struct Init<'a> {
+    /// The mask that the caller had.
+    umask: u32,
+    found: Option<&'a CStr>,
+}
+
+/// Tells whoever waits, and ends.
+fn stop(lanes: &Lanes, report: Report) -> ! {
+    // After the start byte the one who waits reads the report fifo; before, and in `run`, the channel.
+    let started = lanes.plan.host.iter().any(|line| line.op == Op::StartFifos)
+        && syscalls::record::head()
+            .phase
+            .load(core::sync::atomic::Ordering::Relaxed)
+            >= sync::STARTED;
+    let to = lanes.at(if started {
+        Slot::REPORT
+    } else {
+        Slot::INIT_END
+    });
+    let _ = syscalls::write(
+        to,
+        &report.encode(),
+        Why("whoever waits learns which call failed"),
+    );
+    syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))
+}
+
+fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Done {
+    let why = line.why;
+    match &line.op {
+        Op::ClearUmask => init.umask = syscalls::umask(0, why),
+        Op::ReleaseSignals => release_signals(lanes.ignored, why)?,
+        Op::CloseHostEnd => {
+            if let Some(end) = lanes.take(Slot::CHANNEL) {
+                end.close(why)?;
+            }
+        }
+        Op::Limit {
+            resource,
+            soft,
+            hard,
+        } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
+        Op::Session => syscalls::setsid(why)?,
+        Op::Keyring { name } => keyring(name, why)?,
+        Op::Unshare { flags } => syscalls::unshare(*flags, why)?,
+        Op::Enter { base } => syscalls::fchdir(lanes.at(*base), why)?,
+        Op::MakeCwd { path } => {
+            files::resolve_or_make(
+                lanes.at(Slot::ROOTFS),
+                path,
+                || Ok(files::Leaf::Directory),
+                true,
+                why,
+            )?;
+        }
+        Op::OpenDirectory { path, slot } => {
+            let fd = files::resolve_or_make(
+                lanes.at(Slot::ROOTFS),
+                path,
+                || Ok(files::Leaf::Directory),
+                true,
+                why,
+            )?;
+            lanes.put(*slot, fd);
+        }
+        Op::Directory { base, name, mode } => syscalls::mkdirat(lanes.at(*base), name, *mode, why)?,
+        Op::Device { .. } => device(lanes, line)?,
+        Op::Link {
+            base,
+            name,
+            target,
+            replace,
+        } => link(lanes.at(*base), name, target, *replace, why)?,
+        Op::Hostname { name } => syscalls::sethostname(name, why)?,
+        Op::Domainname { name } => syscalls::setdomainname(name, why)?,
+        Op::LoopbackUp => loopback_up(why)?,
+        Op::Cwd { path } => cwd(path, why)?,
+        Op::DropBounding { drop } => drop_bounding(*drop, why)?,
+        Op::Groups { gids } => syscalls::setgroups(gids, why)?,
+        Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
+        Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
+        Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
+        Op::Umask { mask } => drop(syscalls::umask(mask.unwrap_or(init.umask), why)),
+        Op::FindProgram {
+            candidates, look, ..
+        } => init.found = Some(find_program(candidates, *look, why)?),
+        Op::AwaitGo => sync::await_go(lanes, why)?,
+        Op::TellReady => sync::tell_ready(lanes, why)?,
+        Op::AwaitStart => sync::await_start(lanes, why)?,
+        Op::Execve { argv, envp } => {
+            let program = init.found.ok_or(Trouble::Check(Check::ProgramNotFound))?;
+            return Err(Trouble::Call(execve(lanes, program, argv, envp, why)));
+        }
+        _ => mounts::perform(lanes, line)?,
+    }
+    Ok(())
+}
+
+fn release_signals(ignored: SigSet, why: Why) -> Done {
+    for signal in (1..=64).filter(|n| ignored.0 & 1 << (n - 1) != 0) {
+        let why = Why("a signal that the caller ignores, the program must not have to ignore");
+        syscalls::rt_sigaction(signal, Disposition::Default, why)?;
+    }
+    syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
+    Ok(())
+}
+
+/// A kernel without keyrings, or an engine's filter around us, leaves nothing to join: then nothing is shared either.
+fn keyring(name: &CStr, why: Why) -> Done {
+    match syscalls::keyctl_join_session_keyring(name, why) {
+        Err(f)
+            if f.errno == Errno::ENOSYS || f.errno == Errno::EDQUOT || f.errno == Errno::EPERM =>
+        {
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+fn device(lanes: &Lanes, line: &Line) -> Done {
+    let Op::Device {
+        base,
+        name,
+        mode,
+        major,
+        minor,
+        uid,
+        gid,
+    } = &line.op
+    else {
+        return Ok(());
+    };
+    let dir = lanes.at(*base);
+    let fifo = mode & libc::S_IFMT == libc::S_IFIFO;
+    let made = match fifo {
+        true => syscalls::mknodat(dir, name, *mode, line.why),
+        false => syscalls::mknodat_device(dir, name, *mode, *major, *minor, line.why),
+    };
+    if let Err(failed) = made {
+        if failed.errno != Errno::EEXIST {
+            return Err(failed.into());
+        }
+        // What an image or a mount put there may stay if it is what was asked for (config-linux.md, "Devices").
+        let why = Why("what stands there may stay if it is the same device");
+        let found = syscalls::newfstatat(dir, name, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+        let same_kind = found.st_mode & libc::S_IFMT == mode & libc::S_IFMT;
+        let same = same_kind && (fifo || found.st_rdev == libc::makedev(*major, *minor));
+        return if same {
+            Ok(())
+        } else {
+            Err(Trouble::Check(Check::OtherDevice))
+        };
+    }
+    if (*uid, *gid) != (0, 0) {
+        let why = Why("the configuration gives the device to this user");
+        syscalls::fchownat(dir, name, *uid, *gid, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+    }
+    Ok(())
+}
+
+fn link(dir: At, name: &CStr, target: &CStr, replace: bool, why: Why) -> Done {
+    match syscalls::symlinkat(target, dir, name, why) {
+        Err(failed) if failed.errno == Errno::EEXIST && replace => {}
+        Err(failed) if failed.errno == Errno::EEXIST => return Ok(()),
+        other => return Ok(other?),
+    }
+    syscalls::unlinkat(dir, name, 0, Why("the image's own must give way"))?;
+    Ok(syscalls::symlinkat(target, dir, name, why)?)
+}
+
+fn loopback_up(why: Why) -> Done {
+    let socket = syscalls::socket_inet(Why(
+        "network interfaces are asked through a socket (netdevice(7))",
+    ))?;
+    let mut lo = IfReq {
+        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        flags: libc::IFF_UP as i16,
+        rest: [0; 22],
+    };
+    syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
+    socket.leak(); // execve closes it
+    Ok(())
+}
+
+/// A current directory outside the root would be a way back to the host, however the path came to lead there
+/// (CVE-2024-21626): getcwd says `(unreachable)` then, which is no absolute path.
+fn cwd(path: &CStr, why: Why) -> Done {
+    syscalls::chdir(path, why)?;
+    let mut buffer = [0u8; 4096];
+    let here = syscalls::getcwd(
+        &mut buffer,
+        Why("a directory outside the root has no absolute path"),
+    )?;
+    if here.first() == Some(&b'/') {
+        Ok(())
+    } else {
+        Err(Trouble::Check(Check::CwdOutside))
+    }
+}
+
+fn drop_bounding(drop: u64, why: Why) -> Done {
+    for capability in (0..64).filter(|n| drop & (1 << n) != 0) {
+        match syscalls::prctl(libc::PR_CAPBSET_DROP as u32, capability, why) {
+            // This kernel knows no capability of that number, nor any above it.
+            Err(failed) if failed.errno == Errno::EINVAL => break,
+            other => other.map(core::mem::drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// A change from user 0 to another clears the permitted set unless told otherwise (capabilities(7), "Effect of user
+/// ID changes on capabilities"); what the program shall have is set right after.
+fn ids(uid: u32, gid: u32, why: Why) -> Done {
+    syscalls::setresgid(gid, why)?;
+    if uid != 0 {
+        syscalls::prctl(
+            libc::PR_SET_KEEPCAPS as u32,
+            1,
+            Why("the capabilities are chosen after the change of user"),
+        )?;
+    }
+    Ok(syscalls::setresuid(uid, why)?)
+}
+
+/// Shrinking the inheritable set empties the ambient one, so what the caller had there is gone.
+fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
+    syscalls::capset(sets, why)?;
+    for capability in (0..64u32).filter(|n| ambient & (1 << n) != 0) {
+        let why =
+            Why("an ambient capability survives execve of a program without file capabilities");
+        syscalls::prctl_ambient(libc::PR_CAP_AMBIENT_RAISE as u32, capability, why)?;
+    }
+    Ok(())
+}
+
+/// The first candidate that is a file which this user may execute. Errors are execvp's: not found anywhere, or found
+/// and not permitted.
+fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
+    let mut refused = None;
+    for path in candidates {
+        match syscalls::faccessat2(
+            At::CWD,
+            path,
+            libc::X_OK as u32,
+            libc::AT_EACCESS as u32,
+            why,
+        ) {
+            Ok(()) => {}
+            Err(failed) if failed.errno == Errno::EACCES => {
+                refused.get_or_insert(failed);
+                continue;
+            }
+            Err(failed) if candidates.len() == 1 => return Err(failed.into()),
+            Err(_) => continue,
+        }
+        if !look {
+            return Ok(path);
+        }
+        let stat = syscalls::newfstatat(
+            At::CWD,
+            path,
+            0,
+            Why("a directory can be searched, but not executed"),
+        )?;
+        if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
+            return Ok(path);
+        }
+    }
+    match refused {
+        Some(failed) => Err(failed.into()),
+        None => Err(Trouble::Check(Check::ProgramNotFound)),
+    }
+}
+
+/// The vectors of pointers were allocated before the clone; here they are filled.
+fn execve(
+    lanes: &mut Lanes,
+    program: &CStr,
+    argv: &[CString],
+    envp: &[CString],
+    why: Why,
+) -> syscalls::Failed {
+    let argv = Vector::new(argv.iter().map(CString::as_c_str), &mut lanes.argv);
+    let home = lanes.home.as_deref();
+    let envp = Vector::new(
+        envp.iter().map(CString::as_c_str).chain(home),
+        &mut lanes.envp,
+    );
+    syscalls::execve(program, &argv, &envp, why)
+}

@@ -1,0 +1,173 @@
+//! How the two lanes talk. May touch: plan types, system calls.
+//!
+//! ```text
+//!   run:      host  clone3 .. limits, state ── go ──────────► read .. EOF: execve succeeded
+//!             init  ........ mounts, pivot ........ read(go) ─ execve     or a report: it did not
+//!
+//!   create:   host  clone3 .. limits .. read(ready) ─ state ─ go, exit
+//!             init  ........ mounts ..... ready ──────── read(go), read(start fifo) ─ execve
+//!   start:                                   start  write(start fifo) .. read(report fifo) .. EOF, or a report
+//! ```
+//! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
+//! or that init is dead: the recorder tells which.
+
+use super::host::stopped;
+use super::{Check, Done, Lanes, Stopped, Trouble};
+use crate::plan::{Lane, Slot};
+use core::ffi::CStr;
+use core::sync::atomic::Ordering::*;
+use syscalls::table::{Call, TABLE};
+use syscalls::{At, Errno, Failed, Why};
+
+/// The fifos in the state directory.
+pub const START: &CStr = c"start.fifo";
+pub const REPORT: &CStr = c"report.fifo";
+
+/// How far a container has come: [`syscalls::record::Head::phase`]. Lanes set it, so it costs nothing.
+pub const CREATED: u32 = 1;
+pub const STARTED: u32 = 2;
+pub const RUNNING: u32 = 3;
+
+/// Says how far the container is.
+pub fn set_phase(phase: u32) {
+    syscalls::record::head().phase.store(phase, Release);
+}
+
+/// What init sends when it stops: 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub line: u16,
+    pub trouble: Trouble,
+}
+
+const RESET: Errno = Errno(libc::ECONNRESET as u16);
+
+const READY: u8 = 0;
+const CALL: u8 = 1;
+const CHECK: u8 = 2;
+
+impl Report {
+    pub fn encode(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[2..4].copy_from_slice(&self.line.to_ne_bytes());
+        match self.trouble {
+            Trouble::Call(failed) => {
+                bytes[0] = CALL;
+                bytes[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
+                bytes[6..8].copy_from_slice(&(failed.call as u16).to_ne_bytes());
+                bytes[8..12].copy_from_slice(&failed.at.to_ne_bytes());
+            }
+            Trouble::Check(check) => {
+                bytes[0] = CHECK;
+                bytes[1] = check as u8;
+            }
+        }
+        bytes
+    }
+
+    /// `None`: it is no report.
+    pub fn decode(bytes: &[u8]) -> Option<Report> {
+        let bytes: &[u8; 16] = bytes.try_into().ok()?;
+        let two = |i: usize| u16::from_ne_bytes([bytes[i], bytes[i + 1]]);
+        let trouble = match bytes[0] {
+            CALL if usize::from(two(6)) < TABLE.len() => {
+                let at = u32::from_ne_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
+                Trouble::Call(Failed {
+                    errno: Errno(two(4)),
+                    call: Call::from_number(two(6))?,
+                    at,
+                })
+            }
+            CHECK => Trouble::Check(Check::ALL.get(bytes[1] as usize)?.0),
+            _ => return None,
+        };
+        Some(Report {
+            line: two(2),
+            trouble,
+        })
+    }
+}
+
+/// Reads one message of the channel or the report fifo; an empty one is its end.
+fn message(from: At, buffer: &mut [u8; 16], why: Why) -> syscalls::Result<&[u8]> {
+    loop {
+        match syscalls::read(from, buffer, why) {
+            Ok(len) => return Ok(&buffer[..len.min(16)]),
+            // Whoever ends with our word unread resets the channel; what it said before that is read next.
+            Err(failed) if [Errno::EINTR, RESET].contains(&failed.errno) => {}
+            Err(failed) => return Err(failed),
+        }
+    }
+}
+
+/// Host: waits until init has done all its lines but the last ones.
+pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
+    let mut buffer = [0; 16];
+    match message(lanes.at(Slot::CHANNEL), &mut buffer, why)? {
+        [READY] => Ok(None),
+        bytes => match Report::decode(bytes) {
+            Some(report) => Ok(Some(stopped(report))),
+            None => Err(Trouble::Check(Check::InitVanished)),
+        },
+    }
+}
+
+/// Host: lets init go on. From here on the container is created.
+pub fn tell_go(lanes: &mut Lanes, why: Why) -> Done {
+    set_phase(CREATED);
+    match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
+        // Init has stopped already; its report waits in the channel and is read next.
+        Err(failed) if [Errno::EPIPE, RESET].contains(&failed.errno) => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
+}
+
+/// Host: reads the channel to its end.
+pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
+    let channel = lanes.take(Slot::CHANNEL);
+    let at = channel.as_ref().map_or(At::from_raw(-1), syscalls::Fd::at);
+    let end = exec_end(at, why);
+    // The end of the process closes it as well; while the program runs nothing comes this way any more.
+    if let Some(fd) = channel {
+        fd.close(Why("nothing more comes through the channel"))?;
+    }
+    end
+}
+
+/// Reads a channel of init's to its end: `None` if execve succeeded.
+pub fn exec_end(from: At, why: Why) -> Done<Option<Stopped>> {
+    let mut buffer = [0; 16];
+    let bytes = message(from, &mut buffer, why)?;
+    if let Some(report) = Report::decode(bytes) {
+        return Ok(Some(stopped(report)));
+    }
+    // Both ends look alike from here; but who is killed before execve has no such call on its way.
+    if !syscalls::execve_succeeded(Lane::Init as u8) {
+        return Err(Trouble::Check(Check::InitVanished));
+    }
+    set_phase(RUNNING);
+    Ok(None)
+}
+
+/// Init: waits for the host's word.
+pub fn await_go(lanes: &Lanes, why: Why) -> Done {
+    let mut buffer = [0; 16];
+    if message(lanes.at(Slot::INIT_END), &mut buffer, why)?.is_empty() {
+        // The host side is gone, and nobody is left to tell.
+        syscalls::exit_group(1, Why("the runtime that made this process has ended"));
+    }
+    Ok(())
+}
+
+/// Init: says that all is made.
+pub fn tell_ready(lanes: &Lanes, why: Why) -> Done {
+    Ok(syscalls::write(lanes.at(Slot::INIT_END), &[READY], why).map(drop)?)
+}
+
+/// Init: waits for `start`.
+pub fn await_start(lanes: &Lanes, why: Why) -> Done {
+    let mut buffer = [0; 16];
+    message(lanes.at(Slot::START), &mut buffer, why)?;
+    set_phase(STARTED);
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The plan: a pure function of what is wanted, what is here, and the command's options. May touch: types and
+//! tables. It makes no system call, so the same configuration gives the same listing on any machine.
+
+mod create;
+pub mod device_filter;
+pub mod mounts;
+pub mod op;
+pub mod options;
+mod process;
+pub mod show;
+
+pub use create::{cgroup_path, create};
+pub use op::{Lane, Line, Op, Place, Plan, Slot, Step};
+
+use crate::spec::{Problem, Spec};
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use mounts::Covered;
+use syscalls::Why;
+
+/// What the command line adds to the configuration.
+pub struct Wish<'a> {
+    pub id: &'a str,
+    /// The bundle's absolute path.
+    pub bundle: &'a str,
+    /// The state document: its text before the process id, between that and the start time, and behind.
+    pub state: [Vec<u8>; 3],
+    pub pid_file: Option<&'a str>,
+    pub no_pivot: bool,
+    pub no_new_keyring: bool,
+    /// `create`: the program waits for `start`. Otherwise it runs as soon as all is ready.
+    pub wait_for_start: bool,
+    /// `run` in the foreground: the caller holds signals back, to take them one by one.
+    pub attached: bool,
+    /// False: `--cgroup-manager disabled`.
+    pub cgroup: bool,
+}
+
+/// A plan being written, line by line, in order.
+pub struct Builder<'a> {
+    pub spec: &'a Spec,
+    pub wish: &'a Wish<'a>,
+    pub bundle: &'a str,
+    pub plan: Plan,
+    /// What the lines from now on belong to, and come from.
+    pub step: Step,
+    pub from: String,
+    pub covered: Vec<Covered>,
+    /// Directories that the plan made below a tmpfs of its own.
+    pub made: Vec<(Slot, String)>,
+    /// Lines of the host lane that need the cgroup.
+    pub after_cgroup: Vec<Line>,
+    /// Where the init lane stands.
+    here: Option<Slot>,
+}
+
+impl Builder<'_> {
+    /// A line of the current step, for a list of its own.
+    pub fn line(&self, op: Op, why: &'static str) -> Line {
+        Line {
+            op,
+            step: self.step,
+            from: self.from.clone(),
+            why: Why(why),
+        }
+    }
+
+    /// A line of the host lane.
+    pub fn host(&mut self, step: Step, op: Op, why: &'static str) {
+        self.plan.host.push(Line {
+            op,
+            step,
+            from: self.from.clone(),
+            why: Why(why),
+        });
+    }
+
+    /// A line of the init lane.
+    pub fn init(&mut self, op: Op, why: &'static str) {
+        // By-descriptor ops stand where they work, so the lane has moved.
+        if matches!(
+            &op,
+            Op::Mount {
+                at: Place::Rootfs { .. },
+                ..
+            } | Op::Remount {
+                at: Place::Rootfs { .. },
+                ..
+            }
+        ) {
+            self.here = None;
+        }
+        if matches!(
+            &op,
+            Op::Mask {
+                at: Place::Rootfs { .. },
+                ..
+            } | Op::PivotRoot
+                | Op::MoveRoot
+                | Op::Cwd { .. }
+        ) {
+            self.here = None;
+        }
+        let line = self.line(op, why);
+        self.plan.init.push(line);
+    }
+
+    /// Lets the init lane stand in a directory, unless it does so already.
+    pub fn enter(&mut self, base: Slot) {
+        if self.here != Some(base) {
+            self.init(
+                Op::Enter { base },
+                "a relative name below a mount that nobody else can reach needs no checks",
+            );
+            self.here = Some(base);
+        }
+    }
+
+    /// A numbered place for one more descriptor.
+    pub fn slot(&mut self) -> Slot {
+        let slot = Slot(self.plan.slots);
+        self.plan.slots += 1;
+        slot
+    }
+}
+
+/// A string as the kernel wants it.
+pub fn c(text: &str) -> Result<CString, &'static str> {
+    CString::new(text).map_err(|_| "holds a NUL byte, which no path or argument can")
+}

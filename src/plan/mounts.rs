@@ -1,0 +1,319 @@
+//! config.json's `mounts`: option words into flags, and each mount into plan lines, in the order listed
+//! (config.md, "Mounts"). May touch: types and tables.
+
+use super::op::{Attributes, Kind, Op, Place, Slot, Step};
+use super::options::{attr, understand};
+use super::{Builder, Problem, c};
+use crate::spec;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use libc::{MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
+
+/// A place in the container that an earlier mount of this plan covers.
+pub struct Covered {
+    /// Absolute and clean: `/dev`.
+    pub path: String,
+    /// Open, if later lines work below it.
+    pub slot: Option<Slot>,
+    /// Made by this plan and reachable by nobody else: names below it mean what they say.
+    pub fresh: bool,
+    /// An empty tmpfs: directories below it are there only if this plan made them.
+    pub empty: bool,
+}
+
+/// `path` without double slashes, `.` and trailing slashes. `..` cannot be taken out without looking at links.
+pub fn clean(path: &str) -> String {
+    let mut out = String::new();
+    for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        out.push('/');
+        out.push_str(part);
+    }
+    if out.is_empty() {
+        String::from("/")
+    } else {
+        out
+    }
+}
+
+/// The remainder of `path` below `base`, both clean.
+fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
+    path.strip_prefix(base)?.strip_prefix('/')
+}
+
+/// Where `path` is, as seen after the mounts so far.
+pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'static str> {
+    let path = clean(path);
+    let over = covered
+        .iter()
+        .rev()
+        .filter(|m| below(&path, &m.path).is_some())
+        .max_by_key(|m| m.path.len());
+    let fresh = over.filter(|m| m.fresh && !path.contains("/../") && !path.ends_with("/.."));
+    if let Some(Covered {
+        slot: Some(base),
+        path: above,
+        ..
+    }) = fresh
+    {
+        let rest = below(&path, above).unwrap_or(".");
+        return Ok(Place::Under {
+            base: *base,
+            path: c(rest)?,
+        });
+    }
+    let relative = if path == "/" { "." } else { &path[1..] };
+    Ok(Place::Rootfs {
+        path: c(relative)?,
+        links,
+    })
+}
+
+/// Plans every mount. `sources` go to the host lane, the rest to the init lane.
+pub fn plan(
+    b: &mut Builder,
+    mounts: &[spec::Mount],
+    own_cgroup_namespace: bool,
+) -> Result<(), Problem> {
+    for (i, mount) in mounts.iter().enumerate() {
+        let pointer = format!("/mounts/{i}");
+        let nul = |problem: &str| Problem {
+            pointer: format!("{pointer}/destination"),
+            problem: problem.into(),
+        };
+        let mut o = understand(mount, &pointer)?;
+        let path = clean(&mount.destination);
+        let kind = mount.kind.as_str();
+        let trusted_kind = matches!(kind, "proc" | "sysfs");
+        let at = place(&b.covered, &path, !trusted_kind).map_err(nul)?;
+        let why = purpose(kind, &path, o.bind);
+        b.step = Step::Mounts;
+        b.from = pointer.clone();
+        if let Place::Under { base, path: name } = &at {
+            let parent = b.covered.iter().rev().find(|m| m.slot == Some(*base));
+            if parent.is_some_and(|m| m.empty) && !o.remount {
+                make_directories(b, *base, name, o.bind)?;
+            }
+            if !o.bind && kind != "cgroup" || o.remount || kind == "cgroup" && own_cgroup_namespace
+            {
+                b.enter(*base);
+            }
+        }
+        let standard = match path.as_str() {
+            "/proc" if kind == "proc" => Some(Slot::PROC),
+            "/dev" => Some(Slot::DEV),
+            "/sys" if kind == "sysfs" => Some(Slot::SYS),
+            _ => None,
+        };
+        let data = if o.data.is_empty() {
+            None
+        } else {
+            Some(c(&o.data).map_err(nul)?)
+        };
+        if o.remount {
+            b.init(
+                Op::Remount {
+                    at,
+                    flags: (o.flags | MS_REMOUNT) as u32,
+                    data,
+                },
+                why,
+            );
+            continue;
+        }
+        let source = mount.source.as_deref().unwrap_or("");
+        // A tmpfs is made writable, and its mount then read-only, as runc has it: others may be bound from it.
+        let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
+        if readonly_tmpfs {
+            o.flags &= !MS_RDONLY;
+            o.recursive.set |= attr::RDONLY;
+        }
+        let mut propagation = o.attributes.propagation;
+        if o.bind {
+            let tree = b.slot();
+            let mut attributes = o.attributes;
+            // The source's copy is a peer of the host's mount: without this, what is mounted below it inside
+            // would appear on the host (mount_namespaces(7), "Shared subtrees").
+            if propagation == 0 || propagation == MS_SHARED {
+                (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
+            }
+            let path = if source.starts_with('/') {
+                source.into()
+            } else {
+                format!("{}/{source}", b.bundle)
+            };
+            let op = Op::OpenSource {
+                path: c(&path).map_err(nul)?,
+                recursive: o.recursive_bind,
+                attributes,
+                tree,
+            };
+            b.host(
+                Step::Sources,
+                op,
+                "the source is opened here: inside, host paths mean nothing",
+            );
+            b.init(
+                Op::Attach {
+                    at: at.clone(),
+                    tree,
+                    kind: Kind::AsSource,
+                    open: standard,
+                },
+                why,
+            );
+            // A slave first, and only then shared with what is inside: so the host stays apart.
+            if propagation != MS_SHARED {
+                propagation = 0;
+            }
+        } else if kind == "cgroup" && !b.wish.cgroup {
+            let problem = "a cgroup mount needs the container to have a cgroup, which --cgroup-manager disabled denies".into();
+            return Err(Problem {
+                pointer: format!("{pointer}/type"),
+                problem,
+            });
+        } else if kind == "cgroup" && !own_cgroup_namespace {
+            let tree = b.slot();
+            let attributes = Attributes {
+                propagation: MS_PRIVATE,
+                ..o.attributes
+            };
+            b.step = Step::Cgroup;
+            let op = Op::CloneCgroupTree { attributes, tree };
+            b.after_cgroup.push(b.line(
+                op,
+                "without a cgroup namespace the container sees its own cgroup, not the host's tree",
+            ));
+            b.step = Step::Mounts;
+            b.init(
+                Op::Attach {
+                    at: at.clone(),
+                    tree,
+                    kind: Kind::Directory,
+                    open: None,
+                },
+                why,
+            );
+        } else {
+            let kind = if kind == "cgroup" { "cgroup2" } else { kind };
+            if kind.is_empty() {
+                return Err(Problem {
+                    pointer: format!("{pointer}/type"),
+                    problem: "a mount that is no bind needs a type".into(),
+                });
+            }
+            let source = if source.is_empty() { kind } else { source };
+            let op = Op::Mount {
+                at: at.clone(),
+                source: c(source).map_err(nul)?,
+                kind: c(kind).map_err(nul)?,
+                flags: o.flags as u32,
+                data,
+                open: standard,
+            };
+            b.init(op, why);
+        }
+        if propagation != 0 || o.recursive != Attributes::default() {
+            let attributes = Attributes {
+                propagation,
+                recursive: true,
+                ..o.recursive
+            };
+            let recursive = o.attributes.recursive || o.recursive != Attributes::default();
+            b.init(
+                Op::Alter {
+                    at,
+                    attributes: Attributes {
+                        recursive,
+                        ..attributes
+                    },
+                },
+                "these options speak of the mount as it stands, with all below it",
+            );
+        }
+        let fresh = !o.bind && matches!(kind, "proc" | "sysfs" | "tmpfs");
+        b.covered.push(Covered {
+            path,
+            slot: standard,
+            fresh: fresh && standard.is_some(),
+            empty: kind == "tmpfs" && !o.bind,
+        });
+    }
+    Ok(())
+}
+
+/// Directories below a tmpfs that this plan has just made: they cannot be there unless the plan made them.
+fn make_directories(
+    b: &mut Builder,
+    base: Slot,
+    path: &CString,
+    bind: bool,
+) -> Result<(), Problem> {
+    if bind {
+        return Ok(());
+    }
+    let text = path.to_string_lossy().into_owned();
+    let mut so_far = String::new();
+    let parts: Vec<&str> = text.split('/').collect();
+    for part in parts {
+        if !so_far.is_empty() {
+            so_far.push('/');
+        }
+        so_far.push_str(part);
+        let known = (base, so_far.clone());
+        if !b.made.contains(&known) {
+            let name = c(&so_far).map_err(|p| Problem {
+                pointer: b.from.clone(),
+                problem: p.into(),
+            })?;
+            b.init(
+                Op::Directory {
+                    base,
+                    name,
+                    mode: 0o755,
+                },
+                "the fresh tmpfs is empty, and a mount needs a directory to stand on",
+            );
+            b.made.push(known);
+        }
+    }
+    Ok(())
+}
+
+/// What a mount is for, by what it is.
+fn purpose(kind: &str, path: &str, bind: bool) -> &'static str {
+    match (kind, path) {
+        _ if bind => "a piece of the host that the configuration lends to the container",
+        ("proc", _) => "the container's own processes, and no others, can be seen in it",
+        ("sysfs", _) => {
+            "devices and drivers can be looked at; the network part is the container's own"
+        }
+        ("tmpfs", "/dev") => "an empty place for the few devices that the container gets",
+        ("devpts", _) => "terminals of its own, numbered from 0, apart from the host's",
+        ("tmpfs", "/dev/shm") => {
+            "POSIX shared memory lives here, and counts against the container alone"
+        }
+        ("mqueue", _) => "POSIX message queues of the new IPC namespace",
+        ("cgroup", _) => "the container can see its own limits",
+        ("tmpfs", _) => "scratch space in memory that ends with the container",
+        _ => "the configuration asks for this file system",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clean_paths() {
+        for (from, to) in [
+            ("/", "/"),
+            ("", "/"),
+            ("//a/./b//", "/a/b"),
+            ("dev", "/dev"),
+        ] {
+            assert_eq!(clean(from), to);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The option words of a mount: into mount(2)'s flags, mount_setattr(2)'s attributes, and data for the file system
+//! (config.md, "Linux mount options"). May touch: types and tables.
+
+use super::Problem;
+use super::op::Attributes;
+use crate::spec;
+use alloc::format;
+use alloc::string::String;
+use linux_raw_sys_mount::*;
+
+/// The kernel's mount constants under their own names.
+mod linux_raw_sys_mount {
+    pub use libc::{
+        MS_DIRSYNC, MS_I_VERSION, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC,
+        MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE,
+        MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+    };
+    pub const MS_LAZYTIME: u64 = 1 << 25;
+    pub const MS_NOSYMFOLLOW: u64 = 256;
+}
+
+/// mount_setattr(2)'s bits (linux/mount.h).
+pub mod attr {
+    pub const RDONLY: u64 = 0x1;
+    pub const NOSUID: u64 = 0x2;
+    pub const NODEV: u64 = 0x4;
+    pub const NOEXEC: u64 = 0x8;
+    /// The access-time setting is a field of three bits, not three flags.
+    pub const ATIME: u64 = 0x70;
+    pub const NOATIME: u64 = 0x10;
+    pub const STRICTATIME: u64 = 0x20;
+    pub const NODIRATIME: u64 = 0x80;
+    pub const NOSYMFOLLOW: u64 = 0x20_0000;
+}
+
+/// What an option word does.
+#[derive(Clone, Copy)]
+enum Does {
+    /// Sets or clears bits of mount(2); with what mount_setattr(2) calls the same.
+    Set(u64, u64),
+    Clear(u64, u64),
+    /// Sets the access-time field.
+    Atime(u64, u64),
+    /// The same on the whole tree of mounts.
+    RecursiveSet(u64),
+    RecursiveClear(u64),
+    RecursiveAtime(u64),
+    Propagation(u64),
+    Bind,
+    RecursiveBind,
+    Remount,
+    Nothing,
+}
+use Does::*;
+
+/// Every option that is no data for the file system: FEATURES of the mount, by config.md's "Linux mount options".
+const OPTIONS: &[(&str, Does)] = &[
+    ("async", Clear(MS_SYNCHRONOUS, 0)),
+    ("atime", Clear(MS_NOATIME, attr::NOATIME)),
+    ("bind", Bind),
+    ("defaults", Nothing),
+    ("dev", Clear(MS_NODEV, attr::NODEV)),
+    ("diratime", Clear(MS_NODIRATIME, attr::NODIRATIME)),
+    ("dirsync", Set(MS_DIRSYNC, 0)),
+    ("exec", Clear(MS_NOEXEC, attr::NOEXEC)),
+    ("iversion", Set(MS_I_VERSION, 0)),
+    ("lazytime", Set(MS_LAZYTIME, 0)),
+    ("loud", Clear(MS_SILENT, 0)),
+    ("mand", Set(MS_MANDLOCK, 0)),
+    ("noatime", Atime(MS_NOATIME, attr::NOATIME)),
+    ("nodev", Set(MS_NODEV, attr::NODEV)),
+    ("nodiratime", Set(MS_NODIRATIME, attr::NODIRATIME)),
+    ("noexec", Set(MS_NOEXEC, attr::NOEXEC)),
+    ("noiversion", Clear(MS_I_VERSION, 0)),
+    ("nolazytime", Clear(MS_LAZYTIME, 0)),
+    ("nomand", Clear(MS_MANDLOCK, 0)),
+    ("norelatime", Clear(MS_RELATIME, 0)),
+    ("nostrictatime", Clear(MS_STRICTATIME, attr::STRICTATIME)),
+    ("nosuid", Set(MS_NOSUID, attr::NOSUID)),
+    ("nosymfollow", Set(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
+    ("private", Propagation(MS_PRIVATE)),
+    ("ratime", RecursiveAtime(0)),
+    ("rbind", RecursiveBind),
+    ("rdev", RecursiveClear(attr::NODEV)),
+    ("rdiratime", RecursiveClear(attr::NODIRATIME)),
+    ("relatime", Atime(MS_RELATIME, 0)),
+    ("remount", Remount),
+    ("rexec", RecursiveClear(attr::NOEXEC)),
+    ("rnoatime", RecursiveAtime(attr::NOATIME)),
+    ("rnodev", RecursiveSet(attr::NODEV)),
+    ("rnodiratime", RecursiveSet(attr::NODIRATIME)),
+    ("rnoexec", RecursiveSet(attr::NOEXEC)),
+    ("rnorelatime", RecursiveAtime(attr::STRICTATIME)),
+    ("rnostrictatime", RecursiveAtime(0)),
+    ("rnosuid", RecursiveSet(attr::NOSUID)),
+    ("rnosymfollow", RecursiveSet(attr::NOSYMFOLLOW)),
+    ("ro", Set(MS_RDONLY, attr::RDONLY)),
+    ("rprivate", Propagation(MS_PRIVATE | MS_REC)),
+    ("rrelatime", RecursiveAtime(0)),
+    ("rro", RecursiveSet(attr::RDONLY)),
+    ("rrw", RecursiveClear(attr::RDONLY)),
+    ("rshared", Propagation(MS_SHARED | MS_REC)),
+    ("rslave", Propagation(MS_SLAVE | MS_REC)),
+    ("rstrictatime", RecursiveAtime(attr::STRICTATIME)),
+    ("rsuid", RecursiveClear(attr::NOSUID)),
+    ("rsymfollow", RecursiveClear(attr::NOSYMFOLLOW)),
+    ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
+    ("rw", Clear(MS_RDONLY, attr::RDONLY)),
+    ("shared", Propagation(MS_SHARED)),
+    ("silent", Set(MS_SILENT, 0)),
+    ("slave", Propagation(MS_SLAVE)),
+    ("strictatime", Atime(MS_STRICTATIME, attr::STRICTATIME)),
+    ("suid", Clear(MS_NOSUID, attr::NOSUID)),
+    ("symfollow", Clear(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
+    ("sync", Set(MS_SYNCHRONOUS, 0)),
+    ("unbindable", Propagation(MS_UNBINDABLE)),
+];
+
+/// Options that the specification knows and that are not built yet.
+const UNBUILT: &[&str] = &["idmap", "ridmap", "tmpcopyup"];
+
+/// The option words for the `features` document, sorted.
+pub fn option_words() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(word, _)| *word)
+}
+
+/// A mount's options, understood.
+#[derive(Default)]
+pub struct Options {
+    pub flags: u64,
+    pub attributes: Attributes,
+    pub recursive: Attributes,
+    pub bind: bool,
+    pub recursive_bind: bool,
+    pub remount: bool,
+    pub data: String,
+    /// The first option that is data.
+    data_at: usize,
+}
+
+pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem> {
+    let mut o = Options::default();
+    const ATIMES: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+    for (i, word) in mount.options.iter().enumerate() {
+        let at = || format!("{pointer}/options/{i}");
+        if UNBUILT
+            .iter()
+            .any(|u| word == u || word.starts_with(&format!("{u}=")))
+        {
+            return Err(Problem {
+                pointer: at(),
+                problem: format!("the option `{word}` is not supported yet"),
+            });
+        }
+        // The last one wins, so each option undoes its opposite.
+        match OPTIONS
+            .binary_search_by_key(&word.as_str(), |(name, _)| name)
+            .map(|found| OPTIONS[found].1)
+        {
+            Ok(Set(ms, bits)) => {
+                o.flags |= ms;
+                o.attributes.set |= bits;
+                o.attributes.clear &= !bits;
+            }
+            Ok(Clear(ms, bits)) => {
+                o.flags &= !ms;
+                o.attributes.set &= !bits;
+                o.attributes.clear |= if bits & attr::ATIME == 0 {
+                    bits
+                } else {
+                    attr::ATIME
+                };
+            }
+            Ok(Atime(ms, bits)) => {
+                o.flags = o.flags & !ATIMES | ms;
+                o.attributes.set = o.attributes.set & !attr::ATIME | bits;
+                o.attributes.clear |= attr::ATIME;
+            }
+            Ok(RecursiveSet(bits)) => {
+                o.recursive.set |= bits;
+                o.recursive.clear &= !bits;
+            }
+            Ok(RecursiveClear(bits)) => {
+                o.recursive.set &= !bits;
+                o.recursive.clear |= bits;
+            }
+            Ok(RecursiveAtime(bits)) => {
+                o.recursive.set = o.recursive.set & !attr::ATIME | bits;
+                o.recursive.clear |= attr::ATIME;
+            }
+            Ok(Propagation(flags)) => {
+                o.attributes.propagation = flags & !MS_REC;
+                o.attributes.recursive = flags & MS_REC != 0;
+            }
+            Ok(Bind) => o.bind = true,
+            Ok(RecursiveBind) => (o.bind, o.recursive_bind) = (true, true),
+            Ok(Remount) => o.remount = true,
+            Ok(Nothing) => {}
+            Err(_) if word.is_empty() => {}
+            Err(_) => {
+                if o.data.is_empty() {
+                    o.data_at = i;
+                } else {
+                    o.data.push(',');
+                }
+                o.data.push_str(word);
+            }
+        }
+    }
+    o.bind |= mount.kind == "bind";
+    if o.bind && !o.remount && !o.data.is_empty() {
+        let problem = format!(
+            "`{}` is no mount option, and a bind mount has no file system of its own to take it",
+            o.data
+        );
+        return Err(Problem {
+            pointer: format!("{pointer}/options/{}", o.data_at),
+            problem,
+        });
+    }
+    Ok(o)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_sorted_for_the_search() {
+        assert!(OPTIONS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}

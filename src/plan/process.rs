@@ -1,0 +1,213 @@
+//! config.json's `process`, `hostname` and `domainname`: who the program is, and what it may do. May touch: types
+//! and tables.
+
+use super::op::{Op, Step};
+use super::{Builder, c};
+use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::CapabilitySets;
+
+/// Names and network.
+pub fn identity(b: &mut Builder) {
+    b.step = Step::Identity;
+    if let Some(name) = &b.spec.hostname {
+        b.from = "/hostname".into();
+        b.init(
+            Op::Hostname {
+                name: name.as_bytes().to_vec(),
+            },
+            "the new UTS namespace begins with the host's name",
+        );
+    }
+    if let Some(name) = &b.spec.domainname {
+        b.from = "/domainname".into();
+        b.init(
+            Op::Domainname {
+                name: name.as_bytes().to_vec(),
+            },
+            "the new UTS namespace begins with the host's domain",
+        );
+    }
+    let network = b
+        .spec
+        .linux
+        .namespaces
+        .iter()
+        .position(|n| n.kind == NamespaceKind::Network);
+    if let Some(i) = network {
+        b.from = format!("/linux/namespaces/{i}");
+        b.init(
+            Op::LoopbackUp,
+            "a new network namespace has only `lo`, and that is down",
+        );
+    }
+}
+
+/// One bit a known capability. Names that the kernel does not know are left out (config.md: they SHOULD NOT fail).
+fn bits(names: &[String]) -> u64 {
+    names
+        .iter()
+        .filter_map(|name| capability_number(name))
+        .fold(0, |set, n| set | 1 << n)
+}
+
+/// Capabilities, ids, the program. The order is the kernel's: dropping from the bounding set needs CAP_SETPCAP,
+/// setgroups needs CAP_SETGID, and a change of user id takes the rest (capabilities(7)).
+pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
+    let process = &b.spec.process;
+    let bad = |at: &str, problem: &str| Problem {
+        pointer: at.into(),
+        problem: problem.into(),
+    };
+    b.step = Step::Privileges;
+    for (i, limit) in process.rlimits.iter().enumerate() {
+        b.from = format!("/process/rlimits/{i}");
+        let Some(resource) = rlimit_number(&limit.kind) else {
+            return Err(bad(&b.from, "is no resource limit"));
+        };
+        let (soft, hard) = (limit.soft, limit.hard);
+        let why = "now: raising a limit is still allowed, and no more descriptors are needed";
+        b.init(
+            Op::Limit {
+                resource,
+                soft,
+                hard,
+            },
+            why,
+        );
+    }
+    b.from = "/process/cwd".into();
+    let path = c(&process.cwd).map_err(|p| bad("/process/cwd", p))?;
+    b.init(
+        Op::Cwd { path },
+        "the program begins there, and getcwd proves that there is inside the root",
+    );
+    if let Some(wanted) = &process.capabilities {
+        b.from = "/process/capabilities/bounding".into();
+        let every = (1 << crate::spec::CAPABILITIES.len()) - 1;
+        let drop = every & !bits(&wanted.bounding);
+        b.init(
+            Op::DropBounding { drop },
+            "what is not in the bounding set can never be gained again",
+        );
+    }
+    b.from = "/process/user".into();
+    let mut gids: Vec<u32> = Vec::new();
+    gids.extend_from_slice(&process.user.additional_gids);
+    b.init(
+        Op::Groups { gids },
+        "the caller's supplementary groups stay outside",
+    );
+    b.init(
+        Op::Ids {
+            uid: process.user.uid,
+            gid: process.user.gid,
+        },
+        "the user that the program runs as",
+    );
+    if let Some(wanted) = &process.capabilities {
+        b.from = "/process/capabilities".into();
+        let sets = CapabilitySets {
+            effective: bits(&wanted.effective),
+            permitted: bits(&wanted.permitted),
+            inheritable: bits(&wanted.inheritable),
+        };
+        // The kernel refuses an ambient capability that is not both (capabilities(7)); the specification wants a warning.
+        let ambient = bits(&wanted.ambient) & sets.permitted & sets.inheritable;
+        b.init(
+            Op::Capabilities { sets, ambient },
+            "root inside is not root of the machine",
+        );
+    }
+    if process.no_new_privileges {
+        b.from = "/process/noNewPrivileges".into();
+        b.init(
+            Op::NoNewPrivileges,
+            "no set-user-id program may win back what was given up",
+        );
+    }
+    b.from = if process.user.umask.is_some() {
+        "/process/user/umask".into()
+    } else {
+        String::new()
+    };
+    b.init(
+        Op::Umask {
+            mask: process.user.umask,
+        },
+        "the caller's mask, or the one asked for, is the program's",
+    );
+    program(b)
+}
+
+/// Finding the program, waiting, becoming it.
+fn program(b: &mut Builder) -> Result<(), Problem> {
+    let process = &b.spec.process;
+    let bad = |at: &str, problem: &str| Problem {
+        pointer: at.into(),
+        problem: problem.into(),
+    };
+    let name = process.args.first().map_or("", String::as_str);
+    let mut candidates = Vec::new();
+    if name.contains('/') {
+        candidates.push(c(name).map_err(|p| bad("/process/args/0", p))?);
+    } else {
+        let path = process
+            .env
+            .iter()
+            .rev()
+            .find_map(|e| e.strip_prefix("PATH="))
+            .unwrap_or("");
+        for directory in path.split(':') {
+            let directory = if directory.is_empty() { "." } else { directory };
+            candidates
+                .push(c(&format!("{directory}/{name}")).map_err(|p| bad("/process/args/0", p))?);
+        }
+    }
+    b.from = "/process/args/0".into();
+    let named = c(name).map_err(|p| bad("/process/args/0", p))?;
+    let look = b.wish.wait_for_start || candidates.len() > 1;
+    b.init(
+        Op::FindProgram {
+            named,
+            candidates,
+            look,
+        },
+        "a program that is not there is said now, by create, not by start",
+    );
+    b.step = Step::Start;
+    b.from = String::new();
+    if b.wish.wait_for_start {
+        b.init(Op::TellReady, "create may put the container on record");
+        b.init(
+            Op::AwaitGo,
+            "a container that never came on record must not stay",
+        );
+        b.init(
+            Op::AwaitStart,
+            "the container is created; the program runs when `start` says so",
+        );
+    } else {
+        b.init(
+            Op::AwaitGo,
+            "the host side first puts the container on record",
+        );
+    }
+    b.step = Step::Program;
+    b.from = "/process/args".into();
+    let mut argv = Vec::new();
+    for (i, arg) in process.args.iter().enumerate() {
+        argv.push(c(arg).map_err(|p| bad(&format!("/process/args/{i}"), p))?);
+    }
+    let mut envp = Vec::new();
+    for (i, entry) in process.env.iter().enumerate() {
+        envp.push(c(entry).map_err(|p| bad(&format!("/process/env/{i}"), p))?);
+    }
+    b.init(
+        Op::Execve { argv, envp },
+        "from here on it is the container's program, and no longer ours",
+    );
+    Ok(())
+}

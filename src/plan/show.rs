@@ -1,0 +1,324 @@
+//! The listing: a plan in words, one line a line, with the numbers that the trace shows. May touch: types.
+
+use super::op::{Lane, Line, Op, Place, Plan, Step};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The whole listing. Steps head it, in the order in which they begin.
+pub fn listing(plan: &Plan) -> String {
+    let mut out = String::new();
+    let lanes = [
+        (Lane::Host, &plan.host, 1),
+        (Lane::Init, &plan.init, plan.host.len() + 1),
+    ];
+    for (lane, lines, first) in lanes {
+        let name = lane_name(lane as u8);
+        let before = if out.is_empty() { "" } else { "\n" };
+        out.push_str(&format!("{before}{name} lane: {}\n", lane_text(lane)));
+        let mut step: Option<Step> = None;
+        for (i, line) in lines.iter().enumerate() {
+            if step != Some(line.step) {
+                out.push_str(&format!("  {}\n", line.step.text().1));
+                step = Some(line.step);
+            }
+            out.push_str(&show(first + i, line));
+        }
+    }
+    out
+}
+
+/// A lane's name, as the trace has it.
+pub fn lane_name(lane: u8) -> &'static str {
+    match lane {
+        0 => "host",
+        _ => "init",
+    }
+}
+
+fn lane_text(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Host => "the runtime that was called",
+        Lane::Init => "what becomes the container, from the clone on",
+    }
+}
+
+fn show(number: usize, line: &Line) -> String {
+    let from = if line.from.is_empty() {
+        String::new()
+    } else {
+        format!("  [{}]", line.from)
+    };
+    format!(
+        "  {number:>3}  {}{from}\n         {}\n",
+        describe(&line.op),
+        line.why.0
+    )
+}
+
+fn s(text: &CString) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+fn place(at: &Place) -> String {
+    match at {
+        Place::Rootfs { path, .. } if path.as_bytes() == b"." => "/".into(),
+        Place::Rootfs { path, .. } => format!("/{}", s(path)),
+        Place::Under { base, path } => format!("{}/{}", slot(*base), s(path)),
+    }
+}
+
+fn slot(slot: super::Slot) -> &'static str {
+    match slot {
+        super::Slot::PROC => "/proc",
+        super::Slot::DEV => "/dev",
+        super::Slot::SYS => "/sys",
+        super::Slot::ROOTFS => "/",
+        _ => "that directory",
+    }
+}
+
+/// The words of mount(2)'s flags, and of propagation.
+fn flags(bits: u64) -> String {
+    let words = [
+        (libc::MS_RDONLY, "ro"),
+        (libc::MS_NOSUID, "nosuid"),
+        (libc::MS_NODEV, "nodev"),
+        (libc::MS_NOEXEC, "noexec"),
+        (libc::MS_SYNCHRONOUS, "sync"),
+        (libc::MS_REMOUNT, "remount"),
+        (libc::MS_MANDLOCK, "mand"),
+        (libc::MS_DIRSYNC, "dirsync"),
+        (256, "nosymfollow"),
+        (libc::MS_NOATIME, "noatime"),
+        (libc::MS_NODIRATIME, "nodiratime"),
+        (libc::MS_BIND, "bind"),
+        (libc::MS_MOVE, "move"),
+        (libc::MS_REC, "rec"),
+        (libc::MS_SILENT, "silent"),
+        (libc::MS_UNBINDABLE, "unbindable"),
+        (libc::MS_PRIVATE, "private"),
+        (libc::MS_SLAVE, "slave"),
+        (libc::MS_SHARED, "shared"),
+        (libc::MS_RELATIME, "relatime"),
+        (libc::MS_I_VERSION, "iversion"),
+        (libc::MS_STRICTATIME, "strictatime"),
+        (1 << 25, "lazytime"),
+    ];
+    let set: Vec<&str> = words
+        .iter()
+        .filter(|(bit, _)| bits & bit != 0)
+        .map(|(_, word)| *word)
+        .collect();
+    set.join(",")
+}
+
+/// The names in a set of capabilities.
+fn capabilities(set: u64) -> String {
+    let all = crate::spec::CAPABILITIES;
+    let names: Vec<&str> = all
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| set & 1 << i != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    match names.len() {
+        0 => "nothing".into(),
+        n if n == all.len() => "everything".into(),
+        n if n > all.len() / 2 => {
+            let others: Vec<&str> = all
+                .iter()
+                .filter(|name| !names.contains(name))
+                .copied()
+                .collect();
+            format!("all but {}", others.join(" "))
+        }
+        _ => names.join(" "),
+    }
+}
+
+/// What an op does, in words.
+pub fn describe(op: &Op) -> String {
+    match op {
+        Op::OpenRootfs { path } => format!("open the rootfs {}", s(path)),
+        Op::OpenSource {
+            path, recursive, ..
+        } => format!(
+            "open the mount source {}{}",
+            s(path),
+            if *recursive {
+                " with all mounts below it"
+            } else {
+                ""
+            }
+        ),
+        Op::MakeCgroup { path, .. } => format!("make the cgroup /{}", s(path)),
+        Op::DeviceProgram { program } => format!(
+            "attach a device program of {} instructions to the cgroup",
+            program.len()
+        ),
+        Op::CloneCgroupTree { .. } => "copy the mount of the container's cgroup".into(),
+        Op::Channel => "make the channel between host and init".into(),
+        Op::StartFifos => "make the fifos for `start`".into(),
+        Op::HoldSignals => "hold all signals back".into(),
+        Op::LookAtSignals => "look which signals the caller ignores".into(),
+        Op::LookUpHome { uid } => {
+            format!("look up the home directory of user {uid} in /etc/passwd of the rootfs")
+        }
+        Op::Clone { flags, cgroup } => format!(
+            "clone init{}{}",
+            clone_words(*flags),
+            if *cgroup {
+                ", born inside the cgroup"
+            } else {
+                ""
+            }
+        ),
+        Op::Limit {
+            resource,
+            soft,
+            hard,
+        } => format!(
+            "set {} to {}, at most {}",
+            crate::spec::RLIMITS
+                .get(*resource as usize)
+                .unwrap_or(&"a limit"),
+            limit(*soft),
+            limit(*hard)
+        ),
+        Op::SaveState { .. } => "save state.json".into(),
+        Op::AwaitReady => "wait until init is ready".into(),
+        Op::PidFile { path, .. } => format!("write the process id to {}", s(path)),
+        Op::TellGo => "tell init to go on".into(),
+        Op::AwaitExec => "wait for execve to succeed".into(),
+        Op::CloseHostEnd => "close the host's end of the channel".into(),
+        Op::ClearUmask => "clear the umask".into(),
+        Op::ReleaseSignals => "let all signals through, and ignore none".into(),
+        Op::Session => "begin a session".into(),
+        Op::Keyring { name } => format!("join a new session keyring {}", s(name)),
+        Op::Unshare { .. } => "enter a new cgroup namespace".into(),
+        Op::Propagation { flags: f } => format!("make every mount {}", flags(u64::from(*f))),
+        Op::AttachRootfs => "attach the rootfs over /".into(),
+        Op::Enter { base } => format!("go to {}", slot(*base)),
+        Op::Mount {
+            at,
+            kind,
+            flags: f,
+            data,
+            ..
+        } => {
+            let mut options = flags(u64::from(*f));
+            if let Some(data) = data {
+                let comma = if options.is_empty() { "" } else { "," };
+                options = format!("{options}{comma}{}", s(data));
+            }
+            let options = if options.is_empty() {
+                options
+            } else {
+                format!(" ({options})")
+            };
+            format!("mount {} on {}{options}", s(kind), place(at))
+        }
+        Op::Attach { at, .. } => format!("attach the opened tree on {}", place(at)),
+        Op::Remount { at, flags: f, .. } => {
+            format!("remount {} ({})", place(at), flags(u64::from(*f)))
+        }
+        Op::Alter { at, .. } => format!("change the properties of the mount on {}", place(at)),
+        Op::OpenDirectory { path, .. } => format!("open /{}, made if missing", s(path)),
+        Op::Directory { base, name, mode } => format!(
+            "make the directory {}/{} (mode {mode:04o})",
+            slot(*base),
+            s(name)
+        ),
+        Op::Device {
+            base,
+            name,
+            mode,
+            major,
+            minor,
+            ..
+        } => {
+            let letter = match mode & libc::S_IFMT {
+                libc::S_IFBLK => "b",
+                libc::S_IFIFO => "p",
+                _ => "c",
+            };
+            format!(
+                "make the device {}/{} ({letter} {major}:{minor}, mode {:04o})",
+                slot(*base),
+                s(name),
+                mode & 0o7777
+            )
+        }
+        Op::Link {
+            base, name, target, ..
+        } => format!("link {}/{} to {}", slot(*base), s(name), s(target)),
+        Op::OpenNull { check: true } => {
+            "open /dev/null and check that it is the null device".into()
+        }
+        Op::OpenNull { check: false } => "open the /dev/null that was made".into(),
+        Op::MakeCwd { path } => format!("make the working directory /{} if it is missing", s(path)),
+        Op::PivotRoot => "switch the root, unmount the host's".into(),
+        Op::MoveRoot => "chroot into the rootfs that lies over /".into(),
+        Op::Mask { at, .. } => format!("mask {}", place(at)),
+        Op::ReadonlyPath { at } => format!("make {} read-only", place(at)),
+        Op::ReadonlyRoot => "make / read-only".into(),
+        Op::Hostname { name } => format!("set the host name to {}", String::from_utf8_lossy(name)),
+        Op::Domainname { name } => {
+            format!("set the domain name to {}", String::from_utf8_lossy(name))
+        }
+        Op::LoopbackUp => "bring lo up".into(),
+        Op::Cwd { path } => format!("change the working directory to {}", s(path)),
+        Op::DropBounding { drop } => format!("drop from the bounding set {}", capabilities(*drop)),
+        Op::Groups { gids } => format!("set the supplementary groups to {gids:?}"),
+        Op::Ids { uid, gid } => format!("become user {uid}, group {gid}"),
+        Op::Capabilities { sets, ambient } => format!(
+            "set the capabilities: effective {}; permitted {}; inheritable {}; ambient {}",
+            capabilities(sets.effective),
+            capabilities(sets.permitted),
+            capabilities(sets.inheritable),
+            capabilities(*ambient)
+        ),
+        Op::NoNewPrivileges => "set no_new_privs".into(),
+        Op::Umask { mask: None } => "put the caller's umask back".into(),
+        Op::Umask { mask: Some(mask) } => format!("set the umask to {mask:04o}"),
+        Op::FindProgram {
+            named, candidates, ..
+        } if candidates.len() == 1 => format!("look for the program {}", s(named)),
+        Op::FindProgram { named, .. } => format!("look for the program {} in PATH", s(named)),
+        Op::AwaitGo => "wait for the host's word".into(),
+        Op::TellReady => "say that all is made".into(),
+        Op::AwaitStart => "wait for `start`".into(),
+        Op::Execve { argv, .. } => format!("execve {}", argv.first().map_or(String::new(), s)),
+    }
+}
+
+fn clone_words(flags: u64) -> String {
+    let words = [
+        (libc::CLONE_NEWNS, "mount"),
+        (libc::CLONE_NEWCGROUP, "cgroup"),
+        (libc::CLONE_NEWUTS, "uts"),
+        (libc::CLONE_NEWIPC, "ipc"),
+        (libc::CLONE_NEWPID, "pid"),
+        (libc::CLONE_NEWNET, "network"),
+    ];
+    let set: Vec<&str> = words
+        .iter()
+        .filter(|(bit, _)| flags & *bit as u64 != 0)
+        .map(|(_, word)| *word)
+        .collect();
+    if set.is_empty() {
+        String::new()
+    } else {
+        format!(" in new namespaces: {}", set.join(" "))
+    }
+}
+
+fn limit(value: u64) -> String {
+    if value == u64::MAX {
+        "unlimited".into()
+    } else {
+        value.to_string()
+    }
+}

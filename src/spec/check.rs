@@ -1,0 +1,407 @@
+//! Every MUST of the specification that can be tested without the kernel, for what is built; and the refusal, by
+//! name, of what is not. Nothing was made yet when this speaks. May touch: types.
+
+use super::unbuilt::Unbuilt;
+use super::{Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, rlimit_number};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+type Checked = Result<(), Problem>;
+
+fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem {
+        pointer: pointer.into(),
+        problem: problem.into(),
+    })
+}
+
+/// The first of some properties that asks for what is not built.
+fn unbuilt(pointer: &str, properties: &[(&str, &Unbuilt)]) -> Checked {
+    for (name, property) in properties {
+        if let Unbuilt(Some(tail)) = property {
+            return no(format!("{pointer}/{name}{tail}"), "is not supported yet");
+        }
+    }
+    Ok(())
+}
+
+/// A string that becomes a C string.
+fn no_nul(pointer: impl FnOnce() -> String, text: &str) -> Checked {
+    if text.contains('\0') {
+        no(pointer(), "holds a NUL byte")
+    } else {
+        Ok(())
+    }
+}
+
+/// The document, as something that can be carried out.
+pub fn check(document: Document) -> Result<Spec, Problem> {
+    let Some(version) = document.oci_version else {
+        return no("/ociVersion", "is missing: the specification requires it");
+    };
+    check_version(&version)?;
+    unbuilt("", &[("hooks", &document.hooks), ("vm", &document.vm)])?;
+    let Some(root) = document.root else {
+        return no("/root", "is missing: a container needs a root file system");
+    };
+    let Some(process) = document.process else {
+        return no("/process", "is missing: nothing says what to run");
+    };
+    let linux = document.linux.unwrap_or_default();
+    let mounts = document.mounts.unwrap_or_default();
+    let annotations = document.annotations.unwrap_or_default();
+    check_root(&root)?;
+    check_process(&process)?;
+    check_linux(&linux)?;
+    for (name, value) in [
+        ("hostname", &document.hostname),
+        ("domainname", &document.domainname),
+    ] {
+        check_name(name, value.as_deref(), &linux)?;
+    }
+    for (i, mount) in mounts.iter().enumerate() {
+        check_mount(&format!("/mounts/{i}"), mount)?;
+    }
+    if annotations.contains_key("") {
+        return no("/annotations", "has an empty key");
+    }
+    let named = |name: Option<String>| name.filter(|name| !name.is_empty());
+    let (hostname, domainname) = (named(document.hostname), named(document.domainname));
+    Ok(Spec {
+        oci_version: version,
+        process,
+        root,
+        hostname,
+        domainname,
+        mounts,
+        annotations,
+        linux,
+    })
+}
+
+/// Any 1.x of semantic versioning (semver.org), in which later ones only add.
+fn check_version(version: &str) -> Checked {
+    let core = version.split(['-', '+']).next().unwrap_or("");
+    let mut parts = core.split('.');
+    let numbers = parts
+        .clone()
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    if !numbers || core.split('.').count() > 3 {
+        return no(
+            "/ociVersion",
+            format!("`{version}` is no version: 1.2.0, for example, is one"),
+        );
+    }
+    if parts.next() != Some("1") {
+        return no(
+            "/ociVersion",
+            format!("`{version}` is not supported: 1.0.0 to 1.3.0 are, and what follows in 1.x"),
+        );
+    }
+    Ok(())
+}
+
+fn check_root(root: &Root) -> Checked {
+    if root.path.is_empty() {
+        return no(
+            "/root/path",
+            "is missing: it names the root file system's directory",
+        );
+    }
+    no_nul(|| "/root/path".into(), &root.path)
+}
+
+fn check_process(process: &Process) -> Checked {
+    if process.terminal == Some(true) {
+        return no(
+            "/process/terminal",
+            "true is not supported yet: set it to false",
+        );
+    }
+    unbuilt(
+        "/process",
+        &[
+            ("apparmorProfile", &process.apparmor_profile),
+            ("selinuxLabel", &process.selinux_label),
+            ("oomScoreAdj", &process.oom_score_adj),
+            ("scheduler", &process.scheduler),
+            ("ioPriority", &process.io_priority),
+            ("execCPUAffinity", &process.exec_cpu_affinity),
+        ],
+    )?;
+    if process.args.is_empty() {
+        return no(
+            "/process/args",
+            "is missing or empty: its first entry is the program",
+        );
+    }
+    if process.args.first().is_some_and(String::is_empty) {
+        return no("/process/args/0", "is empty: it names the program");
+    }
+    if !process.cwd.starts_with('/') {
+        return no(
+            "/process/cwd",
+            format!("`{}` must be an absolute path", process.cwd),
+        );
+    }
+    no_nul(|| "/process/cwd".into(), &process.cwd)?;
+    for (name, list) in [("args", &process.args), ("env", &process.env)] {
+        for (i, text) in list.iter().enumerate() {
+            no_nul(|| format!("/process/{name}/{i}"), text)?;
+        }
+    }
+    if process.user.umask.is_some_and(|mask| mask > 0o777) {
+        return no("/process/user/umask", "must be at most 511 (octal 777)");
+    }
+    for (i, limit) in process.rlimits.iter().enumerate() {
+        let pointer = format!("/process/rlimits/{i}");
+        if rlimit_number(&limit.kind).is_none() {
+            return no(
+                format!("{pointer}/type"),
+                format!("`{}` is no resource limit of Linux", limit.kind),
+            );
+        }
+        if let Some(first) = process.rlimits[..i]
+            .iter()
+            .position(|other| other.kind == limit.kind)
+        {
+            return no(
+                pointer,
+                format!("repeats {} of /process/rlimits/{first}", limit.kind),
+            );
+        }
+        if limit.soft > limit.hard {
+            return no(
+                format!("{pointer}/soft"),
+                format!("{} is above the hard limit {}", limit.soft, limit.hard),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// sethostname(2) takes 64 bytes, and would name the host itself without a namespace of its own.
+fn check_name(property: &str, name: Option<&str>, linux: &Linux) -> Checked {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(());
+    };
+    let pointer = format!("/{property}");
+    if !linux
+        .namespaces
+        .iter()
+        .any(|n| n.kind == NamespaceKind::Uts)
+    {
+        return no(
+            pointer,
+            "needs a new `uts` namespace in linux.namespaces: without one it would be the host's",
+        );
+    }
+    if name.len() > 64 {
+        return no(
+            pointer,
+            format!("has {} bytes: the kernel takes at most 64", name.len()),
+        );
+    }
+    no_nul(|| pointer, name)
+}
+
+fn check_mount(pointer: &str, mount: &Mount) -> Checked {
+    unbuilt(
+        pointer,
+        &[
+            ("uidMappings", &mount.uid_mappings),
+            ("gidMappings", &mount.gid_mappings),
+        ],
+    )?;
+    if mount.destination.is_empty() {
+        return no(
+            format!("{pointer}/destination"),
+            "is missing: it says where in the container the mount goes",
+        );
+    }
+    let source = mount.source.as_deref().unwrap_or("");
+    for (name, text) in [
+        ("destination", mount.destination.as_str()),
+        ("type", &mount.kind),
+        ("source", source),
+    ] {
+        no_nul(|| format!("{pointer}/{name}"), text)?;
+    }
+    for (i, option) in mount.options.iter().enumerate() {
+        no_nul(|| format!("{pointer}/options/{i}"), option)?;
+    }
+    Ok(())
+}
+
+fn check_linux(linux: &Linux) -> Checked {
+    unbuilt(
+        "/linux",
+        &[
+            ("uidMappings", &linux.uid_mappings),
+            ("gidMappings", &linux.gid_mappings),
+            ("netDevices", &linux.net_devices),
+            ("timeOffsets", &linux.time_offsets),
+            ("sysctl", &linux.sysctl),
+            ("seccomp", &linux.seccomp),
+            ("rootfsPropagation", &linux.rootfs_propagation),
+            ("mountLabel", &linux.mount_label),
+            ("intelRdt", &linux.intel_rdt),
+            ("memoryPolicy", &linux.memory_policy),
+            ("personality", &linux.personality),
+        ],
+    )?;
+    check_resources(linux)?;
+    for (i, namespace) in linux.namespaces.iter().enumerate() {
+        let pointer = format!("/linux/namespaces/{i}");
+        let word = namespace.kind.word();
+        if let NamespaceKind::Unknown(_) = namespace.kind {
+            return no(
+                format!("{pointer}/type"),
+                format!("`{word}` is no kind of namespace"),
+            );
+        }
+        if !namespace.kind.supported() {
+            return no(
+                format!("{pointer}/type"),
+                format!("a `{word}` namespace is not supported yet"),
+            );
+        }
+        unbuilt(&pointer, &[("path", &namespace.path)])?;
+        if let Some(first) = linux.namespaces[..i]
+            .iter()
+            .position(|other| other.kind == namespace.kind)
+        {
+            return no(
+                pointer,
+                format!("repeats the `{word}` namespace of /linux/namespaces/{first}"),
+            );
+        }
+    }
+    if !linux
+        .namespaces
+        .iter()
+        .any(|n| n.kind == NamespaceKind::Mount)
+    {
+        return no(
+            "/linux/namespaces",
+            "has no `mount` namespace: without one the container's mounts would be the host's",
+        );
+    }
+    if linux
+        .cgroups_path
+        .as_deref()
+        .is_some_and(|path| path.contains(':'))
+    {
+        return no(
+            "/linux/cgroupsPath",
+            "`slice:prefix:name` is for the systemd driver, which is not supported yet",
+        );
+    }
+    for (name, paths) in [
+        ("maskedPaths", &linux.masked_paths),
+        ("readonlyPaths", &linux.readonly_paths),
+    ] {
+        for (i, path) in paths.iter().enumerate() {
+            if !path.starts_with('/') {
+                return no(
+                    format!("/linux/{name}/{i}"),
+                    format!("`{path}` must be an absolute path"),
+                );
+            }
+            no_nul(|| format!("/linux/{name}/{i}"), path)?;
+        }
+    }
+    check_devices(linux)
+}
+
+fn check_resources(linux: &Linux) -> Checked {
+    let r = &linux.resources;
+    if r.pids.as_ref().is_some_and(|pids| pids.limit.is_some()) {
+        return no("/linux/resources/pids/limit", "is not supported yet");
+    }
+    unbuilt(
+        "/linux/resources",
+        &[
+            ("memory", &r.memory),
+            ("cpu", &r.cpu),
+            ("blockIO", &r.block_io),
+            ("hugepageLimits", &r.hugepage_limits),
+            ("network", &r.network),
+            ("rdma", &r.rdma),
+            ("unified", &r.unified),
+        ],
+    )?;
+    for (i, rule) in r.devices.iter().enumerate() {
+        let pointer = format!("/linux/resources/devices/{i}");
+        if !matches!(rule.kind.as_str(), "" | "a" | "b" | "c") {
+            return no(
+                format!("{pointer}/type"),
+                format!("`{}` must be a, b or c", rule.kind),
+            );
+        }
+        if rule.access.chars().any(|letter| !"rwm".contains(letter)) {
+            return no(
+                format!("{pointer}/access"),
+                format!("`{}` may hold only r, w and m", rule.access),
+            );
+        }
+        for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
+            device_number(&format!("{pointer}/{name}"), number, -1)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_devices(linux: &Linux) -> Checked {
+    let mut seen: Vec<&str> = Vec::new();
+    for (i, device) in linux.devices.iter().enumerate() {
+        let pointer = format!("/linux/devices/{i}");
+        if !matches!(device.kind.as_str(), "b" | "c" | "u" | "p") {
+            return no(
+                format!("{pointer}/type"),
+                format!("`{}` must be c, b, u or p", device.kind),
+            );
+        }
+        if !device.path.starts_with('/')
+            || device.path.ends_with('/')
+            || device.path.split('/').any(|part| part == "..")
+        {
+            return no(
+                format!("{pointer}/path"),
+                format!(
+                    "`{}` must be an absolute path to a file, without `..`",
+                    device.path
+                ),
+            );
+        }
+        no_nul(|| format!("{pointer}/path"), &device.path)?;
+        if seen.contains(&device.path.as_str()) {
+            return no(
+                format!("{pointer}/path"),
+                format!("repeats {}", device.path),
+            );
+        }
+        seen.push(&device.path);
+        for (name, number) in [("major", device.major), ("minor", device.minor)] {
+            if device.kind != "p" && number.is_none() {
+                return no(
+                    format!("{pointer}/{name}"),
+                    "is missing: only a fifo has no numbers",
+                );
+            }
+            device_number(&format!("{pointer}/{name}"), number, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Device numbers have 12 and 20 bits; 32 is what every interface takes.
+fn device_number(pointer: &str, number: Option<i64>, least: i64) -> Checked {
+    match number {
+        Some(n) if n < least || n > i64::from(u32::MAX) => {
+            no(pointer, format!("{n} is no device number"))
+        }
+        _ => Ok(()),
+    }
+}

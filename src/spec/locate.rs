@@ -1,0 +1,188 @@
+//! When a document does not fit the types: finding the place that does not, by a second look at it as plain JSON.
+//! May touch: serde_json.
+
+use super::Problem;
+use alloc::format;
+use alloc::string::{String, ToString};
+use serde_json::Value;
+
+/// What may stand at a place.
+#[derive(Clone, Copy, PartialEq)]
+enum Type {
+    Text,
+    Bool,
+    /// A whole number from .. to.
+    Number(i64, u64),
+    List,
+    Object,
+}
+use Type::*;
+
+const U32: Type = Number(0, u32::MAX as u64);
+const U64: Type = Number(0, u64::MAX);
+const I64: Type = Number(i64::MIN, i64::MAX as u64);
+
+/// The places that are read, and their types. `*` is any entry of a list or key of an object.
+const TYPES: &[(&str, Type)] = &[
+    ("", Object),
+    ("/ociVersion", Text),
+    ("/hostname", Text),
+    ("/domainname", Text),
+    ("/annotations", Object),
+    ("/annotations/*", Text),
+    ("/root", Object),
+    ("/root/path", Text),
+    ("/root/readonly", Bool),
+    ("/mounts", List),
+    ("/mounts/*", Object),
+    ("/mounts/*/destination", Text),
+    ("/mounts/*/type", Text),
+    ("/mounts/*/source", Text),
+    ("/mounts/*/options", List),
+    ("/mounts/*/options/*", Text),
+    ("/process", Object),
+    ("/process/terminal", Bool),
+    ("/process/cwd", Text),
+    ("/process/noNewPrivileges", Bool),
+    ("/process/args", List),
+    ("/process/args/*", Text),
+    ("/process/env", List),
+    ("/process/env/*", Text),
+    ("/process/user", Object),
+    ("/process/user/uid", U32),
+    ("/process/user/gid", U32),
+    ("/process/user/umask", U32),
+    ("/process/user/additionalGids", List),
+    ("/process/user/additionalGids/*", U32),
+    ("/process/capabilities", Object),
+    ("/process/capabilities/*", List),
+    ("/process/capabilities/*/*", Text),
+    ("/process/rlimits", List),
+    ("/process/rlimits/*", Object),
+    ("/process/rlimits/*/type", Text),
+    ("/process/rlimits/*/hard", U64),
+    ("/process/rlimits/*/soft", U64),
+    ("/linux", Object),
+    ("/linux/cgroupsPath", Text),
+    ("/linux/namespaces", List),
+    ("/linux/namespaces/*", Object),
+    ("/linux/namespaces/*/type", Text),
+    ("/linux/maskedPaths", List),
+    ("/linux/maskedPaths/*", Text),
+    ("/linux/readonlyPaths", List),
+    ("/linux/readonlyPaths/*", Text),
+    ("/linux/devices", List),
+    ("/linux/devices/*", Object),
+    ("/linux/devices/*/type", Text),
+    ("/linux/devices/*/path", Text),
+    ("/linux/devices/*/major", I64),
+    ("/linux/devices/*/minor", I64),
+    ("/linux/devices/*/fileMode", U32),
+    ("/linux/devices/*/uid", U32),
+    ("/linux/devices/*/gid", U32),
+    ("/linux/resources", Object),
+    ("/linux/resources/pids", Object),
+    ("/linux/resources/pids/limit", I64),
+    ("/linux/resources/devices", List),
+    ("/linux/resources/devices/*", Object),
+    ("/linux/resources/devices/*/allow", Bool),
+    ("/linux/resources/devices/*/type", Text),
+    ("/linux/resources/devices/*/access", Text),
+    ("/linux/resources/devices/*/major", I64),
+    ("/linux/resources/devices/*/minor", I64),
+];
+
+/// Reads the document once more, for the place that was wrong.
+pub fn second_look(text: &[u8], error: &serde_json::Error) -> Problem {
+    // The sentence ends with the place; it stands in front here.
+    let sentence = error.to_string();
+    let sentence = sentence.split(" at line ").next().unwrap_or("");
+    let problem = format!(
+        "line {} column {}: {sentence}",
+        error.line(),
+        error.column()
+    );
+    let somewhere = Problem {
+        pointer: String::new(),
+        problem,
+    };
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => wrong(&value, "").unwrap_or(somewhere),
+        Err(_) => somewhere,
+    }
+}
+
+/// The first value, from outside in, that is not of its place's type.
+fn wrong(value: &Value, pointer: &str) -> Option<Problem> {
+    let expected = TYPES
+        .iter()
+        .find(|(pattern, _)| matches(pattern, pointer))
+        .map(|(_, expected)| *expected);
+    if let Some(expected) = expected
+        && let Some(problem) = misfit(value, expected)
+    {
+        return Some(Problem {
+            pointer: pointer.into(),
+            problem,
+        });
+    }
+    match value {
+        Value::Object(map) => map.iter().find_map(|(key, inner)| {
+            wrong(
+                inner,
+                &format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+            )
+        }),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .find_map(|(i, inner)| wrong(inner, &format!("{pointer}/{i}"))),
+        _ => None,
+    }
+}
+
+fn matches(pattern: &str, pointer: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.split('/'), pointer.split('/'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(p), Some(part)) if p == "*" || p == part => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What is wrong with a value, if it is.
+fn misfit(value: &Value, expected: Type) -> Option<String> {
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    let must = match (expected, value) {
+        (Text, Value::String(_))
+        | (Bool, Value::Bool(_))
+        | (List, Value::Array(_))
+        | (Object, Value::Object(_)) => return None,
+        (Number(from, to), Value::Number(n)) => {
+            let fits = n.as_u64().is_some_and(|n| n <= to)
+                || n.as_i64().is_some_and(|n| n < 0 && n >= from);
+            return if fits {
+                None
+            } else {
+                Some(format!(
+                    "is {n}, must be a whole number from {from} to {to}"
+                ))
+            };
+        }
+        (Text, _) => "a string",
+        (Bool, _) => "true or false",
+        (Number(..), _) => "a number",
+        (List, _) => "a list",
+        (Object, _) => "an object",
+    };
+    Some(format!("is {is}, must be {must}"))
+}

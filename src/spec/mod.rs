@@ -1,0 +1,267 @@
+//! What is wanted: config.json in Rust. These types mirror the OCI runtime specification (config.md,
+//! config-linux.md) as far as it is built; what is not built yet is kept as [`Unbuilt`], to be refused by name.
+//! May touch: serde.
+
+mod check;
+mod locate;
+mod unbuilt;
+mod words;
+
+pub use words::{
+    CAPABILITIES, DEFAULT, NamespaceKind, RLIMITS, capability_number, rlimit_number,
+    supported_namespaces,
+};
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::Deserialize;
+use unbuilt::Unbuilt;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A JSON pointer (RFC 6901); empty: the document as a whole.
+    pub pointer: String,
+    pub problem: String,
+}
+
+/// A configuration that was checked.
+#[derive(Debug)]
+pub struct Spec {
+    pub oci_version: String,
+    pub process: Process,
+    pub root: Root,
+    pub hostname: Option<String>,
+    pub domainname: Option<String>,
+    pub mounts: Vec<Mount>,
+    pub annotations: BTreeMap<String, String>,
+    pub linux: Linux,
+}
+
+/// The document as it is written. Keys that the specification does not know are ignored, as it demands.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Document {
+    oci_version: Option<String>,
+    process: Option<Process>,
+    root: Option<Root>,
+    hostname: Option<String>,
+    domainname: Option<String>,
+    mounts: Option<Vec<Mount>>,
+    annotations: Option<BTreeMap<String, String>>,
+    linux: Option<Linux>,
+    hooks: Unbuilt,
+    vm: Unbuilt,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Process {
+    pub terminal: Option<bool>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub user: User,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub args: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub env: Vec<String>,
+    pub cwd: String,
+    pub capabilities: Option<Capabilities>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub rlimits: Vec<Rlimit>,
+    pub no_new_privileges: bool,
+    apparmor_profile: Unbuilt,
+    selinux_label: Unbuilt,
+    oom_score_adj: Unbuilt,
+    scheduler: Unbuilt,
+    io_priority: Unbuilt,
+    #[serde(rename = "execCPUAffinity")]
+    exec_cpu_affinity: Unbuilt,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct User {
+    pub uid: u32,
+    pub gid: u32,
+    pub umask: Option<u32>,
+    pub additional_gids: Vec<u32>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct Capabilities {
+    #[serde(deserialize_with = "null_is_absent")]
+    pub bounding: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub effective: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub permitted: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub inheritable: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub ambient: Vec<String>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct Rlimit {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub hard: u64,
+    pub soft: u64,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct Root {
+    pub path: String,
+    pub readonly: bool,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Mount {
+    pub destination: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub source: Option<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub options: Vec<String>,
+    uid_mappings: Unbuilt,
+    gid_mappings: Unbuilt,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Linux {
+    #[serde(deserialize_with = "null_is_absent")]
+    pub namespaces: Vec<Namespace>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub resources: Resources,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub masked_paths: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub readonly_paths: Vec<String>,
+    pub cgroups_path: Option<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub devices: Vec<Device>,
+    uid_mappings: Unbuilt,
+    gid_mappings: Unbuilt,
+    net_devices: Unbuilt,
+    time_offsets: Unbuilt,
+    sysctl: Unbuilt,
+    seccomp: Unbuilt,
+    rootfs_propagation: Unbuilt,
+    mount_label: Unbuilt,
+    intel_rdt: Unbuilt,
+    memory_policy: Unbuilt,
+    personality: Unbuilt,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct Namespace {
+    #[serde(rename = "type")]
+    pub kind: NamespaceKind,
+    path: Unbuilt,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Resources {
+    #[serde(deserialize_with = "null_is_absent")]
+    pub devices: Vec<DeviceRule>,
+    memory: Unbuilt,
+    cpu: Unbuilt,
+    pids: Option<Pids>,
+    #[serde(rename = "blockIO")]
+    block_io: Unbuilt,
+    hugepage_limits: Unbuilt,
+    network: Unbuilt,
+    rdma: Unbuilt,
+    unified: Unbuilt,
+}
+
+/// A limit of 0 is a limit, so any number counts.
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+struct Pids {
+    limit: Option<i64>,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct DeviceRule {
+    pub allow: bool,
+    /// `a`, `b` or `c`; empty is `a`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub major: Option<i64>,
+    pub minor: Option<i64>,
+    pub access: String,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Device {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub path: String,
+    pub major: Option<i64>,
+    pub minor: Option<i64>,
+    pub file_mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+/// Go writes an empty list as null now and then.
+fn null_is_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads and checks a configuration. What is wrong is named by its place.
+pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
+    match serde_json::from_slice::<Document>(text) {
+        Ok(document) => check::check(document),
+        Err(error) => Err(locate::second_look(text, &error)),
+    }
+}
+
+impl Spec {
+    /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process").
+    pub fn warnings(&self) -> Vec<String> {
+        let Some(sets) = &self.process.capabilities else {
+            return Vec::new();
+        };
+        let mut words = Vec::new();
+        let named = [
+            ("bounding", &sets.bounding),
+            ("effective", &sets.effective),
+            ("permitted", &sets.permitted),
+            ("inheritable", &sets.inheritable),
+            ("ambient", &sets.ambient),
+        ];
+        for (set, names) in named {
+            for (i, name) in names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| capability_number(name).is_none())
+            {
+                words.push(alloc::format!("config.json /process/capabilities/{set}/{i}: `{name}` is no capability, and is left out"));
+            }
+        }
+        for (i, name) in sets.ambient.iter().enumerate() {
+            if capability_number(name).is_some()
+                && !(sets.permitted.contains(name) && sets.inheritable.contains(name))
+            {
+                words.push(alloc::format!("config.json /process/capabilities/ambient/{i}: `{name}` is left out: it is not both permitted and inheritable"));
+            }
+        }
+        words
+    }
+}

@@ -1,0 +1,418 @@
+//! What is remembered of a container, and what the kernel says of it now. One directory a container, whose mkdir is
+//! the lock; in it `state.json`, the recorder `trace`, and the start fifos. May touch: system calls.
+
+use crate::error::{Error, at};
+use crate::host::Host;
+use crate::perform::{files, sync};
+use crate::spec::Spec;
+use crate::time;
+use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+use syscalls::{At, Errno, Fd, Why, record};
+
+pub const TRACE: &core::ffi::CStr = c"trace";
+pub const DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+
+/// The document on disk.
+#[derive(Serialize, Deserialize, Clone)]
+pub struct Saved {
+    pub pid: i32,
+    /// CLOCK_BOOTTIME just before and just after the clone, in nanoseconds: the process's start lies between.
+    pub start_time: [u64; 2],
+    pub id: String,
+    pub bundle_path: String,
+    pub rootfs: String,
+    pub state: String,
+    pub mode: String,
+    #[serde(rename = "ociVersion")]
+    pub oci_version: String,
+    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    pub cgroup_path: String,
+    pub created: String,
+    pub owner: String,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What a new container's document says.
+pub struct New<'a> {
+    pub id: &'a str,
+    pub bundle: &'a str,
+    pub waits: bool,
+    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    pub cgroup: String,
+}
+
+/// The document as a plan line has it: the text before the pid, between pid and start time, and behind.
+pub fn document(spec: &Spec, host: &Host, new: New) -> [Vec<u8>; 3] {
+    let path = &spec.root.path;
+    let rootfs = if path.starts_with('/') {
+        path.clone()
+    } else {
+        format!("{}/{path}", new.bundle)
+    };
+    let saved = Saved {
+        pid: 0,
+        start_time: [0; 2],
+        id: new.id.into(),
+        bundle_path: new.bundle.into(),
+        rootfs: crate::plan::mounts::clean(&rootfs),
+        state: if new.waits { "created" } else { "running" }.into(),
+        mode: "container".into(),
+        oci_version: spec.oci_version.clone(),
+        cgroup_path: new.cgroup,
+        created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
+        owner: if host.uid == 0 {
+            String::new()
+        } else {
+            host.uid.to_string()
+        },
+        annotations: spec.annotations.clone(),
+    };
+    let text = serde_json::to_string(&saved).unwrap_or_default();
+    let rest = text.split_once("[0,0]").map_or("", |(_, rest)| rest);
+    [
+        b"{\"pid\":".to_vec(),
+        b",\"start_time\":".to_vec(),
+        rest.as_bytes().to_vec(),
+    ]
+}
+
+/// What an OCI client may see a container as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    Creating,
+    Created,
+    Running,
+    Stopped,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// The directory that holds every container's state: `--root`, or the default for this user.
+pub fn root_path(
+    given: Option<&str>,
+    uid: u32,
+    environment: impl Fn(&str) -> Option<&'static str>,
+) -> Result<String, Error> {
+    match given {
+        Some("") => return Err(Error::Usage("--root: a directory is needed".into())),
+        Some(path) => return Ok(path.into()),
+        None if uid == 0 => return Ok("/run/nano-sandbox".into()),
+        None => {}
+    }
+    if let Some(home) = environment("HOME").filter(|home| home.starts_with('/')) {
+        return Ok(format!("{home}/.local/share/nano-sandbox/run"));
+    }
+    match environment("XDG_RUNTIME_DIR").filter(|dir| dir.starts_with('/')) {
+        Some(dir) => Ok(format!("{dir}/nano-sandbox")),
+        None => Err(Error::Usage(
+            "neither HOME nor XDG_RUNTIME_DIR says where state belongs: use --root DIR".into(),
+        )),
+    }
+}
+
+/// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
+pub fn check_id(id: &str) -> Result<(), Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    if id.is_empty()
+        || id.len() > 1024
+        || !id.chars().all(allowed)
+        || matches!(id, "." | "..")
+        || id == ".traces"
+    {
+        let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
+        return Err(Error::State(format!(
+            "invalid container ID format: \"{shown}\": letters, digits, and _ + - . are allowed"
+        )));
+    }
+    if id.len() > 255 {
+        return Err(Error::State(format!(
+            "invalid container ID format: it has {} bytes, and a directory's name has at most 255",
+            id.len()
+        )));
+    }
+    Ok(())
+}
+
+pub fn c(text: &str) -> Result<CString, Error> {
+    CString::new(text)
+        .map_err(|_| Error::Usage(format!("`{}` holds a NUL byte", text.escape_default())))
+}
+
+/// Opens the state root; makes it and its parents if `make`. `None`: it is not there.
+pub fn open_root(path: &str, make: bool) -> Result<Option<Fd>, Error> {
+    let name = c(path)?;
+    let open = || {
+        syscalls::openat(
+            At::CWD,
+            &name,
+            DIRECTORY & !(libc::O_NOFOLLOW as u32),
+            "state root",
+            Why("where containers are remembered"),
+        )
+    };
+    match open() {
+        Ok(fd) => return Ok(Some(fd)),
+        Err(failed) if failed.errno != Errno::ENOENT => {
+            return Err(at(format!("open the state root {path}"), failed));
+        }
+        Err(_) if !make => return Ok(None),
+        Err(_) => {}
+    }
+    let ends = path
+        .match_indices('/')
+        .map(|(i, _)| i)
+        .chain([path.len()])
+        .filter(|i| *i > 0);
+    for end in ends {
+        let part = c(&path[..end])?;
+        match syscalls::mkdirat(
+            At::CWD,
+            &part,
+            0o711,
+            Why("the state root is made when the first container needs it"),
+        ) {
+            Err(failed) if failed.errno != Errno::EEXIST => {
+                return Err(at(
+                    format!("make the state root {path}: use --root DIR for another place"),
+                    failed,
+                ));
+            }
+            _ => {}
+        }
+    }
+    open()
+        .map(Some)
+        .map_err(|failed| at(format!("open the state root {path}"), failed))
+}
+
+/// Takes an id: exactly one of all who try at once wins.
+pub fn take(root: At, id: &str) -> Result<Fd, Error> {
+    let name = c(id)?;
+    match syscalls::mkdirat(
+        root,
+        &name,
+        0o711,
+        Why("making the directory takes the id: only one can"),
+    ) {
+        Err(failed) if failed.errno == Errno::EEXIST => {
+            return Err(Error::State(format!(
+                "container with given ID already exists: {id}"
+            )));
+        }
+        Err(failed) => return Err(at(format!("take the id {id}"), failed)),
+        Ok(()) => {}
+    }
+    let opened = syscalls::openat(
+        root,
+        &name,
+        DIRECTORY,
+        "state",
+        Why("all state of the container lies in it"),
+    );
+    opened.map_err(|failed| at(format!("open the state of {id}"), failed))
+}
+
+/// Opens the state of a container that is there.
+pub fn find(root: Option<&Fd>, id: &str) -> Result<Fd, Error> {
+    check_id(id)?;
+    let missing = || Error::State(format!("container does not exist: {id}"));
+    let Some(root) = root else {
+        return Err(missing());
+    };
+    match syscalls::openat(
+        root.at(),
+        &c(id)?,
+        DIRECTORY,
+        "state",
+        Why("all state of the container lies in it"),
+    ) {
+        Err(failed) if failed.errno == Errno::ENOENT => Err(missing()),
+        opened => opened.map_err(|failed| at(format!("open the state of {id}"), failed)),
+    }
+}
+
+/// Puts the recorder into a file of the container's, before anything is done that should be on record there.
+pub fn begin_recorder(dir: At) -> Result<(), Error> {
+    let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
+    let begin = || {
+        let file = syscalls::openat_create(
+            dir,
+            TRACE,
+            flags,
+            0o600,
+            "recorder",
+            Why("the trace outlives the container in this file"),
+        )?;
+        syscalls::ftruncate(
+            file.at(),
+            record::CAPACITY,
+            Why("room for the records; what stays empty takes none"),
+        )?;
+        let map = syscalls::mmap_shared(
+            file.at(),
+            record::CAPACITY,
+            Why("both sides of the clone write records here, without a system call"),
+        )?;
+        record::move_to(map);
+        file.leak(); // the mapping needs it no more; execve closes it
+        Ok(())
+    };
+    begin().map_err(|failed| at("set up the recorder".into(), failed))
+}
+
+/// Goes on in the recorder of a container that is there. One that is missing or of another version is passed over.
+pub fn join_recorder(dir: At) {
+    let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+    let Ok(file) = syscalls::openat(
+        dir,
+        TRACE,
+        flags,
+        "recorder",
+        Why("this command belongs to the container's trace"),
+    ) else {
+        return;
+    };
+    let Ok(stat) = syscalls::fstat(file.at(), Why("a short file must not be mapped")) else {
+        return;
+    };
+    if stat.st_size as usize != record::CAPACITY {
+        return;
+    }
+    if let Ok(map) = syscalls::mmap_shared(
+        file.at(),
+        record::CAPACITY,
+        Why("records go straight into the container's file"),
+    ) {
+        record::append_to(map);
+    }
+}
+
+/// Reads the document. `None`: it is not there yet.
+pub fn load(dir: At, id: &str) -> Result<Option<Saved>, Error> {
+    let why = Why("what is remembered of the container");
+    let file = match syscalls::openat(
+        dir,
+        c"state.json",
+        libc::O_NOFOLLOW as u32,
+        "state.json",
+        why,
+    ) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
+        opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
+    };
+    let text = crate::input::read_all(file.at(), why)
+        .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
+    let saved = serde_json::from_slice(&text);
+    saved.map(Some).map_err(|e| {
+        Error::State(format!(
+            "state.json of {id} is damaged ({e}): delete --force {id} removes what is left"
+        ))
+    })
+}
+
+/// Writes the document anew.
+pub fn save(dir: At, saved: &Saved) -> Result<(), Error> {
+    let text = serde_json::to_vec(saved).unwrap_or_default();
+    let why = Why("the transition is remembered");
+    files::replace(dir, c"state.json", c"state.json.new", &text, 0o600, why)
+        .map_err(|failed| at("save the state".into(), failed))
+}
+
+/// A container as it is now.
+pub struct Now {
+    pub status: Status,
+    /// A handle on its first process, while that lives.
+    pub init: Option<Fd>,
+}
+
+/// Derives the status from the kernel: the process, identified by its start time, then how far the lanes came.
+pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
+    let stopped = Now {
+        status: Status::Stopped,
+        init: None,
+    };
+    let Some(saved) = saved else {
+        return Ok(Now {
+            status: Status::Creating,
+            init: None,
+        });
+    };
+    let why = Why("a handle first: after that the number cannot come to mean another process");
+    let init = match syscalls::pidfd_open(saved.pid, why) {
+        Err(failed) if failed.errno == Errno::ESRCH || failed.errno == Errno::EINVAL => {
+            return Ok(stopped);
+        }
+        opened => opened.map_err(|failed| at(format!("look for process {}", saved.pid), failed))?,
+    };
+    if !crate::procfs::alive(saved.pid, saved.start_time)? {
+        return Ok(stopped);
+    }
+    let status = match phase(dir) {
+        sync::STARTED | sync::RUNNING => Status::Running,
+        sync::CREATED => Status::Created,
+        _ => Status::Creating,
+    };
+    Ok(Now {
+        status,
+        init: Some(init),
+    })
+}
+
+/// How far the lanes came, out of the recorder's head.
+fn phase(dir: At) -> u32 {
+    let why = Why("the lanes note there how far they are");
+    let mut head = [0u8; size_of::<record::Head>()];
+    let Ok(file) = syscalls::openat(dir, TRACE, libc::O_NOFOLLOW as u32, "recorder", why) else {
+        return 0;
+    };
+    if syscalls::pread64(file.at(), &mut head, 0, why) != Ok(head.len()) {
+        return 0;
+    }
+    let at = core::mem::offset_of!(record::Head, phase);
+    u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+}
+
+/// Removes a container's state; its recorder goes to the kept ones.
+pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
+    let failed = |failed| at(format!("remove the state of {id}"), failed);
+    crate::traces::keep(root, dir.at(), id);
+    for name in [
+        c"state.json",
+        c"state.json.new",
+        sync::START,
+        sync::REPORT,
+        TRACE,
+    ] {
+        match syscalls::unlinkat(
+            dir.at(),
+            name,
+            0,
+            Why("nothing of the container stays behind"),
+        ) {
+            Err(f) if f.errno != Errno::ENOENT => return Err(failed(f)),
+            _ => {}
+        }
+    }
+    drop(dir);
+    syscalls::unlinkat(
+        root,
+        &c(id)?,
+        libc::AT_REMOVEDIR as u32,
+        Why("the id is free again"),
+    )
+    .map_err(failed)
+}

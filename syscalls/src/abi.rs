@@ -1,0 +1,109 @@
+//! Structures that linux-raw-sys lacks, with their sizes asserted, and the walk over getdents64's entries.
+
+use core::ffi::CStr;
+
+pub(crate) const BPF_PROG_LOAD: usize = 5;
+pub(crate) const BPF_PROG_ATTACH: usize = 8;
+const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const BPF_CGROUP_DEVICE: u32 = 6;
+const BPF_F_ALLOW_MULTI: u32 = 2;
+
+/// One instruction of eBPF: `struct bpf_insn` of linux/bpf.h.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BpfInsn {
+    pub code: u8,
+    /// Destination register in the low four bits, source register in the high ones.
+    pub registers: u8,
+    pub off: i16,
+    pub imm: i32,
+}
+const _: () = assert!(size_of::<BpfInsn>() == 8);
+
+/// The members of `union bpf_attr` for BPF_PROG_LOAD, as far as this project sets them; the rest is zero.
+#[repr(C)]
+pub struct BpfProgLoad {
+    pub prog_type: u32,
+    pub insn_cnt: u32,
+    pub insns: u64,
+    pub license: u64,
+    pub log_level: u32,
+    pub log_size: u32,
+    pub log_buf: u64,
+    pub kern_version: u32,
+    pub prog_flags: u32,
+    pub prog_name: [u8; 16],
+    pub rest: [u64; 8],
+}
+const _: () = assert!(size_of::<BpfProgLoad>() == 128);
+
+impl BpfProgLoad {
+    pub(crate) fn cgroup_device(program: &[BpfInsn]) -> BpfProgLoad {
+        let license: &CStr = c"GPL";
+        BpfProgLoad {
+            prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
+            insn_cnt: program.len() as u32,
+            insns: program.as_ptr() as u64,
+            license: license.as_ptr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log_buf: 0,
+            kern_version: 0,
+            prog_flags: 0,
+            prog_name: [0; 16],
+            rest: [0; 8],
+        }
+    }
+}
+
+/// The members of `union bpf_attr` for BPF_PROG_ATTACH.
+#[repr(C)]
+pub struct BpfProgAttach {
+    pub target_fd: u32,
+    pub attach_bpf_fd: u32,
+    pub attach_type: u32,
+    pub attach_flags: u32,
+    pub replace_bpf_fd: u32,
+    pub padding: u32,
+}
+const _: () = assert!(size_of::<BpfProgAttach>() == 24);
+
+impl BpfProgAttach {
+    pub(crate) fn cgroup_device(target_fd: u32, attach_bpf_fd: u32) -> BpfProgAttach {
+        let attach_flags = BPF_F_ALLOW_MULTI;
+        BpfProgAttach {
+            target_fd,
+            attach_bpf_fd,
+            attach_type: BPF_CGROUP_DEVICE,
+            attach_flags,
+            replace_bpf_fd: 0,
+            padding: 0,
+        }
+    }
+}
+
+/// `struct ifreq` with the member that the flags calls use.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct IfReq {
+    pub name: [u8; 16],
+    pub flags: i16,
+    pub rest: [u8; 22],
+}
+const _: () = assert!(size_of::<IfReq>() == 40);
+
+/// The names in what getdents64 wrote, `.` and `..` left out. Each entry: inode (8 bytes), offset (8), length of
+/// the entry (2), type (1), name (getdents(2)).
+pub fn names(entries: &[u8]) -> impl Iterator<Item = &CStr> {
+    let mut rest = entries;
+    core::iter::from_fn(move || {
+        loop {
+            let len = u16::from_ne_bytes(rest.get(16..18)?.try_into().ok()?) as usize;
+            let name = CStr::from_bytes_until_nul(rest.get(19..len)?).ok()?;
+            rest = rest.get(len..)?;
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                return Some(name);
+            }
+        }
+    })
+}

@@ -1,0 +1,123 @@
+//! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
+//! Nothing is ever given back but the newest piece: a runtime lives for milliseconds. Once frozen, as it is on the
+//! far side of clone3, asking for memory ends the process: what lies there must have been prepared before.
+
+use crate::call::Why;
+use crate::file::mmap_anonymous;
+use crate::process::exit_group;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+const FIRST: usize = 1 << 20;
+/// The least that is mapped when the arena is used up.
+const CHUNK: usize = 4 << 20;
+
+#[repr(C, align(4096))]
+struct Pages([u8; FIRST]);
+static mut PAGES: Pages = Pages([0; FIRST]);
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
+/// Up to here memory of the current piece has been given out at some time; behind it, it is still the kernel's zeros.
+static USED: AtomicUsize = AtomicUsize::new(0);
+static FROZEN: AtomicBool = AtomicBool::new(false);
+
+/// The exit status of a process that asked a frozen arena for memory.
+pub const FROZEN_STATUS: i32 = 121;
+
+/// From now on this process may not allocate.
+pub fn freeze() {
+    FROZEN.store(true, Relaxed);
+}
+
+/// A global allocator for a program of one thread.
+pub struct Arena;
+
+impl Arena {
+    /// Makes room for `size` more bytes behind `at`. False: the kernel has none.
+    fn grow(size: usize) -> bool {
+        if END.load(Relaxed) == 0 {
+            let start = &raw mut PAGES as usize;
+            NEXT.store(start, Relaxed);
+            USED.store(start, Relaxed);
+            END.store(start + FIRST, Relaxed);
+            if size <= FIRST {
+                return true;
+            }
+        }
+        let Some(len) = size.checked_next_multiple_of(CHUNK) else {
+            return false;
+        };
+        let Ok(map) = mmap_anonymous(len, Why("the arena in .bss is used up")) else {
+            return false;
+        };
+        NEXT.store(map as usize, Relaxed);
+        USED.store(map as usize, Relaxed);
+        END.store(map as usize + len, Relaxed);
+        true
+    }
+}
+
+// SAFETY: pieces are cut one after the other from memory that nobody else has; the program has one thread.
+unsafe impl GlobalAlloc for Arena {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if FROZEN.load(Relaxed) {
+            exit_group(
+                FROZEN_STATUS,
+                Why("memory was asked for where nothing may be allocated any more"),
+            );
+        }
+        loop {
+            let at = (NEXT.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
+            match at.checked_add(layout.size()) {
+                Some(end) if end <= END.load(Relaxed) => {
+                    NEXT.store(end, Relaxed);
+                    USED.fetch_max(end, Relaxed);
+                    return at as *mut u8;
+                }
+                Some(_) if Arena::grow(layout.size() + layout.align()) => {}
+                _ => return ptr::null_mut(),
+            }
+        }
+    }
+
+    /// Memory that was never given out is zero already: writing zeros would only touch its pages.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let used = USED.load(Relaxed);
+        // SAFETY: the caller's promise for alloc: the size is not 0. What is written lies inside the new piece.
+        unsafe {
+            let at = self.alloc(layout);
+            let dirty = used.saturating_sub(at as usize).min(layout.size());
+            if !at.is_null() && (at as usize) < used {
+                ptr::write_bytes(at, 0, dirty);
+            }
+            at
+        }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if at as usize + layout.size() == NEXT.load(Relaxed) {
+            NEXT.store(at as usize, Relaxed);
+        }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if at as usize + layout.size() == NEXT.load(Relaxed)
+            && at as usize + size <= END.load(Relaxed)
+            && !FROZEN.load(Relaxed)
+        {
+            NEXT.store(at as usize + size, Relaxed);
+            USED.fetch_max(at as usize + size, Relaxed);
+            return at;
+        }
+        // SAFETY: the caller's promise for realloc: `layout` is what the piece was made with, the new size is not 0.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(at, new, layout.size().min(size));
+            }
+            new
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The gate. Every system call of the program, on both sides of clone3, goes through [`gate`]: it writes
+//! the record, enters the kernel, completes the record. There is no other `syscall` instruction in use.
+
+use crate::arch;
+use crate::errno::Errno;
+use crate::record::{self, ENTERED, Later, OUT, RETURNED, WHY, Writer};
+use crate::table::{Arg, Call, Shape};
+use core::sync::atomic::Ordering::*;
+
+/// The purpose of a call, for whoever reads the trace: not what it does but what for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Why(pub &'static str);
+
+/// A call that the kernel refused: its errno, and where its record lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Failed {
+    pub errno: Errno,
+    pub call: Call,
+    /// The place of the record; [`record::NOWHERE`] when the recorder was full.
+    pub at: u32,
+}
+
+pub type Result<T> = core::result::Result<T, Failed>;
+
+/// Longest path that is kept: PATH_MAX.
+const PATH: usize = 4096;
+/// Longest other string that is kept: strace's default limit.
+const STRING: usize = 32;
+
+/// Nanoseconds of a clock, read from the vDSO: no system call.
+pub fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a timespec that lives across the call.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Makes one system call and its record. Only the wrappers of this crate call it: they vouch that every pointer
+/// among `args` is good for that call, and for as many bytes as the table says.
+pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
+    let kinds = call.row().args;
+    let known = record::known_why(why.0);
+    let mut room = if known.is_some() { 0 } else { 4 + why.0.len() };
+    for (i, kind) in kinds.iter().enumerate() {
+        room += blob_room(*kind, &args, i);
+    }
+    let at = record::reserve(call, &args, room);
+    let mut later: [Option<Later>; 6] = [None; 6];
+    if let Some(at) = at {
+        let mut writer = Writer::new(at);
+        for (i, kind) in kinds.iter().enumerate() {
+            later[i] = capture(&mut writer, *kind, &args, i);
+        }
+        let place = known.unwrap_or_else(|| {
+            let place = writer.put(WHY, why.0.as_bytes(), false);
+            record::remember_why(why.0, place);
+            place
+        });
+        let entry = record::entry(at);
+        // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
+        unsafe {
+            (*entry).why = place;
+            (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
+            (*entry).state.store(ENTERED, Release);
+        }
+    }
+    // SAFETY: the wrapper that calls us built these arguments from live references and owned descriptors.
+    let result = unsafe { arch::syscall(call.row().number as usize, args) };
+    if call == Call::Clone3 && result == 0 {
+        return Ok(0); // The other side: the record belongs to the one that called.
+    }
+    if let Some(at) = at {
+        let entry = record::entry(at);
+        // SAFETY: as above.
+        unsafe {
+            (*entry).duration_ns =
+                clock_ns(libc::CLOCK_MONOTONIC).saturating_sub((*entry).start_ns);
+            (*entry).ret = result as i64;
+            if result >= 0 {
+                for (i, kind) in kinds.iter().enumerate() {
+                    if let Some(later) = later[i] {
+                        fill(later, *kind, &args, i, result as usize);
+                    }
+                }
+            }
+            (*entry).state.store(RETURNED, Release);
+        }
+    }
+    match result {
+        -4095..=-1 => Err(Failed {
+            errno: Errno(-result as u16),
+            call,
+            at: at.unwrap_or(record::NOWHERE),
+        }),
+        value => Ok(value as usize),
+    }
+}
+
+/// Bytes of a structure.
+fn size(shape: Shape, args: &[usize; 6]) -> usize {
+    match shape {
+        Shape::OpenHow => 24,
+        Shape::MountAttr => 32,
+        Shape::CloneArgs => 88,
+        Shape::Stat => size_of::<linux_raw_sys::general::stat>(),
+        Shape::StatFs => size_of::<linux_raw_sys::general::statfs64>(),
+        Shape::SigInfo => 128,
+        Shape::SigSet => 8,
+        Shape::SigAction => size_of::<linux_raw_sys::general::kernel_sigaction>(),
+        Shape::TimeSpec | Shape::RLimit => 16,
+        Shape::PollFds(count) => 8 * args[count].min(8),
+        Shape::FdPair => 8,
+        Shape::CapHeader => 8,
+        Shape::CapData => 24,
+        Shape::Gids(count) => 4 * args[count].min(STRING + 1),
+        Shape::IfReq => 40,
+        Shape::BpfLoad => 128,
+        Shape::BpfAttach => 24,
+        Shape::Utsname => 390,
+    }
+}
+
+/// The length of a C string, looking at no more than `limit` bytes.
+fn string_len(at: usize, limit: usize) -> usize {
+    // SAFETY: the wrapper passed a C string: every byte up to its NUL may be read.
+    (0..limit)
+        .find(|i| unsafe { *((at + i) as *const u8) } == 0)
+        .unwrap_or(limit)
+}
+
+/// Memory that an argument points to.
+fn memory<'a>(at: usize, len: usize) -> &'a [u8] {
+    // SAFETY: the wrapper passed a pointer to at least this many live bytes.
+    unsafe { core::slice::from_raw_parts(at as *const u8, len) }
+}
+
+/// An upper bound of what [`capture`] writes for an argument.
+fn blob_room(kind: Arg, args: &[usize; 6], i: usize) -> usize {
+    if args[i] == 0 {
+        return 0;
+    }
+    match kind {
+        Arg::Path => 4 + string_len(args[i], PATH),
+        Arg::Str => 4 + string_len(args[i], STRING),
+        Arg::Bytes(len) => 4 + args[len].min(STRING),
+        Arg::BytesOut => 4 + args[i + 1].min(STRING).next_multiple_of(8),
+        Arg::PathOut => 4 + args[i + 1].min(496).next_multiple_of(8),
+        Arg::Entries => 4 + 8,
+        Arg::In(shape) => 4 + size(shape, args),
+        Arg::Out(shape) => 4 + size(shape, args).next_multiple_of(8),
+        Arg::InOut(shape) => 8 + 2 * size(shape, args).next_multiple_of(8),
+        Arg::Argv => 4 + argv(args[i], |_| ()),
+        Arg::Envp => 8,
+        _ => 0,
+    }
+}
+
+/// Copies what an argument points to, or takes room for what the kernel will write there.
+fn capture(writer: &mut Writer, kind: Arg, args: &[usize; 6], i: usize) -> Option<Later> {
+    if args[i] == 0 {
+        return None;
+    }
+    let tag = i as u8;
+    match kind {
+        Arg::Path | Arg::Str => {
+            let limit = if matches!(kind, Arg::Path) {
+                PATH
+            } else {
+                STRING
+            };
+            let len = string_len(args[i], limit);
+            let cut = len == limit && string_len(args[i], limit + 1) > limit;
+            writer.put(tag, memory(args[i], len), cut);
+        }
+        Arg::Bytes(len) => {
+            _ = writer.put(
+                tag,
+                memory(args[i], args[len].min(STRING)),
+                args[len] > STRING,
+            )
+        }
+        Arg::In(shape) => _ = writer.put(tag, memory(args[i], size(shape, args)), false),
+        Arg::BytesOut => return writer.later(tag | OUT, args[i + 1].min(STRING)),
+        Arg::PathOut => return writer.later(tag | OUT, args[i + 1].min(496)),
+        Arg::Entries => return writer.later(tag | OUT, 4),
+        Arg::Out(shape) => return writer.later(tag | OUT, size(shape, args)),
+        Arg::InOut(shape) => {
+            writer.put(tag, memory(args[i], size(shape, args)), false);
+            return writer.later(tag | OUT, size(shape, args));
+        }
+        Arg::Argv => {
+            let mut text = [0; ARGV_ROOM];
+            let mut len = 0;
+            argv(args[i], |string| {
+                text[len..len + string.len()].copy_from_slice(string);
+                len += string.len() + 1;
+            });
+            writer.put(tag, &text[..len], false);
+        }
+        Arg::Envp => {
+            let count = pointers(args[i], usize::MAX).count() as u32;
+            writer.put(tag, &count.to_ne_bytes(), false);
+        }
+        _ => {}
+    }
+    None
+}
+
+/// Copies what the kernel wrote.
+fn fill(later: Later, kind: Arg, args: &[usize; 6], i: usize, result: usize) {
+    match kind {
+        Arg::BytesOut => later.fill(memory(args[i], result.min(STRING)), result > STRING),
+        Arg::PathOut => later.fill(memory(args[i], result.min(496)), result > 496),
+        Arg::Entries => later.fill(&entry_count(memory(args[i], result)).to_ne_bytes(), false),
+        Arg::InOut(Shape::CloneArgs) => {
+            let pidfd = u64::from_ne_bytes(memory(args[i] + 8, 8).try_into().unwrap_or_default());
+            if pidfd != 0 {
+                later.fill(memory(pidfd as usize, 4), false);
+            }
+        }
+        Arg::Out(shape) | Arg::InOut(shape) => {
+            later.fill(memory(args[i], size(shape, args)), false)
+        }
+        _ => {}
+    }
+}
+
+/// How many entries getdents64 wrote: 16 bytes into each stands its length (getdents(2)).
+fn entry_count(mut entries: &[u8]) -> u32 {
+    let mut count = 0;
+    while let Some(&[a, b]) = entries.get(16..18) {
+        let len = usize::from(u16::from_ne_bytes([a, b])).max(1);
+        entries = entries.get(len..).unwrap_or_default();
+        count += 1;
+    }
+    count
+}
+
+/// Strings of an argument vector that are kept, and the most bytes they take.
+const ARGV_STRINGS: usize = STRING + 1;
+const ARGV_ROOM: usize = ARGV_STRINGS * (STRING + 2);
+
+/// The pointers of a NULL-terminated vector.
+fn pointers(at: usize, most: usize) -> impl Iterator<Item = usize> {
+    // SAFETY: the wrapper passed a NULL-terminated vector of pointers; it is not read past its NULL.
+    (0..most)
+        .map(move |i| unsafe { *((at + i * size_of::<usize>()) as *const usize) })
+        .take_while(|p| *p != 0)
+}
+
+/// Gives each kept string of a vector, at most one byte more than is printed; returns the bytes with their NULs.
+fn argv(at: usize, mut each: impl FnMut(&[u8])) -> usize {
+    let mut total = 0;
+    for string in pointers(at, ARGV_STRINGS) {
+        let len = string_len(string, STRING + 1);
+        each(memory(string, len));
+        total += len + 1;
+    }
+    total
+}

@@ -1,0 +1,213 @@
+//! Who a process is and what it may do: ids, capabilities, limits, names of the machine, device programs.
+
+use crate::abi::{BpfInsn, BpfProgAttach, BpfProgLoad};
+use crate::call::{Result, Why, gate};
+use crate::fd::{At, Fd};
+use crate::file::{c, d};
+use crate::table::Call;
+use core::ffi::CStr;
+use linux_raw_sys::general::{__user_cap_data_struct, __user_cap_header_struct, rlimit64};
+
+const PR_CAPBSET_READ: u32 = libc::PR_CAPBSET_READ as u32;
+const PR_CAPBSET_DROP: u32 = libc::PR_CAPBSET_DROP as u32;
+const PR_SET_NO_NEW_PRIVS: u32 = libc::PR_SET_NO_NEW_PRIVS as u32;
+
+/// prctl(2) operations that take one value, with zeros behind it.
+pub fn prctl(operation: u32, value: usize, why: Why) -> Result<usize> {
+    let call = match operation {
+        PR_CAPBSET_DROP | PR_CAPBSET_READ => Call::PrctlCap,
+        PR_SET_NO_NEW_PRIVS => Call::PrctlZeros,
+        _ => Call::Prctl,
+    };
+    gate(call, [operation as usize, value, 0, 0, 0, 0], why)
+}
+
+/// prctl(2) with PR_CAP_AMBIENT: `operation` is PR_CAP_AMBIENT_RAISE, ...
+pub fn prctl_ambient(operation: u32, capability: u32, why: Why) -> Result<()> {
+    let args = [
+        libc::PR_CAP_AMBIENT as usize,
+        operation as usize,
+        capability as usize,
+        0,
+        0,
+        0,
+    ];
+    gate(Call::PrctlAmbient, args, why).map(drop)
+}
+
+/// Three capability sets, one bit a capability.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct CapabilitySets {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+}
+
+fn header() -> __user_cap_header_struct {
+    __user_cap_header_struct {
+        version: linux_raw_sys::general::_LINUX_CAPABILITY_VERSION_3,
+        pid: 0,
+    }
+}
+
+/// capset(2) of the caller.
+pub fn capset(sets: &CapabilitySets, why: Why) -> Result<()> {
+    let half = |shift: u32| __user_cap_data_struct {
+        effective: (sets.effective >> shift) as u32,
+        permitted: (sets.permitted >> shift) as u32,
+        inheritable: (sets.inheritable >> shift) as u32,
+    };
+    let data = [half(0), half(32)];
+    let header = header();
+    gate(
+        Call::Capset,
+        [
+            &raw const header as usize,
+            &raw const data as usize,
+            0,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )
+    .map(drop)
+}
+
+/// capget(2) of the caller.
+pub fn capget(why: Why) -> Result<CapabilitySets> {
+    let none = __user_cap_data_struct {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    };
+    let mut data = [none; 2];
+    let header = header();
+    gate(
+        Call::Capget,
+        [
+            &raw const header as usize,
+            &raw mut data as usize,
+            0,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )?;
+    let whole = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    Ok(CapabilitySets {
+        effective: whole(data[0].effective, data[1].effective),
+        permitted: whole(data[0].permitted, data[1].permitted),
+        inheritable: whole(data[0].inheritable, data[1].inheritable),
+    })
+}
+
+/// setgroups(2).
+pub fn setgroups(groups: &[u32], why: Why) -> Result<()> {
+    gate(
+        Call::Setgroups,
+        [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// setresuid(2): all three to the same id.
+pub fn setresuid(uid: u32, why: Why) -> Result<()> {
+    gate(
+        Call::Setresuid,
+        [uid as usize, uid as usize, uid as usize, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// setresgid(2): all three to the same id.
+pub fn setresgid(gid: u32, why: Why) -> Result<()> {
+    gate(
+        Call::Setresgid,
+        [gid as usize, gid as usize, gid as usize, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// prlimit64(2) of another process, or of the caller (`pid` 0).
+pub fn prlimit64(pid: i32, resource: u32, soft: u64, hard: u64, why: Why) -> Result<()> {
+    let limit = rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    let args = [
+        pid as usize,
+        resource as usize,
+        &raw const limit as usize,
+        0,
+        0,
+        0,
+    ];
+    gate(Call::Prlimit64, args, why).map(drop)
+}
+
+/// keyctl(2) with KEYCTL_JOIN_SESSION_KEYRING.
+pub fn keyctl_join_session_keyring(name: &CStr, why: Why) -> Result<()> {
+    let join = libc::KEYCTL_JOIN_SESSION_KEYRING as usize;
+    gate(Call::KeyctlSession, [join, c(name), 0, 0, 0, 0], why).map(drop)
+}
+
+/// sethostname(2).
+pub fn sethostname(name: &[u8], why: Why) -> Result<()> {
+    gate(
+        Call::Sethostname,
+        [name.as_ptr() as usize, name.len(), 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// setdomainname(2).
+pub fn setdomainname(name: &[u8], why: Why) -> Result<()> {
+    gate(
+        Call::Setdomainname,
+        [name.as_ptr() as usize, name.len(), 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// uname(2).
+pub fn uname(why: Why) -> Result<libc::utsname> {
+    // SAFETY: utsname is arrays of bytes, for which all zeros is a value.
+    let mut names: libc::utsname = unsafe { core::mem::zeroed() };
+    gate(Call::Uname, [&raw mut names as usize, 0, 0, 0, 0, 0], why)?;
+    Ok(names)
+}
+
+/// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use.
+pub fn bpf_prog_load_device(program: &[BpfInsn], why: Why) -> Result<Fd> {
+    let attr = BpfProgLoad::cgroup_device(program);
+    let args = [
+        crate::abi::BPF_PROG_LOAD,
+        &raw const attr as usize,
+        size_of::<BpfProgLoad>(),
+        0,
+        0,
+        0,
+    ];
+    Ok(Fd::new(gate(Call::BpfLoad, args, why)?, "device program"))
+}
+
+/// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it.
+pub fn bpf_prog_attach_device(cgroup: At, program: At, why: Why) -> Result<()> {
+    let attr = BpfProgAttach::cgroup_device(d(cgroup) as u32, d(program) as u32);
+    let args = [
+        crate::abi::BPF_PROG_ATTACH,
+        &raw const attr as usize,
+        size_of::<BpfProgAttach>(),
+        0,
+        0,
+        0,
+    ];
+    gate(Call::BpfAttach, args, why).map(drop)
+}

@@ -1,0 +1,37 @@
+//! Linux system calls by hand: one wrapper a call under the kernel's own name, one gate that they all pass, and a
+//! flight recorder behind it. The crate is `no_std`, allocates nothing, and is the only place with `unsafe`.
+//!
+//! Every wrapper takes a [`Why`]: the purpose of the call, which stands in the record beside its arguments and its
+//! result. Wrappers return [`Result`]; a [`Failed`] names the errno and the record.
+#![no_std]
+
+pub mod abi;
+mod arch;
+mod arena;
+mod call;
+mod creds;
+mod entry;
+pub mod errno;
+mod fd;
+mod file;
+pub mod flags;
+mod mount;
+mod process;
+pub mod record;
+pub mod show;
+mod signal;
+mod socket;
+pub mod table;
+
+pub use arena::{Arena, freeze};
+pub use call::{Failed, Result, Why, clock_ns};
+pub use creds::*;
+pub use entry::{args, auxv, environment, executed_as};
+pub use errno::Errno;
+pub use fd::{At, Fd};
+pub use file::*;
+pub use linux_raw_sys::general::mount_attr;
+pub use mount::*;
+pub use process::*;
+pub use signal::*;
+pub use socket::*;

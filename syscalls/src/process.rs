@@ -1,0 +1,261 @@
+//! Processes: making them, becoming another program, ending, waiting.
+
+use crate::call::{Result, Why, clock_ns, gate};
+use crate::fd::{At, Fd};
+use crate::file::{c, d};
+use crate::record;
+use crate::table::Call;
+use core::ffi::{CStr, c_char};
+use linux_raw_sys::general::clone_args;
+
+/// Which side of clone3 the caller is on.
+pub enum Cloned {
+    /// The caller: the child's process id as seen from here, and a handle on it.
+    Parent {
+        pid: i32,
+        pidfd: Fd,
+    },
+    Child,
+}
+
+/// clone3(2) without shared memory, with CLONE_PIDFD and CLONE_CLEAR_SIGHAND added: a copy of the caller, in the new
+/// namespaces that `flags` asks for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end.
+///
+/// The child records as lane `lane`, into the same recorder.
+pub fn clone3(flags: u64, cgroup: Option<At>, lane: u8, why: Why) -> Result<Cloned> {
+    let mut pidfd: i32 = -1;
+    let always = u64::from(linux_raw_sys::general::CLONE_PIDFD)
+        | linux_raw_sys::general::CLONE_CLEAR_SIGHAND;
+    let into = if cgroup.is_some() {
+        linux_raw_sys::general::CLONE_INTO_CGROUP
+    } else {
+        0
+    };
+    let args = clone_args {
+        flags: flags | always | into,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.map_or(0, |at| at.0 as u64),
+        child_tid: 0,
+        parent_tid: 0,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+    };
+    let pid = gate(
+        Call::Clone3,
+        [
+            &raw const args as usize,
+            size_of::<clone_args>(),
+            0,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )?;
+    if pid == 0 {
+        record::set_pid(0);
+        record::at(lane, 0, 0);
+        return Ok(Cloned::Child);
+    }
+    record::set_cloned(pid as i32);
+    // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
+    let pidfd = unsafe { (&raw const pidfd).read_volatile() };
+    Ok(Cloned::Parent {
+        pid: pid as i32,
+        pidfd: Fd::new(pidfd as usize, "init"),
+    })
+}
+
+/// execve(2). It returns only when it failed.
+pub fn execve(path: &CStr, argv: &Vector, envp: &Vector, why: Why) -> crate::Failed {
+    match gate(
+        Call::Execve,
+        [
+            c(path),
+            argv.as_ptr() as usize,
+            envp.as_ptr() as usize,
+            0,
+            0,
+            0,
+        ],
+        why,
+    ) {
+        Err(failed) => failed,
+        // A successful execve has no caller to return to.
+        Ok(_) => exit_group(
+            127,
+            Why("execve returned without an error, which the kernel never does"),
+        ),
+    }
+}
+
+/// A NULL-terminated vector of C strings, made before clone3 out of memory that the caller keeps.
+pub struct Vector<'a> {
+    pointers: &'a [*const c_char],
+}
+
+impl<'a> Vector<'a> {
+    /// The longest prefix of `strings` that fits in `room` with a NULL behind it; `room` must be one longer.
+    pub fn new(
+        strings: impl Iterator<Item = &'a CStr>,
+        room: &'a mut [*const c_char],
+    ) -> Vector<'a> {
+        let last = room.len().saturating_sub(1);
+        let mut len = 0;
+        for (slot, string) in room[..last].iter_mut().zip(strings) {
+            *slot = string.as_ptr();
+            len += 1;
+        }
+        if let Some(end) = room.get_mut(len) {
+            *end = core::ptr::null();
+        }
+        Vector { pointers: room }
+    }
+
+    fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// exit_group(2).
+pub fn exit_group(status: i32, why: Why) -> ! {
+    loop {
+        let _ = gate(Call::ExitGroup, [status as usize, 0, 0, 0, 0, 0], why);
+    }
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Exited(i32),
+    Killed(i32),
+}
+
+impl Ended {
+    /// The exit status that a shell would show: 128+n for a signal.
+    pub fn status(self) -> i32 {
+        match self {
+            Ended::Exited(status) => status,
+            Ended::Killed(signal) => 128 + signal,
+        }
+    }
+}
+
+/// waitid(2) on a process handle, for its end. `options`: 0 or WNOHANG; `None`: it has not ended.
+pub fn waitid_pidfd(pidfd: At, options: u32, why: Why) -> Result<Option<Ended>> {
+    Ok(wait(libc::P_PIDFD, d(pidfd), options, why)?.map(|(_, ended)| ended))
+}
+
+/// waitid(2) on any child. Returns its process id too.
+pub fn waitid_any(options: u32, why: Why) -> Result<Option<(i32, Ended)>> {
+    wait(libc::P_ALL, 0, options, why)
+}
+
+fn wait(kind: libc::idtype_t, id: usize, options: u32, why: Why) -> Result<Option<(i32, Ended)>> {
+    // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
+    let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
+    let options = (options | libc::WEXITED as u32) as usize;
+    gate(
+        Call::Waitid,
+        [kind as usize, id, &raw mut info as usize, options, 0, 0],
+        why,
+    )?;
+    // SAFETY: waitid filled the SIGCHLD members, or left them zero (WNOHANG).
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(match (pid, info.si_code) {
+        (0, _) => None,
+        (pid, libc::CLD_EXITED) => Some((pid, Ended::Exited(status))),
+        (pid, _) => Some((pid, Ended::Killed(status))),
+    })
+}
+
+/// PIDFD_GET_INFO of linux/pidfd.h, for a structure of 64 bytes; Linux 6.15 tells the exit status.
+const PIDFD_GET_INFO: usize = 0xc040_ff0b;
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// ioctl(2) with PIDFD_GET_INFO: what became of a process that somebody else has waited for. `None`: it has not come
+/// to that yet, or the kernel does not tell.
+pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
+    let mut info = [0u64; 8];
+    info[0] = PIDFD_INFO_EXIT;
+    gate(
+        Call::IoctlPidfd,
+        [
+            d(pidfd),
+            PIDFD_GET_INFO,
+            info.as_mut_ptr() as usize,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )?;
+    if info[0] & PIDFD_INFO_EXIT == 0 {
+        return Ok(None);
+    }
+    // The last four bytes are the status as wait(2) has it.
+    let status = (info[7] >> 32) as i32;
+    let signal = status & 0x7f;
+    Ok(Some(if signal == 0 {
+        Ended::Exited(status >> 8 & 0xff)
+    } else {
+        Ended::Killed(signal)
+    }))
+}
+
+/// getpid(2).
+pub fn getpid(why: Why) -> i32 {
+    gate(Call::Getpid, [0; 6], why).unwrap_or(0) as i32
+}
+
+/// getppid(2).
+pub fn getppid(why: Why) -> i32 {
+    gate(Call::Getppid, [0; 6], why).unwrap_or(0) as i32
+}
+
+/// setsid(2).
+pub fn setsid(why: Why) -> Result<()> {
+    gate(Call::Setsid, [0; 6], why).map(drop)
+}
+
+/// unshare(2). `flags`: CLONE_NEW*.
+pub fn unshare(flags: u32, why: Why) -> Result<()> {
+    gate(Call::Unshare, [flags as usize, 0, 0, 0, 0, 0], why).map(drop)
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32, why: Why) -> Result<Fd> {
+    Ok(Fd::new(
+        gate(Call::PidfdOpen, [pid as usize, 0, 0, 0, 0, 0], why)?,
+        "process",
+    ))
+}
+
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: At, signal: i32, why: Why) -> Result<()> {
+    gate(
+        Call::PidfdSendSignal,
+        [d(pidfd), signal as usize, 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// kill(2).
+pub fn kill(pid: i32, signal: i32, why: Why) -> Result<()> {
+    gate(
+        Call::Kill,
+        [pid as isize as usize, signal as usize, 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// Says of the other lane's execve that it succeeded, now. True: there was one on its way.
+pub fn execve_succeeded(lane: u8) -> bool {
+    record::complete_execve(lane, clock_ns(libc::CLOCK_MONOTONIC))
+}

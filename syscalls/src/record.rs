@@ -1,0 +1,470 @@
+//! The flight recorder: where every system call is written down, before it is made and again
+//! when it returns. It is memory, not output: first a static buffer, later a file that is mapped
+//! MAP_SHARED before clone3, so that both sides of the clone write to one recorder and no record
+//! costs a system call. A record never moves once written; a full recorder drops and counts.
+//!
+//! ```text
+//!   Head | Entry args blobs | Entry args blobs | ...   each 8-byte aligned, `size` bytes as a whole
+//!   args = as many u64 as the call's row has
+//!   blob = which argument (u8), flags (u8), length (u16), bytes
+//! ```
+//! A why is written once, as a blob of the first record that has it; later ones say where it is.
+
+use crate::file::SharedMap;
+use crate::table::Call;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// Bytes of the file that holds a container's recorder. It is sparse: what is never written costs nothing.
+pub const CAPACITY: usize = 4 << 20;
+/// Bytes that can be recorded before there is such a file.
+const EARLY: usize = 256 << 10;
+/// Tells a recorder file of this layout and this table from any other.
+pub const MAGIC: u64 = 0x6e6b_7472_6163_0000 + crate::table::TABLE.len() as u64;
+
+/// The start of a recorder.
+#[repr(C)]
+pub struct Head {
+    pub magic: AtomicU64,
+    /// Bytes in use, this head included.
+    pub used: AtomicU32,
+    /// Records made so far, dropped ones too: the next sequence number.
+    pub count: AtomicU32,
+    /// Records that found no room.
+    pub dropped: AtomicU32,
+    /// How far the container has come: for its owner to say what the numbers mean.
+    pub phase: AtomicU32,
+    /// The process id of the clone's other side, as the cloner sees it: it cannot know itself.
+    pub child: AtomicI32,
+    pub reserved: AtomicU32,
+}
+
+/// One system call: this, then its blobs.
+#[repr(C)]
+pub struct Entry {
+    pub size: AtomicU32,
+    pub state: AtomicU32,
+    pub seq: u32,
+    pub pid: i32,
+    pub call: u16,
+    pub line: u16,
+    pub lane: u8,
+    pub argc: u8,
+    pub step: u16,
+    /// Where the why's blob is in the recorder.
+    pub why: u32,
+    pub reserved: u32,
+    pub ret: i64,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+}
+
+/// `Entry::state`: room taken, not yet written; the call is in the kernel; it returned.
+pub const RESERVED: u32 = 0;
+pub const ENTERED: u32 = 1;
+pub const RETURNED: u32 = 2;
+
+/// Blob tags beyond the argument's own number.
+pub const OUT: u8 = 0x10;
+pub const WHY: u8 = 0x20;
+
+/// An entry that was dropped has this place.
+pub const NOWHERE: u32 = u32::MAX;
+
+#[repr(C, align(4096))]
+struct Early([u8; EARLY]);
+static mut EARLY_BUFFER: Early = Early([0; EARLY]);
+
+// Where this process writes: all of it private to the process, and copied by clone3.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+static LIMIT: AtomicUsize = AtomicUsize::new(EARLY);
+static LANE: AtomicU32 = AtomicU32::new(0);
+static LINE: AtomicU32 = AtomicU32::new(0);
+static STEP: AtomicU32 = AtomicU32::new(0);
+static PID: AtomicI32 = AtomicI32::new(0);
+static FIRST: AtomicU32 = AtomicU32::new(0);
+/// Whys that were written already: the text's address, and where its blob is.
+static WHYS: [(AtomicUsize, AtomicU32); 64] =
+    [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64];
+static CLONED: AtomicBool = AtomicBool::new(false);
+
+/// The start of the recorder in use. It lives as long as the process.
+fn base() -> *mut u8 {
+    match BASE.load(Relaxed) {
+        0 => &raw mut EARLY_BUFFER as *mut u8,
+        at => at as *mut u8,
+    }
+}
+
+/// The head of the recorder in use.
+pub fn head() -> &'static Head {
+    // SAFETY: base() is page-aligned memory of at least EARLY bytes that is never unmapped, and Head is all atomics.
+    let head = unsafe { &*(base() as *const Head) };
+    if head.magic.load(Relaxed) == 0 {
+        head.used.store(size_of::<Head>() as u32, Relaxed);
+        head.magic.store(MAGIC, Relaxed);
+    }
+    head
+}
+
+/// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
+pub fn at(lane: u8, line: u16, step: u16) {
+    LANE.store(lane.into(), Relaxed);
+    LINE.store(line.into(), Relaxed);
+    STEP.store(step.into(), Relaxed);
+}
+
+/// Says which process this is; 0 stands for the child that [`Head::child`] names.
+pub fn set_pid(pid: i32) {
+    PID.store(pid, Relaxed);
+}
+
+/// Says which process this is, also to the records that it has made already.
+pub fn set_own_pid(pid: i32) {
+    set_pid(pid);
+    for at in offsets(bytes()) {
+        // SAFETY: offsets() yields places of whole entries, and all of them are this process's own.
+        unsafe { (*entry(at)).pid = pid };
+    }
+}
+
+/// The sequence number of this process's first record.
+pub fn first() -> u32 {
+    FIRST.load(Relaxed)
+}
+
+/// Whether this process made the child that [`Head::child`] names.
+pub fn cloned() -> bool {
+    CLONED.load(Relaxed)
+}
+
+pub(crate) fn set_cloned(pid: i32) {
+    head().child.store(pid, Release);
+    CLONED.store(true, Relaxed);
+}
+
+/// Takes `len` bytes for an entry with these facts. `None`: full, and counted.
+pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> {
+    let head = head();
+    let argc = call.row().args.len();
+    let len = size_of::<Entry>() + 8 * argc + len;
+    let seq = head.count.fetch_add(1, Relaxed);
+    let len = (len + 7) & !7;
+    let at = head.used.fetch_add(len as u32, Relaxed);
+    if at as usize + len > LIMIT.load(Relaxed) {
+        head.used.fetch_sub(len as u32, Relaxed);
+        head.dropped.fetch_add(1, Relaxed);
+        return None;
+    }
+    // SAFETY: [at, at+len) lies inside the recorder and fetch_add gave it to nobody else; it is 8-byte aligned.
+    unsafe {
+        let entry = base().add(at as usize) as *mut Entry;
+        (*entry).size = AtomicU32::new(len as u32);
+        (*entry).seq = seq;
+        (*entry).pid = PID.load(Relaxed);
+        (*entry).call = call as u16;
+        (*entry).line = LINE.load(Relaxed) as u16;
+        (*entry).lane = LANE.load(Relaxed) as u8;
+        (*entry).argc = argc as u8;
+        (*entry).step = STEP.load(Relaxed) as u16;
+        (*entry).why = 0;
+        let to = entry.add(1) as *mut u64;
+        for (i, arg) in args.iter().take(argc).enumerate() {
+            *to.add(i) = *arg as u64;
+        }
+        (*entry).ret = 0;
+        (*entry).duration_ns = 0;
+    }
+    Some(at)
+}
+
+/// The entry at an offset that [`reserve`] gave.
+pub(crate) fn entry(at: u32) -> *mut Entry {
+    // SAFETY: the offset came from reserve, so it lies inside the recorder.
+    unsafe { base().add(at as usize) as *mut Entry }
+}
+
+/// Where the blob of this why is, if it was written already.
+pub(crate) fn known_why(text: &'static str) -> Option<u32> {
+    let (known, at) = &WHYS[text.as_ptr() as usize / 8 % WHYS.len()];
+    (known.load(Relaxed) == text.as_ptr() as usize).then(|| at.load(Relaxed))
+}
+
+/// Remembers where it was written.
+pub(crate) fn remember_why(text: &'static str, place: u32) {
+    let (known, at) = &WHYS[text.as_ptr() as usize / 8 % WHYS.len()];
+    known.store(text.as_ptr() as usize, Relaxed);
+    at.store(place, Relaxed);
+}
+
+/// Moves the recorder into `map`, a fresh shared mapping of [`CAPACITY`] zero bytes: what was recorded so far is
+/// copied, and all that follows is written there. Entries keep their places.
+pub fn move_to(map: SharedMap) {
+    let map = map.0;
+    let used = head().used.load(Relaxed) as usize;
+    // SAFETY: both are at least EARLY bytes long, they do not overlap, and the map is given away for good.
+    unsafe { ptr::copy_nonoverlapping(base(), map, used) };
+    BASE.store(map as usize, Relaxed);
+    LIMIT.store(CAPACITY, Relaxed);
+}
+
+/// Goes on in `map`, a shared mapping of a recorder that another command began: what this one recorded so far is
+/// appended. False: it is none of ours, or has another layout; nothing was changed.
+pub fn append_to(map: SharedMap) -> bool {
+    let map = map.0;
+    // SAFETY: a SharedMap is page-aligned and never unmapped; the caller checked that the file has CAPACITY bytes.
+    let theirs = unsafe { &*(map as *const Head) };
+    if theirs.magic.load(Acquire) != MAGIC {
+        return false;
+    }
+    let mine = head();
+    let len = mine.used.load(Relaxed) as usize - size_of::<Head>();
+    let at = theirs.used.fetch_add(len as u32, Relaxed) as usize;
+    if at + len > CAPACITY {
+        theirs.used.fetch_sub(len as u32, Relaxed);
+        theirs.dropped.fetch_add(mine.count.load(Relaxed), Relaxed);
+    } else {
+        let first = theirs.count.fetch_add(mine.count.load(Relaxed), Relaxed);
+        FIRST.store(first, Relaxed);
+        // SAFETY: [at, at+len) of the map was just taken; the source holds len bytes of whole entries.
+        unsafe {
+            ptr::copy_nonoverlapping(base().add(size_of::<Head>()), map.add(at), len);
+            let mut next = at;
+            while next < at + len {
+                let entry = map.add(next) as *mut Entry;
+                (*entry).seq += first;
+                (*entry).why += (at - size_of::<Head>()) as u32;
+                next += (*entry).size.load(Relaxed) as usize;
+            }
+        }
+    }
+    // The places that were remembered are those of the old buffer.
+    WHYS.iter().for_each(|(known, _)| known.store(0, Relaxed));
+    BASE.store(map as usize, Relaxed);
+    LIMIT.store(CAPACITY, Relaxed);
+    true
+}
+
+/// The bytes of the recorder in use, for the views.
+pub fn bytes() -> &'static [u8] {
+    let used = head().used.load(Acquire) as usize;
+    // SAFETY: the first `used` bytes of the recorder have been handed out and are never unmapped.
+    unsafe { core::slice::from_raw_parts(base(), used) }
+}
+
+/// Completes the newest execve of the other lane that is still on its way: it never returns to its caller, so
+/// whoever sees the close-on-exec channel end says that it succeeded, at `now_ns`. True: there was one.
+pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
+    let mut found = None;
+    for at in offsets(bytes()) {
+        let entry = entry(at);
+        // SAFETY: offsets() yields places of whole entries in the recorder.
+        let is = unsafe {
+            (*entry).lane == lane
+                && (*entry).call == Call::Execve as u16
+                && (*entry).state.load(Acquire) == ENTERED
+        };
+        if is {
+            found = Some(entry);
+        }
+    }
+    let Some(entry) = found else { return false };
+    // SAFETY: as above; its writer is gone, it became another program.
+    unsafe {
+        (*entry).duration_ns = now_ns.saturating_sub((*entry).start_ns);
+        (*entry).state.store(RETURNED, Release);
+    }
+    true
+}
+
+/// The places of the entries in a recorder's bytes, in the order in which they were begun. It stops where the
+/// bytes stop making sense, so any bytes are safe to walk.
+pub fn offsets(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    let mut at = size_of::<Head>();
+    core::iter::from_fn(move || {
+        let size = u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
+        if size < size_of::<Entry>() || !size.is_multiple_of(8) || at + size > bytes.len() {
+            return None;
+        }
+        let here = at as u32;
+        at += size;
+        Some(here)
+    })
+}
+
+/// A record, read out of a recorder's bytes.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    pub call: u16,
+    pub state: u32,
+    pub seq: u32,
+    pub pid: i32,
+    pub line: u16,
+    pub lane: u8,
+    pub step: u16,
+    pub args: [u64; 6],
+    pub ret: i64,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    blobs: &'a [u8],
+    why: &'a [u8],
+}
+
+/// Bytes that were copied for an argument.
+#[derive(Clone, Copy)]
+pub struct Blob<'a> {
+    pub bytes: &'a [u8],
+    /// There was more than is kept.
+    pub cut: bool,
+}
+
+impl<'a> Record<'a> {
+    /// Reads the record at `at`, a place that [`offsets`] gave for these bytes.
+    pub fn read(bytes: &'a [u8], at: u32) -> Option<Record<'a>> {
+        let entry = bytes.get(at as usize..)?;
+        let u32_at = |i: usize| Some(u32::from_ne_bytes(entry.get(i..i + 4)?.try_into().ok()?));
+        let u64_at = |i: usize| Some(u64::from_ne_bytes(entry.get(i..i + 8)?.try_into().ok()?));
+        let u16_at = |i: usize| Some(u16::from_ne_bytes(entry.get(i..i + 2)?.try_into().ok()?));
+        use core::mem::offset_of;
+        let size = u32_at(0)? as usize;
+        let call = u16_at(offset_of!(Entry, call))?;
+        let argc = crate::table::TABLE.get(call as usize)?.args.len();
+        let mut args = [0; 6];
+        for (i, arg) in args.iter_mut().take(argc).enumerate() {
+            *arg = u64_at(size_of::<Entry>() + 8 * i)?;
+        }
+        Some(Record {
+            call,
+            state: u32_at(offset_of!(Entry, state))?,
+            seq: u32_at(offset_of!(Entry, seq))?,
+            pid: u32_at(offset_of!(Entry, pid))? as i32,
+            line: u16_at(offset_of!(Entry, line))?,
+            lane: *entry.get(offset_of!(Entry, lane))?,
+            step: u16_at(offset_of!(Entry, step))?,
+            args,
+            ret: u64_at(offset_of!(Entry, ret))? as i64,
+            start_ns: u64_at(offset_of!(Entry, start_ns))?,
+            duration_ns: u64_at(offset_of!(Entry, duration_ns))?,
+            blobs: entry.get(size_of::<Entry>() + 8 * argc..size)?,
+            why: bytes
+                .get(u32_at(offset_of!(Entry, why))? as usize..)
+                .unwrap_or(&[]),
+        })
+    }
+
+    /// The table's row for this call.
+    pub fn row(&self) -> &'static crate::table::Row {
+        &crate::table::TABLE[self.call as usize]
+    }
+
+    /// The bytes kept under a tag: an argument's number, with [`OUT`] for what the kernel wrote, or [`WHY`].
+    pub fn blob(&self, tag: u8) -> Option<Blob<'a>> {
+        Self::find(self.blobs, tag)
+    }
+
+    fn find(blobs: &'a [u8], tag: u8) -> Option<Blob<'a>> {
+        let mut rest = blobs;
+        while let [t, cut, a, b, tail @ ..] = rest {
+            let len = u16::from_ne_bytes([*a, *b]) as usize;
+            if *t == tag && (len > 0 || *cut & 2 != 0) {
+                return Some(Blob {
+                    bytes: tail.get(..len)?,
+                    cut: *cut & 1 != 0,
+                });
+            }
+            rest = tail.get(room(*cut, len)..)?;
+        }
+        None
+    }
+
+    /// Why the call was made.
+    pub fn why(&self) -> &'a str {
+        let [WHY, _, a, b, text @ ..] = self.why else {
+            return "";
+        };
+        let text = text
+            .get(..u16::from_ne_bytes([*a, *b]) as usize)
+            .unwrap_or(&[]);
+        core::str::from_utf8(text).unwrap_or("")
+    }
+}
+
+/// Bytes of payload behind a blob's four: for what the kernel writes the room is fixed before the length is known,
+/// in units of 8 in the upper bits of the flag byte.
+fn room(flags: u8, len: usize) -> usize {
+    match (flags >> 2) as usize * 8 {
+        0 => len,
+        room => room,
+    }
+}
+
+/// Writes blobs behind an entry, in order. The sizes were counted before the room was taken.
+pub(crate) struct Writer {
+    at: *mut u8,
+    end: *mut u8,
+}
+
+/// A blob's place, to fill in once the kernel has written.
+#[derive(Clone, Copy)]
+pub(crate) struct Later(*mut u8);
+
+impl Writer {
+    pub(crate) fn new(at: u32) -> Writer {
+        let entry = entry(at);
+        // SAFETY: reserve() gave `size` bytes at this place to this caller.
+        unsafe {
+            Writer {
+                at: (entry as *mut u8).add(size_of::<Entry>() + 8 * (*entry).argc as usize),
+                end: (entry as *mut u8).add((*entry).size.load(Relaxed) as usize),
+            }
+        }
+    }
+
+    /// A whole blob, present even when empty. Returns its place in the recorder; 0 if it found no room.
+    pub(crate) fn put(&mut self, tag: u8, bytes: &[u8], cut: bool) -> u32 {
+        // SAFETY: the end of the reserved room is checked first.
+        unsafe {
+            if self.end.offset_from(self.at) < (4 + bytes.len()) as isize {
+                return 0;
+            }
+            let place = self.at.offset_from(base()) as u32;
+            let len = (bytes.len() as u16).to_ne_bytes();
+            ptr::copy_nonoverlapping([tag, 2 | cut as u8, len[0], len[1]].as_ptr(), self.at, 4);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.add(4), bytes.len());
+            self.at = self.at.add(4 + bytes.len());
+            place
+        }
+    }
+
+    /// Room for `len` bytes that are not known yet.
+    pub(crate) fn later(&mut self, tag: u8, len: usize) -> Option<Later> {
+        let units = len.div_ceil(8);
+        // SAFETY: as in put().
+        unsafe {
+            if self.end.offset_from(self.at) < (4 + units * 8) as isize {
+                return None;
+            }
+            ptr::copy_nonoverlapping([tag, (units as u8) << 2, 0, 0].as_ptr(), self.at, 4);
+            let later = Later(self.at);
+            self.at = self.at.add(4 + units * 8);
+            Some(later)
+        }
+    }
+}
+
+impl Later {
+    pub(crate) fn fill(self, bytes: &[u8], cut: bool) {
+        // SAFETY: later() took room for as many bytes, and only this process writes there.
+        unsafe {
+            let room = room(*self.0.add(1), 0);
+            let bytes = &bytes[..bytes.len().min(room)];
+            *self.0.add(1) |= 2 | cut as u8;
+            ptr::copy_nonoverlapping(
+                (bytes.len() as u16).to_ne_bytes().as_ptr(),
+                self.0.add(2),
+                2,
+            );
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.add(4), bytes.len());
+        }
+    }
+}

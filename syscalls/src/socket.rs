@@ -1,0 +1,96 @@
+//! Pipes, sockets, waiting for them, and asking devices.
+
+use crate::abi::IfReq;
+use crate::call::{Result, Why, gate};
+use crate::fd::{At, Fd};
+use crate::file::d;
+use crate::table::Call;
+use linux_raw_sys::general::__kernel_timespec;
+
+/// socket(2): a datagram socket of the internet family, only to ask the network stack something.
+pub fn socket_inet(why: Why) -> Result<Fd> {
+    let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
+    Ok(Fd::new(
+        gate(
+            Call::Socket,
+            [libc::AF_INET as usize, kind, 0, 0, 0, 0],
+            why,
+        )?,
+        "network",
+    ))
+}
+
+/// socketpair(2): two ends that keep messages apart and see each other's end.
+pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
+    let kind = (libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC) as usize;
+    let mut pair = [-1i32; 2];
+    gate(
+        Call::Socketpair,
+        [
+            libc::AF_UNIX as usize,
+            kind,
+            0,
+            &raw mut pair as usize,
+            0,
+            0,
+        ],
+        why,
+    )?;
+    Ok((
+        Fd::new(pair[0] as usize, "channel"),
+        Fd::new(pair[1] as usize, "channel"),
+    ))
+}
+
+/// ioctl(2) with SIOCGIFFLAGS or SIOCSIFFLAGS.
+pub fn ioctl_ifreq(socket: At, request: u32, interface: &mut IfReq, why: Why) -> Result<()> {
+    gate(
+        Call::IoctlIfreq,
+        [
+            d(socket),
+            request as usize,
+            interface as *mut _ as usize,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )
+    .map(drop)
+}
+
+/// ioctl(2) with TCGETS: whether a descriptor is a terminal.
+pub fn isatty(fd: At, why: Why) -> bool {
+    let mut settings = [0u8; 64];
+    gate(
+        Call::IoctlTty,
+        [
+            d(fd),
+            libc::TCGETS as usize,
+            settings.as_mut_ptr() as usize,
+            0,
+            0,
+            0,
+        ],
+        why,
+    )
+    .is_ok()
+}
+
+/// A descriptor to wait for: `struct pollfd`.
+pub use linux_raw_sys::general::pollfd as PollFd;
+
+/// ppoll(2) with the signal mask left as it is. `timeout_ms` `None`: for ever. Returns how many are ready.
+pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<usize> {
+    // The kernel writes the time that is left into it (ppoll(2), "C library/kernel differences").
+    let mut limit = timeout_ms.map(|ms| __kernel_timespec {
+        tv_sec: (ms / 1000) as i64,
+        tv_nsec: (ms % 1000 * 1_000_000) as i64,
+    });
+    let limit = limit.as_mut().map_or(0, |l| &raw mut *l as usize);
+    gate(
+        Call::Ppoll,
+        [fds.as_mut_ptr() as usize, fds.len(), limit, 0, 8, 0],
+        why,
+    )
+}

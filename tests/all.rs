@@ -1,0 +1,106 @@
+//! All tests that need a kernel, in one program: each case is named `area::what` and makes what it needs itself.
+//! A need that is missing (root, strace, ...) fails the case and is named; nothing passes by being left out.
+//!
+//! Before the first case the program steps into the view of a cgroup v2 host (see `view`). `RUNTIME=PROGRAM` in the
+//! environment lets another OCI runtime take the tests that hold for any.
+
+#[path = "all/bundle.rs"]
+mod bundle;
+#[path = "all/callers.rs"]
+mod callers;
+#[path = "all/config.rs"]
+mod config;
+#[path = "all/host.rs"]
+mod host;
+#[path = "all/injection.rs"]
+mod injection;
+#[path = "all/lanes.rs"]
+mod lanes;
+#[path = "all/lifecycle.rs"]
+mod lifecycle;
+#[path = "all/lifecycle_errors.rs"]
+mod lifecycle_errors;
+#[path = "all/listing.rs"]
+mod listing;
+#[path = "all/mounts.rs"]
+mod mounts;
+#[path = "all/parity.rs"]
+mod parity;
+#[path = "all/picture.rs"]
+mod picture;
+#[path = "all/plans.rs"]
+mod plans;
+#[path = "all/recorder.rs"]
+mod recorder;
+#[path = "all/refusals.rs"]
+mod refusals;
+#[path = "all/same_as_runc.rs"]
+mod same_as_runc;
+#[path = "all/strace.rs"]
+mod strace;
+#[path = "all/surroundings.rs"]
+mod surroundings;
+#[path = "all/view.rs"]
+mod view;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// How a case ends: well, or with what is wrong. Any error that can be printed becomes one with `?`.
+type Outcome = Result<(), Failed>;
+
+/// Fails the case with this message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Fails the case unless both are the same, and shows both.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: T, wanted: T) -> Outcome {
+    ensure!(
+        is == wanted,
+        "{what}\n      is: {is:?}\n  wanted: {wanted:?}"
+    );
+    Ok(())
+}
+
+/// A case: its name, and what it does.
+type Case = (&'static str, fn() -> Outcome);
+
+/// The cases of one area.
+fn area(name: &str, cases: &[Case]) -> Vec<Trial> {
+    let trial = |(what, case): &Case| Trial::test(format!("{name}::{what}"), *case);
+    cases.iter().map(trial).collect()
+}
+
+fn main() {
+    let words = Arguments::from_args();
+    let cases = [
+        lifecycle::cases(),
+        lifecycle_errors::cases(),
+        callers::cases(),
+        config::cases(),
+        surroundings::cases(),
+        mounts::cases(),
+        refusals::cases(),
+        same_as_runc::cases(),
+        listing::cases(),
+        strace::cases(),
+        parity::cases(),
+        injection::cases(),
+        recorder::cases(),
+        plans::cases(),
+        lanes::cases(),
+        picture::cases(),
+    ];
+    if words.list {
+        libtest_mimic::run(&words, cases.into_iter().flatten().collect()).exit();
+    }
+    let view = view::enter();
+    let conclusion = libtest_mimic::run(&words, cases.into_iter().flatten().collect());
+    view.leave();
+    conclusion.exit();
+}

@@ -1,0 +1,165 @@
+//! What commands print that need no container: version, help, spec, features. Engines read the first and the last.
+
+use crate::bundle::{Bundle, runtime};
+use crate::{Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use serde_json::Value;
+use std::fs;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "words",
+        &[
+            ("version", version),
+            ("help_of_all_and_of_each_command", help),
+            ("checkpoint_help_is_refused", checkpoint),
+            ("spec_is_a_bundle_that_runs", spec),
+            ("spec_keeps_a_config_that_is_there", spec_keeps),
+            ("features_is_the_oci_document", features),
+            ("output_that_nobody_reads", closed_pipe),
+        ],
+    )
+}
+
+fn version() -> Outcome {
+    let bundle = Bundle::plain()?;
+    for word in ["--version", "-v"] {
+        let out = bundle.call(&[word])?.ok()?.out;
+        let mut lines = out.lines();
+        ensure!(
+            lines
+                .next()
+                .is_some_and(|line| line.starts_with("nk-runtime version ")),
+            "{out}"
+        );
+        ensure!(
+            out.contains("\ncommit: ") && out.contains("\nspec: 1."),
+            "{out}"
+        );
+    }
+    bundle.clean()
+}
+
+fn help() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let all = bundle.call(&["--help"])?.ok()?.out;
+    for command in
+        "create start run kill delete state list trace plan features demo spec".split(' ')
+    {
+        ensure!(all.contains(command), "--help does not name {command}");
+        let one = bundle.call(&[command, "--help"])?.ok()?.out;
+        ensure!(
+            one.contains(command) && one.contains("--help"),
+            "{command} --help: {one}"
+        );
+    }
+    bundle.clean()
+}
+
+/// Podman takes an exit status of 0 for the promise that checkpoints work.
+fn checkpoint() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let done = bundle.call(&["checkpoint", "--help"])?;
+    ensure!(done.status == 1 && done.out.is_empty(), "{done:?}");
+    bundle.clean()
+}
+
+fn spec() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle
+        .call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?
+        .ok()?;
+    let token = bundle.config["process"]["env"][2].take();
+    bundle.config = serde_json::from_str(&fs::read_to_string(bundle.path("config.json"))?)?;
+    bundle.set("/process/terminal", false.into())?;
+    bundle.set("/process/args", serde_json::json!(["hostname"]))?;
+    bundle.set("/process/env/-", token)?;
+    let wanted = bundle.config["hostname"]
+        .as_str()
+        .unwrap_or("none")
+        .to_owned();
+    same(
+        "the program's output",
+        bundle.bundled(&["run"])?.ok()?.out.trim(),
+        &wanted,
+    )?;
+    bundle.clean()
+}
+
+fn spec_keeps() -> Outcome {
+    let bundle = Bundle::plain()?;
+    fs::write(bundle.path("config.json"), "mine")?;
+    bundle
+        .call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?
+        .refused("config.json")?;
+    same(
+        "config.json",
+        fs::read_to_string(bundle.path("config.json"))?,
+        "mine".into(),
+    )?;
+    bundle.clean()
+}
+
+fn features() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let document: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
+    let texts = |pointer: &str| -> Vec<String> {
+        let list = document
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        list.filter_map(Value::as_str).map(String::from).collect()
+    };
+    ensure!(
+        document["ociVersionMin"].is_string() && document["ociVersionMax"].is_string(),
+        "{document}"
+    );
+    let namespaces = texts("/linux/namespaces");
+    for kind in ["pid", "network", "ipc", "uts", "mount", "cgroup"] {
+        ensure!(
+            namespaces.iter().any(|one| one == kind),
+            "/linux/namespaces lacks {kind}: {namespaces:?}"
+        );
+    }
+    let options = texts("/mountOptions");
+    for option in ["ro", "nosuid", "rbind", "rro"] {
+        ensure!(
+            options.iter().any(|one| one == option),
+            "/mountOptions lacks {option}: {options:?}"
+        );
+    }
+    ensure!(
+        texts("/linux/capabilities")
+            .iter()
+            .any(|one| one == "CAP_KILL"),
+        "/linux/capabilities lacks CAP_KILL"
+    );
+    for pointer in [
+        "/linux/seccomp/enabled",
+        "/linux/apparmor/enabled",
+        "/linux/selinux/enabled",
+        "/linux/mountExtensions/idmap/enabled",
+    ] {
+        // What is refused in a configuration is not promised here.
+        ensure!(
+            document.pointer(pointer) != Some(&Value::Bool(true)),
+            "{pointer} is promised"
+        );
+    }
+    bundle.clean()
+}
+
+/// No signal kills us when the reader has gone: the exit status says that the words did not arrive.
+fn closed_pipe() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let mut command = std::process::Command::new("/bin/sh");
+    let script = "{ sleep 0.2; \"$0\" features; echo $? >&2; } | true";
+    command.arg("-c").arg(script).arg(runtime());
+    let done = bundle.finish(command)?;
+    ensure!(
+        done.err.lines().last().is_some_and(|status| status == "1"),
+        "status 1 wanted: {done:?}"
+    );
+    bundle.clean()
+}

@@ -1,0 +1,480 @@
+//! Reading what strace wrote, and comparing it call for call with what `nk-runtime` says of itself.
+//!
+//! ```text
+//!   strace -f -o FILE ...          1234  read(3,  <unfinished ...>         one call, two lines
+//!                                  1235  close(4) = 0
+//!                                  1234  <... read resumed>"x", 1) = 1
+//!   nk-runtime --trace=strace      1234  read(3, "x", 1) = 1               always one
+//! ```
+//! Compared are, per process and in order, name, arguments and result. Taken out of strace's side, and nothing else:
+//! - of the first process, libc's start-up block, asserted to be exactly [`START_UP`], so that it cannot grow unseen;
+//! - what a process does after a successful execve: that is the container's program;
+//! - the calls at the end that put the trace itself on display, asserted to be nothing but that: see [`Lane::tail`];
+//! - a call that the kernel began anew after a signal: to the process, it was made once.
+
+use crate::{Failed, Outcome, area, ensure};
+use libtest_mimic::Trial;
+use std::collections::BTreeMap;
+
+/// What a static glibc does between execve and `main`. The heap's end is aligned by a third brk only where needed.
+pub const START_UP: &str = "execve brk brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom \
+                            brk brk brk? mprotect";
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub pid: i32,
+    pub name: String,
+    pub args: String,
+    /// `?` if it never returned.
+    pub result: String,
+}
+
+impl Call {
+    fn show(&self) -> String {
+        format!("{}({}) = {}", self.name, self.args, self.result)
+    }
+
+    /// `ours` says the same. Of a call that never returned strace has shown the arguments that were known by then.
+    fn agrees(&self, ours: &Call) -> bool {
+        if self.name != ours.name {
+            return false;
+        }
+        if self.result != "?" {
+            return self.args == ours.args
+                && (self.result == ours.result || interrupted(self, ours));
+        }
+        let known = self.args.trim_end_matches([',', ' ']);
+        ours.result == "?" && ours.args.trim_end_matches([',', ' ']).starts_with(known)
+    }
+}
+
+/// strace sees the kernel's own number for "begin anew unless a handler ran", the process sees EINTR.
+fn interrupted(strace: &Call, ours: &Call) -> bool {
+    strace.result.starts_with("? ERESTART") && ours.result.starts_with("-1 EINTR")
+}
+
+/// Reads a listing of either side into calls, in the order in which they were begun.
+pub fn parse(text: &str) -> Result<Vec<Call>, Failed> {
+    let mut calls: Vec<Call> = Vec::new();
+    // For each process the index of its call that has not returned, and that call's text so far.
+    let mut open: BTreeMap<i32, (usize, String)> = BTreeMap::new();
+    for line in text.lines() {
+        let make_sense = || Failed::from(format!("no line of a trace: {line}"));
+        let (pid, rest) = line.split_once(' ').ok_or_else(make_sense)?;
+        let pid: i32 = pid.parse().map_err(|_| make_sense())?;
+        let rest = rest.trim_start();
+        if rest.starts_with("+++") || rest.starts_with("---") {
+            continue;
+        }
+        if let Some(resumed) = rest.strip_prefix("<... ") {
+            let (_, end) = resumed.split_once(" resumed>").ok_or_else(make_sense)?;
+            let (index, begin) = open.remove(&pid).ok_or_else(make_sense)?;
+            calls[index] = match end.trim_start().strip_prefix("<unfinished ...>") {
+                Some(_) => unfinished(pid, &begin).ok_or_else(make_sense)?,
+                None => whole(pid, &format!("{begin}{end}")).ok_or_else(make_sense)?,
+            };
+            continue;
+        }
+        if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
+            open.insert(pid, (calls.len(), begin.into()));
+            calls.push(unfinished(pid, begin).ok_or_else(make_sense)?);
+            continue;
+        }
+        calls.push(whole(pid, rest).ok_or_else(make_sense)?);
+    }
+    Ok(begun_once(calls))
+}
+
+/// `name(args) = result`. Results hold no ` = `, so the last one parts them.
+fn whole(pid: i32, text: &str) -> Option<Call> {
+    let (left, result) = text.rsplit_once(" = ")?;
+    let (name, args) = left.trim_end().strip_suffix(')')?.split_once('(')?;
+    let args = args.trim_end_matches(" <unfinished ...>");
+    Some(Call {
+        pid,
+        name: name.into(),
+        args: args.into(),
+        result: result.into(),
+    })
+}
+
+fn unfinished(pid: i32, begin: &str) -> Option<Call> {
+    let (name, args) = begin.split_once('(')?;
+    Some(Call {
+        pid,
+        name: name.into(),
+        args: args.into(),
+        result: "?".into(),
+    })
+}
+
+/// Takes out calls that a signal interrupted and that the kernel then began anew with the same arguments.
+fn begun_once(calls: Vec<Call>) -> Vec<Call> {
+    let again = |index: usize, call: &Call| {
+        let next = calls
+            .iter()
+            .skip(index + 1)
+            .find(|next| next.pid == call.pid);
+        next.is_some_and(|next| next.name == call.name && next.args == call.args)
+    };
+    let stays = |(index, call): &(usize, &Call)| {
+        !(call.result.starts_with("? ERESTART") && again(*index, call))
+    };
+    calls
+        .iter()
+        .enumerate()
+        .filter(stays)
+        .map(|(_, call)| call.clone())
+        .collect()
+}
+
+/// One process's calls as far as they are the runtime's own.
+#[derive(Debug, Default)]
+pub struct Lane {
+    pub calls: Vec<Call>,
+    /// From the opening of the trace file to the end: putting the trace on display. Our listing was made before, or
+    /// while, these were: it may have the first of them.
+    pub tail: Vec<Call>,
+}
+
+/// The runtime's own lanes out of a strace listing, the process that was called first.
+pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Failed> {
+    let first = calls.first().ok_or("strace saw no call")?.pid;
+    let mut waiting = vec![first];
+    let mut found = Vec::new();
+    while let Some(pid) = waiting.pop() {
+        let all: Vec<&Call> = calls.iter().filter(|call| call.pid == pid).collect();
+        let skip = if pid == first { start_up(&all)? } else { 0 };
+        let mut lane = Lane::default();
+        let mut showing = None;
+        for call in &all[skip..] {
+            if call.name == "openat" && call.args.contains(trace_file) {
+                showing = Some(call.result.clone());
+            }
+            if let Some(fd) = &showing {
+                displays(call, fd)?;
+                lane.tail.push((*call).clone());
+                continue;
+            }
+            lane.calls.push((*call).clone());
+            if call.name.starts_with("clone")
+                && call.result.parse::<i32>().is_ok_and(|child| child > 0)
+            {
+                waiting.push(call.result.parse()?);
+            }
+            if call.name == "execve" && call.result == "0" {
+                break;
+            }
+        }
+        found.push((pid, lane));
+    }
+    Ok(found)
+}
+
+/// How many calls libc's start-up made. Any other block than the known one fails.
+fn start_up(calls: &[&Call]) -> Result<usize, Failed> {
+    let mut at = 0;
+    for wanted in START_UP.split_whitespace() {
+        let name = calls.get(at).map_or("nothing", |call| call.name.as_str());
+        match wanted.strip_suffix('?') {
+            Some(maybe) if name != maybe => continue,
+            Some(_) => at += 1,
+            None if name == wanted => at += 1,
+            None => {
+                return Err(format!(
+                    "libc's start-up is {name} where {wanted} was known, call {at}"
+                )
+                .into());
+            }
+        }
+    }
+    Ok(at)
+}
+
+/// Fails unless the call does nothing but put the trace on display, or ends the process.
+fn displays(call: &Call, fd: &str) -> Outcome {
+    let on_file = call.args == fd || call.args.starts_with(&format!("{fd}, "));
+    let fits = match call.name.as_str() {
+        "openat" => call.result == fd,
+        "write" | "close" => on_file,
+        name => name == "exit_group",
+    };
+    ensure!(
+        fits,
+        "after the trace was made, its display is all that may happen, not: {}",
+        call.show()
+    );
+    Ok(())
+}
+
+/// What a listing of ours may lack.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Reach {
+    /// It was made when all lanes had come to their end.
+    Complete,
+    /// The container's lane was killed: between the record of a call and the call, or the call's end and its record.
+    Killed,
+    /// It was made while the container's lane went on: of that lane it may show the beginning.
+    StillRunning,
+}
+
+/// Fails with a readable difference unless `ours` tells of each lane what strace saw.
+pub fn compare(strace: &[(i32, Lane)], ours: &[Call], reach: Reach) -> Outcome {
+    let mut report = Vec::new();
+    for (number, (pid, lane)) in strace.iter().enumerate() {
+        let mut mine: Vec<Call> = ours
+            .iter()
+            .filter(|call| call.pid == *pid)
+            .cloned()
+            .collect();
+        let mut theirs = lane.calls.clone();
+        if number > 0 && reach == Reach::Killed {
+            level_last(&mut theirs, &mut mine);
+        }
+        let shown = mine.len().saturating_sub(theirs.len());
+        theirs.extend(lane.tail.iter().take(shown).cloned());
+        if number > 0 && reach == Reach::StillRunning && !mine.is_empty() {
+            theirs.truncate(mine.len());
+            // Ours was asked while this call was on its way; strace saw it return.
+            if let (Some(last), Some(end)) = (theirs.last_mut(), mine.last())
+                && end.result == "?"
+            {
+                last.result = "?".into();
+                last.args = end.args.clone();
+            }
+        }
+        report.extend(difference(*pid, &theirs, &mine));
+    }
+    let strangers = ours
+        .iter()
+        .filter(|call| strace.iter().all(|(pid, _)| call.pid != *pid));
+    report.extend(strangers.map(|call| {
+        format!(
+            "of no process that strace saw: {} {}",
+            call.pid,
+            call.show()
+        )
+    }));
+    ensure!(
+        report.is_empty(),
+        "strace (-) and our trace (+) differ:\n{}",
+        first(&report)
+    );
+    Ok(())
+}
+
+/// The last call of a process that SIGKILL ended: either side may have been too late for its end, and of one that was
+/// dead already strace 6.1 prints whatever call it had read last, of any process.
+fn level_last(theirs: &mut [Call], mine: &mut Vec<Call>) {
+    if mine.last().is_none_or(|last| last.result != "?") {
+        return;
+    }
+    if mine.len() == theirs.len() + 1 {
+        mine.pop();
+    } else if let (Some(their), Some(own)) = (theirs.last_mut(), mine.last())
+        && (their.name == own.name || their.result == "?")
+    {
+        *their = own.clone();
+    }
+}
+
+fn first(report: &[String]) -> String {
+    let mut text = report
+        .iter()
+        .take(24)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    if report.len() > 24 {
+        text += &format!("\n... and {} lines more", report.len() - 24);
+    }
+    text
+}
+
+/// The shortest list of lines to take away and to add, with the line before each as a place to look.
+pub fn difference(pid: i32, theirs: &[Call], mine: &[Call]) -> Vec<String> {
+    let (rows, columns) = (theirs.len(), mine.len());
+    // common[i][j]: the length of the longest common sequence of theirs[i..] and mine[j..].
+    let mut common = vec![vec![0u32; columns + 1]; rows + 1];
+    for i in (0..rows).rev() {
+        for j in (0..columns).rev() {
+            let (down, right) = (common[i + 1][j], common[i][j + 1]);
+            common[i][j] = if theirs[i].agrees(&mine[j]) {
+                common[i + 1][j + 1] + 1
+            } else {
+                down.max(right)
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut lines = Vec::new();
+    let mut said_where = usize::MAX;
+    while i < rows || j < columns {
+        if i < rows && j < columns && theirs[i].agrees(&mine[j]) {
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        if said_where != i.wrapping_sub(1) && i > 0 {
+            lines.push(format!("{pid} call {i}:   {}", theirs[i - 1].show()));
+        }
+        if i < rows && (j == columns || common[i + 1][j] >= common[i][j + 1]) {
+            lines.push(format!("{pid} call {}: - {}", i + 1, theirs[i].show()));
+            said_where = i;
+            i += 1;
+        } else {
+            lines.push(format!("{pid}         + {}", mine[j].show()));
+            said_where = i.wrapping_sub(1);
+            j += 1;
+        }
+    }
+    lines
+}
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "strace",
+        &[
+            ("joins_the_halves_of_a_call", joins),
+            ("takes_out_start_up_and_the_program", trims),
+            ("a_foreign_start_up_fails", foreign_start_up),
+            ("finds_a_changed_result", finds_result),
+            ("finds_a_missing_and_a_foreign_call", finds_calls),
+            ("a_call_that_never_returned", never_returned),
+            ("a_call_begun_anew_counts_once", begun_anew),
+            ("nothing_but_the_display_at_the_end", display_only),
+        ],
+    )
+}
+
+const START: &str = "7  execve(\"nk\", [\"nk\"], 0x7ffd /* 3 vars */) = 0\n7  brk(NULL) = 0x1\n7  brk(0x2) = 0x2\n\
+    7  arch_prctl(ARCH_SET_FS, 0x1) = 0\n7  set_tid_address(0x1) = 7\n7  set_robust_list(0x1, 24) = 0\n\
+    7  rseq(0x1, 0x20, 0, 0x53053053) = 0\n7  prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=1}) = 0\n\
+    7  readlink(\"/proc/self/exe\", \"nk\", 4096) = 2\n7  getrandom(\"\\x12\", 8, GRND_NONBLOCK) = 8\n\
+    7  brk(NULL) = 0x2\n7  brk(0x3) = 0x3\n7  mprotect(0x2f, 28672, PROT_READ) = 0\n";
+
+const BODY: &str = "7  clone3({flags=CLONE_NEWPID}, 88 <unfinished ...>\n8  getppid() = 0\n\
+    7  <... clone3 resumed>) = 8\n7  read(3,  <unfinished ...>\n8  write(4, \" = \", 3) = 3\n\
+    7  <... read resumed>\" = \", 3)         = 3\n8  execve(\"/bin/true\", [\"true\"], 0x1 /* 0 vars */) = 0\n\
+    8  brk(NULL) = 0x5\n8  +++ exited with 0 +++\n7  --- SIGCHLD {si_signo=SIGCHLD} ---\n";
+
+const END: &str = "7  openat(AT_FDCWD, \"F2\", O_WRONLY) = 5\n7  write(5, \"7 clone3\", 8) = 8\n7  close(5) = 0\n\
+    7  exit_group(0) = ?\n7  +++ exited with 0 +++\n";
+
+const OURS: &str = "7 clone3({flags=CLONE_NEWPID}, 88) = 8\n8 getppid() = 0\n7 read(3, \" = \", 3) = 3\n\
+    8 write(4, \" = \", 3) = 3\n8 execve(\"/bin/true\", [\"true\"], 0x1 /* 0 vars */) = 0\n";
+
+fn verdict(strace: &str, ours: &str) -> Outcome {
+    compare(
+        &lanes(&parse(strace)?, "F2")?,
+        &parse(ours)?,
+        Reach::Complete,
+    )
+}
+
+fn agree(strace: &str, ours: &str) -> Outcome {
+    verdict(strace, ours)
+}
+
+fn differ(strace: &str, ours: &str, words: &str) -> Outcome {
+    let failed = verdict(strace, ours)
+        .err()
+        .ok_or("the comparator saw no difference")?;
+    let message = failed.message().unwrap_or("");
+    ensure!(message.contains(words), "`{words}` expected in: {message}");
+    Ok(())
+}
+
+fn joins() -> Outcome {
+    let calls = parse(BODY)?;
+    ensure!(
+        calls[0].show() == "clone3({flags=CLONE_NEWPID}, 88) = 8",
+        "{}",
+        calls[0].show()
+    );
+    ensure!(
+        calls[2].show() == "read(3, \" = \", 3) = 3",
+        "{}",
+        calls[2].show()
+    );
+    Ok(())
+}
+
+fn trims() -> Outcome {
+    agree(&format!("{START}{BODY}{END}"), OURS)?;
+    // Ours may have been made while the file was open already.
+    agree(
+        &format!("{START}{BODY}{END}"),
+        &format!("{OURS}7 openat(AT_FDCWD, \"F2\", O_WRONLY) = 5\n"),
+    )
+}
+
+fn foreign_start_up() -> Outcome {
+    differ(
+        &format!("{}{BODY}{END}", START.replace("rseq", "futex")),
+        OURS,
+        "futex where rseq was known",
+    )
+}
+
+fn finds_result() -> Outcome {
+    differ(
+        &format!("{START}{BODY}{END}"),
+        &OURS.replace("3) = 3", "3) = 2"),
+        "- read(3, \" = \", 3) = 3",
+    )
+}
+
+fn finds_calls() -> Outcome {
+    let strace = format!("{START}{BODY}{END}");
+    differ(
+        &strace,
+        &OURS.replace("8 getppid() = 0\n", ""),
+        "- getppid() = 0",
+    )?;
+    differ(
+        &strace,
+        &format!("{OURS}8 close(4) = 0\n"),
+        "+ close(4) = 0",
+    )?;
+    differ(
+        &strace,
+        &format!("{OURS}9 close(4) = 0\n"),
+        "of no process that strace saw: 9 close(4) = 0",
+    )
+}
+
+fn never_returned() -> Outcome {
+    let strace = format!("{START}7  read(3,  <unfinished ...>\n7  +++ killed by SIGKILL +++\n");
+    agree(&strace, "7 read(3, 0x7ffc, 1) = ?\n")?;
+    differ(&strace, "7 read(4, 0x7ffc, 1) = ?\n", "- read(3,")?;
+    let resumed = format!(
+        "{START}7  read(3,  <unfinished ...>\n7  <... read resumed> <unfinished ...>) = ?\n"
+    );
+    agree(&resumed, "7 read(3) = ?\n")
+}
+
+fn begun_anew() -> Outcome {
+    let twice = "7  wait4(8, NULL, 0, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)\n\
+                 7  wait4(8, NULL, 0, NULL) = 8\n";
+    agree(
+        &format!("{START}{twice}"),
+        "7 wait4(8, NULL, 0, NULL) = 8\n",
+    )?;
+    let once =
+        "7  ppoll(0x1, 1) = ? ERESTARTNOHAND (To be restarted if no handler)\n7  close(1) = 0\n";
+    agree(
+        &format!("{START}{once}"),
+        "7 ppoll(0x1, 1) = -1 EINTR (Interrupted system call)\n7 close(1) = 0\n",
+    )
+}
+
+fn display_only() -> Outcome {
+    let sneaky = END.replace("7  close(5) = 0", "7  unlink(\"x\") = 0");
+    differ(
+        &format!("{START}{BODY}{sneaky}"),
+        OURS,
+        "not: unlink(\"x\") = 0",
+    )?;
+    let other = END.replace("write(5", "write(4");
+    differ(&format!("{START}{BODY}{other}"), OURS, "not: write(4")
+}
