@@ -48,7 +48,12 @@ impl Log {
         let mut log = Log {
             file: None,
             format: globals.log_format,
-            level: globals.log_level,
+            // --quiet: errors only, whatever else asks for more.
+            level: if globals.quiet {
+                Level::Error
+            } else {
+                globals.log_level
+            },
             parent: false,
         };
         if let Some(path) = &globals.log {
