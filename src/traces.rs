@@ -9,8 +9,13 @@ use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, Why};
 
 const TRACES: &core::ffi::CStr = c".traces";
-/// So many recorders of containers that are gone can still be asked.
+/// At least so many recorders of containers that are gone can still be asked.
 const KEPT: usize = 64;
+/// With so many more the oldest go: not with every one, since listing them takes longer than all else at the end.
+const SLACK: usize = 16;
+/// The least that a name takes in what stat(2) says of a directory's size, on tmpfs; elsewhere it is more. So a
+/// directory that is small enough holds few enough names.
+const NAME: usize = 20;
 
 /// Moves the recorder aside, and lets the oldest go when there are too many. Without a place for it, it is lost.
 pub fn keep(root: At, dir: At, id: &str) {
@@ -41,7 +46,17 @@ pub fn keep(root: At, dir: At, id: &str) {
     if syscalls::renameat(dir, TRACE, kept.at(), &name, why).is_err() {
         return;
     }
+    let size = match syscalls::fstat(kept.at(), Why("a small directory holds few names")) {
+        Ok(stat) => stat.st_size as usize,
+        Err(_) => usize::MAX,
+    };
+    if size <= (KEPT + SLACK) * NAME {
+        return;
+    }
     let mut names = crate::input::names(kept.at(), Why("how many there are")).unwrap_or_default();
+    if names.len() <= KEPT + SLACK {
+        return;
+    }
     names.sort_unstable();
     for old in names.iter().take(names.len().saturating_sub(KEPT)) {
         let _ = syscalls::unlinkat(kept.at(), old, 0, Why("only the newest are kept"));

@@ -51,7 +51,7 @@ fn directory(path: &CStr) -> Vec<String> {
         .iter()
         .map(|n| n.to_string_lossy().into_owned())
         .collect();
-    names.sort();
+    names.sort_unstable();
     names
 }
 

@@ -56,7 +56,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
     };
     let mut names = input::names(root.at(), Why("each container is a directory in it"))
         .map_err(|failed| at("list the state root".into(), failed))?;
-    names.sort();
+    names.sort_unstable();
     for name in names.iter().filter_map(|name| name.to_str().ok()) {
         // A container that is deleted meanwhile, or a file that is none, is not listed.
         let Ok(dir) = state::find(Some(&root), name) else {

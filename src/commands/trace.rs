@@ -46,7 +46,7 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
     }
     if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, "kept traces", why) {
         let mut names = input::names(kept.at(), why).map_err(failed)?;
-        names.sort();
+        names.sort_unstable();
         for name in names
             .iter()
             .rev()

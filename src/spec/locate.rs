@@ -173,8 +173,14 @@ fn misfit(value: &Value, expected: Type) -> Option<String> {
             return if fits {
                 None
             } else {
+                // Fractions are not shown: printing them would take ten kilobytes of program.
+                let shown = match (n.as_u64(), n.as_i64()) {
+                    (Some(n), _) => format!("is {n}"),
+                    (_, Some(n)) => format!("is {n}"),
+                    _ => String::from("is no whole number, or too large a one"),
+                };
                 Some(format!(
-                    "is {n}, must be a whole number from {from} to {to}"
+                    "{shown}, must be a whole number from {from} to {to}"
                 ))
             };
         }
