@@ -4,10 +4,11 @@
 
 use crate::call::Why;
 use crate::file::mmap_anonymous;
+use crate::hot::HOT;
 use crate::process::exit_group;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 const FIRST: usize = 1 << 20;
 /// The least that is mapped when the arena is used up.
@@ -17,18 +18,12 @@ const CHUNK: usize = 4 << 20;
 struct Pages([u8; FIRST]);
 static mut PAGES: Pages = Pages([0; FIRST]);
 
-static NEXT: AtomicUsize = AtomicUsize::new(0);
-static END: AtomicUsize = AtomicUsize::new(0);
-/// Up to here memory of the current piece has been given out at some time; behind it, it is still the kernel's zeros.
-static USED: AtomicUsize = AtomicUsize::new(0);
-static FROZEN: AtomicBool = AtomicBool::new(false);
-
 /// The exit status of a process that asked a frozen arena for memory.
 pub const FROZEN_STATUS: i32 = 121;
 
 /// From now on this process may not allocate.
 pub fn freeze() {
-    FROZEN.store(true, Relaxed);
+    HOT.frozen.store(true, Relaxed);
 }
 
 /// A global allocator for a program of one thread.
@@ -37,11 +32,11 @@ pub struct Arena;
 impl Arena {
     /// Makes room for `size` more bytes behind `at`. False: the kernel has none.
     fn grow(size: usize) -> bool {
-        if END.load(Relaxed) == 0 {
+        if HOT.end.load(Relaxed) == 0 {
             let start = &raw mut PAGES as usize;
-            NEXT.store(start, Relaxed);
-            USED.store(start, Relaxed);
-            END.store(start + FIRST, Relaxed);
+            HOT.next.store(start, Relaxed);
+            HOT.used.store(start, Relaxed);
+            HOT.end.store(start + FIRST, Relaxed);
             if size <= FIRST {
                 return true;
             }
@@ -52,9 +47,9 @@ impl Arena {
         let Ok(map) = mmap_anonymous(len, Why("the arena in .bss is used up")) else {
             return false;
         };
-        NEXT.store(map as usize, Relaxed);
-        USED.store(map as usize, Relaxed);
-        END.store(map as usize + len, Relaxed);
+        HOT.next.store(map as usize, Relaxed);
+        HOT.used.store(map as usize, Relaxed);
+        HOT.end.store(map as usize + len, Relaxed);
         true
     }
 }
@@ -62,18 +57,18 @@ impl Arena {
 // SAFETY: pieces are cut one after the other from memory that nobody else has; the program has one thread.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if FROZEN.load(Relaxed) {
+        if HOT.frozen.load(Relaxed) {
             exit_group(
                 FROZEN_STATUS,
                 Why("memory was asked for where nothing may be allocated any more"),
             );
         }
         loop {
-            let at = (NEXT.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
+            let at = (HOT.next.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
             match at.checked_add(layout.size()) {
-                Some(end) if end <= END.load(Relaxed) => {
-                    NEXT.store(end, Relaxed);
-                    USED.fetch_max(end, Relaxed);
+                Some(end) if end <= HOT.end.load(Relaxed) => {
+                    HOT.next.store(end, Relaxed);
+                    HOT.used.fetch_max(end, Relaxed);
                     return at as *mut u8;
                 }
                 Some(_) if Arena::grow(layout.size() + layout.align()) => {}
@@ -84,7 +79,7 @@ unsafe impl GlobalAlloc for Arena {
 
     /// Memory that was never given out is zero already: writing zeros would only touch its pages.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let used = USED.load(Relaxed);
+        let used = HOT.used.load(Relaxed);
         // SAFETY: the caller's promise for alloc: the size is not 0. What is written lies inside the new piece.
         unsafe {
             let at = self.alloc(layout);
@@ -97,18 +92,18 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        if at as usize + layout.size() == NEXT.load(Relaxed) {
-            NEXT.store(at as usize, Relaxed);
+        if at as usize + layout.size() == HOT.next.load(Relaxed) {
+            HOT.next.store(at as usize, Relaxed);
         }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if at as usize + layout.size() == NEXT.load(Relaxed)
-            && at as usize + size <= END.load(Relaxed)
-            && !FROZEN.load(Relaxed)
+        if at as usize + layout.size() == HOT.next.load(Relaxed)
+            && at as usize + size <= HOT.end.load(Relaxed)
+            && !HOT.frozen.load(Relaxed)
         {
-            NEXT.store(at as usize + size, Relaxed);
-            USED.fetch_max(at as usize + size, Relaxed);
+            HOT.next.store(at as usize + size, Relaxed);
+            HOT.used.fetch_max(at as usize + size, Relaxed);
             return at;
         }
         // SAFETY: the caller's promise for realloc: `layout` is what the piece was made with, the new size is not 0.

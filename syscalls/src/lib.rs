@@ -15,6 +15,7 @@ pub mod errno;
 mod fd;
 mod file;
 pub mod flags;
+mod hot;
 mod mount;
 mod process;
 pub mod record;

@@ -11,14 +11,15 @@
 //! A why is written once, as a blob of the first record that has it; later ones say where it is.
 
 use crate::file::SharedMap;
+use crate::hot::HOT;
 use crate::table::Call;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
 /// Bytes of the file that holds a container's recorder. It is sparse: what is never written costs nothing.
 pub const CAPACITY: usize = 4 << 20;
 /// Bytes that can be recorded before there is such a file.
-const EARLY: usize = 256 << 10;
+pub(crate) const EARLY: usize = 256 << 10;
 /// Tells a recorder file of this layout and this table from any other.
 pub const MAGIC: u64 = 0x6e6b_7472_6163_0000 + crate::table::TABLE.len() as u64;
 
@@ -75,22 +76,9 @@ pub const NOWHERE: u32 = u32::MAX;
 struct Early([u8; EARLY]);
 static mut EARLY_BUFFER: Early = Early([0; EARLY]);
 
-// Where this process writes: all of it private to the process, and copied by clone3.
-static BASE: AtomicUsize = AtomicUsize::new(0);
-static LIMIT: AtomicUsize = AtomicUsize::new(EARLY);
-static LANE: AtomicU32 = AtomicU32::new(0);
-static LINE: AtomicU32 = AtomicU32::new(0);
-static STEP: AtomicU32 = AtomicU32::new(0);
-static PID: AtomicI32 = AtomicI32::new(0);
-static FIRST: AtomicU32 = AtomicU32::new(0);
-/// Whys that were written already: the text's address, and where its blob is.
-static WHYS: [(AtomicUsize, AtomicU32); 64] =
-    [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64];
-static CLONED: AtomicBool = AtomicBool::new(false);
-
 /// The start of the recorder in use. It lives as long as the process.
 fn base() -> *mut u8 {
-    match BASE.load(Relaxed) {
+    match HOT.base.load(Relaxed) {
         0 => &raw mut EARLY_BUFFER as *mut u8,
         at => at as *mut u8,
     }
@@ -109,14 +97,14 @@ pub fn head() -> &'static Head {
 
 /// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
 pub fn at(lane: u8, line: u16, step: u16) {
-    LANE.store(lane.into(), Relaxed);
-    LINE.store(line.into(), Relaxed);
-    STEP.store(step.into(), Relaxed);
+    HOT.lane.store(lane.into(), Relaxed);
+    HOT.line.store(line.into(), Relaxed);
+    HOT.step.store(step.into(), Relaxed);
 }
 
 /// Says which process this is; 0 stands for the child that [`Head::child`] names.
 pub fn set_pid(pid: i32) {
-    PID.store(pid, Relaxed);
+    HOT.pid.store(pid, Relaxed);
 }
 
 /// Says which process this is, also to the records that it has made already.
@@ -130,17 +118,17 @@ pub fn set_own_pid(pid: i32) {
 
 /// The sequence number of this process's first record.
 pub fn first() -> u32 {
-    FIRST.load(Relaxed)
+    HOT.first.load(Relaxed)
 }
 
 /// Whether this process made the child that [`Head::child`] names.
 pub fn cloned() -> bool {
-    CLONED.load(Relaxed)
+    HOT.cloned.load(Relaxed)
 }
 
 pub(crate) fn set_cloned(pid: i32) {
     head().child.store(pid, Release);
-    CLONED.store(true, Relaxed);
+    HOT.cloned.store(true, Relaxed);
 }
 
 /// Takes `len` bytes for an entry with these facts. `None`: full, and counted.
@@ -151,7 +139,7 @@ pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> 
     let seq = head.count.fetch_add(1, Relaxed);
     let len = (len + 7) & !7;
     let at = head.used.fetch_add(len as u32, Relaxed);
-    if at as usize + len > LIMIT.load(Relaxed) {
+    if at as usize + len > HOT.limit.load(Relaxed) {
         head.used.fetch_sub(len as u32, Relaxed);
         head.dropped.fetch_add(1, Relaxed);
         return None;
@@ -161,12 +149,12 @@ pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> 
         let entry = base().add(at as usize) as *mut Entry;
         (*entry).size = AtomicU32::new(len as u32);
         (*entry).seq = seq;
-        (*entry).pid = PID.load(Relaxed);
+        (*entry).pid = HOT.pid.load(Relaxed);
         (*entry).call = call as u16;
-        (*entry).line = LINE.load(Relaxed) as u16;
-        (*entry).lane = LANE.load(Relaxed) as u8;
+        (*entry).line = HOT.line.load(Relaxed) as u16;
+        (*entry).lane = HOT.lane.load(Relaxed) as u8;
         (*entry).argc = argc as u8;
-        (*entry).step = STEP.load(Relaxed) as u16;
+        (*entry).step = HOT.step.load(Relaxed) as u16;
         (*entry).why = 0;
         let to = entry.add(1) as *mut u64;
         for (i, arg) in args.iter().take(argc).enumerate() {
@@ -186,13 +174,13 @@ pub(crate) fn entry(at: u32) -> *mut Entry {
 
 /// Where the blob of this why is, if it was written already.
 pub(crate) fn known_why(text: &'static str) -> Option<u32> {
-    let (known, at) = &WHYS[text.as_ptr() as usize / 8 % WHYS.len()];
+    let (known, at) = &HOT.whys[text.as_ptr() as usize / 8 % HOT.whys.len()];
     (known.load(Relaxed) == text.as_ptr() as usize).then(|| at.load(Relaxed))
 }
 
 /// Remembers where it was written.
 pub(crate) fn remember_why(text: &'static str, place: u32) {
-    let (known, at) = &WHYS[text.as_ptr() as usize / 8 % WHYS.len()];
+    let (known, at) = &HOT.whys[text.as_ptr() as usize / 8 % HOT.whys.len()];
     known.store(text.as_ptr() as usize, Relaxed);
     at.store(place, Relaxed);
 }
@@ -204,8 +192,8 @@ pub fn move_to(map: SharedMap) {
     let used = head().used.load(Relaxed) as usize;
     // SAFETY: both are at least EARLY bytes long, they do not overlap, and the map is given away for good.
     unsafe { ptr::copy_nonoverlapping(base(), map, used) };
-    BASE.store(map as usize, Relaxed);
-    LIMIT.store(CAPACITY, Relaxed);
+    HOT.base.store(map as usize, Relaxed);
+    HOT.limit.store(CAPACITY, Relaxed);
 }
 
 /// Goes on in `map`, a shared mapping of a recorder that another command began: what this one recorded so far is
@@ -225,7 +213,7 @@ pub fn append_to(map: SharedMap) -> bool {
         theirs.dropped.fetch_add(mine.count.load(Relaxed), Relaxed);
     } else {
         let first = theirs.count.fetch_add(mine.count.load(Relaxed), Relaxed);
-        FIRST.store(first, Relaxed);
+        HOT.first.store(first, Relaxed);
         // SAFETY: [at, at+len) of the map was just taken; the source holds len bytes of whole entries.
         unsafe {
             ptr::copy_nonoverlapping(base().add(size_of::<Head>()), map.add(at), len);
@@ -239,9 +227,11 @@ pub fn append_to(map: SharedMap) -> bool {
         }
     }
     // The places that were remembered are those of the old buffer.
-    WHYS.iter().for_each(|(known, _)| known.store(0, Relaxed));
-    BASE.store(map as usize, Relaxed);
-    LIMIT.store(CAPACITY, Relaxed);
+    HOT.whys
+        .iter()
+        .for_each(|(known, _)| known.store(0, Relaxed));
+    HOT.base.store(map as usize, Relaxed);
+    HOT.limit.store(CAPACITY, Relaxed);
     true
 }
 

@@ -1,0 +1,45 @@
+//! All that this crate changes in place, on one page: after clone3 each side copies a page when it first writes to it,
+//! and one copy is all that this takes.
+
+use crate::record::EARLY;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
+
+/// What a process writes to at every call. All of it is private to the process, and copied by clone3.
+#[repr(C, align(4096))]
+pub(crate) struct Hot {
+    /// Where the recorder begins, 0 for the early buffer, and how long it may become.
+    pub base: AtomicUsize,
+    pub limit: AtomicUsize,
+    /// What records belong to, and who makes them.
+    pub lane: AtomicU32,
+    pub line: AtomicU32,
+    pub step: AtomicU32,
+    pub pid: AtomicI32,
+    pub first: AtomicU32,
+    pub cloned: AtomicBool,
+    /// No memory may be asked for any more.
+    pub frozen: AtomicBool,
+    /// The arena: the next free byte and the end of the current piece. Up to `used` memory of that piece has been given
+    /// out at some time; behind it, it is still the kernel's zeros.
+    pub next: AtomicUsize,
+    pub end: AtomicUsize,
+    pub used: AtomicUsize,
+    /// Whys that were written already: the text's address, and where its blob is.
+    pub whys: [(AtomicUsize, AtomicU32); 64],
+}
+
+pub(crate) static HOT: Hot = Hot {
+    base: AtomicUsize::new(0),
+    limit: AtomicUsize::new(EARLY),
+    lane: AtomicU32::new(0),
+    line: AtomicU32::new(0),
+    step: AtomicU32::new(0),
+    pid: AtomicI32::new(0),
+    first: AtomicU32::new(0),
+    cloned: AtomicBool::new(false),
+    frozen: AtomicBool::new(false),
+    next: AtomicUsize::new(0),
+    end: AtomicUsize::new(0),
+    used: AtomicUsize::new(0),
+    whys: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64],
+};
