@@ -129,3 +129,60 @@ impl Builder<'_> {
 pub fn c(text: &str) -> Result<CString, &'static str> {
     CString::new(text).map_err(|_| "holds a NUL byte, which no path or argument can")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(wait_for_start: bool) -> Plan {
+        let spec =
+            crate::spec::parse(crate::spec::DEFAULT.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
+        let wish = Wish {
+            id: "x",
+            bundle: "/b",
+            state: Default::default(),
+            pid_file: None,
+            no_pivot: false,
+            no_new_keyring: false,
+            wait_for_start,
+            attached: !wait_for_start,
+            cgroup: true,
+        };
+        create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))
+    }
+
+    /// What one lane says the other waits for, in the same order, and nothing is left over.
+    #[test]
+    fn the_lanes_fit_each_other() {
+        for wait in [false, true] {
+            let plan = plan(wait);
+            let clone = plan
+                .host
+                .iter()
+                .position(|l| matches!(l.op, Op::Clone { .. }));
+            let words = |lines: &[Line], ready: &Op, go: &Op| -> Vec<u8> {
+                let word = |l: &Line| match &l.op {
+                    op if op == ready => Some(1),
+                    op if op == go => Some(2),
+                    _ => None,
+                };
+                lines.iter().filter_map(word).collect()
+            };
+            let host = words(
+                &plan.host[clone.unwrap_or(0)..],
+                &Op::AwaitReady,
+                &Op::TellGo,
+            );
+            let init = words(&plan.init, &Op::TellReady, &Op::AwaitGo);
+            assert_eq!(host, init);
+            assert_eq!(host, if wait { vec![1, 2] } else { vec![2] });
+            let awaits = plan.init.iter().filter(|l| l.op == Op::AwaitStart).count();
+            let fifos = plan.host.iter().filter(|l| l.op == Op::StartFifos).count();
+            assert_eq!((awaits, fifos), if wait { (1, 1) } else { (0, 0) });
+            assert!(matches!(
+                plan.init.last().map(|l| &l.op),
+                Some(Op::Execve { .. })
+            ));
+        }
+    }
+}

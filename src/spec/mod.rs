@@ -265,3 +265,63 @@ impl Spec {
         words
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> (String, String) {
+        match parse(text.as_bytes()) {
+            Ok(_) => (String::new(), String::from("accepted")),
+            Err(problem) => (problem.pointer, problem.problem),
+        }
+    }
+
+    #[test]
+    fn the_default_is_good() {
+        assert!(parse(DEFAULT.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let text = DEFAULT.as_bytes();
+        for len in 0..text.len() {
+            assert!(
+                parse(&text[..len]).is_err() || text[len..].iter().all(u8::is_ascii_whitespace)
+            );
+        }
+        for i in 0..text.len() {
+            for byte in [0, b'"', b'{', b']', b'9', b'-', 0xff] {
+                let mut changed = text.to_vec();
+                changed[i] = byte;
+                let _ = parse(&changed);
+            }
+        }
+    }
+
+    #[test]
+    fn places_are_named() {
+        let cases = [
+            ("\"cwd\": \"/\"", "\"cwd\": 7", "/process/cwd"),
+            ("\"sh\"", "null, 7", "/process/args/0"),
+            ("\"hard\": 1024", "\"hard\": -1", "/process/rlimits/0/hard"),
+            ("\"uid\": 0", "\"uid\": 4294967296", "/process/user/uid"),
+            (
+                "\"cwd\": \"/\"",
+                "\"cwd\": \"/\", \"oomScoreAdj\": 5",
+                "/process/oomScoreAdj",
+            ),
+            ("\"cwd\": \"/\"", "\"cwd\": \"/\", \"oomScoreAdj\": 0", ""),
+            (
+                "\"hostname\": \"runc\"",
+                "\"frob\": [{}], \"hostname\": null",
+                "",
+            ),
+        ];
+        for (from, to, pointer) in cases {
+            let text = DEFAULT.replacen(from, to, 1);
+            assert_ne!(text, DEFAULT, "{from}");
+            assert_eq!(problem(&text).0, pointer, "{to}: {:?}", problem(&text));
+        }
+    }
+}
