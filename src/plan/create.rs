@@ -60,7 +60,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
         here: None,
     };
     let has = |kind| spec.linux.namespaces.iter().any(|n| n.kind == kind);
-    let cgroup_namespace = has(NamespaceKind::Cgroup) && wish.cgroup;
+    let cgroup_namespace = has(NamespaceKind::Cgroup);
 
     // Host: the rootfs. What mounts need follows, then the cgroup that init is born into.
     b.from = "/root/path".into();
@@ -113,7 +113,8 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
             "the caller's session keyring stays the caller's",
         );
     }
-    if cgroup_namespace {
+    // Without a cgroup of its own the clone makes the namespace, rooted where the caller is.
+    if cgroup_namespace && wish.cgroup {
         b.step = Step::Namespaces;
         b.from = namespace_pointer(spec, NamespaceKind::Cgroup);
         let flags = libc::CLONE_NEWCGROUP as u32;

@@ -167,8 +167,8 @@ pub fn plan(
             if propagation != MS_SHARED {
                 propagation = 0;
             }
-        } else if kind == "cgroup" && !b.wish.cgroup {
-            let problem = "a cgroup mount needs the container to have a cgroup, which --cgroup-manager disabled denies".into();
+        } else if kind == "cgroup" && !own_cgroup_namespace && !b.wish.cgroup {
+            let problem = "a cgroup mount needs a cgroup namespace, or a cgroup, which --cgroup-manager disabled denies".into();
             return Err(Problem {
                 pointer: format!("{pointer}/type"),
                 problem,
