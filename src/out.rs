@@ -67,9 +67,14 @@ impl Log {
         Ok(log)
     }
 
+    /// Whether a line of this level goes anywhere: some take long to put together.
+    pub fn wants(&self, level: Level) -> bool {
+        level >= self.level
+    }
+
     /// One line. Without a file, levels below a warning go nowhere unless asked for.
     pub fn say(&self, level: Level, message: &str) {
-        if level < self.level {
+        if !self.wants(level) {
             return;
         }
         let now = time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME));

@@ -137,6 +137,16 @@ fn make(
     let mut lanes = Lanes::new(plan, dir);
     let made = recorder.and_then(|()| host::walk(&mut lanes).map_err(|stop| stopped(plan, stop)));
     context.log.parent = lanes.pid != 0;
+    if context.log.wants(Level::Debug) {
+        for (i, line) in plan.host.iter().chain(&plan.init).enumerate() {
+            let text = format!(
+                "line {} of the plan: {}",
+                i + 1,
+                plan::show::describe(&line.op)
+            );
+            context.log.say(Level::Debug, &text);
+        }
+    }
     if let Err(error) = made {
         host::undo(&mut lanes);
         if let Some(path) = &options.pid_file {
