@@ -1,7 +1,7 @@
 //! The one error type. It is made where something fails and told once, by `main`. May touch: types, the recorder.
 
 use crate::hints;
-use crate::perform::{Check, Stopped, Trouble};
+use crate::perform::{Check, Stopped, Trouble, hooks};
 use crate::plan::{self, Op, Plan};
 use crate::spec::Problem;
 use alloc::format;
@@ -41,8 +41,40 @@ pub fn at(doing: String, failed: Failed) -> Error {
     })
 }
 
-/// A plan that stopped.
-pub fn stopped(plan: &Plan, stopped: Stopped) -> Error {
+/// A hook that failed, and the end of what it said.
+pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
+    let (how, why) = match trouble {
+        Trouble::Hook(code) => (ended(code), String::new()),
+        Trouble::Call(failed) => render(failed),
+        Trouble::Check(check) => (check.text().into(), String::new()),
+    };
+    let said = match said.is_empty() {
+        true => String::new(),
+        false => format!(": {said:?}"),
+    };
+    Error::Call(Told {
+        line: format!("hook {path} (config.json {from}): {how}{said}"),
+        why,
+        hint: hints::hook(trouble),
+    })
+}
+
+/// How a hook ended, in words.
+fn ended(code: i32) -> String {
+    match code {
+        hooks::TIMED_OUT => {
+            "ran past its timeout, and was ended with all that it had started".into()
+        }
+        code if code > hooks::SIGNALLED => format!(
+            "ended by {}",
+            syscalls::flags::signal_name(code - hooks::SIGNALLED)
+        ),
+        code => format!("exit status {code}"),
+    }
+}
+
+/// A plan that stopped. `said`: the end of what hooks said.
+pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
     let line = plan.line(stopped.line);
     let from = line.map_or("", |line| line.from.as_str());
     let what = line.map_or(String::from("an unknown line of the plan"), |line| {
@@ -58,7 +90,11 @@ pub fn stopped(plan: &Plan, stopped: Stopped) -> Error {
     if let Some(Op::FindProgram { named, .. }) = op {
         return program(&named.to_string_lossy(), from, stopped.trouble);
     }
+    if let Some(Op::Hook { hook: failed }) = op {
+        return hook(from, &failed.path.to_string_lossy(), stopped.trouble, said);
+    }
     match stopped.trouble {
+        Trouble::Hook(_) => hook(from, "newuidmap, newgidmap", stopped.trouble, said),
         Trouble::Call(failed) => {
             let (call, why) = render(failed);
             let text = match op {
@@ -94,11 +130,11 @@ pub fn stopped(plan: &Plan, stopped: Stopped) -> Error {
 /// A program that cannot be executed, in the words that engines parse.
 fn program(name: &str, from: &str, trouble: Trouble) -> Error {
     let (line, hint) = match trouble {
-        Trouble::Check(_) if name.contains('/') => (
+        Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => (
             format!("exec: \"{name}\": permission denied: it is no regular file"),
             hints::PROGRAM_DENIED,
         ),
-        Trouble::Check(_) => (
+        Trouble::Check(_) | Trouble::Hook(_) => (
             format!("exec: \"{name}\": {}", Check::ProgramNotFound.text()),
             hints::PROGRAM_PATH,
         ),
@@ -124,7 +160,7 @@ fn program(name: &str, from: &str, trouble: Trouble) -> Error {
     };
     let call = match trouble {
         Trouble::Call(failed) => format!(": {}", render(failed).0),
-        Trouble::Check(_) => String::new(),
+        _ => String::new(),
     };
     let why = "a program that is not there is said by create, not by start".into();
     Error::Call(Told {

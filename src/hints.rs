@@ -1,6 +1,6 @@
 //! What to try, by what failed: data, and the only place for it. May touch: types.
 
-use crate::perform::Check;
+use crate::perform::{Check, Trouble};
 use crate::plan::Op;
 use syscalls::Errno;
 use syscalls::table::Call;
@@ -95,6 +95,12 @@ const ROWS: &[Row] = &[
     Row(
         Some(Call::Clone3),
         Errno::EPERM,
+        |op| matches!(op, Some(Op::Clone { flags, .. } | Op::CloneBridge { flags }) if flags & libc::CLONE_NEWUSER as u64 != 0),
+        "user namespaces are switched off for this user: look at /proc/sys/user/max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::EPERM,
         any,
         "new namespaces need root, or CAP_SYS_ADMIN: run this as root",
     ),
@@ -171,6 +177,60 @@ const ROWS: &[Row] = &[
         "device rules need CAP_BPF or root; or leave linux.resources.devices out",
     ),
     Row(
+        Some(Call::Setns),
+        Errno::EINVAL,
+        any,
+        "that file is a namespace of another kind, or none at all: look at it with `readlink`",
+    ),
+    Row(
+        Some(Call::Setns),
+        Errno::EPERM,
+        any,
+        "that namespace belongs to another user namespace: join that one as well",
+    ),
+    Row(
+        Some(Call::Openat2),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::WriteProc { .. })),
+        "this kernel has no such setting: a module may have to be loaded first",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::EINVAL,
+        |op| matches!(op, Some(Op::WriteProc { .. })),
+        "the kernel does not take that value: look at what the file holds now",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::EACCES,
+        |op| matches!(op, Some(Op::WriteProc { .. })),
+        "that needs a privilege of the machine, such as CAP_SYS_RESOURCE for a lower oomScoreAdj",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::EPERM,
+        |op| matches!(op, Some(Op::MapIds { .. })),
+        "without root only one's own user and group can be mapped; more need newuidmap and a line in /etc/subuid",
+    ),
+    Row(
+        Some(Call::MountSetattr),
+        Errno::EINVAL,
+        |op| matches!(op, Some(Op::OpenSource { idmap: Some(_), .. })),
+        "this file system cannot map ids on this kernel, or a mount below it cannot (ridmap), or it is mapped already",
+    ),
+    Row(
+        Some(Call::SchedSetattr),
+        Errno::EPERM,
+        any,
+        "real-time policies and a nice below 0 need CAP_SYS_NICE",
+    ),
+    Row(
+        Some(Call::Openat),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::OpenNamespace { .. })),
+        "is the process whose namespace this is still there?",
+    ),
+    Row(
         Some(Call::Openat),
         Errno::ENOENT,
         any,
@@ -204,7 +264,7 @@ const ROWS: &[Row] = &[
         None,
         Errno::EPERM,
         any,
-        "run this as root: running without it is not supported yet",
+        "run this as root; without root, a `user` namespace is needed: `nk-runtime spec --rootless` writes one",
     ),
     Row(None, Errno::ELOOP, any, "a symbolic link stands in the way"),
     Row(None, Errno::EROFS, any, "that file system is read-only"),
@@ -215,6 +275,17 @@ const ROWS: &[Row] = &[
 pub fn hint(call: Call, errno: Errno, op: Option<&Op>) -> &'static str {
     let fits = |row: &&Row| row.0.is_none_or(|c| c == call) && row.1 == errno && row.2(op);
     ROWS.iter().find(fits).map_or("", |row| row.3)
+}
+
+/// Advice for a hook that failed.
+pub fn hook(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Call(f) if f.call == Call::Execve && f.errno == Errno::ENOENT => {
+            "is the hook installed where `path` says, in the namespace that it is run in?"
+        }
+        Trouble::Call(f) => hint(f.call, f.errno, None),
+        _ => "",
+    }
 }
 
 /// Advice for a finding that is no errno.
@@ -233,6 +304,12 @@ pub fn check(check: Check) -> &'static str {
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
+        Check::TooDeep => "an image with less deep directories below this tmpfs, or no tmpcopyup",
+        Check::NoSelinux => "leave process.selinuxLabel and linux.mountLabel out on this machine",
+        Check::NoApparmor => "leave process.apparmorProfile out on this machine",
+        Check::NoResctrl => {
+            "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
+        }
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
     }
 }

@@ -1,17 +1,35 @@
 //! What is here: facts of this machine and of the caller that a plan may depend on. Read once, then a value.
-//! May touch: the auxiliary vector.
+//! May touch: the auxiliary vector, system calls.
+
+use syscalls::{At, Why};
+
+/// The first user namespace has a number of its own (linux/proc_ns.h, PROC_USER_INIT_INO).
+const FIRST: &[u8] = b"user:[4026531837]";
 
 /// What the plan may know of the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Host {
     /// The effective user id of the caller (getauxval(3), AT_EUID): no system call.
     pub uid: u32,
+    pub gid: u32,
+    /// The caller's user namespace is not the machine's first: its root is not the machine's.
+    pub nested: bool,
 }
 
 impl Host {
     pub fn probe() -> Host {
         Host {
             uid: syscalls::auxv(libc::AT_EUID) as u32,
+            gid: syscalls::auxv(libc::AT_EGID) as u32,
+            nested: false,
         }
+    }
+
+    /// Whether root here is root of the machine. Where that cannot be seen, it is.
+    pub fn look(&mut self) {
+        let why = Why("in a user namespace root may not make devices, nor count on a cgroup");
+        let mut link = [0u8; 40];
+        let read = syscalls::readlinkat(At::CWD, c"/proc/self/ns/user", &mut link, why);
+        self.nested = read.is_ok_and(|name| name != FIRST);
     }
 }

@@ -184,8 +184,15 @@ fn display(context: &commands::Context) -> Result<(), Error> {
     };
     let cloned = syscalls::record::cloned();
     let first = syscalls::record::first();
+    let helper = syscalls::record::first_helper();
     let mine = |r: &syscalls::record::Record| {
-        r.seq >= first && (r.pid == context.pid || r.pid == 0 && cloned)
+        let made = match r.pid {
+            0 => cloned,
+            // Hooks that init runs are init's; other helpers are this command's if it made them.
+            ..0 if r.lane == plan::Lane::InnerHook as u8 => cloned,
+            pid => pid == context.pid || pid < helper,
+        };
+        r.seq >= first && made
     };
     let text = trace::render(syscalls::record::bytes(), format, &mine);
     let Some(path) = &context.globals.trace_file else {

@@ -4,7 +4,7 @@
 use crate::error::{Error, at};
 use crate::host::Host;
 use crate::perform::{files, sync};
-use crate::spec::Spec;
+use crate::spec::{Hooks, Spec};
 use crate::time;
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -35,6 +35,12 @@ pub struct Saved {
     pub created: String,
     pub owner: String,
     pub annotations: BTreeMap<String, String>,
+    /// Those that later commands run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
+    /// The group of resctrl that is the container's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<String>,
 }
 
 /// What a new container's document says.
@@ -46,15 +52,17 @@ pub struct New<'a> {
     pub cgroup: String,
 }
 
-/// The document as a plan line has it: the text before the pid, between pid and start time, and behind.
-pub fn document(spec: &Spec, host: &Host, new: New) -> [Vec<u8>; 3] {
+/// A new container's document, without its first process.
+pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     let path = &spec.root.path;
     let rootfs = if path.starts_with('/') {
         path.clone()
     } else {
         format!("{}/{path}", new.bundle)
     };
-    let saved = Saved {
+    let later = !spec.hooks.poststart.is_empty() || !spec.hooks.poststop.is_empty();
+    let rdt = spec.linux.intel_rdt.as_ref();
+    Saved {
         pid: 0,
         start_time: [0; 2],
         id: new.id.into(),
@@ -71,8 +79,16 @@ pub fn document(spec: &Spec, host: &Host, new: New) -> [Vec<u8>; 3] {
             host.uid.to_string()
         },
         annotations: spec.annotations.clone(),
-    };
-    let text = serde_json::to_string(&saved).unwrap_or_default();
+        hooks: later.then(|| spec.hooks.clone()),
+        resctrl: rdt
+            .filter(|rdt| rdt.clos_id.is_none())
+            .map(|_| new.id.into()),
+    }
+}
+
+/// The document as a plan line has it: the text before the pid, between pid and start time, and behind.
+pub fn document(saved: &Saved) -> [Vec<u8>; 3] {
+    let text = serde_json::to_string(saved).unwrap_or_default();
     let rest = text.split_once("[0,0]").map_or("", |(_, rest)| rest);
     [
         b"{\"pid\":".to_vec(),
@@ -395,6 +411,7 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
         c"state.json.new",
         sync::START,
         sync::REPORT,
+        sync::OUTPUT,
         TRACE,
     ] {
         match syscalls::unlinkat(

@@ -1,6 +1,6 @@
 //! `create` and `run`: from the bundle to a container that waits, or to the program's end. May touch: everything below.
 
-use super::{Context, delete, step};
+use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
 use crate::perform::{Lanes, host};
@@ -76,6 +76,7 @@ pub fn current_directory() -> Result<String, Error> {
 struct Made {
     root: Fd,
     spec: &'static Spec,
+    saved: state::Saved,
     init: Option<Fd>,
     cgroup_root: Option<Fd>,
     signals: Option<SigSet>,
@@ -104,16 +105,21 @@ fn make(
         waits: wait_for_start,
         cgroup,
     };
+    context.host.look();
+    let saved = state::new(&bundle.spec, &context.host, new);
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
-        state: state::document(&bundle.spec, &context.host, new),
+        state: state::document(&saved),
         pid_file: options.pid_file.as_deref(),
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         wait_for_start,
         attached,
         cgroup: context.cgroup(),
+        uid: context.host.uid,
+        gid: context.host.gid,
+        nested: context.host.nested,
     };
     let file = || {
         options
@@ -135,10 +141,18 @@ fn make(
     let dir = state::take(root.at(), &options.id)?;
     let recorder = state::begin_recorder(dir.at());
     let mut lanes = Lanes::new(plan, dir);
-    let made = recorder.and_then(|()| host::walk(&mut lanes).map_err(|stop| stopped(plan, stop)));
+    let made = recorder.and_then(|()| {
+        host::walk(&mut lanes).map_err(|stop| {
+            let said = match stop.trouble {
+                crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
+                _ => String::new(),
+            };
+            stopped(plan, stop, &said)
+        })
+    });
     context.log.parent = lanes.pid != 0;
     if context.log.wants(Level::Debug) {
-        for (i, line) in plan.host.iter().chain(&plan.init).enumerate() {
+        for (i, line) in plan.lines().enumerate() {
             let text = format!(
                 "line {} of the plan: {}",
                 i + 1,
@@ -155,15 +169,19 @@ fn make(
         if let Some(dir) = lanes.take(Slot::STATE) {
             state::remove(root.at(), dir, &options.id)?;
         }
+        if lanes.pid != 0 {
+            delete::after(context, &saved);
+        }
         return Err(error);
     }
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
-    let signals = lanes.signals;
+    let (signals, pid) = (lanes.signals, lanes.pid);
     drop(lanes);
     step(Step::Wait);
     Ok(Made {
         root,
         spec,
+        saved: state::Saved { pid, ..saved },
         init,
         cgroup_root,
         signals,
@@ -203,6 +221,10 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
             .any(|n| n.kind == spec::NamespaceKind::Pid)
     };
     let made = make(context, &options.create, false, !options.detach)?;
+    if let Err(error) = hooks::poststart(&made.saved, &made.spec.hooks, made.saved.pid) {
+        delete::destroy(context, &made.root, &made.saved, made.init.as_ref())?;
+        return Err(error);
+    }
     context
         .log
         .say(Level::Info, &format!("container {id}: running"));
@@ -229,6 +251,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         step(Step::Delete);
         let cgroup = delete::Cgroup::of(made.spec, id, context.cgroup());
         delete::remove(&made.root, id, cgroup, made.cgroup_root)?;
+        delete::after(context, &made.saved);
     }
     Ok(status)
 }

@@ -1,6 +1,6 @@
 //! `delete`: what `create` made is taken away. May touch: everything below.
 
-use super::{Context, step};
+use super::{Context, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::plan::{Step, cgroup_path};
@@ -67,10 +67,44 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     };
     drop(dir);
     remove(&root, id, Cgroup { path }, None)?;
+    if let Some(saved) = &saved {
+        after(context, saved);
+    }
     context
         .log
         .say(Level::Info, &format!("container {id}: deleted"));
     Ok(0)
+}
+
+/// What is done when all else of the container is gone: its own share of caches, and its last hooks.
+pub fn after(context: &mut Context, saved: &state::Saved) {
+    if let Some(group) = saved
+        .resctrl
+        .as_deref()
+        .and_then(|group| state::c(group).ok())
+    {
+        crate::perform::namespaces::resctrl_remove(&group);
+    }
+    if let Some(list) = &saved.hooks {
+        hooks::poststop(saved, list, &mut context.log);
+    }
+}
+
+/// Ends and removes a container that must not go on.
+pub fn destroy(
+    context: &mut Context,
+    root: &Fd,
+    saved: &state::Saved,
+    init: Option<&Fd>,
+) -> Result<(), Error> {
+    step(Step::Delete);
+    if let Some(init) = init {
+        end(init, &saved.id)?;
+    }
+    let path = saved.cgroup_path.clone();
+    remove(root, &saved.id, Cgroup { path }, None)?;
+    after(context, saved);
+    Ok(())
 }
 
 /// Of a container whose document was never written, or is damaged, only the default cgroup can be found.

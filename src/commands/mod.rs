@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod demo;
 mod features;
+mod hooks;
 mod inside;
 mod kill;
 mod list;

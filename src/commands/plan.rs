@@ -3,13 +3,17 @@
 use super::{Context, create};
 use crate::cli;
 use crate::error::Error;
-use crate::out;
 use crate::plan::{self, Wish};
+use crate::{out, spec};
 use alloc::format;
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     let bundle = create::read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    // The same listing for everybody; only what needs no root is planned as its caller would run it.
+    let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
+    let host = &context.host;
+    let (uid, gid) = if user { (host.uid, host.gid) } else { (0, 0) };
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
@@ -20,6 +24,9 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         wait_for_start: false,
         attached: true,
         cgroup: context.cgroup(),
+        uid,
+        gid,
+        nested: false,
     };
     let made = plan::create(&bundle.spec, &wish);
     let plan = made.map_err(|problem| Error::Spec {

@@ -1,6 +1,6 @@
 //! `start`: releases a created container, and says whether its program could be executed. May touch: everything below.
 
-use super::{Context, step};
+use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::perform::sync;
@@ -71,25 +71,51 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     drop(report);
     match end {
         Ok(None) => {}
-        Ok(Some(stop)) => return Err(execve_failed(&saved, stop)),
+        Ok(Some(stop)) => {
+            let error = failed_inside(dir.at(), stop);
+            if let (crate::perform::Trouble::Hook(_), Some(root)) = (stop.trouble, &root) {
+                drop(dir);
+                delete::destroy(context, root, &saved, now.init.as_ref())?;
+            }
+            return Err(error);
+        }
         Err(crate::perform::Trouble::Check(check)) => {
             return Err(Error::State(format!("start {id}: {}", check.text())));
         }
         Err(crate::perform::Trouble::Call(f)) => return Err(failed(f)),
+        Err(crate::perform::Trouble::Hook(_)) => {
+            return Err(Error::State(format!("start {id}: a hook failed")));
+        }
     }
     saved.state = "running".into();
     state::save(dir.at(), &saved)?;
     context
         .log
         .say(Level::Info, &format!("container {id}: running"));
+    if let (Some(list), Some(root)) = (&saved.hooks, &root)
+        && let Err(error) = hooks::poststart(&saved, list, saved.pid)
+    {
+        drop(dir);
+        delete::destroy(context, root, &saved, now.init.as_ref())?;
+        return Err(error);
+    }
     match (options.attach, now.init) {
         (true, Some(init)) => watch(&init),
         _ => Ok(0),
     }
 }
 
-/// What init reported. The plan is not at hand any more, but only execve comes after `start`.
-fn execve_failed(saved: &state::Saved, stop: crate::perform::Stopped) -> Error {
+/// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
+fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
+    if let crate::perform::Trouble::Hook(_) = stop.trouble {
+        let said = hooks::said(dir);
+        return crate::error::hook(
+            "/hooks/startContainer",
+            "startContainer",
+            stop.trouble,
+            &said,
+        );
+    }
     let op = Op::Execve {
         argv: alloc::vec::Vec::new(),
         envp: alloc::vec::Vec::new(),
@@ -102,11 +128,11 @@ fn execve_failed(saved: &state::Saved, stop: crate::perform::Stopped) -> Error {
     };
     let plan = plan::Plan {
         host: alloc::vec::Vec::new(),
+        bridge: alloc::vec::Vec::new(),
         init: alloc::vec![line],
         slots: 0,
     };
-    let _ = saved;
-    crate::error::stopped(&plan, crate::perform::Stopped { line: 1, ..stop })
+    crate::error::stopped(&plan, crate::perform::Stopped { line: 1, ..stop }, "")
 }
 
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for

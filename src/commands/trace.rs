@@ -4,7 +4,7 @@ use super::{Context, step};
 use crate::cli;
 use crate::error::{Error, at};
 use crate::plan::Step;
-use crate::trace::{View, child, render};
+use crate::trace::{View, render};
 use crate::{input, out, state, traces};
 use alloc::format;
 use alloc::string::String;
@@ -67,7 +67,7 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, E
     loop {
         let bytes = traces::read(root, id)?;
         let gone = state::find(root, id).is_err();
-        let view = view.get_or_insert_with(|| View::new(options.format, child(&bytes)));
+        let view = view.get_or_insert_with(|| View::new(options.format, &bytes));
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         for at in record::offsets(&bytes) {
             let Some(r) = Record::read(&bytes, at) else {

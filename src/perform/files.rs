@@ -8,6 +8,8 @@ use syscalls::{At, Errno, Fd, Why};
 /// openat2(2)'s rules (linux/openat2.h).
 const RESOLVE_NO_MAGICLINKS: u32 = 0x02;
 const RESOLVE_NO_SYMLINKS: u32 = 0x04;
+const RESOLVE_NO_XDEV: u32 = 0x01;
+const RESOLVE_BENEATH: u32 = 0x08;
 const RESOLVE_IN_ROOT: u32 = 0x10;
 const O_PATH: u32 = libc::O_PATH as u32;
 pub const O_DIRECTORY: u32 = libc::O_DIRECTORY as u32;
@@ -48,6 +50,19 @@ pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
         "file in the rootfs",
         why,
     )
+}
+
+/// Opens a file of a file system that was checked, and of no other: not through a mount over a part of it, nor a link
+/// that leads out (CVE-2025-52881).
+pub fn open_trusted(
+    root: At,
+    path: &CStr,
+    flags: u32,
+    name: &'static str,
+    why: Why,
+) -> syscalls::Result<Fd> {
+    let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+    syscalls::openat2(root, path, flags, rules, name, why)
 }
 
 /// What a missing last part of a path becomes.

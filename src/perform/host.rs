@@ -2,13 +2,14 @@
 //! calls, the cgroup hierarchy.
 
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Stopped, Trouble, home, process};
+use super::{Check, Done, Lanes, Stopped, Trouble, home, hooks, namespaces, process};
 use crate::cgroup;
 use crate::plan::op::Attributes;
 use crate::plan::{Lane, Line, Op, Slot};
+use alloc::ffi::CString;
 use core::ffi::CStr;
 use linux_raw_sys_fs as fs;
-use syscalls::{At, Cloned, Disposition, Fd, SigSet, Why};
+use syscalls::{At, Cloned, Disposition, Errno, Fd, SigSet, Why};
 
 /// Flags of the new mount calls, from linux/mount.h and linux/fcntl.h.
 pub mod linux_raw_sys_fs {
@@ -45,42 +46,72 @@ pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
 fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
     let why = line.why;
     match &line.op {
-        Op::OpenRootfs { path } => {
-            let tree = open_tree(path, true, "rootfs", why)?;
-            let slave = Attributes {
-                propagation: libc::MS_SLAVE,
-                recursive: true,
-                ..Attributes::default()
-            };
-            set_attributes(
-                tree.at(),
-                &slave,
-                Why(
-                    "pivot_root refuses a shared mount, and nothing mounted in it may reach the host",
-                ),
-            )?;
-            lanes.put(Slot::ROOTFS, tree);
+        Op::OpenRootfs { .. } | Op::OpenSource { .. } => open(lanes, line)?,
+        Op::LookAtRootfs { path } => {
+            let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+            let dir = syscalls::openat(At::CWD, path, flags, "rootfs", why)?;
+            lanes.put(Slot::ROOTFS, dir);
         }
-        Op::OpenSource {
+        Op::OpenNamespace { path, slot, .. } => {
+            let flags = libc::O_NONBLOCK as u32;
+            let namespace = syscalls::openat(At::CWD, path, flags, "namespace", why)?;
+            lanes.put(*slot, namespace);
+        }
+        Op::MappingNamespace { uids, gids, slot } => {
+            let namespace = namespaces::mapping(lanes.at(Slot::HOST_PROC), uids, gids, why)?;
+            lanes.put(*slot, namespace);
+        }
+        Op::OpenHostProc => lanes.put(Slot::HOST_PROC, crate::procfs::open()?),
+        Op::SecurityModule { selinux } => namespaces::security_module(*selinux, why)?,
+        Op::Resctrl {
+            group,
+            schemata,
+            monitor,
+        } => namespaces::resctrl(group, schemata, monitor.as_deref(), why)?,
+        Op::ResctrlJoin { group, monitor } => {
+            namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?
+        }
+        Op::HookOutput => {
+            let dir = lanes.at(Slot::STATE);
+            let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
+            let file =
+                syscalls::openat_create(dir, sync::OUTPUT, flags, 0o600, "hook output", why)?;
+            lanes.put(Slot::HOOK_OUTPUT, file);
+        }
+        Op::CloneBridge { flags } => namespaces::clone_bridge(lanes, *flags, why)?,
+        Op::MapIds {
+            uids,
+            gids,
+            deny_setgroups,
+            helpers,
+        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers, why)?,
+        Op::AwaitInit => {
+            if let Some(stopped) = namespaces::await_init(lanes, why)? {
+                return Ok(Some(stopped));
+            }
+        }
+        Op::TellMapped | Op::TellHooked => sync::tell(lanes, why)?,
+        Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
+        Op::Hook { hook } => {
+            let output = lanes.at(Slot::HOOK_OUTPUT);
+            hooks::run(
+                hook,
+                lanes.pid,
+                output,
+                &mut lanes.hook_room,
+                Lane::Hook,
+                why,
+            )?
+        }
+        Op::MakeCgroup {
+            parents,
             path,
-            recursive,
-            attributes,
-            tree,
-        } => {
-            let source = open_tree(path, *recursive, "mount source", why)?;
-            set_attributes(
-                source.at(),
-                attributes,
-                Why("its properties are set while nobody can see it yet"),
-            )?;
-            lanes.put(*tree, source);
-        }
-        Op::MakeCgroup { parents, path } => {
-            let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
-            let group = cgroup::make(root.at(), parents, path, why)?;
-            lanes.cgroup_root = Some(root);
-            lanes.put(Slot::CGROUP, group);
-        }
+            optional,
+        } => match make_cgroup(lanes, parents, path, why) {
+            Err(Trouble::Call(failed)) if *optional && not_ours(failed.errno) => {}
+            Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
+            made => made?,
+        },
         Op::DeviceProgram { program } => {
             let loaded = syscalls::bpf_prog_load_device(program, why)?;
             let why = Why("it decides for this cgroup and all below it, beside what decides above");
@@ -132,7 +163,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::Clone { flags, cgroup } => clone(lanes, *flags, *cgroup, why)?,
         Op::SaveState { parts } => save_state(lanes, parts, why)?,
         Op::PidFile { path, temporary } => pid_file(lanes.pid, path, temporary, why)?,
-        Op::AwaitReady => {
+        Op::AwaitReady | Op::AwaitMounted => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
                 return Ok(Some(stopped));
             }
@@ -147,6 +178,77 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         _ => {}
     }
     Ok(None)
+}
+
+fn make_cgroup(lanes: &mut Lanes, parents: &[CString], path: &CStr, why: Why) -> Done {
+    let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
+    let group = cgroup::make(root.at(), parents, path, why)?;
+    lanes.cgroup_root = Some(root);
+    lanes.put(Slot::CGROUP, group);
+    Ok(())
+}
+
+/// What the kernel says of a hierarchy that was not given to this user.
+fn not_ours(errno: Errno) -> bool {
+    [Errno::EACCES, Errno::EPERM, Errno::EROFS, Errno::ENOENT].contains(&errno)
+}
+
+/// Lets a detached tree show its files with the ids of a user namespace's mapping (mount_setattr(2), "ID-mapped
+/// mounts").
+fn map_tree(tree: At, namespace: At, recursive: bool) -> syscalls::Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+    let attr = syscalls::mount_attr {
+        attr_set: MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: namespace.raw() as u64,
+    };
+    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
+    let why = Why("its files appear as those of other users, and nothing on disk changes");
+    syscalls::mount_setattr(tree, c"", fs::AT_EMPTY_PATH | recursive, &attr, why)
+}
+
+/// What of the host is lent to the container, as trees that nobody can see yet.
+pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
+    let why = line.why;
+    match &line.op {
+        Op::OpenRootfs { path } => {
+            let tree = open_tree(path, true, "rootfs", why)?;
+            let slave = Attributes {
+                propagation: libc::MS_SLAVE,
+                recursive: true,
+                ..Attributes::default()
+            };
+            set_attributes(
+                tree.at(),
+                &slave,
+                Why(
+                    "pivot_root refuses a shared mount, and nothing mounted in it may reach the host",
+                ),
+            )?;
+            lanes.put(Slot::ROOTFS, tree);
+        }
+        Op::OpenSource {
+            path,
+            recursive,
+            idmap,
+            attributes,
+            tree,
+        } => {
+            let source = open_tree(path, *recursive, "mount source", why)?;
+            if let Some((namespace, recursive)) = idmap {
+                map_tree(source.at(), lanes.at(*namespace), *recursive)?;
+            }
+            set_attributes(
+                source.at(),
+                attributes,
+                Why("its properties are set while nobody can see it yet"),
+            )?;
+            lanes.put(*tree, source);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A detached copy of the mount at a host path.
@@ -198,7 +300,7 @@ pub fn set_attributes_at(
 }
 
 fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
-    let into = cgroup.then(|| lanes.at(Slot::CGROUP));
+    let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     match syscalls::clone3(flags, into, Lane::Init as u8, why)? {
         Cloned::Child => {
@@ -211,14 +313,7 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
             lanes.put(Slot::INIT, pidfd);
         }
     }
-    // While our copy of init's end of the channel is open, the channel cannot end. The others are closed when this
-    // lane is done: init has its own copies, and until then nobody is kept waiting by ours.
-    if let Some(end) = lanes.take(Slot::INIT_END) {
-        end.close(Why(
-            "only init holds this end now: when it lets go, that can be seen",
-        ))?;
-    }
-    Ok(())
+    lanes.close_init_end()
 }
 
 /// Writes the state document under a temporary name, then renames it: a reader sees the old one or the new one.
@@ -250,7 +345,10 @@ fn pid_file(pid: i32, path: &CStr, temporary: &CStr, why: Why) -> Done {
 /// Ends a container that could not be made whole: its first process, its cgroup. What is not there is passed over.
 pub fn undo(lanes: &mut Lanes) {
     syscalls::record::at(Lane::Host as u8, 0, crate::plan::Step::Delete as u16);
-    if let Some(init) = lanes.take(Slot::INIT) {
+    for slot in [Slot::BRIDGE, Slot::INIT] {
+        let Some(init) = lanes.take(slot) else {
+            continue;
+        };
         let why = Why("what could not be created must not live on");
         let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
         let _ = syscalls::waitid_pidfd(
@@ -262,8 +360,14 @@ pub fn undo(lanes: &mut Lanes) {
     lanes.take(Slot::CGROUP);
     let root = lanes.cgroup_root.take();
     for line in &lanes.plan.host {
-        if let (Op::MakeCgroup { parents, path }, Some(root)) = (&line.op, &root) {
-            let _ = cgroup::remove(root.at(), parents, path);
+        match (&line.op, &root) {
+            (Op::MakeCgroup { parents, path, .. }, Some(root)) => {
+                let _ = cgroup::remove(root.at(), parents, path);
+            }
+            (Op::Resctrl { group, .. }, _) if line.from == crate::plan::OWN_RESCTRL => {
+                namespaces::resctrl_remove(group);
+            }
+            _ => {}
         }
     }
 }

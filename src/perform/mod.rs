@@ -1,10 +1,13 @@
 //! The only room that changes the world: it carries out a plan, line by line, in two lanes. May touch: plan types
 //! and system calls. It never reads the configuration: if it needs a fact, the plan has it.
 
+mod copyup;
 pub mod files;
 mod home;
+pub mod hooks;
 pub mod host;
 mod mounts;
+pub mod namespaces;
 mod process;
 pub mod sync;
 
@@ -12,7 +15,7 @@ use crate::plan::{Lane, Plan, Slot};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::c_char;
-use syscalls::{At, Failed, Fd};
+use syscalls::{At, Failed, Fd, Why};
 
 /// Findings that are no errno. The text is for the line that says what failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,10 +29,14 @@ pub enum Check {
     NoCgroup2,
     InitVanished,
     LinkInTheWay,
+    TooDeep,
+    NoSelinux,
+    NoApparmor,
+    NoResctrl,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 8] = [
+    pub const ALL: [(Check, &'static str); 12] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -59,6 +66,16 @@ impl Check {
             Check::LinkInTheWay,
             "a symbolic link stands where a real directory is needed",
         ),
+        (
+            Check::TooDeep,
+            "directories lie more than 64 deep in each other",
+        ),
+        (Check::NoSelinux, "this kernel runs without SELinux"),
+        (Check::NoApparmor, "this kernel runs without AppArmor"),
+        (
+            Check::NoResctrl,
+            "no resctrl file system is mounted at /sys/fs/resctrl",
+        ),
     ];
 
     pub fn text(self) -> &'static str {
@@ -74,6 +91,8 @@ impl Check {
 pub enum Trouble {
     Call(Failed),
     Check(Check),
+    /// How a hook ended: see [`hooks`].
+    Hook(i32),
 }
 
 impl From<Failed> for Trouble {
@@ -110,6 +129,7 @@ pub struct Lanes<'a> {
     /// Room for execve's vectors.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
+    hook_room: hooks::Room,
     /// The cgroup hierarchy, and where in it the container's cgroup is.
     pub cgroup_root: Option<Fd>,
 }
@@ -139,6 +159,10 @@ impl<'a> Lanes<'a> {
             home: None,
             argv: room(args),
             envp: room(entries),
+            hook_room: hooks::Room::of(plan.lines().filter_map(|line| match &line.op {
+                crate::plan::Op::Hook { hook } => Some(hook),
+                _ => None,
+            })),
             cgroup_root: None,
         }
     }
@@ -156,6 +180,21 @@ impl<'a> Lanes<'a> {
         if let Some(place) = self.slots.get_mut(slot.0 as usize) {
             *place = Some(fd);
         }
+    }
+
+    /// Whether something is in a slot.
+    fn has(&self, slot: Slot) -> bool {
+        self.slots.get(slot.0 as usize).is_some_and(Option::is_some)
+    }
+
+    /// While our copy of init's end of the channel is open, the channel cannot end. Other descriptors are closed when
+    /// the host lane is done: init has its own copies, and until then nobody is kept waiting by ours.
+    fn close_init_end(&mut self) -> Done {
+        if let Some(end) = self.take(Slot::INIT_END) {
+            let why = Why("only init holds this end now: when it lets go, that can be seen");
+            end.close(why)?;
+        }
+        Ok(())
     }
 
     /// Takes a descriptor out of a slot.

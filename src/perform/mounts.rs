@@ -5,7 +5,7 @@
 use super::files::{self, Leaf, O_DIRECTORY};
 use super::host::linux_raw_sys_fs as fs;
 use super::host::{set_attributes, set_attributes_at};
-use super::{Check, Done, Lanes, Trouble};
+use super::{Check, Done, Lanes, Trouble, copyup};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
 use core::ffi::CStr;
@@ -24,8 +24,19 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
     let root = lanes.at(Slot::ROOTFS);
     match &line.op {
         Op::Propagation { flags } => syscalls::mount_none(None, c"/", *flags, why)?,
-        Op::AttachRootfs => {
-            syscalls::move_mount(root, c"", At::CWD, c"/", fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
+        Op::AttachRootfs { path } => {
+            let path = path.as_deref().unwrap_or(c"/");
+            syscalls::move_mount(root, c"", At::CWD, path, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
+        }
+        Op::OpenRootfs { .. } | Op::OpenSource { .. } => open_inside(lanes, line)?,
+        Op::BoundDevice { base, name, tree } => bound_device(lanes, *base, name, *tree, why)?,
+        Op::RootPropagation { flags } => {
+            let attributes = Attributes {
+                propagation: u64::from(*flags) & !libc::MS_REC,
+                recursive: u64::from(*flags) & libc::MS_REC != 0,
+                ..Attributes::default()
+            };
+            set_attributes(root, &attributes, why)?
         }
         Op::Mount {
             at,
@@ -34,9 +45,18 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             flags,
             data,
             open,
+            copy_up,
         } => {
             let (target, place) = stand(root, at, why)?;
+            let below = match copy_up {
+                true => Some(look_below(target, why)?),
+                false => None,
+            };
             syscalls::mount(source, target, kind, *flags, data.as_deref(), why)?;
+            if let Some(below) = below {
+                let above = opened(lanes, at)?;
+                copyup::copy(below.at(), above.at(), why)?;
+            }
             match (place, open) {
                 // Three at the most: execve closes them as well.
                 (Some(place), Some(_)) => drop(place.leak()),
@@ -120,6 +140,57 @@ fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
             Ok((c".", Some(place)))
         }
     }
+}
+
+/// The directory that a mount is about to cover.
+fn look_below(target: &CStr, why: Why) -> syscalls::Result<Fd> {
+    let flags = O_DIRECTORY | libc::O_NOFOLLOW as u32;
+    syscalls::openat(At::CWD, target, flags, "what lies below", why)
+}
+
+/// The root of what was just mounted, to be read and written.
+fn opened(lanes: &Lanes, at: &Place) -> Done<Fd> {
+    let why = Why("what was just mounted takes the copy");
+    let place = match at {
+        Place::Rootfs { path, links } => {
+            files::resolve(lanes.at(Slot::ROOTFS), path, O_DIRECTORY, *links, why)?
+        }
+        Place::Under { base, path } => files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?,
+    };
+    Ok(syscalls::openat(
+        place.at(),
+        c".",
+        O_DIRECTORY,
+        "copy",
+        why,
+    )?)
+}
+
+/// Without privileges the trees are copied in here, where paths are still the host's.
+fn open_inside(lanes: &mut Lanes, line: &Line) -> Done {
+    super::host::open(lanes, line)
+}
+
+/// A device of the host's, on a file made for it.
+fn bound_device(lanes: &mut Lanes, base: Slot, name: &CStr, tree: Slot, why: Why) -> Done {
+    let Some(source) = lanes.take(tree) else {
+        return Ok(());
+    };
+    let dir = lanes.at(base);
+    match syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why) {
+        Err(failed) if failed.errno == Errno::EEXIST => {}
+        made => made?,
+    }
+    let target = files::open_below(dir, name, 0, why)?;
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(syscalls::move_mount(
+        source.at(),
+        c"",
+        target.at(),
+        c"",
+        flags,
+        why,
+    )?)
 }
 
 /// Opens the root of what was just mounted, where later lines work below it.

@@ -3,7 +3,7 @@
 
 use super::files;
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Trouble, mounts};
+use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces};
 use crate::plan::{Lane, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -13,7 +13,7 @@ use syscalls::{At, CapabilitySets, Disposition, Errno, SigSet, Vector, Why};
 /// Walks init's lines; the last one does not return.
 pub fn walk(lanes: &mut Lanes) -> ! {
     let plan = lanes.plan;
-    let first = plan.host.len() as u16 + 1;
+    let first = (plan.host.len() + plan.bridge.len()) as u16 + 1;
     let mut init = Init {
         umask: 0,
         found: None,
@@ -32,6 +32,51 @@ pub fn walk(lanes: &mut Lanes) -> ! {
         }
     }
     syscalls::exit_group(1, Why("a plan ends with execve"))
+}
+
+/// Walks the bridge's lines. It makes init and ends.
+pub fn walk_bridge(lanes: &mut Lanes) -> ! {
+    let plan = lanes.plan;
+    let first = plan.host.len() as u16 + 1;
+    let mut none = Init {
+        umask: 0,
+        found: None,
+    };
+    for (i, line) in plan.bridge.iter().enumerate() {
+        let number = first + i as u16;
+        syscalls::record::at(Lane::Bridge as u8, number, line.step as u16);
+        let done = match &line.op {
+            Op::Clone { flags, cgroup } => make_init(lanes, *flags, *cgroup, line.why),
+            _ => perform(lanes, &mut none, line),
+        };
+        if let Err(trouble) = done {
+            let report = Report {
+                line: number,
+                trouble,
+            };
+            stop(lanes, report);
+        }
+    }
+    syscalls::exit_group(0, Why("init is there: nobody needs a bridge any more"))
+}
+
+/// Bridge: init, as a child of the host's.
+fn make_init(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
+    let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
+    match syscalls::clone3(flags, into, Lane::Init as u8, why)? {
+        syscalls::Cloned::Child => walk(lanes),
+        syscalls::Cloned::Parent { pid, pidfd } => {
+            lanes.pid = pid;
+            pidfd.leak(); // the end of this process closes it
+            Ok(())
+        }
+    }
+}
+
+/// Whether others of this user may look into the process, and whose its files in /proc are (proc(5)).
+pub fn dumpable(dumpable: bool, why: Why) -> Done {
+    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, dumpable as usize, why)?;
+    Ok(())
 }
 
 /// What init keeps between its lines.
@@ -77,6 +122,33 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             soft,
             hard,
         } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
+        Op::TellInit => sync::tell_init(lanes, why)?,
+        Op::JoinNamespace { slot, flags, .. } => namespaces::join(lanes, *slot, *flags, why)?,
+        Op::Dumpable { dumpable: to } => dumpable(*to, why)?,
+        Op::RootInside { uid, gid } => namespaces::root_inside(*uid, *gid, why)?,
+        Op::TellMounted => sync::tell_ready(lanes, why)?,
+        Op::AwaitMapped | Op::AwaitHooked => sync::await_go(lanes, why)?,
+        Op::Hook { hook } => {
+            let pid =
+                syscalls::getpid(Why("the state tells the hook this process's number inside"));
+            let output = lanes.at(Slot::HOOK_OUTPUT);
+            hooks::run(
+                hook,
+                pid,
+                output,
+                &mut lanes.hook_room,
+                Lane::InnerHook,
+                why,
+            )?
+        }
+        Op::PrivateProc => namespaces::private_proc(lanes, why)?,
+        Op::WriteProc { base, path, text } => {
+            namespaces::write_proc(lanes.at(*base), path, text, why)?
+        }
+        Op::Scheduler { attr } => syscalls::sched_setattr(attr, why)?,
+        Op::IoPriority { value } => syscalls::ioprio_set(*value, why)?,
+        Op::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
+        Op::Personality { persona } => syscalls::personality(*persona, why)?,
         Op::Session => syscalls::setsid(why)?,
         Op::Keyring { name } => keyring(name, why)?,
         Op::Unshare { flags } => syscalls::unshare(*flags, why)?,

@@ -22,6 +22,8 @@ use syscalls::{At, Errno, Failed, Why};
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
 pub const REPORT: &CStr = c"report.fifo";
+/// What hooks said.
+pub const OUTPUT: &CStr = c"hooks.out";
 
 /// How far a container has come: [`syscalls::record::Head::phase`]. Lanes set it, so it costs nothing.
 pub const CREATED: u32 = 1;
@@ -45,6 +47,8 @@ const RESET: Errno = Errno(libc::ECONNRESET as u16);
 const READY: u8 = 0;
 const CALL: u8 = 1;
 const CHECK: u8 = 2;
+const HOOK: u8 = 3;
+const INIT: u8 = 4;
 
 impl Report {
     pub fn encode(self) -> [u8; 16] {
@@ -60,6 +64,10 @@ impl Report {
             Trouble::Check(check) => {
                 bytes[0] = CHECK;
                 bytes[1] = check as u8;
+            }
+            Trouble::Hook(code) => {
+                bytes[0] = HOOK;
+                bytes[4..8].copy_from_slice(&code.to_ne_bytes());
             }
         }
         bytes
@@ -79,6 +87,7 @@ impl Report {
                 })
             }
             CHECK => Trouble::Check(Check::ALL.get(bytes[1] as usize)?.0),
+            HOOK => Trouble::Hook(i32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
             _ => return None,
         };
         Some(Report {
@@ -112,9 +121,34 @@ pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     }
 }
 
+/// Host: the bridge says which process init is, or why there is none.
+pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
+    let mut buffer = [0; 16];
+    let bytes = message(lanes.at(Slot::CHANNEL), &mut buffer, why)?;
+    if let [INIT, _, _, _, a, b, c, d] = *bytes {
+        return Ok(Ok(i32::from_ne_bytes([a, b, c, d])));
+    }
+    match Report::decode(bytes) {
+        Some(report) => Ok(Err(stopped(report))),
+        None => Err(Trouble::Check(Check::InitVanished)),
+    }
+}
+
+/// Bridge: the number of the process that it has made, in its own namespace, which is the host's.
+pub fn tell_init(lanes: &Lanes, why: Why) -> Done {
+    let [a, b, c, d] = lanes.pid.to_ne_bytes();
+    let word = [INIT, 0, 0, 0, a, b, c, d];
+    Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
+}
+
 /// Host: lets init go on. From here on the container is created.
 pub fn tell_go(lanes: &mut Lanes, why: Why) -> Done {
     set_phase(CREATED);
+    tell(lanes, why)
+}
+
+/// Host: a word to whoever waits at the other end.
+pub fn tell(lanes: &Lanes, why: Why) -> Done {
     match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
         // Init has stopped already; its report waits in the channel and is read next.
         Err(failed) if [Errno::EPIPE, RESET].contains(&failed.errno) => Ok(()),

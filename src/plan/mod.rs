@@ -3,20 +3,30 @@
 
 mod create;
 pub mod device_filter;
+mod devices;
+mod hooks;
 pub mod mounts;
+mod namespaces;
 pub mod op;
 pub mod options;
+mod paths;
 mod process;
 pub mod show;
+mod step;
+mod system;
 
 pub use create::{cgroup_path, create};
-pub use op::{Lane, Line, Op, Place, Plan, Slot, Step};
+pub use hooks::hook;
+pub use op::{Hook, Lane, Line, Op, Place, Plan, Slot};
+pub use step::Step;
+pub use system::OWN_RESCTRL;
 
-use crate::spec::{Problem, Spec};
+use crate::spec::{NamespaceKind, Problem, Spec, namespace};
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
-use mounts::Covered;
+pub use mounts::Covered;
+pub use namespaces::Users;
 use syscalls::Why;
 
 /// What the command line adds to the configuration.
@@ -35,6 +45,11 @@ pub struct Wish<'a> {
     pub attached: bool,
     /// False: `--cgroup-manager disabled`.
     pub cgroup: bool,
+    /// The caller's effective ids.
+    pub uid: u32,
+    pub gid: u32,
+    /// The caller is in a user namespace itself: its root is not the machine's.
+    pub nested: bool,
 }
 
 /// A plan being written, line by line, in order.
@@ -51,11 +66,83 @@ pub struct Builder<'a> {
     pub made: Vec<(Slot, String)>,
     /// Lines of the host lane that need the cgroup.
     pub after_cgroup: Vec<Line>,
+    /// Lines of the host lane that need init.
+    pub after_clone: Vec<Line>,
+    pub users: Users,
+    /// Namespaces that are joined: which of `linux.namespaces`, and where its descriptor is.
+    pub joined: Vec<(usize, Slot)>,
+    /// Lines that open what lies outside, if init has to: and before which of its lines.
+    sources: Vec<Line>,
+    pub sources_at: usize,
+    /// Whether there is a procfs of the plan's own to write to.
+    pub private_proc: bool,
+    /// User namespaces that stand for mappings, by the mappings.
+    pub mappings: Vec<(Vec<u8>, Vec<u8>, Slot)>,
     /// Where the init lane stands.
     here: Option<Slot>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    pub fn new(spec: &'a Spec, wish: &'a Wish<'a>, plan: Plan, users: Users) -> Builder<'a> {
+        Builder {
+            spec,
+            wish,
+            bundle: wish.bundle,
+            plan,
+            step: Step::Sources,
+            from: String::new(),
+            covered: Vec::new(),
+            made: Vec::new(),
+            after_cgroup: Vec::new(),
+            after_clone: Vec::new(),
+            users,
+            joined: Vec::new(),
+            sources: Vec::new(),
+            sources_at: 0,
+            private_proc: false,
+            mappings: Vec::new(),
+            here: None,
+        }
+    }
+
+    /// The plan, whole.
+    pub fn done(mut self) -> Plan {
+        if !self.sources.is_empty() {
+            let rest = self.plan.init.split_off(self.sources_at);
+            self.plan.init.append(&mut self.sources);
+            self.plan.init.extend(rest);
+        }
+        self.plan
+    }
+
+    /// Whether a namespace of this kind is made for the container.
+    pub fn new_namespace(&self, kind: NamespaceKind) -> bool {
+        namespace(&self.spec.linux, &kind).is_some_and(|n| n.joined().is_none())
+    }
+
+    /// A line that opens something outside: by the host, or by init where only that may.
+    pub fn source(&mut self, op: Op, why: &'static str) {
+        let line = self.line_of(Step::Sources, op, why);
+        match self.users.inside {
+            true => self.sources.push(line),
+            false => self.plan.host.push(line),
+        }
+    }
+
+    /// A line of the bridge lane.
+    pub fn bridge(&mut self, op: Op, why: &'static str) {
+        let line = self.line_of(Step::Namespaces, op, why);
+        self.plan.bridge.push(line);
+    }
+
+    /// A line for a list of its own, of another step.
+    pub fn line_of(&self, step: Step, op: Op, why: &'static str) -> Line {
+        Line {
+            step,
+            ..self.line(op, why)
+        }
+    }
+
     /// A line of the current step, for a list of its own.
     pub fn line(&self, op: Op, why: &'static str) -> Line {
         Line {
@@ -147,6 +234,9 @@ mod tests {
             wait_for_start,
             attached: !wait_for_start,
             cgroup: true,
+            uid: 0,
+            gid: 0,
+            nested: false,
         };
         create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))
     }

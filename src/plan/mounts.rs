@@ -1,10 +1,11 @@
 //! config.json's `mounts`: option words into flags, and each mount into plan lines, in the order listed
 //! (config.md, "Mounts"). May touch: types and tables.
 
-use super::op::{Attributes, Kind, Op, Place, Slot, Step};
+use super::create::mapping;
+use super::op::{Attributes, Kind, Op, Place, Slot};
 use super::options::{attr, understand};
-use super::{Builder, Problem, c};
-use crate::spec;
+use super::{Builder, Problem, Step, c, system};
+use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -71,11 +72,8 @@ pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'st
 }
 
 /// Plans every mount. `sources` go to the host lane, the rest to the init lane.
-pub fn plan(
-    b: &mut Builder,
-    mounts: &[spec::Mount],
-    own_cgroup_namespace: bool,
-) -> Result<(), Problem> {
+pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
+    let own_cgroup_namespace = spec::namespace(&b.spec.linux, &NamespaceKind::Cgroup).is_some();
     for (i, mount) in mounts.iter().enumerate() {
         let pointer = format!("/mounts/{i}");
         let nul = |problem: &str| Problem {
@@ -84,7 +82,17 @@ pub fn plan(
         };
         let mut o = understand(mount, &pointer)?;
         let path = clean(&mount.destination);
-        let kind = mount.kind.as_str();
+        let (kind, mut source) = (mount.kind.as_str(), mount.source.as_deref().unwrap_or(""));
+        if let Some(host) = lent(b, kind, own_cgroup_namespace).filter(|_| !o.bind && !o.remount) {
+            source = host;
+            (o.bind, o.recursive_bind) = (true, true);
+            o.data.clear();
+            o.recursive.set |= attr::RDONLY;
+        }
+        check_terminals(b, kind, &o.data, &pointer)?;
+        if !o.bind && !o.remount {
+            system::mount_label(b, kind, &mut o.data)?;
+        }
         let trusted_kind = matches!(kind, "proc" | "sysfs");
         let at = place(&b.covered, &path, !trusted_kind).map_err(nul)?;
         let why = purpose(kind, &path, o.bind);
@@ -122,12 +130,18 @@ pub fn plan(
             );
             continue;
         }
-        let source = mount.source.as_deref().unwrap_or("");
         // A tmpfs is made writable, and its mount then read-only, as runc has it: others may be bound from it.
         let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
         if readonly_tmpfs {
             o.flags &= !MS_RDONLY;
             o.recursive.set |= attr::RDONLY;
+        }
+        if !o.bind && !mount.uid_mappings.is_empty() {
+            return Err(Problem {
+                pointer: format!("{pointer}/uidMappings"),
+                problem: "is for a bind mount: a new file system belongs to the container as it is"
+                    .into(),
+            });
         }
         let mut propagation = o.attributes.propagation;
         if o.bind {
@@ -135,9 +149,12 @@ pub fn plan(
             let mut attributes = o.attributes;
             // The source's copy is a peer of the host's mount: without this, what is mounted below it inside
             // would appear on the host (mount_namespaces(7), "Shared subtrees").
-            if propagation == 0 || propagation == MS_SHARED {
+            // But where the whole root is to be shared with the host, so is this (rootfsPropagation).
+            let with_host = b.spec.linux.rootfs_propagation.ends_with("shared");
+            if propagation == 0 || propagation == MS_SHARED && !with_host {
                 (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
             }
+            let idmap = idmap(b, mount, &o, &pointer)?;
             let path = if source.starts_with('/') {
                 source.into()
             } else {
@@ -146,11 +163,11 @@ pub fn plan(
             let op = Op::OpenSource {
                 path: c(&path).map_err(nul)?,
                 recursive: o.recursive_bind,
+                idmap,
                 attributes,
                 tree,
             };
-            b.host(
-                Step::Sources,
+            b.source(
                 op,
                 "the source is opened here: inside, host paths mean nothing",
             );
@@ -211,6 +228,7 @@ pub fn plan(
                 flags: o.flags as u32,
                 data,
                 open: standard,
+                copy_up: o.copy_up,
             };
             b.init(op, why);
         }
@@ -241,6 +259,101 @@ pub fn plan(
         });
     }
     Ok(())
+}
+
+/// What the host lends where the kernel makes no new one: sysfs shows the network, and so belongs to the owner of the
+/// network namespace; a cgroup tree can be copied only by who may mount.
+fn lent(b: &Builder, kind: &str, own_cgroup_namespace: bool) -> Option<&'static str> {
+    match kind {
+        "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => Some("/sys"),
+        "cgroup" if b.users.inside && !own_cgroup_namespace => Some("/sys/fs/cgroup"),
+        _ => None,
+    }
+}
+
+/// devpts gives terminals to a group: one that nobody is inside is EINVAL, and says no more.
+fn check_terminals(b: &Builder, kind: &str, data: &str, pointer: &str) -> Result<(), Problem> {
+    let gid = data.split(',').find_map(|word| word.strip_prefix("gid="));
+    let Some(gid) = gid
+        .and_then(|gid| gid.parse::<u32>().ok())
+        .filter(|_| kind == "devpts")
+    else {
+        return Ok(());
+    };
+    let inside = |m: &IdMapping| gid >= m.container_id && gid - m.container_id < m.size;
+    if !b.users.new || b.spec.linux.gid_mappings.iter().any(inside) {
+        return Ok(());
+    }
+    Err(Problem {
+        pointer: format!("{pointer}/options"),
+        problem: format!(
+            "group {gid} is not mapped by /linux/gidMappings, so no terminal can belong to it"
+        ),
+    })
+}
+
+/// The namespace whose ids a bind mount is to show: made from the mount's own mappings, or the container's.
+fn idmap(
+    b: &mut Builder,
+    mount: &spec::Mount,
+    o: &super::options::Options,
+    pointer: &str,
+) -> Result<Option<(Slot, bool)>, Problem> {
+    let own = !mount.uid_mappings.is_empty();
+    let (recursive, uids, gids) = match &o.idmap {
+        Some((recursive, uids, gids)) if !uids.is_empty() => (*recursive, uids, gids),
+        Some((recursive, ..)) if own => (*recursive, &mount.uid_mappings, &mount.gid_mappings),
+        None if own => (false, &mount.uid_mappings, &mount.gid_mappings),
+        None => return Ok(None),
+        Some((recursive, ..)) if b.users.new => (
+            *recursive,
+            &b.spec.linux.uid_mappings,
+            &b.spec.linux.gid_mappings,
+        ),
+        Some((recursive, ..)) if b.users.joined => {
+            let user = |(i, _): &&(usize, Slot)| {
+                b.spec
+                    .linux
+                    .namespaces
+                    .get(*i)
+                    .is_some_and(|n| n.kind == NamespaceKind::User)
+            };
+            return Ok(b
+                .joined
+                .iter()
+                .find(user)
+                .map(|(_, slot)| (*slot, *recursive)));
+        }
+        Some(_) => {
+            return Err(Problem {
+                pointer: format!("{pointer}/options"),
+                problem:
+                    "idmap needs uidMappings and gidMappings of the mount, or a user namespace"
+                        .into(),
+            });
+        }
+    };
+    let (uids, gids) = (mapping(uids), mapping(gids));
+    if let Some((.., slot)) = b.mappings.iter().find(|(u, g, _)| *u == uids && *g == gids) {
+        return Ok(Some((*slot, recursive)));
+    }
+    let slot = b.slot();
+    if b.mappings.is_empty() {
+        let from = core::mem::take(&mut b.from);
+        b.host(
+            Step::Sources,
+            Op::OpenHostProc,
+            "mappings are written through a /proc that was checked to be procfs",
+        );
+        b.from = from;
+    }
+    b.mappings.push((uids.clone(), gids.clone(), slot));
+    b.host(
+        Step::Sources,
+        Op::MappingNamespace { uids, gids, slot },
+        "the kernel takes a mapping of ids in the form of a user namespace that has it",
+    );
+    Ok(Some((slot, recursive)))
 }
 
 /// Directories below a tmpfs that this plan has just made: they cannot be there unless the plan made them.

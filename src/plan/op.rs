@@ -1,9 +1,10 @@
 //! The instruction set of a plan: each [`Op`] is a verb of at most about six system calls with fixed control flow.
 //! Everything that an op needs is in it, made before the clone: the lanes only walk their lines. May touch: types.
 
+use super::Step;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use syscalls::abi::BpfInsn;
+use syscalls::abi::{BpfInsn, SchedAttr};
 use syscalls::{CapabilitySets, Why};
 
 /// A numbered place for a descriptor that is known only when the plan is carried out.
@@ -32,7 +33,13 @@ impl Slot {
     pub const NULL: Slot = Slot(11);
     /// The device program.
     pub const PROGRAM: Slot = Slot(12);
-    pub const FIRST_FREE: u16 = 13;
+    /// The host's procfs.
+    pub const HOST_PROC: Slot = Slot(13);
+    /// What hooks say.
+    pub const HOOK_OUTPUT: Slot = Slot(14);
+    /// Handle on the bridge, while there is one.
+    pub const BRIDGE: Slot = Slot(15);
+    pub const FIRST_FREE: u16 = 16;
 }
 
 /// Where something is mounted or looked for.
@@ -62,6 +69,18 @@ pub struct Attributes {
     pub recursive: bool,
 }
 
+/// A program that is run at a point of the container's life (config.md, "POSIX-platform Hooks").
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hook {
+    pub path: CString,
+    pub argv: Vec<CString>,
+    pub envp: Vec<CString>,
+    /// Seconds that it may take.
+    pub timeout: Option<u64>,
+    /// The state document that it reads, before and behind the process id.
+    pub state: [Vec<u8>; 2],
+}
+
 /// One instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -69,15 +88,35 @@ pub enum Op {
     OpenRootfs {
         path: CString,
     },
+    /// Without privileges the rootfs can only be looked at from outside.
+    LookAtRootfs {
+        path: CString,
+    },
+    OpenNamespace {
+        path: CString,
+        kind: &'static str,
+        slot: Slot,
+    },
+    /// A user namespace that nobody lives in: it stands for a mapping of ids.
+    MappingNamespace {
+        uids: Vec<u8>,
+        gids: Vec<u8>,
+        slot: Slot,
+    },
+    OpenHostProc,
     OpenSource {
         path: CString,
         recursive: bool,
+        /// The namespace whose mapping of ids the tree gets, and whether all mounts below get it.
+        idmap: Option<(Slot, bool)>,
         attributes: Attributes,
         tree: Slot,
     },
     MakeCgroup {
         parents: Vec<CString>,
         path: CString,
+        /// Without privileges, where nothing is delegated, the container does without.
+        optional: bool,
     },
     DeviceProgram {
         program: Vec<BpfInsn>,
@@ -86,7 +125,22 @@ pub enum Op {
         attributes: Attributes,
         tree: Slot,
     },
+    /// Refuses a label whose security module this kernel does not have.
+    SecurityModule {
+        selinux: bool,
+    },
+    /// A group of resctrl: its directory, whether the container owns it, and lines for its schemata.
+    Resctrl {
+        group: CString,
+        schemata: Vec<u8>,
+        monitor: Option<CString>,
+    },
+    ResctrlJoin {
+        group: CString,
+        monitor: Option<CString>,
+    },
     Channel,
+    HookOutput,
     StartFifos,
     HoldSignals,
     LookAtSignals,
@@ -98,6 +152,22 @@ pub enum Op {
         flags: u64,
         cgroup: bool,
     },
+    /// A child in the same namespaces, or only in a new user namespace, which will make init.
+    CloneBridge {
+        flags: u64,
+    },
+    /// Writes the mappings of the new user namespace, or has them written by newuidmap(1) and newgidmap(1).
+    MapIds {
+        uids: Vec<u8>,
+        gids: Vec<u8>,
+        deny_setgroups: bool,
+        helpers: Option<[Hook; 2]>,
+    },
+    TellMapped,
+    /// The bridge says which process init is, and ends.
+    AwaitInit,
+    AwaitMounted,
+    TellHooked,
     /// The state document: text, the pid, text, the clone's time before and after, text.
     SaveState {
         parts: [Vec<u8>; 3],
@@ -109,6 +179,23 @@ pub enum Op {
     },
     TellGo,
     AwaitExec,
+
+    // The bridge and the init lane.
+    TellInit,
+    JoinNamespace {
+        slot: Slot,
+        kind: &'static str,
+        flags: u32,
+    },
+    Dumpable {
+        dumpable: bool,
+    },
+    AwaitMapped,
+    /// The first user of the new user namespace.
+    RootInside {
+        uid: u32,
+        gid: u32,
+    },
 
     // The init lane.
     CloseHostEnd,
@@ -129,7 +216,10 @@ pub enum Op {
     Propagation {
         flags: u32,
     },
-    AttachRootfs,
+    /// `path`: where hooks look for it, if there are any; else over `/`.
+    AttachRootfs {
+        path: Option<CString>,
+    },
     Enter {
         base: Slot,
     },
@@ -140,6 +230,8 @@ pub enum Op {
         flags: u32,
         data: Option<CString>,
         open: Option<Slot>,
+        /// What lies below is copied into it.
+        copy_up: bool,
     },
     Attach {
         at: Place,
@@ -185,6 +277,42 @@ pub enum Op {
     },
     MakeCwd {
         path: CString,
+    },
+    /// A file that the device of the host is bound on, where a user namespace may make none.
+    BoundDevice {
+        base: Slot,
+        name: CString,
+        tree: Slot,
+    },
+    TellMounted,
+    AwaitHooked,
+    /// A hook; in the init lane in the container's namespaces.
+    Hook {
+        hook: Hook,
+    },
+    /// A procfs that nobody else can reach, for writes.
+    PrivateProc,
+    /// Into a file of a procfs that this plan made, or of the host's that was checked.
+    WriteProc {
+        base: Slot,
+        path: CString,
+        text: Vec<u8>,
+    },
+    RootPropagation {
+        flags: u32,
+    },
+    Scheduler {
+        attr: SchedAttr,
+    },
+    IoPriority {
+        value: u32,
+    },
+    MemoryPolicy {
+        mode: u32,
+        nodes: Vec<u64>,
+    },
+    Personality {
+        persona: u32,
     },
     PivotRoot,
     MoveRoot,
@@ -240,101 +368,6 @@ pub enum Op {
     },
 }
 
-/// The steps of a container's life that head the listing and the trace, in the order of the OCI runtime
-/// specification's "Lifecycle".
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u16)]
-pub enum Step {
-    Command,
-    State,
-    Sources,
-    Cgroup,
-    Namespaces,
-    Process,
-    Root,
-    Mounts,
-    Devices,
-    Pivot,
-    Paths,
-    Identity,
-    Privileges,
-    Start,
-    Program,
-    Wait,
-    Stop,
-    Delete,
-    Look,
-}
-
-impl Step {
-    pub const ALL: [Step; 19] = [
-        Step::Command,
-        Step::State,
-        Step::Sources,
-        Step::Cgroup,
-        Step::Namespaces,
-        Step::Process,
-        Step::Root,
-        Step::Mounts,
-        Step::Devices,
-        Step::Pivot,
-        Step::Paths,
-        Step::Identity,
-        Step::Privileges,
-        Step::Start,
-        Step::Program,
-        Step::Wait,
-        Step::Stop,
-        Step::Delete,
-        Step::Look,
-    ];
-
-    /// Its name in JSON, and its heading: the number is that of the lifecycle in runtime.md.
-    pub fn text(self) -> (&'static str, &'static str) {
-        match self {
-            Step::Command => ("command", "before the lifecycle: the command, the bundle"),
-            Step::State => (
-                "state",
-                "lifecycle 1, create: the container's state and its recorder",
-            ),
-            Step::Sources => (
-                "sources",
-                "lifecycle 2, create: what of the host is needed inside",
-            ),
-            Step::Cgroup => ("cgroup", "lifecycle 2, create: the cgroup"),
-            Step::Namespaces => ("namespaces", "lifecycle 2, create: the namespaces"),
-            Step::Process => (
-                "process",
-                "lifecycle 2, create: the process's limits and session",
-            ),
-            Step::Root => ("root", "lifecycle 2, create: the root file system"),
-            Step::Mounts => ("mounts", "lifecycle 2, create: the mounts"),
-            Step::Devices => ("devices", "lifecycle 2, create: the devices"),
-            Step::Pivot => ("pivot", "lifecycle 2, create: the switch of root"),
-            Step::Paths => ("paths", "lifecycle 2, create: masked and read-only paths"),
-            Step::Identity => ("identity", "lifecycle 2, create: names and network"),
-            Step::Privileges => (
-                "privileges",
-                "lifecycle 2, create: user, capabilities, program",
-            ),
-            Step::Start => ("start", "lifecycle 6, start"),
-            Step::Program => ("program", "lifecycle 8, the program runs"),
-            Step::Wait => ("wait", "lifecycle 10, the program ends"),
-            Step::Stop => ("stop", "a signal is sent"),
-            Step::Delete => ("delete", "lifecycle 11 and 12, delete"),
-            Step::Look => ("look", "looking, without changing anything"),
-        }
-    }
-
-    /// The step of a record, or of any number.
-    pub fn of(number: u16) -> Step {
-        Step::ALL
-            .get(number as usize)
-            .copied()
-            .unwrap_or(Step::Command)
-    }
-}
-
 /// One line of a plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
@@ -351,12 +384,20 @@ pub struct Line {
 pub enum Lane {
     Host = 0,
     Init = 1,
+    /// Between the two, where the kernel lets no process move itself: it joins what init is to be born into.
+    Bridge = 2,
+    /// Helpers: a hook of the runtime's namespaces, one of the container's, the holder of a mapping.
+    Hook = 3,
+    InnerHook = 4,
+    Holder = 5,
 }
 
-/// What will be done, in order. Lines are numbered from 1, the host's first.
+/// What will be done, in order. Lines are numbered from 1: the host's, the bridge's, init's.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {
     pub host: Vec<Line>,
+    /// Empty: there is none.
+    pub bridge: Vec<Line>,
     pub init: Vec<Line>,
     /// How many descriptors have a numbered place.
     pub slots: u16,
@@ -366,8 +407,11 @@ impl Plan {
     /// The line with this number.
     pub fn line(&self, number: u16) -> Option<&Line> {
         let index = (number as usize).checked_sub(1)?;
-        self.host
-            .get(index)
-            .or_else(|| self.init.get(index.checked_sub(self.host.len())?))
+        self.lines().nth(index)
+    }
+
+    /// All lines, in the order of their numbers.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.host.iter().chain(&self.bridge).chain(&self.init)
     }
 }

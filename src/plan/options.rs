@@ -3,9 +3,10 @@
 
 use super::Problem;
 use super::op::Attributes;
-use crate::spec;
+use crate::spec::{self, IdMapping};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use linux_raw_sys_mount::*;
 
 /// The kernel's mount constants under their own names.
@@ -49,6 +50,9 @@ enum Does {
     Bind,
     RecursiveBind,
     Remount,
+    Idmap,
+    RecursiveIdmap,
+    CopyUp,
     Nothing,
 }
 use Does::*;
@@ -63,6 +67,7 @@ const OPTIONS: &[(&str, Does)] = &[
     ("diratime", Clear(MS_NODIRATIME, attr::NODIRATIME)),
     ("dirsync", Set(MS_DIRSYNC, 0)),
     ("exec", Clear(MS_NOEXEC, attr::NOEXEC)),
+    ("idmap", Idmap),
     ("iversion", Set(MS_I_VERSION, 0)),
     ("lazytime", Set(MS_LAZYTIME, 0)),
     ("loud", Clear(MS_SILENT, 0)),
@@ -86,6 +91,7 @@ const OPTIONS: &[(&str, Does)] = &[
     ("relatime", Atime(MS_RELATIME, 0)),
     ("remount", Remount),
     ("rexec", RecursiveClear(attr::NOEXEC)),
+    ("ridmap", RecursiveIdmap),
     ("rnoatime", RecursiveAtime(attr::NOATIME)),
     ("rnodev", RecursiveSet(attr::NODEV)),
     ("rnodiratime", RecursiveSet(attr::NODIRATIME)),
@@ -113,11 +119,17 @@ const OPTIONS: &[(&str, Does)] = &[
     ("suid", Clear(MS_NOSUID, attr::NOSUID)),
     ("symfollow", Clear(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
     ("sync", Set(MS_SYNCHRONOUS, 0)),
+    ("tmpcopyup", CopyUp),
     ("unbindable", Propagation(MS_UNBINDABLE)),
 ];
 
-/// Options that the specification knows and that are not built yet.
-const UNBUILT: &[&str] = &["idmap", "ridmap", "tmpcopyup"];
+/// mount(2)'s word for a propagation, as rootfsPropagation has it; 0 for none.
+pub fn propagation(word: &str) -> u64 {
+    match OPTIONS.iter().find(|(name, _)| *name == word) {
+        Some((_, Propagation(flags))) => *flags,
+        _ => 0,
+    }
+}
 
 /// The option words for the `features` document, sorted.
 pub fn option_words() -> impl Iterator<Item = &'static str> {
@@ -134,6 +146,9 @@ pub struct Options {
     pub recursive_bind: bool,
     pub remount: bool,
     pub data: String,
+    /// Ids are mapped: on all mounts below too, and how, if the option itself says so.
+    pub idmap: Option<(bool, Vec<IdMapping>, Vec<IdMapping>)>,
+    pub copy_up: bool,
     /// The first option that is data.
     data_at: usize,
 }
@@ -143,14 +158,16 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
     const ATIMES: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
     for (i, word) in mount.options.iter().enumerate() {
         let at = || format!("{pointer}/options/{i}");
-        if UNBUILT
-            .iter()
-            .any(|u| word == u || word.starts_with(&format!("{u}=")))
+        if let Some((name, text)) = word.split_once('=')
+            && matches!(name, "idmap" | "ridmap")
         {
-            return Err(Problem {
+            let bad = |problem| Problem {
                 pointer: at(),
-                problem: format!("the option `{word}` is not supported yet"),
-            });
+                problem,
+            };
+            let (uids, gids) = id_words(text).map_err(bad)?;
+            o.idmap = Some((name == "ridmap", uids, gids));
+            continue;
         }
         // The last one wins, so each option undoes its opposite.
         match OPTIONS
@@ -195,6 +212,9 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
             Ok(Bind) => o.bind = true,
             Ok(RecursiveBind) => (o.bind, o.recursive_bind) = (true, true),
             Ok(Remount) => o.remount = true,
+            Ok(Idmap) => o.idmap = Some((false, Vec::new(), Vec::new())),
+            Ok(RecursiveIdmap) => o.idmap = Some((true, Vec::new(), Vec::new())),
+            Ok(CopyUp) => o.copy_up = true,
             Ok(Nothing) => {}
             Err(_) if word.is_empty() => {}
             Err(_) => {
@@ -218,7 +238,55 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
             problem,
         });
     }
+    if o.copy_up && (o.bind || mount.kind != "tmpfs") {
+        return Err(Problem {
+            pointer: format!("{pointer}/options"),
+            problem: "tmpcopyup is for a tmpfs".into(),
+        });
+    }
+    if o.idmap.is_some() && !o.bind {
+        return Err(Problem {
+            pointer: format!("{pointer}/options"),
+            problem:
+                "idmap is for a bind mount: a new file system belongs to the container as it is"
+                    .into(),
+        });
+    }
     Ok(o)
+}
+
+/// crun's own spelling: `uids=0-1000-1#1-2000-10;gids=0-1000-1`, each inside, outside, how many.
+fn id_words(text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>), String> {
+    let bad = || format!("`{text}` is no mapping: uids=0-1000-1;gids=0-1000-1 is one");
+    let (mut uids, mut gids) = (Vec::new(), Vec::new());
+    for part in text.split(';').filter(|part| !part.is_empty()) {
+        let (name, ranges) = part.split_once('=').ok_or_else(bad)?;
+        let list = match name {
+            "uids" => &mut uids,
+            "gids" => &mut gids,
+            _ => return Err(bad()),
+        };
+        for range in ranges.split('#') {
+            if range.starts_with('@') {
+                return Err(format!(
+                    "`{range}`: ids relative to the user namespace's are not supported: write them out"
+                ));
+            }
+            let mut numbers = range.split('-').map(str::parse::<u32>);
+            let mut next = || numbers.next().and_then(Result::ok).ok_or_else(bad);
+            list.push(IdMapping {
+                container_id: next()?,
+                host_id: next()?,
+                size: next()?,
+            });
+        }
+    }
+    spec::check_mappings("", &uids, &gids)
+        .map_err(|p| format!("`{text}`: {} {}", p.pointer, p.problem))?;
+    match uids.is_empty() {
+        true => Err(bad()),
+        false => Ok((uids, gids)),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! config.json's `process`, `hostname` and `domainname`: who the program is, and what it may do. May touch: types
 //! and tables.
 
-use super::op::{Op, Step};
-use super::{Builder, c};
+use super::op::Op;
+use super::{Builder, Step, c, hooks, system};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
 use alloc::format;
 use alloc::string::String;
@@ -36,7 +36,9 @@ pub fn identity(b: &mut Builder) {
         .namespaces
         .iter()
         .position(|n| n.kind == NamespaceKind::Network);
-    if let Some(i) = network {
+    if let Some(i) = network
+        && b.new_namespace(NamespaceKind::Network)
+    {
         b.from = format!("/linux/namespaces/{i}");
         b.init(
             Op::LoopbackUp,
@@ -78,6 +80,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             why,
         );
     }
+    system::process(b)?;
     b.from = "/process/cwd".into();
     let path = c(&process.cwd).map_err(|p| bad("/process/cwd", p))?;
     b.init(
@@ -96,10 +99,12 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/process/user".into();
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
-    b.init(
-        Op::Groups { gids },
-        "the caller's supplementary groups stay outside",
-    );
+    if !b.users.no_groups {
+        b.init(
+            Op::Groups { gids },
+            "the caller's supplementary groups stay outside",
+        );
+    }
     b.init(
         Op::Ids {
             uid: process.user.uid,
@@ -139,11 +144,11 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         },
         "the caller's mask, or the one asked for, is the program's",
     );
-    program(b)
+    Ok(())
 }
 
 /// Finding the program, waiting, becoming it.
-fn program(b: &mut Builder) -> Result<(), Problem> {
+pub fn program(b: &mut Builder) -> Result<(), Problem> {
     let process = &b.spec.process;
     let bad = |at: &str, problem: &str| Problem {
         pointer: at.into(),
@@ -195,6 +200,8 @@ fn program(b: &mut Builder) -> Result<(), Problem> {
             "the host side first puts the container on record",
         );
     }
+    b.step = Step::Hooks;
+    hooks::start_container(b)?;
     b.step = Step::Program;
     b.from = "/process/args".into();
     let mut argv = Vec::new();

@@ -1,6 +1,7 @@
 //! The listing: a plan in words, one line a line, with the numbers that the trace shows. May touch: types.
 
-use super::op::{Lane, Line, Op, Place, Plan, Step};
+use super::Step;
+use super::op::{Lane, Line, Op, Place, Plan};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,9 +12,14 @@ pub fn listing(plan: &Plan) -> String {
     let mut out = String::new();
     let lanes = [
         (Lane::Host, &plan.host, 1),
-        (Lane::Init, &plan.init, plan.host.len() + 1),
+        (Lane::Bridge, &plan.bridge, plan.host.len() + 1),
+        (
+            Lane::Init,
+            &plan.init,
+            plan.host.len() + plan.bridge.len() + 1,
+        ),
     ];
-    for (lane, lines, first) in lanes {
+    for (lane, lines, first) in lanes.into_iter().filter(|(_, lines, _)| !lines.is_empty()) {
         let name = lane_name(lane as u8);
         let before = if out.is_empty() { "" } else { "\n" };
         out.push_str(&format!("{before}{name} lane: {}\n", lane_text(lane)));
@@ -33,14 +39,20 @@ pub fn listing(plan: &Plan) -> String {
 pub fn lane_name(lane: u8) -> &'static str {
     match lane {
         0 => "host",
-        _ => "init",
+        1 => "init",
+        2 => "bridge",
+        5 => "holder",
+        _ => "hook",
     }
 }
 
 fn lane_text(lane: Lane) -> &'static str {
     match lane {
         Lane::Host => "the runtime that was called",
+        Lane::Bridge => "a stepping stone, where the kernel lets no process move itself",
         Lane::Init => "what becomes the container, from the clone on",
+        Lane::Hook | Lane::InnerHook => "a hook",
+        Lane::Holder => "what a user namespace begins with",
     }
 }
 
@@ -197,9 +209,70 @@ pub fn describe(op: &Op) -> String {
         Op::ReleaseSignals => "let all signals through, and ignore none".into(),
         Op::Session => "begin a session".into(),
         Op::Keyring { name } => format!("join a new session keyring {}", s(name)),
-        Op::Unshare { .. } => "enter a new cgroup namespace".into(),
+        Op::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {
+            "enter a new cgroup namespace".into()
+        }
+        Op::Unshare { .. } => "make a new time namespace for its children".into(),
         Op::Propagation { flags: f } => format!("make every mount {}", flags(u64::from(*f))),
-        Op::AttachRootfs => "attach the rootfs over /".into(),
+        Op::AttachRootfs { path: None } => "attach the rootfs over /".into(),
+        Op::AttachRootfs { path: Some(path) } => format!("attach the rootfs over {}", s(path)),
+        Op::LookAtRootfs { path } => format!("look at the rootfs {}", s(path)),
+        Op::OpenNamespace { path, kind, .. } => {
+            format!("open the {kind} namespace {}", s(path))
+        }
+        Op::MappingNamespace { .. } => "make a user namespace that has this mapping".into(),
+        Op::OpenHostProc => "open the host's procfs".into(),
+        Op::SecurityModule { selinux: true } => "look whether SELinux is there".into(),
+        Op::SecurityModule { selinux: false } => "look whether AppArmor is there".into(),
+        Op::Resctrl { group, .. } => format!("make the resctrl group /{}", s(group)),
+        Op::ResctrlJoin { group, .. } => format!("put init into the resctrl group /{}", s(group)),
+        Op::HookOutput => "make the file for what hooks say".into(),
+        Op::CloneBridge { flags } => format!("clone the bridge{}", clone_words(*flags)),
+        Op::MapIds { helpers: None, .. } => "write the mappings of users and groups".into(),
+        Op::MapIds { .. } => "have newuidmap and newgidmap write the mappings".into(),
+        Op::TellMapped => "say that the ids are mapped".into(),
+        Op::AwaitInit => "wait for the bridge to make init".into(),
+        Op::AwaitMounted => "wait until all is mounted".into(),
+        Op::TellHooked => "say that the hooks have run".into(),
+        Op::TellInit => "say which process init is".into(),
+        Op::JoinNamespace { kind, .. } => format!("join the {kind} namespace"),
+        Op::Dumpable { dumpable: true } => "let the files in /proc be the user's".into(),
+        Op::Dumpable { dumpable: false } => "let nobody look into this process".into(),
+        Op::AwaitMapped => "wait until the ids are mapped".into(),
+        Op::RootInside { uid, gid } => format!("become user {uid}, group {gid} inside"),
+        Op::BoundDevice { base, name, .. } => {
+            format!("bind the host's device on {}/{}", slot(*base), s(name))
+        }
+        Op::TellMounted => "say that all is mounted".into(),
+        Op::AwaitHooked => "wait until the hooks have run".into(),
+        Op::Hook { hook } => format!("run the hook {}", s(&hook.path)),
+        Op::PrivateProc => "make a procfs of its own".into(),
+        Op::WriteProc { path, text, .. } => format!(
+            "write {:?} to /proc/{}",
+            String::from_utf8_lossy(text),
+            s(path)
+        ),
+        Op::RootPropagation { flags: f } => format!("make / {}", flags(u64::from(*f))),
+        Op::Scheduler { attr } => format!(
+            "set the scheduling policy to {}",
+            crate::spec::POLICIES
+                .iter()
+                .find(|(_, number)| *number == attr.policy)
+                .map_or("", |(name, _)| name)
+        ),
+        Op::IoPriority { value } => format!(
+            "set the I/O priority to class {}, level {}",
+            value >> 13,
+            value & 7
+        ),
+        Op::MemoryPolicy { mode, .. } => format!(
+            "set the memory policy to {}",
+            crate::spec::MEMORY_MODES
+                .get((mode & 0xfff) as usize)
+                .unwrap_or(&"")
+        ),
+        Op::Personality { persona: 0 } => "take Linux's own personality".into(),
+        Op::Personality { .. } => "take the personality of 32 bits".into(),
         Op::Enter { base } => format!("go to {}", slot(*base)),
         Op::Mount {
             at,
@@ -300,6 +373,7 @@ fn clone_words(flags: u64) -> String {
         (libc::CLONE_NEWCGROUP, "cgroup"),
         (libc::CLONE_NEWUTS, "uts"),
         (libc::CLONE_NEWIPC, "ipc"),
+        (libc::CLONE_NEWUSER, "user"),
         (libc::CLONE_NEWPID, "pid"),
         (libc::CLONE_NEWNET, "network"),
     ];

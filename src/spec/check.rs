@@ -2,14 +2,17 @@
 //! name, of what is not. Nothing was made yet when this speaks. May touch: types.
 
 use super::unbuilt::Unbuilt;
-use super::{Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, rlimit_number};
+use super::{
+    Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, check_linux,
+    check_process, rlimit_number,
+};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-type Checked = Result<(), Problem>;
+pub(super) type Checked = Result<(), Problem>;
 
-fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
+pub(super) fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         pointer: pointer.into(),
         problem: problem.into(),
@@ -27,7 +30,7 @@ fn unbuilt(pointer: &str, properties: &[(&str, &Unbuilt)]) -> Checked {
 }
 
 /// A string that becomes a C string.
-fn no_nul(pointer: impl FnOnce() -> String, text: &str) -> Checked {
+pub(super) fn no_nul(pointer: impl FnOnce() -> String, text: &str) -> Checked {
     if text.contains('\0') {
         no(pointer(), "holds a NUL byte")
     } else {
@@ -41,7 +44,8 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
         return no("/ociVersion", "is missing: the specification requires it");
     };
     check_version(&version)?;
-    unbuilt("", &[("hooks", &document.hooks), ("vm", &document.vm)])?;
+    unbuilt("", &[("vm", &document.vm)])?;
+    check_process::check_hooks(&document.hooks)?;
     let Some(root) = document.root else {
         return no("/root", "is missing: a container needs a root file system");
     };
@@ -53,7 +57,9 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     let annotations = document.annotations.unwrap_or_default();
     check_root(&root)?;
     check_process(&process)?;
+    check_process::check(&process)?;
     check_linux(&linux)?;
+    check_linux::check(&linux, &process)?;
     for (name, value) in [
         ("hostname", &document.hostname),
         ("domainname", &document.domainname),
@@ -77,6 +83,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
         mounts,
         annotations,
         linux,
+        hooks: document.hooks,
     })
 }
 
@@ -121,14 +128,7 @@ fn check_process(process: &Process) -> Checked {
     }
     unbuilt(
         "/process",
-        &[
-            ("apparmorProfile", &process.apparmor_profile),
-            ("selinuxLabel", &process.selinux_label),
-            ("oomScoreAdj", &process.oom_score_adj),
-            ("scheduler", &process.scheduler),
-            ("ioPriority", &process.io_priority),
-            ("execCPUAffinity", &process.exec_cpu_affinity),
-        ],
+        &[("execCPUAffinity", &process.exec_cpu_affinity)],
     )?;
     if process.args.is_empty() {
         return no(
@@ -207,13 +207,7 @@ fn check_name(property: &str, name: Option<&str>, linux: &Linux) -> Checked {
 }
 
 fn check_mount(pointer: &str, mount: &Mount) -> Checked {
-    unbuilt(
-        pointer,
-        &[
-            ("uidMappings", &mount.uid_mappings),
-            ("gidMappings", &mount.gid_mappings),
-        ],
-    )?;
+    check_linux::check_mappings(pointer, &mount.uid_mappings, &mount.gid_mappings)?;
     if mount.destination.is_empty() {
         return no(
             format!("{pointer}/destination"),
@@ -238,17 +232,8 @@ fn check_linux(linux: &Linux) -> Checked {
     unbuilt(
         "/linux",
         &[
-            ("uidMappings", &linux.uid_mappings),
-            ("gidMappings", &linux.gid_mappings),
             ("netDevices", &linux.net_devices),
-            ("timeOffsets", &linux.time_offsets),
-            ("sysctl", &linux.sysctl),
             ("seccomp", &linux.seccomp),
-            ("rootfsPropagation", &linux.rootfs_propagation),
-            ("mountLabel", &linux.mount_label),
-            ("intelRdt", &linux.intel_rdt),
-            ("memoryPolicy", &linux.memory_policy),
-            ("personality", &linux.personality),
         ],
     )?;
     check_resources(linux)?;
@@ -261,13 +246,15 @@ fn check_linux(linux: &Linux) -> Checked {
                 format!("`{word}` is no kind of namespace"),
             );
         }
-        if !namespace.kind.supported() {
-            return no(
-                format!("{pointer}/type"),
-                format!("a `{word}` namespace is not supported yet"),
-            );
+        if let Some(path) = namespace.path.as_deref().filter(|path| !path.is_empty()) {
+            if !path.starts_with('/') {
+                return no(
+                    format!("{pointer}/path"),
+                    format!("`{path}` must be an absolute path"),
+                );
+            }
+            no_nul(|| format!("{pointer}/path"), path)?;
         }
-        unbuilt(&pointer, &[("path", &namespace.path)])?;
         if let Some(first) = linux.namespaces[..i]
             .iter()
             .position(|other| other.kind == namespace.kind)

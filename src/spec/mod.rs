@@ -3,19 +3,23 @@
 //! May touch: serde.
 
 mod check;
+mod check_linux;
+mod check_process;
+mod document;
+mod linux;
 mod locate;
 mod unbuilt;
 mod words;
 
-pub use words::{
-    CAPABILITIES, DEFAULT, NamespaceKind, RLIMITS, capability_number, rlimit_number,
-    supported_namespaces,
-};
+pub use check_linux::{check_mappings, list, namespace, sysctl_path};
+pub use document::state_document;
+pub use linux::*;
+pub use words::*;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use unbuilt::Unbuilt;
 
 /// What is wrong with a configuration, and where.
@@ -37,6 +41,7 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     pub annotations: BTreeMap<String, String>,
     pub linux: Linux,
+    pub hooks: Hooks,
 }
 
 /// The document as it is written. Keys that the specification does not know are ignored, as it demands.
@@ -51,7 +56,8 @@ struct Document {
     mounts: Option<Vec<Mount>>,
     annotations: Option<BTreeMap<String, String>>,
     linux: Option<Linux>,
-    hooks: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    hooks: Hooks,
     vm: Unbuilt,
 }
 
@@ -70,11 +76,13 @@ pub struct Process {
     #[serde(deserialize_with = "null_is_absent")]
     pub rlimits: Vec<Rlimit>,
     pub no_new_privileges: bool,
-    apparmor_profile: Unbuilt,
-    selinux_label: Unbuilt,
-    oom_score_adj: Unbuilt,
-    scheduler: Unbuilt,
-    io_priority: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub apparmor_profile: String,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub selinux_label: String,
+    pub oom_score_adj: Option<i64>,
+    pub scheduler: Option<Scheduler>,
+    pub io_priority: Option<IoPriority>,
     #[serde(rename = "execCPUAffinity")]
     exec_cpu_affinity: Unbuilt,
 }
@@ -128,8 +136,41 @@ pub struct Mount {
     pub source: Option<String>,
     #[serde(deserialize_with = "null_is_absent")]
     pub options: Vec<String>,
-    uid_mappings: Unbuilt,
-    gid_mappings: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+/// The six lists of programs that are run at points of a container's life (config.md, "POSIX-platform Hooks").
+#[derive(Deserialize, Serialize, Default, Debug, Clone)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Hooks {
+    #[serde(deserialize_with = "null_is_absent", skip_serializing)]
+    pub prestart: Vec<Hook>,
+    #[serde(deserialize_with = "null_is_absent", skip_serializing)]
+    pub create_runtime: Vec<Hook>,
+    #[serde(deserialize_with = "null_is_absent", skip_serializing)]
+    pub create_container: Vec<Hook>,
+    #[serde(deserialize_with = "null_is_absent", skip_serializing)]
+    pub start_container: Vec<Hook>,
+    /// The last two are kept in the state: they are run by later commands.
+    #[serde(deserialize_with = "null_is_absent")]
+    pub poststart: Vec<Hook>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub poststop: Vec<Hook>,
+}
+
+#[derive(Deserialize, Serialize, Default, Debug, Clone)]
+#[serde(default)]
+pub struct Hook {
+    pub path: String,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub args: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub env: Vec<String>,
+    /// Seconds.
+    pub timeout: Option<i64>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -146,17 +187,23 @@ pub struct Linux {
     pub cgroups_path: Option<String>,
     #[serde(deserialize_with = "null_is_absent")]
     pub devices: Vec<Device>,
-    uid_mappings: Unbuilt,
-    gid_mappings: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub gid_mappings: Vec<IdMapping>,
     net_devices: Unbuilt,
-    time_offsets: Unbuilt,
-    sysctl: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub sysctl: BTreeMap<String, String>,
     seccomp: Unbuilt,
-    rootfs_propagation: Unbuilt,
-    mount_label: Unbuilt,
-    intel_rdt: Unbuilt,
-    memory_policy: Unbuilt,
-    personality: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub rootfs_propagation: String,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub mount_label: String,
+    pub intel_rdt: Option<IntelRdt>,
+    pub memory_policy: Option<MemoryPolicy>,
+    pub personality: Option<Personality>,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -164,7 +211,15 @@ pub struct Linux {
 pub struct Namespace {
     #[serde(rename = "type")]
     pub kind: NamespaceKind,
-    path: Unbuilt,
+    /// Absent: a new one.
+    pub path: Option<String>,
+}
+
+impl Namespace {
+    /// The path of the namespace to join; none for a new one.
+    pub fn joined(&self) -> Option<&str> {
+        self.path.as_deref().filter(|path| !path.is_empty())
+    }
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -308,7 +363,7 @@ mod tests {
             ("\"uid\": 0", "\"uid\": 4294967296", "/process/user/uid"),
             (
                 "\"cwd\": \"/\"",
-                "\"cwd\": \"/\", \"oomScoreAdj\": 5",
+                "\"cwd\": \"/\", \"oomScoreAdj\": 5000",
                 "/process/oomScoreAdj",
             ),
             ("\"cwd\": \"/\"", "\"cwd\": \"/\", \"oomScoreAdj\": 0", ""),

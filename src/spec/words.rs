@@ -132,22 +132,75 @@ impl NamespaceKind {
         }
     }
 
-    /// Whether a container can be put into a new one of this kind yet.
-    pub fn supported(&self) -> bool {
-        !matches!(
-            self,
-            NamespaceKind::User | NamespaceKind::Time | NamespaceKind::Unknown(_)
-        )
+    /// The same, for as long as the program runs; empty for one that is unknown.
+    pub fn static_word(&self) -> &'static str {
+        let known = KINDS.iter().find(|(_, known)| known == self);
+        known.map_or("", |(word, _)| word)
+    }
+
+    /// Its bit for clone3, unshare and setns.
+    pub fn flag(&self) -> u64 {
+        let bit = match self {
+            NamespaceKind::Pid => libc::CLONE_NEWPID,
+            NamespaceKind::Network => libc::CLONE_NEWNET,
+            NamespaceKind::Ipc => libc::CLONE_NEWIPC,
+            NamespaceKind::Uts => libc::CLONE_NEWUTS,
+            NamespaceKind::Mount => libc::CLONE_NEWNS,
+            NamespaceKind::Cgroup => libc::CLONE_NEWCGROUP,
+            NamespaceKind::User => libc::CLONE_NEWUSER,
+            NamespaceKind::Time => 0x80,
+            NamespaceKind::Unknown(_) => 0,
+        };
+        bit as u64
     }
 }
 
 /// The words of those that are supported, for the `features` document.
 pub fn supported_namespaces() -> impl Iterator<Item = &'static str> {
-    KINDS
-        .into_iter()
-        .filter(|(_, kind)| kind.supported())
-        .map(|(word, _)| word)
+    KINDS.into_iter().map(|(word, _)| word)
 }
+
+/// The scheduling policies (config.md, "scheduler"), with the kernel's numbers (linux/sched.h).
+pub const POLICIES: [(&str, u32); 6] = [
+    ("SCHED_OTHER", 0),
+    ("SCHED_FIFO", 1),
+    ("SCHED_RR", 2),
+    ("SCHED_BATCH", 3),
+    ("SCHED_IDLE", 5),
+    ("SCHED_DEADLINE", 6),
+];
+
+/// Their flags: the index is the bit.
+pub const SCHED_FLAGS: [&str; 7] = [
+    "SCHED_FLAG_RESET_ON_FORK",
+    "SCHED_FLAG_RECLAIM",
+    "SCHED_FLAG_DL_OVERRUN",
+    "SCHED_FLAG_KEEP_POLICY",
+    "SCHED_FLAG_KEEP_PARAMS",
+    "SCHED_FLAG_UTIL_CLAMP_MIN",
+    "SCHED_FLAG_UTIL_CLAMP_MAX",
+];
+
+/// I/O priority classes: the index and one is the number (linux/ioprio.h).
+pub const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
+
+/// Memory policies: the index is the number (linux/mempolicy.h).
+pub const MEMORY_MODES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Their flags, with the kernel's bits.
+pub const MEMORY_FLAGS: [(&str, u32); 3] = [
+    ("MPOL_F_NUMA_BALANCING", 1 << 13),
+    ("MPOL_F_RELATIVE_NODES", 1 << 14),
+    ("MPOL_F_STATIC_NODES", 1 << 15),
+];
 
 /// What `spec` writes.
 pub const DEFAULT: &str = include_str!("default.json");

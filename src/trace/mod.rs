@@ -14,7 +14,7 @@ pub type Filter<'a> = &'a dyn Fn(&Record) -> bool;
 /// All records of a recorder's bytes that pass the filter, in order.
 pub fn render(bytes: &[u8], format: Format, filter: Filter) -> String {
     let mut out = String::new();
-    let mut view = View::new(format, child(bytes));
+    let mut view = View::new(format, bytes);
     for at in record::offsets(bytes) {
         if let Some(r) = Record::read(bytes, at).filter(filter) {
             view.show(&r, &mut out);
@@ -41,7 +41,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// The process id of the container's first process, out of a recorder's head.
-pub fn child(bytes: &[u8]) -> i32 {
+fn child(bytes: &[u8]) -> i32 {
     u32_at(bytes, core::mem::offset_of!(record::Head, child)) as i32
 }
 
@@ -53,21 +53,33 @@ fn dropped(bytes: &[u8]) -> u32 {
 pub struct View {
     format: Format,
     child: i32,
+    helpers: [i32; record::HELPERS],
     step: Option<u16>,
 }
 
 impl View {
-    pub fn new(format: Format, child: i32) -> View {
+    /// A view of the recorder that begins with these bytes.
+    pub fn new(format: Format, head: &[u8]) -> View {
+        let at = |i: usize| core::mem::offset_of!(record::Head, helpers) + 4 * i;
         View {
             format,
-            child,
+            child: child(head),
+            helpers: core::array::from_fn(|i| u32_at(head, at(i)) as i32),
             step: None,
         }
     }
 
     /// One record. Writing to a String cannot fail.
     pub fn show(&mut self, r: &Record, out: &mut String) {
-        let pid = if r.pid == 0 { self.child } else { r.pid };
+        let pid = match r.pid {
+            0 => self.child,
+            helper @ ..0 => self
+                .helpers
+                .get((-1 - helper) as usize)
+                .copied()
+                .unwrap_or(0),
+            pid => pid,
+        };
         let _ = match self.format {
             Format::Strace => syscalls::show::strace_line(r, pid, out),
             Format::Json => json(r, pid, out),

@@ -82,6 +82,22 @@ impl BpfProgAttach {
     }
 }
 
+/// `struct sched_attr` of linux/sched/types.h, without the clamps of later kernels.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SchedAttr {
+    pub size: u32,
+    pub policy: u32,
+    pub flags: u64,
+    pub nice: i32,
+    pub priority: u32,
+    /// Of SCHED_DEADLINE, in nanoseconds.
+    pub runtime: u64,
+    pub deadline: u64,
+    pub period: u64,
+}
+const _: () = assert!(size_of::<SchedAttr>() == 48);
+
 /// `struct ifreq` with the member that the flags calls use.
 #[repr(C)]
 #[derive(Clone, Copy)]

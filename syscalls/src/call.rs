@@ -121,6 +121,8 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::BpfLoad => 128,
         Shape::BpfAttach => 24,
         Shape::Utsname => 390,
+        Shape::SchedAttr => 48,
+        Shape::Nodes(count) => args[count].saturating_sub(1).div_ceil(64) * 8,
     }
 }
 

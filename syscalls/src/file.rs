@@ -347,3 +347,39 @@ pub(crate) fn mmap_anonymous(len: usize, why: Why) -> Result<*mut u8> {
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     Ok(gate(Call::Mmap, [0, len, prot, flags, usize::MAX, 0], why)? as *mut u8)
 }
+
+/// pwrite64(2): writes at `offset` bytes, without moving the file's own offset.
+pub fn pwrite64(fd: At, bytes: &[u8], offset: usize, why: Why) -> Result<usize> {
+    let args = [d(fd), bytes.as_ptr() as usize, bytes.len(), offset, 0, 0];
+    gate(Call::Pwrite64, args, why)
+}
+
+/// fchown(2).
+pub fn fchown(fd: At, uid: u32, gid: u32, why: Why) -> Result<()> {
+    gate(
+        Call::Fchown,
+        [d(fd), uid as usize, gid as usize, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// dup3(2) to a standard descriptor's number, which then stays open over execve.
+pub fn dup3_standard(from: At, to: i32, why: Why) -> Result<()> {
+    gate(Call::Dup3, [d(from), to as usize, 0, 0, 0, 0], why).map(drop)
+}
+
+/// memfd_create(2). `flags`: MFD_ALLOW_SEALING; close-on-exec is added.
+pub fn memfd_create(name: &CStr, flags: u32, what: &'static str, why: Why) -> Result<Fd> {
+    let flags = (flags | libc::MFD_CLOEXEC) as usize;
+    Ok(Fd::new(
+        gate(Call::MemfdCreate, [c(name), flags, 0, 0, 0, 0], why)?,
+        what,
+    ))
+}
+
+/// fcntl(2) with F_ADD_SEALS. `seals`: F_SEAL_*.
+pub fn fcntl_add_seals(fd: At, seals: u32, why: Why) -> Result<()> {
+    let args = [d(fd), libc::F_ADD_SEALS as usize, seals as usize, 0, 0, 0];
+    gate(Call::FcntlSeals, args, why).map(drop)
+}

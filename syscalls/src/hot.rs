@@ -16,6 +16,7 @@ pub(crate) struct Hot {
     pub step: AtomicU32,
     pub pid: AtomicI32,
     pub first: AtomicU32,
+    pub first_helper: AtomicU32,
     pub cloned: AtomicBool,
     /// No memory may be asked for any more.
     pub frozen: AtomicBool,
@@ -36,6 +37,7 @@ pub(crate) static HOT: Hot = Hot {
     step: AtomicU32::new(0),
     pid: AtomicI32::new(0),
     first: AtomicU32::new(0),
+    first_helper: AtomicU32::new(0),
     cloned: AtomicBool::new(false),
     frozen: AtomicBool::new(false),
     next: AtomicUsize::new(0),

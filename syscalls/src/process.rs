@@ -22,7 +22,28 @@ pub enum Cloned {
 /// namespaces that `flags` asks for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end.
 ///
 /// The child records as lane `lane`, into the same recorder.
+/// With CLONE_PARENT the child becomes the caller's sibling, and the signal is the one that the caller's own end sends.
 pub fn clone3(flags: u64, cgroup: Option<At>, lane: u8, why: Why) -> Result<Cloned> {
+    let cloned = clone(flags, cgroup, lane, 0, why)?;
+    if let Cloned::Parent { pid, .. } = &cloned {
+        record::set_cloned(*pid);
+    }
+    Ok(cloned)
+}
+
+/// clone3(2) of a helper: a process beside the container's first one. Its records say which helper they are of, and
+/// [`record::Head::helpers`] which process that is.
+pub fn clone3_helper(flags: u64, lane: u8, why: Why) -> Result<Cloned> {
+    let helper = record::next_helper();
+    let cloned = clone(flags, None, lane, helper, why)?;
+    if let Cloned::Parent { pid, .. } = &cloned {
+        record::set_helper(helper, *pid);
+    }
+    Ok(cloned)
+}
+
+/// `own`: what the child's records have in place of its process id.
+fn clone(flags: u64, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
     let always = u64::from(linux_raw_sys::general::CLONE_PIDFD)
         | linux_raw_sys::general::CLONE_CLEAR_SIGHAND;
@@ -34,7 +55,12 @@ pub fn clone3(flags: u64, cgroup: Option<At>, lane: u8, why: Why) -> Result<Clon
     let args = clone_args {
         flags: flags | always | into,
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // clone(2): with CLONE_PARENT none may be given, the caller's is taken.
+        exit_signal: if flags & libc::CLONE_PARENT as u64 == 0 {
+            libc::SIGCHLD as u64
+        } else {
+            0
+        },
         cgroup: cgroup.map_or(0, |at| at.0 as u64),
         child_tid: 0,
         parent_tid: 0,
@@ -57,16 +83,15 @@ pub fn clone3(flags: u64, cgroup: Option<At>, lane: u8, why: Why) -> Result<Clon
         why,
     )?;
     if pid == 0 {
-        record::set_pid(0);
+        record::set_pid(own);
         record::at(lane, 0, 0);
         return Ok(Cloned::Child);
     }
-    record::set_cloned(pid as i32);
     // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
     let pidfd = unsafe { (&raw const pidfd).read_volatile() };
     Ok(Cloned::Parent {
         pid: pid as i32,
-        pidfd: Fd::new(pidfd as usize, "init"),
+        pidfd: Fd::new(pidfd as usize, "child"),
     })
 }
 
@@ -86,6 +111,19 @@ pub fn execve(path: &CStr, argv: &Vector, envp: &Vector, why: Why) -> crate::Fai
     ) {
         Err(failed) => failed,
         // A successful execve has no caller to return to.
+        Ok(_) => exit_group(
+            127,
+            Why("execve returned without an error, which the kernel never does"),
+        ),
+    }
+}
+
+/// execveat(2) of an open file. It returns only when it failed.
+pub fn execveat(file: At, argv: &Vector, envp: &Vector, why: Why) -> crate::Failed {
+    let flags = libc::AT_EMPTY_PATH as usize;
+    let (argv, envp) = (argv.as_ptr() as usize, envp.as_ptr() as usize);
+    match gate(Call::Execveat, [d(file), c(c""), argv, envp, flags, 0], why) {
+        Err(failed) => failed,
         Ok(_) => exit_group(
             127,
             Why("execve returned without an error, which the kernel never does"),
@@ -225,6 +263,22 @@ pub fn setsid(why: Why) -> Result<()> {
 /// unshare(2). `flags`: CLONE_NEW*.
 pub fn unshare(flags: u32, why: Why) -> Result<()> {
     gate(Call::Unshare, [flags as usize, 0, 0, 0, 0, 0], why).map(drop)
+}
+
+/// setns(2). `flags`: the CLONE_NEW* that the namespace must be of.
+pub fn setns(namespace: At, flags: u32, why: Why) -> Result<()> {
+    gate(Call::Setns, [d(namespace), flags as usize, 0, 0, 0, 0], why).map(drop)
+}
+
+/// setpgid(2) of the caller, into a group of its own.
+pub fn setpgid(why: Why) -> Result<()> {
+    gate(Call::Setpgid, [0; 6], why).map(drop)
+}
+
+/// pidfd_getfd(2): another process's descriptor, as one of ours.
+pub fn pidfd_getfd(pidfd: At, number: i32, name: &'static str, why: Why) -> Result<Fd> {
+    let args = [d(pidfd), number as usize, 0, 0, 0, 0];
+    Ok(Fd::new(gate(Call::PidfdGetfd, args, why)?, name))
 }
 
 /// pidfd_open(2).

@@ -37,8 +37,16 @@ pub struct Head {
     pub phase: AtomicU32,
     /// The process id of the clone's other side, as the cloner sees it: it cannot know itself.
     pub child: AtomicI32,
-    pub reserved: AtomicU32,
+    /// How many helpers were cloned so far.
+    pub helper_count: AtomicU32,
+    /// Their process ids, as their cloners see them; later ones are not kept.
+    pub helpers: [AtomicI32; HELPERS],
+    /// Why a helper could not become its program: the errno in the upper half, the record's place in the lower.
+    pub helper_failure: AtomicU64,
 }
+
+/// Helpers whose process id is kept: bridges, hooks and the like.
+pub const HELPERS: usize = 32;
 
 /// One system call: this, then its blobs.
 #[repr(C)]
@@ -126,7 +134,24 @@ pub fn cloned() -> bool {
     HOT.cloned.load(Relaxed)
 }
 
-pub(crate) fn set_cloned(pid: i32) {
+/// The number of the first helper that this process may have made.
+pub fn first_helper() -> i32 {
+    -(HOT.first_helper.load(Relaxed) as i32)
+}
+
+/// What the records of the next helper have in place of its process id: -1, -2, ...
+pub(crate) fn next_helper() -> i32 {
+    -1 - head().helper_count.fetch_add(1, Relaxed) as i32
+}
+
+pub(crate) fn set_helper(helper: i32, pid: i32) {
+    if let Some(place) = head().helpers.get((-1 - helper) as usize) {
+        place.store(pid, Release);
+    }
+}
+
+/// Says which process the container's first one is: the cloner does, and whoever had another process clone it.
+pub fn set_cloned(pid: i32) {
     head().child.store(pid, Release);
     HOT.cloned.store(true, Relaxed);
 }
@@ -205,6 +230,8 @@ pub fn append_to(map: SharedMap) -> bool {
     if theirs.magic.load(Acquire) != MAGIC {
         return false;
     }
+    HOT.first_helper
+        .store(theirs.helper_count.load(Relaxed), Relaxed);
     let mine = head();
     let len = mine.used.load(Relaxed) as usize - size_of::<Head>();
     let at = theirs.used.fetch_add(len as u32, Relaxed) as usize;

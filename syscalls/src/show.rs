@@ -50,6 +50,15 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
         Ret::Dec => write!(out, "{}", r.ret)?,
         Ret::Hex => hex(r.ret as u64, out)?,
         Ret::Octal => octal(r.ret as u64, out)?,
+        Ret::Persona => {
+            match r.ret {
+                0 => out.write_str("0")?,
+                ret => hex(ret as u64, out)?,
+            }
+            out.write_str(" (")?;
+            flags::PERSONALITY.word(r.ret as u64, out)?;
+            return out.write_char(')');
+        }
     }
     match call_of(r) {
         Some(Call::Ppoll) => structs::ppoll_result(r, out),
@@ -126,6 +135,7 @@ pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
         Arg::Int => write!(out, "{}", value as i64),
         Arg::Uint => uint(r, value, out),
         Arg::Octal => octal(value & 0xffff, out),
+        Arg::Hex if call_of(r) == Some(Call::IoprioSet) => ioprio(value, out),
         Arg::Hex if is_number(r, i) => hex(value, out),
         Arg::Hex => address(value, out),
         Arg::Fd => write!(out, "{}", value as i32),
@@ -157,11 +167,23 @@ pub(crate) fn address(value: u64, out: &mut dyn Write) -> Result {
     }
 }
 
+/// An I/O priority: its class, and how urgent within it.
+fn ioprio(value: u64, out: &mut dyn Write) -> Result {
+    out.write_str("IOPRIO_PRIO_VALUE(")?;
+    flags::IOPRIO_CLASS.word(value >> 13, out)?;
+    write!(out, ", {})", value & 0x1fff)
+}
+
 /// Of the arguments that are written in hexadecimal, these are no addresses.
 fn is_number(r: &Record, i: usize) -> bool {
     matches!(
         (call_of(r), i),
-        (Some(Call::Mmap), 5) | (Some(Call::PidfdSendSignal), 3) | (Some(Call::IoctlPidfd), 2)
+        (Some(Call::Mmap), 5)
+            | (Some(Call::PidfdSendSignal), 3)
+            | (
+                Some(Call::IoctlPidfd | Call::PidfdGetfd | Call::SchedSetattr),
+                2
+            )
     )
 }
 
@@ -173,9 +195,9 @@ fn is_too_long(r: &Record, len: usize) -> bool {
 /// A count; the highest user or group id, which means "leave it as it is", is -1.
 fn uint(r: &Record, value: u64, out: &mut dyn Write) -> Result {
     match call_of(r) {
-        Some(Call::Setresuid | Call::Setresgid | Call::Fchownat | Call::Setgroups) => {
-            id(value as u32, out)
-        }
+        Some(
+            Call::Setresuid | Call::Setresgid | Call::Fchownat | Call::Fchown | Call::Setgroups,
+        ) => id(value as u32, out),
         _ => write!(out, "{value}"),
     }
 }

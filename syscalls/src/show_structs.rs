@@ -8,6 +8,9 @@ use core::fmt::{Result, Write};
 use core::mem::offset_of;
 use linux_raw_sys::general as g;
 
+#[path = "show_sched.rs"]
+mod sched;
+
 /// The bytes of a structure. A member that lies beyond them reads as 0.
 #[derive(Clone, Copy)]
 struct Bytes<'a>(&'a [u8]);
@@ -73,6 +76,8 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::IfReq => ifreq(r, b, filled, out),
         Shape::BpfLoad => bpf_load(b, out),
         Shape::BpfAttach => bpf_attach(b, out),
+        Shape::SchedAttr => sched::sched_attr(b, out),
+        Shape::Nodes(_) => sched::nodes(b, out),
         Shape::Utsname => {
             out.write_str("{sysname=")?;
             b.name(0, 65, out)?;

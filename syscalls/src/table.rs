@@ -66,6 +66,9 @@ pub enum Shape {
     BpfLoad,
     BpfAttach,
     Utsname,
+    SchedAttr,
+    /// A set of memory nodes; that argument counts its bits.
+    Nodes(usize),
 }
 
 /// How the result is printed.
@@ -74,6 +77,8 @@ pub enum Ret {
     Dec,
     Hex,
     Octal,
+    /// A personality, with its name behind.
+    Persona,
 }
 
 /// One call.
@@ -138,6 +143,11 @@ table! {
     Fchmodat = __NR_fchmodat "fchmodat" (Dir, Path, Octal) Dec "2" "changes a file's permission bits";
     Fchownat = __NR_fchownat "fchownat" (Dir, Path, Uint, Uint, Flags(&flags::AT)) Dec "2" "changes a file's owner";
     Sendfile = __NR_sendfile "sendfile" (Fd, Fd, Hex, Uint) Dec "2" "copies from one descriptor to another inside the kernel";
+    Pwrite64 = __NR_pwrite64 "pwrite64" (Fd, Bytes(2), Uint, Int) Dec "2" "writes bytes at an offset";
+    Fchown = __NR_fchown "fchown" (Fd, Uint, Uint) Dec "2" "changes an open file's owner";
+    Dup3 = __NR_dup3 "dup3" (Fd, Fd, Flags(&flags::DUP3)) Dec "2" "gives a descriptor another number as well";
+    FcntlSeals = __NR_fcntl "fcntl" (Fd, Word(&flags::FCNTL), Flags(&flags::SEAL)) Dec "2" "forbids changes of a file in memory";
+    MemfdCreate = __NR_memfd_create "memfd_create" (Str, Flags(&flags::MFD)) Dec "2" "makes a file in memory that has no name";
     Mmap = __NR_mmap "mmap" (Hex, Uint, Flags(&flags::PROT), Flags(&flags::MAP), Fd, Hex) Hex "2" "maps a file or fresh memory into the address space";
 
     // Mounts.
@@ -158,13 +168,17 @@ table! {
     // Processes and what they are.
     Clone3 = __NR_clone3 "clone3" (InOut(Shape::CloneArgs), Uint) Dec "2" "makes a process, in new namespaces where the flags say so";
     Execve = __NR_execve "execve" (Path, Argv, Envp) Dec "2" "becomes another program";
+    Execveat = __NR_execveat "execveat" (Dir, Path, Argv, Envp, Flags(&flags::AT)) Dec "2" "becomes the program that an open file holds";
     ExitGroup = __NR_exit_group "exit_group" (Int) Dec "2" "ends the process";
     Waitid = __NR_waitid "waitid" (Word(&flags::WAIT_ID), Int, Out(Shape::SigInfo), Flags(&flags::WAIT), Hex) Dec "2" "waits for a child to change its state";
     Getpid = __NR_getpid "getpid" () Dec "2" "tells the caller's process id";
     Getppid = __NR_getppid "getppid" () Dec "2" "tells the parent's process id";
     Setsid = __NR_setsid "setsid" () Dec "2" "begins a session without a controlling terminal";
     Unshare = __NR_unshare "unshare" (Flags(&flags::CLONE)) Dec "2" "moves the caller into new namespaces";
+    Setns = __NR_setns "setns" (Fd, Flags(&flags::SETNS)) Dec "2" "moves the caller into a namespace that is there";
+    Setpgid = __NR_setpgid "setpgid" (Int, Int) Dec "2" "makes the caller the head of a process group";
     PidfdOpen = __NR_pidfd_open "pidfd_open" (Int, Flags(&flags::PIDFD)) Dec "2" "opens a handle on a process that cannot come to mean another";
+    PidfdGetfd = __NR_pidfd_getfd "pidfd_getfd" (Fd, Int, Hex) Dec "2" "copies a descriptor out of another process";
     PidfdSendSignal = __NR_pidfd_send_signal "pidfd_send_signal" (Fd, Signal, Hex, Hex) Dec "2" "sends a signal through a process handle";
     Kill = __NR_kill "kill" (Int, Signal) Dec "2" "sends a signal to a process id";
     Prctl = __NR_prctl "prctl" (Word(&flags::PRCTL), Word(&flags::PRCTL_VALUE)) Dec "2" "changes a property of the calling process";
@@ -181,6 +195,10 @@ table! {
     Sethostname = __NR_sethostname "sethostname" (Bytes(1), Uint) Dec "2" "sets the host name of the UTS namespace";
     Setdomainname = __NR_setdomainname "setdomainname" (Bytes(1), Uint) Dec "2" "sets the NIS domain name of the UTS namespace";
     Uname = __NR_uname "uname" (Out(Shape::Utsname)) Dec "2" "tells kernel, machine, host and domain name";
+    Personality = __NR_personality "personality" (Word(&flags::PERSONALITY)) Persona "2" "sets which system the process believes to run on";
+    SchedSetattr = __NR_sched_setattr "sched_setattr" (Int, In(Shape::SchedAttr), Hex) Dec "2" "sets how a process is scheduled";
+    IoprioSet = __NR_ioprio_set "ioprio_set" (Word(&flags::IOPRIO_WHO), Int, Hex) Dec "2" "sets how urgent a process's disk accesses are";
+    SetMempolicy = __NR_set_mempolicy "set_mempolicy" (Flags(&flags::MPOL), In(Shape::Nodes(2)), Uint) Dec "2" "sets on which memory nodes a process's memory lies";
     BpfLoad = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfLoad), Uint) Dec "2" "checks a BPF program and loads it";
     BpfAttach = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfAttach), Uint) Dec "2" "attaches a BPF program to a cgroup";
 

@@ -423,23 +423,23 @@ const UNSUPPORTED: &[Refusal] = &[
     },
     Refusal {
         name: "hooks",
-        spoil: |b| set(b, "/hooks", json!({"prestart": [{"path": "/bin/true"}]})),
-        words: &["/hooks/prestart"],
+        spoil: |b| set(b, "/hooks", json!({"prestart": [{"path": "bin/true"}]})),
+        words: &["/hooks/prestart/0/path", "absolute"],
     },
     Refusal {
         name: "user_namespace",
         spoil: |b| set(b, "/linux/namespaces/-", json!({"type": "user"})),
-        words: &["/linux/namespaces/6"],
+        words: &["/linux/uidMappings", "missing"],
     },
     Refusal {
         name: "namespace_path",
-        spoil: |b| set(b, "/linux/namespaces/1/path", json!("/proc/1/ns/net")),
-        words: &["/linux/namespaces/1/path"],
+        spoil: |b| set(b, "/linux/namespaces/1/path", json!("proc/1/ns/net")),
+        words: &["/linux/namespaces/1/path", "absolute"],
     },
     Refusal {
         name: "sysctl",
-        spoil: |b| set(b, "/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})),
-        words: &["/linux/sysctl"],
+        spoil: |b| set(b, "/linux/sysctl", json!({"vm.swappiness": "1"})),
+        words: &["/linux/sysctl/vm.swappiness", "no namespace"],
     },
     Refusal {
         name: "apparmor",

@@ -1,0 +1,95 @@
+//! `tmpcopyup`: what lay below a new tmpfs is copied into it, file by file, by descriptor. The rootfs is hostile: no
+//! link is followed, nothing is opened that could wait or act, and the depth is bounded. Nothing here allocates.
+//! May touch: system calls.
+
+use super::{Check, Done, Trouble};
+use core::ffi::CStr;
+use syscalls::{At, Errno, Fd, Why, abi};
+
+/// Directories within directories: each takes a page of the stack.
+const DEEPEST: u32 = 64;
+/// Bytes of directory entries that are read at once.
+const ENTRIES: usize = 2048;
+/// Bytes that are copied at once; the kernel copies fewer where it must.
+const CHUNK: usize = 1 << 30;
+
+const NOFOLLOW: u32 = (libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
+const DIRECTORY: u32 = libc::O_DIRECTORY as u32;
+
+/// Copies all that is in `from` into `to`: contents, modes, owners, links, devices.
+pub fn copy(from: At, to: At, why: Why) -> Done {
+    let stat = syscalls::fstat(from, why)?;
+    syscalls::fchmod(to, stat.st_mode & 0o7777, why)?;
+    syscalls::fchown(to, stat.st_uid, stat.st_gid, why)?;
+    entries(from, to, 0, why)
+}
+
+fn entries(from: At, to: At, depth: u32, why: Why) -> Done {
+    if depth == DEEPEST {
+        return Err(Trouble::Check(Check::TooDeep));
+    }
+    let mut buffer = [0u8; ENTRIES];
+    loop {
+        let len = syscalls::getdents64(from, &mut buffer, why)?;
+        if len == 0 {
+            return Ok(());
+        }
+        for name in abi::names(buffer.get(..len).unwrap_or(&[])) {
+            entry(from, to, name, depth, why)?;
+        }
+    }
+}
+
+fn entry(from: At, to: At, name: &CStr, depth: u32, why: Why) -> Done {
+    let nofollow = libc::AT_SYMLINK_NOFOLLOW as u32;
+    let stat = match syscalls::newfstatat(from, name, nofollow, why) {
+        // Somebody took it away meanwhile.
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
+        stat => stat?,
+    };
+    let mode = stat.st_mode & 0o7777;
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => {
+            syscalls::mkdirat(to, name, 0o700, why)?;
+            let inner = syscalls::openat(from, name, NOFOLLOW | DIRECTORY, "directory", why)?;
+            let copy = syscalls::openat(to, name, NOFOLLOW | DIRECTORY, "copy", why)?;
+            entries(inner.at(), copy.at(), depth + 1, why)?;
+            return finish(&copy, &stat, why);
+        }
+        libc::S_IFREG => {
+            let file = syscalls::openat(from, name, NOFOLLOW, "file", why)?;
+            let flags = NOFOLLOW | (libc::O_WRONLY | libc::O_EXCL) as u32;
+            let copy = syscalls::openat_create(to, name, flags, 0o600, "copy", why)?;
+            while syscalls::sendfile(copy.at(), file.at(), CHUNK, why)? > 0 {}
+            return finish(&copy, &stat, why);
+        }
+        libc::S_IFLNK => {
+            let mut target = [0u8; 4096];
+            let len = syscalls::readlinkat(from, name, &mut target[..4095], why)?.len();
+            target[len..].fill(0);
+            let target = CStr::from_bytes_until_nul(&target).unwrap_or(c".");
+            syscalls::symlinkat(target, to, name, why)?;
+        }
+        libc::S_IFCHR | libc::S_IFBLK => {
+            let (major, minor) = (libc::major(stat.st_rdev), libc::minor(stat.st_rdev));
+            syscalls::mknodat_device(to, name, stat.st_mode, major, minor, why)?;
+        }
+        libc::S_IFIFO => syscalls::mknodat(to, name, libc::S_IFIFO | mode, why)?,
+        // A socket without its owner leads nowhere.
+        _ => return Ok(()),
+    }
+    Ok(syscalls::fchownat(
+        to,
+        name,
+        stat.st_uid,
+        stat.st_gid,
+        nofollow,
+        why,
+    )?)
+}
+
+/// Owner first: a change of owner takes set-user-id bits away (chown(2)).
+fn finish(copy: &Fd, stat: &syscalls::Stat, why: Why) -> Done {
+    syscalls::fchown(copy.at(), stat.st_uid, stat.st_gid, why)?;
+    Ok(syscalls::fchmod(copy.at(), stat.st_mode & 0o7777, why)?)
+}

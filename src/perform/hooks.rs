@@ -1,0 +1,165 @@
+//! Running a hook: a program with the container's state as its input, its words kept in a file, and an end to its time
+//! (config.md, "POSIX-platform Hooks"). Nothing here allocates: the init lane runs hooks too. May touch: plan types,
+//! system calls.
+
+use super::{Done, Trouble};
+use crate::plan::{Hook, Lane, Step};
+use alloc::vec::Vec;
+use core::ffi::c_char;
+use core::sync::atomic::Ordering::*;
+use syscalls::table::Call;
+use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why};
+
+/// What [`Trouble::Hook`] holds: an exit status, this and a signal, or that its time was over.
+pub const SIGNALLED: i32 = 256;
+pub const TIMED_OUT: i32 = -1;
+
+/// Room for execve's vectors, made before anything is frozen.
+#[derive(Default)]
+pub struct Room {
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+}
+
+impl Room {
+    /// As much as the largest of these needs.
+    pub fn of<'a>(hooks: impl Iterator<Item = &'a Hook>) -> Room {
+        let (mut args, mut entries) = (0, 0);
+        for hook in hooks {
+            args = args.max(hook.argv.len());
+            entries = entries.max(hook.envp.len());
+        }
+        let room = |len: usize| alloc::vec![core::ptr::null(); len + 1];
+        Room {
+            argv: room(args),
+            envp: room(entries),
+        }
+    }
+}
+
+/// Runs a hook to its end. `pid`: the container's first process, as the hook's namespaces number it.
+pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: Why) -> Done {
+    let input = input(&hook.state, pid)?;
+    let failure = &syscalls::record::head().helper_failure;
+    failure.store(0, Relaxed);
+    let (pid, pidfd) = match syscalls::clone3_helper(0, lane as u8, why)? {
+        Cloned::Child => child(hook, &input, output, room, lane),
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    let in_time = wait(&pidfd, hook.timeout)?;
+    if !in_time {
+        let why = Why("its time is over: the hook ends, and all of its process group");
+        match syscalls::kill(-pid, libc::SIGKILL, why) {
+            // It has not come to have a group yet.
+            Err(failed) if failed.errno == Errno::ESRCH => {
+                syscalls::pidfd_send_signal(pidfd.at(), libc::SIGKILL, why)?
+            }
+            other => other?,
+        }
+    }
+    let ended = syscalls::waitid_pidfd(pidfd.at(), 0, Why("how the hook ended"))?;
+    let code = match ended {
+        _ if !in_time => TIMED_OUT,
+        Some(Ended::Exited(status)) => status,
+        Some(Ended::Killed(signal)) => SIGNALLED + signal,
+        None => 0,
+    };
+    match (failure.load(Acquire), code) {
+        (0, 0) => Ok(()),
+        (0, code) => Err(Trouble::Hook(code)),
+        (failure, _) => Err(Trouble::Call(Failed {
+            errno: Errno((failure >> 32) as u16),
+            call: Call::Execve,
+            at: failure as u32,
+        })),
+    }
+}
+
+/// The state document in a file without a name: a hook that does not read it keeps nobody waiting, as a pipe could.
+fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
+    let why = Why("the hook reads the container's state from its standard input");
+    let file = syscalls::memfd_create(c"state", 0, "hook input", why)?;
+    let mut digits = [0u8; 12];
+    let mut at = 0;
+    for part in [&state[0][..], decimal(pid, &mut digits), &state[1][..]] {
+        if !part.is_empty() {
+            syscalls::pwrite64(file.at(), part, at, why)?;
+        }
+        at += part.len();
+    }
+    Ok(file)
+}
+
+/// A number that is not negative, in digits.
+pub fn decimal(number: i32, room: &mut [u8; 12]) -> &[u8] {
+    let (mut rest, mut at) = (number.unsigned_abs(), room.len());
+    loop {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 || at == 0 {
+            return &room[at..];
+        }
+    }
+}
+
+/// The hook's process, up to its execve.
+fn child(hook: &Hook, input: &Fd, output: At, room: &mut Room, lane: Lane) -> ! {
+    syscalls::freeze();
+    syscalls::record::at(lane as u8, 0, Step::Hooks as u16);
+    let argv = Vector::new(hook.argv.iter().map(|a| a.as_c_str()), &mut room.argv);
+    let envp = Vector::new(hook.envp.iter().map(|e| e.as_c_str()), &mut room.envp);
+    if let Err(failed) = become_hook(hook, input, output, &argv, &envp) {
+        let failure = u64::from(failed.errno.0) << 32 | u64::from(failed.at);
+        let head = syscalls::record::head();
+        head.helper_failure.store(failure, Release);
+    }
+    syscalls::exit_group(127, Why("the hook could not be run"))
+}
+
+fn become_hook(
+    hook: &Hook,
+    input: &Fd,
+    output: At,
+    argv: &Vector,
+    envp: &Vector,
+) -> syscalls::Result<()> {
+    syscalls::setpgid(Why(
+        "a group of its own: it can be ended with all that it starts",
+    ))?;
+    syscalls::rt_sigprocmask(
+        SigSet::EMPTY,
+        Why("a hook takes signals as any program does"),
+    )?;
+    syscalls::dup3_standard(input.at(), 0, Why("the state is its input"))?;
+    let why = Why("what it says is kept, and shown if it fails");
+    syscalls::dup3_standard(output, 1, why)?;
+    syscalls::dup3_standard(output, 2, why)?;
+    Err(syscalls::execve(
+        &hook.path,
+        argv,
+        envp,
+        Why("the hook's program"),
+    ))
+}
+
+/// Whether it ended before its time was over.
+fn wait(pidfd: &Fd, timeout: Option<u64>) -> syscalls::Result<bool> {
+    let Some(seconds) = timeout else {
+        return Ok(true); // the wait for its status takes as long as it takes
+    };
+    let end = syscalls::clock_ns(libc::CLOCK_MONOTONIC) / 1_000_000 + seconds.saturating_mul(1000);
+    loop {
+        let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC) / 1_000_000;
+        let mut fds = [PollFd {
+            fd: pidfd.at().raw(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        let why = Why("the end of the hook, or of its time");
+        match syscalls::ppoll(&mut fds, Some(end.saturating_sub(now)), why) {
+            Err(failed) if failed.errno == Errno::EINTR => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The state document of runtime.md, "State", as hooks and listeners are told it. May touch: serde.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The document in two parts: what stands before the process id, and behind it.
+pub fn state_document(
+    version: &str,
+    id: &str,
+    bundle: &str,
+    status: &str,
+    annotations: &BTreeMap<String, String>,
+) -> [Vec<u8>; 2] {
+    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let before = format!(
+        "{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":",
+        quoted(version),
+        quoted(id),
+        quoted(status)
+    );
+    let annotations = match annotations.is_empty() {
+        true => String::new(),
+        false => format!(
+            ",\"annotations\":{}",
+            serde_json::to_string(annotations).unwrap_or_default()
+        ),
+    };
+    let behind = format!(",\"bundle\":{}{annotations}}}", quoted(bundle));
+    [before.into_bytes(), behind.into_bytes()]
+}

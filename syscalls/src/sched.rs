@@ -1,0 +1,41 @@
+//! How a process is scheduled, where its memory lies, and which system it believes to run on.
+
+use crate::abi::SchedAttr;
+use crate::call::{Result, Why, gate};
+use crate::table::Call;
+
+/// personality(2): PER_LINUX or PER_LINUX32.
+pub fn personality(persona: u32, why: Why) -> Result<()> {
+    gate(Call::Personality, [persona as usize, 0, 0, 0, 0, 0], why).map(drop)
+}
+
+/// sched_setattr(2) of the caller.
+pub fn sched_setattr(attr: &SchedAttr, why: Why) -> Result<()> {
+    gate(
+        Call::SchedSetattr,
+        [0, attr as *const _ as usize, 0, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// ioprio_set(2) of the caller. `priority`: the class in the bits from 13 on, the level below.
+pub fn ioprio_set(priority: u32, why: Why) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: usize = 1;
+    gate(
+        Call::IoprioSet,
+        [IOPRIO_WHO_PROCESS, 0, priority as usize, 0, 0, 0],
+        why,
+    )
+    .map(drop)
+}
+
+/// set_mempolicy(2). `mode`: MPOL_* with its flags; `nodes`: a bit a node, none of them for a NULL.
+pub fn set_mempolicy(mode: u32, nodes: &[u64], why: Why) -> Result<()> {
+    // The kernel takes one bit less than it is told.
+    let (at, bits) = match nodes.len() {
+        0 => (0, 0),
+        words => (nodes.as_ptr() as usize, words * 64 + 1),
+    };
+    gate(Call::SetMempolicy, [mode as usize, at, bits, 0, 0, 0], why).map(drop)
+}

@@ -1,0 +1,40 @@
+//! The structures of scheduling and of memory policies.
+
+use super::Bytes;
+use crate::flags;
+use core::fmt::{Result, Write};
+
+pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
+    let flags = b.u64(8);
+    write!(out, "{{size={}, ", b.u32(0))?;
+    // A policy that stays is not printed, nor are parameters that stay.
+    if flags & 0x08 == 0 {
+        out.write_str("sched_policy=")?;
+        flags::SCHED.word(b.u32(4).into(), out)?;
+        out.write_str(", ")?;
+    }
+    out.write_str("sched_flags=")?;
+    flags::SCHED_FLAGS.flags(flags, out)?;
+    if flags & 0x10 == 0 {
+        write!(
+            out,
+            ", sched_nice={}, sched_priority={}, sched_runtime={}, sched_deadline={}, sched_period={}",
+            b.i32(16),
+            b.u32(20),
+            b.u64(24),
+            b.u64(32),
+            b.u64(40)
+        )?;
+    }
+    out.write_char('}')
+}
+
+/// Whole words of the set, each padded as strace does.
+pub(super) fn nodes(b: Bytes, out: &mut dyn Write) -> Result {
+    out.write_char('[')?;
+    for at in (0..b.0.len()).step_by(8) {
+        let comma = if at > 0 { ", " } else { "" };
+        write!(out, "{comma}{:#016x}", b.u64(at))?;
+    }
+    out.write_char(']')
+}
