@@ -40,6 +40,7 @@ pub struct Globals {
     pub log_level: Level,
     pub quiet: bool,
     pub cgroup_manager: CgroupManager,
+    pub rootless: Option<bool>,
     pub trace: Option<Format>,
     pub trace_file: Option<String>,
 }
@@ -179,7 +180,6 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("run", "--pidfd-socket", ""),
     ("kill", "--regex", "; name each ID"),
     ("delete", "--regex", "; name each ID"),
-    ("spec", "--rootless", ""),
     (
         "",
         "--systemd-cgroup",

@@ -10,6 +10,8 @@ mod bundle;
 mod callers;
 #[path = "all/config.rs"]
 mod config;
+#[path = "all/hooks.rs"]
+mod hooks;
 #[path = "all/host.rs"]
 mod host;
 #[path = "all/injection.rs"]
@@ -24,6 +26,10 @@ mod lifecycle_errors;
 mod listing;
 #[path = "all/mounts.rs"]
 mod mounts;
+#[path = "all/mounts_mapped.rs"]
+mod mounts_mapped;
+#[path = "all/namespaces.rs"]
+mod namespaces;
 #[path = "all/parity.rs"]
 mod parity;
 #[path = "all/picture.rs"]
@@ -34,8 +40,12 @@ mod plans;
 mod recorder;
 #[path = "all/refusals.rs"]
 mod refusals;
+#[path = "all/rootless.rs"]
+mod rootless;
 #[path = "all/same_as_runc.rs"]
 mod same_as_runc;
+#[path = "all/settings.rs"]
+mod settings;
 #[path = "all/strace.rs"]
 mod strace;
 #[path = "all/surroundings.rs"]
@@ -85,6 +95,11 @@ fn main() {
         config::cases(),
         surroundings::cases(),
         mounts::cases(),
+        mounts_mapped::cases(),
+        namespaces::cases(),
+        rootless::cases(),
+        settings::cases(),
+        hooks::cases(),
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),

@@ -137,6 +137,7 @@ fn facts() -> Map<String, Value> {
         "oom_score_adj": text("/proc/self/oom_score_adj"),
         "keys": text("/proc/keys"),
         "root": names("/"),
+        "kernel": kernel(),
         "umask": status.get("Umask").cloned(),
         "status": status,
     });
@@ -144,6 +145,37 @@ fn facts() -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+/// What differs from run to run, or only some containers set.
+fn kernel() -> Value {
+    json!({
+        "uid_map": text("/proc/self/uid_map"),
+        "gid_map": text("/proc/self/gid_map"),
+        "setgroups": text("/proc/self/setgroups"),
+        "stat": text("/proc/self/stat"),
+        "personality": text("/proc/self/personality"),
+        "numa": text("/proc/self/numa_maps"),
+        "uptime": text("/proc/uptime"),
+        "monotonic": monotonic(),
+        "io_priority": io_priority(),
+    })
+}
+
+/// Seconds of the clock that a time namespace may shift.
+fn monotonic() -> Value {
+    let now = nix::sys::time::TimeSpec::from(std::time::Duration::ZERO);
+    let mut now = *now.as_ref();
+    // SAFETY: `now` is a timespec that lives across the call.
+    unsafe { nix::libc::clock_gettime(nix::libc::CLOCK_MONOTONIC, &mut now) };
+    json!(now.tv_sec)
+}
+
+/// The class and the level (ioprio_get(2)).
+fn io_priority() -> Value {
+    // SAFETY: it takes numbers only: who (IOPRIO_WHO_PROCESS), and which (this one).
+    let value = unsafe { nix::libc::syscall(nix::libc::SYS_ioprio_get, 1, 0) };
+    json!([value >> 13, value & 7])
 }
 
 /// `/proc/self/status`, a key for each of its lines.

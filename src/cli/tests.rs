@@ -50,6 +50,7 @@ fn defaults() -> Globals {
         log_level: Level::Error,
         quiet: false,
         cgroup_manager: CgroupManager::Cgroupfs,
+        rootless: None,
         trace: None,
         trace_file: None,
     }
@@ -199,6 +200,7 @@ fn commands() {
             "spec -b /b",
             Command::Spec(SpecCmd {
                 bundle: Some("/b".into()),
+                rootless: false,
             }),
         ),
         ("plan", plan("plan", None, false)),
@@ -301,7 +303,13 @@ fn global_options() {
         ("--cgroup-manager cgroupfs state x", defaults()),
         ("--cgroup-manager disabled state x", disabled),
         ("--rootless auto state x", defaults()),
-        ("--rootless=false state x", defaults()),
+        (
+            "--rootless=false state x",
+            Globals {
+                rootless: Some(false),
+                ..defaults()
+            },
+        ),
     ];
     for (line, globals) in rows {
         let read = read(line).map(|(globals, _)| globals);
@@ -412,9 +420,7 @@ run --rm -d x => run: with --detach nobody waits to delete; leave out --rm
 create --console-socket s x => create: --console-socket is not supported yet
 run --pidfd-socket=s x => run: --pidfd-socket is not supported yet
 start --pidfd-socket=s x => start: no option `--pidfd-socket`; `nk-runtime start --help` lists them
-spec --rootless => spec: --rootless is not supported yet
---rootless true list => --rootless true is not supported yet; write auto or false
---rootless=no list => `no` is no value of --rootless; write auto or false
+--rootless=no list => `no` is no value of --rootless; write auto, false or true
 --cgroup-manager systemd list => --cgroup-manager systemd is not supported yet; write cgroupfs
 --log-format xml list => `xml` is no log format; write text or json
 --trace=html list => `html` is no trace format; write text, strace or json
@@ -487,7 +493,7 @@ fn help_texts() {
         assert_eq!(read(&format!("help {}", verb.name)), Err(Stop::Help(text)));
     }
     let globals = GlobalWords::get_args_info().flags.iter();
-    for flag in globals.filter(|flag| flag.long != "--rootless") {
+    for flag in globals {
         assert!(words::SCREEN.contains(flag.long), "{}", flag.long);
     }
 }

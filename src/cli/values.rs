@@ -137,14 +137,10 @@ pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
     choose("cgroup manager", &choices, word)
 }
 
-/// `auto` and `false` ask for what happens anyway, so there is nothing to keep.
-pub fn rootless(word: &str) -> Result<(), String> {
-    if word == "true" {
-        return Err(marked(
-            "--rootless true is not supported yet; write auto or false",
-        ));
-    }
-    choose("value of --rootless", &[("auto", ()), ("false", ())], word)
+/// runc's words: `auto` leaves it to who the caller is.
+pub fn rootless(word: &str) -> Result<Option<bool>, String> {
+    let choices = [("auto", None), ("false", Some(false)), ("true", Some(true))];
+    choose("value of --rootless", &choices, word)
 }
 
 pub fn descriptors(word: &str) -> Result<u32, String> {

@@ -43,6 +43,7 @@ Options, before or behind the command
   --trace[=FORMAT]        show each system call: text (the default), strace or json
   --trace-file FILE       the trace goes to FILE instead of stderr
   --cgroup-manager NAME   cgroupfs (the default) or disabled
+  --rootless WHETHER      do without a cgroup that may not be made: auto, true, false
   -h, --help              this screen; behind a command, its options
   -v, --version           the version
 
@@ -86,10 +87,9 @@ pub struct GlobalWords {
         from_str_fn(cgroup_manager)
     )]
     cgroup_manager: CgroupManager,
-    /// auto or false: go-runc's option
-    #[argh(option, from_str_fn(rootless))]
-    #[allow(dead_code)] // checked when read; both values mean what happens anyway
-    rootless: Option<()>,
+    /// true, false or auto: whether a cgroup that may not be made is done without
+    #[argh(option, default = "None", from_str_fn(rootless))]
+    rootless: Option<bool>,
     /// text, strace or json
     #[argh(option, from_str_fn(format))]
     trace: Option<Format>,
@@ -114,6 +114,7 @@ impl GlobalWords {
             },
             quiet: self.quiet,
             cgroup_manager: self.cgroup_manager,
+            rootless: self.rootless,
             trace: self.trace,
             trace_file: self.trace_file,
         }
@@ -299,6 +300,9 @@ pub struct SpecCmd {
     /// the directory to write it to (default: the current one)
     #[argh(option, short = 'b', arg_name = "dir")]
     pub bundle: Option<String>,
+    /// for a container that this user can run without root
+    #[argh(switch)]
+    pub rootless: bool,
 }
 
 /// Print what create would do for a bundle. Changes nothing and needs no root.

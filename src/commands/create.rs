@@ -120,6 +120,7 @@ fn make(
         uid: context.host.uid,
         gid: context.host.gid,
         nested: context.host.nested,
+        rootless: context.globals.rootless,
     };
     let file = || {
         options

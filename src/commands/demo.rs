@@ -22,14 +22,15 @@ const BUNDLE: &str = "/tmp";
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
-    if context.host.uid != 0 {
-        return Err(Error::State(
-            "demo: namespaces and mounts need root: running without it is not supported yet".into(),
-        ));
-    }
     let program = open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
-    bundle(&program, &outside).map_err(|failed| at("demo: make a bundle".into(), failed))?;
+    let rootless = context.host.uid != 0;
+    if rootless {
+        become_root(&context.host)?;
+        context.host.uid = 0;
+    }
+    bundle(&program, &outside, rootless)
+        .map_err(|failed| at("demo: make a bundle".into(), failed))?;
     drop(program);
     let options = cli::Run {
         create: cli::Create {
@@ -68,7 +69,31 @@ fn open_ourselves() -> Result<syscalls::Fd, Error> {
         .map_err(|failed| at("demo: open this program".into(), failed))
 }
 
-fn bundle(program: &syscalls::Fd, outside: &str) -> syscalls::Result<()> {
+/// Without root: a user namespace around the whole demo, whose root is this user.
+fn become_root(host: &crate::host::Host) -> Result<(), Error> {
+    let failed = |failed| at("demo: become root of a user namespace".into(), failed);
+    let procfs = crate::procfs::open().map_err(failed)?;
+    let why = Why("the files of a process that is not dumpable belong to root");
+    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 1, why).map_err(failed)?;
+    let why = Why("an ordinary user has privileges only in a user namespace of its own");
+    syscalls::unshare(libc::CLONE_NEWUSER as u32, why).map_err(failed)?;
+    let why = Why("this user is root inside, and nobody else is there");
+    let files = [
+        (c"self/setgroups", "deny".into()),
+        (c"self/uid_map", format!("0 {} 1", host.uid)),
+        (c"self/gid_map", format!("0 {} 1", host.gid)),
+    ];
+    for (name, text) in files {
+        let flags = libc::O_WRONLY as u32;
+        let file = syscalls::openat(procfs.at(), name, flags, "mapping", why).map_err(failed)?;
+        syscalls::write(file.at(), text.as_bytes(), why).map_err(failed)?;
+    }
+    let why = Why("from now on nobody may look into this process");
+    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
+    Ok(())
+}
+
+fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
     syscalls::unshare(
         libc::CLONE_NEWNS as u32,
         Why("what the demo mounts is its own, and ends with it"),
@@ -136,14 +161,21 @@ fn bundle(program: &syscalls::Fd, outside: &str) -> syscalls::Result<()> {
     )?;
     write_all(
         config.at(),
-        configuration(outside).as_bytes(),
+        configuration(outside, rootless).as_bytes(),
         Why("the demo's configuration"),
     )
 }
 
-/// The default configuration with this program in it, and with what the namespaces are outside.
-fn configuration(outside: &str) -> String {
+/// The default configuration with this program in it, and with what the namespaces are outside. Where only one group
+/// is mapped, no terminal can belong to another.
+fn configuration(outside: &str, rootless: bool) -> String {
+    let group = if rootless {
+        ",\n\t\t\t\t\"gid=5\""
+    } else {
+        "\0"
+    };
     spec::DEFAULT
+        .replace(group, "")
         .replace("\"sh\"", "\"/nk-runtime\", \"inside\"")
         .replace("TERM=xterm", &format!("NK_OUTSIDE={outside}"))
         .replace("\"hostname\": \"runc\"", &format!("\"hostname\": \"{ID}\""))

@@ -60,7 +60,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Kill(options) => kill::kill(context, options),
         Command::Delete(options) => delete::delete(context, options),
         Command::List(options) => list::list(context, options),
-        Command::Spec(options) => spec::spec(options),
+        Command::Spec(options) => spec::spec(context, options),
         Command::Plan(options) => plan::plan(context, options),
         Command::Trace(options) => trace::trace(context, options),
         Command::Features => features::features(),

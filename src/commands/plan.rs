@@ -27,6 +27,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         uid,
         gid,
         nested: false,
+        rootless: context.globals.rootless,
     };
     let made = plan::create(&bundle.spec, &wish);
     let plan = made.map_err(|problem| Error::Spec {

@@ -1,6 +1,6 @@
 //! `spec`: writes a config.json to begin with. May touch: everything below.
 
-use super::step;
+use super::{Context, step};
 use crate::cli;
 use crate::error::{Error, at};
 use crate::perform::files::write_all;
@@ -10,7 +10,7 @@ use alloc::format;
 use syscalls::{At, Errno, Why};
 
 /// `spec`. A file that is there already is left alone.
-pub fn spec(options: &cli::SpecCmd) -> Result<i32, Error> {
+pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     step(Step::Command);
     let path = match &options.bundle {
         Some(bundle) => format!("{bundle}/config.json"),
@@ -26,7 +26,11 @@ pub fn spec(options: &cli::SpecCmd) -> Result<i32, Error> {
             }
             opened => opened.map_err(|failed| at(format!("write {path}"), failed))?,
         };
-    write_all(file.at(), oci::DEFAULT.as_bytes(), why)
+    let text = match options.rootless {
+        true => oci::rootless_default(context.host.uid, context.host.gid),
+        false => oci::DEFAULT.into(),
+    };
+    write_all(file.at(), text.as_bytes(), why)
         .map_err(|failed| at(format!("write {path}"), failed))?;
     Ok(0)
 }

@@ -52,7 +52,13 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
                 true => Some(look_below(target, why)?),
                 false => None,
             };
-            syscalls::mount(source, target, kind, *flags, data.as_deref(), why)?;
+            match syscalls::mount(source, target, kind, *flags, data.as_deref(), why) {
+                // mount(2) refuses what is mounted there already, though it shows another part of the file system.
+                Err(failed) if failed.errno == Errno::EBUSY => {
+                    mount_over(target, kind, *flags, why)?
+                }
+                mounted => mounted?,
+            }
             if let Some(below) = below {
                 let above = opened(lanes, at)?;
                 copyup::copy(below.at(), above.at(), why)?;
@@ -140,6 +146,23 @@ fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
             Ok((c".", Some(place)))
         }
     }
+}
+
+/// By the new calls, which do not mind the same file system below.
+fn mount_over(target: &CStr, kind: &CStr, flags: u32, why: Why) -> Done {
+    let fs = syscalls::fsopen(kind, "new file system", why)?;
+    syscalls::fsconfig_create(fs.at(), why)?;
+    // The first four flags are the same to both calls (linux/mount.h).
+    let made = syscalls::fsmount(fs.at(), flags & 0xf, "new file system", why)?;
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
+    Ok(syscalls::move_mount(
+        made.at(),
+        c"",
+        At::CWD,
+        target,
+        flags,
+        why,
+    )?)
 }
 
 /// The directory that a mount is about to cover.

@@ -137,7 +137,7 @@ pub fn private_proc(lanes: &mut Lanes, why: Why) -> Done {
     let fs = syscalls::fsopen(c"proc", "new procfs", why)?;
     syscalls::fsconfig_create(fs.at(), why)?;
     let mounted = syscalls::fsmount(fs.at(), 0, "procfs", why)?;
-    lanes.put(Slot::PROC, mounted);
+    lanes.put(Slot::PRIVATE_PROC, mounted);
     fs.leak();
     Ok(())
 }

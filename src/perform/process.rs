@@ -185,7 +185,10 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::LoopbackUp => loopback_up(why)?,
         Op::Cwd { path } => cwd(path, why)?,
         Op::DropBounding { drop } => drop_bounding(*drop, why)?,
-        Op::Groups { gids } => syscalls::setgroups(gids, why)?,
+        Op::Groups { gids, if_allowed } => match syscalls::setgroups(gids, why) {
+            Err(failed) if *if_allowed && failed.errno == Errno::EPERM => {}
+            set => set?,
+        },
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
         Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),

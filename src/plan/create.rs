@@ -224,7 +224,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         parents.push(c(&path[..i]).map_err(|p| problem(at, p))?);
     }
     let path = c(&path).map_err(|p| problem(at, p))?;
-    let optional = b.users.limited;
+    let optional = b.wish.rootless.unwrap_or(b.users.limited);
     b.host(
         Step::Cgroup,
         Op::MakeCgroup {

@@ -50,6 +50,8 @@ pub struct Wish<'a> {
     pub gid: u32,
     /// The caller is in a user namespace itself: its root is not the machine's.
     pub nested: bool,
+    /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
+    pub rootless: Option<bool>,
 }
 
 /// A plan being written, line by line, in order.
@@ -237,6 +239,7 @@ mod tests {
             uid: 0,
             gid: 0,
             nested: false,
+            rootless: None,
         };
         create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))
     }

@@ -39,7 +39,9 @@ impl Slot {
     pub const HOOK_OUTPUT: Slot = Slot(14);
     /// Handle on the bridge, while there is one.
     pub const BRIDGE: Slot = Slot(15);
-    pub const FIRST_FREE: u16 = 16;
+    /// A procfs for writes, which is mounted nowhere.
+    pub const PRIVATE_PROC: Slot = Slot(16);
+    pub const FIRST_FREE: u16 = 17;
 }
 
 /// Where something is mounted or looked for.
@@ -340,6 +342,8 @@ pub enum Op {
     },
     Groups {
         gids: Vec<u32>,
+        /// In a user namespace of somebody else's, the kernel may let nobody set groups.
+        if_allowed: bool,
     },
     Ids {
         uid: u32,

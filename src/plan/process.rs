@@ -99,9 +99,10 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/process/user".into();
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
+    let if_allowed = b.users.limited && gids.is_empty();
     if !b.users.no_groups {
         b.init(
-            Op::Groups { gids },
+            Op::Groups { gids, if_allowed },
             "the caller's supplementary groups stay outside",
         );
     }

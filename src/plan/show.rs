@@ -344,7 +344,7 @@ pub fn describe(op: &Op) -> String {
         Op::LoopbackUp => "bring lo up".into(),
         Op::Cwd { path } => format!("change the working directory to {}", s(path)),
         Op::DropBounding { drop } => format!("drop from the bounding set {}", capabilities(*drop)),
-        Op::Groups { gids } => format!("set the supplementary groups to {gids:?}"),
+        Op::Groups { gids, .. } => format!("set the supplementary groups to {gids:?}"),
         Op::Ids { uid, gid } => format!("become user {uid}, group {gid}"),
         Op::Capabilities { sets, ambient } => format!(
             "set the capabilities: effective {}; permitted {}; inheritable {}; ambient {}",

@@ -99,6 +99,9 @@ fn procfs(b: &mut Builder) -> Slot {
         b.from = from;
         b.private_proc = true;
     }
+    if b.private_proc {
+        return Slot::PRIVATE_PROC;
+    }
     Slot::PROC
 }
 

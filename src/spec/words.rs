@@ -1,5 +1,6 @@
 //! The specification's words, and the numbers that the kernel gives them. May touch: serde.
 
+use alloc::format;
 use alloc::string::String;
 use serde::Deserialize;
 
@@ -201,6 +202,26 @@ pub const MEMORY_FLAGS: [(&str, u32); 3] = [
     ("MPOL_F_RELATIVE_NODES", 1 << 14),
     ("MPOL_F_STATIC_NODES", 1 << 15),
 ];
+
+/// What `spec --rootless` writes: the same in a user namespace whose root is this user, on the host's network, without
+/// what needs root of the machine.
+pub fn rootless_default(uid: u32, gid: u32) -> String {
+    let mapping = |id: u32| {
+        format!(
+            "[\n\t\t\t{{\n\t\t\t\t\"containerID\": 0,\n\t\t\t\t\"hostID\": {id},\n\t\t\t\t\"size\": 1\n\t\t\t}}\n\t\t]"
+        )
+    };
+    let mappings = format!(
+        "\"uidMappings\": {},\n\t\t\"gidMappings\": {},\n\t\t\"namespaces\"",
+        mapping(uid),
+        mapping(gid)
+    );
+    let (before, rest) = DEFAULT.split_once("\"resources\"").unwrap_or((DEFAULT, ""));
+    let (_, behind) = rest.split_once("\"namespaces\"").unwrap_or(("", rest));
+    format!("{before}{mappings}{behind}")
+        .replace(",\n\t\t\t\t\"gid=5\"", "")
+        .replace("\"network\"", "\"user\"")
+}
 
 /// What `spec` writes.
 pub const DEFAULT: &str = include_str!("default.json");

@@ -1,0 +1,251 @@
+//! Without root: an ordinary user's containers, and those of an engine that has made a user namespace around itself.
+
+use crate::bundle::{Bundle, Done, runtime, tool};
+use crate::namespaces::{give, words};
+use crate::{Failed, Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "rootless",
+        &[
+            ("with_one_id", rootless),
+            ("through_a_life", rootless_life),
+            ("without_a_user_namespace", rootless_refused),
+            ("with_newuidmap", rootless_mapped),
+            ("demo", rootless_demo),
+            ("spec_rootless_runs", spec_rootless),
+            ("in_a_user_namespace_of_an_engine", nested),
+        ],
+    )
+}
+
+/// An ordinary user, who is in no file of the machine's.
+const USER: u32 = 41_234;
+
+/// A bundle that belongs to [`USER`], with its own id mapped to root inside.
+fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
+    bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
+    let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
+    bundle.set("/linux/uidMappings", map.clone())?;
+    bundle.set("/linux/gidMappings", map)?;
+    let devpts = bundle.config["mounts"]
+        .as_array()
+        .and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
+    if let Some(at) = devpts {
+        let options = json!([
+            "nosuid",
+            "noexec",
+            "newinstance",
+            "ptmxmode=0666",
+            "mode=0620"
+        ]);
+        bundle.set(&format!("/mounts/{at}/options"), options)?;
+    }
+    fs::copy(runtime(), bundle.path("nk-runtime"))?;
+    fs::create_dir_all(bundle.state_root())?;
+    give(&bundle.path(""), USER)?;
+    fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
+    Ok(bundle)
+}
+
+/// A command of the runtime, called by [`USER`] without any privilege.
+fn as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
+    bundle.write_config()?;
+    chown(bundle.path("config.json"), Some(USER), Some(USER))?;
+    let mut command = Command::new(tool("setpriv")?);
+    let id = USER.to_string();
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+    command
+        .arg(bundle.path("nk-runtime"))
+        .arg("--root")
+        .arg(bundle.state_root());
+    command.args(words).current_dir("/");
+    bundle.finish(command)
+}
+
+fn run_as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
+    let here = bundle.path("").to_string_lossy().into_owned();
+    as_user(bundle, &[words, &["--bundle", &here, &bundle.id]].concat())
+}
+
+fn rootless() -> Outcome {
+    let bundle = of_user(Bundle::reporter(&["--probe", "/", "--open", "/dev/null"])?)?;
+    let done = run_as_user(&bundle, &["run"])?.ok()?;
+    let report: Value = serde_json::from_str(&done.out)?;
+    same(
+        "uid_map",
+        words(&report["kernel"]["uid_map"]),
+        vec!["0", "41234", "1"],
+    )?;
+    same("uid", &report["uid"], &json!([0, 0, 0, 0]))?;
+    same(
+        "setgroups",
+        report["kernel"]["setgroups"].as_str(),
+        Some("deny"),
+    )?;
+    same("pid", &report["pid"], &json!(1))?;
+    same(
+        "/dev/null",
+        &report["tried"]["open"]["/dev/null"],
+        &json!("ok"),
+    )?;
+    same(
+        "the owner of /",
+        &report["tried"]["probe"]["/"]["uid"],
+        &json!(0),
+    )?;
+    bundle.clean()
+}
+
+fn rootless_life() -> Outcome {
+    let bundle = of_user(Bundle::reporter(&["--sleep", "--quiet"])?)?;
+    run_as_user(&bundle, &["create"])?.ok()?;
+    as_user(&bundle, &["start", &bundle.id])?.ok()?;
+    let state = as_user(&bundle, &["state", &bundle.id])?.ok()?;
+    ensure!(state.out.contains("\"running\""), "{state:?}");
+    as_user(&bundle, &["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn rootless_refused() -> Outcome {
+    let mut bundle = of_user(Bundle::plain()?)?;
+    let list = bundle.config["linux"]["namespaces"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let rest: Vec<&Value> = list.iter().filter(|n| n["type"] != "user").collect();
+    let rest = json!(rest);
+    bundle.set("/linux/namespaces", rest)?;
+    bundle.remove("/linux/uidMappings")?;
+    bundle.remove("/linux/gidMappings")?;
+    run_as_user(&bundle, &["run"])?.refused("/linux/namespaces: has no `user` namespace")?;
+    bundle.clean()
+}
+
+/// Subordinate ids are written by newuidmap(1), which looks into /etc/subuid: for this case one of its own.
+fn rootless_mapped() -> Outcome {
+    tool("newuidmap")?;
+    let mut bundle = of_user(Bundle::reporter(&[])?)?;
+    let map = json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": 200000, "size": 1000}]);
+    bundle.set("/linux/uidMappings", map.clone())?;
+    bundle.set("/linux/gidMappings", map)?;
+    bundle.set(
+        "/process/user",
+        json!({"uid": 0, "gid": 0, "additionalGids": [5]}),
+    )?;
+    bundle.write_config()?;
+    fs::write(bundle.path("subid"), format!("{USER}:200000:1000\n"))?;
+    fs::write(
+        bundle.path("passwd"),
+        format!("root:x:0:0::/:/bin/sh\nu:x:{USER}:{USER}::/:/bin/sh\n"),
+    )?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let script = format!(
+        "cd {here}; for f in subuid subgid; do [ -e /etc/$f ] || touch /etc/$f; mount --bind subid /etc/$f; done; \
+         mount --bind passwd /etc/passwd; exec setpriv --reuid {USER} --regid {USER} --clear-groups -- \
+         ./nk-runtime --root state run --bundle . {}",
+        bundle.id
+    );
+    let mut command = Command::new(tool("unshare")?);
+    command.args(["--mount", "sh", "-c", &script]);
+    let done = bundle.finish(command)?.ok()?;
+    let report: Value = serde_json::from_str(&done.out)?;
+    same(
+        "uid_map",
+        words(&report["kernel"]["uid_map"]),
+        vec!["0", "41234", "1", "1", "200000", "1000"],
+    )?;
+    same("groups", &report["groups"], &json!([5]))?;
+    bundle.clean()
+}
+
+fn rootless_demo() -> Outcome {
+    let bundle = of_user(Bundle::plain()?)?;
+    let done = as_user(&bundle, &["demo"])?;
+    ensure!(done.status == 0 && done.out.contains("clone3("), "{done:?}");
+    bundle.clean()
+}
+
+/// As rootless podman has it: the runtime is root of a user namespace that somebody else has made.
+fn nested() -> Outcome {
+    let bundle = of_user(Bundle::reporter(&["--open", "/dev/null"])?)?;
+    let mut plain = Bundle::reporter(&["--open", "/dev/null"])?;
+    plain.remove("/linux/resources")?;
+    fs::copy(runtime(), plain.path("nk-runtime"))?;
+    fs::create_dir_all(plain.state_root())?;
+    give(&plain.path(""), USER)?;
+    fs::set_permissions(plain.path(""), fs::Permissions::from_mode(0o755))?;
+    for one in [&bundle, &plain] {
+        let devpts = one.config["mounts"]
+            .as_array()
+            .and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
+        let mut config = one.config.clone();
+        if let (Some(at), Some(list)) = (devpts, config["mounts"].as_array_mut()) {
+            list[at]["options"] = json!(["newinstance", "ptmxmode=0666", "mode=0620"]);
+        }
+        for key in ["uidMappings", "gidMappings"] {
+            if let Some(maps) = config["linux"].get_mut(key) {
+                *maps = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+            }
+        }
+        fs::write(one.path("config.json"), config.to_string())?;
+        let id = USER.to_string();
+        let mut command = Command::new(tool("setpriv")?);
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        command.args(["unshare", "--user", "--map-root-user", "--mount"]);
+        command
+            .arg(one.path("nk-runtime"))
+            .arg("--root")
+            .arg(one.state_root());
+        command
+            .arg("run")
+            .arg("--bundle")
+            .arg(one.path(""))
+            .arg(&one.id)
+            .current_dir("/");
+        let done = one.finish(command)?.ok()?;
+        let report: Value = serde_json::from_str(&done.out)?;
+        same(
+            "/dev/null",
+            &report["tried"]["open"]["/dev/null"],
+            &json!("ok"),
+        )?;
+        same("pid", &report["pid"], &json!(1))?;
+    }
+    plain.clean()
+}
+
+/// What `spec --rootless` writes runs as it is.
+fn spec_rootless() -> Outcome {
+    let bundle = of_user(Bundle::shell("id -u; cat /proc/self/uid_map")?)?;
+    fs::remove_file(bundle.path("config.json")).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    let id = USER.to_string();
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let call = |words: &[&str]| {
+        let mut command = Command::new(tool("setpriv")?);
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        command
+            .arg(bundle.path("nk-runtime"))
+            .arg("--root")
+            .arg(bundle.state_root());
+        command.args(words).current_dir(bundle.path(""));
+        bundle.finish(command)
+    };
+    call(&["spec", "--rootless", "--bundle", &here])?.ok()?;
+    let mut config: Value = serde_json::from_slice(&fs::read(bundle.path("config.json"))?)?;
+    config["process"]["args"] = bundle.config["process"]["args"].clone();
+    config["process"]["env"] = bundle.config["process"]["env"].clone();
+    fs::write(bundle.path("config.json"), config.to_string())?;
+    let done = call(&["run", &bundle.id])?.ok()?;
+    let seen: Vec<&str> = done.out.split_whitespace().collect();
+    same("id and uid_map", seen, vec!["0", "0", "41234", "1"])?;
+    bundle.clean()
+}
