@@ -177,6 +177,42 @@ const ROWS: &[Row] = &[
         "device rules need CAP_BPF or root; or leave linux.resources.devices out",
     ),
     Row(
+        Some(Call::Seccomp),
+        Errno::EACCES,
+        any,
+        "a filter needs noNewPrivileges, or CAP_SYS_ADMIN",
+    ),
+    Row(
+        Some(Call::Seccomp),
+        Errno::EINVAL,
+        any,
+        "this kernel does not know one of the flags or actions: WAIT_KILLABLE_RECV came with Linux 5.19",
+    ),
+    Row(
+        Some(Call::Connect),
+        Errno::ECONNREFUSED,
+        any,
+        "nobody listens at linux.seccomp.listenerPath",
+    ),
+    Row(
+        Some(Call::Connect),
+        Errno::ENOENT,
+        any,
+        "start whoever listens at linux.seccomp.listenerPath first",
+    ),
+    Row(
+        Some(Call::Execve),
+        Errno::ENOSYS,
+        any,
+        "the seccomp profile answers execve with ENOSYS: allow it",
+    ),
+    Row(
+        Some(Call::Execve),
+        Errno::EPERM,
+        any,
+        "the seccomp profile may refuse execve: allow it",
+    ),
+    Row(
         Some(Call::Setns),
         Errno::EINVAL,
         any,
@@ -309,6 +345,9 @@ pub fn check(check: Check) -> &'static str {
         Check::NoApparmor => "leave process.apparmorProfile out on this machine",
         Check::NoResctrl => {
             "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
+        }
+        Check::NobodyTook => {
+            "was the runtime stopped while it started the container? start it anew"
         }
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
     }

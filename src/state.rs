@@ -38,6 +38,9 @@ pub struct Saved {
     /// Those that later commands run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
+    /// Whom `start` has to give the seccomp listener: the socket's path, and what it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<(String, String)>,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
@@ -80,10 +83,18 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         },
         annotations: spec.annotations.clone(),
         hooks: later.then(|| spec.hooks.clone()),
+        listener: listener(spec).filter(|_| new.waits),
         resctrl: rdt
             .filter(|rdt| rdt.clos_id.is_none())
             .map(|_| new.id.into()),
     }
+}
+
+fn listener(spec: &Spec) -> Option<(String, String)> {
+    let profile = spec.linux.seccomp.as_ref()?;
+    let later = crate::plan::seccomp::listener(profile) && crate::plan::filter_is_last(spec);
+    let metadata = profile.listener_metadata.clone().unwrap_or_default();
+    later.then(|| (profile.listener_path.clone().unwrap_or_default(), metadata))
 }
 
 /// The document as a plan line has it: the text before the pid, between pid and start time, and behind.

@@ -44,6 +44,8 @@ mod refusals;
 mod rootless;
 #[path = "all/same_as_runc.rs"]
 mod same_as_runc;
+#[path = "all/seccomp.rs"]
+mod seccomp;
 #[path = "all/settings.rs"]
 mod settings;
 #[path = "all/strace.rs"]
@@ -99,6 +101,7 @@ fn main() {
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),
+        seccomp::cases(),
         hooks::cases(),
         refusals::cases(),
         same_as_runc::cases(),

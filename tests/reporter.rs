@@ -2,7 +2,7 @@
 //! what it sees from inside, and by its options does one thing and reports the errno, or ends in a given way.
 //!
 //! ```text
-//!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--out FILE]
+//!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--call NR:ARG..] [--out FILE]
 //!            [--exit N] [--sleep] [--on-term N] [--kill-self SIGNAL] [--quiet]
 //! ```
 //! A fact that cannot be had is an object {"error": ERRNO}, never left out.
@@ -43,6 +43,7 @@ fn main() {
             "--open" => keep(&mut probes, "open", &value(), open),
             "--write" => keep(&mut probes, "write", &value(), write),
             "--mknod" => keep(&mut probes, "mknod", &value(), make_node),
+            "--call" => keep(&mut probes, "call", &value(), call),
             "--out" => out = Some(value()),
             "--exit" => ending = Ending::Exit(number(&value())),
             "--kill-self" => ending = Ending::KillSelf(number(&value())),
@@ -411,6 +412,25 @@ fn write(path: &str) -> Value {
         file.and_then(|mut file| file.write_all(b"x"))
             .map(|()| "ok"),
     )
+}
+
+/// NUMBER:ARGUMENT...: makes that system call.
+fn call(word: &str) -> Value {
+    let mut numbers = word
+        .split(':')
+        .map(|n| n.parse::<i64>().unwrap_or_else(|_| usage(word)));
+    let number = numbers.next().unwrap_or_else(|| usage(word));
+    let mut args = [0; 6];
+    for (arg, given) in args.iter_mut().zip(numbers) {
+        *arg = given;
+    }
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: tests name calls that take numbers only, or fail before they look at memory.
+    let result = unsafe { nix::libc::syscall(number, a, b, c, d, e, f) };
+    match result {
+        -1 => json!({ "error": name(&Error::last_os_error()) }),
+        value => json!(value),
+    }
 }
 
 /// PATH:MAJOR:MINOR: makes that character device there, then opens it.

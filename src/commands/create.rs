@@ -94,6 +94,15 @@ fn make(
     for word in bundle.spec.warnings() {
         context.log.say(Level::Warn, &word);
     }
+    for word in bundle
+        .spec
+        .linux
+        .seccomp
+        .iter()
+        .flat_map(plan::seccomp::warnings)
+    {
+        context.log.say(Level::Debug, &word);
+    }
     let cgroup = if context.cgroup() {
         plan::cgroup_path(&bundle.spec, &options.id)
     } else {

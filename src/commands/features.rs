@@ -12,7 +12,7 @@ use serde::Serialize;
 struct Features {
     oci_version_min: &'static str,
     oci_version_max: &'static str,
-    hooks: [&'static str; 0],
+    hooks: [&'static str; 6],
     mount_options: Vec<&'static str>,
     linux: Linux,
     annotations: Annotations,
@@ -24,7 +24,7 @@ struct Linux {
     namespaces: Vec<&'static str>,
     capabilities: &'static [&'static str],
     cgroup: Cgroup,
-    seccomp: Enabled,
+    seccomp: Seccomp,
     apparmor: Enabled,
     selinux: Enabled,
     intel_rdt: Enabled,
@@ -40,6 +40,17 @@ struct Cgroup {
     systemd: bool,
     systemd_user: bool,
     rdma: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seccomp {
+    enabled: bool,
+    actions: [&'static str; 9],
+    operators: [&'static str; 7],
+    archs: [&'static str; 5],
+    known_flags: [&'static str; 4],
+    supported_flags: [&'static str; 4],
 }
 
 #[derive(Serialize)]
@@ -63,11 +74,19 @@ struct Annotations {
 
 /// `features`.
 pub fn features() -> Result<i32, Error> {
+    const YES: Enabled = Enabled { enabled: true };
     const NO: Enabled = Enabled { enabled: false };
     let features = Features {
         oci_version_min: "1.0.0",
         oci_version_max: "1.3.0",
-        hooks: [],
+        hooks: [
+            "prestart",
+            "createRuntime",
+            "createContainer",
+            "startContainer",
+            "poststart",
+            "poststop",
+        ],
         mount_options: option_words().collect(),
         linux: Linux {
             namespaces: spec::supported_namespaces().collect(),
@@ -79,11 +98,18 @@ pub fn features() -> Result<i32, Error> {
                 systemd_user: false,
                 rdma: false,
             },
-            seccomp: NO,
-            apparmor: NO,
-            selinux: NO,
-            intel_rdt: NO,
-            mount_extensions: MountExtensions { idmap: NO },
+            seccomp: Seccomp {
+                enabled: true,
+                actions: spec::ACTIONS.map(|(name, _)| name),
+                operators: spec::OPERATORS,
+                archs: spec::ARCHES,
+                known_flags: spec::FILTER_FLAGS.map(|(name, _)| name),
+                supported_flags: spec::FILTER_FLAGS.map(|(name, _)| name),
+            },
+            apparmor: YES,
+            selinux: YES,
+            intel_rdt: YES,
+            mount_extensions: MountExtensions { idmap: YES },
             net_devices: NO,
         },
         annotations: Annotations {

@@ -3,10 +3,11 @@
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
-use crate::perform::sync;
+use crate::perform::{Trouble, listener, sync};
 use crate::plan::{self, Op, Step};
 use crate::state::{self, Status};
 use alloc::format;
+use alloc::string::String;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
@@ -63,6 +64,9 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     drop(fifo);
+    if let (Some(listener), Some(init)) = (&saved.listener, &now.init) {
+        pass_listener(&saved, listener, init, report.at())?;
+    }
     step(Step::Program);
     let end = sync::exec_end(
         report.at(),
@@ -73,17 +77,17 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         Ok(None) => {}
         Ok(Some(stop)) => {
             let error = failed_inside(dir.at(), stop);
-            if let (crate::perform::Trouble::Hook(_), Some(root)) = (stop.trouble, &root) {
+            if let (Trouble::Hook(_), Some(root)) = (stop.trouble, &root) {
                 drop(dir);
                 delete::destroy(context, root, &saved, now.init.as_ref())?;
             }
             return Err(error);
         }
-        Err(crate::perform::Trouble::Check(check)) => {
+        Err(Trouble::Check(check)) => {
             return Err(Error::State(format!("start {id}: {}", check.text())));
         }
-        Err(crate::perform::Trouble::Call(f)) => return Err(failed(f)),
-        Err(crate::perform::Trouble::Hook(_)) => {
+        Err(Trouble::Call(f)) => return Err(failed(f)),
+        Err(Trouble::Hook(_)) => {
             return Err(Error::State(format!("start {id}: a hook failed")));
         }
     }
@@ -105,9 +109,46 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
 }
 
+/// The filter is loaded only now, so its listener is there only now.
+fn pass_listener(
+    saved: &state::Saved,
+    (path, metadata): &(String, String),
+    init: &Fd,
+    report: syscalls::At,
+) -> Result<(), Error> {
+    let failed = |trouble| match trouble {
+        Trouble::Call(failed) => at(format!("pass the seccomp listener to {path}"), failed),
+        _ => Error::State(format!(
+            "pass the seccomp listener to {path}: init has stopped"
+        )),
+    };
+    let why = Why("whoever listens there answers for the calls that the profile asks about");
+    let Some(number) = listener::offered(report, why).map_err(failed)? else {
+        return Ok(()); // init says in the report why it has stopped
+    };
+    let document = plan::seccomp::document(
+        &saved.oci_version,
+        metadata,
+        crate::spec::state_document(
+            &saved.oci_version,
+            &saved.id,
+            &saved.bundle_path,
+            "created",
+            &saved.annotations,
+        ),
+    );
+    let to = state::c(path)?;
+    let passed = listener::pass(init.at(), number, &to, &document, saved.pid, why);
+    if passed.is_err() {
+        let why = Why("its calls would wait for somebody who never hears of them");
+        let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
+    }
+    passed.map_err(failed)
+}
+
 /// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
 fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
-    if let crate::perform::Trouble::Hook(_) = stop.trouble {
+    if let Trouble::Hook(_) = stop.trouble {
         let said = hooks::said(dir);
         return crate::error::hook(
             "/hooks/startContainer",

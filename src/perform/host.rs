@@ -2,7 +2,7 @@
 //! calls, the cgroup hierarchy.
 
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Stopped, Trouble, home, hooks, namespaces, process};
+use super::{Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, process};
 use crate::cgroup;
 use crate::plan::op::Attributes;
 use crate::plan::{Lane, Line, Op, Slot};
@@ -166,6 +166,13 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::AwaitReady | Op::AwaitMounted => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
                 return Ok(Some(stopped));
+            }
+        }
+        Op::PassListener { path, document } => {
+            // Where init has stopped, the next line that waits for it says why.
+            if let Some(number) = listener::offered(lanes.at(Slot::CHANNEL), why)? {
+                let init = lanes.at(Slot::INIT);
+                listener::pass(init, number, path, document, lanes.pid, why)?;
             }
         }
         Op::TellGo => sync::tell_go(lanes, why)?,

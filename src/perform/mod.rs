@@ -6,6 +6,7 @@ pub mod files;
 mod home;
 pub mod hooks;
 pub mod host;
+pub mod listener;
 mod mounts;
 pub mod namespaces;
 mod process;
@@ -33,10 +34,11 @@ pub enum Check {
     NoSelinux,
     NoApparmor,
     NoResctrl,
+    NobodyTook,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 12] = [
+    pub const ALL: [(Check, &'static str); 13] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -75,6 +77,10 @@ impl Check {
         (
             Check::NoResctrl,
             "no resctrl file system is mounted at /sys/fs/resctrl",
+        ),
+        (
+            Check::NobodyTook,
+            "the runtime did not take the seccomp listener",
         ),
     ];
 

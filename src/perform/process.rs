@@ -7,7 +7,7 @@ use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces};
 use crate::plan::{Lane, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::abi::IfReq;
+use syscalls::abi::{IfReq, SockFilter};
 use syscalls::{At, CapabilitySets, Disposition, Errno, SigSet, Vector, Why};
 
 /// Walks init's lines; the last one does not return.
@@ -192,6 +192,11 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
         Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
+        Op::Seccomp {
+            filter,
+            flags,
+            listener,
+        } => seccomp(filter, *flags, *listener, why)?,
         Op::Umask { mask } => drop(syscalls::umask(mask.unwrap_or(init.umask), why)),
         Op::FindProgram {
             candidates, look, ..
@@ -307,6 +312,17 @@ fn cwd(path: &CStr, why: Why) -> Done {
         Ok(())
     } else {
         Err(Trouble::Check(Check::CwdOutside))
+    }
+}
+
+/// The last call of ours that nobody filters, or nearly so.
+fn seccomp(filter: &[SockFilter], flags: u32, listener: bool, why: Why) -> Done {
+    const NEW_LISTENER: u32 = 8;
+    let flags = flags | if listener { NEW_LISTENER } else { 0 };
+    let descriptor = syscalls::seccomp_set_mode_filter(filter, flags, why)?;
+    match listener {
+        true => super::listener::offer(descriptor),
+        false => Ok(()),
     }
 }
 

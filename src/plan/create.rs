@@ -3,7 +3,7 @@
 
 use super::op::{Op, Plan, Slot};
 use super::{Builder, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, paths};
-use super::{process, system};
+use super::{process, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -252,6 +252,10 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
 fn finish_host(b: &mut Builder) -> Result<(), Problem> {
     b.plan.host.append(&mut b.after_clone);
     hooks::host_before_pivot(b)?;
+    let last = process::filter_is_last(b.spec);
+    if !last {
+        pass_listener(b, "creating")?;
+    }
     b.from = String::new();
     if b.wish.wait_for_start {
         b.host(
@@ -284,12 +288,47 @@ fn finish_host(b: &mut Builder) -> Result<(), Problem> {
         "the container is on record: from here on init may live without us",
     );
     if !b.wish.wait_for_start {
+        if last {
+            pass_listener(b, "created")?;
+        }
+        b.from = String::new();
         b.host(
             Step::Start,
             Op::AwaitExec,
             "the close-on-exec end of the channel closes when execve succeeds",
         );
     }
+    Ok(())
+}
+
+/// The descriptor of a filter that asks goes to whoever answers (config-linux.md, "Seccomp").
+fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
+    let Some(profile) = &b.spec.linux.seccomp else {
+        return Ok(());
+    };
+    if !seccomp::listener(profile) {
+        return Ok(());
+    }
+    let at = "/linux/seccomp/listenerPath";
+    b.from = at.into();
+    let (spec, wish) = (b.spec, b.wish);
+    let state = crate::spec::state_document(
+        &spec.oci_version,
+        wish.id,
+        wish.bundle,
+        status,
+        &spec.annotations,
+    );
+    let metadata = profile.listener_metadata.as_deref().unwrap_or("");
+    let op = Op::PassListener {
+        path: path(at, profile.listener_path.as_deref().unwrap_or(""))?,
+        document: seccomp::document(&spec.oci_version, metadata, state),
+    };
+    b.host(
+        Step::Start,
+        op,
+        "whoever listens there answers for the calls that the profile asks about",
+    );
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod op;
 pub mod options;
 mod paths;
 mod process;
+pub mod seccomp;
 pub mod show;
 mod step;
 mod system;
@@ -18,6 +19,7 @@ mod system;
 pub use create::{cgroup_path, create};
 pub use hooks::hook;
 pub use op::{Hook, Lane, Line, Op, Place, Plan, Slot};
+pub use process::filter_is_last;
 pub use step::Step;
 pub use system::OWN_RESCTRL;
 

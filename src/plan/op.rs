@@ -4,7 +4,7 @@
 use super::Step;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use syscalls::abi::{BpfInsn, SchedAttr};
+use syscalls::abi::{BpfInsn, SchedAttr, SockFilter};
 use syscalls::{CapabilitySets, Why};
 
 /// A numbered place for a descriptor that is known only when the plan is carried out.
@@ -180,6 +180,11 @@ pub enum Op {
         temporary: CString,
     },
     TellGo,
+    /// The descriptor goes to whoever listens at the path, with a document about the container.
+    PassListener {
+        path: CString,
+        document: [Vec<u8>; 3],
+    },
     AwaitExec,
 
     // The bridge and the init lane.
@@ -354,6 +359,12 @@ pub enum Op {
         ambient: u64,
     },
     NoNewPrivileges,
+    /// `listener`: the host takes the descriptor on which calls are asked about.
+    Seccomp {
+        filter: Vec<SockFilter>,
+        flags: u32,
+        listener: bool,
+    },
     Umask {
         mask: Option<u32>,
     },

@@ -2,7 +2,7 @@
 //! and tables.
 
 use super::op::Op;
-use super::{Builder, Step, c, hooks, system};
+use super::{Builder, Step, c, hooks, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
 use alloc::format;
 use alloc::string::String;
@@ -106,6 +106,10 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             "the caller's supplementary groups stay outside",
         );
     }
+    if !filter_is_last(b.spec) {
+        filter(b)?;
+    }
+    b.from = "/process/user".into();
     b.init(
         Op::Ids {
             uid: process.user.uid,
@@ -144,6 +148,36 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             mask: process.user.umask,
         },
         "the caller's mask, or the one asked for, is the program's",
+    );
+    Ok(())
+}
+
+/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)): where neither lasts to the end, it has to
+/// come before the privileges go, and our own calls behind it pass through it.
+pub fn filter_is_last(spec: &crate::spec::Spec) -> bool {
+    let process = &spec.process;
+    let admin = |names: &[String]| names.iter().any(|name| name == "CAP_SYS_ADMIN");
+    let keeps = match &process.capabilities {
+        Some(sets) => admin(&sets.effective),
+        None => process.user.uid == 0,
+    };
+    process.no_new_privileges || keeps
+}
+
+/// linux.seccomp, compiled.
+fn filter(b: &mut Builder) -> Result<(), Problem> {
+    let Some(profile) = &b.spec.linux.seccomp else {
+        return Ok(());
+    };
+    b.from = "/linux/seccomp".into();
+    let op = Op::Seccomp {
+        filter: seccomp::compile(profile)?,
+        flags: seccomp::flags(profile),
+        listener: seccomp::listener(profile),
+    };
+    b.init(
+        op,
+        "from here on the kernel answers each call as the profile says",
     );
     Ok(())
 }
@@ -203,6 +237,10 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     }
     b.step = Step::Hooks;
     hooks::start_container(b)?;
+    if filter_is_last(b.spec) {
+        b.step = Step::Privileges;
+        filter(b)?;
+    }
     b.step = Step::Program;
     b.from = "/process/args".into();
     let mut argv = Vec::new();

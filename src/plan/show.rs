@@ -353,6 +353,10 @@ pub fn describe(op: &Op) -> String {
             capabilities(sets.inheritable),
             capabilities(*ambient)
         ),
+        Op::Seccomp { filter, .. } => {
+            format!("load a seccomp filter of {} instructions", filter.len())
+        }
+        Op::PassListener { path, .. } => format!("pass the seccomp listener to {}", s(path)),
         Op::NoNewPrivileges => "set no_new_privs".into(),
         Op::Umask { mask: None } => "put the caller's umask back".into(),
         Op::Umask { mask: Some(mask) } => format!("set the umask to {mask:04o}"),

@@ -229,13 +229,7 @@ fn check_mount(pointer: &str, mount: &Mount) -> Checked {
 }
 
 fn check_linux(linux: &Linux) -> Checked {
-    unbuilt(
-        "/linux",
-        &[
-            ("netDevices", &linux.net_devices),
-            ("seccomp", &linux.seccomp),
-        ],
-    )?;
+    unbuilt("/linux", &[("netDevices", &linux.net_devices)])?;
     check_resources(linux)?;
     for (i, namespace) in linux.namespaces.iter().enumerate() {
         let pointer = format!("/linux/namespaces/{i}");
@@ -298,6 +292,9 @@ fn check_linux(linux: &Linux) -> Checked {
             }
             no_nul(|| format!("/linux/{name}/{i}"), path)?;
         }
+    }
+    if let Some(seccomp) = &linux.seccomp {
+        super::seccomp::check(seccomp)?;
     }
     check_devices(linux)
 }

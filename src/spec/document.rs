@@ -5,6 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// A string in JSON.
+pub fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
 /// The document in two parts: what stands before the process id, and behind it.
 pub fn state_document(
     version: &str,
@@ -13,7 +18,6 @@ pub fn state_document(
     status: &str,
     annotations: &BTreeMap<String, String>,
 ) -> [Vec<u8>; 2] {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let before = format!(
         "{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":",
         quoted(version),

@@ -8,12 +8,14 @@ mod check_process;
 mod document;
 mod linux;
 mod locate;
+pub mod seccomp;
 mod unbuilt;
 mod words;
 
 pub use check_linux::{check_mappings, list, namespace, sysctl_path};
-pub use document::state_document;
+pub use document::{quoted, state_document};
 pub use linux::*;
+pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};
 pub use words::*;
 
 use alloc::collections::BTreeMap;
@@ -196,7 +198,7 @@ pub struct Linux {
     pub time_offsets: BTreeMap<String, TimeOffset>,
     #[serde(deserialize_with = "null_is_absent")]
     pub sysctl: BTreeMap<String, String>,
-    seccomp: Unbuilt,
+    pub seccomp: Option<Seccomp>,
     #[serde(deserialize_with = "null_is_absent")]
     pub rootfs_propagation: String,
     #[serde(deserialize_with = "null_is_absent")]
@@ -290,10 +292,10 @@ pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
 impl Spec {
     /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process").
     pub fn warnings(&self) -> Vec<String> {
-        let Some(sets) = &self.process.capabilities else {
-            return Vec::new();
-        };
         let mut words = Vec::new();
+        let Some(sets) = &self.process.capabilities else {
+            return words;
+        };
         let named = [
             ("bounding", &sets.bounding),
             ("effective", &sets.effective),

@@ -98,6 +98,54 @@ pub struct SchedAttr {
 }
 const _: () = assert!(size_of::<SchedAttr>() == 48);
 
+/// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SockFilter {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+const _: () = assert!(size_of::<SockFilter>() == 8);
+
+/// `struct sock_fprog` of linux/filter.h.
+#[repr(C)]
+pub(crate) struct SockProgram {
+    pub len: u16,
+    pub filter: *const SockFilter,
+}
+const _: () = assert!(size_of::<SockProgram>() == 16);
+
+/// `struct sockaddr_un` of unix(7).
+#[repr(C)]
+pub(crate) struct SockAddr {
+    pub family: u16,
+    pub path: [u8; 108],
+}
+const _: () = assert!(size_of::<SockAddr>() == 110);
+
+/// A message with one descriptor (cmsg(3)): all that sendmsg(2) is told, in one piece, so that a record can keep it.
+#[repr(C)]
+pub(crate) struct Message {
+    pub name: usize,
+    pub name_len: u64,
+    pub parts: usize,
+    pub part_count: usize,
+    pub control: usize,
+    pub control_len: usize,
+    pub flags: u64,
+    pub part: [usize; 2],
+    pub control_header: usize,
+    pub control_level: i32,
+    pub control_type: i32,
+    pub descriptor: i32,
+    pub padding: i32,
+    /// The beginning of what is sent, for the record alone.
+    pub beginning: [u8; 40],
+}
+const _: () = assert!(size_of::<Message>() == 136);
+
 /// `struct ifreq` with the member that the flags calls use.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -122,6 +122,9 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::BpfAttach => 24,
         Shape::Utsname => 390,
         Shape::SchedAttr => 48,
+        Shape::Filter => 16,
+        Shape::SockAddr(len) => args[len].min(110),
+        Shape::Message => size_of::<crate::abi::Message>(),
         Shape::Nodes(count) => args[count].saturating_sub(1).div_ceil(64) * 8,
     }
 }

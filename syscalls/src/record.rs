@@ -43,6 +43,8 @@ pub struct Head {
     pub helpers: [AtomicI32; HELPERS],
     /// Why a helper could not become its program: the errno in the upper half, the record's place in the lower.
     pub helper_failure: AtomicU64,
+    /// A descriptor of init's that the host is to take, and one more; 0: there is none.
+    pub offered: AtomicU32,
 }
 
 /// Helpers whose process id is kept: bridges, hooks and the like.

@@ -1,6 +1,6 @@
-//! How a process is scheduled, where its memory lies, and which system it believes to run on.
+//! How a process is scheduled, where its memory lies, which system it believes to run on, and which calls it may make.
 
-use crate::abi::SchedAttr;
+use crate::abi::{SchedAttr, SockFilter, SockProgram};
 use crate::call::{Result, Why, gate};
 use crate::table::Call;
 
@@ -38,4 +38,23 @@ pub fn set_mempolicy(mode: u32, nodes: &[u64], why: Why) -> Result<()> {
         words => (nodes.as_ptr() as usize, words * 64 + 1),
     };
     gate(Call::SetMempolicy, [mode as usize, at, bits, 0, 0, 0], why).map(drop)
+}
+
+/// seccomp(2) with SECCOMP_SET_MODE_FILTER. `flags`: SECCOMP_FILTER_FLAG_*; with NEW_LISTENER the result is a descriptor,
+/// which is close-on-exec.
+pub fn seccomp_set_mode_filter(filter: &[SockFilter], flags: u32, why: Why) -> Result<usize> {
+    const SECCOMP_SET_MODE_FILTER: usize = 1;
+    let program = SockProgram {
+        len: filter.len() as u16,
+        filter: filter.as_ptr(),
+    };
+    let args = [
+        SECCOMP_SET_MODE_FILTER,
+        flags as usize,
+        &raw const program as usize,
+        0,
+        0,
+        0,
+    ];
+    gate(Call::Seccomp, args, why)
 }

@@ -76,6 +76,9 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::IfReq => ifreq(r, b, filled, out),
         Shape::BpfLoad => bpf_load(b, out),
         Shape::BpfAttach => bpf_attach(b, out),
+        Shape::Filter => sched::filter(b, out),
+        Shape::SockAddr(_) => sched::sock_addr(b, out),
+        Shape::Message => sched::message(b, out),
         Shape::SchedAttr => sched::sched_attr(b, out),
         Shape::Nodes(_) => sched::nodes(b, out),
         Shape::Utsname => {

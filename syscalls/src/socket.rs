@@ -1,10 +1,11 @@
 //! Pipes, sockets, waiting for them, and asking devices.
 
-use crate::abi::IfReq;
+use crate::abi::{IfReq, Message, SockAddr};
 use crate::call::{Result, Why, gate};
 use crate::fd::{At, Fd};
 use crate::file::d;
 use crate::table::Call;
+use core::ffi::CStr;
 use linux_raw_sys::general::__kernel_timespec;
 
 /// socket(2): a datagram socket of the internet family, only to ask the network stack something.
@@ -93,4 +94,52 @@ pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<us
         [fds.as_mut_ptr() as usize, fds.len(), limit, 0, 8, 0],
         why,
     )
+}
+
+/// socket(2) of the unix family, for a stream.
+pub fn socket_unix(why: Why) -> Result<Fd> {
+    let kind = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as usize;
+    let args = [libc::AF_UNIX as usize, kind, 0, 0, 0, 0];
+    Ok(Fd::new(gate(Call::Socket, args, why)?, "socket"))
+}
+
+/// connect(2) to a path of at most 107 bytes; a longer one is cut.
+pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
+    let mut to = SockAddr {
+        family: libc::AF_UNIX as u16,
+        path: [0; 108],
+    };
+    let bytes = path.to_bytes();
+    let len = bytes.len().min(107);
+    to.path[..len].copy_from_slice(&bytes[..len]);
+    // The family, the path and its NUL.
+    let args = [d(socket), &raw const to as usize, 2 + len + 1, 0, 0, 0];
+    gate(Call::Connect, args, why).map(drop)
+}
+
+/// sendmsg(2) of bytes together with a descriptor (unix(7), SCM_RIGHTS).
+pub fn sendmsg_descriptor(socket: At, bytes: &[u8], descriptor: At, why: Why) -> Result<usize> {
+    let mut message = Message {
+        name: 0,
+        name_len: 0,
+        parts: 0,
+        part_count: 1,
+        control: 0,
+        control_len: 24,
+        flags: 0,
+        part: [bytes.as_ptr() as usize, bytes.len()],
+        control_header: 20,
+        control_level: libc::SOL_SOCKET,
+        control_type: libc::SCM_RIGHTS,
+        descriptor: descriptor.0,
+        padding: 0,
+        beginning: [0; 40],
+    };
+    let len = bytes.len().min(40);
+    message.beginning[..len].copy_from_slice(&bytes[..len]);
+    message.parts = &raw const message.part as usize;
+    message.control = &raw const message.control_header as usize;
+    let flags = libc::MSG_NOSIGNAL as usize;
+    let args = [d(socket), &raw const message as usize, flags, 0, 0, 0];
+    gate(Call::Sendmsg, args, why)
 }

@@ -67,6 +67,11 @@ pub enum Shape {
     BpfAttach,
     Utsname,
     SchedAttr,
+    /// A classic BPF program: only its length is kept.
+    Filter,
+    /// An address of a socket; that argument is its length.
+    SockAddr(usize),
+    Message,
     /// A set of memory nodes; that argument counts its bits.
     Nodes(usize),
 }
@@ -199,11 +204,14 @@ table! {
     SchedSetattr = __NR_sched_setattr "sched_setattr" (Int, In(Shape::SchedAttr), Hex) Dec "2" "sets how a process is scheduled";
     IoprioSet = __NR_ioprio_set "ioprio_set" (Word(&flags::IOPRIO_WHO), Int, Hex) Dec "2" "sets how urgent a process's disk accesses are";
     SetMempolicy = __NR_set_mempolicy "set_mempolicy" (Flags(&flags::MPOL), In(Shape::Nodes(2)), Uint) Dec "2" "sets on which memory nodes a process's memory lies";
+    Seccomp = __NR_seccomp "seccomp" (Word(&flags::SECCOMP), Flags(&flags::SECCOMP_FLAGS), In(Shape::Filter)) Dec "2" "filters the system calls that the process may make";
     BpfLoad = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfLoad), Uint) Dec "2" "checks a BPF program and loads it";
     BpfAttach = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfAttach), Uint) Dec "2" "attaches a BPF program to a cgroup";
 
     // Talking, waiting, signals.
     Socket = __NR_socket "socket" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Word(&flags::PROTOCOL)) Dec "2" "makes a socket";
+    Connect = __NR_connect "connect" (Fd, In(Shape::SockAddr(2)), Uint) Dec "2" "connects a socket to who listens at an address";
+    Sendmsg = __NR_sendmsg "sendmsg" (Fd, In(Shape::Message), Flags(&flags::MSG)) Dec "2" "sends a message, and descriptors with it";
     Pipe2 = __NR_pipe2 "pipe2" (Out(Shape::FdPair), Flags(&flags::PIPE)) Dec "2" "makes a pipe";
     Socketpair = __NR_socketpair "socketpair" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Int, Out(Shape::FdPair)) Dec "2" "makes two sockets that talk to each other";
     IoctlIfreq = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), InOut(Shape::IfReq)) Dec "2" "reads or sets the flags of a network interface";

@@ -411,17 +411,6 @@ const PROPERTIES: &[Refusal] = &[
 /// OCI properties that are not built yet: never ignored.
 const UNSUPPORTED: &[Refusal] = &[
     Refusal {
-        name: "seccomp",
-        spoil: |b| {
-            set(
-                b,
-                "/linux/seccomp",
-                json!({"defaultAction": "SCMP_ACT_ALLOW"}),
-            )
-        },
-        words: &["/linux/seccomp"],
-    },
-    Refusal {
         name: "hooks",
         spoil: |b| set(b, "/hooks", json!({"prestart": [{"path": "bin/true"}]})),
         words: &["/hooks/prestart/0/path", "absolute"],

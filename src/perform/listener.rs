@@ -1,0 +1,67 @@
+//! A seccomp listener on its way from init to whoever answers its questions (seccomp_unotify(2); config-linux.md, "The
+//! Container Process State"). Once the filter is loaded any call of init's could be one that it asks about, so init
+//! makes none: it says the descriptor's number in shared memory and waits there. May touch: system calls.
+
+use super::{Check, Done, Trouble, hooks};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::sync::atomic::Ordering::*;
+use syscalls::{At, PollFd, Why};
+
+/// As long as init waits for the host, and never a call long.
+const PATIENCE_NS: u64 = 10_000_000_000;
+
+/// Init: offers the descriptor, and goes on when it was taken.
+pub fn offer(descriptor: usize) -> Done {
+    let offered = &syscalls::record::head().offered;
+    offered.store(descriptor as u32 + 1, Release);
+    let end = syscalls::clock_ns(libc::CLOCK_MONOTONIC) + PATIENCE_NS;
+    while offered.load(Acquire) != 0 {
+        core::hint::spin_loop();
+        if syscalls::clock_ns(libc::CLOCK_MONOTONIC) > end {
+            return Err(Trouble::Check(Check::NobodyTook));
+        }
+    }
+    Ok(())
+}
+
+/// Host: the number of the descriptor that init offers. `None`: `end` has something to read, so init is not going on.
+pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
+    let offered = &syscalls::record::head().offered;
+    loop {
+        match offered.load(Acquire) {
+            0 => {}
+            number => return Ok(Some(number as i32 - 1)),
+        }
+        let mut fds = [PollFd {
+            fd: end.raw(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        if syscalls::ppoll(&mut fds, Some(1), why)? > 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// Host: takes it and sends it on, with the document about the container. `init`: a handle on its process.
+pub fn pass(
+    init: At,
+    number: i32,
+    path: &CStr,
+    document: &[Vec<u8>; 3],
+    pid: i32,
+    why: Why,
+) -> Done {
+    let taken = Why("init itself may make no call between its filter and its program");
+    let listener = syscalls::pidfd_getfd(init, number, "seccomp listener", taken)?;
+    let socket = syscalls::socket_unix(why)?;
+    syscalls::connect_unix(socket.at(), path, why)?;
+    let mut digits = [0; 12];
+    let digits = hooks::decimal(pid, &mut digits);
+    let [before, between, behind] = document;
+    let text = [&before[..], digits, between, digits, behind].concat();
+    syscalls::sendmsg_descriptor(socket.at(), &text, listener.at(), why)?;
+    syscalls::record::head().offered.store(0, Release);
+    Ok(())
+}

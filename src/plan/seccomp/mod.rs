@@ -1,0 +1,301 @@
+//! Our own compiler of config.json's `linux.seccomp` to classic BPF (seccomp(2), "Seccomp filters"): a pure function.
+//! May touch: types and tables.
+//!
+//! ```text
+//!   arch == x86_64 ─► nr with the x32 bit? ─► tree of x32
+//!          │                  └────────────► tree of x86_64 ─► verdict
+//!          ├─ x86 ──────────────────────────► tree of x86        or conditions on arguments ─► verdict
+//!          └─ anything else ─► killed
+//! ```
+//! A tree halves the sorted numbers at each step, so a list of 400 names costs nine comparisons a call, not 400; numbers
+//! beside each other with one verdict are one range.
+//!
+//! Rules as libseccomp and runc have them: of several rules for a call the first whose conditions hold counts, one without
+//! conditions before all; two conditions on one argument are two rules; a rule with the default verdict says nothing. A
+//! call that is newer than all that the profile names answers ENOSYS where the default refuses: a C library then takes
+//! the older call, where EPERM would have ended its work.
+
+mod code;
+mod names;
+
+use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use code::{Insn, Segment};
+use names::{ENDS, NAMES, NONE, NUMBERS};
+
+pub use code::MOST;
+
+/// AUDIT_ARCH_* of linux/audit.h, in the order of [`ARCHES`], and whether arguments have 64 bits.
+const AUDIT: [(u32, bool); 5] = [
+    (0xc000_003e, true),
+    (0x4000_0003, false),
+    // The ABI's arguments have 32 bits, as libseccomp has it, though registers have more.
+    (0xc000_003e, false),
+    (0xc000_00b7, true),
+    (0x4000_0028, false),
+];
+const X86_64: usize = 0;
+const X32: usize = 2;
+/// The column of the machine that this program is for.
+const NATIVE: usize = if cfg!(target_arch = "aarch64") {
+    3
+} else {
+    X86_64
+};
+/// Set in the number of every call of x32.
+const X32_BIT: u32 = 0x4000_0000;
+
+const ENOSYS: u32 = 0x0005_0000 | libc::ENOSYS as u32;
+const KILL_THREAD: u32 = 0;
+
+/// What a call is answered, if its conditions hold.
+struct Alternative<'a> {
+    conditions: Vec<&'a Condition>,
+    verdict: u32,
+}
+
+/// A call of one architecture that the profile speaks of.
+struct Entry<'a> {
+    number: u32,
+    always: Option<u32>,
+    alternatives: Vec<Alternative<'a>>,
+}
+
+/// The kernel's word for an action.
+fn verdict(action: &str, errno: Option<u32>) -> u32 {
+    let known = ACTIONS.iter().find(|(name, _)| *name == action);
+    let word = known.map_or(KILL_THREAD, |(_, word)| *word);
+    match action {
+        "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE" => word | errno.unwrap_or(libc::EPERM as u32) & 0xffff,
+        _ => word,
+    }
+}
+
+/// A call's place in the tables.
+fn look_up(name: &str) -> Option<usize> {
+    let at = |i: usize| {
+        let start = if i == 0 { 0 } else { usize::from(ENDS[i - 1]) };
+        NAMES.get(start..usize::from(ENDS[i])).unwrap_or("")
+    };
+    let (mut low, mut high) = (0, ENDS.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        match at(middle).cmp(name) {
+            core::cmp::Ordering::Equal => return Some(middle),
+            core::cmp::Ordering::Less => low = middle + 1,
+            core::cmp::Ordering::Greater => high = middle,
+        }
+    }
+    None
+}
+
+/// What of the profile has no meaning here: names that no known kernel has, architectures of other machines.
+pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
+    let mut words = Vec::new();
+    for (i, rule) in seccomp.syscalls.iter().enumerate() {
+        for (j, name) in rule
+            .names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| look_up(name).is_none())
+        {
+            words.push(format!("config.json /linux/seccomp/syscalls/{i}/names/{j}: `{name}` is no known system call, and is left out"));
+        }
+    }
+    for (i, arch) in seccomp.architectures.iter().enumerate() {
+        if OTHER_ARCHES.contains(&arch.as_str()) {
+            words.push(format!("config.json /linux/seccomp/architectures/{i}: no call of {arch} can be made on this machine"));
+        }
+    }
+    words
+}
+
+/// A call's number on an architecture.
+fn number(row: usize, arch: usize) -> Option<u32> {
+    match NUMBERS[row][arch] {
+        NONE => None,
+        // The calls of ARM alone: see scripts/syscall-names.
+        n @ 0xf000.. => Some(0x0f_0000 + u32::from(n & 0xfff)),
+        n if arch == X32 => Some(u32::from(n) | X32_BIT),
+        n => Some(u32::from(n)),
+    }
+}
+
+/// The bits of seccomp(2)'s flags. Without any word about them, runc's default.
+pub fn flags(seccomp: &Seccomp) -> u32 {
+    const SPEC_ALLOW: u32 = 4;
+    let Some(words) = &seccomp.flags else {
+        return SPEC_ALLOW;
+    };
+    let bit = |word: &alloc::string::String| {
+        let known = FILTER_FLAGS.iter().find(|(name, _)| name == word);
+        known.map_or(0, |(_, bit)| *bit)
+    };
+    words.iter().map(bit).fold(0, |set, bit| set | bit)
+}
+
+/// Whether somebody is asked about calls.
+pub fn listener(seccomp: &Seccomp) -> bool {
+    seccomp
+        .syscalls
+        .iter()
+        .any(|rule| rule.action == "SCMP_ACT_NOTIFY")
+}
+
+/// What the one who answers is told of the container, before, between and behind the process id, which it has twice.
+pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2]) -> [Vec<u8>; 3] {
+    let quoted = |text: &str| crate::spec::quoted(text);
+    let [before, behind] = state;
+    let first = format!(
+        "{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":",
+        quoted(version)
+    );
+    let mut between = format!(",\"metadata\":{},\"state\":", quoted(metadata)).into_bytes();
+    between.extend_from_slice(&before);
+    let mut end = behind;
+    end.push(b'}');
+    [first.into_bytes(), between, end]
+}
+
+/// The filter.
+pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
+    let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
+    let refuses = !matches!(
+        seccomp.default_action.as_str(),
+        "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE"
+    );
+    let beyond = if refuses { ENOSYS } else { default };
+    let listed =
+        |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
+    let mut sections: Vec<(u32, Vec<Insn>)> = Vec::new();
+    for arch in (0..ARCHES.len()).filter(|arch| *arch != X32) {
+        let x32 = arch == X86_64 && listed(X32);
+        if !listed(arch) && !x32 {
+            continue;
+        }
+        let mut tree = match listed(arch) {
+            true => section(seccomp, arch, default, beyond),
+            false => alloc::vec![code::ret(KILL_THREAD)],
+        };
+        if arch == X86_64 {
+            let other = match x32 {
+                true => section(seccomp, X32, default, beyond),
+                false => alloc::vec![code::ret(KILL_THREAD)],
+            };
+            tree = code::split_x32(tree, other, default);
+        }
+        sections.push((AUDIT[arch].0, tree));
+    }
+    let program = code::whole(sections);
+    if program.len() > MOST {
+        return Err(Problem {
+            pointer: "/linux/seccomp/syscalls".into(),
+            problem: format!(
+                "makes a filter of {} instructions: the kernel takes at most {MOST}",
+                program.len()
+            ),
+        });
+    }
+    Ok(program)
+}
+
+/// The code of one architecture: it begins with the call's number loaded.
+fn section(seccomp: &Seccomp, arch: usize, default: u32, beyond: u32) -> Vec<Insn> {
+    let mut last = None;
+    let entries = entries(seccomp, arch, default, &mut last);
+    let base = if arch == X32 { X32_BIT } else { 0 };
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut next = base;
+    let mut push = |start: u32, code: Vec<Insn>| match segments.last() {
+        Some(before) if before.code == code => {}
+        _ => segments.push(Segment { start, code }),
+    };
+    let wide = AUDIT[arch].1;
+    for entry in &entries {
+        if entry.number > next {
+            push(next, alloc::vec![code::ret(default)]);
+        }
+        let otherwise = entry.always.unwrap_or(default);
+        let alternatives = entry.alternatives.iter();
+        let alternatives: Vec<_> = alternatives
+            .map(|a| code::alternative(&a.conditions, a.verdict, wide))
+            .collect();
+        push(entry.number, code::leaf(alternatives, otherwise));
+        next = entry.number + 1;
+    }
+    // A profile that names none of this architecture's calls says nothing about their age.
+    let end = last.map_or(next, |last| last + 1);
+    if next < end {
+        push(next, alloc::vec![code::ret(default)]);
+    }
+    let beyond = if last.is_some() { beyond } else { default };
+    push(end, alloc::vec![code::ret(beyond)]);
+    code::tree(&segments)
+}
+
+/// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
+fn entries<'a>(
+    seccomp: &'a Seccomp,
+    arch: usize,
+    default: u32,
+    last: &mut Option<u32>,
+) -> Vec<Entry<'a>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for rule in &seccomp.syscalls {
+        let said = verdict(&rule.action, rule.errno_ret);
+        for name in &rule.names {
+            let Some(number) = look_up(name).and_then(|row| number(row, arch)) else {
+                continue;
+            };
+            *last = Some(last.map_or(number, |last| number.max(last)));
+            if said == default {
+                continue;
+            }
+            let at = match entries.binary_search_by_key(&number, |e| e.number) {
+                Ok(at) => at,
+                Err(at) => {
+                    let entry = Entry {
+                        number,
+                        always: None,
+                        alternatives: Vec::new(),
+                    };
+                    entries.insert(at, entry);
+                    at
+                }
+            };
+            add(&mut entries[at], &rule.args, said);
+        }
+    }
+    entries
+}
+
+fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
+    if conditions.is_empty() {
+        // It speaks of all that the others speak of, too.
+        entry.always.get_or_insert(verdict);
+        entry.alternatives.clear();
+        return;
+    }
+    if entry.always.is_some() {
+        return;
+    }
+    let twice = |c: &Condition| conditions.iter().filter(|o| o.index == c.index).count() > 1;
+    if conditions.iter().any(twice) {
+        let one = |c| Alternative {
+            conditions: alloc::vec![c],
+            verdict,
+        };
+        entry.alternatives.extend(conditions.iter().map(one));
+        return;
+    }
+    entry.alternatives.push(Alternative {
+        conditions: conditions.iter().collect(),
+        verdict,
+    });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

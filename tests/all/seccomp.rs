@@ -1,0 +1,545 @@
+//! `linux.seccomp` from inside a container: every action, conditions, foreign calls, the listener; and what is refused.
+//! Verdicts are compared with libseccomp's by a unit test of the compiler.
+
+use crate::bundle::{Bundle, Done};
+use crate::{Failed, Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread::JoinHandle;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "seccomp",
+        &[
+            ("errno", errno),
+            ("actions_that_end_the_program", endings),
+            ("log_and_trace", log_and_trace),
+            ("default_errno", default_errno),
+            ("newer_calls_are_not_there", newer),
+            ("conditions", conditions),
+            ("without_no_new_privs", with_privileges),
+            ("filter_is_the_last_call", last_call),
+            ("flags", flags),
+            ("profile_that_refuses_execve", no_execve),
+            ("notify_in_run", || notify(&["run"])),
+            ("notify_in_create_and_start", || notify(&["create"])),
+            ("notify_without_no_new_privs", notify_early),
+            ("notify_without_a_listener", no_listener),
+            ("refusals", refusals),
+            ("profiles_of_engines", engines),
+            ("table_of_names_is_the_generators", generated),
+        ],
+    )
+}
+
+// Numbers of x86_64: getpid, getppid, personality, clone3's neighbour of the future.
+const GETPPID: i64 = 110;
+const SETGID: i64 = 106;
+const PERSONALITY: i64 = 135;
+
+fn ours(bundle: &mut Bundle, default: &str, rules: Value) -> Outcome {
+    bundle.set(
+        "/linux/seccomp",
+        json!({"defaultAction": default, "syscalls": rules}),
+    )
+}
+
+/// What calls answer under a profile that allows all but these rules.
+fn answers(calls: &[&str], rules: Value) -> Result<(Bundle, Value), Failed> {
+    let words: Vec<&str> = calls.iter().flat_map(|call| ["--call", call]).collect();
+    let mut bundle = Bundle::reporter(&words)?;
+    ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
+    let report = bundle.report()?;
+    Ok((bundle, report["tried"]["call"].clone()))
+}
+
+fn errno() -> Outcome {
+    let rules = json!([
+        {"names": ["getppid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95},
+        {"names": ["setgid", "nosuchcall"], "action": "SCMP_ACT_ERRNO"},
+    ]);
+    let (bundle, said) = answers(&["110", "106:0", "39"], rules)?;
+    same("getppid", &said["110"]["error"], &json!("EOPNOTSUPP"))?;
+    same("setgid", &said["106:0"]["error"], &json!("EPERM"))?;
+    same("getpid", &said["39"], &json!(1))?;
+    bundle.clean()
+}
+
+/// 31 is SIGSYS.
+fn endings() -> Outcome {
+    for action in ["KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP"] {
+        let mut bundle = Bundle::reporter(&["--call", &GETPPID.to_string()])?;
+        let rules = json!([{"names": ["getppid"], "action": format!("SCMP_ACT_{action}")}]);
+        ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
+        // getppid is called by the report, too.
+        let done = bundle.bundled(&["run"])?;
+        same(action, done.status, 128 + 31)?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+fn log_and_trace() -> Outcome {
+    let rules = json!([
+        {"names": ["setgid"], "action": "SCMP_ACT_LOG"},
+        {"names": ["personality"], "action": "SCMP_ACT_TRACE", "errnoRet": 7},
+    ]);
+    let call = format!("{SETGID}:0");
+    let persona = format!("{PERSONALITY}:4294967295");
+    let (bundle, said) = answers(&[&call, &persona], rules)?;
+    same("setgid is made", &said[&call], &json!(0))?;
+    same(
+        "without a tracer",
+        &said[&persona]["error"],
+        &json!("ENOSYS"),
+    )?;
+    bundle.clean()
+}
+
+/// What a static program and our last calls need.
+fn allowed() -> Value {
+    let names = [
+        "read",
+        "write",
+        "close",
+        "fstat",
+        "lseek",
+        "mmap",
+        "mprotect",
+        "munmap",
+        "brk",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "ioctl",
+        "pread64",
+        "execve",
+        "exit",
+        "exit_group",
+        "arch_prctl",
+        "set_tid_address",
+        "set_robust_list",
+        "rseq",
+        "prlimit64",
+        "readlink",
+        "getrandom",
+        "openat",
+        "newfstatat",
+        "getdents64",
+        "statx",
+        "getpid",
+        "getsid",
+        "getgroups",
+        "uname",
+        "socket",
+        "sendto",
+        "recvmsg",
+        "bind",
+        "getsockname",
+        "clock_gettime",
+        "poll",
+        "sigaltstack",
+        "getppid",
+        "ioprio_get",
+        "getcwd",
+        "fcntl",
+        "recvfrom",
+        "mremap",
+        "gettid",
+        "tgkill",
+        "readlinkat",
+        "futex",
+        "sched_getaffinity",
+        "setsockopt",
+        "statfs",
+    ];
+    json!([{"names": names.to_vec(), "action": "SCMP_ACT_ALLOW"}])
+}
+
+fn default_errno() -> Outcome {
+    let call = format!("{SETGID}:0");
+    let mut bundle = Bundle::reporter(&["--call", &call])?;
+    bundle.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 99, "syscalls": allowed()}),
+    )?;
+    let report = bundle.report()?;
+    same(
+        "setgid",
+        &report["tried"]["call"][&call]["error"],
+        &json!("EADDRNOTAVAIL"),
+    )?;
+    same("Seccomp", report["status"]["Seccomp"].as_str(), Some("2"))?;
+    bundle.clean()
+}
+
+/// The profile knows calls up to rseq (334): what is newer answers ENOSYS, and libraries take the older one.
+fn newer() -> Outcome {
+    let mut bundle = Bundle::reporter(&["--call", "435:0:0", "--call", "9999", "--call", "106:0"])?;
+    ours(&mut bundle, "SCMP_ACT_ERRNO", allowed())?;
+    let report = bundle.report()?;
+    let said = &report["tried"]["call"];
+    same("clone3", &said["435:0:0"]["error"], &json!("ENOSYS"))?;
+    same("9999", &said["9999"]["error"], &json!("ENOSYS"))?;
+    same("setgid", &said["106:0"]["error"], &json!("EPERM"))?;
+    bundle.clean()
+}
+
+fn conditions() -> Outcome {
+    let rules = json!([{
+        "names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95,
+        "args": [{"index": 0, "value": 4294967297u64, "op": "SCMP_CMP_NE"}, {"index": 1, "value": 5, "op": "SCMP_CMP_GE"}],
+    }]);
+    let calls = ["135:4294967295:4", "135:4294967295:5", "135:4294967297:9"];
+    let (bundle, said) = answers(&calls, rules)?;
+    same("the second does not hold", &said[calls[0]], &json!(0))?;
+    same("both hold", &said[calls[1]]["error"], &json!("EOPNOTSUPP"))?;
+    same("the first does not hold", &said[calls[2]], &json!(0))?;
+    bundle.clean()
+}
+
+/// Without no_new_privs the filter is loaded while there is CAP_SYS_ADMIN: our own calls behind it have to be allowed.
+fn with_privileges() -> Outcome {
+    let mut bundle = Bundle::reporter(&["--call", "110"])?;
+    bundle.set("/process/noNewPrivileges", json!(false))?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
+    let rules = json!([{"names": ["getppid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]);
+    ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
+    let report = bundle.report()?;
+    same(
+        "getppid",
+        &report["tried"]["call"]["110"]["error"],
+        &json!("EOPNOTSUPP"),
+    )?;
+    same(
+        "NoNewPrivs",
+        report["status"]["NoNewPrivs"].as_str(),
+        Some("0"),
+    )?;
+    same("uid", &report["uid"], &json!([1000, 1000, 1000, 1000]))?;
+    bundle.clean()
+}
+
+/// With it nothing of ours but execve passes through the filter.
+fn last_call() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    ours(
+        &mut bundle,
+        "SCMP_ACT_ERRNO",
+        json!([{"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]),
+    )?;
+    bundle.bundled(&["create"])?.ok()?;
+    bundle.call(&["start", &bundle.id])?.ok()?;
+    bundle.until("stopped")?;
+    let trace = bundle
+        .call(&["trace", &bundle.id, "--format", "strace"])?
+        .ok()?
+        .out;
+    let init: Vec<&str> = trace.lines().collect();
+    let at = init
+        .iter()
+        .position(|line| line.contains(" seccomp("))
+        .ok_or("no seccomp in the trace")?;
+    let pid = init[at].split(' ').next().unwrap_or("");
+    let behind: Vec<&&str> = init[at + 1..]
+        .iter()
+        .filter(|line| line.starts_with(pid))
+        .collect();
+    ensure!(
+        behind.len() == 1 && behind[0].contains("execve("),
+        "behind the filter: {behind:?}"
+    );
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn flags() -> Outcome {
+    for (flags, wanted) in [
+        (Value::Null, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"),
+        (json!([]), "seccomp(SECCOMP_SET_MODE_FILTER, 0, "),
+        (
+            json!(["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC"]),
+            "SECCOMP_FILTER_FLAG_TSYNC|SECCOMP_FILTER_FLAG_LOG",
+        ),
+    ] {
+        let mut bundle = Bundle::plain()?;
+        let rules = json!([{"names": ["getppid"], "action": "SCMP_ACT_ERRNO"}]);
+        bundle.set(
+            "/linux/seccomp",
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": flags, "syscalls": rules}),
+        )?;
+        bundle.bundled(&["run"])?.ok()?;
+        let trace = bundle
+            .call(&["trace", &bundle.id, "--format", "strace"])?
+            .ok()?
+            .out;
+        ensure!(trace.contains(wanted), "`{wanted}` should be in the trace");
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+fn no_execve() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let rules = json!([{"names": ["write", "exit_group"], "action": "SCMP_ACT_ALLOW"}]);
+    ours(&mut bundle, "SCMP_ACT_ERRNO", rules)?;
+    let done = bundle.bundled(&["run"])?.refused("execve(")?;
+    ensure!(done.err.contains("seccomp profile"), "{done:?}");
+    bundle.clean()
+}
+
+/// Takes one listener and answers every call on it with an errno, until nobody is left to ask. Returns the document.
+fn agent(path: &Path) -> Result<JoinHandle<Result<Value, String>>, Failed> {
+    let listener = UnixListener::bind(path)?;
+    Ok(std::thread::spawn(move || {
+        let (stream, _) = listener.accept().map_err(|e| e.to_string())?;
+        let mut text = vec![0; 65536];
+        let mut room = nix::cmsg_space!([i32; 1]);
+        let mut parts = [IoSliceMut::new(&mut text)];
+        let message = recvmsg::<()>(
+            stream.as_raw_fd(),
+            &mut parts,
+            Some(&mut room),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        )
+        .map_err(|e| e.to_string())?;
+        let mut fd = None;
+        for one in message.cmsgs().map_err(|e| e.to_string())? {
+            if let ControlMessageOwned::ScmRights(all) = one {
+                fd = all.first().copied();
+            }
+        }
+        let len = message.bytes;
+        let fd = fd.ok_or("no descriptor came")?;
+        // SAFETY: the kernel has just made this descriptor for us.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        answer_all(&fd);
+        serde_json::from_slice(&text[..len]).map_err(|e| e.to_string())
+    }))
+}
+
+/// seccomp_unotify(2): 80 bytes of question that begin with an id, 24 of answer.
+fn answer_all(fd: &OwnedFd) {
+    const RECV: u64 = 0xc050_2100;
+    const SEND: u64 = 0xc018_2101;
+    loop {
+        let mut question = [0u64; 10];
+        // SAFETY: the structure is as large as the request says.
+        if unsafe { nix::libc::ioctl(fd.as_raw_fd(), RECV as _, question.as_mut_ptr()) } != 0 {
+            match std::io::Error::last_os_error().raw_os_error() {
+                Some(nix::libc::EINTR) => continue,
+                _ => return,
+            }
+        }
+        // The error is EXDEV, which no other part of the way would give.
+        let mut answer = [question[0], 0, u64::from((-nix::libc::EXDEV) as u32)];
+        // SAFETY: as above.
+        unsafe { nix::libc::ioctl(fd.as_raw_fd(), SEND as _, answer.as_mut_ptr()) };
+    }
+}
+
+/// nix has no ENOENT for a listener whose filter is gone: the agent ends when the container has.
+fn asked(bundle: &mut Bundle) -> Result<JoinHandle<Result<Value, String>>, Failed> {
+    let socket = bundle.path("agent");
+    bundle.set(
+        "/linux/seccomp",
+        json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": socket.to_string_lossy(),
+            "listenerMetadata": "meta \"data\"",
+            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
+        }),
+    )?;
+    bundle.set("/annotations", json!({"a": "b"}))?;
+    agent(&socket)
+}
+
+fn document(bundle: &Bundle, agent: JoinHandle<Result<Value, String>>) -> Outcome {
+    let said = agent.join().map_err(|_| "the agent broke")??;
+    same("fds", &said["fds"], &json!(["seccompFd"]))?;
+    same("metadata", said["metadata"].as_str(), Some("meta \"data\""))?;
+    same("id", said["state"]["id"].as_str(), Some(bundle.id.as_str()))?;
+    same(
+        "annotations",
+        &said["state"]["annotations"],
+        &json!({"a": "b"}),
+    )?;
+    ensure!(
+        said["pid"].as_i64() > Some(1) && said["pid"] == said["state"]["pid"],
+        "{said}"
+    );
+    Ok(())
+}
+
+fn notify(words: &[&str]) -> Outcome {
+    let call = format!("{PERSONALITY}:4294967295");
+    let out = "/tmp/report";
+    let mut bundle = Bundle::reporter(&["--call", &call, "--out", out])?;
+    bundle.set("/root/readonly", json!(false))?;
+    let agent = asked(&mut bundle)?;
+    bundle.bundled(words)?.ok()?;
+    if words[0] == "create" {
+        bundle.call(&["start", &bundle.id])?.ok()?;
+        bundle.until("stopped")?;
+        bundle.call(&["delete", &bundle.id])?.ok()?;
+    }
+    let report: Value = serde_json::from_slice(&fs::read(bundle.rootfs("tmp/report"))?)?;
+    same(
+        "personality",
+        &report["tried"]["call"][&call]["error"],
+        &json!("EXDEV"),
+    )?;
+    document(&bundle, agent)?;
+    bundle.clean()
+}
+
+fn notify_early() -> Outcome {
+    let call = format!("{PERSONALITY}:4294967295");
+    let mut bundle = Bundle::reporter(&["--call", &call])?;
+    bundle.set("/process/noNewPrivileges", json!(false))?;
+    let agent = asked(&mut bundle)?;
+    let report = bundle.report()?;
+    same(
+        "personality",
+        &report["tried"]["call"][&call]["error"],
+        &json!("EXDEV"),
+    )?;
+    document(&bundle, agent)?;
+    bundle.clean()
+}
+
+fn no_listener() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let path = bundle.path("nobody").to_string_lossy().into_owned();
+    bundle.set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}]}),
+    )?;
+    bundle.bundled(&["run"])?.refused("connect(")?;
+    bundle.nothing_left()?;
+    bundle.bundled(&["create"])?.ok()?;
+    bundle
+        .call(&["start", &bundle.id])?
+        .refused("pass the seccomp listener")?;
+    bundle.until("stopped")?;
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn refusals() -> Outcome {
+    let rule = |more: Value| {
+        let mut rule = json!({"names": ["read"], "action": "SCMP_ACT_ERRNO"});
+        if let (Some(rule), Some(more)) = (rule.as_object_mut(), more.as_object()) {
+            rule.extend(more.clone());
+        }
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
+    };
+    let table = [
+        (json!({"defaultAction": "ALLOW"}), "defaultAction"),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}),
+            "defaultErrnoRet",
+        ),
+        (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "defaultAction"),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}),
+            "architectures/0",
+        ),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]}),
+            "flags/0",
+        ),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}),
+            "flags/0",
+        ),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}),
+            "listenerMetadata",
+        ),
+        (rule(json!({"action": "SCMP_ACT_NOTIFY"})), "listenerPath"),
+        (
+            rule(json!({"action": "SCMP_ACT_WILD"})),
+            "syscalls/0/action",
+        ),
+        (
+            rule(json!({"action": "SCMP_ACT_KILL", "errnoRet": 1})),
+            "syscalls/0/errnoRet",
+        ),
+        (rule(json!({"errnoRet": 5000})), "syscalls/0/errnoRet"),
+        (rule(json!({"names": []})), "syscalls/0/names"),
+        (
+            rule(json!({"names": ["execve"], "action": "SCMP_ACT_NOTIFY"})),
+            "syscalls/0/names/0",
+        ),
+        (
+            rule(json!({"args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]})),
+            "syscalls/0/args/0/index",
+        ),
+        (
+            rule(json!({"args": [{"index": 1, "op": "EQ", "value": 1}]})),
+            "syscalls/0/args/0/op",
+        ),
+        (
+            rule(json!({"args": [{"index": 1, "op": "SCMP_CMP_EQ", "value": -1}]})),
+            "syscalls/0/args/0/value",
+        ),
+    ];
+    let mut bundle = Bundle::plain()?;
+    for (value, place) in table {
+        bundle.set("/linux/seccomp", value)?;
+        bundle
+            .bundled(&["run"])?
+            .refused(&format!("/linux/seccomp/{place}: "))?;
+    }
+    bundle.clean()
+}
+
+/// The default profiles of engines load, and say what a new call is answered.
+fn engines() -> Outcome {
+    for name in ["docker-1", "podman-1", "containerd-1"] {
+        let path = format!(
+            "{}/../shared/real-configs/{name}.config.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let config: Value =
+            serde_json::from_slice(&fs::read(&path).map_err(|e| format!("{path}: {e}"))?)?;
+        let Some(profile) = config["linux"].get("seccomp") else {
+            continue;
+        };
+        for privileges in [true, false] {
+            let mut bundle = Bundle::reporter(&["--call", "9999", "--call", "39"])?;
+            bundle.set("/linux/seccomp", profile.clone())?;
+            bundle.set("/process/noNewPrivileges", json!(!privileges))?;
+            let report = bundle.report()?;
+            let said = &report["tried"]["call"];
+            same(
+                "a call of the future",
+                &said["9999"]["error"],
+                &json!("ENOSYS"),
+            )?;
+            same("getpid", &said["39"], &json!(1))?;
+            bundle.clean()?;
+        }
+    }
+    Ok(())
+}
+
+fn generated() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let done: Done = Bundle::plain()?
+        .finish(Command::new(root.join("scripts/syscall-names")))?
+        .ok()?;
+    let there = fs::read_to_string(root.join("src/plan/seccomp/names.rs"))?;
+    ensure!(
+        done.out == there,
+        "scripts/syscall-names makes another table than src/plan/seccomp/names.rs"
+    );
+    Ok(())
+}
