@@ -151,6 +151,13 @@ fn check_process(process: &Process) -> Checked {
             no_nul(|| format!("/process/{name}/{i}"), text)?;
         }
     }
+    let user = &process.user;
+    for (name, id) in [("uid", user.uid), ("gid", user.gid)] {
+        an_id(|| format!("/process/user/{name}"), Some(id))?;
+    }
+    for (i, gid) in user.additional_gids.iter().enumerate() {
+        an_id(|| format!("/process/user/additionalGids/{i}"), Some(*gid))?;
+    }
     if process.user.umask.is_some_and(|mask| mask > 0o777) {
         return no("/process/user/umask", "must be at most 511 (octal 777)");
     }
@@ -179,6 +186,17 @@ fn check_process(process: &Process) -> Checked {
         }
     }
     Ok(())
+}
+
+/// The highest number tells the kernel to leave an id as it is, which is root's (setresuid(2), chown(2)).
+fn an_id(pointer: impl FnOnce() -> String, id: Option<u32>) -> Checked {
+    match id {
+        Some(u32::MAX) => no(
+            pointer(),
+            "4294967295 is nobody's id: it stands for no change",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// sethostname(2) takes 64 bytes, and would name the host itself without a namespace of its own.
@@ -383,6 +401,9 @@ fn check_devices(linux: &Linux) -> Checked {
             );
         }
         seen.push(&device.path);
+        for (name, id) in [("uid", device.uid), ("gid", device.gid)] {
+            an_id(|| format!("{pointer}/{name}"), id)?;
+        }
         for (name, number) in [("major", device.major), ("minor", device.minor)] {
             if device.kind != "p" && number.is_none() {
                 return no(
