@@ -221,6 +221,8 @@ pub enum Op {
         sets: CapabilitySets,
         ambient: u64,
     },
+    /// The other sets stay the caller's.
+    DropInheritable,
     NoNewPrivileges,
     Umask {
         mask: Option<u32>,

@@ -120,6 +120,12 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             Op::Capabilities { sets, ambient },
             "root inside is not root of the machine",
         );
+    } else {
+        b.from = String::new();
+        b.init(
+            Op::DropInheritable,
+            "what the caller can hand on, no program inside may pick up (CVE-2022-29162)",
+        );
     }
     if process.no_new_privileges {
         b.from = "/process/noNewPrivileges".into();

@@ -280,6 +280,7 @@ pub fn describe(op: &Op) -> String {
             capabilities(sets.inheritable),
             capabilities(*ambient)
         ),
+        Op::DropInheritable => "empty the inheritable and ambient capabilities".into(),
         Op::NoNewPrivileges => "set no_new_privs".into(),
         Op::Umask { mask: None } => "put the caller's umask back".into(),
         Op::Umask { mask: Some(mask) } => format!("set the umask to {mask:04o}"),
