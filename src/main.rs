@@ -101,6 +101,7 @@ fn run(argv: *const *const c_char) -> i32 {
                 host,
                 root,
                 pid,
+                preserve_fds,
             })
         });
     let mut context = match context {

@@ -12,6 +12,8 @@ mod callers;
 mod config;
 #[path = "all/host.rs"]
 mod host;
+#[path = "all/hostile.rs"]
+mod hostile;
 #[path = "all/injection.rs"]
 mod injection;
 #[path = "all/lanes.rs"]
@@ -91,6 +93,7 @@ fn main() {
         strace::cases(),
         parity::cases(),
         injection::cases(),
+        hostile::cases(),
         recorder::cases(),
         plans::cases(),
         lanes::cases(),

@@ -29,6 +29,8 @@ pub struct Wish<'a> {
     pub pid_file: Option<&'a str>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
+    /// How many descriptors above standard error are the program's.
+    pub preserve_fds: u32,
     /// `create`: the program waits for `start`. Otherwise it runs as soon as all is ready.
     pub wait_for_start: bool,
     /// `run` in the foreground: the caller holds signals back, to take them one by one.
@@ -144,6 +146,7 @@ mod tests {
             pid_file: None,
             no_pivot: false,
             no_new_keyring: false,
+            preserve_fds: 0,
             wait_for_start,
             attached: !wait_for_start,
             cgroup: true,

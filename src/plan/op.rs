@@ -204,6 +204,10 @@ pub enum Op {
         name: Vec<u8>,
     },
     LoopbackUp,
+    /// Closes every descriptor from `first` on, but those through which init and the host talk.
+    CloseDescriptors {
+        first: u32,
+    },
     Cwd {
         path: CString,
     },

@@ -78,6 +78,13 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             why,
         );
     }
+    b.from = String::new();
+    b.init(
+        Op::CloseDescriptors {
+            first: 3 + b.wish.preserve_fds,
+        },
+        "from here on the image chooses paths, and /proc/self/fd would lead from any of them to the host (CVE-2024-21626)",
+    );
     b.from = "/process/cwd".into();
     let path = c(&process.cwd).map_err(|p| bad("/process/cwd", p))?;
     b.init(
