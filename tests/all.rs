@@ -14,6 +14,10 @@ mod config;
 mod host;
 #[path = "all/hostile.rs"]
 mod hostile;
+#[path = "all/hostile_files.rs"]
+mod hostile_files;
+#[path = "all/hostile_paths.rs"]
+mod hostile_paths;
 #[path = "all/injection.rs"]
 mod injection;
 #[path = "all/lanes.rs"]
@@ -94,6 +98,8 @@ fn main() {
         parity::cases(),
         injection::cases(),
         hostile::cases(),
+        hostile_paths::cases(),
+        hostile_files::cases(),
         recorder::cases(),
         plans::cases(),
         lanes::cases(),

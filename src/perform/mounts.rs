@@ -37,12 +37,15 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
         } => {
             let (target, place) = stand(root, at, why)?;
             syscalls::mount(source, target, kind, *flags, data.as_deref(), why)?;
+            if let (Some(place), Some(slot)) = (&place, open) {
+                let fd = step_up(place)?;
+                lanes.put(*slot, fd);
+            }
             match (place, open) {
-                // Three at the most: execve closes them as well.
+                // Three at the most: they are closed with the others.
                 (Some(place), Some(_)) => drop(place.leak()),
                 (place, _) => drop(place),
             }
-            reopen(lanes, at, *open)?;
         }
         Op::Attach {
             at,
@@ -50,8 +53,11 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             kind,
             open,
         } => {
-            attach(lanes, at, *tree, *kind, why)?;
-            reopen(lanes, at, *open)?;
+            let target = attach(lanes, at, *tree, *kind, why)?;
+            if let (Some(target), Some(slot)) = (target, open) {
+                let fd = step_up(&target)?;
+                lanes.put(*slot, fd);
+            }
         }
         Op::Remount { at, flags, data } => remount(root, at, *flags, data.as_deref(), why)?,
         Op::Alter { at, attributes } => match at {
@@ -122,21 +128,17 @@ fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
     }
 }
 
-/// Opens the root of what was just mounted, where later lines work below it.
-fn reopen(lanes: &mut Lanes, at: &Place, slot: Option<Slot>) -> Done {
-    let (Some(slot), Place::Rootfs { path, links }) = (slot, at) else {
-        return Ok(());
-    };
+/// Opens the root of what was just mounted on a place, where later lines work below it. Not by its name, which may
+/// stand for another directory by now: `..` of a root is that root itself, and what is mounted on it, on the way there.
+fn step_up(place: &Fd) -> syscalls::Result<Fd> {
     let why = Why("what is mounted there now, for the lines that work below it");
-    let fd = files::resolve(lanes.at(Slot::ROOTFS), path, O_DIRECTORY, *links, why)?;
-    lanes.put(slot, fd);
-    Ok(())
+    files::resolve(place.at(), c"..", O_DIRECTORY, true, why)
 }
 
 /// Attaches a tree of the host's, or the cgroup's, that was opened before the clone.
-fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Done {
+fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Done<Option<Fd>> {
     let Some(source) = lanes.take(tree) else {
-        return Ok(());
+        return Ok(None);
     };
     let leaf = || match kind {
         Kind::Directory => Ok(Leaf::Directory),
@@ -158,14 +160,8 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Do
     };
     let target = files::resolve_or_make(base, path, leaf, links, why)?;
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(syscalls::move_mount(
-        source.at(),
-        c"",
-        target.at(),
-        c"",
-        flags,
-        why,
-    )?)
+    syscalls::move_mount(source.at(), c"", target.at(), c"", flags, why)?;
+    Ok(Some(target))
 }
 
 /// Changes the flags of what is mounted at a place: of this mount alone, and of its file system where data is given.
