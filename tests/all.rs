@@ -18,6 +18,8 @@ mod hostile;
 mod hostile_files;
 #[path = "all/hostile_paths.rs"]
 mod hostile_paths;
+#[path = "all/hostile_state.rs"]
+mod hostile_state;
 #[path = "all/injection.rs"]
 mod injection;
 #[path = "all/lanes.rs"]
@@ -100,6 +102,7 @@ fn main() {
         hostile::cases(),
         hostile_paths::cases(),
         hostile_files::cases(),
+        hostile_state::cases(),
         recorder::cases(),
         plans::cases(),
         lanes::cases(),
