@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Trial> {
             ("another_process_of_that_number", other_process),
             ("damaged_state", damaged_state),
             ("cgroup_of_a_damaged_state", damaged_cgroup),
+            ("damaged_trace", damaged_trace),
             ("ids_in_every_command", ids),
             ("cgroup_paths", cgroup_paths),
             ("refused_create_leaves_no_cgroup", refused_create),
@@ -197,6 +198,60 @@ fn damaged_cgroup() -> Outcome {
         Ok(bundle.nothing_left().is_ok())
     })?;
     bundle.clean()
+}
+
+/// Commands go on writing into the container's recorder, whatever it says of itself: its head is the magic number, then
+/// words of 32 bits, of which the first is how much is in use.
+fn damaged_trace() -> Outcome {
+    let words = |words: &[u32]| {
+        words
+            .iter()
+            .flat_map(|w| w.to_ne_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let forms = [
+        (8, words(&[0])),
+        (8, words(&[8])),
+        (8, words(&[41])),
+        (8, words(&[(4 << 20) + 8])),
+        (8, words(&[u32::MAX - 7, u32::MAX, u32::MAX])),
+        (0, words(&[0; 8])),
+        (40, words(&[u32::MAX; 64])),
+        (40, words(&[16; 64])),
+        (4 << 20, vec![]),
+        (64, vec![]),
+    ];
+    for (at, bytes) in forms {
+        let form = format!("at {at}: {:?}", bytes.get(..12));
+        let bundle = Bundle::reporter(&["--sleep"])?;
+        bring_to(&bundle, "created")?;
+        let path = bundle.state_root().join(&bundle.id).join("trace");
+        let file = fs::OpenOptions::new().write(true).open(&path)?;
+        match bytes.is_empty() {
+            true => fs::write(&path, vec![0xa5; at as usize])?,
+            false => file.write_all_at(&bytes, at)?,
+        }
+        let calls = [
+            "start",
+            "state",
+            "kill",
+            "trace",
+            "--trace trace",
+            "delete --force",
+            "trace",
+        ];
+        for words in calls {
+            let words: Vec<&str> = words.split(' ').chain([bundle.id.as_str()]).collect();
+            let done = bundle.call(&words)?;
+            ensure!(
+                (0..=1).contains(&done.status) && !done.err.contains("fault of its own"),
+                "{form}: {words:?}: {done:?}"
+            );
+        }
+        patiently(&form, || Ok(bundle.nothing_left().is_ok()))?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 /// The commands that `lifecycle::bad_ids_are_refused` leaves out, and the lengths between.
