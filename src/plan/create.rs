@@ -39,6 +39,9 @@ const DIRECTORIES: [&str; 6] = [
     "/sys/fs/selinux",
 ];
 
+/// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.
+const MOST: usize = 32_000;
+
 /// The plan of `create`, or of `run`.
 pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     // Room for a usual plan: growing would copy it, and the arena keeps what it gave.
@@ -172,6 +175,10 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 
     // Host: the clone, and what surrounds it.
     finish_host(&mut b)?;
+    if b.plan.host.len() + b.plan.init.len() > MOST {
+        let text = format!("asks for more than {MOST} steps");
+        return Err(problem("", &text));
+    }
     Ok(b.plan)
 }
 

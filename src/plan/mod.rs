@@ -122,7 +122,8 @@ impl Builder<'_> {
     /// A numbered place for one more descriptor.
     pub fn slot(&mut self) -> Slot {
         let slot = Slot(self.plan.slots);
-        self.plan.slots += 1;
+        // Past the last number nothing is told apart any more, and such a plan is refused at its end.
+        self.plan.slots = self.plan.slots.saturating_add(1);
         slot
     }
 }
