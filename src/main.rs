@@ -30,6 +30,8 @@ mod out;
 mod perform;
 mod plan;
 mod procfs;
+#[cfg(test)]
+mod properties;
 mod spec;
 mod state;
 mod time;

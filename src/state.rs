@@ -312,8 +312,13 @@ pub fn load(dir: At, id: &str) -> Result<Option<Saved>, Error> {
     };
     let text = crate::input::read_all(file.at(), why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
-    match serde_json::from_slice::<Saved>(&text) {
-        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(Some(saved)),
+    understand(id, &text).map(Some)
+}
+
+/// The document's text as what it says.
+pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
+    match serde_json::from_slice::<Saved>(text) {
+        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
         Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
         Err(error) => Err(damaged(id, &format!("{error}"))),
     }

@@ -2,7 +2,7 @@
 //! and system calls. It never reads the configuration: if it needs a fact, the plan has it.
 
 pub mod files;
-mod home;
+pub mod home;
 pub mod host;
 mod mounts;
 mod process;

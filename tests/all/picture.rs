@@ -144,7 +144,8 @@ fn quoted(text: &str, mark: char) -> usize {
 /// `#[cfg(test)] mod tests;` only names another file: the code goes on behind it.
 fn next_is_file(text: &str, mark: &str) -> bool {
     let after = text.split_once(mark).map_or("", |(_, after)| after);
-    after.trim_start().starts_with("mod tests;")
+    let next = after.trim_start().lines().next().unwrap_or("");
+    next.starts_with("mod ") && next.ends_with(';')
 }
 
 /// Fails with every line of code that one of the words is in.
