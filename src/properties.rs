@@ -239,16 +239,50 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
     Some(plan)
 }
 
-/// Lines and descriptors have numbers of 16 bits: a longer plan would take one for another.
+/// Lines and descriptors have numbers of 16 bits: a longer plan would take one for another. And none takes long.
 #[test]
 fn plans_end() {
-    let mut config = good_config();
-    for (number, wanted) in [(100, true), (20_000, false), (70_000, false)] {
-        let bind = json!({"destination": "/x", "type": "bind", "source": "/s"});
-        config["mounts"] = Value::from(alloc::vec![bind; number]);
-        let text = config.to_string();
-        assert_eq!(understood(text.as_bytes(), 0).is_some(), wanted, "{number}");
+    let bind = json!({"destination": "/x", "type": "bind", "source": "/s"});
+    let deep = json!({"destination": format!("/dev{}", "/x".repeat(2000)), "type": "tmpfs"});
+    let rule = json!({"allow": true, "type": "c", "major": 1, "minor": 2, "access": "r"});
+    let device = json!({"type": "p", "path": "/dev/x"});
+    let name = json!("CAP_KILL");
+    let path = json!("/x");
+    for (pointer, key, entry) in [
+        ("", "mounts", &bind),
+        ("", "mounts", &deep),
+        ("/linux", "devices", &device),
+        ("/linux", "maskedPaths", &path),
+        ("/linux/resources", "devices", &rule),
+        ("/process/capabilities", "ambient", &name),
+    ] {
+        let mut config = good_config();
+        let before = config["mounts"].as_array().cloned().unwrap_or_default();
+        let entries = core::iter::repeat_n(entry.clone(), 4000);
+        if let Some(Value::Object(map)) = config.pointer_mut(pointer) {
+            map.insert(key.into(), before.into_iter().chain(entries).collect());
+        }
+        assert!(understood(config.to_string().as_bytes(), 0).is_none());
     }
+    // The longest lists, with entries that are all different.
+    let mut config = good_config();
+    let all = |of: &dyn Fn(usize) -> Value| (0..2000).map(of).collect::<Value>();
+    config["mounts"] = all(&|_| bind.clone());
+    config["linux"]["devices"] = all(&|i| json!({"type": "p", "path": format!("/dev/{i}")}));
+    config["linux"]["maskedPaths"] = all(&|i| json!(format!("/{i}")));
+    config["linux"]["resources"]["devices"] = all(&|i| {
+        let (kind, access) = (["b", "c"][i % 2], ["r", "w", "rm"][i % 3]);
+        json!({"allow": i % 5 == 0, "type": kind, "major": i, "minor": i, "access": access})
+    });
+    let plan = understood(config.to_string().as_bytes(), 0xff);
+    let plan = plan.unwrap_or_default();
+    let program = plan.host.iter().find_map(|line| match &line.op {
+        plan::Op::DeviceProgram { program } => Some(program),
+        _ => None,
+    });
+    // Distances of jumps are numbers of 15 bits.
+    let len = program.map_or(0, Vec::len);
+    assert!((2000..0x8000).contains(&len), "{len} instructions");
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 
 use super::mounts::{self, Covered};
 use super::op::{Op, Place, Plan, Slot, Step};
-use super::{Builder, Wish, c, device_filter, process};
+use super::{Builder, MOST, Wish, c, device_filter, process, too_long};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -38,9 +38,6 @@ const DIRECTORIES: [&str; 6] = [
     "/sys/devices/virtual/powercap",
     "/sys/fs/selinux",
 ];
-
-/// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.
-const MOST: usize = 32_000;
 
 /// The plan of `create`, or of `run`.
 pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
@@ -176,8 +173,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     // Host: the clone, and what surrounds it.
     finish_host(&mut b)?;
     if b.plan.host.len() + b.plan.init.len() > MOST {
-        let text = format!("asks for more than {MOST} steps");
-        return Err(problem("", &text));
+        return Err(too_long());
     }
     Ok(b.plan)
 }

@@ -128,6 +128,16 @@ impl Builder<'_> {
     }
 }
 
+/// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.
+pub const MOST: usize = 10_000;
+
+pub fn too_long() -> Problem {
+    Problem {
+        pointer: String::new(),
+        problem: alloc::format!("asks for more than {MOST} steps"),
+    }
+}
+
 /// A string as the kernel wants it.
 pub fn c(text: &str) -> Result<CString, &'static str> {
     CString::new(text).map_err(|_| "holds a NUL byte, which no path or argument can")

@@ -3,7 +3,7 @@
 
 use super::op::{Attributes, Kind, Op, Place, Slot, Step};
 use super::options::{attr, understand};
-use super::{Builder, Problem, c};
+use super::{Builder, MOST, Problem, c, too_long};
 use crate::spec;
 use alloc::ffi::CString;
 use alloc::format;
@@ -261,6 +261,9 @@ fn make_directories(
             so_far.push('/');
         }
         so_far.push_str(part);
+        if b.plan.init.len() > MOST {
+            return Err(too_long());
+        }
         let known = (base, so_far.clone());
         if !b.made.contains(&known) {
             let name = c(&so_far).map_err(|p| Problem {
