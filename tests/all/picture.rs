@@ -71,6 +71,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         match path.is_dir() {
+            true if path.ends_with("target") => {}
             true => collect(&path, paths),
             false if path.extension().is_some_and(|end| end == "rs") => paths.push(path),
             false => {}
