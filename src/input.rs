@@ -4,8 +4,9 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use syscalls::{At, Errno, Failed, Result, Why, record};
 
-/// The longest file that is read whole: a configuration is some kilobytes, and nothing should fill the memory.
-pub const LONGEST: usize = 64 << 20;
+/// The longest file that is read whole: a configuration is some kilobytes, no program takes more than six megabytes of
+/// arguments, and a document can take forty times its length of memory.
+pub const LONGEST: usize = 8 << 20;
 
 /// Reads a file to its end, in pieces that grow.
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {

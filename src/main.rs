@@ -30,6 +30,8 @@ mod out;
 mod perform;
 mod plan;
 mod procfs;
+#[cfg(test)]
+mod properties;
 mod spec;
 mod state;
 mod time;
@@ -101,6 +103,7 @@ fn run(argv: *const *const c_char) -> i32 {
                 host,
                 root,
                 pid,
+                preserve_fds,
             })
         });
     let mut context = match context {

@@ -51,7 +51,7 @@ pub fn alive(pid: i32, started: [u64; 2]) -> core::result::Result<bool, Error> {
 }
 
 /// Reads /proc/PID/stat (proc(5)): the state is the first field behind the name, the start time the 20th.
-fn matches(stat: &[u8], started: [u64; 2]) -> bool {
+pub fn matches(stat: &[u8], started: [u64; 2]) -> bool {
     let text = core::str::from_utf8(stat).unwrap_or("");
     let Some((_, fields)) = text.rsplit_once(") ") else {
         return false;
@@ -64,7 +64,7 @@ fn matches(stat: &[u8], started: [u64; 2]) -> bool {
         return false;
     };
     let start = ticks.saturating_mul(TICK);
-    start + 2 * TICK >= started[0] && start <= started[1] + TICK
+    start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1]
 }
 
 /// Which signals this process ignores. Where that cannot be seen, it may be any.

@@ -331,24 +331,36 @@ pub fn join_recorder(dir: At) {
 /// Reads the document. `None`: it is not there yet.
 pub fn load(dir: At, id: &str) -> Result<Option<Saved>, Error> {
     let why = Why("what is remembered of the container");
-    let file = match syscalls::openat(
-        dir,
-        c"state.json",
-        libc::O_NOFOLLOW as u32,
-        "state.json",
-        why,
-    ) {
+    // O_NONBLOCK: whatever is there, nobody waits for a partner.
+    let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
+    let file = match syscalls::openat(dir, c"state.json", flags, "state.json", why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
         opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
     };
     let text = crate::input::read_all(file.at(), why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
-    let saved = serde_json::from_slice(&text);
-    saved.map(Some).map_err(|e| {
-        Error::State(format!(
-            "state.json of {id} is damaged ({e}): delete --force {id} removes what is left"
-        ))
-    })
+    understand(id, &text).map(Some)
+}
+
+/// The document's text as what it says.
+pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
+    match serde_json::from_slice::<Saved>(text) {
+        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
+        Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
+        Err(error) => Err(damaged(id, &format!("{error}"))),
+    }
+}
+
+fn damaged(id: &str, what: &str) -> Error {
+    Error::State(format!(
+        "state.json of {id} is damaged ({what}): delete --force {id} removes what is left"
+    ))
+}
+
+/// Whether this names a cgroup below the hierarchy's root, or none: all processes there are killed, and it is removed.
+fn is_cgroup(path: &str) -> bool {
+    let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains('\0');
+    path.is_empty() || !path.split('/').any(odd)
 }
 
 /// Writes the document anew.

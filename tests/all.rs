@@ -14,6 +14,14 @@ mod config;
 mod hooks;
 #[path = "all/host.rs"]
 mod host;
+#[path = "all/hostile.rs"]
+mod hostile;
+#[path = "all/hostile_files.rs"]
+mod hostile_files;
+#[path = "all/hostile_paths.rs"]
+mod hostile_paths;
+#[path = "all/hostile_state.rs"]
+mod hostile_state;
 #[path = "all/injection.rs"]
 mod injection;
 #[path = "all/lanes.rs"]
@@ -46,6 +54,8 @@ mod rootless;
 mod same_as_runc;
 #[path = "all/seccomp.rs"]
 mod seccomp;
+#[path = "all/seccomp_notify.rs"]
+mod seccomp_notify;
 #[path = "all/settings.rs"]
 mod settings;
 #[path = "all/strace.rs"]
@@ -102,6 +112,7 @@ fn main() {
         rootless::cases(),
         settings::cases(),
         seccomp::cases(),
+        seccomp_notify::cases(),
         hooks::cases(),
         refusals::cases(),
         same_as_runc::cases(),
@@ -109,6 +120,10 @@ fn main() {
         strace::cases(),
         parity::cases(),
         injection::cases(),
+        hostile::cases(),
+        hostile_paths::cases(),
+        hostile_files::cases(),
+        hostile_state::cases(),
         recorder::cases(),
         plans::cases(),
         lanes::cases(),

@@ -251,6 +251,8 @@ fn mount(line: &str) -> Option<Value> {
     let left: Vec<&str> = left.split(' ').collect();
     let right: Vec<&str> = right.split(' ').collect();
     Some(json!({
+        "id": left.first()?,
+        "parent": left.get(1)?,
         "root": left.get(3)?,
         "point": left.get(4)?,
         "options": left.get(5)?,

@@ -123,6 +123,7 @@ fn make(
         pid_file: options.pid_file.as_deref(),
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
+        preserve_fds: context.preserve_fds,
         wait_for_start,
         attached,
         cgroup: context.cgroup(),

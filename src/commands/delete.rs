@@ -63,8 +63,11 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     }
     let path = match &saved {
         Some(saved) => saved.cgroup_path.clone(),
-        None => remains(id)?,
+        None => format!("nano-sandbox/{id}"),
     };
+    if options.force && !path.is_empty() {
+        remains(id, &path)?;
+    }
     drop(dir);
     remove(&root, id, Cgroup { path }, None)?;
     if let Some(saved) = &saved {
@@ -107,14 +110,14 @@ pub fn destroy(
     Ok(())
 }
 
-/// Of a container whose document was never written, or is damaged, only the default cgroup can be found.
-fn remains(id: &str) -> Result<String, Error> {
-    let path = format!("nano-sandbox/{id}");
+/// Kills what is left in the cgroup: of a container whose document names another process or none, and what a program
+/// without a pid namespace leaves behind. Where the document was never written, or is damaged, it is the default cgroup.
+fn remains(id: &str, path: &str) -> Result<(), Error> {
     let failed = |failed| at(format!("kill what is left of {id}"), failed);
     if let Some(hierarchy) = crate::cgroup::open_root().map_err(failed)? {
-        crate::cgroup::kill(hierarchy.at(), &state::c(&path)?).map_err(failed)?;
+        crate::cgroup::kill(hierarchy.at(), &state::c(path)?).map_err(failed)?;
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Kills a process and waits until it is gone; whose child it is does not matter to a pidfd.

@@ -45,7 +45,7 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     }
 }
 
-/// Every process of the cgroup, and of those below it; again until no new one turns up.
+/// Every process of the cgroup.
 fn all(path: &str, signal: i32, status: Status, id: &str) -> Result<i32, Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
     let Some(root) = crate::cgroup::open_root().map_err(failed)? else {
@@ -67,6 +67,10 @@ fn all(path: &str, signal: i32, status: Status, id: &str) -> Result<i32, Error> 
         }
         opened => opened.map_err(failed)?,
     };
+    // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
+    if signal == libc::SIGKILL && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
+        return Ok(0);
+    }
     let text = crate::input::read_all(
         procs.at(),
         Why("the kernel lists the cgroup's processes there"),

@@ -32,6 +32,8 @@ pub struct Context {
     pub root: String,
     /// Our own process id.
     pub pid: i32,
+    /// How many descriptors above standard error are the program's, and not ours.
+    pub preserve_fds: u32,
 }
 
 impl Context {

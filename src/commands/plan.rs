@@ -21,6 +21,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         pid_file: None,
         no_pivot: options.no_pivot,
         no_new_keyring: false,
+        preserve_fds: 0,
         wait_for_start: false,
         attached: true,
         cgroup: context.cgroup(),

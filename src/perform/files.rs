@@ -125,15 +125,15 @@ pub fn resolve_or_make(
             .iter()
             .position(|b| *b == b'/')
             .map_or(bytes.len(), |i| start + i);
-        let mut part = [0u8; 256];
+        let mut part = [0u8; PATH_MAX];
         let name = &bytes[start..end];
         if name == b".." {
             return Err(Trouble::Check(Check::DotDot));
         }
-        let Some(room) = part.get_mut(..name.len().min(255)) else {
+        let Some(room) = part.get_mut(..name.len()) else {
             return Err(Trouble::Check(Check::DotDot));
         };
-        room.copy_from_slice(&name[..name.len().min(255)]);
+        room.copy_from_slice(name);
         let name = CStr::from_bytes_until_nul(&part).unwrap_or(c".");
         let parent = at.as_ref().map_or(root, Fd::at);
         let last = end == bytes.len();

@@ -42,7 +42,7 @@ pub fn look_up(rootfs: At, uid: u32, why: Why) -> Done<CString> {
 }
 
 /// The sixth field of the first line whose third is the user's number.
-fn home(passwd: &str, uid: u32) -> Option<&str> {
+pub fn home(passwd: &str, uid: u32) -> Option<&str> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let number = fields.nth(2)?.parse::<u32>().ok()?;

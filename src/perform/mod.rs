@@ -3,7 +3,7 @@
 
 mod copyup;
 pub mod files;
-mod home;
+pub mod home;
 pub mod hooks;
 pub mod host;
 pub mod listener;

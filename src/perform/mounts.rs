@@ -60,15 +60,25 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
                 mounted => mounted?,
             }
             if let Some(below) = below {
-                let above = opened(lanes, at)?;
+                let above = match (&place, at) {
+                    (None, Place::Under { base, path }) => {
+                        files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?
+                    }
+                    (Some(place), _) => step_up(place)?,
+                    _ => return Ok(()),
+                };
+                let above = syscalls::openat(above.at(), c".", O_DIRECTORY, "copy", why)?;
                 copyup::copy(below.at(), above.at(), why)?;
             }
+            if let (Some(place), Some(slot)) = (&place, open) {
+                let fd = step_up(place)?;
+                lanes.put(*slot, fd);
+            }
             match (place, open) {
-                // Three at the most: execve closes them as well.
+                // Three at the most: they are closed with the others.
                 (Some(place), Some(_)) => drop(place.leak()),
                 (place, _) => drop(place),
             }
-            reopen(lanes, at, *open)?;
         }
         Op::Attach {
             at,
@@ -76,8 +86,11 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             kind,
             open,
         } => {
-            attach(lanes, at, *tree, *kind, why)?;
-            reopen(lanes, at, *open)?;
+            let target = attach(lanes, at, *tree, *kind, why)?;
+            if let (Some(target), Some(slot)) = (target, open) {
+                let fd = step_up(&target)?;
+                lanes.put(*slot, fd);
+            }
         }
         Op::Remount { at, flags, data } => remount(root, at, *flags, data.as_deref(), why)?,
         Op::Alter { at, attributes } => match at {
@@ -171,24 +184,6 @@ fn look_below(target: &CStr, why: Why) -> syscalls::Result<Fd> {
     syscalls::openat(At::CWD, target, flags, "what lies below", why)
 }
 
-/// The root of what was just mounted, to be read and written.
-fn opened(lanes: &Lanes, at: &Place) -> Done<Fd> {
-    let why = Why("what was just mounted takes the copy");
-    let place = match at {
-        Place::Rootfs { path, links } => {
-            files::resolve(lanes.at(Slot::ROOTFS), path, O_DIRECTORY, *links, why)?
-        }
-        Place::Under { base, path } => files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?,
-    };
-    Ok(syscalls::openat(
-        place.at(),
-        c".",
-        O_DIRECTORY,
-        "copy",
-        why,
-    )?)
-}
-
 /// Without privileges the trees are copied in here, where paths are still the host's.
 fn open_inside(lanes: &mut Lanes, line: &Line) -> Done {
     super::host::open(lanes, line)
@@ -216,21 +211,17 @@ fn bound_device(lanes: &mut Lanes, base: Slot, name: &CStr, tree: Slot, why: Why
     )?)
 }
 
-/// Opens the root of what was just mounted, where later lines work below it.
-fn reopen(lanes: &mut Lanes, at: &Place, slot: Option<Slot>) -> Done {
-    let (Some(slot), Place::Rootfs { path, links }) = (slot, at) else {
-        return Ok(());
-    };
+/// Opens the root of what was just mounted on a place, where later lines work below it. Not by its name, which may
+/// stand for another directory by now: `..` of a root is that root itself, and what is mounted on it, on the way there.
+fn step_up(place: &Fd) -> syscalls::Result<Fd> {
     let why = Why("what is mounted there now, for the lines that work below it");
-    let fd = files::resolve(lanes.at(Slot::ROOTFS), path, O_DIRECTORY, *links, why)?;
-    lanes.put(slot, fd);
-    Ok(())
+    files::resolve(place.at(), c"..", O_DIRECTORY, true, why)
 }
 
 /// Attaches a tree of the host's, or the cgroup's, that was opened before the clone.
-fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Done {
+fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Done<Option<Fd>> {
     let Some(source) = lanes.take(tree) else {
-        return Ok(());
+        return Ok(None);
     };
     let leaf = || match kind {
         Kind::Directory => Ok(Leaf::Directory),
@@ -252,14 +243,8 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Do
     };
     let target = files::resolve_or_make(base, path, leaf, links, why)?;
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(syscalls::move_mount(
-        source.at(),
-        c"",
-        target.at(),
-        c"",
-        flags,
-        why,
-    )?)
+    syscalls::move_mount(source.at(), c"", target.at(), c"", flags, why)?;
+    Ok(Some(target))
 }
 
 /// Changes the flags of what is mounted at a place: of this mount alone, and of its file system where data is given.

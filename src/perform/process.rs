@@ -183,6 +183,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Hostname { name } => syscalls::sethostname(name, why)?,
         Op::Domainname { name } => syscalls::setdomainname(name, why)?,
         Op::LoopbackUp => loopback_up(why)?,
+        Op::CloseDescriptors { first } => close_descriptors(lanes, *first, why)?,
         Op::Cwd { path } => cwd(path, why)?,
         Op::DropBounding { drop } => drop_bounding(*drop, why)?,
         Op::Groups { gids, if_allowed } => match syscalls::setgroups(gids, why) {
@@ -191,6 +192,16 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         },
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
         Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
+        Op::DropInheritable => {
+            let held = syscalls::capget(why)?;
+            if held.inheritable != 0 {
+                let sets = CapabilitySets {
+                    inheritable: 0,
+                    ..held
+                };
+                capabilities(&sets, 0, why)?;
+            }
+        }
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
         Op::Seccomp {
             filter,
@@ -297,6 +308,22 @@ fn loopback_up(why: Why) -> Done {
     syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
     socket.leak(); // execve closes it
     Ok(())
+}
+
+/// Close-on-exec would be too late: execve looks up the program, and the interpreter that the program names, while
+/// all descriptors are still open. What is kept is a socket and two fifos, through which no path leads anywhere.
+fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
+    let kept = [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT];
+    let mut kept = kept.map(|slot| lanes.at(slot).raw());
+    kept.sort_unstable();
+    let mut from = first;
+    for fd in kept.iter().filter_map(|fd| u32::try_from(*fd).ok()) {
+        if from < fd {
+            syscalls::close_range(from, fd - 1, why)?;
+        }
+        from = from.max(fd + 1);
+    }
+    Ok(syscalls::close_range(from, u32::MAX, why)?)
 }
 
 /// A current directory outside the root would be a way back to the host, however the path came to lead there

@@ -2,7 +2,10 @@
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
 use super::op::{Op, Plan, Slot};
-use super::{Builder, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, paths};
+use super::{
+    Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, paths,
+    too_long,
+};
 use super::{process, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
@@ -80,7 +83,11 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     // Host: the clone, and what surrounds it.
     namespaces::clone(&mut b)?;
     finish_host(&mut b)?;
-    Ok(b.done())
+    let plan = b.done();
+    match plan.lines().count() > MOST {
+        true => Err(too_long()),
+        false => Ok(plan),
+    }
 }
 
 pub fn problem(pointer: &str, text: &str) -> Problem {

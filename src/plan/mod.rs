@@ -41,6 +41,8 @@ pub struct Wish<'a> {
     pub pid_file: Option<&'a str>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
+    /// How many descriptors above standard error are the program's.
+    pub preserve_fds: u32,
     /// `create`: the program waits for `start`. Otherwise it runs as soon as all is ready.
     pub wait_for_start: bool,
     /// `run` in the foreground: the caller holds signals back, to take them one by one.
@@ -211,8 +213,19 @@ impl<'a> Builder<'a> {
     /// A numbered place for one more descriptor.
     pub fn slot(&mut self) -> Slot {
         let slot = Slot(self.plan.slots);
-        self.plan.slots += 1;
+        // Past the last number nothing is told apart any more, and such a plan is refused at its end.
+        self.plan.slots = self.plan.slots.saturating_add(1);
         slot
+    }
+}
+
+/// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.
+pub const MOST: usize = 10_000;
+
+pub fn too_long() -> Problem {
+    Problem {
+        pointer: String::new(),
+        problem: alloc::format!("asks for more than {MOST} steps"),
     }
 }
 
@@ -235,6 +248,7 @@ mod tests {
             pid_file: None,
             no_pivot: false,
             no_new_keyring: false,
+            preserve_fds: 0,
             wait_for_start,
             attached: !wait_for_start,
             cgroup: true,

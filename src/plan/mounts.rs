@@ -4,7 +4,7 @@
 use super::create::mapping;
 use super::op::{Attributes, Kind, Op, Place, Slot};
 use super::options::{attr, understand};
-use super::{Builder, Problem, Step, c, system};
+use super::{Builder, MOST, Problem, Step, c, system, too_long};
 use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
 use alloc::format;
@@ -46,9 +46,9 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
 /// Where `path` is, as seen after the mounts so far.
 pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'static str> {
     let path = clean(path);
+    // Of several on one place the last: it lies on top.
     let over = covered
         .iter()
-        .rev()
         .filter(|m| below(&path, &m.path).is_some())
         .max_by_key(|m| m.path.len());
     let fresh = over.filter(|m| m.fresh && !path.contains("/../") && !path.ends_with("/.."));
@@ -374,6 +374,9 @@ fn make_directories(
             so_far.push('/');
         }
         so_far.push_str(part);
+        if b.plan.init.len() > MOST {
+            return Err(too_long());
+        }
         let known = (base, so_far.clone());
         if !b.made.contains(&known) {
             let name = c(&so_far).map_err(|p| Problem {
@@ -428,5 +431,27 @@ mod tests {
         ] {
             assert_eq!(clean(from), to);
         }
+    }
+
+    #[test]
+    fn the_last_mount_on_a_place_counts() {
+        let covered = |fresh, slot| Covered {
+            path: "/dev".into(),
+            slot,
+            fresh,
+            empty: fresh,
+        };
+        let fresh = covered(true, Some(Slot::DEV));
+        let over = covered(false, Some(Slot::DEV));
+        let is_under = |all: &[Covered]| {
+            let at = place(all, "/dev/pts", true).unwrap_or_else(|p| panic!("{p}"));
+            matches!(at, Place::Under { .. })
+        };
+        let mut all = alloc::vec![fresh];
+        assert!(is_under(&all));
+        all.push(over);
+        assert!(!is_under(&all));
+        all.push(covered(true, Some(Slot::DEV)));
+        assert!(is_under(&all));
     }
 }

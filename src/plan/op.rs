@@ -339,6 +339,10 @@ pub enum Op {
         name: Vec<u8>,
     },
     LoopbackUp,
+    /// Closes every descriptor from `first` on, but those through which init and the host talk.
+    CloseDescriptors {
+        first: u32,
+    },
     Cwd {
         path: CString,
     },
@@ -358,6 +362,8 @@ pub enum Op {
         sets: CapabilitySets,
         ambient: u64,
     },
+    /// The other sets stay the caller's.
+    DropInheritable,
     NoNewPrivileges,
     /// `listener`: the host takes the descriptor on which calls are asked about.
     Seccomp {

@@ -33,7 +33,8 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     }
     if !b.spec.linux.masked_paths.is_empty() {
         b.from = "/linux/maskedPaths".into();
-        let check = !b.covered.iter().any(|m| m.path == "/dev" && m.empty);
+        let dev = b.covered.iter().rev().find(|m| m.path == "/dev");
+        let check = !dev.is_some_and(|m| m.empty);
         b.init(
             Op::OpenNull { check },
             "masks of files are binds of this device, which must be the real one",

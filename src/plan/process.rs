@@ -81,6 +81,13 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     system::process(b)?;
+    b.from = String::new();
+    b.init(
+        Op::CloseDescriptors {
+            first: 3 + b.wish.preserve_fds,
+        },
+        "from here on the image chooses paths, and /proc/self/fd would lead from any of them to the host (CVE-2024-21626)",
+    );
     b.from = "/process/cwd".into();
     let path = c(&process.cwd).map_err(|p| bad("/process/cwd", p))?;
     b.init(
@@ -129,6 +136,12 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         b.init(
             Op::Capabilities { sets, ambient },
             "root inside is not root of the machine",
+        );
+    } else {
+        b.from = String::new();
+        b.init(
+            Op::DropInheritable,
+            "what the caller can hand on, no program inside may pick up (CVE-2022-29162)",
         );
     }
     if process.no_new_privileges {

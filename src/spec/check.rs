@@ -38,6 +38,51 @@ pub(super) fn no_nul(pointer: impl FnOnce() -> String, text: &str) -> Checked {
     }
 }
 
+/// The kernel takes no longer path (PATH_MAX, without its NUL).
+const LONGEST_PATH: usize = 4095;
+
+/// A string that becomes a path.
+fn a_path(pointer: impl FnOnce() -> String, text: &str) -> Checked {
+    if text.len() > LONGEST_PATH {
+        let problem = format!(
+            "has {} bytes: the kernel takes at most {LONGEST_PATH}",
+            text.len()
+        );
+        return no(pointer(), problem);
+    }
+    no_nul(pointer, text)
+}
+
+/// Longer lists than anybody needs: some are looked through once for each entry, and the jumps of the device program
+/// reach no further.
+const LONGEST_LIST: usize = 2048;
+
+fn not_endless<T>(pointer: &str, list: &[T]) -> Checked {
+    match list.len() {
+        0..=LONGEST_LIST => Ok(()),
+        len => no(
+            pointer,
+            format!("has {len} entries: at most {LONGEST_LIST} are taken"),
+        ),
+    }
+}
+
+fn check_lists(process: &Process, linux: &Linux, mounts: &[Mount]) -> Checked {
+    not_endless("/mounts", mounts)?;
+    not_endless("/linux/devices", &linux.devices)?;
+    not_endless("/linux/resources/devices", &linux.resources.devices)?;
+    not_endless("/linux/maskedPaths", &linux.masked_paths)?;
+    not_endless("/linux/readonlyPaths", &linux.readonly_paths)?;
+    let Some(sets) = &process.capabilities else {
+        return Ok(());
+    };
+    not_endless("/process/capabilities/bounding", &sets.bounding)?;
+    not_endless("/process/capabilities/effective", &sets.effective)?;
+    not_endless("/process/capabilities/permitted", &sets.permitted)?;
+    not_endless("/process/capabilities/inheritable", &sets.inheritable)?;
+    not_endless("/process/capabilities/ambient", &sets.ambient)
+}
+
 /// The document, as something that can be carried out.
 pub fn check(document: Document) -> Result<Spec, Problem> {
     let Some(version) = document.oci_version else {
@@ -55,6 +100,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     let linux = document.linux.unwrap_or_default();
     let mounts = document.mounts.unwrap_or_default();
     let annotations = document.annotations.unwrap_or_default();
+    check_lists(&process, &linux, &mounts)?;
     check_root(&root)?;
     check_process(&process)?;
     check_process::check(&process)?;
@@ -116,7 +162,7 @@ fn check_root(root: &Root) -> Checked {
             "is missing: it names the root file system's directory",
         );
     }
-    no_nul(|| "/root/path".into(), &root.path)
+    a_path(|| "/root/path".into(), &root.path)
 }
 
 fn check_process(process: &Process) -> Checked {
@@ -145,11 +191,18 @@ fn check_process(process: &Process) -> Checked {
             format!("`{}` must be an absolute path", process.cwd),
         );
     }
-    no_nul(|| "/process/cwd".into(), &process.cwd)?;
+    a_path(|| "/process/cwd".into(), &process.cwd)?;
     for (name, list) in [("args", &process.args), ("env", &process.env)] {
         for (i, text) in list.iter().enumerate() {
             no_nul(|| format!("/process/{name}/{i}"), text)?;
         }
+    }
+    let user = &process.user;
+    for (name, id) in [("uid", user.uid), ("gid", user.gid)] {
+        an_id(|| format!("/process/user/{name}"), Some(id))?;
+    }
+    for (i, gid) in user.additional_gids.iter().enumerate() {
+        an_id(|| format!("/process/user/additionalGids/{i}"), Some(*gid))?;
     }
     if process.user.umask.is_some_and(|mask| mask > 0o777) {
         return no("/process/user/umask", "must be at most 511 (octal 777)");
@@ -179,6 +232,17 @@ fn check_process(process: &Process) -> Checked {
         }
     }
     Ok(())
+}
+
+/// The highest number tells the kernel to leave an id as it is, which is root's (setresuid(2), chown(2)).
+fn an_id(pointer: impl FnOnce() -> String, id: Option<u32>) -> Checked {
+    match id {
+        Some(u32::MAX) => no(
+            pointer(),
+            "4294967295 is nobody's id: it stands for no change",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// sethostname(2) takes 64 bytes, and would name the host itself without a namespace of its own.
@@ -220,7 +284,7 @@ fn check_mount(pointer: &str, mount: &Mount) -> Checked {
         ("type", &mount.kind),
         ("source", source),
     ] {
-        no_nul(|| format!("{pointer}/{name}"), text)?;
+        a_path(|| format!("{pointer}/{name}"), text)?;
     }
     for (i, option) in mount.options.iter().enumerate() {
         no_nul(|| format!("{pointer}/options/{i}"), option)?;
@@ -279,6 +343,8 @@ fn check_linux(linux: &Linux) -> Checked {
             "`slice:prefix:name` is for the systemd driver, which is not supported yet",
         );
     }
+    let cgroup = linux.cgroups_path.as_deref().unwrap_or("");
+    a_path(|| "/linux/cgroupsPath".into(), cgroup)?;
     for (name, paths) in [
         ("maskedPaths", &linux.masked_paths),
         ("readonlyPaths", &linux.readonly_paths),
@@ -290,7 +356,7 @@ fn check_linux(linux: &Linux) -> Checked {
                     format!("`{path}` must be an absolute path"),
                 );
             }
-            no_nul(|| format!("/linux/{name}/{i}"), path)?;
+            a_path(|| format!("/linux/{name}/{i}"), path)?;
         }
     }
     if let Some(seccomp) = &linux.seccomp {
@@ -359,7 +425,7 @@ fn check_devices(linux: &Linux) -> Checked {
                 ),
             );
         }
-        no_nul(|| format!("{pointer}/path"), &device.path)?;
+        a_path(|| format!("{pointer}/path"), &device.path)?;
         if seen.contains(&device.path.as_str()) {
             return no(
                 format!("{pointer}/path"),
@@ -367,6 +433,9 @@ fn check_devices(linux: &Linux) -> Checked {
             );
         }
         seen.push(&device.path);
+        for (name, id) in [("uid", device.uid), ("gid", device.gid)] {
+            an_id(|| format!("{pointer}/{name}"), id)?;
+        }
         for (name, number) in [("major", device.major), ("minor", device.minor)] {
             if device.kind != "p" && number.is_none() {
                 return no(

@@ -18,8 +18,8 @@ pub struct Seccomp {
     pub flags: Option<Vec<String>>,
     pub listener_path: Option<String>,
     pub listener_metadata: Option<String>,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub syscalls: Vec<Rule>,
+    #[serde(rename = "syscalls", deserialize_with = "null_is_absent")]
+    pub rules: Vec<Rule>,
 }
 
 /// Calls by name, and what becomes of them if all conditions hold.
@@ -155,7 +155,7 @@ pub fn check(seccomp: &Seccomp) -> Checked {
             "SCMP_ACT_NOTIFY would also hold the calls that start the program",
         );
     }
-    for (i, rule) in seccomp.syscalls.iter().enumerate() {
+    for (i, rule) in seccomp.rules.iter().enumerate() {
         check_rule(&format!("{AT}/syscalls/{i}"), rule)?;
         notifies |= rule.action == "SCMP_ACT_NOTIFY";
     }

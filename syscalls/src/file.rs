@@ -91,6 +91,12 @@ pub fn close_range_cloexec(first: u32, why: Why) -> Result<()> {
     .map(drop)
 }
 
+/// close_range(2): closes every descriptor from `first` to `last`.
+pub fn close_range(first: u32, last: u32, why: Why) -> Result<()> {
+    let args = [first as usize, last as usize, 0, 0, 0, 0];
+    gate(Call::CloseRange, args, why).map(drop)
+}
+
 /// read(2). Returns the bytes read; 0 at the end.
 pub fn read(fd: At, buffer: &mut [u8], why: Why) -> Result<usize> {
     gate(

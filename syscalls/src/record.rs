@@ -79,6 +79,9 @@ pub const RETURNED: u32 = 2;
 pub const OUT: u8 = 0x10;
 pub const WHY: u8 = 0x20;
 
+/// Longer than any why. In a damaged file many small entries could name the same long one.
+const REASON: usize = 1024;
+
 /// An entry that was dropped has this place.
 pub const NOWHERE: u32 = u32::MAX;
 
@@ -229,7 +232,9 @@ pub fn append_to(map: SharedMap) -> bool {
     let map = map.0;
     // SAFETY: a SharedMap is page-aligned and never unmapped; the caller checked that the file has CAPACITY bytes.
     let theirs = unsafe { &*(map as *const Head) };
-    if theirs.magic.load(Acquire) != MAGIC {
+    let used = theirs.used.load(Acquire) as usize;
+    let whole = (size_of::<Head>()..=CAPACITY).contains(&used) && used.is_multiple_of(8);
+    if theirs.magic.load(Acquire) != MAGIC || !whole {
         return false;
     }
     HOT.first_helper
@@ -249,7 +254,7 @@ pub fn append_to(map: SharedMap) -> bool {
             let mut next = at;
             while next < at + len {
                 let entry = map.add(next) as *mut Entry;
-                (*entry).seq += first;
+                (*entry).seq = (*entry).seq.wrapping_add(first);
                 (*entry).why += (at - size_of::<Head>()) as u32;
                 next += (*entry).size.load(Relaxed) as usize;
             }
@@ -264,10 +269,11 @@ pub fn append_to(map: SharedMap) -> bool {
     true
 }
 
-/// The bytes of the recorder in use, for the views.
+/// The bytes of the recorder in use, for the views. Another process that finds no room, or a damaged file, can say that
+/// more is in use than there is.
 pub fn bytes() -> &'static [u8] {
-    let used = head().used.load(Acquire) as usize;
-    // SAFETY: the first `used` bytes of the recorder have been handed out and are never unmapped.
+    let used = (head().used.load(Acquire) as usize).min(HOT.limit.load(Relaxed));
+    // SAFETY: the recorder has `limit` bytes, and they are never unmapped.
     unsafe { core::slice::from_raw_parts(base(), used) }
 }
 
@@ -401,9 +407,8 @@ impl<'a> Record<'a> {
         let [WHY, _, a, b, text @ ..] = self.why else {
             return "";
         };
-        let text = text
-            .get(..u16::from_ne_bytes([*a, *b]) as usize)
-            .unwrap_or(&[]);
+        let len = u16::from_ne_bytes([*a, *b]) as usize;
+        let text = text.get(..len).filter(|_| len <= REASON).unwrap_or(&[]);
         core::str::from_utf8(text).unwrap_or("")
     }
 }

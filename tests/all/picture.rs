@@ -71,7 +71,10 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         match path.is_dir() {
+            true if path.ends_with("target") => {}
             true => collect(&path, paths),
+            // Compiled for unit tests alone.
+            false if path.ends_with("tests.rs") => {}
             false if path.extension().is_some_and(|end| end == "rs") => paths.push(path),
             false => {}
         }
@@ -144,7 +147,8 @@ fn quoted(text: &str, mark: char) -> usize {
 /// `#[cfg(test)] mod tests;` only names another file: the code goes on behind it.
 fn next_is_file(text: &str, mark: &str) -> bool {
     let after = text.split_once(mark).map_or("", |(_, after)| after);
-    after.trim_start().starts_with("mod tests;")
+    let next = after.trim_start().lines().next().unwrap_or("");
+    next.starts_with("mod ") && next.ends_with(';')
 }
 
 /// Fails with every line of code that one of the words is in.

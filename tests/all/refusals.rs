@@ -272,6 +272,16 @@ const PROPERTIES: &[Refusal] = &[
         words: &["/process/user/uid"],
     },
     Refusal {
+        name: "uid_that_means_no_change",
+        spoil: |b| set(b, "/process/user/uid", json!(u32::MAX)),
+        words: &["/process/user/uid", "4294967295"],
+    },
+    Refusal {
+        name: "group_that_means_no_change",
+        spoil: |b| set(b, "/process/user/additionalGids", json!([7, u32::MAX])),
+        words: &["/process/user/additionalGids/1", "4294967295"],
+    },
+    Refusal {
         name: "uid_is_a_string",
         spoil: |b| set(b, "/process/user/uid", json!("0")),
         words: &["/process/user/uid"],

@@ -1,18 +1,13 @@
-//! `linux.seccomp` from inside a container: every action, conditions, foreign calls, the listener; and what is refused.
+//! `linux.seccomp` from inside a container: every action, conditions, foreign calls; and what is refused.
 //! Verdicts are compared with libseccomp's by a unit test of the compiler.
 
 use crate::bundle::{Bundle, Done};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use std::thread::JoinHandle;
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -28,10 +23,6 @@ pub fn cases() -> Vec<Trial> {
             ("filter_is_the_last_call", last_call),
             ("flags", flags),
             ("profile_that_refuses_execve", no_execve),
-            ("notify_in_run", || notify(&["run"])),
-            ("notify_in_create_and_start", || notify(&["create"])),
-            ("notify_without_no_new_privs", notify_early),
-            ("notify_without_a_listener", no_listener),
             ("refusals", refusals),
             ("profiles_of_engines", engines),
             ("table_of_names_is_the_generators", generated),
@@ -42,7 +33,7 @@ pub fn cases() -> Vec<Trial> {
 // Numbers of x86_64: getpid, getppid, personality, clone3's neighbour of the future.
 const GETPPID: i64 = 110;
 const SETGID: i64 = 106;
-const PERSONALITY: i64 = 135;
+pub const PERSONALITY: i64 = 135;
 
 fn ours(bundle: &mut Bundle, default: &str, rules: Value) -> Outcome {
     bundle.set(
@@ -291,144 +282,6 @@ fn no_execve() -> Outcome {
     ours(&mut bundle, "SCMP_ACT_ERRNO", rules)?;
     let done = bundle.bundled(&["run"])?.refused("execve(")?;
     ensure!(done.err.contains("seccomp profile"), "{done:?}");
-    bundle.clean()
-}
-
-/// Takes one listener and answers every call on it with an errno, until nobody is left to ask. Returns the document.
-fn agent(path: &Path) -> Result<JoinHandle<Result<Value, String>>, Failed> {
-    let listener = UnixListener::bind(path)?;
-    Ok(std::thread::spawn(move || {
-        let (stream, _) = listener.accept().map_err(|e| e.to_string())?;
-        let mut text = vec![0; 65536];
-        let mut room = nix::cmsg_space!([i32; 1]);
-        let mut parts = [IoSliceMut::new(&mut text)];
-        let message = recvmsg::<()>(
-            stream.as_raw_fd(),
-            &mut parts,
-            Some(&mut room),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        )
-        .map_err(|e| e.to_string())?;
-        let mut fd = None;
-        for one in message.cmsgs().map_err(|e| e.to_string())? {
-            if let ControlMessageOwned::ScmRights(all) = one {
-                fd = all.first().copied();
-            }
-        }
-        let len = message.bytes;
-        let fd = fd.ok_or("no descriptor came")?;
-        // SAFETY: the kernel has just made this descriptor for us.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        answer_all(&fd);
-        serde_json::from_slice(&text[..len]).map_err(|e| e.to_string())
-    }))
-}
-
-/// seccomp_unotify(2): 80 bytes of question that begin with an id, 24 of answer.
-fn answer_all(fd: &OwnedFd) {
-    const RECV: u64 = 0xc050_2100;
-    const SEND: u64 = 0xc018_2101;
-    loop {
-        let mut question = [0u64; 10];
-        // SAFETY: the structure is as large as the request says.
-        if unsafe { nix::libc::ioctl(fd.as_raw_fd(), RECV as _, question.as_mut_ptr()) } != 0 {
-            match std::io::Error::last_os_error().raw_os_error() {
-                Some(nix::libc::EINTR) => continue,
-                _ => return,
-            }
-        }
-        // The error is EXDEV, which no other part of the way would give.
-        let mut answer = [question[0], 0, u64::from((-nix::libc::EXDEV) as u32)];
-        // SAFETY: as above.
-        unsafe { nix::libc::ioctl(fd.as_raw_fd(), SEND as _, answer.as_mut_ptr()) };
-    }
-}
-
-/// nix has no ENOENT for a listener whose filter is gone: the agent ends when the container has.
-fn asked(bundle: &mut Bundle) -> Result<JoinHandle<Result<Value, String>>, Failed> {
-    let socket = bundle.path("agent");
-    bundle.set(
-        "/linux/seccomp",
-        json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "listenerPath": socket.to_string_lossy(),
-            "listenerMetadata": "meta \"data\"",
-            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
-        }),
-    )?;
-    bundle.set("/annotations", json!({"a": "b"}))?;
-    agent(&socket)
-}
-
-fn document(bundle: &Bundle, agent: JoinHandle<Result<Value, String>>) -> Outcome {
-    let said = agent.join().map_err(|_| "the agent broke")??;
-    same("fds", &said["fds"], &json!(["seccompFd"]))?;
-    same("metadata", said["metadata"].as_str(), Some("meta \"data\""))?;
-    same("id", said["state"]["id"].as_str(), Some(bundle.id.as_str()))?;
-    same(
-        "annotations",
-        &said["state"]["annotations"],
-        &json!({"a": "b"}),
-    )?;
-    ensure!(
-        said["pid"].as_i64() > Some(1) && said["pid"] == said["state"]["pid"],
-        "{said}"
-    );
-    Ok(())
-}
-
-fn notify(words: &[&str]) -> Outcome {
-    let call = format!("{PERSONALITY}:4294967295");
-    let out = "/tmp/report";
-    let mut bundle = Bundle::reporter(&["--call", &call, "--out", out])?;
-    bundle.set("/root/readonly", json!(false))?;
-    let agent = asked(&mut bundle)?;
-    bundle.bundled(words)?.ok()?;
-    if words[0] == "create" {
-        bundle.call(&["start", &bundle.id])?.ok()?;
-        bundle.until("stopped")?;
-        bundle.call(&["delete", &bundle.id])?.ok()?;
-    }
-    let report: Value = serde_json::from_slice(&fs::read(bundle.rootfs("tmp/report"))?)?;
-    same(
-        "personality",
-        &report["tried"]["call"][&call]["error"],
-        &json!("EXDEV"),
-    )?;
-    document(&bundle, agent)?;
-    bundle.clean()
-}
-
-fn notify_early() -> Outcome {
-    let call = format!("{PERSONALITY}:4294967295");
-    let mut bundle = Bundle::reporter(&["--call", &call])?;
-    bundle.set("/process/noNewPrivileges", json!(false))?;
-    let agent = asked(&mut bundle)?;
-    let report = bundle.report()?;
-    same(
-        "personality",
-        &report["tried"]["call"][&call]["error"],
-        &json!("EXDEV"),
-    )?;
-    document(&bundle, agent)?;
-    bundle.clean()
-}
-
-fn no_listener() -> Outcome {
-    let mut bundle = Bundle::plain()?;
-    let path = bundle.path("nobody").to_string_lossy().into_owned();
-    bundle.set(
-        "/linux/seccomp",
-        json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path, "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}]}),
-    )?;
-    bundle.bundled(&["run"])?.refused("connect(")?;
-    bundle.nothing_left()?;
-    bundle.bundled(&["create"])?.ok()?;
-    bundle
-        .call(&["start", &bundle.id])?
-        .refused("pass the seccomp listener")?;
-    bundle.until("stopped")?;
-    bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }
 

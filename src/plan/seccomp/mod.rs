@@ -94,7 +94,7 @@ fn look_up(name: &str) -> Option<usize> {
 /// What of the profile has no meaning here: names that no known kernel has, architectures of other machines.
 pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
     let mut words = Vec::new();
-    for (i, rule) in seccomp.syscalls.iter().enumerate() {
+    for (i, rule) in seccomp.rules.iter().enumerate() {
         for (j, name) in rule
             .names
             .iter()
@@ -139,7 +139,7 @@ pub fn flags(seccomp: &Seccomp) -> u32 {
 /// Whether somebody is asked about calls.
 pub fn listener(seccomp: &Seccomp) -> bool {
     seccomp
-        .syscalls
+        .rules
         .iter()
         .any(|rule| rule.action == "SCMP_ACT_NOTIFY")
 }
@@ -243,7 +243,7 @@ fn entries<'a>(
     last: &mut Option<u32>,
 ) -> Vec<Entry<'a>> {
     let mut entries: Vec<Entry> = Vec::new();
-    for rule in &seccomp.syscalls {
+    for rule in &seccomp.rules {
         let said = verdict(&rule.action, rule.errno_ret);
         for name in &rule.names {
             let Some(number) = look_up(name).and_then(|row| number(row, arch)) else {

@@ -51,14 +51,14 @@ fn rule(names: &[&str], action: &str, args: &[(u32, &str, u64, u64)]) -> Rule {
     }
 }
 
-fn profile(default: &str, arches: &[&str], syscalls: Vec<Rule>) -> Seccomp {
+fn profile(default: &str, arches: &[&str], rules: Vec<Rule>) -> Seccomp {
     Seccomp {
         default_action: format!("SCMP_ACT_{default}"),
         architectures: arches
             .iter()
             .map(|arch| format!("SCMP_ARCH_{arch}"))
             .collect(),
-        syscalls,
+        rules,
         ..Seccomp::default()
     }
 }
@@ -374,7 +374,7 @@ fn lines(p: &Seccomp) -> String {
         };
         text += &format!("A {token:x}\n");
     }
-    for rule in &p.syscalls {
+    for rule in &p.rules {
         text += &format!(
             "R {:x} {} {}",
             verdict(&rule.action, None),
