@@ -171,6 +171,18 @@ const ROWS: &[Row] = &[
         "device rules need CAP_BPF or root; or leave linux.resources.devices out",
     ),
     Row(
+        Some(Call::IoctlIfreq),
+        Errno::ENODEV,
+        any,
+        "`ip link` lists the interfaces that are there",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::EINVAL,
+        |op| matches!(op, Some(Op::MoveNetDevice { .. })),
+        "another device: lo, bridges and others are bound to their network namespace",
+    ),
+    Row(
         Some(Call::Openat),
         Errno::ENOENT,
         any,
@@ -233,6 +245,9 @@ pub fn check(check: Check) -> &'static str {
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
+        Check::NameTaken => {
+            "choose another `name`, or one with `%d`, of which the kernel makes a free one"
+        }
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
     }
 }

@@ -84,7 +84,7 @@ pub fn features() -> Result<i32, Error> {
             selinux: NO,
             intel_rdt: NO,
             mount_extensions: MountExtensions { idmap: NO },
-            net_devices: NO,
+            net_devices: Enabled { enabled: true },
         },
         annotations: Annotations {
             version: env!("CARGO_PKG_VERSION"),

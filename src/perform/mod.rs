@@ -5,6 +5,7 @@ pub mod files;
 mod home;
 pub mod host;
 mod mounts;
+mod net_devices;
 mod process;
 pub mod sync;
 
@@ -26,10 +27,11 @@ pub enum Check {
     NoCgroup2,
     InitVanished,
     LinkInTheWay,
+    NameTaken,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 8] = [
+    pub const ALL: [(Check, &'static str); 9] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -58,6 +60,10 @@ impl Check {
         (
             Check::LinkInTheWay,
             "a symbolic link stands where a real directory is needed",
+        ),
+        (
+            Check::NameTaken,
+            "the container's network namespace has an interface of that name already",
         ),
     ];
 
@@ -107,6 +113,8 @@ pub struct Lanes<'a> {
     ignored: syscalls::SigSet,
     /// `HOME=...`, where the configuration has none.
     home: Option<CString>,
+    /// What was read of the host's network devices.
+    net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
@@ -137,6 +145,7 @@ impl<'a> Lanes<'a> {
             signals: None,
             ignored: syscalls::SigSet::EMPTY,
             home: None,
+            net: Vec::new(),
             argv: room(args),
             envp: room(entries),
             cgroup_root: None,

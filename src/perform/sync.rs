@@ -6,6 +6,10 @@
 //!
 //!   create:   host  clone3 .. limits .. read(ready) ─ state ─ go, exit
 //!             init  ........ mounts ..... ready ──────── read(go), read(start fifo) ─ execve
+//!   network devices, in either, before all that:
+//!             host  clone3 .. read(ready) ─ moves them ─ go ...
+//!             init  ........ mounts .. ready ─────────── read(go), sets them up ...
+//!
 //!   start:                                   start  write(start fifo) .. read(report fifo) .. EOF, or a report
 //! ```
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
@@ -115,6 +119,11 @@ pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
 /// Host: lets init go on. From here on the container is created.
 pub fn tell_go(lanes: &mut Lanes, why: Why) -> Done {
     set_phase(CREATED);
+    tell(lanes, why)
+}
+
+/// Host: the word for which init waits.
+pub fn tell(lanes: &Lanes, why: Why) -> Done {
     match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
         // Init has stopped already; its report waits in the channel and is read next.
         Err(failed) if [Errno::EPIPE, RESET].contains(&failed.errno) => Ok(()),

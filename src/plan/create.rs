@@ -2,8 +2,8 @@
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
 use super::mounts::{self, Covered};
-use super::op::{Op, Place, Plan, Slot, Step};
-use super::{Builder, Wish, c, device_filter, process};
+use super::op::{Line, Op, Place, Plan, Slot, Step};
+use super::{Builder, Wish, c, device_filter, net_devices, process};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -168,10 +168,11 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     }
     paths(&mut b)?;
     process::identity(&mut b);
+    let moves = net_devices::plan(&mut b);
     process::privileges(&mut b)?;
 
     // Host: the clone, and what surrounds it.
-    finish_host(&mut b)?;
+    finish_host(&mut b, moves)?;
     Ok(b.plan)
 }
 
@@ -399,7 +400,7 @@ fn paths(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// The clone with all namespaces at once, and the host's part of what follows.
-fn finish_host(b: &mut Builder) -> Result<(), Problem> {
+fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     b.from = String::new();
     b.host(
         Step::Namespaces,
@@ -443,6 +444,7 @@ fn finish_host(b: &mut Builder) -> Result<(), Problem> {
         op,
         "one call makes the process and every namespace that it is to live in",
     );
+    b.plan.host.append(&mut moves);
     b.from = String::new();
     if b.wish.wait_for_start {
         b.host(

@@ -2,6 +2,7 @@
 //! Everything that an op needs is in it, made before the clone: the lanes only walk their lines. May touch: types.
 
 use alloc::ffi::CString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::abi::BpfInsn;
 use syscalls::{CapabilitySets, Why};
@@ -32,7 +33,9 @@ impl Slot {
     pub const NULL: Slot = Slot(11);
     /// The device program.
     pub const PROGRAM: Slot = Slot(12);
-    pub const FIRST_FREE: u16 = 13;
+    /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
+    pub const ROUTE: Slot = Slot(13);
+    pub const FIRST_FREE: u16 = 14;
 }
 
 /// Where something is mounted or looked for.
@@ -109,8 +112,32 @@ pub enum Op {
     },
     TellGo,
     AwaitExec,
+    /// Of a network device: what it loses on its way into the container, and the requests to give it that again.
+    ReadNetDevice {
+        device: String,
+        name: String,
+    },
+    /// `number`: which of those that were read.
+    MoveNetDevice {
+        device: String,
+        number: u16,
+    },
+    AwaitAsk,
+    TellMoved,
+
+    // Either lane.
+    RouteSocket,
 
     // The init lane.
+    FreeName {
+        name: String,
+    },
+    AskNetDevices,
+    SetUpNetDevice {
+        device: String,
+        name: String,
+        number: u16,
+    },
     CloseHostEnd,
     Limit {
         resource: u32,
@@ -341,7 +368,7 @@ pub struct Line {
     pub op: Op,
     pub step: Step,
     /// A JSON pointer into config.json: what asked for this line. Empty: nobody had to ask.
-    pub from: alloc::string::String,
+    pub from: String,
     pub why: Why,
 }
 

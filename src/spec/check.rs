@@ -2,14 +2,16 @@
 //! name, of what is not. Nothing was made yet when this speaks. May touch: types.
 
 use super::unbuilt::Unbuilt;
-use super::{Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, rlimit_number};
+use super::{
+    Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, net_devices, rlimit_number,
+};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-type Checked = Result<(), Problem>;
+pub(super) type Checked = Result<(), Problem>;
 
-fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
+pub(super) fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         pointer: pointer.into(),
         problem: problem.into(),
@@ -240,7 +242,6 @@ fn check_linux(linux: &Linux) -> Checked {
         &[
             ("uidMappings", &linux.uid_mappings),
             ("gidMappings", &linux.gid_mappings),
-            ("netDevices", &linux.net_devices),
             ("timeOffsets", &linux.time_offsets),
             ("sysctl", &linux.sysctl),
             ("seccomp", &linux.seccomp),
@@ -312,6 +313,7 @@ fn check_linux(linux: &Linux) -> Checked {
             no_nul(|| format!("/linux/{name}/{i}"), path)?;
         }
     }
+    net_devices::check(linux)?;
     check_devices(linux)
 }
 

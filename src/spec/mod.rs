@@ -4,9 +4,11 @@
 
 mod check;
 mod locate;
+mod net_devices;
 mod unbuilt;
 mod words;
 
+pub use net_devices::NetDevices;
 pub use words::{
     CAPABILITIES, DEFAULT, NamespaceKind, RLIMITS, capability_number, rlimit_number,
     supported_namespaces,
@@ -146,9 +148,10 @@ pub struct Linux {
     pub cgroups_path: Option<String>,
     #[serde(deserialize_with = "null_is_absent")]
     pub devices: Vec<Device>,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub net_devices: NetDevices,
     uid_mappings: Unbuilt,
     gid_mappings: Unbuilt,
-    net_devices: Unbuilt,
     time_offsets: Unbuilt,
     sysctl: Unbuilt,
     seccomp: Unbuilt,
