@@ -24,6 +24,8 @@ mod lifecycle_errors;
 mod listing;
 #[path = "all/mounts.rs"]
 mod mounts;
+#[path = "all/netdev.rs"]
+mod netdev;
 #[path = "all/parity.rs"]
 mod parity;
 #[path = "all/picture.rs"]
@@ -85,6 +87,7 @@ fn main() {
         config::cases(),
         surroundings::cases(),
         mounts::cases(),
+        netdev::cases(),
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),
