@@ -176,6 +176,9 @@ fn render(failed: Failed) -> (String, String) {
     match Record::read(record::bytes(), failed.at) {
         Some(r) if failed.at != record::NOWHERE => {
             let _ = syscalls::show::call(&r, &mut text);
+            if r.ret >= 0 {
+                text.push_str(": the answer"); // of netlink, which takes a request and refuses it later
+            }
             text.push_str(&format!(
                 " = -1 {} ({})",
                 failed.errno.name(),

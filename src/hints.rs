@@ -177,6 +177,12 @@ const ROWS: &[Row] = &[
         "device rules need CAP_BPF or root; or leave linux.resources.devices out",
     ),
     Row(
+        Some(Call::IoctlIfreq),
+        Errno::ENODEV,
+        any,
+        "`ip link` lists the interfaces that are there",
+    ),
+    Row(
         Some(Call::Seccomp),
         Errno::EACCES,
         any,
@@ -229,6 +235,12 @@ const ROWS: &[Row] = &[
         Errno::ENOENT,
         |op| matches!(op, Some(Op::WriteProc { .. })),
         "this kernel has no such setting: a module may have to be loaded first",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::EINVAL,
+        |op| matches!(op, Some(Op::MoveNetDevice { .. })),
+        "another device: lo, bridges and others are bound to their network namespace",
     ),
     Row(
         Some(Call::Write),
@@ -340,6 +352,9 @@ pub fn check(check: Check) -> &'static str {
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
+        Check::NameTaken => {
+            "choose another `name`, or one with `%d`, of which the kernel makes a free one"
+        }
         Check::TooDeep => "an image with less deep directories below this tmpfs, or no tmpcopyup",
         Check::NoSelinux => "leave process.selinuxLabel and linux.mountLabel out on this machine",
         Check::NoApparmor => "leave process.apparmorProfile out on this machine",

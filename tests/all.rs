@@ -10,6 +10,8 @@ mod bundle;
 mod callers;
 #[path = "all/config.rs"]
 mod config;
+#[path = "all/everything.rs"]
+mod everything;
 #[path = "all/hooks.rs"]
 mod hooks;
 #[path = "all/host.rs"]
@@ -38,6 +40,8 @@ mod mounts;
 mod mounts_mapped;
 #[path = "all/namespaces.rs"]
 mod namespaces;
+#[path = "all/netdev.rs"]
+mod netdev;
 #[path = "all/parity.rs"]
 mod parity;
 #[path = "all/picture.rs"]
@@ -114,6 +118,7 @@ fn main() {
         seccomp::cases(),
         seccomp_notify::cases(),
         hooks::cases(),
+        netdev::cases(),
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),

@@ -75,7 +75,6 @@ struct Annotations {
 /// `features`.
 pub fn features() -> Result<i32, Error> {
     const YES: Enabled = Enabled { enabled: true };
-    const NO: Enabled = Enabled { enabled: false };
     let features = Features {
         oci_version_min: "1.0.0",
         oci_version_max: "1.3.0",
@@ -110,7 +109,7 @@ pub fn features() -> Result<i32, Error> {
             selinux: YES,
             intel_rdt: YES,
             mount_extensions: MountExtensions { idmap: YES },
-            net_devices: NO,
+            net_devices: YES,
         },
         annotations: Annotations {
             version: env!("CARGO_PKG_VERSION"),

@@ -64,6 +64,10 @@ pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: 
         Some(Ended::Killed(signal)) => SIGNALLED + signal,
         None => 0,
     };
+    if failure.load(Acquire) == 0 {
+        // It has become its program, and that has ended.
+        syscalls::execve_succeeded(lane as u8);
+    }
     match (failure.load(Acquire), code) {
         (0, 0) => Ok(()),
         (0, code) => Err(Trouble::Hook(code)),

@@ -2,7 +2,9 @@
 //! calls, the cgroup hierarchy.
 
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, process};
+use super::{
+    Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, net_devices, process,
+};
 use crate::cgroup;
 use crate::plan::op::Attributes;
 use crate::plan::{Lane, Line, Op, Slot};
@@ -92,6 +94,9 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         }
         Op::TellMapped | Op::TellHooked => sync::tell(lanes, why)?,
         Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
+        Op::WriteProc { base, path, text } => {
+            namespaces::write_proc(lanes.at(*base), path, text, why)?
+        }
         Op::Hook { hook } => {
             let output = lanes.at(Slot::HOOK_OUTPUT);
             hooks::run(
@@ -163,7 +168,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::Clone { flags, cgroup } => clone(lanes, *flags, *cgroup, why)?,
         Op::SaveState { parts } => save_state(lanes, parts, why)?,
         Op::PidFile { path, temporary } => pid_file(lanes.pid, path, temporary, why)?,
-        Op::AwaitReady | Op::AwaitMounted => {
+        Op::AwaitReady | Op::AwaitMounted | Op::AwaitAsk => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
                 return Ok(Some(stopped));
             }
@@ -176,6 +181,10 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             }
         }
         Op::TellGo => sync::tell_go(lanes, why)?,
+        Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
+        Op::ReadNetDevice { device, name } => net_devices::read(lanes, device, name, why)?,
+        Op::MoveNetDevice { number, .. } => net_devices::hand_over(lanes, *number, why)?,
+        Op::TellMoved => sync::tell(lanes, why)?,
         Op::AwaitExec => {
             if let Some(stopped) = sync::await_exec(lanes, why)? {
                 return Ok(Some(stopped));

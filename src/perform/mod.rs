@@ -9,6 +9,7 @@ pub mod host;
 pub mod listener;
 mod mounts;
 pub mod namespaces;
+mod net_devices;
 mod process;
 pub mod sync;
 
@@ -35,10 +36,11 @@ pub enum Check {
     NoApparmor,
     NoResctrl,
     NobodyTook,
+    NameTaken,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 13] = [
+    pub const ALL: [(Check, &'static str); 14] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -81,6 +83,10 @@ impl Check {
         (
             Check::NobodyTook,
             "the runtime did not take the seccomp listener",
+        ),
+        (
+            Check::NameTaken,
+            "the container's network namespace has an interface of that name already",
         ),
     ];
 
@@ -132,6 +138,8 @@ pub struct Lanes<'a> {
     ignored: syscalls::SigSet,
     /// `HOME=...`, where the configuration has none.
     home: Option<CString>,
+    /// What was read of the host's network devices.
+    net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
@@ -163,6 +171,7 @@ impl<'a> Lanes<'a> {
             signals: None,
             ignored: syscalls::SigSet::EMPTY,
             home: None,
+            net: Vec::new(),
             argv: room(args),
             envp: room(entries),
             hook_room: hooks::Room::of(plan.lines().filter_map(|line| match &line.op {

@@ -3,7 +3,7 @@
 
 use super::files;
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces};
+use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces, net_devices};
 use crate::plan::{Lane, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -184,6 +184,13 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Domainname { name } => syscalls::setdomainname(name, why)?,
         Op::LoopbackUp => loopback_up(why)?,
         Op::CloseDescriptors { first } => close_descriptors(lanes, *first, why)?,
+        Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
+        Op::FreeName { name } => net_devices::must_be_free(lanes.at(Slot::ROUTE), name, why)?,
+        Op::AskNetDevices => {
+            sync::tell_ready(lanes, why)?;
+            sync::await_go(lanes, Why("the host moves them"))?;
+        }
+        Op::SetUpNetDevice { number, .. } => net_devices::set_up(lanes, *number, why)?,
         Op::Cwd { path } => cwd(path, why)?,
         Op::DropBounding { drop } => drop_bounding(*drop, why)?,
         Op::Groups { gids, if_allowed } => match syscalls::setgroups(gids, why) {
@@ -300,11 +307,8 @@ fn loopback_up(why: Why) -> Done {
     let socket = syscalls::socket_inet(Why(
         "network interfaces are asked through a socket (netdevice(7))",
     ))?;
-    let mut lo = IfReq {
-        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        flags: libc::IFF_UP as i16,
-        rest: [0; 22],
-    };
+    let mut lo = IfReq::new(b"lo");
+    lo.flags = libc::IFF_UP as i16;
     syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
     socket.leak(); // execve closes it
     Ok(())

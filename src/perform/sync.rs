@@ -6,6 +6,10 @@
 //!
 //!   create:   host  clone3 .. limits .. read(ready) ─ state ─ go, exit
 //!             init  ........ mounts ..... ready ──────── read(go), read(start fifo) ─ execve
+//!   network devices, in either, before all that:
+//!             host  clone3 .. read(ready) ─ moves them ─ go ...
+//!             init  ........ mounts .. ready ─────────── read(go), sets them up ...
+//!
 //!   start:                                   start  write(start fifo) .. read(report fifo) .. EOF, or a report
 //! ```
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
@@ -147,7 +151,7 @@ pub fn tell_go(lanes: &mut Lanes, why: Why) -> Done {
     tell(lanes, why)
 }
 
-/// Host: a word to whoever waits at the other end.
+/// Host: the word for which init waits.
 pub fn tell(lanes: &Lanes, why: Why) -> Done {
     match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
         // Init has stopped already; its report waits in the channel and is read next.

@@ -1,10 +1,10 @@
 //! THE ORDER: what `create` and `run` do, from the first descriptor to execve, as one list. Nothing else decides
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
-use super::op::{Op, Plan, Slot};
+use super::op::{Line, Op, Plan, Slot};
 use super::{
-    Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, paths,
-    too_long,
+    Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, net_devices,
+    paths, too_long,
 };
 use super::{process, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, Spec};
@@ -77,12 +77,13 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     system::settings(&mut b)?;
     paths::plan(&mut b)?;
     process::identity(&mut b);
+    let moves = net_devices::plan(&mut b);
     process::privileges(&mut b)?;
     process::program(&mut b)?;
 
     // Host: the clone, and what surrounds it.
     namespaces::clone(&mut b)?;
-    finish_host(&mut b)?;
+    finish_host(&mut b, moves)?;
     let plan = b.done();
     match plan.lines().count() > MOST {
         true => Err(too_long()),
@@ -256,9 +257,10 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// What follows the clone.
-fn finish_host(b: &mut Builder) -> Result<(), Problem> {
+fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     b.plan.host.append(&mut b.after_clone);
     hooks::host_before_pivot(b)?;
+    b.plan.host.append(&mut moves);
     let last = process::filter_is_last(b.spec);
     if !last {
         pass_listener(b, "creating")?;

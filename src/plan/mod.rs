@@ -7,6 +7,7 @@ mod devices;
 mod hooks;
 pub mod mounts;
 mod namespaces;
+mod net_devices;
 pub mod op;
 pub mod options;
 mod paths;
@@ -238,9 +239,15 @@ pub fn c(text: &str) -> Result<CString, &'static str> {
 mod tests {
     use super::*;
 
-    fn plan(wait_for_start: bool) -> Plan {
-        let spec =
-            crate::spec::parse(crate::spec::DEFAULT.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
+    const NET: &str = r#""linux": { "netDevices": {"a": {}, "b": {"name": "c%d"}},"#;
+
+    fn plan(wait_for_start: bool, net: bool) -> Plan {
+        let text = match net {
+            true => crate::spec::DEFAULT.replacen("\"linux\": {", NET, 1),
+            false => crate::spec::DEFAULT.into(),
+        };
+        let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
+        assert_eq!(net, !spec.linux.net_devices.0.is_empty());
         let wish = Wish {
             id: "x",
             bundle: "/b",
@@ -263,28 +270,34 @@ mod tests {
     /// What one lane says the other waits for, in the same order, and nothing is left over.
     #[test]
     fn the_lanes_fit_each_other() {
-        for wait in [false, true] {
-            let plan = plan(wait);
+        for (wait, net) in [(false, false), (true, false), (false, true), (true, true)] {
+            let plan = plan(wait, net);
             let clone = plan
                 .host
                 .iter()
                 .position(|l| matches!(l.op, Op::Clone { .. }));
-            let words = |lines: &[Line], ready: &Op, go: &Op| -> Vec<u8> {
+            // Who has said what has been heard by the other: the words in the order of each lane.
+            let words = |lines: &[Line]| -> Vec<&str> {
                 let word = |l: &Line| match &l.op {
-                    op if op == ready => Some(1),
-                    op if op == go => Some(2),
-                    _ => None,
+                    Op::AwaitAsk => vec!["ask"],
+                    Op::TellMoved => vec!["moved"],
+                    Op::AskNetDevices => vec!["ask", "moved"],
+                    Op::TellReady | Op::AwaitReady => vec!["ready"],
+                    Op::TellGo | Op::AwaitGo => vec!["go"],
+                    _ => vec![],
                 };
-                lines.iter().filter_map(word).collect()
+                lines.iter().flat_map(word).collect()
             };
-            let host = words(
-                &plan.host[clone.unwrap_or(0)..],
-                &Op::AwaitReady,
-                &Op::TellGo,
-            );
-            let init = words(&plan.init, &Op::TellReady, &Op::AwaitGo);
-            assert_eq!(host, init);
-            assert_eq!(host, if wait { vec![1, 2] } else { vec![2] });
+            let host = words(&plan.host[clone.unwrap_or(0)..]);
+            assert_eq!(host, words(&plan.init));
+            let mut all = vec!["ask", "moved", "ready", "go"];
+            all.retain(|word| match *word {
+                "ask" | "moved" => net,
+                "ready" => wait,
+                _ => true,
+            });
+            assert_eq!(host, all);
+            net_devices_fit(&plan, clone, net);
             let awaits = plan.init.iter().filter(|l| l.op == Op::AwaitStart).count();
             let fifos = plan.host.iter().filter(|l| l.op == Op::StartFifos).count();
             assert_eq!((awaits, fifos), if wait { (1, 1) } else { (0, 0) });
@@ -293,5 +306,34 @@ mod tests {
                 Some(Op::Execve { .. })
             ));
         }
+    }
+
+    /// Read before the clone, moved between question and answer, set up behind it; each by the number it was read as.
+    fn net_devices_fit(plan: &Plan, clone: Option<usize>, net: bool) {
+        let at = |lines: &[Line], op: &Op| lines.iter().position(|l| l.op == *op);
+        let (mut read, mut moved, mut set_up) = (vec![], vec![], vec![]);
+        for (i, line) in plan.host.iter().enumerate() {
+            match &line.op {
+                Op::ReadNetDevice { device, .. } => {
+                    assert!(Some(i) < clone && at(&plan.host, &Op::RouteSocket) < Some(i));
+                    read.push((device, read.len() as u16));
+                }
+                Op::MoveNetDevice { device, number } => {
+                    let between = at(&plan.host, &Op::AwaitAsk)..at(&plan.host, &Op::TellMoved);
+                    assert!(between.contains(&Some(i)));
+                    moved.push((device, *number));
+                }
+                _ => {}
+            }
+        }
+        for (i, line) in plan.init.iter().enumerate() {
+            if let Op::SetUpNetDevice { device, number, .. } = &line.op {
+                assert!(at(&plan.init, &Op::AskNetDevices) < Some(i));
+                set_up.push((device, *number));
+            }
+        }
+        assert_eq!(read, moved);
+        assert_eq!(read, set_up);
+        assert_eq!(read.len(), if net { 2 } else { 0 });
     }
 }

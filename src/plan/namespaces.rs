@@ -141,10 +141,15 @@ fn await_ids(b: &mut Builder) {
         Op::AwaitMapped,
         "until its ids are mapped, nobody can be anybody in the new user namespace",
     );
-    if b.users.inside {
+}
+
+/// What had to be this user's is written.
+fn hide(b: &mut Builder) {
+    if b.users.inside && b.users.new {
+        b.from = String::new();
         b.init(
             Op::Dumpable { dumpable: false },
-            "the mappings are written: from now on nobody may look into this process",
+            "what had to be this user's is written: from now on nobody may look into this process",
         );
     }
 }
@@ -174,6 +179,7 @@ pub fn enter(b: &mut Builder) {
         b.init(Op::CloseHostEnd, first);
         if b.users.new {
             await_ids(b);
+            hide(b);
             root_inside(b);
         }
         join(b, false);
@@ -195,6 +201,7 @@ pub fn enter(b: &mut Builder) {
         join(b, true);
     }
     time(b);
+    hide(b);
     b.plan.bridge.append(&mut b.plan.init);
     if b.users.new && !b.users.inside {
         await_ids(b);
@@ -290,7 +297,8 @@ fn before(b: &mut Builder) {
         Op::Channel,
         "host and init tell each other how far they are; its end says that execve succeeded",
     );
-    let wanted = b.users.new || !b.spec.linux.time_offsets.is_empty();
+    let score = b.spec.process.oom_score_adj.filter(|_| b.users.foreign());
+    let wanted = b.users.new || score.is_some() || !b.spec.linux.time_offsets.is_empty();
     if wanted && b.mappings.is_empty() {
         b.host(
             Step::Namespaces,
@@ -308,6 +316,9 @@ fn before(b: &mut Builder) {
             "the files of a process that is not dumpable belong to root, and root alone could map ids",
         );
     }
+    if let Some(score) = score {
+        oom_score(b, score);
+    }
     if b.wish.wait_for_start {
         b.host(Step::Namespaces, Op::StartFifos, "init will wait on the one until `start` comes, and the other's end tells `start` of execve");
     }
@@ -323,6 +334,30 @@ fn before(b: &mut Builder) {
         Op::LookAtSignals,
         "ignored signals stay ignored over execve, unlike handled ones (execve(2))",
     );
+}
+
+/// The files in /proc of a process that is not dumpable belong to the machine's root, who is nobody in a user namespace:
+/// so the score is this process's first, and init is born with it.
+fn oom_score(b: &mut Builder, score: i64) {
+    b.from = "/process/oomScoreAdj".into();
+    let why = "whose the files in /proc are hangs on this";
+    let unseen = b.users.limited && !b.users.new;
+    if unseen {
+        b.host(Step::Namespaces, Op::Dumpable { dumpable: true }, why);
+    }
+    let op = Op::WriteProc {
+        base: Slot::HOST_PROC,
+        path: c"self/oom_score_adj".into(),
+        text: format!("{score}").into_bytes(),
+    };
+    b.host(
+        Step::Namespaces,
+        op,
+        "who is ended first when memory runs out; init is born with it",
+    );
+    if unseen {
+        b.host(Step::Namespaces, Op::Dumpable { dumpable: false }, why);
+    }
 }
 
 fn map(b: &mut Builder) -> Result<(), Problem> {

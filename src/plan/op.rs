@@ -3,6 +3,7 @@
 
 use super::Step;
 use alloc::ffi::CString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::abi::{BpfInsn, SchedAttr, SockFilter};
 use syscalls::{CapabilitySets, Why};
@@ -41,7 +42,9 @@ impl Slot {
     pub const BRIDGE: Slot = Slot(15);
     /// A procfs for writes, which is mounted nowhere.
     pub const PRIVATE_PROC: Slot = Slot(16);
-    pub const FIRST_FREE: u16 = 17;
+    /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
+    pub const ROUTE: Slot = Slot(17);
+    pub const FIRST_FREE: u16 = 18;
 }
 
 /// Where something is mounted or looked for.
@@ -186,6 +189,21 @@ pub enum Op {
         document: [Vec<u8>; 3],
     },
     AwaitExec,
+    /// Of a network device: what it loses on its way into the container, and the requests to give it that again.
+    ReadNetDevice {
+        device: String,
+        name: String,
+    },
+    /// `number`: which of those that were read.
+    MoveNetDevice {
+        device: String,
+        number: u16,
+    },
+    AwaitAsk,
+    TellMoved,
+
+    // Either lane.
+    RouteSocket,
 
     // The bridge and the init lane.
     TellInit,
@@ -205,6 +223,15 @@ pub enum Op {
     },
 
     // The init lane.
+    FreeName {
+        name: String,
+    },
+    AskNetDevices,
+    SetUpNetDevice {
+        device: String,
+        name: String,
+        number: u16,
+    },
     CloseHostEnd,
     Limit {
         resource: u32,
@@ -395,7 +422,7 @@ pub struct Line {
     pub op: Op,
     pub step: Step,
     /// A JSON pointer into config.json: what asked for this line. Empty: nobody had to ask.
-    pub from: alloc::string::String,
+    pub from: String,
     pub why: Why,
 }
 

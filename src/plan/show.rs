@@ -204,6 +204,20 @@ pub fn describe(op: &Op) -> String {
         Op::PidFile { path, .. } => format!("write the process id to {}", s(path)),
         Op::TellGo => "tell init to go on".into(),
         Op::AwaitExec => "wait for execve to succeed".into(),
+        Op::RouteSocket => "open a socket to the kernel's network configuration".into(),
+        Op::ReadNetDevice { device, .. } => {
+            format!("look up the network device {device} and its addresses")
+        }
+        Op::AwaitAsk => "wait until init asks for the network devices".into(),
+        Op::MoveNetDevice { device, .. } => {
+            format!("move the network device {device} into the container's network namespace")
+        }
+        Op::TellMoved => "tell init that the network devices are there".into(),
+        Op::FreeName { name } => format!("look whether the interface name {name} is free"),
+        Op::AskNetDevices => "ask the host for the network devices".into(),
+        Op::SetUpNetDevice { device, name, .. } => {
+            format!("call the network device {device} {name}, set it up, give it its addresses")
+        }
         Op::CloseHostEnd => "close the host's end of the channel".into(),
         Op::ClearUmask => "clear the umask".into(),
         Op::ReleaseSignals => "let all signals through, and ignore none".into(),

@@ -122,7 +122,9 @@ pub fn settings(b: &mut Builder) -> Result<(), Problem> {
         };
         b.init(op, "a setting of a namespace of the container's own");
     }
-    if let Some(score) = b.spec.process.oom_score_adj {
+    if let Some(score) = b.spec.process.oom_score_adj
+        && !b.users.foreign()
+    {
         b.from = "/process/oomScoreAdj".into();
         let base = procfs(b);
         let op = Op::WriteProc {

@@ -4,7 +4,7 @@
 use super::unbuilt::Unbuilt;
 use super::{
     Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, check_linux,
-    check_process, rlimit_number,
+    check_process, net_devices, rlimit_number,
 };
 use alloc::format;
 use alloc::string::String;
@@ -293,7 +293,6 @@ fn check_mount(pointer: &str, mount: &Mount) -> Checked {
 }
 
 fn check_linux(linux: &Linux) -> Checked {
-    unbuilt("/linux", &[("netDevices", &linux.net_devices)])?;
     check_resources(linux)?;
     for (i, namespace) in linux.namespaces.iter().enumerate() {
         let pointer = format!("/linux/namespaces/{i}");
@@ -362,6 +361,7 @@ fn check_linux(linux: &Linux) -> Checked {
     if let Some(seccomp) = &linux.seccomp {
         super::seccomp::check(seccomp)?;
     }
+    net_devices::check(linux)?;
     check_devices(linux)
 }
 

@@ -8,6 +8,7 @@ mod check_process;
 mod document;
 mod linux;
 mod locate;
+mod net_devices;
 pub mod seccomp;
 mod unbuilt;
 mod words;
@@ -15,6 +16,7 @@ mod words;
 pub use check_linux::{check_mappings, list, namespace, sysctl_path};
 pub use document::{quoted, state_document};
 pub use linux::*;
+pub use net_devices::NetDevices;
 pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};
 pub use words::*;
 
@@ -193,7 +195,8 @@ pub struct Linux {
     pub uid_mappings: Vec<IdMapping>,
     #[serde(deserialize_with = "null_is_absent")]
     pub gid_mappings: Vec<IdMapping>,
-    net_devices: Unbuilt,
+    #[serde(deserialize_with = "null_is_absent")]
+    pub net_devices: NetDevices,
     #[serde(deserialize_with = "null_is_absent")]
     pub time_offsets: BTreeMap<String, TimeOffset>,
     #[serde(deserialize_with = "null_is_absent")]

@@ -146,7 +146,7 @@ pub(crate) struct Message {
 }
 const _: () = assert!(size_of::<Message>() == 136);
 
-/// `struct ifreq` with the member that the flags calls use.
+/// `struct ifreq` with the member that the flags calls use (netdevice(7)).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IfReq {
@@ -155,6 +155,26 @@ pub struct IfReq {
     pub rest: [u8; 22],
 }
 const _: () = assert!(size_of::<IfReq>() == 40);
+
+impl IfReq {
+    /// About the interface of this name, of which the kernel looks at no more than 15 bytes.
+    pub fn new(name: &[u8]) -> IfReq {
+        let mut request = IfReq {
+            name: [0; 16],
+            flags: 0,
+            rest: [0; 22],
+        };
+        let room = request.name.iter_mut().take(15);
+        room.zip(name).for_each(|(to, from)| *to = *from);
+        request
+    }
+
+    /// The member that SIOCGIFINDEX fills in; it begins where the flags do.
+    pub fn index(&self) -> u32 {
+        let [a, b] = self.flags.to_ne_bytes();
+        u32::from_ne_bytes([a, b, self.rest[0], self.rest[1]])
+    }
+}
 
 /// The names in what getdents64 wrote, `.` and `..` left out. Each entry: inode (8 bytes), offset (8), length of
 /// the entry (2), type (1), name (getdents(2)).

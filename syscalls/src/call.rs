@@ -3,6 +3,7 @@
 
 use crate::arch;
 use crate::errno::Errno;
+use crate::hot::HOT;
 use crate::record::{self, ENTERED, Later, OUT, RETURNED, WHY, Writer};
 use crate::table::{Arg, Call, Shape};
 use core::sync::atomic::Ordering::*;
@@ -49,6 +50,7 @@ pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
         room += blob_room(*kind, &args, i);
     }
     let at = record::reserve(call, &args, room);
+    HOT.last.store(at.unwrap_or(record::NOWHERE), Relaxed);
     let mut later: [Option<Later>; 6] = [None; 6];
     if let Some(at) = at {
         let mut writer = Writer::new(at);

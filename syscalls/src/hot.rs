@@ -1,7 +1,7 @@
 //! All that this crate changes in place, on one page: after clone3 each side copies a page when it first writes to it,
 //! and one copy is all that this takes.
 
-use crate::record::EARLY;
+use crate::record::{EARLY, NOWHERE};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
 
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
@@ -17,6 +17,8 @@ pub(crate) struct Hot {
     pub pid: AtomicI32,
     pub first: AtomicU32,
     pub first_helper: AtomicU32,
+    /// The place of the newest record.
+    pub last: AtomicU32,
     pub cloned: AtomicBool,
     /// No memory may be asked for any more.
     pub frozen: AtomicBool,
@@ -38,6 +40,7 @@ pub(crate) static HOT: Hot = Hot {
     pid: AtomicI32::new(0),
     first: AtomicU32::new(0),
     first_helper: AtomicU32::new(0),
+    last: AtomicU32::new(NOWHERE),
     cloned: AtomicBool::new(false),
     frozen: AtomicBool::new(false),
     next: AtomicUsize::new(0),

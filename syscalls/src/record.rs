@@ -134,6 +134,11 @@ pub fn first() -> u32 {
     HOT.first.load(Relaxed)
 }
 
+/// Where the record of this process's newest call is: for a request that is refused by an answer, not by its result.
+pub fn last() -> u32 {
+    HOT.last.load(Relaxed)
+}
+
 /// Whether this process made the child that [`Head::child`] names.
 pub fn cloned() -> bool {
     HOT.cloned.load(Relaxed)

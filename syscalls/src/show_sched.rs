@@ -81,3 +81,11 @@ pub(super) fn message(b: Bytes, out: &mut dyn Write) -> Result {
         b.u64(offset_of!(Message, control_len))
     )
 }
+
+pub(super) fn utsname(b: Bytes, out: &mut dyn Write) -> Result {
+    out.write_str("{sysname=")?;
+    b.name(0, 65, out)?;
+    out.write_str(", nodename=")?;
+    b.name(65, 65, out)?;
+    out.write_str(", ...}")
+}

@@ -81,13 +81,7 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::Message => sched::message(b, out),
         Shape::SchedAttr => sched::sched_attr(b, out),
         Shape::Nodes(_) => sched::nodes(b, out),
-        Shape::Utsname => {
-            out.write_str("{sysname=")?;
-            b.name(0, 65, out)?;
-            out.write_str(", nodename=")?;
-            b.name(65, 65, out)?;
-            out.write_str(", ...}")
-        }
+        Shape::Utsname => sched::utsname(b, out),
     }
 }
 
@@ -433,6 +427,12 @@ fn gids(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
 fn ifreq(r: &Record, b: Bytes, filled: Option<Bytes>, out: &mut dyn Write) -> Result {
     out.write_str("{ifr_name=")?;
     b.name(0, 16, out)?;
+    if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCGIFINDEX {
+        if let Some(b) = filled {
+            write!(out, ", ifr_ifindex={}", b.i32(16))?;
+        }
+        return out.write_char('}');
+    }
     let flags = if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCSIFFLAGS {
         Some(b)
     } else {

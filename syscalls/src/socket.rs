@@ -21,6 +21,17 @@ pub fn socket_inet(why: Why) -> Result<Fd> {
     ))
 }
 
+/// socket(2): a socket on which the kernel answers questions about interfaces and addresses, and changes them
+/// (rtnetlink(7)). Read and written plainly it talks to the kernel alone (netlink(7)).
+pub fn socket_route(why: Why) -> Result<Fd> {
+    let kind = (libc::SOCK_RAW | libc::SOCK_CLOEXEC) as usize;
+    let (family, protocol) = (libc::AF_NETLINK as usize, libc::NETLINK_ROUTE as usize);
+    Ok(Fd::new(
+        gate(Call::Socket, [family, kind, protocol, 0, 0, 0], why)?,
+        "network configuration",
+    ))
+}
+
 /// socketpair(2): two ends that keep messages apart and see each other's end.
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     let kind = (libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC) as usize;
@@ -43,7 +54,7 @@ pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     ))
 }
 
-/// ioctl(2) with SIOCGIFFLAGS or SIOCSIFFLAGS.
+/// ioctl(2) with SIOCGIFFLAGS, SIOCSIFFLAGS or SIOCGIFINDEX.
 pub fn ioctl_ifreq(socket: At, request: u32, interface: &mut IfReq, why: Why) -> Result<()> {
     gate(
         Call::IoctlIfreq,

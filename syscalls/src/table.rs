@@ -214,7 +214,7 @@ table! {
     Sendmsg = __NR_sendmsg "sendmsg" (Fd, In(Shape::Message), Flags(&flags::MSG)) Dec "2" "sends a message, and descriptors with it";
     Pipe2 = __NR_pipe2 "pipe2" (Out(Shape::FdPair), Flags(&flags::PIPE)) Dec "2" "makes a pipe";
     Socketpair = __NR_socketpair "socketpair" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Int, Out(Shape::FdPair)) Dec "2" "makes two sockets that talk to each other";
-    IoctlIfreq = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), InOut(Shape::IfReq)) Dec "2" "reads or sets the flags of a network interface";
+    IoctlIfreq = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), InOut(Shape::IfReq)) Dec "2" "asks about a network interface, or sets its flags";
     IoctlTty = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Hex) Dec "2" "asks a terminal for its settings";
     IoctlPidfd = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Hex) Dec "2" "asks a process handle what became of the process";
     Signalfd4 = __NR_signalfd4 "signalfd4" (Fd, In(Shape::SigSet), Uint, Flags(&flags::SFD)) Dec "2" "makes a descriptor from which held-back signals are read";

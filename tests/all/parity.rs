@@ -52,6 +52,9 @@ const BUNDLES: &[(&str, Make)] = &[
     ("user", user),
     ("host_namespaces", host_namespaces),
     ("bare", bare),
+    ("everything", crate::everything::bundle),
+    ("joined", crate::everything::joined),
+    ("copied", crate::everything::copied),
 ];
 
 /// The configuration of a bundle in the repository, on a rootfs of this case's own.
@@ -211,13 +214,14 @@ fn run(bundle: Bundle) -> Outcome {
     // What the program returns is its own matter; `run` hands it on.
     let first = bundle.bundled(&["run"])?;
     ensure!(first.err.is_empty(), "without strace: {first:?}");
+    watched(bundle, first.status, Reach::Complete)
+}
+
+/// `run` under strace, whose listing must be ours: for a bundle that can run but once.
+pub fn watched(bundle: Bundle, status: i32, reach: Reach) -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let watched = watch(&bundle, "run", &bundle_words(&bundle, &here, "run")?)?;
-    check(
-        &watched.end(&bundle, first.status)?,
-        "run.ours",
-        Reach::Complete,
-    )?;
+    check(&watched.end(&bundle, status)?, "run.ours", reach)?;
     bundle.clean()
 }
 

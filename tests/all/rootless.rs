@@ -74,7 +74,10 @@ fn run_as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
 }
 
 fn rootless() -> Outcome {
-    let bundle = of_user(Bundle::reporter(&["--probe", "/", "--open", "/dev/null"])?)?;
+    let mut bundle = of_user(Bundle::reporter(&["--probe", "/", "--open", "/dev/null"])?)?;
+    bundle.set("/process/oomScoreAdj", json!(321))?;
+    bundle.set("/linux/namespaces/-", json!({"type": "time"}))?;
+    bundle.set("/linux/timeOffsets", json!({"boottime": {"secs": 1000000}}))?;
     let done = run_as_user(&bundle, &["run"])?.ok()?;
     let report: Value = serde_json::from_str(&done.out)?;
     same(
@@ -89,6 +92,11 @@ fn rootless() -> Outcome {
         Some("deny"),
     )?;
     same("pid", &report["pid"], &json!(1))?;
+    same(
+        "oom_score_adj",
+        report["oom_score_adj"].as_str(),
+        Some("321"),
+    )?;
     same(
         "/dev/null",
         &report["tried"]["open"]["/dev/null"],

@@ -137,12 +137,29 @@ pub struct Lane {
     pub tail: Vec<Call>,
 }
 
-/// The runtime's own lanes out of a strace listing, the process that was called first.
+/// The runtime's own lanes out of a strace listing, the process that was called first. A process has the number by which
+/// its parent knows it: that of a hook which init runs is of the container's pid namespace.
 pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Failed> {
     let first = calls.first().ok_or("strace saw no call")?.pid;
-    let mut waiting = vec![first];
+    let mut waiting = vec![(first, first)];
     let mut found = Vec::new();
-    while let Some(pid) = waiting.pop() {
+    let mut claimed = vec![first];
+    let mut inner = Vec::new(); // children that their parent knows by a number of its own namespace
+    loop {
+        let (pid, name) = match (waiting.pop(), inner.is_empty()) {
+            (Some(next), _) => next,
+            (None, true) => break,
+            (None, false) => {
+                let number: i32 = inner.remove(0);
+                let next = calls
+                    .iter()
+                    .map(|call| call.pid)
+                    .find(|pid| !claimed.contains(pid));
+                let next = next.ok_or("strace saw no process for a clone")?;
+                claimed.push(next);
+                (next, number)
+            }
+        };
         let all: Vec<&Call> = calls.iter().filter(|call| call.pid == pid).collect();
         let skip = if pid == first { start_up(&all)? } else { 0 };
         let mut lane = Lane::default();
@@ -160,13 +177,20 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
             if call.name.starts_with("clone")
                 && call.result.parse::<i32>().is_ok_and(|child| child > 0)
             {
-                waiting.push(call.result.parse()?);
+                let child = call.result.parse()?;
+                match calls.iter().any(|call| call.pid == child) {
+                    true => {
+                        claimed.push(child);
+                        waiting.push((child, child));
+                    }
+                    false => inner.push(child),
+                }
             }
             if call.name == "execve" && call.result == "0" {
                 break;
             }
         }
-        found.push((pid, lane));
+        found.push((name, lane));
     }
     Ok(found)
 }
@@ -233,7 +257,8 @@ pub fn compare(strace: &[(i32, Lane)], ours: &[Call], reach: Reach) -> Outcome {
         }
         let shown = mine.len().saturating_sub(theirs.len());
         theirs.extend(lane.tail.iter().take(shown).cloned());
-        if number > 0 && reach == Reach::StillRunning && !mine.is_empty() {
+        // A hook may be run later still; init is there.
+        if reach == Reach::StillRunning && (number > 1 || number == 1 && !mine.is_empty()) {
             theirs.truncate(mine.len());
             // Ours was asked while this call was on its way; strace saw it return.
             if let (Some(last), Some(end)) = (theirs.last_mut(), mine.last())
