@@ -250,7 +250,11 @@ pub fn take(root: At, id: &str) -> Result<Fd, Error> {
         "state",
         Why("all state of the container lies in it"),
     );
-    opened.map_err(|failed| at(format!("open the state of {id}"), failed))
+    opened.map_err(|failed| {
+        let why = Why("an id that could not be used is free again");
+        let _ = syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
+        at(format!("open the state of {id}"), failed)
+    })
 }
 
 /// Opens the state of a container that is there.

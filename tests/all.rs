@@ -26,6 +26,8 @@ mod hostile_paths;
 mod hostile_state;
 #[path = "all/injection.rs"]
 mod injection;
+#[path = "all/injection_all.rs"]
+mod injection_all;
 #[path = "all/lanes.rs"]
 mod lanes;
 #[path = "all/lifecycle.rs"]
@@ -64,6 +66,8 @@ mod seccomp_notify;
 mod settings;
 #[path = "all/strace.rs"]
 mod strace;
+#[path = "all/strace_itself.rs"]
+mod strace_itself;
 #[path = "all/surroundings.rs"]
 mod surroundings;
 #[path = "all/view.rs"]
@@ -122,9 +126,10 @@ fn main() {
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),
-        strace::cases(),
+        strace_itself::cases(),
         parity::cases(),
         injection::cases(),
+        injection_all::cases(),
         hostile::cases(),
         hostile_paths::cases(),
         hostile_files::cases(),

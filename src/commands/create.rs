@@ -249,7 +249,13 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let Some(init) = made.init else {
         return Err(Error::State(format!("container {id} has no first process")));
     };
-    let status = wait(&init)?;
+    let status = match wait(&init, made.saved.pid) {
+        Ok(status) => status,
+        Err(error) => {
+            delete::destroy(context, &made.root, &made.saved, Some(&init))?;
+            return Err(error);
+        }
+    };
     drop(init);
     if let Some(mask) = made.signals {
         let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
@@ -268,7 +274,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 }
 
 /// Waits for the end of the container's first process, and hands every other signal on to it.
-pub fn wait(init: &Fd) -> Result<i32, Error> {
+pub fn wait(init: &Fd, pid: i32) -> Result<i32, Error> {
     let failed = |failed| at("wait for the program".into(), failed);
     loop {
         let signal = match syscalls::rt_sigwait(
@@ -287,7 +293,7 @@ pub fn wait(init: &Fd) -> Result<i32, Error> {
                     return Ok(ended.status());
                 }
                 // Somebody else's end: without a pid namespace they come to us.
-                reap();
+                reap(pid);
             }
             // About this process itself, or for its terminal's sake alone.
             libc::SIGURG | libc::SIGPIPE => {}
@@ -303,8 +309,12 @@ pub fn wait(init: &Fd) -> Result<i32, Error> {
 }
 
 /// Takes the status of children that are not the container's first process: not its own, which is waited for by name.
-fn reap() {
+fn reap(init: i32) {
     let why = Why("what the program left behind must not stay a zombie");
-    // WNOWAIT would be needed to skip the first process; it has not ended, as was just asked.
-    while let Ok(Some(_)) = syscalls::waitid_any(libc::WNOHANG as u32, why) {}
+    while let Ok(Some(pid)) = syscalls::waitid_any_ended(why) {
+        // It has ended just now: the signal that tells of it is on its way.
+        if pid == init || syscalls::waitid_pid(pid, why).is_err() {
+            return;
+        }
+    }
 }

@@ -198,9 +198,10 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
 
 fn make_cgroup(lanes: &mut Lanes, parents: &[CString], path: &CStr, why: Why) -> Done {
     let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
-    let group = cgroup::make(root.at(), parents, path, why)?;
+    // Kept first: what is made before it fails has to be removed.
+    let made = cgroup::make(root.at(), parents, path, why);
     lanes.cgroup_root = Some(root);
-    lanes.put(Slot::CGROUP, group);
+    lanes.put(Slot::CGROUP, made?);
     Ok(())
 }
 

@@ -48,8 +48,15 @@ pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     lanes.cloned[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     lanes.pid = pid;
     syscalls::record::set_cloned(pid);
-    let init = syscalls::pidfd_open(pid, Why("a handle on init, as clone3 would have given"))?;
-    lanes.put(Slot::INIT, init);
+    match syscalls::pidfd_open(pid, Why("a handle on init, as clone3 would have given")) {
+        Ok(init) => lanes.put(Slot::INIT, init),
+        Err(failed) => {
+            let why = Why("without a handle it could not be ended later");
+            let _ = syscalls::kill(pid, libc::SIGKILL, why);
+            let _ = syscalls::waitid_pid(pid, why);
+            return Err(failed.into());
+        }
+    }
     if let Some(bridge) = lanes.take(Slot::BRIDGE) {
         syscalls::waitid_pidfd(bridge.at(), 0, Why("the bridge has done its part"))?;
     }

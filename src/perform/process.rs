@@ -406,12 +406,12 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
             why,
         ) {
             Ok(()) => {}
-            Err(failed) if failed.errno == Errno::EACCES => {
+            Err(failed) if candidates.len() == 1 => return Err(failed.into()),
+            Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => continue,
+            Err(failed) => {
                 refused.get_or_insert(failed);
                 continue;
             }
-            Err(failed) if candidates.len() == 1 => return Err(failed.into()),
-            Err(_) => continue,
         }
         if !look {
             return Ok(path);

@@ -188,9 +188,15 @@ pub fn waitid_pidfd(pidfd: At, options: u32, why: Why) -> Result<Option<Ended>> 
     Ok(wait(libc::P_PIDFD, d(pidfd), options, why)?.map(|(_, ended)| ended))
 }
 
-/// waitid(2) on any child. Returns its process id too.
-pub fn waitid_any(options: u32, why: Why) -> Result<Option<(i32, Ended)>> {
-    wait(libc::P_ALL, 0, options, why)
+/// waitid(2) on a child by its number, for its end.
+pub fn waitid_pid(pid: i32, why: Why) -> Result<()> {
+    wait(libc::P_PID, pid as usize, 0, why).map(drop)
+}
+
+/// waitid(2) on any child that has ended, without taking its status: which it is.
+pub fn waitid_any_ended(why: Why) -> Result<Option<i32>> {
+    let options = (libc::WNOHANG | libc::WNOWAIT) as u32;
+    Ok(wait(libc::P_ALL, 0, options, why)?.map(|(pid, _)| pid))
 }
 
 fn wait(kind: libc::idtype_t, id: usize, options: u32, why: Why) -> Result<Option<(i32, Ended)>> {

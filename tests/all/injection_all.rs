@@ -1,0 +1,234 @@
+//! The container that asks for everything, and each call of its `run` made to fail in turn: the error names that call, and
+//! nothing is left. strace counts calls of a name for each process apart, so the n-th of a name fails in every process
+//! that comes so far: where the host lane does, init does not get there.
+
+use crate::bundle::{Done, tool};
+use crate::strace::{Call, lanes, parse};
+use crate::{Failed, Outcome, ensure, everything};
+use libtest_mimic::Trial;
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+const POSTSTOP: &str = "a poststop hook that cannot be run is a warning";
+
+/// Calls whose failure changes nothing that the caller asked for: the name, what is in its arguments, and why.
+const TOLERATED: &[(&str, &str, &str)] = &[
+    (
+        "close",
+        "",
+        "the kernel frees the descriptor whatever it returns",
+    ),
+    ("getpid", "", "it cannot fail"),
+    ("umask", "", "it cannot fail"),
+    ("exit_group", "", "it cannot fail"),
+    (
+        "readlinkat",
+        "/proc/self/ns/user",
+        "where it cannot be seen, root is root of the machine",
+    ),
+    (
+        "openat",
+        "/proc/self/status",
+        "where it cannot be seen, any signal may be ignored",
+    ),
+    (
+        "openat",
+        "/proc\"",
+        "without a /proc that is procfs the runtime makes its own",
+    ),
+    (
+        "openat",
+        "/sys/fs/cgroup\"",
+        "another place of the hierarchy is tried",
+    ),
+    (
+        "openat",
+        "etc/passwd",
+        "HOME is / for a user that cannot be looked up",
+    ),
+    (
+        "openat2",
+        "etc/passwd",
+        "HOME is / for a user that cannot be looked up",
+    ),
+    (
+        "keyctl",
+        "",
+        "a kernel or a seccomp'd engine without keyrings: runc and crun go on too",
+    ),
+    (
+        "faccessat2",
+        "",
+        "a candidate in PATH that may not be looked at: the next one is tried",
+    ),
+    (
+        "newfstatat",
+        "",
+        "a candidate in PATH that may not be looked at: the next one is tried",
+    ),
+    (
+        "prctl",
+        "PR_SET_CHILD_SUBREAPER",
+        "what is left behind goes to the machine's init then",
+    ),
+    (
+        "rt_sigprocmask",
+        "SIG_SETMASK, []",
+        "the wait is over: the process ends",
+    ),
+    (
+        "openat",
+        ".traces",
+        "a container whose trace cannot be kept is deleted all the same",
+    ),
+    (
+        "openat",
+        "hooks.out",
+        "a failed hook is told without what it said",
+    ),
+    (
+        "mkdirat",
+        ".traces",
+        "a container whose trace cannot be kept is deleted all the same",
+    ),
+    (
+        "renameat",
+        "trace",
+        "a container whose trace cannot be kept is deleted all the same",
+    ),
+    ("fstat", "st_size", "kept traces are counted another time"),
+    ("memfd_create", "", POSTSTOP),
+    ("pwrite64", "", POSTSTOP),
+    ("waitid", "", POSTSTOP),
+    ("ppoll", "", POSTSTOP),
+    ("clone3", "", POSTSTOP),
+    ("setpgid", "", POSTSTOP),
+    ("dup3", "", POSTSTOP),
+    (
+        "unlinkat",
+        "nano-sandbox\"",
+        "a parent that others use stays",
+    ),
+];
+
+/// Processes that go on while the container is undone, so that what they are told cannot be told from what failed.
+const PARTS: usize = 4;
+
+pub fn cases() -> Vec<Trial> {
+    let part = |n: usize| {
+        Trial::test(
+            format!("injection::each_call_of_everything_{}_of_{PARTS}", n + 1),
+            move || each(n),
+        )
+    };
+    (0..PARTS).map(part).collect()
+}
+
+fn run(option: Option<String>) -> Result<(crate::bundle::Bundle, Done, String), Failed> {
+    let bundle = everything::bundle()?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let inner = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
+    let listing = bundle.path("strace");
+    // A hang is a failure of its call, not of the whole case.
+    let mut command = Command::new(tool("timeout")?);
+    command
+        .args(["-s", "KILL", "30"])
+        .arg(tool("strace")?)
+        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
+        .arg(&listing)
+        .args(option)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .current_dir("/");
+    let done = bundle.finish(command)?;
+    let text = fs::read_to_string(&listing)?;
+    Ok((bundle, done, text))
+}
+
+/// The n-th call of each name, of any lane of the runtime's.
+fn places() -> Result<Vec<(String, usize)>, Failed> {
+    let (bundle, done, text) = run(None)?;
+    ensure!(done.status == 0, "without injection: {done:?}");
+    bundle.clean()?;
+    let calls = parse(&text)?;
+    let mut places = BTreeSet::new();
+    for (number, (pid, lane)) in lanes(&calls, "no trace file")?.iter().enumerate() {
+        let all: Vec<&Call> = calls.iter().filter(|call| call.pid == *pid).collect();
+        let skipped = if number == 0 {
+            all.len().saturating_sub(lane.calls.len())
+        } else {
+            0
+        };
+        let mut seen: Vec<&str> = all
+            .iter()
+            .take(skipped)
+            .map(|call| call.name.as_str())
+            .collect();
+        // A close that strace keeps from the kernel leaves open what no kernel would.
+        for call in lane.calls.iter().filter(|call| call.name != "close") {
+            seen.push(&call.name);
+            let when = seen.iter().filter(|name| **name == call.name).count();
+            places.insert((call.name.clone(), when));
+        }
+    }
+    ensure!(places.len() > 200, "only {} calls", places.len());
+    Ok(places.into_iter().collect())
+}
+
+/// The first line that was injected, and whether its process was the runtime's then.
+fn injected(text: &str) -> Option<(String, bool)> {
+    let at = text.lines().position(|line| line.contains("(INJECTED)"))?;
+    let line = text.lines().nth(at)?;
+    let pid = line.split(' ').next()?;
+    let mut programs = text.lines().take(at).filter(|line| {
+        line.split(' ').next() == Some(pid) && line.contains(" execve(") && line.ends_with("= 0")
+    });
+    let first = text.lines().next()?.split(' ').next()?;
+    let own = programs.nth(usize::from(pid == first)).is_none();
+    Some((line.into(), own))
+}
+
+fn each(part: usize) -> Outcome {
+    let mut wrong = Vec::new();
+    for (call, when) in places()?.into_iter().skip(part).step_by(PARTS) {
+        let option = format!("--inject={call}:error=EPERM:when={when}");
+        let (bundle, done, text) = run(Some(option))?;
+        let what = format!("{call}, {when}");
+        match injected(&text) {
+            // A wait that took another way this time.
+            None => {}
+            Some((line, own)) => {
+                let tolerated = TOLERATED
+                    .iter()
+                    .any(|(name, part, _)| *name == call && line.contains(part));
+                let message = line.contains(" write(2, ");
+                match done.status {
+                    0 if tolerated || !own => {}
+                    0 => wrong.push(format!("{what}: failed, and run succeeded: {line}")),
+                    _ if !own || message || done.err.contains(&call) => {}
+                    _ if done.err.is_empty() && text.contains(" write(2, ") => {}
+                    status => wrong.push(format!(
+                        "{what}: status {status}, not named: {}: {line}",
+                        done.err.trim()
+                    )),
+                }
+            }
+        }
+        // What could not be removed can be asked to be removed again.
+        if bundle.state_root().join(&bundle.id).exists() && call == "unlinkat" {
+            bundle.call(&["delete", "--force", &bundle.id])?;
+        }
+        if let Err(failed) = bundle.clean() {
+            wrong.push(format!("{what}: {}", failed.message().unwrap_or("")));
+        }
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{} calls:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    Ok(())
+}
