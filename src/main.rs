@@ -32,6 +32,7 @@ mod plan;
 mod procfs;
 #[cfg(test)]
 mod properties;
+mod seal;
 mod spec;
 mod state;
 mod time;
@@ -75,6 +76,7 @@ fn environment(name: &str) -> Option<&'static str> {
 }
 
 fn run(argv: *const *const c_char) -> i32 {
+    let sealed = seal::take_over(argv);
     let pid = syscalls::getpid(Why("records say which process made them"));
     syscalls::record::set_own_pid(pid);
     let words: Option<Vec<&str>> = syscalls::args(argv)
@@ -90,6 +92,13 @@ fn run(argv: *const *const c_char) -> i32 {
         Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0)),
         Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text))),
     };
+    let makes = matches!(command, cli::Command::Create(_) | cli::Command::Run(_));
+    if makes
+        && !sealed
+        && let Err(error) = seal::seal(argv, syscalls::auxv(libc::AT_EUID) as u32)
+    {
+        return finish(Err(error));
+    }
     let preserve_fds = preserved(&command);
     if let Err(error) = protect(preserve_fds) {
         return finish(Err(error));

@@ -58,6 +58,8 @@ mod refusals;
 mod rootless;
 #[path = "all/same_as_runc.rs"]
 mod same_as_runc;
+#[path = "all/sealed.rs"]
+mod sealed;
 #[path = "all/seccomp.rs"]
 mod seccomp;
 #[path = "all/seccomp_notify.rs"]
@@ -119,6 +121,7 @@ fn main() {
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),
+        sealed::cases(),
         seccomp::cases(),
         seccomp_notify::cases(),
         hooks::cases(),

@@ -44,32 +44,7 @@ pub fn clock_ns(clock: libc::clockid_t) -> u64 {
 /// among `args` is good for that call, and for as many bytes as the table says.
 pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
     let kinds = call.row().args;
-    let known = record::known_why(why.0);
-    let mut room = if known.is_some() { 0 } else { 4 + why.0.len() };
-    for (i, kind) in kinds.iter().enumerate() {
-        room += blob_room(*kind, &args, i);
-    }
-    let at = record::reserve(call, &args, room);
-    HOT.last.store(at.unwrap_or(record::NOWHERE), Relaxed);
-    let mut later: [Option<Later>; 6] = [None; 6];
-    if let Some(at) = at {
-        let mut writer = Writer::new(at);
-        for (i, kind) in kinds.iter().enumerate() {
-            later[i] = capture(&mut writer, *kind, &args, i);
-        }
-        let place = known.unwrap_or_else(|| {
-            let place = writer.put(WHY, why.0.as_bytes(), false);
-            record::remember_why(why.0, place);
-            place
-        });
-        let entry = record::entry(at);
-        // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
-        unsafe {
-            (*entry).why = place;
-            (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
-            (*entry).state.store(ENTERED, Release);
-        }
-    }
+    let (at, later) = begin(call, &args, why);
     // SAFETY: the wrapper that calls us built these arguments from live references and owned descriptors.
     let result = unsafe { arch::syscall(call.row().number as usize, args) };
     if call == Call::Clone3 && result == 0 {
@@ -100,6 +75,48 @@ pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
         }),
         value => Ok(value as usize),
     }
+}
+
+/// Writes the record of a call that is about to be made; `None` if there is no room. Then what has to be filled in when it
+/// returns.
+fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later>; 6]) {
+    let kinds = call.row().args;
+    let known = record::known_why(why.0);
+    let mut room = if known.is_some() { 0 } else { 4 + why.0.len() };
+    for (i, kind) in kinds.iter().enumerate() {
+        room += blob_room(*kind, args, i);
+    }
+    let at = record::reserve(call, args, room);
+    HOT.last.store(at.unwrap_or(record::NOWHERE), Relaxed);
+    let mut later: [Option<Later>; 6] = [None; 6];
+    if let Some(at) = at {
+        let mut writer = Writer::new(at);
+        for (i, kind) in kinds.iter().enumerate() {
+            later[i] = capture(&mut writer, *kind, args, i);
+        }
+        let place = known.unwrap_or_else(|| {
+            let place = writer.put(WHY, why.0.as_bytes(), false);
+            record::remember_why(why.0, place);
+            place
+        });
+        let entry = record::entry(at);
+        // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
+        unsafe {
+            (*entry).why = place;
+            (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
+            (*entry).state.store(ENTERED, Release);
+        }
+    }
+    (at, later)
+}
+
+/// The record of a call that was made by this process before it became what it is: execveat returns to nobody.
+pub(crate) fn past(call: Call, args: [usize; 6], why: Why) -> Option<u32> {
+    let (at, _) = begin(call, &args, why);
+    let entry = record::entry(at?);
+    // SAFETY: begin() gave this entry to us alone.
+    unsafe { (*entry).state.store(RETURNED, Release) };
+    at
 }
 
 /// Bytes of a structure.

@@ -26,6 +26,12 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
+/// Where the kernel laid it.
+pub(crate) fn environment_at() -> *const *const c_char {
+    // SAFETY: as below.
+    unsafe { environ }
+}
+
 /// The environment that the program was started with.
 pub fn environment() -> impl Iterator<Item = &'static CStr> + Clone {
     // SAFETY: libc set `environ` before main, and this program never changes it.

@@ -131,6 +131,16 @@ pub fn execveat(file: At, argv: &Vector, envp: &Vector, why: Why) -> crate::Fail
     }
 }
 
+/// Puts the execveat(2) that made this process what it is on record. `envp`: where its environment was then.
+pub fn execveat_succeeded(file: i32, argv: *const *const c_char, envp: usize, why: Why) {
+    let flags = libc::AT_EMPTY_PATH as usize;
+    let here = crate::entry::environment_at() as usize;
+    let args = [file as usize, c(c""), argv as usize, here, flags, 0];
+    if let Some(at) = crate::call::past(Call::Execveat, args, why) {
+        record::set_arg(at, 3, envp);
+    }
+}
+
 /// A NULL-terminated vector of C strings, made before clone3 out of memory that the caller keeps.
 pub struct Vector<'a> {
     pointers: &'a [*const c_char],
@@ -138,8 +148,8 @@ pub struct Vector<'a> {
 
 impl<'a> Vector<'a> {
     /// The longest prefix of `strings` that fits in `room` with a NULL behind it; `room` must be one longer.
-    pub fn new(
-        strings: impl Iterator<Item = &'a CStr>,
+    pub fn new<'b: 'a>(
+        strings: impl Iterator<Item = &'b CStr>,
         room: &'a mut [*const c_char],
     ) -> Vector<'a> {
         let last = room.len().saturating_sub(1);

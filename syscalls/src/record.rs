@@ -10,6 +10,11 @@
 //! ```
 //! A why is written once, as a blob of the first record that has it; later ones say where it is.
 
+#[path = "record_blobs.rs"]
+mod blobs;
+
+pub(crate) use blobs::{Later, Writer};
+
 use crate::file::SharedMap;
 use crate::hot::HOT;
 use crate::table::Call;
@@ -127,6 +132,30 @@ pub fn set_own_pid(pid: i32) {
         // SAFETY: offsets() yields places of whole entries, and all of them are this process's own.
         unsafe { (*entry(at)).pid = pid };
     }
+}
+
+/// Goes on with the records that this process made before it executed itself. False: they are none of ours, or this
+/// process has made some already.
+pub fn adopt(bytes: &[u8]) -> bool {
+    let head = head();
+    let mine = head.used.load(Relaxed) as usize == size_of::<Head>();
+    let magic = bytes.get(..8) == Some(&MAGIC.to_ne_bytes()[..]);
+    let whole = offsets(bytes).count() as u32;
+    let at = core::mem::offset_of!(Head, used);
+    let used = bytes.get(at..at + 4) == Some(&(bytes.len() as u32).to_ne_bytes()[..]);
+    if !(mine && magic && used) || whole == 0 || bytes.len() > EARLY / 2 {
+        return false;
+    }
+    // SAFETY: the early buffer is larger, nobody else writes to it, and what is copied is a head with whole entries.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), base(), bytes.len()) };
+    head.count.store(whole, Relaxed);
+    true
+}
+
+/// Corrects an argument of a record of this process's own.
+pub(crate) fn set_arg(at: u32, index: usize, value: usize) {
+    // SAFETY: the place came from reserve, and the entry has as many arguments as its call's row.
+    unsafe { *(entry(at).add(1) as *mut u64).add(index) = value as u64 };
 }
 
 /// The sequence number of this process's first record.
@@ -424,76 +453,5 @@ fn room(flags: u8, len: usize) -> usize {
     match (flags >> 2) as usize * 8 {
         0 => len,
         room => room,
-    }
-}
-
-/// Writes blobs behind an entry, in order. The sizes were counted before the room was taken.
-pub(crate) struct Writer {
-    at: *mut u8,
-    end: *mut u8,
-}
-
-/// A blob's place, to fill in once the kernel has written.
-#[derive(Clone, Copy)]
-pub(crate) struct Later(*mut u8);
-
-impl Writer {
-    pub(crate) fn new(at: u32) -> Writer {
-        let entry = entry(at);
-        // SAFETY: reserve() gave `size` bytes at this place to this caller.
-        unsafe {
-            Writer {
-                at: (entry as *mut u8).add(size_of::<Entry>() + 8 * (*entry).argc as usize),
-                end: (entry as *mut u8).add((*entry).size.load(Relaxed) as usize),
-            }
-        }
-    }
-
-    /// A whole blob, present even when empty. Returns its place in the recorder; 0 if it found no room.
-    pub(crate) fn put(&mut self, tag: u8, bytes: &[u8], cut: bool) -> u32 {
-        // SAFETY: the end of the reserved room is checked first.
-        unsafe {
-            if self.end.offset_from(self.at) < (4 + bytes.len()) as isize {
-                return 0;
-            }
-            let place = self.at.offset_from(base()) as u32;
-            let len = (bytes.len() as u16).to_ne_bytes();
-            ptr::copy_nonoverlapping([tag, 2 | cut as u8, len[0], len[1]].as_ptr(), self.at, 4);
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.add(4), bytes.len());
-            self.at = self.at.add(4 + bytes.len());
-            place
-        }
-    }
-
-    /// Room for `len` bytes that are not known yet.
-    pub(crate) fn later(&mut self, tag: u8, len: usize) -> Option<Later> {
-        let units = len.div_ceil(8);
-        // SAFETY: as in put().
-        unsafe {
-            if self.end.offset_from(self.at) < (4 + units * 8) as isize {
-                return None;
-            }
-            ptr::copy_nonoverlapping([tag, (units as u8) << 2, 0, 0].as_ptr(), self.at, 4);
-            let later = Later(self.at);
-            self.at = self.at.add(4 + units * 8);
-            Some(later)
-        }
-    }
-}
-
-impl Later {
-    pub(crate) fn fill(self, bytes: &[u8], cut: bool) {
-        // SAFETY: later() took room for as many bytes, and only this process writes there.
-        unsafe {
-            let room = room(*self.0.add(1), 0);
-            let bytes = &bytes[..bytes.len().min(room)];
-            *self.0.add(1) |= 2 | cut as u8;
-            ptr::copy_nonoverlapping(
-                (bytes.len() as u16).to_ne_bytes().as_ptr(),
-                self.0.add(2),
-                2,
-            );
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.add(4), bytes.len());
-        }
     }
 }

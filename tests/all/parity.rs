@@ -345,7 +345,11 @@ fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>
     let level = |call: &Call| Call {
         pid: 0,
         name: call.name.clone(),
-        args: without_numbers(&call.args),
+        // The runtime executes itself with the words that it was given, which are not the same in both.
+        args: match call.name.as_str() {
+            "execveat" => String::new(),
+            _ => without_numbers(&call.args),
+        },
         result: without_numbers(&call.result),
     };
     let end = |call: &&Call| call.name == "exit_group";

@@ -131,6 +131,8 @@ fn begun_once(calls: Vec<Call>) -> Vec<Call> {
 #[derive(Debug, Default)]
 pub struct Lane {
     pub calls: Vec<Call>,
+    /// Which of all its process's calls each of them is.
+    pub places: Vec<usize>,
     /// From the opening of the trace file to the end: putting the trace on display. Our listing was made before, or
     /// while, these were: it may have the first of them.
     pub tail: Vec<Call>,
@@ -163,7 +165,9 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
         let skip = if pid == first { start_up(&all)? } else { 0 };
         let mut lane = Lane::default();
         let mut showing = None;
-        for call in &all[skip..] {
+        let mut rest = &all[skip..];
+        while let Some((call, behind)) = rest.split_first() {
+            rest = behind;
             if call.name == "openat" && call.args.contains(trace_file) {
                 showing = Some(call.result.clone());
             }
@@ -173,6 +177,7 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
                 continue;
             }
             lane.calls.push((*call).clone());
+            lane.places.push(all.len() - behind.len() - 1);
             if call.name.starts_with("clone")
                 && call.result.parse::<i32>().is_ok_and(|child| child > 0)
             {
@@ -188,6 +193,10 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
             if call.name == "execve" && call.result == "0" {
                 break;
             }
+            // The runtime executes itself once more, and libc starts once more.
+            if call.name == "execveat" && call.result == "0" {
+                rest = &rest[begun(rest, 1)?..];
+            }
         }
         found.push((name, lane));
     }
@@ -196,8 +205,13 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
 
 /// How many calls libc's start-up made. Any other block than the known one fails.
 fn start_up(calls: &[&Call]) -> Result<usize, Failed> {
+    begun(calls, 0)
+}
+
+/// The same behind an execve that is no part of it: `skipped` 1.
+fn begun(calls: &[&Call], skipped: usize) -> Result<usize, Failed> {
     let mut at = 0;
-    for wanted in START_UP.split_whitespace() {
+    for wanted in START_UP.split_whitespace().skip(skipped) {
         let name = calls.get(at).map_or("nothing", |call| call.name.as_str());
         match wanted.strip_suffix('?') {
             Some(maybe) if name != maybe => continue,

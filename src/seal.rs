@@ -1,0 +1,162 @@
+//! The program protects its own file. What runs in a container can have the kernel execute `/proc/self/exe` there, and
+//! then holds a path to the very file that root of the host runs next (CVE-2019-5736). So before a container is made, this
+//! process executes itself again through a mount that nobody can write through. May touch: the recorder, system calls.
+//!
+//! ```text
+//!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied: two calls and an execve
+//!   memfd_create ─ sendfile ─ seals ─ execveat                               where mounts may not be copied
+//! ```
+//! Of the ways, the read-only mount costs a third of the sealed copy. What was recorded so far goes along in the
+//! environment, so that the trace is whole.
+
+use crate::error::{Error, at};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char};
+use syscalls::{At, Errno, Failed, Fd, Vector, Why, record};
+
+/// Where the records wait: the address of the environment that execveat got, and the recorder, in hexadecimal.
+const CARRIED: &str = "NK_SEALED";
+const ITSELF: &CStr = c"/proc/self/exe";
+const BECOME: Why =
+    Why("no container may hold a path by which this program's file could be written");
+
+/// If this process is the sealed one, it goes on with the records of before. To be called before any record is made.
+pub fn take_over(argv: *const *const c_char) -> bool {
+    let Some(number) = executed_through() else {
+        return false;
+    };
+    let Some((address, bytes)) = crate::environment(CARRIED).and_then(|text| text.split_once(':'))
+    else {
+        return false;
+    };
+    let (Ok(address), Some(bytes)) = (usize::from_str_radix(address, 16), plain(bytes)) else {
+        return false;
+    };
+    record::adopt(&bytes) && {
+        syscalls::execveat_succeeded(number, argv, address, BECOME);
+        true
+    }
+}
+
+/// The descriptor that execveat named: the kernel calls a program without a path /dev/fd/N.
+fn executed_through() -> Option<i32> {
+    let path = syscalls::executed_as().to_str().ok()?;
+    path.strip_prefix("/dev/fd/")?.parse().ok()
+}
+
+/// Executes this program again where it is not sealed. It returns only if there is no need to, or no way.
+pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
+    let failed = |failed| at("seal this program".into(), failed);
+    let file = match open(uid).map_err(failed)? {
+        Some(file) => file,
+        None => return Ok(()),
+    };
+    let entries = || {
+        syscalls::environment().filter(|entry| !entry.to_bytes().starts_with(CARRIED.as_bytes()))
+    };
+    let mut vectors: [Vec<*const c_char>; 2] = [
+        alloc::vec![core::ptr::null(); syscalls::args(argv).count() + 1],
+        alloc::vec![core::ptr::null(); entries().count() + 2],
+    ];
+    let [args, envs] = &mut vectors;
+    let carried = format!(
+        "{CARRIED}={:x}:{}",
+        envs.as_ptr() as usize,
+        hexadecimal(record::bytes())
+    );
+    let carried = CString::new(carried).unwrap_or_default();
+    let argv = Vector::new(syscalls::args(argv), args);
+    let mut all: Vec<&CStr> = entries().collect();
+    all.push(&carried);
+    let envp = Vector::new(all.into_iter(), envs);
+    let refused = syscalls::execveat(file.at(), &argv, &envp, BECOME);
+    Err(failed(refused))
+}
+
+/// The program in a form that cannot be written. `None`: nobody in a container of this user's could write to its file.
+fn open(uid: u32) -> Result<Option<Fd>, Failed> {
+    const OPEN_TREE_CLONE: u32 = 1;
+    const AT_EMPTY_PATH: u32 = 0x1000;
+    if uid != 0 {
+        let why = Why("what this user may not write, nobody in its containers may");
+        let own = syscalls::faccessat2(
+            At::CWD,
+            ITSELF,
+            libc::W_OK as u32,
+            libc::AT_EACCESS as u32,
+            why,
+        );
+        return match own {
+            Err(f) if [Errno::EACCES, Errno::EROFS, Errno::ENOENT].contains(&f.errno) => Ok(None),
+            Err(f) if f.errno != Errno::ETXTBSY => Err(f),
+            _ => copy().map(Some),
+        };
+    }
+    let path = match syscalls::open_tree(At::CWD, ITSELF, OPEN_TREE_CLONE, "this program", BECOME) {
+        // No procfs, as in an initramfs: by the path that it was executed by.
+        Err(f) if f.errno == Errno::ENOENT => syscalls::open_tree(
+            At::CWD,
+            syscalls::executed_as(),
+            OPEN_TREE_CLONE,
+            "this program",
+            BECOME,
+        ),
+        opened => opened,
+    };
+    let Ok(tree) = path else {
+        return copy().map(Some);
+    };
+    let readonly = syscalls::mount_attr {
+        attr_set: 1,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let why = Why("a mount of this program alone, which is read-only and which nobody else has");
+    match syscalls::mount_setattr(tree.at(), c"", AT_EMPTY_PATH, &readonly, why) {
+        Ok(()) => Ok(Some(tree)),
+        Err(_) => copy().map(Some),
+    }
+}
+
+/// A copy in memory that nobody can change any more.
+fn copy() -> Result<Fd, Failed> {
+    let from = syscalls::openat(At::CWD, ITSELF, 0, "this program", BECOME)?;
+    let copy = syscalls::memfd_create(
+        c"nk-runtime",
+        libc::MFD_ALLOW_SEALING,
+        "sealed program",
+        BECOME,
+    )?;
+    while syscalls::sendfile(copy.at(), from.at(), 1 << 30, BECOME)? > 0 {}
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    syscalls::fcntl_add_seals(
+        copy.at(),
+        seals as u32,
+        Why("from now on nobody can change it"),
+    )?;
+    Ok(copy)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + n - 10 });
+    bytes
+        .iter()
+        .flat_map(|b| [digit(b >> 4), digit(b & 15)])
+        .collect()
+}
+
+fn plain(text: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?))
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! What a record keeps beside numbers: written behind its entry, some of it before the kernel has.
+
+use super::{Entry, base, entry, room};
+use core::ptr;
+use core::sync::atomic::Ordering::*;
+
+/// Writes blobs behind an entry, in order. The sizes were counted before the room was taken.
+pub(crate) struct Writer {
+    at: *mut u8,
+    end: *mut u8,
+}
+
+/// A blob's place, to fill in once the kernel has written.
+#[derive(Clone, Copy)]
+pub(crate) struct Later(*mut u8);
+
+impl Writer {
+    pub(crate) fn new(at: u32) -> Writer {
+        let entry = entry(at);
+        // SAFETY: reserve() gave `size` bytes at this place to this caller.
+        unsafe {
+            Writer {
+                at: (entry as *mut u8).add(size_of::<Entry>() + 8 * (*entry).argc as usize),
+                end: (entry as *mut u8).add((*entry).size.load(Relaxed) as usize),
+            }
+        }
+    }
+
+    /// A whole blob, present even when empty. Returns its place in the recorder; 0 if it found no room.
+    pub(crate) fn put(&mut self, tag: u8, bytes: &[u8], cut: bool) -> u32 {
+        // SAFETY: the end of the reserved room is checked first.
+        unsafe {
+            if self.end.offset_from(self.at) < (4 + bytes.len()) as isize {
+                return 0;
+            }
+            let place = self.at.offset_from(base()) as u32;
+            let len = (bytes.len() as u16).to_ne_bytes();
+            ptr::copy_nonoverlapping([tag, 2 | cut as u8, len[0], len[1]].as_ptr(), self.at, 4);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.add(4), bytes.len());
+            self.at = self.at.add(4 + bytes.len());
+            place
+        }
+    }
+
+    /// Room for `len` bytes that are not known yet.
+    pub(crate) fn later(&mut self, tag: u8, len: usize) -> Option<Later> {
+        let units = len.div_ceil(8);
+        // SAFETY: as in put().
+        unsafe {
+            if self.end.offset_from(self.at) < (4 + units * 8) as isize {
+                return None;
+            }
+            ptr::copy_nonoverlapping([tag, (units as u8) << 2, 0, 0].as_ptr(), self.at, 4);
+            let later = Later(self.at);
+            self.at = self.at.add(4 + units * 8);
+            Some(later)
+        }
+    }
+}
+
+impl Later {
+    pub(crate) fn fill(self, bytes: &[u8], cut: bool) {
+        // SAFETY: later() took room for as many bytes, and only this process writes there.
+        unsafe {
+            let room = room(*self.0.add(1), 0);
+            let bytes = &bytes[..bytes.len().min(room)];
+            *self.0.add(1) |= 2 | cut as u8;
+            ptr::copy_nonoverlapping(
+                (bytes.len() as u16).to_ne_bytes().as_ptr(),
+                self.0.add(2),
+                2,
+            );
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.add(4), bytes.len());
+        }
+    }
+}
