@@ -92,11 +92,16 @@ fn run(argv: *const *const c_char) -> i32 {
         Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0)),
         Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text))),
     };
-    let makes = matches!(command, cli::Command::Create(_) | cli::Command::Run(_));
-    if makes
-        && !sealed
-        && let Err(error) = seal::seal(argv, syscalls::auxv(libc::AT_EUID) as u32)
-    {
+    // What can come to run programs of others.
+    let runs = matches!(
+        command,
+        cli::Command::Create(_)
+            | cli::Command::Run(_)
+            | cli::Command::Start(_)
+            | cli::Command::Delete(_)
+            | cli::Command::Demo(_)
+    );
+    if runs && let Err(error) = seal::called_by_name() {
         return finish(Err(error));
     }
     let preserve_fds = preserved(&command);
@@ -113,6 +118,7 @@ fn run(argv: *const *const c_char) -> i32 {
                 root,
                 pid,
                 preserve_fds,
+                argv: (!sealed).then_some(argv),
             })
         });
     let mut context = match context {

@@ -1,13 +1,18 @@
 //! The program protects its own file. What runs in a container can have the kernel execute `/proc/self/exe` there, and
-//! then holds a path to the very file that root of the host runs next (CVE-2019-5736). So before a container is made, this
-//! process executes itself again through a mount that nobody can write through. May touch: the recorder, system calls.
+//! then holds a path to the very file that root of the host runs next (CVE-2019-5736). Two defences:
+//!
+//! - In a pid namespace of its own the container's first process is alone until its execve, so the only one that could
+//!   ever hold such a path is this program itself, executed by that link. It sees that it was not called by its name, and
+//!   ends before it does anything: [`called_by_name`]. Three calls.
+//! - Where others may be watching, in a pid namespace that is shared or where hooks run inside, it executes itself again,
+//!   through a mount that nobody can write through: [`seal`]. That costs as much as starting a program does.
 //!
 //! ```text
-//!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied: two calls and an execve
-//!   memfd_create ─ sendfile ─ seals ─ execveat                               where mounts may not be copied
+//!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied
+//!   memfd_create ─ sendfile ─ seals ─ execveat                               where mounts may not be copied; thrice as dear
 //! ```
-//! Of the ways, the read-only mount costs a third of the sealed copy. What was recorded so far goes along in the
-//! environment, so that the trace is whole.
+//! What was recorded so far goes along in the environment, so that the trace is whole. May touch: the recorder, system
+//! calls.
 
 use crate::error::{Error, at};
 use alloc::ffi::CString;
@@ -45,6 +50,52 @@ pub fn take_over(argv: *const *const c_char) -> bool {
 fn executed_through() -> Option<i32> {
     let path = syscalls::executed_as().to_str().ok()?;
     path.strip_prefix("/dev/fd/")?.parse().ok()
+}
+
+/// Refuses to go on in a container that had the kernel execute this program by a link of procfs: then its file is
+/// another's, and what this program would run could get at it.
+pub fn called_by_name() -> Result<(), Error> {
+    let failed = |failed| at("look at this program".into(), failed);
+    let why = Why(
+        "a container may have executed this program by a link to the host's file (CVE-2019-5736)",
+    );
+    let mine = match syscalls::newfstatat(At::CWD, ITSELF, 0, why) {
+        // Without procfs there are no such links.
+        Err(f) if f.errno == Errno::ENOENT => return Ok(()),
+        mine => mine.map_err(failed)?,
+    };
+    const RESOLVE_NO_MAGICLINKS: u32 = 2;
+    let (name, flags) = (syscalls::executed_as(), libc::O_PATH as u32);
+    let missing = [Errno::ELOOP, Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES];
+    match syscalls::openat2(At::CWD, name, flags, RESOLVE_NO_MAGICLINKS, "name", why) {
+        Ok(named) => {
+            let other = syscalls::fstat(named.at(), why).map_err(failed)?;
+            named.leak(); // execve closes it
+            if (mine.st_dev, mine.st_ino) == (other.st_dev, other.st_ino) {
+                return Ok(());
+            }
+        }
+        Err(f) if !missing.contains(&f.errno) => return Err(failed(f)),
+        Err(_) => {}
+    }
+    match unwritable().map_err(failed)? {
+        true => Ok(()),
+        false => Err(Error::State(
+            "this program was not executed by its name but through a link such as /proc/self/exe, and could be another's file: execute it by its path".into(),
+        )),
+    }
+}
+
+/// Whether nobody can write this program's file by the path that this process holds: a read-only mount, or a sealed copy.
+fn unwritable() -> Result<bool, Failed> {
+    const ST_RDONLY: i64 = 1;
+    let why = Why("by its descriptor its mount can be asked, or its seals");
+    let file = syscalls::openat(At::CWD, ITSELF, 0, "this program", why)?;
+    let readonly = syscalls::fstatfs(file.at(), why)?.f_flags as i64 & ST_RDONLY != 0;
+    let sealed = |seals: u32| seals & libc::F_SEAL_WRITE as u32 != 0;
+    let safe = readonly || syscalls::fcntl_get_seals(file.at(), why).is_ok_and(sealed);
+    file.leak();
+    Ok(safe)
 }
 
 /// Executes this program again where it is not sealed. It returns only if there is no need to, or no way.

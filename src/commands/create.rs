@@ -82,6 +82,12 @@ struct Made {
     signals: Option<SigSet>,
 }
 
+/// Whether other processes can look at the container's first one before it has become its program.
+fn watched(spec: &Spec) -> bool {
+    let pids = spec::namespace(&spec.linux, &spec::NamespaceKind::Pid);
+    pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
+}
+
 /// Everything up to where the plan's host lane ends.
 fn make(
     context: &mut Context,
@@ -91,6 +97,9 @@ fn make(
 ) -> Result<Made, Error> {
     state::check_id(&options.id)?;
     let bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {
+        crate::seal::seal(argv, context.host.uid)?;
+    }
     for word in bundle.spec.warnings() {
         context.log.say(Level::Warn, &word);
     }

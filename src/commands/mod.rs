@@ -34,6 +34,8 @@ pub struct Context {
     pub pid: i32,
     /// How many descriptors above standard error are the program's, and not ours.
     pub preserve_fds: u32,
+    /// What this process was called with; none if it is sealed already.
+    pub argv: Option<*const *const core::ffi::c_char>,
 }
 
 impl Context {

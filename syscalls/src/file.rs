@@ -384,6 +384,12 @@ pub fn memfd_create(name: &CStr, flags: u32, what: &'static str, why: Why) -> Re
     ))
 }
 
+/// fcntl(2) with F_GET_SEALS: what may not be done to a file in memory any more; EINVAL for any other.
+pub fn fcntl_get_seals(fd: At, why: Why) -> Result<u32> {
+    let args = [d(fd), libc::F_GET_SEALS as usize, 0, 0, 0, 0];
+    gate(Call::FcntlGetSeals, args, why).map(|seals| seals as u32)
+}
+
 /// fcntl(2) with F_ADD_SEALS. `seals`: F_SEAL_*.
 pub fn fcntl_add_seals(fd: At, seals: u32, why: Why) -> Result<()> {
     let args = [d(fd), libc::F_ADD_SEALS as usize, seals as usize, 0, 0, 0];

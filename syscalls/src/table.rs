@@ -152,6 +152,7 @@ table! {
     Fchown = __NR_fchown "fchown" (Fd, Uint, Uint) Dec "2" "changes an open file's owner";
     Dup3 = __NR_dup3 "dup3" (Fd, Fd, Flags(&flags::DUP3)) Dec "2" "gives a descriptor another number as well";
     FcntlSeals = __NR_fcntl "fcntl" (Fd, Word(&flags::FCNTL), Flags(&flags::SEAL)) Dec "2" "forbids changes of a file in memory";
+    FcntlGetSeals = __NR_fcntl "fcntl" (Fd, Word(&flags::FCNTL)) Hex "2" "asks what may not be done to a file in memory";
     MemfdCreate = __NR_memfd_create "memfd_create" (Str, Flags(&flags::MFD)) Dec "2" "makes a file in memory that has no name";
     Mmap = __NR_mmap "mmap" (Hex, Uint, Flags(&flags::PROT), Flags(&flags::MAP), Fd, Hex) Hex "2" "maps a file or fresh memory into the address space";
 

@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_process_of_the_container_while_it_waits", waiting),
             ("where_mounts_may_not_be_copied", copied),
             ("the_trace_is_whole", whole),
+            ("it_ends_where_it_was_executed_by_a_link", alone),
         ],
     )
 }
@@ -135,6 +136,9 @@ fn copied() -> Outcome {
     fs::create_dir_all(bundle.state_root())?;
     give(&bundle.path(""), USER)?;
     fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
+    // Where a hook runs inside, somebody could be watching.
+    bundle.set("/hooks", json!({"startContainer": [{"path": "/bin/true"}]}))?;
+    bundle.write_config()?;
     let id = USER.to_string();
     let mut command = Command::new(tool("setpriv")?);
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
@@ -160,21 +164,51 @@ fn copied() -> Outcome {
 }
 
 fn whole() -> Outcome {
-    let bundle = Bundle::plain()?;
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/hooks", json!({"startContainer": [{"path": "/bin/true"}]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let trace = bundle
         .call(&["trace", &bundle.id, "--format", "strace"])?
         .ok()?
         .out;
-    let names: Vec<&str> = trace
-        .lines()
-        .take(5)
-        .filter_map(|line| line.split(' ').nth(1)?.split('(').next())
-        .collect();
+    let name = |line: &str| {
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|word| word.split('(').next())
+            .map(String::from)
+    };
+    let names: Vec<String> = trace.lines().filter_map(name).collect();
+    let at = names
+        .iter()
+        .position(|name| name == "execveat")
+        .ok_or("no execveat in the trace")?;
     ensure!(
-        names == ["getpid", "open_tree", "mount_setattr", "execveat", "getpid"]
-            || trace.lines().take(4).any(|line| line.contains("execveat(")),
-        "the trace begins with {names:?}"
+        names[0] == "getpid"
+            && names[at - 2..=at + 1] == ["open_tree", "mount_setattr", "execveat", "getpid"],
+        "the trace begins with {:?}",
+        &names[..=at + 1]
     );
     bundle.clean()
+}
+
+/// Alone in its pid namespace, what the program of an image could do is done by the runtime's own code: nothing.
+fn alone() -> Outcome {
+    for program in ["/proc/self/exe", "/link", "/script", "/proc/1/exe"] {
+        let mut bundle = Bundle::plain()?;
+        symlink("/proc/self/exe", bundle.rootfs("link"))?;
+        fs::write(bundle.rootfs("script"), "#!/proc/self/exe run\n")?;
+        fs::set_permissions(bundle.rootfs("script"), fs::Permissions::from_mode(0o755))?;
+        bundle.set("/process/args", json!([program, "run", "x"]))?;
+        // As one that was sealed would have it.
+        bundle.set("/process/env/-", json!("NK_SEALED=0:00"))?;
+        let done = bundle.bundled(&["run"])?;
+        let words = done.err.contains("not executed by its name");
+        // The script's name is an argument too many.
+        ensure!(
+            done.status == 1 && (words || program == "/script"),
+            "{program}: {done:?}"
+        );
+        bundle.clean()?;
+    }
+    Ok(())
 }
