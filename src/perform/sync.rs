@@ -181,6 +181,10 @@ pub fn exec_end(from: At, why: Why) -> Done<Option<Stopped>> {
     }
     // Both ends look alike from here; but who is killed before execve has no such call on its way.
     if !syscalls::execve_succeeded(Lane::Init as u8) {
+        // It failed, and a filter kept init from saying so.
+        if let Some(failed) = syscalls::execve_failed(Lane::Init as u8) {
+            return Err(Trouble::Call(failed));
+        }
         return Err(Trouble::Check(Check::InitVanished));
     }
     set_phase(RUNNING);

@@ -171,9 +171,9 @@ impl<'a> Vector<'a> {
 
 /// exit_group(2).
 pub fn exit_group(status: i32, why: Why) -> ! {
-    loop {
-        let _ = gate(Call::ExitGroup, [status as usize, 0, 0, 0, 0, 0], why);
-    }
+    let _ = gate(Call::ExitGroup, [status as usize, 0, 0, 0, 0, 0], why);
+    // A filter has refused it, and there is nothing left that it could not refuse as well.
+    crate::arch::trap()
 }
 
 /// What became of a child.
@@ -323,6 +323,16 @@ pub fn kill(pid: i32, signal: i32, why: Why) -> Result<()> {
         why,
     )
     .map(drop)
+}
+
+/// The errno with which the other lane's last execve failed, and where its record is.
+pub fn execve_failed(lane: u8) -> Option<crate::Failed> {
+    let (errno, at) = record::failed_execve(lane)?;
+    Some(crate::Failed {
+        errno: crate::Errno(errno),
+        call: Call::Execve,
+        at,
+    })
 }
 
 /// Says of the other lane's execve that it succeeded, now. True: there was one on its way.

@@ -336,6 +336,23 @@ pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
     true
 }
 
+/// The last execve of a lane, if it failed: its errno and its place.
+pub(crate) fn failed_execve(lane: u8) -> Option<(u16, u32)> {
+    let mut last = None;
+    for at in offsets(bytes()) {
+        if let Some(r) = Record::read(bytes(), at)
+            && r.lane == lane
+            && r.call == Call::Execve as u16
+        {
+            last = Some((r, at));
+        }
+    }
+    match last? {
+        (r, at) if r.state == RETURNED && r.ret < 0 => Some((r.ret.unsigned_abs() as u16, at)),
+        _ => None,
+    }
+}
+
 /// The places of the entries in a recorder's bytes, in the order in which they were begun. It stops where the
 /// bytes stop making sense, so any bytes are safe to walk.
 pub fn offsets(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {

@@ -105,7 +105,9 @@ fn places() -> Result<Vec<Place>, Failed> {
             .map(|call| call.name.as_str())
             .collect();
         for (at, name) in lane.places.iter().map(|at| (*at, &all[*at])) {
-            if *name == "execve" || places.iter().any(|place| place.call == *name) {
+            if matches!(*name, "execve" | "exit_group")
+                || places.iter().any(|place| place.call == *name)
+            {
                 continue;
             }
             let when = all[..=at].iter().filter(|other| *other == name).count();

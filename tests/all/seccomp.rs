@@ -282,6 +282,14 @@ fn no_execve() -> Outcome {
     ours(&mut bundle, "SCMP_ACT_ERRNO", rules)?;
     let done = bundle.bundled(&["run"])?.refused("execve(")?;
     ensure!(done.err.contains("seccomp profile"), "{done:?}");
+    // Nor may init say what happened, nor end itself.
+    let rules = json!([{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]);
+    ours(&mut bundle, "SCMP_ACT_ERRNO", rules)?;
+    bundle.bundled(&["run"])?.refused("execve(")?;
+    bundle.nothing_left()?;
+    bundle.bundled(&["create"])?.ok()?;
+    bundle.call(&["start", &bundle.id])?.refused("execve(")?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
 
