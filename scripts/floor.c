@@ -1,7 +1,10 @@
 // The yardstick of scripts/bench, in parts that have nothing in common but that they have to be small and static.
 //
-//   floor run ROOTFS       the kernel work that the default configuration cannot do without, its values written down
+//   floor run ROOTFS [BINDS [FILTER]]
+//                          the kernel work that the default configuration cannot do without, its values written down
 //                          here: no JSON, no state, no recorder, no look at anything. /bin/true runs inside.
+//                          BINDS directories of ROOTFS/../data are bound on those of ROOTFS/mnt, both named 0, 1, 2;
+//                          FILTER is a file of seccomp's instructions.
 //   floor meter PROGRAM..  runs a program and prints: wall ns, CPU us, peak KiB, exit status. The peak of a child
 //                          begins with its parent's size, so whoever measures has to be small himself.
 //   true                   under this name it is the program that ends at once, smaller than any shell's.
@@ -12,7 +15,9 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdint.h>
@@ -133,7 +138,24 @@ static void drop_privileges(void)
     done(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
 }
 
-static void contained(const char *rootfs)
+static void bind_more(const char *rootfs, int binds)
+{
+    char from[512], to[32];
+    for (int i = 0; i < binds; i++) {
+        snprintf(from, sizeof from, "%s/../data/%d", rootfs, i);
+        snprintf(to, sizeof to, "mnt/%d", i);
+        done(mount(from, to, NULL, MS_BIND | MS_REC, NULL), to);
+    }
+}
+
+static void load_filter(int file)
+{
+    static struct sock_filter code[BPF_MAXINSNS];
+    struct sock_fprog filter = {done(read(file, code, sizeof code), "read the filter") / sizeof *code, code};
+    done(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter), "seccomp");
+}
+
+static void contained(const char *rootfs, int binds, int filter)
 {
     char *words[] = {"/bin/true", NULL}, *variables[] = {"PATH=/bin", NULL};
     umask(0);
@@ -142,6 +164,7 @@ static void contained(const char *rootfs)
     done(mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL), rootfs);
     done(chdir(rootfs), rootfs);
     fill_root();
+    bind_more(rootfs, binds);
     done(syscall(SYS_pivot_root, ".", "."), "pivot_root");
     done(umount2(".", MNT_DETACH), "the old root");
     close_paths();
@@ -153,17 +176,19 @@ static void contained(const char *rootfs)
     done(setrlimit(RLIMIT_NOFILE, &files), "rlimit");
     umask(022);
     drop_privileges();
+    if (filter >= 0) load_filter(filter);
     execve(words[0], words, variables);
     done(-1, words[0]);
 }
 
-static int run(const char *rootfs)
+static int run(const char *rootfs, int binds, const char *file)
 {
+    int filter = file ? done(open(file, O_RDONLY | O_CLOEXEC), file) : -1;
     int group = make_group(), status;
     struct clone_args how = {.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_INTO_CGROUP,
                              .exit_signal = SIGCHLD, .cgroup = group};
     long pid = done(syscall(SYS_clone3, &how, sizeof how), "clone3");
-    if (pid == 0) contained(rootfs);
+    if (pid == 0) contained(rootfs, binds, filter);
     done(waitpid(pid, &status, 0), "waitpid");
     done(rmdir(GROUP), "rmdir " GROUP);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -192,8 +217,8 @@ int main(int count, char **words)
 {
     size_t length = strlen(words[0]);
     if (length >= 4 && !strcmp(words[0] + length - 4, "true")) return 0;
-    if (count == 3 && !strcmp(words[1], "run")) return run(words[2]);
+    if (count > 2 && !strcmp(words[1], "run")) return run(words[2], count > 3 ? atoi(words[3]) : 0, count > 4 ? words[4] : NULL);
     if (count > 2 && !strcmp(words[1], "meter")) return meter(words + 2);
-    fputs("floor run ROOTFS | floor meter PROGRAM [WORD..]\n", stderr);
+    fputs("floor run ROOTFS [BINDS [FILTER]] | floor meter PROGRAM [WORD..]\n", stderr);
     return 2;
 }

@@ -24,10 +24,12 @@ use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
 pub use values::{CgroupManager, Format, Level, ListFormat, LogFormat};
-pub use words::{Create, Delete, Demo, Kill, List, PlanCmd, Run, SpecCmd, Start, State, TraceCmd};
+pub use words::{
+    Create, Delete, Demo, Features, Kill, List, PlanCmd, Run, SpecCmd, Start, State, TraceCmd,
+};
 
 use normalise::Options;
-use words::{FeaturesWords, GlobalWords, InsideWords, RunWords};
+use words::{GlobalWords, InsideWords, RunWords};
 
 pub const PROGRAM: &str = "nk-runtime";
 
@@ -57,7 +59,7 @@ pub enum Command {
     Spec(SpecCmd),
     Plan(PlanCmd),
     Trace(TraceCmd),
-    Features,
+    Features(Features),
     Demo(Demo),
     /// What `demo` runs as pid 1 of its container; no help text names it.
     Inside,
@@ -132,8 +134,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "features",
-        info: FeaturesWords::get_args_info,
-        make: |name, words| FeaturesWords::from_args(name, words).map(|_| Command::Features),
+        info: Features::get_args_info,
+        make: |name, words| Features::from_args(name, words).map(Command::Features),
     },
     Verb {
         name: "demo",

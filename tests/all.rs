@@ -50,6 +50,8 @@ mod parity;
 mod picture;
 #[path = "all/plans.rs"]
 mod plans;
+#[path = "all/properties.rs"]
+mod properties;
 #[path = "all/recorder.rs"]
 mod recorder;
 #[path = "all/refusals.rs"]
@@ -139,6 +141,7 @@ fn main() {
         hostile_state::cases(),
         recorder::cases(),
         plans::cases(),
+        properties::cases(),
         lanes::cases(),
         picture::cases(),
     ];

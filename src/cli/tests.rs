@@ -215,7 +215,11 @@ fn commands() {
             trace(Some("x"), true, Format::Strace),
         ),
         ("trace -f x", trace(Some("x"), true, Format::Text)),
-        ("features", Command::Features),
+        ("features", Command::Features(Features { table: false })),
+        (
+            "features --table",
+            Command::Features(Features { table: true }),
+        ),
         ("demo", Command::Demo(Demo {})),
         ("inside", Command::Inside),
         ("--version", Command::Version),

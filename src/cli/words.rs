@@ -339,9 +339,13 @@ pub struct TraceCmd {
 }
 
 /// Print what this runtime can do, as JSON.
-#[derive(FromArgs, ArgsInfo)]
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
-pub struct FeaturesWords {}
+pub struct Features {
+    /// every property of config.json, a line each: works, or refused and why
+    #[argh(switch)]
+    pub table: bool,
+}
 
 /// Make a container from nothing and explain it as it happens.
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]

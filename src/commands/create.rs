@@ -10,6 +10,7 @@ use crate::{input, state};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, SigSet, Why};
 
 /// A bundle that was read: its absolute path, and what its configuration wants.
@@ -82,6 +83,24 @@ struct Made {
     signals: Option<SigSet>,
 }
 
+/// Capabilities that are asked for and that this process cannot give.
+fn not_held(spec: &Spec) -> Vec<String> {
+    let why = Why("a capability that this process does not have it cannot give");
+    let held = syscalls::capget(why).map_or(u64::MAX, |sets| sets.permitted);
+    let wanted = spec
+        .process
+        .capabilities
+        .iter()
+        .flat_map(|sets| &sets.permitted);
+    let lacks = |name: &&String| spec::capability_number(name).is_some_and(|n| held & 1 << n == 0);
+    let word = |name: &String| {
+        format!(
+            "config.json /process/capabilities/permitted: `{name}` is left out: this process does not have it"
+        )
+    };
+    wanted.filter(lacks).map(word).collect()
+}
+
 /// Whether other processes can look at the container's first one before it has become its program.
 fn watched(spec: &Spec) -> bool {
     let pids = spec::namespace(&spec.linux, &spec::NamespaceKind::Pid);
@@ -102,6 +121,11 @@ fn make(
     }
     for word in bundle.spec.warnings() {
         context.log.say(Level::Warn, &word);
+    }
+    if context.log.wants(Level::Warn) {
+        for word in not_held(&bundle.spec) {
+            context.log.say(Level::Warn, &word);
+        }
     }
     for word in bundle
         .spec

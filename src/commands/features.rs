@@ -3,7 +3,9 @@
 
 use crate::error::Error;
 use crate::plan::options::option_words;
-use crate::{out, spec};
+use crate::{cli, out, spec};
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Serialize;
 
@@ -72,8 +74,25 @@ struct Annotations {
     checkpoint: &'static str,
 }
 
+/// One line a property: its pointer, and whether it works.
+fn table() -> Result<i32, Error> {
+    let mut text = String::new();
+    for line in spec::PROPERTIES.lines() {
+        let (pointer, why) = line.split_once('\t').unwrap_or((line, ""));
+        let line = match why {
+            "" => format!("works    {pointer}\n"),
+            why => format!("refused  {pointer}: {why}\n"),
+        };
+        text.push_str(&line);
+    }
+    out::stdout(&text).map(|()| 0)
+}
+
 /// `features`.
-pub fn features() -> Result<i32, Error> {
+pub fn features(options: &cli::Features) -> Result<i32, Error> {
+    if options.table {
+        return table();
+    }
     const YES: Enabled = Enabled { enabled: true };
     let features = Features {
         oci_version_min: "1.0.0",

@@ -67,7 +67,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Spec(options) => spec::spec(context, options),
         Command::Plan(options) => plan::plan(context, options),
         Command::Trace(options) => trace::trace(context, options),
-        Command::Features => features::features(),
+        Command::Features(options) => features::features(options),
         Command::Demo(_) => demo::demo(context),
         Command::Inside => inside::inside(),
         Command::Version => version(),

@@ -358,11 +358,14 @@ fn mask_below(lanes: &Lanes, base: Slot, path: &CStr, directory: bool, why: Why)
     };
     match cover(directory) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(()),
-        Err(failed) if failed.errno == Errno::ENOTDIR => match cover(!directory) {
-            // Neither file nor directory: some part of the path above is a file.
-            Err(failed) if failed.errno == Errno::ENOTDIR => Ok(()),
-            other => Ok(other?),
-        },
+        // mount(2) says ENOTDIR of a file and a directory, move_mount(2) EINVAL.
+        Err(failed) if [Errno::ENOTDIR, Errno::EINVAL].contains(&failed.errno) => {
+            match cover(!directory) {
+                // Neither file nor directory: some part of the path above is a file.
+                Err(failed) if failed.errno == Errno::ENOTDIR => Ok(()),
+                other => Ok(other?),
+            }
+        }
         other => Ok(other?),
     }
 }

@@ -384,7 +384,25 @@ fn ids(uid: u32, gid: u32, why: Why) -> Done {
 
 /// Shrinking the inheritable set empties the ambient one, so what the caller had there is gone.
 fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
-    syscalls::capset(sets, why)?;
+    let mut ambient = ambient;
+    match syscalls::capset(sets, why) {
+        // Of what this process does not have itself nothing can be given: that is a warning, and no error (config.md,
+        // "Linux Process").
+        Err(failed) if failed.errno == Errno::EPERM => {
+            let held = syscalls::capget(why)?.permitted;
+            let rest = CapabilitySets {
+                effective: sets.effective & held,
+                permitted: sets.permitted & held,
+                inheritable: sets.inheritable & held,
+            };
+            if rest == *sets {
+                return Err(failed.into());
+            }
+            ambient &= held;
+            syscalls::capset(&rest, why)?;
+        }
+        set => set?,
+    }
     for capability in (0..64u32).filter(|n| ambient & (1 << n) != 0) {
         let why =
             Why("an ambient capability survives execve of a program without file capabilities");

@@ -235,6 +235,10 @@ pub fn compile(rules: &[DeviceRule]) -> Vec<BpfInsn> {
     p.rules(&rules);
     // The default first, since nothing jumps to it unless a rule says the same.
     for answer in [default, !default] {
+        // The kernel refuses a program with instructions that nothing leads to.
+        if answer != default && p.answers.iter().all(|(_, allow)| *allow == default) {
+            break;
+        }
         let here = p.code.len();
         p.push(MOV_IMM, 0, 0, answer as i32);
         p.push(EXIT, 0, 0, 0);

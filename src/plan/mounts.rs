@@ -43,10 +43,19 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
+/// A mount is made at `new`'s place: what was there, and below, is hidden from now on.
+fn cover(covered: &mut Vec<Covered>, new: Covered) {
+    covered.retain(|m| m.path != new.path && below(&m.path, &new.path).is_none());
+    // Of what is not fresh only that counts which hides a part of something fresh: a thousand binds cost no search each.
+    let hides = |m: &Covered| m.fresh && below(&new.path, &m.path).is_some();
+    if new.fresh || new.path == "/dev" || covered.iter().any(hides) {
+        covered.push(new);
+    }
+}
+
 /// Where `path` is, as seen after the mounts so far.
 pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'static str> {
     let path = clean(path);
-    // Of several on one place the last: it lies on top.
     let over = covered
         .iter()
         .filter(|m| below(&path, &m.path).is_some())
@@ -251,12 +260,13 @@ pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
             );
         }
         let fresh = !o.bind && matches!(kind, "proc" | "sysfs" | "tmpfs");
-        b.covered.push(Covered {
+        let new = Covered {
             path,
             slot: standard,
             fresh: fresh && standard.is_some(),
             empty: kind == "tmpfs" && !o.bind,
-        });
+        };
+        cover(&mut b.covered, new);
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use crate::spec::Problem;
 use alloc::format;
 
 /// Those of the paths which engines mask that are directories; the others are files.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 7] = [
+    "/sys/dev/block",
     "/proc/acpi",
     "/proc/asound",
     "/proc/scsi",

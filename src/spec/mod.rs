@@ -14,7 +14,7 @@ mod unbuilt;
 mod words;
 
 pub use check_linux::{check_mappings, list, namespace, sysctl_path};
-pub use document::{quoted, state_document};
+pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;
 pub use net_devices::NetDevices;
 pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};

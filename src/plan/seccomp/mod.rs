@@ -18,6 +18,7 @@
 mod code;
 mod names;
 
+use crate::spec::seccomp::Rule;
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
 use alloc::format;
 use alloc::string::String;
@@ -169,6 +170,7 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
     let beyond = if refuses { ENOSYS } else { default };
     let listed =
         |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
+    let named = named(seccomp);
     let mut sections: Vec<(u32, Vec<Insn>)> = Vec::new();
     for arch in (0..ARCHES.len()).filter(|arch| *arch != X32) {
         let x32 = arch == X86_64 && listed(X32);
@@ -176,12 +178,12 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
             continue;
         }
         let mut tree = match listed(arch) {
-            true => section(seccomp, arch, default, beyond),
+            true => section(seccomp, &named, arch, default, beyond),
             false => alloc::vec![code::ret(KILL_THREAD)],
         };
         if arch == X86_64 {
             let other = match x32 {
-                true => section(seccomp, X32, default, beyond),
+                true => section(seccomp, &named, X32, default, beyond),
                 false => alloc::vec![code::ret(KILL_THREAD)],
             };
             tree = code::split_x32(tree, other, default);
@@ -201,10 +203,26 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
     Ok(program)
 }
 
+/// Every name that is known: its row in the tables, and which rule names it.
+fn named(seccomp: &Seccomp) -> Vec<(usize, usize)> {
+    let names = |(i, rule)| {
+        let rule: &Rule = rule;
+        let row = move |name: &String| Some((look_up(name)?, i));
+        rule.names.iter().filter_map(row)
+    };
+    seccomp.rules.iter().enumerate().flat_map(names).collect()
+}
+
 /// The code of one architecture: it begins with the call's number loaded.
-fn section(seccomp: &Seccomp, arch: usize, default: u32, beyond: u32) -> Vec<Insn> {
+fn section(
+    seccomp: &Seccomp,
+    named: &[(usize, usize)],
+    arch: usize,
+    default: u32,
+    beyond: u32,
+) -> Vec<Insn> {
     let mut last = None;
-    let entries = entries(seccomp, arch, default, &mut last);
+    let entries = entries(seccomp, named, arch, default, &mut last);
     let base = if arch == X32 { X32_BIT } else { 0 };
     let mut segments: Vec<Segment> = Vec::new();
     let mut next = base;
@@ -238,34 +256,34 @@ fn section(seccomp: &Seccomp, arch: usize, default: u32, beyond: u32) -> Vec<Ins
 /// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
 fn entries<'a>(
     seccomp: &'a Seccomp,
+    named: &[(usize, usize)],
     arch: usize,
     default: u32,
     last: &mut Option<u32>,
 ) -> Vec<Entry<'a>> {
+    let of_arch = |(row, rule): &(usize, usize)| Some((number(*row, arch)?, *rule));
+    let mut calls: Vec<(u32, usize)> = named.iter().filter_map(of_arch).collect();
+    // Of one number's rules the first in the profile stays the first.
+    calls.sort_unstable();
+    *last = calls.last().map(|(number, _)| *number);
     let mut entries: Vec<Entry> = Vec::new();
-    for rule in &seccomp.rules {
+    for (number, rule) in calls {
+        let rule = &seccomp.rules[rule];
         let said = verdict(&rule.action, rule.errno_ret);
-        for name in &rule.names {
-            let Some(number) = look_up(name).and_then(|row| number(row, arch)) else {
-                continue;
-            };
-            *last = Some(last.map_or(number, |last| number.max(last)));
-            if said == default {
-                continue;
+        if said == default {
+            continue;
+        }
+        match entries.last_mut() {
+            Some(entry) if entry.number == number => add(entry, &rule.args, said),
+            _ => {
+                let mut entry = Entry {
+                    number,
+                    always: None,
+                    alternatives: Vec::new(),
+                };
+                add(&mut entry, &rule.args, said);
+                entries.push(entry);
             }
-            let at = match entries.binary_search_by_key(&number, |e| e.number) {
-                Ok(at) => at,
-                Err(at) => {
-                    let entry = Entry {
-                        number,
-                        always: None,
-                        alternatives: Vec::new(),
-                    };
-                    entries.insert(at, entry);
-                    at
-                }
-            };
-            add(&mut entries[at], &rule.args, said);
         }
     }
     entries

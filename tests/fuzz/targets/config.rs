@@ -21,6 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
         wait_for_start: bit(3),
         attached: bit(4),
         cgroup: bit(5),
+        uid: if bit(6) { 1000 } else { 0 },
+        gid: if bit(6) { 1000 } else { 0 },
+        nested: bit(7),
+        rootless: None,
     };
     if let Ok(plan) = plan::create(&spec, &wish) {
         assert!(plan.host.len() + plan.init.len() <= plan::MOST);
