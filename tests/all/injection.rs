@@ -156,6 +156,11 @@ fn each() -> Outcome {
             wrong.push(format!("{what}: {}", failed.message().unwrap_or("")));
         }
     }
+    none_wrong(&wrong)
+}
+
+/// Nothing is wrong, or all of it is said.
+pub fn none_wrong(wrong: &[String]) -> Outcome {
     ensure!(
         wrong.is_empty(),
         "{} calls:\n{}",

@@ -28,7 +28,7 @@ pub fn cases() -> Vec<Trial> {
 const USER: u32 = 41_234;
 
 /// A bundle that belongs to [`USER`], with its own id mapped to root inside.
-fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
+pub fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
     bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
     let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
     bundle.set("/linux/uidMappings", map.clone())?;
@@ -54,7 +54,7 @@ fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
 }
 
 /// A command of the runtime, called by [`USER`] without any privilege.
-fn as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
+pub fn as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
     bundle.write_config()?;
     chown(bundle.path("config.json"), Some(USER), Some(USER))?;
     let mut command = Command::new(tool("setpriv")?);

@@ -1,15 +1,14 @@
 //! The runtime's own file cannot be written by what it runs (CVE-2019-5736): the program of the container is the runtime
 //! itself, by `/proc/self/exe`, or by a script or a link that names it.
 
-use crate::bundle::{Bundle, runtime, tool};
-use crate::namespaces::give;
+use crate::bundle::{Bundle, runtime};
+use crate::rootless::{as_user, of_user};
 use crate::{Outcome, area, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::process::Command;
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -119,39 +118,12 @@ fn waiting() -> Outcome {
 
 /// An ordinary user whose own file it is: a sealed copy.
 fn copied() -> Outcome {
-    const USER: u32 = 41_235;
-    let mut bundle = Bundle::plain()?;
-    bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
-    let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
-    bundle.set("/linux/uidMappings", map.clone())?;
-    bundle.set("/linux/gidMappings", map)?;
-    let at = bundle.config["mounts"]
-        .as_array()
-        .and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
-    if let Some(at) = at {
-        bundle.set(&format!("/mounts/{at}/options"), json!(["newinstance"]))?;
-    }
-    bundle.write_config()?;
-    fs::copy(runtime(), bundle.path("nk-runtime"))?;
-    fs::create_dir_all(bundle.state_root())?;
-    give(&bundle.path(""), USER)?;
-    fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
+    let mut bundle = of_user(Bundle::plain()?)?;
     // Where a hook runs inside, somebody could be watching.
     bundle.set("/hooks", json!({"startContainer": [{"path": "/bin/true"}]}))?;
-    bundle.write_config()?;
-    let id = USER.to_string();
-    let mut command = Command::new(tool("setpriv")?);
-    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
-    command
-        .arg(bundle.path("nk-runtime"))
-        .arg("--root")
-        .arg(bundle.state_root());
-    command
-        .args(["--trace=strace", "run", "--bundle"])
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir("/");
-    let done = bundle.finish(command)?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let words = ["--trace=strace", "run", "--bundle", &here, &bundle.id];
+    let done = as_user(&bundle, &words)?;
     ensure!(done.status == 0, "{done:?}");
     for word in ["memfd_create(\"nk-runtime\"", "F_SEAL_WRITE", "execveat("] {
         ensure!(
