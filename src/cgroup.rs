@@ -1,6 +1,12 @@
-//! The cgroup v2 hierarchy: found, and a container's place in it made and removed. May touch: system calls.
+//! The cgroup v2 hierarchy (the kernel's admin-guide/cgroup-v2.rst): found, and a container's place in it made, limited,
+//! frozen, emptied and removed. May touch: system calls.
 
+use crate::input;
+use crate::plan::resources::Setting;
 use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Result, Why};
 
@@ -43,6 +49,17 @@ pub fn open_root() -> Result<Option<Fd>> {
     .map(Some)
 }
 
+/// The hierarchy, and the cgroup at a path below its root. `None`: one of them is not there.
+pub fn open_pair(path: &str) -> Result<Option<(Fd, Fd)>> {
+    let Some(root) = open_root()? else {
+        return Ok(None);
+    };
+    // It holds no NUL byte: `state` has seen to that.
+    let path = CString::new(path).unwrap_or_default();
+    let group = open(root.at(), &path, Why("the container's cgroup"))?;
+    Ok(group.map(|group| (root, group)))
+}
+
 /// Makes a cgroup with its parents and opens it.
 pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> {
     let mut tries = 0;
@@ -67,21 +84,198 @@ pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> 
     )
 }
 
+/// What somebody may ask about later (`events`, an engine's `stats`), whether or not there is a limit.
+const USUAL: [&str; 4] = ["cpu", "io", "memory", "pids"];
+
+/// Has every cgroup above hand controllers down, from the hierarchy's root on: the usual ones, as far as there are any,
+/// and those that are needed. True: all of them are handed down to the container's cgroup; where a former container has
+/// seen to it, one write is enough to know.
+pub fn enable(root: At, above: &[CString], needed: &[String], why: Why) -> Result<bool> {
+    let mut wanted: Vec<&str> = USUAL.to_vec();
+    wanted.extend(
+        needed
+            .iter()
+            .map(|name| name.as_str())
+            .filter(|name| !USUAL.contains(name)),
+    );
+    let line = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("+{name} "))
+            .collect::<String>()
+    };
+    let all = line(&wanted);
+    if let Some(last) = above.last()
+        && hand_down(root, last, &all, why).is_ok()
+    {
+        return Ok(true);
+    }
+    // One word that cannot be had loses the others (-ENOENT).
+    let why = Why("not all are to be had: these are");
+    let there = read(root, c"cgroup.controllers", why)?;
+    let there: Vec<&str> = there.split_whitespace().collect();
+    let complete = wanted.iter().all(|name| there.contains(name));
+    wanted.retain(|name| there.contains(name));
+    if wanted.is_empty() {
+        return Ok(needed.is_empty());
+    }
+    // Whoever may not do it finds out below, if one is needed.
+    let done = above
+        .iter()
+        .all(|group| hand_down(root, group, &line(&wanted), why).is_ok());
+    Ok(done && complete)
+}
+
+/// Has every cgroup above hand down this controller.
+pub fn need(root: At, above: &[CString], name: &str, why: Why) -> Result<()> {
+    let line = format!("+{name}");
+    if let Some(last) = above.last()
+        && hand_down(root, last, &line, why).is_ok()
+    {
+        return Ok(());
+    }
+    above
+        .iter()
+        .try_for_each(|group| hand_down(root, group, &line, why))
+}
+
+fn hand_down(root: At, group: &CStr, words: &str, why: Why) -> Result<()> {
+    let mut path = group.to_bytes().to_vec();
+    path.extend_from_slice(b"/cgroup.subtree_control");
+    // Neither part holds a NUL byte.
+    let path = CString::new(path).unwrap_or_default();
+    write(root, &path, words.as_bytes(), why)
+}
+
+/// Opens a file of a cgroup and writes into it: one value a write.
+pub fn write(group: At, file: &CStr, value: &[u8], why: Why) -> Result<()> {
+    let flags = (libc::O_WRONLY | libc::O_NOFOLLOW) as u32;
+    let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
+    syscalls::write(file.at(), value, why).map(drop)
+}
+
+/// What a file of a cgroup says.
+pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
+    let flags = libc::O_NOFOLLOW as u32;
+    let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
+    let bytes = input::read_to_end(file.at(), why)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Sets what config.json, or `update`, asks for.
+pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
+    let missing = match write(group, &setting.file, &setting.value, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => failed,
+        other => return other,
+    };
+    match &setting.instead {
+        Some((file, value)) => write(group, file, value, why),
+        None if setting.optional => Ok(()),
+        None => Err(missing),
+    }
+}
+
+/// Gives the cgroup to a user: the directory and what he needs to make cgroups and move processes in it.
+pub fn give(group: At, uid: u32, gid: u32, why: Why) -> Result<()> {
+    syscalls::fchown(group, uid, gid, why)?;
+    for file in [
+        c"cgroup.procs",
+        c"cgroup.subtree_control",
+        c"cgroup.threads",
+    ] {
+        syscalls::fchownat(group, file, uid, gid, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+    }
+    Ok(())
+}
+
+/// Opens a cgroup. `None`: it is gone.
+pub fn open(root: At, path: &CStr, why: Why) -> Result<Option<Fd>> {
+    match syscalls::openat(root, path, O_DIRECTORY, "cgroup", why) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
+        group => group.map(Some),
+    }
+}
+
+/// How deep a container's own cgroups are followed.
+const DEEPEST: usize = 64;
+
+/// The processes of a cgroup and of those below.
+pub fn processes(group: At, why: Why) -> Result<Vec<i32>> {
+    let mut all = Vec::new();
+    gather(group, DEEPEST, why, &mut all)?;
+    Ok(all)
+}
+
+fn gather(group: At, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
+    // A threaded cgroup has its processes listed above it: -EOPNOTSUPP.
+    match read(group, c"cgroup.procs", why) {
+        Ok(text) => all.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
+        Err(failed) if failed.errno == Errno::EOPNOTSUPP || failed.errno == Errno::ENODEV => {}
+        Err(failed) => return Err(failed),
+    }
+    let inner = Why("the container may have made cgroups of its own");
+    for name in input::directories(group, inner)?
+        .iter()
+        .filter(|_| depth > 0)
+    {
+        if let Some(inner) = open(group, name, why)? {
+            gather(inner.at(), depth - 1, why, all)?;
+        }
+    }
+    Ok(())
+}
+
+/// Freezes or thaws a cgroup with all below it, and waits until the kernel says that it is so.
+pub fn freeze(group: At, frozen: bool) -> Result<bool> {
+    let (value, word, why) = match frozen {
+        true => (
+            &b"1"[..],
+            "frozen 1",
+            Why("every process stops where it is (cgroup.freeze)"),
+        ),
+        false => (
+            &b"0"[..],
+            "frozen 0",
+            Why("every process goes on (cgroup.freeze)"),
+        ),
+    };
+    write(group, c"cgroup.freeze", value, why)?;
+    let why = Why("cgroup.events says when all of them have");
+    let events = syscalls::openat(group, c"cgroup.events", 0, "cgroup.events", why)?;
+    for _ in 0..100 {
+        if said(events.at(), word, why)? {
+            return Ok(true);
+        }
+        await_change(events.at(), Some(100), why)?;
+    }
+    Ok(false)
+}
+
+/// Whether an open file of a cgroup has this line.
+pub fn said(file: At, line: &str, why: Why) -> Result<bool> {
+    let mut buffer = [0u8; 256];
+    let len = syscalls::pread64(file, &mut buffer, 0, why)?;
+    let text = core::str::from_utf8(buffer.get(..len).unwrap_or(&[])).unwrap_or("");
+    Ok(text.lines().any(|one| one == line))
+}
+
+/// Waits until the kernel has changed a file of a cgroup, or so many milliseconds are over.
+pub fn await_change(file: At, timeout: Option<u64>, why: Why) -> Result<()> {
+    let mut fds = [syscalls::PollFd {
+        fd: file.raw(),
+        events: libc::POLLPRI,
+        revents: 0,
+    }];
+    syscalls::ppoll(&mut fds, timeout, why).map(drop)
+}
+
 /// Kills all processes of a cgroup and below (cgroup v2, "cgroup.kill"; Linux 5.14). No such cgroup: nothing to kill.
 pub fn kill(root: At, path: &CStr) -> Result<()> {
     let why = Why("whatever is left in the cgroup ends now");
-    let group = match syscalls::openat(root, path, O_DIRECTORY, "cgroup", why) {
-        Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
-        group => group?,
-    };
-    let kill = syscalls::openat(
-        group.at(),
-        c"cgroup.kill",
-        libc::O_WRONLY as u32,
-        "cgroup.kill",
-        why,
-    )?;
-    syscalls::write(kill.at(), b"1", why).map(drop)
+    match open(root, path, why)? {
+        None => Ok(()),
+        Some(group) => write(group.at(), c"cgroup.kill", b"1", why),
+    }
 }
 
 fn there(made: Result<()>) -> Result<()> {
@@ -91,26 +285,10 @@ fn there(made: Result<()>) -> Result<()> {
     }
 }
 
-/// Removes a cgroup, and those of its parents that nothing else uses. What is gone already is no error.
+/// Removes a cgroup with those that the container made in it, and those of its parents that nothing else uses. What is
+/// gone already is no error.
 pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
-    let why = Why("nothing of the container stays behind");
-    let mut tries = 0u32;
-    loop {
-        match syscalls::unlinkat(root, path, libc::AT_REMOVEDIR as u32, why) {
-            // The last process has been waited for, but is still on its way out of the cgroup.
-            Err(failed) if failed.errno == Errno::EBUSY && tries < 200 => {
-                tries += 1;
-                syscalls::ppoll(
-                    &mut [],
-                    Some(u64::from(tries.min(10))),
-                    Why("the last process is leaving the cgroup"),
-                )?;
-            }
-            Err(failed) if failed.errno == Errno::ENOENT => break,
-            Err(failed) => return Err(failed),
-            Ok(()) => break,
-        }
-    }
+    remove_tree(root, path, DEEPEST)?;
     for parent in parents.iter().rev() {
         let why = Why("an empty parent goes too; one that is in use stays");
         if syscalls::unlinkat(root, parent, libc::AT_REMOVEDIR as u32, why).is_err() {
@@ -118,4 +296,31 @@ pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn remove_tree(above: At, path: &CStr, depth: usize) -> Result<()> {
+    let why = Why("nothing of the container stays behind");
+    let mut tries = 0u32;
+    loop {
+        let busy = match syscalls::unlinkat(above, path, libc::AT_REMOVEDIR as u32, why) {
+            Err(failed) if failed.errno == Errno::EBUSY && tries < 200 => failed,
+            Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
+            other => return other,
+        };
+        // Usually the last process has been waited for, but is still on its way out: a moment later it is gone.
+        if tries == 1 {
+            let Some(group) = open(above, path, why)? else {
+                return Ok(());
+            };
+            for name in input::directories(group.at(), why)? {
+                if depth == 0 {
+                    return Err(busy);
+                }
+                remove_tree(group.at(), &name, depth - 1)?;
+            }
+        }
+        tries += 1;
+        let why = Why("the last process is leaving the cgroup");
+        syscalls::ppoll(&mut [], Some(u64::from(tries.min(10))), why)?;
+    }
 }

@@ -25,7 +25,8 @@ use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
 pub use values::{CgroupManager, Format, Level, ListFormat, LogFormat};
 pub use words::{
-    Create, Delete, Demo, Features, Kill, List, PlanCmd, Run, SpecCmd, Start, State, TraceCmd,
+    Create, Delete, Demo, Events, Features, Kill, List, Pause, PlanCmd, Ps, Resume, Run, SpecCmd,
+    Start, State, TraceCmd, Update,
 };
 
 use normalise::Options;
@@ -53,6 +54,11 @@ pub enum Command {
     Run(Run),
     Start(Start),
     State(State),
+    Pause(Pause),
+    Resume(Resume),
+    Update(Update),
+    Ps(Ps),
+    Events(Events),
     Kill(Kill),
     Delete(Delete),
     List(List),
@@ -101,6 +107,31 @@ const VERBS: &[Verb] = &[
                 .checked()
                 .map(Command::Run)
         },
+    },
+    Verb {
+        name: "pause",
+        info: Pause::get_args_info,
+        make: |name, words| Pause::from_args(name, words).map(Command::Pause),
+    },
+    Verb {
+        name: "resume",
+        info: Resume::get_args_info,
+        make: |name, words| Resume::from_args(name, words).map(Command::Resume),
+    },
+    Verb {
+        name: "update",
+        info: Update::get_args_info,
+        make: |name, words| Update::from_args(name, words).map(Command::Update),
+    },
+    Verb {
+        name: "ps",
+        info: Ps::get_args_info,
+        make: |name, words| Ps::from_args(name, words).map(Command::Ps),
+    },
+    Verb {
+        name: "events",
+        info: Events::get_args_info,
+        make: |name, words| Events::from_args(name, words).map(Command::Events),
     },
     Verb {
         name: "kill",
@@ -154,24 +185,15 @@ const VERBS: &[Verb] = &[
     },
 ];
 
+/// Commands whose words behind the ID are another program's.
+const FOREIGN: &[&str] = &["ps"];
+
 /// The hidden command: never suggested, never listed.
 const INSIDE: &str = "inside";
 
 /// Commands that a caller of runc or crun may expect. Refused by name, `--help` included: podman
 /// takes a `checkpoint --help` that ends well for the promise that checkpoints work.
-const COMMANDS_NOT_YET: &[&str] = &[
-    "audit",
-    "check",
-    "checkpoint",
-    "events",
-    "exec",
-    "explain",
-    "pause",
-    "ps",
-    "restore",
-    "resume",
-    "update",
-];
+const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "exec", "explain", "restore"];
 
 /// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
 /// one would be to report a success that did not happen.
@@ -181,6 +203,16 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("run", "--console-socket", ""),
     ("run", "--pidfd-socket", ""),
     ("kill", "--regex", "; name each ID"),
+    ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
+    ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),
+    ("update", "--kernel-memory", "; it is of cgroup version 1"),
+    (
+        "update",
+        "--kernel-memory-tcp",
+        "; it is of cgroup version 1",
+    ),
+    ("update", "--l3-cache-schema", ""),
+    ("update", "--mem-bw-schema", ""),
     ("delete", "--regex", "; name each ID"),
     (
         "",
@@ -274,6 +306,12 @@ impl Verb {
         let required = |optionality| matches!(optionality, &argh::Optionality::Required);
         if operands.is_empty() && wanted.iter().any(|one| required(&one.optionality)) {
             return Err(self.usage("an ID is needed"));
+        }
+        if wanted
+            .iter()
+            .any(|one| matches!(one.optionality, argh::Optionality::Repeating))
+        {
+            return Ok(());
         }
         let Some(extra) = operands.get(wanted.len()) else {
             return Ok(());

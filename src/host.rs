@@ -1,6 +1,8 @@
 //! What is here: facts of this machine and of the caller that a plan may depend on. Read once, then a value.
 //! May touch: the auxiliary vector, system calls.
 
+use alloc::format;
+use alloc::string::String;
 use syscalls::{At, Why};
 
 /// The first user namespace has a number of its own (linux/proc_ns.h, PROC_USER_INIT_INO).
@@ -23,6 +25,20 @@ impl Host {
             gid: syscalls::auxv(libc::AT_EGID) as u32,
             nested: false,
         }
+    }
+
+    /// Where a cgroup that is not named from the hierarchy's root goes. Root's: at its top. An ordinary user's: beside
+    /// his own, for his own holds processes already, and so hands no controllers down (cgroup-v2.rst, "No Internal
+    /// Process Constraint"). Empty, or a path that ends in `/`.
+    pub fn cgroup_base(&self) -> String {
+        if self.uid == 0 {
+            return String::new();
+        }
+        let why = Why("a cgroup of the caller's own may be delegated to him");
+        let own = crate::cgroup::read(At::CWD, c"/proc/self/cgroup", why).unwrap_or_default();
+        let line = own.lines().find_map(|line| line.strip_prefix("0::/"));
+        let above = line.and_then(|path| path.rsplit_once('/'));
+        above.map_or_else(String::new, |(above, _)| format!("{above}/"))
     }
 
     /// Whether root here is root of the machine. Where that cannot be seen, it is.

@@ -8,14 +8,22 @@ use syscalls::{At, Errno, Failed, Result, Why, record};
 /// arguments, and a document can take forty times its length of memory.
 pub const LONGEST: usize = 8 << 20;
 
-/// Reads a file to its end, in pieces that grow.
+/// Reads a regular file to its end, in pieces that grow: one gives less than was asked for only there (read(2)).
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
+    read_until(fd, |got, wanted| got < wanted, why)
+}
+
+/// The same for what gives less in between: pipes, and files that the kernel writes while they are read.
+pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
+    read_until(fd, |got, _| got == 0, why)
+}
+
+fn read_until(fd: At, is_end: fn(usize, usize) -> bool, why: Why) -> Result<Vec<u8>> {
     let mut bytes = alloc::vec![0; 16 << 10];
     let mut len = 0;
     loop {
         match syscalls::read(fd, &mut bytes[len..], why) {
-            // A regular file gives less than was asked for only at its end (read(2)).
-            Ok(got) if len + got < bytes.len() => {
+            Ok(got) if is_end(got, bytes.len() - len) => {
                 bytes.truncate(len + got);
                 return Ok(bytes);
             }
@@ -26,20 +34,35 @@ pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
         if len >= LONGEST {
             return Ok(bytes);
         }
-        bytes.resize(bytes.len() * 2, 0);
+        if len == bytes.len() {
+            bytes.resize(bytes.len() * 2, 0);
+        }
     }
 }
 
 /// The names in a directory.
 pub fn names(dir: At, why: Why) -> Result<Vec<CString>> {
+    entries(dir, |_| true, why)
+}
+
+/// The names of the directories in a directory whose file system tells types (getdents64(2), d_type).
+pub fn directories(dir: At, why: Why) -> Result<Vec<CString>> {
+    entries(dir, |kind| kind == libc::DT_DIR, why)
+}
+
+fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
     let mut names = Vec::new();
     let mut buffer = alloc::vec![0; 8 << 10];
     loop {
-        match syscalls::getdents64(dir, &mut buffer, why)? {
+        let len = match syscalls::getdents64(dir, &mut buffer, why)? {
             0 => return Ok(names),
-            len => names
-                .extend(syscalls::abi::names(buffer.get(..len).unwrap_or(&[])).map(CString::from)),
-        }
+            len => len,
+        };
+        let all = syscalls::abi::entries(buffer.get(..len).unwrap_or(&[]));
+        names.extend(
+            all.filter(|(kind, _)| wanted(*kind))
+                .map(|(_, name)| CString::from(name)),
+        );
     }
 }
 

@@ -265,6 +265,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         uid: if bit(6) { 1000 } else { 0 },
         gid: 0,
         nested: bit(7),
+        cgroup_base: "",
         rootless: None,
     };
     let _ = spec.warnings();

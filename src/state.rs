@@ -41,6 +41,9 @@ pub struct Saved {
     /// Whom `start` has to give the seccomp listener: the socket's path, and what it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<(String, String)>,
+    /// What the device rules are told by; 0: there are none.
+    #[serde(default)]
+    pub device_rules: u64,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
@@ -83,6 +86,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         },
         annotations: spec.annotations.clone(),
         hooks: later.then(|| spec.hooks.clone()),
+        device_rules: crate::plan::device_filter::fingerprint(&spec.linux.resources.devices),
         listener: listener(spec).filter(|_| new.waits),
         resctrl: rdt
             .filter(|rdt| rdt.clos_id.is_none())
@@ -114,6 +118,7 @@ pub enum Status {
     Creating,
     Created,
     Running,
+    Paused,
     Stopped,
 }
 
@@ -123,6 +128,7 @@ impl Status {
             Status::Creating => "creating",
             Status::Created => "created",
             Status::Running => "running",
+            Status::Paused => "paused",
             Status::Stopped => "stopped",
         }
     }
@@ -405,6 +411,7 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
         return Ok(stopped);
     }
     let status = match phase(dir) {
+        sync::STARTED | sync::RUNNING if paused(&saved.cgroup_path) => Status::Paused,
         sync::STARTED | sync::RUNNING => Status::Running,
         sync::CREATED => Status::Created,
         _ => Status::Creating,
@@ -413,6 +420,16 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
         status,
         init: Some(init),
     })
+}
+
+/// Whether the cgroup is frozen, or is about to be.
+fn paused(path: &str) -> bool {
+    let why = Why("a paused container runs, but for the moment it does not");
+    let frozen = || {
+        let (_, group) = crate::cgroup::open_pair(path).ok().flatten()?;
+        crate::cgroup::read(group.at(), c"cgroup.freeze", why).ok()
+    };
+    !path.is_empty() && frozen().is_some_and(|text| text.trim() == "1")
 }
 
 /// How far the lanes came, out of the recorder's head.

@@ -8,6 +8,8 @@
 mod bundle;
 #[path = "all/callers.rs"]
 mod callers;
+#[path = "all/cgroups.rs"]
+mod cgroups;
 #[path = "all/config.rs"]
 mod config;
 #[path = "all/everything.rs"]
@@ -34,6 +36,8 @@ mod lanes;
 mod lifecycle;
 #[path = "all/lifecycle_errors.rs"]
 mod lifecycle_errors;
+#[path = "all/limits.rs"]
+mod limits;
 #[path = "all/listing.rs"]
 mod listing;
 #[path = "all/mounts.rs"]
@@ -126,6 +130,8 @@ fn main() {
         sealed::cases(),
         seccomp::cases(),
         seccomp_notify::cases(),
+        cgroups::cases(),
+        limits::cases(),
         hooks::cases(),
         netdev::cases(),
         refusals::cases(),

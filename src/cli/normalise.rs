@@ -14,7 +14,7 @@
 
 use super::values::quoted;
 use super::words::GlobalWords;
-use super::{COMMANDS_NOT_YET, INSIDE, OPTIONS_NOT_YET, PROGRAM, Stop, VERBS, Verb};
+use super::{COMMANDS_NOT_YET, FOREIGN, INSIDE, OPTIONS_NOT_YET, PROGRAM, Stop, VERBS, Verb};
 use alloc::{format, string::String, vec, vec::Vec};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
@@ -24,6 +24,8 @@ pub struct Words<'a> {
     pub verb: Option<&'static Verb>,
     pub own: Options<'a>,
     pub operands: Vec<&'a str>,
+    /// What follows is for another program, whatever it begins with.
+    foreign_next: bool,
     pub help: bool,
 }
 
@@ -60,7 +62,9 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
     let mut rest = args.iter().copied();
     let mut options_ended = false;
     while let Some(arg) = rest.next() {
-        if options_ended || arg == "-" || !arg.starts_with('-') {
+        if arg == "--" && core::mem::take(&mut words.foreign_next) {
+            options_ended = true;
+        } else if options_ended || words.foreign_next || arg == "-" || !arg.starts_with('-') {
             words.operand(arg)?;
         } else if arg == "--" {
             options_ended = true;
@@ -76,7 +80,8 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
 
 impl<'a> Words<'a> {
     fn operand(&mut self, arg: &'a str) -> Result<(), Stop> {
-        if self.verb.is_some() {
+        if let Some(verb) = self.verb {
+            self.foreign_next = FOREIGN.contains(&verb.name);
             self.operands.push(arg);
             return Ok(());
         }

@@ -143,6 +143,59 @@ pub fn rootless(word: &str) -> Result<Option<bool>, String> {
     choose("value of --rootless", &choices, word)
 }
 
+/// A number that may be -1.
+pub fn whole(word: &str) -> Result<i64, String> {
+    word.parse()
+        .map_err(|_| marked(&format!("{} is no whole number", quoted(word))))
+}
+
+/// Bytes: a number, with k, m, g or t for powers of 1024 behind it.
+pub fn bytes(word: &str) -> Result<i64, String> {
+    let lower = word.to_ascii_lowercase();
+    let number = lower.trim_end_matches("ib").trim_end_matches('b');
+    let units = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
+    let unit = units
+        .iter()
+        .find_map(|(unit, shift)| Some((number.strip_suffix(unit)?, *shift)));
+    let (digits, shift) = unit.unwrap_or((number, 0));
+    let bytes = digits.parse::<i64>().ok();
+    bytes
+        .and_then(|bytes| bytes.checked_mul(1 << shift))
+        .ok_or_else(|| {
+            let word = quoted(word);
+            marked(&format!(
+                "{word} is no number of bytes; write 536870912, 512m or 1g"
+            ))
+        })
+}
+
+/// Milliseconds, from a time as Go writes it: 500ms, 5s, 1m30s.
+pub fn duration(word: &str) -> Result<u64, String> {
+    let problem = || {
+        let word = quoted(word);
+        marked(&format!("{word} is no time; write 500ms, 5s or 1m30s"))
+    };
+    let (mut rest, mut total) = (word, 0u64);
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .ok_or_else(problem)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| problem())?;
+        let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+        let unit = units
+            .iter()
+            .find_map(|(unit, ms)| Some((rest[digits..].strip_prefix(unit)?, *ms)));
+        let (behind, ms) = unit.ok_or_else(problem)?;
+        let part = number.checked_mul(ms).ok_or_else(problem)?;
+        total = total.checked_add(part).ok_or_else(problem)?;
+        rest = behind;
+    }
+    match total {
+        0 => Err(marked("a time of 0 would print without end")),
+        total => Ok(total),
+    }
+}
+
 pub fn descriptors(word: &str) -> Result<u32, String> {
     let problem = |_| {
         marked(&format!(

@@ -7,10 +7,11 @@
 
 use super::Globals;
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, cgroup_manager, descriptors, format,
-    level, list_format, log_format, marked, rootless, signal,
+    CgroupManager, Format, Level, ListFormat, LogFormat, bytes, cgroup_manager, descriptors,
+    duration, format, level, list_format, log_format, marked, rootless, signal, whole,
 };
 use alloc::string::String;
+use alloc::vec::Vec;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 pub const SCREEN: &str = "\
@@ -22,11 +23,16 @@ Lifecycle
   create    build the container's world; its program waits
   start     let the program of a created container go
   run       create, start, wait, delete
+  pause     stop all of a container's processes where they are
+  resume    let them go on
+  update    change the limits of a container that is there
   kill      send a signal
   delete    take down what create built
 Look
   state     one container, as JSON
   list      all containers
+  ps        the processes of a container
+  events    what a container uses, again and again, and when memory ran out
   trace     what was done for a container, call by call
   plan      what would be done for a bundle; changes nothing, needs no root
   features  what this runtime can do, as JSON
@@ -262,6 +268,107 @@ pub struct Kill {
     /// send it to every process in the container
     #[argh(switch, short = 'a')]
     pub all: bool,
+}
+
+/// Stop all processes of a container where they are.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Pause {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+}
+
+/// Let the processes of a paused container go on.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Resume {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+}
+
+/// Change the limits of a container that is there. What is not named, or is 0, stays as it is; -1 takes a limit away.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Update {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// a file with what config.json has at linux.resources; - for standard input
+    #[argh(option, short = 'r', arg_name = "file")]
+    pub resources: Option<String>,
+    /// bytes of memory: 536870912, 512m, 1g
+    #[argh(option, arg_name = "bytes", from_str_fn(bytes))]
+    pub memory: Option<i64>,
+    /// bytes of memory that are kept for it
+    #[argh(option, arg_name = "bytes", from_str_fn(bytes))]
+    pub memory_reservation: Option<i64>,
+    /// bytes of memory and swap together
+    #[argh(option, arg_name = "bytes", from_str_fn(bytes))]
+    pub memory_swap: Option<i64>,
+    /// microseconds of processor time in each period
+    #[argh(option, arg_name = "us", from_str_fn(whole))]
+    pub cpu_quota: Option<i64>,
+    /// microseconds of a period
+    #[argh(option, arg_name = "us", from_str_fn(whole))]
+    pub cpu_period: Option<i64>,
+    /// microseconds that may be saved up beyond the quota
+    #[argh(option, arg_name = "us", from_str_fn(whole))]
+    pub cpu_burst: Option<i64>,
+    /// its share of processor time, from 2 to 262144 (1024 is usual)
+    #[argh(option, arg_name = "shares", from_str_fn(whole))]
+    pub cpu_share: Option<i64>,
+    /// with 1 it runs only when nothing else does
+    #[argh(option, arg_name = "0|1", from_str_fn(whole))]
+    pub cpu_idle: Option<i64>,
+    /// processors that it may run on: 0-3,7
+    #[argh(option, arg_name = "list")]
+    pub cpuset_cpus: Option<String>,
+    /// memory nodes that it may use: 0-1
+    #[argh(option, arg_name = "list")]
+    pub cpuset_mems: Option<String>,
+    /// how many processes and threads
+    #[argh(option, arg_name = "n", from_str_fn(whole))]
+    pub pids_limit: Option<i64>,
+    /// its share of input and output, from 10 to 1000
+    #[argh(option, arg_name = "weight", from_str_fn(whole))]
+    pub blkio_weight: Option<i64>,
+}
+
+/// Show the processes of a container.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Ps {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// options for ps(1), whose table is then shown for these processes; write them behind --
+    #[argh(positional)]
+    pub options: Vec<String>,
+    /// table (the default) or json
+    #[argh(
+        option,
+        short = 'f',
+        default = "ListFormat::Table",
+        from_str_fn(list_format)
+    )]
+    pub format: ListFormat,
+}
+
+/// Print what a container uses as JSON, a line each time, and a line when its memory ran out.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Events {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// the time between two lines: 500ms, 5s (the default), 1m
+    #[argh(option, default = "5_000", arg_name = "time", from_str_fn(duration))]
+    pub interval: u64,
+    /// print once, then end
+    #[argh(switch)]
+    pub stats: bool,
 }
 
 /// Take down what create built, and forget the container.

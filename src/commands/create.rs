@@ -136,8 +136,9 @@ fn make(
     {
         context.log.say(Level::Debug, &word);
     }
+    let base = context.cgroup_base(&bundle.spec);
     let cgroup = if context.cgroup() {
-        plan::cgroup_path(&bundle.spec, &options.id)
+        plan::cgroup_path(&bundle.spec, &options.id, &base)
     } else {
         String::new()
     };
@@ -163,6 +164,7 @@ fn make(
         uid: context.host.uid,
         gid: context.host.gid,
         nested: context.host.nested,
+        cgroup_base: &base,
         rootless: context.globals.rootless,
     };
     let file = || {
@@ -299,8 +301,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     );
     if !options.keep {
         step(Step::Delete);
-        let cgroup = delete::Cgroup::of(made.spec, id, context.cgroup());
-        delete::remove(&made.root, id, cgroup, made.cgroup_root)?;
+        delete::remove(&made.root, id, &made.saved.cgroup_path, made.cgroup_root)?;
         delete::after(context, &made.saved);
     }
     Ok(status)

@@ -3,31 +3,12 @@
 use super::{Context, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
-use crate::plan::{Step, cgroup_path};
-use crate::spec::Spec;
+use crate::plan::Step;
 use crate::state::{self, Status};
 use alloc::ffi::CString;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::{Fd, Why};
-
-/// A container's cgroup: its path below the hierarchy's root, and those parents that go with it when empty.
-pub struct Cgroup {
-    path: String,
-}
-
-impl Cgroup {
-    pub fn of(spec: &Spec, id: &str, enabled: bool) -> Cgroup {
-        Cgroup {
-            path: if enabled {
-                cgroup_path(spec, id)
-            } else {
-                String::new()
-            },
-        }
-    }
-}
 
 /// `delete`.
 pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
@@ -69,7 +50,7 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         remains(id, &path)?;
     }
     drop(dir);
-    remove(&root, id, Cgroup { path }, None)?;
+    remove(&root, id, &path, None)?;
     if let Some(saved) = &saved {
         after(context, saved);
     }
@@ -104,8 +85,7 @@ pub fn destroy(
     if let Some(init) = init {
         end(init, &saved.id)?;
     }
-    let path = saved.cgroup_path.clone();
-    remove(root, &saved.id, Cgroup { path }, None)?;
+    remove(root, &saved.id, &saved.cgroup_path, None)?;
     after(context, saved);
     Ok(())
 }
@@ -153,8 +133,8 @@ fn end(init: &Fd, id: &str) -> Result<(), Error> {
 /// Removes cgroup and state of a container whose processes have ended. `hierarchy`: the cgroup hierarchy, if the caller
 /// has it open: then it is `run`, which leaves the empty parent to the next container, since making and removing it
 /// is a twentieth of what a whole run costs.
-pub fn remove(root: &Fd, id: &str, cgroup: Cgroup, hierarchy: Option<Fd>) -> Result<(), Error> {
-    if !cgroup.path.is_empty() {
+pub fn remove(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Result<(), Error> {
+    if !cgroup.is_empty() {
         let failed = |failed| at(format!("remove the cgroup of {id}"), failed);
         let leave_parent = hierarchy.is_some();
         let hierarchy = match hierarchy {
@@ -165,7 +145,6 @@ pub fn remove(root: &Fd, id: &str, cgroup: Cgroup, hierarchy: Option<Fd>) -> Res
             // Parents that the configuration named are others' business.
             let own = !leave_parent
                 && cgroup
-                    .path
                     .strip_prefix("nano-sandbox/")
                     .is_some_and(|rest| !rest.contains('/'));
             let parents: Vec<CString> = if own {
@@ -173,8 +152,7 @@ pub fn remove(root: &Fd, id: &str, cgroup: Cgroup, hierarchy: Option<Fd>) -> Res
             } else {
                 Vec::new()
             };
-            crate::cgroup::remove(hierarchy.at(), &parents, &state::c(&cgroup.path)?)
-                .map_err(failed)?;
+            crate::cgroup::remove(hierarchy.at(), &parents, &state::c(cgroup)?).map_err(failed)?;
         }
     }
     let dir = state::find(Some(root), id)?;

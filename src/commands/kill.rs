@@ -6,7 +6,6 @@ use crate::error::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Status};
 use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Errno, Why};
 
 /// `kill`.
@@ -27,7 +26,8 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     {
         return all(path, options.signal, now.status, id);
     }
-    let (Status::Created | Status::Running, Some(init)) = (now.status, now.init) else {
+    let (Status::Created | Status::Running | Status::Paused, Some(init)) = (now.status, now.init)
+    else {
         return Err(Error::State(format!(
             "container not running: {id} is {}",
             now.status.word()
@@ -45,39 +45,21 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     }
 }
 
-/// Every process of the cgroup.
+/// Every process of the cgroup, and of those that the container made in it.
 fn all(path: &str, signal: i32, status: Status, id: &str) -> Result<i32, Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
-    let Some(root) = crate::cgroup::open_root().map_err(failed)? else {
-        return Ok(0);
-    };
-    let file = state::c(&format!("{path}/cgroup.procs"))?;
-    let procs = match syscalls::openat(
-        root.at(),
-        &file,
-        0,
-        "cgroup.procs",
-        Why("the kernel lists the cgroup's processes there"),
-    ) {
-        Err(f) if f.errno == Errno::ENOENT => {
-            return Err(Error::State(format!(
-                "container not running: {id} is {}",
-                status.word()
-            )));
-        }
-        opened => opened.map_err(failed)?,
+    let Some((root, group)) = crate::cgroup::open_pair(path).map_err(failed)? else {
+        return Err(Error::State(format!(
+            "container not running: {id} is {}",
+            status.word()
+        )));
     };
     // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
     if signal == libc::SIGKILL && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
         return Ok(0);
     }
-    let text = crate::input::read_all(
-        procs.at(),
-        Why("the kernel lists the cgroup's processes there"),
-    )
-    .map_err(failed)?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    for pid in text.lines().filter_map(|line| line.parse::<i32>().ok()) {
+    let why = Why("the kernel lists the cgroup's processes there");
+    for pid in crate::cgroup::processes(group.at(), why).map_err(failed)? {
         match send(pid, signal) {
             Err(f) if f.errno == Errno::ESRCH => {}
             other => other.map_err(failed)?,

@@ -3,25 +3,32 @@
 mod create;
 mod delete;
 mod demo;
+mod events;
 mod features;
 mod hooks;
 mod inside;
 mod kill;
 mod list;
+mod pause;
 mod plan;
+mod ps;
 mod spec;
 mod start;
 mod state;
 mod trace;
+mod update;
 
+use crate::cgroup;
 use crate::cli::{self, CgroupManager, Command, Globals};
-use crate::error::Error;
+use crate::error::{Error, at};
 use crate::host::Host;
 use crate::out::{self, Log};
 use crate::plan::{Lane, Step};
+use crate::spec::Spec;
+use crate::state::{self as containers, Now, Saved, Status};
 use alloc::format;
 use alloc::string::String;
-use syscalls::Fd;
+use syscalls::{At, Fd};
 
 /// What every command is told.
 pub struct Context {
@@ -43,9 +50,60 @@ impl Context {
         self.globals.cgroup_manager != CgroupManager::Disabled
     }
 
+    /// Where a cgroup goes that config.json does not name from the hierarchy's root.
+    pub fn cgroup_base(&self, spec: &Spec) -> String {
+        let named = spec.linux.cgroups_path.as_deref();
+        match self.cgroup() && !named.is_some_and(|path| path.starts_with('/')) {
+            true => self.host.cgroup_base(),
+            false => String::new(),
+        }
+    }
+
     /// Opens the state root if it is there.
     pub fn open_root(&self) -> Result<Option<Fd>, Error> {
         crate::state::open_root(&self.root, false)
+    }
+}
+
+/// A container that is there, as it is now, and its cgroup.
+pub struct Found {
+    pub saved: Saved,
+    pub now: Now,
+    /// The hierarchy, and the container's cgroup in it. A rootless one may have none.
+    pub cgroup: Option<(Fd, Fd)>,
+}
+
+/// Finds a container of which something is wanted that only its cgroup has.
+pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
+    let root = context.open_root()?;
+    let dir = containers::find(root.as_ref(), id)?;
+    containers::join_recorder(dir.at());
+    let saved = containers::load(dir.at(), id)?;
+    let now = containers::now(dir.at(), saved.as_ref())?;
+    let Some(saved) = saved else {
+        return Err(Error::State(format!("container {id} is being created")));
+    };
+    let cgroup = match saved.cgroup_path.is_empty() {
+        true => None,
+        false => cgroup::open_pair(&saved.cgroup_path)
+            .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?,
+    };
+    Ok(Found { saved, now, cgroup })
+}
+
+impl Found {
+    /// Its cgroup, if its processes are there to be in it.
+    pub fn group(&self) -> Result<At, Error> {
+        let id = &self.saved.id;
+        match (&self.cgroup, self.now.status) {
+            (_, Status::Stopped) => Err(Error::State(format!(
+                "container not running: {id} is stopped"
+            ))),
+            (Some((_, group)), _) => Ok(group.at()),
+            (None, _) => Err(Error::State(format!(
+                "container {id} has no cgroup of its own"
+            ))),
+        }
     }
 }
 
@@ -61,6 +119,11 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Run(options) => create::run(context, options),
         Command::Start(options) => start::start(context, options),
         Command::State(options) => state::state(context, &options.id),
+        Command::Pause(options) => pause::pause(context, &options.id),
+        Command::Resume(options) => pause::resume(context, &options.id),
+        Command::Update(options) => update::update(context, options),
+        Command::Ps(options) => ps::ps(context, options),
+        Command::Events(options) => events::events(context, options),
         Command::Kill(options) => kill::kill(context, options),
         Command::Delete(options) => delete::delete(context, options),
         Command::List(options) => list::list(context, options),

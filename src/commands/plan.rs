@@ -14,6 +14,10 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
     let host = &context.host;
     let (uid, gid) = if user { (host.uid, host.gid) } else { (0, 0) };
+    let base = match user {
+        true => context.cgroup_base(&bundle.spec),
+        false => String::new(),
+    };
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
@@ -28,6 +32,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         uid,
         gid,
         nested: false,
+        cgroup_base: &base,
         rootless: context.globals.rootless,
     };
     let made = plan::create(&bundle.spec, &wish);

@@ -34,7 +34,7 @@ fn entries(from: At, to: At, depth: u32, why: Why) -> Done {
         if len == 0 {
             return Ok(());
         }
-        for name in abi::names(buffer.get(..len).unwrap_or(&[])) {
+        for (_, name) in abi::entries(buffer.get(..len).unwrap_or(&[])) {
             entry(from, to, name, depth, why)?;
         }
     }

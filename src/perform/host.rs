@@ -117,6 +117,21 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
             made => made?,
         },
+        Op::EnableControllers { above, needed } => {
+            // A container without limits may be without a cgroup.
+            if let (Some(root), true) = (&lanes.cgroup_root, lanes.has(Slot::CGROUP)) {
+                lanes.controllers = cgroup::enable(root.at(), above, needed, why)?;
+            }
+        }
+        Op::NeedController { above, name } if !lanes.controllers => {
+            if let Some(root) = &lanes.cgroup_root {
+                cgroup::need(root.at(), above, name, why)?;
+            }
+        }
+        Op::SetCgroup { setting } => cgroup::set(lanes.at(Slot::CGROUP), setting, why)?,
+        Op::GiveCgroup { uid, gid } if lanes.has(Slot::CGROUP) => {
+            cgroup::give(lanes.at(Slot::CGROUP), *uid, *gid, why)?
+        }
         Op::DeviceProgram { program } => {
             let loaded = syscalls::bpf_prog_load_device(program, why)?;
             let why = Why("it decides for this cgroup and all below it, beside what decides above");

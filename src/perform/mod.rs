@@ -146,6 +146,8 @@ pub struct Lanes<'a> {
     hook_room: hooks::Room,
     /// The cgroup hierarchy, and where in it the container's cgroup is.
     pub cgroup_root: Option<Fd>,
+    /// All controllers that are needed are handed down to it.
+    pub controllers: bool,
 }
 
 impl<'a> Lanes<'a> {
@@ -179,6 +181,7 @@ impl<'a> Lanes<'a> {
                 _ => None,
             })),
             cgroup_root: None,
+            controllers: false,
         }
     }
 

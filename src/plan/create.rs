@@ -6,7 +6,7 @@ use super::{
     Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, net_devices,
     paths, too_long,
 };
-use super::{process, seccomp, system};
+use super::{process, resources, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -65,8 +65,9 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     }
     attach_rootfs(&mut b)?;
     mounts::plan(&mut b, &spec.mounts)?;
-    if wish.cgroup {
-        cgroup(&mut b)?;
+    match wish.cgroup {
+        true => cgroup(&mut b)?,
+        false => no_cgroup(&b)?,
     }
     b.plan.host.append(&mut b.after_cgroup);
     system::resctrl(&mut b)?;
@@ -205,11 +206,13 @@ fn pivot(b: &mut Builder) {
     }
 }
 
-/// The cgroup below the hierarchy's root: `cgroupsPath`, or `/nano-sandbox/<id>`.
-pub fn cgroup_path(spec: &Spec, id: &str) -> String {
+/// The cgroup below the hierarchy's root: `cgroupsPath`, or `nano-sandbox/<id>`. What is not absolute may be put
+/// elsewhere by the runtime (config-linux.md, "Cgroups Path"): below `base`.
+pub fn cgroup_path(spec: &Spec, id: &str, base: &str) -> String {
     match spec.linux.cgroups_path.as_deref() {
-        None | Some("") => format!("nano-sandbox/{id}"),
-        Some(path) => mounts::clean(path).trim_start_matches('/').into(),
+        None | Some("") => format!("{base}nano-sandbox/{id}"),
+        Some(path) if path.starts_with('/') => mounts::clean(path).trim_start_matches('/').into(),
+        Some(path) => format!("{base}{}", mounts::clean(path).trim_start_matches('/')),
     }
 }
 
@@ -220,7 +223,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     } else {
         String::new()
     };
-    let path = cgroup_path(b.spec, b.wish.id);
+    let path = cgroup_path(b.spec, b.wish.id, b.wish.cgroup_base);
     if path.is_empty() || path.split('/').any(|part| part == "..") {
         return Err(problem(
             at,
@@ -232,7 +235,12 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         parents.push(c(&path[..i]).map_err(|p| problem(at, p))?);
     }
     let path = c(&path).map_err(|p| problem(at, p))?;
-    let optional = b.wish.rootless.unwrap_or(b.users.limited);
+    let limits = resources::limits(&b.spec.linux.resources, "/linux/resources")?;
+    // Limits cannot be done without: then the cgroup cannot, either.
+    let optional = b.wish.rootless.unwrap_or(b.users.limited) && limits.is_empty();
+    let above: Vec<CString> = core::iter::once(c".".into())
+        .chain(parents.iter().cloned())
+        .collect();
     b.host(
         Step::Cgroup,
         Op::MakeCgroup {
@@ -242,6 +250,43 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         },
         "all that the container ever starts can be found, limited and ended there",
     );
+    let needed = resources::controllers(&limits);
+    let names = needed.iter().map(|limit| limit.controller().into());
+    b.host(
+        Step::Cgroup,
+        Op::EnableControllers {
+            needed: names.collect(),
+            above: above.clone(),
+        },
+        "a cgroup has the files of those controllers only that the one above hands down",
+    );
+    for limit in needed {
+        b.from = limit.from.clone();
+        let (above, name) = (above.clone(), limit.controller().into());
+        b.host(
+            Step::Cgroup,
+            Op::NeedController { above, name },
+            "without it there is no file to write the limit into",
+        );
+    }
+    for limit in limits {
+        b.from = limit.from.clone();
+        // Born into a cgroup that may hold no more processes, init could not be.
+        if limit.file.as_c_str() == c"pids.max" {
+            b.pids = Some(b.line_of(
+                Step::Cgroup,
+                Op::SetCgroup { setting: limit },
+                "from here on the kernel refuses what would be one process too many",
+            ));
+            continue;
+        }
+        b.host(
+            Step::Cgroup,
+            Op::SetCgroup { setting: limit },
+            "the kernel holds all that runs in the cgroup to it",
+        );
+    }
+    give_cgroup(b);
     let rules = &b.spec.linux.resources.devices;
     // A device program needs privileges over the machine; without them no device can be made either.
     if !rules.is_empty() && !b.users.limited {
@@ -254,6 +299,44 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     Ok(())
+}
+
+/// `--cgroup-manager disabled`: what is asked of a cgroup cannot be had.
+fn no_cgroup(b: &Builder) -> Result<(), Problem> {
+    match resources::limits(&b.spec.linux.resources, "/linux/resources")?.first() {
+        None => Ok(()),
+        Some(limit) => Err(problem(
+            &limit.from,
+            "needs a cgroup, which --cgroup-manager disabled denies",
+        )),
+    }
+}
+
+/// Root of a user namespace whose cgroup is the root that it sees, and mounted for writing, may make cgroups below it.
+fn give_cgroup(b: &mut Builder) {
+    let spec = b.spec;
+    let rw = |m: &crate::spec::Mount| {
+        m.kind.starts_with("cgroup") && !m.options.iter().any(|option| option == "ro")
+    };
+    let own = b.new_namespace(NamespaceKind::Cgroup) && b.new_namespace(NamespaceKind::User);
+    if !own || b.users.limited || !spec.mounts.iter().any(rw) {
+        return;
+    }
+    let root = |mappings: &[crate::spec::IdMapping]| {
+        mappings
+            .iter()
+            .find(|m| m.container_id == 0)
+            .map(|m| m.host_id)
+    };
+    let (uids, gids) = (&spec.linux.uid_mappings, &spec.linux.gid_mappings);
+    if let (Some(uid), Some(gid)) = (root(uids), root(gids)) {
+        b.from = "/linux/uidMappings".into();
+        b.host(
+            Step::Cgroup,
+            Op::GiveCgroup { uid, gid },
+            "its root may make cgroups of its own in there, and move its own processes",
+        );
+    }
 }
 
 /// What follows the clone.
@@ -290,6 +373,10 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
             Op::PidFile { path, temporary },
             "whoever called wants to know the first process",
         );
+    }
+    if let Some(pids) = b.pids.take() {
+        b.plan.host.push(pids);
+        b.from = String::new();
     }
     b.host(
         Step::Start,

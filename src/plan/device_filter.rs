@@ -214,6 +214,20 @@ impl Program {
     }
 }
 
+/// A number that tells lists of rules from each other by the program they make (FNV-1a); 0: there are no rules.
+pub fn fingerprint(rules: &[DeviceRule]) -> u64 {
+    if rules.is_empty() {
+        return 0;
+    }
+    let mix = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let insn = |sum: u64, i: &BpfInsn| {
+        let bytes = [i.code, i.registers].into_iter();
+        let bytes = bytes.chain(i.off.to_ne_bytes()).chain(i.imm.to_ne_bytes());
+        bytes.fold(sum, mix)
+    };
+    compile(rules).iter().fold(0xcbf2_9ce4_8422_2325, insn)
+}
+
 /// The program.
 pub fn compile(rules: &[DeviceRule]) -> Vec<BpfInsn> {
     let (rules, default) = order(rules);

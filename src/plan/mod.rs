@@ -12,6 +12,7 @@ pub mod op;
 pub mod options;
 mod paths;
 mod process;
+pub mod resources;
 pub mod seccomp;
 pub mod show;
 mod step;
@@ -55,6 +56,8 @@ pub struct Wish<'a> {
     pub gid: u32,
     /// The caller is in a user namespace itself: its root is not the machine's.
     pub nested: bool,
+    /// Where a cgroup goes that is not named from the hierarchy's root: empty, or a path that ends in `/`.
+    pub cgroup_base: &'a str,
     /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
     pub rootless: Option<bool>,
 }
@@ -73,6 +76,8 @@ pub struct Builder<'a> {
     pub made: Vec<(Slot, String)>,
     /// Lines of the host lane that need the cgroup.
     pub after_cgroup: Vec<Line>,
+    /// The limit of processes, which comes late.
+    pub pids: Option<Line>,
     /// Lines of the host lane that need init.
     pub after_clone: Vec<Line>,
     pub users: Users,
@@ -101,6 +106,7 @@ impl<'a> Builder<'a> {
             covered: Vec::new(),
             made: Vec::new(),
             after_cgroup: Vec::new(),
+            pids: None,
             after_clone: Vec::new(),
             users,
             joined: Vec::new(),
@@ -262,6 +268,7 @@ mod tests {
             uid: 0,
             gid: 0,
             nested: false,
+            cgroup_base: "",
             rootless: None,
         };
         create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))

@@ -2,6 +2,7 @@
 //! Everything that an op needs is in it, made before the clone: the lanes only walk their lines. May touch: types.
 
 use super::Step;
+use super::resources::Setting;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -122,6 +123,26 @@ pub enum Op {
         path: CString,
         /// Without privileges, where nothing is delegated, the container does without.
         optional: bool,
+    },
+    /// The cgroups above hand controllers down: those that somebody may ask about later, as far as there are any, and
+    /// those that limits need.
+    EnableControllers {
+        above: Vec<CString>,
+        needed: Vec<String>,
+    },
+    /// What could not be had together is asked for alone.
+    NeedController {
+        above: Vec<CString>,
+        name: String,
+    },
+    /// A file of the cgroup gets a value.
+    SetCgroup {
+        setting: Setting,
+    },
+    /// The cgroup is given to who is root inside (cgroup-v2.rst, "Delegation").
+    GiveCgroup {
+        uid: u32,
+        gid: u32,
     },
     DeviceProgram {
         program: Vec<BpfInsn>,

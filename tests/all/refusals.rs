@@ -451,9 +451,9 @@ const UNSUPPORTED: &[Refusal] = &[
         words: &["/process/selinuxLabel"],
     },
     Refusal {
-        name: "memory_limit",
-        spoil: |b| set(b, "/linux/resources/memory", json!({"limit": 100000000})),
-        words: &["/linux/resources/memory"],
+        name: "swap_without_memory",
+        spoil: |b| set(b, "/linux/resources/memory", json!({"swap": 100000000})),
+        words: &["/linux/resources/memory/swap", "memory/limit"],
     },
     Refusal {
         name: "terminal",

@@ -24,6 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         uid: if bit(6) { 1000 } else { 0 },
         gid: if bit(6) { 1000 } else { 0 },
         nested: bit(7),
+        cgroup_base: "",
         rootless: None,
     };
     if let Ok(plan) = plan::create(&spec, &wish) {

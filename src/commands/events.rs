@@ -1,0 +1,216 @@
+//! `events`: what a container uses, in runc's shape, and a line when the kernel killed for want of memory. May touch:
+//! everything below.
+
+use super::{Context, find, step};
+use crate::error::{Error, at};
+use crate::plan::Step;
+use crate::{cgroup, cli, input, out};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use serde_json::{Value, json};
+use syscalls::{At, Fd, PollFd, Why};
+
+const MS: u64 = 1_000_000;
+
+/// `events`.
+pub fn events(context: &Context, options: &cli::Events) -> Result<i32, Error> {
+    step(Step::Look);
+    let id = &options.id;
+    let found = find(context, id)?;
+    let group = found.group()?;
+    print("stats", id, Some(stats(group)))?;
+    if options.stats {
+        return Ok(0);
+    }
+    let Some(init) = &found.now.init else {
+        return Ok(0);
+    };
+    let failed = |failed| at(format!("watch {id}"), failed);
+    let why = Why("it changes when memory runs out");
+    let watched = syscalls::openat(group, c"memory.events", 0, "memory.events", why).ok();
+    let mut kills = oom_kills(group);
+    let now = || syscalls::clock_ns(libc::CLOCK_MONOTONIC) / MS;
+    let mut next = now() + options.interval;
+    loop {
+        let left = next.saturating_sub(now());
+        let ended = watch(init, watched.as_ref(), left).map_err(failed)?;
+        let killed = oom_kills(group);
+        if killed > kills {
+            kills = killed;
+            print("oom", id, None)?;
+        }
+        if ended {
+            return Ok(0);
+        }
+        if now() >= next {
+            print("stats", id, Some(stats(group)))?;
+            next = now() + options.interval;
+        }
+    }
+}
+
+/// Waits for the end of init, a change of memory.events, or the end of that time. True: init has ended.
+fn watch(init: &Fd, memory: Option<&Fd>, milliseconds: u64) -> syscalls::Result<bool> {
+    let of = |fd: i32, events: i16| PollFd {
+        fd,
+        events,
+        revents: 0,
+    };
+    // A negative number is passed over (poll(2)).
+    let memory = memory.map_or(-1, |file| file.at().raw());
+    let mut fds = [of(init.at().raw(), libc::POLLIN), of(memory, libc::POLLPRI)];
+    let why = Why("the container's end, the want of memory, or the next line");
+    syscalls::ppoll(&mut fds, Some(milliseconds), why)?;
+    Ok(fds[0].revents != 0)
+}
+
+fn print(kind: &str, id: &str, data: Option<Value>) -> Result<(), Error> {
+    let mut line = json!({"type": kind, "id": id});
+    if let Some(data) = data {
+        line["data"] = data;
+    }
+    out::stdout(&format!("{line}\n"))
+}
+
+/// A file of the cgroup; empty where its controller is not enabled.
+fn text(group: At, file: &CStr) -> String {
+    cgroup::read(group, file, Why("what the container uses")).unwrap_or_default()
+}
+
+/// The number in a file. `max` is the largest there is, as version 1 had it; no file is 0.
+fn number(group: At, file: &CStr) -> u64 {
+    match text(group, file).trim() {
+        "max" => u64::MAX,
+        digits => digits.parse().unwrap_or(0),
+    }
+}
+
+/// The number behind a key of a file that has one on each line ("flat keyed").
+fn keyed(text: &str, key: &str) -> u64 {
+    let line = |line: &str| line.strip_prefix(key)?.trim().parse().ok();
+    text.lines().find_map(line).unwrap_or(0)
+}
+
+fn oom_kills(group: At) -> u64 {
+    keyed(&text(group, c"memory.events"), "oom_kill ")
+}
+
+fn stats(group: At) -> Value {
+    json!({
+        "cpu": cpu(group),
+        "cpuset": {},
+        "memory": memory(group),
+        "pids": {
+            "current": number(group, c"pids.current"),
+            "limit": Some(number(group, c"pids.max")).filter(|limit| *limit != u64::MAX).unwrap_or(0),
+        },
+        "blkio": block_io(&text(group, c"io.stat")),
+        "hugetlb": huge_pages(group),
+        "intel_rdt": {},
+        "network_interfaces": null,
+    })
+}
+
+/// Times are nanoseconds; the kernel's are microseconds.
+fn cpu(group: At) -> Value {
+    let stat = text(group, c"cpu.stat");
+    let ns = |key: &str| keyed(&stat, key).saturating_mul(1000);
+    json!({
+        "usage": {"total": ns("usage_usec "), "kernel": ns("system_usec "), "user": ns("user_usec ")},
+        "throttling": {
+            "periods": keyed(&stat, "nr_periods "),
+            "throttledPeriods": keyed(&stat, "nr_throttled "),
+            "throttledTime": ns("throttled_usec "),
+        },
+    })
+}
+
+/// `swap` counts memory too, as version 1 had it.
+fn memory(group: At) -> Value {
+    let stat = text(group, c"memory.stat");
+    let raw = |line: &str| {
+        let (key, value) = line.split_once(' ')?;
+        Some((String::from(key), json!(value.parse::<u64>().ok()?)))
+    };
+    let raw: serde_json::Map<String, Value> = stat.lines().filter_map(raw).collect();
+    let (used, limit) = (
+        number(group, c"memory.current"),
+        number(group, c"memory.max"),
+    );
+    let swap = |file: &CStr, memory: u64| number(group, file).saturating_add(memory);
+    json!({
+        "cache": keyed(&stat, "file "),
+        "usage": {
+            "limit": limit,
+            "usage": used,
+            "max": number(group, c"memory.peak"),
+            "failcnt": keyed(&text(group, c"memory.events"), "max "),
+        },
+        "swap": {
+            "limit": swap(c"memory.swap.max", limit),
+            "usage": swap(c"memory.swap.current", used),
+            "failcnt": 0,
+        },
+        "kernel": {"limit": 0, "failcnt": 0},
+        "kernelTCP": {"limit": 0, "failcnt": 0},
+        "raw": raw,
+    })
+}
+
+/// Lines such as `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
+fn block_io(stat: &str) -> Value {
+    let entries = |words: [(&str, &str); 3]| {
+        let mut all: Vec<Value> = Vec::new();
+        for line in stat.lines() {
+            let Some((device, rest)) = line.split_once(' ') else {
+                continue;
+            };
+            let Some((major, minor)) = device.split_once(':') else {
+                continue;
+            };
+            for (key, op) in words {
+                let value = |word: &str| {
+                    word.strip_prefix(key)?
+                        .strip_prefix('=')?
+                        .parse::<u64>()
+                        .ok()
+                };
+                if let Some(value) = rest.split(' ').find_map(value) {
+                    let (major, minor) = (major.parse::<u64>().ok(), minor.parse::<u64>().ok());
+                    all.push(json!({"major": major, "minor": minor, "op": op, "value": value}));
+                }
+            }
+        }
+        all
+    };
+    json!({
+        "ioServiceBytesRecursive": entries([("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard")]),
+        "ioServicedRecursive": entries([("rios", "Read"), ("wios", "Write"), ("dios", "Discard")]),
+    })
+}
+
+/// A file `hugetlb.SIZE.current` for each size of page.
+fn huge_pages(group: At) -> Value {
+    let mut all = json!({});
+    let why = Why("each size of page has files of its own");
+    // The cgroup's own descriptor keeps its place: this one begins at the first name.
+    let flags = libc::O_DIRECTORY as u32;
+    let Ok(dir) = syscalls::openat(group, c".", flags, "cgroup", why) else {
+        return all;
+    };
+    for name in input::names(dir.at(), why).unwrap_or_default() {
+        let size = name.to_str().ok();
+        let size = size.and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(".current"));
+        // Those that are reserved have a file of their own beside it.
+        let Some(size) = size.filter(|size| !size.contains('.')) else {
+            continue;
+        };
+        let events = format!("hugetlb.{size}.events");
+        let events =
+            crate::state::c(&events).map_or_else(|_| String::new(), |file| text(group, &file));
+        all[size] = json!({"usage": number(group, &name), "failcnt": keyed(&events, "max ")});
+    }
+    all
+}

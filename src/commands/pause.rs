@@ -1,0 +1,49 @@
+//! `pause` and `resume`: the kernel's freezer of a cgroup (cgroup-v2.rst, "cgroup.freeze"). May touch: everything below.
+
+use super::{Context, find, step};
+use crate::cgroup;
+use crate::error::{Error, at};
+use crate::plan::Step;
+use crate::state::Status;
+use alloc::format;
+
+/// `pause`.
+pub fn pause(context: &Context, id: &str) -> Result<i32, Error> {
+    change(context, id, true)
+}
+
+/// `resume`.
+pub fn resume(context: &Context, id: &str) -> Result<i32, Error> {
+    change(context, id, false)
+}
+
+fn change(context: &Context, id: &str, frozen: bool) -> Result<i32, Error> {
+    step(Step::Stop);
+    let found = find(context, id)?;
+    let group = found.group()?;
+    let (verb, wrong) = match frozen {
+        true => ("pause", Status::Paused),
+        false => ("resume", Status::Running),
+    };
+    let status = found.now.status;
+    if status == wrong || !frozen && status != Status::Paused {
+        let word = status.word();
+        return Err(Error::State(format!(
+            "cannot {verb} container {id}: it is {word}"
+        )));
+    }
+    let failed = |failed| at(format!("{verb} {id}"), failed);
+    match cgroup::freeze(group, frozen).map_err(failed)? {
+        true => Ok(0),
+        // Half a pause is none.
+        false if frozen => {
+            cgroup::freeze(group, false).map_err(failed)?;
+            Err(Error::State(format!(
+                "cannot pause container {id}: one of its processes waits in the kernel and does not stop"
+            )))
+        }
+        false => Err(Error::State(format!(
+            "cannot resume container {id}: a cgroup above it is frozen"
+        ))),
+    }
+}

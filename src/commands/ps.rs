@@ -1,0 +1,175 @@
+//! `ps`: the processes of a container, by the numbers that the caller sees. May touch: everything below.
+
+use super::{Context, find, step};
+use crate::cli::{self, ListFormat};
+use crate::error::{Error, at};
+use crate::perform::{Trouble, hooks};
+use crate::plan::{Hook, Lane, Step};
+use crate::{cgroup, input, out, procfs, state};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use syscalls::{At, Why};
+
+/// Where ps(1) is, if somebody wants its options.
+const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
+
+/// `ps`.
+pub fn ps(context: &Context, options: &cli::Ps) -> Result<i32, Error> {
+    step(Step::Look);
+    let id = &options.id;
+    let found = find(context, id)?;
+    let why = Why("the kernel lists the container's processes there");
+    let mut pids = match &found.cgroup {
+        Some((_, group)) => cgroup::processes(group.at(), why)
+            .map_err(|failed| at(format!("list the processes of {id}"), failed))?,
+        None if found.now.init.is_some() => alloc::vec![found.saved.pid],
+        None => Vec::new(),
+    };
+    pids.sort_unstable();
+    pids.dedup();
+    let text = match (options.format, options.options.is_empty()) {
+        (ListFormat::Json, true) => {
+            format!("{}\n", serde_json::to_string(&pids).unwrap_or_default())
+        }
+        (ListFormat::Json, false) => {
+            let text = "ps: options for ps(1) go with --format table";
+            return Err(Error::Usage(text.into()));
+        }
+        (ListFormat::Table, true) => table(&pids)?,
+        (ListFormat::Table, false) => filtered(&pids, &options.options)?,
+    };
+    out::stdout(&text).map(|()| 0)
+}
+
+/// The table of `ps -f`, read out of procfs: no other program is needed.
+fn table(pids: &[i32]) -> Result<String, Error> {
+    let procfs = procfs::open().map_err(|failed| at("look at processes".into(), failed))?;
+    let mut text = String::from("UID          PID    PPID STAT     TIME CMD\n");
+    for pid in pids {
+        let Some(process) = Process::of(procfs.at(), *pid) else {
+            continue; // it has just ended
+        };
+        let Process {
+            uid,
+            parent,
+            state,
+            seconds,
+            command,
+        } = process;
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        text.push_str(&format!(
+            "{uid:<8}{pid:>8}{parent:>8} {state:<4} {hours:02}:{minutes:02}:{:02} {command}\n",
+            seconds % 60
+        ));
+    }
+    Ok(text)
+}
+
+/// A process, as far as the table shows it.
+struct Process {
+    uid: u32,
+    parent: i32,
+    state: String,
+    /// Of processor time.
+    seconds: u64,
+    command: String,
+}
+
+impl Process {
+    /// `None`: it is gone. Fields of /proc/PID/stat by their place behind the name (proc_pid_stat(5)).
+    fn of(procfs: At, pid: i32) -> Option<Process> {
+        let why = Why("what the process is, and what it has used");
+        let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+        let name = CString::new(pid.to_string()).ok()?;
+        let dir = syscalls::openat(procfs, &name, directory, "process", why).ok()?;
+        let uid = syscalls::fstat(dir.at(), Why("a process's files are its user's"))
+            .ok()?
+            .st_uid;
+        let stat = cgroup::read(dir.at(), c"stat", why).ok()?;
+        let (head, fields) = stat.rsplit_once(") ")?;
+        let name = head.split_once('(').map_or("", |(_, name)| name);
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        let words = cgroup::read(dir.at(), c"cmdline", why).unwrap_or_default();
+        let words = words.trim_end_matches('\0').replace(['\0', '\n'], " ");
+        Some(Process {
+            uid,
+            parent: i32::try_from(number(1)?).ok()?,
+            state: (*fields.first()?).into(),
+            // Ticks are hundredths of a second on every architecture that we know (USER_HZ).
+            seconds: (number(11)? + number(12)?) / 100,
+            command: if words.is_empty() {
+                format!("[{name}]")
+            } else {
+                words
+            },
+        })
+    }
+}
+
+/// What ps(1) says with these options, without the lines of other processes.
+fn filtered(pids: &[i32], options: &[String]) -> Result<String, Error> {
+    let text = run(options)?;
+    let mut lines = text.lines();
+    let head = lines.next().unwrap_or("");
+    let Some(column) = head.split_whitespace().position(|word| word == "PID") else {
+        let text = "ps: what ps(1) shows with these options has no column PID to find the container's processes by";
+        return Err(Error::State(text.into()));
+    };
+    let ours = |line: &&str| {
+        let pid = line.split_whitespace().nth(column);
+        pid.and_then(|pid| pid.parse().ok())
+            .is_some_and(|pid| pids.contains(&pid))
+    };
+    let mut shown = format!("{head}\n");
+    for line in lines.filter(ours) {
+        shown.push_str(line);
+        shown.push('\n');
+    }
+    Ok(shown)
+}
+
+fn run(options: &[String]) -> Result<String, Error> {
+    let why = Why("the table is ps(1)'s own");
+    let there = |path: &&core::ffi::CStr| syscalls::faccessat2(At::CWD, path, 1, 0, why).is_ok();
+    let Some(path) = PS.into_iter().find(there) else {
+        let text = "ps: options are for ps(1), which is not installed here: leave them out, or use --format json";
+        return Err(Error::State(text.into()));
+    };
+    let mut argv = alloc::vec![CString::from(c"ps")];
+    for option in options {
+        argv.push(state::c(option)?);
+    }
+    let hook = Hook {
+        path: path.into(),
+        argv,
+        envp: Vec::new(),
+        state: Default::default(),
+        timeout: None,
+    };
+    let failed = |failed| at("run ps(1)".into(), failed);
+    let said = syscalls::memfd_create(c"ps", 0, "output", why).map_err(failed)?;
+    let mut room = hooks::Room::of(core::iter::once(&hook));
+    let ran = hooks::run(&hook, 0, said.at(), &mut room, Lane::Hook, why);
+    let text = whole(said.at()).map_err(failed)?;
+    match ran {
+        Ok(()) => Ok(text),
+        Err(Trouble::Call(trouble)) => Err(failed(trouble)),
+        Err(_) => Err(Error::State(format!(
+            "ps: {}",
+            text.trim().replace('\n', " ")
+        ))),
+    }
+}
+
+/// All that was written into a file whose offset is at its end.
+fn whole(file: At) -> syscalls::Result<String> {
+    let why = Why("what ps(1) said");
+    let size = syscalls::fstat(file, why)?.st_size as usize;
+    let mut bytes = alloc::vec![0; size.min(input::LONGEST)];
+    let len = syscalls::pread64(file, &mut bytes, 0, why)?;
+    bytes.truncate(len);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

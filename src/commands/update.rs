@@ -1,0 +1,173 @@
+//! `update`: other limits for a container that is there. May touch: everything below.
+
+use super::{Context, find, step};
+use crate::error::{Error, at};
+use crate::plan::resources::{self, Setting};
+use crate::plan::{Step, device_filter};
+use crate::spec::{Problem, Resources, check_device_rules};
+use crate::{cgroup, cli, input, state};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::{Value, json};
+use syscalls::{At, Why};
+
+/// `update`.
+pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
+    step(Step::Cgroup);
+    let id = &options.id;
+    let (file, mut wanted) = wanted(options)?;
+    let found = find(context, id)?;
+    let group = found.group()?;
+    add_from_kernel(group, &mut wanted, id)?;
+    let problem = |problem| Error::Spec {
+        file: file.clone(),
+        problem,
+    };
+    let resources: Resources = serde_json::from_value(wanted).map_err(|error| {
+        problem(Problem {
+            pointer: String::new(),
+            problem: error.to_string(),
+        })
+    })?;
+    let settings = resources::limits(&resources, "").map_err(problem)?;
+    check_device_rules(&resources.devices, "/devices").map_err(problem)?;
+    // Engines send along what the container was made with.
+    let rules = device_filter::fingerprint(&resources.devices);
+    if !resources.devices.is_empty() && rules != found.saved.device_rules {
+        return Err(problem(Problem {
+            pointer: "/devices".into(),
+            problem: "device rules stay those that the container was made with".into(),
+        }));
+    }
+    if resources.memory["checkBeforeUpdate"] == json!(true) {
+        check(group, &settings, id)?;
+    }
+    if let Some((root, _)) = &found.cgroup {
+        enable(root.at(), &found.saved.cgroup_path, &settings, id)?;
+    }
+    for setting in &settings {
+        let step = format!("set {} of {id}", setting.file.to_string_lossy());
+        cgroup::set(group, setting, Why("what update was asked for"))
+            .map_err(|failed| at(step, failed))?;
+    }
+    Ok(0)
+}
+
+/// What is asked for, as config.json would have it, and where it was read.
+fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
+    let flags = flags(options);
+    let Some(file) = options.resources.as_deref() else {
+        return match flags == json!({}) {
+            true => Err(Error::Usage("update: nothing to change is named".into())),
+            false => Ok(("the options of update".into(), flags)),
+        };
+    };
+    if flags != json!({}) {
+        let text = "update: --resources holds everything; leave the other options out";
+        return Err(Error::Usage(text.into()));
+    }
+    let why = Why("the limits that are asked for");
+    let failed = |failed| at(format!("read {file}"), failed);
+    let text = match file {
+        "-" => input::read_to_end(At::STDIN, why).map_err(failed)?,
+        path => {
+            let flags = libc::O_NONBLOCK as u32;
+            let opened = syscalls::openat(At::CWD, &state::c(path)?, flags, "resources", why);
+            input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
+        }
+    };
+    let name = if file == "-" { "standard input" } else { file };
+    match serde_json::from_slice::<Value>(&text) {
+        Ok(value @ Value::Object(_)) => Ok((name.into(), value)),
+        Ok(_) => Err(Error::State(format!("{name} holds no JSON object"))),
+        Err(error) => Err(Error::State(format!("{name} holds no JSON: {error}"))),
+    }
+}
+
+/// The options as the document that they stand for; without those that were not given.
+fn flags(o: &cli::Update) -> Value {
+    let mut all = json!({});
+    let mut put = |group: &str, key: &str, value: Value| {
+        if !value.is_null() {
+            all[group][key] = value;
+        }
+    };
+    put("memory", "limit", json!(o.memory));
+    put("memory", "reservation", json!(o.memory_reservation));
+    put("memory", "swap", json!(o.memory_swap));
+    put("cpu", "quota", json!(o.cpu_quota));
+    put("cpu", "period", json!(o.cpu_period));
+    put("cpu", "burst", json!(o.cpu_burst));
+    put("cpu", "shares", json!(o.cpu_share));
+    put("cpu", "idle", json!(o.cpu_idle));
+    put("cpu", "cpus", json!(o.cpuset_cpus));
+    put("cpu", "mems", json!(o.cpuset_mems));
+    put("pids", "limit", json!(o.pids_limit));
+    put("blockIO", "weight", json!(o.blkio_weight));
+    all
+}
+
+/// Two settings are one line in the kernel together with another, which stays: that is asked of the kernel.
+fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error> {
+    let asks = |value: &Value| value.as_i64().is_some_and(|number| number != 0);
+    let why = Why("what stays as it is");
+    let read = |file| {
+        cgroup::read(group, file, why)
+            .map_err(|failed| at(format!("look at the limits of {id}"), failed))
+    };
+    let memory = &wanted["memory"];
+    if memory["swap"].as_i64().is_some_and(|swap| swap > 0) && !asks(&memory["limit"]) {
+        let now = read(c"memory.max")?;
+        wanted["memory"]["limit"] = json!(now.trim().parse::<i64>().unwrap_or(-1));
+    }
+    let cpu = &wanted["cpu"];
+    if asks(&cpu["period"]) && !asks(&cpu["quota"]) {
+        let now = read(c"cpu.max")?;
+        let quota = now
+            .split_whitespace()
+            .next()
+            .and_then(|q| q.parse::<i64>().ok());
+        wanted["cpu"]["quota"] = json!(quota.unwrap_or(-1));
+    }
+    Ok(())
+}
+
+/// `checkBeforeUpdate`: a limit below what is in use would have the kernel kill.
+fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
+    let of_memory = |s: &&Setting| s.file.as_c_str() == c"memory.max";
+    let limit = settings
+        .iter()
+        .find(of_memory)
+        .map(|s| String::from_utf8_lossy(&s.value));
+    let Some(limit) = limit.and_then(|text| text.parse::<u64>().ok()) else {
+        return Ok(());
+    };
+    let now = cgroup::read(group, c"memory.current", Why("what is in use"))
+        .map_err(|failed| at(format!("look at the memory of {id}"), failed))?;
+    match now.trim().parse::<u64>() {
+        Ok(used) if used > limit => Err(Error::State(format!(
+            "memory limit {limit} of {id} is refused: {used} bytes are in use (/memory/checkBeforeUpdate)"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A controller that nobody has needed so far may have to be handed down first.
+fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Error> {
+    let above = path
+        .match_indices('/')
+        .map(|(i, _)| CString::new(&path[..i]).unwrap_or_default());
+    let above: Vec<CString> = core::iter::once(c".".into()).chain(above).collect();
+    let why = Why("a cgroup has the files of those controllers only that the one above hands down");
+    for setting in resources::controllers(settings) {
+        cgroup::need(root, &above, setting.controller(), why).map_err(|failed| {
+            at(
+                format!("enable the controller {} for {id}", setting.controller()),
+                failed,
+            )
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! Limits, with the controllers of a cgroup v2 host: scripts/lab boots one where this machine is none. For each the file
+//! holds the value, and the limit bites.
+
+use crate::bundle::{Bundle, patiently};
+use crate::cgroups::{cgroup, end, lines, read, ready, script, start};
+use crate::{Case, Failed, Outcome, ensure, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::fs;
+
+const CASES: &[Case] = &[
+    ("every_file_holds_its_value", values),
+    ("controllers_are_enabled_for_whoever_asks_later", usual),
+    ("memory_runs_out", memory),
+    ("a_fork_bomb_stops", fork_bomb),
+    ("no_process_more_than_the_first", no_fork),
+    ("a_quota_throttles", quota),
+    ("update_by_options", update_options),
+    ("update_by_document", update_document),
+    ("update_checks_before", update_checks),
+    ("events_tell_what_is_used", events),
+    ("too_little_memory_to_begin_with", too_little),
+];
+
+/// Listed as ignored, by name, where the kernel hands no controllers down.
+pub fn cases() -> Vec<Trial> {
+    let have = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let missing = !["cpu", "memory", "pids"]
+        .iter()
+        .all(|name| have.contains(name));
+    let trial = |(what, case): &Case| {
+        Trial::test(format!("limits::{what}"), *case).with_ignored_flag(missing)
+    };
+    CASES.iter().map(trial).collect()
+}
+
+const MIB: i64 = 1 << 20;
+
+fn limited(text: &str, resources: Value) -> Result<Bundle, Failed> {
+    let mut bundle = script(text)?;
+    if let (Value::Object(all), Value::Object(mut more)) =
+        (&mut bundle.config["linux"]["resources"], resources)
+    {
+        all.append(&mut more);
+    }
+    Ok(bundle)
+}
+
+const SLEEPER: &str = "echo > /tmp/ready; sleep 1000";
+
+fn holds(bundle: &Bundle, wanted: &[(&str, &str)]) -> Outcome {
+    for (file, value) in wanted {
+        same(file, read(bundle, file)?.as_str(), value)?;
+    }
+    Ok(())
+}
+
+fn values() -> Outcome {
+    let bundle = limited(
+        SLEEPER,
+        json!({
+            "memory": {"limit": 64 * MIB, "swap": 96 * MIB, "reservation": 16 * MIB, "kernel": 0, "swappiness": null},
+            "cpu": {"shares": 2048, "quota": 20000, "period": 50000, "burst": 1000, "cpus": "0", "mems": "0"},
+            "pids": {"limit": 20},
+            "blockIO": {"weight": 0},
+            "hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}],
+            "unified": {"memory.high": "60000000", "pids.max": "19", "cpu.weight": "50"},
+        }),
+    )?;
+    ready(&bundle)?;
+    holds(
+        &bundle,
+        &[
+            ("memory.max", "67108864"),
+            ("memory.swap.max", "33554432"),
+            ("memory.low", "16777216"),
+            // A multiple of the page's size.
+            ("memory.high", "59998208"),
+            ("cpu.weight", "50"),
+            ("cpu.max", "20000 50000"),
+            ("cpu.max.burst", "1000"),
+            ("cpuset.cpus", "0"),
+            ("cpuset.mems", "0"),
+            ("pids.max", "19"),
+            ("hugetlb.2MB.max", "4194304"),
+            ("hugetlb.2MB.rsvd.max", "4194304"),
+        ],
+    )?;
+    end(bundle)?;
+    for (shares, weight) in [(2, "1"), (1024, "100"), (262_144, "10000")] {
+        let bundle = limited(SLEEPER, json!({"cpu": {"shares": shares}}))?;
+        start(&bundle)?;
+        holds(
+            &bundle,
+            &[("cpu.weight", weight), ("cpu.max", "max 100000")],
+        )?;
+        end(bundle)?;
+    }
+    let none = json!({"memory": {"limit": -1, "swap": -1}, "cpu": {"quota": -1, "idle": 1}, "pids": {"limit": -1}});
+    let bundle = limited(SLEEPER, none)?;
+    start(&bundle)?;
+    holds(
+        &bundle,
+        &[
+            ("memory.max", "max"),
+            ("memory.swap.max", "max"),
+            ("cpu.max", "max 100000"),
+            ("cpu.idle", "1"),
+            ("pids.max", "max"),
+        ],
+    )?;
+    end(bundle)
+}
+
+fn usual() -> Outcome {
+    let bundle = limited(SLEEPER, json!({}))?;
+    start(&bundle)?;
+    for file in ["memory.current", "pids.current", "cpu.max", "io.stat"] {
+        read(&bundle, file)?;
+    }
+    end(bundle)
+}
+
+/// `tail /dev/zero` keeps what it reads, waiting for the end of a line.
+fn memory() -> Outcome {
+    let limit = json!({"memory": {"limit": 32 * MIB, "swap": 32 * MIB}});
+    let bundle = limited(
+        "while [ ! -e /tmp/go ]; do sleep 0.01; done; tail /dev/zero; echo $? > /tmp/ended; sleep 1000",
+        limit,
+    )?;
+    std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/tail"))?;
+    start(&bundle)?;
+    let command = bundle.command(&["events", "--interval", "1h", &bundle.id])?;
+    let running = bundle.start(command)?;
+    patiently("the first line", || Ok(!lines(&running).is_empty()))?;
+    fs::write(bundle.rootfs("tmp/go"), "")?;
+    patiently("the end of the hog", || {
+        Ok(bundle.rootfs("tmp/ended").exists())
+    })?;
+    same(
+        "how it ended",
+        fs::read_to_string(bundle.rootfs("tmp/ended"))?.trim(),
+        "137",
+    )?;
+    patiently("the line that tells of it", || {
+        Ok(lines(&running)
+            .iter()
+            .any(|line| line["type"] == "oom" && line["id"] == bundle.id.as_str()))
+    })?;
+    bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
+    bundle.wait(running)?.ok()?;
+    end(bundle)?;
+
+    let limit = json!({"memory": {"limit": 32 * MIB, "swap": 32 * MIB}});
+    let mut bundle = limited("true", limit)?;
+    std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/tail"))?;
+    bundle.set("/process/args", json!(["tail", "/dev/zero"]))?;
+    same("exit status", bundle.bundled(&["run"])?.status, 137)?;
+    bundle.clean()
+}
+
+fn fork_bomb() -> Outcome {
+    let bomb =
+        "i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 1000 & done; echo > /tmp/ready; wait";
+    let bundle = limited(bomb, json!({"pids": {"limit": 10}}))?;
+    start(&bundle)?;
+    patiently("the limit to bite", || {
+        Ok(!read(&bundle, "pids.events")?.starts_with("max 0"))
+    })?;
+    let now: u32 = read(&bundle, "pids.current")?.parse()?;
+    ensure!(now <= 10, "{now} processes where 10 are allowed");
+    end(bundle)
+}
+
+fn no_fork() -> Outcome {
+    let bundle = limited("echo here; ls; echo never", json!({"pids": {"limit": 0}}))?;
+    let done = bundle.bundled(&["run"])?;
+    ensure!(
+        done.out.contains("here") && !done.out.contains("never"),
+        "{done:?}"
+    );
+    bundle.clean()
+}
+
+fn quota() -> Outcome {
+    let busy = "echo > /tmp/ready; while :; do :; done";
+    let bundle = limited(busy, json!({"cpu": {"quota": 5000, "period": 100000}}))?;
+    ready(&bundle)?;
+    patiently("the quota to bite", || {
+        let stat = read(&bundle, "cpu.stat")?;
+        let throttled = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("nr_throttled "));
+        Ok(throttled.is_some_and(|number| number != "0"))
+    })?;
+    end(bundle)
+}
+
+fn update(bundle: &Bundle, words: &[&str]) -> Outcome {
+    let words = [&["update"], words, &[bundle.id.as_str()]].concat();
+    bundle.call(&words)?.ok()?;
+    Ok(())
+}
+
+fn update_options() -> Outcome {
+    let first = json!({"memory": {"limit": 64 * MIB}, "cpu": {"quota": 20000, "period": 50000}});
+    let bundle = limited(SLEEPER, first)?;
+    ready(&bundle)?;
+    let all = [
+        ("--memory", "48m", "memory.max", "50331648"),
+        ("--memory-reservation", "8m", "memory.low", "8388608"),
+        ("--memory-swap", "64m", "memory.swap.max", "16777216"),
+        ("--cpu-quota", "10000", "cpu.max", "10000 50000"),
+        ("--cpu-period", "40000", "cpu.max", "10000 40000"),
+        ("--cpu-burst", "500", "cpu.max.burst", "500"),
+        ("--cpu-share", "512", "cpu.weight", "59"),
+        ("--cpuset-cpus", "0", "cpuset.cpus", "0"),
+        ("--cpuset-mems", "0", "cpuset.mems", "0"),
+        ("--pids-limit", "33", "pids.max", "33"),
+        ("--pids-limit", "-1", "pids.max", "max"),
+        ("--cpu-quota", "-1", "cpu.max", "max 40000"),
+        ("--memory", "-1", "memory.max", "max"),
+        ("--cpu-idle", "1", "cpu.idle", "1"),
+    ];
+    for (option, value, file, wanted) in all {
+        update(&bundle, &[option, value])?;
+        holds(&bundle, &[(file, wanted)])?;
+    }
+    update(
+        &bundle,
+        &[
+            "--cpu-idle",
+            "0",
+            "--cpu-share",
+            "1024",
+            "--memory=40m",
+            "--memory-swap=40m",
+        ],
+    )?;
+    holds(
+        &bundle,
+        &[
+            ("cpu.weight", "100"),
+            ("memory.max", "41943040"),
+            ("memory.swap.max", "0"),
+        ],
+    )?;
+    end(bundle)
+}
+
+/// What dockerd sends: zeros leave things as they are.
+fn update_document() -> Outcome {
+    let first =
+        json!({"memory": {"limit": 64 * MIB, "reservation": 4 * MIB}, "cpu": {"shares": 2048}});
+    let bundle = limited(SLEEPER, first)?;
+    ready(&bundle)?;
+    let document = json!({
+        "memory": {"limit": 209715200, "reservation": 0, "swap": 209715200, "kernel": 0},
+        "cpu": {"shares": 0, "quota": 25000, "period": 100000}, "pids": {"limit": 55}, "blockIO": {"weight": 0},
+    });
+    fs::write(bundle.path("update.json"), document.to_string())?;
+    let mut command = bundle.command(&["update", "--resources", "-", &bundle.id])?;
+    command.stdin(fs::File::open(bundle.path("update.json"))?);
+    bundle.finish(command)?.ok()?;
+    holds(
+        &bundle,
+        &[
+            ("memory.max", "209715200"),
+            ("memory.swap.max", "0"),
+            ("memory.low", "4194304"),
+            ("cpu.weight", "172"),
+            ("cpu.max", "25000 100000"),
+            ("pids.max", "55"),
+        ],
+    )?;
+    end(bundle)
+}
+
+fn update_checks() -> Outcome {
+    let hold = "dd if=/dev/zero of=/dev/shm/x bs=1M count=24; echo > /tmp/ready; sleep 1000";
+    let bundle = limited(hold, json!({"memory": {"limit": 64 * MIB}}))?;
+    ready(&bundle)?;
+    let document = json!({"memory": {"limit": 8 * MIB, "checkBeforeUpdate": true}});
+    fs::write(bundle.path("update.json"), document.to_string())?;
+    let file = bundle.path("update.json");
+    bundle
+        .call(&["update", "-r", &file.to_string_lossy(), &bundle.id])?
+        .refused("bytes are in use")?;
+    holds(&bundle, &[("memory.max", "67108864")])?;
+    end(bundle)
+}
+
+fn events() -> Outcome {
+    let bundle = limited(
+        SLEEPER,
+        json!({"memory": {"limit": 64 * MIB}, "pids": {"limit": 20}}),
+    )?;
+    ready(&bundle)?;
+    let once = bundle.call(&["events", "--stats", &bundle.id])?.ok()?.out;
+    let once: Value = serde_json::from_str(&once)?;
+    let data = &once["data"];
+    same(
+        "memory limit",
+        &data["memory"]["usage"]["limit"],
+        &json!(64 * MIB),
+    )?;
+    same("pids limit", &data["pids"]["limit"], &json!(20))?;
+    same("pids", &data["pids"]["current"], &json!(2))?;
+    for used in [
+        &data["memory"]["usage"]["usage"],
+        &data["cpu"]["usage"]["total"],
+        &data["memory"]["raw"]["anon"],
+    ] {
+        ensure!(used.as_u64() > Some(0), "something is used: {once}");
+    }
+    end(bundle)
+}
+
+/// Init itself does not fit: that is said, and nothing is left.
+fn too_little() -> Outcome {
+    let bundle = limited("true", json!({"memory": {"limit": 16384, "swap": 16384}}))?;
+    let done = bundle.bundled(&["run"])?;
+    ensure!(
+        done.status == 1 && done.err.contains("/linux/resources/memory/limit"),
+        "{done:?}"
+    );
+    let group = cgroup(&bundle);
+    ensure!(group.is_err(), "there is still a container");
+    bundle.clean()
+}
