@@ -162,6 +162,21 @@ pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The number behind a key of a file that has one on each line ("flat keyed").
+pub fn keyed(text: &str, key: &str) -> u64 {
+    let line = |line: &str| line.strip_prefix(key)?.trim().parse().ok();
+    text.lines().find_map(line).unwrap_or(0)
+}
+
+/// How many processes the kernel has killed there for want of memory.
+pub fn oom_kills(group: At) -> u64 {
+    let why = Why("the kernel counts there whom it killed for want of memory");
+    keyed(
+        &read(group, c"memory.events", why).unwrap_or_default(),
+        "oom_kill ",
+    )
+}
+
 /// Sets what config.json, or `update`, asks for.
 pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
     let missing = match write(group, &setting.file, &setting.value, why) {

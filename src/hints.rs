@@ -400,6 +400,9 @@ pub fn check(check: Check) -> &'static str {
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
+        Check::OutOfMemory => {
+            "a higher limit: half a megabyte is enough to start, and the program needs its own"
+        }
         Check::NameTaken => {
             "choose another `name`, or one with `%d`, of which the kernel makes a free one"
         }

@@ -189,6 +189,7 @@ fn make(
     let mut lanes = Lanes::new(plan, dir);
     let made = recorder.and_then(|()| {
         host::walk(&mut lanes).map_err(|stop| {
+            let stop = host::blame_limit(&lanes, stop);
             let said = match stop.trouble {
                 crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
                 _ => String::new(),

@@ -30,13 +30,13 @@ pub fn events(context: &Context, options: &cli::Events) -> Result<i32, Error> {
     let failed = |failed| at(format!("watch {id}"), failed);
     let why = Why("it changes when memory runs out");
     let watched = syscalls::openat(group, c"memory.events", 0, "memory.events", why).ok();
-    let mut kills = oom_kills(group);
+    let mut kills = cgroup::oom_kills(group);
     let now = || syscalls::clock_ns(libc::CLOCK_MONOTONIC) / MS;
     let mut next = now() + options.interval;
     loop {
         let left = next.saturating_sub(now());
         let ended = watch(init, watched.as_ref(), left).map_err(failed)?;
-        let killed = oom_kills(group);
+        let killed = cgroup::oom_kills(group);
         if killed > kills {
             kills = killed;
             print("oom", id, None)?;
@@ -87,16 +87,6 @@ fn number(group: At, file: &CStr) -> u64 {
     }
 }
 
-/// The number behind a key of a file that has one on each line ("flat keyed").
-fn keyed(text: &str, key: &str) -> u64 {
-    let line = |line: &str| line.strip_prefix(key)?.trim().parse().ok();
-    text.lines().find_map(line).unwrap_or(0)
-}
-
-fn oom_kills(group: At) -> u64 {
-    keyed(&text(group, c"memory.events"), "oom_kill ")
-}
-
 fn stats(group: At) -> Value {
     json!({
         "cpu": cpu(group),
@@ -116,12 +106,12 @@ fn stats(group: At) -> Value {
 /// Times are nanoseconds; the kernel's are microseconds.
 fn cpu(group: At) -> Value {
     let stat = text(group, c"cpu.stat");
-    let ns = |key: &str| keyed(&stat, key).saturating_mul(1000);
+    let ns = |key: &str| cgroup::keyed(&stat, key).saturating_mul(1000);
     json!({
         "usage": {"total": ns("usage_usec "), "kernel": ns("system_usec "), "user": ns("user_usec ")},
         "throttling": {
-            "periods": keyed(&stat, "nr_periods "),
-            "throttledPeriods": keyed(&stat, "nr_throttled "),
+            "periods": cgroup::keyed(&stat, "nr_periods "),
+            "throttledPeriods": cgroup::keyed(&stat, "nr_throttled "),
             "throttledTime": ns("throttled_usec "),
         },
     })
@@ -141,12 +131,12 @@ fn memory(group: At) -> Value {
     );
     let swap = |file: &CStr, memory: u64| number(group, file).saturating_add(memory);
     json!({
-        "cache": keyed(&stat, "file "),
+        "cache": cgroup::keyed(&stat, "file "),
         "usage": {
             "limit": limit,
             "usage": used,
             "max": number(group, c"memory.peak"),
-            "failcnt": keyed(&text(group, c"memory.events"), "max "),
+            "failcnt": cgroup::keyed(&text(group, c"memory.events"), "max "),
         },
         "swap": {
             "limit": swap(c"memory.swap.max", limit),
@@ -210,7 +200,8 @@ fn huge_pages(group: At) -> Value {
         let events = format!("hugetlb.{size}.events");
         let events =
             crate::state::c(&events).map_or_else(|_| String::new(), |file| text(group, &file));
-        all[size] = json!({"usage": number(group, &name), "failcnt": keyed(&events, "max ")});
+        all[size] =
+            json!({"usage": number(group, &name), "failcnt": cgroup::keyed(&events, "max ")});
     }
     all
 }

@@ -44,6 +44,24 @@ pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
     Ok(())
 }
 
+/// Where init was killed for want of memory, the limit is what stopped it.
+pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
+    let of_memory = |line: &Line| matches!(&line.op, Op::SetCgroup { setting } if setting.file.as_c_str() == c"memory.max");
+    let limit = lanes.plan.host.iter().position(of_memory);
+    match (&stopped.trouble, limit) {
+        (Trouble::Check(Check::InitVanished), Some(at))
+            if cgroup::oom_kills(lanes.at(Slot::CGROUP)) > 0 =>
+        {
+            Stopped {
+                lane: Lane::Host,
+                line: at as u16 + 1,
+                trouble: Trouble::Check(Check::OutOfMemory),
+            }
+        }
+        _ => stopped,
+    }
+}
+
 /// Carries out one line. `Some`: the init lane stopped, and said where.
 fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
     let why = line.why;

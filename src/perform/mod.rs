@@ -30,6 +30,7 @@ pub enum Check {
     ProgramNotFound,
     NoCgroup2,
     InitVanished,
+    OutOfMemory,
     LinkInTheWay,
     TooDeep,
     NoSelinux,
@@ -40,7 +41,7 @@ pub enum Check {
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 14] = [
+    pub const ALL: [(Check, &'static str); 15] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -65,6 +66,10 @@ impl Check {
         (
             Check::InitVanished,
             "the container's first process was killed before it could say why",
+        ),
+        (
+            Check::OutOfMemory,
+            "the kernel killed the container's first process: it had no more memory",
         ),
         (
             Check::LinkInTheWay,

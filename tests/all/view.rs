@@ -68,6 +68,14 @@ fn try_enter() -> Result<Home, Failed> {
         .write(true)
         .open(format!("{above}/cgroup.procs"))?;
     fs::create_dir(format!("{above}/{name}"))?;
+    // Whatever controllers there are: a machine whose own cgroup holds processes hands none down.
+    let controllers = fs::read_to_string(format!("{above}/cgroup.controllers"))?;
+    for controller in controllers.split_whitespace() {
+        let _ = fs::write(
+            format!("{above}/cgroup.subtree_control"),
+            format!("+{controller}"),
+        );
+    }
     fs::write(format!("{above}/{name}/cgroup.procs"), "0")?;
     let home = Home {
         procs,
