@@ -87,56 +87,52 @@ pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> 
 /// What somebody may ask about later (`events`, an engine's `stats`), whether or not there is a limit.
 const USUAL: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Has every cgroup above hand controllers down, from the hierarchy's root on: the usual ones, as far as there are any,
-/// and those that are needed. True: all of them are handed down to the container's cgroup; where a former container has
-/// seen to it, one write is enough to know.
+/// Has the cgroups above hand controllers down: the usual ones, as far as there are any, and those that are needed. True:
+/// the container's cgroup has all of them.
 pub fn enable(root: At, above: &[CString], needed: &[String], why: Why) -> Result<bool> {
     let mut wanted: Vec<&str> = USUAL.to_vec();
-    wanted.extend(
-        needed
-            .iter()
-            .map(|name| name.as_str())
-            .filter(|name| !USUAL.contains(name)),
-    );
+    let more = needed.iter().map(|name| name.as_str());
+    wanted.extend(more.filter(|name| !USUAL.contains(name)));
     let line = |names: &[&str]| {
         names
             .iter()
             .map(|name| format!("+{name} "))
             .collect::<String>()
     };
-    let all = line(&wanted);
-    if let Some(last) = above.last()
-        && hand_down(root, last, &all, why).is_ok()
-    {
+    if hand_down_all(root, above, &line(&wanted), why).is_ok() {
         return Ok(true);
     }
-    // One word that cannot be had loses the others (-ENOENT).
+    // One word that cannot be had loses the others.
     let why = Why("not all are to be had: these are");
     let there = read(root, c"cgroup.controllers", why)?;
-    let there: Vec<&str> = there.split_whitespace().collect();
-    let complete = wanted.iter().all(|name| there.contains(name));
-    wanted.retain(|name| there.contains(name));
-    if wanted.is_empty() {
-        return Ok(needed.is_empty());
+    let all = wanted.len();
+    wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
+    if wanted.is_empty() || wanted.len() == all {
+        return Ok(false);
     }
-    // Whoever may not do it finds out below, if one is needed.
-    let done = above
-        .iter()
-        .all(|group| hand_down(root, group, &line(&wanted), why).is_ok());
-    Ok(done && complete)
+    // Whoever may not do it finds out when one is needed.
+    let _ = hand_down_all(root, above, &line(&wanted), why);
+    Ok(false)
 }
 
-/// Has every cgroup above hand down this controller.
+/// Has the cgroups above hand down this controller.
 pub fn need(root: At, above: &[CString], name: &str, why: Why) -> Result<()> {
-    let line = format!("+{name}");
-    if let Some(last) = above.last()
-        && hand_down(root, last, &line, why).is_ok()
-    {
-        return Ok(());
+    hand_down_all(root, above, &format!("+{name}"), why)
+}
+
+/// Where a former container has seen to it, one write is enough. Otherwise the next one above has to hand them down
+/// first (-ENOENT); how far up that goes is found out, since those further above may be somebody else's.
+fn hand_down_all(root: At, above: &[CString], words: &str, why: Why) -> Result<()> {
+    let mut highest = above.len().saturating_sub(1);
+    while let Some(group) = above.get(highest) {
+        match hand_down(root, group, words, why) {
+            Err(failed) if failed.errno == Errno::ENOENT && highest > 0 => highest -= 1,
+            Err(failed) => return Err(failed),
+            Ok(()) => break,
+        }
     }
-    above
-        .iter()
-        .try_for_each(|group| hand_down(root, group, &line, why))
+    let mut below = above.iter().skip(highest + 1);
+    below.try_for_each(|group| hand_down(root, group, words, why))
 }
 
 fn hand_down(root: At, group: &CStr, words: &str, why: Why) -> Result<()> {

@@ -12,6 +12,8 @@ mod callers;
 mod cgroups;
 #[path = "all/config.rs"]
 mod config;
+#[path = "all/crowds.rs"]
+mod crowds;
 #[path = "all/everything.rs"]
 mod everything;
 #[path = "all/hooks.rs"]
@@ -132,6 +134,7 @@ fn main() {
         seccomp_notify::cases(),
         cgroups::cases(),
         limits::cases(),
+        crowds::cases(),
         hooks::cases(),
         netdev::cases(),
         refusals::cases(),

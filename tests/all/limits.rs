@@ -22,16 +22,19 @@ const CASES: &[Case] = &[
     ("too_little_memory_to_begin_with", too_little),
 ];
 
-/// Listed as ignored, by name, where the kernel hands no controllers down.
 pub fn cases() -> Vec<Trial> {
+    needs_controllers("limits", CASES)
+}
+
+/// Cases that are listed as ignored, by name, where the kernel hands no controllers down.
+pub fn needs_controllers(area: &str, cases: &[Case]) -> Vec<Trial> {
     let have = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    let missing = !["cpu", "memory", "pids"]
-        .iter()
-        .all(|name| have.contains(name));
+    let wanted = ["cpu", "memory", "pids"];
+    let missing = !wanted.iter().all(|name| have.contains(name));
     let trial = |(what, case): &Case| {
-        Trial::test(format!("limits::{what}"), *case).with_ignored_flag(missing)
+        Trial::test(format!("{area}::{what}"), *case).with_ignored_flag(missing)
     };
-    CASES.iter().map(trial).collect()
+    cases.iter().map(trial).collect()
 }
 
 const MIB: i64 = 1 << 20;

@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// An ordinary user, who is in no file of the machine's.
-const USER: u32 = 41_234;
+pub const USER: u32 = 41_234;
 
 /// A bundle that belongs to [`USER`], with its own id mapped to root inside.
 pub fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
@@ -55,6 +55,12 @@ pub fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
 
 /// A command of the runtime, called by [`USER`] without any privilege.
 pub fn as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
+    let mut command = as_user_command(bundle, words)?;
+    command.current_dir("/");
+    bundle.finish(command)
+}
+
+pub fn as_user_command(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     bundle.write_config()?;
     chown(bundle.path("config.json"), Some(USER), Some(USER))?;
     let mut command = Command::new(tool("setpriv")?);
@@ -64,8 +70,8 @@ pub fn as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
         .arg(bundle.path("nk-runtime"))
         .arg("--root")
         .arg(bundle.state_root());
-    command.args(words).current_dir("/");
-    bundle.finish(command)
+    command.args(words);
+    Ok(command)
 }
 
 fn run_as_user(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
