@@ -135,12 +135,6 @@ const ROWS: &[Row] = &[
         "an outer container or a user namespace hides part of what this would show; or this is not root",
     ),
     Row(
-        Some(Call::PivotRoot),
-        Errno::EINVAL,
-        any,
-        "from an initramfs the root cannot be swapped: use --no-pivot",
-    ),
-    Row(
         Some(Call::Clone3),
         Errno::EPERM,
         |op| matches!(op, Some(Op::Clone { flags, .. } | Op::CloneBridge { flags }) if flags & libc::CLONE_NEWUSER as u64 != 0),

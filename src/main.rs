@@ -63,6 +63,7 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
             text.as_bytes(),
             Why("a fault must not pass in silence"),
         );
+        commands::init::fault();
         syscalls::exit_group(1, Why("nothing can be trusted after a fault"));
     }));
     let status = run(argv);
@@ -79,14 +80,23 @@ fn run(argv: *const *const c_char) -> i32 {
     let sealed = seal::take_over(argv);
     let pid = syscalls::getpid(Why("records say which process made them"));
     syscalls::record::set_own_pid(pid);
+    let own = (!sealed).then_some(argv);
+    if commands::init::called(argv, pid) {
+        commands::init::init(&|words| obey(words, pid, own));
+    }
     let words: Option<Vec<&str>> = syscalls::args(argv)
         .skip(1)
         .map(|arg| arg.to_str().ok())
         .collect();
-    let parsed = match words {
-        Some(words) => cli::parse(&words, &environment),
-        None => Err(cli::Stop::Usage("an argument is not valid UTF-8".into())),
-    };
+    match words {
+        Some(words) => obey(&words, pid, own),
+        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into()))),
+    }
+}
+
+/// Does what the words say. `argv`: what this process was called with; none if it is sealed already.
+fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
+    let parsed = cli::parse(words, &environment);
     let (globals, command) = match parsed {
         Ok(parsed) => parsed,
         Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0)),
@@ -118,7 +128,7 @@ fn run(argv: *const *const c_char) -> i32 {
                 root,
                 pid,
                 preserve_fds,
-                argv: (!sealed).then_some(argv),
+                argv,
             })
         });
     let mut context = match context {

@@ -28,6 +28,8 @@ mod hostile_files;
 mod hostile_paths;
 #[path = "all/hostile_state.rs"]
 mod hostile_state;
+#[path = "all/initramfs.rs"]
+mod initramfs;
 #[path = "all/injection.rs"]
 mod injection;
 #[path = "all/injection_all.rs"]
@@ -42,6 +44,8 @@ mod lifecycle_errors;
 mod limits;
 #[path = "all/listing.rs"]
 mod listing;
+#[path = "all/machine.rs"]
+mod machine;
 #[path = "all/mounts.rs"]
 mod mounts;
 #[path = "all/mounts_mapped.rs"]
@@ -151,6 +155,7 @@ fn main() {
         recorder::cases(),
         plans::cases(),
         properties::cases(),
+        initramfs::cases(),
         lanes::cases(),
         picture::cases(),
     ];

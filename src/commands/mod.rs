@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod features;
 mod hooks;
+pub mod init;
 mod inside;
 mod kill;
 mod list;

@@ -11,6 +11,7 @@ mod mounts;
 pub mod namespaces;
 mod net_devices;
 mod process;
+mod ramfs;
 pub mod sync;
 
 use crate::plan::{Lane, Plan, Slot};

@@ -5,7 +5,7 @@
 use super::files::{self, Leaf, O_DIRECTORY};
 use super::host::linux_raw_sys_fs as fs;
 use super::host::{set_attributes, set_attributes_at};
-use super::{Check, Done, Lanes, Trouble, copyup};
+use super::{Check, Done, Lanes, Trouble, copyup, ramfs};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
 use core::ffi::CStr;
@@ -103,17 +103,7 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             }
         },
         Op::OpenNull { check } => open_null(lanes, *check, why)?,
-        Op::PivotRoot => {
-            syscalls::fchdir(
-                root,
-                Why("pivot_root takes `.` for both: no directory for the old root is needed"),
-            )?;
-            syscalls::pivot_root(c".", c".", why)?;
-            let why = Why(
-                "the host's tree lies over the new root now; detached, it is gone from this namespace",
-            );
-            syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
-        }
+        Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
         Op::MoveRoot => {
             syscalls::fchdir(
                 root,
@@ -135,6 +125,20 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
         _ => {}
     }
     Ok(())
+}
+
+fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
+    syscalls::fchdir(
+        root,
+        Why("pivot_root takes `.` for both: no directory for the old root is needed"),
+    )?;
+    match syscalls::pivot_root(c".", c".", why) {
+        Err(refused) if refused.errno == Errno::EINVAL => ramfs::pivot(root, aside, refused, why)?,
+        done => done?,
+    }
+    let why =
+        Why("the host's tree lies over the new root now; detached, it is gone from this namespace");
+    Ok(syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?)
 }
 
 /// Goes where something is to be mounted. Returns its name from there, and what keeps the place open.

@@ -74,7 +74,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     devices::plan(&mut b)?;
     make_cwd(&mut b)?;
     hooks::before_pivot(&mut b)?;
-    pivot(&mut b);
+    pivot(&mut b)?;
     system::settings(&mut b)?;
     paths::plan(&mut b)?;
     process::identity(&mut b);
@@ -182,9 +182,13 @@ fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-fn pivot(b: &mut Builder) {
+fn pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Pivot;
     b.from = "/root".into();
+    let aside = match hooks::any_before_pivot(b.spec) {
+        true => None, // it is attached there, and not on /
+        false => Some(c(&rootfs_path(b.spec, b.wish)).map_err(|p| problem("/root/path", p))?),
+    };
     if b.wish.no_pivot {
         b.init(
             Op::MoveRoot,
@@ -192,7 +196,7 @@ fn pivot(b: &mut Builder) {
         );
     } else {
         b.init(
-            Op::PivotRoot,
+            Op::PivotRoot { aside },
             "the new root takes the place of the host's, which is then unmounted: no way back",
         );
     }
@@ -204,6 +208,7 @@ fn pivot(b: &mut Builder) {
             "how mounts of the root are passed on from now on",
         );
     }
+    Ok(())
 }
 
 /// The cgroup below the hierarchy's root: `cgroupsPath`, or `nano-sandbox/<id>`. What is not absolute may be put

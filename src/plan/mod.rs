@@ -196,7 +196,7 @@ impl<'a> Builder<'a> {
             Op::Mask {
                 at: Place::Rootfs { .. },
                 ..
-            } | Op::PivotRoot
+            } | Op::PivotRoot { .. }
                 | Op::MoveRoot
                 | Op::Cwd { .. }
         ) {

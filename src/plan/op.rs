@@ -369,7 +369,10 @@ pub enum Op {
     Personality {
         persona: u32,
     },
-    PivotRoot,
+    /// `aside`: the rootfs's own directory. If `/` is a ramfs, what lies on `/` has to go there for a moment.
+    PivotRoot {
+        aside: Option<CString>,
+    },
     MoveRoot,
     /// `directory`: what the path is expected to be.
     Mask {

@@ -176,6 +176,28 @@ pub fn setdomainname(name: &[u8], why: Why) -> Result<()> {
     .map(drop)
 }
 
+/// sync(2).
+pub fn sync(why: Why) {
+    let _ = gate(Call::Sync, [0; 6], why);
+}
+
+/// reboot(2). `command`: LINUX_REBOOT_CMD_*. It returns if it only changes what Ctrl-Alt-Del does, or when it failed.
+pub fn reboot(command: u32, why: Why) -> Result<()> {
+    let magic = [
+        libc::LINUX_REBOOT_MAGIC1 as u32,
+        libc::LINUX_REBOOT_MAGIC2 as u32,
+    ];
+    let args = [
+        magic[0] as usize,
+        magic[1] as usize,
+        command as usize,
+        0,
+        0,
+        0,
+    ];
+    gate(Call::Reboot, args, why).map(drop)
+}
+
 /// uname(2).
 pub fn uname(why: Why) -> Result<libc::utsname> {
     // SAFETY: utsname is arrays of bytes, for which all zeros is a value.

@@ -207,6 +207,14 @@ words! {
         KEYCTL_CAPABILITIES = 31 KEYCTL_WATCH_KEY = 32
     }
 
+    // linux/reboot.h.
+    REBOOT_MAGIC1 "LINUX_REBOOT_MAGIC_???" Plain, libc { LINUX_REBOOT_MAGIC1 = 0xfee1_dead }
+    REBOOT_MAGIC2 "LINUX_REBOOT_MAGIC_???" Plain, libc { LINUX_REBOOT_MAGIC2 = 672_274_793 }
+    REBOOT "LINUX_REBOOT_CMD_???" Plain, libc {
+        LINUX_REBOOT_CMD_CAD_OFF = 0 LINUX_REBOOT_CMD_RESTART = 0x0123_4567 LINUX_REBOOT_CMD_HALT = 0xcdef_0123
+        LINUX_REBOOT_CMD_CAD_ON = 0x89ab_cdef LINUX_REBOOT_CMD_POWER_OFF = 0x4321_fedc
+    }
+
     SIG_HOW "SIG_???" Plain, general { SIG_BLOCK SIG_UNBLOCK SIG_SETMASK }
     SFD "SFD_???" Plain, libc { SFD_CLOEXEC SFD_NONBLOCK }
     FAMILY "AF_???" Plain, net {

@@ -125,6 +125,11 @@ pub fn set_pid(pid: i32) {
     HOT.pid.store(pid, Relaxed);
 }
 
+/// Which process this is, as the last of these two said.
+pub fn own_pid() -> i32 {
+    HOT.pid.load(Relaxed)
+}
+
 /// Says which process this is, also to the records that it has made already.
 pub fn set_own_pid(pid: i32) {
     set_pid(pid);

@@ -200,6 +200,8 @@ table! {
     KeyctlSession = __NR_keyctl "keyctl" (Word(&flags::KEYCTL), Str) Dec "2" "joins a session keyring";
     Sethostname = __NR_sethostname "sethostname" (Bytes(1), Uint) Dec "2" "sets the host name of the UTS namespace";
     Setdomainname = __NR_setdomainname "setdomainname" (Bytes(1), Uint) Dec "2" "sets the NIS domain name of the UTS namespace";
+    Sync = __NR_sync "sync" () Dec "2" "writes all that is only in memory to the disks";
+    Reboot = __NR_reboot "reboot" (Word(&flags::REBOOT_MAGIC1), Word(&flags::REBOOT_MAGIC2), Word(&flags::REBOOT)) Dec "2" "ends the machine, or says what Ctrl-Alt-Del does";
     Uname = __NR_uname "uname" (Out(Shape::Utsname)) Dec "2" "tells kernel, machine, host and domain name";
     Personality = __NR_personality "personality" (Word(&flags::PERSONALITY)) Persona "2" "sets which system the process believes to run on";
     SchedSetattr = __NR_sched_setattr "sched_setattr" (Int, In(Shape::SchedAttr), Hex) Dec "2" "sets how a process is scheduled";

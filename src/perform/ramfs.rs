@@ -1,0 +1,63 @@
+//! The switch of root where `/` is the kernel's first root file system: a ramfs, or a tmpfs, that an initramfs was
+//! unpacked into. Nothing lies below it, so pivot_root(2) has no place to put it and refuses (EINVAL). A copy of it,
+//! mounted over itself, can be put away like any other mount:
+//!
+//! ```text
+//!   /  ramfs                /  ramfs              /  ramfs               /  ramfs
+//!      └ rootfs on /           ├ rootfs, aside       └ copy on /            └ rootfs on /
+//!                              └ copy on /              └ rootfs on /          └ copy on /: unmounted
+//!   as it was               made room             chroot into the copy   pivot_root
+//! ```
+//! That `/` is a mount's root, and no directory that somebody has changed root to, is sure by then: its propagation was
+//! changed, which the kernel refuses elsewhere (mount(2)).
+//! To know beforehand would cost every other host a call. So pivot_root is tried, and only where it is refused, and `/`
+//! turns out to be such a file system, this way is gone. It ends as the ordinary one does: the container's root is the
+//! root of its mount namespace. (With MS_MOVE and chroot alone nothing would ever be unmounted.) Other mounts of the
+//! initramfs stay below that root, where no path leads. May touch: system calls.
+
+use super::host::linux_raw_sys_fs as fs;
+use super::{Done, Trouble};
+use core::ffi::CStr;
+use syscalls::{At, Failed, Why};
+
+/// statfs(2)'s f_type of what the kernel unpacks an initramfs into (ramfs-rootfs-initramfs.rst in its documentation).
+const RAMFS_MAGIC: i64 = 0x8584_58f6;
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+
+/// `aside`: a directory to move the new root to while the copy is mounted; none if it is not on `/` anyway.
+/// `refused`: pivot_root's failure, which stands if `/` is no such file system.
+pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done {
+    let why_look = Why("only of an initramfs is it known why pivot_root refused");
+    let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+    let first = syscalls::openat(At::CWD, c"/", flags, "/", why_look)?;
+    let kind = syscalls::fstatfs(first.at(), why_look)?.f_type as i64;
+    first.leak(); // execve closes it
+    if kind != RAMFS_MAGIC && kind != TMPFS_MAGIC {
+        return Err(Trouble::Call(refused));
+    }
+    if let Some(aside) = aside {
+        // Before the copy is made: in it, this would lie over the place where the new root has to be.
+        let why = Why("it makes room for a copy of /, which may not lie upon what is to stay");
+        syscalls::move_mount(root, c"", At::CWD, aside, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?;
+    }
+    let flags = fs::OPEN_TREE_CLONE | fs::AT_RECURSIVE;
+    let why_copy = Why(
+        "pivot_root(2) cannot put away the kernel's first root, an initramfs; of its copy it can. Mounts go along: in a user namespace they may not be left off",
+    );
+    let copy = syscalls::open_tree(At::CWD, c"/", flags, "copy of /", why_copy)?;
+    let why_over = Why("the copy lies over the initramfs, so it is a root with something below it");
+    let from = fs::MOVE_MOUNT_F_EMPTY_PATH;
+    syscalls::move_mount(copy.at(), c"", At::CWD, c"/", from, why_over)?;
+    let onto = from | fs::MOVE_MOUNT_T_EMPTY_PATH;
+    let why_back = Why("pivot_root wants the new root below the old one, which is now the copy");
+    syscalls::move_mount(root, c"", copy.at(), c"", onto, why_back)?;
+    let why_root = Why("this process's root becomes the copy: that is what pivot_root swaps");
+    syscalls::fchdir(copy.at(), why_root)?;
+    syscalls::chroot(c".", why_root)?;
+    syscalls::fchdir(
+        root,
+        Why("pivot_root takes `.` for both: no directory for the old root is needed"),
+    )?;
+    copy.leak(); // execve closes it
+    Ok(syscalls::pivot_root(c".", c".", why)?)
+}

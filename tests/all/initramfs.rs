@@ -1,0 +1,208 @@
+//! The program as `/init`, PID 1 of a machine, and the true switch of root in an initramfs.
+
+use crate::bundle::{Bundle, runtime, tool};
+use crate::machine::{self, SMALL, boot, image};
+use crate::{Failed, Outcome, ensure, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+pub fn cases() -> Vec<Trial> {
+    machine::cases(
+        "initramfs",
+        &[
+            ("demo_in_a_small_machine", demo),
+            ("programs_status_is_told", status),
+            ("trace_shows_the_true_pivot_root", trace),
+            ("orphans_are_reaped", orphans),
+            ("no_bundle_there", no_bundle),
+            ("wrong_word_is_named", wrong_word),
+            ("from_a_shell", from_a_shell),
+        ],
+    )
+}
+
+/// The most memory that the runtime may take as PID 1.
+const PEAK: u32 = 2048;
+
+fn demo() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let image = image(&bundle, "--demo")?;
+    let size = fs::metadata(&image)?.len();
+    ensure!(size < 2 << 20, "the image has {size} bytes");
+    let append = "nk.status=/dev/ttyS1 nk.log-level=debug";
+    let ended = boot(&bundle, &image, SMALL, append)?;
+    same("status", ended.status.as_str(), "0")?;
+    ended.has("Inside the container:")?;
+    ended.has("pid 1, parent 0: nobody is above")?;
+    ended.has("nk-runtime: exit status 0")?;
+    let peak = |line: &String| {
+        let kib = line.strip_prefix("nk-runtime: the most memory that this process had: ")?;
+        kib.strip_suffix(" kB")?.parse::<u32>().ok()
+    };
+    let peak = ended.lines.iter().find_map(peak);
+    let peak = peak.ok_or_else(|| format!("no word of memory:\n{}", ended.text()))?;
+    ensure!(peak <= PEAK, "it took {peak} KiB");
+    Ok(())
+}
+
+/// Writes a bundle's configuration, and the image of it.
+fn bundled(bundle: &Bundle) -> Result<PathBuf, Failed> {
+    bundle.write_config()?;
+    image(bundle, &bundle.path("").to_string_lossy())
+}
+
+fn status() -> Outcome {
+    let bundle = Bundle::shell("hostname; exit 3")?;
+    let ended = boot(&bundle, &bundled(&bundle)?, 128, "nk.status=/dev/ttyS1")?;
+    same("status", ended.status.as_str(), "3")?;
+    let ours: Vec<&str> = ended
+        .lines
+        .iter()
+        .map(String::as_str)
+        .filter(|l| !l.is_empty() && !l.starts_with('['))
+        .collect();
+    same("console", ours, vec!["runc", "nk-runtime: exit status 3"])
+}
+
+fn trace() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let ended = boot(&bundle, &bundled(&bundle)?, 128, "nk.trace=json nk.id=seen")?;
+    ended.has("nk-runtime: exit status 0")?;
+    let mut calls = Vec::new();
+    for line in ended.lines.iter().filter(|line| line.starts_with('{')) {
+        let call: Value = serde_json::from_str(line).map_err(|e| format!("{e}: {line}"))?;
+        calls.push(call);
+    }
+    let told = |call: &Value| {
+        let text = |key: &str| call[key].as_str().unwrap_or("").to_owned();
+        (text("call"), text("errno"), text("why"))
+    };
+    let calls: Vec<(String, String, String)> = calls.iter().map(told).collect();
+    let pivots: Vec<&str> = calls
+        .iter()
+        .filter(|(name, ..)| name == "pivot_root")
+        .map(|(_, errno, _)| errno.as_str())
+        .collect();
+    same("pivot_root, twice", pivots, vec!["EINVAL", ""])?;
+    let because = |(name, errno, why): &(String, String, String)| {
+        name == "open_tree" && errno.is_empty() && why.contains("an initramfs; of its copy it can")
+    };
+    ensure!(calls.iter().any(because), "no reason:\n{}", ended.text());
+    // What was done before there was a container is on record too.
+    let first = |(name, ..): &(String, String, String)| name == "reboot";
+    ensure!(calls.iter().any(first), "no reboot:\n{}", ended.text());
+    Ok(())
+}
+
+/// Without a pid namespace what a container leaves behind is PID 1's: it does not stay a zombie.
+fn orphans() -> Outcome {
+    let script = "sh -c 'sleep 1 & echo $! > /tmp/orphan'; orphan=$(cat /tmp/orphan)
+        grep PPid /proc/$orphan/status; sleep 3; test -e /proc/$orphan || echo reaped";
+    let mut bundle = Bundle::shell(script)?;
+    std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/grep"))?;
+    let namespaces = &mut bundle.config["linux"]["namespaces"];
+    let list = namespaces.as_array_mut().ok_or("no namespaces")?;
+    list.retain(|one| one["type"] != "pid");
+    bundle.set("/root/readonly", json!(false))?;
+    let ended = boot(&bundle, &bundled(&bundle)?, 128, "")?;
+    ended.has("PPid:\t1")?;
+    ended.has("reaped")?;
+    ended.has("nk-runtime: exit status 0")
+}
+
+fn no_bundle() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let append = "nk.bundle=/nowhere nk.status=/dev/ttyS1";
+    let ended = boot(&bundle, &image(&bundle, "--demo")?, 128, append)?;
+    ended.has("nk-runtime: /nowhere/config.json: no such file or directory")?;
+    same("status", ended.status.as_str(), "1")
+}
+
+fn wrong_word() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let image = image(&bundle, "--demo")?;
+    for (append, said) in [
+        (
+            "nk.bundel=/x",
+            "nk.bundel: there is no such word; those that there are: nk.bundle,",
+        ),
+        ("nk.trace=xml", "`xml` is no trace format"),
+        (
+            "nk.status=/dev/nothing",
+            "nk.status: open /dev/nothing: openat(",
+        ),
+    ] {
+        let ended = boot(&bundle, &image, SMALL, append)?;
+        ended.has(said)?;
+        ended.has("nk-runtime: exit status 1")?;
+    }
+    Ok(())
+}
+
+/// Not as PID 1: a shell's script is, and calls `run` on the ramfs. Once as usual, once with a user namespace, where the
+/// mounts of the initramfs are locked, once with a hook, for which the rootfs is attached elsewhere.
+fn from_a_shell() -> Outcome {
+    let mut bundle = Bundle::shell("ls /.. | cat; cat /proc/self/mountinfo")?;
+    let tree = bundle.path("tree");
+    fs::create_dir_all(tree.join("bin"))?;
+    let write = |name: &str, config: &Value| fs::write(tree.join(name), config.to_string());
+    write("usual.json", &bundle.config)?;
+    let plain = bundle.config.clone();
+    bundle.set(
+        "/hooks",
+        json!({"createContainer": [{"path": "/bin/busybox", "args": ["true"]}]}),
+    )?;
+    write("hook.json", &bundle.config)?;
+    bundle.config = plain;
+    bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
+    let ids = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+    bundle.set("/linux/uidMappings", ids.clone())?;
+    bundle.set("/linux/gidMappings", ids)?;
+    write("user.json", &bundle.config)?;
+
+    let script = "#!/bin/busybox sh
+        cd /
+        /bin/busybox mkdir -p proc sys dev tmp
+        /bin/busybox mount -t devtmpfs dev /dev
+        /bin/busybox mount -t proc proc /proc
+        /bin/busybox mount -t sysfs sys /sys
+        /bin/busybox mount -t cgroup2 cgroup /sys/fs/cgroup
+        for one in usual hook user; do
+            echo begin $one
+            /bin/nk-runtime run --bundle / --config /$one.json $one 2>&1
+            echo status of $one: $?
+        done
+        echo mounts: $(/bin/busybox wc -l </proc/mounts)
+        /bin/busybox reboot -f\n";
+    fs::write(tree.join("init"), script)?;
+    fs::set_permissions(tree.join("init"), fs::Permissions::from_mode(0o755))?;
+    fs::copy(tool("busybox")?, tree.join("bin/busybox"))?;
+    fs::copy(runtime(), tree.join("bin/nk-runtime"))?;
+    let image = bundle.path("image");
+    let mut pack = Command::new("sh");
+    pack.arg("-c")
+        .arg("cd \"$1\" && cp -a ../rootfs . && find . | cpio --quiet -o -H newc | gzip -1 > ../image")
+        .args(["pack", &tree.to_string_lossy()]);
+    bundle.finish(pack)?.ok()?;
+    let ended = boot(&bundle, &image, 160, "")?;
+    for one in ["usual", "hook", "user"] {
+        let end = format!("status of {one}: 0");
+        let said = ended.lines.iter().map(String::as_str);
+        let said = said.skip_while(|line| *line != format!("begin {one}"));
+        let said: Vec<&str> = said.skip(1).take_while(|line| *line != end).collect();
+        // The rootfs, and nothing of the initramfs.
+        let wanted = ["bin", "dev", "etc", "proc", "sys", "tmp"];
+        ensure!(said.starts_with(&wanted), "{one}:\n{}", ended.text());
+        // One mount on / and not two: a second would be the way to the initramfs.
+        let places = said.iter().filter_map(|line| line.split(' ').nth(4));
+        let roots = places.filter(|place| *place == "/").count();
+        ensure!(roots == 1, "{one}: {roots} mounts on /\n{}", ended.text());
+        ended.has(&end)?;
+    }
+    // The machine's own mounts are what they were: / and four more.
+    ended.has("mounts: 5")
+}
