@@ -15,6 +15,7 @@
 //! is well formed is for `state` to say: it makes a path of it.
 
 mod normalise;
+mod run;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -23,14 +24,17 @@ mod words;
 use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
-pub use values::{CgroupManager, Format, Level, ListFormat, LogFormat};
+pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, accel};
 pub use words::{
-    Create, Delete, Demo, Events, Features, Kill, List, Pause, PlanCmd, Ps, Resume, Run, SpecCmd,
-    Start, State, TraceCmd, Update,
+    Create, Delete, Demo, Events, Features, Kill, List, Pause, PlanCmd, Ps, Resume, SpecCmd, Start,
+    State, TraceCmd, Update,
 };
 
+pub use run::{Run, Vm};
+
 use normalise::Options;
-use words::{GlobalWords, InsideWords, RunWords};
+use run::RunWords;
+use words::{GlobalWords, InsideWords};
 
 pub const PROGRAM: &str = "nk-runtime";
 

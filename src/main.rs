@@ -7,6 +7,7 @@
 //!          ├─ host         what is here
 //!          ├─ plan         a pure function of both: what will be done, line by line
 //!          ├─ perform      does it, in two lanes: host, and init on the far side of clone3
+//!          ├─ vm           a machine in place of namespaces: its initramfs, and QEMU's command line
 //!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
 //!          └─ trace, out   what was done, in words
 //!   syscalls (a crate)     one gate for every system call, and the flight recorder
@@ -38,6 +39,7 @@ mod state;
 mod time;
 mod trace;
 mod traces;
+mod vm;
 
 use alloc::format;
 use alloc::string::String;

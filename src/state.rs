@@ -49,6 +49,13 @@ pub struct Saved {
     pub resctrl: Option<String>,
 }
 
+impl Saved {
+    /// The mode, where it is not the usual one.
+    pub fn own_mode(&self) -> Option<&str> {
+        Some(self.mode.as_str()).filter(|mode| *mode != "container")
+    }
+}
+
 /// What a new container's document says.
 pub struct New<'a> {
     pub id: &'a str,

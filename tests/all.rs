@@ -86,6 +86,8 @@ mod strace_itself;
 mod surroundings;
 #[path = "all/view.rs"]
 mod view;
+#[path = "all/vm.rs"]
+mod vm;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -156,6 +158,7 @@ fn main() {
         plans::cases(),
         properties::cases(),
         initramfs::cases(),
+        vm::cases(),
         lanes::cases(),
         picture::cases(),
     ];

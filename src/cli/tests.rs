@@ -39,6 +39,7 @@ fn run(id: &str) -> Run {
         detach: false,
         keep: false,
         no_subreaper: false,
+        vm: None,
     }
 }
 

@@ -38,6 +38,20 @@ pub enum ListFormat {
     Json,
 }
 
+/// Where a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Container,
+    Vm,
+}
+
+/// Who carries out a machine's instructions: the processor, or QEMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accel {
+    Kvm,
+    Tcg,
+}
+
 /// Stands in front of our sentence inside argh's, which repeats the raw word before it. No word
 /// can forge it in the sentence proper: `quoted` lets no control character through.
 const MARK: char = '\u{1}';
@@ -135,6 +149,22 @@ pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
         ("disabled", CgroupManager::Disabled),
     ];
     choose("cgroup manager", &choices, word)
+}
+
+pub fn mode(word: &str) -> Result<Mode, String> {
+    choose(
+        "mode",
+        &[("container", Mode::Container), ("vm", Mode::Vm)],
+        word,
+    )
+}
+
+pub fn accel(word: &str) -> Result<Accel, String> {
+    choose(
+        "accelerator",
+        &[("kvm", Accel::Kvm), ("tcg", Accel::Tcg)],
+        word,
+    )
 }
 
 /// runc's words: `auto` leaves it to who the caller is.

@@ -8,11 +8,11 @@
 use super::Globals;
 use super::values::{
     CgroupManager, Format, Level, ListFormat, LogFormat, bytes, cgroup_manager, descriptors,
-    duration, format, level, list_format, log_format, marked, rootless, signal, whole,
+    duration, format, level, list_format, log_format, rootless, signal, whole,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
-use argh::{ArgsInfo, EarlyExit, FromArgs};
+use argh::{ArgsInfo, FromArgs};
 
 pub const SCREEN: &str = "\
 nk-runtime runs OCI containers and shows every system call it makes for them, and why.
@@ -152,86 +152,6 @@ pub struct Create {
     /// keep the caller's session keyring
     #[argh(switch)]
     pub no_new_keyring: bool,
-}
-
-#[derive(Debug, PartialEq)]
-pub struct Run {
-    pub create: Create,
-    pub detach: bool,
-    pub keep: bool,
-    pub no_subreaper: bool,
-}
-
-/// Create a container, start it, wait for its program and delete it. The exit status is the
-/// program's, or 128 plus the number of the signal that ended it.
-#[derive(FromArgs, ArgsInfo)]
-#[argh(help_triggers("-h", "--help"))]
-pub struct RunWords {
-    /// the name it shall have
-    #[argh(positional)]
-    id: String,
-    /// directory with config.json and the root filesystem (default: the current one)
-    #[argh(option, short = 'b', arg_name = "dir")]
-    bundle: Option<String>,
-    /// another file in place of the bundle's config.json
-    #[argh(option, short = 'f', arg_name = "file")]
-    config: Option<String>,
-    /// do not wait: return when the program has started
-    #[argh(switch, short = 'd')]
-    detach: bool,
-    /// leave the ended container to be looked at and deleted later
-    #[argh(switch)]
-    keep: bool,
-    /// delete the ended container: the default
-    #[argh(switch)]
-    rm: bool,
-    /// write the first process's pid there
-    #[argh(option, arg_name = "file")]
-    pid_file: Option<String>,
-    /// change the root by MS_MOVE and chroot, not by pivot_root
-    #[argh(switch)]
-    no_pivot: bool,
-    /// hand on this many descriptors from 3 upwards
-    #[argh(option, default = "0", arg_name = "n", from_str_fn(descriptors))]
-    preserve_fds: u32,
-    /// keep the caller's session keyring
-    #[argh(switch)]
-    no_new_keyring: bool,
-    /// do not adopt processes that the container leaves behind
-    #[argh(switch)]
-    no_subreaper: bool,
-}
-
-impl RunWords {
-    pub fn checked(self) -> Result<Run, EarlyExit> {
-        if self.rm && self.keep {
-            return Err(marked("--rm and --keep are opposites; leave out one").into());
-        }
-        if self.rm && self.detach {
-            return Err(marked("with --detach nobody waits to delete; leave out --rm").into());
-        }
-        let create = Create {
-            id: self.id,
-            bundle: self.bundle,
-            config: self.config,
-            pid_file: self.pid_file,
-            no_pivot: self.no_pivot,
-            preserve_fds: self.preserve_fds,
-            no_new_keyring: self.no_new_keyring,
-        };
-        let Self {
-            detach,
-            keep,
-            no_subreaper,
-            ..
-        } = self;
-        Ok(Run {
-            create,
-            detach,
-            keep,
-            no_subreaper,
-        })
-    }
 }
 
 /// Let the program of a created container go.

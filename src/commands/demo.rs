@@ -10,7 +10,6 @@ use crate::trace::render;
 use crate::{out, spec};
 use alloc::format;
 use alloc::string::String;
-use core::ffi::CStr;
 use syscalls::{At, Errno, Why, record};
 
 /// The id, and the host name inside.
@@ -22,7 +21,7 @@ const BUNDLE: &str = "/tmp";
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
-    let program = open_ourselves()?;
+    let program = super::open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
     let rootless = context.host.uid != 0;
     if rootless {
@@ -45,6 +44,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         detach: false,
         keep: false,
         no_subreaper: false,
+        vm: None,
     };
     context.root = format!("{BUNDLE}/state");
     let status = create::run(context, &options)?;
@@ -55,18 +55,6 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         ))?;
     }
     Ok(status)
-}
-
-/// This very program, as it was executed.
-fn open_ourselves() -> Result<syscalls::Fd, Error> {
-    let why = Why("the rootfs of the demo holds this program and nothing else");
-    match syscalls::openat(At::CWD, c"/proc/self/exe", 0, "this program", why) {
-        Err(failed) if failed.errno == Errno::ENOENT => {}
-        opened => return opened.map_err(|failed| at("demo: open this program".into(), failed)),
-    }
-    let path: &CStr = syscalls::executed_as();
-    syscalls::openat(At::CWD, path, 0, "this program", why)
-        .map_err(|failed| at("demo: open this program".into(), failed))
 }
 
 /// Without root: a user namespace around the whole demo, whose root is this user.

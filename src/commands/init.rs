@@ -6,7 +6,7 @@
 //!   nk.id=ID            the container's id (bundle)
 //!   nk.trace=FORMAT     text, strace or json: every call, on the console
 //!   nk.log-level=LEVEL  as --log-level; debug also tells how much memory this process took
-//!   nk.status=PATH      a device that gets the program's exit status, in decimal
+//!   nk.status=PATH      a device that gets the program's exit status, in decimal; without it the console does, in words
 //!   nk.end=HOW          poweroff (the usual), reboot or halt
 //! ```
 //! The kernel keeps words with a dot from its first process, taking them for parameters of modules
@@ -62,25 +62,26 @@ pub fn called(argv: *const *const c_char, pid: i32) -> bool {
 pub fn init(obey: &dyn Fn(&[&str]) -> i32) -> ! {
     FIRST.store(true, Relaxed);
     step(Step::Command);
-    let status = match run(obey) {
-        Ok(status) => status,
+    match run(obey) {
+        Ok((status, true)) => finish(status),
+        Ok((status, false)) => say_and_finish(status),
         Err(error) => {
             out::stderr(&out::failure(&error));
-            1
+            say_and_finish(1)
         }
-    };
-    finish(status)
+    }
 }
 
 /// A fault of this program's own, in the machine's first process: the machine ends too.
 pub fn fault() {
     // What was cloned off has other records: it may end as any process does.
     if FIRST.load(Relaxed) && syscalls::record::own_pid() == 1 {
-        finish(1);
+        say_and_finish(1);
     }
 }
 
-fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<i32, Error> {
+/// The program's status, and whether it was told.
+fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     mount(c"/dev", c"devtmpfs")?;
     open_console()?;
     mount(c"/proc", c"proc")?;
@@ -112,6 +113,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<i32, Error> {
             peak.unwrap_or("unknown").trim()
         ));
     }
+    let tell = to.is_some();
     if let Some(to) = to {
         let why = Why("nk.status: whoever started the machine learns the status there");
         let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
@@ -119,7 +121,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<i32, Error> {
         told.and_then(|()| to.close(why))
             .map_err(|failed| at("nk.status".into(), failed))?;
     }
-    Ok(status)
+    Ok((status, tell))
 }
 
 /// Mounts a file system of the kernel's, which there is only one of: it may be there already.
@@ -271,9 +273,13 @@ fn command(wish: &Wish) -> Result<Vec<String>, Error> {
     Ok(words)
 }
 
+fn say_and_finish(status: i32) -> ! {
+    out::stderr(&format!("nk-runtime: exit status {status}\n"));
+    finish(status)
+}
+
 /// The end of the machine. Where it cannot be ended, as in a container, this process ends.
 fn finish(status: i32) -> ! {
-    out::stderr(&format!("nk-runtime: exit status {status}\n"));
     syscalls::sync(Why(
         "what was written must be on the disks before the machine ends",
     ));

@@ -18,6 +18,9 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     let saved = state::load(dir.at(), id)?;
     let now = state::now(dir.at(), saved.as_ref())?;
     let failed = |failed| at(format!("kill {id}"), failed);
+    if let Some(saved) = &saved {
+        super::vm::refuse_signal(saved, options.signal)?;
+    }
     if options.all
         && let Some(path) = saved
             .as_ref()

@@ -23,6 +23,8 @@ struct Row {
     rootfs: String,
     created: String,
     owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
 }
 
 /// `list`. A state root that is not there holds no containers.
@@ -83,6 +85,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
             rootfs: text(|s| &s.rootfs),
             created: text(|s| &s.created),
             owner: text(|s| &s.owner),
+            mode: saved.as_ref().and_then(|s| s.own_mode()).map(String::from),
         });
     }
     Ok(rows)

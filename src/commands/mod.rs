@@ -18,6 +18,7 @@ mod start;
 mod state;
 mod trace;
 mod update;
+mod vm;
 
 use crate::cgroup;
 use crate::cli::{self, CgroupManager, Command, Globals};
@@ -29,7 +30,7 @@ use crate::spec::Spec;
 use crate::state::{self as containers, Now, Saved, Status};
 use alloc::format;
 use alloc::string::String;
-use syscalls::{At, Fd};
+use syscalls::{At, Errno, Fd, Why};
 
 /// What every command is told.
 pub struct Context {
@@ -113,11 +114,26 @@ pub fn step(step: Step) {
     syscalls::record::at(Lane::Host as u8, 0, step as u16);
 }
 
+/// This very program, as it was executed.
+pub fn open_ourselves() -> Result<Fd, Error> {
+    let why = Why("a rootfs or an initramfs shall hold this program");
+    match syscalls::openat(At::CWD, c"/proc/self/exe", 0, "this program", why) {
+        Err(failed) if failed.errno == Errno::ENOENT => {}
+        opened => return opened.map_err(|failed| at("open this program".into(), failed)),
+    }
+    let path = syscalls::executed_as();
+    syscalls::openat(At::CWD, path, 0, "this program", why)
+        .map_err(|failed| at("open this program".into(), failed))
+}
+
 /// The exit status of a command that went well is that of the program where there is one.
 pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
     match command {
         Command::Create(options) => create::create(context, options),
-        Command::Run(options) => create::run(context, options),
+        Command::Run(options) => match &options.vm {
+            Some(wanted) => vm::run(context, options, wanted),
+            None => create::run(context, options),
+        },
         Command::Start(options) => start::start(context, options),
         Command::State(options) => state::state(context, &options.id),
         Command::Pause(options) => pause::pause(context, &options.id),

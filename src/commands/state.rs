@@ -22,6 +22,9 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     owner: &'a str,
+    /// Where it runs, if not in a container of this kernel's: runc knows no such key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'a str>,
 }
 
 /// `state`.
@@ -52,6 +55,7 @@ fn document(saved: Option<&Saved>, status: Status, id: &str) -> String {
         created: text(|s| &s.created),
         annotations: saved.map_or(&none, |s| &s.annotations),
         owner: text(|s| &s.owner),
+        mode: saved.and_then(Saved::own_mode),
     };
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }

@@ -1,0 +1,150 @@
+//! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
+
+use super::values::{Accel, Mode, accel, descriptors, marked, mode};
+use super::words::Create;
+use alloc::format;
+use alloc::string::String;
+use argh::{ArgsInfo, EarlyExit, FromArgs};
+
+#[derive(Debug, PartialEq)]
+pub struct Run {
+    pub create: Create,
+    pub detach: bool,
+    pub keep: bool,
+    pub no_subreaper: bool,
+    /// In a machine of its own; none: as a container of this machine's kernel.
+    pub vm: Option<Vm>,
+}
+
+/// `--mode vm`: what the machine is made of, as far as it was named.
+#[derive(Debug, PartialEq)]
+pub struct Vm {
+    pub kernel: Option<String>,
+    pub qemu: Option<String>,
+    pub accel: Option<Accel>,
+}
+
+/// Create a container, start it, wait for its program and delete it. The exit status is the
+/// program's, or 128 plus the number of the signal that ended it.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct RunWords {
+    /// the name it shall have
+    #[argh(positional)]
+    id: String,
+    /// directory with config.json and the root filesystem (default: the current one)
+    #[argh(option, short = 'b', arg_name = "dir")]
+    bundle: Option<String>,
+    /// another file in place of the bundle's config.json
+    #[argh(option, short = 'f', arg_name = "file")]
+    config: Option<String>,
+    /// do not wait: return when the program has started
+    #[argh(switch, short = 'd')]
+    detach: bool,
+    /// leave the ended container to be looked at and deleted later
+    #[argh(switch)]
+    keep: bool,
+    /// delete the ended container: the default
+    #[argh(switch)]
+    rm: bool,
+    /// write the first process's pid there
+    #[argh(option, arg_name = "file")]
+    pid_file: Option<String>,
+    /// change the root by MS_MOVE and chroot, not by pivot_root
+    #[argh(switch)]
+    no_pivot: bool,
+    /// hand on this many descriptors from 3 upwards
+    #[argh(option, default = "0", arg_name = "n", from_str_fn(descriptors))]
+    preserve_fds: u32,
+    /// keep the caller's session keyring
+    #[argh(switch)]
+    no_new_keyring: bool,
+    /// do not adopt processes that the container leaves behind
+    #[argh(switch)]
+    no_subreaper: bool,
+    /// container (the default), or vm: the container in a machine of its own, by QEMU
+    #[argh(option, default = "Mode::Container", from_str_fn(mode))]
+    mode: Mode,
+    /// the machine's kernel (default: $NK_KERNEL, or that of this machine in /boot)
+    #[argh(option, arg_name = "file")]
+    kernel: Option<String>,
+    /// the machine's QEMU (default: qemu-system-x86_64, looked for in $PATH)
+    #[argh(option, arg_name = "file")]
+    qemu: Option<String>,
+    /// kvm or tcg (default: $NK_VM_ACCEL, or kvm where /dev/kvm can be opened)
+    #[argh(option, from_str_fn(accel))]
+    accel: Option<Accel>,
+}
+
+impl RunWords {
+    pub fn checked(self) -> Result<Run, EarlyExit> {
+        if self.rm && self.keep {
+            return Err(marked("--rm and --keep are opposites; leave out one").into());
+        }
+        if self.rm && self.detach {
+            return Err(marked("with --detach nobody waits to delete; leave out --rm").into());
+        }
+        self.fits_mode()?;
+        let create = Create {
+            id: self.id,
+            bundle: self.bundle,
+            config: self.config,
+            pid_file: self.pid_file,
+            no_pivot: self.no_pivot,
+            preserve_fds: self.preserve_fds,
+            no_new_keyring: self.no_new_keyring,
+        };
+        let Self {
+            detach,
+            keep,
+            no_subreaper,
+            mode,
+            kernel,
+            qemu,
+            accel,
+            ..
+        } = self;
+        let vm = Vm {
+            kernel,
+            qemu,
+            accel,
+        };
+        Ok(Run {
+            create,
+            detach,
+            keep,
+            no_subreaper,
+            vm: (mode == Mode::Vm).then_some(vm),
+        })
+    }
+
+    /// An option that the mode has no use for is a mistake.
+    fn fits_mode(&self) -> Result<(), EarlyExit> {
+        let named = match self.mode {
+            Mode::Container => [
+                ("--kernel", self.kernel.is_some()),
+                ("--qemu", self.qemu.is_some()),
+                ("--accel", self.accel.is_some()),
+            ]
+            .to_vec(),
+            Mode::Vm => [
+                ("--detach", self.detach),
+                ("--pid-file", self.pid_file.is_some()),
+                ("--no-pivot", self.no_pivot),
+                ("--preserve-fds", self.preserve_fds != 0),
+                ("--no-new-keyring", self.no_new_keyring),
+                ("--no-subreaper", self.no_subreaper),
+            ]
+            .to_vec(),
+        };
+        match (named.iter().find(|(_, given)| *given), self.mode) {
+            (None, _) => Ok(()),
+            (Some((name, _)), Mode::Container) => {
+                Err(marked(&format!("{name} is for --mode vm alone")).into())
+            }
+            (Some((name, _)), Mode::Vm) => {
+                Err(marked(&format!("{name} does not go with --mode vm")).into())
+            }
+        }
+    }
+}

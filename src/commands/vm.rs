@@ -1,0 +1,248 @@
+//! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: its end
+//! is the container's, and a signal is one for the whole machine. May touch: everything below.
+
+use super::{Context, create, step};
+use crate::cli::{self, Level};
+use crate::error::{Error, at};
+use crate::perform::sync;
+use crate::plan::{Lane, Step};
+use crate::spec::Spec;
+use crate::state;
+use crate::vm::{self, Image, Machine};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char};
+use syscalls::table::Call;
+use syscalls::{At, Cloned, Disposition, Errno, Failed, Fd, SigSet, Vector, Why};
+
+/// What the machine is given: open files, and QEMU's words.
+struct Parts {
+    image: Fd,
+    status: Fd,
+    argv: Vec<CString>,
+}
+
+/// `run --mode vm`.
+pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Result<i32, Error> {
+    let id = &options.create.id;
+    state::check_id(id)?;
+    let given = &options.create;
+    let bundle = create::read_bundle(given.bundle.as_deref(), given.config.as_deref())?;
+    let config = match &given.config {
+        Some(file) => file.clone(),
+        None => format!("{}/config.json", bundle.path),
+    };
+    let place = vm::fits(&bundle.spec)
+        .and_then(|()| vm::rootfs(&bundle.spec))
+        .map_err(|problem| Error::Spec {
+            file: config.clone(),
+            problem,
+        })?;
+    let machine = Machine::find(wanted)?;
+    let new = state::New {
+        id,
+        bundle: &bundle.path,
+        waits: false,
+        // QEMU is one process, and what it may take is the machine's size.
+        cgroup: alloc::string::String::new(),
+    };
+    let mut saved = state::new(&bundle.spec, &context.host, new);
+    saved.mode = "vm".into();
+
+    step(Step::State);
+    let missing = || Error::State(format!("the state root {} vanished", context.root));
+    let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
+    let dir = state::take(root.at(), id)?;
+    let ended = state::begin_recorder(dir.at()).and_then(|()| {
+        step(Step::Sources);
+        let image = image(&config, &place, &saved.rootfs)?;
+        let parts = parts(context, &machine, image, &bundle.spec, id)?;
+        boot(context, dir.at(), &mut saved, &machine, &parts)
+    });
+    step(Step::Delete);
+    drop(dir);
+    // Somebody else may have deleted it meanwhile, which is how it ended then.
+    if (!options.keep || ended.is_err())
+        && let Ok(dir) = state::find(Some(&root), id)
+    {
+        state::remove(root.at(), dir, id)?;
+    }
+    ended
+}
+
+/// The initramfs: this program, the configuration, the rootfs.
+fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
+    let why = Why("the configuration goes into the machine as it is");
+    let flags = libc::O_NONBLOCK as u32;
+    let file = syscalls::openat(At::CWD, &state::c(config)?, flags, "config.json", why)
+        .map_err(|failed| at(format!("open {config}"), failed))?;
+    let mut image = Image::begin()?;
+    image.file("/init", &super::open_ourselves()?, 0o755)?;
+    let target = format!("{}/config.json", vm::BUNDLE);
+    image.parents(&target)?;
+    image.file(&target, &file, 0o644)?;
+    image.parents(place)?;
+    image.tree(place, rootfs)?;
+    image.end()
+}
+
+fn parts(
+    context: &Context,
+    machine: &Machine,
+    (image, len): (Fd, usize),
+    spec: &Spec,
+    id: &str,
+) -> Result<Parts, Error> {
+    let why = Why("the program's status comes out of the machine through it");
+    let status = syscalls::memfd_create(c"status", 0, "status", why)
+        .map_err(|failed| at("make a file for the program's status".into(), failed))?;
+    let limit = spec.linux.resources.memory["limit"].as_i64();
+    let verbose = context.log.wants(Level::Debug);
+    let append = vm::append(id, context.globals.trace, verbose);
+    let argv = machine.words(vm::memory(len, limit), &append)?;
+    Ok(Parts {
+        image,
+        status,
+        argv,
+    })
+}
+
+/// Starts the machine and waits for its end.
+fn boot(
+    context: &mut Context,
+    dir: At,
+    saved: &mut state::Saved,
+    machine: &Machine,
+    parts: &Parts,
+) -> Result<i32, Error> {
+    step(Step::Program);
+    let failed = |failed| at(format!("start {}", machine.qemu), failed);
+    let why = Why("a signal that comes from now on is for the machine");
+    let child = Why("an ignored SIGCHLD would let the kernel throw away QEMU's end (wait(2))");
+    syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, child).map_err(failed)?;
+    let mask = syscalls::rt_sigprocmask(SigSet::ALL, why).map_err(failed)?;
+    let why = Why("it ends when QEMU is executed, or carries the reason why it could not be");
+    let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
+    let environment: Vec<&CStr> = syscalls::environment().collect();
+    let mut vectors = [
+        alloc::vec![core::ptr::null(); parts.argv.len() + 1],
+        alloc::vec![core::ptr::null(); environment.len() + 1],
+    ];
+    saved.start_time[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+    let why = Why("for the host, the machine is a process like any other");
+    let (pid, qemu) = match syscalls::clone3(0, None, Lane::Init as u8, why).map_err(failed)? {
+        Cloned::Child => become_qemu(parts, &theirs, &environment, &mut vectors),
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    saved.start_time[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+    saved.pid = pid;
+    context.log.parent = true;
+    drop(theirs);
+    let ended = executed(&host)
+        .map_err(failed)
+        .and_then(|()| {
+            sync::set_phase(sync::RUNNING);
+            state::save(dir, saved)?;
+            let id = &saved.id;
+            let text = format!("container {id}: running, in a machine of its own");
+            context.log.say(Level::Info, &text);
+            step(Step::Wait);
+            create::wait(&qemu, pid)
+        })
+        .inspect_err(|_| {
+            let why = Why("a machine that nobody waits for must not live on");
+            let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
+            let _ = syscalls::waitid_pidfd(qemu.at(), 0, why);
+        })?;
+    let why = Why("the wait is over: signals act on us again");
+    let _ = syscalls::rt_sigprocmask(mask, why);
+    status(parts.status.at(), ended)
+}
+
+/// The program's status if the machine told it; QEMU's own where that says that something went wrong.
+fn status(told: At, qemu: i32) -> Result<i32, Error> {
+    let why = Why("what the machine said last");
+    let mut text = [0u8; 16];
+    let len = syscalls::pread64(told, &mut text, 0, why)
+        .map_err(|failed| at("read the program's status".into(), failed))?;
+    let text = core::str::from_utf8(text.get(..len).unwrap_or(&[])).unwrap_or("");
+    match (text.trim().parse(), qemu) {
+        (Ok(status), _) => Ok(status),
+        (Err(_), 0) => Err(Error::State(
+            "the machine ended before its program: it was told to end, or its kernel gave up; --log-level debug shows what it says"
+                .into(),
+        )),
+        (Err(_), status) => Ok(status),
+    }
+}
+
+/// Waits until QEMU is executed.
+fn executed(host: &Fd) -> Result<(), Failed> {
+    let mut reason = [0u8; 8];
+    let why = Why("whether QEMU could be executed");
+    match syscalls::read(host.at(), &mut reason, why)? {
+        8 => {
+            let reason = u64::from_ne_bytes(reason);
+            Err(Failed {
+                errno: Errno((reason >> 32) as u16),
+                call: Call::Execve,
+                at: reason as u32,
+            })
+        }
+        _ => {
+            syscalls::execve_succeeded(Lane::Init as u8);
+            Ok(())
+        }
+    }
+}
+
+/// The machine's process, up to its execve.
+fn become_qemu(
+    parts: &Parts,
+    tell: &Fd,
+    environment: &[&CStr],
+    [argv, envp]: &mut [Vec<*const c_char>; 2],
+) -> ! {
+    syscalls::freeze();
+    syscalls::record::at(Lane::Init as u8, 0, Step::Program as u16);
+    let argv = Vector::new(parts.argv.iter().map(|word| word.as_c_str()), argv);
+    let envp = Vector::new(environment.iter().copied(), envp);
+    let prepare = || {
+        let why = Why("QEMU takes signals as any program does");
+        syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
+        let why = Why("QEMU opens it by this number");
+        syscalls::dup3_standard(parts.image.at(), vm::IMAGE_FD, why)?;
+        syscalls::dup3_standard(parts.status.at(), vm::STATUS_FD, why)
+    };
+    let failed = match (prepare(), parts.argv.first()) {
+        (Ok(()), Some(program)) => {
+            syscalls::execve(program, &argv, &envp, Why("this becomes the machine"))
+        }
+        (Err(failed), _) => failed,
+        (Ok(()), None) => Failed {
+            errno: Errno::EINVAL,
+            call: Call::Execve,
+            at: syscalls::record::NOWHERE,
+        },
+    };
+    let reason = u64::from(failed.errno.0) << 32 | u64::from(failed.at);
+    let _ = syscalls::write(
+        tell.at(),
+        &reason.to_ne_bytes(),
+        Why("whoever waits learns which call failed"),
+    );
+    syscalls::exit_group(1, Why("there is no machine"))
+}
+
+/// Signals that end a machine. No other reaches what runs in it.
+pub fn refuse_signal(saved: &state::Saved, signal: i32) -> Result<(), Error> {
+    let ends = [0, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGKILL];
+    match saved.mode == "vm" && !ends.contains(&signal) {
+        false => Ok(()),
+        true => Err(Error::State(format!(
+            "container {} is in a machine of its own, where no signal of the host reaches: TERM and KILL end the machine",
+            saved.id
+        ))),
+    }
+}

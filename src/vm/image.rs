@@ -1,0 +1,297 @@
+//! An initramfs, written by hand: cpio's "new ascii" format, as the kernel reads it (buffer-format.rst in its
+//! documentation). Each entry is a header of 13 numbers in hexadecimal, the name, the data, all at multiples of four.
+//! Owners, modes, times, links and devices are kept; the format has no place for extended attributes. The tree is
+//! taken as hostile: no link is followed, and what is opened is looked at again. May touch: system calls.
+
+use crate::error::{Error, at};
+use crate::perform::files::write_all;
+use crate::{input, state};
+use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::{At, Failed, Fd, Stat, Why};
+
+const INTO: Why = Why("the machine gets its files in an initramfs");
+/// Headers and names are gathered up to about so many bytes before they are written.
+const GATHER: usize = 64 << 10;
+/// The kernel's longest path with its NUL: it passes longer ones over (init/initramfs.c), and says nothing.
+const PATH_MAX: usize = 4096;
+const NOFOLLOW: u32 = libc::AT_SYMLINK_NOFOLLOW as u32;
+
+/// An initramfs in the making: a file in memory.
+pub struct Image {
+    file: Fd,
+    gathered: Vec<u8>,
+    len: usize,
+    entries: u32,
+    /// Files with several names, by device and inode: the number of their entry.
+    linked: BTreeMap<(u64, u64), u32>,
+}
+
+/// What a header says of a file.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    number: u32,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    links: u32,
+    time: u32,
+    size: usize,
+    device: u64,
+}
+
+impl Entry {
+    fn of(stat: &Stat, number: u32) -> Entry {
+        Entry {
+            number,
+            mode: stat.st_mode,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            links: stat.st_nlink as u32,
+            time: stat.st_mtime as u32,
+            size: 0,
+            device: stat.st_rdev,
+        }
+    }
+}
+
+/// The header and the name of an entry, filled up to a multiple of four.
+fn header(name: &[u8], entry: &Entry) -> Vec<u8> {
+    let numbers = [
+        entry.number,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.links,
+        entry.time,
+        entry.size as u32,
+        0,
+        0,
+        libc::major(entry.device),
+        libc::minor(entry.device),
+        name.len() as u32 + 1,
+        0,
+    ];
+    let mut bytes: Vec<u8> = b"070701".to_vec();
+    for number in numbers {
+        bytes.extend_from_slice(format!("{number:08x}").as_bytes());
+    }
+    bytes.extend_from_slice(name);
+    bytes.push(0);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn failed(name: &[u8], failed: Failed) -> Error {
+    let name = String::from_utf8_lossy(name);
+    at(format!("put /{name} into the machine's initramfs"), failed)
+}
+
+fn wrong(name: &[u8], what: &str) -> Error {
+    let name: String = String::from_utf8_lossy(name).escape_debug().collect();
+    Error::State(format!(
+        "/{name} cannot go into the machine's initramfs: {what}"
+    ))
+}
+
+impl Image {
+    pub fn begin() -> Result<Image, Error> {
+        let why = Why("the initramfs is a file without a name: nothing of it stays behind");
+        let file = syscalls::memfd_create(c"initramfs", 0, "initramfs", why)
+            .map_err(|f| at("make the machine's initramfs".into(), f))?;
+        Ok(Image {
+            file,
+            gathered: Vec::new(),
+            len: 0,
+            entries: 0,
+            linked: BTreeMap::new(),
+        })
+    }
+
+    /// The directories on the way to a path, the path itself left out: of root's, for all to enter.
+    pub fn parents(&mut self, path: &str) -> Result<(), Error> {
+        let path = path.trim_start_matches('/');
+        for (end, _) in path.match_indices('/') {
+            self.entries += 1;
+            let entry = Entry {
+                number: self.entries,
+                mode: libc::S_IFDIR | 0o755,
+                links: 2,
+                ..Entry::default()
+            };
+            self.put(&path.as_bytes()[..end], &entry)?;
+        }
+        Ok(())
+    }
+
+    /// An open file under a name of its own, with this mode and root's.
+    pub fn file(&mut self, path: &str, from: &Fd, mode: u32) -> Result<(), Error> {
+        let name = path.trim_start_matches('/').as_bytes();
+        let stat = syscalls::fstat(from.at(), INTO).map_err(|f| failed(name, f))?;
+        self.entries += 1;
+        let entry = Entry {
+            number: self.entries,
+            mode: libc::S_IFREG | mode,
+            links: 1,
+            size: stat.st_size as usize,
+            ..Entry::default()
+        };
+        self.put_file(name, &entry, from)
+    }
+
+    /// A directory of the host with all that is below it.
+    pub fn tree(&mut self, path: &str, from: &str) -> Result<(), Error> {
+        let name = path.trim_start_matches('/').as_bytes();
+        let flags = libc::O_DIRECTORY as u32;
+        let dir = syscalls::openat(At::CWD, &state::c(from)?, flags, "rootfs", INTO)
+            .map_err(|f| at(format!("open the rootfs {from}"), f))?;
+        self.directory(name, dir.at())
+    }
+
+    fn directory(&mut self, name: &[u8], dir: At) -> Result<(), Error> {
+        let stat = syscalls::fstat(dir, INTO).map_err(|f| failed(name, f))?;
+        self.entries += 1;
+        self.put(name, &Entry::of(&stat, self.entries))?;
+        let mut names = input::names(dir, INTO).map_err(|f| failed(name, f))?;
+        names.sort_unstable();
+        for below in &names {
+            let whole = [name, b"/", below.to_bytes()].concat();
+            self.any(&whole, dir, below)?;
+        }
+        Ok(())
+    }
+
+    fn any(&mut self, whole: &[u8], dir: At, name: &CString) -> Result<(), Error> {
+        let told = |f| failed(whole, f);
+        let stat = syscalls::newfstatat(dir, name, NOFOLLOW, INTO).map_err(told)?;
+        let open = |flags: i32| {
+            let flags = (flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
+            syscalls::openat(dir, name, flags, "file of the rootfs", INTO).map_err(told)
+        };
+        match stat.st_mode & libc::S_IFMT {
+            libc::S_IFDIR => return self.directory(whole, open(libc::O_DIRECTORY)?.at()),
+            libc::S_IFREG => {
+                let file = open(libc::O_RDONLY)?;
+                let stat = syscalls::fstat(file.at(), INTO).map_err(told)?;
+                if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+                    return Err(wrong(whole, "it became something else meanwhile"));
+                }
+                return self.regular(whole, &stat, &file);
+            }
+            _ => {}
+        }
+        self.entries += 1;
+        let mut entry = Entry::of(&stat, self.entries);
+        if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
+            return self.put(whole, &entry);
+        }
+        let mut room = [0u8; PATH_MAX];
+        let target = syscalls::readlinkat(dir, name, &mut room, INTO).map_err(told)?;
+        entry.size = target.len();
+        self.put(whole, &entry)?;
+        self.gathered.extend_from_slice(target);
+        self.fill();
+        Ok(())
+    }
+
+    /// A file with several names has its data with the first, and the number of that with the others.
+    fn regular(&mut self, name: &[u8], stat: &Stat, file: &Fd) -> Result<(), Error> {
+        let place = (stat.st_dev, stat.st_ino);
+        if let Some(number) = self.linked.get(&place).copied() {
+            return self.put(name, &Entry::of(stat, number));
+        }
+        self.entries += 1;
+        if stat.st_nlink > 1 {
+            self.linked.insert(place, self.entries);
+        }
+        let mut entry = Entry::of(stat, self.entries);
+        entry.size = stat.st_size as usize;
+        self.put_file(name, &entry, file)
+    }
+
+    fn put(&mut self, name: &[u8], entry: &Entry) -> Result<(), Error> {
+        if name.len() >= PATH_MAX {
+            return Err(wrong(name, "its path is too long"));
+        }
+        if self.gathered.len() >= GATHER {
+            self.write().map_err(|f| failed(name, f))?;
+        }
+        self.gathered.extend_from_slice(&header(name, entry));
+        Ok(())
+    }
+
+    fn put_file(&mut self, name: &[u8], entry: &Entry, from: &Fd) -> Result<(), Error> {
+        if u32::try_from(entry.size).is_err() {
+            return Err(wrong(name, "it has 4 GiB or more"));
+        }
+        self.put(name, entry)?;
+        self.write().map_err(|f| failed(name, f))?;
+        let mut left = entry.size;
+        while left > 0 {
+            let sent = syscalls::sendfile(self.file.at(), from.at(), left, INTO);
+            match sent.map_err(|f| failed(name, f))? {
+                0 => return Err(wrong(name, "it became shorter meanwhile")),
+                sent => left -= sent,
+            }
+        }
+        self.len += entry.size;
+        self.fill();
+        Ok(())
+    }
+
+    /// What comes next begins at a multiple of four.
+    fn fill(&mut self) {
+        let end = self.len + self.gathered.len();
+        let zeros = end.next_multiple_of(4) - end;
+        self.gathered.resize(self.gathered.len() + zeros, 0);
+    }
+
+    fn write(&mut self) -> syscalls::Result<()> {
+        write_all(self.file.at(), &self.gathered, INTO)?;
+        self.len += self.gathered.len();
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// The whole, and how many bytes it has.
+    pub fn end(mut self) -> Result<(Fd, usize), Error> {
+        let last = Entry {
+            links: 1,
+            ..Entry::default()
+        };
+        self.put(b"TRAILER!!!", &last)?;
+        self.write().map_err(|f| failed(b"", f))?;
+        Ok((self.file, self.len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_as_the_kernel_reads_it() {
+        let entry = Entry {
+            number: 7,
+            mode: 0o020600,
+            uid: 1,
+            gid: 5,
+            links: 1,
+            time: 0x5f00_0000,
+            size: 0,
+            device: libc::makedev(5, 1),
+        };
+        let wanted = b"070701000000070000218000000001000000050000000\
+15f00000000000000000000000000000000000005000000010000000c00000000dev/console\0\0\0";
+        let wanted: Vec<u8> = wanted.to_vec();
+        let is = header(b"dev/console", &entry);
+        assert_eq!(is.len() % 4, 0);
+        assert_eq!(
+            String::from_utf8_lossy(&is),
+            String::from_utf8_lossy(&wanted[..is.len().min(wanted.len())])
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! The machine: QEMU's microvm, which has no firmware to wait for, two serial lines and nothing else. Found here: the
+//! programs and files that it takes; made here: QEMU's command line. May touch: system calls.
+
+use crate::cli::{self, Accel};
+use crate::error::Error;
+use crate::state::c;
+use crate::{cli::Format, environment};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use syscalls::{At, Why};
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// The descriptors under which QEMU finds the initramfs and the file for the status: far above those that it opens.
+pub const IMAGE_FD: i32 = 100;
+pub const STATUS_FD: i32 = 101;
+
+/// What a machine is made of.
+pub struct Machine {
+    pub qemu: String,
+    kernel: String,
+    accel: Accel,
+}
+
+fn missing(text: &str) -> Error {
+    Error::State(format!("--mode vm: {text}"))
+}
+
+impl Machine {
+    pub fn find(vm: &cli::Vm) -> Result<Machine, Error> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(missing("QEMU's microvm is a machine for x86_64 alone"));
+        }
+        Ok(Machine {
+            qemu: qemu(vm.qemu.as_deref())?,
+            kernel: kernel(vm.kernel.as_deref())?,
+            accel: accel(vm.accel)?,
+        })
+    }
+
+    /// QEMU's command line. `memory`: in MiB; `append`: the kernel's command line.
+    pub fn words(&self, memory: usize, append: &str) -> Result<Vec<CString>, Error> {
+        let accel = match self.accel {
+            Accel::Kvm => "kvm",
+            Accel::Tcg => "tcg",
+        };
+        let status = format!("file,id=status,path=/proc/self/fd/{STATUS_FD}");
+        let image = format!("/proc/self/fd/{IMAGE_FD}");
+        let memory = memory.to_string();
+        let words = [
+            &self.qemu,
+            "-machine",
+            "microvm,acpi=off,rtc=on",
+            "-accel",
+            accel,
+            "-cpu",
+            "max",
+            "-m",
+            &memory,
+            "-no-user-config",
+            "-nodefaults",
+            // A machine without a power switch ends by a restart.
+            "-no-reboot",
+            "-display",
+            "none",
+            // signal=off: at a terminal Ctrl-C goes to the program inside.
+            "-chardev",
+            "stdio,id=console,signal=off",
+            "-serial",
+            "chardev:console",
+            "-chardev",
+            &status,
+            "-device",
+            "isa-serial,chardev=status,index=1",
+            "-kernel",
+            &self.kernel,
+            "-initrd",
+            &image,
+            "-append",
+            append,
+        ];
+        words.into_iter().map(c).collect()
+    }
+}
+
+/// The kernel's command line. `verbose`: let it say what it does, and this program too.
+pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
+    let mut words = String::from("console=ttyS0 panic=-1 reboot=t ");
+    words += match verbose {
+        true => "nk.log-level=debug",
+        // Even the last word, that the machine restarts, would be in the program's output.
+        false => "quiet loglevel=0",
+    };
+    words += &format!(" nk.end=reboot nk.status=/dev/ttyS1 nk.id={id}");
+    words += match trace {
+        None => "",
+        Some(Format::Text) => " nk.trace=text",
+        Some(Format::Strace) => " nk.trace=strace",
+        Some(Format::Json) => " nk.trace=json",
+    };
+    words
+}
+
+/// How much memory the machine gets, in MiB: 96 for the kernel, which needs 80 to unpack itself; three times the
+/// initramfs, which the kernel has twice for a moment, and as a file system may fill half of all memory only; and what
+/// the container may take, or 64.
+pub fn memory(image: usize, limit: Option<i64>) -> usize {
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let own = limit.filter(|limit| *limit > 0).map_or(64, mib);
+    96usize.saturating_add(3 * mib(image)).saturating_add(own)
+}
+
+fn qemu(named: Option<&str>) -> Result<String, Error> {
+    let usable = |path: &str| -> Result<bool, Error> {
+        let why = Why("whether there is a QEMU to make the machine");
+        let path = c(path)?;
+        Ok(syscalls::faccessat2(At::CWD, &path, libc::X_OK as u32, 0, why).is_ok())
+    };
+    if let Some(named) = named {
+        return match usable(named)? {
+            true => Ok(named.into()),
+            false => Err(missing(&format!(
+                "--qemu {named}: no program to be executed"
+            ))),
+        };
+    }
+    let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    for dir in path.split(':').filter(|dir| dir.starts_with('/')) {
+        let candidate = format!("{dir}/{QEMU}");
+        if usable(&candidate)? {
+            return Ok(candidate);
+        }
+    }
+    Err(missing(&format!(
+        "there is no {QEMU} in $PATH: install it (Debian: qemu-system-x86), or name it with --qemu"
+    )))
+}
+
+fn kernel(named: Option<&str>) -> Result<String, Error> {
+    let readable = |path: &str| -> Result<bool, Error> {
+        let why = Why("whether there is a kernel for the machine");
+        let path = c(path)?;
+        Ok(syscalls::faccessat2(At::CWD, &path, libc::R_OK as u32, 0, why).is_ok())
+    };
+    let variable = environment("NK_KERNEL").filter(|path| !path.is_empty());
+    if let Some(path) = named.or(variable) {
+        return match readable(path)? {
+            true => Ok(path.into()),
+            false => Err(missing(&format!(
+                "the kernel {path} is no file that can be read"
+            ))),
+        };
+    }
+    let names = syscalls::uname(Why("a kernel of this machine's version serves for another"));
+    let release = names.map_or(String::new(), |names| {
+        let bytes = names.release.iter().take_while(|c| **c != 0);
+        bytes.map(|c| *c as u8 as char).collect()
+    });
+    let usual = format!("/boot/vmlinuz-{release}");
+    for path in [usual.as_str(), "/vmlinuz"] {
+        if readable(path)? {
+            return Ok(path.into());
+        }
+    }
+    Err(missing(&format!(
+        "there is no kernel at {usual} or /vmlinuz: install one (Debian: linux-image-amd64), or name it with --kernel"
+    )))
+}
+
+/// The processor itself, where the kernel lends it, is many times as fast.
+fn accel(named: Option<Accel>) -> Result<Accel, Error> {
+    if let Some(accel) = named {
+        return Ok(accel);
+    }
+    if let Some(word) = environment("NK_VM_ACCEL").filter(|word| !word.is_empty()) {
+        return cli::accel(word).map_err(|_| Error::Usage("NK_VM_ACCEL: write kvm or tcg".into()));
+    }
+    let why = Why("whether this process may use the processor's virtual machines");
+    let kvm = syscalls::openat(At::CWD, c"/dev/kvm", libc::O_RDWR as u32, "kvm", why);
+    Ok(match kvm {
+        Ok(_) => Accel::Kvm,
+        Err(_) => Accel::Tcg,
+    })
+}

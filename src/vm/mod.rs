@@ -1,0 +1,20 @@
+//! `--mode vm`: a container in a machine of its own. The machine is QEMU's, its kernel is a file that was named, and its
+//! initramfs is written here out of the bundle: this very program as `/init` runs the container inside (commands/init.rs),
+//! contained as it would be on the host.
+//!
+//! ```text
+//!   host   bundle -> image (in memory) -> clone3, execve QEMU ......... waitid, read the status -> exit status
+//!   guest                                 kernel -> /init -> run /bundle -> status to the second serial line
+//! ```
+//! The first serial line is the console: the caller's standard input and output. May touch: spec, system calls.
+
+mod image;
+mod machine;
+mod needs;
+
+pub use image::Image;
+pub use machine::{IMAGE_FD, Machine, STATUS_FD, append, memory};
+pub use needs::{fits, rootfs};
+
+/// Where the bundle lies in the machine.
+pub const BUNDLE: &str = "/bundle";
