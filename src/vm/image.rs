@@ -6,7 +6,6 @@
 use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::{input, state};
-use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -26,8 +25,8 @@ pub struct Image {
     gathered: Vec<u8>,
     len: usize,
     entries: u32,
-    /// Files with several names, by device and inode: the number of their entry.
-    linked: BTreeMap<(u64, u64), u32>,
+    /// Files with several names, by device and inode, in order: the number of their entry.
+    linked: Vec<((u64, u64), u32)>,
 }
 
 /// What a header says of a file.
@@ -107,7 +106,7 @@ impl Image {
             gathered: Vec::new(),
             len: 0,
             entries: 0,
-            linked: BTreeMap::new(),
+            linked: Vec::new(),
         })
     }
 
@@ -200,12 +199,15 @@ impl Image {
     /// A file with several names has its data with the first, and the number of that with the others.
     fn regular(&mut self, name: &[u8], stat: &Stat, file: &Fd) -> Result<(), Error> {
         let place = (stat.st_dev, stat.st_ino);
-        if let Some(number) = self.linked.get(&place).copied() {
-            return self.put(name, &Entry::of(stat, number));
-        }
         self.entries += 1;
         if stat.st_nlink > 1 {
-            self.linked.insert(place, self.entries);
+            match self
+                .linked
+                .binary_search_by_key(&place, |(place, _)| *place)
+            {
+                Ok(known) => return self.put(name, &Entry::of(stat, self.linked[known].1)),
+                Err(at) => self.linked.insert(at, (place, self.entries)),
+            }
         }
         let mut entry = Entry::of(stat, self.entries);
         entry.size = stat.st_size as usize;

@@ -113,14 +113,16 @@ pub fn memory(image: usize, limit: Option<i64>) -> usize {
     96usize.saturating_add(3 * mib(image)).saturating_add(own)
 }
 
+/// Whether a file may be executed, or read.
+fn usable(path: &str, mode: i32) -> Result<bool, Error> {
+    let why = Why("a machine needs a QEMU to make it, and a kernel");
+    let path = c(path)?;
+    Ok(syscalls::faccessat2(At::CWD, &path, mode as u32, 0, why).is_ok())
+}
+
 fn qemu(named: Option<&str>) -> Result<String, Error> {
-    let usable = |path: &str| -> Result<bool, Error> {
-        let why = Why("whether there is a QEMU to make the machine");
-        let path = c(path)?;
-        Ok(syscalls::faccessat2(At::CWD, &path, libc::X_OK as u32, 0, why).is_ok())
-    };
     if let Some(named) = named {
-        return match usable(named)? {
+        return match usable(named, libc::X_OK)? {
             true => Ok(named.into()),
             false => Err(missing(&format!(
                 "--qemu {named}: no program to be executed"
@@ -130,7 +132,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
     let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     for dir in path.split(':').filter(|dir| dir.starts_with('/')) {
         let candidate = format!("{dir}/{QEMU}");
-        if usable(&candidate)? {
+        if usable(&candidate, libc::X_OK)? {
             return Ok(candidate);
         }
     }
@@ -140,14 +142,9 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
 }
 
 fn kernel(named: Option<&str>) -> Result<String, Error> {
-    let readable = |path: &str| -> Result<bool, Error> {
-        let why = Why("whether there is a kernel for the machine");
-        let path = c(path)?;
-        Ok(syscalls::faccessat2(At::CWD, &path, libc::R_OK as u32, 0, why).is_ok())
-    };
     let variable = environment("NK_KERNEL").filter(|path| !path.is_empty());
     if let Some(path) = named.or(variable) {
-        return match readable(path)? {
+        return match usable(path, libc::R_OK)? {
             true => Ok(path.into()),
             false => Err(missing(&format!(
                 "the kernel {path} is no file that can be read"
@@ -161,7 +158,7 @@ fn kernel(named: Option<&str>) -> Result<String, Error> {
     });
     let usual = format!("/boot/vmlinuz-{release}");
     for path in [usual.as_str(), "/vmlinuz"] {
-        if readable(path)? {
+        if usable(path, libc::R_OK)? {
             return Ok(path.into());
         }
     }
