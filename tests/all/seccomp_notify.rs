@@ -4,11 +4,12 @@ use crate::bundle::Bundle;
 use crate::seccomp::PERSONALITY;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -60,6 +61,12 @@ fn answer_all(fd: &OwnedFd) {
     const RECV: u64 = 0xc050_2100;
     const SEND: u64 = 0xc018_2101;
     loop {
+        // Kernels before 6.11 would wait for a question for ever when nobody is left to ask it.
+        let mut ask = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut ask, PollTimeout::NONE);
+        if ask[0].revents() != Some(PollFlags::POLLIN) {
+            return;
+        }
         let mut question = [0u64; 10];
         // SAFETY: the structure is as large as the request says.
         if unsafe { nix::libc::ioctl(fd.as_raw_fd(), RECV as _, question.as_mut_ptr()) } != 0 {

@@ -1,0 +1,49 @@
+//! What cases need of the kernel or of the machine that no package brings. Where it is not there, they are listed as
+//! ignored. May touch: files that say what the kernel has.
+
+use libtest_mimic::Trial;
+use std::fs;
+use std::path::Path;
+
+/// The beginnings of their names, and whether what they need is here.
+const NEEDS: &[(&str, fn() -> bool)] = &[
+    (
+        "lifecycle::start_attach_returns_the_programs_status",
+        || {
+            // PIDFD_GET_INFO tells the status of one that has ended.
+            kernel() >= (6, 15)
+        },
+    ),
+    ("mounts::idmap_", tmpfs_maps_ids),
+    ("mounts::ridmap_", tmpfs_maps_ids),
+    ("mounts::every_option_is_taken_by_a_tmpfs", tmpfs_maps_ids),
+    ("settings::labels_without_a_module", || {
+        !Path::new("/sys/module/apparmor").exists()
+    }),
+    // Its generator asks cargo for the sources of a crate.
+    ("seccomp::table_of_names_is_the_generators", || {
+        std::env::var_os("CARGO").is_some()
+    }),
+];
+
+/// The case, to be ignored where its need is missing.
+pub fn marked(case: Trial) -> Trial {
+    let missing = |(name, there): &(&str, fn() -> bool)| case.name().starts_with(name) && !there();
+    match NEEDS.iter().any(missing) {
+        true => case.with_ignored_flag(true),
+        false => case,
+    }
+}
+
+fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Where /tmp is one, the files of the tests lie in it.
+fn tmpfs_maps_ids() -> bool {
+    kernel() >= (6, 3)
+}
