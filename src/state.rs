@@ -476,11 +476,9 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
         }
     }
     drop(dir);
-    syscalls::unlinkat(
-        root,
-        &c(id)?,
-        libc::AT_REMOVEDIR as u32,
-        Why("the id is free again"),
-    )
-    .map_err(failed)
+    let why = Why("the id is free again");
+    match syscalls::unlinkat(root, &c(id)?, libc::AT_REMOVEDIR as u32, why) {
+        Err(f) if f.errno != Errno::ENOENT => Err(failed(f)),
+        _ => Ok(()),
+    }
 }

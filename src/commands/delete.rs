@@ -155,6 +155,9 @@ pub fn remove(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Resul
             crate::cgroup::remove(hierarchy.at(), &parents, &state::c(cgroup)?).map_err(failed)?;
         }
     }
-    let dir = state::find(Some(root), id)?;
-    state::remove(root.at(), dir, id)
+    match state::find(Some(root), id) {
+        // A `run` and a `delete --force` come to this at once: the other was faster.
+        Err(Error::State(_)) => Ok(()),
+        found => state::remove(root.at(), found?, id),
+    }
 }

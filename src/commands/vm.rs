@@ -1,7 +1,7 @@
 //! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: its end
 //! is the container's, and a signal is one for the whole machine. May touch: everything below.
 
-use super::{Context, create, step};
+use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::perform::sync;
@@ -62,11 +62,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     });
     step(Step::Delete);
     drop(dir);
-    // Somebody else may have deleted it meanwhile, which is how it ended then.
-    if (!options.keep || ended.is_err())
-        && let Ok(dir) = state::find(Some(&root), id)
-    {
-        state::remove(root.at(), dir, id)?;
+    if !options.keep || ended.is_err() {
+        delete::remove(&root, id, "", None)?;
     }
     ended
 }
