@@ -114,7 +114,7 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
                 v2: true,
                 systemd: false,
                 systemd_user: false,
-                rdma: false,
+                rdma: true,
             },
             seccomp: Seccomp {
                 enabled: true,

@@ -21,12 +21,12 @@ fn change(context: &Context, id: &str, frozen: bool) -> Result<i32, Error> {
     step(Step::Stop);
     let found = find(context, id)?;
     let group = found.group()?;
-    let (verb, wrong) = match frozen {
-        true => ("pause", Status::Paused),
-        false => ("resume", Status::Running),
+    let (verb, from) = match frozen {
+        true => ("pause", Status::Running),
+        false => ("resume", Status::Paused),
     };
     let status = found.now.status;
-    if status == wrong || !frozen && status != Status::Paused {
+    if status != from {
         let word = status.word();
         return Err(Error::State(format!(
             "cannot {verb} container {id}: it is {word}"

@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("failing_create", failing_create),
             ("commands_without_a_container", no_container),
+            ("commands_on_its_cgroup", on_its_cgroup),
             ("display_changes_nothing_else_in_run", || {
                 display_changes_nothing(&["run"])
             }),
@@ -281,6 +282,31 @@ fn killed(bundle: Bundle) -> Outcome {
         "create.ours",
         Reach::StillRunning,
     )?;
+    bundle.clean()
+}
+
+/// ps, events, pause, resume, update of a container that runs.
+fn on_its_cgroup() -> Outcome {
+    let mut bundle = Bundle::reporter(&["--sleep", "--quiet"])?;
+    bundle.set("/process/args/-", json!("--quiet"))?;
+    bundle.bundled(&["run", "-d"])?.ok()?;
+    let id = bundle.id.clone();
+    let setting = json!({"unified": {"cgroup.max.depth": "5"}});
+    fs::write(bundle.path("update.json"), setting.to_string())?;
+    let file = bundle.path("update.json").to_string_lossy().into_owned();
+    let commands: [(&str, &[&str]); 7] = [
+        ("ps", &["ps", &id]),
+        ("pids", &["ps", "--format", "json", &id]),
+        ("events", &["events", "--stats", &id]),
+        ("pause", &["pause", &id]),
+        ("state", &["state", &id]),
+        ("resume", &["resume", &id]),
+        ("update", &["update", "--resources", &file, &id]),
+    ];
+    for (name, words) in commands {
+        command(&bundle, name, words)?;
+    }
+    bundle.call(&["delete", "--force", &id])?.ok()?;
     bundle.clean()
 }
 
