@@ -1,6 +1,6 @@
 //! `run --mode vm`: containers in machines of their own, by QEMU without KVM.
 
-use crate::bundle::{Bundle, Done, Running, patiently};
+use crate::bundle::{Bundle, Done, Running, patiently, tool};
 use crate::machine::{self, QEMU, kernel};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
             ("keep_leaves_it_stopped", kept),
             ("trace_comes_from_inside_too", traced),
             ("nothing_said_is_a_failure", no_word),
+            ("failures_are_named_and_leave_nothing", injected),
         ],
     );
     all.extend(area(
@@ -249,6 +250,46 @@ fn no_word() -> Outcome {
         done.err.contains("the machine ended before its program"),
         "{done:?}"
     );
+    bundle.clean()
+}
+
+fn injected() -> Outcome {
+    let bundle = Bundle::plain()?;
+    for (call, errno, said) in [
+        (
+            "memfd_create",
+            "ENOMEM",
+            "make the machine's initramfs: memfd_create(",
+        ),
+        (
+            "sendfile",
+            "ENOSPC",
+            "put /init into the machine's initramfs: sendfile(",
+        ),
+        ("clone3", "EAGAIN", "clone3("),
+        ("dup3", "EBADF", "dup3("),
+        ("renameat", "EIO", "save the state: renameat("),
+        (
+            "rt_sigtimedwait",
+            "EINVAL",
+            "wait for the program: rt_sigtimedwait(",
+        ),
+    ] {
+        let own = command(&bundle, VM)?;
+        let mut strace = Command::new(tool("strace")?);
+        strace
+            .args(["-f", "-o", "/dev/null"])
+            .arg(format!("--inject={call}:error={errno}:when=1"))
+            .arg(own.get_program())
+            .args(own.get_args())
+            .envs(
+                own.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null());
+        bundle.finish(strace)?.refused(said)?;
+        bundle.nothing_left()?;
+    }
     bundle.clean()
 }
 
