@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Debian's kernel starts with 88 MiB, of which it takes 80 before it unpacks itself.
+/// Debian's kernel starts with 86 MiB, and needs 80 to unpack itself.
 pub const SMALL: u32 = 88;
 
 /// The kernel: `NK_KERNEL`, or where scripts/kernel puts one.
