@@ -7,6 +7,7 @@ use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Command;
 
 const CASES: &[Case] = &[
     ("every_file_holds_its_value", values),
@@ -21,6 +22,7 @@ const CASES: &[Case] = &[
     ("events_tell_what_is_used", events),
     ("too_little_memory_to_begin_with", too_little),
     ("what_this_machine_has_not_is_named", not_there),
+    ("block_devices_are_limited_one_by_one", block_devices),
 ];
 
 pub fn cases() -> Vec<Trial> {
@@ -367,4 +369,48 @@ fn not_there() -> Outcome {
         bundle.clean()?;
     }
     Ok(())
+}
+
+/// On a loop device, which the lab has.
+fn block_devices() -> Outcome {
+    let losetup = |words: &[&str]| {
+        let done = Command::new("busybox")
+            .arg("losetup")
+            .args(words)
+            .output()?;
+        ensure!(done.status.success(), "losetup {words:?}: {done:?}");
+        Ok::<(), Failed>(())
+    };
+    let device = |more: Value| {
+        let mut device = json!({"major": 7, "minor": 0});
+        if let (Value::Object(all), Value::Object(mut more)) = (&mut device, more) {
+            all.append(&mut more);
+        }
+        json!([device])
+    };
+    let bundle = limited(
+        SLEEPER,
+        json!({"blockIO": {
+            "weightDevice": device(json!({"weight": 500})),
+            "throttleReadBpsDevice": device(json!({"rate": 1 << 20})),
+            "throttleWriteBpsDevice": device(json!({"rate": 2 << 20})),
+            "throttleReadIOPSDevice": device(json!({"rate": 100})),
+            "throttleWriteIOPSDevice": device(json!({"rate": 200})),
+        }}),
+    )?;
+    fs::write(bundle.path("disk"), vec![0; 4 << 20])?;
+    losetup(&["/dev/loop0", &bundle.path("disk").to_string_lossy()])?;
+    ready(&bundle)?;
+    holds(
+        &bundle,
+        &[
+            (
+                "io.max",
+                "7:0 rbps=1048576 wbps=2097152 riops=100 wiops=200",
+            ),
+            ("io.weight", "default 100\n7:0 4950"),
+        ],
+    )?;
+    losetup(&["-d", "/dev/loop0"])?;
+    end(bundle)
 }

@@ -5,10 +5,8 @@ use libtest_mimic::Trial;
 use std::fs;
 use std::path::Path;
 
-/// The beginning of cases' names, and whether what they need is here.
-type Need = (&'static str, fn() -> bool);
-
-const NEEDS: &[Need] = &[
+/// The beginnings of their names, and whether what they need is here.
+const NEEDS: &[(&str, fn() -> bool)] = &[
     (
         "lifecycle::start_attach_returns_the_programs_status",
         || {
@@ -26,6 +24,9 @@ const NEEDS: &[Need] = &[
     ("parity::run_everything", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
+    ("limits::block_devices", || {
+        Path::new("/dev/loop0").exists() && controllers().contains("io")
+    }),
     // They ask cargo.
     ("seccomp::table_of_names_is_the_generators", cargo),
     ("picture::the_product_depends_on_little", cargo),
@@ -35,7 +36,7 @@ const NEEDS: &[Need] = &[
 
 /// The case, to be ignored where its need is missing.
 pub fn marked(case: Trial) -> Trial {
-    let missing = |(name, there): &Need| case.name().starts_with(name) && !there();
+    let missing = |(name, there): &(&str, fn() -> bool)| case.name().starts_with(name) && !there();
     match NEEDS.iter().any(missing) {
         true => case.with_ignored_flag(true),
         false => case,
@@ -44,6 +45,10 @@ pub fn marked(case: Trial) -> Trial {
 
 fn cargo() -> bool {
     std::env::var_os("CARGO").is_some()
+}
+
+fn controllers() -> String {
+    fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default()
 }
 
 fn kernel() -> (u32, u32) {
