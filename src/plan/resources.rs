@@ -481,4 +481,23 @@ mod tests {
         assert_eq!([weight(2), weight(1024), weight(262_144)], [1, 100, 10_000]);
         assert_eq!(weight(u64::MAX), 10_000);
     }
+
+    #[test]
+    fn weights_of_devices_have_two_files() {
+        let text = r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 16, "weight": 500}]}}"#;
+        let resources: Resources = serde_json::from_str(text).unwrap_or_default();
+        let all = limits(&resources, "/x").unwrap_or_default();
+        let one = all
+            .first()
+            .map(|s| (s.file.as_c_str(), &s.value[..], s.instead.clone()));
+        let instead = (c"io.weight".into(), b"8:16 4950".to_vec());
+        assert_eq!(
+            one,
+            Some((c"io.bfq.weight", &b"8:16 500"[..], Some(instead)))
+        );
+        assert_eq!(
+            all.first().map(|s| &s.from[..]),
+            Some("/x/blockIO/weightDevice/0/weight")
+        );
+    }
 }

@@ -391,7 +391,6 @@ fn block_devices() -> Outcome {
     let bundle = limited(
         SLEEPER,
         json!({"blockIO": {
-            "weightDevice": device(json!({"weight": 500})),
             "throttleReadBpsDevice": device(json!({"rate": 1 << 20})),
             "throttleWriteBpsDevice": device(json!({"rate": 2 << 20})),
             "throttleReadIOPSDevice": device(json!({"rate": 100})),
@@ -401,16 +400,8 @@ fn block_devices() -> Outcome {
     fs::write(bundle.path("disk"), vec![0; 4 << 20])?;
     losetup(&["/dev/loop0", &bundle.path("disk").to_string_lossy()])?;
     ready(&bundle)?;
-    holds(
-        &bundle,
-        &[
-            (
-                "io.max",
-                "7:0 rbps=1048576 wbps=2097152 riops=100 wiops=200",
-            ),
-            ("io.weight", "default 100\n7:0 4950"),
-        ],
-    )?;
+    let wanted = "7:0 rbps=1048576 wbps=2097152 riops=100 wiops=200";
+    holds(&bundle, &[("io.max", wanted)])?;
     losetup(&["-d", "/dev/loop0"])?;
     end(bundle)
 }
