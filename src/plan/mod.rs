@@ -17,6 +17,7 @@ pub mod seccomp;
 pub mod show;
 mod step;
 mod system;
+mod weight;
 
 pub use create::{cgroup_path, create};
 pub use hooks::hook;

@@ -236,15 +236,12 @@ fn owned() -> Outcome {
     bundle.clean()
 }
 
-/// `misc` counts what confidential virtual machines use: no kernel of these tests has it.
 fn missing() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    bundle.set("/linux/resources/unified", json!({"misc.max": "sgx 1"}))?;
-    let have = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")?;
-    ensure!(!have.contains("misc"), "this kernel hands misc down");
+    bundle.set("/linux/resources/unified", json!({"frob.max": "1"}))?;
     let done = bundle.bundled(&["run"])?;
-    let done = done.refused("/linux/resources/unified/misc.max")?;
-    for word in ["enable the controller misc", "cgroup.controllers", "try: "] {
+    let done = done.refused("/linux/resources/unified/frob.max")?;
+    for word in ["enable the controller frob", "cgroup.controllers", "try: "] {
         ensure!(
             done.err.contains(word),
             "`{word}` should be in {}",

@@ -5,8 +5,10 @@ use libtest_mimic::Trial;
 use std::fs;
 use std::path::Path;
 
-/// The beginnings of their names, and whether what they need is here.
-const NEEDS: &[(&str, fn() -> bool)] = &[
+/// The beginning of cases' names, and whether what they need is here.
+type Need = (&'static str, fn() -> bool);
+
+const NEEDS: &[Need] = &[
     (
         "lifecycle::start_attach_returns_the_programs_status",
         || {
@@ -36,7 +38,7 @@ const NEEDS: &[(&str, fn() -> bool)] = &[
 
 /// The case, to be ignored where its need is missing.
 pub fn marked(case: Trial) -> Trial {
-    let missing = |(name, there): &(&str, fn() -> bool)| case.name().starts_with(name) && !there();
+    let missing = |(name, there): &Need| case.name().starts_with(name) && !there();
     match NEEDS.iter().any(missing) {
         true => case.with_ignored_flag(true),
         false => case,

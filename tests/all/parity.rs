@@ -393,9 +393,17 @@ fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>
 }
 
 /// Every word with a digit in it that is longer than two characters becomes `#`: an address, a pid, a time, a name
-/// made of them. So does the number of entries in a folder that the runs before have filled.
+/// made of them. So do times and sizes, however short, and the number of entries in a folder that the runs before have
+/// filled.
 fn without_numbers(text: &str) -> String {
     let mut out = String::new();
+    let mut text = text.to_owned();
+    for key in ["si_utime=", "si_stime=", "st_size="] {
+        if let Some((before, after)) = text.split_once(key) {
+            let end = after.find([',', '}']).unwrap_or(after.len());
+            text = format!("{before}{key}#{}", &after[end..]);
+        }
+    }
     for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
         let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
         let varies = bare.len() > 2 && bare.contains(|c: char| c.is_ascii_digit());
