@@ -87,9 +87,9 @@ pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> 
 /// What somebody may ask about later (`events`, an engine's `stats`), whether or not there is a limit.
 const USUAL: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Has the cgroups above hand controllers down: the usual ones, as far as there are any, and those that are needed. True:
-/// the container's cgroup has all of them.
-pub fn enable(root: At, above: &[CString], needed: &[String], why: Why) -> Result<bool> {
+/// Has the cgroups above hand controllers down to `group`: the usual ones, as far as there are any, and those that are
+/// needed. True: it has all of them.
+pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Why) -> Result<bool> {
     let mut wanted: Vec<&str> = USUAL.to_vec();
     let more = needed.iter().map(|name| name.as_str());
     wanted.extend(more.filter(|name| !USUAL.contains(name)));
@@ -99,19 +99,22 @@ pub fn enable(root: At, above: &[CString], needed: &[String], why: Why) -> Resul
             .map(|name| format!("+{name} "))
             .collect::<String>()
     };
-    if hand_down_all(root, above, &line(&wanted), why).is_ok() {
+    // A former container has usually seen to it: a look, or one write, is enough to know.
+    let done = match needed.is_empty() {
+        true => syscalls::faccessat2(group, c"pids.max", 0, 0, why).is_ok(),
+        false => hand_down_all(root, above, &line(&wanted), why).is_ok(),
+    };
+    if done {
         return Ok(true);
     }
     // One word that cannot be had loses the others.
-    let why = Why("not all are to be had: these are");
+    let why = Why("not all may be to be had: these are");
     let there = read(root, c"cgroup.controllers", why)?;
-    let all = wanted.len();
     wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
-    if wanted.is_empty() || wanted.len() == all {
-        return Ok(false);
-    }
     // Whoever may not do it finds out when one is needed.
-    let _ = hand_down_all(root, above, &line(&wanted), why);
+    if !wanted.is_empty() {
+        let _ = hand_down_all(root, above, &line(&wanted), why);
+    }
     Ok(false)
 }
 
@@ -150,11 +153,20 @@ pub fn write(group: At, file: &CStr, value: &[u8], why: Why) -> Result<()> {
     syscalls::write(file.at(), value, why).map(drop)
 }
 
-/// What a file of a cgroup says.
+/// What a file of a cgroup says, if that is no more than the kernel writes at once: a page.
 pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
+    read_by(input::read_all, group, file, why)
+}
+
+fn read_by(
+    how: fn(At, Why) -> Result<Vec<u8>>,
+    group: At,
+    file: &CStr,
+    why: Why,
+) -> Result<String> {
     let flags = libc::O_NOFOLLOW as u32;
     let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
-    let bytes = input::read_to_end(file.at(), why)?;
+    let bytes = how(file.at(), why)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -219,7 +231,7 @@ pub fn processes(group: At, why: Why) -> Result<Vec<i32>> {
 
 fn gather(group: At, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
     // A threaded cgroup has its processes listed above it: -EOPNOTSUPP.
-    match read(group, c"cgroup.procs", why) {
+    match read_by(input::read_to_end, group, c"cgroup.procs", why) {
         Ok(text) => all.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
         Err(failed) if failed.errno == Errno::EOPNOTSUPP || failed.errno == Errno::ENODEV => {}
         Err(failed) => return Err(failed),

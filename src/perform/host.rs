@@ -138,7 +138,8 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::EnableControllers { above, needed } => {
             // A container without limits may be without a cgroup.
             if let (Some(root), true) = (&lanes.cgroup_root, lanes.has(Slot::CGROUP)) {
-                lanes.controllers = cgroup::enable(root.at(), above, needed, why)?;
+                let group = lanes.at(Slot::CGROUP);
+                lanes.controllers = cgroup::enable(group, root.at(), above, needed, why)?;
             }
         }
         Op::NeedController { above, name } if !lanes.controllers => {
