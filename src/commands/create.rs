@@ -221,6 +221,11 @@ fn make(
         }
         return Err(error);
     }
+    if context.cgroup() && !lanes.has(Slot::CGROUP) {
+        let id = &options.id;
+        let word = format!("container {id} has no cgroup: nothing is delegated to this user");
+        context.log.say(Level::Warn, &word);
+    }
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
     drop(lanes);

@@ -207,7 +207,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Whether something is in a slot.
-    fn has(&self, slot: Slot) -> bool {
+    pub fn has(&self, slot: Slot) -> bool {
         self.slots.get(slot.0 as usize).is_some_and(Option::is_some)
     }
 

@@ -118,7 +118,13 @@ fn rootless() -> Outcome {
 
 fn rootless_life() -> Outcome {
     let bundle = of_user(Bundle::reporter(&["--sleep", "--quiet"])?)?;
-    run_as_user(&bundle, &["create"])?.ok()?;
+    let created = run_as_user(&bundle, &["--log-level", "warn", "create"])?;
+    ensure!(
+        created.status == 0 && created.err.contains("nothing is delegated to this user"),
+        "{created:?}"
+    );
+    let pause = as_user(&bundle, &["pause", &bundle.id])?;
+    pause.refused("has no cgroup of its own")?;
     as_user(&bundle, &["start", &bundle.id])?.ok()?;
     let state = as_user(&bundle, &["state", &bundle.id])?.ok()?;
     ensure!(state.out.contains("\"running\""), "{state:?}");
