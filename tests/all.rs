@@ -35,6 +35,8 @@ mod initramfs;
 mod injection;
 #[path = "all/injection_all.rs"]
 mod injection_all;
+#[path = "all/install.rs"]
+mod install;
 #[path = "all/lanes.rs"]
 mod lanes;
 #[path = "all/lifecycle.rs"]
@@ -158,6 +160,7 @@ fn main() {
         hostile_files::cases(),
         hostile_state::cases(),
         recorder::cases(),
+        install::cases(),
         plans::cases(),
         properties::cases(),
         initramfs::cases(),
