@@ -218,11 +218,6 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("update", "--l3-cache-schema", ""),
     ("update", "--mem-bw-schema", ""),
     ("delete", "--regex", "; name each ID"),
-    (
-        "",
-        "--systemd-cgroup",
-        "; set the caller's cgroup driver to cgroupfs",
-    ),
 ];
 
 /// The environment's way to say the same; an empty value is as good as none. The later row wins.

@@ -115,6 +115,11 @@ pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
                 hint: hints::hint(failed.call, failed.errno, op),
             })
         }
+        Trouble::Check(Check::Systemd) => Error::Call(Told {
+            line: format!("line {number}, {what}{place}: {said}"),
+            why: String::new(),
+            hint: hints::check(Check::Systemd),
+        }),
         Trouble::Check(check) => {
             let why = line.map_or("", |line| line.why.0).to_string();
             let text = format!("line {number}, {what}{place}: {}", check.text());

@@ -406,6 +406,9 @@ pub fn check(check: Check) -> &'static str {
         Check::NoResctrl => {
             "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
         }
+        Check::Systemd => {
+            "systemctl status tells what it knows of the unit; without a systemd, leave --systemd-cgroup out"
+        }
         Check::NobodyTook => {
             "was the runtime stopped while it started the container? start it anew"
         }

@@ -9,6 +9,7 @@
 //!          ├─ perform      does it, in two lanes: host, and init on the far side of clone3
 //!          ├─ vm           a machine in place of namespaces: its initramfs, and QEMU's command line
 //!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
+//!          ├─ systemd      who makes cgroups where it rules: asked over its socket, in the messages of dbus
 //!          └─ trace, out   what was done, in words
 //!   syscalls (a crate)     one gate for every system call, and the flight recorder
 //! ```
@@ -23,6 +24,7 @@ extern crate alloc;
 mod cgroup;
 mod cli;
 mod commands;
+mod dbus;
 mod error;
 mod hints;
 mod host;
@@ -36,6 +38,7 @@ mod properties;
 mod seal;
 mod spec;
 mod state;
+mod systemd;
 mod time;
 mod trace;
 mod traces;

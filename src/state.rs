@@ -4,6 +4,7 @@
 use crate::error::{Error, at};
 use crate::host::Host;
 use crate::perform::{files, sync};
+use crate::plan::scope::Sockets;
 use crate::spec::{Hooks, Spec};
 use crate::time;
 use alloc::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub struct Saved {
     /// What the device rules are told by; 0: there are none.
     #[serde(default)]
     pub device_rules: u64,
+    /// The scope of systemd's that its cgroup is, and where that listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<(String, Sockets)>,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
@@ -63,6 +67,7 @@ pub struct New<'a> {
     pub waits: bool,
     /// Below the root of the cgroup hierarchy; empty: none of its own.
     pub cgroup: String,
+    pub scope: Option<(String, Sockets)>,
 }
 
 /// A new container's document, without its first process.
@@ -85,6 +90,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         mode: "container".into(),
         oci_version: spec.oci_version.clone(),
         cgroup_path: new.cgroup,
+        scope: new.scope,
         created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
         owner: if host.uid == 0 {
             String::new()

@@ -426,7 +426,6 @@ create --console-socket s x => create: --console-socket is not supported yet
 run --pidfd-socket=s x => run: --pidfd-socket is not supported yet
 start --pidfd-socket=s x => start: no option `--pidfd-socket`; `nk-runtime start --help` lists them
 --rootless=no list => `no` is no value of --rootless; write auto, false or true
---cgroup-manager systemd list => --cgroup-manager systemd is not supported yet; write cgroupfs
 --log-format xml list => `xml` is no log format; write text or json
 --trace=html list => `html` is no trace format; write text, strace or json
 list -f xml => list: `xml` is no list format; write table or json
@@ -444,15 +443,6 @@ fn errors() {
             panic!("{row}")
         };
         assert_eq!(read(line), Err(Stop::Usage(text.into())), "{line}");
-    }
-    for line in ["--systemd-cgroup create x", "create --systemd-cgroup x"] {
-        let Err(Stop::Usage(text)) = read(line) else {
-            panic!("{line}")
-        };
-        assert!(
-            text.contains("--systemd-cgroup is not supported yet; set"),
-            "{text}"
-        );
     }
 }
 

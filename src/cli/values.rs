@@ -29,6 +29,7 @@ pub enum Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CgroupManager {
     Cgroupfs,
+    Systemd,
     Disabled,
 }
 
@@ -139,13 +140,9 @@ pub fn level(word: &str) -> Result<Level, String> {
 }
 
 pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
-    if word == "systemd" {
-        return Err(marked(
-            "--cgroup-manager systemd is not supported yet; write cgroupfs",
-        ));
-    }
     let choices = [
         ("cgroupfs", CgroupManager::Cgroupfs),
+        ("systemd", CgroupManager::Systemd),
         ("disabled", CgroupManager::Disabled),
     ];
     choose("cgroup manager", &choices, word)

@@ -48,7 +48,8 @@ Options, before or behind the command
   -q, --quiet             print errors only
   --trace[=FORMAT]        show each system call: text (the default), strace or json
   --trace-file FILE       the trace goes to FILE instead of stderr
-  --cgroup-manager NAME   cgroupfs (the default) or disabled
+  --cgroup-manager NAME   cgroupfs (the default), systemd or disabled
+  --systemd-cgroup        the same as --cgroup-manager systemd
   --rootless WHETHER      do without a cgroup that may not be made: auto, true, false
   -h, --help              this screen; behind a command, its options
   -v, --version           the version
@@ -86,13 +87,16 @@ pub struct GlobalWords {
     /// print errors only
     #[argh(switch, short = 'q')]
     quiet: bool,
-    /// cgroupfs or disabled
+    /// cgroupfs, systemd or disabled
     #[argh(
         option,
         default = "CgroupManager::Cgroupfs",
         from_str_fn(cgroup_manager)
     )]
     cgroup_manager: CgroupManager,
+    /// the same as --cgroup-manager systemd
+    #[argh(switch)]
+    systemd_cgroup: bool,
     /// true, false or auto: whether a cgroup that may not be made is done without
     #[argh(option, default = "None", from_str_fn(rootless))]
     rootless: Option<bool>,
@@ -119,7 +123,10 @@ impl GlobalWords {
                 self.log_level
             },
             quiet: self.quiet,
-            cgroup_manager: self.cgroup_manager,
+            cgroup_manager: match self.systemd_cgroup {
+                true => CgroupManager::Systemd,
+                false => self.cgroup_manager,
+            },
             rootless: self.rootless,
             trace: self.trace,
             trace_file: self.trace_file,

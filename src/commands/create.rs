@@ -3,8 +3,8 @@
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
-use crate::perform::{Lanes, host};
-use crate::plan::{self, Slot, Step, Wish};
+use crate::perform::{Check, Lanes, host};
+use crate::plan::{self, Slot, Step, Wish, scope};
 use crate::spec::{self, Spec};
 use crate::{input, state};
 use alloc::boxed::Box;
@@ -137,23 +137,22 @@ fn make(
         context.log.say(Level::Debug, &word);
     }
     let base = context.cgroup_base(&bundle.spec);
-    let cgroup = if context.cgroup() {
-        plan::cgroup_path(&bundle.spec, &options.id, &base)
-    } else {
-        String::new()
-    };
-    let new = state::New {
-        id: &options.id,
-        bundle: &bundle.path,
-        waits: wait_for_start,
-        cgroup,
-    };
     context.host.look();
-    let saved = state::new(&bundle.spec, &context.host, new);
-    let wish = Wish {
+    let manager = context.manager()?;
+    let file = || {
+        options
+            .config
+            .clone()
+            .unwrap_or_else(|| format!("{}/config.json", bundle.path))
+    };
+    let refused = |problem| Error::Spec {
+        file: file(),
+        problem,
+    };
+    let mut wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
-        state: state::document(&saved),
+        state: Default::default(),
         pid_file: options.pid_file.as_deref(),
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
@@ -165,18 +164,27 @@ fn make(
         gid: context.host.gid,
         nested: context.host.nested,
         cgroup_base: &base,
+        manager: manager.as_ref(),
         rootless: context.globals.rootless,
     };
-    let file = || {
-        options
-            .config
-            .clone()
-            .unwrap_or_else(|| format!("{}/config.json", bundle.path))
+    let cgroup = match context.cgroup() {
+        true => plan::cgroup_path(&bundle.spec, &wish).map_err(refused)?,
+        false => String::new(),
     };
-    let plan = plan::create(&bundle.spec, &wish).map_err(|problem| Error::Spec {
-        file: file(),
-        problem,
-    })?;
+    let unit = |manager: &scope::Manager| {
+        let (_, unit) = scope::names(&bundle.spec, &options.id, manager.user)?;
+        Ok((unit, manager.sockets.clone()))
+    };
+    let new = state::New {
+        id: &options.id,
+        bundle: &bundle.path,
+        waits: wait_for_start,
+        cgroup,
+        scope: manager.as_ref().map(unit).transpose().map_err(refused)?,
+    };
+    let saved = state::new(&bundle.spec, &context.host, new);
+    wish.state = state::document(&saved);
+    let plan = plan::create(&bundle.spec, &wish).map_err(refused)?;
     // Neither is ever freed: after the clone, writing to their pages would copy each of them.
     let plan: &'static plan::Plan = Box::leak(Box::new(plan));
     let spec: &'static Spec = Box::leak(Box::new(bundle.spec));
@@ -192,6 +200,7 @@ fn make(
             let stop = host::blame_limit(&lanes, stop);
             let said = match stop.trouble {
                 crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
+                crate::perform::Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
                 _ => String::new(),
             };
             stopped(plan, stop, &said)
@@ -307,7 +316,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     );
     if !options.keep {
         step(Step::Delete);
-        delete::remove(&made.root, id, &made.saved.cgroup_path, made.cgroup_root)?;
+        delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
         delete::after(context, &made.saved);
     }
     Ok(status)

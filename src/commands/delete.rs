@@ -1,10 +1,11 @@
 //! `delete`: what `create` made is taken away. May touch: everything below.
 
-use super::{Context, hooks, step};
+use super::{Context, hooks, step, systemd_failed};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Status};
+use crate::systemd;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;
@@ -50,7 +51,10 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         remains(id, &path)?;
     }
     drop(dir);
-    remove(&root, id, &path, None)?;
+    match &saved {
+        Some(saved) => remove(&root, id, saved, None)?,
+        None => remove_all(&root, id, &path, None)?,
+    }
     if let Some(saved) = &saved {
         after(context, saved);
     }
@@ -85,7 +89,7 @@ pub fn destroy(
     if let Some(init) = init {
         end(init, &saved.id)?;
     }
-    remove(root, &saved.id, &saved.cgroup_path, None)?;
+    remove(root, &saved.id, saved, None)?;
     after(context, saved);
     Ok(())
 }
@@ -130,10 +134,25 @@ fn end(init: &Fd, id: &str) -> Result<(), Error> {
     }
 }
 
+/// Removes cgroup and state of a container whose processes have ended: systemd's, where that made the cgroup.
+pub fn remove(
+    root: &Fd,
+    id: &str,
+    saved: &state::Saved,
+    hierarchy: Option<Fd>,
+) -> Result<(), Error> {
+    let Some((unit, sockets)) = &saved.scope else {
+        return remove_all(root, id, &saved.cgroup_path, hierarchy);
+    };
+    systemd::stop(unit, sockets)
+        .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?;
+    remove_all(root, id, "", hierarchy)
+}
+
 /// Removes cgroup and state of a container whose processes have ended. `hierarchy`: the cgroup hierarchy, if the caller
 /// has it open: then it is `run`, which leaves the empty parent to the next container, since making and removing it
 /// is a twentieth of what a whole run costs.
-pub fn remove(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Result<(), Error> {
+fn remove_all(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Result<(), Error> {
     if !cgroup.is_empty() {
         let failed = |failed| at(format!("remove the cgroup of {id}"), failed);
         let leave_parent = hierarchy.is_some();

@@ -112,8 +112,8 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
             cgroup: Cgroup {
                 v1: false,
                 v2: true,
-                systemd: false,
-                systemd_user: false,
+                systemd: true,
+                systemd_user: true,
                 rdma: true,
             },
             seccomp: Seccomp {

@@ -20,14 +20,15 @@ mod trace;
 mod update;
 mod vm;
 
-use crate::cgroup;
 use crate::cli::{self, CgroupManager, Command, Globals};
 use crate::error::{Error, at};
 use crate::host::Host;
 use crate::out::{self, Log};
+use crate::plan::scope::Manager;
 use crate::plan::{Lane, Step};
 use crate::spec::Spec;
 use crate::state::{self as containers, Now, Saved, Status};
+use crate::{cgroup, dbus, systemd};
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Fd, Why};
@@ -59,6 +60,24 @@ impl Context {
             true => self.host.cgroup_base(),
             false => String::new(),
         }
+    }
+
+    /// The service manager that makes cgroups, if one does: the machine's, or that of a user.
+    pub fn manager(&self) -> Result<Option<Manager>, Error> {
+        if self.globals.cgroup_manager != CgroupManager::Systemd {
+            return Ok(None);
+        }
+        step(Step::Cgroup);
+        // Engines without root run us as root of a user namespace.
+        let user = self.host.uid != 0 || self.host.nested;
+        let sockets = systemd::sockets(user, crate::environment);
+        let base = systemd::base(&sockets)
+            .map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
+        Ok(Some(Manager {
+            sockets,
+            base,
+            user,
+        }))
     }
 
     /// Opens the state root if it is there.
@@ -106,6 +125,17 @@ impl Found {
                 "container {id} has no cgroup of its own"
             ))),
         }
+    }
+}
+
+/// One line about systemd, that it was asked in vain.
+pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
+    match trouble {
+        dbus::Trouble::Call(failed) => at(step, failed),
+        dbus::Trouble::Said(text) => Error::State(format!(
+            "{step}: {text}; try: {}",
+            crate::hints::check(crate::perform::Check::Systemd)
+        )),
     }
 }
 

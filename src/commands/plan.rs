@@ -6,6 +6,8 @@ use crate::error::Error;
 use crate::plan::{self, Wish};
 use crate::{out, spec};
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
@@ -18,6 +20,13 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         true => context.cgroup_base(&bundle.spec),
         false => String::new(),
     };
+    // Where its manager has its own units is not asked: the listing is of no particular machine.
+    let systemd = context.globals.cgroup_manager == cli::CgroupManager::Systemd;
+    let manager = systemd.then(|| plan::scope::Manager {
+        sockets: Vec::new(),
+        base: String::new(),
+        user: uid != 0,
+    });
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
@@ -32,6 +41,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         uid,
         gid,
         nested: false,
+        manager: manager.as_ref(),
         cgroup_base: &base,
         rootless: context.globals.rootless,
     };

@@ -1,11 +1,11 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
-use super::{Context, find, step};
+use super::{Context, find, step, systemd_failed};
 use crate::error::{Error, at};
 use crate::plan::resources::{self, Setting};
-use crate::plan::{Step, device_filter};
+use crate::plan::{Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
-use crate::{cgroup, cli, input, state};
+use crate::{cgroup, cli, input, state, systemd};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -46,6 +46,10 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
     }
     if let Some((root, _)) = &found.cgroup {
         enable(root.at(), &found.saved.cgroup_path, &settings, id)?;
+    }
+    if let Some((unit, sockets)) = &found.saved.scope {
+        systemd::set(unit, sockets, &scope::properties(&settings))
+            .map_err(|trouble| systemd_failed(format!("set properties of {unit}"), trouble))?;
     }
     for setting in &settings {
         let step = format!("set {} of {id}", setting.file.to_string_lossy());

@@ -46,6 +46,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         waits: false,
         // QEMU is one process, and what it may take is the machine's size.
         cgroup: alloc::string::String::new(),
+        scope: None,
     };
     let mut saved = state::new(&bundle.spec, &context.host, new);
     saved.mode = "vm".into();

@@ -5,9 +5,10 @@ use super::sync::{self, Report};
 use super::{
     Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, net_devices, process,
 };
-use crate::cgroup;
 use crate::plan::op::Attributes;
+use crate::plan::scope::Scope;
 use crate::plan::{Lane, Line, Op, Slot};
+use crate::{cgroup, dbus, systemd};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use linux_raw_sys_fs as fs;
@@ -135,6 +136,20 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
             made => made?,
         },
+        Op::StartScope { scope, path } => start_scope(lanes, scope, path, why)?,
+        Op::JoinScope { scope } => {
+            let asked = systemd::attach(scope, lanes.pid);
+            listen(lanes, asked)?
+        }
+        Op::ReleaseScope => release(lanes, why)?,
+        Op::SetScope {
+            unit,
+            sockets,
+            properties,
+        } => {
+            let asked = systemd::set(unit, sockets, properties);
+            listen(lanes, asked)?
+        }
         Op::EnableControllers { above, needed } => {
             // A container without limits may be without a cgroup.
             if let (Some(root), true) = (&lanes.cgroup_root, lanes.has(Slot::CGROUP)) {
@@ -236,6 +251,46 @@ fn make_cgroup(lanes: &mut Lanes, parents: &[CString], path: &CStr, why: Why) ->
     let made = cgroup::make(root.at(), parents, path, why);
     lanes.cgroup_root = Some(root);
     lanes.put(Slot::CGROUP, made?);
+    Ok(())
+}
+
+/// The scope, and its cgroup.
+fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done {
+    let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
+    let (holder, pid) = namespaces::holder(Why("a scope begins with a process"))?;
+    // Kept first: from here on there may be a scope that has to be stopped.
+    lanes.holder = Some(holder);
+    lanes.scope = true;
+    let asked = systemd::start(scope, pid);
+    listen(lanes, asked)?;
+    let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+    let group = syscalls::openat(root.at(), path, flags, "cgroup", why)?;
+    lanes.put(Slot::CGROUP, group);
+    lanes.cgroup_root = Some(root);
+    Ok(())
+}
+
+/// What systemd says instead of an answer is kept for who tells of it.
+fn listen<T>(lanes: &mut Lanes, asked: Result<T, dbus::Trouble>) -> Done<T> {
+    asked.map_err(|trouble| match trouble {
+        dbus::Trouble::Call(failed) => Trouble::Call(failed),
+        dbus::Trouble::Said(text) => {
+            lanes.said = text;
+            Trouble::Check(Check::Systemd)
+        }
+    })
+}
+
+/// The holder of the scope ends.
+fn release(lanes: &mut Lanes, why: Why) -> Done {
+    if let Some([end, holder]) = lanes.holder.take() {
+        end.close(why)?;
+        syscalls::waitid_pidfd(
+            holder.at(),
+            0,
+            Why("it is gone when it has been waited for"),
+        )?;
+    }
     Ok(())
 }
 
@@ -408,12 +463,16 @@ pub fn undo(lanes: &mut Lanes) {
             Why("it is gone only when it has been waited for"),
         );
     }
+    let _ = release(lanes, Why("the holder of the scope ends, too"));
     lanes.take(Slot::CGROUP);
     let root = lanes.cgroup_root.take();
     for line in &lanes.plan.host {
         match (&line.op, &root) {
             (Op::MakeCgroup { parents, path, .. }, Some(root)) => {
                 let _ = cgroup::remove(root.at(), parents, path);
+            }
+            (Op::StartScope { scope, .. }, _) if lanes.scope => {
+                let _ = systemd::stop(&scope.unit, &scope.sockets);
             }
             (Op::Resctrl { group, .. }, _) if line.from == crate::plan::OWN_RESCTRL => {
                 namespaces::resctrl_remove(group);

@@ -39,10 +39,12 @@ pub enum Check {
     NoResctrl,
     NobodyTook,
     NameTaken,
+    /// What it said is in the lanes.
+    Systemd,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 15] = [
+    pub const ALL: [(Check, &'static str); 16] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -86,6 +88,7 @@ impl Check {
             Check::NoResctrl,
             "no resctrl file system is mounted at /sys/fs/resctrl",
         ),
+        (Check::Systemd, "systemd did not do it"),
         (
             Check::NobodyTook,
             "the runtime did not take the seccomp listener",
@@ -154,6 +157,12 @@ pub struct Lanes<'a> {
     pub cgroup_root: Option<Fd>,
     /// All controllers that are needed are handed down to it.
     pub controllers: bool,
+    /// Who holds the scope until init is in it: the end at whose closing it ends, and its handle.
+    pub holder: Option<[Fd; 2]>,
+    /// A scope was asked for.
+    pub scope: bool,
+    /// What systemd said.
+    pub said: alloc::string::String,
 }
 
 impl<'a> Lanes<'a> {
@@ -188,6 +197,9 @@ impl<'a> Lanes<'a> {
             })),
             cgroup_root: None,
             controllers: false,
+            holder: None,
+            scope: false,
+            said: alloc::string::String::new(),
         }
     }
 

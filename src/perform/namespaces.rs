@@ -115,6 +115,15 @@ pub fn mapping(base: At, uids: &[u8], gids: &[u8], why: Why) -> Done<Fd> {
     opened
 }
 
+/// A process that does nothing, for what begins with one: it ends when the first of both is closed, also by our end.
+pub fn holder(why: Why) -> Done<([Fd; 2], i32)> {
+    let (mine, theirs) = syscalls::socketpair(Why("the holder ends when this is closed"))?;
+    match syscalls::clone3_helper(0, Lane::Holder as u8, why)? {
+        Cloned::Child => hold(mine, &theirs),
+        Cloned::Parent { pid, pidfd } => Ok(([mine, pidfd], pid)),
+    }
+}
+
 /// The process that a user namespace begins with.
 fn hold(theirs: Fd, mine: &Fd) -> ! {
     syscalls::freeze();

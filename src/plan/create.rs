@@ -6,7 +6,7 @@ use super::{
     Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, net_devices,
     paths, too_long,
 };
-use super::{process, resources, seccomp, system};
+use super::{process, resources, scope, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -84,6 +84,14 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 
     // Host: the clone, and what surrounds it.
     namespaces::clone(&mut b)?;
+    if b.scope.is_some() {
+        b.from = "/linux/cgroupsPath".into();
+        b.host(
+            Step::Cgroup,
+            Op::ReleaseScope,
+            "init is in the scope and holds it: nobody else has to",
+        );
+    }
     finish_host(&mut b, moves)?;
     let plan = b.done();
     match plan.lines().count() > MOST {
@@ -212,13 +220,19 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// The cgroup below the hierarchy's root: `cgroupsPath`, or `nano-sandbox/<id>`. What is not absolute may be put
-/// elsewhere by the runtime (config-linux.md, "Cgroups Path"): below `base`.
-pub fn cgroup_path(spec: &Spec, id: &str, base: &str) -> String {
-    match spec.linux.cgroups_path.as_deref() {
+/// elsewhere by the runtime (config-linux.md, "Cgroups Path"): below the wish's base. What systemd makes lies where its
+/// slice does.
+pub fn cgroup_path(spec: &Spec, wish: &Wish) -> Result<String, Problem> {
+    let (id, base) = (wish.id, wish.cgroup_base);
+    if let Some(manager) = wish.manager {
+        let (slice, unit) = scope::names(spec, id, manager.user)?;
+        return Ok(scope::cgroup(manager, &slice, &unit));
+    }
+    Ok(match spec.linux.cgroups_path.as_deref() {
         None | Some("") => format!("{base}nano-sandbox/{id}"),
         Some(path) if path.starts_with('/') => mounts::clean(path).trim_start_matches('/').into(),
         Some(path) => format!("{base}{}", mounts::clean(path).trim_start_matches('/')),
-    }
+    })
 }
 
 fn cgroup(b: &mut Builder) -> Result<(), Problem> {
@@ -228,7 +242,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     } else {
         String::new()
     };
-    let path = cgroup_path(b.spec, b.wish.id, b.wish.cgroup_base);
+    let path = cgroup_path(b.spec, b.wish)?;
     if path.is_empty() || path.split('/').any(|part| part == "..") {
         return Err(problem(
             at,
@@ -246,15 +260,26 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     let above: Vec<CString> = core::iter::once(c".".into())
         .chain(parents.iter().cloned())
         .collect();
-    b.host(
-        Step::Cgroup,
-        Op::MakeCgroup {
-            parents,
-            path,
-            optional,
-        },
-        "all that the container ever starts can be found, limited and ended there",
-    );
+    match b.wish.manager {
+        None => b.host(
+            Step::Cgroup,
+            Op::MakeCgroup {
+                parents,
+                path,
+                optional,
+            },
+            "all that the container ever starts can be found, limited and ended there",
+        ),
+        Some(manager) => {
+            let scope = scope::scope(b.spec, b.wish.id, manager, &limits)?;
+            b.scope = Some((scope.clone(), manager.user));
+            b.host(
+                Step::Cgroup,
+                Op::StartScope { scope, path },
+                "systemd makes the cgroup that all of the container can be found, limited and ended in",
+            );
+        }
+    }
     let needed = resources::controllers(&limits);
     let names = needed.iter().map(|limit| limit.controller().into());
     b.host(
@@ -278,7 +303,21 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         b.from = limit.from.clone();
         // Born into a cgroup that may hold no more processes, init could not be.
         if limit.file.as_c_str() == c"pids.max" {
-            b.pids = Some(b.line_of(
+            if let Some((scope, _)) = &b.scope {
+                let properties = scope::properties(core::slice::from_ref(&limit));
+                let (unit, sockets) = (scope.unit.clone(), scope.sockets.clone());
+                let op = Op::SetScope {
+                    unit,
+                    sockets,
+                    properties,
+                };
+                b.pids.push(b.line_of(
+                    Step::Cgroup,
+                    op,
+                    "systemd writes its limits again when it likes: it has to know ours",
+                ));
+            }
+            b.pids.push(b.line_of(
                 Step::Cgroup,
                 Op::SetCgroup { setting: limit },
                 "from here on the kernel refuses what would be one process too many",
@@ -379,8 +418,9 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
             "whoever called wants to know the first process",
         );
     }
-    if let Some(pids) = b.pids.take() {
-        b.plan.host.push(pids);
+    if !b.pids.is_empty() {
+        let mut pids = core::mem::take(&mut b.pids);
+        b.plan.host.append(&mut pids);
         b.from = String::new();
     }
     b.host(

@@ -13,6 +13,7 @@ pub mod options;
 mod paths;
 mod process;
 pub mod resources;
+pub mod scope;
 pub mod seccomp;
 pub mod show;
 mod step;
@@ -59,6 +60,8 @@ pub struct Wish<'a> {
     pub nested: bool,
     /// Where a cgroup goes that is not named from the hierarchy's root: empty, or a path that ends in `/`.
     pub cgroup_base: &'a str,
+    /// `--systemd-cgroup`: whom to ask for the cgroup.
+    pub manager: Option<&'a scope::Manager>,
     /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
     pub rootless: Option<bool>,
 }
@@ -78,7 +81,9 @@ pub struct Builder<'a> {
     /// Lines of the host lane that need the cgroup.
     pub after_cgroup: Vec<Line>,
     /// The limit of processes, which comes late.
-    pub pids: Option<Line>,
+    pub pids: Vec<Line>,
+    /// What systemd makes, and whether init has to be moved into it.
+    pub scope: Option<(scope::Scope, bool)>,
     /// Lines of the host lane that need init.
     pub after_clone: Vec<Line>,
     pub users: Users,
@@ -107,7 +112,8 @@ impl<'a> Builder<'a> {
             covered: Vec::new(),
             made: Vec::new(),
             after_cgroup: Vec::new(),
-            pids: None,
+            pids: Vec::new(),
+            scope: None,
             after_clone: Vec::new(),
             users,
             joined: Vec::new(),
@@ -270,6 +276,7 @@ mod tests {
             gid: 0,
             nested: false,
             cgroup_base: "",
+            manager: None,
             rootless: None,
         };
         create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))

@@ -257,10 +257,24 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
             flags |= n.kind.flag();
         }
     }
-    let cgroup = b.wish.cgroup;
+    // Only systemd may move a process of a user's from a session's cgroup into one of that user's manager.
+    let moved = b.scope.take_if(|(_, user)| *user && !bridge);
+    let cgroup = b.wish.cgroup && moved.is_none();
     let why = "one call makes the process and every namespace that it is to live in";
     if !bridge {
         b.host(Step::Namespaces, Op::Clone { flags, cgroup }, why);
+        if let Some((scope, user)) = moved {
+            b.from = "/linux/cgroupsPath".into();
+            let op = Op::JoinScope {
+                scope: scope.clone(),
+            };
+            b.host(
+                Step::Cgroup,
+                op,
+                "init waits for its ids: until then it can be moved",
+            );
+            b.scope = Some((scope, user));
+        }
         return map(b);
     }
     flags |= libc::CLONE_PARENT as u64;

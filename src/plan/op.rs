@@ -3,6 +3,7 @@
 
 use super::Step;
 use super::resources::Setting;
+use super::scope::{Property, Scope, Sockets};
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -123,6 +124,22 @@ pub enum Op {
         path: CString,
         /// Without privileges, where nothing is delegated, the container does without.
         optional: bool,
+    },
+    /// The same, made by systemd: a scope, held by a process that waits until init is in it.
+    StartScope {
+        scope: Scope,
+        path: CString,
+    },
+    /// Init was born outside: its user may not place it there himself.
+    JoinScope {
+        scope: Scope,
+    },
+    ReleaseScope,
+    /// What systemd shall know of a limit that came late.
+    SetScope {
+        unit: String,
+        sockets: Sockets,
+        properties: Vec<Property>,
     },
     /// The cgroups above hand controllers down: those that somebody may ask about later, as far as there are any, and
     /// those that limits need.

@@ -166,6 +166,19 @@ pub fn describe(op: &Op) -> String {
             }
         ),
         Op::MakeCgroup { path, .. } => format!("make the cgroup /{}", s(path)),
+        Op::StartScope { scope, path } => {
+            let all = scope.properties.iter().map(|(name, _)| name.as_str());
+            let all: Vec<&str> = all.collect();
+            format!(
+                "have systemd make the scope {}, cgroup /{}, with {}",
+                scope.unit,
+                s(path),
+                all.join(", ")
+            )
+        }
+        Op::JoinScope { scope } => format!("have systemd move init into {}", scope.unit),
+        Op::ReleaseScope => "end the process that held the scope".into(),
+        Op::SetScope { unit, .. } => format!("tell systemd the limit of {unit}"),
         Op::EnableControllers { needed, .. } if needed.is_empty() => {
             "enable the usual controllers for the cgroup, as far as there are any".into()
         }

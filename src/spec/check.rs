@@ -332,16 +332,6 @@ fn check_linux(linux: &Linux) -> Checked {
             "has no `mount` namespace: without one the container's mounts would be the host's",
         );
     }
-    if linux
-        .cgroups_path
-        .as_deref()
-        .is_some_and(|path| path.contains(':'))
-    {
-        return no(
-            "/linux/cgroupsPath",
-            "`slice:prefix:name` is for the systemd driver, which is not supported yet",
-        );
-    }
     let cgroup = linux.cgroups_path.as_deref().unwrap_or("");
     a_path(|| "/linux/cgroupsPath".into(), cgroup)?;
     for (name, paths) in [

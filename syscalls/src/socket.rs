@@ -128,6 +128,13 @@ pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
     gate(Call::Connect, args, why).map(drop)
 }
 
+/// sendto(2) to whom a socket is connected to; if nobody is there any more, no signal tells of it.
+pub fn send(socket: At, bytes: &[u8], why: Why) -> Result<usize> {
+    let flags = libc::MSG_NOSIGNAL as usize;
+    let args = [d(socket), bytes.as_ptr() as usize, bytes.len(), flags, 0, 0];
+    gate(Call::Sendto, args, why)
+}
+
 /// sendmsg(2) of bytes together with a descriptor (unix(7), SCM_RIGHTS).
 pub fn sendmsg_descriptor(socket: At, bytes: &[u8], descriptor: At, why: Why) -> Result<usize> {
     let mut message = Message {

@@ -214,6 +214,7 @@ table! {
     // Talking, waiting, signals.
     Socket = __NR_socket "socket" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Word(&flags::PROTOCOL)) Dec "2" "makes a socket";
     Connect = __NR_connect "connect" (Fd, In(Shape::SockAddr(2)), Uint) Dec "2" "connects a socket to who listens at an address";
+    Sendto = __NR_sendto "sendto" (Fd, Bytes(2), Uint, Flags(&flags::MSG), Hex, Int) Dec "2" "sends bytes through a socket";
     Sendmsg = __NR_sendmsg "sendmsg" (Fd, In(Shape::Message), Flags(&flags::MSG)) Dec "2" "sends a message, and descriptors with it";
     Pipe2 = __NR_pipe2 "pipe2" (Out(Shape::FdPair), Flags(&flags::PIPE)) Dec "2" "makes a pipe";
     Socketpair = __NR_socketpair "socketpair" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Int, Out(Shape::FdPair)) Dec "2" "makes two sockets that talk to each other";
