@@ -303,18 +303,17 @@ impl Bus {
             serial: 0,
             pending: Vec::new(),
         };
-        let why = Why("who we are, the kernel tells");
-        bus.send(b"\0AUTH EXTERNAL\r\nDATA\r\n", why)?;
+        // All in one: a systemd that reads the first message together with this end of the talk would leave it lying.
+        let why = Why("who we are, the kernel tells; then messages follow");
+        bus.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n", why)?;
         loop {
             let line = bus.line()?;
             match line.split(' ').next() {
                 Some("DATA") => {}
-                Some("OK") => break,
+                Some("OK") => return Ok(bus),
                 _ => return Err(Trouble::Said(format!("it does not let us in: {line}"))),
             }
         }
-        bus.send(b"BEGIN\r\n", Why("messages follow"))?;
-        Ok(bus)
     }
 
     fn send(&self, bytes: &[u8], why: Why) -> Result<()> {

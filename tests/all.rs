@@ -132,7 +132,10 @@ fn area(name: &str, cases: &[Case]) -> Vec<Trial> {
 fn main() {
     let words = Arguments::from_args();
     // In the view there is no systemd.
-    let systemd = words.filter.as_deref() == Some("systemd");
+    let systemd = words
+        .filter
+        .as_deref()
+        .is_some_and(|filter| filter.starts_with("systemd"));
     let cases = [
         lifecycle::cases(),
         lifecycle_errors::cases(),

@@ -64,7 +64,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     step(Step::Delete);
     drop(dir);
     if !options.keep || ended.is_err() {
-        delete::remove(&root, id, "", None)?;
+        delete::remove(&root, id, &saved, None)?;
     }
     ended
 }
