@@ -214,7 +214,11 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
         }
         other => other,
     };
-    manager_.done(&job?)
+    let job = job?;
+    // What came to be in spite of it, goes again; a unit of that name that is not ours stays.
+    manager_.done(&job).inspect_err(|_| {
+        let _ = stop(&scope.unit, &scope.sockets);
+    })
 }
 
 /// Moves a process into a scope: where the caller may not do it himself.

@@ -181,6 +181,7 @@ fn main() {
         libtest_mimic::run(&words, cases).exit();
     }
     if systemd {
+        systemd::prepare();
         libtest_mimic::run(&words, cases).exit();
     }
     let view = view::enter();

@@ -258,11 +258,10 @@ fn make_cgroup(lanes: &mut Lanes, parents: &[CString], path: &CStr, why: Why) ->
 fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done {
     let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
     let (holder, pid) = namespaces::holder(Why("a scope begins with a process"))?;
-    // Kept first: from here on there may be a scope that has to be stopped.
     lanes.holder = Some(holder);
-    lanes.scope = true;
     let asked = systemd::start(scope, pid);
     listen(lanes, asked)?;
+    lanes.scope = true;
     let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
     let group = syscalls::openat(root.at(), path, flags, "cgroup", why)?;
     lanes.put(Slot::CGROUP, group);

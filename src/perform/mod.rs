@@ -159,7 +159,7 @@ pub struct Lanes<'a> {
     pub controllers: bool,
     /// Who holds the scope until init is in it: the end at whose closing it ends, and its handle.
     pub holder: Option<[Fd; 2]>,
-    /// A scope was asked for.
+    /// The scope is there, and ours.
     pub scope: bool,
     /// What systemd said.
     pub said: alloc::string::String,

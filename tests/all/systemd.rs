@@ -2,7 +2,7 @@
 //! systemd is the first process, and outside of the view of the other cases: `scripts/lab --debian` boots such a machine.
 
 use crate::bundle::{Bundle, Done, patiently};
-use crate::cgroups::{cgroup, end, read, script};
+use crate::cgroups::{cgroup, read, script};
 use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn limits() -> Outcome {
             ("MemoryMax", "67108864"),
             ("MemorySwapMax", "33554432"),
             ("MemoryLow", "16777216"),
-            ("CPUWeight", "170"),
+            ("CPUWeight", "174"),
             ("CPUQuotaPerSecUSec", "400ms"),
             ("CPUQuotaPeriodUSec", "50ms"),
             ("AllowedCPUs", "0"),
@@ -268,14 +268,9 @@ fn update() -> Outcome {
 fn taken() -> Outcome {
     let bundle = sleeper()?;
     let unit = format!("nk-{}.scope", bundle.id);
-    let other = |words: &[&str]| -> Outcome {
-        let done = Command::new("systemd-run").args(words).output()?;
-        ensure!(done.status.success(), "systemd-run {words:?}: {done:?}");
-        Ok(())
-    };
     let service = format!("--unit={unit}");
     let mut running = Command::new("systemd-run")
-        .args(["--scope", &service, "sleep", "1000"])
+        .args(["--quiet", "--scope", &service, "sleep", "1000"])
         .spawn()?;
     patiently("the other scope", || {
         Ok(property(&unit, "ActiveState")? == "active")
@@ -289,7 +284,6 @@ fn taken() -> Outcome {
     patiently("its end", || {
         Ok(property(&unit, "LoadState")? == "not-found")
     })?;
-    let _ = other;
     create(&bundle)?;
     gone(bundle, &unit)
 }
@@ -390,14 +384,18 @@ fn wrong() -> Outcome {
 }
 
 const USER: u32 = 1000;
+const USERS: &str = "/run/user/1000/systemd/private";
+
+/// Starts the manager of a user's before any case has mounts of its own, where what it mounts would not be seen.
+pub fn prepare() {
+    let _ = Command::new("loginctl")
+        .args(["enable-linger", "user"])
+        .output();
+    let _ = patiently("the user's systemd", || Ok(Path::new(USERS).exists()));
+}
 
 fn rootless() -> Outcome {
-    let linger = Command::new("loginctl")
-        .args(["enable-linger", "user"])
-        .output()?;
-    ensure!(linger.status.success(), "needs a user `user`: {linger:?}");
-    let socket = format!("/run/user/{USER}/systemd/private");
-    patiently("the user's systemd", || Ok(Path::new(&socket).exists()))?;
+    ensure!(Path::new(USERS).exists(), "needs a user `user` and {USERS}");
     let mut bundle = Bundle::shell("echo > /tmp/ready; sleep 1000")?;
     let given = |path: &Path| -> Outcome {
         let done = Command::new("chown")
@@ -460,6 +458,5 @@ fn rootless() -> Outcome {
     user(&["kill", &bundle.id, "KILL"])?.ok()?;
     patiently("its end", || Ok(bundle.status()? == "stopped"))?;
     user(&["delete", &bundle.id])?.ok()?;
-    let _ = end;
     bundle.clean()
 }
