@@ -266,6 +266,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         gid: 0,
         nested: bit(7),
         cgroup_base: "",
+        manager: None,
         rootless: None,
     };
     let _ = spec.warnings();

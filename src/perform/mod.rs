@@ -88,7 +88,6 @@ impl Check {
             Check::NoResctrl,
             "no resctrl file system is mounted at /sys/fs/resctrl",
         ),
-        (Check::Systemd, "systemd did not do it"),
         (
             Check::NobodyTook,
             "the runtime did not take the seccomp listener",
@@ -97,6 +96,7 @@ impl Check {
             Check::NameTaken,
             "the container's network namespace has an interface of that name already",
         ),
+        (Check::Systemd, "systemd did not do it"),
     ];
 
     pub fn text(self) -> &'static str {

@@ -90,7 +90,7 @@ impl Report {
                     at,
                 })
             }
-            CHECK => Trouble::Check(Check::ALL.get(bytes[1] as usize)?.0),
+            CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == bytes[1])?.0),
             HOOK => Trouble::Hook(i32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
             _ => return None,
         };

@@ -16,6 +16,7 @@ pub mod resources;
 pub mod scope;
 pub mod seccomp;
 pub mod show;
+mod slot;
 mod step;
 mod system;
 mod weight;

@@ -9,6 +9,7 @@ pub use product::*;
 #[path = "../../src"]
 mod product {
     pub mod cgroup;
+    pub mod dbus;
     pub mod cli;
     pub mod error;
     pub mod hints;
@@ -19,6 +20,7 @@ mod product {
     pub mod procfs;
     pub mod spec;
     pub mod state;
+    pub mod systemd;
     pub mod time;
     pub mod trace;
     pub mod traces;

@@ -25,6 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         gid: if bit(6) { 1000 } else { 0 },
         nested: bit(7),
         cgroup_base: "",
+        manager: None,
         rootless: None,
     };
     if let Ok(plan) = plan::create(&spec, &wish) {

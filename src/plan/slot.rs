@@ -1,0 +1,41 @@
+//! Where the lanes keep descriptors: each has a number that the plan knows, long before the kernel gives it its own.
+//! May touch: nothing.
+
+/// A numbered place for a descriptor that is known only when the plan is carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(pub u16);
+
+impl Slot {
+    /// The state directory of the container.
+    pub const STATE: Slot = Slot(0);
+    /// The tree that becomes `/`.
+    pub const ROOTFS: Slot = Slot(1);
+    pub const CGROUP: Slot = Slot(2);
+    /// The host's and the init's end of what they talk through.
+    pub const CHANNEL: Slot = Slot(3);
+    pub const INIT_END: Slot = Slot(4);
+    /// The fifo on which a created container waits, and the one whose end says that execve succeeded.
+    pub const START: Slot = Slot(5);
+    pub const REPORT: Slot = Slot(6);
+    /// Handle on the container's first process.
+    pub const INIT: Slot = Slot(7);
+    /// `/proc`, `/dev` and `/sys` of the container, once mounted.
+    pub const PROC: Slot = Slot(8);
+    pub const DEV: Slot = Slot(9);
+    pub const SYS: Slot = Slot(10);
+    /// The container's `/dev/null`, checked.
+    pub const NULL: Slot = Slot(11);
+    /// The device program.
+    pub const PROGRAM: Slot = Slot(12);
+    /// The host's procfs.
+    pub const HOST_PROC: Slot = Slot(13);
+    /// What hooks say.
+    pub const HOOK_OUTPUT: Slot = Slot(14);
+    /// Handle on the bridge, while there is one.
+    pub const BRIDGE: Slot = Slot(15);
+    /// A procfs for writes, which is mounted nowhere.
+    pub const PRIVATE_PROC: Slot = Slot(16);
+    /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
+    pub const ROUTE: Slot = Slot(17);
+    pub const FIRST_FREE: u16 = 18;
+}
