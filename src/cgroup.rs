@@ -269,13 +269,13 @@ pub fn freeze(group: At, frozen: bool) -> Result<bool> {
         if said(events.at(), word, why)? {
             return Ok(true);
         }
-        await_change(events.at(), Some(100), why)?;
+        await_change(events.at(), 100, why)?;
     }
     Ok(false)
 }
 
 /// Whether an open file of a cgroup has this line.
-pub fn said(file: At, line: &str, why: Why) -> Result<bool> {
+fn said(file: At, line: &str, why: Why) -> Result<bool> {
     let mut buffer = [0u8; 256];
     let len = syscalls::pread64(file, &mut buffer, 0, why)?;
     let text = core::str::from_utf8(buffer.get(..len).unwrap_or(&[])).unwrap_or("");
@@ -283,13 +283,13 @@ pub fn said(file: At, line: &str, why: Why) -> Result<bool> {
 }
 
 /// Waits until the kernel has changed a file of a cgroup, or so many milliseconds are over.
-pub fn await_change(file: At, timeout: Option<u64>, why: Why) -> Result<()> {
+fn await_change(file: At, milliseconds: u64, why: Why) -> Result<()> {
     let mut fds = [syscalls::PollFd {
         fd: file.raw(),
         events: libc::POLLPRI,
         revents: 0,
     }];
-    syscalls::ppoll(&mut fds, timeout, why).map(drop)
+    syscalls::ppoll(&mut fds, Some(milliseconds), why).map(drop)
 }
 
 /// Kills all processes of a cgroup and below (cgroup v2, "cgroup.kill"; Linux 5.14). No such cgroup: nothing to kill.

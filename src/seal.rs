@@ -15,6 +15,8 @@
 //! calls.
 
 use crate::error::{Error, at};
+use crate::perform::host::linux_raw_sys_fs as fs;
+use crate::plan::options::attr;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -129,8 +131,6 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
 
 /// The program in a form that cannot be written. `None`: nobody in a container of this user's could write to its file.
 fn open(uid: u32) -> Result<Option<Fd>, Failed> {
-    const OPEN_TREE_CLONE: u32 = 1;
-    const AT_EMPTY_PATH: u32 = 0x1000;
     if uid != 0 {
         let why = Why("what this user may not write, nobody in its containers may");
         let own = syscalls::faccessat2(
@@ -146,28 +146,29 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
             _ => copy().map(Some),
         };
     }
-    let path = match syscalls::open_tree(At::CWD, ITSELF, OPEN_TREE_CLONE, "this program", BECOME) {
-        // No procfs, as in an initramfs: by the path that it was executed by.
-        Err(f) if f.errno == Errno::ENOENT => syscalls::open_tree(
-            At::CWD,
-            syscalls::executed_as(),
-            OPEN_TREE_CLONE,
-            "this program",
-            BECOME,
-        ),
-        opened => opened,
-    };
+    let path =
+        match syscalls::open_tree(At::CWD, ITSELF, fs::OPEN_TREE_CLONE, "this program", BECOME) {
+            // No procfs, as in an initramfs: by the path that it was executed by.
+            Err(f) if f.errno == Errno::ENOENT => syscalls::open_tree(
+                At::CWD,
+                syscalls::executed_as(),
+                fs::OPEN_TREE_CLONE,
+                "this program",
+                BECOME,
+            ),
+            opened => opened,
+        };
     let Ok(tree) = path else {
         return copy().map(Some);
     };
     let readonly = syscalls::mount_attr {
-        attr_set: 1,
+        attr_set: attr::RDONLY,
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,
     };
     let why = Why("a mount of this program alone, which is read-only and which nobody else has");
-    match syscalls::mount_setattr(tree.at(), c"", AT_EMPTY_PATH, &readonly, why) {
+    match syscalls::mount_setattr(tree.at(), c"", fs::AT_EMPTY_PATH, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
         Err(_) => copy().map(Some),
     }

@@ -1,6 +1,7 @@
 //! What is remembered of a container, and what the kernel says of it now. One directory a container, whose mkdir is
 //! the lock; in it `state.json`, the recorder `trace`, and the start fifos. May touch: system calls.
 
+use crate::cgroup;
 use crate::error::{Error, at};
 use crate::host::Host;
 use crate::perform::{files, sync};
@@ -399,19 +400,20 @@ pub struct Now {
     pub status: Status,
     /// A handle on its first process, while that lives.
     pub init: Option<Fd>,
+    /// The hierarchy, and the container's cgroup in it, if somebody had to look there.
+    pub cgroup: Option<(Fd, Fd)>,
 }
 
 /// Derives the status from the kernel: the process, identified by its start time, then how far the lanes came.
 pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
-    let stopped = Now {
-        status: Status::Stopped,
-        init: None,
+    let now = |status, init| Now {
+        status,
+        init,
+        cgroup: None,
     };
+    let stopped = now(Status::Stopped, None);
     let Some(saved) = saved else {
-        return Ok(Now {
-            status: Status::Creating,
-            init: None,
-        });
+        return Ok(now(Status::Creating, None));
     };
     let why = Why("a handle first: after that the number cannot come to mean another process");
     let init = match syscalls::pidfd_open(saved.pid, why) {
@@ -424,25 +426,29 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
         return Ok(stopped);
     }
     let status = match phase(dir) {
-        sync::STARTED | sync::RUNNING if paused(&saved.cgroup_path) => Status::Paused,
         sync::STARTED | sync::RUNNING => Status::Running,
         sync::CREATED => Status::Created,
         _ => Status::Creating,
     };
-    Ok(Now {
-        status,
-        init: Some(init),
-    })
+    Ok(now(status, Some(init)))
 }
 
-/// Whether the cgroup is frozen, or is about to be.
-fn paused(path: &str) -> bool {
-    let why = Why("a paused container runs, but for the moment it does not");
-    let frozen = || {
-        let (_, group) = crate::cgroup::open_pair(path).ok().flatten()?;
-        crate::cgroup::read(group.at(), c"cgroup.freeze", why).ok()
-    };
-    !path.is_empty() && frozen().is_some_and(|text| text.trim() == "1")
+/// The same, and whether what runs is paused: its cgroup says so, which stays open for whoever wants more of it.
+pub fn look(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
+    let mut now = now(dir, saved)?;
+    let path = saved.map_or("", |saved| saved.cgroup_path.as_str());
+    if now.status != Status::Running || path.is_empty() {
+        return Ok(now);
+    }
+    now.cgroup = cgroup::open_pair(path).ok().flatten();
+    if let Some((_, group)) = &now.cgroup {
+        let why = Why("a paused container runs, but for the moment it does not");
+        let frozen = cgroup::read(group.at(), c"cgroup.freeze", why);
+        if frozen.is_ok_and(|text| text.trim() == "1") {
+            now.status = Status::Paused;
+        }
+    }
+    Ok(now)
 }
 
 /// How far the lanes came, out of the recorder's head.

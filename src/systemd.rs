@@ -194,7 +194,7 @@ pub fn base(sockets: &Sockets) -> Answer<String> {
 
 /// Makes a scope with this process in it, and waits until it is there.
 pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
-    let mut manager_ = Manager::open(&scope.sockets)?;
+    let mut service = Manager::open(&scope.sockets)?;
     let body = || {
         let mut properties = scope.properties.clone();
         let pids = Vec::from([pid as u32]);
@@ -207,16 +207,16 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
     };
     let method = manager("StartTransientUnit", "ssa(sv)a(sa(sv))");
     let why = Why("systemd makes the cgroup and knows whose it is");
-    let job = match manager_.ask(&method, body(), why) {
+    let job = match service.ask(&method, body(), why) {
         Err(Refused::Named(name, _)) if name == "org.freedesktop.systemd1.UnitExists" => {
-            manager_.forget(&scope.unit);
-            manager_.ask(&method, body(), why)
+            service.forget(&scope.unit);
+            service.ask(&method, body(), why)
         }
         other => other,
     };
     let job = job?;
     // What came to be in spite of it, goes again; a unit of that name that is not ours stays.
-    manager_.done(&job).inspect_err(|_| {
+    service.done(&job).inspect_err(|_| {
         let _ = stop(&scope.unit, &scope.sockets);
     })
 }
@@ -247,12 +247,12 @@ pub fn set(unit: &str, sockets: &Sockets, properties: &[Property]) -> Answer<()>
 
 /// Ends a scope with all that is in it, and waits until it is gone. It may be gone already.
 pub fn stop(unit: &str, sockets: &Sockets) -> Answer<()> {
-    let mut manager_ = Manager::open(sockets)?;
+    let mut service = Manager::open(sockets)?;
     let mut body = Body::default();
     body.text(unit).text("replace");
     let why = Why("nothing of the container stays behind");
-    match manager_.ask(&manager("StopUnit", "ss"), body, why) {
+    match service.ask(&manager("StopUnit", "ss"), body, why) {
         Err(Refused::Named(name, _)) if name == "org.freedesktop.systemd1.NoSuchUnit" => Ok(()),
-        job => manager_.done(&job?),
+        job => service.done(&job?),
     }
 }

@@ -28,7 +28,7 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         Err(_) if options.force => None,
         loaded => loaded?,
     };
-    let now = state::now(dir.at(), saved.as_ref())?;
+    let now = state::look(dir.at(), saved.as_ref())?;
     match now.status {
         Status::Stopped => {}
         Status::Created | Status::Creating if saved.is_some() => {}

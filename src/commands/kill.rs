@@ -29,8 +29,7 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     {
         return all(path, options.signal, now.status, id);
     }
-    let (Status::Created | Status::Running | Status::Paused, Some(init)) = (now.status, now.init)
-    else {
+    let (Status::Created | Status::Running, Some(init)) = (now.status, now.init) else {
         return Err(Error::State(format!(
             "container not running: {id} is {}",
             now.status.word()

@@ -67,7 +67,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
         let Ok(saved) = state::load(dir.at(), name) else {
             continue;
         };
-        let now = state::now(dir.at(), saved.as_ref())?;
+        let now = state::look(dir.at(), saved.as_ref())?;
         let pid = if now.status == Status::Stopped {
             0
         } else {

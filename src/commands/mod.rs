@@ -89,9 +89,8 @@ impl Context {
 /// A container that is there, as it is now, and its cgroup.
 pub struct Found {
     pub saved: Saved,
+    /// With its cgroup, which a rootless one may not have.
     pub now: Now,
-    /// The hierarchy, and the container's cgroup in it. A rootless one may have none.
-    pub cgroup: Option<(Fd, Fd)>,
 }
 
 /// Finds a container of which something is wanted that only its cgroup has.
@@ -100,23 +99,22 @@ pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
     let dir = containers::find(root.as_ref(), id)?;
     containers::join_recorder(dir.at());
     let saved = containers::load(dir.at(), id)?;
-    let now = containers::now(dir.at(), saved.as_ref())?;
+    let mut now = containers::look(dir.at(), saved.as_ref())?;
     let Some(saved) = saved else {
         return Err(Error::State(format!("container {id} is being created")));
     };
-    let cgroup = match saved.cgroup_path.is_empty() {
-        true => None,
-        false => cgroup::open_pair(&saved.cgroup_path)
-            .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?,
-    };
-    Ok(Found { saved, now, cgroup })
+    if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {
+        now.cgroup = cgroup::open_pair(&saved.cgroup_path)
+            .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;
+    }
+    Ok(Found { saved, now })
 }
 
 impl Found {
     /// Its cgroup, if its processes are there to be in it.
     pub fn group(&self) -> Result<At, Error> {
         let id = &self.saved.id;
-        match (&self.cgroup, self.now.status) {
+        match (&self.now.cgroup, self.now.status) {
             (_, Status::Stopped) => Err(Error::State(format!(
                 "container not running: {id} is stopped"
             ))),

@@ -21,7 +21,7 @@ pub fn ps(context: &Context, options: &cli::Ps) -> Result<i32, Error> {
     let id = &options.id;
     let found = find(context, id)?;
     let why = Why("the kernel lists the container's processes there");
-    let mut pids = match &found.cgroup {
+    let mut pids = match &found.now.cgroup {
         Some((_, group)) => cgroup::processes(group.at(), why)
             .map_err(|failed| at(format!("list the processes of {id}"), failed))?,
         None if found.now.init.is_some() => alloc::vec![found.saved.pid],

@@ -33,7 +33,7 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
     let saved = state::load(dir.at(), id)?;
-    let now = state::now(dir.at(), saved.as_ref())?;
+    let now = state::look(dir.at(), saved.as_ref())?;
     out::stdout(&document(saved.as_ref(), now.status, id)).map(|()| 0)
 }
 

@@ -6,10 +6,8 @@ use crate::plan::resources::{self, Setting};
 use crate::plan::{Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
 use crate::{cgroup, cli, input, state, systemd};
-use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use serde_json::{Value, json};
 use syscalls::{At, Why};
 
@@ -44,7 +42,7 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
     if resources.memory["checkBeforeUpdate"] == json!(true) {
         check(group, &settings, id)?;
     }
-    if let Some((root, _)) = &found.cgroup {
+    if let Some((root, _)) = &found.now.cgroup {
         enable(root.at(), &found.saved.cgroup_path, &settings, id)?;
     }
     if let Some((unit, sockets)) = &found.saved.scope {
@@ -160,10 +158,8 @@ fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
 
 /// A controller that nobody has needed so far may have to be handed down first.
 fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Error> {
-    let above = path
-        .match_indices('/')
-        .map(|(i, _)| CString::new(&path[..i]).unwrap_or_default());
-    let above: Vec<CString> = core::iter::once(c".".into()).chain(above).collect();
+    // It holds no NUL byte: `state` has seen to that.
+    let above = resources::above(path).unwrap_or_default();
     let why = Why("a cgroup has the files of those controllers only that the one above hands down");
     for setting in resources::controllers(settings) {
         cgroup::need(root, &above, setting.controller(), why).map_err(|failed| {

@@ -249,17 +249,12 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             "must name a cgroup below the root of the hierarchy, without `..`",
         ));
     }
-    let mut parents = Vec::new();
-    for (i, _) in path.match_indices('/') {
-        parents.push(c(&path[..i]).map_err(|p| problem(at, p))?);
-    }
+    let above = resources::above(&path).map_err(|p| problem(at, p))?;
+    let parents: Vec<CString> = above.iter().skip(1).cloned().collect();
     let path = c(&path).map_err(|p| problem(at, p))?;
     let limits = resources::limits(&b.spec.linux.resources, "/linux/resources")?;
     // Limits cannot be done without: then the cgroup cannot, either.
     let optional = b.wish.rootless.unwrap_or(b.users.limited) && limits.is_empty();
-    let above: Vec<CString> = core::iter::once(c".".into())
-        .chain(parents.iter().cloned())
-        .collect();
     match b.wish.manager {
         None => b.host(
             Step::Cgroup,

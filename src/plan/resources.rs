@@ -46,6 +46,12 @@ pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {
     first
 }
 
+/// The cgroups above one, from the hierarchy's root on, which is `.`.
+pub fn above(path: &str) -> Result<Vec<CString>, &'static str> {
+    let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
+    core::iter::once(".").chain(ends).map(c).collect()
+}
+
 /// The settings, in the order in which they are to be written, and where in the document they stand.
 struct Settings<'a> {
     base: &'a str,

@@ -63,30 +63,25 @@ pub fn words(text: &Value) -> Vec<&str> {
     text.as_str().unwrap_or("").split_whitespace().collect()
 }
 
+/// The program is root of a user namespace with this mapping, and `/` is root's.
+pub fn root_of(report: &Value, uid_map: [&str; 3], setgroups: &str) -> Outcome {
+    let kernel = &report["kernel"];
+    same("uid_map", words(&kernel["uid_map"]), uid_map.to_vec())?;
+    same("setgroups", kernel["setgroups"].as_str(), Some(setgroups))?;
+    same("uid", &report["uid"], &json!([0, 0, 0, 0]))?;
+    let owner = &report["tried"]["probe"]["/"]["uid"];
+    same("the owner of /", owner, &json!(0))
+}
+
 fn user() -> Outcome {
     let bundle = in_user_namespace(Bundle::reporter(&["--probe", "/"])?)?;
     let report = bundle.report()?;
-    same(
-        "uid_map",
-        words(&report["kernel"]["uid_map"]),
-        vec!["0", "100000", "65536"],
-    )?;
     same(
         "gid_map",
         words(&report["kernel"]["gid_map"]),
         vec!["0", "100000", "65536"],
     )?;
-    same("uid", &report["uid"], &json!([0, 0, 0, 0]))?;
-    same(
-        "the owner of /",
-        &report["tried"]["probe"]["/"]["uid"],
-        &json!(0),
-    )?;
-    same(
-        "setgroups",
-        report["kernel"]["setgroups"].as_str(),
-        Some("allow"),
-    )?;
+    root_of(&report, ["0", "100000", "65536"], "allow")?;
     same("groups", &report["groups"], &json!([]))?;
     same("hostname", report["hostname"].as_str(), Some("runc"))?;
     same("lo is up", &report["lo"]["up"], &json!(true))?;

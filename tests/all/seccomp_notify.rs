@@ -115,6 +115,19 @@ fn document(bundle: &Bundle, agent: JoinHandle<Result<Value, String>>) -> Outcom
     Ok(())
 }
 
+/// The call got the agent's answer, and the agent was told what the specification says.
+fn answered(
+    bundle: Bundle,
+    report: &Value,
+    call: &str,
+    agent: JoinHandle<Result<Value, String>>,
+) -> Outcome {
+    let got = &report["tried"]["call"][call]["error"];
+    same("personality", got, &json!("EXDEV"))?;
+    document(&bundle, agent)?;
+    bundle.clean()
+}
+
 fn notify(words: &[&str]) -> Outcome {
     let call = format!("{PERSONALITY}:4294967295");
     let out = "/tmp/report";
@@ -128,13 +141,7 @@ fn notify(words: &[&str]) -> Outcome {
         bundle.call(&["delete", &bundle.id])?.ok()?;
     }
     let report: Value = serde_json::from_slice(&fs::read(bundle.rootfs("tmp/report"))?)?;
-    same(
-        "personality",
-        &report["tried"]["call"][&call]["error"],
-        &json!("EXDEV"),
-    )?;
-    document(&bundle, agent)?;
-    bundle.clean()
+    answered(bundle, &report, &call, agent)
 }
 
 fn notify_early() -> Outcome {
@@ -143,13 +150,7 @@ fn notify_early() -> Outcome {
     bundle.set("/process/noNewPrivileges", json!(false))?;
     let agent = asked(&mut bundle)?;
     let report = bundle.report()?;
-    same(
-        "personality",
-        &report["tried"]["call"][&call]["error"],
-        &json!("EXDEV"),
-    )?;
-    document(&bundle, agent)?;
-    bundle.clean()
+    answered(bundle, &report, &call, agent)
 }
 
 fn no_listener() -> Outcome {
