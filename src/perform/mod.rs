@@ -147,6 +147,8 @@ pub struct Lanes<'a> {
     ignored: syscalls::SigSet,
     /// `HOME=...`, where the configuration has none.
     home: Option<CString>,
+    /// What init said before it was known.
+    heard: Option<sync::Word>,
     /// What was read of the host's network devices.
     net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
@@ -188,6 +190,7 @@ impl<'a> Lanes<'a> {
             signals: None,
             ignored: syscalls::SigSet::EMPTY,
             home: None,
+            heard: None,
             net: Vec::new(),
             argv: room(args),
             envp: room(entries),

@@ -101,11 +101,30 @@ impl Report {
     }
 }
 
-/// Reads one message of the channel or the report fifo; an empty one is its end.
-fn message(from: At, buffer: &mut [u8; 16], why: Why) -> syscalls::Result<&[u8]> {
+/// One message of the channel or the report fifo; an empty one is its end.
+#[derive(Clone, Copy)]
+pub struct Word {
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Word {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Reads one message.
+fn message(from: At, why: Why) -> syscalls::Result<Word> {
+    let mut bytes = [0; 16];
     loop {
-        match syscalls::read(from, buffer, why) {
-            Ok(len) => return Ok(&buffer[..len.min(16)]),
+        match syscalls::read(from, &mut bytes, why) {
+            Ok(len) => {
+                return Ok(Word {
+                    bytes,
+                    len: len.min(16),
+                });
+            }
             // Whoever ends with our word unread resets the channel; what it said before that is read next.
             Err(failed) if [Errno::EINTR, RESET].contains(&failed.errno) => {}
             Err(failed) => return Err(failed),
@@ -113,10 +132,17 @@ fn message(from: At, buffer: &mut [u8; 16], why: Why) -> syscalls::Result<&[u8]>
     }
 }
 
+/// Host: the next word of init's, which may have come while the host waited for the bridge's.
+fn hear(lanes: &mut Lanes, why: Why) -> syscalls::Result<Word> {
+    match lanes.heard.take() {
+        Some(word) => Ok(word),
+        None => message(lanes.at(Slot::CHANNEL), why),
+    }
+}
+
 /// Host: waits until init has done all its lines but the last ones.
 pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
-    let mut buffer = [0; 16];
-    match message(lanes.at(Slot::CHANNEL), &mut buffer, why)? {
+    match hear(lanes, why)?.bytes() {
         [READY] => Ok(None),
         bytes => match Report::decode(bytes) {
             Some(report) => Ok(Some(stopped(report))),
@@ -125,16 +151,21 @@ pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     }
 }
 
-/// Host: the bridge says which process init is, or why there is none.
+/// Host: the bridge says which process init is, or why there is none. Init runs as soon as it is cloned: what it says
+/// before the bridge does is kept.
 pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
-    let mut buffer = [0; 16];
-    let bytes = message(lanes.at(Slot::CHANNEL), &mut buffer, why)?;
-    if let [INIT, _, _, _, a, b, c, d] = *bytes {
-        return Ok(Ok(i32::from_ne_bytes([a, b, c, d])));
-    }
-    match Report::decode(bytes) {
-        Some(report) => Ok(Err(stopped(report))),
-        None => Err(Trouble::Check(Check::InitVanished)),
+    let bridge_ends = (lanes.plan.host.len() + lanes.plan.bridge.len()) as u16;
+    loop {
+        let word = message(lanes.at(Slot::CHANNEL), why)?;
+        match *word.bytes() {
+            [INIT, _, _, _, a, b, c, d] => return Ok(Ok(i32::from_ne_bytes([a, b, c, d]))),
+            [READY] => lanes.heard = Some(word),
+            _ => match Report::decode(word.bytes()) {
+                Some(report) if report.line > bridge_ends => lanes.heard = Some(word),
+                Some(report) => return Ok(Err(stopped(report))),
+                None => return Err(Trouble::Check(Check::InitVanished)),
+            },
+        }
     }
 }
 
@@ -162,11 +193,9 @@ pub fn tell(lanes: &Lanes, why: Why) -> Done {
 
 /// Host: reads the channel to its end.
 pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
-    let channel = lanes.take(Slot::CHANNEL);
-    let at = channel.as_ref().map_or(At::from_raw(-1), syscalls::Fd::at);
-    let end = exec_end(at, why);
+    let end = ended(hear(lanes, why)?);
     // The end of the process closes it as well; while the program runs nothing comes this way any more.
-    if let Some(fd) = channel {
+    if let Some(fd) = lanes.take(Slot::CHANNEL) {
         fd.close(Why("nothing more comes through the channel"))?;
     }
     end
@@ -174,9 +203,11 @@ pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
 
 /// Reads a channel of init's to its end: `None` if execve succeeded.
 pub fn exec_end(from: At, why: Why) -> Done<Option<Stopped>> {
-    let mut buffer = [0; 16];
-    let bytes = message(from, &mut buffer, why)?;
-    if let Some(report) = Report::decode(bytes) {
+    ended(message(from, why)?)
+}
+
+fn ended(last: Word) -> Done<Option<Stopped>> {
+    if let Some(report) = Report::decode(last.bytes()) {
         return Ok(Some(stopped(report)));
     }
     // Both ends look alike from here; but who is killed before execve has no such call on its way.
@@ -193,8 +224,7 @@ pub fn exec_end(from: At, why: Why) -> Done<Option<Stopped>> {
 
 /// Init: waits for the host's word.
 pub fn await_go(lanes: &Lanes, why: Why) -> Done {
-    let mut buffer = [0; 16];
-    if message(lanes.at(Slot::INIT_END), &mut buffer, why)?.is_empty() {
+    if message(lanes.at(Slot::INIT_END), why)?.bytes().is_empty() {
         // The host side is gone, and nobody is left to tell.
         syscalls::exit_group(1, Why("the runtime that made this process has ended"));
     }
@@ -208,8 +238,7 @@ pub fn tell_ready(lanes: &Lanes, why: Why) -> Done {
 
 /// Init: waits for `start`.
 pub fn await_start(lanes: &Lanes, why: Why) -> Done {
-    let mut buffer = [0; 16];
-    message(lanes.at(Slot::START), &mut buffer, why)?;
+    message(lanes.at(Slot::START), why)?;
     set_phase(STARTED);
     Ok(())
 }

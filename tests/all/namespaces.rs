@@ -3,8 +3,11 @@
 use crate::bundle::Bundle;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::{Child, Command};
 use std::{fs, io};
 
 pub fn cases() -> Vec<Trial> {
@@ -22,6 +25,7 @@ pub fn cases() -> Vec<Trial> {
             ("time_and_user", time_and_user),
             ("joined_of_another_kind", wrong_kind),
             ("joined_pid_and_new_user", pid_and_user),
+            ("joined_pid_where_init_is_the_first_to_speak", crowded),
         ],
     );
     for kind in [
@@ -331,6 +335,46 @@ fn pid_and_user() -> Outcome {
     let report = second.report()?;
     let wanted = fs::read_link(format!("/proc/{pid}/ns/ipc"))?;
     same("ipc", report["namespaces"]["ipc"].as_str(), wanted.to_str())?;
+    first.call(&["delete", "--force", &first.id])?.ok()?;
+    second.clean()
+}
+
+/// Processes that keep a processor busy for as long as this lives.
+struct Busy(Vec<Child>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// On one busy processor init often gets to its end before the bridge that made it can say its number.
+fn crowded() -> Outcome {
+    let first = Bundle::reporter(&["--sleep", "--quiet"])?;
+    first.bundled(&["run", "--detach"])?.ok()?;
+    let pid = first.state()?["pid"].as_i64().unwrap_or(0);
+    let mut second = Bundle::plain()?;
+    set_path(&mut second, "pid", &format!("/proc/{pid}/ns/pid"))?;
+    let all = sched_getaffinity(Pid::from_raw(0))?;
+    let mut one = CpuSet::new();
+    let usable = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap_or(false));
+    one.set(usable.unwrap_or(0))?;
+    sched_setaffinity(Pid::from_raw(0), &one)?;
+    let mut busy = Busy(Vec::new());
+    for _ in 0..2 {
+        let mut command = Command::new("sh");
+        busy.0
+            .push(command.args(["-c", "while :; do :; done"]).spawn()?);
+    }
+    for _ in 0..10 {
+        second.bundled(&["create"])?.ok()?;
+        second.call(&["delete", "--force", &second.id])?.ok()?;
+    }
+    drop(busy);
+    sched_setaffinity(Pid::from_raw(0), &all)?;
     first.call(&["delete", "--force", &first.id])?.ok()?;
     second.clean()
 }
