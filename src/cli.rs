@@ -14,6 +14,7 @@
 //! May touch: strings. No file, no environment but the one handed in, no system call. Whether an ID
 //! is well formed is for `state` to say: it makes a path of it.
 
+mod exec;
 mod normalise;
 mod run;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use words::{
     State, TraceCmd, Update,
 };
 
+pub use exec::Exec;
 pub use run::{Run, Vm};
 
 use normalise::Options;
@@ -57,6 +59,7 @@ pub enum Command {
     Create(Create),
     Run(Run),
     Start(Start),
+    Exec(Exec),
     State(State),
     Pause(Pause),
     Resume(Resume),
@@ -111,6 +114,11 @@ const VERBS: &[Verb] = &[
                 .checked()
                 .map(Command::Run)
         },
+    },
+    Verb {
+        name: "exec",
+        info: Exec::get_args_info,
+        make: |name, words| Exec::from_args(name, words)?.checked().map(Command::Exec),
     },
     Verb {
         name: "pause",
@@ -190,14 +198,14 @@ const VERBS: &[Verb] = &[
 ];
 
 /// Commands whose words behind the ID are another program's.
-const FOREIGN: &[&str] = &["ps"];
+const FOREIGN: &[&str] = &["exec", "ps"];
 
 /// The hidden command: never suggested, never listed.
 const INSIDE: &str = "inside";
 
 /// Commands that a caller of runc or crun may expect. Refused by name, `--help` included: podman
 /// takes a `checkpoint --help` that ends well for the promise that checkpoints work.
-const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "exec", "explain", "restore"];
+const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "restore"];
 
 /// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
 /// one would be to report a success that did not happen.
@@ -206,6 +214,9 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("create", "--pidfd-socket", ""),
     ("run", "--console-socket", ""),
     ("run", "--pidfd-socket", ""),
+    ("exec", "--console-socket", ""),
+    ("exec", "--pidfd-socket", ""),
+    ("exec", "--tty", ""),
     ("kill", "--regex", "; name each ID"),
     ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
     ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),

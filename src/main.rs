@@ -35,6 +35,7 @@ mod plan;
 mod procfs;
 #[cfg(test)]
 mod properties;
+mod recorder;
 mod seal;
 mod spec;
 mod state;
@@ -150,6 +151,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         cli::Command::Create(_)
             | cli::Command::Run(_)
             | cli::Command::Start(_)
+            | cli::Command::Exec(_)
             | cli::Command::Delete(_)
             | cli::Command::Demo(_)
     );
@@ -178,10 +180,15 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(error) => return finish(Err(error)),
     };
     let result = commands::run(&mut context, &command);
+    let failed = result.is_err();
     if let Err(error) = &result {
         context.log.say(cli::Level::Error, &error.line());
     }
-    let status = finish(result);
+    let status = match (&command, finish(result)) {
+        // What the program ends with is the status else.
+        (cli::Command::Exec(_), _) if failed => commands::EXEC_FAILED,
+        (_, status) => status,
+    };
     match display(&context) {
         Ok(()) => status,
         Err(error) => finish(Err(error)),
@@ -205,6 +212,7 @@ fn preserved(command: &cli::Command) -> u32 {
     let asked = match command {
         cli::Command::Create(create) => create.preserve_fds,
         cli::Command::Run(run) => run.create.preserve_fds,
+        cli::Command::Exec(exec) => exec.preserve_fds,
         _ => return 0,
     };
     let listening = environment("LISTEN_FDS")
@@ -262,7 +270,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
             ..0 if r.lane == plan::Lane::InnerHook as u8 => cloned,
             pid => pid == context.pid || pid < helper,
         };
-        r.seq >= first && made
+        r.seq >= first && (made || r.seq < syscalls::record::brought())
     };
     let text = trace::render(syscalls::record::bytes(), format, &mine);
     let Some(path) = &context.globals.trace_file else {

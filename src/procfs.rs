@@ -2,6 +2,7 @@
 
 use crate::error::{Error, at};
 use alloc::format;
+use alloc::string::String;
 use syscalls::{At, Errno, Fd, Result, SigSet, Why};
 
 /// statfs(2)'s f_type of procfs.
@@ -48,6 +49,18 @@ pub fn alive(pid: i32, started: [u64; 2]) -> core::result::Result<bool, Error> {
         read => read.map_err(|failed| at(format!("look at process {pid}"), failed))?,
     };
     Ok(matches(buffer.get(..len).unwrap_or(&[]), started))
+}
+
+/// The cgroup of a process in the version 2 hierarchy, from its root (cgroups(7), "/proc/PID/cgroup").
+pub fn cgroup_of(pid: i32) -> Result<String> {
+    let procfs = open()?;
+    let name = alloc::ffi::CString::new(format!("{pid}/cgroup")).unwrap_or_default();
+    let why = Why("which cgroup a process is in");
+    let file = syscalls::openat(procfs.at(), &name, 0, "cgroup", why)?;
+    let text = crate::input::read_all(file.at(), why)?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find_map(|line| line.strip_prefix("0::"));
+    Ok(line.unwrap_or("").into())
 }
 
 /// Reads /proc/PID/stat (proc(5)): the state is the first field behind the name, the start time the 20th.

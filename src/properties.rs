@@ -260,6 +260,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         no_new_keyring: bit(2),
         preserve_fds: u32::from(variant),
         wait_for_start: bit(3),
+        joins: None,
         attached: bit(4),
         cgroup: bit(5),
         uid: if bit(6) { 1000 } else { 0 },

@@ -15,7 +15,7 @@
 //! calls.
 
 use crate::error::{Error, at};
-use crate::perform::host::linux_raw_sys_fs as fs;
+use crate::perform::trees::linux_raw_sys_fs as fs;
 use crate::plan::options::attr;
 use alloc::ffi::CString;
 use alloc::format;

@@ -6,6 +6,7 @@ use crate::error::{Error, at};
 use crate::host::Host;
 use crate::perform::{files, sync};
 use crate::plan::scope::Sockets;
+use crate::recorder::TRACE;
 use crate::spec::{Hooks, Spec};
 use crate::time;
 use alloc::collections::BTreeMap;
@@ -16,7 +17,6 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use syscalls::{At, Errno, Fd, Why, record};
 
-pub const TRACE: &core::ffi::CStr = c"trace";
 pub const DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 
 /// The document on disk.
@@ -49,6 +49,9 @@ pub struct Saved {
     /// The scope of systemd's that its cgroup is, and where that listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<(String, Sockets)>,
+    /// The configuration, if it is not the bundle's config.json.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
@@ -59,12 +62,20 @@ impl Saved {
     pub fn own_mode(&self) -> Option<&str> {
         Some(self.mode.as_str()).filter(|mode| *mode != "container")
     }
+
+    /// The file that says what was wanted.
+    pub fn config_file(&self) -> String {
+        let usual = || format!("{}/config.json", self.bundle_path);
+        self.config.clone().unwrap_or_else(usual)
+    }
 }
 
 /// What a new container's document says.
 pub struct New<'a> {
     pub id: &'a str,
     pub bundle: &'a str,
+    /// Another file in place of its config.json.
+    pub config: Option<String>,
     pub waits: bool,
     /// Below the root of the cgroup hierarchy; empty: none of its own.
     pub cgroup: String,
@@ -91,6 +102,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         mode: "container".into(),
         oci_version: spec.oci_version.clone(),
         cgroup_path: new.cgroup,
+        config: new.config,
         scope: new.scope,
         created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
         owner: if host.uid == 0 {
@@ -293,62 +305,6 @@ pub fn find(root: Option<&Fd>, id: &str) -> Result<Fd, Error> {
     ) {
         Err(failed) if failed.errno == Errno::ENOENT => Err(missing()),
         opened => opened.map_err(|failed| at(format!("open the state of {id}"), failed)),
-    }
-}
-
-/// Puts the recorder into a file of the container's, before anything is done that should be on record there.
-pub fn begin_recorder(dir: At) -> Result<(), Error> {
-    let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
-    let begin = || {
-        let file = syscalls::openat_create(
-            dir,
-            TRACE,
-            flags,
-            0o600,
-            "recorder",
-            Why("the trace outlives the container in this file"),
-        )?;
-        syscalls::ftruncate(
-            file.at(),
-            record::CAPACITY,
-            Why("room for the records; what stays empty takes none"),
-        )?;
-        let map = syscalls::mmap_shared(
-            file.at(),
-            record::CAPACITY,
-            Why("both sides of the clone write records here, without a system call"),
-        )?;
-        record::move_to(map);
-        file.leak(); // the mapping needs it no more; execve closes it
-        Ok(())
-    };
-    begin().map_err(|failed| at("set up the recorder".into(), failed))
-}
-
-/// Goes on in the recorder of a container that is there. One that is missing or of another version is passed over.
-pub fn join_recorder(dir: At) {
-    let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
-    let Ok(file) = syscalls::openat(
-        dir,
-        TRACE,
-        flags,
-        "recorder",
-        Why("this command belongs to the container's trace"),
-    ) else {
-        return;
-    };
-    let Ok(stat) = syscalls::fstat(file.at(), Why("a short file must not be mapped")) else {
-        return;
-    };
-    if stat.st_size as usize != record::CAPACITY {
-        return;
-    }
-    if let Ok(map) = syscalls::mmap_shared(
-        file.at(),
-        record::CAPACITY,
-        Why("records go straight into the container's file"),
-    ) {
-        record::append_to(map);
     }
 }
 

@@ -2,7 +2,8 @@
 //! their end and the container's id. May touch: system calls.
 
 use crate::error::{Error, at};
-use crate::state::{DIRECTORY, TRACE, c, check_id};
+use crate::recorder::TRACE;
+use crate::state::{DIRECTORY, c, check_id};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;

@@ -17,6 +17,10 @@ mod config;
 mod crowds;
 #[path = "all/everything.rs"]
 mod everything;
+#[path = "all/execs.rs"]
+mod execs;
+#[path = "all/execs_words.rs"]
+mod execs_words;
 #[path = "all/hooks.rs"]
 mod hooks;
 #[path = "all/host.rs"]
@@ -147,6 +151,8 @@ fn main() {
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),
+        execs::cases(),
+        execs_words::cases(),
         sealed::cases(),
         seccomp::cases(),
         seccomp_notify::cases(),

@@ -29,7 +29,7 @@ pub struct Words<'a> {
     pub help: bool,
 }
 
-/// Options by their long names, each at most once.
+/// Options by their long names, each at most once unless it is for several values.
 #[derive(Default)]
 pub struct Options<'a>(Vec<(&'a str, Option<&'a str>)>);
 
@@ -37,6 +37,11 @@ impl<'a> Options<'a> {
     /// The last word wins, as in runc: wrapper scripts put theirs in front of the caller's.
     pub fn set(&mut self, long: &'a str, value: Option<&'a str>) {
         self.0.retain(|(earlier, _)| *earlier != long);
+        self.0.push((long, value));
+    }
+
+    /// One more value of an option for several.
+    fn add(&mut self, long: &'a str, value: Option<&'a str>) {
         self.0.push((long, value));
     }
 
@@ -62,7 +67,7 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
     let mut rest = args.iter().copied();
     let mut options_ended = false;
     while let Some(arg) = rest.next() {
-        if arg == "--" && core::mem::take(&mut words.foreign_next) {
+        if arg == "--" && words.foreign_next && words.operands.len() == 1 && !options_ended {
             options_ended = true;
         } else if options_ended || words.foreign_next || arg == "-" || !arg.starts_with('-') {
             words.operand(arg)?;
@@ -150,6 +155,8 @@ impl<'a> Words<'a> {
             self.help = true;
         } else if found.global {
             self.globals.set(long, value);
+        } else if found.repeats {
+            self.own.add(long, value);
         } else {
             self.own.set(long, value);
         }
@@ -209,6 +216,7 @@ struct Found {
     long: &'static str,
     short: Option<char>,
     takes_value: bool,
+    repeats: bool,
     global: bool,
 }
 
@@ -217,6 +225,7 @@ const HELP: Found = Found {
     long: "--help",
     short: Some('h'),
     takes_value: false,
+    repeats: false,
     global: true,
 };
 
@@ -227,6 +236,7 @@ impl Found {
             long: flag.long,
             short: flag.short,
             takes_value,
+            repeats: matches!(flag.optionality, argh::Optionality::Repeating),
             global,
         }
     }

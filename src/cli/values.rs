@@ -233,6 +233,38 @@ pub fn descriptors(word: &str) -> Result<u32, String> {
     word.parse().map_err(problem)
 }
 
+/// An id of a user or group: digits alone, so that a name can never be taken for root; the last number means none.
+pub fn number(word: &str) -> Result<u32, String> {
+    let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    match word.parse::<u32>() {
+        Ok(id) if digits && id != u32::MAX => Ok(id),
+        _ => Err(marked(&format!(
+            "{} is no id: write a number, below {}",
+            quoted(word),
+            u32::MAX
+        ))),
+    }
+}
+
+/// UID or UID:GID.
+pub fn user(word: &str) -> Result<(u32, Option<u32>), String> {
+    match word.split_once(':') {
+        Some((uid, gid)) => Ok((number(uid)?, Some(number(gid)?))),
+        None => Ok((number(word)?, None)),
+    }
+}
+
+/// The name of a capability, as config.json has it.
+pub fn capability(word: &str) -> Result<String, String> {
+    match crate::spec::capability_number(word) {
+        Some(_) => Ok(word.into()),
+        None => Err(marked(&format!(
+            "{} is no capability; their names are like CAP_NET_ADMIN (capabilities(7))",
+            quoted(word)
+        ))),
+    }
+}
+
 /// glibc keeps 32 and 33 for itself, so RTMIN is 34 to everyone who writes the name.
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;

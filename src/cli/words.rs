@@ -23,6 +23,7 @@ Lifecycle
   create    build the container's world; its program waits
   start     let the program of a created container go
   run       create, start, wait, delete
+  exec      run one more program in a container, or a shell
   pause     stop all of a container's processes where they are
   resume    let them go on
   update    change the limits of a container that is there

@@ -33,11 +33,18 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
         Some(file) => file.to_string(),
         None => format!("{path}/config.json"),
     };
+    let text = read_config(&file)?;
+    let spec = spec::parse(&text).map_err(|problem| Error::Spec { file, problem })?;
+    Ok(Bundle { path, spec })
+}
+
+/// The text of a file that says what is wanted.
+pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
     // O_NONBLOCK: opening a fifo must not hang.
     let flags = libc::O_NONBLOCK as u32;
     let opened = syscalls::openat(
         At::CWD,
-        &state::c(&file)?,
+        &state::c(file)?,
         flags,
         "config.json",
         Why("the bundle's configuration says what is wanted"),
@@ -58,8 +65,16 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
             input::LONGEST >> 20
         )));
     }
-    let spec = spec::parse(&text).map_err(|problem| Error::Spec { file, problem })?;
-    Ok(Bundle { path, spec })
+    Ok(text)
+}
+
+/// A path that later commands can use, wherever they are called.
+fn absolute(path: Option<&str>) -> Result<Option<String>, Error> {
+    let absolute = |path: &str| match path.starts_with('/') {
+        true => Ok(path.into()),
+        false => Ok(format!("{}/{path}", current_directory()?)),
+    };
+    path.map(absolute).transpose()
 }
 
 /// The caller's directory, for paths that are relative.
@@ -84,7 +99,7 @@ struct Made {
 }
 
 /// Capabilities that are asked for and that this process cannot give.
-fn not_held(spec: &Spec) -> Vec<String> {
+pub fn not_held(spec: &Spec) -> Vec<String> {
     let why = Why("a capability that this process does not have it cannot give");
     let held = syscalls::capget(why).map_or(u64::MAX, |sets| sets.permitted);
     let wanted = spec
@@ -158,6 +173,7 @@ fn make(
         no_new_keyring: options.no_new_keyring,
         preserve_fds: context.preserve_fds,
         wait_for_start,
+        joins: None,
         attached,
         cgroup: context.cgroup(),
         uid: context.host.uid,
@@ -178,6 +194,7 @@ fn make(
     let new = state::New {
         id: &options.id,
         bundle: &bundle.path,
+        config: absolute(options.config.as_deref())?,
         waits: wait_for_start,
         cgroup,
         scope: manager.as_ref().map(unit).transpose().map_err(refused)?,
@@ -193,8 +210,8 @@ fn make(
     let missing = || Error::State(format!("the state root {} vanished", context.root));
     let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
     let dir = state::take(root.at(), &options.id)?;
-    let recorder = state::begin_recorder(dir.at());
-    let mut lanes = Lanes::new(plan, dir);
+    let recorder = crate::recorder::begin(dir.at());
+    let mut lanes = Lanes::new(plan, Some(dir));
     let made = recorder.and_then(|()| {
         host::walk(&mut lanes).map_err(|stop| {
             let stop = host::blame_limit(&lanes, stop);
@@ -250,7 +267,7 @@ fn make(
 }
 
 /// A pid file of a container that did not come to be would name a process that is gone.
-fn forget_pid_file(path: &str) {
+pub fn forget_pid_file(path: &str) {
     for name in [path.to_string(), format!("{path}.nk-new")] {
         if let Ok(name) = state::c(&name) {
             let _ = syscalls::unlinkat(

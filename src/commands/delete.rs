@@ -23,7 +23,7 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         found => found?,
     };
     let Some(root) = root else { return Ok(0) };
-    state::join_recorder(dir.at());
+    crate::recorder::join(dir.at());
     let saved = match state::load(dir.at(), id) {
         Err(_) if options.force => None,
         loaded => loaded?,

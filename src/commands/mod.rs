@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod demo;
 mod events;
+mod exec;
 mod features;
 mod hooks;
 pub mod init;
@@ -32,6 +33,9 @@ use crate::{cgroup, dbus, systemd};
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Fd, Why};
+
+/// The status of an `exec` that did not come to run its program, as runc's clients know it.
+pub const EXEC_FAILED: i32 = 255;
 
 /// What every command is told.
 pub struct Context {
@@ -97,7 +101,7 @@ pub struct Found {
 pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
     let root = context.open_root()?;
     let dir = containers::find(root.as_ref(), id)?;
-    containers::join_recorder(dir.at());
+    crate::recorder::join(dir.at());
     let saved = containers::load(dir.at(), id)?;
     let mut now = containers::look(dir.at(), saved.as_ref())?;
     let Some(saved) = saved else {
@@ -162,6 +166,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
             Some(wanted) => vm::run(context, options, wanted),
             None => create::run(context, options),
         },
+        Command::Exec(options) => exec::exec(context, options),
         Command::Start(options) => start::start(context, options),
         Command::State(options) => state::state(context, &options.id),
         Command::Pause(options) => pause::pause(context, &options.id),

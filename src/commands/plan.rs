@@ -36,6 +36,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         no_new_keyring: false,
         preserve_fds: 0,
         wait_for_start: false,
+        joins: None,
         attached: true,
         cgroup: context.cgroup(),
         uid,

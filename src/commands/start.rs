@@ -16,7 +16,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let id = &options.id;
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
-    state::join_recorder(dir.at());
+    crate::recorder::join(dir.at());
     let saved = state::load(dir.at(), id)?;
     let now = state::now(dir.at(), saved.as_ref())?;
     let (Status::Created, Some(mut saved)) = (now.status, saved) else {
@@ -136,6 +136,7 @@ fn pass_listener(
             "created",
             &saved.annotations,
         ),
+        None,
     );
     let to = state::c(path)?;
     let passed = listener::pass(init.at(), number, &to, &document, saved.pid, why);

@@ -41,6 +41,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         })?;
     let machine = Machine::find(wanted)?;
     let new = state::New {
+        config: None,
         id,
         bundle: &bundle.path,
         waits: false,
@@ -55,7 +56,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let missing = || Error::State(format!("the state root {} vanished", context.root));
     let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
     let dir = state::take(root.at(), id)?;
-    let ended = state::begin_recorder(dir.at()).and_then(|()| {
+    let ended = crate::recorder::begin(dir.at()).and_then(|()| {
         step(Step::Sources);
         let image = image(&config, &place, &saved.rootfs)?;
         let parts = parts(context, &machine, image, &bundle.spec, id)?;

@@ -45,22 +45,14 @@ pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
 }
 
 /// Host: takes it and sends it on, with the document about the container. `init`: a handle on its process.
-pub fn pass(
-    init: At,
-    number: i32,
-    path: &CStr,
-    document: &[Vec<u8>; 3],
-    pid: i32,
-    why: Why,
-) -> Done {
+pub fn pass(init: At, number: i32, path: &CStr, document: &[Vec<u8>], pid: i32, why: Why) -> Done {
     let taken = Why("init itself may make no call between its filter and its program");
     let listener = syscalls::pidfd_getfd(init, number, "seccomp listener", taken)?;
     let socket = syscalls::socket_unix(why)?;
     syscalls::connect_unix(socket.at(), path, why)?;
     let mut digits = [0; 12];
     let digits = hooks::decimal(pid, &mut digits);
-    let [before, between, behind] = document;
-    let text = [&before[..], digits, between, digits, behind].concat();
+    let text = document.join(digits);
     syscalls::sendmsg_descriptor(socket.at(), &text, listener.at(), why)?;
     syscalls::record::head().offered.store(0, Release);
     Ok(())

@@ -13,6 +13,7 @@ mod net_devices;
 mod process;
 mod ramfs;
 pub mod sync;
+pub mod trees;
 
 use crate::plan::{Lane, Plan, Slot};
 use alloc::ffi::CString;
@@ -168,12 +169,12 @@ pub struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    /// `state`: the container's state directory.
-    pub fn new(plan: &'a Plan, state: Fd) -> Lanes<'a> {
+    /// `state`: the container's state directory, if the plan needs it.
+    pub fn new(plan: &'a Plan, state: Option<Fd>) -> Lanes<'a> {
         let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE))
             .map(|_| None)
             .collect();
-        slots[Slot::STATE.0 as usize] = Some(state);
+        slots[Slot::STATE.0 as usize] = state;
         let (mut args, mut entries) = (0, 0);
         for line in &plan.init {
             if let crate::plan::Op::Execve { argv, envp } = &line.op {
@@ -218,6 +219,13 @@ impl<'a> Lanes<'a> {
     fn put(&mut self, slot: Slot, fd: Fd) {
         if let Some(place) = self.slots.get_mut(slot.0 as usize) {
             *place = Some(fd);
+        }
+    }
+
+    /// Puts what was opened before the plan was made where the plan looks for it.
+    pub fn lend(&mut self, slot: Slot, fd: Option<Fd>) {
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            *place = fd;
         }
     }
 

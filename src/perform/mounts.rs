@@ -3,8 +3,8 @@
 //! no exchange of directories can make that another place. May touch: plan types, system calls.
 
 use super::files::{self, Leaf, O_DIRECTORY};
-use super::host::linux_raw_sys_fs as fs;
-use super::host::{set_attributes, set_attributes_at};
+use super::trees::linux_raw_sys_fs as fs;
+use super::trees::{self, set_attributes, set_attributes_at};
 use super::{Check, Done, Lanes, Trouble, copyup, ramfs};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
@@ -190,7 +190,7 @@ fn look_below(target: &CStr, why: Why) -> syscalls::Result<Fd> {
 
 /// Without privileges the trees are copied in here, where paths are still the host's.
 fn open_inside(lanes: &mut Lanes, line: &Line) -> Done {
-    super::host::open(lanes, line)
+    trees::open(lanes, line)
 }
 
 /// A device of the host's, on a file made for it.

@@ -15,7 +15,7 @@
 //! root of its mount namespace. (With MS_MOVE and chroot alone nothing would ever be unmounted.) Other mounts of the
 //! initramfs stay below that root, where no path leads. May touch: system calls.
 
-use super::host::linux_raw_sys_fs as fs;
+use super::trees::linux_raw_sys_fs as fs;
 use super::{Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Failed, Why};

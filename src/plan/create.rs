@@ -32,27 +32,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 
     // Init: first what it is, then its mounts.
     namespaces::enter(&mut b);
-    b.step = Step::Process;
-    b.from = String::new();
-    b.init(
-        Op::ClearUmask,
-        "modes of devices and directories are meant exactly",
-    );
-    b.init(
-        Op::ReleaseSignals,
-        "the program must not inherit a mask that it did not ask for",
-    );
-    b.init(
-        Op::Session,
-        "a session of its own: no terminal of the caller's can be reached (setsid(2))",
-    );
-    if !wish.no_new_keyring {
-        let name = c(&format!("_ses.{}", wish.id)).map_err(|p| problem("", p))?;
-        b.init(
-            Op::Keyring { name },
-            "the caller's session keyring stays the caller's",
-        );
-    }
+    process::begin(&mut b)?;
     // Without a cgroup of its own the clone makes the namespace, rooted where the caller is.
     if b.new_namespace(NamespaceKind::Cgroup) && wish.cgroup {
         b.step = Step::Namespaces;
@@ -135,19 +115,30 @@ fn rootfs(b: &mut Builder) -> Result<(), Problem> {
         Op::OpenRootfs { path },
         "a copy of its mount, apart from the host's, will become /",
     );
-    let has_home = |entry: &String| entry.starts_with("HOME=");
-    if !b.spec.process.env.iter().any(has_home) {
-        b.from = "/process/user/uid".into();
-        let op = Op::LookUpHome {
-            uid: b.spec.process.user.uid,
-        };
-        b.host(
-            Step::Sources,
-            op,
-            "programs count on HOME, and the configuration does not set it",
-        );
+    if !has_home(b.spec) {
+        home(b);
     }
     Ok(())
+}
+
+pub fn has_home(spec: &Spec) -> bool {
+    spec.process
+        .env
+        .iter()
+        .any(|entry| entry.starts_with("HOME="))
+}
+
+/// Host: the home directory, out of the rootfs.
+pub fn home(b: &mut Builder) {
+    b.from = "/process/user/uid".into();
+    let op = Op::LookUpHome {
+        uid: b.spec.process.user.uid,
+    };
+    b.host(
+        Step::Sources,
+        op,
+        "programs count on HOME, and the configuration does not set it",
+    );
 }
 
 fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
@@ -401,18 +392,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
         Op::SaveState { parts },
         "other commands find the container by this file",
     );
-    if let Some(path) = b.wish.pid_file {
-        let bad = |p: &str| problem("", p);
-        let (path, temporary) = (
-            c(path).map_err(bad)?,
-            c(&format!("{path}.nk-new")).map_err(bad)?,
-        );
-        b.host(
-            Step::State,
-            Op::PidFile { path, temporary },
-            "whoever called wants to know the first process",
-        );
-    }
+    pid_file(b)?;
     if !b.pids.is_empty() {
         let mut pids = core::mem::take(&mut b.pids);
         b.plan.host.append(&mut pids);
@@ -437,8 +417,26 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Host: `--pid-file`.
+pub fn pid_file(b: &mut Builder) -> Result<(), Problem> {
+    let Some(path) = b.wish.pid_file else {
+        return Ok(());
+    };
+    let bad = |p: &str| problem("", p);
+    let (path, temporary) = (
+        c(path).map_err(bad)?,
+        c(&format!("{path}.nk-new")).map_err(bad)?,
+    );
+    b.host(
+        Step::State,
+        Op::PidFile { path, temporary },
+        "whoever called wants to know the new process",
+    );
+    Ok(())
+}
+
 /// The descriptor of a filter that asks goes to whoever answers (config-linux.md, "Seccomp").
-fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
+pub fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
     let Some(profile) = &b.spec.linux.seccomp else {
         return Ok(());
     };
@@ -458,7 +456,7 @@ fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
     let metadata = profile.listener_metadata.as_deref().unwrap_or("");
     let op = Op::PassListener {
         path: path(at, profile.listener_path.as_deref().unwrap_or(""))?,
-        document: seccomp::document(&spec.oci_version, metadata, state),
+        document: seccomp::document(&spec.oci_version, metadata, state, wish.joins),
     };
     b.host(
         Step::Start,

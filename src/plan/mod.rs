@@ -4,6 +4,7 @@
 mod create;
 pub mod device_filter;
 mod devices;
+mod exec;
 mod hooks;
 pub mod mounts;
 mod namespaces;
@@ -22,6 +23,7 @@ mod system;
 mod weight;
 
 pub use create::{cgroup_path, create};
+pub use exec::{Joined, exec};
 pub use hooks::hook;
 pub use op::{Hook, Lane, Line, Op, Place, Plan, Slot};
 pub use process::filter_is_last;
@@ -50,7 +52,9 @@ pub struct Wish<'a> {
     pub preserve_fds: u32,
     /// `create`: the program waits for `start`. Otherwise it runs as soon as all is ready.
     pub wait_for_start: bool,
-    /// `run` in the foreground: the caller holds signals back, to take them one by one.
+    /// `exec`: the first process of the container that is there already.
+    pub joins: Option<i32>,
+    /// In the foreground: the caller holds signals back, to take them one by one.
     pub attached: bool,
     /// False: `--cgroup-manager disabled`.
     pub cgroup: bool,
@@ -271,6 +275,7 @@ mod tests {
             no_new_keyring: false,
             preserve_fds: 0,
             wait_for_start,
+            joins: None,
             attached: !wait_for_start,
             cgroup: true,
             uid: 0,

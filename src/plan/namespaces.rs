@@ -155,7 +155,7 @@ fn hide(b: &mut Builder) {
 }
 
 /// To be its root, and the owner of what is made in it.
-fn root_inside(b: &mut Builder) {
+pub fn root_inside(b: &mut Builder) {
     b.from = pointer(b.spec, &NamespaceKind::User);
     let (uid, gid) = match b.users.new {
         true => (
@@ -305,20 +305,11 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
 
 /// What both sides of the clone need beforehand.
 fn before(b: &mut Builder) {
-    b.from = String::new();
-    b.host(
-        Step::Namespaces,
-        Op::Channel,
-        "host and init tell each other how far they are; its end says that execve succeeded",
-    );
+    channel(b);
     let score = b.spec.process.oom_score_adj.filter(|_| b.users.foreign());
     let wanted = b.users.new || score.is_some() || !b.spec.linux.time_offsets.is_empty();
     if wanted && b.mappings.is_empty() {
-        b.host(
-            Step::Namespaces,
-            Op::OpenHostProc,
-            "mappings and offsets are written through a /proc that was checked to be procfs",
-        );
+        host_proc(b);
     }
     if b.users.helpers {
         hooks::output(b);
@@ -336,6 +327,28 @@ fn before(b: &mut Builder) {
     if b.wish.wait_for_start {
         b.host(Step::Namespaces, Op::StartFifos, "init will wait on the one until `start` comes, and the other's end tells `start` of execve");
     }
+    signals(b);
+}
+
+pub fn channel(b: &mut Builder) {
+    b.from = String::new();
+    b.host(
+        Step::Namespaces,
+        Op::Channel,
+        "host and init tell each other how far they are; its end says that execve succeeded",
+    );
+}
+
+pub fn host_proc(b: &mut Builder) {
+    b.host(
+        Step::Namespaces,
+        Op::OpenHostProc,
+        "files of processes are used through a /proc that was checked to be procfs",
+    );
+}
+
+/// What is done about the caller's signals.
+pub fn signals(b: &mut Builder) {
     if b.wish.attached {
         b.host(
             Step::Namespaces,
@@ -352,7 +365,7 @@ fn before(b: &mut Builder) {
 
 /// The files in /proc of a process that is not dumpable belong to the machine's root, who is nobody in a user namespace:
 /// so the score is this process's first, and init is born with it.
-fn oom_score(b: &mut Builder, score: i64) {
+pub fn oom_score(b: &mut Builder, score: i64) {
     b.from = "/process/oomScoreAdj".into();
     let why = "whose the files in /proc are hangs on this";
     let unseen = b.users.limited && !b.users.new;

@@ -158,6 +158,10 @@ pub enum Op {
         flags: u64,
         cgroup: bool,
     },
+    /// `exec`: the container's root, in its procfs directory, for a look.
+    LookInside {
+        path: CString,
+    },
     /// A child in the same namespaces, or only in a new user namespace, which will make init.
     CloneBridge {
         flags: u64,
@@ -187,7 +191,7 @@ pub enum Op {
     /// The descriptor goes to whoever listens at the path, with a document about the container.
     PassListener {
         path: CString,
-        document: [Vec<u8>; 3],
+        document: Vec<Vec<u8>>,
     },
     AwaitExec,
     /// Of a network device: what it loses on its way into the container, and the requests to give it that again.
@@ -203,8 +207,12 @@ pub enum Op {
     AwaitAsk,
     TellMoved,
 
-    // Either lane.
+    // Any lane.
     RouteSocket,
+    /// `exec`: several namespaces of the container at once, by a handle on its first process.
+    JoinContainer {
+        flags: u32,
+    },
 
     // The bridge and the init lane.
     TellInit,

@@ -1,6 +1,7 @@
 //! config.json's `process`, `hostname` and `domainname`: who the program is, and what it may do. May touch: types
 //! and tables.
 
+use super::create::problem;
 use super::op::Op;
 use super::{Builder, Step, c, hooks, seccomp, system};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
@@ -8,6 +9,32 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::CapabilitySets;
+
+/// What a process is before it is anything in particular.
+pub fn begin(b: &mut Builder) -> Result<(), Problem> {
+    b.step = Step::Process;
+    b.from = String::new();
+    b.init(
+        Op::ClearUmask,
+        "modes of devices and directories are meant exactly",
+    );
+    b.init(
+        Op::ReleaseSignals,
+        "the program must not inherit a mask that it did not ask for",
+    );
+    b.init(
+        Op::Session,
+        "a session of its own: no terminal of the caller's can be reached (setsid(2))",
+    );
+    if !b.wish.no_new_keyring {
+        let name = c(&format!("_ses.{}", b.wish.id)).map_err(|p| problem("", p))?;
+        b.init(
+            Op::Keyring { name },
+            "the caller's session keyring stays the caller's",
+        );
+    }
+    Ok(())
+}
 
 /// Names and network.
 pub fn identity(b: &mut Builder) {
@@ -221,14 +248,17 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     }
     b.from = "/process/args/0".into();
     let named = c(name).map_err(|p| bad("/process/args/0", p))?;
-    let look = b.wish.wait_for_start || candidates.len() > 1;
+    let look = b.wish.wait_for_start || b.wish.joins.is_some() || candidates.len() > 1;
     b.init(
         Op::FindProgram {
             named,
             candidates,
             look,
         },
-        "a program that is not there is said now, by create, not by start",
+        match b.wish.joins {
+            None => "a program that is not there is said now, by create, not by start",
+            Some(_) => "whoever execs waits to hear whether the program is there",
+        },
     );
     b.step = Step::Start;
     b.from = String::new();

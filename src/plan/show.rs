@@ -281,6 +281,11 @@ pub fn describe(op: &Op) -> String {
         Op::TellHooked => "say that the hooks have run".into(),
         Op::TellInit => "say which process init is".into(),
         Op::JoinNamespace { kind, .. } => format!("join the {kind} namespace"),
+        Op::JoinContainer { flags } => {
+            let kinds = namespaces(u64::from(*flags));
+            format!("join the container's namespaces: {kinds}")
+        }
+        Op::LookInside { .. } => "open the container's root for a look".into(),
         Op::Dumpable { dumpable: true } => "let the files in /proc be the user's".into(),
         Op::Dumpable { dumpable: false } => "let nobody look into this process".into(),
         Op::AwaitMapped => "wait until the ids are mapped".into(),
@@ -421,6 +426,14 @@ pub fn describe(op: &Op) -> String {
 }
 
 fn clone_words(flags: u64) -> String {
+    match namespaces(flags) {
+        words if words.is_empty() => words,
+        words => format!(" in new namespaces: {words}"),
+    }
+}
+
+/// The kinds of namespaces in a set of clone(2)'s flags.
+fn namespaces(flags: u64) -> String {
     let words = [
         (libc::CLONE_NEWNS, "mount"),
         (libc::CLONE_NEWCGROUP, "cgroup"),
@@ -429,17 +442,14 @@ fn clone_words(flags: u64) -> String {
         (libc::CLONE_NEWUSER, "user"),
         (libc::CLONE_NEWPID, "pid"),
         (libc::CLONE_NEWNET, "network"),
+        (libc::CLONE_NEWTIME, "time"),
     ];
     let set: Vec<&str> = words
         .iter()
         .filter(|(bit, _)| flags & *bit as u64 != 0)
         .map(|(_, word)| *word)
         .collect();
-    if set.is_empty() {
-        String::new()
-    } else {
-        format!(" in new namespaces: {}", set.join(" "))
-    }
+    set.join(" ")
 }
 
 fn limit(value: u64) -> String {

@@ -37,5 +37,7 @@ impl Slot {
     pub const PRIVATE_PROC: Slot = Slot(16);
     /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
     pub const ROUTE: Slot = Slot(17);
-    pub const FIRST_FREE: u16 = 18;
+    /// `exec`: handle on the process whose container is joined.
+    pub const CONTAINER: Slot = Slot(18);
+    pub const FIRST_FREE: u16 = 19;
 }

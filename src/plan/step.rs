@@ -25,10 +25,11 @@ pub enum Step {
     Stop,
     Delete,
     Look,
+    Exec,
 }
 
 impl Step {
-    pub const ALL: [Step; 20] = [
+    pub const ALL: [Step; 21] = [
         Step::Command,
         Step::State,
         Step::Sources,
@@ -49,6 +50,7 @@ impl Step {
         Step::Stop,
         Step::Delete,
         Step::Look,
+        Step::Exec,
     ];
 
     /// Its name in JSON, and its heading: the number is that of the lifecycle in runtime.md.
@@ -86,6 +88,7 @@ impl Step {
             Step::Stop => ("stop", "a signal is sent"),
             Step::Delete => ("delete", "lifecycle 11 and 12, delete"),
             Step::Look => ("look", "looking, without changing anything"),
+            Step::Exec => ("exec", "exec: one more process in the container"),
         }
     }
 

@@ -122,19 +122,23 @@ pub fn settings(b: &mut Builder) -> Result<(), Problem> {
         };
         b.init(op, "a setting of a namespace of the container's own");
     }
-    if let Some(score) = b.spec.process.oom_score_adj
-        && !b.users.foreign()
-    {
-        b.from = "/process/oomScoreAdj".into();
-        let base = procfs(b);
-        let op = Op::WriteProc {
-            base,
-            path: c"self/oom_score_adj".into(),
-            text: format!("{score}").into_bytes(),
-        };
-        b.init(op, "who is ended first when memory runs out");
-    }
+    oom_score(b);
     Ok(())
+}
+
+/// Init: the out-of-memory score, where its file is init's own.
+pub fn oom_score(b: &mut Builder) {
+    let Some(score) = b.spec.process.oom_score_adj.filter(|_| !b.users.foreign()) else {
+        return;
+    };
+    b.from = "/process/oomScoreAdj".into();
+    let base = procfs(b);
+    let op = Op::WriteProc {
+        base,
+        path: c"self/oom_score_adj".into(),
+        text: format!("{score}").into_bytes(),
+    };
+    b.init(op, "who is ended first when memory runs out");
 }
 
 /// Init, with all privileges still there: scheduling, memory, personality, labels.

@@ -16,6 +16,7 @@ pub(crate) struct Hot {
     pub step: AtomicU32,
     pub pid: AtomicI32,
     pub first: AtomicU32,
+    pub brought: AtomicU32,
     pub first_helper: AtomicU32,
     /// The place of the newest record.
     pub last: AtomicU32,
@@ -39,6 +40,7 @@ pub(crate) static HOT: Hot = Hot {
     step: AtomicU32::new(0),
     pid: AtomicI32::new(0),
     first: AtomicU32::new(0),
+    brought: AtomicU32::new(0),
     first_helper: AtomicU32::new(0),
     last: AtomicU32::new(NOWHERE),
     cloned: AtomicBool::new(false),

@@ -12,13 +12,14 @@
 
 #[path = "record_blobs.rs"]
 mod blobs;
+#[path = "record_moves.rs"]
+mod moves;
 
 pub(crate) use blobs::{Later, Writer};
+pub use moves::{adopt, append_to, move_to, name_processes, set_own_pid};
 
-use crate::file::SharedMap;
 use crate::hot::HOT;
 use crate::table::Call;
-use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
 /// Bytes of the file that holds a container's recorder. It is sparse: what is never written costs nothing.
@@ -130,33 +131,6 @@ pub fn own_pid() -> i32 {
     HOT.pid.load(Relaxed)
 }
 
-/// Says which process this is, also to the records that it has made already.
-pub fn set_own_pid(pid: i32) {
-    set_pid(pid);
-    for at in offsets(bytes()) {
-        // SAFETY: offsets() yields places of whole entries, and all of them are this process's own.
-        unsafe { (*entry(at)).pid = pid };
-    }
-}
-
-/// Goes on with the records that this process made before it executed itself. False: they are none of ours, or this
-/// process has made some already.
-pub fn adopt(bytes: &[u8]) -> bool {
-    let head = head();
-    let mine = head.used.load(Relaxed) as usize == size_of::<Head>();
-    let magic = bytes.get(..8) == Some(&MAGIC.to_ne_bytes()[..]);
-    let whole = offsets(bytes).count() as u32;
-    let at = core::mem::offset_of!(Head, used);
-    let used = bytes.get(at..at + 4) == Some(&(bytes.len() as u32).to_ne_bytes()[..]);
-    if !(mine && magic && used) || whole == 0 || bytes.len() > EARLY / 2 {
-        return false;
-    }
-    // SAFETY: the early buffer is larger, nobody else writes to it, and what is copied is a head with whole entries.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), base(), bytes.len()) };
-    head.count.store(whole, Relaxed);
-    true
-}
-
 /// Corrects an argument of a record of this process's own.
 pub(crate) fn set_arg(at: u32, index: usize, value: usize) {
     // SAFETY: the place came from reserve, and the entry has as many arguments as its call's row.
@@ -166,6 +140,11 @@ pub(crate) fn set_arg(at: u32, index: usize, value: usize) {
 /// The sequence number of this process's first record.
 pub fn first() -> u32 {
     HOT.first.load(Relaxed)
+}
+
+/// The sequence number behind the records that this process brought along: all from [`first`] to there are its own.
+pub fn brought() -> u32 {
+    HOT.brought.load(Relaxed)
 }
 
 /// Where the record of this process's newest call is: for a request that is refused by an answer, not by its result.
@@ -252,60 +231,6 @@ pub(crate) fn remember_why(text: &'static str, place: u32) {
     let (known, at) = &HOT.whys[text.as_ptr() as usize / 8 % HOT.whys.len()];
     known.store(text.as_ptr() as usize, Relaxed);
     at.store(place, Relaxed);
-}
-
-/// Moves the recorder into `map`, a fresh shared mapping of [`CAPACITY`] zero bytes: what was recorded so far is
-/// copied, and all that follows is written there. Entries keep their places.
-pub fn move_to(map: SharedMap) {
-    let map = map.0;
-    let used = head().used.load(Relaxed) as usize;
-    // SAFETY: both are at least EARLY bytes long, they do not overlap, and the map is given away for good.
-    unsafe { ptr::copy_nonoverlapping(base(), map, used) };
-    HOT.base.store(map as usize, Relaxed);
-    HOT.limit.store(CAPACITY, Relaxed);
-}
-
-/// Goes on in `map`, a shared mapping of a recorder that another command began: what this one recorded so far is
-/// appended. False: it is none of ours, or has another layout; nothing was changed.
-pub fn append_to(map: SharedMap) -> bool {
-    let map = map.0;
-    // SAFETY: a SharedMap is page-aligned and never unmapped; the caller checked that the file has CAPACITY bytes.
-    let theirs = unsafe { &*(map as *const Head) };
-    let used = theirs.used.load(Acquire) as usize;
-    let whole = (size_of::<Head>()..=CAPACITY).contains(&used) && used.is_multiple_of(8);
-    if theirs.magic.load(Acquire) != MAGIC || !whole {
-        return false;
-    }
-    HOT.first_helper
-        .store(theirs.helper_count.load(Relaxed), Relaxed);
-    let mine = head();
-    let len = mine.used.load(Relaxed) as usize - size_of::<Head>();
-    let at = theirs.used.fetch_add(len as u32, Relaxed) as usize;
-    if at + len > CAPACITY {
-        theirs.used.fetch_sub(len as u32, Relaxed);
-        theirs.dropped.fetch_add(mine.count.load(Relaxed), Relaxed);
-    } else {
-        let first = theirs.count.fetch_add(mine.count.load(Relaxed), Relaxed);
-        HOT.first.store(first, Relaxed);
-        // SAFETY: [at, at+len) of the map was just taken; the source holds len bytes of whole entries.
-        unsafe {
-            ptr::copy_nonoverlapping(base().add(size_of::<Head>()), map.add(at), len);
-            let mut next = at;
-            while next < at + len {
-                let entry = map.add(next) as *mut Entry;
-                (*entry).seq = (*entry).seq.wrapping_add(first);
-                (*entry).why += (at - size_of::<Head>()) as u32;
-                next += (*entry).size.load(Relaxed) as usize;
-            }
-        }
-    }
-    // The places that were remembered are those of the old buffer.
-    HOT.whys
-        .iter()
-        .for_each(|(known, _)| known.store(0, Relaxed));
-    HOT.base.store(map as usize, Relaxed);
-    HOT.limit.store(CAPACITY, Relaxed);
-    true
 }
 
 /// The bytes of the recorder in use, for the views. Another process that finds no room, or a damaged file, can say that

@@ -2,6 +2,7 @@
 //! `strace -f` and shows its own trace in strace's spelling, and both agree call for call (see `strace`).
 
 use crate::bundle::{Bundle, Running, first_ended, runtime, tool};
+use crate::namespaces::in_user_namespace;
 use crate::strace::{Call, Reach, compare, difference, lanes, parse};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -31,6 +32,11 @@ pub fn cases() -> Vec<Trial> {
             ("failing_create", failing_create),
             ("commands_without_a_container", no_container),
             ("commands_on_its_cgroup", on_its_cgroup),
+            ("exec", || exec(Bundle::shell("sleep 1000")?)),
+            ("exec_in_a_user_namespace", || {
+                exec(in_user_namespace(Bundle::shell("sleep 1000")?)?)
+            }),
+            ("failing_exec", failing_exec),
             ("display_changes_nothing_else_in_run", || {
                 display_changes_nothing(&["run"])
             }),
@@ -307,6 +313,24 @@ fn on_its_cgroup() -> Outcome {
         command(&bundle, name, words)?;
     }
     bundle.call(&["delete", "--force", &id])?.ok()?;
+    bundle.clean()
+}
+
+/// The program is strace's alone from its execve on.
+fn exec(bundle: Bundle) -> Outcome {
+    bundle.bundled(&["run", "-d"])?.ok()?;
+    command(&bundle, "exec", &["exec", &bundle.id, "true"])?;
+    command(&bundle, "detached", &["exec", "-d", &bundle.id, "true"])?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn failing_exec() -> Outcome {
+    let bundle = Bundle::shell("sleep 1000")?;
+    bundle.bundled(&["run", "-d"])?.ok()?;
+    let watched = watch(&bundle, "exec", &["exec", &bundle.id, "nosuch"])?;
+    check(&watched.end(&bundle, 255)?, "exec.ours", Reach::Killed)?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
 

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
             ("nobody_writes_through_a_script", || attack("/script")),
             ("nobody_writes_through_a_link", || attack("/link")),
             ("a_process_of_the_container_while_it_waits", waiting),
+            ("a_process_that_joins_a_container", joining),
             ("where_mounts_may_not_be_copied", copied),
             ("the_trace_is_whole", whole),
             ("it_ends_where_it_was_executed_by_a_link", alone),
@@ -114,6 +115,36 @@ fn waiting() -> Outcome {
     ensure!(!said.contains("written"), "{said}");
     spy.call(&["delete", "--force", &spy.id])?.ok()?;
     bundle.clean()
+}
+
+/// The container looks at each process that joins it, and may trace whom it sees.
+fn joining() -> Outcome {
+    let binary = fs::read(runtime())?;
+    let mut spy = Bundle::shell(SNIFF)?;
+    spy.set("/root/readonly", json!(false))?;
+    for set in ["bounding", "effective", "permitted"] {
+        spy.set(
+            &format!("/process/capabilities/{set}"),
+            json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"]),
+        )?;
+    }
+    symlink("/proc/self/exe", spy.rootfs("link"))?;
+    spy.bundled(&["create"])?.ok()?;
+    spy.call(&["start", &spy.id])?.ok()?;
+    while spy.status()? == "running" {
+        spy.call(&["exec", &spy.id, "true"])?;
+        for program in ["/proc/self/exe", "/link"] {
+            spy.call(&["exec", &spy.id, program, "version"])?;
+        }
+    }
+    let said = fs::read_to_string(spy.rootfs("said")).unwrap_or_default();
+    ensure!(!said.contains("written"), "{said}");
+    ensure!(
+        fs::read(runtime())? == binary,
+        "the runtime's file was changed"
+    );
+    spy.call(&["delete", "--force", &spy.id])?.ok()?;
+    spy.clean()
 }
 
 /// An ordinary user whose own file it is: a sealed copy.

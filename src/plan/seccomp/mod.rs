@@ -145,11 +145,17 @@ pub fn listener(seccomp: &Seccomp) -> bool {
         .any(|rule| rule.action == "SCMP_ACT_NOTIFY")
 }
 
-/// What the one who answers is told of the container, before, between and behind the process id, which it has twice.
-pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2]) -> [Vec<u8>; 3] {
+/// What the one who answers is told of the container, before, between and behind the process id, which it has twice;
+/// once, if the container's first process is another.
+pub fn document(
+    version: &str,
+    metadata: &str,
+    state: [Vec<u8>; 2],
+    first: Option<i32>,
+) -> Vec<Vec<u8>> {
     let quoted = |text: &str| crate::spec::quoted(text);
     let [before, behind] = state;
-    let first = format!(
+    let beginning = format!(
         "{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":",
         quoted(version)
     );
@@ -157,7 +163,13 @@ pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2]) -> [Vec<u8>;
     between.extend_from_slice(&before);
     let mut end = behind;
     end.push(b'}');
-    [first.into_bytes(), between, end]
+    match first {
+        None => alloc::vec![beginning.into_bytes(), between, end],
+        Some(pid) => {
+            let rest = [between, format!("{pid}").into_bytes(), end].concat();
+            alloc::vec![beginning.into_bytes(), rest]
+        }
+    }
 }
 
 /// The filter.

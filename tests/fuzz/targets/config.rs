@@ -19,6 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         no_new_keyring: bit(2),
         preserve_fds: 0,
         wait_for_start: bit(3),
+        joins: None,
         attached: bit(4),
         cgroup: bit(5),
         uid: if bit(6) { 1000 } else { 0 },

@@ -1,0 +1,330 @@
+//! `exec`: one more process in a container that is there. May touch: everything below.
+
+use super::{Context, create, step};
+use crate::cgroup;
+use crate::cli::{self, Level};
+use crate::error::{Error, at, stopped};
+use crate::perform::{Check, Lanes, Trouble, host};
+use crate::plan::{self, Joined, Plan, Slot, Step, Wish, scope};
+use crate::spec::{self, NamespaceKind, Spec, Value};
+use crate::state::{self, Now, Saved, Status};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::{At, Fd, SigSet, Why, record};
+
+/// What a shell is called in every image that has one.
+const SHELL: &str = "/bin/sh";
+
+/// `exec`.
+pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
+    step(Step::Command);
+    // The container's processes can look at this one as soon as it has joined them.
+    if let Some(argv) = context.argv {
+        crate::seal::seal(argv, context.host.uid)?;
+    }
+    step(Step::Exec);
+    let root = context.open_root()?;
+    let dir = state::find(root.as_ref(), &options.id)?;
+    let made = make(context, options, dir.at());
+    record::name_processes();
+    crate::recorder::join(dir.at());
+    let made = made?;
+    let id = &options.id;
+    let word = format!("container {id}: process {} runs", made.pid);
+    context.log.say(Level::Info, &word);
+    if options.detach {
+        return Ok(0);
+    }
+    let status = create::wait(&made.process, made.pid)?;
+    if let Some(mask) = made.signals {
+        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
+    }
+    Ok(status)
+}
+
+/// A process that was made.
+struct Made {
+    process: Fd,
+    pid: i32,
+    signals: Option<SigSet>,
+}
+
+/// Everything up to where the plan's host lane ends.
+fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Error> {
+    let id = &options.id;
+    let saved = state::load(dir, id)?;
+    let now = state::look(dir, saved.as_ref())?;
+    let Some(saved) = saved else {
+        return Err(Error::State(format!("container {id} is being created")));
+    };
+    let (now, first) = joinable(options, &saved, now)?;
+    let spec = wanted(&saved, options)?;
+    for word in spec.warnings() {
+        context.log.say(Level::Warn, &word);
+    }
+    let group = group(options, &saved, now)?;
+    context.host.look();
+    let limited = context.host.uid != 0 || context.host.nested;
+    let scope = match &saved.scope {
+        Some((unit, sockets)) if limited && options.cgroup.is_none() => Some(scope::Scope {
+            unit: unit.clone(),
+            sockets: sockets.clone(),
+            properties: Vec::new(),
+        }),
+        _ => None,
+    };
+    let wish = Wish {
+        id,
+        bundle: &saved.bundle_path,
+        state: Default::default(),
+        pid_file: options.pid_file.as_deref(),
+        no_pivot: false,
+        no_new_keyring: false,
+        preserve_fds: context.preserve_fds,
+        wait_for_start: false,
+        joins: Some(saved.pid),
+        attached: !options.detach,
+        cgroup: group.is_some(),
+        uid: context.host.uid,
+        gid: context.host.gid,
+        nested: context.host.nested,
+        cgroup_base: "",
+        manager: None,
+        rootless: context.globals.rootless,
+    };
+    let joined = Joined {
+        namespaces: namespaces(&spec, saved.pid)?,
+        scope,
+    };
+    let plan = plan::exec(&spec, &wish, joined).map_err(|problem| Error::Spec {
+        file: saved.config_file(),
+        problem,
+    })?;
+    // Never freed: after the clone, writing to its pages would copy each of them.
+    let plan: &'static Plan = Box::leak(Box::new(plan));
+    join(plan, first, group, options)
+}
+
+/// Carries the plan out.
+fn join(
+    plan: &'static Plan,
+    first: Fd,
+    group: Option<Fd>,
+    options: &cli::Exec,
+) -> Result<Made, Error> {
+    crate::recorder::apart()?;
+    let mut lanes = Lanes::new(plan, None);
+    lanes.lend(Slot::CONTAINER, Some(first));
+    lanes.lend(Slot::CGROUP, group);
+    if let Err(stop) = host::walk(&mut lanes) {
+        let said = match stop.trouble {
+            Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
+            _ => String::new(),
+        };
+        let error = stopped(plan, stop, &said);
+        host::end(&mut lanes);
+        if let Some(path) = &options.pid_file {
+            create::forget_pid_file(path);
+        }
+        return Err(error);
+    }
+    step(Step::Exec);
+    let gone = || Error::State(format!("container {} has just ended", options.id));
+    Ok(Made {
+        process: lanes.take(Slot::INIT).ok_or_else(gone)?,
+        pid: lanes.pid,
+        signals: lanes.signals,
+    })
+}
+
+/// A handle on the first process of a container that can be joined.
+fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd), Error> {
+    let id = &options.id;
+    if let Some(mode) = saved.own_mode() {
+        return Err(Error::State(format!(
+            "container {id} is a machine of its own ({mode}), which no process of this one can join"
+        )));
+    }
+    match (now.status, now.init.take()) {
+        (Status::Paused, Some(_)) if !options.ignore_paused => Err(Error::State(format!(
+            "cannot exec in a paused container: {id}: `resume` it, or use --ignore-paused"
+        ))),
+        (Status::Created | Status::Running | Status::Paused, Some(first)) => Ok((now, first)),
+        (Status::Creating, _) => Err(Error::State(format!("container {id} is being created"))),
+        _ => Err(Error::State(format!(
+            "cannot exec in a stopped container: {id}: container not running"
+        ))),
+    }
+}
+
+/// The container's configuration with the process that is wanted in place of its own.
+fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
+    let file = saved.config_file();
+    let bad = |file: &str, error| Error::State(format!("{file}: {error}"));
+    let text = create::read_config(&file)?;
+    let mut config: Value = serde_json::from_slice(&text).map_err(|error| bad(&file, error))?;
+    match &options.process {
+        Some(path) => {
+            let text = create::read_config(path)?;
+            let process = serde_json::from_slice(&text).map_err(|error| bad(path, error))?;
+            config["process"] = process;
+        }
+        None => alter(&mut config, options),
+    }
+    let text = serde_json::to_vec(&config).unwrap_or_default();
+    spec::parse(&text).map_err(|mut problem| {
+        let below = problem.pointer.strip_prefix("/process").map(String::from);
+        let file = match (&options.process, below) {
+            (Some(path), Some(below)) => {
+                problem.pointer = below;
+                path.clone()
+            }
+            _ => file,
+        };
+        Error::Spec { file, problem }
+    })
+}
+
+/// The process of config.json, as the command's options alter it.
+fn alter(config: &mut Value, options: &cli::Exec) {
+    let process = &mut config["process"];
+    process["terminal"] = Value::Bool(false);
+    let texts = |texts: &[String]| texts.iter().cloned().map(Value::String).collect::<Vec<_>>();
+    process["args"] = Value::Array(match (&options.exec, &options.program[..]) {
+        (Some(line), _) => texts(&[SHELL.into(), "-c".into(), line.clone()]),
+        (None, []) => texts(&[SHELL.into()]),
+        (None, program) => texts(program),
+    });
+    let named = [
+        ("cwd", &options.cwd),
+        ("apparmorProfile", &options.apparmor),
+        ("selinuxLabel", &options.process_label),
+    ];
+    for (key, value) in named {
+        if let Some(value) = value {
+            process[key] = Value::String(value.clone());
+        }
+    }
+    if options.no_new_privs {
+        process["noNewPrivileges"] = Value::Bool(true);
+    }
+    if let Some((uid, gid)) = options.user {
+        process["user"]["uid"] = uid.into();
+        if let Some(gid) = gid {
+            process["user"]["gid"] = gid.into();
+        }
+    }
+    if !options.additional_gids.is_empty() {
+        let more = options.additional_gids.iter().map(|gid| Value::from(*gid));
+        list(&mut process["user"]["additionalGids"]).extend(more);
+    }
+    if !options.env.is_empty() {
+        let env = list(&mut process["env"]);
+        for entry in &options.env {
+            let name = entry.split('=').next().unwrap_or("");
+            let same = |old: &Value| {
+                let old = old.as_str().and_then(|old| old.split_once('='));
+                old.is_some_and(|(old, _)| old == name)
+            };
+            env.retain(|old| !same(old));
+            env.push(Value::String(entry.clone()));
+        }
+    }
+    // Not ambient: that would take the inheritable set, too.
+    for set in ["bounding", "effective", "permitted"] {
+        if !options.cap.is_empty() {
+            list(&mut process["capabilities"][set]).extend(texts(&options.cap));
+        }
+    }
+}
+
+/// An array that more can be put into: an empty one where there is none.
+fn list(value: &mut Value) -> &mut Vec<Value> {
+    if !value.is_array() {
+        *value = Value::Array(Vec::new());
+    }
+    match value {
+        Value::Array(list) => list,
+        _ => unreachable!("it was made an array"),
+    }
+}
+
+/// The kinds of namespaces that the container has of its own or shares with others, in clone(2)'s flags.
+fn namespaces(spec: &Spec, first: i32) -> Result<u32, Error> {
+    let mut flags = 0;
+    for n in &spec.linux.namespaces {
+        // Nobody may enter the user namespace that he is in (setns(2)).
+        let shared = n.kind == NamespaceKind::User && n.joined().is_some();
+        if !(shared && same_users(first)?) {
+            flags |= n.kind.flag() as u32;
+        }
+    }
+    Ok(flags)
+}
+
+/// Whether a process is in our own user namespace.
+fn same_users(pid: i32) -> Result<bool, Error> {
+    let why = Why("a user namespace that this process is in already cannot be joined");
+    let look = || {
+        let procfs = crate::procfs::open()?;
+        let theirs = alloc::ffi::CString::new(format!("{pid}/ns/user")).unwrap_or_default();
+        let [ours, theirs] = [
+            syscalls::newfstatat(procfs.at(), c"self/ns/user", 0, why)?,
+            syscalls::newfstatat(procfs.at(), &theirs, 0, why)?,
+        ];
+        Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
+    };
+    look().map_err(|failed| at("look at the container's user namespace".into(), failed))
+}
+
+/// The cgroup that the process is born into, if the container has one.
+fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Error> {
+    let id = &options.id;
+    let failed = |failed| at(format!("look for the cgroup of {id}"), failed);
+    let pair = match now.cgroup {
+        None if !saved.cgroup_path.is_empty() => {
+            cgroup::open_pair(&saved.cgroup_path).map_err(failed)?
+        }
+        pair => pair,
+    };
+    let below = options.cgroup.as_deref().map(|path| path.trim_matches('/'));
+    let Some((root, group)) = pair else {
+        return match below {
+            None => Ok(None),
+            Some(_) => Err(Error::State(format!(
+                "container {id} has no cgroup of its own, so there is nothing for --cgroup below it"
+            ))),
+        };
+    };
+    match below {
+        Some("") => return Ok(Some(group)),
+        Some(path) => {
+            const RESOLVE_BENEATH_NO_LINKS: u32 = 8 | 4;
+            let (flags, why) = (libc::O_DIRECTORY as u32, Why("--cgroup names it"));
+            let name = state::c(path)?;
+            let resolve = RESOLVE_BENEATH_NO_LINKS;
+            let sub = syscalls::openat2(group.at(), &name, flags, resolve, "cgroup", why);
+            let doing = format!("open the cgroup {path} below that of {id}");
+            return sub.map(Some).map_err(|failed| at(doing, failed));
+        }
+        None => {}
+    }
+    // A cgroup that hands controllers down may hold no processes itself (cgroup-v2.rst, "No Internal Process Constraint"):
+    // then the container has a service manager inside, which has moved everything, its own process too.
+    let why = Why("a cgroup holds processes, or hands controllers down to those below it");
+    let control = cgroup::read(group.at(), c"cgroup.subtree_control", why).map_err(failed)?;
+    if control.trim().is_empty() {
+        return Ok(Some(group));
+    }
+    let path = crate::procfs::cgroup_of(saved.pid).map_err(failed)?;
+    let path = path.trim_start_matches('/');
+    let inside = path.strip_prefix(saved.cgroup_path.as_str());
+    if inside.is_none_or(|rest| !rest.starts_with('/')) {
+        return Ok(Some(group));
+    }
+    let why = Why("where the container's first process is, there another may be, too");
+    let sub = cgroup::open(root.at(), &state::c(path)?, why).map_err(failed)?;
+    Ok(sub.or(Some(group)))
+}

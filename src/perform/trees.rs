@@ -1,0 +1,124 @@
+//! Trees of mounts that nobody can see yet: opened on the host's side, altered, and lent to the container. May touch: plan
+//! types, system calls.
+
+use super::{Done, Lanes};
+use crate::plan::op::Attributes;
+use crate::plan::{Line, Op, Slot};
+use core::ffi::CStr;
+use linux_raw_sys_fs as fs;
+use syscalls::{At, Fd, Why};
+
+/// Flags of the new mount calls, from linux/mount.h and linux/fcntl.h.
+pub mod linux_raw_sys_fs {
+    pub const OPEN_TREE_CLONE: u32 = 1;
+    pub const AT_EMPTY_PATH: u32 = 0x1000;
+    pub const AT_RECURSIVE: u32 = 0x8000;
+    pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
+    pub const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+}
+
+/// Lets a detached tree show its files with the ids of a user namespace's mapping (mount_setattr(2), "ID-mapped
+/// mounts").
+fn map_tree(tree: At, namespace: At, recursive: bool) -> syscalls::Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+    let attr = syscalls::mount_attr {
+        attr_set: MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: namespace.raw() as u64,
+    };
+    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
+    let why = Why("its files appear as those of other users, and nothing on disk changes");
+    syscalls::mount_setattr(tree, c"", fs::AT_EMPTY_PATH | recursive, &attr, why)
+}
+
+/// What of the host is lent to the container, as trees that nobody can see yet.
+pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
+    let why = line.why;
+    match &line.op {
+        Op::OpenRootfs { path } => {
+            let tree = open_tree(path, true, "rootfs", why)?;
+            let slave = Attributes {
+                propagation: libc::MS_SLAVE,
+                recursive: true,
+                ..Attributes::default()
+            };
+            set_attributes(
+                tree.at(),
+                &slave,
+                Why(
+                    "pivot_root refuses a shared mount, and nothing mounted in it may reach the host",
+                ),
+            )?;
+            lanes.put(Slot::ROOTFS, tree);
+        }
+        Op::OpenSource {
+            path,
+            recursive,
+            idmap,
+            attributes,
+            tree,
+        } => {
+            let source = open_tree(path, *recursive, "mount source", why)?;
+            if let Some((namespace, recursive)) = idmap {
+                map_tree(source.at(), lanes.at(*namespace), *recursive)?;
+            }
+            set_attributes(
+                source.at(),
+                attributes,
+                Why("its properties are set while nobody can see it yet"),
+            )?;
+            lanes.put(*tree, source);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A detached copy of the mount at a host path.
+fn open_tree(path: &CStr, recursive: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
+    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
+    syscalls::open_tree(At::CWD, path, fs::OPEN_TREE_CLONE | recursive, name, why)
+}
+
+/// Changes the properties of a mount by its descriptor. Flags may be given to the top mount alone while propagation
+/// goes to the whole tree, so there can be two calls.
+pub fn set_attributes(tree: At, a: &Attributes, why: Why) -> syscalls::Result<()> {
+    set_attributes_at(tree, c"", fs::AT_EMPTY_PATH, a, why)
+}
+
+/// The same below a directory.
+pub fn set_attributes_at(
+    dir: At,
+    path: &CStr,
+    flags: u32,
+    a: &Attributes,
+    why: Why,
+) -> syscalls::Result<()> {
+    let recursive = if a.recursive { fs::AT_RECURSIVE } else { 0 };
+    let attr = syscalls::mount_attr {
+        attr_set: a.set,
+        attr_clr: a.clear,
+        propagation: a.propagation,
+        userns_fd: 0,
+    };
+    if recursive == 0 || a.propagation == 0 || (a.set == 0 && a.clear == 0) {
+        return syscalls::mount_setattr(dir, path, flags | recursive, &attr, why);
+    }
+    let spread = syscalls::mount_attr {
+        attr_set: 0,
+        attr_clr: 0,
+        ..attr
+    };
+    syscalls::mount_setattr(dir, path, flags | recursive, &spread, why)?;
+    syscalls::mount_setattr(
+        dir,
+        path,
+        flags,
+        &syscalls::mount_attr {
+            propagation: 0,
+            ..attr
+        },
+        why,
+    )
+}

@@ -1,0 +1,180 @@
+//! What `exec` does: one more process in a container that is there. The same lanes as `create`'s, and nothing is made but
+//! the process. May touch: types and tables.
+//!
+//! ```text
+//!   usually     host ── setns(pid) ── clone3(into the cgroup) ─► init ── setns(all others at once) ── execve
+//!   no root     host ── clone3 ─► bridge ── setns(all at once) ── clone3(CLONE_PARENT, into the cgroup) ─► init
+//! ```
+//! The kernel puts only children into another pid namespace, so the host joins that one itself: it has just the one child.
+//! Without root that takes the container's user namespace, which nobody comes back from: then a bridge does it.
+
+use super::create::{has_home, home, pass_listener, path, pid_file};
+use super::op::{Op, Plan, Slot};
+use super::{Builder, MOST, Step, Users, Wish, namespaces, process, scope, system, too_long};
+use crate::spec::{Problem, Spec};
+use alloc::format;
+use alloc::vec::Vec;
+
+/// What there is to join.
+pub struct Joined {
+    /// The container's namespaces, in clone(2)'s flags.
+    pub namespaces: u32,
+    /// The scope that systemd has to move the process into; by itself it may not go there.
+    pub scope: Option<scope::Scope>,
+}
+
+/// The plan of `exec`. `spec` is the container's, its process the one that is wanted.
+pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
+    let plan = Plan {
+        slots: Slot::FIRST_FREE,
+        host: Vec::with_capacity(16),
+        bridge: Vec::new(),
+        init: Vec::with_capacity(24),
+    };
+    let users = Users::of(spec, wish)?;
+    let mut b = Builder::new(spec, wish, plan, users);
+    system::modules(&mut b);
+    before(&mut b)?;
+    clone(&mut b, joined);
+    process::begin(&mut b)?;
+    system::oom_score(&mut b);
+    process::privileges(&mut b)?;
+    process::program(&mut b)?;
+    after(&mut b)?;
+    let mut plan = b.done();
+    // A life of its own, with a heading of its own.
+    let lanes = [&mut plan.host, &mut plan.bridge, &mut plan.init];
+    lanes
+        .into_iter()
+        .flatten()
+        .for_each(|line| line.step = Step::Exec);
+    match plan.lines().count() > MOST {
+        true => Err(too_long()),
+        false => Ok(plan),
+    }
+}
+
+/// Host: what has to be known or held before the clone.
+fn before(b: &mut Builder) -> Result<(), Problem> {
+    let foreign = b.users.foreign();
+    let score = b.spec.process.oom_score_adj.filter(|_| foreign);
+    if score.is_some() || !has_home(b.spec) {
+        namespaces::host_proc(b);
+    }
+    if let (Some(first), false) = (b.wish.joins, has_home(b.spec)) {
+        let path = path("", &format!("{first}/root"))?;
+        b.host(
+            Step::Exec,
+            Op::LookInside { path },
+            "/etc/passwd is the container's, and lies there",
+        );
+        home(b);
+    }
+    namespaces::channel(b);
+    if let Some(score) = score {
+        namespaces::oom_score(b, score);
+    }
+    namespaces::signals(b);
+    Ok(())
+}
+
+/// All lanes: the way in.
+fn clone(b: &mut Builder, joined: Joined) {
+    b.step = Step::Exec;
+    b.from = "/linux/namespaces".into();
+    let [pid, cgroup_namespace] = [libc::CLONE_NEWPID, libc::CLONE_NEWCGROUP].map(|n| n as u32);
+    let all = joined.namespaces;
+    let cgroup = b.wish.cgroup && joined.scope.is_none();
+    let bridge = b.users.inside && all & pid != 0;
+    b.init(
+        Op::CloseHostEnd,
+        "held here too, it would never end when the host does",
+    );
+    let once = "one call, by the handle: all of them are the same process's, or none is joined";
+    let clone = "the new process begins in the container's cgroup, and never is anywhere else";
+    let rest = match bridge {
+        false => all & !pid,
+        true => {
+            b.init(
+                Op::JoinContainer {
+                    flags: all & !cgroup_namespace,
+                },
+                once,
+            );
+            b.plan.bridge.append(&mut b.plan.init);
+            let flags = libc::CLONE_PARENT as u64;
+            b.bridge(Op::Clone { flags, cgroup }, clone);
+            b.bridge(
+                Op::TellInit,
+                "the host learns the number of its child, and this process has done its part",
+            );
+            all & cgroup_namespace
+        }
+    };
+    if rest != 0 {
+        let why = match bridge {
+            false => once,
+            // The kernel lets nobody into a cgroup that lies outside of his cgroup namespace.
+            true => "last, for from inside it nobody comes from one cgroup into another",
+        };
+        b.init(Op::JoinContainer { flags: rest }, why);
+    }
+    if b.users.new || b.users.joined {
+        namespaces::root_inside(b);
+    }
+    b.from = "/linux/namespaces".into();
+    if bridge {
+        b.host(
+            Step::Exec,
+            Op::CloneBridge { flags: 0 },
+            "a stepping stone: whoever enters the user namespace cannot come back",
+        );
+        b.host(
+            Step::Exec,
+            Op::AwaitInit,
+            "the bridge makes init as a child of ours, and ends",
+        );
+    } else {
+        if all & pid != 0 {
+            b.host(
+                Step::Exec,
+                Op::JoinContainer { flags: pid },
+                "not this process, but its children from now on are in it (setns(2))",
+            );
+        }
+        b.host(Step::Exec, Op::Clone { flags: 0, cgroup }, clone);
+    }
+    if let Some(scope) = joined.scope {
+        b.from = "/linux/cgroupsPath".into();
+        b.host(
+            Step::Exec,
+            Op::JoinScope { scope },
+            "only systemd may move it from a session's cgroup into one of its own",
+        );
+    }
+}
+
+/// Host: what follows the clone.
+fn after(b: &mut Builder) -> Result<(), Problem> {
+    let last = process::filter_is_last(b.spec);
+    if !last {
+        pass_listener(b, "running")?;
+    }
+    b.from = Default::default();
+    pid_file(b)?;
+    b.host(
+        Step::Exec,
+        Op::TellGo,
+        "all is noted: from here on it may live without us",
+    );
+    if last {
+        pass_listener(b, "running")?;
+    }
+    b.from = Default::default();
+    b.host(
+        Step::Exec,
+        Op::AwaitExec,
+        "the close-on-exec end of the channel closes when execve succeeds",
+    );
+    Ok(())
+}
