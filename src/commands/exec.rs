@@ -169,9 +169,16 @@ fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
         Some(path) => {
             let text = create::read_config(path)?;
             let process = serde_json::from_slice(&text).map_err(|error| bad(path, error))?;
-            config["process"] = process;
+            if let Value::Object(config) = &mut config {
+                config.insert("process".into(), process);
+            }
         }
-        None => alter(&mut config, options),
+        None => {
+            // Whatever else it is will be refused.
+            if let Some(process @ Value::Object(_)) = config.get_mut("process") {
+                alter(process, options);
+            }
+        }
     }
     let text = serde_json::to_vec(&config).unwrap_or_default();
     spec::parse(&text).map_err(|mut problem| {
@@ -188,8 +195,7 @@ fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
 }
 
 /// The process of config.json, as the command's options alter it.
-fn alter(config: &mut Value, options: &cli::Exec) {
-    let process = &mut config["process"];
+fn alter(process: &mut Value, options: &cli::Exec) {
     process["terminal"] = Value::Bool(false);
     let texts = |texts: &[String]| texts.iter().cloned().map(Value::String).collect::<Vec<_>>();
     process["args"] = Value::Array(match (&options.exec, &options.program[..]) {
@@ -211,14 +217,16 @@ fn alter(config: &mut Value, options: &cli::Exec) {
         process["noNewPrivileges"] = Value::Bool(true);
     }
     if let Some((uid, gid)) = options.user {
-        process["user"]["uid"] = uid.into();
+        let user = object(&mut process["user"]);
+        user.insert("uid".into(), uid.into());
         if let Some(gid) = gid {
-            process["user"]["gid"] = gid.into();
+            user.insert("gid".into(), gid.into());
         }
     }
     if !options.additional_gids.is_empty() {
         let more = options.additional_gids.iter().map(|gid| Value::from(*gid));
-        list(&mut process["user"]["additionalGids"]).extend(more);
+        let user = object(&mut process["user"]);
+        list(user.entry("additionalGids").or_insert(Value::Null)).extend(more);
     }
     if !options.env.is_empty() {
         let env = list(&mut process["env"]);
@@ -233,9 +241,10 @@ fn alter(config: &mut Value, options: &cli::Exec) {
         }
     }
     // Not ambient: that would take the inheritable set, too.
-    for set in ["bounding", "effective", "permitted"] {
-        if !options.cap.is_empty() {
-            list(&mut process["capabilities"][set]).extend(texts(&options.cap));
+    if !options.cap.is_empty() {
+        let sets = object(&mut process["capabilities"]);
+        for set in ["bounding", "effective", "permitted"] {
+            list(sets.entry(set).or_insert(Value::Null)).extend(texts(&options.cap));
         }
     }
 }
@@ -248,6 +257,17 @@ fn list(value: &mut Value) -> &mut Vec<Value> {
     match value {
         Value::Array(list) => list,
         _ => unreachable!("it was made an array"),
+    }
+}
+
+/// An object that more can be put into: the same.
+fn object(value: &mut Value) -> &mut serde_json::Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Default::default());
+    }
+    match value {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made an object"),
     }
 }
 

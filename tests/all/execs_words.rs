@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("numbers_are_numbers", numbers),
             ("a_process_from_a_file", process_file),
             ("what_the_file_says_is_checked", bad_file),
+            ("a_bundle_that_has_changed", changed_config),
             ("alone_it_is_a_shell", shell),
             ("a_line_for_the_shell", line),
             ("a_missing_program", missing),
@@ -171,6 +172,31 @@ fn bad_file() -> Outcome {
     ] {
         fs::write(&file, text)?;
         failed(exec(&bundle, &options, &[])?, words)?;
+    }
+    end(bundle)
+}
+
+/// What became of the bundle since then is not trusted.
+fn changed_config() -> Outcome {
+    let bundle = box_of_sleep()?;
+    start(&bundle)?;
+    let options = ["-e", "A=1", "-u", "1:1", "-g", "5", "-c", "CAP_KILL"];
+    let user = json!({"process": {"cwd": "/", "user": [1]}, "ociVersion": "1.0.0", "root": {"path": "rootfs"}});
+    for config in [
+        json!([]),
+        json!(null),
+        json!({"process": []}),
+        json!({"process": "x"}),
+        user,
+    ] {
+        fs::write(bundle.path("config.json"), config.to_string())?;
+        for options in [&options[..], &[]] {
+            let done = exec(&bundle, options, &["true"])?;
+            ensure!(
+                [0, 255].contains(&done.status) && done.err.lines().count() < 2,
+                "{config}: {done:?}"
+            );
+        }
     }
     end(bundle)
 }

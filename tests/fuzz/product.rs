@@ -18,6 +18,7 @@ mod product {
     pub mod perform;
     pub mod plan;
     pub mod procfs;
+    pub mod recorder;
     pub mod spec;
     pub mod state;
     pub mod systemd;

@@ -39,7 +39,7 @@ fuzz_target!(|text: &str| {
         return;
     };
     let _ = (warnings(&profile), flags(&profile));
-    let _ = document("1.0.2", text, [Vec::new(), Vec::new()]);
+    let _ = document("1.0.2", text, [Vec::new(), Vec::new()], None);
     let Ok(program) = compile(&profile) else {
         return;
     };
