@@ -381,7 +381,7 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
     if !crate::procfs::alive(saved.pid, saved.start_time)? {
         return Ok(stopped);
     }
-    let status = match phase(dir) {
+    let status = match phase(dir)? {
         sync::STARTED | sync::RUNNING => Status::Running,
         sync::CREATED => Status::Created,
         _ => Status::Creating,
@@ -408,17 +408,24 @@ pub fn look(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
 }
 
 /// How far the lanes came, out of the recorder's head.
-fn phase(dir: At) -> u32 {
+fn phase(dir: At) -> Result<u32, Error> {
+    let failed = |failed| at("look how far the container is".into(), failed);
     let why = Why("the lanes note there how far they are");
     let mut head = [0u8; size_of::<record::Head>()];
-    let Ok(file) = syscalls::openat(dir, TRACE, libc::O_NOFOLLOW as u32, "recorder", why) else {
-        return 0;
+    let file = match syscalls::openat(dir, TRACE, libc::O_NOFOLLOW as u32, "recorder", why) {
+        Err(f) if [Errno::ENOENT, Errno::ELOOP].contains(&f.errno) => return Ok(0),
+        opened => opened.map_err(failed)?,
     };
-    if syscalls::pread64(file.at(), &mut head, 0, why) != Ok(head.len()) {
-        return 0;
+    if syscalls::pread64(file.at(), &mut head, 0, why).map_err(failed)? != head.len() {
+        return Ok(0);
     }
     let at = core::mem::offset_of!(record::Head, phase);
-    u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+    Ok(u32::from_ne_bytes([
+        head[at],
+        head[at + 1],
+        head[at + 2],
+        head[at + 3],
+    ]))
 }
 
 /// Removes a container's state; its recorder goes to the kept ones.

@@ -39,6 +39,8 @@ mod initramfs;
 mod injection;
 #[path = "all/injection_all.rs"]
 mod injection_all;
+#[path = "all/injection_exec.rs"]
+mod injection_exec;
 #[path = "all/install.rs"]
 mod install;
 #[path = "all/lanes.rs"]
@@ -169,6 +171,7 @@ fn main() {
         parity::cases(),
         injection::cases(),
         injection_all::cases(),
+        injection_exec::cases(),
         hostile::cases(),
         hostile_paths::cases(),
         hostile_files::cases(),

@@ -187,7 +187,7 @@ fn places() -> Result<Vec<(String, usize)>, Failed> {
 }
 
 /// The first line that was injected, and whether its process was the runtime's then.
-fn injected(text: &str) -> Option<(String, bool)> {
+pub fn injected(text: &str) -> Option<(String, bool)> {
     let at = text.lines().position(|line| line.contains("(INJECTED)"))?;
     let line = text.lines().nth(at)?;
     let pid = line.split(' ').next()?;
