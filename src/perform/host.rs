@@ -69,6 +69,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, flags, "rootfs", why)?;
             lanes.put(Slot::ROOTFS, dir);
         }
+        Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
         Op::OpenNamespace { path, slot, .. } => {
             let flags = libc::O_NONBLOCK as u32;

@@ -123,6 +123,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             hard,
         } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
         Op::TellInit => sync::tell_init(lanes, why)?,
+        Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
         Op::JoinNamespace { slot, flags, .. } => namespaces::join(lanes, *slot, *flags, why)?,
         Op::Dumpable { dumpable: to } => dumpable(*to, why)?,

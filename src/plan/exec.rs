@@ -36,6 +36,15 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
     system::modules(&mut b);
     before(&mut b)?;
     clone(&mut b, joined);
+    if let Some(affinity) = &spec.process.exec_cpu_affinity
+        && let Some(op) = system::affinity(&affinity.last)
+    {
+        b.from = "/process/execCPUAffinity/final".into();
+        b.init(
+            op,
+            "in its cgroup it may use these processors, and no others",
+        );
+    }
     process::begin(&mut b)?;
     system::oom_score(&mut b);
     process::privileges(&mut b)?;
@@ -69,6 +78,16 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
             "/etc/passwd is the container's, and lies there",
         );
         home(b);
+    }
+    if let Some(affinity) = &b.spec.process.exec_cpu_affinity
+        && let Some(op) = system::affinity(&affinity.initial)
+    {
+        b.from = "/process/execCPUAffinity/initial".into();
+        b.host(
+            Step::Exec,
+            op,
+            "so that the way into the cgroup disturbs no processor but these",
+        );
     }
     namespaces::channel(b);
     if let Some(score) = score {

@@ -209,6 +209,10 @@ pub enum Op {
 
     // Any lane.
     RouteSocket,
+    /// A bit a processor.
+    Affinity {
+        cpus: Vec<u64>,
+    },
     /// `exec`: several namespaces of the container at once, by a handle on its first process.
     JoinContainer {
         flags: u32,

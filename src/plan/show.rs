@@ -285,6 +285,14 @@ pub fn describe(op: &Op) -> String {
             let kinds = namespaces(u64::from(*flags));
             format!("join the container's namespaces: {kinds}")
         }
+        Op::Affinity { cpus } => {
+            let bit = |n: &usize| {
+                cpus.get(n / 64)
+                    .is_some_and(|word| word >> (n % 64) & 1 != 0)
+            };
+            let all: Vec<usize> = (0..cpus.len() * 64).filter(bit).collect();
+            format!("run on the processors {all:?} only")
+        }
         Op::LookInside { .. } => "open the container's root for a look".into(),
         Op::Dumpable { dumpable: true } => "let the files in /proc be the user's".into(),
         Op::Dumpable { dumpable: false } => "let nobody look into this process".into(),

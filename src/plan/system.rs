@@ -5,7 +5,8 @@ use super::create::{path, problem};
 use super::op::{Op, Slot};
 use super::{Builder, Step};
 use crate::spec::{
-    IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, POLICIES, Problem, SCHED_FLAGS, list, sysctl_path,
+    IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, list,
+    sysctl_path,
 };
 use alloc::format;
 use alloc::string::String;
@@ -161,12 +162,7 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
             .iter()
             .filter(|(name, _)| policy.flags.iter().any(|f| f == name));
         let mode = flags.fold(mode.unwrap_or(0) as u32, |mode, (_, bit)| mode | bit);
-        let mut nodes: Vec<u64> = Vec::new();
-        for node in list(&policy.nodes, 1023).unwrap_or_default() {
-            let word = node as usize / 64;
-            nodes.resize(nodes.len().max(word + 1), 0);
-            nodes[word] |= 1 << (node % 64);
-        }
+        let nodes = bits(list(&policy.nodes, 1023));
         b.init(
             Op::MemoryPolicy { mode, nodes },
             "from which memory nodes its pages come",
@@ -186,6 +182,23 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     labels(b)
+}
+
+/// A list of numbers as the kernel takes it: a bit each.
+fn bits(numbers: Option<Vec<u32>>) -> Vec<u64> {
+    let mut words: Vec<u64> = Vec::new();
+    for number in numbers.unwrap_or_default() {
+        let word = number as usize / 64;
+        words.resize(words.len().max(word + 1), 0);
+        words[word] |= 1 << (number % 64);
+    }
+    words
+}
+
+/// The processors of a list, unless it names none.
+pub fn affinity(text: &str) -> Option<Op> {
+    let cpus = bits(list(text, MOST_CPUS));
+    (!cpus.is_empty()).then_some(Op::Affinity { cpus })
 }
 
 fn scheduler(b: &mut Builder) {

@@ -172,10 +172,6 @@ fn check_process(process: &Process) -> Checked {
             "true is not supported yet: set it to false",
         );
     }
-    unbuilt(
-        "/process",
-        &[("execCPUAffinity", &process.exec_cpu_affinity)],
-    )?;
     if process.args.is_empty() {
         return no(
             "/process/args",

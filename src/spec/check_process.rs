@@ -1,7 +1,10 @@
 //! The MUSTs of `process` beyond the program itself, and of the hooks (config.md, config-linux.md). May touch: types.
 
 use super::check::{Checked, no, no_nul};
-use super::{Hooks, IO_CLASSES, IoPriority, POLICIES, Process, SCHED_FLAGS, Scheduler};
+use super::{
+    ExecCpuAffinity, Hooks, IO_CLASSES, IoPriority, MOST_CPUS, POLICIES, Process, SCHED_FLAGS,
+    Scheduler, list,
+};
 use alloc::format;
 
 pub fn check(process: &Process) -> Checked {
@@ -19,11 +22,29 @@ pub fn check(process: &Process) -> Checked {
     if let Some(priority) = &process.io_priority {
         check_io_priority(priority)?;
     }
+    if let Some(affinity) = &process.exec_cpu_affinity {
+        check_affinity(affinity)?;
+    }
     no_nul(
         || "/process/apparmorProfile".into(),
         &process.apparmor_profile,
     )?;
     no_nul(|| "/process/selinuxLabel".into(), &process.selinux_label)
+}
+
+fn check_affinity(affinity: &ExecCpuAffinity) -> Checked {
+    for (key, text) in [("initial", &affinity.initial), ("final", &affinity.last)] {
+        if list(text, MOST_CPUS).is_none() {
+            return no(
+                format!("/process/execCPUAffinity/{key}"),
+                format!(
+                    "`{}` is no list of processors, like 0-3,7",
+                    text.escape_default()
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Which policy takes which parameters: sched_setattr(2), sched(7).

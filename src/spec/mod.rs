@@ -90,7 +90,16 @@ pub struct Process {
     pub scheduler: Option<Scheduler>,
     pub io_priority: Option<IoPriority>,
     #[serde(rename = "execCPUAffinity")]
-    exec_cpu_affinity: Unbuilt,
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+/// On which processors `exec` begins, and on which its program runs: lists as of cpuset(7).
+#[derive(Deserialize, Default, Debug)]
+#[serde(default)]
+pub struct ExecCpuAffinity {
+    pub initial: String,
+    #[serde(rename = "final")]
+    pub last: String,
 }
 
 #[derive(Deserialize, Default, Debug)]

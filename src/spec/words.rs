@@ -185,6 +185,9 @@ pub const SCHED_FLAGS: [&str; 7] = [
 /// I/O priority classes: the index and one is the number (linux/ioprio.h).
 pub const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
+/// The greatest number of a processor that can be named.
+pub const MOST_CPUS: u32 = 1023;
+
 /// Memory policies: the index is the number (linux/mempolicy.h).
 pub const MEMORY_MODES: [&str; 7] = [
     "MPOL_DEFAULT",

@@ -145,6 +145,7 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::SockAddr(len) => args[len].min(110),
         Shape::Message => size_of::<crate::abi::Message>(),
         Shape::Nodes(count) => args[count].saturating_sub(1).div_ceil(64) * 8,
+        Shape::Cpus(len) => args[len].min(128),
     }
 }
 

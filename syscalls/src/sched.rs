@@ -30,6 +30,12 @@ pub fn ioprio_set(priority: u32, why: Why) -> Result<()> {
     .map(drop)
 }
 
+/// sched_setaffinity(2) of the caller. `cpus`: a bit a processor.
+pub fn sched_setaffinity(cpus: &[u64], why: Why) -> Result<()> {
+    let (len, at) = (size_of_val(cpus), cpus.as_ptr() as usize);
+    gate(Call::SchedSetaffinity, [0, len, at, 0, 0, 0], why).map(drop)
+}
+
 /// set_mempolicy(2). `mode`: MPOL_* with its flags; `nodes`: a bit a node, none of them for a NULL.
 pub fn set_mempolicy(mode: u32, nodes: &[u64], why: Why) -> Result<()> {
     // The kernel takes one bit less than it is told.

@@ -41,6 +41,16 @@ pub(super) fn nodes(b: Bytes, out: &mut dyn Write) -> Result {
     out.write_char(']')
 }
 
+/// The numbers of the processors in a set.
+pub(super) fn cpus(b: Bytes, out: &mut dyn Write) -> Result {
+    let set = |n: &usize| b.0.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 != 0);
+    out.write_char('[')?;
+    for (i, cpu) in (0..b.0.len() * 8).filter(set).enumerate() {
+        write!(out, "{}{cpu}", if i > 0 { " " } else { "" })?;
+    }
+    out.write_char(']')
+}
+
 pub(super) fn filter(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, "{{len={}, filter=", b.u16(0))?;
     address(b.u64(8), out)?;

@@ -81,6 +81,7 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::Message => sched::message(b, out),
         Shape::SchedAttr => sched::sched_attr(b, out),
         Shape::Nodes(_) => sched::nodes(b, out),
+        Shape::Cpus(_) => sched::cpus(b, out),
         Shape::Utsname => sched::utsname(b, out),
     }
 }
@@ -487,12 +488,9 @@ fn bpf_load(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 fn bpf_attach(b: Bytes, out: &mut dyn Write) -> Result {
-    write!(
-        out,
-        "{{target_fd={}, attach_bpf_fd={}, attach_type=",
-        b.i32(0),
-        b.i32(4)
-    )?;
+    let (target, program) = (b.i32(0), b.i32(4));
+    write!(out, "{{target_fd={target}, attach_bpf_fd={program}")?;
+    out.write_str(", attach_type=")?;
     flags::BPF_ATTACH_TYPE.word(b.u32(8).into(), out)?;
     out.write_str(", attach_flags=")?;
     flags::BPF_ATTACH_FLAGS.flags(b.u32(12).into(), out)?;

@@ -74,6 +74,8 @@ pub enum Shape {
     Message,
     /// A set of memory nodes; that argument counts its bits.
     Nodes(usize),
+    /// A set of processors; that argument is its length.
+    Cpus(usize),
 }
 
 /// How the result is printed.
@@ -206,6 +208,7 @@ table! {
     Personality = __NR_personality "personality" (Word(&flags::PERSONALITY)) Persona "2" "sets which system the process believes to run on";
     SchedSetattr = __NR_sched_setattr "sched_setattr" (Int, In(Shape::SchedAttr), Hex) Dec "2" "sets how a process is scheduled";
     IoprioSet = __NR_ioprio_set "ioprio_set" (Word(&flags::IOPRIO_WHO), Int, Hex) Dec "2" "sets how urgent a process's disk accesses are";
+    SchedSetaffinity = __NR_sched_setaffinity "sched_setaffinity" (Int, Uint, In(Shape::Cpus(1))) Dec "2" "sets on which processors a process may run";
     SetMempolicy = __NR_set_mempolicy "set_mempolicy" (Flags(&flags::MPOL), In(Shape::Nodes(2)), Uint) Dec "2" "sets on which memory nodes a process's memory lies";
     Seccomp = __NR_seccomp "seccomp" (Word(&flags::SECCOMP), Flags(&flags::SECCOMP_FLAGS), In(Shape::Filter)) Dec "2" "filters the system calls that the process may make";
     BpfLoad = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfLoad), Uint) Dec "2" "checks a BPF program and loads it";

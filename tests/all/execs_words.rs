@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("numbers_are_numbers", numbers),
             ("a_process_from_a_file", process_file),
             ("what_the_file_says_is_checked", bad_file),
+            ("on_some_processors", affinity),
             ("a_bundle_that_has_changed", changed_config),
             ("alone_it_is_a_shell", shell),
             ("a_line_for_the_shell", line),
@@ -146,6 +147,38 @@ fn process_file() -> Outcome {
         exec(&bundle, &options, &[])?.refused("leave out")?;
     }
     exec(&bundle, &["--process", &file], &["id"])?.refused("leave out the program")?;
+    end(bundle)
+}
+
+fn affinity() -> Outcome {
+    let bundle = box_of_sleep()?;
+    start(&bundle)?;
+    let file = bundle.path("process.json").to_string_lossy().into_owned();
+    let line = "grep ^Cpus_allowed_list /proc/self/status";
+    let mut process = json!({
+        "user": {"uid": 0, "gid": 0}, "args": ["sh", "-c", line], "env": ["PATH=/bin"], "cwd": "/",
+    });
+    for affinity in [
+        json!({"initial": "0"}),
+        json!({"initial": "0", "final": "0"}),
+        json!({"final": "0-0,0"}),
+    ] {
+        process["execCPUAffinity"] = affinity;
+        fs::write(&file, process.to_string())?;
+        let done = exec(&bundle, &["--process", &file], &[])?.ok()?;
+        same("processors", done.out.as_str(), "Cpus_allowed_list:\t0\n")?;
+    }
+    for (list, words) in [
+        ("x", "no list of processors"),
+        ("1-0", "no list"),
+        ("1023", "sched_setaffinity(0, "),
+    ] {
+        process["execCPUAffinity"] = json!({"final": list});
+        fs::write(&file, process.to_string())?;
+        let done = exec(&bundle, &["--process", &file], &[])?;
+        ensure!(done.err.contains("/execCPUAffinity/final"), "{done:?}");
+        failed(done, words)?;
+    }
     end(bundle)
 }
 

@@ -317,7 +317,9 @@ fn on_its_cgroup() -> Outcome {
 }
 
 /// The program is strace's alone from its execve on.
-fn exec(bundle: Bundle) -> Outcome {
+fn exec(mut bundle: Bundle) -> Outcome {
+    let affinity = json!({"initial": "0", "final": "0"});
+    bundle.set("/process/execCPUAffinity", affinity)?;
     bundle.bundled(&["run", "-d"])?.ok()?;
     command(&bundle, "exec", &["exec", &bundle.id, "true"])?;
     command(&bundle, "detached", &["exec", "-d", &bundle.id, "true"])?;
