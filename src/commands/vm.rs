@@ -99,7 +99,7 @@ fn parts(
     let limit = spec.linux.resources.memory["limit"].as_i64();
     let verbose = context.log.wants(Level::Debug);
     let append = vm::append(id, context.globals.trace, verbose);
-    let argv = machine.words(vm::memory(len, limit), &append)?;
+    let argv = machine.words(machine.memory(len, limit), &append)?;
     Ok(Parts {
         image,
         status,

@@ -1,6 +1,7 @@
 //! The machine: QEMU's microvm, which has no firmware to wait for, two serial lines and nothing else. Found here: the
 //! programs and files that it takes; made here: QEMU's command line. May touch: system calls.
 
+use super::kernel;
 use crate::cli::{self, Accel};
 use crate::error::Error;
 use crate::state::c;
@@ -21,10 +22,12 @@ pub const STATUS_FD: i32 = 101;
 pub struct Machine {
     pub qemu: String,
     kernel: String,
+    /// Where its memory ends once it runs, in MiB.
+    kernel_end: usize,
     accel: Accel,
 }
 
-fn missing(text: &str) -> Error {
+pub fn missing(text: &str) -> Error {
     Error::State(format!("--mode vm: {text}"))
 }
 
@@ -33,11 +36,25 @@ impl Machine {
         if !cfg!(target_arch = "x86_64") {
             return Err(missing("QEMU's microvm is a machine for x86_64 alone"));
         }
+        let qemu = qemu(vm.qemu.as_deref())?;
+        let kernel = kernel_path(vm.kernel.as_deref())?;
         Ok(Machine {
-            qemu: qemu(vm.qemu.as_deref())?,
-            kernel: kernel(vm.kernel.as_deref())?,
+            qemu,
+            kernel_end: kernel::end(&kernel)?,
+            kernel,
             accel: accel(vm.accel)?,
         })
+    }
+
+    /// How much memory the machine gets, in MiB: what lies below the kernel's end, and 16 for what it makes of itself; three
+    /// times the initramfs, which the kernel has twice for a moment, and as a file system may fill half of all memory
+    /// only; and what the container may take, or 64.
+    pub fn memory(&self, image: usize, limit: Option<i64>) -> usize {
+        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let own = limit.filter(|limit| *limit > 0).map_or(64, mib);
+        let kernel = self.kernel_end.saturating_add(16);
+        kernel.saturating_add(3 * mib(image)).saturating_add(own)
     }
 
     /// QEMU's command line. `memory`: in MiB; `append`: the kernel's command line.
@@ -103,16 +120,6 @@ pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
     words
 }
 
-/// How much memory the machine gets, in MiB: 96 for the kernel, which needs 80 to unpack itself; three times the
-/// initramfs, which the kernel has twice for a moment, and as a file system may fill half of all memory only; and what
-/// the container may take, or 64.
-pub fn memory(image: usize, limit: Option<i64>) -> usize {
-    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    let own = limit.filter(|limit| *limit > 0).map_or(64, mib);
-    96usize.saturating_add(3 * mib(image)).saturating_add(own)
-}
-
 /// Whether a file may be executed, or read.
 fn usable(path: &str, mode: i32) -> Result<bool, Error> {
     let why = Why("a machine needs a QEMU to make it, and a kernel");
@@ -141,7 +148,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
     )))
 }
 
-fn kernel(named: Option<&str>) -> Result<String, Error> {
+fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     let variable = environment("NK_KERNEL").filter(|path| !path.is_empty());
     if let Some(path) = named.or(variable) {
         return match usable(path, libc::R_OK)? {

@@ -9,11 +9,12 @@
 //! The first serial line is the console: the caller's standard input and output. May touch: spec, system calls.
 
 mod image;
+mod kernel;
 mod machine;
 mod needs;
 
 pub use image::Image;
-pub use machine::{IMAGE_FD, Machine, STATUS_FD, append, memory};
+pub use machine::{IMAGE_FD, Machine, STATUS_FD, append};
 pub use needs::{fits, rootfs};
 
 /// Where the bundle lies in the machine.

@@ -8,20 +8,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Debian's kernel starts with 86 MiB, and needs 80 to unpack itself.
-pub const SMALL: u32 = 88;
+/// What scripts/kernel has put there.
+pub fn kernels(name: &str) -> PathBuf {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab");
+    kernels.join(name)
+}
 
-/// The kernel: `NK_KERNEL`, or where scripts/kernel puts one.
+/// The kernel: `NK_KERNEL`, or Debian's.
 pub fn kernel() -> PathBuf {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lab/vmlinuz");
-    std::env::var_os("NK_KERNEL").map_or(ours, PathBuf::from)
+    std::env::var_os("NK_KERNEL").map_or_else(|| kernels("vmlinux"), PathBuf::from)
 }
 
 pub const QEMU: &str = "qemu-system-x86_64";
 
 /// The cases of an area that boots machines.
 pub fn cases(name: &str, cases: &[Case]) -> Vec<Trial> {
-    let missing = match (tool(QEMU), kernel().exists()) {
+    let all = [kernel(), kernels("vmlinuz"), kernels("vmlinux-cloud")];
+    let missing = match (tool(QEMU), all.iter().all(|kernel| kernel.exists())) {
         (Err(_), _) => "without_qemu",
         (_, false) => "without_kernel",
         _ => return area(name, cases),
@@ -53,24 +56,39 @@ impl Ended {
 }
 
 /// Boots an initramfs and waits for the machine's end. microvm has no power switch: it ends by a restart.
-pub fn boot(bundle: &Bundle, image: &Path, memory: u32, append: &str) -> Result<Ended, Failed> {
+pub fn boot(bundle: &Bundle, image: &Path, append: &str) -> Result<Ended, Failed> {
+    let machine = "-M microvm,acpi=off,rtc=on -no-reboot -m 128";
+    boot_on(
+        machine,
+        &kernel(),
+        bundle,
+        image,
+        &format!("nk.end=reboot {append}"),
+    )
+}
+
+/// The same on a machine of these words of QEMU's.
+pub fn boot_on(
+    machine: &str,
+    kernel: &Path,
+    bundle: &Bundle,
+    image: &Path,
+    append: &str,
+) -> Result<Ended, Failed> {
     let status = bundle.path("status");
     let mut command = Command::new(tool(QEMU)?);
     command
-        .args("-M microvm,acpi=off,rtc=on -accel tcg -cpu max -nodefaults".split(' '))
-        .args("-no-reboot -display none -serial stdio".split(' '))
-        .args(["-m", &memory.to_string()])
+        .args(machine.split(' '))
+        .args("-accel tcg -cpu max -nodefaults -display none -serial stdio".split(' '))
         .arg("-chardev")
         .arg(format!("file,id=status,path={}", status.display()))
         .args(["-device", "isa-serial,chardev=status,index=1"])
         .arg("-kernel")
-        .arg(kernel())
+        .arg(kernel)
         .arg("-initrd")
         .arg(image)
         .arg("-append")
-        .arg(format!(
-            "console=ttyS0 panic=-1 reboot=t quiet nk.end=reboot {append}"
-        ))
+        .arg(format!("console=ttyS0 panic=-1 reboot=t quiet {append}"))
         .stdin(std::process::Stdio::null());
     let done = bundle.finish(command)?;
     ensure!(done.status == 0, "QEMU: {done:?}");

@@ -1,7 +1,7 @@
 //! `run --mode vm`: containers in machines of their own, by QEMU without KVM.
 
 use crate::bundle::{Bundle, Done, Running, patiently, tool};
-use crate::machine::{self, QEMU, kernel};
+use crate::machine::{self, QEMU, kernel, kernels};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -65,6 +65,10 @@ fn runs() -> Outcome {
     same("status", done.status, 7)?;
     same("output", lines(&done), vec!["1", "runc", "1"])?;
     same("stderr", done.err.as_str(), "")?;
+    // The same by a kernel that unpacks itself.
+    let packed = kernels("vmlinuz");
+    let words = ["--kernel", &packed.to_string_lossy()];
+    same("status", run(&bundle, &[VM, &words].concat())?.status, 7)?;
     bundle.clean()
 }
 
@@ -319,6 +323,11 @@ fn no_kernel() -> Outcome {
     }
     let words = ["--qemu", "/bin/true", "--kernel", "/nowhere/vmlinuz"];
     run(&bundle, &[VM, &words].concat())?.refused("the kernel /nowhere/vmlinuz is no file")?;
+    run(
+        &bundle,
+        &[VM, &["--qemu", "/bin/true", "--kernel", "/etc/passwd"]].concat(),
+    )?
+    .refused("/etc/passwd is no Linux kernel that QEMU could start")?;
     bundle.clean()
 }
 
