@@ -2,6 +2,7 @@
 
 use crate::perform::{Check, Trouble};
 use crate::plan::Op;
+use crate::plan::terminal::Terminal;
 use syscalls::Errno;
 use syscalls::table::Call;
 
@@ -11,6 +12,9 @@ pub const PROGRAM_MISSING: &str =
     "put the program into the rootfs, or name another in process.args";
 pub const PROGRAM_DENIED: &str =
     "give the file its x bits, or run it as a user that may execute it";
+
+const NO_DEVPTS: &str =
+    "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
 
 /// One row: a call, an errno, an op to narrow it (or any), and the advice. The first that fits counts.
 struct Row(Option<Call>, Errno, fn(Option<&Op>) -> bool, &'static str);
@@ -91,6 +95,24 @@ const ROWS: &[Row] = &[
         Errno::ERANGE,
         |op| matches!(op, Some(Op::SetCgroup { .. })),
         "the value is out of range for this file: the least and the greatest stand in its cgroup-v2 documentation",
+    ),
+    Row(
+        None,
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::Terminal(Terminal::Open { .. }))),
+        NO_DEVPTS,
+    ),
+    Row(
+        Some(Call::Connect),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::Terminal(_))),
+        "whoever calls makes that socket, and listens there, before",
+    ),
+    Row(
+        Some(Call::Connect),
+        Errno::ECONNREFUSED,
+        |op| matches!(op, Some(Op::Terminal(_))),
+        "nobody listens at that socket any more",
     ),
     Row(
         Some(Call::OpenTree),
@@ -406,6 +428,7 @@ pub fn check(check: Check) -> &'static str {
         Check::NoResctrl => {
             "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
         }
+        Check::NoDevpts => NO_DEVPTS,
         Check::Systemd => {
             "systemctl status tells what it knows of the unit; without a systemd, leave --systemd-cgroup out"
         }

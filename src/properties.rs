@@ -200,6 +200,8 @@ fn good_config() -> Value {
     let mut config: Value = serde_json::from_str(spec::DEFAULT).unwrap_or_default();
     config["domainname"] = json!("x");
     config["annotations"] = json!({"a": "b"});
+    config["process"]["terminal"] = json!(true);
+    config["process"]["consoleSize"] = json!({"height": 24, "width": 80});
     config["process"]["user"] = json!({"uid": 5, "gid": 2, "umask": 63, "additionalGids": [3]});
     config["linux"]["cgroupsPath"] = json!("/a/b");
     config["linux"]["devices"] = json!([{"type": "c", "path": "/dev/x", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}]);
@@ -256,6 +258,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         bundle: "/b",
         state: Default::default(),
         pid_file: bit(0).then_some("/pid"),
+        console: (spec.process.terminal == Some(true) && !bit(4)).then_some("/console"),
         no_pivot: bit(1),
         no_new_keyring: bit(2),
         preserve_fds: u32::from(variant),

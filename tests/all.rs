@@ -81,6 +81,8 @@ mod refusals;
 mod rootless;
 #[path = "all/same_as_runc.rs"]
 mod same_as_runc;
+#[path = "all/screen.rs"]
+mod screen;
 #[path = "all/sealed.rs"]
 mod sealed;
 #[path = "all/seccomp.rs"]
@@ -97,6 +99,8 @@ mod strace_itself;
 mod surroundings;
 #[path = "all/systemd.rs"]
 mod systemd;
+#[path = "all/terminals.rs"]
+mod terminals;
 #[path = "all/view.rs"]
 mod view;
 #[path = "all/vm.rs"]
@@ -155,6 +159,7 @@ fn main() {
         settings::cases(),
         execs::cases(),
         execs_words::cases(),
+        terminals::cases(),
         sealed::cases(),
         seccomp::cases(),
         seccomp_notify::cases(),

@@ -1,6 +1,6 @@
 //! The words of `exec`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{capability, descriptors, marked, number, user};
+use super::values::{capability, descriptors, marked, number, socket, user};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -59,6 +59,12 @@ pub struct Exec {
     /// write the new process's pid there
     #[argh(option, arg_name = "file")]
     pub pid_file: Option<String>,
+    /// a terminal for the program
+    #[argh(switch, short = 't')]
+    pub tty: bool,
+    /// a unix socket that gets the other side of that terminal
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    pub console_socket: Option<String>,
     /// do not wait: return when the program has started
     #[argh(switch, short = 'd')]
     pub detach: bool,

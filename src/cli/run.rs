@@ -1,6 +1,6 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{Accel, Mode, accel, descriptors, marked, mode};
+use super::values::{Accel, Mode, accel, descriptors, marked, mode, socket};
 use super::words::Create;
 use alloc::format;
 use alloc::string::String;
@@ -50,6 +50,9 @@ pub struct RunWords {
     /// write the first process's pid there
     #[argh(option, arg_name = "file")]
     pid_file: Option<String>,
+    /// a unix socket that gets the other side of the program's terminal
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    console_socket: Option<String>,
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     no_pivot: bool,
@@ -90,6 +93,7 @@ impl RunWords {
             bundle: self.bundle,
             config: self.config,
             pid_file: self.pid_file,
+            console_socket: self.console_socket,
             no_pivot: self.no_pivot,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
@@ -130,6 +134,7 @@ impl RunWords {
             Mode::Vm => [
                 ("--detach", self.detach),
                 ("--pid-file", self.pid_file.is_some()),
+                ("--console-socket", self.console_socket.is_some()),
                 ("--no-pivot", self.no_pivot),
                 ("--preserve-fds", self.preserve_fds != 0),
                 ("--no-new-keyring", self.no_new_keyring),

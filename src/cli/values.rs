@@ -164,6 +164,16 @@ pub fn accel(word: &str) -> Result<Accel, String> {
     )
 }
 
+/// The path of a unix socket: its address has room for 107 bytes (unix(7)).
+pub fn socket(word: &str) -> Result<String, String> {
+    match word.len() {
+        0..=107 => Ok(word.into()),
+        len => Err(marked(&format!(
+            "the path of a socket has at most 107 bytes, and this one {len}"
+        ))),
+    }
+}
+
 /// runc's words: `auto` leaves it to who the caller is.
 pub fn rootless(word: &str) -> Result<Option<bool>, String> {
     let choices = [("auto", None), ("false", Some(false)), ("true", Some(true))];

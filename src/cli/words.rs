@@ -8,7 +8,7 @@
 use super::Globals;
 use super::values::{
     CgroupManager, Format, Level, ListFormat, LogFormat, bytes, cgroup_manager, descriptors,
-    duration, format, level, list_format, log_format, rootless, signal, whole,
+    duration, format, level, list_format, log_format, rootless, signal, socket, whole,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -151,6 +151,9 @@ pub struct Create {
     /// write the first process's pid there
     #[argh(option, arg_name = "file")]
     pub pid_file: Option<String>,
+    /// a unix socket that gets the other side of the program's terminal
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    pub console_socket: Option<String>,
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     pub no_pivot: bool,

@@ -1,6 +1,6 @@
 //! `create` and `run`: from the bundle to a container that waits, or to the program's end. May touch: everything below.
 
-use super::{Context, delete, hooks, step};
+use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
 use crate::perform::{Check, Lanes, host};
@@ -94,6 +94,8 @@ struct Made {
     spec: &'static Spec,
     saved: state::Saved,
     init: Option<Fd>,
+    /// The other side of its terminal, if that is relayed.
+    master: Option<Fd>,
     cgroup_root: Option<Fd>,
     signals: Option<SigSet>,
 }
@@ -169,6 +171,7 @@ fn make(
         bundle: &bundle.path,
         state: Default::default(),
         pid_file: options.pid_file.as_deref(),
+        console: options.console_socket.as_deref(),
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: context.preserve_fds,
@@ -254,6 +257,7 @@ fn make(
     }
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
+    let master = attached.then(|| lanes.take(Slot::MASTER)).flatten();
     drop(lanes);
     step(Step::Wait);
     Ok(Made {
@@ -261,6 +265,7 @@ fn make(
         spec,
         saved: state::Saved { pid, ..saved },
         init,
+        master,
         cgroup_root,
         signals,
     })
@@ -316,7 +321,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let Some(init) = made.init else {
         return Err(Error::State(format!("container {id} has no first process")));
     };
-    let status = match wait(&init, made.saved.pid) {
+    let status = match attend(made.master, &init, made.saved.pid) {
         Ok(status) => status,
         Err(error) => {
             delete::destroy(context, &made.root, &made.saved, Some(&init))?;
@@ -339,8 +344,16 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     Ok(status)
 }
 
-/// Waits for the end of the container's first process, and hands every other signal on to it.
-pub fn wait(init: &Fd, pid: i32) -> Result<i32, Error> {
+/// Stays with a program until its end: with its terminal, if it has one that is relayed.
+pub fn attend(master: Option<Fd>, process: &Fd, pid: i32) -> Result<i32, Error> {
+    match master {
+        Some(master) => terminal::relay(master, process, pid),
+        None => wait(process, pid),
+    }
+}
+
+/// Waits for a program's end, and hands every other signal on to it.
+pub fn wait(process: &Fd, pid: i32) -> Result<i32, Error> {
     let failed = |failed| at("wait for the program".into(), failed);
     loop {
         let signal = match syscalls::rt_sigwait(
@@ -352,25 +365,33 @@ pub fn wait(init: &Fd, pid: i32) -> Result<i32, Error> {
         };
         match signal {
             libc::SIGCHLD => {
-                let why = Why("the status that the program ended with");
-                if let Some(ended) =
-                    syscalls::waitid_pidfd(init.at(), libc::WNOHANG as u32, why).map_err(failed)?
-                {
-                    return Ok(ended.status());
+                if let Some(status) = ended(process, pid)? {
+                    return Ok(status);
                 }
-                // Somebody else's end: without a pid namespace they come to us.
-                reap(pid);
             }
-            // About this process itself, or for its terminal's sake alone.
-            libc::SIGURG | libc::SIGPIPE => {}
-            signal => {
-                let _ = syscalls::pidfd_send_signal(
-                    init.at(),
-                    signal,
-                    Why("whoever signals us means the program"),
-                );
-            }
+            signal => hand_on(process, signal),
         }
+    }
+}
+
+/// A child has ended: the status, if it is the program.
+pub fn ended(process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
+    let why = Why("the status that the program ended with");
+    let ended = syscalls::waitid_pidfd(process.at(), libc::WNOHANG as u32, why)
+        .map_err(|failed| at("wait for the program".into(), failed))?;
+    if ended.is_none() {
+        // Somebody else's end: without a pid namespace they come to us.
+        reap(pid);
+    }
+    Ok(ended.map(|ended| ended.status()))
+}
+
+/// A signal for the program.
+pub fn hand_on(process: &Fd, signal: i32) {
+    // About this process itself, or for its terminal's sake alone.
+    if !matches!(signal, libc::SIGURG | libc::SIGPIPE) {
+        let why = Why("whoever signals us means the program");
+        let _ = syscalls::pidfd_send_signal(process.at(), signal, why);
     }
 }
 

@@ -37,6 +37,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
             bundle: Some(BUNDLE.into()),
             config: None,
             pid_file: None,
+            console_socket: None,
             no_pivot: false,
             preserve_fds: 0,
             no_new_keyring: false,

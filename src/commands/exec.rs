@@ -37,7 +37,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     if options.detach {
         return Ok(0);
     }
-    let status = create::wait(&made.process, made.pid)?;
+    let status = create::attend(made.master, &made.process, made.pid)?;
     if let Some(mask) = made.signals {
         let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
     }
@@ -48,6 +48,8 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
 struct Made {
     process: Fd,
     pid: i32,
+    /// The other side of its terminal, if that is relayed.
+    master: Option<Fd>,
     signals: Option<SigSet>,
 }
 
@@ -80,6 +82,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         bundle: &saved.bundle_path,
         state: Default::default(),
         pid_file: options.pid_file.as_deref(),
+        console: options.console_socket.as_deref(),
         no_pivot: false,
         no_new_keyring: false,
         preserve_fds: context.preserve_fds,
@@ -135,6 +138,9 @@ fn join(
     Ok(Made {
         process: lanes.take(Slot::INIT).ok_or_else(gone)?,
         pid: lanes.pid,
+        master: (!options.detach)
+            .then(|| lanes.take(Slot::MASTER))
+            .flatten(),
         signals: lanes.signals,
     })
 }
@@ -172,6 +178,11 @@ fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
             if let Value::Object(config) = &mut config {
                 config.insert("process".into(), process);
             }
+            if options.tty
+                && let Some(process @ Value::Object(_)) = config.get_mut("process")
+            {
+                process["terminal"] = Value::Bool(true);
+            }
         }
         None => {
             // Whatever else it is will be refused.
@@ -194,9 +205,16 @@ fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
     })
 }
 
+/// Who asks for a shell, at a terminal, wants it there.
+fn shell_at_a_terminal(options: &cli::Exec) -> bool {
+    let shell = options.exec.is_none() && options.program.is_empty() && !options.detach;
+    let why = Why("a shell without a terminal says nothing");
+    shell && syscalls::isatty(At::STDIN, why)
+}
+
 /// The process of config.json, as the command's options alter it.
 fn alter(process: &mut Value, options: &cli::Exec) {
-    process["terminal"] = Value::Bool(false);
+    process["terminal"] = Value::Bool(options.tty || shell_at_a_terminal(options));
     let texts = |texts: &[String]| texts.iter().cloned().map(Value::String).collect::<Vec<_>>();
     process["args"] = Value::Array(match (&options.exec, &options.program[..]) {
         (Some(line), _) => texts(&[SHELL.into(), "-c".into(), line.clone()]),

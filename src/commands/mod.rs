@@ -17,6 +17,7 @@ mod ps;
 mod spec;
 mod start;
 mod state;
+mod terminal;
 mod trace;
 mod update;
 mod vm;

@@ -32,6 +32,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         bundle: &bundle.path,
         state: Default::default(),
         pid_file: None,
+        console: None,
         no_pivot: options.no_pivot,
         no_new_keyring: false,
         preserve_fds: 0,

@@ -4,7 +4,7 @@
 use super::sync::{self, Report};
 use super::{
     Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, net_devices, process,
-    trees,
+    terminal, trees,
 };
 use crate::plan::scope::Scope;
 use crate::plan::{Lane, Line, Op, Slot};
@@ -227,6 +227,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 listener::pass(init, number, path, document, lanes.pid, why)?;
             }
         }
+        Op::Terminal(op) => terminal::perform(lanes, op, why)?,
         Op::TellGo => sync::tell_go(lanes, why)?,
         Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
         Op::ReadNetDevice { device, name } => net_devices::read(lanes, device, name, why)?,

@@ -13,6 +13,7 @@ mod net_devices;
 mod process;
 mod ramfs;
 pub mod sync;
+pub mod terminal;
 pub mod trees;
 
 use crate::plan::{Lane, Plan, Slot};
@@ -40,12 +41,13 @@ pub enum Check {
     NoResctrl,
     NobodyTook,
     NameTaken,
+    NoDevpts,
     /// What it said is in the lanes.
     Systemd,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 16] = [
+    pub const ALL: [(Check, &'static str); 17] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -96,6 +98,10 @@ impl Check {
         (
             Check::NameTaken,
             "the container's network namespace has an interface of that name already",
+        ),
+        (
+            Check::NoDevpts,
+            "what is mounted at /dev/pts of the container is no devpts",
         ),
         (Check::Systemd, "systemd did not do it"),
     ];

@@ -198,7 +198,11 @@ fn bound_device(lanes: &mut Lanes, base: Slot, name: &CStr, tree: Slot, why: Why
     let Some(source) = lanes.take(tree) else {
         return Ok(());
     };
-    let dir = lanes.at(base);
+    bind_on_file(source, lanes.at(base), name, why)
+}
+
+/// A mount of one file, on a file made for it.
+pub fn bind_on_file(source: Fd, dir: At, name: &CStr, why: Why) -> Done {
     match syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why) {
         Err(failed) if failed.errno == Errno::EEXIST => {}
         made => made?,

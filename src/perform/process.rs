@@ -3,7 +3,7 @@
 
 use super::files;
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces, net_devices};
+use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces, net_devices, terminal};
 use crate::plan::{Lane, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -193,6 +193,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             sync::await_go(lanes, Why("the host moves them"))?;
         }
         Op::SetUpNetDevice { number, .. } => net_devices::set_up(lanes, *number, why)?,
+        Op::Terminal(op) => terminal::perform(lanes, op, why)?,
         Op::Cwd { path } => cwd(path, why)?,
         Op::DropBounding { drop } => drop_bounding(*drop, why)?,
         Op::Groups { gids, if_allowed } => match syscalls::setgroups(gids, why) {

@@ -6,7 +6,7 @@ use super::{
     Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, net_devices,
     paths, too_long,
 };
-use super::{process, resources, scope, seccomp, system};
+use super::{process, resources, scope, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::ffi::CString;
 use alloc::format;
@@ -52,6 +52,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     b.plan.host.append(&mut b.after_cgroup);
     system::resctrl(&mut b)?;
     devices::plan(&mut b)?;
+    terminal::open(&mut b, Some(Slot::ROOTFS))?;
     make_cwd(&mut b)?;
     hooks::before_pivot(&mut b)?;
     pivot(&mut b)?;
@@ -63,6 +64,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     process::program(&mut b)?;
 
     // Host: the clone, and what surrounds it.
+    terminal::before(&mut b, Step::Process)?;
     namespaces::clone(&mut b)?;
     if b.scope.is_some() {
         b.from = "/linux/cgroupsPath".into();
@@ -396,8 +398,9 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     if !b.pids.is_empty() {
         let mut pids = core::mem::take(&mut b.pids);
         b.plan.host.append(&mut pids);
-        b.from = String::new();
     }
+    terminal::after(b, Step::Start);
+    b.from = String::new();
     b.host(
         Step::Start,
         Op::TellGo,

@@ -10,7 +10,9 @@
 
 use super::create::{has_home, home, pass_listener, path, pid_file};
 use super::op::{Op, Plan, Slot};
-use super::{Builder, MOST, Step, Users, Wish, namespaces, process, scope, system, too_long};
+use super::{
+    Builder, MOST, Step, Users, Wish, namespaces, process, scope, system, terminal, too_long,
+};
 use crate::spec::{Problem, Spec};
 use alloc::format;
 use alloc::vec::Vec;
@@ -46,6 +48,7 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
         );
     }
     process::begin(&mut b)?;
+    terminal::open(&mut b, None)?;
     system::oom_score(&mut b);
     process::privileges(&mut b)?;
     process::program(&mut b)?;
@@ -89,6 +92,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
             "so that the way into the cgroup disturbs no processor but these",
         );
     }
+    terminal::before(b, Step::Exec)?;
     namespaces::channel(b);
     if let Some(score) = score {
         namespaces::oom_score(b, score);
@@ -181,6 +185,8 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     }
     b.from = Default::default();
     pid_file(b)?;
+    terminal::after(b, Step::Exec);
+    b.from = Default::default();
     b.host(
         Step::Exec,
         Op::TellGo,

@@ -20,6 +20,7 @@ pub mod show;
 mod slot;
 mod step;
 mod system;
+pub mod terminal;
 mod weight;
 
 pub use create::{cgroup_path, create};
@@ -46,6 +47,8 @@ pub struct Wish<'a> {
     /// The state document: its text before the process id, between that and the start time, and behind.
     pub state: [Vec<u8>; 3],
     pub pid_file: Option<&'a str>,
+    /// `--console-socket`: who gets the other side of the program's terminal.
+    pub console: Option<&'a str>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
     /// How many descriptors above standard error are the program's.
@@ -271,6 +274,7 @@ mod tests {
             bundle: "/b",
             state: Default::default(),
             pid_file: None,
+            console: None,
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,

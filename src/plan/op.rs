@@ -6,6 +6,7 @@ pub use super::slot::Slot;
 use super::Step;
 use super::resources::Setting;
 use super::scope::{Property, Scope, Sockets};
+use super::terminal::Terminal;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -208,6 +209,7 @@ pub enum Op {
     TellMoved,
 
     // Any lane.
+    Terminal(Terminal),
     RouteSocket,
     /// A bit a processor.
     Affinity {

@@ -3,7 +3,7 @@
 
 use super::create::problem;
 use super::op::Op;
-use super::{Builder, Step, c, hooks, seccomp, system};
+use super::{Builder, Step, c, hooks, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
 use alloc::format;
 use alloc::string::String;
@@ -108,6 +108,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     system::process(b)?;
+    terminal::pipes(b);
     b.from = String::new();
     b.init(
         Op::CloseDescriptors {

@@ -39,5 +39,11 @@ impl Slot {
     pub const ROUTE: Slot = Slot(17);
     /// `exec`: handle on the process whose container is joined.
     pub const CONTAINER: Slot = Slot(18);
-    pub const FIRST_FREE: u16 = 19;
+    /// Through which init sends its terminal's other side.
+    pub const CONSOLE: Slot = Slot(19);
+    /// That side: init's until it is sent, and the host's if that relays. Before, where the host waits for it.
+    pub const MASTER: Slot = Slot(20);
+    /// The terminal, as the program has it.
+    pub const TERMINAL: Slot = Slot(21);
+    pub const FIRST_FREE: u16 = 22;
 }

@@ -166,12 +166,6 @@ fn check_root(root: &Root) -> Checked {
 }
 
 fn check_process(process: &Process) -> Checked {
-    if process.terminal == Some(true) {
-        return no(
-            "/process/terminal",
-            "true is not supported yet: set it to false",
-        );
-    }
     if process.args.is_empty() {
         return no(
             "/process/args",

@@ -71,6 +71,7 @@ struct Document {
 #[serde(default, rename_all = "camelCase")]
 pub struct Process {
     pub terminal: Option<bool>,
+    pub console_size: Option<ConsoleSize>,
     #[serde(deserialize_with = "null_is_absent")]
     pub user: User,
     #[serde(deserialize_with = "null_is_absent")]
@@ -91,6 +92,14 @@ pub struct Process {
     pub io_priority: Option<IoPriority>,
     #[serde(rename = "execCPUAffinity")]
     pub exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+/// Of the terminal's window, in characters.
+#[derive(Deserialize, Default, Clone, Copy, Debug)]
+#[serde(default)]
+pub struct ConsoleSize {
+    pub height: u16,
+    pub width: u16,
 }
 
 /// On which processors `exec` begins, and on which its program runs: lists as of cpuset(7).

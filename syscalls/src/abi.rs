@@ -146,6 +146,52 @@ pub(crate) struct Message {
 }
 const _: () = assert!(size_of::<Message>() == 136);
 
+impl Message {
+    /// Without bytes or addresses yet, which are those of this very structure where it comes to lie.
+    pub(crate) fn new(descriptor: i32) -> Message {
+        Message {
+            name: 0,
+            name_len: 0,
+            parts: 0,
+            part_count: 1,
+            control: 0,
+            control_len: 24,
+            flags: 0,
+            part: [0; 2],
+            control_header: 20,
+            control_level: libc::SOL_SOCKET,
+            control_type: libc::SCM_RIGHTS,
+            descriptor,
+            padding: 0,
+            beginning: [0; 40],
+        }
+    }
+}
+
+/// The kernel's `struct termios` of asm-generic/termbits.h: a terminal's settings.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Termios {
+    pub input: u32,
+    pub output: u32,
+    pub control: u32,
+    pub local: u32,
+    pub line: u8,
+    pub characters: [u8; 19],
+}
+const _: () = assert!(size_of::<Termios>() == 36);
+
+/// `struct winsize` of ioctl_tty(2): a window's size in characters, and in dots.
+#[repr(C)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct WinSize {
+    pub rows: u16,
+    pub columns: u16,
+    pub x: u16,
+    pub y: u16,
+}
+const _: () = assert!(size_of::<WinSize>() == 8);
+
 /// `struct ifreq` with the member that the flags calls use (netdevice(7)).
 #[repr(C)]
 #[derive(Clone, Copy)]

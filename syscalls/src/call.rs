@@ -143,7 +143,10 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::SchedAttr => 48,
         Shape::Filter => 16,
         Shape::SockAddr(len) => args[len].min(110),
-        Shape::Message => size_of::<crate::abi::Message>(),
+        Shape::Message | Shape::Received => size_of::<crate::abi::Message>(),
+        Shape::Int => 4,
+        Shape::Termios => size_of::<crate::abi::Termios>(),
+        Shape::WinSize => size_of::<crate::abi::WinSize>(),
         Shape::Nodes(count) => args[count].saturating_sub(1).div_ceil(64) * 8,
         Shape::Cpus(len) => args[len].min(128),
     }

@@ -161,7 +161,7 @@ words! {
         SECCOMP_FILTER_FLAG_TSYNC = 1 SECCOMP_FILTER_FLAG_LOG = 2 SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
         SECCOMP_FILTER_FLAG_NEW_LISTENER = 8 SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 0x10
     }
-    MSG "MSG_???" Plain, libc { MSG_DONTWAIT = 0x40 MSG_NOSIGNAL = 0x4000 }
+    MSG "MSG_???" Plain, libc { MSG_DONTWAIT = 0x40 MSG_NOSIGNAL = 0x4000 MSG_CMSG_CLOEXEC }
     PIDFD "PIDFD_???" Plain, libc { PIDFD_NONBLOCK = 0o4000 }
     WAIT "W???" Plain, general {
         WNOHANG WEXITED WSTOPPED WCONTINUED WNOWAIT __WCLONE __WALL __WNOTHREAD
@@ -262,6 +262,10 @@ impl Words {
         match (self.style, self.name(value)) {
             (Mode, _) => self.mode(value, out),
             (_, Some(name)) => out.write_str(name),
+            // sound/soundcard.h has the same number.
+            (Request, None) if value == ioctl::TCSETS.into() => {
+                out.write_str("SNDCTL_TMR_START or TCSETS")
+            }
             (Request, None) => request(value, out),
             (_, None) => {
                 hex(value, out)?;

@@ -24,6 +24,7 @@ pub mod show;
 mod signal;
 mod socket;
 pub mod table;
+mod terminal;
 
 pub use arena::{Arena, freeze};
 pub use call::{Failed, Result, Why, clock_ns};
@@ -38,3 +39,4 @@ pub use process::*;
 pub use sched::*;
 pub use signal::*;
 pub use socket::*;
+pub use terminal::*;

@@ -179,6 +179,13 @@ pub fn set_cloned(pid: i32) {
     HOT.cloned.store(true, Relaxed);
 }
 
+/// From now on this process leaves the recorder's last `bytes` bytes to what others, and itself later, have to record.
+pub fn keep_free(bytes: usize) {
+    if HOT.base.load(Relaxed) != 0 {
+        HOT.limit.store(CAPACITY.saturating_sub(bytes), Relaxed);
+    }
+}
+
 /// Takes `len` bytes for an entry with these facts. `None`: full, and counted.
 pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> {
     let head = head();

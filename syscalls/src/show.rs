@@ -181,7 +181,7 @@ fn is_number(r: &Record, i: usize) -> bool {
         (Some(Call::Mmap), 5)
             | (Some(Call::PidfdSendSignal), 3)
             | (
-                Some(Call::IoctlPidfd | Call::PidfdGetfd | Call::SchedSetattr),
+                Some(Call::IoctlTty | Call::IoctlPidfd | Call::PidfdGetfd | Call::SchedSetattr),
                 2
             )
     )

@@ -1,10 +1,8 @@
-//! The structures of scheduling, memory policies, filters, and messages through sockets.
+//! The structures of scheduling, memory policies and filters.
 
-use super::{Bytes, address, quoted};
-use crate::abi::Message;
+use super::{Bytes, address};
 use crate::flags;
 use core::fmt::{Result, Write};
-use core::mem::offset_of;
 
 pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
     let flags = b.u64(8);
@@ -55,41 +53,6 @@ pub(super) fn filter(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, "{{len={}, filter=", b.u16(0))?;
     address(b.u64(8), out)?;
     out.write_char('}')
-}
-
-pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
-    out.write_str("{sa_family=")?;
-    flags::FAMILY.word(b.u16(0).into(), out)?;
-    out.write_str(", sun_path=")?;
-    let path = b.0.get(2..).unwrap_or_default();
-    let len = path
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(path.len());
-    quoted(path.get(..len).unwrap_or_default(), 108, false, out)?;
-    out.write_char('}')
-}
-
-/// As the wrapper makes it: one part, one descriptor.
-pub(super) fn message(b: Bytes, out: &mut dyn Write) -> Result {
-    let len = b.u64(offset_of!(Message, part) + 8) as usize;
-    let beginning = offset_of!(Message, beginning);
-    let text = b.0.get(beginning..).unwrap_or_default();
-    out.write_str("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=")?;
-    quoted(
-        text.get(..len.min(32)).unwrap_or_default(),
-        32,
-        len > 32,
-        out,
-    )?;
-    write!(
-        out,
-        ", iov_len={len}}}], msg_iovlen=1, msg_control=[{{cmsg_len={}, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, \
-         cmsg_data=[{}]}}], msg_controllen={}, msg_flags=0}}",
-        b.u64(offset_of!(Message, control_header)),
-        b.i32(offset_of!(Message, descriptor)),
-        b.u64(offset_of!(Message, control_len))
-    )
 }
 
 pub(super) fn utsname(b: Bytes, out: &mut dyn Write) -> Result {

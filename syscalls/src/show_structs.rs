@@ -10,6 +10,10 @@ use linux_raw_sys::general as g;
 
 #[path = "show_sched.rs"]
 mod sched;
+#[path = "show_talk.rs"]
+mod talk;
+
+pub(super) use talk::ppoll_result;
 
 /// The bytes of a structure. A member that lies beyond them reads as 0.
 #[derive(Clone, Copy)]
@@ -51,6 +55,9 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
     let given = r.blob(i as u8).map(|blob| Bytes(blob.bytes));
     let filled = r.blob(i as u8 | OUT).map(|blob| Bytes(blob.bytes));
     let Some(b) = given.or(filled) else {
+        if shape == Shape::Received {
+            return out.write_str("{msg_namelen=0}");
+        }
         return address(r.args.get(i).copied().unwrap_or(0), out);
     };
     match shape {
@@ -64,7 +71,7 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::SigAction => sigaction(b, out),
         Shape::TimeSpec => timespec(b, out),
         Shape::RLimit => rlimit(b, out),
-        Shape::PollFds(count) => poll_fds(b, r.args.get(count).copied().unwrap_or(0), out),
+        Shape::PollFds(count) => talk::poll_fds(b, r.args.get(count).copied().unwrap_or(0), out),
         Shape::FdPair => write!(out, "[{}, {}]", b.i32(0), b.i32(4)),
         Shape::CapHeader => {
             out.write_str("{version=")?;
@@ -77,8 +84,12 @@ pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> 
         Shape::BpfLoad => bpf_load(b, out),
         Shape::BpfAttach => bpf_attach(b, out),
         Shape::Filter => sched::filter(b, out),
-        Shape::SockAddr(_) => sched::sock_addr(b, out),
-        Shape::Message => sched::message(b, out),
+        Shape::SockAddr(_) => talk::sock_addr(b, out),
+        Shape::Message => talk::message(b, out),
+        Shape::Received => talk::received(r, b, out),
+        Shape::Int => write!(out, "[{}]", b.i32(0)),
+        Shape::Termios => talk::termios(b, out),
+        Shape::WinSize => talk::win_size(b, out),
         Shape::SchedAttr => sched::sched_attr(b, out),
         Shape::Nodes(_) => sched::nodes(b, out),
         Shape::Cpus(_) => sched::cpus(b, out),
@@ -307,51 +318,6 @@ fn rlimit(b: Bytes, out: &mut dyn Write) -> Result {
         }
     }
     out.write_char('}')
-}
-
-fn poll_fds(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
-    out.write_char('[')?;
-    let mut first = true;
-    for fd in b.0.chunks_exact(8).map(Bytes) {
-        comma(&mut first, out)?;
-        write!(out, "{{fd={}", fd.i32(0))?;
-        if fd.i32(0) >= 0 {
-            out.write_str(", events=")?;
-            flags::POLL.flags(fd.u16(4).into(), out)?;
-        }
-        out.write_char('}')?;
-    }
-    more(count, b.0.len() / 8, out)?;
-    out.write_char(']')
-}
-
-/// What ppoll found: nothing in time, or the descriptors with something to tell and the time that was left.
-pub(super) fn ppoll_result(r: &Record, out: &mut dyn Write) -> Result {
-    if r.ret == 0 {
-        return out.write_str(" (Timeout)");
-    }
-    let Some(fds) = r.blob(OUT) else {
-        return Ok(());
-    };
-    out.write_str(" ([")?;
-    let mut first = true;
-    for fd in fds
-        .bytes
-        .chunks_exact(8)
-        .map(Bytes)
-        .filter(|fd| fd.u16(6) != 0)
-    {
-        comma(&mut first, out)?;
-        write!(out, "{{fd={}, revents=", fd.i32(0))?;
-        flags::POLL.flags(fd.u16(6).into(), out)?;
-        out.write_char('}')?;
-    }
-    out.write_char(']')?;
-    if let Some(left) = r.blob(2 | OUT) {
-        out.write_str(", left ")?;
-        timespec(Bytes(left.bytes), out)?;
-    }
-    out.write_char(')')
 }
 
 fn comma(first: &mut bool, out: &mut dyn Write) -> Result {

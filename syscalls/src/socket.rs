@@ -71,24 +71,6 @@ pub fn ioctl_ifreq(socket: At, request: u32, interface: &mut IfReq, why: Why) ->
     .map(drop)
 }
 
-/// ioctl(2) with TCGETS: whether a descriptor is a terminal.
-pub fn isatty(fd: At, why: Why) -> bool {
-    let mut settings = [0u8; 64];
-    gate(
-        Call::IoctlTty,
-        [
-            d(fd),
-            libc::TCGETS as usize,
-            settings.as_mut_ptr() as usize,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )
-    .is_ok()
-}
-
 /// A descriptor to wait for: `struct pollfd`.
 pub use linux_raw_sys::general::pollfd as PollFd;
 
@@ -137,22 +119,8 @@ pub fn send(socket: At, bytes: &[u8], why: Why) -> Result<usize> {
 
 /// sendmsg(2) of bytes together with a descriptor (unix(7), SCM_RIGHTS).
 pub fn sendmsg_descriptor(socket: At, bytes: &[u8], descriptor: At, why: Why) -> Result<usize> {
-    let mut message = Message {
-        name: 0,
-        name_len: 0,
-        parts: 0,
-        part_count: 1,
-        control: 0,
-        control_len: 24,
-        flags: 0,
-        part: [bytes.as_ptr() as usize, bytes.len()],
-        control_header: 20,
-        control_level: libc::SOL_SOCKET,
-        control_type: libc::SCM_RIGHTS,
-        descriptor: descriptor.0,
-        padding: 0,
-        beginning: [0; 40],
-    };
+    let mut message = Message::new(descriptor.0);
+    message.part = [bytes.as_ptr() as usize, bytes.len()];
     let len = bytes.len().min(40);
     message.beginning[..len].copy_from_slice(&bytes[..len]);
     message.parts = &raw const message.part as usize;

@@ -72,6 +72,11 @@ pub enum Shape {
     /// An address of a socket; that argument is its length.
     SockAddr(usize),
     Message,
+    /// The same, as it was received.
+    Received,
+    Int,
+    Termios,
+    WinSize,
     /// A set of memory nodes; that argument counts its bits.
     Nodes(usize),
     /// A set of processors; that argument is its length.
@@ -219,10 +224,16 @@ table! {
     Connect = __NR_connect "connect" (Fd, In(Shape::SockAddr(2)), Uint) Dec "2" "connects a socket to who listens at an address";
     Sendto = __NR_sendto "sendto" (Fd, Bytes(2), Uint, Flags(&flags::MSG), Hex, Int) Dec "2" "sends bytes through a socket";
     Sendmsg = __NR_sendmsg "sendmsg" (Fd, In(Shape::Message), Flags(&flags::MSG)) Dec "2" "sends a message, and descriptors with it";
+    Recvmsg = __NR_recvmsg "recvmsg" (Fd, Out(Shape::Received), Flags(&flags::MSG)) Dec "2" "receives a message, and descriptors with it";
     Pipe2 = __NR_pipe2 "pipe2" (Out(Shape::FdPair), Flags(&flags::PIPE)) Dec "2" "makes a pipe";
     Socketpair = __NR_socketpair "socketpair" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Int, Out(Shape::FdPair)) Dec "2" "makes two sockets that talk to each other";
     IoctlIfreq = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), InOut(Shape::IfReq)) Dec "2" "asks about a network interface, or sets its flags";
-    IoctlTty = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Hex) Dec "2" "asks a terminal for its settings";
+    IoctlTty = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Hex) Dec "2" "asks a terminal for its other side, or makes it the session's own";
+    IoctlInt = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), In(Shape::Int)) Dec "2" "locks a pseudoterminal, or unlocks it";
+    IoctlGetTermios = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Out(Shape::Termios)) Dec "2" "asks a terminal for its settings";
+    IoctlSetTermios = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), In(Shape::Termios)) Dec "2" "changes a terminal's settings";
+    IoctlGetWinSize = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Out(Shape::WinSize)) Dec "2" "asks how large a terminal's window is";
+    IoctlSetWinSize = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), In(Shape::WinSize)) Dec "2" "says how large a terminal's window is";
     IoctlPidfd = __NR_ioctl "ioctl" (Fd, Word(&flags::IOCTL), Hex) Dec "2" "asks a process handle what became of the process";
     Signalfd4 = __NR_signalfd4 "signalfd4" (Fd, In(Shape::SigSet), Uint, Flags(&flags::SFD)) Dec "2" "makes a descriptor from which held-back signals are read";
     Ppoll = __NR_ppoll "ppoll" (InOut(Shape::PollFds(1)), Uint, InOut(Shape::TimeSpec), Hex, Uint) Dec "2" "waits until a descriptor is ready";

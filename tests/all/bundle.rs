@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A hang is a failure, not a stuck run. No case measures by it: it only has to be longer than any machine is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The busybox programs that the tests call.
 const APPLETS: &str =
     "sh id hostname cat ls mount sleep true false kill echo mkdir test wc ps env dd chmod";

@@ -456,11 +456,6 @@ const UNSUPPORTED: &[Refusal] = &[
         words: &["/linux/resources/memory/swap", "memory/limit"],
     },
     Refusal {
-        name: "terminal",
-        spoil: |b| set(b, "/process/terminal", json!(true)),
-        words: &["/process/terminal"],
-    },
-    Refusal {
         name: "vm",
         spoil: |b| set(b, "/vm", json!({"kernel": {"path": "/k"}})),
         words: &["/vm"],

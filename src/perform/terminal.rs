@@ -1,0 +1,151 @@
+//! A terminal for the program, in both lanes: opened by init in the container, its other side taken outside. May touch:
+//! plan types, system calls.
+
+use super::trees::linux_raw_sys_fs as fs;
+use super::{Check, Done, Lanes, Trouble, files, mounts};
+use crate::plan::Slot;
+use crate::plan::terminal::Terminal;
+use core::ffi::CStr;
+use syscalls::abi::WinSize;
+use syscalls::{At, Errno, Why};
+
+/// statfs(2)'s f_type of devpts (linux/magic.h).
+const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+
+/// Carries out one line, of either lane.
+pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
+    match op {
+        Terminal::Connect { path } => {
+            let socket = syscalls::socket_unix(why)?;
+            syscalls::connect_unix(socket.at(), path, why)?;
+            lanes.put(Slot::CONSOLE, socket);
+        }
+        Terminal::Pair => {
+            let (host, init) = syscalls::socketpair(why)?;
+            lanes.put(Slot::MASTER, host);
+            lanes.put(Slot::CONSOLE, init);
+        }
+        Terminal::Take => take(lanes, why)?,
+        Terminal::Open {
+            base,
+            rows,
+            columns,
+            relayed,
+        } => {
+            let size = WinSize {
+                rows: *rows,
+                columns: *columns,
+                ..WinSize::default()
+            };
+            let base = base.map_or(At::CWD, |slot| lanes.at(slot));
+            open(lanes, base, size, *relayed, why)?
+        }
+        Terminal::Console { name } => console(lanes, name, why)?,
+        Terminal::Send => {
+            let (socket, master) = (lanes.at(Slot::CONSOLE), lanes.at(Slot::MASTER));
+            // Some data has to go with it (unix(7)); runc's clients expect a name.
+            syscalls::sendmsg_descriptor(socket, b"/dev/pts/ptmx", master, why)?;
+        }
+        Terminal::Use { uid } => become_standard(lanes.at(Slot::TERMINAL), *uid, why)?,
+        Terminal::OwnPipes { uid } => own_pipes(*uid, why)?,
+    }
+    Ok(())
+}
+
+/// Both sides of a new terminal. The image and who is in the container already choose what lies at /dev/pts, so it is
+/// looked at; the program's side is asked of the other one, and not looked for.
+fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> Done {
+    let dir = files::resolve(base, c"dev/pts", files::O_DIRECTORY, true, why)?;
+    let found = syscalls::fstatfs(
+        dir.at(),
+        Why("the image could have another file system there"),
+    )?;
+    if found.f_type as i64 != DEVPTS_SUPER_MAGIC {
+        return Err(Trouble::Check(Check::NoDevpts));
+    }
+    let wait = if relayed { libc::O_NONBLOCK } else { 0 };
+    let flags = (libc::O_RDWR | libc::O_NOCTTY | wait) as u32;
+    let master = files::open_trusted(dir.at(), c"ptmx", flags, "terminal's other side", why)?;
+    let why = Why("a new one is locked, until whoever made it has seen to its owner (unlockpt(3))");
+    syscalls::tiocsptlck_unlock(master.at(), why)?;
+    let why = Why("its peer, whatever /dev/pts is by now (TIOCGPTPEER in ioctl_tty(2))");
+    let terminal = syscalls::tiocgptpeer(master.at(), why)?;
+    if size != WinSize::default() {
+        let why = Why("process.consoleSize: the program sees this size at once");
+        syscalls::tiocswinsz(master.at(), size, why)?;
+    }
+    dir.leak(); // init closes what is not the program's all at once
+    lanes.put(Slot::MASTER, master);
+    lanes.put(Slot::TERMINAL, terminal);
+    Ok(())
+}
+
+/// A file for it to stand on, and a mount of the terminal itself: no path leads to the wrong one.
+fn console(lanes: &Lanes, name: &CStr, why: Why) -> Done {
+    let (terminal, dir) = (lanes.at(Slot::TERMINAL), lanes.at(Slot::DEV));
+    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+    let tree = syscalls::open_tree(terminal, c"", flags, "console", why)?;
+    mounts::bind_on_file(tree, dir, name, why)
+}
+
+/// The program's standard descriptors, and its controlling terminal: only a session's first process can take one, and
+/// only once (ioctl_tty(2)).
+fn become_standard(terminal: At, uid: u32, why: Why) -> Done {
+    for number in 0..3 {
+        syscalls::dup3_standard(terminal, number, why)?;
+    }
+    syscalls::tiocsctty(At::STDIN, why)?;
+    if uid != 0 {
+        let why = Why("the program's user may open it again, as /dev/tty or /dev/stdout");
+        chown(At::STDIN, uid, why)?;
+    }
+    Ok(())
+}
+
+/// Files and devices that the caller passed stay the caller's; a pipe is for the program alone.
+fn own_pipes(uid: u32, why: Why) -> Done {
+    for fd in [At::STDIN, At::STDOUT, At::STDERR] {
+        let found = syscalls::fstat(fd, Why("a file or a device would stay whose it is"))?;
+        if found.st_mode & libc::S_IFMT == libc::S_IFIFO && found.st_uid != uid {
+            chown(fd, uid, why)?;
+        }
+    }
+    Ok(())
+}
+
+/// What this process may not give away, or where there is no such user, the program has to do without.
+fn chown(fd: At, uid: u32, why: Why) -> Done {
+    match syscalls::fchown(fd, uid, u32::MAX, why) {
+        Err(f) if [Errno::EPERM, Errno::EINVAL, Errno::EROFS].contains(&f.errno) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Host: the terminal's other side. If init has stopped, none comes, and the next line that waits for it says why.
+fn take(lanes: &mut Lanes, why: Why) -> Done {
+    if let Some(end) = lanes.take(Slot::CONSOLE) {
+        end.close(Why(
+            "only init holds this end now: if it stops, nothing is waited for",
+        ))?;
+    }
+    let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), "terminal", why)?
+    else {
+        lanes.take(Slot::MASTER);
+        return Ok(());
+    };
+    fit(master.at());
+    lanes.put(Slot::MASTER, master);
+    Ok(())
+}
+
+/// The window of the caller's terminal is the program's. Without one there is nothing to fit.
+pub fn fit(master: At) {
+    for fd in [At::STDIN, At::STDOUT, At::STDERR] {
+        let why = Why("the caller's terminal, if there is one, says how large the window is");
+        if let Ok(size) = syscalls::tiocgwinsz(fd, why) {
+            let why = Why("programs lay out what they show by the size of the window");
+            let _ = syscalls::tiocswinsz(master, size, why);
+            return;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! config.json's `process.terminal`: a pseudoterminal out of the container's own devpts for the program, and its other side
+//! for whoever called (config.md, "process"). May touch: types and tables.
+//!
+//! ```text
+//!   --console-socket   host ── connect ──── clone3 ─► init ── opens both sides ── sends one ──► who listens there
+//!   in the foreground  host ── socketpair ─ clone3 ─► init ── the same ──► host, which relays from and to its own
+//! ```
+
+use super::create::{path, problem};
+use super::op::Op;
+use super::{Builder, Slot, Step, c};
+use crate::spec::Problem;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+
+/// The instructions about a terminal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    // The host lane.
+    /// To whoever shall get the other side.
+    Connect {
+        path: CString,
+    },
+    /// To the host itself.
+    Pair,
+    /// The other side, out of the pair; its window is as large as the caller's.
+    Take,
+
+    // The init lane.
+    /// Both sides. `base`: what /dev/pts lies below; none: the current directory. `relayed`: the host will wait for it
+    /// and for others at once, and must not be held up in a call.
+    Open {
+        base: Option<Slot>,
+        rows: u16,
+        columns: u16,
+        relayed: bool,
+    },
+    /// A mount of it on /dev/console.
+    Console {
+        name: CString,
+    },
+    Send,
+    /// It becomes the standard descriptors, the controlling terminal, and this user's.
+    Use {
+        uid: u32,
+    },
+    /// Without a terminal: pipes that are the standard descriptors become this user's.
+    OwnPipes {
+        uid: u32,
+    },
+}
+
+impl Terminal {
+    /// What the listing says.
+    pub fn describe(&self) -> String {
+        match self {
+            Terminal::Connect { path } => {
+                format!("connect to the console socket {}", path.to_string_lossy())
+            }
+            Terminal::Pair => "make the socket that the terminal will come through".into(),
+            Terminal::Take => "take the terminal's other side".into(),
+            Terminal::Open { .. } => "open a new terminal of the container's /dev/pts".into(),
+            Terminal::Console { .. } => "bind the terminal on /dev/console".into(),
+            Terminal::Send => "send the terminal's other side".into(),
+            Terminal::Use { .. } => "make the terminal that of the program".into(),
+            Terminal::OwnPipes { uid } => format!("give pipes of the program to user {uid}"),
+        }
+    }
+}
+
+const AT: &str = "/process/terminal";
+
+fn wanted(b: &Builder) -> bool {
+    b.spec.process.terminal == Some(true)
+}
+
+/// Host, before the clone: where init will send the terminal's other side.
+pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
+    let no = |text: &str| Err(problem(AT, text));
+    let (op, why) = match (wanted(b), b.wish.console, b.wish.attached) {
+        (false, None, _) => return Ok(()),
+        (false, Some(_), _) => {
+            return no("is not true: there is nothing to send to --console-socket");
+        }
+        (true, Some(_), true) => {
+            return no("is relayed in the foreground: leave out --console-socket, or use --detach");
+        }
+        (true, None, false) => {
+            return no(
+                "is true, and nobody stays to relay it: --console-socket says where its other side goes",
+            );
+        }
+        (true, Some(socket), false) => (
+            Terminal::Connect {
+                path: path("", socket)?,
+            },
+            "whoever listens there gets the terminal's other side; inside there is no way to it",
+        ),
+        (true, None, true) => (
+            Terminal::Pair,
+            "init opens the terminal, and this process has to get its other side",
+        ),
+    };
+    b.from = AT.into();
+    b.host(step, Op::Terminal(op), why);
+    Ok(())
+}
+
+/// Init: the terminal. `base`: see [`Terminal::Open`]; below it there is a /dev to put the console into.
+pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
+    if !wanted(b) {
+        return Ok(());
+    }
+    let size = b.spec.process.console_size.unwrap_or_default();
+    b.from = AT.into();
+    let op = Terminal::Open {
+        base,
+        rows: size.height,
+        columns: size.width,
+        relayed: b.wish.attached,
+    };
+    b.init(
+        Op::Terminal(op),
+        "out of the container's own devpts: no terminal of the host's is ever inside",
+    );
+    if base.is_some() {
+        let name = c("console").map_err(|p| problem(AT, p))?;
+        b.init(
+            Op::Terminal(Terminal::Console { name }),
+            "/dev/console is set up if terminal is true (config-linux.md, \"Default Devices\")",
+        );
+    }
+    b.init(
+        Op::Terminal(Terminal::Send),
+        "what is typed goes in there, and what is shown comes out",
+    );
+    let uid = b.spec.process.user.uid;
+    b.init(
+        Op::Terminal(Terminal::Use { uid }),
+        "standard input, output and error, and what Ctrl-C at it means: the session's own terminal",
+    );
+    Ok(())
+}
+
+/// Init: without a terminal. Root may open any pipe, and without a change of user nothing changes.
+pub fn pipes(b: &mut Builder) {
+    let uid = b.spec.process.user.uid;
+    if wanted(b) || uid == 0 {
+        return;
+    }
+    b.from = "/process/user/uid".into();
+    b.init(
+        Op::Terminal(Terminal::OwnPipes { uid }),
+        "/dev/stdout is a link to the pipe, and opening it takes the right to",
+    );
+}
+
+/// Host, behind the clone: in the foreground, the terminal's other side.
+pub fn after(b: &mut Builder, step: Step) {
+    if !wanted(b) || !b.wish.attached {
+        return;
+    }
+    b.from = AT.into();
+    b.host(
+        step,
+        Op::Terminal(Terminal::Take),
+        "from here on this process stands between the terminal and the caller's",
+    );
+}
