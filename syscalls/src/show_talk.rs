@@ -74,14 +74,22 @@ pub(super) fn termios(b: Bytes, out: &mut dyn Write) -> Result {
     ]
     .map(|at| u64::from(b.u32(at)));
     out.write_str("{c_iflag=")?;
-    flags::TERMIOS_INPUT.flags(input, out)?;
+    named(input, &flags::TERMIOS_INPUT, out)?;
     out.write_str(", c_oflag=")?;
     numbers(output, DELAYS, &flags::TERMIOS_OUTPUT, out)?;
     out.write_str(", c_cflag=")?;
     numbers(control, SIZES, &flags::TERMIOS_CONTROL, out)?;
     out.write_str(", c_lflag=")?;
-    flags::TERMIOS_LOCAL.flags(local, out)?;
+    named(local, &flags::TERMIOS_LOCAL, out)?;
     out.write_str(", ...}")
+}
+
+/// Of no flag strace prints nothing here.
+fn named(value: u64, words: &flags::Words, out: &mut dyn Write) -> Result {
+    match value {
+        0 => Ok(()),
+        value => words.flags(value, out),
+    }
 }
 
 /// Bits that are a number, and its names.

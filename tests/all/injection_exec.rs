@@ -91,6 +91,31 @@ const TOLERATED: &[(&str, &str, &str)] = &[
         "a candidate in PATH that may not be looked at: the next one is tried",
     ),
     (
+        "ioctl",
+        "WINSZ",
+        "a terminal whose size cannot be asked, or set, is one all the same",
+    ),
+    (
+        "ioctl",
+        "TCGETS",
+        "what is no terminal outside cannot be made raw",
+    ),
+    (
+        "ioctl",
+        "TCSETS",
+        "a terminal that cannot be made raw is relayed as it is",
+    ),
+    (
+        "read",
+        "(0, ",
+        "from the background nobody reads a terminal",
+    ),
+    (
+        "fchown",
+        "",
+        "where the user is not mapped the terminal stays root's",
+    ),
+    (
         "rt_sigprocmask",
         "SIG_SETMASK, []",
         "the wait is over: the process ends",
@@ -98,11 +123,17 @@ const TOLERATED: &[(&str, &str, &str)] = &[
 ];
 
 pub fn cases() -> Vec<Trial> {
-    vec![Trial::test("injection::each_call_of_exec", each)]
+    vec![
+        Trial::test("injection::each_call_of_exec", || each(&[])),
+        Trial::test("injection::each_call_of_exec_at_a_terminal", || {
+            each(&["-t"])
+        }),
+    ]
 }
 
-fn run(bundle: &Bundle, option: Option<String>) -> Result<(Done, String), Failed> {
-    let inner = bundle.command(&["exec", &bundle.id, "true"])?;
+fn run(bundle: &Bundle, words: &[&str], option: Option<String>) -> Result<(Done, String), Failed> {
+    let words = [&["exec"], words, &[&bundle.id, "true"]].concat();
+    let inner = bundle.command(&words)?;
     let listing = bundle.path("strace");
     let _ = fs::remove_file(&listing);
     let mut command = Command::new(tool("timeout")?);
@@ -120,8 +151,8 @@ fn run(bundle: &Bundle, option: Option<String>) -> Result<(Done, String), Failed
 }
 
 /// The n-th call of each name, of any lane.
-fn places(bundle: &Bundle) -> Result<Vec<(String, usize)>, Failed> {
-    let (done, text) = run(bundle, None)?;
+fn places(bundle: &Bundle, words: &[&str]) -> Result<Vec<(String, usize)>, Failed> {
+    let (done, text) = run(bundle, words, None)?;
     ensure!(done.status == 0, "without injection: {done:?}");
     let calls = parse(&text)?;
     let mut places = BTreeSet::new();
@@ -141,14 +172,14 @@ fn places(bundle: &Bundle) -> Result<Vec<(String, usize)>, Failed> {
     Ok(places.into_iter().collect())
 }
 
-fn each() -> Outcome {
+fn each(words: &[&str]) -> Outcome {
     let bundle = box_of_sleep()?;
     start(&bundle)?;
     let procs = cgroup(&bundle)?.join("cgroup.procs");
     let mut wrong = Vec::new();
-    for (call, when) in places(&bundle)? {
+    for (call, when) in places(&bundle, words)? {
         let option = format!("--inject={call}:error=EPERM:when={when}");
-        let (done, text) = run(&bundle, Some(option))?;
+        let (done, text) = run(&bundle, words, Some(option))?;
         let what = format!("{call}, {when}");
         if let Some((line, own)) = injected(&text) {
             let tolerated =
