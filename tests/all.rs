@@ -67,6 +67,8 @@ mod needs;
 mod netdev;
 #[path = "all/parity.rs"]
 mod parity;
+#[path = "all/parity_terminals.rs"]
+mod parity_terminals;
 #[path = "all/picture.rs"]
 mod picture;
 #[path = "all/plans.rs"]
@@ -101,6 +103,8 @@ mod surroundings;
 mod systemd;
 #[path = "all/terminals.rs"]
 mod terminals;
+#[path = "all/terminals_exec.rs"]
+mod terminals_exec;
 #[path = "all/view.rs"]
 mod view;
 #[path = "all/vm.rs"]
@@ -160,6 +164,7 @@ fn main() {
         execs::cases(),
         execs_words::cases(),
         terminals::cases(),
+        terminals_exec::cases(),
         sealed::cases(),
         seccomp::cases(),
         seccomp_notify::cases(),
@@ -174,6 +179,7 @@ fn main() {
         listing::cases(),
         strace_itself::cases(),
         parity::cases(),
+        parity_terminals::cases(),
         injection::cases(),
         injection_all::cases(),
         injection_exec::cases(),

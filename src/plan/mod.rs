@@ -274,7 +274,7 @@ mod tests {
             bundle: "/b",
             state: Default::default(),
             pid_file: None,
-            console: None,
+            console: wait_for_start.then_some("/console"),
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,

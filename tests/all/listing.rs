@@ -71,7 +71,6 @@ fn spec() -> Outcome {
         .ok()?;
     let token = bundle.config["process"]["env"][2].take();
     bundle.config = serde_json::from_str(&fs::read_to_string(bundle.path("config.json"))?)?;
-    bundle.set("/process/terminal", false.into())?;
     bundle.set("/process/args", serde_json::json!(["hostname"]))?;
     bundle.set("/process/env/-", token)?;
     let wanted = bundle.config["hostname"]

@@ -3,7 +3,6 @@
 
 use crate::bundle::{Bundle, Running, first_ended, runtime, tool};
 use crate::namespaces::in_user_namespace;
-use crate::screen::{Seat, came, console};
 use crate::strace::{Call, Reach, compare, difference, lanes, parse};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -38,9 +37,6 @@ pub fn cases() -> Vec<Trial> {
                 exec(in_user_namespace(Bundle::shell("sleep 1000")?)?)
             }),
             ("failing_exec", failing_exec),
-            ("terminal_in_the_foreground", || run(with_terminal()?)),
-            ("terminal_at_a_terminal", at_a_terminal),
-            ("terminal_by_a_console_socket", console_socket),
             ("display_changes_nothing_else_in_run", || {
                 display_changes_nothing(&["run"])
             }),
@@ -155,13 +151,13 @@ fn bare() -> Result<Bundle, Failed> {
 }
 
 /// One command under strace, showing its own trace too.
-struct Watched {
+pub struct Watched {
     running: Running,
     strace: PathBuf,
     ours: PathBuf,
 }
 
-fn watch(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Watched, Failed> {
+pub fn watch(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Watched, Failed> {
     let (strace, ours) = (
         bundle.path(&format!("{name}.strace")),
         bundle.path(&format!("{name}.ours")),
@@ -177,7 +173,7 @@ fn watch(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Watched, Failed>
 }
 
 /// `-a 1`: one space before the result. Signals are no calls.
-fn under_strace(bundle: &Bundle, listing: &Path, words: &[&str]) -> Result<Command, Failed> {
+pub fn under_strace(bundle: &Bundle, listing: &Path, words: &[&str]) -> Result<Command, Failed> {
     let inner = bundle.command(words)?;
     let mut command = Command::new(tool("strace")?);
     command
@@ -190,12 +186,12 @@ fn under_strace(bundle: &Bundle, listing: &Path, words: &[&str]) -> Result<Comma
 
 impl Watched {
     /// Waits for the command, whose container may go on under strace's eyes.
-    fn returned(&mut self) -> Outcome {
+    pub fn returned(&mut self) -> Outcome {
         first_ended(&self.strace, &mut self.running)
     }
 
     /// Waits for everybody that strace watches.
-    fn end(self, bundle: &Bundle, status: i32) -> Result<(String, String), Failed> {
+    pub fn end(self, bundle: &Bundle, status: i32) -> Result<(String, String), Failed> {
         let done = bundle.wait(self.running)?;
         ensure!(done.status == status, "status {status} wanted: {done:?}");
         let ours = fs::read_to_string(&self.ours)
@@ -204,7 +200,7 @@ impl Watched {
     }
 }
 
-fn check(pair: &(String, String), trace_file: &str, reach: Reach) -> Outcome {
+pub fn check(pair: &(String, String), trace_file: &str, reach: Reach) -> Outcome {
     compare(
         &lanes(&parse(&pair.0)?, trace_file)?,
         &parse(&pair.1)?,
@@ -212,7 +208,7 @@ fn check(pair: &(String, String), trace_file: &str, reach: Reach) -> Outcome {
     )
 }
 
-fn bundle_words<'a>(
+pub fn bundle_words<'a>(
     bundle: &'a Bundle,
     here: &'a str,
     command: &'a str,
@@ -221,7 +217,7 @@ fn bundle_words<'a>(
     Ok([command, "--bundle", here.trim_end_matches('/'), &bundle.id])
 }
 
-fn run(bundle: Bundle) -> Outcome {
+pub fn run(bundle: Bundle) -> Outcome {
     // What the program returns is its own matter; `run` hands it on.
     let first = bundle.bundled(&["run"])?;
     ensure!(first.err.is_empty(), "without strace: {first:?}");
@@ -246,7 +242,7 @@ fn create(bundle: &Bundle) -> Result<Watched, Failed> {
 }
 
 /// One of the commands that end by themselves.
-fn command(bundle: &Bundle, name: &str, words: &[&str]) -> Outcome {
+pub fn command(bundle: &Bundle, name: &str, words: &[&str]) -> Outcome {
     let watched = watch(bundle, name, words)?;
     let pair = watched.end(bundle, 0)?;
     let file = format!("{name}.ours");
@@ -328,71 +324,6 @@ fn exec(mut bundle: Bundle) -> Outcome {
     command(&bundle, "exec", &["exec", &bundle.id, "true"])?;
     command(&bundle, "detached", &["exec", "-d", &bundle.id, "true"])?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
-}
-
-fn with_terminal() -> Result<Bundle, Failed> {
-    let mut bundle = Bundle::shell("stty size; sleep 0.2; echo shown; exit 3")?;
-    bundle.set("/process/terminal", json!(true))?;
-    bundle.set("/process/user/uid", json!(1000))?;
-    let size = json!({"height": 20, "width": 70});
-    bundle.set("/process/consoleSize", size)?;
-    Ok(bundle)
-}
-
-/// The caller has a terminal too, which is raw for a while and changes its size; `run` and `exec`.
-fn at_a_terminal() -> Outcome {
-    let bundle = with_terminal()?;
-    let here = bundle.path("").to_string_lossy().into_owned();
-    let ours = bundle.path("ours").to_string_lossy().into_owned();
-    let own = ["--trace=strace", "--trace-file", &ours];
-    let words = [&own[..], &bundle_words(&bundle, &here, "run")?].concat();
-    let listing = bundle.path("strace");
-    let seat = Seat::take(&bundle, &under_strace(&bundle, &listing, &words)?)?;
-    seat.screen.resize(34, 112)?;
-    seat.leave(3)?;
-    let pair = (fs::read_to_string(&listing)?, fs::read_to_string(&ours)?);
-    ensure!(pair.1.contains("TCSETS"), "no terminal: {}", pair.1);
-    check(&pair, &ours, Reach::Complete)?;
-    bundle.clean()?;
-
-    let bundle = Bundle::shell("sleep 1000")?;
-    bundle.bundled(&["run", "-d"])?.ok()?;
-    let ours = bundle.path("ours").to_string_lossy().into_owned();
-    let own = ["--trace=strace", "--trace-file", &ours];
-    let words = [&own[..], &["exec", "-t", &bundle.id, "true"]].concat();
-    let listing = bundle.path("strace");
-    Seat::take(&bundle, &under_strace(&bundle, &listing, &words)?)?.leave(0)?;
-    let pair = (fs::read_to_string(&listing)?, fs::read_to_string(&ours)?);
-    check(&pair, &ours, Reach::Complete)?;
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
-}
-
-fn console_socket() -> Outcome {
-    let bundle = with_terminal()?;
-    bundle.write_config()?;
-    let here = bundle.path("").to_string_lossy().into_owned();
-    let socket = bundle.path("console");
-    let listener = console(&socket)?;
-    let socket = socket.to_string_lossy();
-    let words = [
-        "create",
-        "--console-socket",
-        &socket,
-        "--bundle",
-        &here,
-        &bundle.id,
-    ];
-    let mut created = watch(&bundle, "create", &words)?;
-    created.returned()?;
-    let mut screen = came(listener)?;
-    command(&bundle, "start", &["start", &bundle.id])?;
-    screen.until("20 70\r\nshown\r\n")?;
-    bundle.until("stopped")?;
-    command(&bundle, "delete", &["delete", &bundle.id])?;
-    let pair = created.end(&bundle, 0)?;
-    check(&pair, "create.ours", Reach::StillRunning)?;
     bundle.clean()
 }
 
