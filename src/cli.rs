@@ -210,9 +210,6 @@ const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "
 /// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
 /// one would be to report a success that did not happen.
 const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
-    ("create", "--pidfd-socket", ""),
-    ("run", "--pidfd-socket", ""),
-    ("exec", "--pidfd-socket", ""),
     ("kill", "--regex", "; name each ID"),
     ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
     ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),

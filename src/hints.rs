@@ -111,13 +111,13 @@ const ROWS: &[Row] = &[
     Row(
         Some(Call::Connect),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::Terminal(_))),
+        |op| matches!(op, Some(Op::Terminal(_) | Op::Caller(_))),
         "whoever calls makes that socket, and listens there, before",
     ),
     Row(
         Some(Call::Connect),
         Errno::ECONNREFUSED,
-        |op| matches!(op, Some(Op::Terminal(_))),
+        |op| matches!(op, Some(Op::Terminal(_) | Op::Caller(_))),
         "nobody listens at that socket any more",
     ),
     Row(

@@ -158,7 +158,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if runs && let Err(error) = seal::called_by_name() {
         return finish(Err(error));
     }
-    let preserve_fds = preserved(&command);
+    let (listening, preserve_fds) = preserved(&command);
     if let Err(error) = protect(preserve_fds) {
         return finish(Err(error));
     }
@@ -172,6 +172,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
                 root,
                 pid,
                 preserve_fds,
+                listening,
                 argv,
             })
         });
@@ -206,19 +207,20 @@ fn finish(result: Result<i32, Error>) -> i32 {
     }
 }
 
-/// How many descriptors above standard error go through to the program: `--preserve-fds`, and those that a service
-/// manager passes (sd_listen_fds(3)).
-fn preserved(command: &cli::Command) -> u32 {
+/// How many descriptors above standard error go through to the program: those of a service manager (sd_listen_fds(3)),
+/// which are for a container's first process alone; and all of them, `--preserve-fds` included.
+fn preserved(command: &cli::Command) -> (u32, u32) {
     let asked = match command {
         cli::Command::Create(create) => create.preserve_fds,
         cli::Command::Run(run) => run.create.preserve_fds,
-        cli::Command::Exec(exec) => exec.preserve_fds,
-        _ => return 0,
+        cli::Command::Exec(exec) => return (0, exec.preserve_fds.min(1024)),
+        _ => return (0, 0),
     };
     let listening = environment("LISTEN_FDS")
         .and_then(|n| n.parse::<u32>().ok())
-        .unwrap_or(0);
-    asked.saturating_add(listening).min(1024)
+        .unwrap_or(0)
+        .min(1024);
+    (listening, asked.saturating_add(listening).min(1024))
 }
 
 /// Before anything else: no other process may look into this one, what the caller left open does not reach the

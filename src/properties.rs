@@ -253,11 +253,17 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         }
     };
     let bit = |n: u8| variant >> n & 1 != 0;
+    let notify = Some(crate::plan::caller::Notify {
+        address: "@notify".into(),
+        directory: "/state/x/notify".into(),
+    });
     let wish = Wish {
         id: "x",
         bundle: "/b",
         state: Default::default(),
         pid_file: bit(0).then_some("/pid"),
+        pidfd: bit(2).then_some("/pidfd"),
+        notify: notify.as_ref().filter(|_| bit(1)),
         console: (spec.process.terminal == Some(true) && !bit(4)).then_some("/console"),
         no_pivot: bit(1),
         no_new_keyring: bit(2),

@@ -4,7 +4,7 @@
 use crate::cgroup;
 use crate::error::{Error, at};
 use crate::host::Host;
-use crate::perform::{files, sync};
+use crate::perform::{caller, files, sync};
 use crate::plan::scope::Sockets;
 use crate::recorder::TRACE;
 use crate::spec::{Hooks, Spec};
@@ -482,9 +482,17 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
             _ => {}
         }
     }
+    let (name, why) = (c(id)?, Why("the id is free again"));
+    let free = || syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
+    let freed = match free() {
+        Err(f) if f.errno == Errno::ENOTEMPTY => {
+            caller::forget(dir.at());
+            free()
+        }
+        freed => freed,
+    };
     drop(dir);
-    let why = Why("the id is free again");
-    match syscalls::unlinkat(root, &c(id)?, libc::AT_REMOVEDIR as u32, why) {
+    match freed {
         Err(f) if f.errno != Errno::ENOENT => Err(failed(f)),
         _ => Ok(()),
     }

@@ -65,6 +65,8 @@ mod namespaces;
 mod needs;
 #[path = "all/netdev.rs"]
 mod netdev;
+#[path = "all/notify.rs"]
+mod notify;
 #[path = "all/parity.rs"]
 mod parity;
 #[path = "all/parity_terminals.rs"]
@@ -154,6 +156,7 @@ fn main() {
         lifecycle::cases(),
         lifecycle_errors::cases(),
         callers::cases(),
+        notify::cases(),
         config::cases(),
         surroundings::cases(),
         mounts::cases(),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--call NR:ARG..] [--out FILE]
+//!            [--notify TEXT]
 //!            [--exit N] [--sleep] [--on-term N] [--kill-self SIGNAL] [--quiet]
 //! ```
 //! A fact that cannot be had is an object {"error": ERRNO}, never left out.
@@ -43,6 +44,7 @@ fn main() {
             "--open" => keep(&mut probes, "open", &value(), open),
             "--write" => keep(&mut probes, "write", &value(), write),
             "--mknod" => keep(&mut probes, "mknod", &value(), make_node),
+            "--notify" => keep(&mut probes, "notify", &value(), notify),
             "--call" => keep(&mut probes, "call", &value(), call),
             "--out" => out = Some(value()),
             "--exit" => ending = Ending::Exit(number(&value())),
@@ -362,6 +364,13 @@ fn names(folder: &str) -> Value {
         .collect();
     all.sort();
     json!(all)
+}
+
+/// A word to NOTIFY_SOCKET.
+fn notify(text: &str) -> Value {
+    let to = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    let socket = std::os::unix::net::UnixDatagram::unbound();
+    or_errno(socket.and_then(|socket| socket.send_to(text.as_bytes(), to)))
 }
 
 /// Everything about a path: what it is, its content or entries, and whether it can be written.

@@ -65,6 +65,9 @@ pub struct Exec {
     /// a unix socket that gets the other side of that terminal
     #[argh(option, arg_name = "socket", from_str_fn(socket))]
     pub console_socket: Option<String>,
+    /// a unix socket that gets a handle (pidfd) on the new process
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    pub pidfd_socket: Option<String>,
     /// do not wait: return when the program has started
     #[argh(switch, short = 'd')]
     pub detach: bool,

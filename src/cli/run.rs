@@ -53,6 +53,9 @@ pub struct RunWords {
     /// a unix socket that gets the other side of the program's terminal
     #[argh(option, arg_name = "socket", from_str_fn(socket))]
     console_socket: Option<String>,
+    /// a unix socket that gets a handle (pidfd) on the new process
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    pidfd_socket: Option<String>,
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     no_pivot: bool,
@@ -94,6 +97,7 @@ impl RunWords {
             config: self.config,
             pid_file: self.pid_file,
             console_socket: self.console_socket,
+            pidfd_socket: self.pidfd_socket,
             no_pivot: self.no_pivot,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
@@ -135,6 +139,7 @@ impl RunWords {
                 ("--detach", self.detach),
                 ("--pid-file", self.pid_file.is_some()),
                 ("--console-socket", self.console_socket.is_some()),
+                ("--pidfd-socket", self.pidfd_socket.is_some()),
                 ("--no-pivot", self.no_pivot),
                 ("--preserve-fds", self.preserve_fds != 0),
                 ("--no-new-keyring", self.no_new_keyring),

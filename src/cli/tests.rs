@@ -29,6 +29,7 @@ fn create(id: &str) -> Create {
         pid_file: None,
         no_pivot: false,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         no_new_keyring: false,
     }
@@ -107,6 +108,7 @@ fn commands() {
         no_pivot: true,
         no_new_keyring: true,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 2,
         ..create("x")
     };
@@ -424,7 +426,6 @@ create x -b => create: --bundle needs a value
 run --detach=true x => run: --detach takes no value; leave out `true`
 run --rm --keep x => run: --rm and --keep are opposites; leave out one
 run --rm -d x => run: with --detach nobody waits to delete; leave out --rm
-run --pidfd-socket=s x => run: --pidfd-socket is not supported yet
 start --pidfd-socket=s x => start: no option `--pidfd-socket`; `nk-runtime start --help` lists them
 --rootless=no list => `no` is no value of --rootless; write auto, false or true
 --log-format xml list => `xml` is no log format; write text or json

@@ -2,6 +2,7 @@
 //!
 //! May touch: strings, and libc's signal numbers.
 
+use crate::spec;
 use alloc::{format, string::String, vec::Vec};
 
 /// How a trace is shown.
@@ -164,12 +165,13 @@ pub fn accel(word: &str) -> Result<Accel, String> {
     )
 }
 
-/// The path of a unix socket: its address has room for 107 bytes (unix(7)).
+/// The path of a unix socket that can be reached.
 pub fn socket(word: &str) -> Result<String, String> {
-    match word.len() {
-        0..=107 => Ok(word.into()),
-        len => Err(marked(&format!(
-            "the path of a socket has at most 107 bytes, and this one {len}"
+    match spec::socket_fits(word) {
+        true => Ok(word.into()),
+        false => Err(marked(&format!(
+            "the path of the socket {}",
+            spec::SOCKET_TOO_LONG
         ))),
     }
 }

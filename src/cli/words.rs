@@ -154,6 +154,9 @@ pub struct Create {
     /// a unix socket that gets the other side of the program's terminal
     #[argh(option, arg_name = "socket", from_str_fn(socket))]
     pub console_socket: Option<String>,
+    /// a unix socket that gets a handle (pidfd) on the new process
+    #[argh(option, arg_name = "socket", from_str_fn(socket))]
+    pub pidfd_socket: Option<String>,
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     pub no_pivot: bool,

@@ -1,9 +1,11 @@
 //! `create` and `run`: from the bundle to a container that waits, or to the program's end. May touch: everything below.
 
+use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
 use crate::perform::{Check, Lanes, host};
+use crate::plan::caller::{self, Notify};
 use crate::plan::{self, Slot, Step, Wish, scope};
 use crate::spec::{self, Spec};
 use crate::{input, state};
@@ -96,6 +98,7 @@ struct Made {
     init: Option<Fd>,
     /// The other side of its terminal, if that is relayed.
     master: Option<Fd>,
+    notify: Option<Between>,
     cgroup_root: Option<Fd>,
     signals: Option<SigSet>,
 }
@@ -124,6 +127,28 @@ fn watched(spec: &Spec) -> bool {
     pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
 }
 
+/// What the environment of this command has for the program. An engine that has seen to it itself says so in config.json.
+fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<Notify>, Error> {
+    let env = &mut spec.process.env;
+    if context.listening > 0 {
+        caller::set(env, format!("LISTEN_FDS={}", context.listening));
+        // The first process of its pid namespace, as runc and crun have it (sd_listen_fds(3)).
+        caller::set(env, "LISTEN_PID=1".into());
+        if let Some(names) = crate::environment("LISTEN_FDNAMES") {
+            caller::set(env, format!("LISTEN_FDNAMES={names}"));
+        }
+    }
+    if env.iter().any(|entry| entry.starts_with("NOTIFY_SOCKET=")) {
+        return Ok(None);
+    }
+    let root = absolute(Some(&context.root))?.unwrap_or_default();
+    let notify = notify::wanted(&root, id)?;
+    if notify.is_some() {
+        caller::set(env, caller::NOTIFY_INSIDE.into());
+    }
+    Ok(notify)
+}
+
 /// Everything up to where the plan's host lane ends.
 fn make(
     context: &mut Context,
@@ -132,7 +157,8 @@ fn make(
     attached: bool,
 ) -> Result<Made, Error> {
     state::check_id(&options.id)?;
-    let bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    let mut bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    let notify = surroundings(context, &mut bundle.spec, &options.id)?;
     if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {
         crate::seal::seal(argv, context.host.uid)?;
     }
@@ -172,6 +198,8 @@ fn make(
         state: Default::default(),
         pid_file: options.pid_file.as_deref(),
         console: options.console_socket.as_deref(),
+        pidfd: options.pidfd_socket.as_deref(),
+        notify: notify.as_ref(),
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: context.preserve_fds,
@@ -258,6 +286,14 @@ fn make(
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
     let master = attached.then(|| lanes.take(Slot::MASTER)).flatten();
+    let notify = match (lanes.take(Slot::NOTIFY), lanes.take(Slot::NOTIFIED)) {
+        (Some(program), Some(caller)) => Some(Between {
+            program,
+            caller,
+            pid: if attached { context.pid } else { pid },
+        }),
+        _ => None,
+    };
     drop(lanes);
     step(Step::Wait);
     Ok(Made {
@@ -266,6 +302,7 @@ fn make(
         saved: state::Saved { pid, ..saved },
         init,
         master,
+        notify,
         cgroup_root,
         signals,
     })
@@ -312,6 +349,9 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         .log
         .say(Level::Info, &format!("container {id}: running"));
     if options.detach {
+        if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
+            notify.until_ready(init)?;
+        }
         return Ok(0);
     }
     if !options.no_subreaper && !own_pids(made.spec) {
@@ -321,7 +361,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let Some(init) = made.init else {
         return Err(Error::State(format!("container {id} has no first process")));
     };
-    let status = match attend(made.master, &init, made.saved.pid) {
+    let status = match attend(made.master, made.notify, &init, made.saved.pid) {
         Ok(status) => status,
         Err(error) => {
             delete::destroy(context, &made.root, &made.saved, Some(&init))?;
@@ -345,11 +385,25 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 }
 
 /// Stays with a program until its end: with its terminal, if it has one that is relayed.
-pub fn attend(master: Option<Fd>, process: &Fd, pid: i32) -> Result<i32, Error> {
-    match master {
-        Some(master) => terminal::relay(master, process, pid),
-        None => wait(process, pid),
+pub fn attend(
+    master: Option<Fd>,
+    notify: Option<Between>,
+    process: &Fd,
+    pid: i32,
+) -> Result<i32, Error> {
+    match (master, notify) {
+        (Some(master), notify) => terminal::relay(master, notify, process, pid),
+        (None, Some(notify)) => notify.wait(process, pid),
+        (None, None) => wait(process, pid),
     }
+}
+
+/// Which signal it is that a signalfd has.
+pub fn signal(signals: &Fd) -> Result<i32, Error> {
+    let mut info = [0u8; 128];
+    syscalls::read(signals.at(), &mut info, Why("which signal it is"))
+        .map_err(|failed| at("wait for the program".into(), failed))?;
+    Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
 }
 
 /// Waits for a program's end, and hands every other signal on to it.

@@ -38,6 +38,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
             config: None,
             pid_file: None,
             console_socket: None,
+            pidfd_socket: None,
             no_pivot: false,
             preserve_fds: 0,
             no_new_keyring: false,

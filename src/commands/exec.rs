@@ -37,7 +37,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     if options.detach {
         return Ok(0);
     }
-    let status = create::attend(made.master, &made.process, made.pid)?;
+    let status = create::attend(made.master, None, &made.process, made.pid)?;
     if let Some(mask) = made.signals {
         let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
     }
@@ -83,6 +83,8 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         state: Default::default(),
         pid_file: options.pid_file.as_deref(),
         console: options.console_socket.as_deref(),
+        pidfd: options.pidfd_socket.as_deref(),
+        notify: None,
         no_pivot: false,
         no_new_keyring: false,
         preserve_fds: context.preserve_fds,

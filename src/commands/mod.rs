@@ -11,6 +11,7 @@ pub mod init;
 mod inside;
 mod kill;
 mod list;
+mod notify;
 mod pause;
 mod plan;
 mod ps;
@@ -49,6 +50,8 @@ pub struct Context {
     pub pid: i32,
     /// How many descriptors above standard error are the program's, and not ours.
     pub preserve_fds: u32,
+    /// How many of them a service manager has passed (sd_listen_fds(3)).
+    pub listening: u32,
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
 }

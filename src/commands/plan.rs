@@ -33,6 +33,8 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         state: Default::default(),
         pid_file: None,
         console: None,
+        pidfd: None,
+        notify: None,
         no_pivot: options.no_pivot,
         no_new_keyring: false,
         preserve_fds: 0,

@@ -1,5 +1,7 @@
 //! `start`: releases a created container, and says whether its program could be executed. May touch: everything below.
 
+use super::create::{hand_on, signal};
+use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
@@ -58,6 +60,14 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         }
         other => other.map_err(failed)?,
     }
+    let notify = Between::begin(
+        dir.at(),
+        if options.attach {
+            context.pid
+        } else {
+            saved.pid
+        },
+    )?;
     if options.attach {
         syscalls::rt_sigprocmask(SigSet::ALL, Why("from now on signals are for the program"))
             .map_err(failed)?;
@@ -103,8 +113,9 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         delete::destroy(context, root, &saved, now.init.as_ref())?;
         return Err(error);
     }
-    match (options.attach, now.init) {
-        (true, Some(init)) => watch(&init),
+    match (options.attach, now.init, notify) {
+        (true, Some(init), notify) => watch(&init, notify),
+        (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),
     }
 }
@@ -179,7 +190,7 @@ fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
 
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for
 /// it first: only then does the kernel tell others the status.
-fn watch(init: &Fd) -> Result<i32, Error> {
+fn watch(init: &Fd, notify: Option<Between>) -> Result<i32, Error> {
     let failed = |failed| at("wait for the program".into(), failed);
     let signals = syscalls::signalfd4(
         SigSet::ALL,
@@ -187,27 +198,23 @@ fn watch(init: &Fd) -> Result<i32, Error> {
     )
     .map_err(failed)?;
     loop {
-        let mut fds = [init, &signals].map(|fd| PollFd {
-            fd: fd.at().raw(),
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        let mut fds = [init, &signals, init].map(wait_for);
+        if let Some(notify) = &notify {
+            fds[2] = wait_for(&notify.program);
+        }
         syscalls::ppoll(
             &mut fds,
             None,
             Why("the program's end, or a signal to hand on"),
         )
         .map_err(failed)?;
+        if let Some(notify) = &notify {
+            notify.carry();
+        }
         if fds[1].revents != 0 {
-            let mut info = [0u8; 128];
-            syscalls::read(signals.at(), &mut info, Why("which signal it is")).map_err(failed)?;
-            let signal = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-            if !matches!(signal, libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE) {
-                let _ = syscalls::pidfd_send_signal(
-                    init.at(),
-                    signal,
-                    Why("whoever signals us means the program"),
-                );
+            match signal(&signals)? {
+                libc::SIGCHLD => {}
+                signal => hand_on(init, signal),
             }
         } else if fds[0].revents != 0 {
             return status(init);

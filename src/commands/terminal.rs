@@ -2,7 +2,8 @@
 //! caller's own terminal is raw meanwhile, so that each key is the program's, and is put back whatever happens. May touch:
 //! everything below.
 
-use super::create::{ended, hand_on};
+use super::create::{ended, hand_on, signal};
+use super::notify::Between;
 use crate::error::{Error, at};
 use crate::perform::{files, terminal};
 use syscalls::abi::Termios;
@@ -18,13 +19,13 @@ const AGAIN: u64 = 100;
 const KEPT: usize = 1 << 20;
 
 /// Relays until the program has ended; its status.
-pub fn relay(master: Fd, process: &Fd, pid: i32) -> Result<i32, Error> {
+pub fn relay(master: Fd, notify: Option<Between>, process: &Fd, pid: i32) -> Result<i32, Error> {
     let failed = |failed| at("relay the terminal".into(), failed);
     let why = Why("signals, keys and output are waited for together");
     let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
     let before = raw();
     syscalls::record::keep_free(KEPT);
-    let status = Relay::new(master).run(&signals, process, pid);
+    let status = Relay::new(master, notify).run(&signals, process, pid);
     syscalls::record::keep_free(0);
     if let Some(before) = before {
         let why = Why("the caller's terminal is as it was");
@@ -98,6 +99,8 @@ impl Part {
 
 struct Relay {
     master: Fd,
+    /// The program says how it is.
+    notify: Option<Between>,
     keys: Part,
     screen: Part,
     /// Standard input has more to say.
@@ -113,11 +116,13 @@ const STDIN: usize = 0;
 const MASTER: usize = 1;
 const STDOUT: usize = 2;
 const SIGNALS: usize = 3;
+const WORDS: usize = 4;
 
 impl Relay {
-    fn new(master: Fd) -> Relay {
+    fn new(master: Fd, notify: Option<Between>) -> Relay {
         Relay {
             master,
+            notify,
             keys: Part::EMPTY,
             screen: Part::EMPTY,
             typing: true,
@@ -135,7 +140,10 @@ impl Relay {
             let limit = left.then_some(AGAIN);
             let why = Why("a key, something to show, or a signal");
             syscalls::ppoll(&mut fds, limit, why).map_err(failed)?;
-            let [stdin, master, stdout, signal] = fds.map(|fd| fd.revents);
+            let [stdin, master, stdout, signal, words] = fds.map(|fd| fd.revents);
+            if let (true, Some(notify)) = (words | signal != 0, &self.notify) {
+                notify.carry();
+            }
             if signal != 0
                 && let Some(status) = self.signal(signals, process, pid)?
             {
@@ -162,7 +170,7 @@ impl Relay {
     }
 
     /// What is waited for: nothing that there is no room for.
-    fn interests(&self, signals: &Fd, left: bool) -> [PollFd; 4] {
+    fn interests(&self, signals: &Fd, left: bool) -> [PollFd; 5] {
         let fd = |fd: At, wanted: bool, events: i16| PollFd {
             fd: if wanted { fd.raw() } else { -1 }, // the kernel passes it over (poll(2))
             events,
@@ -175,10 +183,12 @@ impl Relay {
         if !self.keys.is_empty() {
             master |= libc::POLLOUT;
         }
-        let mut all = [fd(signals.at(), true, libc::POLLIN); 4];
+        let mut all = [fd(signals.at(), true, libc::POLLIN); 5];
         all[STDIN] = fd(At::STDIN, self.typing && self.keys.is_empty(), libc::POLLIN);
         all[MASTER] = fd(self.master.at(), master != 0 && !left, master);
         all[STDOUT] = fd(At::STDOUT, !self.screen.is_empty(), libc::POLLOUT);
+        let words = self.notify.as_ref().map(|notify| notify.program.at());
+        all[WORDS] = fd(words.unwrap_or(At::STDIN), words.is_some(), libc::POLLIN);
         all[SIGNALS] = fd(signals.at(), true, libc::POLLIN);
         all
     }
@@ -241,12 +251,7 @@ impl Relay {
 
     /// One signal. The program's status, if that is what it tells.
     fn signal(&self, signals: &Fd, process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
-        let mut info = [0u8; 128];
-        let why = Why("which signal it is");
-        syscalls::read(signals.at(), &mut info, why)
-            .map_err(|failed| at("relay the terminal".into(), failed))?;
-        let signal = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
-        match signal {
+        match signal(signals)? {
             libc::SIGCHLD => return ended(process, pid),
             libc::SIGWINCH => terminal::fit(self.master.at()),
             signal => hand_on(process, signal),

@@ -3,8 +3,8 @@
 
 use super::sync::{self, Report};
 use super::{
-    Check, Done, Lanes, Stopped, Trouble, home, hooks, listener, namespaces, net_devices, process,
-    terminal, trees,
+    Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices,
+    process, terminal, trees,
 };
 use crate::plan::scope::Scope;
 use crate::plan::{Lane, Line, Op, Slot};
@@ -228,6 +228,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             }
         }
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,
+        Op::Caller(op) => caller::perform(lanes, op, why)?,
         Op::TellGo => sync::tell_go(lanes, why)?,
         Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
         Op::ReadNetDevice { device, name } => net_devices::read(lanes, device, name, why)?,

@@ -2,7 +2,7 @@
 //! Container Process State"). Once the filter is loaded any call of init's could be one that it asks about, so init
 //! makes none: it says the descriptor's number in shared memory and waits there. May touch: system calls.
 
-use super::{Check, Done, Trouble, hooks};
+use super::{Check, Done, Trouble, caller, hooks};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
@@ -48,8 +48,7 @@ pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
 pub fn pass(init: At, number: i32, path: &CStr, document: &[Vec<u8>], pid: i32, why: Why) -> Done {
     let taken = Why("init itself may make no call between its filter and its program");
     let listener = syscalls::pidfd_getfd(init, number, "seccomp listener", taken)?;
-    let socket = syscalls::socket_unix(why)?;
-    syscalls::connect_unix(socket.at(), path, why)?;
+    let socket = caller::connect(path, why)?;
     let mut digits = [0; 12];
     let digits = hooks::decimal(pid, &mut digits);
     let text = document.join(digits);

@@ -1,6 +1,7 @@
 //! The only room that changes the world: it carries out a plan, line by line, in two lanes. May touch: plan types
 //! and system calls. It never reads the configuration: if it needs a fact, the plan has it.
 
+pub mod caller;
 mod copyup;
 pub mod files;
 pub mod home;

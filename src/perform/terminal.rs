@@ -2,7 +2,7 @@
 //! plan types, system calls.
 
 use super::trees::linux_raw_sys_fs as fs;
-use super::{Check, Done, Lanes, Trouble, files, mounts};
+use super::{Check, Done, Lanes, Trouble, caller, files, mounts};
 use crate::plan::Slot;
 use crate::plan::terminal::Terminal;
 use core::ffi::CStr;
@@ -16,9 +16,7 @@ const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
 pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
     match op {
         Terminal::Connect { path } => {
-            let socket = syscalls::socket_unix(why)?;
-            syscalls::connect_unix(socket.at(), path, why)?;
-            lanes.put(Slot::CONSOLE, socket);
+            lanes.put(Slot::CONSOLE, caller::connect(path, why)?);
         }
         Terminal::Pair => {
             let (host, init) = syscalls::socketpair(why)?;

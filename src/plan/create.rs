@@ -3,8 +3,8 @@
 
 use super::op::{Line, Op, Plan, Slot};
 use super::{
-    Builder, MOST, Step, Wish, c, device_filter, devices, hooks, mounts, namespaces, net_devices,
-    paths, too_long,
+    Builder, MOST, Step, Wish, c, caller, device_filter, devices, hooks, mounts, namespaces,
+    net_devices, paths, too_long,
 };
 use super::{process, resources, scope, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
@@ -45,6 +45,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     }
     attach_rootfs(&mut b)?;
     mounts::plan(&mut b, &spec.mounts)?;
+    caller::notify(&mut b)?;
     match wish.cgroup {
         true => cgroup(&mut b)?,
         false => no_cgroup(&b)?,
@@ -65,6 +66,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 
     // Host: the clone, and what surrounds it.
     terminal::before(&mut b, Step::Process)?;
+    caller::before(&mut b, Step::Process)?;
     namespaces::clone(&mut b)?;
     if b.scope.is_some() {
         b.from = "/linux/cgroupsPath".into();
@@ -401,6 +403,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     }
     terminal::after(b, Step::Start);
     b.from = String::new();
+    caller::after(b, Step::Start);
     b.host(
         Step::Start,
         Op::TellGo,

@@ -11,7 +11,8 @@
 use super::create::{has_home, home, pass_listener, path, pid_file};
 use super::op::{Op, Plan, Slot};
 use super::{
-    Builder, MOST, Step, Users, Wish, namespaces, process, scope, system, terminal, too_long,
+    Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal,
+    too_long,
 };
 use crate::spec::{Problem, Spec};
 use alloc::format;
@@ -93,6 +94,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     terminal::before(b, Step::Exec)?;
+    caller::before(b, Step::Exec)?;
     namespaces::channel(b);
     if let Some(score) = score {
         namespaces::oom_score(b, score);
@@ -187,6 +189,7 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     pid_file(b)?;
     terminal::after(b, Step::Exec);
     b.from = Default::default();
+    caller::after(b, Step::Exec);
     b.host(
         Step::Exec,
         Op::TellGo,

@@ -1,6 +1,7 @@
 //! The plan: a pure function of what is wanted, what is here, and the command's options. May touch: types and
 //! tables. It makes no system call, so the same configuration gives the same listing on any machine.
 
+pub mod caller;
 mod create;
 pub mod device_filter;
 mod devices;
@@ -49,6 +50,9 @@ pub struct Wish<'a> {
     pub pid_file: Option<&'a str>,
     /// `--console-socket`: who gets the other side of the program's terminal.
     pub console: Option<&'a str>,
+    /// `--pidfd-socket`: who gets a handle on the new process.
+    pub pidfd: Option<&'a str>,
+    pub notify: Option<&'a caller::Notify>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
     /// How many descriptors above standard error are the program's.
@@ -275,6 +279,8 @@ mod tests {
             state: Default::default(),
             pid_file: None,
             console: wait_for_start.then_some("/console"),
+            pidfd: wait_for_start.then_some("/pidfd"),
+            notify: None,
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,

@@ -82,192 +82,196 @@ pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'st
 
 /// Plans every mount. `sources` go to the host lane, the rest to the init lane.
 pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
-    let own_cgroup_namespace = spec::namespace(&b.spec.linux, &NamespaceKind::Cgroup).is_some();
     for (i, mount) in mounts.iter().enumerate() {
-        let pointer = format!("/mounts/{i}");
-        let nul = |problem: &str| Problem {
-            pointer: format!("{pointer}/destination"),
-            problem: problem.into(),
-        };
-        let mut o = understand(mount, &pointer)?;
-        let path = clean(&mount.destination);
-        let (kind, mut source) = (mount.kind.as_str(), mount.source.as_deref().unwrap_or(""));
-        if let Some(host) = lent(b, kind, own_cgroup_namespace).filter(|_| !o.bind && !o.remount) {
-            source = host;
-            (o.bind, o.recursive_bind) = (true, true);
-            o.data.clear();
-            o.recursive.set |= attr::RDONLY;
+        one(b, mount, format!("/mounts/{i}"))?;
+    }
+    Ok(())
+}
+
+/// Plans one mount. `pointer`: its place in config.json.
+pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), Problem> {
+    let own_cgroup_namespace = spec::namespace(&b.spec.linux, &NamespaceKind::Cgroup).is_some();
+    let nul = |problem: &str| Problem {
+        pointer: format!("{pointer}/destination"),
+        problem: problem.into(),
+    };
+    let mut o = understand(mount, &pointer)?;
+    let path = clean(&mount.destination);
+    let (kind, mut source) = (mount.kind.as_str(), mount.source.as_deref().unwrap_or(""));
+    if let Some(host) = lent(b, kind, own_cgroup_namespace).filter(|_| !o.bind && !o.remount) {
+        source = host;
+        (o.bind, o.recursive_bind) = (true, true);
+        o.data.clear();
+        o.recursive.set |= attr::RDONLY;
+    }
+    check_terminals(b, kind, &o.data, &pointer)?;
+    if !o.bind && !o.remount {
+        system::mount_label(b, kind, &mut o.data)?;
+    }
+    let trusted_kind = matches!(kind, "proc" | "sysfs");
+    let at = place(&b.covered, &path, !trusted_kind).map_err(nul)?;
+    let why = purpose(kind, &path, o.bind);
+    b.step = Step::Mounts;
+    b.from = pointer.clone();
+    if let Place::Under { base, path: name } = &at {
+        let parent = b.covered.iter().rev().find(|m| m.slot == Some(*base));
+        if parent.is_some_and(|m| m.empty) && !o.remount {
+            make_directories(b, *base, name, o.bind)?;
         }
-        check_terminals(b, kind, &o.data, &pointer)?;
-        if !o.bind && !o.remount {
-            system::mount_label(b, kind, &mut o.data)?;
+        if !o.bind && kind != "cgroup" || o.remount || kind == "cgroup" && own_cgroup_namespace {
+            b.enter(*base);
         }
-        let trusted_kind = matches!(kind, "proc" | "sysfs");
-        let at = place(&b.covered, &path, !trusted_kind).map_err(nul)?;
-        let why = purpose(kind, &path, o.bind);
-        b.step = Step::Mounts;
-        b.from = pointer.clone();
-        if let Place::Under { base, path: name } = &at {
-            let parent = b.covered.iter().rev().find(|m| m.slot == Some(*base));
-            if parent.is_some_and(|m| m.empty) && !o.remount {
-                make_directories(b, *base, name, o.bind)?;
-            }
-            if !o.bind && kind != "cgroup" || o.remount || kind == "cgroup" && own_cgroup_namespace
-            {
-                b.enter(*base);
-            }
+    }
+    let standard = match path.as_str() {
+        "/proc" if kind == "proc" => Some(Slot::PROC),
+        "/dev" => Some(Slot::DEV),
+        "/sys" if kind == "sysfs" => Some(Slot::SYS),
+        _ => None,
+    };
+    let data = if o.data.is_empty() {
+        None
+    } else {
+        Some(c(&o.data).map_err(nul)?)
+    };
+    if o.remount {
+        b.init(
+            Op::Remount {
+                at,
+                flags: (o.flags | MS_REMOUNT) as u32,
+                data,
+            },
+            why,
+        );
+        return Ok(());
+    }
+    // A tmpfs is made writable, and its mount then read-only, as runc has it: others may be bound from it.
+    let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
+    if readonly_tmpfs {
+        o.flags &= !MS_RDONLY;
+        o.recursive.set |= attr::RDONLY;
+    }
+    if !o.bind && !mount.uid_mappings.is_empty() {
+        return Err(Problem {
+            pointer: format!("{pointer}/uidMappings"),
+            problem: "is for a bind mount: a new file system belongs to the container as it is"
+                .into(),
+        });
+    }
+    let mut propagation = o.attributes.propagation;
+    if o.bind {
+        let tree = b.slot();
+        let mut attributes = o.attributes;
+        // The source's copy is a peer of the host's mount: without this, what is mounted below it inside
+        // would appear on the host (mount_namespaces(7), "Shared subtrees").
+        // But where the whole root is to be shared with the host, so is this (rootfsPropagation).
+        let with_host = b.spec.linux.rootfs_propagation.ends_with("shared");
+        if propagation == 0 || propagation == MS_SHARED && !with_host {
+            (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
         }
-        let standard = match path.as_str() {
-            "/proc" if kind == "proc" => Some(Slot::PROC),
-            "/dev" => Some(Slot::DEV),
-            "/sys" if kind == "sysfs" => Some(Slot::SYS),
-            _ => None,
-        };
-        let data = if o.data.is_empty() {
-            None
+        let idmap = idmap(b, mount, &o, &pointer)?;
+        let path = if source.starts_with('/') {
+            source.into()
         } else {
-            Some(c(&o.data).map_err(nul)?)
+            format!("{}/{source}", b.bundle)
         };
-        if o.remount {
-            b.init(
-                Op::Remount {
-                    at,
-                    flags: (o.flags | MS_REMOUNT) as u32,
-                    data,
-                },
-                why,
-            );
-            continue;
-        }
-        // A tmpfs is made writable, and its mount then read-only, as runc has it: others may be bound from it.
-        let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
-        if readonly_tmpfs {
-            o.flags &= !MS_RDONLY;
-            o.recursive.set |= attr::RDONLY;
-        }
-        if !o.bind && !mount.uid_mappings.is_empty() {
-            return Err(Problem {
-                pointer: format!("{pointer}/uidMappings"),
-                problem: "is for a bind mount: a new file system belongs to the container as it is"
-                    .into(),
-            });
-        }
-        let mut propagation = o.attributes.propagation;
-        if o.bind {
-            let tree = b.slot();
-            let mut attributes = o.attributes;
-            // The source's copy is a peer of the host's mount: without this, what is mounted below it inside
-            // would appear on the host (mount_namespaces(7), "Shared subtrees").
-            // But where the whole root is to be shared with the host, so is this (rootfsPropagation).
-            let with_host = b.spec.linux.rootfs_propagation.ends_with("shared");
-            if propagation == 0 || propagation == MS_SHARED && !with_host {
-                (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
-            }
-            let idmap = idmap(b, mount, &o, &pointer)?;
-            let path = if source.starts_with('/') {
-                source.into()
-            } else {
-                format!("{}/{source}", b.bundle)
-            };
-            let op = Op::OpenSource {
-                path: c(&path).map_err(nul)?,
-                recursive: o.recursive_bind,
-                idmap,
-                attributes,
+        let op = Op::OpenSource {
+            path: c(&path).map_err(nul)?,
+            recursive: o.recursive_bind,
+            idmap,
+            attributes,
+            tree,
+        };
+        b.source(
+            op,
+            "the source is opened here: inside, host paths mean nothing",
+        );
+        b.init(
+            Op::Attach {
+                at: at.clone(),
                 tree,
-            };
-            b.source(
-                op,
-                "the source is opened here: inside, host paths mean nothing",
-            );
-            b.init(
-                Op::Attach {
-                    at: at.clone(),
-                    tree,
-                    kind: Kind::AsSource,
-                    open: standard,
-                },
-                why,
-            );
-            // A slave first, and only then shared with what is inside: so the host stays apart.
-            if propagation != MS_SHARED {
-                propagation = 0;
-            }
-        } else if kind == "cgroup" && !own_cgroup_namespace && !b.wish.cgroup {
-            let problem = "a cgroup mount needs a cgroup namespace, or a cgroup, which --cgroup-manager disabled denies".into();
+                kind: Kind::AsSource,
+                open: standard,
+            },
+            why,
+        );
+        // A slave first, and only then shared with what is inside: so the host stays apart.
+        if propagation != MS_SHARED {
+            propagation = 0;
+        }
+    } else if kind == "cgroup" && !own_cgroup_namespace && !b.wish.cgroup {
+        let problem = "a cgroup mount needs a cgroup namespace, or a cgroup, which --cgroup-manager disabled denies".into();
+        return Err(Problem {
+            pointer: format!("{pointer}/type"),
+            problem,
+        });
+    } else if kind == "cgroup" && !own_cgroup_namespace {
+        let tree = b.slot();
+        let attributes = Attributes {
+            propagation: MS_PRIVATE,
+            ..o.attributes
+        };
+        b.step = Step::Cgroup;
+        let op = Op::CloneCgroupTree { attributes, tree };
+        b.after_cgroup.push(b.line(
+            op,
+            "without a cgroup namespace the container sees its own cgroup, not the host's tree",
+        ));
+        b.step = Step::Mounts;
+        b.init(
+            Op::Attach {
+                at: at.clone(),
+                tree,
+                kind: Kind::Directory,
+                open: None,
+            },
+            why,
+        );
+    } else {
+        let kind = if kind == "cgroup" { "cgroup2" } else { kind };
+        if kind.is_empty() {
             return Err(Problem {
                 pointer: format!("{pointer}/type"),
-                problem,
+                problem: "a mount that is no bind needs a type".into(),
             });
-        } else if kind == "cgroup" && !own_cgroup_namespace {
-            let tree = b.slot();
-            let attributes = Attributes {
-                propagation: MS_PRIVATE,
-                ..o.attributes
-            };
-            b.step = Step::Cgroup;
-            let op = Op::CloneCgroupTree { attributes, tree };
-            b.after_cgroup.push(b.line(
-                op,
-                "without a cgroup namespace the container sees its own cgroup, not the host's tree",
-            ));
-            b.step = Step::Mounts;
-            b.init(
-                Op::Attach {
-                    at: at.clone(),
-                    tree,
-                    kind: Kind::Directory,
-                    open: None,
-                },
-                why,
-            );
-        } else {
-            let kind = if kind == "cgroup" { "cgroup2" } else { kind };
-            if kind.is_empty() {
-                return Err(Problem {
-                    pointer: format!("{pointer}/type"),
-                    problem: "a mount that is no bind needs a type".into(),
-                });
-            }
-            let source = if source.is_empty() { kind } else { source };
-            let op = Op::Mount {
-                at: at.clone(),
-                source: c(source).map_err(nul)?,
-                kind: c(kind).map_err(nul)?,
-                flags: o.flags as u32,
-                data,
-                open: standard,
-                copy_up: o.copy_up,
-            };
-            b.init(op, why);
         }
-        if propagation != 0 || o.recursive != Attributes::default() {
-            let attributes = Attributes {
-                propagation,
-                recursive: true,
-                ..o.recursive
-            };
-            let recursive = o.attributes.recursive || o.recursive != Attributes::default();
-            b.init(
-                Op::Alter {
-                    at,
-                    attributes: Attributes {
-                        recursive,
-                        ..attributes
-                    },
-                },
-                "these options speak of the mount as it stands, with all below it",
-            );
-        }
-        let fresh = !o.bind && matches!(kind, "proc" | "sysfs" | "tmpfs");
-        let new = Covered {
-            path,
-            slot: standard,
-            fresh: fresh && standard.is_some(),
-            empty: kind == "tmpfs" && !o.bind,
+        let source = if source.is_empty() { kind } else { source };
+        let op = Op::Mount {
+            at: at.clone(),
+            source: c(source).map_err(nul)?,
+            kind: c(kind).map_err(nul)?,
+            flags: o.flags as u32,
+            data,
+            open: standard,
+            copy_up: o.copy_up,
         };
-        cover(&mut b.covered, new);
+        b.init(op, why);
     }
+    if propagation != 0 || o.recursive != Attributes::default() {
+        let attributes = Attributes {
+            propagation,
+            recursive: true,
+            ..o.recursive
+        };
+        let recursive = o.attributes.recursive || o.recursive != Attributes::default();
+        b.init(
+            Op::Alter {
+                at,
+                attributes: Attributes {
+                    recursive,
+                    ..attributes
+                },
+            },
+            "these options speak of the mount as it stands, with all below it",
+        );
+    }
+    let fresh = !o.bind && matches!(kind, "proc" | "sysfs" | "tmpfs");
+    let new = Covered {
+        path,
+        slot: standard,
+        fresh: fresh && standard.is_some(),
+        empty: kind == "tmpfs" && !o.bind,
+    };
+    cover(&mut b.covered, new);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 pub use super::slot::Slot;
 
 use super::Step;
+use super::caller::Caller;
 use super::resources::Setting;
 use super::scope::{Property, Scope, Sockets};
 use super::terminal::Terminal;
@@ -210,6 +211,7 @@ pub enum Op {
 
     // Any lane.
     Terminal(Terminal),
+    Caller(Caller),
     RouteSocket,
     /// A bit a processor.
     Affinity {

@@ -203,6 +203,7 @@ pub fn describe(op: &Op) -> String {
         ),
         Op::CloneCgroupTree { .. } => "copy the mount of the container's cgroup".into(),
         Op::Terminal(op) => op.describe(),
+        Op::Caller(op) => op.describe(),
         Op::Channel => "make the channel between host and init".into(),
         Op::StartFifos => "make the fifos for `start`".into(),
         Op::HoldSignals => "hold all signals back".into(),

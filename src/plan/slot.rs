@@ -45,5 +45,10 @@ impl Slot {
     pub const MASTER: Slot = Slot(20);
     /// The terminal, as the program has it.
     pub const TERMINAL: Slot = Slot(21);
-    pub const FIRST_FREE: u16 = 22;
+    /// Who gets a handle on the new process.
+    pub const PIDFD: Slot = Slot(22);
+    /// What the program sends word of itself to, and whom that is handed on to.
+    pub const NOTIFY: Slot = Slot(23);
+    pub const NOTIFIED: Slot = Slot(24);
+    pub const FIRST_FREE: u16 = 25;
 }

@@ -228,12 +228,8 @@ fn check_listener(seccomp: &Seccomp, notifies: bool) -> Checked {
             format!("`{path}` must be an absolute path"),
         );
     }
-    // struct sockaddr_un of unix(7) has 108 bytes, a NUL among them.
-    if path.len() > 107 {
-        return no(
-            format!("{AT}/listenerPath"),
-            format!("has {} bytes: a socket's path has at most 107", path.len()),
-        );
+    if !super::socket_fits(path) {
+        return no(format!("{AT}/listenerPath"), super::SOCKET_TOO_LONG);
     }
     no_nul(|| format!("{AT}/listenerPath"), path)
 }

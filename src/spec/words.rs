@@ -228,3 +228,15 @@ pub fn rootless_default(uid: u32, gid: u32) -> String {
 
 /// What `spec` writes.
 pub const DEFAULT: &str = include_str!("default.json");
+
+/// How long the last part of a socket's path may be where the whole has more than the 107 bytes that its address has room
+/// for (unix(7)): then a descriptor of the directory stands for the rest.
+const SOCKET_NAME: usize = 80;
+
+pub const SOCKET_TOO_LONG: &str = "is longer than 107 bytes, which is what a socket's address has room for, and its last part longer than 80";
+
+/// Whether there is a way to a socket at this path.
+pub fn socket_fits(path: &str) -> bool {
+    let name = path.rfind('/').map_or(path, |slash| &path[slash + 1..]);
+    path.len() <= 107 || path.contains('/') && name.len() <= SOCKET_NAME
+}

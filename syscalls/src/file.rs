@@ -311,6 +311,12 @@ pub fn fchmod(fd: At, mode: u32, why: Why) -> Result<()> {
     gate(Call::Fchmod, [d(fd), mode as usize, 0, 0, 0, 0], why).map(drop)
 }
 
+/// fchmodat(2), which follows links.
+pub fn fchmodat(dir: At, path: &CStr, mode: u32, why: Why) -> Result<()> {
+    let args = [d(dir), c(path), mode as usize, 0, 0, 0];
+    gate(Call::Fchmodat, args, why).map(drop)
+}
+
 /// fchownat(2). `flags`: `AT_SYMLINK_NOFOLLOW`, `AT_EMPTY_PATH`.
 pub fn fchownat(dir: At, path: &CStr, uid: u32, gid: u32, flags: u32, why: Why) -> Result<()> {
     gate(

@@ -11,7 +11,11 @@ pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
     out.write_str("{sa_family=")?;
     flags::FAMILY.word(b.u16(0).into(), out)?;
     out.write_str(", sun_path=")?;
-    let path = b.0.get(2..).unwrap_or_default();
+    let mut path = b.0.get(2..).unwrap_or_default();
+    if path.len() > 1 && path[0] == 0 {
+        out.write_char('@')?;
+        path = &path[1..];
+    }
     let len = path
         .iter()
         .position(|byte| *byte == 0)

@@ -89,6 +89,13 @@ pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<us
     )
 }
 
+/// socket(2) of the unix family, for datagrams; nobody waits for one.
+pub fn socket_datagram(why: Why) -> Result<Fd> {
+    let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as usize;
+    let args = [libc::AF_UNIX as usize, kind, 0, 0, 0, 0];
+    Ok(Fd::new(gate(Call::Socket, args, why)?, "socket"))
+}
+
 /// socket(2) of the unix family, for a stream.
 pub fn socket_unix(why: Why) -> Result<Fd> {
     let kind = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as usize;
@@ -98,6 +105,15 @@ pub fn socket_unix(why: Why) -> Result<Fd> {
 
 /// connect(2) to a path of at most 107 bytes; a longer one is cut.
 pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
+    address(Call::Connect, socket, path, why)
+}
+
+/// bind(2) to a path, which is made.
+pub fn bind_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
+    address(Call::Bind, socket, path, why)
+}
+
+fn address(call: Call, socket: At, path: &CStr, why: Why) -> Result<()> {
     let mut to = SockAddr {
         family: libc::AF_UNIX as u16,
         path: [0; 108],
@@ -106,8 +122,14 @@ pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
     let len = bytes.len().min(107);
     to.path[..len].copy_from_slice(&bytes[..len]);
     // The family, the path and its NUL.
-    let args = [d(socket), &raw const to as usize, 2 + len + 1, 0, 0, 0];
-    gate(Call::Connect, args, why).map(drop)
+    let mut whole = 2 + len + 1;
+    if to.path[0] == b'@' {
+        // As everybody writes it: a name without a file begins with a NUL, and its length is its end (unix(7)).
+        to.path[0] = 0;
+        whole -= 1;
+    }
+    let args = [d(socket), &raw const to as usize, whole, 0, 0, 0];
+    gate(call, args, why).map(drop)
 }
 
 /// sendto(2) to whom a socket is connected to; if nobody is there any more, no signal tells of it.

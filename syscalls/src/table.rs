@@ -226,6 +226,7 @@ table! {
     // Talking, waiting, signals.
     Socket = __NR_socket "socket" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Word(&flags::PROTOCOL)) Dec "2" "makes a socket";
     Connect = __NR_connect "connect" (Fd, In(Shape::SockAddr(2)), Uint) Dec "2" "connects a socket to who listens at an address";
+    Bind = __NR_bind "bind" (Fd, In(Shape::SockAddr(2)), Uint) Dec "2" "gives a socket its address";
     Sendto = __NR_sendto "sendto" (Fd, Bytes(2), Uint, Flags(&flags::MSG), Hex, Int) Dec "2" "sends bytes through a socket";
     Sendmsg = __NR_sendmsg "sendmsg" (Fd, In(Shape::Message), Flags(&flags::MSG)) Dec "2" "sends a message, and descriptors with it";
     Recvmsg = __NR_recvmsg "recvmsg" (Fd, Out(Shape::Received), Flags(&flags::MSG)) Dec "2" "receives a message, and descriptors with it";

@@ -163,8 +163,11 @@ impl Seat {
     }
 }
 
-/// Who listens at a console socket, and gets one terminal.
-pub fn console(path: &Path) -> Result<JoinHandle<Result<OwnedFd, String>>, Failed> {
+/// A descriptor that was handed over, and what was said with it.
+pub type Handed = JoinHandle<Result<(OwnedFd, String), String>>;
+
+/// Who listens at a socket for a terminal, or a handle, and gets one.
+pub fn console(path: &Path) -> Result<Handed, Failed> {
     let listener = UnixListener::bind(path)?;
     Ok(std::thread::spawn(move || {
         let (stream, _) = listener.accept().map_err(|e| e.to_string())?;
@@ -174,23 +177,26 @@ pub fn console(path: &Path) -> Result<JoinHandle<Result<OwnedFd, String>>, Faile
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), flags)
             .map_err(|e| e.to_string())?;
-        if message.bytes == 0 {
+        let bytes = message.bytes;
+        if bytes == 0 {
             return Err("nothing came with it".into());
         }
+        let mut came = None;
         for one in message.cmsgs().map_err(|e| e.to_string())? {
             if let ControlMessageOwned::ScmRights(all) = one
                 && let Some(fd) = all.first()
             {
                 // SAFETY: the kernel has just made this descriptor for us.
-                return Ok(unsafe { OwnedFd::from_raw_fd(*fd) });
+                came = Some(unsafe { OwnedFd::from_raw_fd(*fd) });
             }
         }
-        Err("no descriptor came".into())
+        let said = String::from_utf8_lossy(&text[..bytes]).into_owned();
+        came.map(|fd| (fd, said)).ok_or("no descriptor came".into())
     }))
 }
 
 /// The terminal that came.
-pub fn came(console: JoinHandle<Result<OwnedFd, String>>) -> Result<Screen, Failed> {
-    let master = console.join().map_err(|_| "the listener stopped")??;
+pub fn came(console: Handed) -> Result<Screen, Failed> {
+    let (master, _) = console.join().map_err(|_| "the listener stopped")??;
     Screen::new(master)
 }

@@ -1,0 +1,175 @@
+//! `NOTIFY_SOCKET` (sd_notify(3)): what the program says of itself is handed on to who asked for it in the environment.
+//! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
+
+use super::create::{self, ended, hand_on};
+use crate::error::{Error, at};
+use crate::perform::{Trouble, caller};
+use crate::plan::caller::Notify;
+use crate::state;
+use alloc::format;
+use alloc::string::String;
+use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
+
+/// What means the same outside as inside. A process id does not, and descriptors are not handed on.
+const WORDS: [&[u8]; 7] = [
+    b"READY=",
+    b"RELOADING=",
+    b"STOPPING=",
+    b"STATUS=",
+    b"ERRNO=",
+    b"WATCHDOG=",
+    b"EXTEND_TIMEOUT_USEC=",
+];
+/// How long a service manager may take to have read what was sent, in milliseconds.
+const PATIENCE: u64 = 5_000;
+
+/// Who is to be told, by the environment.
+pub fn address() -> Result<Option<&'static str>, Error> {
+    match crate::environment("NOTIFY_SOCKET") {
+        None | Some("") => Ok(None),
+        Some(path) if path.starts_with(['/', '@']) && crate::spec::socket_fits(path) => {
+            Ok(Some(path))
+        }
+        Some(path) => Err(Error::Usage(format!(
+            "NOTIFY_SOCKET in the environment is `{}`, and no path of a socket that can be reached: unset it",
+            path.escape_debug()
+        ))),
+    }
+}
+
+/// The same, for a container that is to be made. `root`: the absolute path of the state root.
+pub fn wanted(root: &str, id: &str) -> Result<Option<Notify>, Error> {
+    Ok(address()?.map(|address| Notify {
+        address: address.into(),
+        directory: format!("{root}/{id}/notify"),
+    }))
+}
+
+/// The two sockets between which words are carried.
+pub struct Between {
+    pub program: Fd,
+    pub caller: Fd,
+    /// Which process the caller shall take for the service.
+    pub pid: i32,
+}
+
+impl Between {
+    /// `start`: opens both, if the container was created for it.
+    pub fn begin(dir: At, pid: i32) -> Result<Option<Between>, Error> {
+        let Some(path) = address()? else {
+            return Ok(None);
+        };
+        let failed = |failed| {
+            at(
+                format!("pass on what the program says to NOTIFY_SOCKET, {path}"),
+                failed,
+            )
+        };
+        let why = Why("the program's words are taken here");
+        let program = match caller::listen(dir, why) {
+            Err(f) if f.errno == Errno::ENOENT => return Ok(None),
+            listens => listens.map_err(failed)?,
+        };
+        let why = Why("the environment says who wants to hear that the program is ready");
+        match caller::notified(&state::c(path)?, why) {
+            Ok(caller) => Ok(Some(Between {
+                program,
+                caller,
+                pid,
+            })),
+            Err(Trouble::Call(f)) => Err(failed(f)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Hands on what has come. True: the program is ready.
+    pub fn carry(&self) -> bool {
+        let mut ready = false;
+        let mut buffer = [0u8; 4096];
+        let why = Why("what the program says of itself");
+        while let Ok(len @ 1..) = syscalls::read(self.program.at(), &mut buffer, why) {
+            let mut words = String::new();
+            let lines = buffer
+                .get(..len)
+                .unwrap_or(&[])
+                .split(|byte| *byte == b'\n');
+            for line in lines.filter(|line| WORDS.iter().any(|word| line.starts_with(word))) {
+                words.push_str(&String::from_utf8_lossy(line));
+                words.push('\n');
+                if line == b"READY=1" {
+                    ready = true;
+                    words.push_str(&format!("MAINPID={}\n", self.pid));
+                }
+            }
+            if !words.is_empty() {
+                let why = Why("whoever called hears it from us");
+                let _ = syscalls::send(self.caller.at(), words.as_bytes(), why);
+            }
+        }
+        ready
+    }
+
+    /// `start`, which does not stay: until the program is ready, or over, and the caller has heard of it.
+    pub fn until_ready(&self, init: &Fd) -> Result<(), Error> {
+        loop {
+            let mut fds = [&self.program, init].map(wait_for);
+            let why = Why("the caller waits until the program says that it is ready");
+            syscalls::ppoll(&mut fds, None, why).map_err(failed)?;
+            let ready = self.carry();
+            if ready || fds[1].revents != 0 {
+                return self.heard();
+            }
+        }
+    }
+
+    /// A service manager looks up who has sent something when it reads it: it has when it lets go of this descriptor
+    /// (sd_notify_barrier(3)).
+    fn heard(&self) -> Result<(), Error> {
+        let why = Why("its other side ends when all before it was read");
+        let (ours, theirs) = syscalls::socketpair(why).map_err(failed)?;
+        let sent = syscalls::sendmsg_descriptor(self.caller.at(), b"BARRIER=1", theirs.at(), why);
+        drop(theirs);
+        if sent.is_ok() {
+            let mut fds = [wait_for(&ours)];
+            syscalls::ppoll(&mut fds, Some(PATIENCE), why).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// As `create::wait`, with a word now and then.
+    pub fn wait(&self, process: &Fd, pid: i32) -> Result<i32, Error> {
+        let why = Why("signals and the program's words are waited for together");
+        let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
+        loop {
+            let mut fds = [&self.program, &signals].map(wait_for);
+            let why = Why("a word of the program's, its end, or a signal to hand on");
+            syscalls::ppoll(&mut fds, None, why).map_err(failed)?;
+            self.carry();
+            if fds[1].revents == 0 {
+                continue;
+            }
+            match create::signal(&signals)? {
+                libc::SIGCHLD => {
+                    if let Some(status) = ended(process, pid)? {
+                        self.carry();
+                        return Ok(status);
+                    }
+                }
+                signal => hand_on(process, signal),
+            }
+        }
+    }
+}
+
+/// Something to wait for.
+pub fn wait_for(fd: &Fd) -> PollFd {
+    PollFd {
+        fd: fd.at().raw(),
+        events: libc::POLLIN,
+        revents: 0,
+    }
+}
+
+fn failed(failed: syscalls::Failed) -> Error {
+    at("wait for the program's words".into(), failed)
+}
