@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use syscalls::abi::BpfInsn;
 use syscalls::{At, Errno, Fd, Result, Why};
 
 /// statfs(2)'s f_type of cgroup2.
@@ -196,6 +197,26 @@ pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
         None if setting.optional => Ok(()),
         None => Err(missing),
     }
+}
+
+/// Has a program decide on devices from now on. True: it has taken, in one step, the place of the only one there was, or
+/// there was none. False: there are several, of which nobody knows which is the container's.
+pub fn decide_devices(group: At, program: &[BpfInsn]) -> Result<bool> {
+    let why = Why("which program decides now");
+    let mut ids = [0; 2];
+    let old = match syscalls::bpf_prog_query_device(group, &mut ids, why) {
+        Ok(0) => None,
+        Ok(1) => Some(syscalls::bpf_prog_get_fd_by_id(ids[0], why)?),
+        Ok(_) => return Ok(false),
+        Err(failed) if failed.errno == Errno::ENOSPC => return Ok(false),
+        Err(failed) => return Err(failed),
+    };
+    let why = Why("the new rules");
+    let new = syscalls::bpf_prog_load_device(program, why)?;
+    let why = Why("in one step: at no moment is everything allowed, or forbidden");
+    let old = old.as_ref().map(|old| old.at());
+    syscalls::bpf_prog_attach_device(group, new.at(), old, why)?;
+    Ok(true)
 }
 
 /// Gives the cgroup to a user: the directory and what he needs to make cgroups and move processes in it.

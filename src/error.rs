@@ -41,6 +41,16 @@ pub fn at(doing: String, failed: Failed) -> Error {
     })
 }
 
+/// The same of a call that carries out what an op of a plan does: it has that one's hint.
+pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
+    let (call, why) = render(failed);
+    Error::Call(Told {
+        line: format!("{doing}: {call}"),
+        why,
+        hint: hints::hint(failed.call, failed.errno, Some(op)),
+    })
+}
+
 /// A hook that failed, and the end of what it said.
 pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     let (how, why) = match trouble {

@@ -87,6 +87,12 @@ const ROWS: &[Row] = &[
     Row(
         None,
         Errno::EINVAL,
+        |op| matches!(op, Some(Op::SetCgroup { setting }) if setting.file.as_c_str() == c"cpu.weight"),
+        "a cgroup with cpu.idle has no weight: set cpu.idle to 0 with it",
+    ),
+    Row(
+        None,
+        Errno::EINVAL,
         |op| matches!(op, Some(Op::SetCgroup { .. })),
         "the kernel does not take this value for this file: the least and the greatest stand in its cgroup-v2 documentation",
     ),

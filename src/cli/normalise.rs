@@ -168,7 +168,12 @@ impl<'a> Words<'a> {
         let name = self.verb.map_or("", |verb| verb.name);
         let owed = |verb: &str, option| option == long && (verb.is_empty() || verb == name);
         if let Some((.., instead)) = OPTIONS_NOT_YET.iter().find(|row| owed(row.0, row.1)) {
-            return Err(self.usage(&format!("{long} is not supported yet{instead}")));
+            let yet = if instead.contains("version 1") {
+                ""
+            } else {
+                " yet"
+            };
+            return Err(self.usage(&format!("{long} is not supported{yet}{instead}")));
         }
         Ok(self.options().into_iter().find(|found| found.long == long))
     }

@@ -93,6 +93,8 @@ impl Context {
 
 /// A container that is there, as it is now, and its cgroup.
 pub struct Found {
+    /// Where its state lies.
+    pub dir: Fd,
     pub saved: Saved,
     /// With its cgroup, which a rootless one may not have.
     pub now: Now,
@@ -112,7 +114,7 @@ pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
         now.cgroup = cgroup::open_pair(&saved.cgroup_path)
             .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;
     }
-    Ok(Found { saved, now })
+    Ok(Found { dir, saved, now })
 }
 
 impl Found {

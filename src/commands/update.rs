@@ -1,10 +1,11 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
-use super::{Context, find, step, systemd_failed};
-use crate::error::{Error, at};
+use super::{Context, Found, find, step, systemd_failed};
+use crate::error::{Error, at, at_op};
 use crate::plan::resources::{self, Setting};
-use crate::plan::{Step, device_filter, scope};
+use crate::plan::{Op, Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
+use crate::state::Saved;
 use crate::{cgroup, cli, input, state, systemd};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -31,14 +32,6 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
     })?;
     let settings = resources::limits(&resources, "").map_err(problem)?;
     check_device_rules(&resources.devices, "/devices").map_err(problem)?;
-    // Engines send along what the container was made with.
-    let rules = device_filter::fingerprint(&resources.devices);
-    if !resources.devices.is_empty() && rules != found.saved.device_rules {
-        return Err(problem(Problem {
-            pointer: "/devices".into(),
-            problem: "device rules stay those that the container was made with".into(),
-        }));
-    }
     if resources.memory["checkBeforeUpdate"] == json!(true) {
         check(group, &settings, id)?;
     }
@@ -49,12 +42,38 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
         systemd::set(unit, sockets, &scope::properties(&settings))
             .map_err(|trouble| systemd_failed(format!("set properties of {unit}"), trouble))?;
     }
+    devices(group, &found, &resources)?;
     for setting in &settings {
         let step = format!("set {} of {id}", setting.file.to_string_lossy());
-        cgroup::set(group, setting, Why("what update was asked for"))
-            .map_err(|failed| at(step, failed))?;
+        let set = cgroup::set(group, setting, Why("what update was asked for"));
+        set.map_err(|failed| {
+            let setting = setting.clone();
+            at_op(step, failed, &Op::SetCgroup { setting })
+        })?;
     }
     Ok(0)
+}
+
+/// Other device rules, all of them: these take the place of those there are. Engines send along what is so already.
+fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error> {
+    let rules = device_filter::fingerprint(&resources.devices);
+    if rules == 0 || rules == found.saved.device_rules {
+        return Ok(());
+    }
+    let id = &found.saved.id;
+    let program = device_filter::compile(&resources.devices);
+    let replaced = cgroup::decide_devices(group, &program)
+        .map_err(|failed| at(format!("set the device rules of {id}"), failed))?;
+    if !replaced {
+        return Err(Error::State(format!(
+            "cannot set the device rules of {id}: several programs decide on devices for its cgroup, and which of them is the container's is not known (/devices)"
+        )));
+    }
+    let saved = Saved {
+        device_rules: rules,
+        ..found.saved.clone()
+    };
+    state::save(found.dir.at(), &saved)
 }
 
 /// What is asked for, as config.json would have it, and where it was read.
@@ -162,11 +181,11 @@ fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Er
     let above = resources::above(path).unwrap_or_default();
     let why = Why("a cgroup has the files of those controllers only that the one above hands down");
     for setting in resources::controllers(settings) {
-        cgroup::need(root, &above, setting.controller(), why).map_err(|failed| {
-            at(
-                format!("enable the controller {} for {id}", setting.controller()),
-                failed,
-            )
+        let name = setting.controller();
+        cgroup::need(root, &above, name, why).map_err(|failed| {
+            let step = format!("enable the controller {name} for {id}");
+            let (above, name) = (above.clone(), name.to_string());
+            at_op(step, failed, &Op::NeedController { above, name })
         })?;
     }
     Ok(())

@@ -167,7 +167,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::DeviceProgram { program } => {
             let loaded = syscalls::bpf_prog_load_device(program, why)?;
             let why = Why("it decides for this cgroup and all below it, beside what decides above");
-            syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), why)?;
+            syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), None, why)?;
             lanes.put(Slot::PROGRAM, loaded);
         }
         Op::CloneCgroupTree { attributes, tree } => {

@@ -4,9 +4,12 @@ use core::ffi::CStr;
 
 pub(crate) const BPF_PROG_LOAD: usize = 5;
 pub(crate) const BPF_PROG_ATTACH: usize = 8;
+pub(crate) const BPF_PROG_GET_FD_BY_ID: usize = 13;
+pub(crate) const BPF_PROG_QUERY: usize = 16;
 const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const BPF_CGROUP_DEVICE: u32 = 6;
 const BPF_F_ALLOW_MULTI: u32 = 2;
+const BPF_F_REPLACE: u32 = 4;
 
 /// One instruction of eBPF: `struct bpf_insn` of linux/bpf.h.
 #[repr(C)]
@@ -69,14 +72,42 @@ pub struct BpfProgAttach {
 const _: () = assert!(size_of::<BpfProgAttach>() == 24);
 
 impl BpfProgAttach {
-    pub(crate) fn cgroup_device(target_fd: u32, attach_bpf_fd: u32) -> BpfProgAttach {
-        let attach_flags = BPF_F_ALLOW_MULTI;
+    pub(crate) fn cgroup_device(target: u32, program: u32, old: Option<u32>) -> BpfProgAttach {
+        let replace = old.map_or(0, |_| BPF_F_REPLACE);
         BpfProgAttach {
-            target_fd,
-            attach_bpf_fd,
+            target_fd: target,
+            attach_bpf_fd: program,
             attach_type: BPF_CGROUP_DEVICE,
-            attach_flags,
-            replace_bpf_fd: 0,
+            attach_flags: BPF_F_ALLOW_MULTI | replace,
+            replace_bpf_fd: old.unwrap_or(0),
+            padding: 0,
+        }
+    }
+}
+
+/// The members of `union bpf_attr` for BPF_PROG_QUERY, as far as Linux 5.12 has them.
+#[repr(C)]
+pub struct BpfProgQuery {
+    pub target_fd: u32,
+    pub attach_type: u32,
+    pub query_flags: u32,
+    pub attach_flags: u32,
+    pub prog_ids: u64,
+    /// Room for how many, and then how many there are.
+    pub prog_cnt: u32,
+    pub padding: u32,
+}
+const _: () = assert!(size_of::<BpfProgQuery>() == 32);
+
+impl BpfProgQuery {
+    pub(crate) fn cgroup_device(target_fd: u32, ids: &mut [u32]) -> BpfProgQuery {
+        BpfProgQuery {
+            target_fd,
+            attach_type: BPF_CGROUP_DEVICE,
+            query_flags: 0,
+            attach_flags: 0,
+            prog_ids: ids.as_mut_ptr() as u64,
+            prog_cnt: ids.len() as u32,
             padding: 0,
         }
     }

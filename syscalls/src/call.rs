@@ -139,6 +139,8 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::IfReq => 40,
         Shape::BpfLoad => 128,
         Shape::BpfAttach => 24,
+        Shape::BpfQuery => 32,
+        Shape::BpfById => 12,
         Shape::Utsname => 390,
         Shape::SchedAttr => 48,
         Shape::Filter => 16,

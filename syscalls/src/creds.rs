@@ -1,6 +1,6 @@
 //! Who a process is and what it may do: ids, capabilities, limits, names of the machine, device programs.
 
-use crate::abi::{BpfInsn, BpfProgAttach, BpfProgLoad};
+use crate::abi::{BpfInsn, BpfProgAttach, BpfProgLoad, BpfProgQuery};
 use crate::call::{Result, Why, gate};
 use crate::fd::{At, Fd};
 use crate::file::{c, d};
@@ -220,9 +220,11 @@ pub fn bpf_prog_load_device(program: &[BpfInsn], why: Why) -> Result<Fd> {
     Ok(Fd::new(gate(Call::BpfLoad, args, why)?, "device program"))
 }
 
-/// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it.
-pub fn bpf_prog_attach_device(cgroup: At, program: At, why: Why) -> Result<()> {
-    let attr = BpfProgAttach::cgroup_device(d(cgroup) as u32, d(program) as u32);
+/// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it; in one step in the place of another,
+/// if one is named.
+pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why) -> Result<()> {
+    let old = old.map(|old| d(old) as u32);
+    let attr = BpfProgAttach::cgroup_device(d(cgroup) as u32, d(program) as u32, old);
     let args = [
         crate::abi::BPF_PROG_ATTACH,
         &raw const attr as usize,
@@ -232,4 +234,35 @@ pub fn bpf_prog_attach_device(cgroup: At, program: At, why: Why) -> Result<()> {
         0,
     ];
     gate(Call::BpfAttach, args, why).map(drop)
+}
+
+/// bpf(2) with BPF_PROG_QUERY: the numbers of the programs that decide on devices for this very cgroup, as many as there
+/// is room for, and how many they are. More than that are ENOSPC.
+pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<usize> {
+    let mut attr = BpfProgQuery::cgroup_device(d(cgroup) as u32, ids);
+    let args = [
+        crate::abi::BPF_PROG_QUERY,
+        &raw mut attr as usize,
+        size_of::<BpfProgQuery>(),
+        0,
+        0,
+        0,
+    ];
+    gate(Call::BpfQuery, args, why)?;
+    Ok(attr.prog_cnt as usize)
+}
+
+/// bpf(2) with BPF_PROG_GET_FD_BY_ID: a handle on a program that is loaded.
+pub fn bpf_prog_get_fd_by_id(id: u32, why: Why) -> Result<Fd> {
+    // The number, one that only other questions need, and flags for maps.
+    let attr = [id, 0, 0];
+    let args = [
+        crate::abi::BPF_PROG_GET_FD_BY_ID,
+        &raw const attr as usize,
+        size_of_val(&attr),
+        0,
+        0,
+        0,
+    ];
+    Ok(Fd::new(gate(Call::BpfById, args, why)?, "device program"))
 }

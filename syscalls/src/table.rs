@@ -65,6 +65,8 @@ pub enum Shape {
     IfReq,
     BpfLoad,
     BpfAttach,
+    BpfQuery,
+    BpfById,
     Utsname,
     SchedAttr,
     /// A classic BPF program: only its length is kept.
@@ -218,6 +220,8 @@ table! {
     Seccomp = __NR_seccomp "seccomp" (Word(&flags::SECCOMP), Flags(&flags::SECCOMP_FLAGS), In(Shape::Filter)) Dec "2" "filters the system calls that the process may make";
     BpfLoad = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfLoad), Uint) Dec "2" "checks a BPF program and loads it";
     BpfAttach = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfAttach), Uint) Dec "2" "attaches a BPF program to a cgroup";
+    BpfQuery = __NR_bpf "bpf" (Word(&flags::BPF), Out(Shape::BpfQuery), Uint) Dec "2" "tells which BPF programs are attached to a cgroup";
+    BpfById = __NR_bpf "bpf" (Word(&flags::BPF), In(Shape::BpfById), Uint) Dec "2" "gets a handle on a BPF program";
 
     // Talking, waiting, signals.
     Socket = __NR_socket "socket" (Word(&flags::FAMILY), Flags(&flags::SOCKET), Word(&flags::PROTOCOL)) Dec "2" "makes a socket";

@@ -15,6 +15,8 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("pause_and_resume", pause_and_resume),
             ("a_paused_container_can_be_killed", killed_while_paused),
+            ("what_else_a_paused_container_takes", while_paused),
+            ("threads_in_cgroups_of_their_own", threaded),
             ("ps_shows_all_and_only_its_own", ps),
             ("kill_all_reaches_nested_cgroups", kill_all),
             ("delete_removes_nested_cgroups", nested),
@@ -23,6 +25,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_missing_controller_is_named", missing),
             ("nonsense_is_refused_by_its_place", nonsense),
             ("update_says_what_it_will_not_do", update_refuses),
+            ("update_replaces_device_rules", update_devices),
         ],
     )
 }
@@ -104,6 +107,56 @@ fn killed_while_paused() -> Outcome {
         .call(&["pause", &bundle.id])?
         .refused("container not running")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// A signal waits until it goes on; `delete --force` does not wait.
+fn while_paused() -> Outcome {
+    let bundle = script("trap 'exit 3' TERM; echo > /tmp/ready; while :; do sleep 0.1; done")?;
+    ready(&bundle)?;
+    bundle.call(&["pause", &bundle.id])?.ok()?;
+    bundle.call(&["kill", &bundle.id, "TERM"])?.ok()?;
+    same("status", bundle.status()?.as_str(), "paused")?;
+    let listed = bundle.call(&["ps", "-f", "json", &bundle.id])?.ok()?;
+    ensure!(!pids(&listed.out)?.is_empty(), "{listed:?}");
+    bundle.call(&["resume", &bundle.id])?.ok()?;
+    bundle.until("stopped")?;
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+
+    let _ = fs::remove_file(bundle.rootfs("tmp/ready"));
+    ready(&bundle)?;
+    let group = cgroup(&bundle)?;
+    bundle.call(&["pause", &bundle.id])?.ok()?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    ensure!(!group.exists(), "{} is still there", group.display());
+    bundle.clean()
+}
+
+/// The container makes threaded cgroups, whose processes are listed above them alone (cgroup-v2.rst, "Threads").
+fn threaded() -> Outcome {
+    let mut bundle = script(
+        "cd /sys/fs/cgroup; mkdir -p t/a; echo threaded > t/a/cgroup.type
+        sleep 1000 & echo $! > t/cgroup.procs; echo $! > t/a/cgroup.threads; cat t/cgroup.type > /tmp/ready; wait; sleep 1000",
+    )?;
+    writable_cgroup(&mut bundle)?;
+    ready(&bundle)?;
+    patiently("the type", || {
+        Ok(fs::read_to_string(bundle.rootfs("tmp/ready"))?.trim() == "domain threaded")
+    })?;
+    let group = cgroup(&bundle)?;
+    let inside = fs::read_to_string(group.join("t/a/cgroup.threads"))?;
+    let sleeper: i64 = inside.trim().parse()?;
+    let listed = pids(&bundle.call(&["ps", "-f", "json", &bundle.id])?.ok()?.out)?;
+    ensure!(
+        listed.len() == 2 && listed.contains(&sleeper),
+        "{sleeper} in {listed:?}"
+    );
+    bundle.call(&["pause", &bundle.id])?.ok()?;
+    bundle.call(&["resume", &bundle.id])?.ok()?;
+    bundle.call(&["kill", "--all", &bundle.id, "KILL"])?.ok()?;
+    bundle.until("stopped")?;
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+    ensure!(!group.exists(), "{} is still there", group.display());
     bundle.clean()
 }
 
@@ -348,8 +401,8 @@ fn update_refuses() -> Outcome {
         ("[]", "holds no JSON object"),
         ("{\"memory\": {\"limit\": true}}", "/memory/limit"),
         (
-            "{\"devices\": [{\"allow\": true, \"access\": \"rwm\"}]}",
-            "/devices: device rules stay",
+            "{\"devices\": [{\"allow\": true, \"access\": \"x\"}]}",
+            "/devices/0/access",
         ),
     ] {
         fs::write(bundle.path("update.json"), text)?;
@@ -365,5 +418,46 @@ fn update_refuses() -> Outcome {
     bundle
         .call(&["update", "--resources", &file.to_string_lossy(), id])?
         .ok()?;
+    end(bundle)
+}
+
+/// The kernel's log may be opened, or not: the program that decides is another, and there is never a second one.
+fn update_devices() -> Outcome {
+    let mut bundle = script("echo > /tmp/ready; sleep 1000")?;
+    let kmsg = json!([{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}]);
+    bundle.set("/linux/devices", kmsg)?;
+    let nothing = json!({"allow": false, "access": "rwm"});
+    bundle.set("/linux/resources/devices", json!([nothing]))?;
+    ready(&bundle)?;
+    let opens = || -> Result<bool, Failed> {
+        let words = ["exec", &bundle.id, "sh", "-c", ": > /dev/kmsg"];
+        let done = bundle.call(&words)?;
+        ensure!(
+            done.status == 0 || done.err.contains("Operation not permitted"),
+            "{done:?}"
+        );
+        Ok(done.status == 0)
+    };
+    ensure!(!opens()?, "a denied device was opened");
+    let log =
+        |access| json!({"allow": true, "type": "c", "major": 1, "minor": 11, "access": access});
+    for (rules, wanted) in [
+        (json!([nothing, log("w")]), true),
+        (json!([nothing, log("r")]), false),
+        (json!([{"allow": true, "access": "rwm"}]), true),
+        // No rules: those that there are stay.
+        (json!([]), true),
+        (json!([nothing]), false),
+    ] {
+        let document = json!({"devices": rules}).to_string();
+        fs::write(bundle.path("update.json"), document)?;
+        let file = bundle.path("update.json");
+        let words = ["update", "--resources", &file.to_string_lossy(), &bundle.id];
+        // What is so already changes nothing.
+        for _ in 0..2 {
+            bundle.call(&words)?.ok()?;
+            same(&rules.to_string(), opens()?, wanted)?;
+        }
+    }
     end(bundle)
 }

@@ -92,13 +92,24 @@ fn two_hundred() -> Outcome {
     bundle.clean()
 }
 
-/// The moments are spread over a little more than each command takes.
 fn killed() -> Outcome {
     let bundle = limited()?;
+    killed_each_time(&bundle, &[], left)?;
+    bundle.clean()
+}
+
+/// The moments are spread over a little more than each command takes. `create` is called with these words before it;
+/// `left`: what there is afterwards.
+pub fn killed_each_time(
+    bundle: &Bundle,
+    first: &[&str],
+    left: fn(&Bundle) -> Vec<String>,
+) -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let id = bundle.id.as_str();
+    let create = [first, &["create", "--bundle", &here, id]].concat();
     let commands: [&[&str]; 4] = [
-        &["create", "--bundle", &here, id],
+        &create,
         &["start", id],
         &["update", "--memory", "48m", "--pids-limit", "10", id],
         &["delete", "--force", id],
@@ -120,23 +131,23 @@ fn killed() -> Outcome {
         running.child.kill()?;
         running.child.wait()?;
         let done = bundle.call(&["delete", "--force", id])?;
-        let left = left(&bundle);
+        let left = left(bundle);
         if done.status != 0 || !left.is_empty() {
             wrong.push(format!(
-                "{} killed at {moment}: {left:?} {done:?}",
-                commands[at][0]
+                "command {} killed at {moment}: {left:?} {done:?}",
+                at
             ));
         }
         if let Err(failed) = bundle.nothing_left() {
             wrong.push(format!(
-                "{} killed at {moment}: {}",
+                "command {} killed at {moment}: {}",
                 commands[at][0],
                 failed.message().unwrap_or("")
             ));
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    bundle.clean()
+    Ok(())
 }
 
 /// A cgroup that is this user's, and in it one that he is in.

@@ -18,6 +18,9 @@ const CASES: &[Case] = &[
     ("a_quota_throttles", quota),
     ("update_by_options", update_options),
     ("update_by_document", update_document),
+    ("memory_and_swap_together", swap),
+    ("what_is_idle_has_no_weight", idle),
+    ("huge_pages_run_out", huge_pages),
     ("update_checks_before", update_checks),
     ("events_tell_what_is_used", events),
     ("too_little_memory_to_begin_with", too_little),
@@ -278,6 +281,70 @@ fn update_document() -> Outcome {
         ],
     )?;
     end(bundle)
+}
+
+/// memory.swap is both: what is not said stays as it is, also while it is paused.
+fn swap() -> Outcome {
+    let bundle = limited(SLEEPER, json!({"memory": {"limit": 64 * MIB}}))?;
+    ready(&bundle)?;
+    holds(&bundle, &[("memory.swap.max", "max")])?;
+    bundle.call(&["pause", &bundle.id])?.ok()?;
+    for (words, max, swap) in [
+        (&["--memory-swap", "80m"][..], "67108864", "16777216"),
+        (&["--memory", "32m"], "33554432", "16777216"),
+        (&["--memory-swap", "-1"], "33554432", "max"),
+        (&["--memory-swap", "32m"], "33554432", "0"),
+        (&["--memory", "0", "--memory-swap", "0"], "33554432", "0"),
+        (&["--memory", "-1"], "max", "max"),
+    ] {
+        update(&bundle, words)?;
+        holds(&bundle, &[("memory.max", max), ("memory.swap.max", swap)])?;
+    }
+    bundle
+        .call(&["update", "--memory-swap", "8m", &bundle.id])?
+        .refused("it needs memory/limit beside it")?;
+    bundle
+        .call(&[
+            "update",
+            "--memory",
+            "9m",
+            "--memory-swap",
+            "8m",
+            &bundle.id,
+        ])?
+        .refused("less than memory/limit")?;
+    same("status", bundle.status()?.as_str(), "paused")?;
+    end(bundle)
+}
+
+fn idle() -> Outcome {
+    let bundle = limited(SLEEPER, json!({"cpu": {"idle": 1, "shares": 512}}))?;
+    ready(&bundle)?;
+    holds(&bundle, &[("cpu.idle", "1"), ("cpu.weight", "0")])?;
+    bundle
+        .call(&["update", "--cpu-share", "512", &bundle.id])?
+        .refused("try: a cgroup with cpu.idle has no weight")?;
+    update(&bundle, &["--cpu-idle", "0", "--cpu-share", "512"])?;
+    holds(&bundle, &[("cpu.idle", "0"), ("cpu.weight", "59")])?;
+    end(bundle)
+}
+
+/// The second page is one too many.
+fn huge_pages() -> Outcome {
+    fs::write("/proc/sys/vm/nr_hugepages", "8")?;
+    let text = "fallocate -l 2097152 /huge/one && echo one; fallocate -l 4194304 /huge/two || echo no more";
+    let mut bundle = limited(
+        text,
+        json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 2 * MIB}]}),
+    )?;
+    std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/fallocate"))?;
+    let mount = json!({"destination": "/huge", "type": "hugetlbfs", "source": "huge", "options": ["pagesize=2M"]});
+    bundle.set("/mounts/-", mount)?;
+    let done = bundle.bundled(&["run"])?;
+    fs::write("/proc/sys/vm/nr_hugepages", "0")?;
+    let said: Vec<&str> = done.out.lines().collect();
+    ensure!(said == ["one", "no more"], "{done:?}");
+    bundle.clean()
 }
 
 fn update_checks() -> Outcome {
