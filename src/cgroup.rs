@@ -316,9 +316,14 @@ fn await_change(file: At, milliseconds: u64, why: Why) -> Result<()> {
 /// Kills all processes of a cgroup and below (cgroup v2, "cgroup.kill"; Linux 5.14). No such cgroup: nothing to kill.
 pub fn kill(root: At, path: &CStr) -> Result<()> {
     let why = Why("whatever is left in the cgroup ends now");
-    match open(root, path, why)? {
-        None => Ok(()),
-        Some(group) => write(group.at(), c"cgroup.kill", b"1", why),
+    let Some(group) = open(root, path, why)? else {
+        return Ok(());
+    };
+    match write(group.at(), c"cgroup.kill", b"1", why) {
+        // systemd takes an empty scope away by itself, at any moment.
+        Err(failed) if failed.errno == Errno::ENODEV => Ok(()),
+        Err(failed) if failed.errno == Errno::ENOENT && open(root, path, why)?.is_none() => Ok(()),
+        other => other,
     }
 }
 

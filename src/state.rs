@@ -14,8 +14,12 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use serde::{Deserialize, Serialize};
 use syscalls::{At, Errno, Fd, Why, record};
+
+/// What becomes the document is written under this name first.
+const NEW: &CStr = c"state.json.new";
 
 pub const DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 
@@ -310,10 +314,38 @@ pub fn find(root: Option<&Fd>, id: &str) -> Result<Fd, Error> {
 
 /// Reads the document. `None`: it is not there yet.
 pub fn load(dir: At, id: &str) -> Result<Option<Saved>, Error> {
+    read(dir, c"state.json", id)
+}
+
+/// The document that a `create` left which did not come to its end: what it meant to make.
+pub fn begun(dir: At, id: &str) -> Option<Saved> {
+    read(dir, NEW, id).ok().flatten()
+}
+
+/// Notes what will be made elsewhere, before it is, so that `delete --force` finds it also if this process is killed: a
+/// cgroup that is not the usual one, or a scope.
+pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
+    if saved.scope.is_none() && saved.cgroup_path == usual_cgroup(&saved.id) {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(saved).unwrap_or_default();
+    let why = Why("who is killed halfway has said what he was about to make");
+    let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
+    syscalls::openat_create(dir, NEW, flags, 0o600, "state.json.new", why)
+        .and_then(|file| files::write_all(file.at(), &text, why))
+        .map_err(|failed| at("note what will be made".into(), failed))
+}
+
+/// The cgroup of a container whose configuration names none.
+pub fn usual_cgroup(id: &str) -> String {
+    format!("nano-sandbox/{id}")
+}
+
+fn read(dir: At, name: &CStr, id: &str) -> Result<Option<Saved>, Error> {
     let why = Why("what is remembered of the container");
     // O_NONBLOCK: whatever is there, nobody waits for a partner.
     let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
-    let file = match syscalls::openat(dir, c"state.json", flags, "state.json", why) {
+    let file = match syscalls::openat(dir, name, flags, "state.json", why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
         opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
     };
@@ -347,7 +379,7 @@ fn is_cgroup(path: &str) -> bool {
 pub fn save(dir: At, saved: &Saved) -> Result<(), Error> {
     let text = serde_json::to_vec(saved).unwrap_or_default();
     let why = Why("the transition is remembered");
-    files::replace(dir, c"state.json", c"state.json.new", &text, 0o600, why)
+    files::replace(dir, c"state.json", NEW, &text, 0o600, why)
         .map_err(|failed| at("save the state".into(), failed))
 }
 
@@ -434,7 +466,7 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
     crate::traces::keep(root, dir.at(), id);
     for name in [
         c"state.json",
-        c"state.json.new",
+        NEW,
         sync::START,
         sync::REPORT,
         sync::OUTPUT,

@@ -213,7 +213,7 @@ fn make(
     let missing = || Error::State(format!("the state root {} vanished", context.root));
     let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
     let dir = state::take(root.at(), &options.id)?;
-    let recorder = crate::recorder::begin(dir.at());
+    let recorder = crate::recorder::begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     let made = recorder.and_then(|()| {
         host::walk(&mut lanes).map_err(|stop| {

@@ -43,16 +43,21 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     if let Some(init) = now.init {
         end(&init, id)?;
     }
-    let path = match &saved {
-        Some(saved) => saved.cgroup_path.clone(),
-        None => format!("nano-sandbox/{id}"),
+    let begun = match saved {
+        None => state::begun(dir.at(), id),
+        Some(_) => None,
     };
+    let known = saved.as_ref().or(begun.as_ref());
+    let path = known.map_or_else(
+        || state::usual_cgroup(id),
+        |saved| saved.cgroup_path.clone(),
+    );
     if options.force && !path.is_empty() {
         remains(id, &path)?;
     }
     drop(dir);
-    match &saved {
-        Some(saved) => remove(&root, id, saved, None)?,
+    match known {
+        Some(known) => remove(&root, id, known, None)?,
         None => remove_all(&root, id, &path, None)?,
     }
     if let Some(saved) = &saved {

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 const CASES: &[Case] = &[
     ("two_hundred_twenty_at_a_time", two_hundred),
     ("killed_at_any_moment", killed),
+    ("killed_with_a_cgroup_elsewhere", killed_elsewhere),
     ("a_delegated_cgroup_is_used", delegated),
     ("without_delegation_a_limit_is_refused", not_delegated),
 ];
@@ -98,6 +99,20 @@ fn killed() -> Outcome {
     bundle.clean()
 }
 
+/// Where a cgroup lies that the configuration has named, no id tells.
+fn killed_elsewhere() -> Outcome {
+    let mut bundle = limited()?;
+    let path = format!("/elsewhere-{}", bundle.id);
+    bundle.set("/linux/cgroupsPath", json!(path))?;
+    bundle.write_config()?;
+    killed_each_time(&bundle, &[], |bundle| {
+        let path = format!("/sys/fs/cgroup/elsewhere-{}", bundle.id);
+        let more = Some(path).filter(|path| fs::metadata(path).is_ok());
+        left(bundle).into_iter().chain(more).collect()
+    })?;
+    bundle.clean()
+}
+
 /// The moments are spread over a little more than each command takes. `create` is called with these words before it;
 /// `left`: what there is afterwards.
 pub fn killed_each_time(
@@ -137,6 +152,10 @@ pub fn killed_each_time(
                 "command {} killed at {moment}: {left:?} {done:?}",
                 at
             ));
+        }
+        // What is left would have the next one fail, and hide this.
+        if !wrong.is_empty() {
+            break;
         }
         if let Err(failed) = bundle.nothing_left() {
             wrong.push(format!(

@@ -22,6 +22,7 @@ const CASES: &[Case] = &[
     ("processes_left_behind_end", left_behind),
     ("failure_stops_the_scope", failure),
     ("one_process_is_enough", one_process),
+    ("killed_at_any_moment", killed),
     ("no_systemd_is_named", nobody),
     ("wrong_names_are_refused", wrong),
     ("without_root_by_the_users_manager", rootless),
@@ -329,6 +330,26 @@ fn one_process() -> Outcome {
     let unit = format!("nk-{}.scope", bundle.id);
     properties(&unit, &[("TasksMax", "1"), ("TasksCurrent", "1")])?;
     gone(bundle, &unit)
+}
+
+/// No unit and no cgroup is left either, though the runtime ends between systemd's answer and its own next step.
+fn killed() -> Outcome {
+    let mut bundle = sleeper()?;
+    limited(&mut bundle)?;
+    bundle.write_config()?;
+    let left = |bundle: &Bundle| {
+        let unit = format!("nk-{}.scope", bundle.id);
+        let state = bundle.state_root().join(&bundle.id);
+        let group = Path::new("/sys/fs/cgroup/machine.slice").join(&unit);
+        let mut all = Vec::new();
+        all.extend(not_there(&unit).err().map(|_| unit));
+        for path in [state, group].into_iter().filter(|path| path.exists()) {
+            all.push(path.to_string_lossy().into_owned());
+        }
+        all
+    };
+    crate::crowds::killed_each_time(&bundle, &["--systemd-cgroup"], left)?;
+    bundle.clean()
 }
 
 fn nobody() -> Outcome {
