@@ -58,8 +58,7 @@ Options, before or behind the command
 Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL for --log-level,
 NK_TRACE for --trace (a format, or 1 for text), NK_TRACE_FILE for --trace-file.
 
-State lives in /run/nano-sandbox as root, else in ~/.local/share/nano-sandbox/run; as root of a
-user namespace in $XDG_RUNTIME_DIR/nano-sandbox.
+State lives in /run/nano-sandbox as root, else in ~/.local/share/nano-sandbox/run.
 
 Examples
   nk-runtime demo
