@@ -127,9 +127,9 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if let Err(error) = protect(preserve_fds) {
         return finish(Err(error));
     }
-    let host = host::Host::probe();
+    let mut host = host::Host::probe();
     let context =
-        state::root_path(globals.root.as_deref(), host.uid, environment).and_then(|root| {
+        state::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
             Ok(commands::Context {
                 log: out::Log::open(&globals)?,
                 globals,

@@ -253,17 +253,13 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         }
     };
     let bit = |n: u8| variant >> n & 1 != 0;
-    let notify = Some(crate::plan::caller::Notify {
-        address: "@notify".into(),
-        directory: "/state/x/notify".into(),
-    });
     let wish = Wish {
         id: "x",
         bundle: "/b",
         state: Default::default(),
         pid_file: bit(0).then_some("/pid"),
         pidfd: bit(2).then_some("/pidfd"),
-        notify: notify.as_ref().filter(|_| bit(1)),
+        notify: None,
         console: (spec.process.terminal == Some(true) && !bit(4)).then_some("/console"),
         no_pivot: bit(1),
         no_new_keyring: bit(2),
@@ -282,7 +278,6 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
     let _ = spec.warnings();
     let plan = plan::create(&spec, &wish).ok()?;
     let lines = plan.lines().count();
-    // Each line has a number of 16 bits, and each descriptor a place.
     assert!(lines < usize::from(u16::MAX) && usize::from(plan.slots) <= 17 + 2 * lines);
     assert!(!plan::show::listing(&plan).is_empty());
     Some(plan)
@@ -294,16 +289,15 @@ fn plans_end() {
     let bind = json!({"destination": "/x", "type": "bind", "source": "/s"});
     let deep = json!({"destination": format!("/dev{}", "/x".repeat(2000)), "type": "tmpfs"});
     let rule = json!({"allow": true, "type": "c", "major": 1, "minor": 2, "access": "r"});
-    let device = json!({"type": "p", "path": "/dev/x"});
-    let name = json!("CAP_KILL");
-    let path = json!("/x");
+    let node = json!({"type": "p", "path": "/dev/x"});
+    let [cap, path] = ["CAP_KILL", "/x"].map(|word| json!(word));
     for (pointer, key, entry) in [
         ("", "mounts", &bind),
         ("", "mounts", &deep),
-        ("/linux", "devices", &device),
+        ("/linux", "devices", &node),
         ("/linux", "maskedPaths", &path),
         ("/linux/resources", "devices", &rule),
-        ("/process/capabilities", "ambient", &name),
+        ("/process/capabilities", "ambient", &cap),
     ] {
         let mut config = good_config();
         let before = config["mounts"].as_array().cloned().unwrap_or_default();

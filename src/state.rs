@@ -164,22 +164,32 @@ impl Status {
     }
 }
 
-/// The directory that holds every container's state: `--root`, or the default for this user.
+/// The directory that holds every container's state: `--root`, or the default for this user. An engine without root calls
+/// us as root of a user namespace, with HOME at one time and without it at another.
 pub fn root_path(
     given: Option<&str>,
-    uid: u32,
+    host: &mut Host,
     environment: impl Fn(&str) -> Option<&'static str>,
 ) -> Result<String, Error> {
-    match given {
-        Some("") => return Err(Error::Usage("--root: a directory is needed".into())),
-        Some(path) => return Ok(path.into()),
-        None if uid == 0 => return Ok("/run/nano-sandbox".into()),
-        None => {}
+    let runtime_dir = environment("XDG_RUNTIME_DIR").filter(|dir| dir.starts_with('/'));
+    match (given, runtime_dir) {
+        (Some(""), _) => return Err(Error::Usage("--root: a directory is needed".into())),
+        (Some(path), _) => return Ok(path.into()),
+        (None, Some(dir)) if host.uid == 0 => {
+            host.look();
+            if host.nested {
+                return Ok(format!("{dir}/nano-sandbox"));
+            }
+        }
+        _ => {}
+    }
+    if host.uid == 0 {
+        return Ok("/run/nano-sandbox".into());
     }
     if let Some(home) = environment("HOME").filter(|home| home.starts_with('/')) {
         return Ok(format!("{home}/.local/share/nano-sandbox/run"));
     }
-    match environment("XDG_RUNTIME_DIR").filter(|dir| dir.starts_with('/')) {
+    match runtime_dir {
         Some(dir) => Ok(format!("{dir}/nano-sandbox")),
         None => Err(Error::Usage(
             "neither HOME nor XDG_RUNTIME_DIR says where state belongs: use --root DIR".into(),

@@ -2,6 +2,7 @@
 //! program.
 
 use crate::bundle::{Bundle, runtime};
+use crate::rootless::of_user;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -17,6 +18,11 @@ pub fn cases() -> Vec<Trial> {
             ("closed_descriptors_0_to_2", closed_descriptors),
             ("callers_descriptor_7_stays_outside", leaked_descriptor),
             ("preserve_fds_hands_on", preserve_fds),
+            ("state_of_an_engine_without_root", engine_root),
+            ("delete_force_of_nobody_is_silent", delete_nobody),
+            ("create_start_and_exec_say_nothing", silence),
+            ("nobody_reads_the_errors", closed_stderr),
+            ("short_letters", letters),
             ("blocked_and_ignored_signals_stay_outside", clean_signals),
         ],
     )
@@ -177,5 +183,125 @@ fn clean_signals() -> Outcome {
     // The reporter's own libc ignores SIGPIPE (bit 12) and nothing else.
     same("ignored inside", ignored("SigIgn")? & !(1 << 12), 0)?;
     same("blocked inside", ignored("SigBlk")?, 0)?;
+    bundle.clean()
+}
+
+/// Root of a user namespace, as rootless podman calls: create with HOME, the others with XDG_RUNTIME_DIR alone.
+fn engine_root() -> Outcome {
+    let bundle = of_user(Bundle::reporter(&["--sleep"])?)?;
+    let mut config = bundle.config.clone();
+    for key in ["uidMappings", "gidMappings"] {
+        config["linux"][key] = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    }
+    fs::write(bundle.path("config.json"), config.to_string())?;
+    let lines = r#"cd "$1"; id=$2; export XDG_RUNTIME_DIR="$1/run"
+        HOME="$1" ./nk-runtime create "$id" && unset HOME && ls run/nano-sandbox && ./nk-runtime list -q &&
+        ./nk-runtime delete --force "$id" && ./nk-runtime list -q"#;
+    let user = crate::rootless::USER.to_string();
+    let mut command = Command::new(crate::bundle::tool("setpriv")?);
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
+    command.args(["unshare", "--user", "--map-root-user", "--mount", "/bin/sh"]);
+    command
+        .args(["-c", lines, "sh"])
+        .arg(bundle.path(""))
+        .arg(&bundle.id);
+    let done = bundle.finish(command)?.ok()?;
+    let id = &bundle.id;
+    same("what is listed", done.out, format!("{id}\n{id}\n"))?;
+    bundle.clean()
+}
+
+fn delete_nobody() -> Outcome {
+    let bundle = Bundle::plain()?;
+    for word in ["--force", "-f"] {
+        let done = bundle.call(&["delete", word, "nobody"])?.ok()?;
+        ensure!(done.out.is_empty() && done.err.is_empty(), "{done:?}");
+    }
+    bundle.clean()
+}
+
+/// Standard output is the program's.
+fn silence() -> Outcome {
+    let bundle = crate::execs::box_of_sleep()?;
+    let all = [
+        bundle.bundled(&["create"])?,
+        bundle.call(&["start", &bundle.id])?,
+        bundle.call(&["exec", &bundle.id, "true"])?,
+        bundle.call(&["exec", "--detach", &bundle.id, "true"])?,
+        bundle.call(&["kill", &bundle.id, "KILL"])?,
+    ];
+    for done in all {
+        let done = done.ok()?;
+        ensure!(done.out.is_empty() && done.err.is_empty(), "{done:?}");
+    }
+    crate::cgroups::end(bundle)
+}
+
+/// Podman closes its end of the pipe before the runtime has ended: no signal may end that, and nothing is left behind.
+fn closed_stderr() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["nosuch"]))?;
+    bundle.write_config()?;
+    let line = r#"{ "$@" 2>&1 >/dev/null; echo $? >"$STATUS"; } | exec true"#;
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line, "sh"]).arg(runtime());
+    command.arg("--root").arg(bundle.state_root());
+    command.args(["create", "--bundle"]).arg(bundle.path(""));
+    command.arg(&bundle.id).env("STATUS", bundle.path("status"));
+    bundle.finish(command)?.ok()?;
+    let status = fs::read_to_string(bundle.path("status"))?;
+    same("status", status.trim(), "1")?;
+    bundle.clean()
+}
+
+/// Within a command the letters of runc and crun hold.
+fn letters() -> Outcome {
+    let bundle = crate::execs::box_of_sleep()?;
+    crate::cgroups::start(&bundle)?;
+    let id = bundle.id.as_str();
+    let process = bundle.path("process.json");
+    let mut text = bundle.config["process"].clone();
+    text["args"] = json!(["sh", "-c", "exit 9"]);
+    fs::write(&process, text.to_string())?;
+    let process = process.to_string_lossy();
+    same(
+        "exec -p",
+        bundle.call(&["exec", "-p", &process, id])?.status,
+        9,
+    )?;
+    let words = [
+        "exec",
+        "-e",
+        "A=b",
+        "-u",
+        "7:8",
+        "-g",
+        "9",
+        id,
+        "sh",
+        "-c",
+        "echo $A $(id -u) $(id -G)",
+    ];
+    same(
+        "exec -e -u -g",
+        bundle.call(&words)?.ok()?.out.as_str(),
+        "b 7 8 9\n",
+    )?;
+    same(
+        "list -q",
+        bundle.call(&["list", "-q"])?.ok()?.out,
+        format!("{id}\n"),
+    )?;
+    let pids = bundle.call(&["ps", "-f", "json", id])?.ok()?.out;
+    let pid = bundle.state()?["pid"].clone();
+    same(
+        "ps -f json",
+        serde_json::from_str::<Value>(&pids)?,
+        json!([pid]),
+    )?;
+    bundle.call(&["-V"])?.ok()?;
+    bundle.call(&["kill", "-a", id, "9"])?.ok()?;
+    bundle.until("stopped")?;
+    bundle.call(&["delete", "-f", id])?.ok()?;
     bundle.clean()
 }
