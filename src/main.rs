@@ -29,6 +29,8 @@ mod error;
 mod hints;
 mod host;
 mod input;
+#[cfg(all(not(test), target_arch = "x86_64"))]
+mod no_libc;
 mod out;
 mod perform;
 mod plan;
@@ -56,8 +58,8 @@ use syscalls::{At, Why};
 #[global_allocator]
 static ARENA: syscalls::Arena = syscalls::Arena;
 
-/// Where the process begins: libc's start-up code calls this, std's is not in between.
-// SAFETY: the name is main's own, and libc calls it as C's main.
+/// Where the program begins; std's start-up is not in between.
+// SAFETY: the name is main's own, and it is called as C's main.
 #[cfg(not(test))]
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
@@ -74,43 +76,6 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     }));
     let status = run(argv);
     syscalls::exit_group(status, Why("the command is done"))
-}
-
-/// Four functions of libc that std mentions and this program never comes to: words for an errno (what is told here is
-/// told by `Errno`), the paths and parts of a backtrace (the panic hook above prints none), a failed assertion of libc's.
-/// With libc's own come translations, character sets and the loading of libraries: 40 KiB of the file.
-#[cfg(not(test))]
-mod left_out {
-    use super::{Why, c_char};
-
-    // SAFETY: the name and the form are libc's own; the buffer stays what the caller made it, an empty string.
-    #[unsafe(no_mangle)]
-    extern "C" fn __xpg_strerror_r(_errno: i32, _buffer: *mut c_char, _len: usize) -> i32 {
-        0
-    }
-
-    // SAFETY: the name and the form are libc's own; a null pointer is its answer to a path that is not there.
-    #[unsafe(no_mangle)]
-    extern "C" fn realpath(_path: *const c_char, _resolved: *mut c_char) -> *mut c_char {
-        core::ptr::null_mut()
-    }
-
-    // SAFETY: the name and the form are libc's own; nothing was found that the callback could be told of.
-    #[unsafe(no_mangle)]
-    extern "C" fn dl_iterate_phdr(_callback: *const u8, _data: *mut u8) -> i32 {
-        0
-    }
-
-    // SAFETY: the name and the form are libc's own.
-    #[unsafe(no_mangle)]
-    extern "C" fn __assert_fail(
-        _words: *const c_char,
-        _file: *const c_char,
-        _line: u32,
-        _function: *const c_char,
-    ) -> ! {
-        syscalls::exit_group(1, Why("libc found a fault of its own"))
-    }
 }
 
 /// The value of an environment variable.

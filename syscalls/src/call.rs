@@ -1,11 +1,13 @@
 //! The gate. Every system call of the program, on both sides of clone3, goes through [`gate`]: it writes
-//! the record, enters the kernel, completes the record. There is no other `syscall` instruction in use.
+//! the record, enters the kernel, completes the record. There is no other `syscall` instruction in use but two, each for
+//! machines that lack something: the clock where there is no vDSO, the thread pointer on an old x86-64.
 
 use crate::arch;
 use crate::errno::Errno;
 use crate::hot::HOT;
 use crate::record::{self, ENTERED, Later, OUT, RETURNED, WHY, Writer};
 use crate::table::{Arg, Call, Shape};
+use crate::vdso::clock_ns;
 use core::sync::atomic::Ordering::*;
 
 /// The purpose of a call, for whoever reads the trace: not what it does but what for.
@@ -28,17 +30,6 @@ pub type Result<T> = core::result::Result<T, Failed>;
 const PATH: usize = 4096;
 /// Longest other string that is kept: strace's default limit.
 const STRING: usize = 32;
-
-/// Nanoseconds of a clock, read from the vDSO: no system call.
-pub fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `now` is a timespec that lives across the call.
-    unsafe { libc::clock_gettime(clock, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
 
 /// Makes one system call and its record. Only the wrappers of this crate call it: they vouch that every pointer
 /// among `args` is good for that call, and for as many bytes as the table says.

@@ -17,31 +17,53 @@ fn strings(mut at: *const *const c_char) -> impl Iterator<Item = &'static CStr> 
     })
 }
 
-/// The program's arguments, its name first. `argv` is what libc handed to `main`.
+/// The program's arguments, its name first. `argv` is what was handed to `main`.
 pub fn args(argv: *const *const c_char) -> impl Iterator<Item = &'static CStr> + Clone {
     strings(argv)
 }
 
 unsafe extern "C" {
-    static environ: *const *const c_char;
+    static mut environ: *const *const c_char;
+}
+
+/// Says where the kernel laid the arguments, where libc's start-up code does not: the environment follows them.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn found_at(argv: *const *const c_char) {
+    // SAFETY: the vector is NULL-terminated, and the environment's follows it. There is no other thread.
+    unsafe { environ = argv.add(strings(argv).count() + 1) };
 }
 
 /// Where the kernel laid it.
 pub(crate) fn environment_at() -> *const *const c_char {
-    // SAFETY: as below.
+    // SAFETY: it was set before main, and this program never changes it.
     unsafe { environ }
 }
 
 /// The environment that the program was started with.
 pub fn environment() -> impl Iterator<Item = &'static CStr> + Clone {
-    // SAFETY: libc set `environ` before main, and this program never changes it.
-    strings(unsafe { environ })
+    strings(environment_at())
 }
 
 /// A value of the auxiliary vector (getauxval(3)): `AT_EUID`, `AT_SECURE`, ... No system call.
 pub fn auxv(kind: u64) -> u64 {
-    // SAFETY: getauxval only reads what the kernel laid down.
-    unsafe { libc::getauxval(kind) }
+    let mut at = environment_at();
+    if at.is_null() {
+        return 0;
+    }
+    // SAFETY: behind the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
+    unsafe {
+        while !(*at).is_null() {
+            at = at.add(1);
+        }
+        let mut pair = at.add(1) as *const [u64; 2];
+        while (*pair)[0] != libc::AT_NULL {
+            if (*pair)[0] == kind {
+                return (*pair)[1];
+            }
+            pair = pair.add(1);
+        }
+    }
+    0
 }
 
 /// The path by which the program was executed (AT_EXECFN), relative to the directory of that moment.

@@ -7,6 +7,9 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
 #[repr(C, align(4096))]
 pub(crate) struct Hot {
+    /// The language's thread-local variables, and behind them what the thread's pointer points to: see `start`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub thread: [AtomicUsize; THREAD_POINTER + 8],
     /// Where the recorder begins, 0 for the early buffer, and how long it may become.
     pub base: AtomicUsize,
     pub limit: AtomicUsize,
@@ -28,11 +31,17 @@ pub(crate) struct Hot {
     pub next: AtomicUsize,
     pub end: AtomicUsize,
     pub used: AtomicUsize,
+    /// Where the vDSO reads the clock: see `vdso`.
+    pub clock: AtomicUsize,
     /// Whys that were written already: the text's address, and where its blob is.
     pub whys: [(AtomicUsize, AtomicU32); 64],
 }
 
+/// Words for thread-local variables: std has a dozen.
+pub(crate) const THREAD_POINTER: usize = 64;
+
 pub(crate) static HOT: Hot = Hot {
+    thread: [const { AtomicUsize::new(0) }; THREAD_POINTER + 8],
     base: AtomicUsize::new(0),
     limit: AtomicUsize::new(EARLY),
     lane: AtomicU32::new(0),
@@ -48,5 +57,6 @@ pub(crate) static HOT: Hot = Hot {
     next: AtomicUsize::new(0),
     end: AtomicUsize::new(0),
     used: AtomicUsize::new(0),
+    clock: AtomicUsize::new(0),
     whys: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64],
 };

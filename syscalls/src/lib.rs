@@ -23,11 +23,14 @@ mod sched;
 pub mod show;
 mod signal;
 mod socket;
+#[cfg(target_arch = "x86_64")]
+pub mod start;
 pub mod table;
 mod terminal;
+mod vdso;
 
 pub use arena::{Arena, freeze};
-pub use call::{Failed, Result, Why, clock_ns};
+pub use call::{Failed, Result, Why};
 pub use creds::*;
 pub use entry::{args, auxv, environment, executed_as};
 pub use errno::Errno;
@@ -40,3 +43,4 @@ pub use sched::*;
 pub use signal::*;
 pub use socket::*;
 pub use terminal::*;
+pub use vdso::clock_ns;

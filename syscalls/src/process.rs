@@ -1,10 +1,11 @@
 //! Processes: making them, becoming another program, ending, waiting.
 
-use crate::call::{Result, Why, clock_ns, gate};
+use crate::call::{Result, Why, gate};
 use crate::fd::{At, Fd};
 use crate::file::{c, d};
 use crate::record;
 use crate::table::Call;
+use crate::vdso::clock_ns;
 use core::ffi::{CStr, c_char};
 use linux_raw_sys::general::clone_args;
 

@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Trial> {
     ]
 }
 
-/// strace counts the calls of a name for each process apart, libc's start-up included.
+/// strace counts the calls of a name for each process apart, from execve on.
 struct Place {
     lane: &'static str,
     call: String,
@@ -91,7 +91,7 @@ fn create(bundle: &Bundle, options: &[String]) -> Result<(crate::bundle::Done, S
     Ok((done, text))
 }
 
-/// The first of each name in each lane, after libc's start-up. `execve` is `start`'s matter.
+/// The first of each name in each lane, after the execve that made it. `execve` is `start`'s matter.
 fn places() -> Result<Vec<Place>, Failed> {
     let bundle = Bundle::plain()?;
     let (done, text) = create(&bundle, &[])?;

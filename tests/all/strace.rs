@@ -7,17 +7,13 @@
 //!   nk-runtime --trace=strace      1234  read(3, "x", 1) = 1               always one
 //! ```
 //! Compared are, per process and in order, name, arguments and result. Taken out of strace's side, and nothing else:
-//! - of the first process, libc's start-up block, asserted to be exactly [`START_UP`], so that it cannot grow unseen;
+//! - of the first process, the execve that made it: no libc starts it, so its first own call is ours already;
 //! - what a process does after a successful execve: that is the container's program;
 //! - the calls at the end that put the trace itself on display, asserted to be nothing but that: see [`Lane::tail`];
 //! - a call that the kernel began anew after a signal: to the process, it was made once.
 
 use crate::{Failed, Outcome, ensure};
 use std::collections::BTreeMap;
-
-/// What a static glibc does between execve and `main`. The heap's end is aligned by a third brk only where needed.
-pub const START_UP: &str = "execve brk brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink getrandom \
-                            brk brk brk? mprotect";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -193,39 +189,21 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
             if call.name == "execve" && call.result == "0" {
                 break;
             }
-            // The runtime executes itself once more, and libc starts once more.
-            if call.name == "execveat" && call.result == "0" {
-                rest = &rest[begun(rest, 1)?..];
-            }
         }
         found.push((name, lane));
     }
     Ok(found)
 }
 
-/// How many calls libc's start-up made. Any other block than the known one fails.
+/// How many calls made the process what it is: execve, and on a processor that is too old for the other way (see
+/// `set_thread_pointer`) one more.
 fn start_up(calls: &[&Call]) -> Result<usize, Failed> {
-    begun(calls, 0)
-}
-
-/// The same behind an execve that is no part of it: `skipped` 1.
-fn begun(calls: &[&Call], skipped: usize) -> Result<usize, Failed> {
-    let mut at = 0;
-    for wanted in START_UP.split_whitespace().skip(skipped) {
-        let name = calls.get(at).map_or("nothing", |call| call.name.as_str());
-        match wanted.strip_suffix('?') {
-            Some(maybe) if name != maybe => continue,
-            Some(_) => at += 1,
-            None if name == wanted => at += 1,
-            None => {
-                return Err(format!(
-                    "libc's start-up is {name} where {wanted} was known, call {at}"
-                )
-                .into());
-            }
-        }
+    let name = |at: usize| calls.get(at).map_or("nothing", |call| call.name.as_str());
+    match (name(0), name(1)) {
+        ("execve", "arch_prctl") => Ok(2),
+        ("execve", _) => Ok(1),
+        (first, _) => Err(format!("the first process begins with {first}, not with execve").into()),
     }
-    Ok(at)
 }
 
 /// Fails unless the call does nothing but put the trace on display, or ends the process.

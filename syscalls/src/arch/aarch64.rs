@@ -1,5 +1,10 @@
 //! The one instruction, for aarch64. Written beside x86_64; it has not been run yet.
 
+use core::ffi::CStr;
+
+/// The vDSO's name for the clock.
+pub const VDSO_CLOCK: &CStr = c"__kernel_clock_gettime";
+
 /// Enters the kernel: number in `x8`, arguments in `x0` to `x5`, result in `x0`
 /// (syscall(2), "Architecture calling conventions").
 ///

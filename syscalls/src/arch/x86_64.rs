@@ -1,4 +1,9 @@
-//! The one instruction, for x86_64. Nothing else lives here.
+//! The one instruction, for x86_64, and what else needs instructions of its own.
+
+use core::ffi::CStr;
+
+/// The vDSO's name for the clock.
+pub const VDSO_CLOCK: &CStr = c"__vdso_clock_gettime";
 
 /// Enters the kernel: number in `rax`, arguments in `rdi rsi rdx r10 r8 r9`, result in `rax`;
 /// the kernel destroys `rcx` and `r11` (syscall(2), "Architecture calling conventions").
@@ -31,4 +36,62 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
 pub fn trap() -> ! {
     // SAFETY: it touches nothing.
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
+/// Thread-local variables are found through the register `fs`. Whether a program may set it itself the kernel says in
+/// AT_HWCAP2 (asm/hwcap2.h). On processors without that instruction, older than 2012, it is a system call; it belongs to
+/// the start, as execve does, and is on no record.
+pub fn set_thread_pointer(pointer: usize) {
+    const HWCAP2_FSGSBASE: u64 = 2;
+    const ARCH_SET_FS: usize = 0x1002;
+    // SAFETY: the pointer is good for the length of the process, and nothing was looked up through the register before.
+    unsafe {
+        match crate::entry::auxv(libc::AT_HWCAP2) & HWCAP2_FSGSBASE {
+            0 => {
+                _ = syscall(
+                    libc::SYS_arch_prctl as usize,
+                    [ARCH_SET_FS, pointer, 0, 0, 0, 0],
+                )
+            }
+            _ => {
+                core::arch::asm!("wrfsbase {}", in(reg) pointer, options(nostack, preserves_flags))
+            }
+        }
+    }
+}
+
+/// Copies upwards.
+///
+/// # Safety
+/// Both places have `len` bytes, and the second does not begin inside the first.
+#[inline(always)]
+pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        core::arch::asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags))
+    }
+}
+
+/// Copies downwards, from the last byte to the first.
+///
+/// # Safety
+/// Both places have `len` bytes, one at least.
+#[inline(always)]
+pub unsafe fn copy_back(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as the caller vouches; the direction is put back.
+    unsafe {
+        core::arch::asm!("std", "rep movsb", "cld", inout("rcx") len => _, inout("rdi") to.add(len - 1) => _, inout("rsi") from.add(len - 1) => _, options(nostack))
+    }
+}
+
+/// memset(3).
+///
+/// # Safety
+/// The place has `len` bytes.
+#[inline(always)]
+pub unsafe fn set(to: *mut u8, byte: u8, len: usize) {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        core::arch::asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") byte, options(nostack, preserves_flags))
+    }
 }

@@ -1,0 +1,140 @@
+//! What libc would have given, on x86-64: nothing of libc is in the file. Its start-up asks the processor what it can do,
+//! which a virtual machine makes dear, and makes a dozen system calls that no trace of ours could have; and only that
+//! start-up makes the rest of it usable. So the process begins here, and these are the functions that the compiler and
+//! std ask for by their C names. Most are never come to. May touch: `syscalls`.
+
+use core::ffi::c_char;
+use core::sync::atomic::{AtomicI32, AtomicPtr};
+use syscalls::{Why, start};
+
+/// Where the process begins: the C compiler's `_start` calls this with what the kernel laid on the stack.
+// SAFETY: the name and the form are libc's own.
+#[unsafe(no_mangle)]
+extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> i32 {
+    start::begin(argv);
+    super::main(argc, argv)
+}
+
+/// Where the environment lies: [`start::begin`] says it.
+// SAFETY: the name and the form are libc's own.
+#[unsafe(no_mangle)]
+static environ: AtomicPtr<*const c_char> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Copying and comparing: the compiler writes calls of these.
+mod bytes {
+    use super::*;
+
+    // SAFETY: the name and the form are libc's own, and the caller's promises are those of libc's callers.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { start::copy(to, from, len) }
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { start::copy(to, from, len) }
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { start::set(to, byte as u8, len) }
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        // SAFETY: as above.
+        unsafe { start::compare(a, b, len) }
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+        // SAFETY: as above.
+        unsafe { start::compare(a, b, len) }
+    }
+
+    // SAFETY: as above.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn strlen(string: *const u8) -> usize {
+        // SAFETY: as above.
+        unsafe { start::length(string) }
+    }
+}
+
+/// The value of an environment variable, for std's own: whether a fault prints a backtrace. None does.
+// SAFETY: the name and the form are libc's own.
+#[unsafe(no_mangle)]
+extern "C" fn getenv(_name: *const c_char) -> *const c_char {
+    core::ptr::null()
+}
+
+static ERRNO: AtomicI32 = AtomicI32::new(libc::ENOSYS);
+
+/// The errno of whatever is refused below.
+// SAFETY: the name and the form are libc's own.
+#[unsafe(no_mangle)]
+extern "C" fn __errno_location() -> *mut i32 {
+    ERRNO.as_ptr()
+}
+
+/// A fault while a fault was told of.
+// SAFETY: the name and the form are libc's own.
+#[unsafe(no_mangle)]
+extern "C" fn abort() -> ! {
+    syscalls::exit_group(1, Why("nothing can be trusted after a fault"))
+}
+
+/// Functions that std mentions and this program never comes to: what enters the kernel goes through the gate, what panics
+/// ends in the hook of `main`. They refuse.
+macro_rules! never_come_to {
+    ($($name:ident ( $($kind:ty),* ) -> $result:ty = $refusal:expr;)*) => {
+        $(
+            // SAFETY: the name and the form are libc's own.
+            #[unsafe(no_mangle)]
+            extern "C" fn $name($(_: $kind),*) -> $result {
+                $refusal
+            }
+        )*
+    };
+}
+
+type Text = *const c_char;
+type Place = *mut u8;
+
+never_come_to! {
+    // Locks that are waited for: there is one thread.
+    syscall(i64, usize, usize, usize, usize, usize, usize) -> i64 = -1;
+    gettid() -> i32 = -1;
+    // A backtrace's files and words.
+    open64(Text, i32, u32) -> i32 = -1;
+    close(i32) -> i32 = -1;
+    read(i32, Place, usize) -> isize = -1;
+    write(i32, *const u8, usize) -> isize = -1;
+    lseek64(i32, i64, i32) -> i64 = -1;
+    fstat64(i32, Place) -> i32 = -1;
+    stat64(Text, Place) -> i32 = -1;
+    statx(i32, Text, i32, u32, Place) -> i32 = -1;
+    getcwd(Place, usize) -> Place = core::ptr::null_mut();
+    realpath(Text, Place) -> Place = core::ptr::null_mut();
+    mmap64(Place, usize, i32, i32, i32, i64) -> Place = core::ptr::without_provenance_mut(usize::MAX);
+    munmap(Place, usize) -> i32 = -1;
+    dl_iterate_phdr(Place, Place) -> i32 = 0;
+    __xpg_strerror_r(i32, Place, usize) -> i32 = -1;
+    // Unwinding.
+    _Unwind_Backtrace(Place, Place) -> i32 = 0;
+    _Unwind_GetDataRelBase(Place) -> usize = 0;
+    _Unwind_GetTextRelBase(Place) -> usize = 0;
+    _Unwind_GetRegionStart(Place) -> usize = 0;
+    _Unwind_GetLanguageSpecificData(Place) -> Place = core::ptr::null_mut();
+    _Unwind_GetIP(Place) -> usize = 0;
+    _Unwind_GetIPInfo(Place, *mut i32) -> usize = 0;
+    _Unwind_SetGR(Place, i32, usize) -> () = ();
+    _Unwind_SetIP(Place, usize) -> () = ();
+    _Unwind_Resume(Place) -> ! = abort();
+}
