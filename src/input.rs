@@ -35,7 +35,10 @@ fn read_until(fd: At, is_end: fn(usize, usize) -> bool, why: Why) -> Result<Vec<
             return Ok(bytes);
         }
         if len == bytes.len() {
-            bytes.resize(bytes.len() * 2, 0);
+            // Much more at once: what is not read into is not touched either.
+            let mut more = alloc::vec![0; len * 8];
+            more[..len].copy_from_slice(&bytes);
+            bytes = more;
         }
     }
 }

@@ -95,6 +95,8 @@ mod seccomp;
 mod seccomp_notify;
 #[path = "all/settings.rs"]
 mod settings;
+#[path = "all/side_by_side.rs"]
+mod side_by_side;
 #[path = "all/strace.rs"]
 mod strace;
 #[path = "all/strace_itself.rs"]
@@ -161,6 +163,7 @@ fn main() {
         surroundings::cases(),
         mounts::cases(),
         mounts_mapped::cases(),
+        side_by_side::cases(),
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),

@@ -13,6 +13,9 @@ use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 const PART: usize = 4096;
 /// End of input at a terminal, as it is set up at first (termios(3), VEOF).
 const EOT: u8 = 4;
+/// A program that changes its terminal's settings may throw away what was typed before: the end of the input is typed
+/// again, after this many milliseconds, then twice as many, up to a minute.
+const ONCE_MORE: u64 = 100;
 /// How long one waits before looking whether somebody has opened the terminal again, in milliseconds.
 const AGAIN: u64 = 100;
 /// Room that the recorder keeps for what comes behind the relay's calls, which have no end.
@@ -107,6 +110,8 @@ struct Relay {
     typing: bool,
     /// What it said last was a whole line.
     line_ended: bool,
+    /// It has ended: when that is said again.
+    again: Option<u64>,
     /// Standard output takes more.
     showing: bool,
 }
@@ -127,6 +132,7 @@ impl Relay {
             screen: Part::EMPTY,
             typing: true,
             line_ended: true,
+            again: None,
             showing: true,
         }
     }
@@ -137,9 +143,11 @@ impl Relay {
         let mut left = false;
         loop {
             let mut fds = self.interests(signals, left);
-            let limit = left.then_some(AGAIN);
+            let limit = if left { Some(AGAIN) } else { self.again };
             let why = Why("a key, something to show, or a signal");
-            syscalls::ppoll(&mut fds, limit, why).map_err(failed)?;
+            if syscalls::ppoll(&mut fds, limit, why).map_err(failed)? == 0 && !left {
+                self.end_of_input(1);
+            }
             let [stdin, master, stdout, signal, words] = fds.map(|fd| fd.revents);
             if let (true, Some(notify)) = (words | signal != 0, &self.notify) {
                 notify.carry();
@@ -199,13 +207,23 @@ impl Relay {
             Ok(0) => {
                 self.typing = false;
                 // In the middle of a line the first one only ends the line (termios(3), VEOF).
-                let count = if self.line_ended { 1 } else { 2 };
-                self.keys.bytes[..2].copy_from_slice(&[EOT; 2]);
-                (self.keys.from, self.keys.to) = (0, count);
+                self.end_of_input(if self.line_ended { 1 } else { 2 });
             }
             Ok(_) => self.line_ended = self.keys.rest().last() == Some(&b'\n'),
             // From the background nobody reads a terminal (tty_ioctl(4)): that is not the end of the program's input.
             Err(_) => self.typing = false,
+        }
+    }
+
+    /// Types it, so many times.
+    fn end_of_input(&mut self, count: usize) {
+        self.again = Some(
+            self.again
+                .map_or(ONCE_MORE, |before| (before * 2).min(60_000)),
+        );
+        if self.keys.is_empty() {
+            self.keys.bytes[..2].copy_from_slice(&[EOT; 2]);
+            (self.keys.from, self.keys.to) = (0, count);
         }
     }
 

@@ -39,6 +39,19 @@ pub fn resolve(root: At, path: &CStr, flags: u32, links: bool, why: Why) -> sysc
     }
 }
 
+/// The same without any link and without leaving the mount of `root`.
+pub fn on_one_mount(root: At, path: &CStr, flags: u32, why: Why) -> syscalls::Result<Fd> {
+    let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+    syscalls::openat2(
+        root,
+        path,
+        O_PATH | flags,
+        rules,
+        "place in the rootfs",
+        why,
+    )
+}
+
 /// Opens a file of the rootfs for reading, without waiting for anybody: it was looked at, but may be another by now.
 pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
     let flags = (libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;

@@ -13,6 +13,7 @@ pub mod namespaces;
 mod net_devices;
 mod process;
 mod ramfs;
+mod side_by_side;
 pub mod sync;
 pub mod terminal;
 pub mod trees;
@@ -157,6 +158,8 @@ pub struct Lanes<'a> {
     home: Option<CString>,
     /// What init said before it was known.
     heard: Option<sync::Word>,
+    /// Whether the lane makes binds side by side.
+    beside: side_by_side::Beside,
     /// What was read of the host's network devices.
     net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
@@ -199,6 +202,7 @@ impl<'a> Lanes<'a> {
             ignored: syscalls::SigSet::EMPTY,
             home: None,
             heard: None,
+            beside: side_by_side::Beside::default(),
             net: Vec::new(),
             argv: room(args),
             envp: room(entries),

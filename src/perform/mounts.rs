@@ -5,7 +5,7 @@
 use super::files::{self, Leaf, O_DIRECTORY};
 use super::trees::linux_raw_sys_fs as fs;
 use super::trees::{self, set_attributes, set_attributes_at};
-use super::{Check, Done, Lanes, Trouble, copyup, ramfs};
+use super::{Check, Done, Lanes, Trouble, copyup, ramfs, side_by_side};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
 use core::ffi::CStr;
@@ -102,6 +102,14 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
                 set_attributes_at(lanes.at(*base), path, 0, attributes, why)?
             }
         },
+        Op::StandBeside { path } => side_by_side::stand(lanes, path, why)?,
+        Op::BindBeside {
+            source,
+            path,
+            name,
+            recursive,
+        } => side_by_side::bind(lanes, source, path, *name, *recursive, why)?,
+        Op::LeaveBeside => side_by_side::leave(lanes, why)?,
         Op::OpenNull { check } => open_null(lanes, *check, why)?,
         Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
         Op::MoveRoot => {
@@ -231,11 +239,20 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Do
     let Some(source) = lanes.take(tree) else {
         return Ok(None);
     };
+    let (base, path, links) = match at {
+        Place::Rootfs { path, links } => (lanes.at(Slot::ROOTFS), path, *links),
+        Place::Under { base, path } => (lanes.at(*base), path, true),
+    };
+    on_place(base, path, links, source, kind, why).map(Some)
+}
+
+/// Attaches a tree where a path leads; what is missing of it is made.
+pub fn on_place(base: At, path: &CStr, links: bool, tree: Fd, kind: Kind, why: Why) -> Done<Fd> {
     let leaf = || match kind {
         Kind::Directory => Ok(Leaf::Directory),
         Kind::AsSource => {
             let stat = syscalls::fstat(
-                source.at(),
+                tree.at(),
                 Why("a directory needs a directory to stand on, a file needs a file"),
             )?;
             Ok(if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
@@ -245,14 +262,10 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Do
             })
         }
     };
-    let (base, path, links) = match at {
-        Place::Rootfs { path, links } => (lanes.at(Slot::ROOTFS), path, *links),
-        Place::Under { base, path } => (lanes.at(*base), path, true),
-    };
     let target = files::resolve_or_make(base, path, leaf, links, why)?;
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-    syscalls::move_mount(source.at(), c"", target.at(), c"", flags, why)?;
-    Ok(Some(target))
+    syscalls::move_mount(tree.at(), c"", target.at(), c"", flags, why)?;
+    Ok(target)
 }
 
 /// Changes the flags of what is mounted at a place: of this mount alone, and of its file system where data is given.

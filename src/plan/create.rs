@@ -18,9 +18,9 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     // Room for a usual plan: growing would copy it, and the arena keeps what it gave.
     let plan = Plan {
         slots: Slot::FIRST_FREE,
-        host: Vec::with_capacity(24),
+        host: Vec::with_capacity(24 + spec.mounts.len()),
         bridge: Vec::new(),
-        init: Vec::with_capacity(96),
+        init: Vec::with_capacity(96 + 2 * spec.mounts.len()),
     };
     let users = namespaces::Users::of(spec, wish)?;
     let mut b = Builder::new(spec, wish, plan, users);

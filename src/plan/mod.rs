@@ -18,6 +18,7 @@ pub mod resources;
 pub mod scope;
 pub mod seccomp;
 pub mod show;
+mod side_by_side;
 mod slot;
 mod step;
 mod system;
@@ -215,7 +216,8 @@ impl<'a> Builder<'a> {
             Op::Mask {
                 at: Place::Rootfs { .. },
                 ..
-            } | Op::PivotRoot { .. }
+            } | Op::StandBeside { .. }
+                | Op::PivotRoot { .. }
                 | Op::MoveRoot
                 | Op::Cwd { .. }
         ) {

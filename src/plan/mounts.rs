@@ -4,7 +4,7 @@
 use super::create::mapping;
 use super::op::{Attributes, Kind, Op, Place, Slot};
 use super::options::{attr, understand};
-use super::{Builder, MOST, Problem, Step, c, system, too_long};
+use super::{Builder, MOST, Problem, Step, c, side_by_side, system, too_long};
 use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
 use alloc::format;
@@ -82,8 +82,19 @@ pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'st
 
 /// Plans every mount. `sources` go to the host lane, the rest to the init lane.
 pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
-    for (i, mount) in mounts.iter().enumerate() {
-        one(b, mount, format!("/mounts/{i}"))?;
+    let mut i = 0;
+    while let Some(mount) = mounts.get(i) {
+        b.step = Step::Mounts;
+        match side_by_side::count(b, &mounts[i..]) {
+            0 => {
+                one(b, mount, format!("/mounts/{i}"))?;
+                i += 1;
+            }
+            beside => {
+                side_by_side::plan(b, i, &mounts[i..i + beside])?;
+                i += beside;
+            }
+        }
     }
     Ok(())
 }

@@ -268,6 +268,18 @@ pub enum Op {
         flags: u32,
     },
     /// `path`: where hooks look for it, if there are any; else over `/`.
+    /// The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
+    StandBeside {
+        path: CString,
+    },
+    /// `name`: where in the path it begins.
+    BindBeside {
+        source: CString,
+        path: CString,
+        name: usize,
+        recursive: bool,
+    },
+    LeaveBeside,
     AttachRootfs {
         path: Option<CString>,
     },

@@ -261,6 +261,9 @@ pub fn describe(op: &Op) -> String {
         }
         Op::Unshare { .. } => "make a new time namespace for its children".into(),
         Op::Propagation { flags: f } => format!("make every mount {}", flags(u64::from(*f))),
+        Op::StandBeside { path } => format!("stand in /{}, and follow no links", s(path)),
+        Op::BindBeside { source, path, .. } => format!("bind {} on /{}", s(source), s(path)),
+        Op::LeaveBeside => "follow links again".into(),
         Op::AttachRootfs { path: None } => "attach the rootfs over /".into(),
         Op::AttachRootfs { path: Some(path) } => format!("attach the rootfs over {}", s(path)),
         Op::LookAtRootfs { path } => format!("look at the rootfs {}", s(path)),

@@ -1,5 +1,5 @@
 //! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
-//! Nothing is ever given back but the newest piece: a runtime lives for milliseconds. Once frozen, as it is on the
+//! Of what is given back only the newest piece and one hole are given out again: a runtime lives for milliseconds. Once frozen, as it is on the
 //! far side of clone3, asking for memory ends the process: what lies there must have been prepared before.
 
 use crate::call::Why;
@@ -63,6 +63,11 @@ unsafe impl GlobalAlloc for Arena {
                 Why("memory was asked for where nothing may be allocated any more"),
             );
         }
+        let hole = (HOT.hole.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
+        if hole + layout.size() <= HOT.hole_end.load(Relaxed) {
+            HOT.hole.store(hole + layout.size(), Relaxed);
+            return hole as *mut u8;
+        }
         loop {
             let at = (HOT.next.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
             match at.checked_add(layout.size()) {
@@ -80,11 +85,15 @@ unsafe impl GlobalAlloc for Arena {
     /// Memory that was never given out is zero already: writing zeros would only touch its pages.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let used = HOT.used.load(Relaxed);
+        let hole = HOT.hole.load(Relaxed)..HOT.hole_end.load(Relaxed);
         // SAFETY: the caller's promise for alloc: the size is not 0. What is written lies inside the new piece.
         unsafe {
             let at = self.alloc(layout);
-            let dirty = used.saturating_sub(at as usize).min(layout.size());
-            if !at.is_null() && (at as usize) < used {
+            let dirty = match hole.contains(&(at as usize)) {
+                true => layout.size(),
+                false => used.saturating_sub(at as usize).min(layout.size()),
+            };
+            if !at.is_null() {
                 ptr::write_bytes(at, 0, dirty);
             }
             at
@@ -94,6 +103,9 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         if at as usize + layout.size() == HOT.next.load(Relaxed) {
             HOT.next.store(at as usize, Relaxed);
+        } else if layout.size() > HOT.hole_end.load(Relaxed) - HOT.hole.load(Relaxed) {
+            HOT.hole.store(at as usize, Relaxed);
+            HOT.hole_end.store(at as usize + layout.size(), Relaxed);
         }
     }
 
@@ -111,6 +123,7 @@ unsafe impl GlobalAlloc for Arena {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {
                 ptr::copy_nonoverlapping(at, new, layout.size().min(size));
+                self.dealloc(at, layout);
             }
             new
         }

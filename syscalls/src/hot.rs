@@ -31,6 +31,10 @@ pub(crate) struct Hot {
     pub next: AtomicUsize,
     pub end: AtomicUsize,
     pub used: AtomicUsize,
+    /// A piece that was given back, and its end: what a list had before it grew. Smaller pieces are cut from it, since
+    /// its pages are there already.
+    pub hole: AtomicUsize,
+    pub hole_end: AtomicUsize,
     /// Where the vDSO reads the clock: see `vdso`.
     pub clock: AtomicUsize,
     /// Whys that were written already: the text's address, and where its blob is.
@@ -57,6 +61,8 @@ pub(crate) static HOT: Hot = Hot {
     next: AtomicUsize::new(0),
     end: AtomicUsize::new(0),
     used: AtomicUsize::new(0),
+    hole: AtomicUsize::new(0),
+    hole_end: AtomicUsize::new(0),
     clock: AtomicUsize::new(0),
     whys: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64],
 };

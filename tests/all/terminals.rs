@@ -33,6 +33,7 @@ pub fn cases() -> Vec<Trial> {
             ("all_that_is_shown_arrives", long),
             ("all_that_is_typed_arrives", pasted),
             ("without_a_terminal_outside", no_terminal),
+            ("the_end_of_the_input_is_not_lost", end_of_input),
             ("opened_again_after_a_while", reopened),
             ("the_program_is_killed", killed),
             ("a_signal_is_handed_on", signalled),
@@ -169,6 +170,13 @@ fn no_terminal() -> Outcome {
         let text = text.replace("/dev/pts/0\r\n", "");
         same("shown", text, format!("{shown}{shown}over\r\n"))?;
     }
+    bundle.clean()
+}
+
+/// What was typed before is thrown away with the settings, as shells do that edit their lines.
+fn end_of_input() -> Outcome {
+    let bundle = shell("sleep 0.3; exec sh")?;
+    bundle.bundled(&["run"])?.ok()?;
     bundle.clean()
 }
 

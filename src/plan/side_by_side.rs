@@ -1,0 +1,87 @@
+//! Many directories of the host's on names that lie beside each other, as volumes do. Alone, a bind is six system calls:
+//! its source is copied before the clone, its target found by descriptor. Side by side they are one each, and no less
+//! safe: the lane stands in the directory, and the kernel follows no links of the rootfs meanwhile (`nosymfollow`), so a
+//! name without a slash can only mean what lies there. May touch: types.
+
+use super::create::problem;
+use super::hooks::any_before_pivot;
+use super::op::{Line, Op, Place};
+use super::{Builder, Problem, c};
+use crate::spec::{Mount, NamespaceKind};
+use alloc::format;
+use syscalls::Why;
+
+/// From so many on it is worth the four calls that begin and end it.
+const FEW: usize = 8;
+
+/// The directory of a mount's target and its name in there, if this mount is nothing but a bind: what it has options or
+/// mappings for is set before anybody can reach it.
+fn plain(mount: &Mount) -> Option<(&str, &str)> {
+    let bind = |option: &&str| matches!(*option, "bind" | "rbind");
+    let options = || mount.options.iter().map(|option| option.as_str());
+    let source = mount.source.as_deref()?;
+    // What /proc shows depends on who looks.
+    let fixed = source.starts_with('/') && !source.starts_with("/proc/");
+    if !fixed || options().count() == 0 || !options().all(|o| bind(&o)) {
+        return None;
+    }
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return None;
+    }
+    let (parent, name) = mount.destination.strip_prefix('/')?.rsplit_once('/')?;
+    let clear = |part: &str| !matches!(part, "" | "." | "..");
+    (parent.split('/').all(clear) && clear(name)).then_some((parent, name))
+}
+
+/// How many mounts from here on are of this kind, all in one directory. 0: too few, or they have to be made one by one.
+pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
+    let Some((parent, _)) = mounts.first().and_then(plain) else {
+        return 0;
+    };
+    let beside = |mount: &&Mount| plain(mount).is_some_and(|(other, _)| other == parent);
+    let count = mounts.iter().take_while(beside).count();
+    // The sources are found from inside the new mount namespace, which has the host's paths until the pivot.
+    let copied = b.new_namespace(NamespaceKind::Mount);
+    let reachable = copied && !b.users.foreign() && !any_before_pivot(b.spec);
+    let slaves = !b.spec.linux.rootfs_propagation.ends_with("shared");
+    let in_rootfs = |destination: &str| {
+        let place = super::mounts::place(&b.covered, destination, true);
+        matches!(place, Ok(Place::Rootfs { .. }))
+    };
+    match count >= FEW && reachable && slaves && in_rootfs(&mounts[0].destination) {
+        true => count,
+        false => 0,
+    }
+}
+
+/// Plans so many of them.
+pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Problem> {
+    let parent = mounts.first().and_then(plain).unwrap_or_default().0;
+    b.from = format!("/mounts/{first}");
+    let path = c(parent).map_err(|text| problem(&b.from, text))?;
+    b.init(
+        Op::StandBeside { path },
+        "the next mounts lie beside each other: without links a name in here means what lies here",
+    );
+    for (i, mount) in mounts.iter().enumerate() {
+        let from = format!("/mounts/{}", first + i);
+        let nul = |text: &str| problem(&from, text);
+        let op = Op::BindBeside {
+            source: c(mount.source.as_deref().unwrap_or("")).map_err(nul)?,
+            path: c(&mount.destination[1..]).map_err(nul)?,
+            name: parent.len() + 1,
+            recursive: mount.options.iter().any(|option| option == "rbind"),
+        };
+        b.plan.init.push(Line {
+            op,
+            step: b.step,
+            from,
+            why: Why("a piece of the host that the configuration lends to the container"),
+        });
+    }
+    b.init(
+        Op::LeaveBeside,
+        "the program may follow links again, and so may the next lines",
+    );
+    Ok(())
+}
