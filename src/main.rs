@@ -129,7 +129,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     }
     let mut host = host::Host::probe();
     let context =
-        state::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
+        host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
             Ok(commands::Context {
                 log: out::Log::open(&globals)?,
                 globals,

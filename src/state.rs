@@ -164,39 +164,6 @@ impl Status {
     }
 }
 
-/// The directory that holds every container's state: `--root`, or the default for this user. An engine without root calls
-/// us as root of a user namespace, with HOME at one time and without it at another.
-pub fn root_path(
-    given: Option<&str>,
-    host: &mut Host,
-    environment: impl Fn(&str) -> Option<&'static str>,
-) -> Result<String, Error> {
-    let runtime_dir = environment("XDG_RUNTIME_DIR").filter(|dir| dir.starts_with('/'));
-    match (given, runtime_dir) {
-        (Some(""), _) => return Err(Error::Usage("--root: a directory is needed".into())),
-        (Some(path), _) => return Ok(path.into()),
-        (None, Some(dir)) if host.uid == 0 => {
-            host.look();
-            if host.nested {
-                return Ok(format!("{dir}/nano-sandbox"));
-            }
-        }
-        _ => {}
-    }
-    if host.uid == 0 {
-        return Ok("/run/nano-sandbox".into());
-    }
-    if let Some(home) = environment("HOME").filter(|home| home.starts_with('/')) {
-        return Ok(format!("{home}/.local/share/nano-sandbox/run"));
-    }
-    match runtime_dir {
-        Some(dir) => Ok(format!("{dir}/nano-sandbox")),
-        None => Err(Error::Usage(
-            "neither HOME nor XDG_RUNTIME_DIR says where state belongs: use --root DIR".into(),
-        )),
-    }
-}
-
 /// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
 pub fn check_id(id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
