@@ -15,6 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         bundle: "/b",
         state: Default::default(),
         pid_file: bit(0).then_some("/pid"),
+        pidfd: None,
+        notify: None,
         console: (spec.process.terminal == Some(true) && !bit(4)).then_some("/console"),
         no_pivot: bit(1),
         no_new_keyring: bit(2),
