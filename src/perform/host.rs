@@ -280,16 +280,15 @@ fn listen<T>(lanes: &mut Lanes, asked: Result<T, dbus::Trouble>) -> Done<T> {
     })
 }
 
-/// The holder of the scope ends.
+/// The holder of the scope ends. At a word: init has a copy of this end, and may wait for us itself.
 fn release(lanes: &mut Lanes, why: Why) -> Done {
-    if let Some([end, holder]) = lanes.holder.take() {
-        end.close(why)?;
-        syscalls::waitid_pidfd(
-            holder.at(),
-            0,
-            Why("it is gone when it has been waited for"),
-        )?;
-    }
+    let Some([end, holder]) = &lanes.holder else {
+        return Ok(());
+    };
+    syscalls::send(end.at(), &[0], why)?;
+    let why = Why("it is gone when it has been waited for");
+    syscalls::waitid_pidfd(holder.at(), 0, why)?;
+    lanes.holder = None;
     Ok(())
 }
 
@@ -361,7 +360,15 @@ pub fn end(lanes: &mut Lanes) {
 pub fn undo(lanes: &mut Lanes) {
     syscalls::record::at(Lane::Host as u8, 0, crate::plan::Step::Delete as u16);
     end(lanes);
-    let _ = release(lanes, Why("the holder of the scope ends, too"));
+    // Init is gone: this is the last copy of the end.
+    if let Some([end, holder]) = lanes.holder.take() {
+        let _ = end.close(Why("the holder of the scope ends, too"));
+        let _ = syscalls::waitid_pidfd(
+            holder.at(),
+            0,
+            Why("it is gone when it has been waited for"),
+        );
+    }
     lanes.take(Slot::CGROUP);
     let root = lanes.cgroup_root.take();
     for line in &lanes.plan.host {

@@ -115,9 +115,10 @@ pub fn mapping(base: At, uids: &[u8], gids: &[u8], why: Why) -> Done<Fd> {
     opened
 }
 
-/// A process that does nothing, for what begins with one: it ends when the first of both is closed, also by our end.
+/// A process that does nothing, for what begins with one: it ends at a word to the first of both, or when all copies of
+/// that are closed, also by our end.
 pub fn holder(why: Why) -> Done<([Fd; 2], i32)> {
-    let (mine, theirs) = syscalls::socketpair(Why("the holder ends when this is closed"))?;
+    let (mine, theirs) = syscalls::socketpair(Why("the holder ends at a word, or with us"))?;
     match syscalls::clone3_helper(0, Lane::Holder as u8, why)? {
         Cloned::Child => hold(mine, &theirs),
         Cloned::Parent { pid, pidfd } => Ok(([mine, pidfd], pid)),

@@ -22,6 +22,7 @@ const CASES: &[Case] = &[
     ("processes_left_behind_end", left_behind),
     ("failure_stops_the_scope", failure),
     ("one_process_is_enough", one_process),
+    ("hooks_while_init_waits", hooks),
     ("killed_at_any_moment", killed),
     ("no_systemd_is_named", nobody),
     ("wrong_names_are_refused", wrong),
@@ -329,6 +330,19 @@ fn one_process() -> Outcome {
     bundle.bundled(&["--systemd-cgroup", "run", "-d"])?.ok()?;
     let unit = format!("nk-{}.scope", bundle.id);
     properties(&unit, &[("TasksMax", "1"), ("TasksCurrent", "1")])?;
+    gone(bundle, &unit)
+}
+
+/// What held the scope ends although init, which has copies of the runtime's descriptors, waits for the hooks.
+fn hooks() -> Outcome {
+    let mut bundle = sleeper()?;
+    let marks = json!([{"path": "/bin/sh", "args": ["sh", "-c", "cat > /dev/null"]}]);
+    bundle.set(
+        "/hooks",
+        json!({"prestart": marks, "createRuntime": marks, "createContainer": []}),
+    )?;
+    create(&bundle)?;
+    let unit = format!("nk-{}.scope", bundle.id);
     gone(bundle, &unit)
 }
 
