@@ -182,7 +182,7 @@ docker_case_why_it_failed() {
     id=$(d inspect -f '{{.ID}}' failing)
     if [ "$runtime" = nk-runtime ]; then
         has "$said" "move_mount("
-        has "$(nk-runtime --root /run/docker/runtime-runc/moby trace "$id")" ENOTDIR
+        has "$(nk-runtime --root /run/docker/runtime-runc/moby trace "$id" | grep move_mount)" "= -1 E"
     fi
 }
 docker_case_many() {

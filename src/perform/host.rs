@@ -109,7 +109,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 return Ok(Some(stopped));
             }
         }
-        Op::TellMapped | Op::TellHooked => sync::tell(lanes, why)?,
+        Op::TellMapped | Op::TellPlaced | Op::TellHooked => sync::tell(lanes, why)?,
         Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
         Op::WriteProc { base, path, text } => {
             namespaces::write_proc(lanes.at(*base), path, text, why)?

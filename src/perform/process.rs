@@ -129,7 +129,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Dumpable { dumpable: to } => dumpable(*to, why)?,
         Op::RootInside { uid, gid } => namespaces::root_inside(*uid, *gid, why)?,
         Op::TellMounted => sync::tell_ready(lanes, why)?,
-        Op::AwaitMapped | Op::AwaitHooked => sync::await_go(lanes, why)?,
+        Op::AwaitMapped | Op::AwaitPlaced | Op::AwaitHooked => sync::await_go(lanes, why)?,
         Op::Hook { hook } => {
             let pid =
                 syscalls::getpid(Why("the state tells the hook this process's number inside"));

@@ -262,7 +262,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         ),
         Some(manager) => {
             let scope = scope::scope(b.spec, b.wish.id, manager, &limits)?;
-            b.scope = Some((scope.clone(), manager.user));
+            b.scope = Some(scope.clone());
             b.host(
                 Step::Cgroup,
                 Op::StartScope { scope, path },
@@ -293,7 +293,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         b.from = limit.from.clone();
         // Born into a cgroup that may hold no more processes, init could not be.
         if limit.file.as_c_str() == c"pids.max" {
-            if let Some((scope, _)) = &b.scope {
+            if let Some(scope) = &b.scope {
                 let properties = scope::properties(core::slice::from_ref(&limit));
                 let (unit, sockets) = (scope.unit.clone(), scope.sockets.clone());
                 let op = Op::SetScope {

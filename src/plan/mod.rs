@@ -95,8 +95,8 @@ pub struct Builder<'a> {
     pub after_cgroup: Vec<Line>,
     /// The limit of processes, which comes late.
     pub pids: Vec<Line>,
-    /// What systemd makes, and whether init has to be moved into it.
-    pub scope: Option<(scope::Scope, bool)>,
+    /// What systemd makes.
+    pub scope: Option<scope::Scope>,
     /// Lines of the host lane that need init.
     pub after_clone: Vec<Line>,
     pub users: Users,

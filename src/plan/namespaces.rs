@@ -143,6 +143,44 @@ fn await_ids(b: &mut Builder) {
     );
 }
 
+/// Whether systemd moves init into its scope: only systemd may move a process of a user's from a session's cgroup into one
+/// of that user's manager.
+fn moved(b: &Builder) -> bool {
+    b.wish.cgroup && b.wish.manager.is_some_and(|manager| manager.user)
+}
+
+/// What init sees of cgroups, and what it mounts of them, begins where it is.
+fn await_place(b: &mut Builder) {
+    if moved(b) {
+        b.from = "/linux/cgroupsPath".into();
+        b.init(
+            Op::AwaitPlaced,
+            "a process that was moved still sees the root of the cgroup that it was in (cgroup_namespaces(7))",
+        );
+    }
+}
+
+/// Host: init is there, and waits.
+fn place(b: &mut Builder) {
+    if !moved(b) {
+        return;
+    }
+    let Some(scope) = b.scope.clone() else {
+        return;
+    };
+    b.from = "/linux/cgroupsPath".into();
+    b.host(
+        Step::Cgroup,
+        Op::JoinScope { scope },
+        "only systemd may move it from a session's cgroup into one of its own",
+    );
+    b.host(
+        Step::Cgroup,
+        Op::TellPlaced,
+        "from here on it is held to the scope's limits",
+    );
+}
+
 /// What had to be this user's is written.
 fn hide(b: &mut Builder) {
     if b.users.inside && b.users.new {
@@ -177,6 +215,7 @@ pub fn enter(b: &mut Builder) {
     let first = "held here too, it would never end when the host does";
     if !bridged(b) {
         b.init(Op::CloseHostEnd, first);
+        await_place(b);
         if b.users.new {
             await_ids(b);
             hide(b);
@@ -203,6 +242,7 @@ pub fn enter(b: &mut Builder) {
     time(b);
     hide(b);
     b.plan.bridge.append(&mut b.plan.init);
+    await_place(b);
     if b.users.new && !b.users.inside {
         await_ids(b);
     }
@@ -257,24 +297,11 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
             flags |= n.kind.flag();
         }
     }
-    // Only systemd may move a process of a user's from a session's cgroup into one of that user's manager.
-    let moved = b.scope.take_if(|(_, user)| *user && !bridge);
-    let cgroup = b.wish.cgroup && moved.is_none();
+    let cgroup = b.wish.cgroup && !moved(b);
     let why = "one call makes the process and every namespace that it is to live in";
     if !bridge {
         b.host(Step::Namespaces, Op::Clone { flags, cgroup }, why);
-        if let Some((scope, user)) = moved {
-            b.from = "/linux/cgroupsPath".into();
-            let op = Op::JoinScope {
-                scope: scope.clone(),
-            };
-            b.host(
-                Step::Cgroup,
-                op,
-                "init waits for its ids: until then it can be moved",
-            );
-            b.scope = Some((scope, user));
-        }
+        place(b);
         return map(b);
     }
     flags |= libc::CLONE_PARENT as u64;
@@ -300,6 +327,7 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
         Op::AwaitInit,
         "the bridge makes init as a child of ours, and ends",
     );
+    place(b);
     if user { Ok(()) } else { map(b) }
 }
 

@@ -176,6 +176,7 @@ pub enum Op {
         helpers: Option<[Hook; 2]>,
     },
     TellMapped,
+    TellPlaced,
     /// The bridge says which process init is, and ends.
     AwaitInit,
     AwaitMounted,
@@ -233,6 +234,7 @@ pub enum Op {
         dumpable: bool,
     },
     AwaitMapped,
+    AwaitPlaced,
     /// The first user of the new user namespace.
     RootInside {
         uid: u32,

@@ -283,6 +283,7 @@ pub fn describe(op: &Op) -> String {
         Op::TellMapped => "say that the ids are mapped".into(),
         Op::AwaitInit => "wait for the bridge to make init".into(),
         Op::AwaitMounted => "wait until all is mounted".into(),
+        Op::TellPlaced => "say that init is in the scope".into(),
         Op::TellHooked => "say that the hooks have run".into(),
         Op::TellInit => "say which process init is".into(),
         Op::JoinNamespace { kind, .. } => format!("join the {kind} namespace"),
@@ -307,6 +308,7 @@ pub fn describe(op: &Op) -> String {
             format!("bind the host's device on {}/{}", slot(*base), s(name))
         }
         Op::TellMounted => "say that all is mounted".into(),
+        Op::AwaitPlaced => "wait until this process is in the scope".into(),
         Op::AwaitHooked => "wait until the hooks have run".into(),
         Op::Hook { hook } => format!("run the hook {}", s(&hook.path)),
         Op::PrivateProc => "make a procfs of its own".into(),
