@@ -23,6 +23,8 @@ mod execs;
 mod execs_words;
 #[path = "all/hooks.rs"]
 mod hooks;
+#[path = "all/hooks_late.rs"]
+mod hooks_late;
 #[path = "all/host.rs"]
 mod host;
 #[path = "all/hostile.rs"]
@@ -179,6 +181,7 @@ fn main() {
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),
+        hooks_late::cases(),
         netdev::cases(),
         refusals::cases(),
         same_as_runc::cases(),
