@@ -13,6 +13,8 @@ mod callers;
 mod cgroups;
 #[path = "all/config.rs"]
 mod config;
+#[path = "all/corners.rs"]
+mod corners;
 #[path = "all/crowds.rs"]
 mod crowds;
 #[path = "all/everything.rs"]
@@ -182,6 +184,7 @@ fn main() {
         systemd::cases(systemd),
         hooks::cases(),
         hooks_late::cases(),
+        corners::cases(),
         netdev::cases(),
         refusals::cases(),
         same_as_runc::cases(),
