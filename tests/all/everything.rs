@@ -71,7 +71,7 @@ pub fn bundle() -> Result<Bundle, Failed> {
     bundle.set("/process/oomScoreAdj", json!(100))?;
     bundle.set(
         "/process/scheduler",
-        json!({"policy": "SCHED_BATCH", "nice": 3}),
+        json!({"policy": "SCHED_BATCH", "nice": 19}),
     )?;
     bundle.set(
         "/process/ioPriority",
