@@ -31,6 +31,8 @@ mod hooks_late;
 mod host;
 #[path = "all/hostile.rs"]
 mod hostile;
+#[path = "all/hostile_exec.rs"]
+mod hostile_exec;
 #[path = "all/hostile_files.rs"]
 mod hostile_files;
 #[path = "all/hostile_paths.rs"]
@@ -196,6 +198,7 @@ fn main() {
         injection_all::cases(),
         injection_exec::cases(),
         hostile::cases(),
+        hostile_exec::cases(),
         hostile_paths::cases(),
         hostile_files::cases(),
         hostile_state::cases(),
