@@ -145,6 +145,12 @@ const ROWS: &[Row] = &[
         "source and destination must both be directories, or both be files",
     ),
     Row(
+        Some(Call::MoveMount),
+        Errno::EINVAL,
+        |op| matches!(op, Some(Op::Attach { .. })),
+        "source and destination must both be directories, or both be files",
+    ),
+    Row(
         Some(Call::Mount),
         Errno::EINVAL,
         any,
@@ -320,6 +326,18 @@ const ROWS: &[Row] = &[
     ),
     Row(
         Some(Call::Write),
+        Errno::ERANGE,
+        |op| matches!(op, Some(Op::WriteProc { .. })),
+        "an offset with which the clock runs from 0 on, and for less than 146 years (time_namespaces(7))",
+    ),
+    Row(
+        Some(Call::Write),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::WriteProc { .. })),
+        "load the profile first: apparmor_parser(8) does; aa-status(8) lists those there are",
+    ),
+    Row(
+        Some(Call::Write),
         Errno::EACCES,
         |op| matches!(op, Some(Op::WriteProc { .. })),
         "that needs a privilege of the machine, such as CAP_SYS_RESOURCE for a lower oomScoreAdj",
@@ -435,6 +453,7 @@ pub fn check(check: Check) -> &'static str {
             "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
         }
         Check::NoDevpts => NO_DEVPTS,
+        Check::OwnNamespace => "no `path` there, for a new namespace; or nothing to set in it",
         Check::Systemd => {
             "systemctl status tells what it knows of the unit; without a systemd, leave --systemd-cgroup out"
         }

@@ -13,6 +13,8 @@ mod callers;
 mod cgroups;
 #[path = "all/config.rs"]
 mod config;
+#[path = "all/corners.rs"]
+mod corners;
 #[path = "all/crowds.rs"]
 mod crowds;
 #[path = "all/everything.rs"]
@@ -23,10 +25,14 @@ mod execs;
 mod execs_words;
 #[path = "all/hooks.rs"]
 mod hooks;
+#[path = "all/hooks_late.rs"]
+mod hooks_late;
 #[path = "all/host.rs"]
 mod host;
 #[path = "all/hostile.rs"]
 mod hostile;
+#[path = "all/hostile_exec.rs"]
+mod hostile_exec;
 #[path = "all/hostile_files.rs"]
 mod hostile_files;
 #[path = "all/hostile_paths.rs"]
@@ -179,6 +185,8 @@ fn main() {
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),
+        hooks_late::cases(),
+        corners::cases(),
         netdev::cases(),
         refusals::cases(),
         same_as_runc::cases(),
@@ -190,6 +198,7 @@ fn main() {
         injection_all::cases(),
         injection_exec::cases(),
         hostile::cases(),
+        hostile_exec::cases(),
         hostile_paths::cases(),
         hostile_files::cases(),
         hostile_state::cases(),

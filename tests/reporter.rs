@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--call NR:ARG..] [--out FILE]
-//!            [--notify TEXT]
+//!            [--notify TEXT] [--call32 NR]
 //!            [--exit N] [--sleep] [--on-term N] [--kill-self SIGNAL] [--quiet]
 //! ```
 //! A fact that cannot be had is an object {"error": ERRNO}, never left out.
@@ -46,6 +46,7 @@ fn main() {
             "--mknod" => keep(&mut probes, "mknod", &value(), make_node),
             "--notify" => keep(&mut probes, "notify", &value(), notify),
             "--call" => keep(&mut probes, "call", &value(), call),
+            "--call32" => keep(&mut probes, "call32", &value(), call32),
             "--out" => out = Some(value()),
             "--exit" => ending = Ending::Exit(number(&value())),
             "--kill-self" => ending = Ending::KillSelf(number(&value())),
@@ -442,6 +443,27 @@ fn call(word: &str) -> Value {
         -1 => json!({ "error": name(&Error::last_os_error()) }),
         value => json!(value),
     }
+}
+
+/// The same by the way in for 32-bit programs, with the number that the call has there; nothing is passed.
+#[cfg(target_arch = "x86_64")]
+fn call32(word: &str) -> Value {
+    let number: i64 = word.parse().unwrap_or_else(|_| usage(word));
+    let result: i64;
+    // SAFETY: tests name calls that look at no memory; what the kernel may change is named.
+    unsafe {
+        std::arch::asm!("int 0x80", inlateout("rax") number => result, in("rcx") 0, in("rdx") 0,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    match result as i32 {
+        error @ -4095..0 => json!({ "error": name(&Error::from_raw_os_error(-error)) }),
+        value => json!(value),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn call32(word: &str) -> Value {
+    usage(word)
 }
 
 /// PATH:MAJOR:MINOR: makes that character device there, then opens it.

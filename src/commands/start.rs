@@ -6,10 +6,12 @@ use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::perform::{Trouble, listener, sync};
-use crate::plan::{self, Op, Step};
+use crate::plan::{self, Lane, Op, Step};
 use crate::state::{self, Status};
 use alloc::format;
 use alloc::string::String;
+use syscalls::record::{self, Record};
+use syscalls::table::Call;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
@@ -87,7 +89,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         Ok(None) => {}
         Ok(Some(stop)) => {
             let error = failed_inside(dir.at(), stop);
-            if let (Trouble::Hook(_), Some(root)) = (stop.trouble, &root) {
+            if let (true, Some(root)) = (is_hook(stop.trouble), &root) {
                 drop(dir);
                 delete::destroy(context, root, &saved, now.init.as_ref())?;
             }
@@ -158,16 +160,42 @@ fn pass_listener(
     passed.map_err(failed)
 }
 
+/// Whether it was a hook that failed, or a call on its behalf.
+fn is_hook(trouble: Trouble) -> bool {
+    match trouble {
+        Trouble::Hook(_) => true,
+        Trouble::Call(failed) => Record::read(record::bytes(), failed.at)
+            .is_some_and(|r| failed.at != record::NOWHERE && r.step == Step::Hooks as u16),
+        Trouble::Check(_) => false,
+    }
+}
+
+/// How many hooks init has run since it was told to go on, and the path of the last, by the record.
+fn last_hook() -> (usize, String) {
+    let (mut count, mut path) = (0, String::new());
+    let bytes = record::bytes();
+    for r in record::offsets(bytes).filter_map(|at| Record::read(bytes, at)) {
+        if r.lane == Lane::Init as u8 && r.step == Step::Start as u16 {
+            count = 0;
+        }
+        if r.lane == Lane::InnerHook as u8 && r.call == Call::Execve as u16 {
+            count += 1;
+            let name = r.blob(0).map_or(&[][..], |blob| blob.bytes);
+            path = String::from_utf8_lossy(name).trim_end_matches('\0').into();
+        }
+    }
+    (count, path)
+}
+
 /// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
 fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
-    if let Trouble::Hook(_) = stop.trouble {
-        let said = hooks::said(dir);
-        return crate::error::hook(
-            "/hooks/startContainer",
-            "startContainer",
-            stop.trouble,
-            &said,
-        );
+    if is_hook(stop.trouble) {
+        let (count, path) = last_hook();
+        let from = match count {
+            0 => "/hooks/startContainer".into(),
+            count => format!("/hooks/startContainer/{}", count - 1),
+        };
+        return crate::error::hook(&from, &path, stop.trouble, &hooks::said(dir));
     }
     let op = Op::Execve {
         argv: alloc::vec::Vec::new(),

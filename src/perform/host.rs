@@ -71,11 +71,12 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         }
         Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
-        Op::OpenNamespace { path, slot, .. } => {
-            let flags = libc::O_NONBLOCK as u32;
-            let namespace = syscalls::openat(At::CWD, path, flags, "namespace", why)?;
-            lanes.put(*slot, namespace);
-        }
+        Op::OpenNamespace {
+            path,
+            kind,
+            changed,
+            slot,
+        } => lanes.put(*slot, namespaces::open(path, kind, *changed, why)?),
         Op::MappingNamespace { uids, gids, slot } => {
             let namespace = namespaces::mapping(lanes.at(Slot::HOST_PROC), uids, gids, why)?;
             lanes.put(*slot, namespace);

@@ -44,12 +44,13 @@ pub enum Check {
     NobodyTook,
     NameTaken,
     NoDevpts,
+    OwnNamespace,
     /// What it said is in the lanes.
     Systemd,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 17] = [
+    pub const ALL: [(Check, &'static str); 18] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -104,6 +105,10 @@ impl Check {
         (
             Check::NoDevpts,
             "what is mounted at /dev/pts of the container is no devpts",
+        ),
+        (
+            Check::OwnNamespace,
+            "it is the runtime's own namespace: `hostname`, `domainname` or `sysctl` would change the host",
         ),
         (Check::Systemd, "systemd did not do it"),
     ];

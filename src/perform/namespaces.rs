@@ -138,6 +138,27 @@ fn hold(theirs: Fd, mine: &Fd) -> ! {
     syscalls::exit_group(0, Why("the namespace is held by its descriptor now"))
 }
 
+/// Opens a namespace. `changed`: the runtime's own is refused, because the host would be changed.
+pub fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
+    let namespace = syscalls::openat(At::CWD, path, libc::O_NONBLOCK as u32, "namespace", why)?;
+    let own = match kind {
+        "network" => c"/proc/self/ns/net",
+        "ipc" => c"/proc/self/ns/ipc",
+        _ => c"/proc/self/ns/uts",
+    };
+    if changed {
+        let why = Why("names and settings are for the container's namespaces, not for the host's");
+        let (joined, own) = (
+            syscalls::fstat(namespace.at(), why)?,
+            syscalls::newfstatat(At::CWD, own, 0, why)?,
+        );
+        if (joined.st_dev, joined.st_ino) == (own.st_dev, own.st_ino) {
+            return Err(Trouble::Check(Check::OwnNamespace));
+        }
+    }
+    Ok(namespace)
+}
+
 /// setns(2) also makes sure that it is one of that kind.
 pub fn join(lanes: &Lanes, slot: Slot, flags: u32, why: Why) -> Done {
     Ok(syscalls::setns(lanes.at(slot), flags, why)?)

@@ -351,8 +351,15 @@ fn cwd(path: &CStr, why: Why) -> Done {
 
 /// The last call of ours that nobody filters, or nearly so.
 fn seccomp(filter: &[SockFilter], flags: u32, listener: bool, why: Why) -> Done {
+    const TSYNC: u32 = 1;
     const NEW_LISTENER: u32 = 8;
-    let flags = flags | if listener { NEW_LISTENER } else { 0 };
+    // Its result says one thing: the descriptor, so that a thread that is out of step has to be an errno (seccomp(2)).
+    const TSYNC_ESRCH: u32 = 0x10;
+    let flags = match listener {
+        true if flags & TSYNC != 0 => flags | NEW_LISTENER | TSYNC_ESRCH,
+        true => flags | NEW_LISTENER,
+        false => flags,
+    };
     let descriptor = syscalls::seccomp_set_mode_filter(filter, flags, why)?;
     match listener {
         true => super::listener::offer(descriptor),

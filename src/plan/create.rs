@@ -59,6 +59,9 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     pivot(&mut b)?;
     system::settings(&mut b)?;
     paths::plan(&mut b)?;
+    if spec.linux.rootfs_propagation.ends_with("unbindable") {
+        paths::propagation(&mut b);
+    }
     process::identity(&mut b);
     let moves = net_devices::plan(&mut b);
     process::privileges(&mut b)?;
@@ -203,13 +206,9 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
             "the new root takes the place of the host's, which is then unmounted: no way back",
         );
     }
-    if !b.spec.linux.rootfs_propagation.is_empty() {
-        b.from = "/linux/rootfsPropagation".into();
-        let flags = super::options::propagation(&b.spec.linux.rootfs_propagation) as u32;
-        b.init(
-            Op::RootPropagation { flags },
-            "how mounts of the root are passed on from now on",
-        );
+    // What cannot be bound cannot be bound read-only either: that comes later.
+    if !b.spec.linux.rootfs_propagation.ends_with("unbindable") {
+        paths::propagation(b);
     }
     Ok(())
 }

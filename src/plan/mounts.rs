@@ -108,7 +108,12 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     };
     let mut o = understand(mount, &pointer)?;
     let path = clean(&mount.destination);
-    let (kind, mut source) = (mount.kind.as_str(), mount.source.as_deref().unwrap_or(""));
+    // Both names mean the container's own cgroup, which cgroup2 does to the kernel only in a cgroup namespace.
+    let kind = match mount.kind.as_str() {
+        "cgroup2" => "cgroup",
+        kind => kind,
+    };
+    let mut source = mount.source.as_deref().unwrap_or("");
     if let Some(host) = lent(b, kind, own_cgroup_namespace).filter(|_| !o.bind && !o.remount) {
         source = host;
         (o.bind, o.recursive_bind) = (true, true);

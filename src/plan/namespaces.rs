@@ -12,7 +12,7 @@
 use super::create::{first_id, mapping, path, problem};
 use super::op::{Hook, Op, Slot};
 use super::{Builder, Step, Wish, c, hooks};
-use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace};
+use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace, sysctl_kind};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -91,6 +91,7 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
         let op = Op::OpenNamespace {
             path: path(&at, joined)?,
             kind: n.kind.static_word(),
+            changed: changed(b.spec, &n.kind),
             slot,
         };
         b.host(
@@ -101,6 +102,13 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
         b.joined.push((i, slot));
     }
     Ok(())
+}
+
+/// Whether names or settings of that kind of namespace are set.
+fn changed(spec: &Spec, kind: &NamespaceKind) -> bool {
+    let named = spec.hostname.is_some() || spec.domainname.is_some();
+    let mut set = spec.linux.sysctl.keys().map(|key| sysctl_kind(key));
+    set.any(|of| of.as_ref() == Some(kind)) || *kind == NamespaceKind::Uts && named
 }
 
 /// Whether a process in between has to make init.

@@ -67,6 +67,8 @@ pub enum Op {
     OpenNamespace {
         path: CString,
         kind: &'static str,
+        /// Something of it is changed: then it may not be the runtime's own.
+        changed: bool,
         slot: Slot,
     },
     /// A user namespace that nobody lives in: it stands for a mapping of ids.

@@ -1,9 +1,9 @@
 //! `readonlyPaths`, `maskedPaths` and the read-only root (config-linux.md, config.md). May touch: types and tables.
 
 use super::create::problem;
-use super::mounts;
 use super::op::{Op, Place};
 use super::{Builder, Step};
+use super::{mounts, options};
 use crate::spec::Problem;
 use alloc::format;
 
@@ -23,6 +23,9 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Paths;
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
         b.from = format!("/linux/readonlyPaths/{i}");
+        if mounts::clean(path) == "/" {
+            continue; // with the root, at the end
+        }
         let at = mounts::place(&b.covered, path, true).map_err(|p| problem(&b.from.clone(), p))?;
         if let Place::Under { base, .. } = at {
             b.enter(base);
@@ -35,7 +38,9 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     if !b.spec.linux.masked_paths.is_empty() {
         b.from = "/linux/maskedPaths".into();
         let dev = b.covered.iter().rev().find(|m| m.path == "/dev");
-        let check = !dev.is_some_and(|m| m.empty);
+        // What this plan makes there is the device, unless the configuration asks for another one of that name.
+        let other = |d: &crate::spec::Device| mounts::clean(&d.path) == "/dev/null";
+        let check = !dev.is_some_and(|m| m.empty) || b.spec.linux.devices.iter().any(other);
         b.init(
             Op::OpenNull { check },
             "masks of files are binds of this device, which must be the real one",
@@ -53,12 +58,31 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
             "what lies there tells about the host, or reaches into it",
         );
     }
-    if b.spec.root.readonly {
-        b.from = "/root/readonly".into();
+    let named = b.spec.linux.readonly_paths.iter();
+    let named = named
+        .enumerate()
+        .find(|(_, path)| mounts::clean(path) == "/");
+    if b.spec.root.readonly || named.is_some() {
+        b.from = match named {
+            Some((i, _)) if !b.spec.root.readonly => format!("/linux/readonlyPaths/{i}"),
+            _ => "/root/readonly".into(),
+        };
         b.init(
             Op::ReadonlyRoot,
             "last of all mounts, since mount points had to be made before",
         );
     }
     Ok(())
+}
+
+/// The root itself, to whom its mounts are passed on (mount_namespaces(7)).
+pub fn propagation(b: &mut Builder) {
+    if !b.spec.linux.rootfs_propagation.is_empty() {
+        b.from = "/linux/rootfsPropagation".into();
+        let flags = options::propagation(&b.spec.linux.rootfs_propagation) as u32;
+        b.init(
+            Op::RootPropagation { flags },
+            "how mounts of the root are passed on from now on",
+        );
+    }
 }

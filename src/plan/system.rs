@@ -210,7 +210,7 @@ fn scheduler(b: &mut Builder) {
     let bits = SCHED_FLAGS.iter().enumerate();
     let bits = bits.filter(|(_, name)| s.flags.iter().any(|f| f == *name));
     let attr = SchedAttr {
-        size: 48,
+        size: size_of::<SchedAttr>() as u32,
         policy: policy.map_or(0, |(_, number)| *number),
         flags: bits.fold(0, |set, (i, _)| set | 1 << i),
         nice: s.nice,
@@ -218,6 +218,9 @@ fn scheduler(b: &mut Builder) {
         runtime: s.runtime,
         deadline: s.deadline,
         period: s.period,
+        // The specification has the flags that name them, and no values: the least, as in runc.
+        util_min: 0,
+        util_max: 0,
     };
     b.init(
         Op::Scheduler { attr },

@@ -260,12 +260,24 @@ fn check_name(property: &str, name: Option<&str>, linux: &Linux) -> Checked {
     no_nul(|| pointer, name)
 }
 
+/// `/`, in one of its spellings.
+fn is_root(path: &str) -> bool {
+    path.split('/').all(|part| matches!(part, "" | "." | ".."))
+}
+
 fn check_mount(pointer: &str, mount: &Mount) -> Checked {
     check_linux::check_mappings(pointer, &mount.uid_mappings, &mount.gid_mappings)?;
     if mount.destination.is_empty() {
         return no(
             format!("{pointer}/destination"),
             "is missing: it says where in the container the mount goes",
+        );
+    }
+    // A mount there would lie over the root, where a process whose root it is never looks.
+    if is_root(&mount.destination) {
+        return no(
+            format!("{pointer}/destination"),
+            "is the root itself: root.path says what lies there",
         );
     }
     let source = mount.source.as_deref().unwrap_or("");
@@ -336,6 +348,12 @@ fn check_linux(linux: &Linux) -> Checked {
                 );
             }
             a_path(|| format!("/linux/{name}/{i}"), path)?;
+            if name == "maskedPaths" && is_root(path) {
+                return no(
+                    format!("/linux/{name}/{i}"),
+                    "is the root itself: nothing would be left of the container",
+                );
+            }
         }
     }
     if let Some(seccomp) = &linux.seccomp {

@@ -195,6 +195,27 @@ pub fn sysctl_path(key: &str) -> String {
     key.chars().map(swap).collect()
 }
 
+/// The kind of namespace that a key belongs to.
+pub fn sysctl_kind(key: &str) -> Option<NamespaceKind> {
+    const IPC: [&str; 9] = [
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/sem",
+        "kernel/shmall",
+        "kernel/shmmax",
+        "kernel/shmmni",
+        "kernel/shm_rmid_forced",
+        "kernel/shm_next_id",
+    ];
+    match sysctl_path(key).as_str() {
+        path if IPC.contains(&path) || path.starts_with("fs/mqueue/") => Some(NamespaceKind::Ipc),
+        path if path.starts_with("net/") => Some(NamespaceKind::Network),
+        "kernel/domainname" => Some(NamespaceKind::Uts),
+        _ => None,
+    }
+}
+
 /// Only what belongs to a namespace of the container's own may be set: the rest is the host's.
 fn check_sysctl(key: &str, value: &str, linux: &Linux) -> Checked {
     let at = format!(
@@ -208,30 +229,14 @@ fn check_sysctl(key: &str, value: &str, linux: &Linux) -> Checked {
     if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
         return no(at, "is no sysctl key");
     }
-    const IPC: [&str; 9] = [
-        "kernel/msgmax",
-        "kernel/msgmnb",
-        "kernel/msgmni",
-        "kernel/sem",
-        "kernel/shmall",
-        "kernel/shmmax",
-        "kernel/shmmni",
-        "kernel/shm_rmid_forced",
-        "kernel/shm_next_id",
-    ];
-    let kind = if IPC.contains(&path.as_str()) || path.starts_with("fs/mqueue/") {
-        NamespaceKind::Ipc
-    } else if path.starts_with("net/") {
-        NamespaceKind::Network
-    } else if path == "kernel/domainname" {
-        NamespaceKind::Uts
-    } else if path == "kernel/hostname" {
-        return no(at, "is set by `hostname`");
-    } else {
-        return no(
-            at,
-            "belongs to no namespace: it would change the whole machine",
-        );
+    let Some(kind) = sysctl_kind(key) else {
+        return match path.as_str() {
+            "kernel/hostname" => no(at, "is set by `hostname`"),
+            _ => no(
+                at,
+                "belongs to no namespace: it would change the whole machine",
+            ),
+        };
     };
     match namespace(linux, &kind) {
         Some(_) => Ok(()),

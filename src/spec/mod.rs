@@ -14,7 +14,7 @@ mod unbuilt;
 mod words;
 
 pub use check::{LONGEST_LIST, check_device_rules};
-pub use check_linux::{check_mappings, list, namespace, sysctl_path};
+pub use check_linux::{check_mappings, list, namespace, sysctl_kind, sysctl_path};
 pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;
 pub use net_devices::NetDevices;
@@ -307,9 +307,17 @@ pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
 }
 
 impl Spec {
-    /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process").
+    /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process"), and relative
+    /// destinations, which are deprecated (config.md, "Mounts").
     pub fn warnings(&self) -> Vec<String> {
         let mut words = Vec::new();
+        let relative = |m: &&Mount| !m.destination.starts_with('/');
+        if let Some(at) = self.mounts.iter().position(|m| relative(&m)) {
+            words.push(alloc::format!(
+                "config.json /mounts/{at}/destination: `{}` is not absolute, and is taken from /",
+                self.mounts[at].destination
+            ));
+        }
         let Some(sets) = &self.process.capabilities else {
             return words;
         };

@@ -113,7 +113,7 @@ impl BpfProgQuery {
     }
 }
 
-/// `struct sched_attr` of linux/sched/types.h, without the clamps of later kernels.
+/// `struct sched_attr` of linux/sched/types.h, with the clamps of Linux 5.3.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SchedAttr {
@@ -126,8 +126,11 @@ pub struct SchedAttr {
     pub runtime: u64,
     pub deadline: u64,
     pub period: u64,
+    /// Bounds of the load that the processor's speed is chosen by, from 0 to 1024.
+    pub util_min: u32,
+    pub util_max: u32,
 }
-const _: () = assert!(size_of::<SchedAttr>() == 48);
+const _: () = assert!(size_of::<SchedAttr>() == 56);
 
 /// One instruction of classic BPF: `struct sock_filter` of linux/filter.h.
 #[repr(C)]

@@ -133,7 +133,7 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::BpfQuery => 32,
         Shape::BpfById => 12,
         Shape::Utsname => 390,
-        Shape::SchedAttr => 48,
+        Shape::SchedAttr => size_of::<crate::abi::SchedAttr>(),
         Shape::Filter => 16,
         Shape::SockAddr(len) => args[len].min(110),
         Shape::Message | Shape::Received => size_of::<crate::abi::Message>(),

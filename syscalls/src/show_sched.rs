@@ -7,15 +7,16 @@ use core::fmt::{Result, Write};
 pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
     let flags = b.u64(8);
     write!(out, "{{size={}, ", b.u32(0))?;
-    // A policy that stays is not printed, nor are parameters that stay.
-    if flags & 0x08 == 0 {
+    // Where parameters stay (SCHED_FLAG_KEEP_PARAMS), strace prints neither them nor the policy.
+    let set = flags & 0x10 == 0;
+    if set {
         out.write_str("sched_policy=")?;
         flags::SCHED.word(b.u32(4).into(), out)?;
         out.write_str(", ")?;
     }
     out.write_str("sched_flags=")?;
     flags::SCHED_FLAGS.flags(flags, out)?;
-    if flags & 0x10 == 0 {
+    if set {
         write!(
             out,
             ", sched_nice={}, sched_priority={}, sched_runtime={}, sched_deadline={}, sched_period={}",
@@ -26,7 +27,12 @@ pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
             b.u64(40)
         )?;
     }
-    out.write_char('}')
+    write!(
+        out,
+        ", sched_util_min={}, sched_util_max={}}}",
+        b.u32(48),
+        b.u32(52)
+    )
 }
 
 /// Whole words of the set, each padded as strace does.

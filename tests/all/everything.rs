@@ -71,7 +71,7 @@ pub fn bundle() -> Result<Bundle, Failed> {
     bundle.set("/process/oomScoreAdj", json!(100))?;
     bundle.set(
         "/process/scheduler",
-        json!({"policy": "SCHED_BATCH", "nice": 3}),
+        json!({"policy": "SCHED_BATCH", "nice": 19}),
     )?;
     bundle.set(
         "/process/ioPriority",
@@ -97,9 +97,13 @@ pub fn bundle() -> Result<Bundle, Failed> {
     in_user_namespace(bundle)
 }
 
-/// What is there is joined, by a bridge and by init itself.
+/// What is there is joined, by a bridge and by init itself; parameters of the scheduler are kept.
 pub fn joined() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
+    bundle.set(
+        "/process/scheduler",
+        json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_KEEP_PARAMS"]}),
+    )?;
     bundle.set(
         "/linux/namespaces/0",
         json!({"type": "pid", "path": "/proc/self/ns/pid"}),

@@ -37,7 +37,7 @@ fn hook(bundle: &Bundle, line: &str) -> Value {
     json!({"path": "/bin/sh", "args": ["sh", "-c", line, "hook", bundle.path("").to_string_lossy()]})
 }
 
-const KINDS: [&str; 6] = [
+pub const KINDS: [&str; 6] = [
     "prestart",
     "createRuntime",
     "createContainer",
@@ -119,14 +119,23 @@ fn state() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/annotations", json!({"a": "b \"c\""}))?;
     let mut hooks = json!({});
-    for kind in ["createRuntime", "createContainer", "poststart", "poststop"] {
+    for kind in KINDS {
         hooks[kind] = json!([hook(&bundle, &format!("cat > $1/{kind}.json"))]);
     }
+    let inside = json!({"path": "/bin/sh", "args": ["sh", "-c", "cat > /tmp/state"]});
+    hooks["startContainer"] = json!([inside]);
     bundle.set("/hooks", hooks)?;
+    bundle.set("/root/readonly", json!(false))?;
     bundle.bundled(&["run"])?.ok()?;
+    fs::rename(
+        bundle.rootfs("tmp/state"),
+        bundle.path("startContainer.json"),
+    )?;
     for (kind, status) in [
+        ("prestart", "creating"),
         ("createRuntime", "creating"),
         ("createContainer", "creating"),
+        ("startContainer", "created"),
         ("poststart", "running"),
         ("poststop", "stopped"),
     ] {
@@ -148,7 +157,7 @@ fn state() -> Outcome {
         )?;
         let pid = state["pid"].as_i64().unwrap_or(-1);
         let fits = match kind {
-            "createContainer" => pid == 1,
+            "createContainer" | "startContainer" => pid == 1,
             "poststop" => pid == 0,
             _ => pid > 1,
         };
@@ -275,13 +284,19 @@ fn start_fails() -> Outcome {
     let mut bundle = Bundle::shell("echo the program ran > /tmp/ran")?;
     bundle.set("/root/readonly", json!(false))?;
     let broken = json!({"path": "/bin/sh", "args": ["sh", "-c", "echo it broke; exit 3"]});
-    bundle.set("/hooks", json!({"startContainer": [broken]}))?;
+    let good = json!({"path": "/bin/true"});
+    bundle.set(
+        "/hooks",
+        json!({"createContainer": [good], "startContainer": [good, broken]}),
+    )?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle
         .call(&["start", &bundle.id])?
         .refused("exit status 3")?;
     ensure!(
-        done.err.contains("startContainer") && done.err.contains("it broke"),
+        done.err
+            .contains("hook /bin/sh (config.json /hooks/startContainer/1)")
+            && done.err.contains("it broke"),
         "{done:?}"
     );
     ensure!(!bundle.rootfs("tmp/ran").exists(), "the program ran");
@@ -323,6 +338,15 @@ fn poststop_fails() -> Outcome {
 }
 
 fn missing() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let hooks = json!({"startContainer": [{"path": "/bin/true"}, {"path": "/nowhere/hook"}]});
+    bundle.set("/hooks", hooks)?;
+    bundle.bundled(&["create"])?.ok()?;
+    let done = bundle.call(&["start", &bundle.id])?;
+    done.refused(
+        "hook /nowhere/hook (config.json /hooks/startContainer/1): execve(\"/nowhere/hook\"",
+    )?;
+    bundle.clean()?;
     for kind in ["createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;
         bundle.set("/hooks", json!({kind: [{"path": "/nowhere/hook"}]}))?;
@@ -338,7 +362,7 @@ fn missing() -> Outcome {
 }
 
 fn timeout() -> Outcome {
-    for kind in ["createRuntime", "createContainer"] {
+    for kind in ["prestart", "createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;
         let line = format!(
             "sleep 1000 & echo $! > $1/child; NK_TEST={} sleep 1000",

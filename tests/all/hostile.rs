@@ -28,7 +28,12 @@
 //!   damaged state                                        damaged_state
 //!   two creates at once                                  lifecycle::of_8_parallel_creates_one_wins
 //!   refused create leaves nothing                        refused_create_leaves_no_cgroup, injection::, refusals::
-//!   writable hierarchy without a namespace (CVE-2023-25809): needs user namespaces, which are not built yet
+//!   writable hierarchy without a namespace               cgroups_without_a_namespace_are_read_only
+//!     (CVE-2023-25809)
+//!   exec: handles, keyring, ptrace                       exec_through_.., exec_has_.., exec_cannot_..
+//!   seccomp by-pass                                      seccomp::other_ways_into_the_kernel
+//!   runtime's own file (CVE-2019-5736)                   sealed::
+//!   console (CVE-2025-52565)                             terminals::
 //! ```
 
 use crate::bundle::{Bundle, runtime, tool};

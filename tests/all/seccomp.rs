@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
             ("newer_calls_are_not_there", newer),
             ("conditions", conditions),
             ("without_no_new_privs", with_privileges),
+            ("other_ways_into_the_kernel", other_ways),
             ("filter_is_the_last_call", last_call),
             ("flags", flags),
             ("profile_that_refuses_execve", no_execve),
@@ -215,6 +216,35 @@ fn with_privileges() -> Outcome {
     )?;
     same("uid", &report["uid"], &json!([1000, 1000, 1000, 1000]))?;
     bundle.clean()
+}
+
+/// A 32-bit call, and one of x32, have numbers of their own: without these architectures in the profile their use is
+/// the end, with them the rule holds there, too. 136 is personality's 32-bit number.
+fn other_ways() -> Outcome {
+    let x32 = format!("{}", 0x4000_0000 + PERSONALITY);
+    let ways = [("call32", "--call32", "136"), ("call", "--call", &x32)];
+    let rules = json!([{"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]);
+    for (kind, option, number) in ways {
+        for native in [Value::Null, json!(["SCMP_ARCH_X86_64"])] {
+            let mut bundle = Bundle::reporter(&[option, number])?;
+            ours(&mut bundle, "SCMP_ACT_ALLOW", rules.clone())?;
+            bundle.set("/linux/seccomp/architectures", native)?;
+            let done = bundle.bundled(&["run"])?;
+            same(number, done.status, 128 + 31)?;
+            bundle.clean()?;
+        }
+        let mut bundle = Bundle::reporter(&[option, number])?;
+        ours(&mut bundle, "SCMP_ACT_ALLOW", rules.clone())?;
+        bundle.set(
+            "/linux/seccomp/architectures",
+            json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]),
+        )?;
+        let report = bundle.report()?;
+        let error = &report["tried"][kind][number]["error"];
+        same(number, error, &json!("EOPNOTSUPP"))?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 /// With it nothing of ours but execve passes through the filter.

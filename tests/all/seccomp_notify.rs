@@ -22,6 +22,8 @@ pub fn cases() -> Vec<Trial> {
             ("notify_in_create_and_start", || notify(&["create"])),
             ("notify_without_no_new_privs", notify_early),
             ("notify_without_a_listener", no_listener),
+            ("notify_with_synchronised_threads", synchronised),
+            ("notify_where_the_path_is_long", long),
         ],
     )
 }
@@ -168,5 +170,51 @@ fn no_listener() -> Outcome {
         .refused("pass the seccomp listener")?;
     bundle.until("stopped")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// With a listener the kernel takes TSYNC only if threads that are out of step are an errno.
+fn synchronised() -> Outcome {
+    let call = format!("{PERSONALITY}:4294967295");
+    let mut bundle = Bundle::reporter(&["--call", &call])?;
+    let agent = asked(&mut bundle)?;
+    bundle.set(
+        "/linux/seccomp/flags",
+        json!(["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]),
+    )?;
+    let report = bundle.report()?;
+    answered(bundle, &report, &call, agent)
+}
+
+/// A socket's address has 107 bytes: of what is longer only the last part has to fit.
+fn long() -> Outcome {
+    let call = format!("{PERSONALITY}:4294967295");
+    for len in [107, 108, 300] {
+        let mut bundle = Bundle::reporter(&["--call", &call])?;
+        let mut folder = bundle.path("").to_string_lossy().into_owned();
+        while folder.len() + 60 < len {
+            folder.push_str(&format!("{}/", "d".repeat(40)));
+        }
+        fs::create_dir_all(&folder)?;
+        let name = "s".repeat(len - folder.len());
+        let path = format!("{folder}{name}");
+        same("the path's length", path.len(), len)?;
+        let open = fs::File::open(&folder)?;
+        let short = format!("/proc/self/fd/{}/{name}", open.as_raw_fd());
+        asked(&mut bundle)?;
+        let agent = agent(Path::new(&short))?;
+        bundle.set("/linux/seccomp/listenerPath", json!(path))?;
+        let report = bundle.report()?;
+        answered(bundle, &report, &call, agent)?;
+    }
+    let mut bundle = Bundle::plain()?;
+    asked(&mut bundle)?;
+    let path = bundle.path(&format!("{}/{}", "d".repeat(100), "s".repeat(90)));
+    fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+    bundle.set("/linux/seccomp/listenerPath", json!(path.to_string_lossy()))?;
+    bundle
+        .bundled(&["run"])?
+        .refused("/linux/seccomp/listenerPath")?
+        .refused("107")?;
     bundle.clean()
 }

@@ -55,17 +55,43 @@ fn scheduler() -> Outcome {
             0,
             0,
         ),
+        (
+            json!({"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 10000000, "period": 20000000,
+                "flags": ["SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN"]}),
+            6,
+            0,
+            0,
+        ),
+        // Policy and priorities of the caller's: the flags say so.
+        (
+            json!({"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS"]}),
+            0,
+            0,
+            0,
+        ),
     ];
     for (value, policy, nice, priority) in rows {
+        let says_nice = value.get("nice").is_some();
         let (bundle, report) = report(&[], &[("/process/scheduler", value)])?;
         same("policy", stat(&report, 41), policy)?;
         same("real-time priority", stat(&report, 40), priority)?;
-        if policy != 6 {
+        // Otherwise it is the caller's.
+        if says_nice {
             same("nice", stat(&report, 19), nice)?;
         }
         bundle.clean()?;
     }
-    Ok(())
+    // Clamps are for kernels that are built with them.
+    let mut bundle = Bundle::plain()?;
+    bundle.set(
+        "/process/scheduler",
+        json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_UTIL_CLAMP_MIN"]}),
+    )?;
+    let done = bundle.bundled(&["run"])?;
+    if done.status != 0 {
+        done.refused("EOPNOTSUPP")?;
+    }
+    bundle.clean()
 }
 
 fn io_priority() -> Outcome {
@@ -109,6 +135,19 @@ fn memory_policy() -> Outcome {
             json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}),
             "bind=static:0",
         ),
+        (
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}),
+            "bind=balancing:0",
+        ),
+        (
+            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}),
+            "interleave=relative:0",
+        ),
+        (
+            json!({"mode": "MPOL_PREFERRED_MANY", "nodes": "0"}),
+            "prefer (many):0",
+        ),
+        (json!({"mode": "MPOL_DEFAULT"}), "default"),
     ];
     for (value, wanted) in rows {
         let (bundle, report) = report(&[], &[("/linux/memoryPolicy", value)])?;
@@ -278,6 +317,7 @@ fn propagation() -> Outcome {
         ("rslave", "master:"),
         ("private", ""),
         ("unbindable", "unbindable"),
+        ("runbindable", "unbindable"),
     ] {
         let (bundle, report) = report(&[], &[("/linux/rootfsPropagation", json!(word))])?;
         let mounts = report["mounts"].as_array().cloned().unwrap_or_default();
