@@ -103,7 +103,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             gids,
             deny_setgroups,
             helpers,
-        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers, why)?,
+        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers.as_deref(), why)?,
         Op::AwaitInit => {
             if let Some(stopped) = namespaces::await_init(lanes, why)? {
                 return Ok(Some(stopped));

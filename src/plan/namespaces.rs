@@ -13,6 +13,7 @@ use super::create::{first_id, mapping, path, problem};
 use super::op::{Hook, Op, Slot};
 use super::{Builder, Step, Wish, c, hooks};
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace};
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -266,7 +267,7 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
         if let Some((scope, user)) = moved {
             b.from = "/linux/cgroupsPath".into();
             let op = Op::JoinScope {
-                scope: scope.clone(),
+                scope: Box::new(scope.clone()),
             };
             b.host(
                 Step::Cgroup,
@@ -394,7 +395,10 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/linux/uidMappings".into();
     let (uids, gids) = (&b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings);
     let helpers = match b.users.helpers {
-        true => Some([helper("newuidmap", uids)?, helper("newgidmap", gids)?]),
+        true => Some(Box::new([
+            helper("newuidmap", uids)?,
+            helper("newgidmap", gids)?,
+        ])),
         false => None,
     };
     let op = Op::MapIds {
