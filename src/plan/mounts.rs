@@ -87,7 +87,7 @@ pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
         b.step = Step::Mounts;
         match side_by_side::count(b, &mounts[i..]) {
             0 => {
-                one(b, mount, format!("/mounts/{i}"))?;
+                one(b, mount, super::entry("/mounts", i))?;
                 i += 1;
             }
             beside => {

@@ -113,7 +113,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
         check_name(name, value.as_deref(), &linux)?;
     }
     for (i, mount) in mounts.iter().enumerate() {
-        check_mount(&format!("/mounts/{i}"), mount)?;
+        check_mount(i, mount)?;
     }
     if annotations.contains_key("") {
         return no("/annotations", "has an empty key");
@@ -260,24 +260,27 @@ fn check_name(property: &str, name: Option<&str>, linux: &Linux) -> Checked {
     no_nul(|| pointer, name)
 }
 
-fn check_mount(pointer: &str, mount: &Mount) -> Checked {
-    check_linux::check_mappings(pointer, &mount.uid_mappings, &mount.gid_mappings)?;
+fn check_mount(number: usize, mount: &Mount) -> Checked {
+    let pointer = |tail: &str| format!("/mounts/{number}{tail}");
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        check_linux::check_mappings(&pointer(""), &mount.uid_mappings, &mount.gid_mappings)?;
+    }
     if mount.destination.is_empty() {
         return no(
-            format!("{pointer}/destination"),
+            pointer("/destination"),
             "is missing: it says where in the container the mount goes",
         );
     }
     let source = mount.source.as_deref().unwrap_or("");
     for (name, text) in [
-        ("destination", mount.destination.as_str()),
-        ("type", &mount.kind),
-        ("source", source),
+        ("/destination", mount.destination.as_str()),
+        ("/type", &mount.kind),
+        ("/source", source),
     ] {
-        a_path(|| format!("{pointer}/{name}"), text)?;
+        a_path(|| pointer(name), text)?;
     }
     for (i, option) in mount.options.iter().enumerate() {
-        no_nul(|| format!("{pointer}/options/{i}"), option)?;
+        no_nul(|| pointer(&format!("/options/{i}")), option)?;
     }
     Ok(())
 }
