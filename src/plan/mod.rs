@@ -263,7 +263,11 @@ pub fn entry(list: &str, mut number: usize) -> String {
         }
     }
     let digits = core::str::from_utf8(&digits[first..]).unwrap_or_default();
-    [list, "/", digits].concat()
+    let mut place = String::with_capacity(list.len() + 1 + digits.len());
+    place.push_str(list);
+    place.push('/');
+    place.push_str(digits);
+    place
 }
 
 /// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.

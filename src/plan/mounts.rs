@@ -60,7 +60,7 @@ pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'st
         .iter()
         .filter(|m| below(&path, &m.path).is_some())
         .max_by_key(|m| m.path.len());
-    let fresh = over.filter(|m| m.fresh && !path.contains("/../") && !path.ends_with("/.."));
+    let fresh = over.filter(|m| m.fresh && path.split('/').all(|part| part != ".."));
     if let Some(Covered {
         slot: Some(base),
         path: above,
