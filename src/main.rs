@@ -50,7 +50,7 @@ mod vm;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use error::Error;
 use syscalls::{At, Why};
 
@@ -80,8 +80,7 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
 
 /// The value of an environment variable.
 fn environment(name: &str) -> Option<&'static str> {
-    let value = |entry: &'static CStr| entry.to_str().ok()?.strip_prefix(name)?.strip_prefix('=');
-    syscalls::environment().find_map(value)
+    syscalls::variable(name)?.to_str().ok()
 }
 
 fn run(argv: *const *const c_char) -> i32 {

@@ -441,29 +441,23 @@ fn phase(dir: At) -> Result<u32, Error> {
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
     let failed = |failed| at(format!("remove the state of {id}"), failed);
     crate::traces::keep(root, dir.at(), id);
-    for name in [
-        c"state.json",
-        NEW,
-        sync::START,
-        sync::REPORT,
-        sync::OUTPUT,
-        TRACE,
-    ] {
-        match syscalls::unlinkat(
-            dir.at(),
-            name,
-            0,
-            Why("nothing of the container stays behind"),
-        ) {
-            Err(f) if f.errno != Errno::ENOENT => return Err(failed(f)),
-            _ => {}
+    let remove = |name: &CStr, flags: i32| {
+        let why = Why("nothing of the container stays behind");
+        match syscalls::unlinkat(dir.at(), name, flags as u32, why) {
+            Err(f) if f.errno != Errno::ENOENT => Err(failed(f)),
+            _ => Ok(()),
         }
-    }
+    };
+    remove(c"state.json", 0)?;
     let (name, why) = (c(id)?, Why("the id is free again"));
     let free = || syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
     let freed = match free() {
         Err(f) if f.errno == Errno::ENOTEMPTY => {
-            caller::forget(dir.at());
+            let notify = caller::SOCKET;
+            for name in [NEW, sync::START, sync::REPORT, sync::OUTPUT, TRACE, notify] {
+                remove(name, 0)?;
+            }
+            remove(caller::DIRECTORY, libc::AT_REMOVEDIR)?;
             free()
         }
         freed => freed,

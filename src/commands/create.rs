@@ -170,14 +170,11 @@ fn make(
             context.log.say(Level::Warn, &word);
         }
     }
-    for word in bundle
-        .spec
-        .linux
-        .seccomp
-        .iter()
-        .flat_map(plan::seccomp::warnings)
-    {
-        context.log.say(Level::Debug, &word);
+    let profile = bundle.spec.linux.seccomp.as_ref();
+    if let Some(profile) = profile.filter(|_| context.log.wants(Level::Debug)) {
+        for word in plan::seccomp::warnings(profile) {
+            context.log.say(Level::Debug, &word);
+        }
     }
     let base = context.cgroup_base(&bundle.spec);
     context.host.look();

@@ -7,6 +7,7 @@ use crate::plan::{Op, Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
 use crate::state::Saved;
 use crate::{cgroup, cli, input, state, systemd};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
         let step = format!("set {} of {id}", setting.file.to_string_lossy());
         let set = cgroup::set(group, setting, Why("what update was asked for"));
         set.map_err(|failed| {
-            let setting = setting.clone();
+            let setting = Box::new(setting.clone());
             at_op(step, failed, &Op::SetCgroup { setting })
         })?;
     }

@@ -12,8 +12,8 @@ use syscalls::{At, Fd, Why};
 /// The bytes of a path that struct sockaddr_un has room for (unix(7)).
 const ROOM: usize = 107;
 /// In the directory of the container's state, and in the other one.
-const DIRECTORY: &CStr = c"notify";
-const SOCKET: &CStr = c"notify/notify.sock";
+pub const DIRECTORY: &CStr = c"notify";
+pub const SOCKET: &CStr = c"notify/notify.sock";
 
 /// Carries out one line of the host lane.
 pub fn perform(lanes: &mut Lanes, op: &Caller, why: Why) -> Done {
@@ -72,13 +72,6 @@ pub fn listen(state: At, why: Why) -> syscalls::Result<Fd> {
     let why = Why("whoever the program is, it may send");
     syscalls::fchmodat(state, SOCKET, 0o777, why)?;
     Ok(socket)
-}
-
-/// Takes both away, where they are. `root`, `id`: the directory of the container's state.
-pub fn forget(state: At) {
-    let why = Why("where the program sent word of itself to");
-    let _ = syscalls::unlinkat(state, SOCKET, 0, why);
-    let _ = syscalls::unlinkat(state, DIRECTORY, libc::AT_REMOVEDIR as u32, why);
 }
 
 /// A name in an open directory, as a path.

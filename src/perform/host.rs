@@ -104,7 +104,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             gids,
             deny_setgroups,
             helpers,
-        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers, why)?,
+        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers.as_deref(), why)?,
         Op::AwaitInit => {
             if let Some(stopped) = namespaces::await_init(lanes, why)? {
                 return Ok(Some(stopped));
@@ -136,7 +136,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             made => made?,
         },
         Op::StartScope { scope, path } => start_scope(lanes, scope, path, why)?,
-        Op::JoinScope { scope } => {
+        Op::JoinScope(scope) => {
             let asked = systemd::attach(scope, lanes.pid);
             listen(lanes, asked)?
         }

@@ -212,7 +212,7 @@ impl<'a> Lanes<'a> {
             argv: room(args),
             envp: room(entries),
             hook_room: hooks::Room::of(plan.lines().filter_map(|line| match &line.op {
-                crate::plan::Op::Hook { hook } => Some(hook),
+                crate::plan::Op::Hook { hook } => Some(&**hook),
                 _ => None,
             })),
             cgroup_root: None,

@@ -69,7 +69,7 @@ pub fn map_ids(
     uids: &[u8],
     gids: &[u8],
     deny: bool,
-    helpers: &Option<[Hook; 2]>,
+    helpers: Option<&[Hook; 2]>,
     why: Why,
 ) -> Done {
     let (base, pid) = (lanes.at(Slot::HOST_PROC), lanes.pid);

@@ -8,6 +8,7 @@ use super::{
 };
 use super::{process, resources, scope, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -262,6 +263,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         Some(manager) => {
             let scope = scope::scope(b.spec, b.wish.id, manager, &limits)?;
             b.scope = Some(scope.clone());
+            let scope = Box::new(scope);
             b.host(
                 Step::Cgroup,
                 Op::StartScope { scope, path },
@@ -308,14 +310,18 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             }
             b.pids.push(b.line_of(
                 Step::Cgroup,
-                Op::SetCgroup { setting: limit },
+                Op::SetCgroup {
+                    setting: Box::new(limit),
+                },
                 "from here on the kernel refuses what would be one process too many",
             ));
             continue;
         }
         b.host(
             Step::Cgroup,
-            Op::SetCgroup { setting: limit },
+            Op::SetCgroup {
+                setting: Box::new(limit),
+            },
             "the kernel holds all that runs in the cgroup to it",
         );
     }

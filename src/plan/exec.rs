@@ -15,6 +15,7 @@ use super::{
     too_long,
 };
 use crate::spec::{Problem, Spec};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -173,7 +174,7 @@ fn clone(b: &mut Builder, joined: Joined) {
         b.from = "/linux/cgroupsPath".into();
         b.host(
             Step::Exec,
-            Op::JoinScope { scope },
+            Op::JoinScope(Box::new(scope)),
             "only systemd may move it from a session's cgroup into one of its own",
         );
     }

@@ -11,6 +11,7 @@
 use super::op::{Hook, Op};
 use super::{Builder, Step, c, create::problem};
 use crate::spec::{self, Problem, Spec};
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -66,7 +67,12 @@ fn lines(
             &b.spec.annotations,
         );
         let hook = hook(one, &at, document)?;
-        all.push((at, Op::Hook { hook }));
+        all.push((
+            at,
+            Op::Hook {
+                hook: Box::new(hook),
+            },
+        ));
     }
     Ok(all)
 }

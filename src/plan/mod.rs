@@ -247,6 +247,29 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// A plan of a thousand mounts has a line for each.
+const _: () = assert!(size_of::<Line>() <= 136);
+
+/// The place of an entry in a list of config.json. There may be thousands, and format! takes ten times as long.
+pub fn entry(list: &str, mut number: usize) -> String {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] += (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let digits = core::str::from_utf8(&digits[first..]).unwrap_or_default();
+    let mut place = String::with_capacity(list.len() + 1 + digits.len());
+    place.push_str(list);
+    place.push('/');
+    place.push_str(digits);
+    place
+}
+
 /// As many lines as a plan may have: they and the descriptors are numbered with 16 bits.
 pub const MOST: usize = 10_000;
 

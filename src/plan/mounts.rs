@@ -60,7 +60,7 @@ pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'st
         .iter()
         .filter(|m| below(&path, &m.path).is_some())
         .max_by_key(|m| m.path.len());
-    let fresh = over.filter(|m| m.fresh && !path.contains("/../") && !path.ends_with("/.."));
+    let fresh = over.filter(|m| m.fresh && path.split('/').all(|part| part != ".."));
     if let Some(Covered {
         slot: Some(base),
         path: above,
@@ -87,7 +87,7 @@ pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
         b.step = Step::Mounts;
         match side_by_side::count(b, &mounts[i..]) {
             0 => {
-                one(b, mount, format!("/mounts/{i}"))?;
+                one(b, mount, super::entry("/mounts", i))?;
                 i += 1;
             }
             beside => {

@@ -13,6 +13,7 @@ use super::create::{first_id, mapping, path, problem};
 use super::op::{Hook, Op, Slot};
 use super::{Builder, Step, Wish, c, hooks};
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace, sysctl_kind};
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -179,7 +180,7 @@ fn place(b: &mut Builder) {
     b.from = "/linux/cgroupsPath".into();
     b.host(
         Step::Cgroup,
-        Op::JoinScope { scope },
+        Op::JoinScope(Box::new(scope)),
         "only systemd may move it from a session's cgroup into one of its own",
     );
     b.host(
@@ -430,7 +431,10 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/linux/uidMappings".into();
     let (uids, gids) = (&b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings);
     let helpers = match b.users.helpers {
-        true => Some([helper("newuidmap", uids)?, helper("newgidmap", gids)?]),
+        true => Some(Box::new([
+            helper("newuidmap", uids)?,
+            helper("newgidmap", gids)?,
+        ])),
         false => None,
     };
     let op = Op::MapIds {

@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::resources::Setting;
 use super::scope::{Property, Scope, Sockets};
 use super::terminal::Terminal;
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,7 +54,7 @@ pub struct Hook {
     pub state: [Vec<u8>; 2],
 }
 
-/// One instruction.
+/// One instruction. What few plans have and takes much room is boxed: each line is as long as the longest instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
     // The host lane.
@@ -94,13 +95,11 @@ pub enum Op {
     },
     /// The same, made by systemd: a scope, held by a process that waits until init is in it.
     StartScope {
-        scope: Scope,
+        scope: Box<Scope>,
         path: CString,
     },
     /// Init was born outside: its user may not place it there himself.
-    JoinScope {
-        scope: Scope,
-    },
+    JoinScope(Box<Scope>),
     ReleaseScope,
     /// What systemd shall know of a limit that came late.
     SetScope {
@@ -121,7 +120,7 @@ pub enum Op {
     },
     /// A file of the cgroup gets a value.
     SetCgroup {
-        setting: Setting,
+        setting: Box<Setting>,
     },
     /// The cgroup is given to who is root inside (cgroup-v2.rst, "Delegation").
     GiveCgroup {
@@ -175,7 +174,7 @@ pub enum Op {
         uids: Vec<u8>,
         gids: Vec<u8>,
         deny_setgroups: bool,
-        helpers: Option<[Hook; 2]>,
+        helpers: Option<Box<[Hook; 2]>>,
     },
     TellMapped,
     TellPlaced,
@@ -355,7 +354,7 @@ pub enum Op {
     AwaitHooked,
     /// A hook; in the init lane in the container's namespaces.
     Hook {
-        hook: Hook,
+        hook: Box<Hook>,
     },
     /// A procfs that nobody else can reach, for writes.
     PrivateProc,

@@ -2,10 +2,9 @@
 
 use super::create::problem;
 use super::op::{Op, Place};
-use super::{Builder, Step};
+use super::{Builder, Step, entry};
 use super::{mounts, options};
 use crate::spec::Problem;
-use alloc::format;
 
 /// Those of the paths which engines mask that are directories; the others are files.
 const DIRECTORIES: [&str; 7] = [
@@ -22,7 +21,7 @@ const DIRECTORIES: [&str; 7] = [
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Paths;
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
-        b.from = format!("/linux/readonlyPaths/{i}");
+        b.from = entry("/linux/readonlyPaths", i);
         if mounts::clean(path) == "/" {
             continue; // with the root, at the end
         }
@@ -47,7 +46,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     for (i, path) in b.spec.linux.masked_paths.iter().enumerate() {
-        b.from = format!("/linux/maskedPaths/{i}");
+        b.from = entry("/linux/maskedPaths", i);
         let at = mounts::place(&b.covered, path, true).map_err(|p| problem(&b.from.clone(), p))?;
         if let Place::Under { base, .. } = at {
             b.enter(base);

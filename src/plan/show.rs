@@ -176,7 +176,7 @@ pub fn describe(op: &Op) -> String {
                 all.join(", ")
             )
         }
-        Op::JoinScope { scope } => format!("have systemd move init into {}", scope.unit),
+        Op::JoinScope(scope) => format!("have systemd move init into {}", scope.unit),
         Op::ReleaseScope => "end the process that held the scope".into(),
         Op::SetScope { unit, .. } => format!("tell systemd the limit of {unit}"),
         Op::EnableControllers { needed, .. } if needed.is_empty() => {

@@ -6,9 +6,8 @@
 use super::create::problem;
 use super::hooks::any_before_pivot;
 use super::op::{Line, Op, Place};
-use super::{Builder, Problem, c};
+use super::{Builder, Problem, c, entry};
 use crate::spec::{Mount, NamespaceKind};
-use alloc::format;
 use syscalls::Why;
 
 /// From so many on it is worth the four calls that begin and end it.
@@ -57,14 +56,14 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
 /// Plans so many of them.
 pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Problem> {
     let parent = mounts.first().and_then(plain).unwrap_or_default().0;
-    b.from = format!("/mounts/{first}");
+    b.from = entry("/mounts", first);
     let path = c(parent).map_err(|text| problem(&b.from, text))?;
     b.init(
         Op::StandBeside { path },
         "the next mounts lie beside each other: without links a name in here means what lies here",
     );
     for (i, mount) in mounts.iter().enumerate() {
-        let from = format!("/mounts/{}", first + i);
+        let from = entry("/mounts", first + i);
         let nul = |text: &str| problem(&from, text);
         let op = Op::BindBeside {
             source: c(mount.source.as_deref().unwrap_or("")).map_err(nul)?,

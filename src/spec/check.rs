@@ -113,7 +113,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
         check_name(name, value.as_deref(), &linux)?;
     }
     for (i, mount) in mounts.iter().enumerate() {
-        check_mount(&format!("/mounts/{i}"), mount)?;
+        check_mount(i, mount)?;
     }
     if annotations.contains_key("") {
         return no("/annotations", "has an empty key");
@@ -265,31 +265,34 @@ fn is_root(path: &str) -> bool {
     path.split('/').all(|part| matches!(part, "" | "." | ".."))
 }
 
-fn check_mount(pointer: &str, mount: &Mount) -> Checked {
-    check_linux::check_mappings(pointer, &mount.uid_mappings, &mount.gid_mappings)?;
+fn check_mount(number: usize, mount: &Mount) -> Checked {
+    let pointer = |tail: &str| format!("/mounts/{number}{tail}");
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        check_linux::check_mappings(&pointer(""), &mount.uid_mappings, &mount.gid_mappings)?;
+    }
     if mount.destination.is_empty() {
         return no(
-            format!("{pointer}/destination"),
+            pointer("/destination"),
             "is missing: it says where in the container the mount goes",
         );
     }
     // A mount there would lie over the root, where a process whose root it is never looks.
     if is_root(&mount.destination) {
         return no(
-            format!("{pointer}/destination"),
+            pointer("/destination"),
             "is the root itself: root.path says what lies there",
         );
     }
     let source = mount.source.as_deref().unwrap_or("");
     for (name, text) in [
-        ("destination", mount.destination.as_str()),
-        ("type", &mount.kind),
-        ("source", source),
+        ("/destination", mount.destination.as_str()),
+        ("/type", &mount.kind),
+        ("/source", source),
     ] {
-        a_path(|| format!("{pointer}/{name}"), text)?;
+        a_path(|| pointer(name), text)?;
     }
     for (i, option) in mount.options.iter().enumerate() {
-        no_nul(|| format!("{pointer}/options/{i}"), option)?;
+        no_nul(|| pointer(&format!("/options/{i}")), option)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use super::Problem;
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::str::Utf8Error;
 use serde_json::Value;
 
 /// What may stand at a place.
@@ -180,7 +181,7 @@ const TYPES: &[(&str, Type)] = &[
 ];
 
 /// Reads the document once more, for the place that was wrong.
-pub fn second_look(text: &[u8], error: &serde_json::Error) -> Problem {
+pub fn second_look(text: &str, error: &serde_json::Error) -> Problem {
     // The sentence ends with the place; it stands in front here.
     let sentence = error.to_string();
     let sentence = sentence.split(" at line ").next().unwrap_or("");
@@ -193,9 +194,20 @@ pub fn second_look(text: &[u8], error: &serde_json::Error) -> Problem {
         pointer: String::new(),
         problem,
     };
-    match serde_json::from_slice::<Value>(text) {
+    match serde_json::from_str::<Value>(text) {
         Ok(value) => wrong(&value, "").unwrap_or(somewhere),
         Err(_) => somewhere,
+    }
+}
+
+/// A document that is not UTF-8, which JSON is.
+pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
+    let good = text.get(..error.valid_up_to()).unwrap_or_default();
+    let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+    let column = 1 + good.iter().rev().take_while(|byte| **byte != b'\n').count();
+    Problem {
+        pointer: String::new(),
+        problem: format!("line {line} column {column}: is not UTF-8"),
     }
 }
 

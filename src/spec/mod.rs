@@ -300,7 +300,9 @@ where
 
 /// Reads and checks a configuration. What is wrong is named by its place.
 pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
-    match serde_json::from_slice::<Document>(text) {
+    // Looked at once as a whole: each string would be by itself.
+    let text = core::str::from_utf8(text).map_err(|error| locate::no_text(text, &error))?;
+    match serde_json::from_str::<Document>(text) {
         Ok(document) => check::check(document),
         Err(error) => Err(locate::second_look(text, &error)),
     }

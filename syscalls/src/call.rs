@@ -74,8 +74,10 @@ fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later
     let kinds = call.row().args;
     let known = record::known_why(why.0);
     let mut room = if known.is_some() { 0 } else { 4 + why.0.len() };
+    let mut lens = [0; 6];
     for (i, kind) in kinds.iter().enumerate() {
-        room += blob_room(*kind, args, i);
+        lens[i] = text_len(*kind, args[i]);
+        room += blob_room(*kind, args, i, lens[i]);
     }
     let at = record::reserve(call, args, room);
     HOT.last.store(at.unwrap_or(record::NOWHERE), Relaxed);
@@ -83,7 +85,7 @@ fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later
     if let Some(at) = at {
         let mut writer = Writer::new(at);
         for (i, kind) in kinds.iter().enumerate() {
-            later[i] = capture(&mut writer, *kind, args, i);
+            later[i] = capture(&mut writer, *kind, args, i, lens[i]);
         }
         let place = known.unwrap_or_else(|| {
             let place = writer.put(WHY, why.0.as_bytes(), false);
@@ -96,6 +98,9 @@ fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later
             (*entry).why = place;
             (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
             (*entry).state.store(ENTERED, Release);
+        }
+        if call == Call::Execve {
+            record::head().execve.store(at, Release);
         }
     }
     (at, later)
@@ -147,10 +152,28 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
 
 /// The length of a C string, looking at no more than `limit` bytes.
 fn string_len(at: usize, limit: usize) -> usize {
+    let mut len = 0;
     // SAFETY: the wrapper passed a C string: every byte up to its NUL may be read.
-    (0..limit)
-        .find(|i| unsafe { *((at + i) as *const u8) } == 0)
-        .unwrap_or(limit)
+    while len < limit && unsafe { *((at + len) as *const u8) } != 0 {
+        len += 1;
+    }
+    len
+}
+
+/// How much of a string is kept at most.
+fn limit(kind: Arg) -> usize {
+    match kind {
+        Arg::Path => PATH,
+        _ => STRING,
+    }
+}
+
+/// The length of an argument that is a string; one more than the limit, if it is longer.
+fn text_len(kind: Arg, at: usize) -> usize {
+    match kind {
+        Arg::Path | Arg::Str if at != 0 => string_len(at, limit(kind) + 1),
+        _ => 0,
+    }
 }
 
 /// Memory that an argument points to.
@@ -160,13 +183,12 @@ fn memory<'a>(at: usize, len: usize) -> &'a [u8] {
 }
 
 /// An upper bound of what [`capture`] writes for an argument.
-fn blob_room(kind: Arg, args: &[usize; 6], i: usize) -> usize {
+fn blob_room(kind: Arg, args: &[usize; 6], i: usize, text: usize) -> usize {
     if args[i] == 0 {
         return 0;
     }
     match kind {
-        Arg::Path => 4 + string_len(args[i], PATH),
-        Arg::Str => 4 + string_len(args[i], STRING),
+        Arg::Path | Arg::Str => 4 + text.min(limit(kind)),
         Arg::Bytes(len) => 4 + args[len].min(STRING),
         Arg::BytesOut => 4 + args[i + 1].min(STRING).next_multiple_of(8),
         Arg::PathOut => 4 + args[i + 1].min(496).next_multiple_of(8),
@@ -181,21 +203,21 @@ fn blob_room(kind: Arg, args: &[usize; 6], i: usize) -> usize {
 }
 
 /// Copies what an argument points to, or takes room for what the kernel will write there.
-fn capture(writer: &mut Writer, kind: Arg, args: &[usize; 6], i: usize) -> Option<Later> {
+fn capture(
+    writer: &mut Writer,
+    kind: Arg,
+    args: &[usize; 6],
+    i: usize,
+    text: usize,
+) -> Option<Later> {
     if args[i] == 0 {
         return None;
     }
     let tag = i as u8;
     match kind {
         Arg::Path | Arg::Str => {
-            let limit = if matches!(kind, Arg::Path) {
-                PATH
-            } else {
-                STRING
-            };
-            let len = string_len(args[i], limit);
-            let cut = len == limit && string_len(args[i], limit + 1) > limit;
-            writer.put(tag, memory(args[i], len), cut);
+            let kept = text.min(limit(kind));
+            writer.put(tag, memory(args[i], kept), kept < text);
         }
         Arg::Bytes(len) => {
             _ = writer.put(

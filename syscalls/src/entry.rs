@@ -44,6 +44,26 @@ pub fn environment() -> impl Iterator<Item = &'static CStr> + Clone {
     strings(environment_at())
 }
 
+/// The value of an environment variable. No entry is read further than it is like the name.
+pub fn variable(name: &str) -> Option<&'static CStr> {
+    let mut at = environment_at();
+    // SAFETY: as for the strings above; the name holds no NUL, so none is read past.
+    unsafe {
+        while !(*at).is_null() {
+            let entry = *at as *const u8;
+            let mut same = 0;
+            while same < name.len() && *entry.add(same) == name.as_bytes()[same] {
+                same += 1;
+            }
+            if same == name.len() && *entry.add(same) == b'=' {
+                return Some(CStr::from_ptr(entry.add(same + 1) as *const c_char));
+            }
+            at = at.add(1);
+        }
+    }
+    None
+}
+
 /// A value of the auxiliary vector (getauxval(3)): `AT_EUID`, `AT_SECURE`, ... No system call.
 pub fn auxv(kind: u64) -> u64 {
     let mut at = environment_at();

@@ -32,7 +32,7 @@ mod vdso;
 pub use arena::{Arena, freeze};
 pub use call::{Failed, Result, Why};
 pub use creds::*;
-pub use entry::{args, auxv, environment, executed_as};
+pub use entry::{args, auxv, environment, executed_as, variable};
 pub use errno::Errno;
 pub use fd::{At, Fd};
 pub use file::*;

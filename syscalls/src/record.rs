@@ -51,6 +51,8 @@ pub struct Head {
     pub helper_failure: AtomicU64,
     /// A descriptor of init's that the host is to take, and one more; 0: there is none.
     pub offered: AtomicU32,
+    /// Where the record of the newest execve is.
+    pub execve: AtomicU32,
 }
 
 /// Helpers whose process id is kept: bridges, hooks and the like.
@@ -251,20 +253,26 @@ pub fn bytes() -> &'static [u8] {
 /// Completes the newest execve of the other lane that is still on its way: it never returns to its caller, so
 /// whoever sees the close-on-exec channel end says that it succeeded, at `now_ns`. True: there was one.
 pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
-    let mut found = None;
-    for at in offsets(bytes()) {
-        let entry = entry(at);
-        // SAFETY: offsets() yields places of whole entries in the recorder.
-        let is = unsafe {
+    let on_its_way = |at: &u32| {
+        let entry = entry(*at);
+        // SAFETY: it is the place of a whole entry in the recorder, by whoever made the record or by offsets().
+        unsafe {
             (*entry).lane == lane
                 && (*entry).call == Call::Execve as u16
                 && (*entry).state.load(Acquire) == ENTERED
-        };
-        if is {
-            found = Some(entry);
         }
-    }
-    let Some(entry) = found else { return false };
+    };
+    // As a rule it is the newest of all; if another lane's is, all are looked through.
+    let newest = head().execve.load(Acquire);
+    let inside = |at: &u32| {
+        let place = size_of::<Head>()..bytes().len().saturating_sub(size_of::<Entry>());
+        at.is_multiple_of(8) && place.contains(&(*at as usize))
+    };
+    let found = Some(newest).filter(inside).filter(on_its_way);
+    let found = found.or_else(|| offsets(bytes()).filter(on_its_way).last());
+    let Some(entry) = found.map(entry) else {
+        return false;
+    };
     // SAFETY: as above; its writer is gone, it became another program.
     unsafe {
         (*entry).duration_ns = now_ns.saturating_sub((*entry).start_ns);

@@ -62,6 +62,9 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
             4..8 => ends!(u32),
             8..16 => ends!(u64),
             16..=32 => ends!(u128),
+            33..=64 => ends!([u128; 2]),
+            65..=128 => ends!([u128; 4]),
+            129..=256 => ends!([u128; 8]),
             _ if (to as usize).wrapping_sub(from as usize) >= len => arch::copy(to, from, len),
             _ => arch::copy_back(to, from, len),
         }
@@ -86,27 +89,40 @@ pub unsafe fn set(to: *mut u8, byte: u8, len: usize) -> *mut u8 {
 /// As of libc's: both places have `len` bytes.
 #[inline(always)]
 pub unsafe fn compare(a: *const u8, b: *const u8, len: usize) -> i32 {
-    let mut at = 0;
-    // SAFETY: `at` stays below `len`.
+    // SAFETY: every word and byte lies inside the `len` bytes that the caller vouches for.
     unsafe {
-        while at + 8 <= len {
-            let x = (a.add(at) as *const u64).read_unaligned();
-            let y = (b.add(at) as *const u64).read_unaligned();
-            if x != y {
-                return if x.swap_bytes() < y.swap_bytes() {
-                    -1
-                } else {
-                    1
-                };
-            }
-            at += 8;
+        macro_rules! words {
+            ($kind:ty, $at:expr) => {{
+                let x = (a.add($at) as *const $kind).read_unaligned();
+                let y = (b.add($at) as *const $kind).read_unaligned();
+                if x != y {
+                    return if x.swap_bytes() < y.swap_bytes() {
+                        -1
+                    } else {
+                        1
+                    };
+                }
+            }};
         }
-        while at < len {
-            let (x, y) = (a.add(at).read_volatile(), b.add(at).read_volatile());
-            if x != y {
-                return i32::from(x) - i32::from(y);
+        match len {
+            8.. => {
+                let mut at = 0;
+                while at + 8 <= len {
+                    words!(u64, at);
+                    at += 8;
+                }
+                words!(u64, len - 8);
             }
-            at += 1;
+            4..8 => {
+                words!(u32, 0);
+                words!(u32, len - 4);
+            }
+            2..4 => {
+                words!(u16, 0);
+                words!(u16, len - 2);
+            }
+            1 => return i32::from(*a) - i32::from(*b),
+            0 => {}
         }
     }
     0

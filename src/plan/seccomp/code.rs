@@ -1,6 +1,7 @@
 //! Classic BPF (linux/filter.h): the few instructions that a filter needs, and how they are put together. Jumps lead
-//! forward only and conditional ones at most 255 instructions far, so code is composed of whole pieces whose lengths are
-//! known. May touch: types.
+//! forward only and conditional ones at most 255 instructions far. So a program is written from its end, `back` in all
+//! that follows: what a jump passes over has been written when the jump is, and nothing has to be moved or patched. May
+//! touch: types.
 
 use crate::spec::Condition;
 use alloc::vec::Vec;
@@ -12,9 +13,9 @@ pub const MOST: usize = 4096;
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const ALWAYS: u16 = 0x05; // BPF_JMP | BPF_JA
-const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+pub const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const GREATER: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
-const AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+pub const AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 /// Where the members of struct seccomp_data are, in bytes.
@@ -22,11 +23,45 @@ const NR: u32 = 0;
 const ARCH: u32 = 4;
 const ARGS: u32 = 16;
 
-/// Numbers from `start` to the next segment's, and what is done for them.
-#[derive(Clone)]
-pub struct Segment {
-    pub start: u32,
-    pub code: Vec<Insn>,
+/// What is done for which numbers: where each segment starts, and its code, one behind the other, in reverse.
+#[derive(Default)]
+pub struct Segments {
+    starts: Vec<(u32, usize)>,
+    code: Vec<Insn>,
+}
+
+impl Segments {
+    /// From this number on, up to the next segment's. If it does the same as the segment before, they are one.
+    pub fn push(&mut self, start: u32, leaf: impl FnOnce(&mut Vec<Insn>)) {
+        let at = self.code.len();
+        leaf(&mut self.code);
+        if let Some((_, before)) = self.starts.last() {
+            let (before, new) = self.code[*before..].split_at(at - before);
+            if before == new {
+                self.code.truncate(at);
+                return;
+            }
+        }
+        self.starts.push((start, at));
+    }
+
+    /// The code that finds a segment by the loaded number, and does what it says.
+    pub fn tree(&self, back: &mut Vec<Insn>) {
+        self.halves(0, self.starts.len(), back);
+    }
+
+    fn halves(&self, from: usize, to: usize, back: &mut Vec<Insn>) {
+        if to - from < 2 {
+            let start = |i: usize| self.starts.get(i).map_or(self.code.len(), |(_, at)| *at);
+            back.extend_from_slice(&self.code[start(from)..start(to)]);
+            return;
+        }
+        let middle = from + (to - from) / 2;
+        self.halves(middle, to, back);
+        let then = back.len();
+        self.halves(from, middle, back);
+        branch(back, then, AT_LEAST, self.starts[middle].0);
+    }
 }
 
 fn insn(code: u16, jt: u8, jf: u8, k: u32) -> Insn {
@@ -37,74 +72,47 @@ pub fn ret(verdict: u32) -> Insn {
     insn(RETURN, 0, 0, verdict)
 }
 
-/// `then` if the comparison holds, else what follows it: `otherwise`.
-fn branch(compare: u16, k: u32, then: Vec<Insn>, otherwise: Vec<Insn>) -> Vec<Insn> {
-    let mut out = Vec::with_capacity(otherwise.len() + then.len() + 2);
-    match u8::try_from(otherwise.len()) {
-        Ok(far) => out.push(insn(compare, far, 0, k)),
+/// Passes over all that was written since `then` was as long as it is, if the comparison holds.
+pub fn branch(back: &mut Vec<Insn>, then: usize, compare: u16, k: u32) {
+    let otherwise = back.len() - then;
+    match u8::try_from(otherwise) {
+        Ok(far) => back.push(insn(compare, far, 0, k)),
         Err(_) => {
-            out.push(insn(compare, 0, 1, k));
-            out.push(insn(ALWAYS, 0, 0, otherwise.len() as u32));
-        }
-    }
-    out.extend(otherwise);
-    out.extend(then);
-    out
-}
-
-/// Finds the segment of the loaded number by halves.
-pub fn tree(segments: &[Segment]) -> Vec<Insn> {
-    match segments {
-        [] => Vec::new(),
-        [one] => one.code.clone(),
-        many => {
-            let (low, high) = many.split_at(many.len() / 2);
-            branch(AT_LEAST, high[0].start, tree(high), tree(low))
+            back.push(insn(ALWAYS, 0, 0, otherwise as u32));
+            back.push(insn(compare, 0, 1, k));
         }
     }
 }
 
-/// x86_64 and x32 are one architecture to the kernel. A tracer that skips a call sets its number to -1, which is
-/// neither's.
-pub fn split_x32(tree: Vec<Insn>, x32: Vec<Insn>, default: u32) -> Vec<Insn> {
-    let skipped = branch(EQUAL, u32::MAX, alloc::vec![ret(default)], x32);
-    branch(AT_LEAST, 0x4000_0000, skipped, tree)
-}
-
-/// The whole program: each architecture's section, and the end of every other's.
-pub fn whole(sections: Vec<(u32, Vec<Insn>)>) -> Vec<Insn> {
-    let mut out = alloc::vec![ret(0)];
-    for (arch, section) in sections.into_iter().rev() {
-        let mut with_number = alloc::vec![insn(LOAD, 0, 0, NR)];
-        with_number.extend(section);
-        out = branch(EQUAL, arch, with_number, out);
+/// The sections of the architectures. `ends`: which architecture, and how long `back` was when its section was written.
+pub fn whole(mut back: Vec<Insn>, ends: &[(u32, usize)]) -> Vec<Insn> {
+    // Every other architecture's end.
+    back.push(ret(0));
+    for (arch, end) in ends.iter().rev() {
+        branch(&mut back, *end, EQUAL, *arch);
     }
-    out.insert(0, insn(LOAD, 0, 0, ARCH));
-    out
-}
-
-/// The alternatives in turn, and at last what counts if none holds.
-pub fn leaf(alternatives: Vec<Vec<Insn>>, otherwise: u32) -> Vec<Insn> {
-    let mut out: Vec<Insn> = alternatives.into_iter().flatten().collect();
-    out.push(ret(otherwise));
-    out
-}
-
-/// A verdict behind its conditions; where one of them does not hold, the code behind it goes on.
-///
-/// It is written from its end: then the way to there is as long as what has been written.
-pub fn alternative(conditions: &[&Condition], verdict: u32, wide: bool) -> Vec<Insn> {
-    let mut back = alloc::vec![ret(verdict)];
-    for condition in conditions.iter().rev() {
-        prepend(&mut back, condition, wide);
-    }
+    back.push(insn(LOAD, 0, 0, ARCH));
     back.reverse();
     back
 }
 
+/// In front of what wants to know the call's number.
+pub fn load_number(back: &mut Vec<Insn>) {
+    back.push(insn(LOAD, 0, 0, NR));
+}
+
+/// A verdict behind its conditions; where one of them does not hold, the code behind it goes on.
+pub fn alternative(back: &mut Vec<Insn>, conditions: &[&Condition], verdict: u32, wide: bool) {
+    let end = back.len();
+    back.push(ret(verdict));
+    for condition in conditions.iter().rev() {
+        prepend(back, end, condition, wide);
+    }
+}
+
 /// One condition. Arguments have 64 bits and the machine has 32: the high half first, and the low one where that decides
-/// nothing. `back` is in reverse.
-fn prepend(back: &mut Vec<Insn>, c: &Condition, wide: bool) {
+/// nothing. `end`: where the alternative is over.
+fn prepend(back: &mut Vec<Insn>, end: usize, c: &Condition, wide: bool) {
     let pass = back.len();
     let masked = c.op == "SCMP_CMP_MASKED_EQ";
     let (value, mask) = match masked {
@@ -128,10 +136,10 @@ fn prepend(back: &mut Vec<Insn>, c: &Condition, wide: bool) {
         "SCMP_CMP_LE" => (GREATER, false),
         _ => (EQUAL, true),
     };
-    let to = |back: &Vec<Insn>, end: bool| (back.len() - if end { 0 } else { pass }) as u8;
+    let to = |back: &Vec<Insn>, past: bool| (back.len() - if past { end } else { pass }) as u8;
     let jump = |back: &mut Vec<Insn>, compare: u16, k: u32, yes: Option<bool>, no: Option<bool>| {
         // `Some(true)`: past the alternative; `Some(false)`: past this condition; `None`: the next instruction.
-        let far = |way: Option<bool>| way.map_or(0, |end| to(back, end));
+        let far = |way: Option<bool>| way.map_or(0, |past| to(back, past));
         let one = insn(compare, far(yes), far(no), k);
         back.push(one);
     };

@@ -18,12 +18,11 @@
 mod code;
 mod names;
 
-use crate::spec::seccomp::Rule;
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use code::{Insn, Segment};
+use code::{Insn, Segments};
 use names::{ENDS, NAMES, NONE, NUMBERS};
 
 pub use code::MOST;
@@ -74,20 +73,50 @@ fn verdict(action: &str, errno: Option<u32>) -> u32 {
     }
 }
 
-/// A call's place in the tables.
-fn look_up(name: &str) -> Option<usize> {
-    let at = |i: usize| {
-        let start = if i == 0 { 0 } else { usize::from(ENDS[i - 1]) };
-        NAMES.get(start..usize::from(ENDS[i])).unwrap_or("")
-    };
-    let (mut low, mut high) = (0, ENDS.len());
-    while low < high {
-        let middle = (low + high) / 2;
-        match at(middle).cmp(name) {
-            core::cmp::Ordering::Equal => return Some(middle),
-            core::cmp::Ordering::Less => low = middle + 1,
-            core::cmp::Ordering::Greater => high = middle,
+/// Where the search for a name begins: FNV-1a (www.isthe.com/chongo/tech/comp/fnv).
+const fn place(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut i = 0;
+    while i < name.len() {
+        hash = (hash ^ name[i] as u32).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    (hash >> 16) as usize % PLACES
+}
+
+/// Twice as many places as names: most are found at once.
+const PLACES: usize = 1024;
+
+const fn name(row: usize) -> &'static [u8] {
+    let start = if row == 0 { 0 } else { ENDS[row - 1] as usize };
+    let (_, rest) = NAMES.as_bytes().split_at(start);
+    rest.split_at(ENDS[row] as usize - start).0
+}
+
+/// The names' rows, each at its place, or the next one that was free. Made by the compiler.
+static ROWS: [u16; PLACES] = {
+    let mut rows = [NONE; PLACES];
+    let mut row = 0;
+    while row < ENDS.len() {
+        let mut at = place(name(row));
+        while rows[at] != NONE {
+            at = (at + 1) % PLACES;
         }
+        rows[at] = row as u16;
+        row += 1;
+    }
+    rows
+};
+
+/// A call's row in the tables.
+fn look_up(word: &str) -> Option<usize> {
+    let mut at = place(word.as_bytes());
+    while ROWS[at] != NONE {
+        let row = usize::from(ROWS[at]);
+        if name(row) == word.as_bytes() {
+            return Some(row);
+        }
+        at = (at + 1) % PLACES;
     }
     None
 }
@@ -174,35 +203,36 @@ pub fn document(
 
 /// The filter.
 pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
-    let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
-    let refuses = !matches!(
-        seccomp.default_action.as_str(),
-        "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE"
-    );
-    let beyond = if refuses { ENOSYS } else { default };
     let listed =
         |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
-    let named = named(seccomp);
-    let mut sections: Vec<(u32, Vec<Insn>)> = Vec::new();
+    let profile = Profile::of(seccomp);
+    let tree = |back: &mut Vec<Insn>, arch: usize| match listed(arch) {
+        true => profile.tree(back, arch),
+        false => back.push(code::ret(KILL_THREAD)),
+    };
+    let mut back = Vec::with_capacity(1024);
+    let mut ends = Vec::new();
     for arch in (0..ARCHES.len()).filter(|arch| *arch != X32) {
-        let x32 = arch == X86_64 && listed(X32);
-        if !listed(arch) && !x32 {
+        // x86_64 and x32 are one architecture to the kernel.
+        let either = arch == X86_64 && (listed(X86_64) || listed(X32));
+        if either {
+            // A tracer that skips a call sets its number to -1, which is neither's.
+            back.push(code::ret(profile.default));
+            let skipped = back.len();
+            tree(&mut back, X32);
+            code::branch(&mut back, skipped, code::EQUAL, u32::MAX);
+            let high = back.len();
+            tree(&mut back, X86_64);
+            code::branch(&mut back, high, code::AT_LEAST, X32_BIT);
+        } else if listed(arch) {
+            tree(&mut back, arch);
+        } else {
             continue;
         }
-        let mut tree = match listed(arch) {
-            true => section(seccomp, &named, arch, default, beyond),
-            false => alloc::vec![code::ret(KILL_THREAD)],
-        };
-        if arch == X86_64 {
-            let other = match x32 {
-                true => section(seccomp, &named, X32, default, beyond),
-                false => alloc::vec![code::ret(KILL_THREAD)],
-            };
-            tree = code::split_x32(tree, other, default);
-        }
-        sections.push((AUDIT[arch].0, tree));
+        code::load_number(&mut back);
+        ends.push((AUDIT[arch].0, back.len()));
     }
-    let program = code::whole(sections);
+    let program = code::whole(back, &ends);
     if program.len() > MOST {
         return Err(Problem {
             pointer: "/linux/seccomp/syscalls".into(),
@@ -215,90 +245,106 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
     Ok(program)
 }
 
-/// Every name that is known: its row in the tables, and which rule names it.
-fn named(seccomp: &Seccomp) -> Vec<(usize, usize)> {
-    let names = |(i, rule)| {
-        let rule: &Rule = rule;
-        let row = move |name: &String| Some((look_up(name)?, i));
-        rule.names.iter().filter_map(row)
-    };
-    seccomp.rules.iter().enumerate().flat_map(names).collect()
-}
-
-/// The code of one architecture: it begins with the call's number loaded.
-fn section(
-    seccomp: &Seccomp,
-    named: &[(usize, usize)],
-    arch: usize,
+/// What a profile says, with its words looked up once for all architectures.
+struct Profile<'a> {
+    seccomp: &'a Seccomp,
+    /// Every name that is known: its row in the tables, and which rule names it.
+    named: Vec<(usize, usize)>,
+    /// The rules' verdicts, and those on calls that no rule names, and on calls that nobody knew when it was written.
+    verdicts: Vec<u32>,
     default: u32,
     beyond: u32,
-) -> Vec<Insn> {
-    let mut last = None;
-    let entries = entries(seccomp, named, arch, default, &mut last);
-    let base = if arch == X32 { X32_BIT } else { 0 };
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut next = base;
-    let mut push = |start: u32, code: Vec<Insn>| match segments.last() {
-        Some(before) if before.code == code => {}
-        _ => segments.push(Segment { start, code }),
-    };
-    let wide = AUDIT[arch].1;
-    for entry in &entries {
-        if entry.number > next {
-            push(next, alloc::vec![code::ret(default)]);
-        }
-        let otherwise = entry.always.unwrap_or(default);
-        let alternatives = entry.alternatives.iter();
-        let alternatives: Vec<_> = alternatives
-            .map(|a| code::alternative(&a.conditions, a.verdict, wide))
-            .collect();
-        push(entry.number, code::leaf(alternatives, otherwise));
-        next = entry.number + 1;
-    }
-    // A profile that names none of this architecture's calls says nothing about their age.
-    let end = last.map_or(next, |last| last + 1);
-    if next < end {
-        push(next, alloc::vec![code::ret(default)]);
-    }
-    let beyond = if last.is_some() { beyond } else { default };
-    push(end, alloc::vec![code::ret(beyond)]);
-    code::tree(&segments)
 }
 
-/// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
-fn entries<'a>(
-    seccomp: &'a Seccomp,
-    named: &[(usize, usize)],
-    arch: usize,
-    default: u32,
-    last: &mut Option<u32>,
-) -> Vec<Entry<'a>> {
-    let of_arch = |(row, rule): &(usize, usize)| Some((number(*row, arch)?, *rule));
-    let mut calls: Vec<(u32, usize)> = named.iter().filter_map(of_arch).collect();
-    // Of one number's rules the first in the profile stays the first.
-    calls.sort_unstable();
-    *last = calls.last().map(|(number, _)| *number);
-    let mut entries: Vec<Entry> = Vec::new();
-    for (number, rule) in calls {
-        let rule = &seccomp.rules[rule];
-        let said = verdict(&rule.action, rule.errno_ret);
-        if said == default {
-            continue;
+impl<'a> Profile<'a> {
+    fn of(seccomp: &'a Seccomp) -> Profile<'a> {
+        let refuses = !matches!(
+            seccomp.default_action.as_str(),
+            "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE"
+        );
+        let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
+        let rules = &seccomp.rules;
+        let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
+        for (i, rule) in rules.iter().enumerate() {
+            named.extend(
+                rule.names
+                    .iter()
+                    .filter_map(|name| Some((look_up(name)?, i))),
+            );
         }
-        match entries.last_mut() {
-            Some(entry) if entry.number == number => add(entry, &rule.args, said),
-            _ => {
-                let mut entry = Entry {
-                    number,
-                    always: None,
-                    alternatives: Vec::new(),
-                };
-                add(&mut entry, &rule.args, said);
-                entries.push(entry);
-            }
+        let said = rules
+            .iter()
+            .map(|rule| verdict(&rule.action, rule.errno_ret));
+        Profile {
+            seccomp,
+            named,
+            verdicts: said.collect(),
+            default,
+            beyond: if refuses { ENOSYS } else { default },
         }
     }
-    entries
+
+    /// The code of one architecture, for the call's number.
+    fn tree(&self, back: &mut Vec<Insn>, arch: usize) {
+        let (entries, last) = self.entries(arch);
+        let mut segments = Segments::default();
+        let mut next = if arch == X32 { X32_BIT } else { 0 };
+        let wide = AUDIT[arch].1;
+        for entry in &entries {
+            if entry.number > next {
+                segments.push(next, |back| back.push(code::ret(self.default)));
+            }
+            segments.push(entry.number, |back| {
+                back.push(code::ret(entry.always.unwrap_or(self.default)));
+                for one in entry.alternatives.iter().rev() {
+                    code::alternative(back, &one.conditions, one.verdict, wide);
+                }
+            });
+            next = entry.number + 1;
+        }
+        // A profile that names none of this architecture's calls says nothing about their age.
+        let end = last.map_or(next, |last| last + 1);
+        if next < end {
+            segments.push(next, |back| back.push(code::ret(self.default)));
+        }
+        let beyond = if last.is_some() {
+            self.beyond
+        } else {
+            self.default
+        };
+        segments.push(end, |back| back.push(code::ret(beyond)));
+        segments.tree(back);
+    }
+
+    /// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
+    fn entries(&self, arch: usize) -> (Vec<Entry<'a>>, Option<u32>) {
+        let mut calls: Vec<(u32, usize)> = Vec::with_capacity(self.named.len());
+        let of_arch = |(row, rule): &(usize, usize)| Some((number(*row, arch)?, *rule));
+        calls.extend(self.named.iter().filter_map(of_arch));
+        // Of one number's rules the first in the profile stays the first.
+        calls.sort_unstable();
+        let mut entries: Vec<Entry> = Vec::with_capacity(calls.len());
+        for (number, rule) in &calls {
+            let said = self.verdicts[*rule];
+            if said == self.default {
+                continue;
+            }
+            let conditions = &self.seccomp.rules[*rule].args;
+            match entries.last_mut() {
+                Some(entry) if entry.number == *number => add(entry, conditions, said),
+                _ => {
+                    let mut entry = Entry {
+                        number: *number,
+                        always: None,
+                        alternatives: Vec::new(),
+                    };
+                    add(&mut entry, conditions, said);
+                    entries.push(entry);
+                }
+            }
+        }
+        (entries, calls.last().map(|(number, _)| *number))
+    }
 }
 
 fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
