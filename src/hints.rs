@@ -292,7 +292,7 @@ const ROWS: &[Row] = &[
         Some(Call::Execve),
         Errno::EPERM,
         any,
-        "the seccomp profile may refuse execve: allow it",
+        "the seccomp profile may refuse execve: allow it; or SELinux a new label under noNewPrivileges, unless its policy allows nnp_transition",
     ),
     Row(
         Some(Call::Setns),

@@ -49,6 +49,8 @@ mod injection_all;
 mod injection_exec;
 #[path = "all/install.rs"]
 mod install;
+#[path = "all/labels.rs"]
+mod labels;
 #[path = "all/lanes.rs"]
 mod lanes;
 #[path = "all/lifecycle.rs"]
@@ -173,6 +175,7 @@ fn main() {
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),
+        labels::cases(),
         execs::cases(),
         execs_words::cases(),
         terminals::cases(),

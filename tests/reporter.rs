@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--call NR:ARG..] [--out FILE]
-//!            [--notify TEXT] [--call32 NR]
+//!            [--notify TEXT] [--call32 NR] [--key-label]
 //!            [--exit N] [--sleep] [--on-term N] [--kill-self SIGNAL] [--quiet]
 //! ```
 //! A fact that cannot be had is an object {"error": ERRNO}, never left out.
@@ -46,6 +46,7 @@ fn main() {
             "--mknod" => keep(&mut probes, "mknod", &value(), make_node),
             "--notify" => keep(&mut probes, "notify", &value(), notify),
             "--call" => keep(&mut probes, "call", &value(), call),
+            "--key-label" => drop(probes.insert("key_label".into(), key_label())),
             "--call32" => keep(&mut probes, "call32", &value(), call32),
             "--out" => out = Some(value()),
             "--exit" => ending = Ending::Exit(number(&value())),
@@ -442,6 +443,28 @@ fn call(word: &str) -> Value {
     match result {
         -1 => json!({ "error": name(&Error::last_os_error()) }),
         value => json!(value),
+    }
+}
+
+/// What the security module says of the session keyring.
+fn key_label() -> Value {
+    const GET_SECURITY: i64 = 17;
+    const SESSION: i64 = -3;
+    let mut text = [0u8; 256];
+    // SAFETY: the kernel writes no more than the length that it is given.
+    let len = unsafe {
+        let room = text.as_mut_ptr();
+        nix::libc::syscall(
+            nix::libc::SYS_keyctl,
+            GET_SECURITY,
+            SESSION,
+            room,
+            text.len(),
+        )
+    };
+    match usize::try_from(len) {
+        Ok(len) => json!(String::from_utf8_lossy(&text[..len]).trim_end_matches('\0')),
+        Err(_) => json!({ "error": name(&Error::last_os_error()) }),
     }
 }
 
