@@ -86,6 +86,12 @@ const ROWS: &[Row] = &[
     ),
     Row(
         None,
+        Errno::EOPNOTSUPP,
+        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        "a device has a weight of its own under the scheduler bfq, or when io.cost.qos is enabled for it",
+    ),
+    Row(
+        None,
         Errno::EINVAL,
         |op| matches!(op, Some(Op::SetCgroup { setting }) if setting.file.as_c_str() == c"cpu.weight"),
         "a cgroup with cpu.idle has no weight: set cpu.idle to 0 with it",

@@ -59,6 +59,8 @@ mod lifecycle;
 mod lifecycle_errors;
 #[path = "all/limits.rs"]
 mod limits;
+#[path = "all/limits_devices.rs"]
+mod limits_devices;
 #[path = "all/listing.rs"]
 mod listing;
 #[path = "all/machine.rs"]
@@ -185,6 +187,7 @@ fn main() {
         seccomp_notify::cases(),
         cgroups::cases(),
         limits::cases(),
+        limits_devices::cases(),
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),
