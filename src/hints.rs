@@ -86,6 +86,12 @@ const ROWS: &[Row] = &[
     ),
     Row(
         None,
+        Errno::EOPNOTSUPP,
+        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        "a device has a weight of its own under the scheduler bfq, or when io.cost.qos is enabled for it",
+    ),
+    Row(
+        None,
         Errno::EINVAL,
         |op| matches!(op, Some(Op::SetCgroup { setting }) if setting.file.as_c_str() == c"cpu.weight"),
         "a cgroup with cpu.idle has no weight: set cpu.idle to 0 with it",
@@ -292,7 +298,7 @@ const ROWS: &[Row] = &[
         Some(Call::Execve),
         Errno::EPERM,
         any,
-        "the seccomp profile may refuse execve: allow it",
+        "the seccomp profile may refuse execve: allow it; or SELinux a new label under noNewPrivileges, unless its policy allows nnp_transition",
     ),
     Row(
         Some(Call::Setns),

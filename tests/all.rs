@@ -49,6 +49,8 @@ mod injection_all;
 mod injection_exec;
 #[path = "all/install.rs"]
 mod install;
+#[path = "all/labels.rs"]
+mod labels;
 #[path = "all/lanes.rs"]
 mod lanes;
 #[path = "all/lifecycle.rs"]
@@ -57,6 +59,8 @@ mod lifecycle;
 mod lifecycle_errors;
 #[path = "all/limits.rs"]
 mod limits;
+#[path = "all/limits_devices.rs"]
+mod limits_devices;
 #[path = "all/listing.rs"]
 mod listing;
 #[path = "all/machine.rs"]
@@ -173,6 +177,7 @@ fn main() {
         namespaces::cases(),
         rootless::cases(),
         settings::cases(),
+        labels::cases(),
         execs::cases(),
         execs_words::cases(),
         terminals::cases(),
@@ -182,6 +187,7 @@ fn main() {
         seccomp_notify::cases(),
         cgroups::cases(),
         limits::cases(),
+        limits_devices::cases(),
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),

@@ -3,11 +3,15 @@
 //!
 //! ```text
 //!   reporter [--probe PATH] [--open PATH] [--write PATH] [--mknod PATH:MAJOR:MINOR] [--call NR:ARG..] [--out FILE]
-//!            [--notify TEXT] [--call32 NR]
+//!            [--notify TEXT] [--call32 NR] [--key-label]
 //!            [--exit N] [--sleep] [--on-term N] [--kill-self SIGNAL] [--quiet]
 //! ```
 //! A fact that cannot be had is an object {"error": ERRNO}, never left out.
 
+#[path = "reporter_calls.rs"]
+mod calls;
+
+use calls::{call, call32, key_label};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -46,6 +50,7 @@ fn main() {
             "--mknod" => keep(&mut probes, "mknod", &value(), make_node),
             "--notify" => keep(&mut probes, "notify", &value(), notify),
             "--call" => keep(&mut probes, "call", &value(), call),
+            "--key-label" => drop(probes.insert("key_label".into(), key_label())),
             "--call32" => keep(&mut probes, "call32", &value(), call32),
             "--out" => out = Some(value()),
             "--exit" => ending = Ending::Exit(number(&value())),
@@ -424,46 +429,6 @@ fn write(path: &str) -> Value {
         file.and_then(|mut file| file.write_all(b"x"))
             .map(|()| "ok"),
     )
-}
-
-/// NUMBER:ARGUMENT...: makes that system call.
-fn call(word: &str) -> Value {
-    let mut numbers = word
-        .split(':')
-        .map(|n| n.parse::<i64>().unwrap_or_else(|_| usage(word)));
-    let number = numbers.next().unwrap_or_else(|| usage(word));
-    let mut args = [0; 6];
-    for (arg, given) in args.iter_mut().zip(numbers) {
-        *arg = given;
-    }
-    let [a, b, c, d, e, f] = args;
-    // SAFETY: tests name calls that take numbers only, or fail before they look at memory.
-    let result = unsafe { nix::libc::syscall(number, a, b, c, d, e, f) };
-    match result {
-        -1 => json!({ "error": name(&Error::last_os_error()) }),
-        value => json!(value),
-    }
-}
-
-/// The same by the way in for 32-bit programs, with the number that the call has there; nothing is passed.
-#[cfg(target_arch = "x86_64")]
-fn call32(word: &str) -> Value {
-    let number: i64 = word.parse().unwrap_or_else(|_| usage(word));
-    let result: i64;
-    // SAFETY: tests name calls that look at no memory; what the kernel may change is named.
-    unsafe {
-        std::arch::asm!("int 0x80", inlateout("rax") number => result, in("rcx") 0, in("rdx") 0,
-            out("r8") _, out("r9") _, out("r10") _, out("r11") _);
-    }
-    match result as i32 {
-        error @ -4095..0 => json!({ "error": name(&Error::from_raw_os_error(-error)) }),
-        value => json!(value),
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn call32(word: &str) -> Value {
-    usage(word)
 }
 
 /// PATH:MAJOR:MINOR: makes that character device there, then opens it.

@@ -72,7 +72,8 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
 fn before(b: &mut Builder) -> Result<(), Problem> {
     let foreign = b.users.foreign();
     let score = b.spec.process.oom_score_adj.filter(|_| foreign);
-    if score.is_some() || !has_home(b.spec) {
+    let labels = !b.spec.process.selinux_label.is_empty();
+    if score.is_some() || !has_home(b.spec) || labels {
         namespaces::host_proc(b);
     }
     if let (Some(first), false) = (b.wish.joins, has_home(b.spec)) {

@@ -344,7 +344,9 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
 fn before(b: &mut Builder) {
     channel(b);
     let score = b.spec.process.oom_score_adj.filter(|_| b.users.foreign());
-    let wanted = b.users.new || score.is_some() || !b.spec.linux.time_offsets.is_empty();
+    let labels = !b.spec.process.selinux_label.is_empty();
+    let shifted = !b.spec.linux.time_offsets.is_empty();
+    let wanted = b.users.new || score.is_some() || shifted || labels;
     if wanted && b.mappings.is_empty() {
         host_proc(b);
     }

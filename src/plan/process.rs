@@ -28,6 +28,7 @@ pub fn begin(b: &mut Builder) -> Result<(), Problem> {
     );
     if !b.wish.no_new_keyring {
         let name = c(&format!("_ses.{}", b.wish.id)).map_err(|p| problem("", p))?;
+        system::key_label(b);
         b.init(
             Op::Keyring { name },
             "the caller's session keyring stays the caller's",

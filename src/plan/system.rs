@@ -256,6 +256,22 @@ fn labels(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
+/// SELinux labels what a process makes as that process; until execve this one is the runtime.
+pub fn key_label(b: &mut Builder) {
+    let label = &b.spec.process.selinux_label;
+    if label.is_empty() {
+        return;
+    }
+    let op = Op::WriteProc {
+        base: Slot::HOST_PROC,
+        path: c"thread-self/attr/keycreate".into(),
+        text: label.as_bytes().to_vec(),
+    };
+    b.from = "/process/selinuxLabel".into();
+    b.init(op, "the keyring to come is the program's, and labelled so");
+    b.from = String::new();
+}
+
 /// The `context` option that gives a new file system its label.
 pub fn mount_label(b: &Builder, kind: &str, data: &mut String) -> Result<(), Problem> {
     let label = &b.spec.linux.mount_label;

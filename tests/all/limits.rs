@@ -7,7 +7,6 @@ use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
-use std::process::Command;
 
 const CASES: &[Case] = &[
     ("every_file_holds_its_value", values),
@@ -25,7 +24,6 @@ const CASES: &[Case] = &[
     ("events_tell_what_is_used", events),
     ("too_little_memory_to_begin_with", too_little),
     ("what_this_machine_has_not_is_named", not_there),
-    ("block_devices_are_limited_one_by_one", block_devices),
 ];
 
 pub fn cases() -> Vec<Trial> {
@@ -45,7 +43,7 @@ pub fn needs_controllers(area: &str, cases: &[Case]) -> Vec<Trial> {
 
 const MIB: i64 = 1 << 20;
 
-fn limited(text: &str, resources: Value) -> Result<Bundle, Failed> {
+pub fn limited(text: &str, resources: Value) -> Result<Bundle, Failed> {
     let mut bundle = script(text)?;
     if let (Value::Object(all), Value::Object(mut more)) =
         (&mut bundle.config["linux"]["resources"], resources)
@@ -55,9 +53,9 @@ fn limited(text: &str, resources: Value) -> Result<Bundle, Failed> {
     Ok(bundle)
 }
 
-const SLEEPER: &str = "echo > /tmp/ready; sleep 1000";
+pub const SLEEPER: &str = "echo > /tmp/ready; sleep 1000";
 
-fn holds(bundle: &Bundle, wanted: &[(&str, &str)]) -> Outcome {
+pub fn holds(bundle: &Bundle, wanted: &[(&str, &str)]) -> Outcome {
     for (file, value) in wanted {
         same(file, read(bundle, file)?.as_str(), value)?;
     }
@@ -228,6 +226,7 @@ fn update_options() -> Outcome {
         ("--cpu-quota", "-1", "cpu.max", "max 40000"),
         ("--memory", "-1", "memory.max", "max"),
         ("--cpu-idle", "1", "cpu.idle", "1"),
+        ("--blkio-weight", "300", "io.weight", "default 2930"),
     ];
     for (option, value, file, wanted) in all {
         update(&bundle, &[option, value])?;
@@ -436,39 +435,4 @@ fn not_there() -> Outcome {
         bundle.clean()?;
     }
     Ok(())
-}
-
-/// On a loop device, which the lab has.
-fn block_devices() -> Outcome {
-    let losetup = |words: &[&str]| {
-        let done = Command::new("busybox")
-            .arg("losetup")
-            .args(words)
-            .output()?;
-        ensure!(done.status.success(), "losetup {words:?}: {done:?}");
-        Ok::<(), Failed>(())
-    };
-    let device = |more: Value| {
-        let mut device = json!({"major": 7, "minor": 0});
-        if let (Value::Object(all), Value::Object(mut more)) = (&mut device, more) {
-            all.append(&mut more);
-        }
-        json!([device])
-    };
-    let bundle = limited(
-        SLEEPER,
-        json!({"blockIO": {
-            "throttleReadBpsDevice": device(json!({"rate": 1 << 20})),
-            "throttleWriteBpsDevice": device(json!({"rate": 2 << 20})),
-            "throttleReadIOPSDevice": device(json!({"rate": 100})),
-            "throttleWriteIOPSDevice": device(json!({"rate": 200})),
-        }}),
-    )?;
-    fs::write(bundle.path("disk"), vec![0; 4 << 20])?;
-    losetup(&["/dev/loop0", &bundle.path("disk").to_string_lossy()])?;
-    ready(&bundle)?;
-    let wanted = "7:0 rbps=1048576 wbps=2097152 riops=100 wiops=200";
-    holds(&bundle, &[("io.max", wanted)])?;
-    losetup(&["-d", "/dev/loop0"])?;
-    end(bundle)
 }

@@ -1,6 +1,7 @@
 //! What cases need of the kernel or of the machine that no package brings. Where it is not there, they are listed as
 //! ignored. May touch: files that say what the kernel has.
 
+use crate::bundle::tool;
 use libtest_mimic::Trial;
 use std::fs;
 use std::path::Path;
@@ -20,8 +21,13 @@ const NEEDS: &[Need] = &[
     ("mounts::ridmap_", tmpfs_maps_ids),
     ("mounts::every_option_is_taken_by_a_tmpfs", tmpfs_maps_ids),
     ("settings::labels_without_a_module", || {
-        !Path::new("/sys/module/apparmor").exists()
+        !apparmor() && !selinux()
     }),
+    // `scripts/lab` boots kernels with either; the tools are of Debian's packages apparmor and secilc.
+    ("labels::apparmor", || {
+        apparmor() && tool("apparmor_parser").is_ok()
+    }),
+    ("labels::selinux", || selinux() && tool("secilc").is_ok()),
     ("injection::each_call_of_everything", tmpfs_maps_ids),
     ("parity::run_everything", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
@@ -64,4 +70,12 @@ fn kernel() -> (u32, u32) {
 /// Where /tmp is one, the files of the tests lie in it.
 fn tmpfs_maps_ids() -> bool {
     kernel() >= (6, 3)
+}
+
+fn apparmor() -> bool {
+    fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|y| y.starts_with('Y'))
+}
+
+fn selinux() -> bool {
+    fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("selinuxfs"))
 }

@@ -171,6 +171,29 @@ fn state_keys() -> Outcome {
         let state = call(&["state", &bundle.id]);
         call(&["delete", "--force", &bundle.id])?;
         let state: Value = serde_json::from_str(&state?.out)?;
+        // CRI-O reads it into a structure that has these of its own, with other types than anybody would guess; and
+        // `created` is a time to it.
+        for key in [
+            "started",
+            "finished",
+            "exitCode",
+            "oomKilled",
+            "initPid",
+            "initStartTime",
+            "checkpointedAt",
+        ] {
+            ensure!(state.get(key).is_none(), "state has a key {key}: {state}");
+        }
+        let time = state["created"].as_str().unwrap_or("");
+        let shape: String = time
+            .chars()
+            .take(19)
+            .map(|c| if c.is_ascii_digit() { '9' } else { c })
+            .collect();
+        ensure!(
+            shape == "9999-99-99T99:99:99" && time.ends_with('Z'),
+            "created: {time}"
+        );
         let kind = |value: &Value| match value {
             Value::String(_) => "string",
             Value::Number(_) => "number",
