@@ -356,7 +356,7 @@ proptest! {
     #[test]
     fn mount_options(words in proptest::collection::vec(option(), 0..12), kind in word()) {
         let mount = json!({"destination": "/x", "type": kind, "source": "s", "options": words});
-        let Ok(mount) = serde_json::from_value::<spec::Mount>(mount) else {
+        let Ok(mount) = <spec::Mount as serde::Deserialize>::deserialize(&mount) else {
             return Ok(());
         };
         if let Ok(o) = plan::options::understand(&mount, "/mounts/0") {

@@ -36,7 +36,7 @@ fn answer(program: &[Insn], arch: u32, nr: u32, args: [u64; 6]) -> Option<(u32, 
     }
 }
 
-fn rule(names: &[&str], action: &str, args: &[(u32, &str, u64, u64)]) -> Rule {
+fn rule(names: &[&str], action: &str, args: &[(u32, &str, u64, u64)]) -> Rule<'static> {
     let condition = |(index, op, value, value_two): &(u32, &str, u64, u64)| Condition {
         index: *index,
         value: *value,
@@ -44,14 +44,14 @@ fn rule(names: &[&str], action: &str, args: &[(u32, &str, u64, u64)]) -> Rule {
         op: format!("SCMP_CMP_{op}"),
     };
     Rule {
-        names: names.iter().map(|name| name.to_string()).collect(),
+        names: names.iter().map(|name| name.to_string().into()).collect(),
         action: format!("SCMP_ACT_{action}"),
         errno_ret: None,
         args: args.iter().map(condition).collect(),
     }
 }
 
-fn profile(default: &str, arches: &[&str], rules: Vec<Rule>) -> Seccomp {
+fn profile(default: &str, arches: &[&str], rules: Vec<Rule<'static>>) -> Seccomp<'static> {
     Seccomp {
         default_action: format!("SCMP_ACT_{default}"),
         architectures: arches
@@ -313,7 +313,7 @@ const VALUES: [u64; 9] = [
 ];
 
 /// A profile in which no two rules contradict each other: there libseccomp's answer hangs on the order of its tree.
-fn random(dice: &mut Dice) -> Seccomp {
+fn random(dice: &mut Dice) -> Seccomp<'static> {
     let words = [
         "ALLOW",
         "ERRNO",

@@ -18,7 +18,7 @@ use syscalls::{At, Errno, Fd, SigSet, Why};
 /// A bundle that was read: its absolute path, and what its configuration wants.
 pub struct Bundle {
     pub path: String,
-    pub spec: Spec,
+    pub spec: Spec<'static>,
 }
 
 /// Reads and checks a bundle's configuration. Nothing is made yet.
@@ -35,8 +35,9 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
         Some(file) => file.to_string(),
         None => format!("{path}/config.json"),
     };
-    let text = read_config(&file)?;
-    let spec = spec::parse(&text).map_err(|problem| Error::Spec { file, problem })?;
+    // What is wanted refers to it, and lives as long as the process.
+    let text = read_config(&file)?.leak();
+    let spec = spec::parse(text).map_err(|problem| Error::Spec { file, problem })?;
     Ok(Bundle { path, spec })
 }
 
@@ -93,7 +94,7 @@ pub fn current_directory() -> Result<String, Error> {
 /// A container that was made: its lanes, and the open state root.
 struct Made {
     root: Fd,
-    spec: &'static Spec,
+    spec: &'static Spec<'static>,
     saved: state::Saved,
     init: Option<Fd>,
     /// The other side of its terminal, if that is relayed.
@@ -232,7 +233,7 @@ fn make(
     let plan = plan::create(&bundle.spec, &wish).map_err(refused)?;
     // Neither is ever freed: after the clone, writing to their pages would copy each of them.
     let plan: &'static plan::Plan = Box::leak(Box::new(plan));
-    let spec: &'static Spec = Box::leak(Box::new(bundle.spec));
+    let spec: &'static Spec<'static> = Box::leak(Box::new(bundle.spec));
 
     step(Step::State);
     let missing = || Error::State(format!("the state root {} vanished", context.root));

@@ -168,7 +168,7 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
 }
 
 /// The container's configuration with the process that is wanted in place of its own.
-fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
+fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec<'static>, Error> {
     let file = saved.config_file();
     let bad = |file: &str, error| Error::State(format!("{file}: {error}"));
     let text = create::read_config(&file)?;
@@ -193,8 +193,9 @@ fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec, Error> {
             }
         }
     }
-    let text = serde_json::to_vec(&config).unwrap_or_default();
-    spec::parse(&text).map_err(|mut problem| {
+    // What is wanted refers to it, and lives as long as the process.
+    let text = serde_json::to_vec(&config).unwrap_or_default().leak();
+    spec::parse(text).map_err(|mut problem| {
         let below = problem.pointer.strip_prefix("/process").map(String::from);
         let file = match (&options.process, below) {
             (Some(path), Some(below)) => {

@@ -8,7 +8,7 @@
 use super::create::path;
 use super::op::Op;
 use super::{Builder, Step, mounts};
-use crate::spec::{Mount, Problem};
+use crate::spec::{Mount, Problem, Text};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -113,9 +113,9 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     }
     let mount = Mount {
         destination: "/run/notify".into(),
-        source: Some(notify.directory.clone()),
+        source: Some(notify.directory.as_str().into()),
         options: ["bind", "nosuid", "noexec", "nodev", "ro"]
-            .map(String::from)
+            .map(Text::from)
             .into(),
         ..Mount::default()
     };

@@ -81,7 +81,7 @@ pub struct Wish<'a> {
 
 /// A plan being written, line by line, in order.
 pub struct Builder<'a> {
-    pub spec: &'a Spec,
+    pub spec: &'a Spec<'a>,
     pub wish: &'a Wish<'a>,
     pub bundle: &'a str,
     pub plan: Plan,
@@ -114,7 +114,7 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(spec: &'a Spec, wish: &'a Wish<'a>, plan: Plan, users: Users) -> Builder<'a> {
+    pub fn new(spec: &'a Spec<'a>, wish: &'a Wish<'a>, plan: Plan, users: Users) -> Builder<'a> {
         Builder {
             spec,
             wish,

@@ -15,7 +15,7 @@ const FEW: usize = 8;
 
 /// The directory of a mount's target and its name in there, if this mount is nothing but a bind: what it has options or
 /// mappings for is set before anybody can reach it.
-fn plain(mount: &Mount) -> Option<(&str, &str)> {
+fn plain<'a>(mount: &'a Mount) -> Option<(&'a str, &'a str)> {
     let bind = |option: &&str| matches!(*option, "bind" | "rbind");
     let options = || mount.options.iter().map(|option| option.as_str());
     let source = mount.source.as_deref()?;

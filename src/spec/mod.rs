@@ -10,6 +10,7 @@ mod linux;
 mod locate;
 mod net_devices;
 pub mod seccomp;
+mod text;
 mod unbuilt;
 mod words;
 
@@ -19,6 +20,7 @@ pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;
 pub use net_devices::NetDevices;
 pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};
+pub use text::Text;
 pub use words::*;
 
 use alloc::collections::BTreeMap;
@@ -36,32 +38,33 @@ pub struct Problem {
     pub problem: String,
 }
 
-/// A configuration that was checked.
+/// A configuration that was checked. Lists that can be long refer to its text.
 #[derive(Debug)]
-pub struct Spec {
+pub struct Spec<'a> {
     pub oci_version: String,
     pub process: Process,
     pub root: Root,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<Mount<'a>>,
     pub annotations: BTreeMap<String, String>,
-    pub linux: Linux,
+    pub linux: Linux<'a>,
     pub hooks: Hooks,
 }
 
 /// The document as it is written. Keys that the specification does not know are ignored, as it demands.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Document {
+struct Document<'a> {
     oci_version: Option<String>,
     process: Option<Process>,
     root: Option<Root>,
     hostname: Option<String>,
     domainname: Option<String>,
-    mounts: Option<Vec<Mount>>,
+    #[serde(borrow)]
+    mounts: Option<Vec<Mount<'a>>>,
     annotations: Option<BTreeMap<String, String>>,
-    linux: Option<Linux>,
+    linux: Option<Linux<'a>>,
     #[serde(deserialize_with = "null_is_absent")]
     hooks: Hooks,
     vm: Unbuilt,
@@ -153,13 +156,14 @@ pub struct Root {
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Mount {
-    pub destination: String,
+pub struct Mount<'a> {
+    #[serde(borrow)]
+    pub destination: Text<'a>,
     #[serde(rename = "type")]
-    pub kind: String,
-    pub source: Option<String>,
+    pub kind: Text<'a>,
+    pub source: Option<Text<'a>>,
     #[serde(deserialize_with = "null_is_absent")]
-    pub options: Vec<String>,
+    pub options: Vec<Text<'a>>,
     #[serde(deserialize_with = "null_is_absent")]
     pub uid_mappings: Vec<IdMapping>,
     #[serde(deserialize_with = "null_is_absent")]
@@ -199,7 +203,7 @@ pub struct Hook {
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Linux {
+pub struct Linux<'a> {
     #[serde(deserialize_with = "null_is_absent")]
     pub namespaces: Vec<Namespace>,
     #[serde(deserialize_with = "null_is_absent")]
@@ -221,7 +225,8 @@ pub struct Linux {
     pub time_offsets: BTreeMap<String, TimeOffset>,
     #[serde(deserialize_with = "null_is_absent")]
     pub sysctl: BTreeMap<String, String>,
-    pub seccomp: Option<Seccomp>,
+    #[serde(borrow)]
+    pub seccomp: Option<Seccomp<'a>>,
     #[serde(deserialize_with = "null_is_absent")]
     pub rootfs_propagation: String,
     #[serde(deserialize_with = "null_is_absent")]
@@ -299,7 +304,7 @@ where
 }
 
 /// Reads and checks a configuration. What is wrong is named by its place.
-pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
+pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
     // Looked at once as a whole: each string would be by itself.
     let text = core::str::from_utf8(text).map_err(|error| locate::no_text(text, &error))?;
     match serde_json::from_str::<Document>(text) {
@@ -308,7 +313,7 @@ pub fn parse(text: &[u8]) -> Result<Spec, Problem> {
     }
 }
 
-impl Spec {
+impl Spec<'_> {
     /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process"), and relative
     /// destinations, which are deprecated (config.md, "Mounts").
     pub fn warnings(&self) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! config.json's `linux.seccomp` (config-linux.md, "Seccomp"): its types, and what of it can be wrong. May touch: serde.
 
 use super::check::{Checked, no, no_nul};
-use super::null_is_absent;
+use super::{Text, null_is_absent};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Seccomp {
+pub struct Seccomp<'a> {
     pub default_action: String,
     pub default_errno_ret: Option<u32>,
     #[serde(deserialize_with = "null_is_absent")]
@@ -18,16 +18,16 @@ pub struct Seccomp {
     pub flags: Option<Vec<String>>,
     pub listener_path: Option<String>,
     pub listener_metadata: Option<String>,
-    #[serde(rename = "syscalls", deserialize_with = "null_is_absent")]
-    pub rules: Vec<Rule>,
+    #[serde(borrow, rename = "syscalls", deserialize_with = "null_is_absent")]
+    pub rules: Vec<Rule<'a>>,
 }
 
 /// Calls by name, and what becomes of them if all conditions hold.
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Rule {
-    #[serde(deserialize_with = "null_is_absent")]
-    pub names: Vec<String>,
+pub struct Rule<'a> {
+    #[serde(borrow, deserialize_with = "null_is_absent")]
+    pub names: Vec<Text<'a>>,
     pub action: String,
     pub errno_ret: Option<u32>,
     #[serde(deserialize_with = "null_is_absent")]
@@ -187,7 +187,7 @@ fn check_rule(at: &str, rule: &Rule) -> Checked {
             );
         }
     }
-    let execve = |name: &String| matches!(name.as_str(), "execve" | "exit_group");
+    let execve = |name: &Text| matches!(&**name, "execve" | "exit_group");
     match rule.names.iter().position(execve) {
         // The listener is told by the runtime; a call that itself waits for it would wait for ever.
         Some(j) if rule.action == "SCMP_ACT_NOTIFY" && rule.args.is_empty() => no(

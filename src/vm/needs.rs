@@ -3,7 +3,7 @@
 
 use super::BUNDLE;
 use crate::plan::mounts::clean;
-use crate::spec::{Problem, Spec};
+use crate::spec::{Problem, Spec, Text};
 use alloc::format;
 use alloc::string::String;
 
@@ -16,7 +16,7 @@ fn no(pointer: String, problem: &str) -> Result<(), Problem> {
 pub fn fits(spec: &Spec) -> Result<(), Problem> {
     rootfs(spec)?;
     for (i, mount) in spec.mounts.iter().enumerate() {
-        let bind = |word: &String| matches!(word.as_str(), "bind" | "rbind");
+        let bind = |word: &Text| matches!(word.as_str(), "bind" | "rbind");
         if mount.kind == "bind" || mount.options.iter().any(bind) {
             let text = "the machine has no directories of the host: put the files into the rootfs";
             no(format!("/mounts/{i}"), text)?;

@@ -247,7 +247,7 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
 
 /// What a profile says, with its words looked up once for all architectures.
 struct Profile<'a> {
-    seccomp: &'a Seccomp,
+    seccomp: &'a Seccomp<'a>,
     /// Every name that is known: its row in the tables, and which rule names it.
     named: Vec<(usize, usize)>,
     /// The rules' verdicts, and those on calls that no rule names, and on calls that nobody knew when it was written.
@@ -257,7 +257,7 @@ struct Profile<'a> {
 }
 
 impl<'a> Profile<'a> {
-    fn of(seccomp: &'a Seccomp) -> Profile<'a> {
+    fn of(seccomp: &'a Seccomp<'a>) -> Profile<'a> {
         let refuses = !matches!(
             seccomp.default_action.as_str(),
             "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE"

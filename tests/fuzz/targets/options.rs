@@ -8,7 +8,7 @@ fuzz_target!(|text: &str| {
     let (kind, options) = text.split_once('\n').unwrap_or(("", text));
     let options: Vec<&str> = options.split('\n').collect();
     let document = serde_json::json!({"destination": "/x", "type": kind, "options": options});
-    let Ok(mount) = serde_json::from_value::<spec::Mount>(document) else {
+    let Ok(mount) = <spec::Mount as serde::Deserialize>::deserialize(&document) else {
         return;
     };
     if let Ok(o) = plan::options::understand(&mount, "/mounts/0") {

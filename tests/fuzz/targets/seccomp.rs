@@ -35,7 +35,7 @@ fuzz_target!(|text: &str| {
         "architectures": arches,
         "syscalls": rules.split('\n').map(rule).collect::<Vec<_>>(),
     });
-    let Ok(profile) = serde_json::from_value::<Seccomp>(profile) else {
+    let Ok(profile) = <Seccomp as serde::Deserialize>::deserialize(&profile) else {
         return;
     };
     let _ = (warnings(&profile), flags(&profile));
