@@ -7,37 +7,43 @@ use super::create::problem;
 use super::hooks::any_before_pivot;
 use super::op::{Line, Op, Place};
 use super::{Builder, Problem, c, entry};
-use crate::spec::{Mount, NamespaceKind};
+use crate::spec::{Mount, NamespaceKind, Text};
 use syscalls::Why;
 
 /// From so many on it is worth the four calls that begin and end it.
 const FEW: usize = 8;
 
-/// The directory of a mount's target and its name in there, if this mount is nothing but a bind: what it has options or
-/// mappings for is set before anybody can reach it.
-fn plain<'a>(mount: &'a Mount) -> Option<(&'a str, &'a str)> {
-    let bind = |option: &&str| matches!(*option, "bind" | "rbind");
-    let options = || mount.options.iter().map(|option| option.as_str());
-    let source = mount.source.as_deref()?;
+/// Whether a mount is nothing but a bind: what it has options or mappings for is set before anybody can reach it.
+fn plain(mount: &Mount) -> bool {
+    let bind = |option: &Text| matches!(option.as_str(), "bind" | "rbind");
+    let source = mount.source.as_deref().unwrap_or("");
     // What /proc shows depends on who looks.
     let fixed = source.starts_with('/') && !source.starts_with("/proc/");
-    if !fixed || options().count() == 0 || !options().all(|o| bind(&o)) {
-        return None;
-    }
-    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        return None;
-    }
-    let (parent, name) = mount.destination.strip_prefix('/')?.rsplit_once('/')?;
-    let clear = |part: &str| !matches!(part, "" | "." | "..");
-    (parent.split('/').all(clear) && clear(name)).then_some((parent, name))
+    let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    fixed && !mapped && !mount.options.is_empty() && mount.options.iter().all(bind)
+}
+
+fn clear(part: &str) -> bool {
+    !matches!(part, "" | "." | "..")
+}
+
+/// The directory of a mount's target, with the slash behind it.
+fn directory<'a>(mount: &'a Mount) -> Option<&'a str> {
+    let path = mount.destination.as_str();
+    let (parent, _) = path.strip_prefix('/')?.rsplit_once('/')?;
+    let clear = parent.split('/').all(clear);
+    clear.then(|| &path[..parent.len() + 2])
 }
 
 /// How many mounts from here on are of this kind, all in one directory. 0: too few, or they have to be made one by one.
 pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
-    let Some((parent, _)) = mounts.first().and_then(plain) else {
+    let Some(directory) = mounts.first().and_then(directory) else {
         return 0;
     };
-    let beside = |mount: &&Mount| plain(mount).is_some_and(|(other, _)| other == parent);
+    let beside = |mount: &&Mount| {
+        let name = mount.destination.strip_prefix(directory);
+        plain(mount) && name.is_some_and(|name| clear(name) && name.bytes().all(|b| b != b'/'))
+    };
     let count = mounts.iter().take_while(beside).count();
     // The sources are found from inside the new mount namespace, which has the host's paths until the pivot.
     let copied = b.new_namespace(NamespaceKind::Mount);
@@ -55,9 +61,9 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
 
 /// Plans so many of them.
 pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Problem> {
-    let parent = mounts.first().and_then(plain).unwrap_or_default().0;
+    let directory = mounts.first().and_then(directory).unwrap_or_default();
     b.from = entry("/mounts", first);
-    let path = c(parent).map_err(|text| problem(&b.from, text))?;
+    let path = c(directory.trim_matches('/')).map_err(|text| problem(&b.from, text))?;
     b.init(
         Op::StandBeside { path },
         "the next mounts lie beside each other: without links a name in here means what lies here",
@@ -68,7 +74,7 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
         let op = Op::BindBeside {
             source: c(mount.source.as_deref().unwrap_or("")).map_err(nul)?,
             path: c(&mount.destination[1..]).map_err(nul)?,
-            name: parent.len() + 1,
+            name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
         b.plan.init.push(Line {

@@ -162,7 +162,7 @@ pub struct Mount<'a> {
     #[serde(rename = "type")]
     pub kind: Text<'a>,
     pub source: Option<Text<'a>>,
-    #[serde(deserialize_with = "null_is_absent")]
+    #[serde(deserialize_with = "short")]
     pub options: Vec<Text<'a>>,
     #[serde(deserialize_with = "null_is_absent")]
     pub uid_mappings: Vec<IdMapping>,
@@ -301,6 +301,17 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The same for a list that has one entry as a rule, and would keep room for four.
+fn short<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let mut list: Vec<T> = null_is_absent(deserializer)?;
+    list.shrink_to_fit();
+    Ok(list)
 }
 
 /// Reads and checks a configuration. What is wrong is named by its place.

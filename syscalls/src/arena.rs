@@ -1,6 +1,7 @@
 //! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
-//! Of what is given back only the newest piece and one hole are given out again: a runtime lives for milliseconds. Once frozen, as it is on the
-//! far side of clone3, asking for memory ends the process: what lies there must have been prepared before.
+//! Of what is given back only one hole is given out again, and in both the newest piece: a runtime lives for milliseconds.
+//! Once frozen, as it is on the far side of clone3, asking for memory ends the process: what lies there must have been
+//! prepared before.
 
 use crate::call::Why;
 use crate::file::mmap_anonymous;
@@ -103,6 +104,8 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         if at as usize + layout.size() == HOT.next.load(Relaxed) {
             HOT.next.store(at as usize, Relaxed);
+        } else if at as usize + layout.size() == HOT.hole.load(Relaxed) {
+            HOT.hole.store(at as usize, Relaxed);
         } else if layout.size() > HOT.hole_end.load(Relaxed) - HOT.hole.load(Relaxed) {
             HOT.hole.store(at as usize, Relaxed);
             HOT.hole_end.store(at as usize + layout.size(), Relaxed);
@@ -116,6 +119,13 @@ unsafe impl GlobalAlloc for Arena {
         {
             HOT.next.store(at as usize + size, Relaxed);
             HOT.used.fetch_max(at as usize + size, Relaxed);
+            return at;
+        }
+        if at as usize + layout.size() == HOT.hole.load(Relaxed)
+            && at as usize + size <= HOT.hole_end.load(Relaxed)
+            && !HOT.frozen.load(Relaxed)
+        {
+            HOT.hole.store(at as usize + size, Relaxed);
             return at;
         }
         // SAFETY: the caller's promise for realloc: `layout` is what the piece was made with, the new size is not 0.
