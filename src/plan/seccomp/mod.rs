@@ -318,23 +318,26 @@ impl<'a> Profile<'a> {
 
     /// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
     fn entries(&self, arch: usize) -> (Vec<Entry<'a>>, Option<u32>) {
-        let mut calls: Vec<(u32, usize)> = Vec::with_capacity(self.named.len());
-        let of_arch = |(row, rule): &(usize, usize)| Some((number(*row, arch)?, *rule));
+        // The rule below the number, in one word: so they are sorted in half the time.
+        let mut calls: Vec<u64> = Vec::with_capacity(self.named.len());
+        let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
+        let of_arch = |(row, rule): &(usize, usize)| Some(word(number(*row, arch)?, *rule));
         calls.extend(self.named.iter().filter_map(of_arch));
         // Of one number's rules the first in the profile stays the first.
         calls.sort_unstable();
         let mut entries: Vec<Entry> = Vec::with_capacity(calls.len());
-        for (number, rule) in &calls {
-            let said = self.verdicts[*rule];
+        for call in &calls {
+            let (number, rule) = ((call >> 32) as u32, *call as u32 as usize);
+            let said = self.verdicts[rule];
             if said == self.default {
                 continue;
             }
-            let conditions = &self.seccomp.rules[*rule].args;
+            let conditions = &self.seccomp.rules[rule].args;
             match entries.last_mut() {
-                Some(entry) if entry.number == *number => add(entry, conditions, said),
+                Some(entry) if entry.number == number => add(entry, conditions, said),
                 _ => {
                     let mut entry = Entry {
-                        number: *number,
+                        number,
                         always: None,
                         alternatives: Vec::new(),
                     };
@@ -343,7 +346,7 @@ impl<'a> Profile<'a> {
                 }
             }
         }
-        (entries, calls.last().map(|(number, _)| *number))
+        (entries, calls.last().map(|call| (call >> 32) as u32))
     }
 }
 
