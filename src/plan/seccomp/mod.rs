@@ -56,9 +56,9 @@ struct Alternative<'a> {
     verdict: u32,
 }
 
-/// A call of one architecture that the profile speaks of.
+/// What a profile says of a call.
+#[derive(Default)]
 struct Entry<'a> {
-    number: u32,
     always: Option<u32>,
     alternatives: Vec<Alternative<'a>>,
 }
@@ -286,67 +286,56 @@ impl<'a> Profile<'a> {
 
     /// The code of one architecture, for the call's number.
     fn tree(&self, back: &mut Vec<Insn>, arch: usize) {
-        let (entries, last) = self.entries(arch);
+        let ret = |verdict: u32| move |back: &mut Vec<Insn>| back.push(code::ret(verdict));
+        let calls = self.calls(arch);
         let mut segments = Segments::default();
         let mut next = if arch == X32 { X32_BIT } else { 0 };
-        let wide = AUDIT[arch].1;
-        for entry in &entries {
-            if entry.number > next {
-                segments.push(next, |back| back.push(code::ret(self.default)));
+        for calls in calls.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let number = (calls[0] >> 32) as u32;
+            let mut entry = Entry::default();
+            for call in calls {
+                let rule = *call as u32 as usize;
+                if self.verdicts[rule] != self.default {
+                    let conditions = &self.seccomp.rules[rule].args;
+                    add(&mut entry, conditions, self.verdicts[rule]);
+                }
             }
-            segments.push(entry.number, |back| {
+            if entry.always.is_none() && entry.alternatives.is_empty() {
+                continue;
+            }
+            if number > next {
+                segments.push(next, ret(self.default));
+            }
+            segments.push(number, |back| {
                 back.push(code::ret(entry.always.unwrap_or(self.default)));
                 for one in entry.alternatives.iter().rev() {
-                    code::alternative(back, &one.conditions, one.verdict, wide);
+                    code::alternative(back, &one.conditions, one.verdict, AUDIT[arch].1);
                 }
             });
-            next = entry.number + 1;
+            next = number + 1;
         }
-        // A profile that names none of this architecture's calls says nothing about their age.
-        let end = last.map_or(next, |last| last + 1);
-        if next < end {
-            segments.push(next, |back| back.push(code::ret(self.default)));
-        }
-        let beyond = if last.is_some() {
-            self.beyond
-        } else {
-            self.default
+        let Some(last) = calls.last() else {
+            // A profile that names none of this architecture's calls says nothing about their age.
+            segments.push(next, ret(self.default));
+            return segments.tree(back);
         };
-        segments.push(end, |back| back.push(code::ret(beyond)));
+        let end = (last >> 32) as u32 + 1;
+        if next < end {
+            segments.push(next, ret(self.default));
+        }
+        segments.push(end, ret(self.beyond));
         segments.tree(back);
     }
 
-    /// The calls of an architecture that the profile speaks of, by number; and the largest number among them.
-    fn entries(&self, arch: usize) -> (Vec<Entry<'a>>, Option<u32>) {
-        // The rule below the number, in one word: so they are sorted in half the time.
-        let mut calls: Vec<u64> = Vec::with_capacity(self.named.len());
+    /// The calls of an architecture that the profile speaks of, by number; of one call, the rules in the profile's order.
+    /// The rule lies below the number, in one word: so they are sorted in half the time.
+    fn calls(&self, arch: usize) -> Vec<u64> {
+        let mut calls = Vec::with_capacity(self.named.len());
         let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
         let of_arch = |(row, rule): &(usize, usize)| Some(word(number(*row, arch)?, *rule));
         calls.extend(self.named.iter().filter_map(of_arch));
-        // Of one number's rules the first in the profile stays the first.
         calls.sort_unstable();
-        let mut entries: Vec<Entry> = Vec::with_capacity(calls.len());
-        for call in &calls {
-            let (number, rule) = ((call >> 32) as u32, *call as u32 as usize);
-            let said = self.verdicts[rule];
-            if said == self.default {
-                continue;
-            }
-            let conditions = &self.seccomp.rules[rule].args;
-            match entries.last_mut() {
-                Some(entry) if entry.number == number => add(entry, conditions, said),
-                _ => {
-                    let mut entry = Entry {
-                        number,
-                        always: None,
-                        alternatives: Vec::new(),
-                    };
-                    add(&mut entry, conditions, said);
-                    entries.push(entry);
-                }
-            }
-        }
-        (entries, calls.last().map(|call| (call >> 32) as u32))
+        calls
     }
 }
 
