@@ -98,6 +98,7 @@ struct Early([u8; EARLY]);
 static mut EARLY_BUFFER: Early = Early([0; EARLY]);
 
 /// The start of the recorder in use. It lives as long as the process.
+#[inline(always)]
 fn base() -> *mut u8 {
     match HOT.base.load(Relaxed) {
         0 => &raw mut EARLY_BUFFER as *mut u8,
@@ -106,6 +107,7 @@ fn base() -> *mut u8 {
 }
 
 /// The head of the recorder in use.
+#[inline(always)]
 pub fn head() -> &'static Head {
     // SAFETY: base() is page-aligned memory of at least EARLY bytes that is never unmapped, and Head is all atomics.
     let head = unsafe { &*(base() as *const Head) };

@@ -1,7 +1,7 @@
 //! What a record keeps beside numbers: written behind its entry, some of it before the kernel has.
 
 use super::{Entry, base, entry, room};
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::*;
 
 /// Writes blobs behind an entry, in order. The sizes were counted before the room was taken.
@@ -12,7 +12,7 @@ pub(crate) struct Writer {
 
 /// A blob's place, to fill in once the kernel has written.
 #[derive(Clone, Copy)]
-pub(crate) struct Later(*mut u8);
+pub(crate) struct Later(NonNull<u8>);
 
 impl Writer {
     pub(crate) fn new(at: u32) -> Writer {
@@ -51,7 +51,7 @@ impl Writer {
                 return None;
             }
             ptr::copy_nonoverlapping([tag, (units as u8) << 2, 0, 0].as_ptr(), self.at, 4);
-            let later = Later(self.at);
+            let later = Later(NonNull::new(self.at)?);
             self.at = self.at.add(4 + units * 8);
             Some(later)
         }
@@ -62,15 +62,12 @@ impl Later {
     pub(crate) fn fill(self, bytes: &[u8], cut: bool) {
         // SAFETY: later() took room for as many bytes, and only this process writes there.
         unsafe {
-            let room = room(*self.0.add(1), 0);
+            let at = self.0.as_ptr();
+            let room = room(*at.add(1), 0);
             let bytes = &bytes[..bytes.len().min(room)];
-            *self.0.add(1) |= 2 | cut as u8;
-            ptr::copy_nonoverlapping(
-                (bytes.len() as u16).to_ne_bytes().as_ptr(),
-                self.0.add(2),
-                2,
-            );
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.add(4), bytes.len());
+            *at.add(1) |= 2 | cut as u8;
+            ptr::copy_nonoverlapping((bytes.len() as u16).to_ne_bytes().as_ptr(), at.add(2), 2);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), at.add(4), bytes.len());
         }
     }
 }
