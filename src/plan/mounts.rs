@@ -26,7 +26,7 @@ pub struct Covered {
 
 /// `path` without double slashes, `.` and trailing slashes. `..` cannot be taken out without looking at links.
 pub fn clean(path: &str) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(path.len() + 1);
     for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
         out.push('/');
         out.push_str(part);
