@@ -63,8 +63,8 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
             8..16 => ends!(u64),
             16..=32 => ends!(u128),
             33..=64 => ends!([u128; 2]),
+            // Of more the compiler would make a call of memcpy, which this is.
             65..=128 => ends!([u128; 4]),
-            129..=256 => ends!([u128; 8]),
             _ if (to as usize).wrapping_sub(from as usize) >= len => arch::copy(to, from, len),
             _ => arch::copy_back(to, from, len),
         }
