@@ -72,9 +72,7 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
 /// How a hook ended, in words.
 fn ended(code: i32) -> String {
     match code {
-        hooks::TIMED_OUT => {
-            "ran past its timeout, and was ended with all that it had started".into()
-        }
+        hooks::TIMED_OUT => "ran past its timeout, and was ended with its process group".into(),
         code if code > hooks::SIGNALLED => format!(
             "ended by {}",
             syscalls::flags::signal_name(code - hooks::SIGNALLED)

@@ -1,6 +1,7 @@
 //! All six kinds of hooks: where, when and with what they are run, and what their failure does.
 
-use crate::bundle::{Bundle, Done};
+use crate::bundle::{Bundle, Done, patiently};
+use crate::host::processes;
 use crate::namespaces::in_user_namespace;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -377,10 +378,15 @@ fn timeout() -> Outcome {
             .bundled(&["create"])?
             .refused("ran past its timeout")?;
         ensure!(begin.elapsed().as_secs() < 60, "{done:?}");
-        // The whole group is gone, or `clean` finds it by its environment.
+        group_ends(&bundle)?;
         bundle.clean()?;
     }
     Ok(())
+}
+
+/// All that the hook started was killed; each of them is gone when it has been scheduled once more.
+pub fn group_ends(bundle: &Bundle) -> Outcome {
+    patiently("the hook's group", || Ok(processes(&bundle.id).is_empty()))
 }
 
 /// The state is longer than a pipe holds, and nobody reads it.

@@ -1,7 +1,7 @@
 //! Hooks that are run when the container is there already, and what the trace says of all.
 
 use crate::bundle::Bundle;
-use crate::hooks::KINDS;
+use crate::hooks::{KINDS, group_ends};
 use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -38,6 +38,7 @@ fn late_timeout() -> Outcome {
         ensure!(done.err.contains(&format!("/hooks/{kind}/0")), "{done:?}");
         let ran = bundle.rootfs("tmp/ran").exists();
         ensure!(!ran || kind == "poststart", "{kind}: the program ran");
+        group_ends(&bundle)?;
         bundle.clean()?;
     }
     let mut bundle = Bundle::plain()?;
@@ -50,6 +51,7 @@ fn late_timeout() -> Outcome {
     ensure!(begin.elapsed().as_secs() < 60, "{done:?}");
     let text = fs::read_to_string(&log)?;
     ensure!(text.contains("ran past its timeout"), "{text}");
+    group_ends(&bundle)?;
     bundle.clean()
 }
 
