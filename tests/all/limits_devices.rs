@@ -34,7 +34,7 @@ fn processors() -> Outcome {
     bundle.clean()
 }
 
-/// On a loop device, which the lab has.
+/// On a loop device, which the lab has, with a model of its cost: then it has weights of its own.
 fn block_devices() -> Outcome {
     let losetup = |words: &[&str]| {
         let done = Command::new("busybox")
@@ -60,6 +60,7 @@ fn block_devices() -> Outcome {
             "throttleWriteBpsDevice": device(json!({"rate": 2 << 20})),
             "throttleReadIOPSDevice": device(json!({"rate": 100})),
             "throttleWriteIOPSDevice": device(json!({"rate": 200})),
+            "weightDevice": device(json!({"weight": 500})),
         }}),
     )?;
     bundle.set(
@@ -77,7 +78,8 @@ fn block_devices() -> Outcome {
     let took = begin.elapsed();
     ensure!(took.as_millis() > 1500, "two MiB in {took:?}");
     let wanted = "7:0 rbps=1048576 wbps=2097152 riops=100 wiops=200";
-    holds(&bundle, &[("io.max", wanted)])?;
+    let weights = "default 100\n7:0 4950";
+    holds(&bundle, &[("io.max", wanted), ("io.weight", weights)])?;
     losetup(&["-d", "/dev/loop0"])?;
     end(bundle)
 }
