@@ -348,7 +348,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         .say(Level::Info, &format!("container {id}: running"));
     if options.detach {
         if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
-            notify.until_ready(init)?;
+            waiting(|| notify.until_ready(init))?;
         }
         return Ok(0);
     }
@@ -389,11 +389,22 @@ pub fn attend(
     process: &Fd,
     pid: i32,
 ) -> Result<i32, Error> {
-    match (master, notify) {
+    waiting(|| match (master, notify) {
         (Some(master), notify) => terminal::relay(master, notify, process, pid),
         (None, Some(notify)) => notify.wait(process, pid),
         (None, None) => wait(process, pid),
-    }
+    })
+}
+
+/// Room that the recorder keeps for what comes behind the calls of a wait, which have no end.
+const KEPT: usize = 1 << 20;
+
+/// A wait during which a program decides how many calls are made.
+pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    syscalls::record::keep_free(KEPT);
+    let end = wait();
+    syscalls::record::keep_free(0);
+    end
 }
 
 /// Which signal it is that a signalfd has.

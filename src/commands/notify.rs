@@ -22,6 +22,9 @@ const WORDS: [&[u8]; 7] = [
 ];
 /// How long a service manager may take to have read what was sent, in milliseconds.
 const PATIENCE: u64 = 5_000;
+/// Who talks without an end does not keep us from signals and from the program's end: so many words, then those. A
+/// queue has room for fewer (net.unix.max_dgram_qlen).
+const AT_ONCE: usize = 1024;
 
 /// Who is to be told, by the environment.
 pub fn address() -> Result<Option<&'static str>, Error> {
@@ -54,32 +57,36 @@ pub struct Between {
 }
 
 impl Between {
-    /// `start`: opens both, if the container was created for it.
-    pub fn begin(dir: At, pid: i32) -> Result<Option<Between>, Error> {
+    /// `start`, before it takes the container, so that another one can still start it: who is to be told, if it was
+    /// created for that.
+    pub fn caller(dir: At) -> Result<Option<Fd>, Error> {
         let Some(path) = address()? else {
             return Ok(None);
         };
-        let failed = |failed| {
-            at(
-                format!("pass on what the program says to NOTIFY_SOCKET, {path}"),
-                failed,
-            )
-        };
-        let why = Why("the program's words are taken here");
-        let program = match caller::listen(dir, why) {
+        let why = Why("whether the container was created for somebody who wants to hear of it");
+        match syscalls::newfstatat(dir, caller::DIRECTORY, 0, why) {
             Err(f) if f.errno == Errno::ENOENT => return Ok(None),
-            listens => listens.map_err(failed)?,
+            found => found.map_err(begin_failed)?,
         };
         let why = Why("the environment says who wants to hear that the program is ready");
         match caller::notified(&state::c(path)?, why) {
-            Ok(caller) => Ok(Some(Between {
-                program,
-                caller,
-                pid,
-            })),
-            Err(Trouble::Call(f)) => Err(failed(f)),
+            Ok(caller) => Ok(Some(caller)),
+            Err(Trouble::Call(f)) => Err(at(
+                format!("pass on what the program says to NOTIFY_SOCKET, {path}"),
+                f,
+            )),
             Err(_) => Ok(None),
         }
+    }
+
+    /// `start`, once it has taken it: the program's side.
+    pub fn begin(dir: At, caller: Fd, pid: i32) -> Result<Between, Error> {
+        let why = Why("the program's words are taken here");
+        Ok(Between {
+            program: caller::listen(dir, why).map_err(begin_failed)?,
+            caller,
+            pid,
+        })
     }
 
     /// Hands on what has come. True: the program is ready.
@@ -87,7 +94,10 @@ impl Between {
         let mut ready = false;
         let mut buffer = [0u8; 4096];
         let why = Why("what the program says of itself");
-        while let Ok(len @ 1..) = syscalls::read(self.program.at(), &mut buffer, why) {
+        for _ in 0..AT_ONCE {
+            let Ok(len @ 1..) = syscalls::read(self.program.at(), &mut buffer, why) else {
+                break;
+            };
             let mut words = String::new();
             let lines = buffer
                 .get(..len)
@@ -168,6 +178,10 @@ pub fn wait_for(fd: &Fd) -> PollFd {
         events: libc::POLLIN,
         revents: 0,
     }
+}
+
+fn begin_failed(failed: syscalls::Failed) -> Error {
+    at("open the program's NOTIFY_SOCKET".into(), failed)
 }
 
 fn failed(failed: syscalls::Failed) -> Error {

@@ -1,6 +1,6 @@
 //! `start`: releases a created container, and says whether its program could be executed. May touch: everything below.
 
-use super::create::{hand_on, signal};
+use super::create::{hand_on, signal, waiting};
 use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
@@ -31,6 +31,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     };
     let failed = |failed| at(format!("start {id}"), failed);
 
+    let caller = Between::caller(dir.at())?;
     // Of several who start at once, the one that takes the name away has the right to.
     let flags = (libc::O_WRONLY | libc::O_NONBLOCK) as u32;
     let fifo = syscalls::openat(
@@ -62,14 +63,12 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         }
         other => other.map_err(failed)?,
     }
-    let notify = Between::begin(
-        dir.at(),
-        if options.attach {
-            context.pid
-        } else {
-            saved.pid
-        },
-    )?;
+    let service = match options.attach {
+        true => context.pid,
+        false => saved.pid,
+    };
+    let begin = |caller| Between::begin(dir.at(), caller, service);
+    let notify = caller.map(begin).transpose()?;
     if options.attach {
         syscalls::rt_sigprocmask(SigSet::ALL, Why("from now on signals are for the program"))
             .map_err(failed)?;
@@ -115,11 +114,11 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         delete::destroy(context, root, &saved, now.init.as_ref())?;
         return Err(error);
     }
-    match (options.attach, now.init, notify) {
+    waiting(|| match (options.attach, now.init, notify) {
         (true, Some(init), notify) => watch(&init, notify),
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),
-    }
+    })
 }
 
 /// The filter is loaded only now, so its listener is there only now.

@@ -5,7 +5,7 @@
 use super::create::{ended, hand_on, signal};
 use super::notify::Between;
 use crate::error::{Error, at};
-use crate::perform::{files, terminal};
+use crate::perform::terminal;
 use syscalls::abi::Termios;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 
@@ -18,8 +18,9 @@ const EOT: u8 = 4;
 const ONCE_MORE: u64 = 100;
 /// How long one waits before looking whether somebody has opened the terminal again, in milliseconds.
 const AGAIN: u64 = 100;
-/// Room that the recorder keeps for what comes behind the relay's calls, which have no end.
-const KEPT: usize = 1 << 20;
+/// More than the kernel keeps of what was shown and not read yet (12 KiB). Whoever the program left behind may show
+/// something for ever, and is not waited for.
+const SHOWN_LAST: usize = 64 << 10;
 
 /// Relays until the program has ended; its status.
 pub fn relay(master: Fd, notify: Option<Between>, process: &Fd, pid: i32) -> Result<i32, Error> {
@@ -27,9 +28,7 @@ pub fn relay(master: Fd, notify: Option<Between>, process: &Fd, pid: i32) -> Res
     let why = Why("signals, keys and output are waited for together");
     let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
     let before = raw();
-    syscalls::record::keep_free(KEPT);
     let status = Relay::new(master, notify).run(&signals, process, pid);
-    syscalls::record::keep_free(0);
     if let Some(before) = before {
         let why = Why("the caller's terminal is as it was");
         let _ = syscalls::tcsets(At::STDIN, &before, why);
@@ -243,27 +242,34 @@ impl Relay {
     /// Whoever no longer reads what the program shows does not end the program.
     fn show(&mut self) {
         let why = Why("what the program shows");
-        let shown = self.showing && files::write_all(At::STDOUT, self.screen.rest(), why).is_ok();
-        self.showing = shown;
-        self.screen = Part::EMPTY;
+        self.showing = self.showing && self.screen.drain(At::STDOUT, why).is_ok();
+        if !self.showing {
+            self.screen = Part::EMPTY;
+        }
     }
 
     /// What was shown before the end.
     fn rest_of_the_screen(&mut self) -> syscalls::Result<()> {
+        let fd = |fd: At, events| PollFd {
+            fd: fd.raw(),
+            events,
+            revents: 0,
+        };
+        let mut shown = 0;
         loop {
-            if !self.screen.is_empty() {
+            while !self.screen.is_empty() {
+                let why = Why("standard output may have to be waited for");
+                syscalls::ppoll(&mut [fd(At::STDOUT, libc::POLLOUT)], None, why)?;
                 self.show();
             }
-            let mut fds = [PollFd {
-                fd: self.master.at().raw(),
-                events: libc::POLLIN,
-                revents: 0,
-            }];
+            let mut fds = [fd(self.master.at(), libc::POLLIN)];
             let why = Why("what it showed last may still be on its way");
             syscalls::ppoll(&mut fds, Some(0), why)?;
-            if fds[0].revents & libc::POLLIN == 0 || !self.look().unwrap_or(false) {
+            let more = fds[0].revents & libc::POLLIN != 0 && shown < SHOWN_LAST;
+            if !more || !self.look().unwrap_or(false) {
                 return Ok(());
             }
+            shown += self.screen.rest().len();
         }
     }
 

@@ -96,8 +96,13 @@ pub struct BpfProgQuery {
     /// Room for how many, and then how many there are.
     pub prog_cnt: u32,
     pub padding: u32,
+    /// Linux 6.17 writes how often the programs were changed behind the rest, however much it was said there is.
+    pub room: [u64; 4],
 }
-const _: () = assert!(size_of::<BpfProgQuery>() == 32);
+
+/// What the kernel is told there is.
+pub(crate) const BPF_QUERY_SIZE: usize = 32;
+const _: () = assert!(size_of::<BpfProgQuery>() == 64);
 
 impl BpfProgQuery {
     pub(crate) fn cgroup_device(target_fd: u32, ids: &mut [u32]) -> BpfProgQuery {
@@ -109,6 +114,7 @@ impl BpfProgQuery {
             prog_ids: ids.as_mut_ptr() as u64,
             prog_cnt: ids.len() as u32,
             padding: 0,
+            room: [0; 4],
         }
     }
 }

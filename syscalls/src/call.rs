@@ -135,7 +135,7 @@ fn size(shape: Shape, args: &[usize; 6]) -> usize {
         Shape::IfReq => 40,
         Shape::BpfLoad => 128,
         Shape::BpfAttach => 24,
-        Shape::BpfQuery => 32,
+        Shape::BpfQuery => crate::abi::BPF_QUERY_SIZE,
         Shape::BpfById => 12,
         Shape::Utsname => 390,
         Shape::SchedAttr => size_of::<crate::abi::SchedAttr>(),

@@ -243,7 +243,7 @@ pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<us
     let args = [
         crate::abi::BPF_PROG_QUERY,
         &raw mut attr as usize,
-        size_of::<BpfProgQuery>(),
+        crate::abi::BPF_QUERY_SIZE,
         0,
         0,
         0,

@@ -39,6 +39,7 @@ pub fn cases() -> Vec<Trial> {
             ("without_root", rootless),
             ("it_ends_and_never_was_ready", never),
             ("nobody_is_to_hear", nobody_hears),
+            ("nobody_hears_of_the_start", nobody_hears_of_start),
             ("an_engine_has_seen_to_it", seen_to),
             ("a_socket_without_a_file", nameless),
             ("descriptors_of_a_service_manager", listening),
@@ -320,6 +321,26 @@ fn nobody_hears() -> Outcome {
     let manager = Manager::new(&bundle)?;
     create(&bundle, &manager)?;
     bundle.call(&["start", &bundle.id])?.ok()?;
+    end(bundle)
+}
+
+/// Then it can be started still, once somebody does.
+fn nobody_hears_of_start() -> Outcome {
+    let bundle = talker(TALK)?;
+    let manager = Manager::new(&bundle)?;
+    create(&bundle, &manager)?;
+    fs::remove_file(&manager.path)?;
+    let start = || -> Result<_, Failed> {
+        let command = bundle.command(&["start", &bundle.id])?;
+        bundle.start(manager.told(command))
+    };
+    bundle.wait(start()?)?.refused("NOTIFY_SOCKET")?;
+    same("status", bundle.status()?, "created".into())?;
+    let manager = Manager::new(&bundle)?;
+    let starting = start()?;
+    manager.hears_talk(&bundle.state()?["pid"])?;
+    same("last", manager.hears()?.as_str(), "BARRIER=1")?;
+    bundle.wait(starting)?.ok()?;
     end(bundle)
 }
 

@@ -133,6 +133,13 @@ impl Seat {
         })
     }
 
+    /// A program of the caller's has set the terminal so that nobody is held up at it: that holds for all who have it.
+    pub fn holds_nobody_up(&self) -> Outcome {
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
+        fcntl(&self.terminal, FcntlArg::F_SETFL(flags))?;
+        Ok(())
+    }
+
     /// The end of the command; the terminal is as it was. What was shown since it was last looked at.
     pub fn leave(mut self, status: i32) -> Result<String, Failed> {
         let end = Instant::now() + PATIENCE;

@@ -30,7 +30,8 @@ pub fn cases() -> Vec<Trial> {
             }),
             ("a_shell_without_root", rootless),
             ("the_window_changes_its_size", resized),
-            ("all_that_is_shown_arrives", long),
+            ("all_that_is_shown_arrives", || long(false)),
+            ("all_that_is_shown_arrives_without_waiting", || long(true)),
             ("all_that_is_typed_arrives", pasted),
             ("without_a_terminal_outside", no_terminal),
             ("the_end_of_the_input_is_not_lost", end_of_input),
@@ -119,9 +120,12 @@ fn resized() -> Outcome {
     bundle.clean()
 }
 
-fn long() -> Outcome {
-    let bundle = shell("seq 1 60000; echo the end")?;
+fn long(nobody_waits: bool) -> Outcome {
+    let bundle = shell("sleep 0.3; seq 1 60000; echo the end")?;
     let seat = seat(&bundle, &[])?;
+    if nobody_waits {
+        seat.holds_nobody_up()?;
+    }
     let shown = seat.leave(0)?;
     let mut wanted: Vec<String> = (1..=60000).map(|n| n.to_string()).collect();
     wanted.push("the end".into());
