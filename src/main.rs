@@ -1,7 +1,9 @@
 //! nk-runtime: the OCI container runtime that shows its work. The map of the house:
 //!
 //! ```text
-//!   main ── cli            words in
+//!   main ── no_libc        where the process begins, on x86-64
+//!     ├─ cli               words in
+//!     ├─ seal              no container gets at this program's own file
 //!     └─ commands          one file a command
 //!          ├─ spec         what is wanted: config.json
 //!          ├─ host         what is here
@@ -10,7 +12,10 @@
 //!          ├─ vm           a machine in place of namespaces: its initramfs, and QEMU's command line
 //!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
 //!          ├─ systemd      who makes cgroups where it rules: asked over its socket, in the messages of dbus
-//!          └─ trace, out   what was done, in words
+//!          ├─ recorder     where the records lie; traces: those of containers that are gone
+//!          ├─ trace, out   what was done, in words; time: when, for people
+//!          └─ error, hints what failed, and what to try; input: files as they are given, whole
+//!   properties             tests: whatever bytes come, no parser panics or goes round in circles
 //!   syscalls (a crate)     one gate for every system call, and the flight recorder
 //! ```
 //! To read it from `main` to `execve`: this file, commands/create.rs, plan/create.rs, perform/host.rs,
