@@ -98,7 +98,7 @@ impl Between {
             let Ok(len @ 1..) = syscalls::read(self.program.at(), &mut buffer, why) else {
                 break;
             };
-            let mut words = String::new();
+            let (mut words, before) = (String::new(), ready);
             let lines = buffer
                 .get(..len)
                 .unwrap_or(&[])
@@ -113,7 +113,17 @@ impl Between {
             }
             if !words.is_empty() {
                 let why = Why("whoever called hears it from us");
-                let _ = syscalls::send(self.caller.at(), words.as_bytes(), why);
+                let sent = syscalls::send(self.caller.at(), words.as_bytes(), why);
+                let full = matches!(sent, Err(f) if f.errno == Errno::EAGAIN);
+                if full && ready && !before {
+                    let room = PollFd {
+                        events: libc::POLLOUT,
+                        ..wait_for(&self.caller)
+                    };
+                    let why = Why("there is no room for more, and this word is said once");
+                    let _ = syscalls::ppoll(&mut [room], Some(PATIENCE), why);
+                    let _ = syscalls::send(self.caller.at(), words.as_bytes(), why);
+                }
             }
         }
         ready

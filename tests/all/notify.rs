@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Trial> {
             ("it_ends_and_never_was_ready", never),
             ("nobody_is_to_hear", nobody_hears),
             ("nobody_hears_of_the_start", nobody_hears_of_start),
+            ("who_hears_has_much_to_read", busy),
             ("an_engine_has_seen_to_it", seen_to),
             ("a_socket_without_a_file", nameless),
             ("descriptors_of_a_service_manager", listening),
@@ -340,6 +341,22 @@ fn nobody_hears_of_start() -> Outcome {
     let starting = start()?;
     manager.hears_talk(&bundle.state()?["pid"])?;
     same("last", manager.hears()?.as_str(), "BARRIER=1")?;
+    bundle.wait(starting)?.ok()?;
+    end(bundle)
+}
+
+/// There is no room for what is said: READY waits until there is.
+fn busy() -> Outcome {
+    let bundle = talker(TALK)?;
+    let manager = Manager::new(&bundle)?;
+    create(&bundle, &manager)?;
+    let other = UnixDatagram::unbound()?;
+    other.set_nonblocking(true)?;
+    while other.send_to(b"OTHER=1", &manager.path).is_ok() {}
+    let starting = bundle.start(manager.told(bundle.command(&["start", &bundle.id])?))?;
+    std::thread::sleep(Duration::from_millis(500));
+    while !manager.hears()?.starts_with("READY=1|") {}
+    while manager.hears()? != "BARRIER=1" {}
     bundle.wait(starting)?.ok()?;
     end(bundle)
 }
