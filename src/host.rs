@@ -17,6 +17,7 @@ pub struct Host {
     pub gid: u32,
     /// The caller's user namespace is not the machine's first: its root is not the machine's.
     pub nested: bool,
+    looked: bool,
 }
 
 impl Host {
@@ -25,6 +26,7 @@ impl Host {
             uid: syscalls::auxv(libc::AT_EUID) as u32,
             gid: syscalls::auxv(libc::AT_EGID) as u32,
             nested: false,
+            looked: false,
         }
     }
 
@@ -42,8 +44,11 @@ impl Host {
         above.map_or_else(String::new, |(above, _)| format!("{above}/"))
     }
 
-    /// Whether root here is root of the machine. Where that cannot be seen, it is.
+    /// Whether root here is root of the machine, asked once. Where that cannot be seen, it is.
     pub fn look(&mut self) {
+        if core::mem::replace(&mut self.looked, true) {
+            return;
+        }
         let why = Why("in a user namespace root may not make devices, nor count on a cgroup");
         let mut link = [0u8; 40];
         let read = syscalls::readlinkat(At::CWD, c"/proc/self/ns/user", &mut link, why);

@@ -141,12 +141,12 @@ fn hold(theirs: Fd, mine: &Fd) -> ! {
 /// Opens a namespace. `changed`: the runtime's own is refused, because the host would be changed.
 pub fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
     let namespace = syscalls::openat(At::CWD, path, libc::O_NONBLOCK as u32, "namespace", why)?;
-    let own = match kind {
-        "network" => c"/proc/self/ns/net",
-        "ipc" => c"/proc/self/ns/ipc",
-        _ => c"/proc/self/ns/uts",
-    };
     if changed {
+        let own = match kind {
+            "network" => c"/proc/self/ns/net",
+            "ipc" => c"/proc/self/ns/ipc",
+            _ => c"/proc/self/ns/uts",
+        };
         let why = Why("names and settings are for the container's namespaces, not for the host's");
         let (joined, own) = (
             syscalls::fstat(namespace.at(), why)?,

@@ -196,6 +196,7 @@ fn engine_root() -> Outcome {
     fs::write(bundle.path("config.json"), config.to_string())?;
     let lines = r#"cd "$1"; id=$2; export XDG_RUNTIME_DIR="$1/run"
         HOME="$1" ./nk-runtime create "$id" && unset HOME && ls run/nano-sandbox && ./nk-runtime list -q &&
+        ./nk-runtime trace "$id" | grep -c ns/user &&
         ./nk-runtime delete --force "$id" && ./nk-runtime list -q"#;
     let user = crate::rootless::USER.to_string();
     let mut command = Command::new(crate::bundle::tool("setpriv")?);
@@ -207,7 +208,8 @@ fn engine_root() -> Outcome {
         .arg(&bundle.id);
     let done = bundle.finish(command)?.ok()?;
     let id = &bundle.id;
-    same("what is listed", done.out, format!("{id}\n{id}\n"))?;
+    // Whose root it is, is asked once.
+    same("what is said", done.out, format!("{id}\n{id}\n1\n"))?;
     bundle.clean()
 }
 
