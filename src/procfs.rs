@@ -31,24 +31,35 @@ pub fn open() -> Result<Fd> {
     syscalls::fsmount(fs.at(), 0, "procfs", why)
 }
 
-/// Whether the process of that number lives and is the one that was started between these two times
-/// (CLOCK_BOOTTIME, nanoseconds).
-pub fn alive(pid: i32, started: [u64; 2]) -> core::result::Result<bool, Error> {
+/// How far a process is that was started at a given time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It has ended, and its number may be another's.
+    Over,
+    /// It is still a copy of the process that cloned it.
+    Cloned,
+    /// It has become a program by execve.
+    Executed,
+}
+
+/// Looks at the process of that number, if it is the one that was started between these two times (CLOCK_BOOTTIME,
+/// nanoseconds).
+pub fn life(pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
     let procfs = open().map_err(|failed| at("look at processes".into(), failed))?;
     let Ok(name) = alloc::ffi::CString::new(format!("{pid}/stat")) else {
-        return Ok(false);
+        return Ok(Life::Over);
     };
     let why = Why("its start time tells it from a later process of the same number");
     let file = match syscalls::openat(procfs.at(), &name, 0, "process", why) {
-        Err(failed) if failed.errno == Errno::ENOENT => return Ok(false),
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Life::Over),
         opened => opened.map_err(|failed| at(format!("look at process {pid}"), failed))?,
     };
     let mut buffer = [0u8; 1024];
     let len = match syscalls::read(file.at(), &mut buffer, why) {
-        Err(failed) if failed.errno == Errno::ESRCH => return Ok(false),
+        Err(failed) if failed.errno == Errno::ESRCH => return Ok(Life::Over),
         read => read.map_err(|failed| at(format!("look at process {pid}"), failed))?,
     };
-    Ok(matches(buffer.get(..len).unwrap_or(&[]), started))
+    Ok(understand(buffer.get(..len).unwrap_or(&[]), started))
 }
 
 /// The cgroup of a process in the version 2 hierarchy, from its root (cgroups(7), "/proc/PID/cgroup").
@@ -63,21 +74,32 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
     Ok(line.unwrap_or("").into())
 }
 
-/// Reads /proc/PID/stat (proc(5)): the state is the first field behind the name, the start time the 20th.
-pub fn matches(stat: &[u8], started: [u64; 2]) -> bool {
+/// The kernel sets this flag of a process at its clone, and takes it away at its execve (linux/sched.h).
+const PF_FORKNOEXEC: u64 = 0x40;
+
+/// Reads /proc/PID/stat (proc_pid_stat(5)): the state is the first field after the name, the flags are the 7th, the start
+/// time is the 20th.
+pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
     let text = core::str::from_utf8(stat).unwrap_or("");
     let Some((_, fields)) = text.rsplit_once(") ") else {
-        return false;
+        return Life::Over;
     };
     let mut fields = fields.split(' ');
     if matches!(fields.next(), None | Some("Z" | "X" | "x")) {
-        return false;
+        return Life::Over;
     }
-    let Some(ticks) = fields.nth(18).and_then(|t| t.parse::<u64>().ok()) else {
-        return false;
+    let mut number = |skip| fields.nth(skip).and_then(|t| t.parse::<u64>().ok());
+    let (Some(flags), Some(ticks)) = (number(5), number(12)) else {
+        return Life::Over;
     };
     let start = ticks.saturating_mul(TICK);
-    start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1]
+    let same =
+        start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1];
+    match same {
+        false => Life::Over,
+        true if flags & PF_FORKNOEXEC != 0 => Life::Cloned,
+        true => Life::Executed,
+    }
 }
 
 /// Which signals this process ignores. Where that cannot be seen, it may be any.
@@ -98,25 +120,27 @@ pub fn ignored_signals(why: Why) -> Result<SigSet> {
 
 #[cfg(test)]
 mod tests {
+    use super::Life;
+
     #[test]
-    fn start_times() {
-        let stat = |state, ticks| {
+    fn start_times_and_flags() {
+        let stat = |state, flags, ticks| {
             alloc::format!(
-                "7 (a) b) {state} 1 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 {ticks} 0 0\n"
+                "7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {ticks} 0 0\n"
             )
         };
         let started = [5_000_000_000, 5_030_000_000];
-        for (state, ticks, want) in [
-            ("S", 500, true),
-            ("R", 502, true),
-            ("S", 490, false),
-            ("S", 600, false),
-            ("Z", 500, false),
+        for (state, flags, ticks, want) in [
+            ("S", 4194560, 500, Life::Executed),
+            ("R", 4194624, 502, Life::Cloned),
+            ("S", 4194560, 490, Life::Over),
+            ("S", 4194560, 600, Life::Over),
+            ("Z", 4194560, 500, Life::Over),
         ] {
             assert_eq!(
-                super::matches(stat(state, ticks).as_bytes(), started),
+                super::understand(stat(state, flags, ticks).as_bytes(), started),
                 want,
-                "{state} {ticks}"
+                "{state} {flags} {ticks}"
             );
         }
     }

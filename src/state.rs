@@ -6,6 +6,7 @@ use crate::error::{Error, at};
 use crate::host::Host;
 use crate::perform::{caller, files, sync};
 use crate::plan::scope::Sockets;
+use crate::procfs::Life;
 use crate::recorder::TRACE;
 use crate::spec::{Hooks, Spec};
 use crate::time;
@@ -16,7 +17,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use serde::{Deserialize, Serialize};
-use syscalls::{At, Errno, Fd, Why, record};
+use syscalls::{At, Errno, Fd, Why};
 
 /// What becomes the document is written under this name first.
 const NEW: &CStr = c"state.json.new";
@@ -369,7 +370,8 @@ pub struct Now {
     pub cgroup: Option<(Fd, Fd)>,
 }
 
-/// Derives the status from the kernel: the process, identified by its start time, then how far the lanes came.
+/// Derives the status from the kernel: the process, identified by its start time; whether it has become its program; and
+/// whether the fifo that `start` takes away is still there.
 pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
     let now = |status, init| Now {
         status,
@@ -387,13 +389,13 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
         }
         opened => opened.map_err(|failed| at(format!("look for process {}", saved.pid), failed))?,
     };
-    if !crate::procfs::alive(saved.pid, saved.start_time)? {
-        return Ok(stopped);
-    }
-    let status = match phase(dir)? {
-        sync::STARTED | sync::RUNNING => Status::Running,
-        sync::CREATED => Status::Created,
-        _ => Status::Creating,
+    let status = match crate::procfs::life(saved.pid, saved.start_time)? {
+        Life::Over => return Ok(stopped),
+        Life::Executed => Status::Running,
+        // `run`: its mounts are not all made yet.
+        Life::Cloned if saved.state == "running" => Status::Creating,
+        Life::Cloned if waits(dir)? => Status::Created,
+        Life::Cloned => Status::Running,
     };
     Ok(now(status, Some(init)))
 }
@@ -416,25 +418,15 @@ pub fn look(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
     Ok(now)
 }
 
-/// How far the lanes came, out of the recorder's head.
-fn phase(dir: At) -> Result<u32, Error> {
-    let failed = |failed| at("look how far the container is".into(), failed);
-    let why = Why("the lanes note there how far they are");
-    let mut head = [0u8; size_of::<record::Head>()];
-    let file = match syscalls::openat(dir, TRACE, libc::O_NOFOLLOW as u32, "recorder", why) {
-        Err(f) if [Errno::ENOENT, Errno::ELOOP].contains(&f.errno) => return Ok(0),
-        opened => opened.map_err(failed)?,
-    };
-    if syscalls::pread64(file.at(), &mut head, 0, why).map_err(failed)? != head.len() {
-        return Ok(0);
+/// Whether the container waits for `start`, which takes the fifo's name away first.
+fn waits(dir: At) -> Result<bool, Error> {
+    let why = Why("`start` takes this name away first");
+    let flags = libc::AT_SYMLINK_NOFOLLOW as u32;
+    match syscalls::newfstatat(dir, sync::START, flags, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
+        Err(failed) => Err(at("look how far the container is".into(), failed)),
+        Ok(_) => Ok(true),
     }
-    let at = core::mem::offset_of!(record::Head, phase);
-    Ok(u32::from_ne_bytes([
-        head[at],
-        head[at + 1],
-        head[at + 2],
-        head[at + 3],
-    ]))
 }
 
 /// Removes a container's state; its recorder goes to the kept ones.

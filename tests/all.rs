@@ -107,6 +107,8 @@ mod seccomp_notify;
 mod settings;
 #[path = "all/side_by_side.rs"]
 mod side_by_side;
+#[path = "all/states.rs"]
+mod states;
 #[path = "all/strace.rs"]
 mod strace;
 #[path = "all/strace_itself.rs"]
@@ -197,6 +199,7 @@ fn main() {
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),
+        states::cases(),
         strace_itself::cases(),
         parity::cases(),
         parity_terminals::cases(),

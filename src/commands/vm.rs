@@ -4,7 +4,6 @@
 use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
-use crate::perform::sync;
 use crate::plan::{Lane, Step};
 use crate::spec::Spec;
 use crate::state;
@@ -141,7 +140,6 @@ fn boot(
     let ended = executed(&host)
         .map_err(failed)
         .and_then(|()| {
-            sync::set_phase(sync::RUNNING);
             state::save(dir, saved)?;
             let id = &saved.id;
             let text = format!("container {id}: running, in a machine of its own");

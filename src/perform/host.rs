@@ -110,7 +110,9 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 return Ok(Some(stopped));
             }
         }
-        Op::TellMapped | Op::TellPlaced | Op::TellHooked => sync::tell(lanes, why)?,
+        Op::TellMapped | Op::TellPlaced | Op::TellHooked | Op::TellMoved | Op::TellGo => {
+            sync::tell(lanes, why)?
+        }
         Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
         Op::WriteProc { base, path, text } => {
             namespaces::write_proc(lanes.at(*base), path, text, why)?
@@ -230,11 +232,9 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         }
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,
         Op::Caller(op) => caller::perform(lanes, op, why)?,
-        Op::TellGo => sync::tell_go(lanes, why)?,
         Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
         Op::ReadNetDevice { device, name } => net_devices::read(lanes, device, name, why)?,
         Op::MoveNetDevice { number, .. } => net_devices::hand_over(lanes, *number, why)?,
-        Op::TellMoved => sync::tell(lanes, why)?,
         Op::AwaitExec => {
             if let Some(stopped) = sync::await_exec(lanes, why)? {
                 return Ok(Some(stopped));

@@ -17,18 +17,17 @@ pub fn walk(lanes: &mut Lanes) -> ! {
     let mut init = Init {
         umask: 0,
         found: None,
+        started: false,
     };
     for (i, line) in plan.init.iter().enumerate() {
         let number = first + i as u16;
         syscalls::record::at(Lane::Init as u8, number, line.step as u16);
         if let Err(trouble) = perform(lanes, &mut init, line) {
-            stop(
-                lanes,
-                Report {
-                    line: number,
-                    trouble,
-                },
-            );
+            let report = Report {
+                line: number,
+                trouble,
+            };
+            stop(lanes, init.started, report);
         }
     }
     syscalls::exit_group(1, Why("a plan ends with execve"))
@@ -41,6 +40,7 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
     let mut none = Init {
         umask: 0,
         found: None,
+        started: false,
     };
     for (i, line) in plan.bridge.iter().enumerate() {
         let number = first + i as u16;
@@ -54,7 +54,7 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
                 line: number,
                 trouble,
             };
-            stop(lanes, report);
+            stop(lanes, false, report);
         }
     }
     syscalls::exit_group(0, Why("init is there: nobody needs a bridge any more"))
@@ -84,16 +84,13 @@ struct Init<'a> {
     /// The mask that the caller had.
     umask: u32,
     found: Option<&'a CStr>,
+    /// `start` has given its word.
+    started: bool,
 }
 
 /// Tells whoever waits, and ends.
-fn stop(lanes: &Lanes, report: Report) -> ! {
+fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
     // After the start byte the one who waits reads the report fifo; before, and in `run`, the channel.
-    let started = lanes.plan.host.iter().any(|line| line.op == Op::StartFifos)
-        && syscalls::record::head()
-            .phase
-            .load(core::sync::atomic::Ordering::Relaxed)
-            >= sync::STARTED;
     let to = lanes.at(if started {
         Slot::REPORT
     } else {
@@ -224,7 +221,10 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         } => init.found = Some(find_program(candidates, *look, why)?),
         Op::AwaitGo => sync::await_go(lanes, why)?,
         Op::TellReady => sync::tell_ready(lanes, why)?,
-        Op::AwaitStart => sync::await_start(lanes, why)?,
+        Op::AwaitStart => {
+            sync::await_start(lanes, why)?;
+            init.started = true;
+        }
         Op::Execve { argv, envp } => {
             let program = init.found.ok_or(Trouble::Check(Check::ProgramNotFound))?;
             return Err(Trouble::Call(execve(lanes, program, argv, envp, why)));

@@ -19,7 +19,6 @@ use super::host::stopped;
 use super::{Check, Done, Lanes, Stopped, Trouble};
 use crate::plan::{Lane, Slot};
 use core::ffi::CStr;
-use core::sync::atomic::Ordering::*;
 use syscalls::table::{Call, TABLE};
 use syscalls::{At, Errno, Failed, Why};
 
@@ -28,16 +27,6 @@ pub const START: &CStr = c"start.fifo";
 pub const REPORT: &CStr = c"report.fifo";
 /// What hooks said.
 pub const OUTPUT: &CStr = c"hooks.out";
-
-/// How far a container has come: [`syscalls::record::Head::phase`]. Lanes set it, so it costs nothing.
-pub const CREATED: u32 = 1;
-pub const STARTED: u32 = 2;
-pub const RUNNING: u32 = 3;
-
-/// Says how far the container is.
-pub fn set_phase(phase: u32) {
-    syscalls::record::head().phase.store(phase, Release);
-}
 
 /// What init sends when it stops: 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,12 +165,6 @@ pub fn tell_init(lanes: &Lanes, why: Why) -> Done {
     Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
 }
 
-/// Host: lets init go on. From here on the container is created.
-pub fn tell_go(lanes: &mut Lanes, why: Why) -> Done {
-    set_phase(CREATED);
-    tell(lanes, why)
-}
-
 /// Host: the word for which init waits.
 pub fn tell(lanes: &Lanes, why: Why) -> Done {
     match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
@@ -218,7 +201,6 @@ fn ended(last: Word) -> Done<Option<Stopped>> {
         }
         return Err(Trouble::Check(Check::InitVanished));
     }
-    set_phase(RUNNING);
     Ok(None)
 }
 
@@ -238,7 +220,5 @@ pub fn tell_ready(lanes: &Lanes, why: Why) -> Done {
 
 /// Init: waits for `start`.
 pub fn await_start(lanes: &Lanes, why: Why) -> Done {
-    message(lanes.at(Slot::START), why)?;
-    set_phase(STARTED);
-    Ok(())
+    Ok(message(lanes.at(Slot::START), why).map(drop)?)
 }

@@ -27,7 +27,7 @@ pub const CAPACITY: usize = 4 << 20;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
 /// Tells a recorder file of this layout and this table from any other.
-pub const MAGIC: u64 = 0x6e6b_7472_6163_0000 + crate::table::TABLE.len() as u64;
+pub const MAGIC: u64 = 0x6e6b_7472_6164_0000 + crate::table::TABLE.len() as u64;
 
 /// The start of a recorder.
 #[repr(C)]
@@ -39,8 +39,6 @@ pub struct Head {
     pub count: AtomicU32,
     /// Records that found no room.
     pub dropped: AtomicU32,
-    /// How far the container has come: for its owner to say what the numbers mean.
-    pub phase: AtomicU32,
     /// The process id of the clone's other side, as the cloner sees it: it cannot know itself.
     pub child: AtomicI32,
     /// How many helpers were cloned so far.
