@@ -273,31 +273,62 @@ pub fn take(root: At, id: &str) -> Result<Fd, Error> {
 
 /// Opens the state of a container that is there.
 pub fn find(root: Option<&Fd>, id: &str) -> Result<Fd, Error> {
-    check_id(id)?;
     let missing = || Error::State(format!("container does not exist: {id}"));
+    look_up(root, id)?.ok_or_else(missing)
+}
+
+/// The same. `None`: there is none of that id. Everything else that keeps us from it is an error.
+pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
+    check_id(id)?;
     let Some(root) = root else {
-        return Err(missing());
+        return Ok(None);
     };
-    match syscalls::openat(
-        root.at(),
-        &c(id)?,
-        DIRECTORY,
-        "state",
-        Why("all state of the container lies in it"),
-    ) {
-        Err(failed) if failed.errno == Errno::ENOENT => Err(missing()),
-        opened => opened.map_err(|failed| at(format!("open the state of {id}"), failed)),
+    match open(root, &c(id)?) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
+        opened => opened
+            .map(Some)
+            .map_err(|failed| at(format!("open the state of {id}"), failed)),
     }
 }
 
-/// Reads the document. `None`: it is not there yet.
-pub fn load(dir: At, id: &str) -> Result<Option<Saved>, Error> {
+/// Opens a directory of the state root; a link is not followed.
+pub fn open(root: &Fd, name: &CStr) -> syscalls::Result<Fd> {
+    let why = Why("all state of the container lies in it");
+    syscalls::openat(root.at(), name, DIRECTORY, "state", why)
+}
+
+/// The document of a container.
+pub enum Document {
+    Whole(Saved),
+    /// It was read, and is not one. What is wrong with it.
+    Damaged(Error),
+    /// It is not there yet, or not any more.
+    Missing,
+}
+
+/// Reads the document of a container that is there. Without one it does not exist: not yet, or not any more.
+pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
+    match document_of(dir, id)? {
+        Document::Whole(saved) => Ok(saved),
+        Document::Damaged(error) => Err(error),
+        Document::Missing => Err(Error::State(format!(
+            "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
+        ))),
+    }
+}
+
+/// The same, for what has to go on without one. An error: it could not be read, so what it says is not known.
+pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, c"state.json", id)
 }
 
 /// The document that a `create` left which did not come to its end: what it meant to make.
-pub fn begun(dir: At, id: &str) -> Option<Saved> {
-    read(dir, NEW, id).ok().flatten()
+pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
+    match read(dir, NEW, id)? {
+        Document::Whole(saved) => Ok(Some(saved)),
+        // It was interrupted while it wrote that, and had made nothing yet.
+        Document::Damaged(_) | Document::Missing => Ok(None),
+    }
 }
 
 /// Notes what will be made elsewhere, before it is, so that `delete --force` finds it also if this process is killed: a
@@ -319,17 +350,23 @@ pub fn usual_cgroup(id: &str) -> String {
     format!("nano-sandbox/{id}")
 }
 
-fn read(dir: At, name: &CStr, id: &str) -> Result<Option<Saved>, Error> {
+fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     let why = Why("what is remembered of the container");
-    // O_NONBLOCK: whatever is there, nobody waits for a partner.
+    // O_NONBLOCK: a fifo in its place would wait for a partner.
     let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
     let file = match syscalls::openat(dir, name, flags, "state.json", why) {
-        Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Document::Missing),
+        Err(failed) if failed.errno == Errno::ELOOP => {
+            return Ok(Document::Damaged(damaged(id, "a link is in its place")));
+        }
         opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
     };
     let text = crate::input::read_all(file.at(), why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
-    understand(id, &text).map(Some)
+    Ok(match understand(id, &text) {
+        Ok(saved) => Document::Whole(saved),
+        Err(error) => Document::Damaged(error),
+    })
 }
 
 /// The document's text as what it says.
@@ -372,16 +409,13 @@ pub struct Now {
 
 /// Derives the status from the kernel: the process, identified by its start time; whether it has become its program; and
 /// whether the fifo that `start` takes away is still there.
-pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
+pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     let now = |status, init| Now {
         status,
         init,
         cgroup: None,
     };
     let stopped = now(Status::Stopped, None);
-    let Some(saved) = saved else {
-        return Ok(now(Status::Creating, None));
-    };
     let why = Why("a handle first: after that the number cannot come to mean another process");
     let init = match syscalls::pidfd_open(saved.pid, why) {
         Err(failed) if failed.errno == Errno::ESRCH || failed.errno == Errno::EINVAL => {
@@ -401,13 +435,12 @@ pub fn now(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
 }
 
 /// The same, and whether what runs is paused: its cgroup says so, which stays open for whoever wants more of it.
-pub fn look(dir: At, saved: Option<&Saved>) -> Result<Now, Error> {
+pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     let mut now = now(dir, saved)?;
-    let path = saved.map_or("", |saved| saved.cgroup_path.as_str());
-    if now.status != Status::Running || path.is_empty() {
+    if now.status != Status::Running || saved.cgroup_path.is_empty() {
         return Ok(now);
     }
-    now.cgroup = cgroup::open_pair(path).ok().flatten();
+    now.cgroup = cgroup::open_pair(&saved.cgroup_path).ok().flatten();
     if let Some((_, group)) = &now.cgroup {
         let why = Why("a paused container runs, but for the moment it does not");
         let frozen = cgroup::read(group.at(), c"cgroup.freeze", why);

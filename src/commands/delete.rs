@@ -17,34 +17,36 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     let id = &options.id;
     state::check_id(id)?;
     let root = context.open_root()?;
-    let dir = match state::find(root.as_ref(), id) {
-        // Engines clean up twice.
-        Err(_) if options.force => return Ok(0),
-        found => found?,
+    let found = state::look_up(root.as_ref(), id)?;
+    let (Some(root), Some(dir)) = (root, found) else {
+        return match options.force {
+            // Engines clean up twice.
+            true => Ok(0),
+            false => Err(Error::State(format!("container does not exist: {id}"))),
+        };
     };
-    let Some(root) = root else { return Ok(0) };
     crate::recorder::join(dir.at());
-    let saved = match state::load(dir.at(), id) {
-        Err(_) if options.force => None,
-        loaded => loaded?,
+    let saved = match options.force {
+        true => match state::document_of(dir.at(), id)? {
+            state::Document::Whole(saved) => Some(saved),
+            state::Document::Damaged(_) | state::Document::Missing => None,
+        },
+        false => Some(state::load(dir.at(), id)?),
     };
-    let now = state::look(dir.at(), saved.as_ref())?;
-    match now.status {
-        Status::Stopped => {}
-        Status::Created | Status::Creating if saved.is_some() => {}
-        _ if options.force => {}
-        status => {
-            let word = status.word();
+    if let Some(saved) = &saved {
+        let now = state::look(dir.at(), saved)?;
+        if !options.force && !matches!(now.status, Status::Stopped | Status::Created) {
+            let word = now.status.word();
             return Err(Error::State(format!(
                 "cannot delete container {id} that is not stopped: {word}"
             )));
         }
-    }
-    if let Some(init) = now.init {
-        end(&init, id)?;
+        if let Some(init) = now.init {
+            end(&init, id)?;
+        }
     }
     let begun = match saved {
-        None => state::begun(dir.at(), id),
+        None => state::begun(dir.at(), id)?,
         Some(_) => None,
     };
     let known = saved.as_ref().or(begun.as_ref());
@@ -179,9 +181,9 @@ fn remove_all(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Resul
             crate::cgroup::remove(hierarchy.at(), &parents, &state::c(cgroup)?).map_err(failed)?;
         }
     }
-    match state::find(Some(root), id) {
+    match state::look_up(Some(root), id)? {
+        Some(dir) => state::remove(root.at(), dir, id),
         // A `run` and a `delete --force` come to this at once: the other was faster.
-        Err(Error::State(_)) => Ok(()),
-        found => state::remove(root.at(), found?, id),
+        None => Ok(()),
     }
 }

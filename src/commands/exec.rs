@@ -57,10 +57,7 @@ struct Made {
 fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Error> {
     let id = &options.id;
     let saved = state::load(dir, id)?;
-    let now = state::look(dir, saved.as_ref())?;
-    let Some(saved) = saved else {
-        return Err(Error::State(format!("container {id} is being created")));
-    };
+    let now = state::look(dir, &saved)?;
     let (now, first) = joinable(options, &saved, now)?;
     let spec = wanted(&saved, options)?;
     for word in spec.warnings() {

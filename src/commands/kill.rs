@@ -16,20 +16,13 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     let dir = state::find(root.as_ref(), id)?;
     crate::recorder::join(dir.at());
     let saved = state::load(dir.at(), id)?;
-    let now = state::now(dir.at(), saved.as_ref())?;
+    let now = state::now(dir.at(), &saved)?;
     let failed = |failed| at(format!("kill {id}"), failed);
-    if let Some(saved) = &saved {
-        super::vm::refuse_signal(saved, options.signal)?;
+    super::vm::refuse_signal(&saved, options.signal)?;
+    if options.all && !saved.cgroup_path.is_empty() {
+        return all(&saved.cgroup_path, options.signal, now.status, id);
     }
-    if options.all
-        && let Some(path) = saved
-            .as_ref()
-            .map(|s| s.cgroup_path.as_str())
-            .filter(|p| !p.is_empty())
-    {
-        return all(path, options.signal, now.status, id);
-    }
-    let (Status::Created | Status::Running, Some(init)) = (now.status, now.init) else {
+    let Some(init) = now.init else {
         return Err(Error::State(format!(
             "container not running: {id} is {}",
             now.status.word()

@@ -1,16 +1,16 @@
 //! `list`: every container of the state root, in runc's shapes. May touch: everything below.
 
 use super::{Context, step};
-use crate::cli::{self, ListFormat};
+use crate::cli::{self, Level, ListFormat};
 use crate::error::{Error, at};
 use crate::plan::Step;
-use crate::state::{self, Status};
+use crate::state::{self, Document, Status};
 use crate::{input, out};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Serialize;
-use syscalls::Why;
+use syscalls::{Errno, Why};
 
 #[derive(Serialize)]
 struct Row {
@@ -60,32 +60,38 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
         .map_err(|failed| at("list the state root".into(), failed))?;
     names.sort_unstable();
     for name in names.iter().filter_map(|name| name.to_str().ok()) {
-        // A container that is deleted meanwhile, or a file that is none, is not listed.
-        let Ok(dir) = state::find(Some(&root), name) else {
+        if state::check_id(name).is_err() {
             continue;
+        }
+        let dir = match state::open(&root, &state::c(name)?) {
+            Ok(dir) => dir,
+            // It was deleted meanwhile; or it is a file, and no container.
+            Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
+            Err(failed) => return Err(at(format!("open the state of {name}"), failed)),
         };
-        let Ok(saved) = state::load(dir.at(), name) else {
-            continue;
+        let saved = match state::document_of(dir.at(), name) {
+            Ok(Document::Whole(saved)) => saved,
+            Ok(Document::Missing) => continue,
+            Ok(Document::Damaged(error)) | Err(error) => {
+                let word = format!("container {name} is left out: {}", error.line());
+                context.log.say(Level::Warn, &word);
+                continue;
+            }
         };
-        let now = state::look(dir.at(), saved.as_ref())?;
-        let pid = if now.status == Status::Stopped {
-            0
-        } else {
-            saved.as_ref().map_or(0, |s| s.pid)
-        };
-        let text = |get: fn(&state::Saved) -> &String| {
-            saved.as_ref().map_or(String::new(), |s| get(s).clone())
-        };
+        let now = state::look(dir.at(), &saved)?;
         rows.push(Row {
-            oci_version: text(|s| &s.oci_version),
             id: name.into(),
-            pid,
+            pid: match now.status {
+                Status::Stopped => 0,
+                _ => saved.pid,
+            },
             status: now.status.word(),
-            bundle: text(|s| &s.bundle_path),
-            rootfs: text(|s| &s.rootfs),
-            created: text(|s| &s.created),
-            owner: text(|s| &s.owner),
-            mode: saved.as_ref().and_then(|s| s.own_mode()).map(String::from),
+            mode: saved.own_mode().map(String::from),
+            oci_version: saved.oci_version,
+            bundle: saved.bundle_path,
+            rootfs: saved.rootfs,
+            created: saved.created,
+            owner: saved.owner,
         });
     }
     Ok(rows)

@@ -109,10 +109,7 @@ pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
     let dir = containers::find(root.as_ref(), id)?;
     crate::recorder::join(dir.at());
     let saved = containers::load(dir.at(), id)?;
-    let mut now = containers::look(dir.at(), saved.as_ref())?;
-    let Some(saved) = saved else {
-        return Err(Error::State(format!("container {id} is being created")));
-    };
+    let mut now = containers::look(dir.at(), &saved)?;
     if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {
         now.cgroup = cgroup::open_pair(&saved.cgroup_path)
             .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;

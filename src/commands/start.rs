@@ -21,14 +21,14 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
     crate::recorder::join(dir.at());
-    let saved = state::load(dir.at(), id)?;
-    let now = state::now(dir.at(), saved.as_ref())?;
-    let (Status::Created, Some(mut saved)) = (now.status, saved) else {
+    let mut saved = state::load(dir.at(), id)?;
+    let now = state::now(dir.at(), &saved)?;
+    if now.status != Status::Created {
         let word = now.status.word();
         return Err(Error::State(format!(
             "cannot start a container that is {word}: {id}: only a created one can be started"
         )));
-    };
+    }
     let failed = |failed| at(format!("start {id}"), failed);
 
     let caller = Between::caller(dir.at())?;

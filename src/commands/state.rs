@@ -33,29 +33,26 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
     let saved = state::load(dir.at(), id)?;
-    let now = state::look(dir.at(), saved.as_ref())?;
-    out::stdout(&document(saved.as_ref(), now.status, id)).map(|()| 0)
+    let now = state::look(dir.at(), &saved)?;
+    out::stdout(&document(&saved, now.status)).map(|()| 0)
 }
 
 /// The document, without a newline at its end, as runc prints it. A process that is gone has the number 0.
-fn document(saved: Option<&Saved>, status: Status, id: &str) -> String {
-    let none = BTreeMap::new();
-    let text = |get: fn(&Saved) -> &String| saved.map_or("", |s| get(s).as_str());
+fn document(saved: &Saved, status: Status) -> String {
     let document = Document {
-        oci_version: saved.map_or("1.0.0", |s| &s.oci_version),
-        id,
-        pid: if status == Status::Stopped {
-            0
-        } else {
-            saved.map_or(0, |s| s.pid)
+        oci_version: &saved.oci_version,
+        id: &saved.id,
+        pid: match status {
+            Status::Stopped => 0,
+            _ => saved.pid,
         },
         status: status.word(),
-        bundle: text(|s| &s.bundle_path),
-        rootfs: text(|s| &s.rootfs),
-        created: text(|s| &s.created),
-        annotations: saved.map_or(&none, |s| &s.annotations),
-        owner: text(|s| &s.owner),
-        mode: saved.and_then(Saved::own_mode),
+        bundle: &saved.bundle_path,
+        rootfs: &saved.rootfs,
+        created: &saved.created,
+        annotations: &saved.annotations,
+        owner: &saved.owner,
+        mode: saved.own_mode(),
     };
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
