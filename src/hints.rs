@@ -394,7 +394,32 @@ const ROWS: &[Row] = &[
         None,
         Errno::ENOMEM,
         any,
-        "the memory limit of a cgroup above is too low for this",
+        "a limit on memory is too low for this: memory.max of a cgroup above, or that on addresses (ulimit -v) or data (ulimit -d)",
+    ),
+    Row(
+        None,
+        Errno::EFBIG,
+        any,
+        "raise the limit on the size of files (ulimit -f)",
+    ),
+    // ppoll(2): more descriptors than RLIMIT_NOFILE allows are asked about.
+    Row(
+        Some(Call::Ppoll),
+        Errno::EINVAL,
+        any,
+        "raise the limit on open files (ulimit -n)",
+    ),
+    Row(
+        None,
+        Errno::ENFILE,
+        any,
+        "all files that this machine may have open are open: raise fs.file-max",
+    ),
+    Row(
+        None,
+        Errno::EDQUOT,
+        any,
+        "a quota on that file system is used up",
     ),
     Row(
         None,

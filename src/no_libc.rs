@@ -12,7 +12,7 @@ use syscalls::{Why, start};
 #[unsafe(no_mangle)]
 extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> i32 {
     start::begin(argv);
-    super::main(argc, argv)
+    start::on_own_stack(argc, argv, super::main)
 }
 
 /// Where the environment lies: [`start::begin`] says it.

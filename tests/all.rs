@@ -63,6 +63,8 @@ mod limits;
 mod limits_devices;
 #[path = "all/listing.rs"]
 mod listing;
+#[path = "all/little_room.rs"]
+mod little_room;
 #[path = "all/machine.rs"]
 mod machine;
 #[path = "all/mounts.rs"]
@@ -200,6 +202,7 @@ fn main() {
         same_as_runc::cases(),
         listing::cases(),
         states::cases(),
+        little_room::cases(),
         strace_itself::cases(),
         parity::cases(),
         parity_terminals::cases(),

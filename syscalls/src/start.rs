@@ -1,6 +1,7 @@
 //! Where a process begins, in place of libc's start-up: that one asks the processor what it can do (which a virtual
 //! machine makes dear), and makes a dozen system calls for a heap, for threads and for a loader that this program does
-//! not have. What is left to do: find the environment, and give the thread-local variables of the language a place.
+//! not have. What is left to do: find the environment, give the thread-local variables of the language a place, and the
+//! program a stack.
 
 use crate::arch;
 use crate::entry;
@@ -33,6 +34,25 @@ pub fn begin(argv: *const *const c_char) {
         *(pointer as *mut usize) = pointer;
     }
     arch::set_thread_pointer(pointer);
+}
+
+/// How much stack there is. The deepest document that the parser takes needs a third of it. A page that is never touched
+/// costs nothing.
+const STACK: usize = 256 << 10;
+
+#[repr(C, align(4096))]
+struct Stack([u8; STACK]);
+static mut OWN: Stack = Stack([0; STACK]);
+
+/// What a program is: it gets its words and says its status.
+type Main = extern "C" fn(i32, *const *const c_char) -> i32;
+
+/// Runs the program on a stack of its own. The one that the kernel gives ends where RLIMIT_STACK says, and beyond it is
+/// SIGSEGV without a word: `ulimit -s 32` is less than a start needs, and a container's own limit counts before execve.
+pub fn on_own_stack(argc: i32, argv: *const *const c_char, main: Main) -> ! {
+    let top = &raw mut OWN as usize + STACK;
+    // SAFETY: nothing else uses that memory, and its end is aligned as the convention of calls wants it.
+    unsafe { arch::call_on(top, argc, argv as usize, main) }
 }
 
 /// memcpy(3), memmove(3): short pieces are read whole before they are written, so they may lie over each other.

@@ -38,6 +38,32 @@ pub fn trap() -> ! {
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
+/// Calls a function on another stack, for ever: nothing comes back to the one from before.
+///
+/// # Safety
+/// Below `top`, which is aligned to 16 bytes, lies memory that nothing else uses.
+pub unsafe fn call_on(
+    top: usize,
+    argc: i32,
+    argv: usize,
+    main: extern "C" fn(i32, *const *const core::ffi::c_char) -> i32,
+) -> ! {
+    // SAFETY: as the caller vouches; a function that returned would meet an instruction that no machine has.
+    unsafe {
+        core::arch::asm!(
+            "mov rsp, {top}",
+            "xor ebp, ebp",
+            "call {main}",
+            "ud2",
+            top = in(reg) top,
+            main = in(reg) main,
+            in("edi") argc,
+            in("rsi") argv,
+            options(noreturn),
+        )
+    }
+}
+
 /// Thread-local variables are found through the register `fs`. Whether a program may set it itself the kernel says in
 /// AT_HWCAP2 (asm/hwcap2.h). On processors without that instruction, older than 2012, it is a system call; it belongs to
 /// the start, as execve does, and is on no record.

@@ -1,0 +1,178 @@
+//! Little room: each of the caller's limits (setrlimit(2)) at its least useful values, and a state root without room. The
+//! work is done, or one line says which limit it is, and nothing is left.
+
+use crate::bundle::{Bundle, Done, runtime, tool};
+use crate::cgroups::{end, start};
+use crate::execs::box_of_sleep;
+use crate::{Failed, Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use std::process::Command;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "little_room",
+        &[
+            ("a_small_stack", stack),
+            ("a_small_stack_and_a_deep_document", deep),
+            ("few_open_files_for_a_new_container", files_new),
+            ("few_open_files_for_one_that_runs", files_running),
+            ("limits_that_cost_nothing", harmless),
+        ],
+    )
+}
+
+/// A command of the runtime under one limit, as prlimit(1) takes it.
+fn limited(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed> {
+    let mut command = Command::new(tool("prlimit")?);
+    command.arg(limit).arg("--").arg(runtime());
+    command.arg("--root").arg(bundle.state_root()).args(words);
+    command.env_clear().current_dir("/");
+    bundle.finish(command)
+}
+
+/// `WORDS --bundle HERE ID` under one limit.
+fn limited_bundled(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed> {
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    limited(
+        bundle,
+        limit,
+        &[words, &["--bundle", &here, &bundle.id]].concat(),
+    )
+}
+
+/// It did its work, or it failed with one line that names the limit.
+fn done_or_named(what: &str, done: &Done, limit: &str) -> Outcome {
+    if done.status == 0 {
+        return Ok(());
+    }
+    ensure!(
+        matches!(done.status, 1 | 255),
+        "{what}: neither a success nor a failure: {done:?}"
+    );
+    same(&format!("lines of {what}"), done.err.lines().count(), 1)?;
+    ensure!(
+        done.err.contains(limit),
+        "{what}: `{limit}` is not named: {done:?}"
+    );
+    Ok(())
+}
+
+/// The kernel itself needs two pages of it at execve, and the container's program some more.
+fn stack() -> Outcome {
+    for kib in [16, 32, 64] {
+        let limit = format!("--stack={}", kib << 10);
+        let bundle = box_of_sleep()?;
+        limited_bundled(&bundle, &limit, &["plan"])?;
+        limited_bundled(&bundle, &limit, &["create"])?.ok()?;
+        for words in [
+            &["state", &bundle.id][..],
+            &["start", &bundle.id],
+            &["list"],
+            &["pause", &bundle.id],
+            &["resume", &bundle.id],
+            &["trace", &bundle.id],
+            &["delete", "--force", &bundle.id],
+        ] {
+            limited(&bundle, &limit, words)?.ok()?;
+        }
+        bundle.clean()?;
+    }
+    let bundle = Bundle::plain()?;
+    limited_bundled(&bundle, "--stack=32768", &["run"])?.ok()?;
+    bundle.clean()
+}
+
+/// As deep as the parser goes, and deeper: a document is refused by a line.
+fn deep() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let text = bundle.config.to_string();
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
+        for depth in [50, 100, 120, 126, 127, 128, 100_000] {
+            for place in ["annotations", "hooks", "x"] {
+                let (open, close) = (open.repeat(depth), close.repeat(depth));
+                let config = format!("{{\"{place}\":{open}1{close},{}", &text[1..]);
+                std::fs::write(bundle.path("config.json"), config)?;
+                let words = ["plan", "--bundle", &here];
+                let done = limited(&bundle, "--stack=32768", &words)?;
+                let refused = done.status == 1 && done.err.lines().count() == 1;
+                ensure!(
+                    refused || done.status == 0,
+                    "{place}, {depth} deep: status {}: {}",
+                    done.status,
+                    done.err
+                );
+            }
+        }
+    }
+    bundle.clean()
+}
+
+fn files_new() -> Outcome {
+    for limit in 0..24 {
+        for command in ["run", "create"] {
+            let bundle = Bundle::plain()?;
+            let option = format!("--nofile={limit}");
+            let done = limited_bundled(&bundle, &option, &[command])?;
+            done_or_named(&format!("{command} {option}"), &done, "ulimit -n")?;
+            if command == "create" && done.status == 0 {
+                bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+            }
+            bundle.clean()?;
+        }
+    }
+    Ok(())
+}
+
+/// Each command of a container that runs: what fails leaves it as it was.
+fn files_running() -> Outcome {
+    let bundle = box_of_sleep()?;
+    start(&bundle)?;
+    for limit in 0..18 {
+        let option = format!("--nofile={limit}");
+        for words in [
+            &["state", &bundle.id][..],
+            &["list"],
+            &["ps", &bundle.id],
+            &["events", "--stats", &bundle.id],
+            &["kill", &bundle.id, "0"],
+            &["exec", &bundle.id, "true"],
+            &["pause", &bundle.id],
+        ] {
+            let done = limited(&bundle, &option, words)?;
+            done_or_named(&format!("{words:?} {option}"), &done, "ulimit -n")?;
+            let paused = words[0] == "pause" && done.status == 0;
+            let wanted = if paused { "paused" } else { "running" };
+            same(
+                &format!("status after {words:?}"),
+                bundle.status()?.as_str(),
+                wanted,
+            )?;
+            if paused {
+                bundle.call(&["resume", &bundle.id])?.ok()?;
+            }
+        }
+    }
+    end(bundle)
+}
+
+/// None of these stands in the way of root.
+fn harmless() -> Outcome {
+    for limit in [
+        "--memlock=0",
+        "--nproc=0",
+        "--nproc=1",
+        "--core=0",
+        "--sigpending=0",
+        "--msgqueue=0",
+        "--locks=0",
+        "--nice=0",
+        "--rtprio=0",
+    ] {
+        let bundle = Bundle::plain()?;
+        limited_bundled(&bundle, limit, &["run"])?.ok()?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
