@@ -53,6 +53,8 @@ mod install;
 mod labels;
 #[path = "all/lanes.rs"]
 mod lanes;
+#[path = "all/lent.rs"]
+mod lent;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
 #[path = "all/lifecycle_errors.rs"]
@@ -177,6 +179,7 @@ fn main() {
         surroundings::cases(),
         mounts::cases(),
         mounts_mapped::cases(),
+        lent::cases(),
         side_by_side::cases(),
         namespaces::cases(),
         rootless::cases(),

@@ -122,6 +122,19 @@ pub fn not_held(spec: &Spec) -> Vec<String> {
     wanted.filter(lacks).map(word).collect()
 }
 
+/// Devices that are asked for in a directory which a mount lends.
+fn devices_left_out(spec: &Spec) -> Option<String> {
+    let mut devices = plan::devices::left_out(spec);
+    let first = devices.next()?;
+    let more = match devices.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "config.json /linux/devices: `{first}`{more} left out: a mount lends the directory, where nothing is made"
+    ))
+}
+
 /// Whether other processes can look at the container's first one before it has become its program.
 fn watched(spec: &Spec) -> bool {
     let pids = spec::namespace(&spec.linux, &spec::NamespaceKind::Pid);
@@ -167,8 +180,9 @@ fn make(
         context.log.say(Level::Warn, &word);
     }
     if context.log.wants(Level::Warn) {
-        for word in not_held(&bundle.spec) {
-            context.log.say(Level::Warn, &word);
+        let left_out = devices_left_out(&bundle.spec);
+        for word in not_held(&bundle.spec).iter().chain(&left_out) {
+            context.log.say(Level::Warn, word);
         }
     }
     let profile = bundle.spec.linux.seccomp.as_ref();

@@ -21,8 +21,14 @@ const TRIES: u32 = 32;
 /// Opens what `path` means inside `root`, as a place: nothing is read. Links are taken as the container would take
 /// them, or refused.
 pub fn resolve(root: At, path: &CStr, flags: u32, links: bool, why: Why) -> syscalls::Result<Fd> {
-    let rules =
-        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | if links { 0 } else { RESOLVE_NO_SYMLINKS };
+    resolve_by(root, path, flags, rules(links), why)
+}
+
+fn rules(links: bool) -> u32 {
+    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | if links { 0 } else { RESOLVE_NO_SYMLINKS }
+}
+
+fn resolve_by(root: At, path: &CStr, flags: u32, rules: u32, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;
     loop {
         match syscalls::openat2(
@@ -96,7 +102,27 @@ pub fn resolve_or_make(
     links: bool,
     why: Why,
 ) -> Done<Fd> {
-    match resolve(root, path, 0, links, why) {
+    resolve_or_make_by(root, path, leaf, rules(links), why)
+}
+
+/// The same on the mount of `root` alone: EXDEV if the path leads to another one.
+pub fn resolve_or_make_own(
+    root: At,
+    path: &CStr,
+    leaf: impl Fn() -> Done<Leaf>,
+    why: Why,
+) -> Done<Fd> {
+    resolve_or_make_by(root, path, leaf, rules(true) | RESOLVE_NO_XDEV, why)
+}
+
+fn resolve_or_make_by(
+    root: At,
+    path: &CStr,
+    leaf: impl Fn() -> Done<Leaf>,
+    rules: u32,
+    why: Why,
+) -> Done<Fd> {
+    match resolve_by(root, path, 0, rules, why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
         other => return Ok(other?),
     }
@@ -117,11 +143,11 @@ pub fn resolve_or_make(
         }
         buffer[len] = 0;
         let prefix = CStr::from_bytes_until_nul(&buffer).unwrap_or(c".");
-        let found = resolve(
+        let found = resolve_by(
             root,
             prefix,
             O_DIRECTORY,
-            links,
+            rules,
             Why("how much of the path is there already"),
         );
         buffer[len] = b'/';

@@ -165,6 +165,8 @@ pub struct Lanes<'a> {
     heard: Option<sync::Word>,
     /// Whether the lane makes binds side by side.
     beside: side_by_side::Beside,
+    /// /dev lies on a mount other than the rootfs's: nothing is made in it.
+    dev_is_lent: bool,
     /// What was read of the host's network devices.
     net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
@@ -208,6 +210,7 @@ impl<'a> Lanes<'a> {
             home: None,
             heard: None,
             beside: side_by_side::Beside::default(),
+            dev_is_lent: false,
             net: Vec::new(),
             argv: room(args),
             envp: room(entries),
@@ -248,6 +251,11 @@ impl<'a> Lanes<'a> {
     /// Whether something is in a slot.
     pub fn has(&self, slot: Slot) -> bool {
         self.slots.get(slot.0 as usize).is_some_and(Option::is_some)
+    }
+
+    /// Whether devices and links may be made in the directory of this slot.
+    fn makes_in(&self, slot: Slot) -> bool {
+        self.has(slot) && !(slot == Slot::DEV && self.dev_is_lent)
     }
 
     /// While our copy of init's end of the channel is open, the channel cannot end. Other descriptors are closed when

@@ -29,7 +29,9 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             syscalls::move_mount(root, c"", At::CWD, path, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
         }
         Op::OpenRootfs { .. } | Op::OpenSource { .. } => open_inside(lanes, line)?,
-        Op::BoundDevice { base, name, tree } => bound_device(lanes, *base, name, *tree, why)?,
+        Op::BoundDevice { base, name, tree } if lanes.makes_in(*base) => {
+            bound_device(lanes, *base, name, *tree, why)?
+        }
         Op::RootPropagation { flags } => {
             let attributes = Attributes {
                 propagation: u64::from(*flags) & !libc::MS_REC,
@@ -206,16 +208,21 @@ fn bound_device(lanes: &mut Lanes, base: Slot, name: &CStr, tree: Slot, why: Why
     let Some(source) = lanes.take(tree) else {
         return Ok(());
     };
-    bind_on_file(source, lanes.at(base), name, why)
+    bind_on_file(source, lanes.at(base), name, true, why)
 }
 
-/// A mount of one file, on a file made for it.
-pub fn bind_on_file(source: Fd, dir: At, name: &CStr, why: Why) -> Done {
-    match syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why) {
-        Err(failed) if failed.errno == Errno::EEXIST => {}
-        made => made?,
+/// A mount of one file, on a file made for it, or on what is there already.
+pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> Done {
+    if make {
+        match syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why) {
+            Err(failed) if failed.errno == Errno::EEXIST => {}
+            made => made?,
+        }
     }
-    let target = files::open_below(dir, name, 0, why)?;
+    let target = match files::open_below(dir, name, 0, why) {
+        Err(failed) if failed.errno == Errno::ENOENT && !make => return Ok(()),
+        opened => opened?,
+    };
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(syscalls::move_mount(
         source.at(),
@@ -284,20 +291,29 @@ fn remount(root: At, at: &Place, flags: u32, data: Option<&CStr>, why: Why) -> D
 
 /// `check`: unless this plan has made the device itself, in a tmpfs of its own.
 fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
+    match find_null(lanes, check, why) {
+        Ok(null) => lanes.put(Slot::NULL, null),
+        // The host's takes its place. (Another file of that name stays an error.)
+        Err(Trouble::Call(failed))
+            if failed.errno == Errno::ENOENT && lanes.has(Slot::SPARE_NULL) => {}
+        Err(trouble) => return Err(trouble),
+    }
+    Ok(())
+}
+
+fn find_null(lanes: &Lanes, check: bool, why: Why) -> Done<Fd> {
     let null = files::open_below(lanes.at(Slot::DEV), c"null", 0, why)?;
     if !check {
-        lanes.put(Slot::NULL, null);
-        return Ok(());
+        return Ok(null);
     }
     let stat = syscalls::fstat(
         null.at(),
         Why("an image could have put anything there (CVE-2025-31133)"),
     )?;
-    if stat.st_mode & libc::S_IFMT != libc::S_IFCHR || stat.st_rdev != libc::makedev(1, 3) {
-        return Err(Trouble::Check(Check::NotTheNullDevice));
+    match stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3) {
+        true => Ok(null),
+        false => Err(Trouble::Check(Check::NotTheNullDevice)),
     }
-    lanes.put(Slot::NULL, null);
-    Ok(())
 }
 
 /// Whether the path is simply not there, which is no error for masks and read-only paths.
@@ -342,7 +358,7 @@ fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
 }
 
 /// Covers a file with the null device, a directory with an empty read-only tmpfs.
-fn mask(lanes: &Lanes, at: &Place, directory: bool, why: Why) -> Done {
+fn mask(lanes: &mut Lanes, at: &Place, directory: bool, why: Why) -> Done {
     match at {
         Place::Under { base, path } => mask_below(lanes, *base, path, directory, why),
         Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, why),
@@ -352,11 +368,11 @@ fn mask(lanes: &Lanes, at: &Place, directory: bool, why: Why) -> Done {
 /// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
 /// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
 /// would be dear.
-fn mask_below(lanes: &Lanes, base: Slot, path: &CStr, directory: bool, why: Why) -> Done {
-    let cover = |directory: bool| match directory {
+fn mask_below(lanes: &mut Lanes, base: Slot, path: &CStr, directory: bool, why: Why) -> Done {
+    let mut cover = |directory: bool| match directory {
         true => syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why),
         // procfs itself leads to the checked device, by its descriptor.
-        false if base == Slot::PROC => {
+        false if base == Slot::PROC && lanes.has(Slot::NULL) => {
             let mut buffer = [0; 24];
             syscalls::mount_none(
                 Some(own_descriptor(lanes.at(Slot::NULL), &mut buffer)),
@@ -365,17 +381,7 @@ fn mask_below(lanes: &Lanes, base: Slot, path: &CStr, directory: bool, why: Why)
                 why,
             )
         }
-        false => {
-            let null = null_tree(lanes)?;
-            syscalls::move_mount(
-                null.at(),
-                c"",
-                lanes.at(base),
-                path,
-                fs::MOVE_MOUNT_F_EMPTY_PATH,
-                why,
-            )
-        }
+        false => attach_null(lanes, lanes.at(base), path, why),
     };
     match cover(directory) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(()),
@@ -407,7 +413,7 @@ fn own_descriptor(fd: At, buffer: &mut [u8; 24]) -> &CStr {
 }
 
 /// In the rootfs it looks first, by descriptor.
-fn mask_resolved(lanes: &Lanes, path: &CStr, links: bool, why: Why) -> Done {
+fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done {
     let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, links, why) {
         Err(failed) if absent(failed.errno) => return Ok(()),
         other => other?,
@@ -427,26 +433,38 @@ fn mask_resolved(lanes: &Lanes, path: &CStr, links: bool, why: Why) -> Done {
             why,
         )?);
     }
-    let null = null_tree(lanes)?;
-    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(syscalls::move_mount(
-        null.at(),
-        c"",
-        place.at(),
-        c"",
-        flags,
-        why,
-    )?)
+    Ok(attach_null(lanes, place.at(), c"", why)?)
 }
 
-/// A mount of the null device alone.
-fn null_tree(lanes: &Lanes) -> syscalls::Result<Fd> {
-    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
-    syscalls::open_tree(
-        lanes.at(Slot::NULL),
-        c"",
-        flags,
-        "null device",
-        Why("reads of what it covers give nothing"),
-    )
+/// A mount of the null device alone. The host's, where that has to do, is a mount already: the first place gets it, and
+/// later ones a copy.
+fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::Result<()> {
+    let spare = match lanes.has(Slot::NULL) {
+        true => None,
+        false => lanes.take(Slot::SPARE_NULL),
+    };
+    let was_spare = spare.is_some();
+    let null = match spare {
+        Some(null) => null,
+        None => {
+            let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+            let why = Why("reads of what it covers give nothing");
+            syscalls::open_tree(lanes.at(Slot::NULL), c"", flags, "null device", why)?
+        }
+    };
+    let onto = if path.is_empty() {
+        fs::MOVE_MOUNT_T_EMPTY_PATH
+    } else {
+        0
+    };
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | onto;
+    let attached = syscalls::move_mount(null.at(), c"", dir, path, flags, why);
+    if was_spare {
+        let slot = match attached {
+            Ok(()) => Slot::NULL,
+            Err(_) => Slot::SPARE_NULL,
+        };
+        lanes.put(slot, null);
+    }
+    attached
 }

@@ -161,24 +161,15 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
                 why,
             )?;
         }
-        Op::OpenDirectory { path, slot } => {
-            let fd = files::resolve_or_make(
-                lanes.at(Slot::ROOTFS),
-                path,
-                || Ok(files::Leaf::Directory),
-                true,
-                why,
-            )?;
-            lanes.put(*slot, fd);
-        }
+        Op::OpenDirectory { path, slot, own } => open_directory(lanes, path, *slot, *own, why)?,
         Op::Directory { base, name, mode } => syscalls::mkdirat(lanes.at(*base), name, *mode, why)?,
-        Op::Device { .. } => device(lanes, line)?,
+        Op::Device { base, .. } if lanes.makes_in(*base) => device(lanes, line)?,
         Op::Link {
             base,
             name,
             target,
             replace,
-        } => link(lanes.at(*base), name, target, *replace, why)?,
+        } if lanes.makes_in(*base) => link(lanes.at(*base), name, target, *replace, why)?,
         Op::Hostname { name } => syscalls::sethostname(name, why)?,
         Op::Domainname { name } => syscalls::setdomainname(name, why)?,
         Op::LoopbackUp => loopback_up(why)?,
@@ -255,6 +246,28 @@ fn keyring(name: &CStr, why: Why) -> Done {
     }
 }
 
+/// A directory for devices, made if it is missing. `own`: what lies on another mount is not the container's alone, so
+/// nothing is made there (and of /dev, which has the null device, only that is used).
+fn open_directory(lanes: &mut Lanes, path: &CStr, slot: Slot, own: bool, why: Why) -> Done {
+    let (root, directory) = (lanes.at(Slot::ROOTFS), || Ok(files::Leaf::Directory));
+    if !own {
+        let fd = files::resolve_or_make(root, path, directory, true, why)?;
+        lanes.put(slot, fd);
+        return Ok(());
+    }
+    match files::resolve_or_make_own(root, path, directory, why) {
+        Ok(fd) => lanes.put(slot, fd),
+        Err(Trouble::Call(failed)) if failed.errno == Errno::EXDEV && slot == Slot::DEV => {
+            let fd = files::resolve(root, path, files::O_DIRECTORY, true, why)?;
+            lanes.dev_is_lent = true;
+            lanes.put(slot, fd);
+        }
+        Err(Trouble::Call(failed)) if failed.errno == Errno::EXDEV => {}
+        Err(trouble) => return Err(trouble),
+    }
+    Ok(())
+}
+
 fn device(lanes: &Lanes, line: &Line) -> Done {
     let Op::Device {
         base,
@@ -302,7 +315,11 @@ fn link(dir: At, name: &CStr, target: &CStr, replace: bool, why: Why) -> Done {
         Err(failed) if failed.errno == Errno::EEXIST => return Ok(()),
         other => return Ok(other?),
     }
-    syscalls::unlinkat(dir, name, 0, Why("the image's own must give way"))?;
+    match syscalls::unlinkat(dir, name, 0, Why("the image's own must give way")) {
+        // A mount stands there that the configuration asked for.
+        Err(failed) if failed.errno == Errno::EBUSY => return Ok(()),
+        removed => removed?,
+    }
     Ok(syscalls::symlinkat(target, dir, name, why)?)
 }
 

@@ -38,7 +38,7 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
             let base = base.map_or(At::CWD, |slot| lanes.at(slot));
             open(lanes, base, size, *relayed, why)?
         }
-        Terminal::Console { name } => console(lanes, name, why)?,
+        Terminal::Console { name, make } => console(lanes, name, *make, why)?,
         Terminal::Send => {
             let (socket, master) = (lanes.at(Slot::CONSOLE), lanes.at(Slot::MASTER));
             // Some data has to go with it (unix(7)); runc's clients expect a name.
@@ -78,12 +78,13 @@ fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> 
     Ok(())
 }
 
-/// A file for it to stand on, and a mount of the terminal itself: no path leads to the wrong one.
-fn console(lanes: &Lanes, name: &CStr, why: Why) -> Done {
+/// A file for it to stand on, and a mount of the terminal itself: no path leads to the wrong one. In a /dev that is lent
+/// no file is made.
+fn console(lanes: &Lanes, name: &CStr, make: bool, why: Why) -> Done {
     let (terminal, dir) = (lanes.at(Slot::TERMINAL), lanes.at(Slot::DEV));
     let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
     let tree = syscalls::open_tree(terminal, c"", flags, "console", why)?;
-    mounts::bind_on_file(tree, dir, name, why)
+    mounts::bind_on_file(tree, dir, name, make && !lanes.dev_is_lent, why)
 }
 
 /// The program's standard descriptors, and its controlling terminal: only a session's first process can take one, and

@@ -1,10 +1,13 @@
 //! `/dev`: the default devices, `linux.devices`, and the links (config-linux.md, "Devices"). May touch: types and tables.
+//!
+//! A /dev that is lent (a bind of the host's, or what a path leads to that lies on another mount than the rootfs) is
+//! somebody else's too: no device, link or console is made in it, and nothing taken away, as runc has it.
 
 use super::create::problem;
 use super::mounts::{self, Covered};
 use super::op::{Attributes, Op, Slot};
 use super::{Builder, Step, c};
-use crate::spec::Problem;
+use crate::spec::{Mount, Problem, Spec, Text};
 use alloc::format;
 use alloc::string::String;
 
@@ -27,16 +30,16 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// `/dev`: the default devices, `linux.devices`, and the links.
+/// `/dev`: the default devices, `linux.devices`, and the links. Where /dev is lent, it stays as it is.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Devices;
     b.from = String::new();
     if !b.covered.iter().any(|m| m.path == "/dev") {
-        let slot = Slot::DEV;
         b.init(
             Op::OpenDirectory {
                 path: c("dev").map_err(|p| problem("", p))?,
-                slot,
+                slot: Slot::DEV,
+                own: true,
             },
             "the default devices go there",
         );
@@ -45,8 +48,58 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
             slot: None,
             fresh: false,
             empty: false,
+            lent: false,
         });
     }
+    if lent(b) {
+        configured(b)?;
+        return spare_null(b);
+    }
+    defaults(b)?;
+    configured(b)?;
+    links(b)
+}
+
+/// Whether what lies at /dev belongs to others too.
+pub fn lent(b: &Builder) -> bool {
+    let dev = b.covered.iter().rev().find(|m| m.path == "/dev");
+    dev.is_some_and(|m| m.lent)
+}
+
+/// The devices of `linux.devices` that are not made, because a mount of the list lends what they would be made in.
+pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
+    let lent = |path: &&str| covering(spec, path) == Covering::Lent;
+    let devices = spec.linux.devices.iter();
+    devices.map(|device| device.path.as_str()).filter(lent)
+}
+
+/// What a path in the container lies in.
+#[derive(PartialEq, Eq)]
+enum Covering {
+    Rootfs,
+    /// A mount that is the container's alone.
+    Own,
+    Lent,
+}
+
+/// The last mount of the list on the path, or above it, is what is seen there.
+fn covering(spec: &Spec, path: &str) -> Covering {
+    let path = mounts::clean(path);
+    let over = |m: &&Mount| {
+        let at = mounts::clean(&m.destination);
+        path == at || mounts::below(&path, &at).is_some()
+    };
+    let remount = |m: &Mount| m.options.iter().any(|option| option == "remount");
+    let mut listed = spec.mounts.iter().rev().filter(|m| !remount(m));
+    let Some(mount) = listed.find(over) else {
+        return Covering::Rootfs;
+    };
+    let bind = |option: &Text| matches!(option.as_str(), "bind" | "rbind");
+    let own = mounts::OWN.contains(&mount.kind.as_str()) && !mount.options.iter().any(bind);
+    if own { Covering::Own } else { Covering::Lent }
+}
+
+fn defaults(b: &mut Builder) -> Result<(), Problem> {
     let why = "every container has the default devices (config-linux.md, \"Default Devices\")";
     for (name, major, minor) in DEVICES {
         if b.spec
@@ -76,41 +129,40 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
             why,
         );
     }
+    Ok(())
+}
+
+/// `linux.devices`.
+fn configured(b: &mut Builder) -> Result<(), Problem> {
     for (i, device) in b.spec.linux.devices.iter().enumerate() {
         let pointer = format!("/linux/devices/{i}");
         let path = mounts::clean(&device.path);
-        let (base, relative) = match path.strip_prefix("/dev/") {
-            Some(name) if !name.contains('/') => (Slot::DEV, String::from(name)),
-            _ => {
-                let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-                let parent = if parent.is_empty() {
-                    "."
-                } else {
-                    parent.trim_start_matches('/')
-                };
-                let slot = b.slot();
-                b.from = pointer.clone();
-                let op = Op::OpenDirectory {
-                    path: c(parent).map_err(|p| problem(&pointer, p))?,
-                    slot,
-                };
-                b.init(op, "the configuration wants a device there");
-                (slot, name.into())
-            }
+        let simple = path.strip_prefix("/dev/").filter(|n| !n.contains('/'));
+        let over = match simple {
+            Some(_) if lent(b) => Covering::Lent,
+            Some(_) => Covering::Own,
+            None => covering(b.spec, &path),
+        };
+        if over == Covering::Lent {
+            continue;
+        }
+        b.from = pointer.clone();
+        let (base, name) = match simple {
+            Some(name) => (Slot::DEV, String::from(name)),
+            None => directory_of(b, &pointer, &path, over == Covering::Rootfs)?,
         };
         let kind = match device.kind.as_str() {
             "b" => libc::S_IFBLK,
             "p" => libc::S_IFIFO,
             _ => libc::S_IFCHR,
         };
-        b.from = pointer.clone();
         if b.users.foreign() && device.kind != "p" {
-            bound(b, &pointer, &path, base, &relative)?;
+            bound(b, &pointer, &path, base, &name)?;
             continue;
         }
         let op = Op::Device {
             base,
-            name: c(&relative).map_err(|p| problem(&pointer, p))?,
+            name: c(&name).map_err(|p| problem(&pointer, p))?,
             mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
             major: device.major.unwrap_or(0) as u32,
             minor: device.minor.unwrap_or(0) as u32,
@@ -119,6 +171,31 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         };
         b.init(op, "the configuration asks for this device");
     }
+    Ok(())
+}
+
+/// The directory that a device goes into, and its name there.
+fn directory_of(
+    b: &mut Builder,
+    pointer: &str,
+    path: &str,
+    own: bool,
+) -> Result<(Slot, String), Problem> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let parent = match parent.trim_start_matches('/') {
+        "" => ".",
+        parent => parent,
+    };
+    let slot = b.slot();
+    let path = c(parent).map_err(|p| problem(pointer, p))?;
+    b.init(
+        Op::OpenDirectory { path, slot, own },
+        "the configuration wants a device there",
+    );
+    Ok((slot, name.into()))
+}
+
+fn links(b: &mut Builder) -> Result<(), Problem> {
     b.from = String::new();
     for (name, target) in LINKS {
         let replace = name == "ptmx";
@@ -144,20 +221,24 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A /dev that is lent may have no null device, and masks need one.
+fn spare_null(b: &mut Builder) -> Result<(), Problem> {
+    if b.spec.linux.masked_paths.is_empty() {
+        return Ok(());
+    }
+    b.from = "/linux/maskedPaths".into();
+    let op = host_device("/linux/maskedPaths", "/dev/null", Slot::SPARE_NULL)?;
+    b.source(
+        op,
+        "masks of files are binds of the null device, and a /dev that is lent may have none",
+    );
+    Ok(())
+}
+
 /// In a user namespace nobody may make a device (mknod(2)): the host's is bound there.
 fn bound(b: &mut Builder, at: &str, host: &str, base: Slot, name: &str) -> Result<(), Problem> {
     let tree = b.slot();
-    let attributes = Attributes {
-        propagation: libc::MS_SLAVE,
-        ..Attributes::default()
-    };
-    let op = Op::OpenSource {
-        path: c(host).map_err(|p| problem(at, p))?,
-        recursive: false,
-        idmap: None,
-        attributes,
-        tree,
-    };
+    let op = host_device(at, host, tree)?;
     b.source(
         op,
         "in a user namespace no device can be made, so the host's is lent",
@@ -172,4 +253,19 @@ fn bound(b: &mut Builder, at: &str, host: &str, base: Slot, name: &str) -> Resul
         "a file for the host's device to stand on, and the device",
     );
     Ok(())
+}
+
+/// A device of the host's, as a mount of its own.
+fn host_device(at: &str, path: &str, tree: Slot) -> Result<Op, Problem> {
+    let attributes = Attributes {
+        propagation: libc::MS_SLAVE,
+        ..Attributes::default()
+    };
+    Ok(Op::OpenSource {
+        path: c(path).map_err(|p| problem(at, p))?,
+        recursive: false,
+        idmap: None,
+        attributes,
+        tree,
+    })
 }

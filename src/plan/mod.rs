@@ -4,7 +4,7 @@
 pub mod caller;
 mod create;
 pub mod device_filter;
-mod devices;
+pub mod devices;
 mod exec;
 mod hooks;
 pub mod mounts;

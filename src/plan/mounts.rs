@@ -22,7 +22,12 @@ pub struct Covered {
     pub fresh: bool,
     /// An empty tmpfs: directories below it are there only if this plan made them.
     pub empty: bool,
+    /// A file system that others use too: a bind, or one that lies on a disk. Devices and links are not made in it.
+    pub lent: bool,
 }
+
+/// File systems that begin with the container, or whose upper layer is the container's.
+pub const OWN: [&str; 3] = ["tmpfs", "ramfs", "overlay"];
 
 /// `path` without double slashes, `.` and trailing slashes. `..` cannot be taken out without looking at links.
 pub fn clean(path: &str) -> String {
@@ -39,7 +44,7 @@ pub fn clean(path: &str) -> String {
 }
 
 /// The remainder of `path` below `base`, both clean.
-fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
+pub fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
@@ -286,6 +291,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         slot: standard,
         fresh: fresh && standard.is_some(),
         empty: kind == "tmpfs" && !o.bind,
+        lent: o.bind || !OWN.contains(&kind),
     };
     cover(&mut b.covered, new);
     Ok(())
@@ -470,6 +476,7 @@ mod tests {
             slot,
             fresh,
             empty: fresh,
+            lent: !fresh,
         };
         let fresh = covered(true, Some(Slot::DEV));
         let over = covered(false, Some(Slot::DEV));

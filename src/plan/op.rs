@@ -270,7 +270,6 @@ pub enum Op {
     Propagation {
         flags: u32,
     },
-    /// `path`: where hooks look for it, if there are any; else over `/`.
     /// The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
     StandBeside {
         path: CString,
@@ -283,6 +282,7 @@ pub enum Op {
         recursive: bool,
     },
     LeaveBeside,
+    /// `path`: where hooks look for it, if there are any; else over `/`.
     AttachRootfs {
         path: Option<CString>,
     },
@@ -314,9 +314,11 @@ pub enum Op {
         at: Place,
         attributes: Attributes,
     },
+    /// `own`: only on the mount of the rootfs itself.
     OpenDirectory {
         path: CString,
         slot: Slot,
+        own: bool,
     },
     Directory {
         base: Slot,

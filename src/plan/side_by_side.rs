@@ -5,8 +5,9 @@
 
 use super::create::problem;
 use super::hooks::any_before_pivot;
+use super::mounts::below;
 use super::op::{Line, Op, Place};
-use super::{Builder, Problem, c, entry};
+use super::{Builder, Covered, Problem, c, entry};
 use crate::spec::{Mount, NamespaceKind, Text};
 use syscalls::Why;
 
@@ -40,9 +41,15 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     let Some(directory) = mounts.first().and_then(directory) else {
         return 0;
     };
+    // What lies over a mount that later lines use has to be known to them, and so has /dev.
+    let known = |path: &str| {
+        let hides = |m: &Covered| m.path == path || below(&m.path, path).is_some();
+        path == "/dev" || b.covered.iter().any(hides)
+    };
     let beside = |mount: &&Mount| {
         let name = mount.destination.strip_prefix(directory);
-        plain(mount) && name.is_some_and(|name| clear(name) && name.bytes().all(|b| b != b'/'))
+        let clear = |name: &str| clear(name) && name.bytes().all(|b| b != b'/');
+        plain(mount) && name.is_some_and(clear) && !known(&mount.destination)
     };
     let count = mounts.iter().take_while(beside).count();
     // The sources are found from inside the new mount namespace, which has the host's paths until the pivot.

@@ -50,5 +50,7 @@ impl Slot {
     /// What the program sends word of itself to, and whom that is handed on to.
     pub const NOTIFY: Slot = Slot(23);
     pub const NOTIFIED: Slot = Slot(24);
-    pub const FIRST_FREE: u16 = 25;
+    /// The host's null device, for masks where the container's /dev is lent and may have none.
+    pub const SPARE_NULL: Slot = Slot(25);
+    pub const FIRST_FREE: u16 = 26;
 }

@@ -8,7 +8,7 @@
 
 use super::create::{path, problem};
 use super::op::Op;
-use super::{Builder, Slot, Step, c};
+use super::{Builder, Slot, Step, c, devices};
 use crate::spec::Problem;
 use alloc::ffi::CString;
 use alloc::format;
@@ -36,9 +36,10 @@ pub enum Terminal {
         columns: u16,
         relayed: bool,
     },
-    /// A mount of it on /dev/console.
+    /// A mount of it on /dev/console. `make`: if that is missing, it is made.
     Console {
         name: CString,
+        make: bool,
     },
     Send,
     /// It becomes the standard descriptors, the controlling terminal, and this user's.
@@ -126,8 +127,9 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
     );
     if base.is_some() {
         let name = c("console").map_err(|p| problem(AT, p))?;
+        let make = !devices::lent(b);
         b.init(
-            Op::Terminal(Terminal::Console { name }),
+            Op::Terminal(Terminal::Console { name, make }),
             "/dev/console is set up if terminal is true (config-linux.md, \"Default Devices\")",
         );
     }
