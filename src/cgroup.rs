@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use syscalls::abi::BpfInsn;
-use syscalls::{At, Errno, Fd, Result, Why};
+use syscalls::{At, Errno, Failed, Fd, Result, Why};
 
 /// statfs(2)'s f_type of cgroup2.
 const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
@@ -199,9 +199,69 @@ pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
     }
 }
 
+/// A device program that the kernel did not take: the call, and what the verifier has against the program. The words are
+/// empty when it said none.
+#[derive(Debug)]
+pub struct Refused {
+    pub failed: Failed,
+    pub said: String,
+}
+
+impl From<Failed> for Refused {
+    fn from(failed: Failed) -> Refused {
+        let said = String::new();
+        Refused { failed, said }
+    }
+}
+
+/// Loads a program that decides on devices. The verifier is asked for its words only after it has refused one.
+pub fn load_decider(program: &[BpfInsn], why: Why) -> core::result::Result<Fd, Refused> {
+    // A signal that is pending, or a cgroup that is being frozen, interrupts the verifier: as often as libbpf tries.
+    const TRIES: usize = 5;
+    let mut loaded = syscalls::bpf_prog_load_device(program, &mut [], why);
+    for _ in 1..TRIES {
+        match loaded {
+            Err(failed) if failed.errno == Errno::EAGAIN => {
+                loaded = syscalls::bpf_prog_load_device(program, &mut [], why);
+            }
+            _ => break,
+        }
+    }
+    let failed = match loaded {
+        Ok(loaded) => return Ok(loaded),
+        Err(failed) => failed,
+    };
+    if ![Errno::EINVAL, Errno::EACCES, Errno::E2BIG].contains(&failed.errno) {
+        return Err(failed.into());
+    }
+    let mut log = alloc::vec![0; 4096];
+    let why = Why("what the kernel's verifier has against the program");
+    match syscalls::bpf_prog_load_device(program, &mut log, why) {
+        Ok(loaded) => Ok(loaded),
+        Err(_) => Err(Refused {
+            failed,
+            said: words_of_verifier(&log),
+        }),
+    }
+}
+
+/// The verifier's words against a program, without what it counted, and not more than a line of them.
+fn words_of_verifier(log: &[u8]) -> String {
+    let log = log.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(log);
+    let counts =
+        |line: &&str| line.starts_with("verification time") || line.starts_with("processed");
+    let lines: Vec<&str> = text.lines().take_while(|line| !counts(line)).collect();
+    let words: String = lines.join("; ").chars().take(300).collect();
+    match words.is_empty() {
+        true => words,
+        false => format!(": the kernel's verifier says: {words}"),
+    }
+}
+
 /// Has a program decide on devices from now on. True: it has taken, in one step, the place of the only one there was, or
 /// there was none. False: there are several, of which nobody knows which is the container's.
-pub fn decide_devices(group: At, program: &[BpfInsn]) -> Result<bool> {
+pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bool, Refused> {
     let why = Why("which program decides now");
     let mut ids = [0; 2];
     let old = match syscalls::bpf_prog_query_device(group, &mut ids, why) {
@@ -209,10 +269,9 @@ pub fn decide_devices(group: At, program: &[BpfInsn]) -> Result<bool> {
         Ok(1) => Some(syscalls::bpf_prog_get_fd_by_id(ids[0], why)?),
         Ok(_) => return Ok(false),
         Err(failed) if failed.errno == Errno::ENOSPC => return Ok(false),
-        Err(failed) => return Err(failed),
+        Err(failed) => return Err(failed.into()),
     };
-    let why = Why("the new rules");
-    let new = syscalls::bpf_prog_load_device(program, why)?;
+    let new = load_decider(program, Why("the new rules"))?;
     let why = Why("in one step: at no moment is everything allowed, or forbidden");
     let old = old.as_ref().map(|old| old.at());
     syscalls::bpf_prog_attach_device(group, new.at(), old, why)?;

@@ -33,9 +33,14 @@ pub struct Told {
 
 /// A failing call outside of any plan; `doing` says what for.
 pub fn at(doing: String, failed: Failed) -> Error {
+    at_with(doing, failed, "")
+}
+
+/// The same, with what else was said of it.
+pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
     let (call, why) = render(failed);
     Error::Call(Told {
-        line: format!("{doing}: {call}"),
+        line: format!("{doing}: {call}{said}"),
         why,
         hint: hints::hint(failed.call, failed.errno, None),
     })
@@ -81,7 +86,7 @@ fn ended(code: i32) -> String {
     }
 }
 
-/// A plan that stopped. `said`: the end of what hooks said.
+/// A plan that stopped. `said`: the end of what hooks said, or what systemd or the kernel's verifier did.
 pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
     let line = plan.line(stopped.line);
     let from = line.map_or("", |line| line.from.as_str());
@@ -115,7 +120,7 @@ pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
                         failed.errno.text().to_lowercase()
                     )
                 }
-                _ => format!("line {number}, {what}{place}: {call}"),
+                _ => format!("line {number}, {what}{place}: {call}{said}"),
             };
             Error::Call(Told {
                 line: text,

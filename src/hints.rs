@@ -256,7 +256,7 @@ const ROWS: &[Row] = &[
         Some(Call::BpfLoad),
         Errno::EPERM,
         any,
-        "device rules need CAP_BPF or root; or leave linux.resources.devices out",
+        "device rules need root, or CAP_BPF and CAP_NET_ADMIN, in the first user namespace",
     ),
     Row(
         Some(Call::IoctlIfreq),

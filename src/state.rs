@@ -48,7 +48,7 @@ pub struct Saved {
     /// Whom `start` has to give the seccomp listener: the socket's path, and what it is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<(String, String)>,
-    /// What the device rules are told by; 0: there are none.
+    /// What the device rules are told by; 0: made by an older version, without rules.
     #[serde(default)]
     pub device_rules: u64,
     /// The scope of systemd's that its cgroup is, and where that listens.

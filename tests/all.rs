@@ -17,6 +17,8 @@ mod config;
 mod corners;
 #[path = "all/crowds.rs"]
 mod crowds;
+#[path = "all/device_rules.rs"]
+mod device_rules;
 #[path = "all/everything.rs"]
 mod everything;
 #[path = "all/execs.rs"]
@@ -195,6 +197,7 @@ fn main() {
         cgroups::cases(),
         limits::cases(),
         limits_devices::cases(),
+        device_rules::cases(),
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),

@@ -4,7 +4,7 @@ use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
-use crate::perform::{Check, Lanes, host};
+use crate::perform::{Lanes, host};
 use crate::plan::caller::{self, Notify};
 use crate::plan::{self, Slot, Step, Wish, scope};
 use crate::spec::{self, Spec};
@@ -260,8 +260,7 @@ fn make(
             let stop = host::blame_limit(&lanes, stop);
             let said = match stop.trouble {
                 crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
-                crate::perform::Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
-                _ => String::new(),
+                _ => core::mem::take(&mut lanes.said),
             };
             stopped(plan, stop, &said)
         })

@@ -1,7 +1,7 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
 use super::{Context, Found, find, step, systemd_failed};
-use crate::error::{Error, at, at_op};
+use crate::error::{Error, at, at_op, at_with};
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
@@ -58,13 +58,15 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
 /// Other device rules, all of them: these take the place of those there are. Engines send along what is so already.
 fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error> {
     let rules = device_filter::fingerprint(&resources.devices);
-    if rules == 0 || rules == found.saved.device_rules {
+    if resources.devices.is_empty() || rules == found.saved.device_rules {
         return Ok(());
     }
     let id = &found.saved.id;
     let program = device_filter::compile(&resources.devices);
-    let replaced = cgroup::decide_devices(group, &program)
-        .map_err(|failed| at(format!("set the device rules of {id}"), failed))?;
+    let replaced = cgroup::decide_devices(group, &program).map_err(|refused| {
+        let doing = format!("set the device rules of {id}");
+        at_with(doing, refused.failed, &refused.said)
+    })?;
     if !replaced {
         return Err(Error::State(format!(
             "cannot set the device rules of {id}: several programs decide on devices for its cgroup, and which of them is the container's is not known (/devices)"

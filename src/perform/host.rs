@@ -168,7 +168,10 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             cgroup::give(lanes.at(Slot::CGROUP), *uid, *gid, why)?
         }
         Op::DeviceProgram { program } => {
-            let loaded = syscalls::bpf_prog_load_device(program, why)?;
+            let loaded = cgroup::load_decider(program, why).map_err(|refused| {
+                lanes.said = refused.said;
+                refused.failed
+            })?;
             let why = Why("it decides for this cgroup and all below it, beside what decides above");
             syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), None, why)?;
             lanes.put(Slot::PROGRAM, loaded);

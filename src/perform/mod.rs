@@ -181,7 +181,7 @@ pub struct Lanes<'a> {
     pub holder: Option<[Fd; 2]>,
     /// The scope is there, and ours.
     pub scope: bool,
-    /// What systemd said.
+    /// What systemd said, or the kernel's verifier.
     pub said: alloc::string::String,
 }
 

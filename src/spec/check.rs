@@ -382,6 +382,13 @@ pub fn check_device_rules(rules: &[super::DeviceRule], at: &str) -> Checked {
                 format!("`{}` may hold only r, w and m", rule.access),
             );
         }
+        // What is absent never gives rights. The peers refuse it too.
+        if rule.allow && rule.access.is_empty() {
+            return no(
+                format!("{pointer}/access"),
+                "is missing: a rule that allows has to say what, with letters of rwm",
+            );
+        }
         for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
             device_number(&format!("{pointer}/{name}"), number, -1)?;
         }

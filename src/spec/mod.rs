@@ -269,7 +269,7 @@ pub struct Resources {
     pub unified: Value,
 }
 
-#[derive(Deserialize, Default, Debug)]
+#[derive(Deserialize, Default, Debug, Clone)]
 #[serde(default)]
 pub struct DeviceRule {
     pub allow: bool,
@@ -278,6 +278,7 @@ pub struct DeviceRule {
     pub kind: String,
     pub major: Option<i64>,
     pub minor: Option<i64>,
+    /// Letters of `rwm`; empty, where it denies, is all of them.
     pub access: String,
 }
 

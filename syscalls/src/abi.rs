@@ -10,6 +10,8 @@ const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const BPF_CGROUP_DEVICE: u32 = 6;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 const BPF_F_REPLACE: u32 = 4;
+/// What the verifier has against a program, and what it counted; not each instruction (linux/bpf_verifier.h).
+const BPF_LOG_STATS: u32 = 4;
 
 /// One instruction of eBPF: `struct bpf_insn` of linux/bpf.h.
 #[repr(C)]
@@ -41,16 +43,18 @@ pub struct BpfProgLoad {
 const _: () = assert!(size_of::<BpfProgLoad>() == 128);
 
 impl BpfProgLoad {
-    pub(crate) fn cgroup_device(program: &[BpfInsn]) -> BpfProgLoad {
+    pub(crate) fn cgroup_device(program: &[BpfInsn], log: &mut [u8]) -> BpfProgLoad {
         let license: &CStr = c"GPL";
+        let wanted = !log.is_empty();
         BpfProgLoad {
             prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
             insn_cnt: program.len() as u32,
             insns: program.as_ptr() as u64,
             license: license.as_ptr() as u64,
-            log_level: 0,
-            log_size: 0,
-            log_buf: 0,
+            // The kernel refuses a place for words where none are wanted.
+            log_level: if wanted { BPF_LOG_STATS } else { 0 },
+            log_size: log.len() as u32,
+            log_buf: if wanted { log.as_mut_ptr() as u64 } else { 0 },
             kern_version: 0,
             prog_flags: 0,
             prog_name: [0; 16],

@@ -206,9 +206,10 @@ pub fn uname(why: Why) -> Result<libc::utsname> {
     Ok(names)
 }
 
-/// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use.
-pub fn bpf_prog_load_device(program: &[BpfInsn], why: Why) -> Result<Fd> {
-    let attr = BpfProgLoad::cgroup_device(program);
+/// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use. `log`: where the verifier puts its
+/// words, if there is any room.
+pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Result<Fd> {
+    let attr = BpfProgLoad::cgroup_device(program, log);
     let args = [
         crate::abi::BPF_PROG_LOAD,
         &raw const attr as usize,

@@ -412,6 +412,28 @@ const PROPERTIES: &[Refusal] = &[
         words: &["/linux/resources/devices/1"],
     },
     Refusal {
+        name: "device_rule_that_allows_without_access",
+        spoil: |b| {
+            set(
+                b,
+                "/linux/resources/devices/-",
+                json!({"allow": true, "type": "c"}),
+            )
+        },
+        words: &["/linux/resources/devices/1/access"],
+    },
+    Refusal {
+        name: "device_rule_that_allows_an_empty_access",
+        spoil: |b| {
+            set(
+                b,
+                "/linux/resources/devices/-",
+                json!({"allow": true, "access": ""}),
+            )
+        },
+        words: &["/linux/resources/devices/1/access"],
+    },
+    Refusal {
         name: "annotation_is_a_number",
         spoil: |b| set(b, "/annotations", json!({"a": 1})),
         words: &["/annotations/a"],
