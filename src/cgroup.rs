@@ -61,18 +61,25 @@ pub fn open_pair(path: &str) -> Result<Option<(Fd, Fd)>> {
     Ok(group.map(|group| (root, group)))
 }
 
-/// Makes a cgroup with its parents and opens it.
-pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> {
+/// Makes a cgroup with its parents and opens it. `made`: how many of them were not there before, counted from the last.
+pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: Why) -> Result<Fd> {
     let mut tries = 0;
     loop {
         match syscalls::mkdirat(root, path, 0o755, why) {
             // No parent yet; or one that another container's end has just removed.
             Err(failed) if failed.errno == Errno::ENOENT && tries < 100 => tries += 1,
-            other => break there(other)?,
+            other => {
+                if is_new(other)? {
+                    *made = (*made).max(1);
+                }
+                break;
+            }
         }
-        for parent in parents {
+        for (i, parent) in parents.iter().enumerate() {
             let why = Why("the cgroup's parent");
-            there(syscalls::mkdirat(root, parent, 0o755, why))?;
+            if is_new(syscalls::mkdirat(root, parent, 0o755, why))? {
+                *made = (*made).max(parents.len() - i + 1);
+            }
         }
     }
     let flags = O_DIRECTORY | libc::O_NOFOLLOW as u32;
@@ -83,6 +90,42 @@ pub fn make(root: At, parents: &[CString], path: &CStr, why: Why) -> Result<Fd> 
         "cgroup",
         Why("clone3 takes the cgroup by descriptor"),
     )
+}
+
+/// Why a container cannot begin in a cgroup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Obstacle {
+    /// It is frozen, by itself or by one above: what is born there does not run.
+    Frozen,
+    /// There are processes in it or below.
+    Populated,
+}
+
+/// What keeps a container from beginning there. The kernel says both in one file, also for what the cgroups above and
+/// below do (cgroup-v2.rst, "cgroup.events").
+pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
+    let why = Why("a frozen cgroup lets nothing run; one with processes is somebody else's");
+    let text = read(group, c"cgroup.events", why)?;
+    let says = |line: &str| text.lines().any(|one| one == line);
+    Ok(match (says("frozen 1"), says("populated 1")) {
+        (true, _) => Some(Obstacle::Frozen),
+        (_, true) => Some(Obstacle::Populated),
+        _ => None,
+    })
+}
+
+/// How many of a cgroup and its parents are missing, counted from the last.
+pub fn missing(root: At, parents: &[CString], path: &CStr) -> Result<usize> {
+    let why = Why("what is there already is not ours, and stays");
+    let all = core::iter::once(path).chain(parents.iter().rev().map(|parent| parent.as_c_str()));
+    let mut missing = 0;
+    for path in all {
+        if open(root, path, why)?.is_some() {
+            break;
+        }
+        missing += 1;
+    }
+    Ok(missing)
 }
 
 /// What somebody may ask about later (`events`, an engine's `stats`), whether or not there is a limit.
@@ -386,10 +429,10 @@ pub fn kill(root: At, path: &CStr) -> Result<()> {
     }
 }
 
-fn there(made: Result<()>) -> Result<()> {
+fn is_new(made: Result<()>) -> Result<bool> {
     match made {
-        Err(failed) if failed.errno == Errno::EEXIST => Ok(()),
-        other => other,
+        Err(failed) if failed.errno == Errno::EEXIST => Ok(false),
+        other => other.map(|()| true),
     }
 }
 
@@ -399,11 +442,19 @@ pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
     remove_tree(root, path, DEEPEST)?;
     for parent in parents.iter().rev() {
         let why = Why("an empty parent goes too; one that is in use stays");
-        if syscalls::unlinkat(root, parent, libc::AT_REMOVEDIR as u32, why).is_err() {
-            break;
+        match syscalls::unlinkat(root, parent, libc::AT_REMOVEDIR as u32, why) {
+            Err(failed) if failed.errno == Errno::ENOENT => {}
+            Err(failed) if failed.errno == Errno::EBUSY => break,
+            other => other?,
         }
     }
     Ok(())
+}
+
+/// Removes a cgroup that nothing is in.
+pub fn remove_if_unused(root: At, path: &CStr) -> Result<()> {
+    let why = Why("an empty parent goes too; one that is in use stays");
+    syscalls::unlinkat(root, path, libc::AT_REMOVEDIR as u32, why)
 }
 
 fn remove_tree(above: At, path: &CStr, depth: usize) -> Result<()> {

@@ -491,6 +491,10 @@ pub fn check(check: Check) -> &'static str {
         Check::NobodyTook => {
             "was the runtime stopped while it started the container? start it anew"
         }
+        Check::CgroupFrozen => {
+            "resume what was paused there: cgroup.freeze of it or of one above it says 1"
+        }
+        Check::CgroupPopulated => "another linux.cgroupsPath, or end what runs there",
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
     }
 }

@@ -10,6 +10,7 @@ use crate::procfs::Life;
 use crate::recorder::TRACE;
 use crate::spec::{Hooks, Spec};
 use crate::time;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::format;
@@ -30,6 +31,9 @@ pub struct Saved {
     pub pid: i32,
     /// CLOCK_BOOTTIME just before and just after the clone, in nanoseconds: the process's start lies between.
     pub start_time: [u64; 2],
+    /// How many of its cgroup and that one's parents were made for it, counted from the last; the others were there.
+    #[serde(default)]
+    pub cgroup_made: Option<usize>,
     pub id: String,
     pub bundle_path: String,
     pub rootfs: String,
@@ -57,6 +61,9 @@ pub struct Saved {
     /// The configuration, if it is not the bundle's config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// It has a pid namespace of its own: with its first process all others end.
+    #[serde(default)]
+    pub own_pids: bool,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
@@ -66,6 +73,12 @@ impl Saved {
     /// The mode, where it is not the usual one.
     pub fn own_mode(&self) -> Option<&str> {
         Some(self.mode.as_str()).filter(|mode| *mode != "container")
+    }
+
+    /// How many of its cgroup and that one's parents were made for it. Documents of before do not say so.
+    pub fn made(&self) -> usize {
+        let usual = usize::from(self.cgroup_path == usual_cgroup(&self.id));
+        self.cgroup_made.unwrap_or(usual)
     }
 
     /// The file that says what was wanted.
@@ -100,6 +113,9 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     Saved {
         pid: 0,
         start_time: [0; 2],
+        cgroup_made: Some(0),
+        own_pids: crate::spec::namespace(&spec.linux, &crate::spec::NamespaceKind::Pid)
+            .is_some_and(|pids| pids.joined().is_none()),
         id: new.id.into(),
         bundle_path: new.bundle.into(),
         rootfs: crate::plan::mounts::clean(&rootfs),
@@ -125,6 +141,32 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     }
 }
 
+/// What is assumed of a container whose document was never written or is damaged: the cgroup of its id, made for it.
+pub fn unknown(id: &str) -> Saved {
+    Saved {
+        pid: 0,
+        start_time: [0; 2],
+        cgroup_made: Some(1),
+        own_pids: false,
+        id: id.into(),
+        bundle_path: String::new(),
+        rootfs: String::new(),
+        state: String::new(),
+        mode: String::new(),
+        oci_version: String::new(),
+        cgroup_path: usual_cgroup(id),
+        config: None,
+        scope: None,
+        created: String::new(),
+        owner: String::new(),
+        annotations: BTreeMap::new(),
+        hooks: None,
+        device_rules: 0,
+        listener: None,
+        resctrl: None,
+    }
+}
+
 fn listener(spec: &Spec) -> Option<(String, String)> {
     let profile = spec.linux.seccomp.as_ref()?;
     let later = crate::plan::seccomp::listener(profile) && crate::plan::filter_is_last(spec);
@@ -135,7 +177,8 @@ fn listener(spec: &Spec) -> Option<(String, String)> {
 /// The document as a plan line has it: the text before the pid, between pid and start time, and behind.
 pub fn document(saved: &Saved) -> [Vec<u8>; 3] {
     let text = serde_json::to_string(saved).unwrap_or_default();
-    let rest = text.split_once("[0,0]").map_or("", |(_, rest)| rest);
+    let made = "[0,0],\"cgroup_made\":0";
+    let rest = text.split_once(made).map_or("", |(_, rest)| rest);
     [
         b"{\"pid\":".to_vec(),
         b",\"start_time\":".to_vec(),
@@ -299,7 +342,7 @@ pub fn open(root: &Fd, name: &CStr) -> syscalls::Result<Fd> {
 
 /// The document of a container.
 pub enum Document {
-    Whole(Saved),
+    Whole(Box<Saved>),
     /// It was read, and is not one. What is wrong with it.
     Damaged(Error),
     /// It is not there yet, or not any more.
@@ -309,7 +352,7 @@ pub enum Document {
 /// Reads the document of a container that is there. Without one it does not exist: not yet, or not any more.
 pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
     match document_of(dir, id)? {
-        Document::Whole(saved) => Ok(saved),
+        Document::Whole(saved) => Ok(*saved),
         Document::Damaged(error) => Err(error),
         Document::Missing => Err(Error::State(format!(
             "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
@@ -325,7 +368,7 @@ pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
 /// The document that a `create` left which did not come to its end: what it meant to make.
 pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
     match read(dir, NEW, id)? {
-        Document::Whole(saved) => Ok(Some(saved)),
+        Document::Whole(saved) => Ok(Some(*saved)),
         // It was interrupted while it wrote that, and had made nothing yet.
         Document::Damaged(_) | Document::Missing => Ok(None),
     }
@@ -337,12 +380,30 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     if saved.scope.is_none() && saved.cgroup_path == usual_cgroup(&saved.id) {
         return Ok(());
     }
-    let text = serde_json::to_vec(saved).unwrap_or_default();
+    let saved = Saved {
+        cgroup_made: Some(will_make(saved)?),
+        ..saved.clone()
+    };
+    let text = serde_json::to_vec(&saved).unwrap_or_default();
     let why = Why("who is killed halfway has said what he was about to make");
     let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
     syscalls::openat_create(dir, NEW, flags, 0o600, "state.json.new", why)
         .and_then(|file| files::write_all(file.at(), &text, why))
         .map_err(|failed| at("note what will be made".into(), failed))
+}
+
+/// How many cgroups there will be that were not there before.
+fn will_make(saved: &Saved) -> Result<usize, Error> {
+    let failed = |failed| at("look which cgroups are there".into(), failed);
+    if saved.scope.is_some() {
+        return Ok(1);
+    }
+    let Some(root) = cgroup::open_root().map_err(failed)? else {
+        return Ok(0);
+    };
+    let above = crate::plan::resources::above(&saved.cgroup_path).unwrap_or_default();
+    let parents = above.get(1..).unwrap_or_default();
+    cgroup::missing(root.at(), parents, &c(&saved.cgroup_path)?).map_err(failed)
 }
 
 /// The cgroup of a container whose configuration names none.
@@ -364,7 +425,7 @@ fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     let text = crate::input::read_all(file.at(), why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
     Ok(match understand(id, &text) {
-        Ok(saved) => Document::Whole(saved),
+        Ok(saved) => Document::Whole(Box::new(saved)),
         Err(error) => Document::Damaged(error),
     })
 }

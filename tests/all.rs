@@ -111,6 +111,8 @@ mod seccomp;
 mod seccomp_notify;
 #[path = "all/settings.rs"]
 mod settings;
+#[path = "all/shared.rs"]
+mod shared;
 #[path = "all/side_by_side.rs"]
 mod side_by_side;
 #[path = "all/states.rs"]
@@ -195,6 +197,7 @@ fn main() {
         seccomp::cases(),
         seccomp_notify::cases(),
         cgroups::cases(),
+        shared::cases(),
         limits::cases(),
         limits_devices::cases(),
         device_rules::cases(),

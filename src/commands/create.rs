@@ -296,6 +296,7 @@ fn make(
     }
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
+    let cgroup_made = Some(lanes.cgroup_made);
     let master = attached.then(|| lanes.take(Slot::MASTER)).flatten();
     let notify = match (lanes.take(Slot::NOTIFY), lanes.take(Slot::NOTIFIED)) {
         (Some(program), Some(caller)) => Some(Between {
@@ -310,7 +311,11 @@ fn make(
     Ok(Made {
         root,
         spec,
-        saved: state::Saved { pid, ..saved },
+        saved: state::Saved {
+            pid,
+            cgroup_made,
+            ..saved
+        },
         init,
         master,
         notify,

@@ -1,6 +1,6 @@
 //! `delete`: what `create` made is taken away. May touch: everything below.
 
-use super::{Context, hooks, step, systemd_failed};
+use super::{Context, hooks, ours, step, systemd_failed};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::plan::Step;
@@ -28,20 +28,23 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     crate::recorder::join(dir.at());
     let saved = match options.force {
         true => match state::document_of(dir.at(), id)? {
-            state::Document::Whole(saved) => Some(saved),
+            state::Document::Whole(saved) => Some(*saved),
             state::Document::Damaged(_) | state::Document::Missing => None,
         },
         false => Some(state::load(dir.at(), id)?),
     };
     if let Some(saved) = &saved {
-        let now = state::look(dir.at(), saved)?;
+        let now = state::now(dir.at(), saved)?;
         if !options.force && !matches!(now.status, Status::Stopped | Status::Created) {
-            let word = now.status.word();
+            let word = state::look(dir.at(), saved)?.status.word();
             return Err(Error::State(format!(
                 "cannot delete container {id} that is not stopped: {word}"
             )));
         }
         if let Some(init) = now.init {
+            if options.force && !saved.own_pids && saved.made() == 0 {
+                end_own(saved)?;
+            }
             end(&init, id)?;
         }
     }
@@ -49,19 +52,15 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         None => state::begun(dir.at(), id)?,
         Some(_) => None,
     };
-    let known = saved.as_ref().or(begun.as_ref());
-    let path = known.map_or_else(
-        || state::usual_cgroup(id),
-        |saved| saved.cgroup_path.clone(),
-    );
-    if options.force && !path.is_empty() {
-        remains(id, &path)?;
+    let usual = || state::unknown(id);
+    let known = saved.clone().or(begun).unwrap_or_else(usual);
+    // With the first process all others have ended, if that was known and had a pid namespace of its own.
+    let ended = saved.as_ref().is_some_and(|saved| saved.own_pids);
+    if options.force && !known.cgroup_path.is_empty() && !ended {
+        remains(context, &root, &known)?;
     }
     drop(dir);
-    match known {
-        Some(known) => remove(&root, id, known, None)?,
-        None => remove_all(&root, id, &path, None)?,
-    }
+    remove(&root, id, &known, None)?;
     if let Some(saved) = &saved {
         after(context, saved);
     }
@@ -101,14 +100,49 @@ pub fn destroy(
     Ok(())
 }
 
-/// Kills what is left in the cgroup: of a container whose document names another process or none, and what a program
-/// without a pid namespace leaves behind. Where the document was never written, or is damaged, it is the default cgroup.
-fn remains(id: &str, path: &str) -> Result<(), Error> {
-    let failed = |failed| at(format!("kill what is left of {id}"), failed);
-    if let Some(hierarchy) = crate::cgroup::open_root().map_err(failed)? {
-        crate::cgroup::kill(hierarchy.at(), &state::c(path)?).map_err(failed)?;
+/// Ends the container's own processes in a cgroup that was there before it: while its first process lives, they can be
+/// told from others.
+fn end_own(saved: &state::Saved) -> Result<(), Error> {
+    let failed = |failed| at(format!("end the processes of {}", saved.id), failed);
+    if saved.cgroup_path.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let pair = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)?;
+    let Some((_, group)) = pair else {
+        return Ok(());
+    };
+    let mark = ours::mark(saved).map_err(failed)?;
+    ours::end_all(|| ours::alike(group.at(), saved, mark)).map_err(failed)
+}
+
+/// Kills what is left in the cgroup if it was made for the container: of one whose document was never written or is
+/// damaged, and what a program without a pid namespace leaves behind.
+fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
+    let id = &known.id;
+    let failed = |failed| at(format!("kill what is left of {id}"), failed);
+    let Some((hierarchy, group)) = crate::cgroup::open_pair(&known.cgroup_path).map_err(failed)?
+    else {
+        return Ok(());
+    };
+    if known.made() == 0 {
+        let why = Why("whoever is in a cgroup that was there before the container stays");
+        let left = crate::cgroup::processes(group.at(), why).map_err(failed)?;
+        if !left.is_empty() {
+            let text = format!(
+                "{} processes are left in the cgroup /{}, which was there before container {id}: they are not known to be its own",
+                left.len(),
+                known.cgroup_path
+            );
+            context.log.say(Level::Warn, &text);
+        }
+        return Ok(());
+    }
+    let others = ours::others(root, known)?;
+    match others.is_empty() {
+        true => crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?),
+        false => ours::end_but(hierarchy.at(), &known.cgroup_path, &others),
+    }
+    .map_err(failed)
 }
 
 /// Kills a process and waits until it is gone; whose child it is does not matter to a pidfd.
@@ -148,42 +182,60 @@ pub fn remove(
     saved: &state::Saved,
     hierarchy: Option<Fd>,
 ) -> Result<(), Error> {
-    let Some((unit, sockets)) = &saved.scope else {
-        return remove_all(root, id, &saved.cgroup_path, hierarchy);
-    };
-    systemd::stop(unit, sockets)
-        .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?;
-    remove_all(root, id, "", hierarchy)
-}
-
-/// Removes cgroup and state of a container whose processes have ended. `hierarchy`: the cgroup hierarchy, if the caller
-/// has it open: then it is `run`, which leaves the empty parent to the next container, since making and removing it
-/// is a twentieth of what a whole run costs.
-fn remove_all(root: &Fd, id: &str, cgroup: &str, hierarchy: Option<Fd>) -> Result<(), Error> {
-    if !cgroup.is_empty() {
-        let failed = |failed| at(format!("remove the cgroup of {id}"), failed);
-        let leave_parent = hierarchy.is_some();
-        let hierarchy = match hierarchy {
-            Some(open) => Some(open),
-            None => crate::cgroup::open_root().map_err(failed)?,
-        };
-        if let Some(hierarchy) = hierarchy {
-            // Parents that the configuration named are others' business.
-            let own = !leave_parent
-                && cgroup
-                    .strip_prefix("nano-sandbox/")
-                    .is_some_and(|rest| !rest.contains('/'));
-            let parents: Vec<CString> = if own {
-                alloc::vec![c"nano-sandbox".into()]
-            } else {
-                Vec::new()
-            };
-            crate::cgroup::remove(hierarchy.at(), &parents, &state::c(cgroup)?).map_err(failed)?;
-        }
+    match &saved.scope {
+        Some((unit, sockets)) => systemd::stop(unit, sockets)
+            .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?,
+        None if saved.cgroup_path.is_empty() || saved.made() == 0 => {}
+        None => remove_cgroup(saved, hierarchy)?,
     }
     match state::look_up(Some(root), id)? {
         Some(dir) => state::remove(root.at(), dir, id),
         // A `run` and a `delete --force` come to this at once: the other was faster.
         None => Ok(()),
+    }
+}
+
+/// Removes the cgroup that was made for a container, and the parents that were. `hierarchy`: the cgroup hierarchy, if the
+/// caller has it open: then it is `run`, which leaves the empty parent of all containers to the next one, since making and
+/// removing it is a twentieth of what a whole run costs.
+fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
+    let (id, path) = (&saved.id, &saved.cgroup_path);
+    let failed = |failed| at(format!("remove the cgroup of {id}"), failed);
+    let leave_parent = hierarchy.is_some();
+    let hierarchy = match hierarchy {
+        Some(open) => Some(open),
+        None => crate::cgroup::open_root().map_err(failed)?,
+    };
+    let Some(hierarchy) = hierarchy else {
+        return Ok(());
+    };
+    let usual = *path == state::usual_cgroup(id);
+    let parents: Vec<CString> = match usual {
+        true => Vec::new(),
+        false => {
+            let above = crate::plan::resources::above(path).unwrap_or_default();
+            let kept = above.len().saturating_sub(saved.made() - 1).max(1);
+            above.get(kept..).unwrap_or_default().to_vec()
+        }
+    };
+    let removed = crate::cgroup::remove(hierarchy.at(), &parents, &state::c(path)?);
+    if usual && !leave_parent && removed.is_ok() {
+        // Another container may need it, or it may be another user's.
+        let _ = crate::cgroup::remove_if_unused(hierarchy.at(), c"nano-sandbox");
+    }
+    match removed {
+        Err(busy) if busy.errno == syscalls::Errno::EBUSY => {
+            let why = Why("who keeps the cgroup from being removed");
+            let left = crate::cgroup::open(hierarchy.at(), &state::c(path)?, why)
+                .ok()
+                .flatten()
+                .and_then(|group| crate::cgroup::processes(group.at(), why).ok())
+                .map_or(0, |left| left.len());
+            Err(at(
+                format!("remove the cgroup /{path} of {id}, in which {left} processes are left"),
+                busy,
+            ))
+        }
+        removed => removed.map_err(failed),
     }
 }

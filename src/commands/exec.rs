@@ -1,7 +1,7 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
 use super::{Context, create, step};
-use crate::cgroup;
+use crate::cgroup::{self, Obstacle};
 use crate::cli::{self, Level};
 use crate::error::{Error, at, stopped};
 use crate::perform::{Check, Lanes, Trouble, host};
@@ -64,6 +64,15 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         context.log.say(Level::Warn, &word);
     }
     let group = group(options, &saved, now)?;
+    if let (Some(group), false) = (&group, options.ignore_paused) {
+        let why = format!("look at the cgroup of {id}");
+        if cgroup::obstacle(group.at()).map_err(|failed| at(why, failed))? == Some(Obstacle::Frozen)
+        {
+            return Err(Error::State(format!(
+                "cannot exec in container {id}: the cgroup that the process is to be in is frozen, by itself or by one above it: thaw it, or use --ignore-paused"
+            )));
+        }
+    }
     context.host.look();
     let limited = context.host.uid != 0 || context.host.nested;
     let scope = match &saved.scope {

@@ -1,12 +1,12 @@
 //! `kill`: a signal to the container's first process, or to all. May touch: everything below.
 
-use super::{Context, step};
+use super::{Context, ours, step};
 use crate::cli;
 use crate::error::{Error, at};
 use crate::plan::Step;
-use crate::state::{self, Status};
+use crate::state::{self, Now, Saved};
 use alloc::format;
-use syscalls::{At, Errno, Why};
+use syscalls::{Errno, Fd, Why};
 
 /// `kill`.
 pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
@@ -20,7 +20,8 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
     super::vm::refuse_signal(&saved, options.signal)?;
     if options.all && !saved.cgroup_path.is_empty() {
-        return all(&saved.cgroup_path, options.signal, now.status, id);
+        let root = root.ok_or_else(|| Error::State(format!("container does not exist: {id}")))?;
+        return all(&root, &saved, options.signal, &now);
     }
     let Some(init) = now.init else {
         return Err(Error::State(format!(
@@ -40,31 +41,28 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     }
 }
 
-/// Every process of the cgroup, and of those that the container made in it.
-fn all(path: &str, signal: i32, status: Status, id: &str) -> Result<i32, Error> {
+/// Every process of the container's in its cgroup, and in those that it made below.
+fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> {
+    let (id, path) = (&saved.id, saved.cgroup_path.as_str());
     let failed = |failed| at(format!("kill {id}"), failed);
     let Some((root, group)) = crate::cgroup::open_pair(path).map_err(failed)? else {
         return Err(Error::State(format!(
             "container not running: {id} is {}",
-            status.word()
+            now.status.word()
         )));
     };
+    if saved.made() == 0 {
+        let list = || ours::own(group.at(), saved, now.init.as_ref());
+        return ours::signal_each(list, signal).map(|_| 0).map_err(failed);
+    }
+    let others = ours::others(state, saved)?;
     // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
-    if signal == libc::SIGKILL && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
+    if others.is_empty()
+        && signal == libc::SIGKILL
+        && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok()
+    {
         return Ok(0);
     }
-    let why = Why("the kernel lists the cgroup's processes there");
-    for pid in crate::cgroup::processes(group.at(), why).map_err(failed)? {
-        match send(pid, signal) {
-            Err(f) if f.errno == Errno::ESRCH => {}
-            other => other.map_err(failed)?,
-        }
-    }
+    ours::signal_but(root.at(), path, &others, signal).map_err(failed)?;
     Ok(0)
-}
-
-fn send(pid: i32, signal: i32) -> syscalls::Result<()> {
-    let process = syscalls::pidfd_open(pid, Why("a handle cannot come to mean another process"))?;
-    let at: At = process.at();
-    syscalls::pidfd_send_signal(at, signal, Why("--all: every process of the container"))
 }

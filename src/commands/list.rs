@@ -70,7 +70,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
             Err(failed) => return Err(at(format!("open the state of {name}"), failed)),
         };
         let saved = match state::document_of(dir.at(), name) {
-            Ok(Document::Whole(saved)) => saved,
+            Ok(Document::Whole(saved)) => *saved,
             Ok(Document::Missing) => continue,
             Ok(Document::Damaged(error)) | Err(error) => {
                 let word = format!("container {name} is left out: {}", error.line());

@@ -12,6 +12,7 @@ mod inside;
 mod kill;
 mod list;
 mod notify;
+mod ours;
 mod pause;
 mod plan;
 mod ps;
@@ -96,7 +97,8 @@ impl Context {
 
 /// A container that is there, as it is now, and its cgroup.
 pub struct Found {
-    /// Where its state lies.
+    /// The state root, and in it where its state lies.
+    pub root: Fd,
     pub dir: Fd,
     pub saved: Saved,
     /// With its cgroup, which a rootless one may not have.
@@ -107,6 +109,8 @@ pub struct Found {
 pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
     let root = context.open_root()?;
     let dir = containers::find(root.as_ref(), id)?;
+    let missing = || Error::State(format!("container does not exist: {id}"));
+    let root = root.ok_or_else(missing)?;
     crate::recorder::join(dir.at());
     let saved = containers::load(dir.at(), id)?;
     let mut now = containers::look(dir.at(), &saved)?;
@@ -114,7 +118,12 @@ pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
         now.cgroup = cgroup::open_pair(&saved.cgroup_path)
             .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;
     }
-    Ok(Found { dir, saved, now })
+    Ok(Found {
+        root,
+        dir,
+        saved,
+        now,
+    })
 }
 
 impl Found {
@@ -128,6 +137,42 @@ impl Found {
             (Some((_, group)), _) => Ok(group.at()),
             (None, _) => Err(Error::State(format!(
                 "container {id} has no cgroup of its own"
+            ))),
+        }
+    }
+}
+
+impl Found {
+    /// Refuses what would stop other containers, which are in this one's cgroup or below it.
+    pub fn nobody_below(&self, verb: &str) -> Result<(), Error> {
+        let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
+        if let Some((other, _)) = ours::others(&self.root, &self.saved)?.first() {
+            return Err(Error::State(format!(
+                "cannot {verb} container {id}: container {other} is in its cgroup /{path}, or below it"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would reach processes of others, in a cgroup that was there before the container.
+    pub fn alone(&self, group: At, verb: &str) -> Result<(), Error> {
+        let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
+        if self.saved.made() > 0 {
+            return Ok(());
+        }
+        let failed = |failed| {
+            at(
+                format!("look whose processes are in the cgroup of {id}"),
+                failed,
+            )
+        };
+        let why = Why("the cgroup was there before the container: others may be in it");
+        let all = cgroup::processes(group, why).map_err(failed)?.len();
+        let own = ours::own(group, &self.saved, self.now.init.as_ref()).map_err(failed)?;
+        match all.saturating_sub(own.len()) {
+            0 => Ok(()),
+            more => Err(Error::State(format!(
+                "cannot {verb} container {id}: its cgroup /{path} was there before it, and {more} processes of others are in it"
             ))),
         }
     }

@@ -32,6 +32,10 @@ fn change(context: &Context, id: &str, frozen: bool) -> Result<i32, Error> {
             "cannot {verb} container {id}: it is {word}"
         )));
     }
+    if frozen {
+        found.nobody_below(verb)?;
+        found.alone(group, verb)?;
+    }
     let failed = |failed| at(format!("{verb} {id}"), failed);
     match cgroup::freeze(group, frozen).map_err(failed)? {
         true => Ok(0),

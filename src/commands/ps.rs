@@ -1,6 +1,6 @@
 //! `ps`: the processes of a container, by the numbers that the caller sees. May touch: everything below.
 
-use super::{Context, find, step};
+use super::{Context, find, ours, step};
 use crate::cli::{self, ListFormat};
 use crate::error::{Error, at};
 use crate::perform::{Trouble, hooks};
@@ -20,9 +20,8 @@ pub fn ps(context: &Context, options: &cli::Ps) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;
     let found = find(context, id)?;
-    let why = Why("the kernel lists the container's processes there");
     let mut pids = match &found.now.cgroup {
-        Some((_, group)) => cgroup::processes(group.at(), why)
+        Some((_, group)) => ours::own(group.at(), &found.saved, found.now.init.as_ref())
             .map_err(|failed| at(format!("list the processes of {id}"), failed))?,
         None if found.now.init.is_some() => alloc::vec![found.saved.pid],
         None => Vec::new(),

@@ -20,6 +20,7 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
     let (file, mut wanted) = wanted(options)?;
     let found = find(context, id)?;
     let group = found.group()?;
+    found.alone(group, "update")?;
     add_from_kernel(group, &mut wanted, id)?;
     let problem = |problem| Error::Spec {
         file: file.clone(),

@@ -6,9 +6,10 @@ use super::{
     Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices,
     process, terminal, trees,
 };
+use crate::cgroup::{self, Obstacle};
 use crate::plan::scope::Scope;
 use crate::plan::{Lane, Line, Op, Slot};
-use crate::{cgroup, dbus, systemd};
+use crate::{dbus, systemd};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Cloned, Disposition, Errno, SigSet, Why};
@@ -132,7 +133,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             parents,
             path,
             optional,
-        } => match make_cgroup(lanes, parents, path, why) {
+        } => match make_cgroup(lanes, line, parents, path) {
             Err(Trouble::Call(failed)) if *optional && not_ours(failed.errno) => {}
             Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
             made => made?,
@@ -249,12 +250,42 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
     Ok(None)
 }
 
-fn make_cgroup(lanes: &mut Lanes, parents: &[CString], path: &CStr, why: Why) -> Done {
+fn make_cgroup(lanes: &mut Lanes, line: &Line, parents: &[CString], path: &CStr) -> Done {
     let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
-    // Kept first: what is made before it fails has to be removed.
-    let made = cgroup::make(root.at(), parents, path, why);
-    lanes.cgroup_root = Some(root);
-    lanes.put(Slot::CGROUP, made?);
+    let named = !line.from.is_empty();
+    let mut made = 0;
+    let group = cgroup::make(root.at(), parents, path, &mut made, line.why);
+    // Kept first: what was made before it failed has to be removed.
+    lanes.cgroup_made = made;
+    let root = lanes.cgroup_root.insert(root).at();
+    let group = group?;
+    if named || made == 0 {
+        free(group.at())?;
+    }
+    lanes.put(Slot::CGROUP, group);
+    if made == 0 && !named {
+        // An empty one of a name that this program gives: its container is gone, and the state of that is lost.
+        lanes.cgroup_made = 1;
+        let why = Why("an empty cgroup that a lost container left has settings of that one");
+        return renew(lanes, root, path, why);
+    }
+    Ok(())
+}
+
+/// Whether a container can begin in a cgroup.
+fn free(group: At) -> Done {
+    match cgroup::obstacle(group)? {
+        None => Ok(()),
+        Some(Obstacle::Frozen) => Err(Trouble::Check(Check::CgroupFrozen)),
+        Some(Obstacle::Populated) => Err(Trouble::Check(Check::CgroupPopulated)),
+    }
+}
+
+/// Makes a cgroup anew that nothing is in.
+fn renew(lanes: &mut Lanes, root: At, path: &CStr, why: Why) -> Done {
+    cgroup::remove(root, &[], path)?;
+    let group = cgroup::make(root, &[], path, &mut lanes.cgroup_made, why)?;
+    lanes.put(Slot::CGROUP, group);
     Ok(())
 }
 
@@ -268,6 +299,11 @@ fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done 
     lanes.scope = true;
     let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
     let group = syscalls::openat(root.at(), path, flags, "cgroup", why)?;
+    // The holder is in it.
+    if cgroup::obstacle(group.at())? == Some(Obstacle::Frozen) {
+        return Err(Trouble::Check(Check::CgroupFrozen));
+    }
+    lanes.cgroup_made = 1;
     lanes.put(Slot::CGROUP, group);
     lanes.cgroup_root = Some(root);
     Ok(())
@@ -325,6 +361,8 @@ fn save_state(lanes: &Lanes, parts: &[alloc::vec::Vec<u8>; 3], why: Why) -> Done
     text.extend_from_slice(alloc::format!("{}", lanes.pid).as_bytes());
     text.extend_from_slice(&parts[1]);
     text.extend_from_slice(times.as_bytes());
+    let made = alloc::format!(",\"cgroup_made\":{}", lanes.cgroup_made);
+    text.extend_from_slice(made.as_bytes());
     text.extend_from_slice(&parts[2]);
     super::files::replace(
         lanes.at(Slot::STATE),
@@ -377,8 +415,14 @@ pub fn undo(lanes: &mut Lanes) {
     let root = lanes.cgroup_root.take();
     for line in &lanes.plan.host {
         match (&line.op, &root) {
-            (Op::MakeCgroup { parents, path, .. }, Some(root)) => {
-                let _ = cgroup::remove(root.at(), parents, path);
+            (Op::MakeCgroup { parents, path, .. }, Some(root)) if lanes.cgroup_made > 0 => {
+                let kept = parents.len().saturating_sub(lanes.cgroup_made - 1);
+                let made = parents.get(kept..).unwrap_or_default();
+                if cgroup::remove(root.at(), made, path).is_err() {
+                    // Without a pid namespace init leaves behind what it has started.
+                    let _ = cgroup::kill(root.at(), path);
+                    let _ = cgroup::remove(root.at(), made, path);
+                }
             }
             (Op::StartScope { scope, .. }, _) if lanes.scope => {
                 let _ = systemd::stop(&scope.unit, &scope.sockets);

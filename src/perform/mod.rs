@@ -47,10 +47,12 @@ pub enum Check {
     OwnNamespace,
     /// What it said is in the lanes.
     Systemd,
+    CgroupFrozen,
+    CgroupPopulated,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 18] = [
+    pub const ALL: [(Check, &'static str); 20] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -111,6 +113,14 @@ impl Check {
             "it is the runtime's own namespace: `hostname`, `domainname` or `sysctl` would change the host",
         ),
         (Check::Systemd, "systemd did not do it"),
+        (
+            Check::CgroupFrozen,
+            "container's cgroup unexpectedly frozen: by itself or by a cgroup above it, so that nothing would run there",
+        ),
+        (
+            Check::CgroupPopulated,
+            "container's cgroup is not empty: processes of others are in it or below it",
+        ),
     ];
 
     pub fn text(self) -> &'static str {
@@ -175,6 +185,8 @@ pub struct Lanes<'a> {
     hook_room: hooks::Room,
     /// The cgroup hierarchy, and where in it the container's cgroup is.
     pub cgroup_root: Option<Fd>,
+    /// How many of the cgroup and its parents this process made, counted from the last.
+    pub cgroup_made: usize,
     /// All controllers that are needed are handed down to it.
     pub controllers: bool,
     /// Who holds the scope until init is in it: the end at whose closing it ends, and its handle.
@@ -219,6 +231,7 @@ impl<'a> Lanes<'a> {
                 _ => None,
             })),
             cgroup_root: None,
+            cgroup_made: 0,
             controllers: false,
             holder: None,
             scope: false,

@@ -201,7 +201,7 @@ fn delete_force_never_forgets() -> Outcome {
 /// A container that runs in a cgroup of a name of its own.
 fn limited() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::shell("sleep 1000")?;
-    let path = format!("/of-{}", bundle.id);
+    let path = format!("/of-{}/inner", bundle.id);
     bundle.set("/linux/cgroupsPath", path.into())?;
     bring_to(&bundle, "running")?;
     Ok(bundle)

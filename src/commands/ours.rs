@@ -1,0 +1,169 @@
+//! Whose processes are in a cgroup: a container's own, those of another container, or those of others that were there
+//! first. May touch: everything below.
+
+use crate::error::{Error, at};
+use crate::state::{self, Document, Saved};
+use crate::{cgroup, input, procfs};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::{At, Errno, Fd, Why};
+
+/// The processes in the container's cgroup that are known to be its own: all of them where we made the cgroup; otherwise
+/// those in a namespace that its first process is in, too, while that lives.
+pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<i32>> {
+    if saved.made() > 0 {
+        let why = Why("the kernel lists the cgroup's processes there");
+        return cgroup::processes(group, why);
+    }
+    match init {
+        Some(_) => alike(group, saved, mark(saved)?),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// By what the container's processes are known: its pid namespace and its mount namespace.
+pub type Mark = [(u64, u64); 2];
+
+/// Those of its first process, while that lives.
+pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
+    namespaces(procfs::open()?.at(), saved.pid)
+}
+
+/// The processes of a cgroup and below that bear this mark.
+pub fn alike(group: At, saved: &Saved, first: Mark) -> syscalls::Result<Vec<i32>> {
+    let why = Why("the kernel lists the cgroup's processes there");
+    let mut all = cgroup::processes(group, why)?;
+    let procfs = procfs::open()?;
+    let kept = if saved.own_pids { 0..2 } else { 1..2 };
+    all.retain(|pid| {
+        let theirs = namespaces(procfs.at(), *pid);
+        theirs.is_ok_and(|theirs| kept.clone().any(|kind| theirs[kind] == first[kind]))
+    });
+    Ok(all)
+}
+
+/// The pid namespace and the mount namespace of a process.
+fn namespaces(procfs: At, pid: i32) -> syscalls::Result<Mark> {
+    let why = Why("a process of the container shares a namespace with its first one");
+    let look = |name: &str| {
+        let path = CString::new(format!("{pid}/ns/{name}")).unwrap_or_default();
+        let stat = syscalls::newfstatat(procfs, &path, 0, why)?;
+        Ok((stat.st_dev, stat.st_ino))
+    };
+    Ok([look("pid")?, look("mnt")?])
+}
+
+/// Other containers of this state root whose cgroup is this container's, or lies below it: their ids and cgroups.
+pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> {
+    let why = Why("another container may be in this cgroup, or below it");
+    let failed = |failed| at("list the state root".into(), failed);
+    let names = syscalls::openat(root.at(), c".", libc::O_DIRECTORY as u32, "root", why)
+        .and_then(|dir| input::names(dir.at(), why))
+        .map_err(failed)?;
+    let mut others = Vec::new();
+    for name in names.iter().filter_map(|name| name.to_str().ok()) {
+        if name == saved.id || state::check_id(name).is_err() {
+            continue;
+        }
+        let dir = match state::open(root, &state::c(name)?) {
+            Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
+            dir => dir.map_err(|failed| at(format!("open the state of {name}"), failed))?,
+        };
+        let other = match state::document_of(dir.at(), name)? {
+            Document::Whole(other) => Some(*other),
+            Document::Missing => state::begun(dir.at(), name)?,
+            Document::Damaged(_) => None,
+        };
+        let Some(other) = other else { continue };
+        if is_below(&other.cgroup_path, &saved.cgroup_path) {
+            others.push((other.id, other.cgroup_path));
+        }
+    }
+    Ok(others)
+}
+
+/// Whether a path is another one, or lies below it.
+fn is_below(path: &str, other: &str) -> bool {
+    let rest = path.strip_prefix(other);
+    !other.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The processes of a cgroup and below, without those in cgroups of other containers.
+fn all_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<Vec<i32>> {
+    let why = Why("what is in the cgroup of another container is that one's");
+    let members = |path: &str| {
+        let path = CString::new(path).unwrap_or_default();
+        match cgroup::open(hierarchy, &path, why)? {
+            Some(group) => cgroup::processes(group.at(), why),
+            None => Ok(Vec::new()),
+        }
+    };
+    let mut all = members(path)?;
+    for (_, other) in others {
+        let spared = members(other)?;
+        all.retain(|pid| !spared.contains(pid));
+    }
+    Ok(all)
+}
+
+/// Sends a signal to the processes of a cgroup and below, without those in cgroups of other containers.
+pub fn signal_but(
+    hierarchy: At,
+    path: &str,
+    others: &[(String, String)],
+    signal: i32,
+) -> syscalls::Result<usize> {
+    signal_each(|| all_but(hierarchy, path, others), signal)
+}
+
+/// Ends the processes of a cgroup and below, without those in cgroups of other containers.
+pub fn end_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<()> {
+    end_all(|| all_but(hierarchy, path, others))
+}
+
+/// How often a list is looked at anew while its processes end and make others.
+const ROUNDS: u32 = 100;
+
+/// Ends the processes of a list, until it is empty.
+pub fn end_all(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Result<()> {
+    for _ in 0..ROUNDS {
+        if signal_each(&list, libc::SIGKILL)? == 0 {
+            return Ok(());
+        }
+        let why = Why("they take a moment to end, and may have made others meanwhile");
+        syscalls::ppoll(&mut [], Some(10), why)?;
+    }
+    Ok(())
+}
+
+/// Sends a signal to the processes of a list; how many there were. The handles come first: a number that is listed again
+/// after that stands for the process that the handle is of.
+pub fn signal_each(
+    list: impl Fn() -> syscalls::Result<Vec<i32>>,
+    signal: i32,
+) -> syscalls::Result<usize> {
+    let mut handles = Vec::new();
+    for pid in list()? {
+        match syscalls::pidfd_open(pid, Why("a handle cannot come to mean another process")) {
+            Ok(handle) => handles.push((pid, handle)),
+            Err(failed) if failed.errno == Errno::ESRCH => {}
+            // A thread that has a cgroup of its own.
+            Err(failed) if failed.errno == Errno::EINVAL => {}
+            Err(failed) => return Err(failed),
+        }
+    }
+    if handles.is_empty() {
+        return Ok(0);
+    }
+    let still = list()?;
+    for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+        let why = Why("every process of the container gets it");
+        match syscalls::pidfd_send_signal(handle.at(), signal, why) {
+            Err(failed) if failed.errno == Errno::ESRCH => {}
+            other => other?,
+        }
+    }
+    Ok(handles.len())
+}
