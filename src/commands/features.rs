@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::plan::options::option_words;
+use crate::plan::scope;
 use crate::{cli, out, spec};
 use alloc::format;
 use alloc::string::String;
@@ -18,6 +19,9 @@ struct Features {
     mount_options: Vec<&'static str>,
     linux: Linux,
     annotations: Annotations,
+    /// Those of config.json that change what is done (features.md): whoever takes configurations from strangers looks
+    /// at them. A name that ends in a dot stands for all that begin so.
+    potentially_unsafe_config_annotations: [&'static str; 1],
 }
 
 #[derive(Serialize)]
@@ -134,6 +138,7 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
             version: env!("CARGO_PKG_VERSION"),
             checkpoint: "false",
         },
+        potentially_unsafe_config_annotations: [scope::PROPERTY],
     };
     let mut text = serde_json::to_string_pretty(&features).unwrap_or_default();
     text.push('\n');

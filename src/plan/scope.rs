@@ -47,6 +47,9 @@ pub struct Scope {
 
 const AT: &str = "/linux/cgroupsPath";
 
+/// How the name of an annotation begins that sets a property of the scope.
+pub const PROPERTY: &str = "org.systemd.property.";
+
 fn no<T>(problem: impl Into<String>) -> Result<T, Problem> {
     Err(Problem {
         pointer: AT.into(),
@@ -146,7 +149,7 @@ pub fn scope(
     let early: Vec<Setting> = limits.iter().filter(|l| !late(l)).cloned().collect();
     all.append(&mut properties(&early));
     for (key, value) in &spec.annotations {
-        if let Some(name) = key.strip_prefix("org.systemd.property.") {
+        if let Some(name) = key.strip_prefix(PROPERTY) {
             all.push(annotated(key, name, value)?);
         }
     }
