@@ -6,6 +6,7 @@ use crate::plan::{self, Op, Plan};
 use crate::spec::Problem;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use syscalls::record::{self, Record};
 use syscalls::{Errno, Failed};
 
@@ -29,6 +30,79 @@ pub struct Told {
     pub line: String,
     pub why: String,
     pub hint: &'static str,
+}
+
+/// Who said what is wanted: a file, and for parts of it somebody else.
+#[derive(Default)]
+pub struct Said {
+    /// Its name in messages.
+    pub file: String,
+    others: Vec<(String, Who)>,
+}
+
+enum Who {
+    /// This file, which holds the part alone: places in it begin behind the part's own.
+    File(String),
+    Option(String),
+    /// The file that said everything else.
+    Same,
+}
+
+impl Said {
+    pub fn by(file: String) -> Said {
+        Said {
+            file,
+            others: Vec::new(),
+        }
+    }
+
+    /// The part at `pointer` is what another file holds.
+    pub fn file(&mut self, pointer: &str, path: &str) {
+        self.others.push((pointer.into(), Who::File(path.into())));
+    }
+
+    /// The part at `pointer` was said by an option, or by words of the command line.
+    pub fn option(&mut self, pointer: impl Into<String>, name: &str) {
+        self.others.push((pointer.into(), Who::Option(name.into())));
+    }
+
+    /// The part at `pointer` is as the file has it, although the part around it is not.
+    pub fn stays(&mut self, pointer: String) {
+        self.others.push((pointer, Who::Same));
+    }
+
+    /// Who said what is at a pointer, and where.
+    fn who(&self, pointer: &str) -> (&str, String) {
+        let holds = |part: &str| {
+            let below = pointer.strip_prefix(part);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        };
+        let others = self.others.iter().filter(|(part, _)| holds(part));
+        match others.max_by_key(|(part, _)| part.len()) {
+            Some((part, Who::File(path))) => (path, pointer[part.len()..].into()),
+            Some((_, Who::Option(name))) => (name, String::new()),
+            Some((_, Who::Same)) | None => (&self.file, pointer.into()),
+        }
+    }
+
+    /// The error about a part that is not as it must be.
+    pub fn refused(&self, problem: Problem) -> Error {
+        let (file, pointer) = self.who(&problem.pointer);
+        Error::Spec {
+            file: file.into(),
+            problem: Problem { pointer, ..problem },
+        }
+    }
+
+    /// Where a line of the plan comes from, in parentheses; nothing where it comes from no property.
+    fn place(&self, from: &str) -> String {
+        let (file, pointer) = match from {
+            "" => return String::new(),
+            from => self.who(from),
+        };
+        let file = if pointer == from { "config.json" } else { file };
+        format!(" ({file} {pointer})").replace(" )", ")")
+    }
 }
 
 /// A failing call outside of any plan; `doing` says what for.
@@ -86,22 +160,20 @@ fn ended(code: i32) -> String {
     }
 }
 
-/// A plan that stopped. `said`: the end of what hooks said, or what systemd or the kernel's verifier did.
-pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
+/// A plan that stopped. `who` said what is wanted; `said`: the end of what hooks said, or what systemd or the kernel's
+/// verifier did.
+pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
     let line = plan.line(stopped.line);
     let from = line.map_or("", |line| line.from.as_str());
     let what = line.map_or(String::from("an unknown line of the plan"), |line| {
         plan::show::describe(&line.op)
     });
-    let place = if from.is_empty() {
-        String::new()
-    } else {
-        format!(" (config.json {from})")
-    };
+    let place = who.place(from);
     let number = stopped.line;
     let op = line.map(|line| &line.op);
     if let Some(Op::FindProgram { named, .. }) = op {
-        return program(&named.to_string_lossy(), from, stopped.trouble);
+        let why = line.map_or("", |line| line.why.0);
+        return program(&named.to_string_lossy(), &place, why, stopped.trouble);
     }
     if let Some(Op::Hook { hook: failed }) = op {
         return hook(from, &failed.path.to_string_lossy(), stopped.trouble, said);
@@ -146,7 +218,7 @@ pub fn stopped(plan: &Plan, stopped: Stopped, said: &str) -> Error {
 }
 
 /// A program that cannot be executed, in the words that engines parse.
-fn program(name: &str, from: &str, trouble: Trouble) -> Error {
+fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
     let (line, hint) = match trouble {
         Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => (
             format!("exec: \"{name}\": permission denied: it is no regular file"),
@@ -180,10 +252,9 @@ fn program(name: &str, from: &str, trouble: Trouble) -> Error {
         Trouble::Call(failed) => format!(": {}", render(failed).0),
         _ => String::new(),
     };
-    let why = "a program that is not there is said by create, not by start".into();
     Error::Call(Told {
-        line: format!("{line} (config.json {from}){call}"),
-        why,
+        line: format!("{line}{place}{call}"),
+        why: why.into(),
         hint,
     })
 }

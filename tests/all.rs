@@ -5,6 +5,8 @@
 //! Before the first case the program steps into the view of a cgroup v2 host (see `view`). `RUNTIME=PROGRAM` in the
 //! environment lets another OCI runtime take the tests that hold for any.
 
+#[path = "all/absent.rs"]
+mod absent;
 #[path = "all/bundle.rs"]
 mod bundle;
 #[path = "all/callers.rs"]
@@ -180,6 +182,7 @@ fn main() {
         callers::cases(),
         notify::cases(),
         config::cases(),
+        absent::cases(),
         surroundings::cases(),
         mounts::cases(),
         mounts_mapped::cases(),

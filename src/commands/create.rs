@@ -3,7 +3,7 @@
 use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
-use crate::error::{Error, at, stopped};
+use crate::error::{Error, Said, at, stopped};
 use crate::perform::{Lanes, host};
 use crate::plan::caller::{self, Notify};
 use crate::plan::{self, Slot, Step, Wish, scope};
@@ -108,11 +108,7 @@ struct Made {
 pub fn not_held(spec: &Spec) -> Vec<String> {
     let why = Why("a capability that this process does not have it cannot give");
     let held = syscalls::capget(why).map_or(u64::MAX, |sets| sets.permitted);
-    let wanted = spec
-        .process
-        .capabilities
-        .iter()
-        .flat_map(|sets| &sets.permitted);
+    let wanted = spec.process.capabilities.permitted.iter();
     let lacks = |name: &&String| spec::capability_number(name).is_some_and(|n| held & 1 << n == 0);
     let word = |name: &String| {
         format!(
@@ -262,7 +258,7 @@ fn make(
                 crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
                 _ => core::mem::take(&mut lanes.said),
             };
-            stopped(plan, stop, &said)
+            stopped(plan, &Said::default(), stop, &said)
         })
     });
     context.log.parent = lanes.pid != 0;

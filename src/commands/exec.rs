@@ -1,21 +1,18 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
-use super::{Context, create, step};
+use super::{Context, create, process, step};
 use crate::cgroup::{self, Obstacle};
 use crate::cli::{self, Level};
-use crate::error::{Error, at, stopped};
+use crate::error::{Error, Said, at, stopped};
 use crate::perform::{Check, Lanes, Trouble, host};
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish, scope};
-use crate::spec::{self, NamespaceKind, Spec, Value};
+use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::{At, Fd, SigSet, Why, record};
-
-/// What a shell is called in every image that has one.
-const SHELL: &str = "/bin/sh";
 
 /// `exec`.
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
@@ -59,7 +56,9 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let saved = state::load(dir, id)?;
     let now = state::look(dir, &saved)?;
     let (now, first) = joinable(options, &saved, now)?;
-    let spec = wanted(&saved, options)?;
+    let file = saved.config_file();
+    let text = create::read_config(&file)?;
+    let (spec, said) = process::wanted(&text, file, options)?;
     for word in spec.warnings() {
         context.log.say(Level::Warn, &word);
     }
@@ -109,18 +108,16 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         namespaces: namespaces(&spec, saved.pid)?,
         scope,
     };
-    let plan = plan::exec(&spec, &wish, joined).map_err(|problem| Error::Spec {
-        file: saved.config_file(),
-        problem,
-    })?;
+    let plan = plan::exec(&spec, &wish, joined).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    join(plan, first, group, options)
+    join(plan, &said, first, group, options)
 }
 
 /// Carries the plan out.
 fn join(
     plan: &'static Plan,
+    who: &Said,
     first: Fd,
     group: Option<Fd>,
     options: &cli::Exec,
@@ -134,7 +131,7 @@ fn join(
             Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
             _ => String::new(),
         };
-        let error = stopped(plan, stop, &said);
+        let error = stopped(plan, who, stop, &said);
         host::end(&mut lanes);
         if let Some(path) = &options.pid_file {
             create::forget_pid_file(path);
@@ -170,131 +167,6 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
         _ => Err(Error::State(format!(
             "cannot exec in a stopped container: {id}: container not running"
         ))),
-    }
-}
-
-/// The container's configuration with the process that is wanted in place of its own.
-fn wanted(saved: &Saved, options: &cli::Exec) -> Result<Spec<'static>, Error> {
-    let file = saved.config_file();
-    let bad = |file: &str, error| Error::State(format!("{file}: {error}"));
-    let text = create::read_config(&file)?;
-    let mut config: Value = serde_json::from_slice(&text).map_err(|error| bad(&file, error))?;
-    match &options.process {
-        Some(path) => {
-            let text = create::read_config(path)?;
-            let process = serde_json::from_slice(&text).map_err(|error| bad(path, error))?;
-            if let Value::Object(config) = &mut config {
-                config.insert("process".into(), process);
-            }
-            if options.tty
-                && let Some(process @ Value::Object(_)) = config.get_mut("process")
-            {
-                process["terminal"] = Value::Bool(true);
-            }
-        }
-        None => {
-            // Whatever else it is will be refused.
-            if let Some(process @ Value::Object(_)) = config.get_mut("process") {
-                alter(process, options);
-            }
-        }
-    }
-    // What is wanted refers to it, and lives as long as the process.
-    let text = serde_json::to_vec(&config).unwrap_or_default().leak();
-    spec::parse(text).map_err(|mut problem| {
-        let below = problem.pointer.strip_prefix("/process").map(String::from);
-        let file = match (&options.process, below) {
-            (Some(path), Some(below)) => {
-                problem.pointer = below;
-                path.clone()
-            }
-            _ => file,
-        };
-        Error::Spec { file, problem }
-    })
-}
-
-/// Who asks for a shell, at a terminal, wants it there.
-fn shell_at_a_terminal(options: &cli::Exec) -> bool {
-    let shell = options.exec.is_none() && options.program.is_empty() && !options.detach;
-    let why = Why("a shell without a terminal says nothing");
-    shell && syscalls::isatty(At::STDIN, why)
-}
-
-/// The process of config.json, as the command's options alter it.
-fn alter(process: &mut Value, options: &cli::Exec) {
-    process["terminal"] = Value::Bool(options.tty || shell_at_a_terminal(options));
-    let texts = |texts: &[String]| texts.iter().cloned().map(Value::String).collect::<Vec<_>>();
-    process["args"] = Value::Array(match (&options.exec, &options.program[..]) {
-        (Some(line), _) => texts(&[SHELL.into(), "-c".into(), line.clone()]),
-        (None, []) => texts(&[SHELL.into()]),
-        (None, program) => texts(program),
-    });
-    let named = [
-        ("cwd", &options.cwd),
-        ("apparmorProfile", &options.apparmor),
-        ("selinuxLabel", &options.process_label),
-    ];
-    for (key, value) in named {
-        if let Some(value) = value {
-            process[key] = Value::String(value.clone());
-        }
-    }
-    if options.no_new_privs {
-        process["noNewPrivileges"] = Value::Bool(true);
-    }
-    if let Some((uid, gid)) = options.user {
-        let user = object(&mut process["user"]);
-        user.insert("uid".into(), uid.into());
-        if let Some(gid) = gid {
-            user.insert("gid".into(), gid.into());
-        }
-    }
-    if !options.additional_gids.is_empty() {
-        let more = options.additional_gids.iter().map(|gid| Value::from(*gid));
-        let user = object(&mut process["user"]);
-        list(user.entry("additionalGids").or_insert(Value::Null)).extend(more);
-    }
-    if !options.env.is_empty() {
-        let env = list(&mut process["env"]);
-        for entry in &options.env {
-            let name = entry.split('=').next().unwrap_or("");
-            let same = |old: &Value| {
-                let old = old.as_str().and_then(|old| old.split_once('='));
-                old.is_some_and(|(old, _)| old == name)
-            };
-            env.retain(|old| !same(old));
-            env.push(Value::String(entry.clone()));
-        }
-    }
-    // Not ambient: that would take the inheritable set, too.
-    if !options.cap.is_empty() {
-        let sets = object(&mut process["capabilities"]);
-        for set in ["bounding", "effective", "permitted"] {
-            list(sets.entry(set).or_insert(Value::Null)).extend(texts(&options.cap));
-        }
-    }
-}
-
-/// An array that more can be put into: an empty one where there is none.
-fn list(value: &mut Value) -> &mut Vec<Value> {
-    if !value.is_array() {
-        *value = Value::Array(Vec::new());
-    }
-    match value {
-        Value::Array(list) => list,
-        _ => unreachable!("it was made an array"),
-    }
-}
-
-/// An object that more can be put into: the same.
-fn object(value: &mut Value) -> &mut serde_json::Map<String, Value> {
-    if !value.is_object() {
-        *value = Value::Object(Default::default());
-    }
-    match value {
-        Value::Object(object) => object,
-        _ => unreachable!("it was made an object"),
     }
 }
 

@@ -15,6 +15,7 @@ mod notify;
 mod ours;
 mod pause;
 mod plan;
+mod process;
 mod ps;
 mod spec;
 mod start;

@@ -212,7 +212,12 @@ fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
         init: alloc::vec![line],
         slots: 0,
     };
-    crate::error::stopped(&plan, crate::perform::Stopped { line: 1, ..stop }, "")
+    crate::error::stopped(
+        &plan,
+        &crate::error::Said::default(),
+        crate::perform::Stopped { line: 1, ..stop },
+        "",
+    )
 }
 
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for

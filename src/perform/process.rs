@@ -190,16 +190,6 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         },
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
         Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
-        Op::DropInheritable => {
-            let held = syscalls::capget(why)?;
-            if held.inheritable != 0 {
-                let sets = CapabilitySets {
-                    inheritable: 0,
-                    ..held
-                };
-                capabilities(&sets, 0, why)?;
-            }
-        }
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
         Op::Seccomp {
             filter,

@@ -426,8 +426,6 @@ pub enum Op {
         sets: CapabilitySets,
         ambient: u64,
     },
-    /// The other sets stay the caller's.
-    DropInheritable,
     NoNewPrivileges,
     /// `listener`: the host takes the descriptor on which calls are asked about.
     Seccomp {

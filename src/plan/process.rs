@@ -123,15 +123,14 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         Op::Cwd { path },
         "the program begins there, and getcwd proves that there is inside the root",
     );
-    if let Some(wanted) = &process.capabilities {
-        b.from = "/process/capabilities/bounding".into();
-        let every = (1 << crate::spec::CAPABILITIES.len()) - 1;
-        let drop = every & !bits(&wanted.bounding);
-        b.init(
-            Op::DropBounding { drop },
-            "what is not in the bounding set can never be gained again",
-        );
-    }
+    let wanted = &process.capabilities;
+    b.from = "/process/capabilities/bounding".into();
+    let every = (1 << crate::spec::CAPABILITIES.len()) - 1;
+    let drop = every & !bits(&wanted.bounding);
+    b.init(
+        Op::DropBounding { drop },
+        "what is not in the bounding set can never be gained again",
+    );
     b.from = "/process/user".into();
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
@@ -153,26 +152,20 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         },
         "the user that the program runs as",
     );
-    if let Some(wanted) = &process.capabilities {
-        b.from = "/process/capabilities".into();
-        let sets = CapabilitySets {
-            effective: bits(&wanted.effective),
-            permitted: bits(&wanted.permitted),
-            inheritable: bits(&wanted.inheritable),
-        };
-        // The kernel refuses an ambient capability that is not both (capabilities(7)); the specification wants a warning.
-        let ambient = bits(&wanted.ambient) & sets.permitted & sets.inheritable;
-        b.init(
-            Op::Capabilities { sets, ambient },
-            "root inside is not root of the machine",
-        );
-    } else {
-        b.from = String::new();
-        b.init(
-            Op::DropInheritable,
-            "what the caller can hand on, no program inside may pick up (CVE-2022-29162)",
-        );
-    }
+    b.from = "/process/capabilities".into();
+    // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
+    // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
+    let permitted = bits(&wanted.permitted);
+    let sets = CapabilitySets {
+        effective: bits(&wanted.effective) & permitted,
+        permitted,
+        inheritable: bits(&wanted.inheritable) & bits(&wanted.bounding),
+    };
+    let ambient = bits(&wanted.ambient) & sets.permitted & sets.inheritable;
+    b.init(
+        Op::Capabilities { sets, ambient },
+        "root inside is not root of the machine",
+    );
     if process.no_new_privileges {
         b.from = "/process/noNewPrivileges".into();
         b.init(
@@ -198,11 +191,8 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
 /// come before the privileges go, and our own calls behind it pass through it.
 pub fn filter_is_last(spec: &crate::spec::Spec) -> bool {
     let process = &spec.process;
-    let admin = |names: &[String]| names.iter().any(|name| name == "CAP_SYS_ADMIN");
-    let keeps = match &process.capabilities {
-        Some(sets) => admin(&sets.effective),
-        None => process.user.uid == 0,
-    };
+    let mut effective = process.capabilities.effective.iter();
+    let keeps = effective.any(|name| name == "CAP_SYS_ADMIN");
     process.no_new_privileges || keeps
 }
 

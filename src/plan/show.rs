@@ -422,7 +422,6 @@ pub fn describe(op: &Op) -> String {
             format!("load a seccomp filter of {} instructions", filter.len())
         }
         Op::PassListener { path, .. } => format!("pass the seccomp listener to {}", s(path)),
-        Op::DropInheritable => "empty the inheritable and ambient capabilities".into(),
         Op::NoNewPrivileges => "set no_new_privs".into(),
         Op::CloseDescriptors { first } => {
             format!("close all descriptors from {first} on, but the ones for talking with the host")

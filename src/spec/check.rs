@@ -73,9 +73,7 @@ fn check_lists(process: &Process, linux: &Linux, mounts: &[Mount]) -> Checked {
     not_endless("/linux/resources/devices", &linux.resources.devices)?;
     not_endless("/linux/maskedPaths", &linux.masked_paths)?;
     not_endless("/linux/readonlyPaths", &linux.readonly_paths)?;
-    let Some(sets) = &process.capabilities else {
-        return Ok(());
-    };
+    let sets = &process.capabilities;
     not_endless("/process/capabilities/bounding", &sets.bounding)?;
     not_endless("/process/capabilities/effective", &sets.effective)?;
     not_endless("/process/capabilities/permitted", &sets.permitted)?;

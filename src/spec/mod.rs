@@ -82,7 +82,9 @@ pub struct Process {
     #[serde(deserialize_with = "null_is_absent")]
     pub env: Vec<String>,
     pub cwd: String,
-    pub capabilities: Option<Capabilities>,
+    /// Absent, null or empty: none, in each set.
+    #[serde(deserialize_with = "null_is_absent")]
+    pub capabilities: Capabilities,
     #[serde(deserialize_with = "null_is_absent")]
     pub rlimits: Vec<Rlimit>,
     pub no_new_privileges: bool,
@@ -120,6 +122,7 @@ pub struct User {
     pub uid: u32,
     pub gid: u32,
     pub umask: Option<u32>,
+    #[serde(deserialize_with = "null_is_absent")]
     pub additional_gids: Vec<u32>,
 }
 
@@ -337,9 +340,7 @@ impl Spec<'_> {
                 self.mounts[at].destination
             ));
         }
-        let Some(sets) = &self.process.capabilities else {
-            return words;
-        };
+        let sets = &self.process.capabilities;
         let named = [
             ("bounding", &sets.bounding),
             ("effective", &sets.effective),
@@ -356,11 +357,21 @@ impl Spec<'_> {
                 words.push(alloc::format!("config.json /process/capabilities/{set}/{i}: `{name}` is no capability, and is left out"));
             }
         }
-        for (i, name) in sets.ambient.iter().enumerate() {
-            if capability_number(name).is_some()
-                && !(sets.permitted.contains(name) && sets.inheritable.contains(name))
-            {
-                words.push(alloc::format!("config.json /process/capabilities/ambient/{i}: `{name}` is left out: it is not both permitted and inheritable"));
+        let holds = |all: &[String], name: &String| all.contains(name);
+        let inheritable =
+            |name: &String| holds(&sets.inheritable, name) && holds(&sets.bounding, name);
+        for (set, names) in named {
+            for (i, name) in names.iter().enumerate() {
+                let missing = match set {
+                    _ if capability_number(name).is_none() => continue,
+                    "effective" if !holds(&sets.permitted, name) => "permitted",
+                    "inheritable" if !holds(&sets.bounding, name) => "in the bounding set",
+                    "ambient" if !(holds(&sets.permitted, name) && inheritable(name)) => {
+                        "both permitted and inheritable"
+                    }
+                    _ => continue,
+                };
+                words.push(alloc::format!("config.json /process/capabilities/{set}/{i}: `{name}` is left out: it is not {missing}"));
             }
         }
         words

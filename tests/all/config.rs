@@ -27,7 +27,6 @@ pub fn cases() -> Vec<Trial> {
             ("umask_absent_is_the_callers", umask_of_caller),
             ("capabilities_of_root", capabilities_of_root),
             ("capabilities_of_a_user", capabilities_of_user),
-            ("capabilities_absent_keeps_all", capabilities_absent),
             (
                 "capability_that_nobody_knows_is_passed_over",
                 capability_unknown,
@@ -247,20 +246,6 @@ fn capabilities_of_user() -> Outcome {
         capability_sets(&report)?,
         wanted,
     )?;
-    bundle.clean()
-}
-
-fn capabilities_absent() -> Outcome {
-    let mut bundle = Bundle::reporter(&[])?;
-    bundle.remove("/process/capabilities")?;
-    let [bounding, _, effective, _, _] = capability_sets(&bundle.report()?)?;
-    let own = fs::read_to_string("/proc/self/status")?;
-    let own = own
-        .lines()
-        .find_map(|line| line.strip_prefix("CapBnd:"))
-        .unwrap_or("?");
-    let own = u64::from_str_radix(own.trim(), 16)?;
-    same("bounding and effective", [bounding, effective], [own, own])?;
     bundle.clean()
 }
 

@@ -120,7 +120,8 @@ fn numbers() -> Outcome {
     end(bundle)
 }
 
-/// The file's process stands alone: nothing of config.json's is mixed into it.
+/// The program is the file's alone: nothing of config.json's is mixed into it. What confines it and is not in the file
+/// stays the container's (`absent` has each).
 fn process_file() -> Outcome {
     let mut bundle = box_of_sleep()?;
     bundle.set("/process/noNewPrivileges", json!(true))?;
@@ -135,7 +136,7 @@ fn process_file() -> Outcome {
     });
     fs::write(&file, process.to_string())?;
     let done = exec(&bundle, &["--process", &file], &[])?.ok()?;
-    let wanted = "7\nb.\n/tmp\n99\n77\n0027\nNoNewPrivs:\t0\n";
+    let wanted = "7\nb.\n/tmp\n99\n77\n0027\nNoNewPrivs:\t1\n";
     same("inside", done.out.as_str(), wanted)?;
     for option in [
         &["--env", "A=1"][..],

@@ -1,0 +1,209 @@
+//! What `exec` runs: the container's configuration, with the process that is wanted in place of its own, and who said
+//! which part of that. May touch: everything below.
+
+use super::create;
+use crate::cli;
+use crate::error::{Error, Said};
+use crate::spec::{self, Spec, Value};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::{At, Why};
+
+/// What a shell is called in every image that has one.
+const SHELL: &str = "/bin/sh";
+
+/// What another process does not take over from the container's first one: everything else confines it.
+const OWN: [&str; 6] = [
+    "args",
+    "commandLine",
+    "consoleSize",
+    "cwd",
+    "env",
+    "terminal",
+];
+
+/// The configuration of the container, with the process that is wanted; and who said what. `text` is the configuration,
+/// `file` its name.
+pub fn wanted(
+    text: &[u8],
+    file: String,
+    options: &cli::Exec,
+) -> Result<(Spec<'static>, Said), Error> {
+    let mut said = Said::by(file);
+    let mut config: Value = serde_json::from_slice(text)
+        .map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
+    match &options.process {
+        Some(path) => {
+            let text = create::read_config(path)?;
+            let process: Value = serde_json::from_slice(&text)
+                .map_err(|error| Error::State(format!("{path}: {error}")))?;
+            replace(&mut config, process, path, &mut said);
+            if options.tty
+                && let Some(process @ Value::Object(_)) = config.get_mut("process")
+            {
+                process["terminal"] = Value::Bool(true);
+            }
+        }
+        None => {
+            // Whatever else it is will be refused.
+            if let Some(process @ Value::Object(_)) = config.get_mut("process") {
+                alter(process, options, &mut said);
+            }
+        }
+    }
+    // What is wanted refers to it, and lives as long as the process.
+    let text = serde_json::to_vec(&config).unwrap_or_default().leak();
+    let spec = spec::parse(text).map_err(|problem| said.refused(problem))?;
+    Ok((spec, said))
+}
+
+/// `--process`: what the file leaves out of what confines the process stays as the container has it.
+fn replace(config: &mut Value, mut process: Value, path: &str, said: &mut Said) {
+    said.file("/process", path);
+    if let (Value::Object(new), Some(Value::Object(old))) = (&mut process, config.get("process")) {
+        for (key, value) in old {
+            let absent = match new.get(key) {
+                // Empty sets are none, and none is less than the container has.
+                Some(Value::Object(sets)) => sets.is_empty() && key != "capabilities",
+                Some(Value::Array(list)) => list.is_empty(),
+                Some(Value::String(text)) => text.is_empty(),
+                value => value.is_none_or(Value::is_null),
+            };
+            if absent && !OWN.contains(&key.as_str()) {
+                new.insert(key.clone(), value.clone());
+                said.stays(format!("/process/{key}"));
+            }
+        }
+    }
+    if let Value::Object(config) = config {
+        config.insert("process".into(), process);
+    }
+}
+
+/// Who asks for a shell, at a terminal, wants it there.
+fn shell_at_a_terminal(options: &cli::Exec) -> bool {
+    let shell = options.exec.is_none() && options.program.is_empty() && !options.detach;
+    let why = Why("a shell without a terminal says nothing");
+    shell && syscalls::isatty(At::STDIN, why)
+}
+
+/// The process of config.json, as the command's options alter it.
+fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
+    process["terminal"] = Value::Bool(options.tty || shell_at_a_terminal(options));
+    let texts = |texts: &[String]| texts.iter().cloned().map(Value::String).collect::<Vec<_>>();
+    process["args"] = Value::Array(match (&options.exec, &options.program[..]) {
+        (Some(line), _) => texts(&[SHELL.into(), "-c".into(), line.clone()]),
+        (None, []) => texts(&[SHELL.into()]),
+        (None, program) => texts(program),
+    });
+    let words = if options.exec.is_some() {
+        "--exec"
+    } else {
+        "the command line"
+    };
+    said.option("/process/args", words);
+    let named = [
+        ("cwd", "--cwd", &options.cwd),
+        ("apparmorProfile", "--apparmor", &options.apparmor),
+        ("selinuxLabel", "--process-label", &options.process_label),
+    ];
+    for (key, option, value) in named {
+        if let Some(value) = value {
+            process[key] = Value::String(value.clone());
+            said.option(format!("/process/{key}"), option);
+        }
+    }
+    if options.no_new_privs {
+        process["noNewPrivileges"] = Value::Bool(true);
+        said.option("/process/noNewPrivileges", "--no-new-privs");
+    }
+    if let Some((uid, gid)) = options.user {
+        let user = object(&mut process["user"]);
+        user.insert("uid".into(), uid.into());
+        said.option("/process/user/uid", "--user");
+        if let Some(gid) = gid {
+            user.insert("gid".into(), gid.into());
+            said.option("/process/user/gid", "--user");
+        }
+    }
+    if !options.additional_gids.is_empty() {
+        let gids = options.additional_gids.iter().map(|gid| Value::from(*gid));
+        let user = object(&mut process["user"]);
+        let all = list(user.entry("additionalGids").or_insert(Value::Null));
+        add(
+            all,
+            gids,
+            "/process/user/additionalGids",
+            "--additional-gids",
+            said,
+        );
+    }
+    environment(process, options, said);
+    // Not ambient: that would take the inheritable set, too.
+    if !options.cap.is_empty() {
+        let sets = object(&mut process["capabilities"]);
+        for set in ["bounding", "effective", "permitted"] {
+            let all = list(sets.entry(set).or_insert(Value::Null));
+            let at = format!("/process/capabilities/{set}");
+            add(all, texts(&options.cap).into_iter(), &at, "--cap", said);
+        }
+    }
+}
+
+/// `--env`: a name that is there already gets another value.
+fn environment(process: &mut Value, options: &cli::Exec, said: &mut Said) {
+    if options.env.is_empty() {
+        return;
+    }
+    let env = list(&mut process["env"]);
+    for entry in &options.env {
+        let name = entry.split('=').next().unwrap_or("");
+        let same = |old: &Value| {
+            let old = old.as_str().and_then(|old| old.split_once('='));
+            old.is_some_and(|(old, _)| old == name)
+        };
+        env.retain(|old| !same(old));
+        env.push(Value::String(entry.clone()));
+    }
+    let first = env.len().saturating_sub(options.env.len());
+    for i in first..env.len() {
+        said.option(format!("/process/env/{i}"), "--env");
+    }
+}
+
+/// Adds to a list what an option has.
+fn add(
+    list: &mut Vec<Value>,
+    more: impl Iterator<Item = Value>,
+    at: &str,
+    option: &str,
+    said: &mut Said,
+) {
+    for value in more {
+        said.option(format!("{at}/{}", list.len()), option);
+        list.push(value);
+    }
+}
+
+/// An array that more can be put into: an empty one where there is none.
+fn list(value: &mut Value) -> &mut Vec<Value> {
+    if !value.is_array() {
+        *value = Value::Array(Vec::new());
+    }
+    match value {
+        Value::Array(list) => list,
+        _ => unreachable!("it was made an array"),
+    }
+}
+
+/// An object that more can be put into: the same.
+fn object(value: &mut Value) -> &mut serde_json::Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Default::default());
+    }
+    match value {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made an object"),
+    }
+}
