@@ -35,6 +35,7 @@ pub use exec::Exec;
 pub use run::{Run, Vm};
 
 use normalise::Options;
+pub use normalise::verb_of;
 use run::RunWords;
 use words::{GlobalWords, InsideWords};
 

@@ -10,15 +10,27 @@ pub const LONGEST: usize = 8 << 20;
 
 /// Reads a regular file to its end, in pieces that grow: one gives less than was asked for only there (read(2)).
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
-    read_until(fd, |got, wanted| got < wanted, why)
+    read_until(fd, |got, wanted| got < wanted, |_| false, LONGEST, why)
+}
+
+/// Reads a regular file up to where what was read is enough, or to its end.
+pub fn read_enough(fd: At, enough: fn(&[u8]) -> bool, why: Why) -> Result<Vec<u8>> {
+    // A document holds a configuration, and what of that is kept once more.
+    read_until(fd, |got, wanted| got < wanted, enough, 4 * LONGEST, why)
 }
 
 /// The same for what gives less in between: pipes, and files that the kernel writes while they are read.
 pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
-    read_until(fd, |got, _| got == 0, why)
+    read_until(fd, |got, _| got == 0, |_| false, LONGEST, why)
 }
 
-fn read_until(fd: At, is_end: fn(usize, usize) -> bool, why: Why) -> Result<Vec<u8>> {
+fn read_until(
+    fd: At,
+    is_end: fn(usize, usize) -> bool,
+    enough: fn(&[u8]) -> bool,
+    longest: usize,
+    why: Why,
+) -> Result<Vec<u8>> {
     let mut bytes = alloc::vec![0; 16 << 10];
     let mut len = 0;
     loop {
@@ -31,7 +43,8 @@ fn read_until(fd: At, is_end: fn(usize, usize) -> bool, why: Why) -> Result<Vec<
             Err(failed) if failed.errno == Errno::EINTR => {}
             Err(failed) => return Err(failed),
         }
-        if len >= LONGEST {
+        if len >= longest || enough(&bytes[..len]) {
+            bytes.truncate(len);
             return Ok(bytes);
         }
         if len == bytes.len() {

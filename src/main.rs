@@ -102,7 +102,12 @@ fn run(argv: *const *const c_char) -> i32 {
         .collect();
     match words {
         Some(words) => obey(&words, pid, own),
-        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into()))),
+        None => {
+            let words = syscalls::args(argv).skip(1);
+            let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
+            let error = Error::Usage("an argument is not valid UTF-8".into());
+            finish(Err(error), cli::verb_of(&words) == Some("exec"))
+        }
     }
 }
 
@@ -111,9 +116,12 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let parsed = cli::parse(words, &environment);
     let (globals, command) = match parsed {
         Ok(parsed) => parsed,
-        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0)),
-        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text))),
+        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), false),
+        Err(cli::Stop::Usage(text)) => {
+            return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec"));
+        }
     };
+    let exec = matches!(command, cli::Command::Exec(_));
     // What can come to run programs of others.
     let runs = matches!(
         command,
@@ -125,11 +133,11 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
             | cli::Command::Demo(_)
     );
     if runs && let Err(error) = seal::called_by_name() {
-        return finish(Err(error));
+        return finish(Err(error), exec);
     }
     let (listening, preserve_fds) = preserved(&command);
     if let Err(error) = protect(preserve_fds) {
-        return finish(Err(error));
+        return finish(Err(error), exec);
     }
     let mut host = host::Host::probe();
     let context =
@@ -147,31 +155,26 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         });
     let mut context = match context {
         Ok(context) => context,
-        Err(error) => return finish(Err(error)),
+        Err(error) => return finish(Err(error), exec),
     };
     let result = commands::run(&mut context, &command);
-    let failed = result.is_err();
     if let Err(error) = &result {
         context.log.say(cli::Level::Error, &error.line());
     }
-    let status = match (&command, finish(result)) {
-        // What the program ends with is the status else.
-        (cli::Command::Exec(_), _) if failed => commands::EXEC_FAILED,
-        (_, status) => status,
-    };
+    let status = finish(result, exec);
     match display(&context) {
         Ok(()) => status,
-        Err(error) => finish(Err(error)),
+        Err(error) => finish(Err(error), exec),
     }
 }
 
-/// The status; an error is told here, once.
-fn finish(result: Result<i32, Error>) -> i32 {
+/// The status; an error is told here, once. That of `exec` is otherwise the program's, so an error has one of its own.
+fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     match result {
         Ok(status) => status,
         Err(error) => {
             out::stderr(&out::failure(&error));
-            1
+            if exec { commands::EXEC_FAILED } else { 1 }
         }
     }
 }

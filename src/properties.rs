@@ -257,6 +257,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         id: "x",
         bundle: "/b",
         state: Default::default(),
+        text: b"",
         pid_file: bit(0).then_some("/pid"),
         pidfd: bit(2).then_some("/pidfd"),
         notify: None,

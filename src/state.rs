@@ -58,7 +58,7 @@ pub struct Saved {
     /// The scope of systemd's that its cgroup is, and where that listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<(String, Sockets)>,
-    /// The configuration, if it is not the bundle's config.json.
+    /// The file of the configuration, if it is not the bundle's config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
     /// It has a pid namespace of its own: with its first process all others end.
@@ -81,10 +81,46 @@ impl Saved {
         self.cgroup_made.unwrap_or(usual)
     }
 
-    /// The file that says what was wanted.
+    /// The file that said what was wanted, for messages: what it says now does not count.
     pub fn config_file(&self) -> String {
         let usual = || format!("{}/config.json", self.bundle_path);
         self.config.clone().unwrap_or_else(usual)
+    }
+}
+
+/// A document with its last key, the configuration.
+pub struct Whole {
+    pub saved: Saved,
+    /// The text of config.json as `create` read it; empty in documents of older versions.
+    pub configuration: Vec<u8>,
+}
+
+/// What stands before the configuration. No other key of the document has a name like it and an object as its value, and a
+/// string cannot hold it, since its quotes would be escaped there.
+const CONFIGURATION: &[u8] = b",\"configuration\":{";
+
+impl Whole {
+    /// The text on disk: the configuration is spliced in as it was read.
+    fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(&self.saved).unwrap_or_default();
+        if !self.configuration.is_empty() {
+            text.pop();
+            text.extend_from_slice(&CONFIGURATION[..CONFIGURATION.len() - 1]);
+            text.extend_from_slice(&self.configuration);
+            text.push(b'}');
+        }
+        text
+    }
+
+    /// The configuration that the container was made with.
+    pub fn configuration(&self) -> Result<&[u8], Error> {
+        match self.configuration.is_empty() {
+            false => Ok(&self.configuration),
+            true => Err(Error::State(format!(
+                "state.json of {0} does not hold its configuration: an older nk-runtime created {0}; create it anew",
+                self.saved.id
+            ))),
+        }
     }
 }
 
@@ -174,16 +210,16 @@ fn listener(spec: &Spec) -> Option<(String, String)> {
     later.then(|| (profile.listener_path.clone().unwrap_or_default(), metadata))
 }
 
-/// The document as a plan line has it: the text before the pid, between pid and start time, and behind.
+/// The document as a plan line has it: the text before the pid, between pid and start time, and up to the configuration,
+/// after which it ends with a brace.
 pub fn document(saved: &Saved) -> [Vec<u8>; 3] {
     let text = serde_json::to_string(saved).unwrap_or_default();
     let made = "[0,0],\"cgroup_made\":0";
     let rest = text.split_once(made).map_or("", |(_, rest)| rest);
-    [
-        b"{\"pid\":".to_vec(),
-        b",\"start_time\":".to_vec(),
-        rest.as_bytes().to_vec(),
-    ]
+    let mut rest = rest.as_bytes().to_vec();
+    rest.pop();
+    rest.extend_from_slice(&CONFIGURATION[..CONFIGURATION.len() - 1]);
+    [b"{\"pid\":".to_vec(), b",\"start_time\":".to_vec(), rest]
 }
 
 /// What an OCI client may see a container as.
@@ -341,28 +377,77 @@ pub fn open(root: &Fd, name: &CStr) -> syscalls::Result<Fd> {
 }
 
 /// The document of a container.
-pub enum Document {
-    Whole(Box<Saved>),
+pub enum Document<T = Box<Saved>> {
+    Whole(T),
     /// It was read, and is not one. What is wrong with it.
     Damaged(Error),
     /// It is not there yet, or not any more.
     Missing,
 }
 
-/// Reads the document of a container that is there. Without one it does not exist: not yet, or not any more.
-pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
-    match document_of(dir, id)? {
-        Document::Whole(saved) => Ok(*saved),
-        Document::Damaged(error) => Err(error),
-        Document::Missing => Err(Error::State(format!(
-            "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
-        ))),
+impl<T> Document<T> {
+    /// Of a container that is there. Without a document it does not exist: not yet, or not any more.
+    fn there(self, id: &str) -> Result<T, Error> {
+        match self {
+            Document::Whole(document) => Ok(document),
+            Document::Damaged(error) => Err(error),
+            Document::Missing => Err(Error::State(format!(
+                "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
+            ))),
+        }
     }
+}
+
+/// Reads the document of a container that is there, without the configuration, which few commands need.
+pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
+    document_of(dir, id)?.there(id).map(|saved| *saved)
 }
 
 /// The same, for what has to go on without one. An error: it could not be read, so what it says is not known.
 pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, c"state.json", id)
+}
+
+/// Reads the document of a container that is there, to its end.
+pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
+    let text = text(dir, c"state.json", id, |_| false)?.there(id)?;
+    let saved = understand(id, &text)?;
+    let configuration = configuration(id, text)?;
+    Ok(Whole {
+        saved,
+        configuration,
+    })
+}
+
+/// Where the configuration begins.
+fn place(text: &[u8]) -> Option<usize> {
+    let mut windows = text.windows(CONFIGURATION.len());
+    windows.position(|part| part == CONFIGURATION)
+}
+
+/// What the document's last key holds. Somebody who edits the document may give its keys another order.
+fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if let Some(at) = place(&text)
+        && short(&text).is_some()
+    {
+        while text.pop().is_some_and(|last| last != b'}') {}
+        return Ok(text.split_off(at + CONFIGURATION.len() - 1));
+    }
+    #[derive(Deserialize)]
+    struct Only {
+        configuration: Option<serde_json::Value>,
+    }
+    let only: Only =
+        serde_json::from_slice(&text).map_err(|error| damaged(id, &error.to_string()))?;
+    let text = only.configuration.map(|value| serde_json::to_vec(&value));
+    Ok(text.and_then(Result::ok).unwrap_or_default())
+}
+
+/// What stands before the configuration, if it is a document by itself.
+fn short(text: &[u8]) -> Option<Saved> {
+    let mut before = text.get(..place(text)?)?.to_vec();
+    before.push(b'}');
+    serde_json::from_slice(&before).ok()
 }
 
 /// The document that a `create` left which did not come to its end: what it meant to make.
@@ -412,6 +497,24 @@ pub fn usual_cgroup(id: &str) -> String {
 }
 
 fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
+    let text = match text(dir, name, id, |begin| place(begin).is_some())? {
+        Document::Whole(text) => text,
+        Document::Damaged(error) => return Ok(Document::Damaged(error)),
+        Document::Missing => return Ok(Document::Missing),
+    };
+    Ok(match understand(id, &text) {
+        Ok(saved) => Document::Whole(Box::new(saved)),
+        Err(error) => Document::Damaged(error),
+    })
+}
+
+/// The text of the document, up to where it is `enough`.
+fn text(
+    dir: At,
+    name: &CStr,
+    id: &str,
+    enough: fn(&[u8]) -> bool,
+) -> Result<Document<Vec<u8>>, Error> {
     let why = Why("what is remembered of the container");
     // O_NONBLOCK: a fifo in its place would wait for a partner.
     let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
@@ -422,17 +525,18 @@ fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
         }
         opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
     };
-    let text = crate::input::read_all(file.at(), why)
+    let text = crate::input::read_enough(file.at(), enough, why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
-    Ok(match understand(id, &text) {
-        Ok(saved) => Document::Whole(Box::new(saved)),
-        Err(error) => Document::Damaged(error),
-    })
+    Ok(Document::Whole(text))
 }
 
 /// The document's text as what it says.
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
-    match serde_json::from_slice::<Saved>(text) {
+    let saved = match short(text) {
+        Some(saved) => Ok(saved),
+        None => serde_json::from_slice::<Saved>(text),
+    };
+    match saved {
         Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
         Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
         Err(error) => Err(damaged(id, &format!("{error}"))),
@@ -452,8 +556,8 @@ fn is_cgroup(path: &str) -> bool {
 }
 
 /// Writes the document anew.
-pub fn save(dir: At, saved: &Saved) -> Result<(), Error> {
-    let text = serde_json::to_vec(saved).unwrap_or_default();
+pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
+    let text = document.text();
     let why = Why("the transition is remembered");
     files::replace(dir, c"state.json", NEW, &text, 0o600, why)
         .map_err(|failed| at("save the state".into(), failed))

@@ -53,6 +53,8 @@ mod injection_all;
 mod injection_exec;
 #[path = "all/install.rs"]
 mod install;
+#[path = "all/kept.rs"]
+mod kept;
 #[path = "all/labels.rs"]
 mod labels;
 #[path = "all/lanes.rs"]
@@ -194,6 +196,7 @@ fn main() {
         labels::cases(),
         execs::cases(),
         execs_words::cases(),
+        kept::cases(),
         terminals::cases(),
         terminals_exec::cases(),
         sealed::cases(),

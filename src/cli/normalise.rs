@@ -64,6 +64,18 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
         globals,
         ..Words::default()
     };
+    sort(&mut words, args)?;
+    Ok(words)
+}
+
+/// The command that the words name, also where something else about them is wrong.
+pub fn verb_of(args: &[&str]) -> Option<&'static str> {
+    let mut words = Words::default();
+    let _ = sort(&mut words, args);
+    words.verb.map(|verb| verb.name)
+}
+
+fn sort<'a>(words: &mut Words<'a>, args: &[&'a str]) -> Result<(), Stop> {
     let mut rest = args.iter().copied();
     let mut options_ended = false;
     while let Some(arg) = rest.next() {
@@ -80,7 +92,7 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
             break;
         }
     }
-    Ok(words)
+    Ok(())
 }
 
 impl<'a> Words<'a> {

@@ -19,6 +19,8 @@ use syscalls::{At, Errno, Fd, SigSet, Why};
 pub struct Bundle {
     pub path: String,
     pub spec: Spec<'static>,
+    /// The text of the configuration, from its first brace to its last.
+    pub text: &'static [u8],
 }
 
 /// Reads and checks a bundle's configuration. Nothing is made yet.
@@ -36,9 +38,10 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
         None => format!("{path}/config.json"),
     };
     // What is wanted refers to it, and lives as long as the process.
-    let text = read_config(&file)?.leak();
+    let text: &'static [u8] = read_config(&file)?.leak();
     let spec = spec::parse(text).map_err(|problem| Error::Spec { file, problem })?;
-    Ok(Bundle { path, spec })
+    let text = text.trim_ascii();
+    Ok(Bundle { path, spec, text })
 }
 
 /// The text of a file that says what is wanted.
@@ -204,6 +207,7 @@ fn make(
         id: &options.id,
         bundle: &bundle.path,
         state: Default::default(),
+        text: bundle.text,
         pid_file: options.pid_file.as_deref(),
         console: options.console_socket.as_deref(),
         pidfd: options.pidfd_socket.as_deref(),

@@ -53,16 +53,15 @@ struct Made {
 /// Everything up to where the plan's host lane ends.
 fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Error> {
     let id = &options.id;
-    let saved = state::load(dir, id)?;
-    let now = state::look(dir, &saved)?;
-    let (now, first) = joinable(options, &saved, now)?;
-    let file = saved.config_file();
-    let text = create::read_config(&file)?;
-    let (spec, said) = process::wanted(&text, file, options)?;
+    let whole = state::load_whole(dir, id)?;
+    let saved = &whole.saved;
+    let now = state::look(dir, saved)?;
+    let (now, first) = joinable(options, saved, now)?;
+    let (spec, said) = process::wanted(whole.configuration()?, saved.config_file(), options)?;
     for word in spec.warnings() {
         context.log.say(Level::Warn, &word);
     }
-    let group = group(options, &saved, now)?;
+    let group = group(options, saved, now)?;
     if let (Some(group), false) = (&group, options.ignore_paused) {
         let why = format!("look at the cgroup of {id}");
         if cgroup::obstacle(group.at()).map_err(|failed| at(why, failed))? == Some(Obstacle::Frozen)
@@ -86,6 +85,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         id,
         bundle: &saved.bundle_path,
         state: Default::default(),
+        text: b"",
         pid_file: options.pid_file.as_deref(),
         console: options.console_socket.as_deref(),
         pidfd: options.pidfd_socket.as_deref(),

@@ -31,6 +31,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         id: &options.id,
         bundle: &bundle.path,
         state: Default::default(),
+        text: b"",
         pid_file: None,
         console: None,
         pidfd: None,

@@ -21,14 +21,15 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
     crate::recorder::join(dir.at());
-    let mut saved = state::load(dir.at(), id)?;
-    let now = state::now(dir.at(), &saved)?;
+    let mut whole = state::load_whole(dir.at(), id)?;
+    let now = state::now(dir.at(), &whole.saved)?;
     if now.status != Status::Created {
         let word = now.status.word();
         return Err(Error::State(format!(
             "cannot start a container that is {word}: {id}: only a created one can be started"
         )));
     }
+    let saved = &whole.saved;
     let failed = |failed| at(format!("start {id}"), failed);
 
     let caller = Between::caller(dir.at())?;
@@ -76,7 +77,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     drop(fifo);
     if let (Some(listener), Some(init)) = (&saved.listener, &now.init) {
-        pass_listener(&saved, listener, init, report.at())?;
+        pass_listener(saved, listener, init, report.at())?;
     }
     step(Step::Program);
     let end = sync::exec_end(
@@ -90,7 +91,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
             let error = failed_inside(dir.at(), stop);
             if let (true, Some(root)) = (is_hook(stop.trouble), &root) {
                 drop(dir);
-                delete::destroy(context, root, &saved, now.init.as_ref())?;
+                delete::destroy(context, root, saved, now.init.as_ref())?;
             }
             return Err(error);
         }
@@ -102,8 +103,9 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
             return Err(Error::State(format!("start {id}: a hook failed")));
         }
     }
-    saved.state = "running".into();
-    state::save(dir.at(), &saved)?;
+    whole.saved.state = "running".into();
+    state::save(dir.at(), &whole)?;
+    let saved = whole.saved;
     context
         .log
         .say(Level::Info, &format!("container {id}: running"));

@@ -5,7 +5,6 @@ use crate::error::{Error, at, at_op, at_with};
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
 use crate::spec::{Problem, Resources, check_device_rules};
-use crate::state::Saved;
 use crate::{cgroup, cli, input, state, systemd};
 use alloc::boxed::Box;
 use alloc::format;
@@ -73,11 +72,9 @@ fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error>
             "cannot set the device rules of {id}: several programs decide on devices for its cgroup, and which of them is the container's is not known (/devices)"
         )));
     }
-    let saved = Saved {
-        device_rules: rules,
-        ..found.saved.clone()
-    };
-    state::save(found.dir.at(), &saved)
+    let mut whole = state::load_whole(found.dir.at(), id)?;
+    whole.saved.device_rules = rules;
+    state::save(found.dir.at(), &whole)
 }
 
 /// What is asked for, as config.json would have it, and where it was read.

@@ -140,7 +140,12 @@ fn boot(
     let ended = executed(&host)
         .map_err(failed)
         .and_then(|()| {
-            state::save(dir, saved)?;
+            // No process can join a machine: nothing asks for the configuration later.
+            let whole = state::Whole {
+                saved: saved.clone(),
+                configuration: Vec::new(),
+            };
+            state::save(dir, &whole)?;
             let id = &saved.id;
             let text = format!("container {id}: running, in a machine of its own");
             context.log.say(Level::Info, &text);

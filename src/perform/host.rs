@@ -220,7 +220,10 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?)
         }
         Op::Clone { flags, cgroup } => clone(lanes, *flags, *cgroup, why)?,
-        Op::SaveState { parts } => save_state(lanes, parts, why)?,
+        Op::SaveState {
+            parts,
+            configuration,
+        } => save_state(lanes, parts, configuration, why)?,
         Op::PidFile { path, temporary } => pid_file(lanes.pid, path, temporary, why)?,
         Op::AwaitReady | Op::AwaitMounted | Op::AwaitAsk => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
@@ -355,15 +358,27 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
 }
 
 /// Writes the state document under a temporary name, then renames it: a reader sees the old one or the new one.
-fn save_state(lanes: &Lanes, parts: &[alloc::vec::Vec<u8>; 3], why: Why) -> Done {
+fn save_state(
+    lanes: &Lanes,
+    parts: &[alloc::vec::Vec<u8>; 3],
+    configuration: &[u8],
+    why: Why,
+) -> Done {
     let times = alloc::format!("[{}, {}]", lanes.cloned[0], lanes.cloned[1]);
-    let mut text = parts[0].clone();
-    text.extend_from_slice(alloc::format!("{}", lanes.pid).as_bytes());
-    text.extend_from_slice(&parts[1]);
-    text.extend_from_slice(times.as_bytes());
+    let pid = alloc::format!("{}", lanes.pid);
     let made = alloc::format!(",\"cgroup_made\":{}", lanes.cgroup_made);
-    text.extend_from_slice(made.as_bytes());
-    text.extend_from_slice(&parts[2]);
+    let pieces = [
+        &parts[0],
+        pid.as_bytes(),
+        &parts[1],
+        times.as_bytes(),
+        made.as_bytes(),
+        &parts[2],
+        configuration,
+        b"}",
+    ];
+    // One write: it is made of one piece, whose room is asked for once.
+    let text = pieces.concat();
     super::files::replace(
         lanes.at(Slot::STATE),
         c"state.json",

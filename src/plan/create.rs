@@ -407,10 +407,13 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
             "create returns when the container is whole, not before",
         );
     }
-    let parts = b.wish.state.clone();
+    let parts = Box::new(b.wish.state.clone());
     b.host(
         Step::State,
-        Op::SaveState { parts },
+        Op::SaveState {
+            parts,
+            configuration: b.wish.text,
+        },
         "other commands find the container by this file",
     );
     pid_file(b)?;

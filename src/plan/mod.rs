@@ -46,8 +46,11 @@ pub struct Wish<'a> {
     pub id: &'a str,
     /// The bundle's absolute path.
     pub bundle: &'a str,
-    /// The state document: its text before the process id, between that and the start time, and behind.
+    /// The state document: its text before the process id, between that and the start time, and from there to the
+    /// configuration.
     pub state: [Vec<u8>; 3],
+    /// The configuration as it was read.
+    pub text: &'static [u8],
     pub pid_file: Option<&'a str>,
     /// `--console-socket`: who gets the other side of the program's terminal.
     pub console: Option<&'a str>,
@@ -302,6 +305,7 @@ mod tests {
             id: "x",
             bundle: "/b",
             state: Default::default(),
+            text: b"",
             pid_file: None,
             console: wait_for_start.then_some("/console"),
             pidfd: wait_for_start.then_some("/pidfd"),

@@ -182,9 +182,10 @@ pub enum Op {
     AwaitInit,
     AwaitMounted,
     TellHooked,
-    /// The state document: text, the pid, text, the clone's time before and after, text.
+    /// The state document: text, the pid, text, the clone's time before and after, text, the configuration.
     SaveState {
-        parts: [Vec<u8>; 3],
+        parts: Box<[Vec<u8>; 3]>,
+        configuration: &'static [u8],
     },
     AwaitReady,
     PidFile {

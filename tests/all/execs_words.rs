@@ -115,7 +115,7 @@ fn numbers() -> Outcome {
         (["--additional-gids", "0x5"], "`0x5` is no id"),
         (["--cap", "NET_ADMIN"], "`NET_ADMIN` is no capability"),
     ] {
-        exec(&bundle, &options, &["true"])?.refused(word)?;
+        failed(exec(&bundle, &options, &["true"])?, word)?;
     }
     end(bundle)
 }
@@ -145,9 +145,10 @@ fn process_file() -> Outcome {
         &["--exec", "id"],
     ] {
         let options = [&["--process", &file], option].concat();
-        exec(&bundle, &options, &[])?.refused("leave out")?;
+        failed(exec(&bundle, &options, &[])?, "leave out")?;
     }
-    exec(&bundle, &["--process", &file], &["id"])?.refused("leave out the program")?;
+    let done = exec(&bundle, &["--process", &file], &["id"])?;
+    failed(done, "leave out the program")?;
     end(bundle)
 }
 
@@ -255,7 +256,10 @@ fn line() -> Outcome {
     start(&bundle)?;
     let done = exec(&bundle, &["--exec", "echo a b | cat; echo $((2+3))"], &[])?.ok()?;
     same("said", done.out.as_str(), "a b\n5\n")?;
-    exec(&bundle, &["--exec", "id"], &["id"])?.refused("leave out the program")?;
+    failed(
+        exec(&bundle, &["--exec", "id"], &["id"])?,
+        "leave out the program",
+    )?;
     end(bundle)
 }
 

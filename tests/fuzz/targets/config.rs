@@ -14,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         id: "x",
         bundle: "/b",
         state: Default::default(),
+        text: b"",
         pid_file: bit(0).then_some("/pid"),
         pidfd: None,
         notify: None,
