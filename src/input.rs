@@ -2,7 +2,7 @@
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use syscalls::{At, Errno, Failed, Result, Why, record};
+use syscalls::{At, Failed, Result, Why, record};
 
 /// The longest file that is read whole: a configuration is some kilobytes, no program takes more than six megabytes of
 /// arguments, and a document can take forty times its length of memory.
@@ -40,7 +40,6 @@ fn read_until(
                 return Ok(bytes);
             }
             Ok(got) => len += got,
-            Err(failed) if failed.errno == Errno::EINTR => {}
             Err(failed) => return Err(failed),
         }
         if len >= longest || enough(&bytes[..len]) {

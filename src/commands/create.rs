@@ -437,13 +437,8 @@ pub fn signal(signals: &Fd) -> Result<i32, Error> {
 pub fn wait(process: &Fd, pid: i32) -> Result<i32, Error> {
     let failed = |failed| at("wait for the program".into(), failed);
     loop {
-        let signal = match syscalls::rt_sigwait(
-            SigSet::ALL,
-            Why("the program's end, or a signal to hand on"),
-        ) {
-            Err(f) if f.errno == Errno::EINTR => continue,
-            signal => signal.map_err(failed)?,
-        };
+        let why = Why("the program's end, or a signal to hand on");
+        let signal = syscalls::rt_sigwait(SigSet::ALL, why).map_err(failed)?;
         match signal {
             libc::SIGCHLD => {
                 if let Some(status) = ended(process, pid)? {

@@ -249,7 +249,6 @@ pub fn write_all(fd: At, mut bytes: &[u8], why: Why) -> syscalls::Result<()> {
     while !bytes.is_empty() {
         match syscalls::write(fd, bytes, why) {
             Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
-            Err(failed) if failed.errno == Errno::EINTR => {}
             Err(failed) => return Err(failed),
         }
     }

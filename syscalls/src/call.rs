@@ -31,9 +31,26 @@ const PATH: usize = 4096;
 /// Longest other string that is kept: strace's default limit.
 const STRING: usize = 32;
 
-/// Makes one system call and its record. Only the wrappers of this crate call it: they vouch that every pointer
-/// among `args` is good for that call, and for as many bytes as the table says.
+/// How often a call is made again that was interrupted: a file system of another process could say so without an end.
+const AGAIN: u32 = 10_000;
+
+/// Makes a system call and its record. Only the wrappers of this crate call it: they vouch that every pointer among `args`
+/// is good for that call, and for as many bytes as the table says.
+///
+/// This program handles no signals; still a call is interrupted when the process is stopped and goes on, or traced
+/// (signal(7)). Then it has done nothing and is made again, with a record of its own. close(2) has done its part.
 pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
+    for _ in 0..AGAIN {
+        match once(call, args, why) {
+            Err(failed) if failed.errno == Errno::EINTR && call == Call::Close => return Ok(0),
+            Err(failed) if failed.errno == Errno::EINTR => {}
+            other => return other,
+        }
+    }
+    once(call, args, why)
+}
+
+fn once(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
     let kinds = call.row().args;
     let (at, later) = begin(call, &args, why);
     // SAFETY: the wrapper that calls us built these arguments from live references and owned descriptors.

@@ -54,6 +54,10 @@ pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("injection::each_call_of_create_fails_once", each),
         Trial::test(
+            "injection::each_call_of_create_may_be_interrupted",
+            each_interrupted,
+        ),
+        Trial::test(
             "injection::host_lane_killed_at_any_call_can_be_deleted",
             killed,
         ),
@@ -155,6 +159,26 @@ fn each() -> Outcome {
         if let Err(failed) = bundle.clean() {
             wrong.push(format!("{what}: {}", failed.message().unwrap_or("")));
         }
+    }
+    none_wrong(&wrong)
+}
+
+/// EINTR is no failure: the call is made again.
+fn each_interrupted() -> Outcome {
+    let mut wrong = Vec::new();
+    // A close that strace keeps from the kernel leaves open what no kernel would.
+    for place in places()?.iter().filter(|place| place.call != "close") {
+        let bundle = Bundle::plain()?;
+        let option = format!("--inject={}:error=EINTR:when={}", place.call, place.when);
+        let (done, text) = create(&bundle, &[option])?;
+        let what = format!("{} of the {} lane", place.call, place.lane);
+        if !text.contains("(INJECTED)") {
+            wrong.push(format!("{what}: was not made again"));
+        }
+        if done.status != 0 {
+            wrong.push(format!("{what}: {}", done.err.trim()));
+        }
+        bundle.clean()?;
     }
     none_wrong(&wrong)
 }
