@@ -114,6 +114,11 @@ pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
     })
 }
 
+/// Whether nothing in a cgroup runs, because of itself or of one above. Where that cannot be seen, it may run.
+pub fn is_frozen(group: At) -> bool {
+    obstacle(group).is_ok_and(|found| found == Some(Obstacle::Frozen))
+}
+
 /// How many of a cgroup and its parents are missing, counted from the last.
 pub fn missing(root: At, parents: &[CString], path: &CStr) -> Result<usize> {
     let why = Why("what is there already is not ours, and stays");

@@ -2,12 +2,13 @@
 //! Protocol", "Marshaling", "Authentication Protocol"). Numbers are little-endian, as this side writes them; each value
 //! begins at a multiple of its own size, counted from the message's beginning. May touch: system calls.
 
+use crate::perform::{self, patience};
 use crate::plan::scope::Value;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use syscalls::{Fd, Result, Why};
+use syscalls::{Errno, Fd, Why};
 
 /// A message's body while it is written, behind a head that is as long as a multiple of 8.
 #[derive(Default)]
@@ -274,8 +275,8 @@ pub struct Bus {
     pending: Vec<u8>,
 }
 
-/// How long whoever is asked may take to answer.
-const PATIENCE_MS: u64 = 90_000;
+/// How long an answer may take. A manager under load starts a scope within seconds.
+const PATIENCE_MS: u64 = 30_000;
 
 /// A text that the other side may say instead of an answer.
 pub enum Trouble {
@@ -297,7 +298,7 @@ impl Bus {
         let socket = syscalls::socket_unix(why)?;
         // It holds no NUL byte: it came from an argument or from the environment.
         let path = CString::new(path).unwrap_or_default();
-        syscalls::connect_unix(socket.at(), &path, why)?;
+        patience::connect(socket.at(), &path, why)?;
         let mut bus = Bus {
             socket,
             serial: 0,
@@ -316,10 +317,16 @@ impl Bus {
         }
     }
 
-    fn send(&self, bytes: &[u8], why: Why) -> Result<()> {
+    fn send(&self, bytes: &[u8], why: Why) -> core::result::Result<(), Trouble> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let sent = syscalls::send(self.socket.at(), rest, why)?;
+            let sent = match syscalls::send(self.socket.at(), rest, why) {
+                Err(failed) if failed.errno == Errno::EAGAIN => {
+                    self.wait(libc::POLLOUT, Why("it has to read first"))?;
+                    continue;
+                }
+                sent => sent?,
+            };
             rest = rest.get(sent..).unwrap_or_default();
         }
         Ok(())
@@ -337,17 +344,24 @@ impl Bus {
         }
     }
 
+    /// Waits for the other side.
+    fn wait(&self, events: i16, why: Why) -> core::result::Result<(), Trouble> {
+        let fds = [(self.socket.at(), events), (patience::NONE, 0)];
+        match patience::wait(fds, Some(PATIENCE_MS), why, patience::nothing) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Trouble::Said(format!(
+                "it does not answer within {} seconds",
+                PATIENCE_MS / 1000
+            ))),
+            Err(perform::Trouble::Call(failed)) => Err(Trouble::Call(failed)),
+            Err(perform::Trouble::Check(check)) => Err(Trouble::Said(check.text().into())),
+            Err(perform::Trouble::Hook(_)) => Err(Trouble::Said("it does not answer".into())),
+        }
+    }
+
     /// Waits for bytes.
     fn more(&mut self) -> core::result::Result<(), Trouble> {
-        let why = Why("its answer takes a moment");
-        let mut fds = [syscalls::PollFd {
-            fd: self.socket.at().raw(),
-            events: libc::POLLIN,
-            revents: 0,
-        }];
-        if syscalls::ppoll(&mut fds, Some(PATIENCE_MS), why)? == 0 {
-            return Err(Trouble::Said("it does not answer".into()));
-        }
+        self.wait(libc::POLLIN, Why("its answer takes a moment"))?;
         let mut buffer = [0; 4096];
         match syscalls::read(self.socket.at(), &mut buffer, Why("its answer"))? {
             0 => Err(Trouble::Said("it has closed the connection".into())),
@@ -377,7 +391,12 @@ impl Bus {
     }
 
     /// Sends a call; its serial number.
-    pub fn call(&mut self, method: &Method, body: &Body, why: Why) -> Result<u32> {
+    pub fn call(
+        &mut self,
+        method: &Method,
+        body: &Body,
+        why: Why,
+    ) -> core::result::Result<u32, Trouble> {
         self.serial += 1;
         self.send(&call(method, self.serial, body), why)?;
         Ok(self.serial)

@@ -494,6 +494,7 @@ pub fn check(check: Check) -> &'static str {
         Check::CgroupFrozen => {
             "resume what was paused there: cgroup.freeze of it or of one above it says 1"
         }
+        Check::Interrupted => "look what the other process was doing, and call again",
         Check::CgroupPopulated => "another linux.cgroupsPath, or end what runs there",
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
     }

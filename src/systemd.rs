@@ -137,7 +137,7 @@ impl Manager {
 
     /// Makes a call and waits for its answer.
     fn ask(&mut self, method: &Method, body: Body, why: Why) -> Result<String, Refused> {
-        let serial = self.bus.call(method, &body, why).map_err(Trouble::Call)?;
+        let serial = self.bus.call(method, &body, why)?;
         loop {
             match self.bus.next()? {
                 Message::Return(to, text) if to == serial => return Ok(text),

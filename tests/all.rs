@@ -138,6 +138,9 @@ mod view;
 #[path = "all/vm.rs"]
 mod vm;
 
+#[path = "all/waits.rs"]
+mod waits;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// How a case ends: well, or with what is wrong. Any error that can be printed becomes one with `?`.
@@ -204,6 +207,7 @@ fn main() {
         seccomp_notify::cases(),
         cgroups::cases(),
         shared::cases(),
+        waits::cases(),
         limits::cases(),
         limits_devices::cases(),
         device_rules::cases(),

@@ -3,7 +3,7 @@
 
 use super::create::{self, ended, hand_on};
 use crate::error::{Error, at};
-use crate::perform::{Trouble, caller};
+use crate::perform::{Check, Trouble, caller, patience};
 use crate::plan::caller::Notify;
 use crate::state;
 use alloc::format;
@@ -132,11 +132,23 @@ impl Between {
     /// `start`, which does not stay: until the program is ready, or over, and the caller has heard of it.
     pub fn until_ready(&self, init: &Fd) -> Result<(), Error> {
         loop {
-            let mut fds = [&self.program, init].map(wait_for);
             let why = Why("the caller waits until the program says that it is ready");
-            syscalls::ppoll(&mut fds, None, why).map_err(failed)?;
-            let ready = self.carry();
-            if ready || fds[1].revents != 0 {
+            let fds = [self.program.at(), init.at()];
+            match patience::readable(fds, None, why, patience::nothing) {
+                Err(Trouble::Call(trouble)) => return Err(failed(trouble)),
+                Err(_) => {
+                    return Err(Error::State(format!(
+                        "wait for READY of the container's process {}: {}; the container stays as it is",
+                        self.pid,
+                        Check::Interrupted.text()
+                    )));
+                }
+                Ok(_) => {}
+            }
+            let mut over = [wait_for(init)];
+            let why = Why("whether the program has ended");
+            let over = syscalls::ppoll(&mut over, Some(0), why).map_err(failed)? > 0;
+            if self.carry() || over {
                 return self.heard();
             }
         }

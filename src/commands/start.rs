@@ -5,7 +5,7 @@ use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
-use crate::perform::{Trouble, listener, sync};
+use crate::perform::{Trouble, listener, patience, sync};
 use crate::plan::{self, Lane, Op, Step};
 use crate::state::{self, Status};
 use alloc::format;
@@ -46,7 +46,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let report = syscalls::openat(
         dir.at(),
         sync::REPORT,
-        libc::O_RDONLY as u32,
+        libc::O_NONBLOCK as u32,
         "report fifo",
         Why("its end tells that execve succeeded"),
     )
@@ -82,6 +82,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     step(Step::Program);
     let end = sync::exec_end(
         report.at(),
+        now.init.as_ref().map_or(patience::NONE, Fd::at),
         Why("init's end of it is close-on-exec: it ends when execve succeeds"),
     );
     drop(report);

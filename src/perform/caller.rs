@@ -1,7 +1,7 @@
 //! Whoever called, and listens at a socket: `--console-socket`, `--pidfd-socket`, `NOTIFY_SOCKET`, a seccomp listener's.
 //! May touch: plan types, system calls.
 
-use super::{Done, Lanes};
+use super::{Done, Lanes, patience};
 use crate::plan::Slot;
 use crate::plan::caller::Caller;
 use alloc::ffi::CString;
@@ -58,9 +58,9 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
             let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let long = Why("the address of a socket has room for 107 bytes (unix(7))");
             let dir = syscalls::openat(At::CWD, &dir, flags, "socket's directory", long)?;
-            syscalls::connect_unix(socket.at(), &below(dir.at(), &name), why)?;
+            patience::connect(socket.at(), &below(dir.at(), &name), why)?;
         }
-        _ => syscalls::connect_unix(socket.at(), path, why)?,
+        _ => patience::connect(socket.at(), path, why)?,
     }
     Ok(socket)
 }

@@ -2,7 +2,7 @@
 //! (config.md, "POSIX-platform Hooks"). Nothing here allocates: the init lane runs hooks too. May touch: plan types,
 //! system calls.
 
-use super::{Done, Trouble};
+use super::{Done, Trouble, patience};
 use crate::plan::{Hook, Lane, Step};
 use alloc::vec::Vec;
 use core::ffi::c_char;
@@ -46,9 +46,10 @@ pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: 
         Cloned::Child => child(hook, &input, output, room, lane),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
-    let in_time = wait(&pidfd, hook.timeout)?;
+    let waited = wait(&pidfd, hook.timeout, lane);
+    let in_time = waited == Ok(true);
     if !in_time {
-        let why = Why("its time is over: the hook ends, and all of its process group");
+        let why = Why("its time is over, or ours: the hook ends, and all of its process group");
         match syscalls::kill(-pid, libc::SIGKILL, why) {
             // It has not come to have a group yet.
             Err(failed) if failed.errno == Errno::ESRCH => {
@@ -58,6 +59,7 @@ pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: 
         }
     }
     let ended = syscalls::waitid_pidfd(pidfd.at(), 0, Why("how the hook ended"))?;
+    waited?;
     let code = match ended {
         _ if !in_time => TIMED_OUT,
         Some(Ended::Exited(status)) => status,
@@ -147,23 +149,22 @@ fn become_hook(
     ))
 }
 
-/// Whether it ended before its time was over.
-fn wait(pidfd: &Fd, timeout: Option<u64>) -> syscalls::Result<bool> {
+/// Whether it ended before its time was over. Init's hooks end with init, and the host hears whoever wants that.
+fn wait(pidfd: &Fd, timeout: Option<u64>, lane: Lane) -> Done<bool> {
+    let why = Why("the end of the hook, or of its time");
+    if lane != Lane::InnerHook {
+        let limit = timeout.map(|seconds| seconds.saturating_mul(1000));
+        let fds = [pidfd.at(), patience::NONE];
+        return patience::readable(fds, limit, why, patience::nothing);
+    }
     let Some(seconds) = timeout else {
         return Ok(true); // the wait for its status takes as long as it takes
     };
-    let end = syscalls::clock_ns(libc::CLOCK_MONOTONIC) / 1_000_000 + seconds.saturating_mul(1000);
-    loop {
-        let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC) / 1_000_000;
-        let mut fds = [PollFd {
-            fd: pidfd.at().raw(),
-            events: libc::POLLIN,
-            revents: 0,
-        }];
-        let why = Why("the end of the hook, or of its time");
-        match syscalls::ppoll(&mut fds, Some(end.saturating_sub(now)), why) {
-            Err(failed) if failed.errno == Errno::EINTR => {}
-            ready => return Ok(ready? > 0),
-        }
-    }
+    let mut fds = [PollFd {
+        fd: pidfd.at().raw(),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
+    let time = Some(seconds.saturating_mul(1000));
+    Ok(syscalls::ppoll(&mut fds, time, why)? > 0)
 }

@@ -4,7 +4,7 @@
 use super::sync::{self, Report};
 use super::{
     Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices,
-    process, terminal, trees,
+    patience, process, terminal, trees,
 };
 use crate::cgroup::{self, Obstacle};
 use crate::plan::scope::Scope;
@@ -209,13 +209,17 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             }
         }
         Op::HoldSignals => {
-            let why_child = Why(
-                "an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))",
-            );
-            syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why_child)?;
             lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::ALL, why)?);
         }
-        Op::LookAtSignals => lanes.ignored = crate::procfs::ignored_signals(why)?,
+        Op::LookAtSignals => {
+            lanes.ignored = crate::procfs::ignored_signals(why)?;
+            if lanes.signals.is_some() && lanes.ignored.has(libc::SIGCHLD) {
+                let why = Why(
+                    "an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))",
+                );
+                syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why)?;
+            }
+        }
         Op::LookUpHome { uid } => {
             lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?)
         }
@@ -405,11 +409,7 @@ pub fn end(lanes: &mut Lanes) {
         };
         let why = Why("what could not be created must not live on");
         let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
-        let _ = syscalls::waitid_pidfd(
-            init.at(),
-            0,
-            Why("it is gone only when it has been waited for"),
-        );
+        patience::ended(&init);
     }
 }
 
@@ -420,11 +420,9 @@ pub fn undo(lanes: &mut Lanes) {
     // Init is gone: this is the last copy of the end.
     if let Some([end, holder]) = lanes.holder.take() {
         let _ = end.close(Why("the holder of the scope ends, too"));
-        let _ = syscalls::waitid_pidfd(
-            holder.at(),
-            0,
-            Why("it is gone when it has been waited for"),
-        );
+        let why = Why("in a frozen cgroup it would not see that");
+        let _ = syscalls::pidfd_send_signal(holder.at(), libc::SIGKILL, why);
+        patience::ended(&holder);
     }
     lanes.take(Slot::CGROUP);
     let root = lanes.cgroup_root.take();

@@ -2,11 +2,11 @@
 //! Container Process State"). Once the filter is loaded any call of init's could be one that it asks about, so init
 //! makes none: it says the descriptor's number in shared memory and waits there. May touch: system calls.
 
-use super::{Check, Done, Trouble, caller, hooks};
+use super::{Check, Done, Trouble, caller, hooks, patience};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
-use syscalls::{At, PollFd, Why};
+use syscalls::{At, Why};
 
 /// As long as init waits for the host, and never a call long.
 const PATIENCE_NS: u64 = 10_000_000_000;
@@ -27,20 +27,18 @@ pub fn offer(descriptor: usize) -> Done {
 
 /// Host: the number of the descriptor that init offers. `None`: `end` has something to read, so init is not going on.
 pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
+    let mut step = 1;
     let offered = &syscalls::record::head().offered;
     loop {
         match offered.load(Acquire) {
             0 => {}
             number => return Ok(Some(number as i32 - 1)),
         }
-        let mut fds = [PollFd {
-            fd: end.raw(),
-            events: libc::POLLIN,
-            revents: 0,
-        }];
-        if syscalls::ppoll(&mut fds, Some(1), why)? > 0 {
+        // Longer each time: a wait that lasts hears signals.
+        if patience::readable([end, patience::NONE], Some(step), why, patience::nothing)? {
             return Ok(None);
         }
+        step = (step + step / 4 + 1).min(1000);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod listener;
 mod mounts;
 pub mod namespaces;
 mod net_devices;
+pub mod patience;
 mod process;
 mod ramfs;
 mod side_by_side;
@@ -49,10 +50,11 @@ pub enum Check {
     Systemd,
     CgroupFrozen,
     CgroupPopulated,
+    Interrupted,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 20] = [
+    pub const ALL: [(Check, &'static str); 21] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -120,6 +122,10 @@ impl Check {
         (
             Check::CgroupPopulated,
             "container's cgroup is not empty: processes of others are in it or below it",
+        ),
+        (
+            Check::Interrupted,
+            "a signal (TERM, INT or HUP) ended the wait for another process",
         ),
     ];
 

@@ -16,7 +16,7 @@
 //! or that init is dead: the recorder tells which.
 
 use super::host::stopped;
-use super::{Check, Done, Lanes, Stopped, Trouble};
+use super::{Check, Done, Lanes, Stopped, Trouble, patience};
 use crate::plan::{Lane, Slot};
 use core::ffi::CStr;
 use syscalls::table::{Call, TABLE};
@@ -115,18 +115,32 @@ fn message(from: At, why: Why) -> syscalls::Result<Word> {
                 });
             }
             // Whoever ends with our word unread resets the channel; what it said before that is read next.
-            Err(failed) if [Errno::EINTR, RESET].contains(&failed.errno) => {}
+            Err(failed) if failed.errno == RESET => {}
             Err(failed) => return Err(failed),
         }
     }
 }
 
 /// Host: the next word of init's, which may have come while the host waited for the bridge's.
-fn hear(lanes: &mut Lanes, why: Why) -> syscalls::Result<Word> {
+fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
     match lanes.heard.take() {
         Some(word) => Ok(word),
-        None => message(lanes.at(Slot::CHANNEL), why),
+        None => channel(lanes, why),
     }
+}
+
+/// Host: the next word that comes through the channel. In a frozen cgroup none would ever come.
+fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
+    let from = lanes.at(Slot::CHANNEL);
+    let group = lanes.at(Slot::CGROUP);
+    // One that is there already may be paused and go on later.
+    let new = lanes.cgroup_root.is_some() && lanes.has(Slot::CGROUP);
+    let look = || match new && crate::cgroup::is_frozen(group) {
+        true => Err(Trouble::Check(Check::CgroupFrozen)),
+        false => Ok(()),
+    };
+    patience::readable([from, patience::NONE], None, why, look)?;
+    Ok(message(from, why)?)
 }
 
 /// Host: waits until init has done all its lines but the last ones.
@@ -145,7 +159,7 @@ pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
 pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
     let bridge_ends = (lanes.plan.host.len() + lanes.plan.bridge.len()) as u16;
     loop {
-        let word = message(lanes.at(Slot::CHANNEL), why)?;
+        let word = channel(lanes, why)?;
         match *word.bytes() {
             [INIT, _, _, _, a, b, c, d] => return Ok(Ok(i32::from_ne_bytes([a, b, c, d]))),
             [READY] => lanes.heard = Some(word),
@@ -184,9 +198,17 @@ pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     end
 }
 
-/// Reads a channel of init's to its end: `None` if execve succeeded.
-pub fn exec_end(from: At, why: Why) -> Done<Option<Stopped>> {
-    ended(message(from, why)?)
+/// Reads a fifo of init's, which does not wait, to its end: `None` if execve succeeded.
+pub fn exec_end(from: At, init: At, why: Why) -> Done<Option<Stopped>> {
+    patience::readable([from, init], None, why, patience::nothing)?;
+    match message(from, why) {
+        // Init has ended, and said nothing.
+        Err(failed) if failed.errno == Errno::EAGAIN => ended(Word {
+            bytes: [0; 16],
+            len: 0,
+        }),
+        word => ended(word?),
+    }
 }
 
 fn ended(last: Word) -> Done<Option<Stopped>> {

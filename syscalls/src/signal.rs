@@ -14,6 +14,14 @@ impl SigSet {
     pub const EMPTY: SigSet = SigSet(0);
     pub const ALL: SigSet = SigSet(u64::MAX);
 
+    pub const fn has(self, signal: i32) -> bool {
+        self.0 & 1 << (signal - 1) != 0
+    }
+
+    pub const fn with(self, signal: i32) -> SigSet {
+        SigSet(self.0 | 1 << (signal - 1))
+    }
+
     pub const fn without(self, signal: i32) -> SigSet {
         SigSet(self.0 & !(1 << (signal - 1)))
     }

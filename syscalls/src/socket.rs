@@ -96,9 +96,9 @@ pub fn socket_datagram(why: Why) -> Result<Fd> {
     Ok(Fd::new(gate(Call::Socket, args, why)?, "socket"))
 }
 
-/// socket(2) of the unix family, for a stream.
+/// socket(2) of the unix family, for a stream; no call on it waits.
 pub fn socket_unix(why: Why) -> Result<Fd> {
-    let kind = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as usize;
+    let kind = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as usize;
     let args = [libc::AF_UNIX as usize, kind, 0, 0, 0, 0];
     Ok(Fd::new(gate(Call::Socket, args, why)?, "socket"))
 }

@@ -1,0 +1,135 @@
+//! Waiting for another process. As a rule it has done its part within a moment; a wait that lasts hears the signals that
+//! ask this program to end, and looks whether what it waits for can come at all. May touch: system calls.
+
+use super::{Check, Done, Trouble};
+use core::ffi::CStr;
+use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
+
+/// How long a wait may last before it listens, in milliseconds.
+const MOMENT: u64 = 300;
+/// The longest time between two looks.
+const LONGEST: u64 = 60_000;
+
+/// What asks this program to end.
+const ENDS: SigSet = SigSet::EMPTY
+    .with(libc::SIGTERM)
+    .with(libc::SIGINT)
+    .with(libc::SIGHUP);
+
+/// Those signals, held back and readable, as long as a wait lasts.
+struct Ear {
+    signals: Fd,
+    before: SigSet,
+}
+
+impl Ear {
+    fn open() -> syscalls::Result<Ear> {
+        let why =
+            Why("this wait lasts: a signal must be able to end it, and what was made be undone");
+        let before = syscalls::rt_sigprocmask(SigSet::ALL, why)?;
+        Ok(Ear {
+            signals: syscalls::signalfd4(ENDS, why)?,
+            before,
+        })
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        let why = Why("the wait is over: signals act as before");
+        let _ = syscalls::rt_sigprocmask(self.before, why);
+    }
+}
+
+/// Waits for a descriptor that can be read. False: `limit` milliseconds are over first. `look`: said whether it makes sense
+/// to go on, now and then.
+pub fn readable(
+    fds: [At; 2],
+    limit: Option<u64>,
+    why: Why,
+    look: impl FnMut() -> Done,
+) -> Done<bool> {
+    wait(fds.map(|fd| (fd, libc::POLLIN)), limit, why, look)
+}
+
+/// No second descriptor.
+pub const NONE: At = At::from_raw(-1);
+
+/// Nothing to look at.
+pub fn nothing() -> Done {
+    Ok(())
+}
+
+/// The same for any events of poll(2).
+pub fn wait(
+    events: [(At, i16); 2],
+    limit: Option<u64>,
+    why: Why,
+    mut look: impl FnMut() -> Done,
+) -> Done<bool> {
+    let poll = |(fd, events): (At, i16)| PollFd {
+        fd: fd.raw(),
+        events,
+        revents: 0,
+    };
+    let first = limit.unwrap_or(MOMENT).min(MOMENT);
+    let mut fds = [poll(events[0]), poll(events[1])];
+    if syscalls::ppoll(&mut fds, Some(first), why)? > 0 {
+        return Ok(true);
+    }
+    let ear = Ear::open()?;
+    let (mut gone, mut step) = (first, MOMENT);
+    loop {
+        let left = limit.map_or(LONGEST, |limit| limit.saturating_sub(gone));
+        if left == 0 {
+            return Ok(false);
+        }
+        look()?;
+        let mut fds = [
+            poll(events[0]),
+            poll(events[1]),
+            poll((ear.signals.at(), libc::POLLIN)),
+        ];
+        let time = step.min(left);
+        if syscalls::ppoll(&mut fds, Some(time), why)? > 0 {
+            if fds[0].revents | fds[1].revents != 0 {
+                return Ok(true);
+            }
+            let mut info = [0u8; 128];
+            let why = Why("the signal is answered by the end of this command");
+            syscalls::read(ear.signals.at(), &mut info, why)?;
+            // What follows undoes what was made, and is not to be ended halfway.
+            core::mem::forget(ear);
+            return Err(Trouble::Check(Check::Interrupted));
+        }
+        gone = gone.saturating_add(time);
+        step = (step * 2).min(LONGEST);
+    }
+}
+
+/// Waits for the end of a process that was killed: not for ever, since it may wait in the kernel for what does not come.
+pub fn ended(process: &Fd) -> bool {
+    const PATIENCE: u64 = 10_000;
+    let mut fds = [PollFd {
+        fd: process.at().raw(),
+        events: libc::POLLIN,
+        revents: 0,
+    }];
+    let why = Why("it is gone only when it has been waited for");
+    syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0)
+        && syscalls::waitid_pidfd(process.at(), 0, why).is_ok()
+}
+
+/// connect(2) of a socket that does not wait: where more wait to be accepted than there is room for, it tries again, for ten
+/// seconds.
+pub fn connect(socket: At, path: &CStr, why: Why) -> syscalls::Result<()> {
+    for _ in 0..200 {
+        match syscalls::connect_unix(socket, path, why) {
+            Err(failed) if failed.errno == Errno::EAGAIN => {}
+            other => return other,
+        }
+        let why = Why("too many wait there to be accepted: one moment more");
+        syscalls::ppoll(&mut [], Some(50), why)?;
+    }
+    syscalls::connect_unix(socket, path, why)
+}
