@@ -57,7 +57,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::c_char;
 use error::Error;
-use syscalls::{At, Why};
+use syscalls::Why;
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -72,7 +72,7 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
         // abort() would spin in pid 1 of a namespace, which ignores the signal.
         let text = format!("nk-runtime: a fault of its own: {info}\n");
         let _ = syscalls::write(
-            At::STDERR,
+            syscalls::At::STDERR,
             text.as_bytes(),
             Why("a fault must not pass in silence"),
         );
@@ -143,7 +143,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let context =
         host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
             Ok(commands::Context {
-                log: out::Log::open(&globals)?,
+                log: out::Log::open(&globals, host.uid)?,
                 globals,
                 host,
                 root,
@@ -252,9 +252,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
         return Ok(());
     };
     let why = Why("the trace goes where --trace-file says");
-    let flags = (libc::O_WRONLY | libc::O_APPEND) as u32;
     let failed = |failed| error::at(format!("write the trace to {path}"), failed);
-    let file = syscalls::openat_create(At::CWD, &state::c(path)?, flags, 0o600, "trace file", why)
-        .map_err(failed)?;
+    let file = out::append(path, "trace file", 0o600, context.host.uid, why)?;
     perform::files::write_all(file.at(), text.as_bytes(), why).map_err(failed)
 }

@@ -8,7 +8,7 @@ use crate::state::c;
 use crate::time;
 use alloc::format;
 use alloc::string::String;
-use syscalls::{At, Disposition, Fd, Why};
+use syscalls::{At, Disposition, Errno, Fd, Why};
 
 /// A reader that has gone away must not kill us: without std's own `main` nobody has seen to that.
 fn ignore_sigpipe() {
@@ -33,6 +33,70 @@ pub fn stderr(text: &str) {
     let _ = write_all(At::STDERR, text.as_bytes(), Why("somebody has to be told"));
 }
 
+/// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all may make names
+/// (`/tmp`) another user's link or file is refused: one that was put there beforehand would lead this write elsewhere, or
+/// get to know it. The kernel has that rule too, but not everywhere (proc_sys_fs(5), protected_symlinks).
+pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> Result<Fd, Error> {
+    let name = c(path)?;
+    let failed = |failed| at(format!("open the {what} {path}"), failed);
+    let open = |more: i32| {
+        let flags = (libc::O_WRONLY | libc::O_APPEND | more) as u32;
+        syscalls::openat_create(At::CWD, &name, flags, mode, what, why)
+    };
+    let look = Why("another user may have put it there");
+    // O_NONBLOCK: a fifo is looked at before anything waits for its reader.
+    let file = match open(libc::O_NOFOLLOW | libc::O_NONBLOCK) {
+        Err(f) if [Errno::ELOOP, Errno::ENXIO].contains(&f.errno) => {
+            let nofollow = libc::AT_SYMLINK_NOFOLLOW as u32;
+            let found = syscalls::newfstatat(At::CWD, &name, nofollow, look).map_err(failed)?;
+            trusted(path, what, &found, uid)?;
+            let link = found.st_mode & libc::S_IFMT == libc::S_IFLNK;
+            return open(if link { 0 } else { libc::O_NOFOLLOW }).map_err(failed);
+        }
+        opened => opened.map_err(failed)?,
+    };
+    let found = syscalls::fstat(file.at(), look).map_err(failed)?;
+    trusted(path, what, &found, uid)?;
+    match found.st_mode & libc::S_IFMT {
+        libc::S_IFREG => Ok(file),
+        // Its reader may be slow, and is waited for.
+        _ => open(libc::O_NOFOLLOW).map_err(failed),
+    }
+}
+
+/// The kernel's rule: what this user made, or the owner of the directory, or what lies where not all may make names. Also a
+/// file that has another name: of this user's files, others may have made a link.
+fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(), Error> {
+    let file = found.st_mode & libc::S_IFMT == libc::S_IFREG;
+    let linked = file && found.st_nlink > 1;
+    if found.st_uid == uid && !linked {
+        return Ok(());
+    }
+    let above = match path.trim_end_matches('/').rsplit_once('/') {
+        None => ".",
+        Some(("", _)) => "/",
+        Some((above, _)) => above,
+    };
+    let why = Why("only where all may make names it matters who made this one");
+    let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why).map_err(|failed| {
+        at(
+            format!("look at the directory of the {what} {path}"),
+            failed,
+        )
+    })?;
+    const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
+    if dir.st_mode & SHARED != SHARED || dir.st_uid == found.st_uid && !linked {
+        return Ok(());
+    }
+    let whose = match linked {
+        true => format!("has {} names", found.st_nlink),
+        false => format!("belongs to user {}", found.st_uid),
+    };
+    Err(Error::State(format!(
+        "the {what} {path} {whose}: another user may have put it there, since in {above} all may make names; take another path, or remove it"
+    )))
+}
+
 /// The log, if there is one.
 pub struct Log {
     file: Option<Fd>,
@@ -44,7 +108,7 @@ pub struct Log {
 
 impl Log {
     /// Opens `--log`, and makes it even if nothing will be said: clients open it without asking.
-    pub fn open(globals: &Globals) -> Result<Log, Error> {
+    pub fn open(globals: &Globals, uid: u32) -> Result<Log, Error> {
         let mut log = Log {
             file: None,
             format: globals.log_format,
@@ -57,12 +121,10 @@ impl Log {
             parent: false,
         };
         if let Some(path) = &globals.log {
-            let flags = (libc::O_WRONLY | libc::O_APPEND) as u32;
             let why = Why(
                 "the log is there from the beginning, and never cut: several commands share it",
             );
-            let file = syscalls::openat_create(At::CWD, &c(path)?, flags, 0o644, "log", why);
-            log.file = Some(file.map_err(|failed| at(format!("open the log {path}"), failed))?);
+            log.file = Some(append(path, "log", 0o644, uid, why)?);
         }
         Ok(log)
     }

@@ -362,12 +362,19 @@ pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
     let Some(root) = root else {
         return Ok(None);
     };
-    match open(root, &c(id)?) {
-        Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
-        opened => opened
-            .map(Some)
-            .map_err(|failed| at(format!("open the state of {id}"), failed)),
+    let failed = |failed| at(format!("open the state of {id}"), failed);
+    let dir = match open(root, &c(id)?) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let why = Why("only this user, or root, may say what is ended or removed on their behalf");
+    let owner = syscalls::fstat(dir.at(), why).map_err(failed)?.st_uid;
+    if owner != 0 && owner != syscalls::auxv(libc::AT_EUID) as u32 {
+        return Err(Error::State(format!(
+            "the state of {id} belongs to user {owner}: it could name any process and any cgroup, so only that user may use it"
+        )));
     }
+    Ok(Some(dir))
 }
 
 /// Opens a directory of the state root; a link is not followed.
@@ -462,7 +469,8 @@ pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
 /// Notes what will be made elsewhere, before it is, so that `delete --force` finds it also if this process is killed: a
 /// cgroup that is not the usual one, or a scope.
 pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
-    if saved.scope.is_none() && saved.cgroup_path == usual_cgroup(&saved.id) {
+    let elsewhere = saved.scope.is_some() || saved.resctrl.is_some();
+    if !elsewhere && saved.cgroup_path == usual_cgroup(&saved.id) {
         return Ok(());
     }
     let saved = Saved {

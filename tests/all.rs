@@ -95,6 +95,8 @@ mod parity_terminals;
 mod picture;
 #[path = "all/plans.rs"]
 mod plans;
+#[path = "all/planted.rs"]
+mod planted;
 #[path = "all/properties.rs"]
 mod properties;
 #[path = "all/recorder.rs"]
@@ -233,6 +235,7 @@ fn main() {
         hostile_paths::cases(),
         hostile_files::cases(),
         hostile_state::cases(),
+        planted::cases(),
         recorder::cases(),
         install::cases(),
         plans::cases(),

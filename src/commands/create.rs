@@ -278,9 +278,6 @@ fn make(
     }
     if let Err(error) = made {
         host::undo(&mut lanes);
-        if let Some(path) = &options.pid_file {
-            forget_pid_file(path);
-        }
         if let Some(dir) = lanes.take(Slot::STATE) {
             state::remove(root.at(), dir, &options.id)?;
         }
@@ -322,20 +319,6 @@ fn make(
         cgroup_root,
         signals,
     })
-}
-
-/// A pid file of a container that did not come to be would name a process that is gone.
-pub fn forget_pid_file(path: &str) {
-    for name in [path.to_string(), format!("{path}.nk-new")] {
-        if let Ok(name) = state::c(&name) {
-            let _ = syscalls::unlinkat(
-                At::CWD,
-                &name,
-                0,
-                Why("a container that is not there has no process id"),
-            );
-        }
-    }
 }
 
 /// `create`.

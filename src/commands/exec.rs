@@ -133,9 +133,6 @@ fn join(
         };
         let error = stopped(plan, who, stop, &said);
         host::end(&mut lanes);
-        if let Some(path) = &options.pid_file {
-            create::forget_pid_file(path);
-        }
         return Err(error);
     }
     step(Step::Exec);

@@ -30,7 +30,11 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
         true => oci::rootless_default(context.host.uid, context.host.gid),
         false => oci::DEFAULT.into(),
     };
-    write_all(file.at(), text.as_bytes(), why)
-        .map_err(|failed| at(format!("write {path}"), failed))?;
+    let written = write_all(file.at(), text.as_bytes(), why);
+    if written.is_err() {
+        let why = Why("a part of a configuration would be taken for one");
+        let _ = syscalls::unlinkat(At::CWD, &state::c(&path)?, 0, why);
+    }
+    written.map_err(|failed| at(format!("write {path}"), failed))?;
     Ok(0)
 }

@@ -34,7 +34,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
 
     let caller = Between::caller(dir.at())?;
     // Of several who start at once, the one that takes the name away has the right to.
-    let flags = (libc::O_WRONLY | libc::O_NONBLOCK) as u32;
+    let flags = (libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW) as u32;
     let fifo = syscalls::openat(
         dir.at(),
         sync::START,
@@ -46,7 +46,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let report = syscalls::openat(
         dir.at(),
         sync::REPORT,
-        libc::O_NONBLOCK as u32,
+        (libc::O_NONBLOCK | libc::O_NOFOLLOW) as u32,
         "report fifo",
         Why("its end tells that execve succeeded"),
     )

@@ -4,7 +4,7 @@
 use super::sync::{self, Report};
 use super::{
     Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices,
-    patience, process, terminal, trees,
+    patience, pid_file, process, terminal, trees,
 };
 use crate::cgroup::{self, Obstacle};
 use crate::plan::scope::Scope;
@@ -88,7 +88,12 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             group,
             schemata,
             monitor,
-        } => namespaces::resctrl(group, schemata, monitor.as_deref(), why)?,
+        } => {
+            let own = line.from == crate::plan::OWN_RESCTRL;
+            let dir = namespaces::resctrl(group, own, why)?;
+            lanes.resctrl = own;
+            namespaces::resctrl_share(&dir, schemata, monitor.as_deref(), why)?
+        }
         Op::ResctrlJoin { group, monitor } => {
             namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?
         }
@@ -201,7 +206,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 let fifo = syscalls::openat(
                     lanes.at(Slot::STATE),
                     name,
-                    libc::O_RDWR as u32,
+                    (libc::O_RDWR | libc::O_NOFOLLOW) as u32,
                     "start fifo",
                     why,
                 )?;
@@ -228,7 +233,8 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             parts,
             configuration,
         } => save_state(lanes, parts, configuration, why)?,
-        Op::PidFile { path, temporary } => pid_file(lanes.pid, path, temporary, why)?,
+        Op::PidFile { path } => pid_file::write(lanes, path, why)?,
+        Op::PlacePidFile { path } => pid_file::place(lanes, path, why)?,
         Op::AwaitReady | Op::AwaitMounted | Op::AwaitAsk => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
                 return Ok(Some(stopped));
@@ -394,15 +400,9 @@ fn save_state(
     Ok(())
 }
 
-/// Digits and nothing else: a newline would stop containerd's shim.
-fn pid_file(pid: i32, path: &CStr, temporary: &CStr, why: Why) -> Done {
-    let digits = alloc::format!("{pid}");
-    super::files::replace(At::CWD, path, temporary, digits.as_bytes(), 0o644, why)?;
-    Ok(())
-}
-
-/// Ends the processes that the lanes made.
+/// Ends the processes that the lanes made, and takes away what names them.
 pub fn end(lanes: &mut Lanes) {
+    pid_file::undo(lanes);
     for slot in [Slot::BRIDGE, Slot::INIT] {
         let Some(init) = lanes.take(slot) else {
             continue;
@@ -440,7 +440,7 @@ pub fn undo(lanes: &mut Lanes) {
             (Op::StartScope { scope, .. }, _) if lanes.scope => {
                 let _ = systemd::stop(&scope.unit, &scope.sockets);
             }
-            (Op::Resctrl { group, .. }, _) if line.from == crate::plan::OWN_RESCTRL => {
+            (Op::Resctrl { group, .. }, _) if lanes.resctrl => {
                 namespaces::resctrl_remove(group);
             }
             _ => {}

@@ -12,6 +12,7 @@ mod mounts;
 pub mod namespaces;
 mod net_devices;
 pub mod patience;
+mod pid_file;
 mod process;
 mod ramfs;
 mod side_by_side;
@@ -181,6 +182,10 @@ pub struct Lanes<'a> {
     heard: Option<sync::Word>,
     /// Whether the lane makes binds side by side.
     beside: side_by_side::Beside,
+    /// The pid file to be.
+    pid_file: Option<CString>,
+    /// A group of resctrl was made for the container.
+    resctrl: bool,
     /// /dev lies on a mount other than the rootfs's: nothing is made in it.
     dev_is_lent: bool,
     /// What was read of the host's network devices.
@@ -228,6 +233,8 @@ impl<'a> Lanes<'a> {
             home: None,
             heard: None,
             beside: side_by_side::Beside::default(),
+            pid_file: None,
+            resctrl: false,
             dev_is_lent: false,
             net: Vec::new(),
             argv: room(args),

@@ -224,11 +224,20 @@ fn resctrl_root() -> Done<Fd> {
     }
 }
 
-/// The group and its monitor, made where they are missing, and the shares written. An empty name is the root group.
-pub fn resctrl(group: &CStr, schemata: &[u8], monitor: Option<&CStr>, why: Why) -> Done {
+/// The group, made if it is missing. `own`: it will be removed with the container, so one that is there is an error.
+/// An empty name is the root group.
+pub fn resctrl(group: &CStr, own: bool, why: Why) -> Done<Fd> {
     let root = resctrl_root()?;
-    let dir = resctrl_group(&root, group, true, why)?;
-    let dir = dir.as_ref().unwrap_or(&root).at();
+    if own {
+        syscalls::mkdirat(root.at(), group, 0o755, why)?;
+    }
+    let dir = resctrl_group(&root, group, !own, why)?;
+    Ok(dir.unwrap_or(root))
+}
+
+/// The shares of a group, and its monitor.
+pub fn resctrl_share(dir: &Fd, schemata: &[u8], monitor: Option<&CStr>, why: Why) -> Done {
+    let dir = dir.at();
     if !schemata.is_empty() {
         let flags = (libc::O_WRONLY | libc::O_TRUNC) as u32;
         let file = open_trusted(dir, c"schemata", flags, "schemata", why)?;

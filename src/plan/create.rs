@@ -440,24 +440,26 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
             "the close-on-exec end of the channel closes when execve succeeds",
         );
     }
+    place_pid_file(b)
+}
+
+/// Host: `--pid-file`, whose directory is tried before the program runs.
+pub fn pid_file(b: &mut Builder) -> Result<(), Problem> {
+    if let Some(file) = b.wish.pid_file {
+        let path = path("", file)?;
+        let why = "the caller wants to know the new process";
+        b.host(Step::State, Op::PidFile { path }, why);
+    }
     Ok(())
 }
 
-/// Host: `--pid-file`.
-pub fn pid_file(b: &mut Builder) -> Result<(), Problem> {
-    let Some(path) = b.wish.pid_file else {
-        return Ok(());
-    };
-    let bad = |p: &str| problem("", p);
-    let (path, temporary) = (
-        c(path).map_err(bad)?,
-        c(&format!("{path}.nk-new")).map_err(bad)?,
-    );
-    b.host(
-        Step::State,
-        Op::PidFile { path, temporary },
-        "whoever called wants to know the new process",
-    );
+/// Host: the same, when nothing can fail any more.
+pub fn place_pid_file(b: &mut Builder) -> Result<(), Problem> {
+    if let Some(file) = b.wish.pid_file {
+        let path = path("", file)?;
+        let why = "a command that fails leaves the file alone: it may name another container";
+        b.host(Step::State, Op::PlacePidFile { path }, why);
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 //! The kernel puts only children into another pid namespace, so the host joins that one itself: it has just the one child.
 //! Without root that takes the container's user namespace, which nobody comes back from: then a bridge does it.
 
-use super::create::{has_home, home, pass_listener, path, pid_file};
+use super::create::{has_home, home, pass_listener, path, pid_file, place_pid_file};
 use super::op::{Op, Plan, Slot};
 use super::{
     Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal,
@@ -206,5 +206,5 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
         Op::AwaitExec,
         "the close-on-exec end of the channel closes when execve succeeds",
     );
-    Ok(())
+    place_pid_file(b)
 }

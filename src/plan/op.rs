@@ -190,7 +190,9 @@ pub enum Op {
     AwaitReady,
     PidFile {
         path: CString,
-        temporary: CString,
+    },
+    PlacePidFile {
+        path: CString,
     },
     TellGo,
     /// The descriptor goes to whoever listens at the path, with a document about the container.

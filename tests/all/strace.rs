@@ -211,7 +211,7 @@ fn displays(call: &Call, fd: &str) -> Outcome {
     let on_file = call.args == fd || call.args.starts_with(&format!("{fd}, "));
     let fits = match call.name.as_str() {
         "openat" => call.result == fd,
-        "write" | "close" => on_file,
+        "fstat" | "write" | "close" => on_file,
         name => name == "exit_group",
     };
     ensure!(
