@@ -613,11 +613,21 @@ pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     if now.status != Status::Running || saved.cgroup_path.is_empty() {
         return Ok(now);
     }
-    now.cgroup = cgroup::open_pair(&saved.cgroup_path).ok().flatten();
+    let id = &saved.id;
+    let failed = |failed| at(format!("ask whether {id} is paused"), failed);
+    now.cgroup = match cgroup::open_pair(&saved.cgroup_path) {
+        // No hierarchy is mounted, and this user may not mount one: nor could he have paused it.
+        Err(f) if f.errno == Errno::EPERM => None,
+        opened => opened.map_err(failed)?,
+    };
     if let Some((_, group)) = &now.cgroup {
         let why = Why("a paused container runs, but for the moment it does not");
-        let frozen = cgroup::read(group.at(), c"cgroup.freeze", why);
-        if frozen.is_ok_and(|text| text.trim() == "1") {
+        let frozen = match cgroup::read(group.at(), c"cgroup.freeze", why) {
+            // The cgroup is gone, or its kernel cannot freeze.
+            Err(f) if [Errno::ENOENT, Errno::ENODEV].contains(&f.errno) => false,
+            read => read.map_err(failed)?.trim() == "1",
+        };
+        if frozen {
             now.status = Status::Paused;
         }
     }

@@ -30,7 +30,7 @@ struct Row {
 /// `list`. A state root that is not there holds no containers.
 pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
     step(Step::Look);
-    let rows = rows(context)?;
+    let (rows, unread) = rows(context)?;
     let text = match (options.quiet, options.format) {
         (true, _) => rows.iter().map(|row| format!("{}\n", row.id)).collect(),
         (false, ListFormat::Json) => {
@@ -38,11 +38,13 @@ pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
         }
         (false, ListFormat::Table) => table(&rows),
     };
-    out::stdout(&text).map(|()| 0)
+    out::stdout(&text)?;
+    unread.map_or(Ok(0), Err)
 }
 
-fn rows(context: &Context) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::new();
+/// The containers, and why one that is there could not be looked at.
+fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
+    let (mut rows, mut unread) = (Vec::new(), None);
     let flags = libc::O_DIRECTORY as u32;
     let root = match syscalls::openat(
         syscalls::At::CWD,
@@ -51,7 +53,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
         "state root",
         Why("each container is a directory in it"),
     ) {
-        Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok(rows),
+        Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok((rows, None)),
         opened => {
             opened.map_err(|failed| at(format!("open the state root {}", context.root), failed))?
         }
@@ -72,7 +74,11 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
         let saved = match state::document_of(dir.at(), name) {
             Ok(Document::Whole(saved)) => *saved,
             Ok(Document::Missing) => continue,
-            Ok(Document::Damaged(error)) | Err(error) => {
+            Err(error) => {
+                unread = Some(error);
+                continue;
+            }
+            Ok(Document::Damaged(error)) => {
                 let word = format!("container {name} is left out: {}", error.line());
                 context.log.say(Level::Warn, &word);
                 continue;
@@ -94,7 +100,7 @@ fn rows(context: &Context) -> Result<Vec<Row>, Error> {
             owner: saved.owner,
         });
     }
-    Ok(rows)
+    Ok((rows, unread))
 }
 
 fn table(rows: &[Row]) -> String {

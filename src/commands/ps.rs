@@ -10,7 +10,7 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use syscalls::{At, Why};
+use syscalls::{At, Errno, Why};
 
 /// Where ps(1) is, if somebody wants its options.
 const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
@@ -47,8 +47,12 @@ fn table(pids: &[i32]) -> Result<String, Error> {
     let procfs = procfs::open().map_err(|failed| at("look at processes".into(), failed))?;
     let mut text = String::from("UID          PID    PPID STAT     TIME CMD\n");
     for pid in pids {
-        let Some(process) = Process::of(procfs.at(), *pid) else {
-            continue; // it has just ended
+        let process = match Process::of(procfs.at(), *pid) {
+            Err(f) if [Errno::ENOENT, Errno::ESRCH].contains(&f.errno) => continue, // it has just ended
+            looked => looked.map_err(|failed| at(format!("look at process {pid}"), failed))?,
+        };
+        let Some(process) = process else {
+            continue;
         };
         let Process {
             uid,
@@ -77,21 +81,23 @@ struct Process {
 }
 
 impl Process {
-    /// `None`: it is gone. Fields of /proc/PID/stat by their place behind the name (proc_pid_stat(5)).
-    fn of(procfs: At, pid: i32) -> Option<Process> {
+    /// `None`: the kernel says nothing of it. Fields of /proc/PID/stat by their place behind the name (proc_pid_stat(5)).
+    fn of(procfs: At, pid: i32) -> syscalls::Result<Option<Process>> {
         let why = Why("what the process is, and what it has used");
         let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-        let name = CString::new(pid.to_string()).ok()?;
-        let dir = syscalls::openat(procfs, &name, directory, "process", why).ok()?;
-        let uid = syscalls::fstat(dir.at(), Why("a process's files are its user's"))
-            .ok()?
-            .st_uid;
-        let stat = cgroup::read(dir.at(), c"stat", why).ok()?;
+        let name = CString::new(pid.to_string()).unwrap_or_default();
+        let dir = syscalls::openat(procfs, &name, directory, "process", why)?;
+        let owner = syscalls::fstat(dir.at(), Why("a process's files are its user's"))?;
+        let stat = cgroup::read(dir.at(), c"stat", why)?;
+        let words = cgroup::read(dir.at(), c"cmdline", why)?;
+        Ok(Process::understand(owner.st_uid, &stat, &words))
+    }
+
+    fn understand(uid: u32, stat: &str, words: &str) -> Option<Process> {
         let (head, fields) = stat.rsplit_once(") ")?;
         let name = head.split_once('(').map_or("", |(_, name)| name);
         let fields: Vec<&str> = fields.split(' ').collect();
         let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        let words = cgroup::read(dir.at(), c"cmdline", why).unwrap_or_default();
         let words = words.trim_end_matches('\0').replace(['\0', '\n'], " ");
         Some(Process {
             uid,
