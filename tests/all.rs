@@ -49,6 +49,8 @@ mod initramfs;
 mod injection;
 #[path = "all/injection_all.rs"]
 mod injection_all;
+#[path = "all/injection_each.rs"]
+mod injection_each;
 #[path = "all/injection_exec.rs"]
 mod injection_exec;
 #[path = "all/install.rs"]
@@ -99,6 +101,8 @@ mod plans;
 mod planted;
 #[path = "all/properties.rs"]
 mod properties;
+#[path = "all/random_ends.rs"]
+mod random_ends;
 #[path = "all/recorder.rs"]
 mod recorder;
 #[path = "all/refusals.rs"]
@@ -229,6 +233,7 @@ fn main() {
         parity_terminals::cases(),
         injection::cases(),
         injection_all::cases(),
+        injection_each::cases(),
         injection_exec::cases(),
         hostile::cases(),
         hostile_exec::cases(),
@@ -236,6 +241,7 @@ fn main() {
         hostile_files::cases(),
         hostile_state::cases(),
         planted::cases(),
+        random_ends::cases(),
         recorder::cases(),
         install::cases(),
         plans::cases(),

@@ -113,7 +113,7 @@ impl Bundle {
     fn empty() -> Result<Bundle, Failed> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!(
-            "nkt{}x{}",
+            "nkt{}x{}x", // none is the beginning of another
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
