@@ -11,6 +11,7 @@ pub mod listener;
 mod mounts;
 pub mod namespaces;
 mod net_devices;
+mod old_root;
 pub mod patience;
 mod pid_file;
 mod process;

@@ -5,7 +5,7 @@
 use super::files::{self, Leaf, O_DIRECTORY};
 use super::trees::linux_raw_sys_fs as fs;
 use super::trees::{self, set_attributes, set_attributes_at};
-use super::{Check, Done, Lanes, Trouble, copyup, ramfs, side_by_side};
+use super::{Check, Done, Lanes, Trouble, copyup, old_root, ramfs, side_by_side};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
 use core::ffi::CStr;
@@ -114,7 +114,12 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
         Op::LeaveBeside => side_by_side::leave(lanes, why)?,
         Op::OpenNull { check } => open_null(lanes, *check, why)?,
         Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
-        Op::MoveRoot => {
+        Op::MoveRoot { attached } => {
+            if *attached {
+                let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
+                syscalls::move_mount(root, c"", At::CWD, c"/", flags, why)?;
+            }
+            old_root::clear()?;
             syscalls::fchdir(
                 root,
                 Why("the new root was mounted over the old one, where only its descriptor leads"),

@@ -12,11 +12,11 @@
 //! changed, which the kernel refuses elsewhere (mount(2)).
 //! To know beforehand would cost every other host a call. So pivot_root is tried, and only where it is refused, and `/`
 //! turns out to be such a file system, this way is gone. It ends as the ordinary one does: the container's root is the
-//! root of its mount namespace. (With MS_MOVE and chroot alone nothing would ever be unmounted.) Other mounts of the
-//! initramfs stay below that root, where no path leads. May touch: system calls.
+//! root of its mount namespace. What the initramfs had mounted is taken away meanwhile (`old_root`): below the root nothing is
+//! left but the initramfs itself. May touch: system calls.
 
 use super::trees::linux_raw_sys_fs as fs;
-use super::{Done, Trouble};
+use super::{Done, Trouble, old_root};
 use core::ffi::CStr;
 use syscalls::{At, Failed, Why};
 
@@ -51,6 +51,8 @@ pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done 
     let onto = from | fs::MOVE_MOUNT_T_EMPTY_PATH;
     let why_back = Why("pivot_root wants the new root below the old one, which is now the copy");
     syscalls::move_mount(root, c"", copy.at(), c"", onto, why_back)?;
+    // This process's root is still the initramfs, and so paths mean what lies there, not in its copy.
+    old_root::clear()?;
     let why_root = Why("this process's root becomes the copy: that is what pivot_root swaps");
     syscalls::fchdir(copy.at(), why_root)?;
     syscalls::chroot(c".", why_root)?;

@@ -198,8 +198,10 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     };
     if b.wish.no_pivot {
         b.init(
-            Op::MoveRoot,
-            "--no-pivot: the new root lies over the old one, which stays mounted below it",
+            Op::MoveRoot {
+                attached: hooks::any_before_pivot(b.spec),
+            },
+            "--no-pivot: the new root lies over the old one, of which nothing but the root itself stays",
         );
     } else {
         b.init(

@@ -221,7 +221,7 @@ impl<'a> Builder<'a> {
                 ..
             } | Op::StandBeside { .. }
                 | Op::PivotRoot { .. }
-                | Op::MoveRoot
+                | Op::MoveRoot { .. }
                 | Op::Cwd { .. }
         ) {
             self.here = None;

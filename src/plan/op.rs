@@ -389,7 +389,10 @@ pub enum Op {
     PivotRoot {
         aside: Option<CString>,
     },
-    MoveRoot,
+    /// `attached`: the rootfs is not on `/` yet, but in its own directory.
+    MoveRoot {
+        attached: bool,
+    },
     /// `directory`: what the path is expected to be.
     Mask {
         at: Place,

@@ -399,7 +399,9 @@ pub fn describe(op: &Op) -> String {
         Op::OpenNull { check: false } => "open the /dev/null that was made".into(),
         Op::MakeCwd { path } => format!("make the working directory /{} if it is missing", s(path)),
         Op::PivotRoot { .. } => "switch the root, unmount the host's".into(),
-        Op::MoveRoot => "chroot into the rootfs that lies over /".into(),
+        Op::MoveRoot { .. } => {
+            "unmount the host's mounts, chroot into the rootfs that lies over /".into()
+        }
         Op::Mask { at, .. } => format!("mask {}", place(at)),
         Op::ReadonlyPath { at } => format!("make {} read-only", place(at)),
         Op::ReadonlyRoot => "make / read-only".into(),

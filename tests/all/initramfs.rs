@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, runtime, tool};
 use crate::machine::{self, boot, boot_on, image, kernel, kernels};
+use crate::mounts::{NEW_PROC, try_new_proc};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -162,7 +163,9 @@ fn wrong_word() -> Outcome {
 /// Not as PID 1: a shell's script is, and calls `run` on the ramfs. Once as usual, once with a user namespace, where the
 /// mounts of the initramfs are locked, once with a hook, for which the rootfs is attached elsewhere.
 fn from_a_shell() -> Outcome {
-    let mut bundle = Bundle::shell("ls /.. | cat; cat /proc/self/mountinfo")?;
+    let script = format!("ls /.. | cat; cat /proc/self/mountinfo; {NEW_PROC}");
+    let mut bundle = Bundle::shell(&script)?;
+    try_new_proc(&mut bundle)?;
     let tree = bundle.path("tree");
     fs::create_dir_all(tree.join("bin"))?;
     let write = |name: &str, config: &Value| fs::write(tree.join(name), config.to_string());
@@ -211,12 +214,15 @@ fn from_a_shell() -> Outcome {
         let said = said.skip_while(|line| *line != format!("begin {one}"));
         let said: Vec<&str> = said.skip(1).take_while(|line| *line != end).collect();
         // The rootfs, and nothing of the initramfs.
-        let wanted = ["bin", "dev", "etc", "proc", "sys", "tmp"];
+        let wanted = ["bin", "dev", "etc", "mnt", "proc", "sys", "tmp"];
         ensure!(said.starts_with(&wanted), "{one}:\n{}", ended.text());
         // One mount on / and not two: a second would be the way to the initramfs.
         let places = said.iter().filter_map(|line| line.split(' ').nth(4));
         let roots = places.filter(|place| *place == "/").count();
         ensure!(roots == 1, "{one}: {roots} mounts on /\n{}", ended.text());
+        // Nor is its procfs or sysfs anywhere, as the kernel looks for it.
+        let tried = said.ends_with(&["a tmpfs", "no more"]);
+        ensure!(tried, "{one}:\n{}", ended.text());
         ended.has(&end)?;
     }
     // The machine's own mounts are what they were: / and four more.

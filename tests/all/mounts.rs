@@ -1,6 +1,6 @@
 //! Mounts: their options as runc makes them of the same bundle, binds of all kinds, and a rootfs that means harm.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, tool};
 use crate::same_as_runc::both;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Trial> {
             ("proc_that_is_a_link_is_refused", proc_link),
             ("no_mounts_at_all", no_mounts),
             ("no_pivot", no_pivot),
+            ("no_pivot_and_a_new_procfs", no_pivot_new_proc),
         ],
     )
 }
@@ -432,4 +433,67 @@ fn no_pivot() -> Outcome {
         report["root"]
     );
     bundle.clean()
+}
+
+/// A program with a user namespace of its own mounts a new procfs, without the container's masks, where the kernel finds a
+/// whole one anywhere in the mount namespace: also one that no path leads to.
+pub const NEW_PROC: &str = "unshare -mrpfn sh -c 'mount -t tmpfs none /mnt && echo a tmpfs'
+    for kind in proc sysfs; do
+        unshare -mrpfn sh -c \"mount -t $kind none /mnt && ls /mnt/sys /mnt/kernel\" && echo a new $kind
+    done 2>/dev/null; echo no more";
+
+/// Lets a bundle's program, an ordinary user, try it.
+pub fn try_new_proc(bundle: &mut Bundle) -> Outcome {
+    symlink("busybox", bundle.rootfs("bin/unshare"))?;
+    fs::create_dir(bundle.rootfs("mnt"))?;
+    // Root without CAP_SETFCAP may not map itself (user_namespaces(7)).
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))
+}
+
+fn no_pivot_new_proc() -> Outcome {
+    for what in ["usual", "hook", "user", "hidden"] {
+        let mut bundle = Bundle::shell(NEW_PROC)?;
+        try_new_proc(&mut bundle)?;
+        match what {
+            "hook" => {
+                let hook =
+                    json!({"createContainer": [{"path": tool("true")?.display().to_string()}]});
+                bundle.set("/hooks", hook)?;
+            }
+            "user" => {
+                bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
+                let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+                bundle.set("/linux/uidMappings", ids.clone())?;
+                bundle.set("/linux/gidMappings", ids)?;
+            }
+            _ => {}
+        }
+        // A procfs of the host's, below a tmpfs that hides it.
+        let hidden = bundle.path("a b");
+        if what == "hidden" {
+            fs::create_dir_all(hidden.join("proc"))?;
+            let nothing: Option<&str> = None;
+            let flags = nix::mount::MsFlags::empty();
+            let at = hidden.join("proc");
+            nix::mount::mount(Some("proc"), &at, Some("proc"), flags, nothing)?;
+            nix::mount::mount(Some("tmpfs"), &hidden, Some("tmpfs"), flags, nothing)?;
+        }
+        let before = fs::read_to_string("/proc/thread-self/mountinfo")?;
+        for words in [&["run"][..], &["run", "--no-pivot"]] {
+            let done = bundle.bundled(words)?;
+            let wanted = "a tmpfs\nno more\n";
+            ensure!(
+                done.status == 0 && done.out == wanted,
+                "{what}, {words:?}: {done:?}"
+            );
+            let after = fs::read_to_string("/proc/thread-self/mountinfo")?;
+            same("the host's mounts", &after, &before)?;
+        }
+        if what == "hidden" {
+            nix::mount::umount2(&hidden, nix::mount::MntFlags::empty())?;
+            nix::mount::umount2(&hidden.join("proc"), nix::mount::MntFlags::MNT_DETACH)?;
+        }
+        bundle.clean()?;
+    }
+    Ok(())
 }
