@@ -92,6 +92,11 @@ fn run(argv: *const *const c_char) -> i32 {
     let sealed = seal::take_over(argv);
     let pid = syscalls::getpid(Why("records say which process made them"));
     syscalls::record::set_own_pid(pid);
+    // On other machines libc's start-up does it.
+    #[cfg(all(not(test), target_arch = "x86_64"))]
+    if let Err(error) = no_libc::protect_tables() {
+        return finish(Err(error), means_exec(argv));
+    }
     let own = (!sealed).then_some(argv);
     if commands::init::called(argv, pid) {
         commands::init::init(&|words| obey(words, pid, own));
@@ -103,12 +108,17 @@ fn run(argv: *const *const c_char) -> i32 {
     match words {
         Some(words) => obey(&words, pid, own),
         None => {
-            let words = syscalls::args(argv).skip(1);
-            let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
             let error = Error::Usage("an argument is not valid UTF-8".into());
-            finish(Err(error), cli::verb_of(&words) == Some("exec"))
+            finish(Err(error), means_exec(argv))
         }
     }
+}
+
+/// Whether the words, which may not be parsed, ask for `exec`.
+fn means_exec(argv: *const *const c_char) -> bool {
+    let words = syscalls::args(argv).skip(1);
+    let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
+    cli::verb_of(&words) == Some("exec")
 }
 
 /// Does what the words say. `argv`: what this process was called with; none if it is sealed already.

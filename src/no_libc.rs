@@ -1,8 +1,9 @@
 //! What libc would have given, on x86-64: nothing of libc is in the file. Its start-up asks the processor what it can do,
 //! which a virtual machine makes dear, and makes a dozen system calls that no trace of ours could have; and only that
 //! start-up makes the rest of it usable. So the process begins here, and these are the functions that the compiler and
-//! std ask for by their C names. Most are never come to. May touch: `syscalls`.
+//! std ask for by their C names. Most are never come to. May touch: `syscalls`, the error type.
 
+use crate::error::{Error, at};
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicI32, AtomicPtr};
 use syscalls::{Why, start};
@@ -10,9 +11,24 @@ use syscalls::{Why, start};
 /// Where the process begins: the C compiler's `_start` calls this with what the kernel laid on the stack.
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
-extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> i32 {
+extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> ! {
+    start::relocate(argv);
+    go_on(argc, argv)
+}
+
+/// What may use any address: a function of its own, so that none is loaded before it is right.
+#[inline(never)]
+fn go_on(argc: i32, argv: *const *const c_char) -> ! {
     start::begin(argv);
     start::on_own_stack(argc, argv, super::main)
+}
+
+/// What the start has written to, and nothing writes to after it, can be read alone from now on.
+pub fn protect_tables() -> Result<(), Error> {
+    let why =
+        Why("tables of functions and texts have their addresses now: nothing may change them");
+    let protected = start::protect_relocated(why);
+    protected.map_err(|failed| at("protect the program's tables".into(), failed))
 }
 
 /// Where the environment lies: [`start::begin`] says it.

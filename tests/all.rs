@@ -103,6 +103,8 @@ mod planted;
 mod properties;
 #[path = "all/random_ends.rs"]
 mod random_ends;
+#[path = "all/protections.rs"]
+mod protections;
 #[path = "all/recorder.rs"]
 mod recorder;
 #[path = "all/refusals.rs"]
@@ -217,6 +219,7 @@ fn main() {
         limits::cases(),
         limits_devices::cases(),
         device_rules::cases(),
+        protections::cases(),
         crowds::cases(),
         systemd::cases(systemd),
         hooks::cases(),

@@ -341,9 +341,12 @@ fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
 }
 
 /// A current directory outside the root would be a way back to the host, however the path came to lead there
-/// (CVE-2024-21626): getcwd says `(unreachable)` then, which is no absolute path.
+/// (CVE-2024-21626): getcwd says `(unreachable)` then, which is no absolute path. `/` is the root itself.
 fn cwd(path: &CStr, why: Why) -> Done {
     syscalls::chdir(path, why)?;
+    if path == c"/" {
+        return Ok(());
+    }
     let mut buffer = [0u8; 4096];
     let here = syscalls::getcwd(
         &mut buffer,

@@ -3,8 +3,8 @@
 
 use super::op::{Line, Op, Plan, Slot};
 use super::{
-    Builder, MOST, Step, Wish, c, caller, device_filter, devices, hooks, mounts, namespaces,
-    net_devices, paths, too_long,
+    Builder, MOST, Step, Wish, c, caller, devices, hooks, mounts, namespaces, net_devices, paths,
+    too_long,
 };
 use super::{process, resources, scope, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
@@ -328,30 +328,8 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     give_cgroup(b);
-    device_rules(b, optional);
+    devices::rules(b, optional);
     Ok(())
-}
-
-/// Who may use which devices in the cgroup. `optional`: whether the cgroup may be missing.
-fn device_rules(b: &mut Builder, optional: bool) {
-    let rules = &b.spec.linux.resources.devices;
-    // A device program needs privileges over the machine; without them no device can be made either.
-    if b.users.limited || rules.is_empty() && optional {
-        return;
-    }
-    let (from, why) = match rules.is_empty() {
-        true => (
-            "",
-            "without a list the default devices alone are allowed: what is absent gives no rights",
-        ),
-        false => (
-            "/linux/resources/devices",
-            "the kernel asks this program at every open and mknod of a device",
-        ),
-    };
-    b.from = from.into();
-    let program = device_filter::compile(rules);
-    b.host(Step::Cgroup, Op::DeviceProgram { program }, why);
 }
 
 /// `--cgroup-manager disabled`: what is asked of a cgroup cannot be had.

@@ -1,4 +1,5 @@
-//! `/dev`: the default devices, `linux.devices`, and the links (config-linux.md, "Devices"). May touch: types and tables.
+//! `/dev`: the default devices, `linux.devices`, and the links (config-linux.md, "Devices"); and who may use which devices.
+//! May touch: types and tables.
 //!
 //! A /dev that is lent (a bind of the host's, or what a path leads to that lies on another mount than the rootfs) is
 //! somebody else's too: no device, link or console is made in it, and nothing taken away, as runc has it.
@@ -6,7 +7,7 @@
 use super::create::problem;
 use super::mounts::{self, Covered};
 use super::op::{Attributes, Op, Slot};
-use super::{Builder, Step, c};
+use super::{Builder, Step, c, device_filter};
 use crate::spec::{Mount, Problem, Spec, Text};
 use alloc::format;
 use alloc::string::String;
@@ -268,4 +269,26 @@ fn host_device(at: &str, path: &str, tree: Slot) -> Result<Op, Problem> {
         attributes,
         tree,
     })
+}
+
+/// Who may use which devices in the cgroup. `optional`: whether the cgroup may be missing.
+pub fn rules(b: &mut Builder, optional: bool) {
+    let rules = &b.spec.linux.resources.devices;
+    // A device program needs privileges over the machine; without them no device can be made either.
+    if b.users.limited || rules.is_empty() && optional {
+        return;
+    }
+    let (from, why) = match rules.is_empty() {
+        true => (
+            "",
+            "without a list the default devices alone are allowed: what is absent gives no rights",
+        ),
+        false => (
+            "/linux/resources/devices",
+            "the kernel asks this program at every open and mknod of a device",
+        ),
+    };
+    b.from = from.into();
+    let program = device_filter::compile(rules);
+    b.host(Step::Cgroup, Op::DeviceProgram { program }, why);
 }

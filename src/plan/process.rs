@@ -119,10 +119,11 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     );
     b.from = "/process/cwd".into();
     let path = c(&process.cwd).map_err(|p| bad("/process/cwd", p))?;
-    b.init(
-        Op::Cwd { path },
-        "the program begins there, and getcwd proves that there is inside the root",
-    );
+    let why = match process.cwd.as_str() {
+        "/" => "the program begins there",
+        _ => "the program begins there, and getcwd proves that there is inside the root",
+    };
+    b.init(Op::Cwd { path }, why);
     let wanted = &process.capabilities;
     b.from = "/process/capabilities/bounding".into();
     let every = (1 << crate::spec::CAPABILITIES.len()) - 1;

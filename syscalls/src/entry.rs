@@ -29,8 +29,19 @@ unsafe extern "C" {
 /// Says where the kernel laid the arguments, where libc's start-up code does not: the environment follows them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn found_at(argv: *const *const c_char) {
-    // SAFETY: the vector is NULL-terminated, and the environment's follows it. There is no other thread.
-    unsafe { environ = argv.add(strings(argv).count() + 1) };
+    // SAFETY: there is no other thread.
+    unsafe { environ = behind(argv) };
+}
+
+/// What follows a vector.
+pub(crate) fn behind(mut at: *const *const c_char) -> *const *const c_char {
+    // SAFETY: the vector is NULL-terminated.
+    unsafe {
+        while !(*at).is_null() {
+            at = at.add(1);
+        }
+        at.add(1)
+    }
 }
 
 /// Where the kernel laid it.
@@ -66,16 +77,17 @@ pub fn variable(name: &str) -> Option<&'static CStr> {
 
 /// A value of the auxiliary vector (getauxval(3)): `AT_EUID`, `AT_SECURE`, ... No system call.
 pub fn auxv(kind: u64) -> u64 {
-    let mut at = environment_at();
-    if at.is_null() {
-        return 0;
+    match environment_at() {
+        at if at.is_null() => 0,
+        at => auxv_behind(at, kind),
     }
+}
+
+/// The same, of the vector behind this environment.
+pub(crate) fn auxv_behind(environment: *const *const c_char, kind: u64) -> u64 {
     // SAFETY: behind the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
     unsafe {
-        while !(*at).is_null() {
-            at = at.add(1);
-        }
-        let mut pair = at.add(1) as *const [u64; 2];
+        let mut pair = behind(environment) as *const [u64; 2];
         while (*pair)[0] != libc::AT_NULL {
             if (*pair)[0] == kind {
                 return (*pair)[1];

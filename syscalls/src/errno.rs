@@ -6,12 +6,10 @@ pub struct Errno(pub u16);
 
 macro_rules! errnos {
     ($($number:literal $name:ident $text:literal;)*) => {
-        /// `(name, sentence)` by number; two numbers were never given out.
-        static TABLE: [(&str, &str); 134] = {
-            let mut table = [("", ""); 134];
-            $(table[$number] = (stringify!($name), $text);)*
-            table
-        };
+        /// Lines of a name and a sentence, and the numbers of the lines: a text each would be an address each, to be put
+        /// right at every start of the program (see `start`).
+        const LINES: &str = concat!($(stringify!($name), " ", $text, "\n"),*);
+        static NUMBERS: &[u16] = &[$($number),*];
         impl Errno {
             $(pub const $name: Errno = Errno($number);)*
         }
@@ -156,13 +154,19 @@ errnos! {
 /// Of the numbers that the kernel keeps to itself (linux/errno.h) this one does reach programs, from bpf(2).
 const KERNEL_ENOTSUPP: u16 = 524;
 
+/// Name and sentence.
+fn line(number: u16) -> Option<(&'static str, &'static str)> {
+    let place = NUMBERS.iter().position(|one| *one == number)?;
+    LINES.lines().nth(place)?.split_once(' ')
+}
+
 impl Errno {
     pub const ENOTSUP: Errno = Errno::EOPNOTSUPP;
 
     /// `ENOENT`.
     pub fn name(self) -> &'static str {
-        match TABLE.get(self.0 as usize) {
-            Some((name, _)) if !name.is_empty() => name,
+        match line(self.0) {
+            Some((name, _)) => name,
             _ if self.0 == KERNEL_ENOTSUPP => "ENOTSUPP",
             _ => "E???",
         }
@@ -170,8 +174,8 @@ impl Errno {
 
     /// `No such file or directory`.
     pub fn text(self) -> &'static str {
-        match TABLE.get(self.0 as usize) {
-            Some((_, text)) if !text.is_empty() => text,
+        match line(self.0) {
+            Some((_, text)) => text,
             _ if self.0 == KERNEL_ENOTSUPP => "Unknown error 524",
             _ => "Unknown error",
         }

@@ -6,9 +6,28 @@
 use core::fmt::{Result, Write};
 use linux_raw_sys::{general, ioctl, net, prctl};
 
+/// Names and their values. All names are one text, with a space between: an address for each would have to be put right
+/// at every start of the program (see `start`), and few starts print any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Names {
+    words: &'static str,
+    values: &'static [u64],
+}
+
+impl Names {
+    fn iter(self) -> impl Iterator<Item = (u64, &'static str)> {
+        self.values.iter().copied().zip(self.words.split(' '))
+    }
+
+    fn find(self, value: u64) -> Option<&'static str> {
+        let place = self.values.iter().position(|v| *v == value)?;
+        self.words.split(' ').nth(place)
+    }
+}
+
 /// A list of names.
 pub struct Words {
-    names: &'static [(u64, &'static str)],
+    names: Names,
     /// What stands in a comment behind a number that has no name: `O_???`.
     unknown: &'static str,
     style: Style,
@@ -22,9 +41,9 @@ enum Style {
     /// The kernel looks at 64 bits.
     Wide,
     /// The bits of this mask are one of a list, which always stands first: `O_RDONLY|O_CLOEXEC`.
-    First(u64, &'static [(u64, &'static str)]),
+    First(u64, &'static Names),
     /// As `First`, but a choice without a name stays among the unknown bits (strace's socket types).
-    Type(u64, &'static [(u64, &'static str)]),
+    Type(u64, &'static Names),
     /// Type and permission bits of a file.
     Mode,
     /// An ioctl request: taken apart when it has no name.
@@ -43,7 +62,10 @@ macro_rules! value {
 // `= number` is for what linux-raw-sys and libc lack, or for what strace has under another number.
 macro_rules! names {
     ($from:ident $($word:ident $(= $value:literal)?)*) => {
-        &[$((value!($from $word $($value)?), stringify!($word))),*]
+        Names {
+            words: concat!($(stringify!($word), " "),*),
+            values: &[$(value!($from $word $($value)?)),*],
+        }
     };
 }
 
@@ -78,7 +100,7 @@ words! {
     MOUNT_SETATTR "AT_???" Plain, general { AT_SYMLINK_NOFOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_RECURSIVE }
     CLOSE_RANGE "CLOSE_RANGE_???" Plain, libc { CLOSE_RANGE_UNSHARE CLOSE_RANGE_CLOEXEC }
 
-    OPEN "O_???" First(3, names!(general O_RDONLY O_WRONLY O_RDWR O_ACCMODE)), general {
+    OPEN "O_???" First(3, &names!(general O_RDONLY O_WRONLY O_RDWR O_ACCMODE)), general {
         O_CREAT O_EXCL O_NOCTTY O_TRUNC O_APPEND O_NONBLOCK O_SYNC __O_SYNC O_DSYNC O_DIRECT O_LARGEFILE O_NOFOLLOW
         O_NOATIME O_CLOEXEC O_PATH O_TMPFILE __O_TMPFILE O_DIRECTORY FASYNC
     }
@@ -89,7 +111,7 @@ words! {
     }
     MODE "S_???" Mode, general { S_IFSOCK S_IFLNK S_IFREG S_IFBLK S_IFDIR S_IFCHR S_IFIFO }
     PROT "PROT_???" Wide, general { PROT_NONE PROT_READ PROT_WRITE PROT_EXEC PROT_SEM PROT_GROWSDOWN PROT_GROWSUP }
-    MAP "MAP_???" First(15, names!(general MAP_FILE MAP_SHARED MAP_PRIVATE MAP_SHARED_VALIDATE)), general {
+    MAP "MAP_???" First(15, &names!(general MAP_FILE MAP_SHARED MAP_PRIVATE MAP_SHARED_VALIDATE)), general {
         MAP_FIXED MAP_ANONYMOUS MAP_32BIT = 0x40 MAP_NORESERVE MAP_POPULATE MAP_NONBLOCK MAP_GROWSDOWN MAP_DENYWRITE
         MAP_EXECUTABLE MAP_LOCKED MAP_STACK MAP_HUGETLB MAP_SYNC MAP_FIXED_NOREPLACE
     }
@@ -144,7 +166,7 @@ words! {
     IOPRIO_CLASS "IOPRIO_CLASS_???" Plain, libc {
         IOPRIO_CLASS_NONE = 0 IOPRIO_CLASS_RT = 1 IOPRIO_CLASS_BE = 2 IOPRIO_CLASS_IDLE = 3
     }
-    MPOL "MPOL_???" First(0x1fff, names!(libc
+    MPOL "MPOL_???" First(0x1fff, &names!(libc
         MPOL_DEFAULT MPOL_PREFERRED MPOL_BIND MPOL_INTERLEAVE MPOL_LOCAL MPOL_PREFERRED_MANY = 5
     )), libc { MPOL_F_STATIC_NODES = 0x8000 MPOL_F_RELATIVE_NODES = 0x4000 MPOL_F_NUMA_BALANCING = 0x2000 }
     SCHED "SCHED_???" Plain, libc {
@@ -224,7 +246,7 @@ words! {
         AF_PHONET
         AF_IEEE802154 AF_CAIF AF_ALG AF_NFC AF_VSOCK AF_KCM AF_QIPCRTR AF_SMC AF_XDP AF_MCTP
     }
-    SOCKET "SOCK_???" Type(15, names!(libc
+    SOCKET "SOCK_???" Type(15, &names!(libc
         SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET SOCK_DCCP SOCK_PACKET = 10
     )), libc { SOCK_CLOEXEC SOCK_NONBLOCK }
     /// For the internet families.
@@ -245,7 +267,7 @@ words! {
 impl Words {
     /// The name of exactly this value.
     pub fn name(&self, value: u64) -> Option<&'static str> {
-        find(self.names, value)
+        self.names.find(value)
     }
 
     /// What the kernel looks at.
@@ -284,7 +306,7 @@ impl Words {
         let (mut rest, mut any, mut first) = (value, false, true);
         if let First(mask, choices) | Type(mask, choices) = self.style {
             let choice = value & mask;
-            match (find(choices, choice), self.style) {
+            match (choices.find(choice), self.style) {
                 (Some(name), _) => out.write_str(name)?,
                 (None, First(..)) => {
                     hex(choice, out)?;
@@ -311,8 +333,8 @@ impl Words {
             return out.write_str(self.name(0).unwrap_or("0"));
         }
         let mut rest = value;
-        for (bits, name) in self.names {
-            if *bits != 0 && rest & bits == *bits {
+        for (bits, name) in self.names.iter() {
+            if bits != 0 && rest & bits == bits {
                 bar(first, out)?;
                 out.write_str(name)?;
                 rest &= !bits;
@@ -338,20 +360,13 @@ impl Words {
             None if kind == 0 => {}
             None => return octal(mode, out),
         }
-        for (bit, name) in names!(general S_ISUID S_ISGID S_ISVTX) as &[(u64, &str)] {
+        for (bit, name) in names!(general S_ISUID S_ISGID S_ISVTX).iter() {
             if mode & bit != 0 {
                 write!(out, "{name}|")?;
             }
         }
         octal(mode & 0o777, out)
     }
-}
-
-fn find(names: &[(u64, &'static str)], value: u64) -> Option<&'static str> {
-    names
-        .iter()
-        .find(|(v, _)| *v == value)
-        .map(|(_, name)| *name)
 }
 
 fn bar(first: &mut bool, out: &mut dyn Write) -> Result {

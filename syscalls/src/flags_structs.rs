@@ -1,6 +1,6 @@
 //! The names inside structures: bpf_attr, clone_args, open_how, sigaction, siginfo, statfs, ifreq, pollfd. And signals.
 
-use super::{Style::*, Words};
+use super::{Names, Style::*, Words};
 use core::fmt::{Display, Formatter, Result, Write};
 use linux_raw_sys::general;
 
@@ -119,7 +119,11 @@ macro_rules! counted {
         $(pub static $name: Words = {
             #[allow(non_camel_case_types)]
             enum Count { $($word),* }
-            Words { names: &[$((Count::$word as u64, stringify!($word))),*], unknown: $unknown, style: Plain }
+            let names = Names {
+                words: concat!($(stringify!($word), " "),*),
+                values: &[$(Count::$word as u64),*],
+            };
+            Words { names, unknown: $unknown, style: Plain }
         };)*
     };
 }
@@ -160,11 +164,8 @@ counted! {
 }
 
 /// Signals 1 to 31, without the SIG.
-static SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
+const SIGNALS: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP \
+    TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
 /// The kernel's first real-time signal, and the number of signals.
 const RTMIN: u32 = 32;
 pub(crate) const NSIG: u32 = 64;
@@ -189,7 +190,10 @@ pub(crate) fn signal_short(number: i32) -> Signal {
 impl Display for Signal {
     fn fmt(&self, out: &mut Formatter) -> Result {
         let number = self.number as u32;
-        match (SIGNALS.get(number.wrapping_sub(1) as usize), number) {
+        match (
+            SIGNALS.split(' ').nth(number.wrapping_sub(1) as usize),
+            number,
+        ) {
             (Some(name), _) => write!(out, "{}{name}", self.sig),
             (None, RTMIN) => write!(out, "{}RTMIN", self.sig),
             (None, number @ RTMIN..=NSIG) => write!(out, "{}RT_{}", self.sig, number - RTMIN),

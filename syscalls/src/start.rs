@@ -1,39 +1,132 @@
 //! Where a process begins, in place of libc's start-up: that one asks the processor what it can do (which a virtual
 //! machine makes dear), and makes a dozen system calls for a heap, for threads and for a loader that this program does
-//! not have. What is left to do: find the environment, give the thread-local variables of the language a place, and the
-//! program a stack.
+//! not have. What is left to do: make the program's own addresses those at which the kernel has put it, find the
+//! environment, give the thread-local variables of the language a place, and the program a stack.
 
 use crate::arch;
+use crate::call::{Result, Why, gate};
 use crate::entry;
 use crate::hot::{HOT, THREAD_POINTER};
+use crate::table::Call;
 use core::ffi::c_char;
 use core::ptr;
+use libc::Elf64_Phdr as Header;
 
-/// Does what has to be done before the first thread-local variable is looked at. `argv`: where the kernel laid it.
+/// Adds to the program's addresses that lie in memory how far from where it was linked for the kernel has put it. `argv`:
+/// where the kernel laid it. Until this is done no table, no message and no static of another crate may be used; and since
+/// the compiler may load their addresses early, the caller does the rest in a function that is not copied into it.
+pub fn relocate(argv: *const *const c_char) {
+    let headers = headers(entry::behind(argv));
+    let bias = bias(headers);
+    for header in headers.iter().filter(|h| h.p_type == libc::PT_DYNAMIC) {
+        let dynamic = bias.wrapping_add(header.p_vaddr as usize) as *const [usize; 2];
+        // SAFETY: the kernel has mapped it where the header says, and what it lists for writing.
+        unsafe { add(bias, dynamic) };
+    }
+}
+
+/// Does what has to be done before the first thread-local variable is looked at.
+#[inline(never)]
 pub fn begin(argv: *const *const c_char) {
     entry::found_at(argv);
+    let headers = headers(entry::environment_at());
+    let bias = bias(headers);
     let pointer = &raw const HOT.thread[THREAD_POINTER] as usize;
     // SAFETY: the headers are the program's own, mapped by the kernel; what is written lies inside `HOT.thread`, which
     // nobody has looked at yet.
     unsafe {
-        let headers = entry::auxv(libc::AT_PHDR) as *const libc::Elf64_Phdr;
-        for i in 0..entry::auxv(libc::AT_PHNUM) as usize {
-            let header = &*headers.add(i);
-            if header.p_type == libc::PT_TLS {
-                // x86-64: they lie right below the pointer (ELF Handling for Thread-Local Storage, variant II).
-                let size =
-                    (header.p_memsz as usize).next_multiple_of(header.p_align.max(1) as usize);
-                if size > THREAD_POINTER * size_of::<usize>() {
-                    arch::trap();
-                }
-                let to = (pointer - size) as *mut u8;
-                ptr::copy_nonoverlapping(header.p_vaddr as *const u8, to, header.p_filesz as usize);
+        for header in headers.iter().filter(|h| h.p_type == libc::PT_TLS) {
+            // x86-64: they lie right below the pointer (ELF Handling for Thread-Local Storage, variant II).
+            let size = (header.p_memsz as usize).next_multiple_of(header.p_align.max(1) as usize);
+            if size > THREAD_POINTER * size_of::<usize>() {
+                arch::trap();
             }
+            let from = bias.wrapping_add(header.p_vaddr as usize) as *const u8;
+            let to = (pointer - size) as *mut u8;
+            ptr::copy_nonoverlapping(from, to, header.p_filesz as usize);
         }
         // What the register points to is where it points: so the pointer can be read.
         *(pointer as *mut usize) = pointer;
     }
     arch::set_thread_pointer(pointer);
+}
+
+/// The program's headers. `environment`: where the kernel laid it.
+fn headers(environment: *const *const c_char) -> &'static [Header] {
+    let at = entry::auxv_behind(environment, libc::AT_PHDR) as *const Header;
+    let len = entry::auxv_behind(environment, libc::AT_PHNUM) as usize;
+    // SAFETY: the kernel has mapped them with the program, and says where.
+    unsafe { core::slice::from_raw_parts(at, len) }
+}
+
+/// How far from where it was linked for the kernel has put the program.
+fn bias(headers: &[Header]) -> usize {
+    let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
+    own.map_or(0, |own| {
+        (headers.as_ptr() as usize).wrapping_sub(own.p_vaddr as usize)
+    })
+}
+
+/// Adds `bias` to each address in memory. The linker has listed them in the packed form (gABI, "Relative
+/// Relocation Table"): an even word is the place of one; an odd word has a bit for each of the 63 words that follow.
+///
+/// # Safety
+/// `dynamic` is the program's own dynamic section, mapped for writing as all places are that it lists.
+unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
+    const DT_RELASZ: usize = 8;
+    const DT_RELRSZ: usize = 35;
+    const DT_RELR: usize = 36;
+    let (mut table, mut bytes) = (0, 0);
+    let mut entry = dynamic;
+    // SAFETY: the section ends with an entry of zeros, the table where it says; the caller vouches for the places.
+    unsafe {
+        while (*entry)[0] != 0 {
+            match *entry {
+                [DT_RELR, at] => table = bias.wrapping_add(at),
+                [DT_RELRSZ, size] => bytes = size,
+                // Of any other form there is none: `picture` holds that.
+                [DT_RELASZ, size] if size != 0 => arch::trap(),
+                _ => {}
+            }
+            entry = entry.add(1);
+        }
+        let mut place = ptr::null_mut::<usize>();
+        for i in 0..bytes / size_of::<usize>() {
+            let word = *(table as *const usize).add(i);
+            if word & 1 == 0 {
+                place = bias.wrapping_add(word) as *mut usize;
+                *place = (*place).wrapping_add(bias);
+                place = place.add(1);
+                continue;
+            }
+            let mut bits = word >> 1;
+            while bits != 0 {
+                let at = place.add(bits.trailing_zeros() as usize);
+                *at = (*at).wrapping_add(bias);
+                bits &= bits - 1;
+            }
+            place = place.add(usize::BITS as usize - 1);
+        }
+    }
+}
+
+/// mprotect(2) of what [`relocate`] has written to and nothing writes to any more: the tables with addresses of functions and
+/// texts (the linker's PT_GNU_RELRO).
+pub fn protect_relocated(why: Why) -> Result<()> {
+    const PAGE: usize = 4096;
+    let headers = headers(entry::environment_at());
+    let relocated = |header: &&Header| header.p_type == libc::PT_GNU_RELRO;
+    let Some(header) = headers.iter().find(relocated) else {
+        return Ok(());
+    };
+    let first = bias(headers).wrapping_add(header.p_vaddr as usize);
+    // The linker ends it where a page ends.
+    let (start, end) = (
+        first & !(PAGE - 1),
+        (first + header.p_memsz as usize) & !(PAGE - 1),
+    );
+    let args = [start, end - start, libc::PROT_READ as usize, 0, 0, 0];
+    gate(Call::Mprotect, args, why).map(drop)
 }
 
 /// How much stack there is. The deepest document that the parser takes needs a third of it. A page that is never touched

@@ -163,6 +163,7 @@ table! {
     FcntlSeals = __NR_fcntl "fcntl" (Fd, Word(&flags::FCNTL), Flags(&flags::SEAL)) Dec "2" "forbids changes of a file in memory";
     FcntlGetSeals = __NR_fcntl "fcntl" (Fd, Word(&flags::FCNTL)) Hex "2" "asks what may not be done to a file in memory";
     MemfdCreate = __NR_memfd_create "memfd_create" (Str, Flags(&flags::MFD)) Dec "2" "makes a file in memory that has no name";
+    Mprotect = __NR_mprotect "mprotect" (Hex, Uint, Flags(&flags::PROT)) Dec "2" "changes what may be done with a piece of memory";
     Mmap = __NR_mmap "mmap" (Hex, Uint, Flags(&flags::PROT), Flags(&flags::MAP), Fd, Hex) Hex "2" "maps a file or fresh memory into the address space";
 
     // Mounts.
