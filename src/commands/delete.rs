@@ -61,13 +61,24 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     }
     drop(dir);
     remove(&root, id, &known, None)?;
-    if let Some(saved) = &saved {
-        after(context, saved);
+    match &saved {
+        Some(saved) => after(context, saved),
+        None => born_meanwhile(context, &root, &known)?,
     }
     context
         .log
         .say(Level::Info, &format!("container {id}: deleted"));
     Ok(0)
+}
+
+/// Another process may have been making the container all the while. Since its directory is gone it puts nothing on record
+/// any more; what it had started before that is ended here.
+fn born_meanwhile(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
+    if known.cgroup_path.is_empty() || known.scope.is_some() || known.made() == 0 {
+        return Ok(());
+    }
+    remains(context, root, known)?;
+    remove_cgroup(known, None)
 }
 
 /// What is done when all else of the container is gone: its own share of caches, and its last hooks.

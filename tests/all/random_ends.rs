@@ -188,7 +188,7 @@ fn one(bundle: &Bundle, before: &str, words: &str, signal: Signal, after: Durati
     let waits = signal != Signal::SIGKILL && matches!(words[0], "run" | "exec");
     patiently("the end of what waits for its program", || {
         if waits {
-            // It may not have begun yet.
+            // Also while the container is being made.
             bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         }
         Ok(!waits || running.child.try_wait()?.is_some())
