@@ -27,6 +27,8 @@ mod everything;
 mod execs;
 #[path = "all/execs_words.rs"]
 mod execs_words;
+#[path = "all/fuzz.rs"]
+mod fuzz;
 #[path = "all/hooks.rs"]
 mod hooks;
 #[path = "all/hooks_late.rs"]
@@ -244,6 +246,7 @@ fn main() {
         hostile_files::cases(),
         hostile_state::cases(),
         planted::cases(),
+        fuzz::cases(),
         random_ends::cases(),
         recorder::cases(),
         install::cases(),
