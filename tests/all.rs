@@ -103,10 +103,10 @@ mod plans;
 mod planted;
 #[path = "all/properties.rs"]
 mod properties;
-#[path = "all/random_ends.rs"]
-mod random_ends;
 #[path = "all/protections.rs"]
 mod protections;
+#[path = "all/random_ends.rs"]
+mod random_ends;
 #[path = "all/recorder.rs"]
 mod recorder;
 #[path = "all/refusals.rs"]
