@@ -112,6 +112,20 @@ impl Whole {
         text
     }
 
+    /// The name of the program, as process.args has it.
+    pub fn program(&self) -> Option<CString> {
+        #[derive(Deserialize)]
+        struct Only {
+            process: Process,
+        }
+        #[derive(Deserialize)]
+        struct Process {
+            args: Vec<String>,
+        }
+        let only: Only = parse(&self.configuration).ok()?;
+        c(only.process.args.first()?).ok()
+    }
+
     /// The configuration that the container was made with.
     pub fn configuration(&self) -> Result<&[u8], Error> {
         match self.configuration.is_empty() {
@@ -444,8 +458,7 @@ fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
     struct Only {
         configuration: Option<serde_json::Value>,
     }
-    let only: Only =
-        serde_json::from_slice(&text).map_err(|error| damaged(id, &error.to_string()))?;
+    let only: Only = parse(&text).map_err(|problem| damaged(id, &problem))?;
     let text = only.configuration.map(|value| serde_json::to_vec(&value));
     Ok(text.and_then(Result::ok).unwrap_or_default())
 }
@@ -454,7 +467,15 @@ fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
 fn short(text: &[u8]) -> Option<Saved> {
     let mut before = text.get(..place(text)?)?.to_vec();
     before.push(b'}');
-    serde_json::from_slice(&before).ok()
+    parse(&before).ok()
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    let text = core::str::from_utf8(text).map_err(|_| String::from("it is not UTF-8"))?;
+    crate::spec::read(text).map_err(|p| match p.pointer.is_empty() {
+        true => p.problem,
+        false => format!("{}: {}", p.pointer, p.problem),
+    })
 }
 
 /// The document that a `create` left which did not come to its end: what it meant to make.
@@ -542,12 +563,12 @@ fn text(
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
     let saved = match short(text) {
         Some(saved) => Ok(saved),
-        None => serde_json::from_slice::<Saved>(text),
+        None => parse::<Saved>(text),
     };
     match saved {
         Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
         Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
-        Err(error) => Err(damaged(id, &format!("{error}"))),
+        Err(problem) => Err(damaged(id, &problem)),
     }
 }
 

@@ -125,6 +125,8 @@ mod seccomp;
 mod seccomp_notify;
 #[path = "all/settings.rs"]
 mod settings;
+#[path = "all/shapes.rs"]
+mod shapes;
 #[path = "all/shared.rs"]
 mod shared;
 #[path = "all/side_by_side.rs"]
@@ -198,6 +200,7 @@ fn main() {
         notify::cases(),
         config::cases(),
         absent::cases(),
+        shapes::cases(),
         surroundings::cases(),
         mounts::cases(),
         mounts_mapped::cases(),

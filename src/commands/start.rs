@@ -89,7 +89,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     match end {
         Ok(None) => {}
         Ok(Some(stop)) => {
-            let error = failed_inside(dir.at(), stop);
+            let error = failed_inside(dir.at(), &whole, stop);
             if let (true, Some(root)) = (is_hook(stop.trouble), &root) {
                 drop(dir);
                 delete::destroy(context, root, saved, now.init.as_ref())?;
@@ -190,7 +190,7 @@ fn last_hook() -> (usize, String) {
 }
 
 /// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
-fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
+fn failed_inside(dir: syscalls::At, whole: &state::Whole, stop: crate::perform::Stopped) -> Error {
     if is_hook(stop.trouble) {
         let (count, path) = last_hook();
         let from = match count {
@@ -200,7 +200,7 @@ fn failed_inside(dir: syscalls::At, stop: crate::perform::Stopped) -> Error {
         return crate::error::hook(&from, &path, stop.trouble, &hooks::said(dir));
     }
     let op = Op::Execve {
-        argv: alloc::vec::Vec::new(),
+        argv: whole.program().into_iter().collect(),
         envp: alloc::vec::Vec::new(),
     };
     let line = plan::Line {

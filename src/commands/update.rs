@@ -4,7 +4,7 @@ use super::{Context, Found, find, step, systemd_failed};
 use crate::error::{Error, at, at_op, at_with};
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
-use crate::spec::{Problem, Resources, check_device_rules};
+use crate::spec::{self, Resources, check_device_rules};
 use crate::{cgroup, cli, input, state, systemd};
 use alloc::boxed::Box;
 use alloc::format;
@@ -25,12 +25,7 @@ pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
         file: file.clone(),
         problem,
     };
-    let resources: Resources = serde_json::from_value(wanted).map_err(|error| {
-        problem(Problem {
-            pointer: String::new(),
-            problem: error.to_string(),
-        })
-    })?;
+    let resources: Resources = spec::read(&wanted.to_string()).map_err(problem)?;
     let settings = resources::limits(&resources, "").map_err(problem)?;
     check_device_rules(&resources.devices, "/devices").map_err(problem)?;
     if resources.memory["checkBeforeUpdate"] == json!(true) {

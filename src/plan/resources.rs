@@ -6,7 +6,7 @@
 
 use super::c;
 use super::weight::weight;
-use crate::spec::{Problem, Resources, Value};
+use crate::spec::{Problem, Resources, Value, escaped};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -71,8 +71,8 @@ pub fn limits(resources: &Resources, base: &str) -> Result<Vec<Setting>, Problem
         ("/network", &resources.network),
         ("/pids", &resources.pids),
     ] {
-        if !group.is_null() && !group.is_object() {
-            return s.no(place, format!("`{group}` is no object"));
+        if !group.is_null() {
+            s.object(place, group)?;
         }
     }
     s.memory(&resources.memory)?;
@@ -87,6 +87,8 @@ pub fn limits(resources: &Resources, base: &str) -> Result<Vec<Setting>, Problem
         .iter()
         .enumerate()
     {
+        let place = format!("{at}/{i}");
+        s.object(&place, entry)?;
         for key in ["name", "priority"] {
             s.version_1(&format!("{at}/{i}/{key}"), &entry[key])?;
         }
@@ -127,6 +129,29 @@ impl Settings<'_> {
                 Some(number) => Ok(Some(number)),
                 None => self.no(place, format!("`{value}` is no whole number of 64 bits")),
             },
+        }
+    }
+
+    /// The same, which has to be there.
+    fn given(&self, place: &str, parent: &Value, key: &str) -> Result<i64, Problem> {
+        match self.number(place, parent, key)? {
+            Some(number) => Ok(number),
+            None => self.no(place, "is missing"),
+        }
+    }
+
+    fn object(&self, place: &str, value: &Value) -> Result<(), Problem> {
+        match value {
+            Value::Object(_) => Ok(()),
+            value => self.no(place, format!("`{value}` is no object")),
+        }
+    }
+
+    /// True or false; absent and null are false.
+    fn flag(&self, place: &str, value: &Value) -> Result<(), Problem> {
+        match value {
+            Value::Null | Value::Bool(_) => Ok(()),
+            value => self.no(place, format!("`{value}` must be true or false")),
         }
     }
 
@@ -190,6 +215,9 @@ impl Settings<'_> {
     fn memory(&mut self, memory: &Value) -> Result<(), Problem> {
         for key in ["kernel", "kernelTCP", "swappiness", "disableOOMKiller"] {
             self.version_1(&format!("/memory/{key}"), &memory[key])?;
+        }
+        for key in ["useHierarchy", "checkBeforeUpdate"] {
+            self.flag(&format!("/memory/{key}"), &memory[key])?;
         }
         let limit = self.wanted("/memory/limit", memory, "limit")?;
         let swap = self.wanted("/memory/swap", memory, "swap")?;
@@ -294,10 +322,13 @@ impl Settings<'_> {
         let at = "/blockIO/weightDevice";
         for (i, device) in self.list(at, &io["weightDevice"])?.iter().enumerate() {
             let place = format!("{at}/{i}");
+            self.object(&place, device)?;
             self.version_1(&format!("{place}/leafWeight"), &device["leafWeight"])?;
             let number = self.device(&place, device)?;
-            if let Some(weight) = self.wanted(&format!("{place}/weight"), device, "weight")? {
-                self.io_weight(&format!("{place}/weight"), &number, weight)?;
+            let place = format!("{place}/weight");
+            match self.given(&place, device, "weight")? {
+                0 => {}
+                weight => self.io_weight(&place, &number, weight)?,
             }
         }
         for (key, word) in [
@@ -309,10 +340,13 @@ impl Settings<'_> {
             let at = format!("/blockIO/{key}");
             for (i, device) in self.list(&at, &io[key])?.iter().enumerate() {
                 let place = format!("{at}/{i}");
+                self.object(&place, device)?;
                 let number = self.device(&place, device)?;
-                let rate = self.wanted(&format!("{place}/rate"), device, "rate")?;
                 // 0 takes a limit away, as the block layer's files had it.
-                let rate = max(rate.unwrap_or(-1));
+                let rate = match self.given(&format!("{place}/rate"), device, "rate")? {
+                    0 => max(-1),
+                    rate => max(rate),
+                };
                 self.set(&place, "io.max", &format!("{number}{word}={rate}"))?;
             }
         }
@@ -347,6 +381,7 @@ impl Settings<'_> {
     fn huge_pages(&mut self, limits: &Value) -> Result<(), Problem> {
         for (i, limit) in self.list("/hugepageLimits", limits)?.iter().enumerate() {
             let place = format!("/hugepageLimits/{i}");
+            self.object(&place, limit)?;
             let size = self.text(&format!("{place}/pageSize"), limit, "pageSize")?;
             let digits = ["KB", "MB", "GB"]
                 .iter()
@@ -357,7 +392,7 @@ impl Settings<'_> {
                 return self.no(&format!("{place}/pageSize"), problem);
             }
             let place = format!("{place}/limit");
-            let bytes = max(self.number(&place, limit, "limit")?.unwrap_or(0));
+            let bytes = max(self.given(&place, limit, "limit")?);
             // What is reserved fails when it is asked for; what is only used ends in SIGBUS.
             self.set(&place, &format!("hugetlb.{size}.rsvd.max"), &bytes)?;
             self.or_nothing(true);
@@ -375,13 +410,15 @@ impl Settings<'_> {
         };
         for (device, limit) in devices {
             let place = format!("/rdma/{}", escaped(device));
+            self.object(&place, limit)?;
             let mut line = device.clone();
             for (key, word) in [("hcaHandles", "hca_handle"), ("hcaObjects", "hca_object")] {
                 if let Some(number) = self.number(&format!("{place}/{key}"), limit, key)? {
                     line.push_str(&format!(" {word}={}", max(number)));
                 }
             }
-            if device.contains(char::is_whitespace) || line == *device {
+            let odd = device.is_empty() || device.contains(char::is_whitespace);
+            if odd || line == *device {
                 return self.no(&place, "must be a device with hcaHandles or hcaObjects");
             }
             self.set(&place, "rdma.max", &line)?;
@@ -418,6 +455,9 @@ impl Settings<'_> {
             let Value::String(text) = value else {
                 return self.no(&place, format!("`{value}` is no text"));
             };
+            if text.trim().is_empty() {
+                return self.no(&place, "is empty: nothing would be written");
+            }
             // The kernel takes one line a write.
             for line in text.split('\n').filter(|line| !line.is_empty()) {
                 self.set(&place, file, line)?;
@@ -425,11 +465,6 @@ impl Settings<'_> {
         }
         Ok(())
     }
-}
-
-/// A key as a part of a JSON pointer (RFC 6901).
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use super::create::{path, problem};
 use super::op::Op;
 use super::{Builder, Slot, Step, c, devices};
-use crate::spec::Problem;
+use crate::spec::{ConsoleSize, Problem};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -113,7 +113,7 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
     if !wanted(b) {
         return Ok(());
     }
-    let size = b.spec.process.console_size.unwrap_or_default();
+    let size = ConsoleSize::of(&b.spec.process)?;
     b.from = AT.into();
     let op = Terminal::Open {
         base,

@@ -131,20 +131,37 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     })
 }
 
-/// Any 1.x of semantic versioning (semver.org), in which later ones only add.
+/// Whether this is a version of semantic versioning 2.0.0 (semver.org): three numbers; after `-` what comes before that
+/// release; after `+` the build.
+fn is_version(version: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let number = |part: &str| digits(part) && (part == "0" || !part.starts_with('0'));
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let (version, build) = match version.split_once('+') {
+        Some((version, build)) => (version, Some(build)),
+        None => (version, None),
+    };
+    let (core, before) = match version.split_once('-') {
+        Some((core, before)) => (core, Some(before)),
+        None => (version, None),
+    };
+    core.split('.').count() == 3
+        && core.split('.').all(number)
+        && before.is_none_or(|b| b.split('.').all(|p| word(p) && (!digits(p) || number(p))))
+        && build.is_none_or(|b| b.split('.').all(word))
+}
+
+/// Any 1.x, in which later ones only add.
 fn check_version(version: &str) -> Checked {
-    let core = version.split(['-', '+']).next().unwrap_or("");
-    let mut parts = core.split('.');
-    let numbers = parts
-        .clone()
-        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-    if !numbers || core.split('.').count() > 3 {
+    if !is_version(version) {
         return no(
             "/ociVersion",
-            format!("`{version}` is no version: 1.2.0, for example, is one"),
+            format!("`{version}` is no version of SemVer 2.0.0: 1.2.0, for example, is one"),
         );
     }
-    if parts.next() != Some("1") {
+    if version.split('.').next() != Some("1") {
         return no(
             "/ociVersion",
             format!("`{version}` is not supported: 1.0.0 to 1.3.0 are, and what follows in 1.x"),
@@ -185,6 +202,7 @@ fn check_process(process: &Process) -> Checked {
             no_nul(|| format!("/process/{name}/{i}"), text)?;
         }
     }
+    check_environment("/process/env", &process.env)?;
     let user = &process.user;
     for (name, id) in [("uid", user.uid), ("gid", user.gid)] {
         an_id(|| format!("/process/user/{name}"), Some(id))?;
@@ -220,6 +238,18 @@ fn check_process(process: &Process) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Entries are NAME=VALUE; an older habit is a NAME alone.
+pub(super) fn check_environment(pointer: &str, env: &[String]) -> Checked {
+    let nameless = |entry: &String| entry.is_empty() || entry.starts_with('=');
+    match env.iter().position(nameless) {
+        Some(i) => no(
+            format!("{pointer}/{i}"),
+            format!("`{}` has no name", env[i]),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The highest number tells the kernel to leave an id as it is, which is root's (setresuid(2), chown(2)).
@@ -282,6 +312,19 @@ fn check_mount(number: usize, mount: &Mount) -> Checked {
         );
     }
     let source = mount.source.as_deref().unwrap_or("");
+    let has = |words: [&str; 2]| {
+        mount
+            .options
+            .iter()
+            .any(|option| words.contains(&&**option))
+    };
+    let bind = mount.kind == "bind" || has(["bind", "rbind"]);
+    if bind && source.is_empty() && !has(["remount", "remount"]) {
+        return no(
+            pointer("/source"),
+            "is missing or empty: it names what a bind mount shows",
+        );
+    }
     for (name, text) in [
         ("/destination", mount.destination.as_str()),
         ("/type", &mount.kind),

@@ -224,6 +224,9 @@ fn check_sysctl(key: &str, value: &str, linux: &Linux) -> Checked {
     );
     no_nul(|| at.clone(), key)?;
     no_nul(|| at.clone(), value)?;
+    if value.is_empty() {
+        return no(at, "is empty: nothing would be written");
+    }
     let path = sysctl_path(key);
     let parts: Vec<&str> = path.split('/').collect();
     if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
@@ -349,7 +352,7 @@ fn check_rdt(rdt: &IntelRdt) -> Checked {
         );
     }
     for (i, line) in rdt.schemata.iter().enumerate() {
-        if line.contains('\n') || line.contains('\0') {
+        if line.is_empty() || line.contains(['\n', '\0']) {
             return no(format!("{at}/schemata/{i}"), "must be one line");
         }
     }

@@ -1,9 +1,9 @@
 //! The MUSTs of `process` beyond the program itself, and of the hooks (config.md, config-linux.md). May touch: types.
 
-use super::check::{Checked, no, no_nul};
+use super::check::{Checked, check_environment, no, no_nul};
 use super::{
-    ExecCpuAffinity, Hooks, IO_CLASSES, IoPriority, MOST_CPUS, POLICIES, Process, SCHED_FLAGS,
-    Scheduler, list,
+    ConsoleSize, ExecCpuAffinity, Hooks, IO_CLASSES, IoPriority, MOST_CPUS, POLICIES, Process,
+    SCHED_FLAGS, Scheduler, list,
 };
 use alloc::format;
 
@@ -16,6 +16,7 @@ pub fn check(process: &Process) -> Checked {
             format!("{score} is not between -1000 and 1000"),
         );
     }
+    ConsoleSize::of(process)?;
     if let Some(scheduler) = &process.scheduler {
         check_scheduler(scheduler)?;
     }
@@ -165,6 +166,7 @@ pub fn check_hooks(hooks: &Hooks) -> Checked {
                     no_nul(|| format!("{at}/{what}/{j}"), word)?;
                 }
             }
+            check_environment(&format!("{at}/env"), &hook.env)?;
             if let Some(timeout) = hook.timeout
                 && timeout <= 0
             {

@@ -7,8 +7,8 @@ mod check_linux;
 mod check_process;
 mod document;
 mod linux;
-mod locate;
 mod net_devices;
+mod read;
 pub mod seccomp;
 mod text;
 mod unbuilt;
@@ -19,6 +19,7 @@ pub use check_linux::{check_mappings, list, namespace, sysctl_kind, sysctl_path}
 pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;
 pub use net_devices::NetDevices;
+pub use read::{escaped, read};
 pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};
 pub use text::Text;
 pub use words::*;
@@ -74,7 +75,8 @@ struct Document<'a> {
 #[serde(default, rename_all = "camelCase")]
 pub struct Process {
     pub terminal: Option<bool>,
-    pub console_size: Option<ConsoleSize>,
+    /// Without a terminal nothing of it counts (config.md, "process"): [`ConsoleSize::of`] gives it its meaning.
+    pub console_size: Value,
     #[serde(deserialize_with = "null_is_absent")]
     pub user: User,
     #[serde(deserialize_with = "null_is_absent")]
@@ -105,6 +107,20 @@ pub struct Process {
 pub struct ConsoleSize {
     pub height: u16,
     pub width: u16,
+}
+
+impl ConsoleSize {
+    /// The size that `process` gives its terminal; none where it has none.
+    pub fn of(process: &Process) -> Result<ConsoleSize, Problem> {
+        let size = &process.console_size;
+        if process.terminal != Some(true) || size.is_null() {
+            return Ok(ConsoleSize::default());
+        }
+        read(&size.to_string()).map_err(|problem| Problem {
+            pointer: alloc::format!("/process/consoleSize{}", problem.pointer),
+            ..problem
+        })
+    }
 }
 
 /// On which processors `exec` begins, and on which its program runs: lists as of cpuset(7).
@@ -321,11 +337,8 @@ where
 /// Reads and checks a configuration. What is wrong is named by its place.
 pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
     // Looked at once as a whole: each string would be by itself.
-    let text = core::str::from_utf8(text).map_err(|error| locate::no_text(text, &error))?;
-    match serde_json::from_str::<Document>(text) {
-        Ok(document) => check::check(document),
-        Err(error) => Err(locate::second_look(text, &error)),
-    }
+    let text = core::str::from_utf8(text).map_err(|error| read::no_text(text, &error))?;
+    check::check(read(text)?)
 }
 
 impl Spec<'_> {

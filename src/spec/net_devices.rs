@@ -35,8 +35,7 @@ impl NetDevice {
 
     /// Its place in config.json. A key may hold what has a meaning in a JSON pointer (RFC 6901).
     pub fn pointer(&self) -> String {
-        let key = self.device.replace('~', "~0").replace('/', "~1");
-        format!("/linux/netDevices/{key}")
+        format!("/linux/netDevices/{}", super::escaped(&self.device))
     }
 }
 

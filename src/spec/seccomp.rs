@@ -34,11 +34,13 @@ pub struct Rule<'a> {
     pub args: Vec<Condition>,
 }
 
+/// Without index, value or operator it would say something else than it was meant to.
 #[derive(Deserialize, Default, Debug, Clone)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Condition {
     pub index: u32,
     pub value: u64,
+    #[serde(default)]
     pub value_two: u64,
     pub op: String,
 }
@@ -171,6 +173,9 @@ fn check_rule(at: &str, rule: &Rule) -> Checked {
     )?;
     if rule.names.is_empty() {
         return no(format!("{at}/names"), "is missing or empty");
+    }
+    if let Some(j) = rule.names.iter().position(|name| name.is_empty()) {
+        return no(format!("{at}/names/{j}"), "is empty: it names a call");
     }
     for (j, condition) in rule.args.iter().enumerate() {
         let at = format!("{at}/args/{j}");

@@ -27,7 +27,7 @@ fn shared(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn table(bundle: &Bundle) -> Result<Vec<(bool, String)>, Failed> {
+pub fn table(bundle: &Bundle) -> Result<Vec<(bool, String)>, Failed> {
     let text = bundle.call(&["features", "--table"])?.ok()?.out;
     let row = |line: &str| {
         let (word, rest) = line.split_once(' ')?;
@@ -47,7 +47,7 @@ fn complete() -> Outcome {
 }
 
 /// A document in which every property asks for something that this machine could give.
-fn sample(bundle: &Bundle) -> Value {
+pub fn sample(bundle: &Bundle) -> Value {
     let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
     let hook = json!([{"path": "/bin/true", "args": ["true"], "env": ["A=1"], "timeout": 5}]);
     let device = json!([{"major": 8, "minor": 1, "rate": 1000000}]);
@@ -118,7 +118,7 @@ fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
 }
 
 /// A document that holds of this value only what leads to the pointer; and where that is, `*` resolved.
-fn only(value: &Value, pointer: &str) -> Option<(Value, String)> {
+pub fn only(value: &Value, pointer: &str) -> Option<(Value, String)> {
     let Some((key, rest)) = pointer
         .strip_prefix('/')
         .map(|p| p.split_once('/').unwrap_or((p, "")))
@@ -145,7 +145,7 @@ fn only(value: &Value, pointer: &str) -> Option<(Value, String)> {
 }
 
 /// How much of the document goes together: one property alone would often be an error of its own.
-fn together(pointer: &str) -> String {
+pub fn together(pointer: &str) -> String {
     let parts: Vec<&str> = pointer.split('/').collect();
     let len = match parts.get(1..) {
         Some(["linux", "resources", ..]) => 4,
@@ -156,7 +156,7 @@ fn together(pointer: &str) -> String {
 }
 
 /// Takes away what is at the pointer, `*` being the first entry of a list.
-fn forget(value: &mut Value, pointer: &str) {
+pub fn forget(value: &mut Value, pointer: &str) {
     let Some((above, key)) = pointer.rsplit_once('/') else {
         return;
     };
@@ -231,7 +231,7 @@ fn nested(pointer: &str, value: &Value) -> Value {
         .fold(value.clone(), |value, key| json!({*key: value}))
 }
 
-fn merge(into: &mut Value, from: &Value) {
+pub fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {

@@ -331,6 +331,7 @@ fn refused() -> Outcome {
     bundle
         .bundled(&["create", "--console-socket", &long])?
         .refused("107 bytes")?;
+    bundle.set("/process/terminal", json!(true))?;
     bundle.set("/process/consoleSize", json!({"height": 70000, "width": 8}))?;
     bundle
         .bundled(&["create"])?

@@ -1,0 +1,378 @@
+//! Documents read by serde, but strictly: an object is an object and never a list, which serde's derived code would take
+//! field by field; and what does not fit its type is told with its place. May touch: serde.
+
+use super::Problem;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::fmt;
+use core::str::Utf8Error;
+use serde::Deserialize;
+use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+
+/// Reads a whole document.
+pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
+    let place = Place::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let inner = &mut json;
+    let read = T::deserialize(Strict {
+        inner,
+        place: &place,
+    });
+    let whole = read.and_then(|document| json.end().map(|()| document));
+    whole.map_err(|error| problem(&error, &place))
+}
+
+/// A key or an index.
+enum Part<'de> {
+    Key(Cow<'de, str>),
+    Index(usize),
+}
+
+/// The way from the document's root to the value that is being read. After an error it leads to what was wrong.
+#[derive(Default)]
+struct Place<'de>(RefCell<Vec<Part<'de>>>);
+
+impl<'de> Place<'de> {
+    fn within<T, E>(&self, part: Part<'de>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.0.borrow_mut().push(part);
+        let done = read()?;
+        self.0.borrow_mut().pop();
+        Ok(done)
+    }
+
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for part in self.0.borrow().iter() {
+            match part {
+                Part::Key(key) => pointer.push_str(&format!("/{}", escaped(key))),
+                Part::Index(i) => pointer.push_str(&format!("/{i}")),
+            }
+        }
+        pointer
+    }
+}
+
+/// A key as a JSON pointer has it (RFC 6901).
+pub fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// A document that is not UTF-8, which JSON is.
+pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
+    let good = text.get(..error.valid_up_to()).unwrap_or_default();
+    let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+    let column = 1 + good.iter().rev().take_while(|byte| **byte != b'\n').count();
+    Problem {
+        pointer: String::new(),
+        problem: format!("line {line} column {column}: is not UTF-8"),
+    }
+}
+
+/// What serde says is wrong, in words about the value.
+fn problem(error: &serde_json::Error, place: &Place) -> Problem {
+    let sentence = error.to_string();
+    let (sentence, _) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));
+    let mut pointer = place.pointer();
+    for (words, problem) in [
+        ("duplicate field `", "is there twice"),
+        ("missing field `", "is missing"),
+    ] {
+        if let Some(key) = sentence.strip_prefix(words) {
+            pointer.push_str(&format!("/{}", escaped(key.trim_end_matches('`'))));
+            return Problem {
+                pointer,
+                problem: problem.into(),
+            };
+        }
+    }
+    let told = sentence
+        .strip_prefix("invalid type: ")
+        .or(sentence.strip_prefix("invalid value: "))
+        .and_then(|told| told.rsplit_once(", expected "));
+    match told {
+        Some((is, expected)) => Problem {
+            pointer,
+            problem: misfit(is, expected),
+        },
+        None => Problem {
+            pointer: String::new(),
+            problem: format!(
+                "line {} column {}: {sentence}",
+                error.line(),
+                error.column()
+            ),
+        },
+    }
+}
+
+/// A value as serde describes it, and what its place takes.
+fn misfit(is: &str, expected: &str) -> String {
+    let range = match expected {
+        "u16" => Some((0, u64::from(u16::MAX))),
+        "u32" => Some((0, u64::from(u32::MAX))),
+        "u64" => Some((0, u64::MAX)),
+        "i32" => Some((i64::from(i32::MIN), i32::MAX as u64)),
+        "i64" => Some((i64::MIN, i64::MAX as u64)),
+        _ => None,
+    };
+    let must = match expected {
+        _ if range.is_some() => "a number",
+        "a string" => "a string",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        _ => "an object",
+    };
+    let number = is
+        .strip_prefix("integer `")
+        .map(|n| n.trim_end_matches('`'));
+    if let Some((from, to)) = range
+        && (number.is_some() || is.starts_with("floating point"))
+    {
+        let shown = match number {
+            Some(number) => format!("is {number}"),
+            None => "is no whole number, or too large a one".into(),
+        };
+        return format!("{shown}, must be a whole number from {from} to {to}");
+    }
+    let kinds = [
+        ("null", "null"),
+        ("boolean", "true or false"),
+        ("integer", "a number"),
+        ("floating point", "a number"),
+        ("string", "a string"),
+        ("sequence", "a list"),
+    ];
+    let kind = kinds.iter().find(|(word, _)| is.starts_with(word));
+    let kind = kind.map_or("an object", |(_, kind)| kind);
+    format!("is {kind}, must be {must}")
+}
+
+/// Anything of serde's, with the place noted.
+struct Strict<'p, 'de, X> {
+    inner: X,
+    place: &'p Place<'de>,
+}
+
+macro_rules! pass {
+    ($($name:ident)*) => { $(
+        fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$name(Strict { inner: visitor, place: self.place })
+        }
+    )* };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
+    type Error = D::Error;
+
+    pass! {
+        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
+        deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq
+        deserialize_map deserialize_identifier deserialize_ignored_any
+    }
+
+    /// The one difference: serde_json would take a list as well.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_enum(name, variants, visitor)
+    }
+}
+
+macro_rules! plain {
+    ($($name:ident: $type:ty),*) => { $(
+        fn $name<E: de::Error>(self, value: $type) -> Result<V::Value, E> {
+            self.inner.$name(value)
+        }
+    )* };
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    plain! {
+        visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str,
+        visit_borrowed_str: &'de str, visit_string: String
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let place = self.place;
+        self.inner.visit_some(Strict { inner, place })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let place = self.place;
+        self.inner.visit_newtype_struct(Strict { inner, place })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_seq(Entries {
+            inner,
+            place: self.place,
+            next: 0,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_map(Keys {
+            inner,
+            place: self.place,
+            key: Cow::Borrowed(""),
+        })
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_enum(inner)
+    }
+}
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, T> {
+    type Value = T::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T::Value, D::Error> {
+        let place = self.place;
+        self.inner.deserialize(Strict { inner, place })
+    }
+}
+
+/// A list.
+struct Entries<'p, 'de, A> {
+    inner: A,
+    place: &'p Place<'de>,
+    next: usize,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Entries<'_, 'de, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
+        let (inner, place) = (&mut self.inner, self.place);
+        self.next += 1;
+        place.within(Part::Index(self.next - 1), || {
+            inner.next_element_seed(Strict { inner: seed, place })
+        })
+    }
+}
+
+/// An object.
+struct Keys<'p, 'de, A> {
+    inner: A,
+    place: &'p Place<'de>,
+    key: Cow<'de, str>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<'_, 'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        let key = &mut self.key;
+        self.inner.next_key_seed(Key { seed, key })
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        let (inner, place) = (&mut self.inner, self.place);
+        let key = core::mem::take(&mut self.key);
+        place.within(Part::Key(key), || {
+            inner.next_value_seed(Strict { inner: seed, place })
+        })
+    }
+}
+
+/// Notes a key's text as it is read.
+struct Key<'k, 'de, K> {
+    seed: K,
+    key: &'k mut Cow<'de, str>,
+}
+
+impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<'_, 'de, K> {
+    type Value = K::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<K::Value, D::Error> {
+        inner.deserialize_str(self)
+    }
+}
+
+impl<'de, K: DeserializeSeed<'de>> Visitor<'de> for Key<'_, 'de, K> {
+    type Value = K::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<K::Value, E> {
+        *self.key = Cow::Borrowed(text);
+        self.seed.deserialize(BorrowedStrDeserializer::new(text))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<K::Value, E> {
+        *self.key = Cow::Owned(text.into());
+        self.seed.deserialize(StrDeserializer::new(text))
+    }
+}
