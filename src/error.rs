@@ -4,6 +4,7 @@ use crate::hints;
 use crate::perform::{Check, Stopped, Trouble, hooks};
 use crate::plan::{self, Op, Plan};
 use crate::spec::Problem;
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -30,6 +31,42 @@ pub struct Told {
     pub line: String,
     pub why: String,
     pub hint: &'static str,
+}
+
+/// Bytes that a line of a message has at most, and a part of it that a document or a path may have made long.
+const MOST: usize = 2048;
+const PART: usize = 512;
+
+/// A text in at most about this many bytes: beginning and end stay, since causes stand there, and what is left out between
+/// them is counted.
+fn bounded(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    // The words in between have room, too: what was bounded once stays as it is.
+    let room = most.saturating_sub(48);
+    let (mut begin, mut end) = (room * 3 / 5, text.len() - room * 2 / 5);
+    while !text.is_char_boundary(begin) {
+        begin -= 1;
+    }
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    let (left, begin, end) = (end - begin, &text[..begin], &text[end..]);
+    Cow::Owned(format!("{begin} [{left} bytes left out] {end}"))
+}
+
+/// A text as a message has it: one line, of a length that can be read. Engines take a line apart, and a document decides how
+/// long what is quoted of it is.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    bounded(&line, MOST).into_owned()
 }
 
 /// Who said what is wanted: a file, and for parts of it somebody else.
@@ -101,7 +138,8 @@ impl Said {
             from => self.who(from),
         };
         let file = if pointer == from { "config.json" } else { file };
-        format!(" ({file} {pointer})").replace(" )", ")")
+        let words = format!("{file} {pointer}");
+        format!(" ({})", bounded(words.trim_end(), PART))
     }
 }
 
@@ -141,6 +179,7 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
         true => String::new(),
         false => format!(": {said:?}"),
     };
+    let path = bounded(path, PART);
     Error::Call(Told {
         line: format!("hook {path} (config.json {from}): {how}{said}"),
         why,
@@ -166,7 +205,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
     let line = plan.line(stopped.line);
     let from = line.map_or("", |line| line.from.as_str());
     let what = line.map_or(String::from("an unknown line of the plan"), |line| {
-        plan::show::describe(&line.op)
+        bounded(&plan::show::describe(&line.op), PART).into_owned()
     });
     let place = who.place(from);
     let number = stopped.line;
@@ -179,14 +218,25 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
         return hook(from, &failed.path.to_string_lossy(), stopped.trouble, said);
     }
     match stopped.trouble {
-        Trouble::Hook(_) => hook(from, "newuidmap, newgidmap", stopped.trouble, said),
+        Trouble::Hook(code) => {
+            let how = ended(code);
+            let said = match said.is_empty() {
+                true => String::new(),
+                false => format!(": {said:?}"),
+            };
+            Error::Call(Told {
+                line: format!("line {number}, {what}{place}: newuidmap or newgidmap: {how}{said}"),
+                why: String::new(),
+                hint: hints::MAPPING_HELPERS,
+            })
+        }
         Trouble::Call(failed) => {
             let (call, why) = render(failed);
             let text = match op {
                 Some(Op::Execve { argv, .. }) => {
-                    let name = argv
-                        .first()
-                        .map_or(String::new(), |a| a.to_string_lossy().into_owned());
+                    let name = argv.first().map(|a| a.to_string_lossy());
+                    let name = name.unwrap_or_default();
+                    let name = bounded(&name, PART);
                     format!(
                         "exec: \"{name}\": {}{place}: {call}",
                         failed.errno.text().to_lowercase()
@@ -219,6 +269,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
 
 /// A program that cannot be executed, in the words that engines parse.
 fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
+    let name = &bounded(name, PART / 2);
     let (line, hint) = match trouble {
         Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => (
             format!("exec: \"{name}\": permission denied: it is no regular file"),
@@ -273,6 +324,7 @@ fn render(failed: Failed) -> (String, String) {
                 failed.errno.name(),
                 failed.errno.text()
             ));
+            let text = bounded(&text, 2 * PART).into_owned();
             (text, r.why().into())
         }
         _ => (
@@ -290,7 +342,7 @@ fn render(failed: Failed) -> (String, String) {
 impl Error {
     /// The one line.
     pub fn line(&self) -> String {
-        match self {
+        let line = match self {
             Error::Usage(text) | Error::State(text) => text.clone(),
             Error::Spec { file, problem } if problem.pointer.is_empty() => {
                 format!("{file}: {}", problem.problem)
@@ -299,8 +351,13 @@ impl Error {
                 format!("{file} {}: {}", problem.pointer, problem.problem)
             }
             Error::Call(told) if told.hint.is_empty() => told.line.clone(),
-            Error::Call(told) => format!("{}; try: {}", told.line, told.hint),
-        }
+            // What to try is never what is left out.
+            Error::Call(told) => {
+                let room = MOST.saturating_sub(told.hint.len() + 64);
+                format!("{}; try: {}", bounded(&told.line, room), told.hint)
+            }
+        };
+        one_line(&line)
     }
 
     /// What the failing call was for.

@@ -6,6 +6,8 @@ use crate::plan::terminal::Terminal;
 use syscalls::Errno;
 use syscalls::table::Call;
 
+pub const MAPPING_HELPERS: &str =
+    "a line in /etc/subuid and in /etc/subgid that gives the caller these ids";
 pub const PROGRAM_PATH: &str =
     "look at PATH in process.env and at the rootfs's directories that it names";
 pub const PROGRAM_MISSING: &str =

@@ -2,7 +2,7 @@
 //! work, so that showing changes nothing. May touch: system calls.
 
 use crate::cli::{Globals, Level, LogFormat};
-use crate::error::{Error, at};
+use crate::error::{Error, at, one_line};
 use crate::perform::files::write_all;
 use crate::state::c;
 use crate::time;
@@ -139,6 +139,7 @@ impl Log {
         if !self.wants(level) {
             return;
         }
+        let message = &one_line(message);
         let now = time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME));
         let (word, lower) = match level {
             Level::Debug => ("DEBUG", "debug"),

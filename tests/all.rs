@@ -113,6 +113,8 @@ mod recorder;
 mod refusals;
 #[path = "all/rootless.rs"]
 mod rootless;
+#[path = "all/said.rs"]
+mod said;
 #[path = "all/same_as_runc.rs"]
 mod same_as_runc;
 #[path = "all/screen.rs"]
@@ -200,6 +202,7 @@ fn main() {
         notify::cases(),
         config::cases(),
         absent::cases(),
+        said::cases(),
         shapes::cases(),
         surroundings::cases(),
         mounts::cases(),

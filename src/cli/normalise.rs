@@ -72,7 +72,9 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
 pub fn verb_of(args: &[&str]) -> Option<&'static str> {
     let mut words = Words::default();
     let _ = sort(&mut words, args);
-    words.verb.map(|verb| verb.name)
+    let named = |arg: &&str| VERBS.iter().find(|verb| verb.name == *arg);
+    let verb = words.verb.or_else(|| args.iter().find_map(named));
+    verb.map(|verb| verb.name)
 }
 
 fn sort<'a>(words: &mut Words<'a>, args: &[&'a str]) -> Result<(), Stop> {

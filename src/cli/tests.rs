@@ -50,7 +50,7 @@ fn defaults() -> Globals {
         root: None,
         log: None,
         log_format: LogFormat::Text,
-        log_level: Level::Error,
+        log_level: Level::Warn,
         quiet: false,
         cgroup_manager: CgroupManager::Cgroupfs,
         rootless: None,

@@ -79,8 +79,8 @@ pub struct GlobalWords {
     /// text or json
     #[argh(option, default = "LogFormat::Text", from_str_fn(log_format))]
     log_format: LogFormat,
-    /// debug, info, warn or error
-    #[argh(option, default = "Level::Error", from_str_fn(level))]
+    /// debug, info, warn (the default) or error
+    #[argh(option, default = "Level::Warn", from_str_fn(level))]
     log_level: Level,
     /// the same as --log-level debug
     #[argh(switch)]

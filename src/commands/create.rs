@@ -107,20 +107,6 @@ struct Made {
     signals: Option<SigSet>,
 }
 
-/// Capabilities that are asked for and that this process cannot give.
-pub fn not_held(spec: &Spec) -> Vec<String> {
-    let why = Why("a capability that this process does not have it cannot give");
-    let held = syscalls::capget(why).map_or(u64::MAX, |sets| sets.permitted);
-    let wanted = spec.process.capabilities.permitted.iter();
-    let lacks = |name: &&String| spec::capability_number(name).is_some_and(|n| held & 1 << n == 0);
-    let word = |name: &String| {
-        format!(
-            "config.json /process/capabilities/permitted: `{name}` is left out: this process does not have it"
-        )
-    };
-    wanted.filter(lacks).map(word).collect()
-}
-
 /// Devices that are asked for in a directory which a mount lends.
 fn devices_left_out(spec: &Spec) -> Option<String> {
     let mut devices = plan::devices::left_out(spec);
@@ -175,14 +161,9 @@ fn make(
     if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {
         crate::seal::seal(argv, context.host.uid)?;
     }
-    for word in bundle.spec.warnings() {
+    context.say_all(bundle.spec.warnings());
+    if let Some(word) = devices_left_out(&bundle.spec) {
         context.log.say(Level::Warn, &word);
-    }
-    if context.log.wants(Level::Warn) {
-        let left_out = devices_left_out(&bundle.spec);
-        for word in not_held(&bundle.spec).iter().chain(&left_out) {
-            context.log.say(Level::Warn, word);
-        }
     }
     let profile = bundle.spec.linux.seccomp.as_ref();
     if let Some(profile) = profile.filter(|_| context.log.wants(Level::Debug)) {
@@ -289,8 +270,9 @@ fn make(
     if context.cgroup() && !lanes.has(Slot::CGROUP) {
         let id = &options.id;
         let word = format!("container {id} has no cgroup: nothing is delegated to this user");
-        context.log.say(Level::Warn, &word);
+        context.log.say(Level::Info, &word);
     }
+    context.say_left_out(lanes.left_out);
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
     let cgroup_made = Some(lanes.cgroup_made);

@@ -48,6 +48,8 @@ struct Made {
     /// The other side of its terminal, if that is relayed.
     master: Option<Fd>,
     signals: Option<SigSet>,
+    /// Capabilities that could not be given.
+    left_out: u64,
 }
 
 /// Everything up to where the plan's host lane ends.
@@ -58,9 +60,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let now = state::look(dir, saved)?;
     let (now, first) = joinable(options, saved, now)?;
     let (spec, said) = process::wanted(whole.configuration()?, saved.config_file(), options)?;
-    for word in spec.warnings() {
-        context.log.say(Level::Warn, &word);
-    }
+    context.say_all(spec.warnings());
     let group = group(options, saved, now)?;
     if let (Some(group), false) = (&group, options.ignore_paused) {
         let why = format!("look at the cgroup of {id}");
@@ -111,7 +111,9 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let plan = plan::exec(&spec, &wish, joined).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    join(plan, &said, first, group, options)
+    let made = join(plan, &said, first, group, options)?;
+    context.say_left_out(made.left_out);
+    Ok(made)
 }
 
 /// Carries the plan out.
@@ -144,6 +146,7 @@ fn join(
             .then(|| lanes.take(Slot::MASTER))
             .flatten(),
         signals: lanes.signals,
+        left_out: lanes.left_out,
     })
 }
 

@@ -25,7 +25,7 @@ mod trace;
 mod update;
 mod vm;
 
-use crate::cli::{self, CgroupManager, Command, Globals};
+use crate::cli::{self, CgroupManager, Command, Globals, Level};
 use crate::error::{Error, at};
 use crate::host::Host;
 use crate::out::{self, Log};
@@ -36,6 +36,7 @@ use crate::state::{self as containers, Now, Saved, Status};
 use crate::{cgroup, dbus, systemd};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, Why};
 
 /// The status of an `exec` that did not come to run its program, as runc's clients know it.
@@ -88,6 +89,37 @@ impl Context {
             base,
             user,
         }))
+    }
+
+    /// Words about what is odd in a configuration, to a number that can be read.
+    fn say_all(&self, words: Vec<(bool, String)>) {
+        const MOST: usize = 16;
+        let (usual, odd): (Vec<_>, Vec<_>) = words.into_iter().partition(|(usual, _)| *usual);
+        for (level, words) in [(Level::Warn, odd), (Level::Info, usual)] {
+            for (_, word) in words.iter().take(MOST) {
+                self.log.say(level, word);
+            }
+            if let Some(more @ 1..) = words.len().checked_sub(MOST) {
+                self.log.say(level, &format!("and {more} more of the kind"));
+            }
+        }
+    }
+
+    /// Capabilities that this process does not have itself.
+    fn say_left_out(&self, set: u64) {
+        if set == 0 {
+            return;
+        }
+        let all = crate::spec::CAPABILITIES.iter().enumerate();
+        let names: Vec<&str> = all
+            .filter(|(i, _)| set & 1 << i != 0)
+            .map(|(_, name)| *name)
+            .collect();
+        let word = format!(
+            "config.json /process/capabilities: left out, since this process does not have them itself: {}",
+            names.join(", ")
+        );
+        self.log.say(Level::Warn, &word);
     }
 
     /// Opens the state root if it is there.

@@ -109,7 +109,10 @@ fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
         ("selinuxLabel", "--process-label", &options.process_label),
     ];
     for (key, option, value) in named {
-        if let Some(value) = value {
+        // An empty one would ask for less confinement than the container's (runc passes it over, too).
+        if let Some(value) = value
+            && (key == "cwd" || !value.is_empty())
+        {
             process[key] = Value::String(value.clone());
             said.option(format!("/process/{key}"), option);
         }

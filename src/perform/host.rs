@@ -8,7 +8,7 @@ use super::{
 };
 use crate::cgroup::{self, Obstacle};
 use crate::plan::scope::Scope;
-use crate::plan::{Lane, Line, Op, Slot};
+use crate::plan::{Born, Lane, Line, Op, Slot};
 use crate::{dbus, systemd};
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -228,7 +228,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::LookUpHome { uid } => {
             lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?)
         }
-        Op::Clone { flags, cgroup } => clone(lanes, *flags, *cgroup, why)?,
+        Op::Clone { flags, born } => clone(lanes, *flags, *born != Born::Outside, why)?,
         Op::SaveState {
             parts,
             configuration,

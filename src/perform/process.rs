@@ -4,7 +4,7 @@
 use super::files;
 use super::sync::{self, Report};
 use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces, net_devices, terminal};
-use crate::plan::{Lane, Line, Op, Slot};
+use crate::plan::{Born, Lane, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::abi::{IfReq, SockFilter};
@@ -46,7 +46,7 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
         let number = first + i as u16;
         syscalls::record::at(Lane::Bridge as u8, number, line.step as u16);
         let done = match &line.op {
-            Op::Clone { flags, cgroup } => make_init(lanes, *flags, *cgroup, line.why),
+            Op::Clone { flags, born } => make_init(lanes, *flags, *born != Born::Outside, line.why),
             _ => perform(lanes, &mut none, line),
         };
         if let Err(trouble) = done {
@@ -189,7 +189,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             set => set?,
         },
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
-        Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
+        Op::Capabilities { sets, ambient } => capabilities(lanes, sets, *ambient, why)?,
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
         Op::Seccomp {
             filter,
@@ -403,7 +403,7 @@ fn ids(uid: u32, gid: u32, why: Why) -> Done {
 }
 
 /// Shrinking the inheritable set empties the ambient one, so what the caller had there is gone.
-fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
+fn capabilities(lanes: &Lanes, sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
     let mut ambient = ambient;
     match syscalls::capset(sets, why) {
         // Of what this process does not have itself nothing can be given: that is a warning, and no error (config.md,
@@ -420,6 +420,9 @@ fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
             }
             ambient &= held;
             syscalls::capset(&rest, why)?;
+            let wanted = sets.effective | sets.permitted | sets.inheritable;
+            let why = Why("what is left out is said to the caller");
+            sync::tell_left_out(lanes, wanted & !held, why)?;
         }
         set => set?,
     }

@@ -42,6 +42,7 @@ const CALL: u8 = 1;
 const CHECK: u8 = 2;
 const HOOK: u8 = 3;
 const INIT: u8 = 4;
+const LEFT_OUT: u8 = 5;
 
 impl Report {
     pub fn encode(self) -> [u8; 16] {
@@ -123,9 +124,15 @@ fn message(from: At, why: Why) -> syscalls::Result<Word> {
 
 /// Host: the next word of init's, which may have come while the host waited for the bridge's.
 fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
-    match lanes.heard.take() {
-        Some(word) => Ok(word),
-        None => channel(lanes, why),
+    loop {
+        let word = match lanes.heard.take() {
+            Some(word) => word,
+            None => channel(lanes, why)?,
+        };
+        match left_out(word) {
+            Some(set) => lanes.left_out |= set,
+            None => return Ok(word),
+        }
     }
 }
 
@@ -141,6 +148,24 @@ fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
     };
     patience::readable([from, patience::NONE], None, why, look)?;
     Ok(message(from, why)?)
+}
+
+/// The capabilities that init says it could not give.
+fn left_out(word: Word) -> Option<u64> {
+    match *word.bytes() {
+        [LEFT_OUT, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] => {
+            Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
+        }
+        _ => None,
+    }
+}
+
+/// Init: the capabilities that it could not give.
+pub fn tell_left_out(lanes: &Lanes, set: u64, why: Why) -> Done {
+    let mut word = [0; 16];
+    word[0] = LEFT_OUT;
+    word[8..].copy_from_slice(&set.to_ne_bytes());
+    Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
 }
 
 /// Host: waits until init has done all its lines but the last ones.
@@ -163,6 +188,7 @@ pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
         match *word.bytes() {
             [INIT, _, _, _, a, b, c, d] => return Ok(Ok(i32::from_ne_bytes([a, b, c, d]))),
             [READY] => lanes.heard = Some(word),
+            [LEFT_OUT, ..] => lanes.left_out |= left_out(word).unwrap_or(0),
             _ => match Report::decode(word.bytes()) {
                 Some(report) if report.line > bridge_ends => lanes.heard = Some(word),
                 Some(report) => return Ok(Err(stopped(report))),

@@ -252,6 +252,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     let limits = resources::limits(&b.spec.linux.resources, "/linux/resources")?;
     // Limits cannot be done without: then the cgroup cannot, either.
     let optional = b.wish.rootless.unwrap_or(b.users.limited) && limits.is_empty();
+    b.optional_cgroup = optional && b.wish.manager.is_none();
     match b.wish.manager {
         None => b.host(
             Step::Cgroup,

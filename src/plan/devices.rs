@@ -69,7 +69,14 @@ pub fn lent(b: &Builder) -> bool {
 
 /// The devices of `linux.devices` that are not made, because a mount of the list lends what they would be made in.
 pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
-    let lent = |path: &&str| covering(spec, path) == Covering::Lent;
+    // One that a mount of its own puts there is looked at, and is the one that was asked for.
+    let own = |path: &str| {
+        spec.mounts
+            .iter()
+            .any(|m| mounts::clean(&m.destination) == path)
+    };
+    let lent =
+        move |path: &&str| covering(spec, path) == Covering::Lent && !own(&mounts::clean(path));
     let devices = spec.linux.devices.iter();
     devices.map(|device| device.path.as_str()).filter(lent)
 }

@@ -9,7 +9,7 @@
 //! Without root that takes the container's user namespace, which nobody comes back from: then a bridge does it.
 
 use super::create::{has_home, home, pass_listener, path, pid_file, place_pid_file};
-use super::op::{Op, Plan, Slot};
+use super::op::{Born, Op, Plan, Slot};
 use super::{
     Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal,
     too_long,
@@ -118,7 +118,13 @@ fn clone(b: &mut Builder, joined: Joined) {
         "held here too, it would never end when the host does",
     );
     let once = "one call, by the handle: all of them are the same process's, or none is joined";
-    let clone = "the new process begins in the container's cgroup, and never is anywhere else";
+    let (born, clone) = match cgroup {
+        true => (
+            Born::InCgroup,
+            "the new process begins in the container's cgroup, and never is anywhere else",
+        ),
+        false => (Born::Outside, "the process that becomes the program"),
+    };
     let rest = match bridge {
         false => all & !pid,
         true => {
@@ -130,7 +136,7 @@ fn clone(b: &mut Builder, joined: Joined) {
             );
             b.plan.bridge.append(&mut b.plan.init);
             let flags = libc::CLONE_PARENT as u64;
-            b.bridge(Op::Clone { flags, cgroup }, clone);
+            b.bridge(Op::Clone { flags, born }, clone);
             b.bridge(
                 Op::TellInit,
                 "the host learns the number of its child, and this process has done its part",
@@ -169,7 +175,7 @@ fn clone(b: &mut Builder, joined: Joined) {
                 "not this process, but its children from now on are in it (setns(2))",
             );
         }
-        b.host(Step::Exec, Op::Clone { flags: 0, cgroup }, clone);
+        b.host(Step::Exec, Op::Clone { flags: 0, born }, clone);
     }
     if let Some(scope) = joined.scope {
         b.from = "/linux/cgroupsPath".into();

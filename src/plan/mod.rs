@@ -28,7 +28,7 @@ mod weight;
 pub use create::{cgroup_path, create};
 pub use exec::{Joined, exec};
 pub use hooks::hook;
-pub use op::{Hook, Lane, Line, Op, Place, Plan, Slot};
+pub use op::{Born, Hook, Lane, Line, Op, Place, Plan, Slot};
 pub use process::filter_is_last;
 pub use step::Step;
 pub use system::OWN_RESCTRL;
@@ -94,6 +94,8 @@ pub struct Builder<'a> {
     pub covered: Vec<Covered>,
     /// Directories that the plan made below a tmpfs of its own.
     pub made: Vec<(Slot, String)>,
+    /// The cgroup is done without where this user may not make it.
+    pub optional_cgroup: bool,
     /// Lines of the host lane that need the cgroup.
     pub after_cgroup: Vec<Line>,
     /// The limit of processes, which comes late.
@@ -127,6 +129,7 @@ impl<'a> Builder<'a> {
             from: String::new(),
             covered: Vec::new(),
             made: Vec::new(),
+            optional_cgroup: false,
             after_cgroup: Vec::new(),
             pids: Vec::new(),
             scope: None,

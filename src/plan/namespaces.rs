@@ -10,7 +10,7 @@
 //! there, into a new time namespace; and to be in a user namespace before the others are made in it.
 
 use super::create::{first_id, mapping, path, problem};
-use super::op::{Hook, Op, Slot};
+use super::op::{Born, Hook, Op, Slot};
 use super::{Builder, Step, Wish, c, hooks};
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace, sysctl_kind};
 use alloc::boxed::Box;
@@ -306,15 +306,19 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
             flags |= n.kind.flag();
         }
     }
-    let cgroup = b.wish.cgroup && !moved(b);
+    let born = match b.wish.cgroup && !moved(b) {
+        false => Born::Outside,
+        true if b.optional_cgroup => Born::InCgroupIfAny,
+        true => Born::InCgroup,
+    };
     let why = "one call makes the process and every namespace that it is to live in";
     if !bridge {
-        b.host(Step::Namespaces, Op::Clone { flags, cgroup }, why);
+        b.host(Step::Namespaces, Op::Clone { flags, born }, why);
         place(b);
         return map(b);
     }
     flags |= libc::CLONE_PARENT as u64;
-    b.bridge(Op::Clone { flags, cgroup }, why);
+    b.bridge(Op::Clone { flags, born }, why);
     b.from = String::new();
     b.bridge(
         Op::TellInit,

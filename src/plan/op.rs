@@ -54,6 +54,16 @@ pub struct Hook {
     pub state: [Vec<u8>; 2],
 }
 
+/// Where a process begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Born {
+    /// In the cgroup of who clones it.
+    Outside,
+    InCgroup,
+    /// In the container's cgroup if that could be made.
+    InCgroupIfAny,
+}
+
 /// One instruction. What few plans have and takes much room is boxed: each line is as long as the longest instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -159,7 +169,7 @@ pub enum Op {
     },
     Clone {
         flags: u64,
-        cgroup: bool,
+        born: Born,
     },
     /// `exec`: the container's root, in its procfs directory, for a look.
     LookInside {

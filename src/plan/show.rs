@@ -1,7 +1,7 @@
 //! The listing: a plan in words, one line a line, with the numbers that the trace shows. May touch: types.
 
 use super::Step;
-use super::op::{Lane, Line, Op, Place, Plan};
+use super::op::{Born, Lane, Line, Op, Place, Plan};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -165,7 +165,11 @@ pub fn describe(op: &Op) -> String {
                 ""
             }
         ),
-        Op::MakeCgroup { path, .. } => format!("make the cgroup /{}", s(path)),
+        Op::MakeCgroup { path, optional, .. } => format!(
+            "make the cgroup /{}{}",
+            s(path),
+            if *optional { ", if this user may" } else { "" }
+        ),
         Op::StartScope { scope, path } => {
             let all = scope.properties.iter().map(|(name, _)| name.as_str());
             let all: Vec<&str> = all.collect();
@@ -211,13 +215,13 @@ pub fn describe(op: &Op) -> String {
         Op::LookUpHome { uid } => {
             format!("look up the home directory of user {uid} in /etc/passwd of the rootfs")
         }
-        Op::Clone { flags, cgroup } => format!(
+        Op::Clone { flags, born } => format!(
             "clone init{}{}",
             clone_words(*flags),
-            if *cgroup {
-                ", born inside the cgroup"
-            } else {
-                ""
+            match born {
+                Born::Outside => "",
+                Born::InCgroup => ", born inside the cgroup",
+                Born::InCgroupIfAny => ", born inside the cgroup if there is one",
             }
         ),
         Op::Limit {

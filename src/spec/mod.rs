@@ -25,6 +25,7 @@ pub use text::Text;
 pub use words::*;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,7 @@ impl ConsoleSize {
             return Ok(ConsoleSize::default());
         }
         read(&size.to_string()).map_err(|problem| Problem {
-            pointer: alloc::format!("/process/consoleSize{}", problem.pointer),
+            pointer: format!("/process/consoleSize{}", problem.pointer),
             ..problem
         })
     }
@@ -342,16 +343,18 @@ pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
 }
 
 impl Spec<'_> {
-    /// What is odd but no error: names of capabilities that no kernel knows (config.md, "Linux Process"), and relative
-    /// destinations, which are deprecated (config.md, "Mounts").
-    pub fn warnings(&self) -> Vec<String> {
+    /// What is odd but no error: names of capabilities that no kernel knows, those that another set would have to hold too
+    /// (config.md, "Linux Process"), and relative destinations, which are deprecated (config.md, "Mounts"). True: it is usual
+    /// all the same.
+    pub fn warnings(&self) -> Vec<(bool, String)> {
         let mut words = Vec::new();
         let relative = |m: &&Mount| !m.destination.starts_with('/');
         if let Some(at) = self.mounts.iter().position(|m| relative(&m)) {
-            words.push(alloc::format!(
+            let word = format!(
                 "config.json /mounts/{at}/destination: `{}` is not absolute, and is taken from /",
                 self.mounts[at].destination
-            ));
+            );
+            words.push((false, word));
         }
         let sets = &self.process.capabilities;
         let named = [
@@ -362,32 +365,36 @@ impl Spec<'_> {
             ("ambient", &sets.ambient),
         ];
         for (set, names) in named {
-            for (i, name) in names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| capability_number(name).is_none())
-            {
-                words.push(alloc::format!("config.json /process/capabilities/{set}/{i}: `{name}` is no capability, and is left out"));
-            }
-        }
-        let holds = |all: &[String], name: &String| all.contains(name);
-        let inheritable =
-            |name: &String| holds(&sets.inheritable, name) && holds(&sets.bounding, name);
-        for (set, names) in named {
             for (i, name) in names.iter().enumerate() {
-                let missing = match set {
-                    _ if capability_number(name).is_none() => continue,
-                    "effective" if !holds(&sets.permitted, name) => "permitted",
-                    "inheritable" if !holds(&sets.bounding, name) => "in the bounding set",
-                    "ambient" if !(holds(&sets.permitted, name) && inheritable(name)) => {
-                        "both permitted and inheritable"
-                    }
-                    _ => continue,
-                };
-                words.push(alloc::format!("config.json /process/capabilities/{set}/{i}: `{name}` is left out: it is not {missing}"));
+                if let Some((usual, missing)) = sets.missing(set, name) {
+                    let at = format!("config.json /process/capabilities/{set}/{i}");
+                    let word = format!("{at}: `{name}` is left out: it is {missing}");
+                    words.push((usual, word));
+                }
             }
         }
         words
+    }
+}
+
+impl Capabilities {
+    /// What keeps a capability that is in a set from being given, if anything does.
+    fn missing(&self, set: &str, name: &String) -> Option<(bool, &'static str)> {
+        let permitted = || self.permitted.contains(name);
+        let bounding = || self.bounding.contains(name);
+        let inheritable = || self.inheritable.contains(name) && bounding();
+        let missing = match set {
+            _ if capability_number(name).is_none() => "no capability",
+            "effective" if !permitted() => "not permitted",
+            "inheritable" if !bounding() => "not in the bounding set",
+            // As engines write it, and `runc spec` too: they have given up the inheritable set (CVE-2022-24769).
+            "ambient" if self.inheritable.is_empty() => {
+                return Some((true, "not inheritable"));
+            }
+            "ambient" if !(permitted() && inheritable()) => "not both permitted and inheritable",
+            _ => return None,
+        };
+        Some((false, missing))
     }
 }
 

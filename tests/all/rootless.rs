@@ -103,7 +103,7 @@ fn rootless() -> Outcome {
 
 fn rootless_life() -> Outcome {
     let bundle = of_user(Bundle::reporter(&["--sleep", "--quiet"])?)?;
-    let created = run_as_user(&bundle, &["--log-level", "warn", "create"])?;
+    let created = run_as_user(&bundle, &["--log-level", "info", "create"])?;
     ensure!(
         created.status == 0 && created.err.contains("nothing is delegated to this user"),
         "{created:?}"
