@@ -114,7 +114,7 @@ impl Check {
         ),
         (
             Check::OwnNamespace,
-            "it is the runtime's own namespace: `hostname`, `domainname` or `sysctl` would change the host",
+            "it is the runtime's own namespace: `hostname`, `domainname`, `sysctl` or mounts would change the host",
         ),
         (Check::Systemd, "systemd did not do it"),
         (

@@ -145,9 +145,12 @@ pub fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
         let own = match kind {
             "network" => c"/proc/self/ns/net",
             "ipc" => c"/proc/self/ns/ipc",
+            "mount" => c"/proc/self/ns/mnt",
             _ => c"/proc/self/ns/uts",
         };
-        let why = Why("names and settings are for the container's namespaces, not for the host's");
+        let why = Why(
+            "names, settings and mounts are for the container's namespaces, not for the host's",
+        );
         let (joined, own) = (
             syscalls::fstat(namespace.at(), why)?,
             syscalls::newfstatat(At::CWD, own, 0, why)?,

@@ -100,6 +100,8 @@ pub struct Builder<'a> {
     pub after_cgroup: Vec<Line>,
     /// The limit of processes, which comes late.
     pub pids: Vec<Line>,
+    /// Lines of the init lane that come after the switch of root.
+    pub late: Vec<Line>,
     /// What systemd makes.
     pub scope: Option<scope::Scope>,
     /// Lines of the host lane that need init.
@@ -132,6 +134,7 @@ impl<'a> Builder<'a> {
             optional_cgroup: false,
             after_cgroup: Vec::new(),
             pids: Vec::new(),
+            late: Vec::new(),
             scope: None,
             after_clone: Vec::new(),
             users,

@@ -169,7 +169,10 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
     if readonly_tmpfs {
         o.flags &= !MS_RDONLY;
-        o.recursive.set |= attr::RDONLY;
+        match path.as_str() {
+            "/dev" => readonly_dev(b),
+            _ => o.recursive.set |= attr::RDONLY,
+        }
     }
     if !o.bind && !mount.uid_mappings.is_empty() {
         return Err(Problem {
@@ -295,6 +298,22 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     };
     cover(&mut b.covered, new);
     Ok(())
+}
+
+/// When all is made in it, as runc has it.
+fn readonly_dev(b: &mut Builder) {
+    let op = Op::Alter {
+        at: Place::Under {
+            base: Slot::DEV,
+            path: c".".into(),
+        },
+        attributes: Attributes {
+            set: attr::RDONLY,
+            ..Attributes::default()
+        },
+    };
+    let why = "the option `ro`, now that devices and links are made";
+    b.late.push(b.line_of(Step::Paths, op, why));
 }
 
 /// What the host lends where the kernel makes no new one: sysfs shows the network, and so belongs to the owner of the

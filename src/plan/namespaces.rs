@@ -105,11 +105,12 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether names or settings of that kind of namespace are set.
+/// Whether something of that kind of namespace is changed: names, settings, or, always, its mounts and their root.
 fn changed(spec: &Spec, kind: &NamespaceKind) -> bool {
     let named = spec.hostname.is_some() || spec.domainname.is_some();
     let mut set = spec.linux.sysctl.keys().map(|key| sysctl_kind(key));
-    set.any(|of| of.as_ref() == Some(kind)) || *kind == NamespaceKind::Uts && named
+    let always = *kind == NamespaceKind::Mount;
+    always || set.any(|of| of.as_ref() == Some(kind)) || *kind == NamespaceKind::Uts && named
 }
 
 /// Whether a process in between has to make init.

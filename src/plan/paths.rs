@@ -20,6 +20,8 @@ const DIRECTORIES: [&str; 7] = [
 /// After the switch of root.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Paths;
+    let mut late = core::mem::take(&mut b.late);
+    b.plan.init.append(&mut late);
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
         b.from = entry("/linux/readonlyPaths", i);
         if mounts::clean(path) == "/" {

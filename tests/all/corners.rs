@@ -280,7 +280,9 @@ fn null() -> Outcome {
 /// Joined by path, they would be renamed and set up as the container's.
 fn own_namespaces() -> Outcome {
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
-    let rows: [(&str, &str, &str, Value); 4] = [
+    let rows: [(&str, &str, &str, Value); 5] = [
+        // Its root would be switched, and all that is mounted in it would go.
+        ("mount", "mnt", "/root/readonly", json!(true)),
         ("uts", "uts", "/hostname", json!("other")),
         ("uts", "uts", "/domainname", json!("other")),
         (

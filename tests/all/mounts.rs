@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Trial> {
             ("dev_that_is_a_link_stays_inside", dev_link),
             ("proc_that_is_a_link_is_refused", proc_link),
             ("no_mounts_at_all", no_mounts),
+            ("a_read_only_dev", readonly_dev),
             ("no_pivot", no_pivot),
             ("no_pivot_and_a_new_procfs", no_pivot_new_proc),
         ],
@@ -421,6 +422,30 @@ fn no_mounts() -> Outcome {
     bundle.remove("/mounts")?;
     same("the status", bundle.bundled(&["run"])?.status, 4)?;
     bundle.clean()
+}
+
+/// Only when the devices are in it, and not what is mounted below.
+fn readonly_dev() -> Outcome {
+    let script = "ls /dev; for d in /dev /dev/shm; do echo x 2>&- > $d/new || echo no $d; done";
+    for foreign in [false, true] {
+        let mut bundle = Bundle::shell(script)?;
+        let mounts = bundle.config["mounts"].as_array();
+        let at = mounts.and_then(|all| all.iter().position(|m| m["destination"] == "/dev"));
+        let at = at.ok_or("no mount on /dev")?;
+        bundle.set(&format!("/mounts/{at}/options/-"), json!("ro"))?;
+        if foreign {
+            bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
+            let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+            bundle.set("/linux/uidMappings", ids.clone())?;
+            bundle.set("/linux/gidMappings", ids)?;
+        }
+        let done = bundle.bundled(&["run"])?;
+        let names = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
+        let wanted = format!("{}\nno /dev\n", names.replace(' ', "\n"));
+        same("what it says", done.out, wanted)?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 fn no_pivot() -> Outcome {
