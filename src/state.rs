@@ -668,6 +668,24 @@ fn waits(dir: At) -> Result<bool, Error> {
 
 /// Removes a container's state; its recorder goes to the kept ones.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
+    let why = Why("from here on there is no such container");
+    match syscalls::unlinkat(dir.at(), c"state.json", 0, why) {
+        Err(f) if f.errno != Errno::ENOENT => {
+            return Err(at(format!("remove the state of {id}"), f));
+        }
+        _ => {}
+    }
+    match remove_unfinished(root, dir, id)? {
+        true => Ok(()),
+        false => Err(Error::State(format!(
+            "remove the state of {id}: its directory holds files that are not the container's"
+        ))),
+    }
+}
+
+/// The same of one that has no document yet. False: the process that makes it has just written one, and the directory
+/// stays. Where it goes, that process cannot put the container on record any more, and ends it.
+pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
     let failed = |failed| at(format!("remove the state of {id}"), failed);
     crate::traces::keep(root, dir.at(), id);
     let remove = |name: &CStr, flags: i32| {
@@ -677,7 +695,6 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
             _ => Ok(()),
         }
     };
-    remove(c"state.json", 0)?;
     let (name, why) = (c(id)?, Why("the id is free again"));
     let free = || syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
     let freed = match free() {
@@ -693,7 +710,8 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
     };
     drop(dir);
     match freed {
+        Err(f) if f.errno == Errno::ENOTEMPTY => Ok(false),
         Err(f) if f.errno != Errno::ENOENT => Err(failed(f)),
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }

@@ -13,6 +13,20 @@ use syscalls::{Fd, Why};
 
 /// `delete`.
 pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
+    // Once more for what is finished meanwhile.
+    for _ in 0..3 {
+        if let Some(status) = attempt(context, options)? {
+            return Ok(status);
+        }
+    }
+    Err(Error::State(format!(
+        "remove the state of {}: its directory holds files that are not the container's",
+        options.id
+    )))
+}
+
+/// `None`: it was no container yet, and has just become one.
+fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, Error> {
     step(Step::Delete);
     let id = &options.id;
     state::check_id(id)?;
@@ -21,18 +35,12 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     let (Some(root), Some(dir)) = (root, found) else {
         return match options.force {
             // Engines clean up twice.
-            true => Ok(0),
+            true => Ok(Some(0)),
             false => Err(Error::State(format!("container does not exist: {id}"))),
         };
     };
     crate::recorder::join(dir.at());
-    let saved = match options.force {
-        true => match state::document_of(dir.at(), id)? {
-            state::Document::Whole(saved) => Some(*saved),
-            state::Document::Damaged(_) | state::Document::Missing => None,
-        },
-        false => Some(state::load(dir.at(), id)?),
-    };
+    let (saved, unfinished) = known_of(&dir, id, options.force)?;
     if let Some(saved) = &saved {
         let now = state::now(dir.at(), saved)?;
         if !options.force && !matches!(now.status, Status::Stopped | Status::Created) {
@@ -59,8 +67,18 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     if options.force && !known.cgroup_path.is_empty() && !ended {
         remains(context, &root, &known)?;
     }
-    drop(dir);
-    remove(&root, id, &known, None)?;
+    match unfinished {
+        false => {
+            drop(dir);
+            remove(&root, id, &known, None)?;
+        }
+        true => {
+            remove_around(&known, None)?;
+            if !state::remove_unfinished(root.at(), dir, id)? {
+                return Ok(None);
+            }
+        }
+    }
     match &saved {
         Some(saved) => after(context, saved),
         None => born_meanwhile(context, &root, &known)?,
@@ -68,7 +86,19 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     context
         .log
         .say(Level::Info, &format!("container {id}: deleted"));
-    Ok(0)
+    Ok(Some(0))
+}
+
+/// What its document says, and whether there is none yet.
+fn known_of(dir: &Fd, id: &str, force: bool) -> Result<(Option<state::Saved>, bool), Error> {
+    if !force {
+        return Ok((Some(state::load(dir.at(), id)?), false));
+    }
+    Ok(match state::document_of(dir.at(), id)? {
+        state::Document::Whole(saved) => (Some(*saved), false),
+        state::Document::Damaged(_) => (None, false),
+        state::Document::Missing => (None, true),
+    })
 }
 
 /// Another process may have been making the container all the while. Since its directory is gone it puts nothing on record
@@ -193,17 +223,24 @@ pub fn remove(
     saved: &state::Saved,
     hierarchy: Option<Fd>,
 ) -> Result<(), Error> {
+    remove_around(saved, hierarchy)?;
+    match state::look_up(Some(root), id)? {
+        Some(dir) => state::remove(root.at(), dir, id),
+        // A `run` and a `delete --force` come to this at once: the other was faster.
+        None => Ok(()),
+    }
+}
+
+/// Removes what there is of it beside its state: its cgroup, by systemd where that made it.
+fn remove_around(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
+    let id = &saved.id;
     match &saved.scope {
         Some((unit, sockets)) => systemd::stop(unit, sockets)
             .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?,
         None if saved.cgroup_path.is_empty() || saved.made() == 0 => {}
         None => remove_cgroup(saved, hierarchy)?,
     }
-    match state::look_up(Some(root), id)? {
-        Some(dir) => state::remove(root.at(), dir, id),
-        // A `run` and a `delete --force` come to this at once: the other was faster.
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Removes the cgroup that was made for a container, and the parents that were. `hierarchy`: the cgroup hierarchy, if the

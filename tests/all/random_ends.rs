@@ -187,9 +187,8 @@ fn one(bundle: &Bundle, before: &str, words: &str, signal: Signal, after: Durati
     // What waits for a program hands the signal on, and a first process ignores it.
     let waits = signal != Signal::SIGKILL && matches!(words[0], "run" | "exec");
     patiently("the end of what waits for its program", || {
-        // Not before it runs: a deletion while another process makes the container is a case of its own.
-        let state = bundle.call(&["state", &bundle.id])?;
-        if waits && state.out.contains("\"running\"") {
+        if waits {
+            // Also while the container is being made.
             bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         }
         Ok(!waits || running.child.try_wait()?.is_some())
