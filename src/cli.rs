@@ -53,6 +53,8 @@ pub struct Globals {
     pub rootless: Option<bool>,
     pub trace: Option<Format>,
     pub trace_file: Option<String>,
+    /// Bytes that all traces of the state root together may take; 0: none is kept.
+    pub trace_limit: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -232,6 +234,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("NK_LOG_LEVEL", "--log-level"),
     ("NK_TRACE", "--trace"),
     ("NK_TRACE_FILE", "--trace-file"),
+    ("NK_TRACE_LIMIT", "--trace-limit"),
 ];
 
 /// Reads the words behind the program's name, with `env` to look up variables.

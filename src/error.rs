@@ -8,7 +8,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use syscalls::record::{self, Record};
+use syscalls::record;
 use syscalls::{Errno, Failed};
 
 /// What went wrong.
@@ -313,8 +313,8 @@ fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
 /// The call as the trace shows it, and its why.
 fn render(failed: Failed) -> (String, String) {
     let mut text = String::new();
-    match Record::read(record::bytes(), failed.at) {
-        Some(r) if failed.at != record::NOWHERE => {
+    match record::find(failed.at) {
+        Some(r) if r.call == failed.call as u16 => {
             let _ = syscalls::show::call(&r, &mut text);
             if r.ret >= 0 {
                 text.push_str(": the answer"); // of netlink, which takes a request and refuses it later

@@ -81,20 +81,19 @@ fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
     }
 }
 
-/// Reads what is in use of a recorder file. One of another layout reads as an empty one.
+/// Reads a file of records. Of one that lies under a recorder, and is as long as that may become, only what is in use.
 pub fn read_recorder(fd: At) -> core::result::Result<Vec<u8>, Failed> {
     let why = Why("what was recorded");
-    let mut head = [0u8; size_of::<record::Head>()];
-    let len = syscalls::pread64(fd, &mut head, 0, why)?;
-    let magic = u64::from_ne_bytes([
-        head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7],
-    ]);
-    if len < head.len() || magic != record::MAGIC {
-        return Ok(Vec::new());
+    let stat = syscalls::fstat(fd, why)?;
+    let mut len = (stat.st_size as usize).min(record::CAPACITY);
+    if len == record::CAPACITY {
+        let mut head = [0u8; size_of::<record::Head>()];
+        syscalls::pread64(fd, &mut head, 0, why)?;
+        let at = core::mem::offset_of!(record::Head, used);
+        let used = u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        len = len.min(used as usize);
     }
-    let at = core::mem::offset_of!(record::Head, used);
-    let used = u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
-    let mut bytes = alloc::vec![0; used.min(record::CAPACITY)];
+    let mut bytes = alloc::vec![0; len];
     let mut have = 0;
     while have < bytes.len() {
         match syscalls::pread64(fd, &mut bytes[have..], have, why)? {

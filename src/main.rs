@@ -149,6 +149,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if let Err(error) = protect(preserve_fds) {
         return finish(Err(error), exec);
     }
+    traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
     let context =
         host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
@@ -161,6 +162,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
                 preserve_fds,
                 listening,
                 argv,
+                recording: recorder::Recording::default(),
             })
         });
     let mut context = match context {
@@ -168,10 +170,16 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(error) => return finish(Err(error), exec),
     };
     let result = commands::run(&mut context, &command);
+    let failed = result.is_err();
     if let Err(error) = &result {
         context.log.say(cli::Level::Error, &error.line());
     }
     let status = finish(result, exec);
+    // Of a failure engines read one line: what is amiss with the trace is not in its way.
+    let amiss = context.recording.end(&context.root, failed);
+    if let Some(text) = amiss.filter(|_| !failed) {
+        context.log.say(cli::Level::Warn, &text);
+    }
     match display(&context) {
         Ok(()) => status,
         Err(error) => finish(Err(error), exec),
@@ -209,6 +217,9 @@ fn preserved(command: &cli::Command) -> (u32, u32) {
 /// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them.
 fn protect(preserve_fds: u32) -> Result<(), Error> {
     let failed = |failed| error::at("protect this process".into(), failed);
+    let why =
+        Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
+    syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why(
         "what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)",
     );
@@ -244,19 +255,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
     let Some(format) = context.globals.trace else {
         return Ok(());
     };
-    let cloned = syscalls::record::cloned();
-    let first = syscalls::record::first();
-    let helper = syscalls::record::first_helper();
-    let mine = |r: &syscalls::record::Record| {
-        let made = match r.pid {
-            0 => cloned,
-            // Hooks that init runs are init's; other helpers are this command's if it made them.
-            ..0 if r.lane == plan::Lane::InnerHook as u8 => cloned,
-            pid => pid == context.pid || pid < helper,
-        };
-        r.seq >= first && (made || r.seq < syscalls::record::brought())
-    };
-    let text = trace::render(syscalls::record::bytes(), format, &mine);
+    let text = trace::own(format);
     let Some(path) = &context.globals.trace_file else {
         out::stderr(&text);
         return Ok(());

@@ -439,7 +439,7 @@ fn record_some() -> Vec<u8> {
 /// Shows a recorder's bytes in every way. What comes out must be in proportion to what went in.
 fn shown(bytes: &[u8]) {
     for format in [Format::Text, Format::Strace, Format::Json] {
-        let text = trace::render(bytes, format, &|_| true);
+        let text = trace::render(&[bytes.to_vec()], format);
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(
             text.len() <= most,
@@ -448,6 +448,12 @@ fn shown(bytes: &[u8]) {
             bytes.len()
         );
     }
+    let pieces = crate::recorder::pieces(bytes);
+    assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
+    trace::render(
+        &pieces.into_iter().map(Vec::from).collect::<Vec<_>>(),
+        Format::Text,
+    );
 }
 
 proptest! {
@@ -476,6 +482,8 @@ proptest! {
         entry[at..at + 2].copy_from_slice(&(call % 120).to_ne_bytes());
         let state = size_of::<record::Head>() + core::mem::offset_of!(record::Entry, state);
         entry[state..state + 4].copy_from_slice(&record::RETURNED.to_ne_bytes());
+        let mark = size_of::<record::Head>() + core::mem::offset_of!(record::Entry, mark);
+        entry[mark..mark + 4].copy_from_slice(&record::MARK.to_ne_bytes());
         shown(&entry);
     }
 }
@@ -491,6 +499,8 @@ fn reasons_are_short() {
     entry[..4].copy_from_slice(&(SIZE as u32).to_ne_bytes());
     let call = core::mem::offset_of!(record::Entry, call);
     entry[call..call + 2].copy_from_slice(&(syscalls::table::Call::Getpid as u16).to_ne_bytes());
+    let mark = core::mem::offset_of!(record::Entry, mark);
+    entry[mark..mark + 4].copy_from_slice(&record::MARK.to_ne_bytes());
     let why = core::mem::offset_of!(record::Entry, why);
     let blob = (bytes.len() + SIZE * ENTRIES) as u32;
     entry[why..why + 4].copy_from_slice(&blob.to_ne_bytes());

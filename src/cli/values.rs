@@ -208,6 +208,16 @@ pub fn bytes(word: &str) -> Result<i64, String> {
         })
 }
 
+/// What all kept traces together may take, unless told otherwise.
+pub const TRACE_LIMIT: u64 = 64 << 20;
+
+/// The same, as it is written.
+pub fn trace_limit(word: &str) -> Result<u64, String> {
+    let limit = bytes(word)?;
+    u64::try_from(limit)
+        .map_err(|_| marked("a limit is not negative; write 64m, or 0 to keep no traces"))
+}
+
 /// Milliseconds, from a time as Go writes it: 500ms, 5s, 1m30s.
 pub fn duration(word: &str) -> Result<u64, String> {
     let problem = || {

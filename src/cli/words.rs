@@ -7,8 +7,9 @@
 
 use super::Globals;
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, bytes, cgroup_manager, descriptors,
-    duration, format, level, list_format, log_format, rootless, signal, socket, whole,
+    CgroupManager, Format, Level, ListFormat, LogFormat, TRACE_LIMIT, bytes, cgroup_manager,
+    descriptors, duration, format, level, list_format, log_format, rootless, signal, socket,
+    trace_limit, whole,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -49,14 +50,15 @@ Options, before or behind the command
   -q, --quiet             print errors only
   --trace[=FORMAT]        show each system call: text (the default), strace or json
   --trace-file FILE       the trace goes to FILE instead of stderr
+  --trace-limit SIZE      all kept traces together take no more: 64m (the default); 0 keeps none
   --cgroup-manager NAME   cgroupfs (the default), systemd or disabled
   --systemd-cgroup        the same as --cgroup-manager systemd
   --rootless WHETHER      do without a cgroup that may not be made: auto, true, false
   -h, --help              this screen; behind a command, its options
   -v, --version           the version
 
-Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL for --log-level,
-NK_TRACE for --trace (a format, or 1 for text), NK_TRACE_FILE for --trace-file.
+Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL, NK_TRACE (a
+format, or 1 for text), NK_TRACE_FILE and NK_TRACE_LIMIT for the options of these names.
 
 State lives in /run/nano-sandbox as root, else in ~/.local/share/nano-sandbox/run.
 
@@ -107,6 +109,9 @@ pub struct GlobalWords {
     /// where the trace goes
     #[argh(option)]
     trace_file: Option<String>,
+    /// what all kept traces together may take; 0 keeps none
+    #[argh(option, default = "TRACE_LIMIT", from_str_fn(trace_limit))]
+    trace_limit: u64,
     /// the version
     #[argh(switch, short = 'v')]
     pub version: bool,
@@ -131,6 +136,7 @@ impl GlobalWords {
             rootless: self.rootless,
             trace: self.trace,
             trace_file: self.trace_file,
+            trace_limit: self.trace_limit,
         }
     }
 }

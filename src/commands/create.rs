@@ -234,7 +234,8 @@ fn make(
     let missing = || Error::State(format!("the state root {} vanished", context.root));
     let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
     let dir = state::take(root.at(), &options.id)?;
-    let recorder = crate::recorder::begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
+    let begun = context.recording.begin(dir.at());
+    let recorder = begun.and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     let made = recorder.and_then(|()| {
         host::walk(&mut lanes).map_err(|stop| {
@@ -272,7 +273,7 @@ fn make(
         let word = format!("container {id} has no cgroup: nothing is delegated to this user");
         context.log.say(Level::Info, &word);
     }
-    context.say_left_out(lanes.left_out);
+    context.say_left_out();
     let (init, cgroup_root) = (lanes.take(Slot::INIT), lanes.cgroup_root.take());
     let (signals, pid) = (lanes.signals, lanes.pid);
     let cgroup_made = Some(lanes.cgroup_made);
@@ -331,7 +332,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         .say(Level::Info, &format!("container {id}: running"));
     if options.detach {
         if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
-            waiting(|| notify.until_ready(init))?;
+            notify.until_ready(init)?;
         }
         return Ok(0);
     }
@@ -372,22 +373,11 @@ pub fn attend(
     process: &Fd,
     pid: i32,
 ) -> Result<i32, Error> {
-    waiting(|| match (master, notify) {
+    match (master, notify) {
         (Some(master), notify) => terminal::relay(master, notify, process, pid),
         (None, Some(notify)) => notify.wait(process, pid),
         (None, None) => wait(process, pid),
-    })
-}
-
-/// Room that the recorder keeps for what comes behind the calls of a wait, which have no end.
-const KEPT: usize = 1 << 20;
-
-/// A wait during which a program decides how many calls are made.
-pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
-    syscalls::record::keep_free(KEPT);
-    let end = wait();
-    syscalls::record::keep_free(0);
-    end
+    }
 }
 
 /// Which signal it is that a signalfd has.

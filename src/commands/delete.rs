@@ -39,7 +39,7 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
             false => Err(Error::State(format!("container does not exist: {id}"))),
         };
     };
-    crate::recorder::join(dir.at());
+    context.join_trace(dir.at())?;
     let (saved, unfinished) = known_of(&dir, id, options.force)?;
     if let Some(saved) = &saved {
         let now = state::now(dir.at(), saved)?;

@@ -6,11 +6,10 @@ use crate::cli;
 use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::trace::render;
 use crate::{out, spec};
 use alloc::format;
 use alloc::string::String;
-use syscalls::{At, Errno, Why, record};
+use syscalls::{At, Errno, Why};
 
 /// The id, and the host name inside.
 const ID: &str = "nk-demo";
@@ -51,7 +50,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     context.root = format!("{BUNDLE}/state");
     let status = create::run(context, &options)?;
     if context.globals.trace.is_none() {
-        let shown = render(record::bytes(), cli::Format::Text, &|_| true);
+        let shown = crate::trace::own(cli::Format::Text);
         out::stdout(&format!(
             "\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"
         ))?;

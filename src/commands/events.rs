@@ -15,7 +15,7 @@ use syscalls::{At, Fd, PollFd, Why};
 const MS: u64 = 1_000_000;
 
 /// `events`.
-pub fn events(context: &Context, options: &cli::Events) -> Result<i32, Error> {
+pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;
     let found = find(context, id)?;

@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use syscalls::{At, Fd, SigSet, Why, record};
+use syscalls::{At, Fd, SigSet, Why};
 
 /// `exec`.
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
@@ -25,9 +25,10 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), &options.id)?;
     let made = make(context, options, dir.at());
-    record::name_processes();
-    crate::recorder::join(dir.at());
+    context.recording.join(dir.at());
     let made = made?;
+    // It may be long until this command ends.
+    context.recording.write(&context.root);
     let id = &options.id;
     let word = format!("container {id}: process {} runs", made.pid);
     context.log.say(Level::Info, &word);
@@ -48,8 +49,6 @@ struct Made {
     /// The other side of its terminal, if that is relayed.
     master: Option<Fd>,
     signals: Option<SigSet>,
-    /// Capabilities that could not be given.
-    left_out: u64,
 }
 
 /// Everything up to where the plan's host lane ends.
@@ -112,7 +111,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let made = join(plan, &said, first, group, options)?;
-    context.say_left_out(made.left_out);
+    context.say_left_out();
     Ok(made)
 }
 
@@ -124,7 +123,7 @@ fn join(
     group: Option<Fd>,
     options: &cli::Exec,
 ) -> Result<Made, Error> {
-    crate::recorder::apart()?;
+    crate::recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
     lanes.lend(Slot::CONTAINER, Some(first));
     lanes.lend(Slot::CGROUP, group);
@@ -146,7 +145,6 @@ fn join(
             .then(|| lanes.take(Slot::MASTER))
             .flatten(),
         signals: lanes.signals,
-        left_out: lanes.left_out,
     })
 }
 

@@ -14,7 +14,7 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     let id = &options.id;
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
-    crate::recorder::join(dir.at());
+    context.recording.join(dir.at());
     let saved = state::load(dir.at(), id)?;
     let now = state::now(dir.at(), &saved)?;
     let failed = |failed| at(format!("kill {id}"), failed);

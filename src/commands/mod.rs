@@ -37,6 +37,7 @@ use crate::{cgroup, dbus, systemd};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering::Acquire;
 use syscalls::{At, Errno, Fd, Why};
 
 /// The status of an `exec` that did not come to run its program, as runc's clients know it.
@@ -57,6 +58,8 @@ pub struct Context {
     pub listening: u32,
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
+    /// What becomes of the records.
+    pub recording: crate::recorder::Recording,
 }
 
 impl Context {
@@ -106,7 +109,8 @@ impl Context {
     }
 
     /// Capabilities that this process does not have itself.
-    fn say_left_out(&self, set: u64) {
+    fn say_left_out(&self) {
+        let set = syscalls::room::slate().left_out.load(Acquire);
         if set == 0 {
             return;
         }
@@ -120,6 +124,13 @@ impl Context {
             names.join(", ")
         );
         self.log.say(Level::Warn, &word);
+    }
+
+    /// This command's calls belong to the trace of the container in this directory. It can make processes of its own.
+    pub fn join_trace(&mut self, dir: At) -> Result<(), Error> {
+        crate::recorder::share()?;
+        self.recording.join(dir);
+        Ok(())
     }
 
     /// Opens the state root if it is there.
@@ -139,12 +150,12 @@ pub struct Found {
 }
 
 /// Finds a container of which something is wanted that only its cgroup has.
-pub fn find(context: &Context, id: &str) -> Result<Found, Error> {
+pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
     let root = context.open_root()?;
     let dir = containers::find(root.as_ref(), id)?;
     let missing = || Error::State(format!("container does not exist: {id}"));
     let root = root.ok_or_else(missing)?;
-    crate::recorder::join(dir.at());
+    context.recording.join(dir.at());
     let saved = containers::load(dir.at(), id)?;
     let mut now = containers::look(dir.at(), &saved)?;
     if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {

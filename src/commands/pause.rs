@@ -8,16 +8,16 @@ use crate::state::Status;
 use alloc::format;
 
 /// `pause`.
-pub fn pause(context: &Context, id: &str) -> Result<i32, Error> {
+pub fn pause(context: &mut Context, id: &str) -> Result<i32, Error> {
     change(context, id, true)
 }
 
 /// `resume`.
-pub fn resume(context: &Context, id: &str) -> Result<i32, Error> {
+pub fn resume(context: &mut Context, id: &str) -> Result<i32, Error> {
     change(context, id, false)
 }
 
-fn change(context: &Context, id: &str, frozen: bool) -> Result<i32, Error> {
+fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
     step(Step::Stop);
     let found = find(context, id)?;
     let group = found.group()?;

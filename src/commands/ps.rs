@@ -16,7 +16,7 @@ use syscalls::{At, Errno, Why};
 const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
 
 /// `ps`.
-pub fn ps(context: &Context, options: &cli::Ps) -> Result<i32, Error> {
+pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;
     let found = find(context, id)?;

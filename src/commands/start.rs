@@ -1,17 +1,18 @@
 //! `start`: releases a created container, and says whether its program could be executed. May touch: everything below.
 
-use super::create::{hand_on, signal, waiting};
+use super::create::{hand_on, signal};
 use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
-use crate::perform::{Trouble, listener, patience, sync};
+use crate::perform::sync::{self, Report, Word};
+use crate::perform::{Check, Trouble, listener, patience};
 use crate::plan::{self, Lane, Op, Step};
+use crate::procfs::{self, Life};
+use crate::recorder::LastExecve;
 use crate::state::{self, Status};
 use alloc::format;
 use alloc::string::String;
-use syscalls::record::{self, Record};
-use syscalls::table::Call;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
@@ -20,7 +21,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let id = &options.id;
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
-    crate::recorder::join(dir.at());
+    context.join_trace(dir.at())?;
     let mut whole = state::load_whole(dir.at(), id)?;
     let now = state::now(dir.at(), &whole.saved)?;
     if now.status != Status::Created {
@@ -71,41 +72,41 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let begin = |caller| Between::begin(dir.at(), caller, service);
     let notify = caller.map(begin).transpose()?;
     if options.attach {
-        syscalls::rt_sigprocmask(SigSet::ALL, Why("from now on signals are for the program"))
+        syscalls::rt_sigprocmask(SigSet::HELD, Why("from now on signals are for the program"))
             .map_err(failed)?;
     }
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     drop(fifo);
-    if let (Some(listener), Some(init)) = (&saved.listener, &now.init) {
-        pass_listener(saved, listener, init, report.at())?;
-    }
+    let mut word = match (&saved.listener, &now.init) {
+        (Some(listener), Some(init)) => pass_listener(saved, listener, init, report.at())?,
+        _ => None,
+    };
     step(Step::Program);
-    let end = sync::exec_end(
-        report.at(),
-        now.init.as_ref().map_or(patience::NONE, Fd::at),
-        Why("init's end of it is close-on-exec: it ends when execve succeeds"),
-    );
-    drop(report);
-    match end {
-        Ok(None) => {}
-        Ok(Some(stop)) => {
-            let error = failed_inside(dir.at(), &whole, stop);
-            if let (true, Some(root)) = (is_hook(stop.trouble), &root) {
-                drop(dir);
-                delete::destroy(context, root, saved, now.init.as_ref())?;
-            }
-            return Err(error);
-        }
-        Err(Trouble::Check(check)) => {
-            return Err(Error::State(format!("start {id}: {}", check.text())));
-        }
-        Err(Trouble::Call(f)) => return Err(failed(f)),
-        Err(Trouble::Hook(_)) => {
-            return Err(Error::State(format!("start {id}: a hook failed")));
-        }
+    if word.is_none() {
+        let why = Why("init's end of it is close-on-exec: it ends when execve succeeds");
+        let alive = now.init.as_ref().map_or(patience::NONE, Fd::at);
+        let last = sync::last_word(report.at(), alive, why);
+        word = Some(last.map_err(|trouble| failed_to_start(id, trouble))?);
     }
+    drop(report);
+    let stop = word.as_ref().and_then(Word::report);
+    if let (Some(report), Some(word)) = (stop, &word) {
+        let error = failed_inside(dir.at(), &whole, report, word);
+        if let (true, Some(root)) = (word.hook().is_some(), &root) {
+            drop(dir);
+            delete::destroy(context, root, saved, now.init.as_ref())?;
+        }
+        return Err(error);
+    }
+    if let Some(error) = never_ran(dir.at(), &whole, now.init.as_ref())? {
+        return Err(error);
+    }
+    crate::recorder::execve_succeeded(dir.at());
     whole.saved.state = "running".into();
-    state::save(dir.at(), &whole)?;
+    // The program runs, and its status comes from the kernel: what cannot be written down changes nothing.
+    if let Err(error) = state::save(dir.at(), &whole) {
+        context.log.say(Level::Warn, &error.line());
+    }
     let saved = whole.saved;
     context
         .log
@@ -117,29 +118,44 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         delete::destroy(context, root, &saved, now.init.as_ref())?;
         return Err(error);
     }
-    waiting(|| match (options.attach, now.init, notify) {
+    match (options.attach, now.init, notify) {
         (true, Some(init), notify) => watch(&init, notify),
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),
-    })
+    }
 }
 
-/// The filter is loaded only now, so its listener is there only now.
+fn failed_to_start(id: &str, trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Call(failed) => at(format!("start {id}"), failed),
+        Trouble::Check(check) => Error::State(format!("start {id}: {}", check.text())),
+        Trouble::Hook(_) => Error::State(format!("start {id}: a hook failed")),
+    }
+}
+
+/// The filter is loaded only now, so its listener is there only now. Returns init's last word, if it came instead.
 fn pass_listener(
     saved: &state::Saved,
     (path, metadata): &(String, String),
     init: &Fd,
     report: syscalls::At,
-) -> Result<(), Error> {
+) -> Result<Option<Word>, Error> {
     let failed = |trouble| match trouble {
         Trouble::Call(failed) => at(format!("pass the seccomp listener to {path}"), failed),
         _ => Error::State(format!(
             "pass the seccomp listener to {path}: init has stopped"
         )),
     };
-    let why = Why("whoever listens there answers for the calls that the profile asks about");
-    let Some(number) = listener::offered(report, why).map_err(failed)? else {
-        return Ok(()); // init says in the report why it has stopped
+    let why = Why("the agent that listens there answers the calls that the profile asks about");
+    let address = match sync::hear_slate(report, init.at(), why).map_err(failed)? {
+        Ok(address) => address,
+        Err(word) => return Ok(Some(word)),
+    };
+    let memory =
+        crate::procfs::open_memory(saved.pid, why).map_err(|f| failed(Trouble::Call(f)))?;
+    let seen = listener::Seen::Through(memory, address);
+    let Some(number) = listener::offered(&seen, report, why).map_err(failed)? else {
+        return Ok(None); // init says in the report why it has stopped
     };
     let document = plan::seccomp::document(
         &saved.oci_version,
@@ -153,52 +169,48 @@ fn pass_listener(
         ),
         None,
     );
-    let to = state::c(path)?;
-    let passed = listener::pass(init.at(), number, &to, &document, saved.pid, why);
+    let path = state::c(path)?;
+    let to = listener::To {
+        path: &path,
+        document: &document,
+    };
+    let passed = listener::pass(&seen, init.at(), number, to, saved.pid, why);
     if passed.is_err() {
-        let why = Why("its calls would wait for somebody who never hears of them");
+        let why = Why("its calls would wait for an agent that never hears of them");
         let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
     }
-    passed.map_err(failed)
+    passed.map_err(failed).map(|()| None)
 }
 
-/// Whether it was a hook that failed, or a call on its behalf.
-fn is_hook(trouble: Trouble) -> bool {
-    match trouble {
-        Trouble::Hook(_) => true,
-        Trouble::Call(failed) => Record::read(record::bytes(), failed.at)
-            .is_some_and(|r| failed.at != record::NOWHERE && r.step == Step::Hooks as u16),
-        Trouble::Check(_) => false,
+/// Init's report channel ended without a word: as a rule it has become its program. A process that lives and has not, and one
+/// that ended of which the trace says so, never ran it; without a trace the program counts as run.
+fn never_ran(
+    dir: syscalls::At,
+    whole: &state::Whole,
+    init: Option<&Fd>,
+) -> Result<Option<Error>, Error> {
+    let saved = &whole.saved;
+    let vanished = || failed_to_start(&saved.id, Trouble::Check(Check::InitVanished));
+    if init.is_some() && procfs::life(saved.pid, saved.start_time)? == Life::Executed {
+        return Ok(None);
     }
-}
-
-/// How many hooks init has run since it was told to go on, and the path of the last, by the record.
-fn last_hook() -> (usize, String) {
-    let (mut count, mut path) = (0, String::new());
-    let bytes = record::bytes();
-    for r in record::offsets(bytes).filter_map(|at| Record::read(bytes, at)) {
-        if r.lane == Lane::Init as u8 && r.step == Step::Start as u16 {
-            count = 0;
-        }
-        if r.lane == Lane::InnerHook as u8 && r.call == Call::Execve as u16 {
-            count += 1;
-            let name = r.blob(0).map_or(&[][..], |blob| blob.bytes);
-            path = String::from_utf8_lossy(name).trim_end_matches('\0').into();
-        }
-    }
-    (count, path)
+    Ok(match crate::recorder::last_execve(dir) {
+        LastExecve::Failed(failed) => Some(failed_line(whole, Trouble::Call(failed))),
+        LastExecve::None => Some(vanished()),
+        LastExecve::OnItsWay | LastExecve::Unknown => None,
+    })
 }
 
 /// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
-fn failed_inside(dir: syscalls::At, whole: &state::Whole, stop: crate::perform::Stopped) -> Error {
-    if is_hook(stop.trouble) {
-        let (count, path) = last_hook();
-        let from = match count {
-            0 => "/hooks/startContainer".into(),
-            count => format!("/hooks/startContainer/{}", count - 1),
-        };
-        return crate::error::hook(&from, &path, stop.trouble, &hooks::said(dir));
+fn failed_inside(dir: syscalls::At, whole: &state::Whole, report: Report, word: &Word) -> Error {
+    if let Some((pointer, path)) = word.hook() {
+        return crate::error::hook(pointer, path, report.trouble, &hooks::said(dir));
     }
+    failed_line(whole, report.trouble)
+}
+
+/// The program that could not be executed, as `create` was told to.
+fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
     let op = Op::Execve {
         argv: whole.program().into_iter().collect(),
         envp: alloc::vec::Vec::new(),
@@ -215,12 +227,12 @@ fn failed_inside(dir: syscalls::At, whole: &state::Whole, stop: crate::perform::
         init: alloc::vec![line],
         slots: 0,
     };
-    crate::error::stopped(
-        &plan,
-        &crate::error::Said::default(),
-        crate::perform::Stopped { line: 1, ..stop },
-        "",
-    )
+    let stop = crate::perform::Stopped {
+        lane: Lane::Init,
+        line: 1,
+        trouble,
+    };
+    crate::error::stopped(&plan, &crate::error::Said::default(), stop, "")
 }
 
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for

@@ -4,11 +4,11 @@ use super::{Context, step};
 use crate::cli;
 use crate::error::{Error, at};
 use crate::plan::Step;
-use crate::trace::{View, render};
+use crate::trace::{Piece, View, render};
 use crate::{input, out, state, traces};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::record::{self, Record};
 use syscalls::{Fd, Why};
 
@@ -27,15 +27,15 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     if options.follow {
         return follow(root.as_ref(), id, options);
     }
-    let bytes = traces::read(root.as_ref(), id)?;
-    out::stdout(&render(&bytes, options.format, &|_| true)).map(|()| 0)
+    let pieces = traces::read(root.as_ref(), id)?;
+    out::stdout(&render(&pieces, options.format)).map(|()| 0)
 }
 
 /// Without an id: those that can be asked for.
 fn list(root: Option<&Fd>) -> Result<i32, Error> {
     let mut text = String::new();
     let Some(root) = root else { return Ok(0) };
-    let why = Why("whose traces there are");
+    let why = Why("of which containers there are traces");
     let failed = |failed| at("list the traces".into(), failed);
     let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
     let here = syscalls::openat(root.at(), c".", flags, "state root", why).map_err(failed)?;
@@ -51,6 +51,7 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
             .iter()
             .rev()
             .filter_map(|name| name.to_str().ok()?.get(17..))
+            .filter(|name| !name.contains('~'))
         {
             text.push_str(&format!("{name} (gone)\n"));
         }
@@ -60,37 +61,32 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
 
 /// Shows records as they are completed, until the container is gone.
 fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, Error> {
-    let mut seen: Vec<u32> = Vec::new();
-    let mut hanging: Option<u32> = None;
-    let mut view: Option<View> = None;
+    let mut seen: BTreeSet<Seen> = BTreeSet::new();
+    let mut hanging: Option<Seen> = None;
+    let mut view = View::new(options.format);
     let mut text = String::new();
     loop {
-        let bytes = traces::read(root, id)?;
+        let pieces = traces::read(root, id)?;
         let gone = state::find(root, id).is_err();
-        let view = view.get_or_insert_with(|| View::new(options.format, &bytes));
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
-        for at in record::offsets(&bytes) {
-            let Some(r) = Record::read(&bytes, at) else {
-                continue;
-            };
-            if seen.contains(&at) || r.state == record::RESERVED {
-                continue;
-            }
-            if r.state == record::RETURNED || gone {
-                view.show(&r, &mut text);
-                seen.push(at);
-            } else if now.saturating_sub(r.start_ns) > HANGS
-                && hanging != Some(at)
-                && options.format == cli::Format::Text
-            {
-                let mut call = String::new();
-                let _ = syscalls::show::call(&r, &mut call);
-                text.push_str(&format!(
-                    "... {call} is still in the kernel, for {} s  # {}\n",
-                    (now - r.start_ns) / 1_000_000_000,
-                    r.why()
-                ));
-                hanging = Some(at);
+        for bytes in &pieces {
+            let piece = Piece::new(bytes);
+            let records = piece.records();
+            let start = records.first().map_or(0, |(_, first)| first.start_ns);
+            for (at, r) in records {
+                if seen.contains(&(start, at)) || r.state == record::RESERVED {
+                    continue;
+                }
+                if r.state == record::RETURNED || gone {
+                    view.show(&piece, &r, &mut text);
+                    seen.insert((start, at));
+                } else if now.saturating_sub(r.start_ns) > HANGS
+                    && hanging != Some((start, at))
+                    && options.format == cli::Format::Text
+                {
+                    hangs(&r, now, &mut text);
+                    hanging = Some((start, at));
+                }
             }
         }
         if !text.is_empty() {
@@ -100,10 +96,20 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, E
         if gone {
             return Ok(0);
         }
-        let _ = syscalls::ppoll(
-            &mut [],
-            Some(EVERY),
-            Why("new records need no call of their own, so nothing wakes us"),
-        );
+        let why = Why("new records need no call of their own, so nothing wakes us");
+        let _ = syscalls::ppoll(&mut [], Some(EVERY), why);
     }
+}
+
+/// A record that was shown: when its command made its first call, and the record's place.
+type Seen = (u64, u32);
+
+fn hangs(r: &Record, now: u64, text: &mut String) {
+    let mut call = String::new();
+    let _ = syscalls::show::call(r, &mut call);
+    let seconds = (now - r.start_ns) / 1_000_000_000;
+    text.push_str(&format!(
+        "... {call} is still in the kernel, for {seconds} s  # {}\n",
+        r.why()
+    ));
 }

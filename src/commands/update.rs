@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use syscalls::{At, Why};
 
 /// `update`.
-pub fn update(context: &Context, options: &cli::Update) -> Result<i32, Error> {
+pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error> {
     step(Step::Cgroup);
     let id = &options.id;
     let (file, mut wanted) = wanted(options)?;

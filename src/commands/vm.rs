@@ -55,7 +55,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let missing = || Error::State(format!("the state root {} vanished", context.root));
     let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
     let dir = state::take(root.at(), id)?;
-    let ended = crate::recorder::begin(dir.at()).and_then(|()| {
+    let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
         let image = image(&config, &place, &saved.rootfs)?;
         let parts = parts(context, &machine, image, &bundle.spec, id)?;
@@ -119,7 +119,7 @@ fn boot(
     let why = Why("a signal that comes from now on is for the machine");
     let child = Why("an ignored SIGCHLD would let the kernel throw away QEMU's end (wait(2))");
     syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, child).map_err(failed)?;
-    let mask = syscalls::rt_sigprocmask(SigSet::ALL, why).map_err(failed)?;
+    let mask = syscalls::rt_sigprocmask(SigSet::HELD, why).map_err(failed)?;
     let why = Why("it ends when QEMU is executed, or carries the reason why it could not be");
     let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
     let environment: Vec<&CStr> = syscalls::environment().collect();
@@ -184,16 +184,9 @@ fn executed(host: &Fd) -> Result<(), Failed> {
     let mut reason = [0u8; 8];
     let why = Why("whether QEMU could be executed");
     match syscalls::read(host.at(), &mut reason, why)? {
-        8 => {
-            let reason = u64::from_ne_bytes(reason);
-            Err(Failed {
-                errno: Errno((reason >> 32) as u16),
-                call: Call::Execve,
-                at: reason as u32,
-            })
-        }
+        8 => Err(Failed::unpacked(u64::from_ne_bytes(reason))),
         _ => {
-            syscalls::execve_succeeded(Lane::Init as u8);
+            syscalls::execve_of(Lane::Init as u8);
             Ok(())
         }
     }
@@ -228,7 +221,7 @@ fn become_qemu(
             at: syscalls::record::NOWHERE,
         },
     };
-    let reason = u64::from(failed.errno.0) << 32 | u64::from(failed.at);
+    let reason = failed.packed();
     let _ = syscalls::write(
         tell.at(),
         &reason.to_ne_bytes(),

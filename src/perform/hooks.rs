@@ -7,8 +7,7 @@ use crate::plan::{Hook, Lane, Step};
 use alloc::vec::Vec;
 use core::ffi::c_char;
 use core::sync::atomic::Ordering::*;
-use syscalls::table::Call;
-use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why};
+use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why, room};
 
 /// What [`Trouble::Hook`] holds: an exit status, this and a signal, or that its time was over.
 pub const SIGNALLED: i32 = 256;
@@ -40,7 +39,7 @@ impl Room {
 /// Runs a hook to its end. `pid`: the container's first process, as the hook's namespaces number it.
 pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: Why) -> Done {
     let input = input(&hook.state, pid)?;
-    let failure = &syscalls::record::head().helper_failure;
+    let failure = &room::slate().helper_failure;
     failure.store(0, Relaxed);
     let (pid, pidfd) = match syscalls::clone3_helper(0, lane as u8, why)? {
         Cloned::Child => child(hook, &input, output, room, lane),
@@ -68,16 +67,12 @@ pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: 
     };
     if failure.load(Acquire) == 0 {
         // It has become its program, and that has ended.
-        syscalls::execve_succeeded(lane as u8);
+        syscalls::execve_of(lane as u8);
     }
     match (failure.load(Acquire), code) {
         (0, 0) => Ok(()),
         (0, code) => Err(Trouble::Hook(code)),
-        (failure, _) => Err(Trouble::Call(Failed {
-            errno: Errno((failure >> 32) as u16),
-            call: Call::Execve,
-            at: failure as u32,
-        })),
+        (failure, _) => Err(Trouble::Call(Failed::unpacked(failure))),
     }
 }
 
@@ -116,9 +111,7 @@ fn child(hook: &Hook, input: &Fd, output: At, room: &mut Room, lane: Lane) -> ! 
     let argv = Vector::new(hook.argv.iter().map(|a| a.as_c_str()), &mut room.argv);
     let envp = Vector::new(hook.envp.iter().map(|e| e.as_c_str()), &mut room.envp);
     if let Err(failed) = become_hook(hook, input, output, &argv, &envp) {
-        let failure = u64::from(failed.errno.0) << 32 | u64::from(failed.at);
-        let head = syscalls::record::head();
-        head.helper_failure.store(failure, Release);
+        room::slate().helper_failure.store(failed.packed(), Release);
     }
     syscalls::exit_group(127, Why("the hook could not be run"))
 }

@@ -214,7 +214,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             }
         }
         Op::HoldSignals => {
-            lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::ALL, why)?);
+            lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::HELD, why)?);
         }
         Op::LookAtSignals => {
             lanes.ignored = crate::procfs::ignored_signals(why)?;
@@ -242,9 +242,10 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         }
         Op::PassListener { path, document } => {
             // Where init has stopped, the next line that waits for it says why.
-            if let Some(number) = listener::offered(lanes.at(Slot::CHANNEL), why)? {
-                let init = lanes.at(Slot::INIT);
-                listener::pass(init, number, path, document, lanes.pid, why)?;
+            let seen = listener::Seen::Shared;
+            if let Some(number) = listener::offered(&seen, lanes.at(Slot::CHANNEL), why)? {
+                let to = listener::To { path, document };
+                listener::pass(&seen, lanes.at(Slot::INIT), number, to, lanes.pid, why)?;
             }
         }
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,

@@ -1,19 +1,21 @@
-//! A seccomp listener on its way from init to whoever answers its questions (seccomp_unotify(2); config-linux.md, "The
+//! A seccomp listener on its way from init to the agent that answers its questions (seccomp_unotify(2); config-linux.md, "The
 //! Container Process State"). Once the filter is loaded any call of init's could be one that it asks about, so init
-//! makes none: it says the descriptor's number in shared memory and waits there. May touch: system calls.
+//! makes none: it writes the descriptor's number on the slate and waits there. May touch: system calls.
 
 use super::{Check, Done, Trouble, caller, hooks, patience};
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use core::mem::offset_of;
 use core::sync::atomic::Ordering::*;
-use syscalls::{At, Why};
+use syscalls::room::{Slate, slate};
+use syscalls::{At, Fd, Why};
 
 /// As long as init waits for the host, and never a call long.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Init: offers the descriptor, and goes on when it was taken.
 pub fn offer(descriptor: usize) -> Done {
-    let offered = &syscalls::record::head().offered;
+    let offered = &slate().offered;
     offered.store(descriptor as u32 + 1, Release);
     let end = syscalls::clock_ns(libc::CLOCK_MONOTONIC) + PATIENCE_NS;
     while offered.load(Acquire) != 0 {
@@ -25,12 +27,50 @@ pub fn offer(descriptor: usize) -> Done {
     Ok(())
 }
 
+/// Init's slate, as another process sees it.
+pub enum Seen {
+    /// It shares the memory.
+    Shared,
+    /// It reads and writes init's memory, where the slate has this address (proc_pid_mem(5)).
+    Through(Fd, usize),
+}
+
+impl Seen {
+    /// What stands there about the descriptor.
+    fn offered(&self, why: Why) -> syscalls::Result<u32> {
+        match self {
+            Seen::Shared => Ok(slate().offered.load(Acquire)),
+            Seen::Through(memory, address) => {
+                let mut word = [0; 4];
+                syscalls::pread64(
+                    memory.at(),
+                    &mut word,
+                    address + offset_of!(Slate, offered),
+                    why,
+                )?;
+                Ok(u32::from_ne_bytes(word))
+            }
+        }
+    }
+
+    /// Says that it was taken.
+    fn take(&self, why: Why) -> syscalls::Result<()> {
+        match self {
+            Seen::Shared => slate().offered.store(0, Release),
+            Seen::Through(memory, address) => {
+                let at = address + offset_of!(Slate, offered);
+                syscalls::pwrite64(memory.at(), &[0; 4], at, why)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Host: the number of the descriptor that init offers. `None`: `end` has something to read, so init is not going on.
-pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
+pub fn offered(seen: &Seen, end: At, why: Why) -> Done<Option<i32>> {
     let mut step = 1;
-    let offered = &syscalls::record::head().offered;
     loop {
-        match offered.load(Acquire) {
+        match seen.offered(why)? {
             0 => {}
             number => return Ok(Some(number as i32 - 1)),
         }
@@ -42,15 +82,20 @@ pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
     }
 }
 
+/// Where an offered descriptor goes.
+pub struct To<'a> {
+    pub path: &'a CStr,
+    pub document: &'a [Vec<u8>],
+}
+
 /// Host: takes it and sends it on, with the document about the container. `init`: a handle on its process.
-pub fn pass(init: At, number: i32, path: &CStr, document: &[Vec<u8>], pid: i32, why: Why) -> Done {
+pub fn pass(seen: &Seen, init: At, number: i32, to: To, pid: i32, why: Why) -> Done {
     let taken = Why("init itself may make no call between its filter and its program");
     let listener = syscalls::pidfd_getfd(init, number, "seccomp listener", taken)?;
-    let socket = caller::connect(path, why)?;
+    let socket = caller::connect(to.path, why)?;
     let mut digits = [0; 12];
     let digits = hooks::decimal(pid, &mut digits);
-    let text = document.join(digits);
+    let text = to.document.join(digits);
     syscalls::sendmsg_descriptor(socket.at(), &text, listener.at(), why)?;
-    syscalls::record::head().offered.store(0, Release);
-    Ok(())
+    Ok(seen.take(Why("init waits until its listener was taken"))?)
 }

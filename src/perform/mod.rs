@@ -181,8 +181,6 @@ pub struct Lanes<'a> {
     home: Option<CString>,
     /// What init said before it was known.
     heard: Option<sync::Word>,
-    /// Capabilities that init could not give.
-    pub left_out: u64,
     /// Whether the lane makes binds side by side.
     beside: side_by_side::Beside,
     /// The pid file to be.
@@ -235,7 +233,6 @@ impl<'a> Lanes<'a> {
             ignored: syscalls::SigSet::EMPTY,
             home: None,
             heard: None,
-            left_out: 0,
             beside: side_by_side::Beside::default(),
             pid_file: None,
             resctrl: false,

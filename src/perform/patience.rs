@@ -26,7 +26,7 @@ impl Ear {
     fn open() -> syscalls::Result<Ear> {
         let why =
             Why("this wait lasts: a signal must be able to end it, and what was made be undone");
-        let before = syscalls::rt_sigprocmask(SigSet::ALL, why)?;
+        let before = syscalls::rt_sigprocmask(SigSet::HELD, why)?;
         Ok(Ear {
             signals: syscalls::signalfd4(ENDS, why)?,
             before,

@@ -96,11 +96,17 @@ fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
     } else {
         Slot::INIT_END
     });
-    let _ = syscalls::write(
-        to,
-        &report.encode(),
-        Why("whoever waits learns which call failed"),
-    );
+    let mut message = [0; sync::LONGEST];
+    let hook = lanes
+        .plan
+        .line(report.line)
+        .and_then(|line| match &line.op {
+            Op::Hook { hook } => Some((line.from.as_bytes(), hook.path.to_bytes())),
+            _ => None,
+        });
+    let len = report.encode(hook, &mut message);
+    let why = Why("the runtime that waits learns which call failed");
+    let _ = syscalls::write(to, &message[..len], why);
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))
 }
 
@@ -189,13 +195,21 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             set => set?,
         },
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
-        Op::Capabilities { sets, ambient } => capabilities(lanes, sets, *ambient, why)?,
+        Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
         Op::Seccomp {
             filter,
             flags,
             listener,
-        } => seccomp(filter, *flags, *listener, why)?,
+        } => {
+            if *listener && init.started {
+                sync::tell_slate(
+                    lanes,
+                    Why("`start` has to know where it finds the listener's number"),
+                )?;
+            }
+            seccomp(filter, *flags, *listener, why)?
+        }
         Op::Umask { mask } => drop(syscalls::umask(mask.unwrap_or(init.umask), why)),
         Op::FindProgram {
             candidates, look, ..
@@ -403,7 +417,7 @@ fn ids(uid: u32, gid: u32, why: Why) -> Done {
 }
 
 /// Shrinking the inheritable set empties the ambient one, so what the caller had there is gone.
-fn capabilities(lanes: &Lanes, sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
+fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
     let mut ambient = ambient;
     match syscalls::capset(sets, why) {
         // Of what this process does not have itself nothing can be given: that is a warning, and no error (config.md,
@@ -421,8 +435,8 @@ fn capabilities(lanes: &Lanes, sets: &CapabilitySets, ambient: u64, why: Why) ->
             ambient &= held;
             syscalls::capset(&rest, why)?;
             let wanted = sets.effective | sets.permitted | sets.inheritable;
-            let why = Why("what is left out is said to the caller");
-            sync::tell_left_out(lanes, wanted & !held, why)?;
+            let left_out = &syscalls::room::slate().left_out;
+            left_out.fetch_or(wanted & !held, core::sync::atomic::Ordering::Release);
         }
         set => set?,
     }

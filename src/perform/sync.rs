@@ -13,14 +13,14 @@
 //!   start:                                   start  write(start fifo) .. read(report fifo) .. EOF, or a report
 //! ```
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
-//! or that init is dead: the recorder tells which.
+//! or that init is dead: the slate that both have tells which (`syscalls::room`).
 
 use super::host::stopped;
 use super::{Check, Done, Lanes, Stopped, Trouble, patience};
 use crate::plan::{Lane, Slot};
 use core::ffi::CStr;
-use syscalls::table::{Call, TABLE};
-use syscalls::{At, Errno, Failed, Why};
+use syscalls::table::Call;
+use syscalls::{At, Errno, Failed, Why, record, room};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
@@ -28,7 +28,7 @@ pub const REPORT: &CStr = c"report.fifo";
 /// What hooks said.
 pub const OUTPUT: &CStr = c"hooks.out";
 
-/// What init sends when it stops: 16 bytes.
+/// What init sends when it stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
     pub line: u16,
@@ -42,46 +42,51 @@ const CALL: u8 = 1;
 const CHECK: u8 = 2;
 const HOOK: u8 = 3;
 const INIT: u8 = 4;
-const LEFT_OUT: u8 = 5;
+const OFFER: u8 = 5;
+
+/// A message's fixed part. After it, in a report: the pointer and the path of a hook, with a NUL after each, or nothing; then
+/// the record of the call, so that who reads it needs no recorder.
+const FIXED: usize = 16;
+/// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
+pub const LONGEST: usize = 4096;
 
 impl Report {
-    pub fn encode(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[2..4].copy_from_slice(&self.line.to_ne_bytes());
+    /// Writes the message. `hook`: the pointer and the path, where a hook failed.
+    pub fn encode(self, hook: Option<(&[u8], &[u8])>, to: &mut [u8; LONGEST]) -> usize {
+        to[2..4].copy_from_slice(&self.line.to_ne_bytes());
+        let words = FIXED + put_words(hook, &mut to[FIXED..]);
+        to[12..14].copy_from_slice(&((words - FIXED) as u16).to_ne_bytes());
         match self.trouble {
             Trouble::Call(failed) => {
-                bytes[0] = CALL;
-                bytes[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
-                bytes[6..8].copy_from_slice(&(failed.call as u16).to_ne_bytes());
-                bytes[8..12].copy_from_slice(&failed.at.to_ne_bytes());
+                to[0] = CALL;
+                to[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
+                to[6..8].copy_from_slice(&(failed.call as u16).to_ne_bytes());
+                return words + record::carry(failed.at, &mut to[words..]);
             }
             Trouble::Check(check) => {
-                bytes[0] = CHECK;
-                bytes[1] = check as u8;
+                to[0] = CHECK;
+                to[1] = check as u8;
             }
             Trouble::Hook(code) => {
-                bytes[0] = HOOK;
-                bytes[4..8].copy_from_slice(&code.to_ne_bytes());
+                to[0] = HOOK;
+                to[4..8].copy_from_slice(&code.to_ne_bytes());
             }
         }
-        bytes
+        words
     }
 
     /// `None`: it is no report.
-    pub fn decode(bytes: &[u8]) -> Option<Report> {
-        let bytes: &[u8; 16] = bytes.try_into().ok()?;
-        let two = |i: usize| u16::from_ne_bytes([bytes[i], bytes[i + 1]]);
-        let trouble = match bytes[0] {
-            CALL if usize::from(two(6)) < TABLE.len() => {
-                let at = u32::from_ne_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]);
-                Trouble::Call(Failed {
-                    errno: Errno(two(4)),
-                    call: Call::from_number(two(6))?,
-                    at,
-                })
-            }
-            CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == bytes[1])?.0),
-            HOOK => Trouble::Hook(i32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
+    fn decode(bytes: &[u8]) -> Option<Report> {
+        let fixed: &[u8; FIXED] = bytes.get(..FIXED)?.try_into().ok()?;
+        let two = |i: usize| u16::from_ne_bytes([fixed[i], fixed[i + 1]]);
+        let trouble = match fixed[0] {
+            CALL => Trouble::Call(Failed {
+                errno: Errno(two(4)),
+                call: Call::from_number(two(6))?,
+                at: record::accept(bytes.get(FIXED + usize::from(two(12))..)?),
+            }),
+            CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == fixed[1])?.0),
+            HOOK => Trouble::Hook(i32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
             _ => return None,
         };
         Some(Report {
@@ -91,10 +96,26 @@ impl Report {
     }
 }
 
+/// Both words, if there is room for them; how long they are.
+fn put_words(words: Option<(&[u8], &[u8])>, to: &mut [u8]) -> usize {
+    let Some((first, second)) = words else {
+        return 0;
+    };
+    // The record comes on 8 bytes.
+    let len = (first.len() + second.len() + 2).next_multiple_of(8);
+    let Some(to) = to.get_mut(..len) else {
+        return 0;
+    };
+    to.fill(0);
+    to[..first.len()].copy_from_slice(first);
+    to[first.len() + 1..first.len() + 1 + second.len()].copy_from_slice(second);
+    len
+}
+
 /// One message of the channel or the report fifo; an empty one is its end.
 #[derive(Clone, Copy)]
 pub struct Word {
-    bytes: [u8; 16],
+    bytes: [u8; LONGEST],
     len: usize,
 }
 
@@ -102,17 +123,39 @@ impl Word {
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+
+    /// What init told, if it is that.
+    pub fn report(&self) -> Option<Report> {
+        Report::decode(self.bytes())
+    }
+
+    /// The pointer and the path of the hook that failed.
+    pub fn hook(&self) -> Option<(&str, &str)> {
+        let len = u16::from_ne_bytes([self.bytes[12], self.bytes[13]]);
+        let words = self.bytes().get(FIXED..FIXED + usize::from(len))?;
+        let mut words = words.split(|byte| *byte == 0);
+        let mut next = || {
+            words
+                .next()
+                .and_then(|word| core::str::from_utf8(word).ok())
+        };
+        Some((next().filter(|pointer| !pointer.is_empty())?, next()?))
+    }
 }
 
 /// Reads one message.
 fn message(from: At, why: Why) -> syscalls::Result<Word> {
-    let mut bytes = [0; 16];
+    read_message(from, LONGEST, why)
+}
+
+fn read_message(from: At, most: usize, why: Why) -> syscalls::Result<Word> {
+    let mut bytes = [0; LONGEST];
     loop {
-        match syscalls::read(from, &mut bytes, why) {
+        match syscalls::read(from, &mut bytes[..most], why) {
             Ok(len) => {
                 return Ok(Word {
                     bytes,
-                    len: len.min(16),
+                    len: len.min(most),
                 });
             }
             // Whoever ends with our word unread resets the channel; what it said before that is read next.
@@ -124,20 +167,20 @@ fn message(from: At, why: Why) -> syscalls::Result<Word> {
 
 /// Host: the next word of init's, which may have come while the host waited for the bridge's.
 fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
-    loop {
-        let word = match lanes.heard.take() {
-            Some(word) => word,
-            None => channel(lanes, why)?,
-        };
-        match left_out(word) {
-            Some(set) => lanes.left_out |= set,
-            None => return Ok(word),
-        }
+    match lanes.heard.take() {
+        Some(word) => Ok(word),
+        None => channel(lanes, why),
     }
 }
 
-/// Host: the next word that comes through the channel. In a frozen cgroup none would ever come.
+/// Host: the next word that comes through the channel.
 fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
+    await_channel(lanes, why)?;
+    Ok(message(lanes.at(Slot::CHANNEL), why)?)
+}
+
+/// Host: waits until the channel has a word, or has ended. In a frozen cgroup neither would ever come.
+fn await_channel(lanes: &Lanes, why: Why) -> Done {
     let from = lanes.at(Slot::CHANNEL);
     let group = lanes.at(Slot::CGROUP);
     // One that is there already may be paused and go on later.
@@ -147,32 +190,15 @@ fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
         false => Ok(()),
     };
     patience::readable([from, patience::NONE], None, why, look)?;
-    Ok(message(from, why)?)
-}
-
-/// The capabilities that init says it could not give.
-fn left_out(word: Word) -> Option<u64> {
-    match *word.bytes() {
-        [LEFT_OUT, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] => {
-            Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
-        }
-        _ => None,
-    }
-}
-
-/// Init: the capabilities that it could not give.
-pub fn tell_left_out(lanes: &Lanes, set: u64, why: Why) -> Done {
-    let mut word = [0; 16];
-    word[0] = LEFT_OUT;
-    word[8..].copy_from_slice(&set.to_ne_bytes());
-    Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
+    Ok(())
 }
 
 /// Host: waits until init has done all its lines but the last ones.
 pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
-    match hear(lanes, why)?.bytes() {
+    let word = hear(lanes, why)?;
+    match word.bytes() {
         [READY] => Ok(None),
-        bytes => match Report::decode(bytes) {
+        _ => match word.report() {
             Some(report) => Ok(Some(stopped(report))),
             None => Err(Trouble::Check(Check::InitVanished)),
         },
@@ -188,8 +214,7 @@ pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
         match *word.bytes() {
             [INIT, _, _, _, a, b, c, d] => return Ok(Ok(i32::from_ne_bytes([a, b, c, d]))),
             [READY] => lanes.heard = Some(word),
-            [LEFT_OUT, ..] => lanes.left_out |= left_out(word).unwrap_or(0),
-            _ => match Report::decode(word.bytes()) {
+            _ => match word.report() {
                 Some(report) if report.line > bridge_ends => lanes.heard = Some(word),
                 Some(report) => return Ok(Err(stopped(report))),
                 None => return Err(Trouble::Check(Check::InitVanished)),
@@ -216,7 +241,14 @@ pub fn tell(lanes: &Lanes, why: Why) -> Done {
 
 /// Host: reads the channel to its end.
 pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
-    let end = ended(hear(lanes, why)?);
+    if lanes.heard.is_none() {
+        await_channel(lanes, why)?;
+    }
+    // Init says on the slate that its execve failed before it says so here: with that call on its way this is the end.
+    let end = match lanes.heard.is_none() && syscalls::execve_of(Lane::Init as u8) == Some(Ok(())) {
+        true => Ok(None),
+        false => hear(lanes, why).map(ended)?,
+    };
     // The end of the process closes it as well; while the program runs nothing comes this way any more.
     if let Some(fd) = lanes.take(Slot::CHANNEL) {
         fd.close(Why("nothing more comes through the channel"))?;
@@ -224,32 +256,73 @@ pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     end
 }
 
-/// Reads a fifo of init's, which does not wait, to its end: `None` if execve succeeded.
-pub fn exec_end(from: At, init: At, why: Why) -> Done<Option<Stopped>> {
-    patience::readable([from, init], None, why, patience::nothing)?;
-    match message(from, why) {
-        // Init has ended, and said nothing.
-        Err(failed) if failed.errno == Errno::EAGAIN => ended(Word {
-            bytes: [0; 16],
+/// The last word in the report fifo: a report, or its end. `init`: a handle on its process.
+pub fn last_word(report: At, init: At, why: Why) -> Done<Word> {
+    patience::readable([report, init], None, why, patience::nothing)?;
+    word_of_fifo(report, LONGEST, why)
+}
+
+/// A word in a fifo that does not wait: if there is none, init has ended and said nothing.
+fn word_of_fifo(fifo: At, most: usize, why: Why) -> Done<Word> {
+    match read_message(fifo, most, why) {
+        Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word {
+            bytes: [0; LONGEST],
             len: 0,
         }),
-        word => ended(word?),
+        word => Ok(word?),
     }
 }
 
 fn ended(last: Word) -> Done<Option<Stopped>> {
-    if let Some(report) = Report::decode(last.bytes()) {
+    if let Some(report) = last.report() {
         return Ok(Some(stopped(report)));
     }
-    // Both ends look alike from here; but who is killed before execve has no such call on its way.
-    if !syscalls::execve_succeeded(Lane::Init as u8) {
+    // Both ends look alike from here; but a process that is killed before execve has made none.
+    match syscalls::execve_of(Lane::Init as u8) {
+        Some(Ok(())) => {}
         // It failed, and a filter kept init from saying so.
-        if let Some(failed) = syscalls::execve_failed(Lane::Init as u8) {
-            return Err(Trouble::Call(failed));
+        Some(Err(errno)) => {
+            let at = record::newest_execve();
+            return Err(Trouble::Call(Failed {
+                errno,
+                call: Call::Execve,
+                at,
+            }));
         }
-        return Err(Trouble::Check(Check::InitVanished));
+        None => return Err(Trouble::Check(Check::InitVanished)),
     }
     Ok(None)
+}
+
+/// Init, in a container that `start` releases: says where its slate is, before a filter is loaded. `start` shares no memory
+/// with it.
+pub fn tell_slate(lanes: &Lanes, why: Why) -> Done {
+    let mut word = [0; FIXED];
+    word[0] = OFFER;
+    word[8..].copy_from_slice(&(room::slate() as *const room::Slate as u64).to_ne_bytes());
+    Ok(syscalls::write(lanes.at(Slot::REPORT), &word, why).map(drop)?)
+}
+
+/// `start`: where init's slate is in its memory. `Err`: init has stopped, and this is its last word.
+pub fn hear_slate(report: At, init: At, why: Why) -> Done<Result<usize, Word>> {
+    patience::readable([report, init], None, why, patience::nothing)?;
+    let word = word_of_fifo(report, FIXED, why)?;
+    match word.bytes() {
+        [OFFER, _, _, _, _, _, _, _, address @ ..] => {
+            let address = address.try_into().map_or(0, usize::from_ne_bytes);
+            Ok(Ok(address))
+        }
+        [] => Ok(Err(word)),
+        // A report: this was its beginning.
+        _ => {
+            let mut word = word;
+            let rest = word_of_fifo(report, LONGEST, why)?;
+            let end = (FIXED + rest.len).min(LONGEST);
+            word.bytes[FIXED..end].copy_from_slice(&rest.bytes[..end - FIXED]);
+            word.len = end;
+            Ok(Err(word))
+        }
+    }
 }
 
 /// Init: waits for the host's word.

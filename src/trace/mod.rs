@@ -5,73 +5,45 @@ use crate::plan::Step;
 use crate::plan::show::lane_name;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 use syscalls::record::{self, Record};
 
-/// Whether a record belongs to what is shown.
-pub type Filter<'a> = &'a dyn Fn(&Record) -> bool;
-
-/// All records of a recorder's bytes that pass the filter, in order.
-pub fn render(bytes: &[u8], format: Format, filter: Filter) -> String {
-    let mut out = String::new();
-    let mut view = View::new(format, bytes);
-    for at in record::offsets(bytes) {
-        if let Some(r) = Record::read(bytes, at).filter(filter) {
-            view.show(&r, &mut out);
-        }
-    }
-    let dropped = dropped(bytes);
-    if dropped > 0 {
-        let _ = match format {
-            Format::Json => Ok(()),
-            _ => writeln!(
-                out,
-                "+++ {dropped} more calls found no room in the recorder +++"
-            ),
-        };
-    }
-    out
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..at + 4)
-        .and_then(|b| b.try_into().ok())
-        .map_or(0, u32::from_ne_bytes)
-}
-
-/// The process id of the container's first process, out of a recorder's head.
-fn child(bytes: &[u8]) -> i32 {
-    u32_at(bytes, core::mem::offset_of!(record::Head, child)) as i32
-}
-
-fn dropped(bytes: &[u8]) -> u32 {
-    u32_at(bytes, core::mem::offset_of!(record::Head, dropped))
-}
-
-/// A view being written: it knows what was shown last.
-pub struct View {
-    format: Format,
+/// The recorder's bytes of one command, with what belongs to all of its records.
+pub struct Piece<'a> {
+    bytes: &'a [u8],
+    /// The process id of the container's first process, and those of helpers.
     child: i32,
     helpers: [i32; record::HELPERS],
-    step: Option<u16>,
+    /// The sequence number of its first call, and the one after its last.
+    calls: core::ops::Range<u32>,
 }
 
-impl View {
-    /// A view of the recorder that begins with these bytes.
-    pub fn new(format: Format, head: &[u8]) -> View {
-        let at = |i: usize| core::mem::offset_of!(record::Head, helpers) + 4 * i;
-        View {
-            format,
-            child: child(head),
-            helpers: core::array::from_fn(|i| u32_at(head, at(i)) as i32),
-            step: None,
+impl<'a> Piece<'a> {
+    pub fn new(bytes: &'a [u8]) -> Piece<'a> {
+        use core::mem::offset_of;
+        let at = |i: usize| offset_of!(record::Head, helpers) + 4 * i;
+        let count = u32_at(bytes, offset_of!(record::Head, count));
+        Piece {
+            bytes,
+            child: u32_at(bytes, offset_of!(record::Head, child)) as i32,
+            helpers: core::array::from_fn(|i| u32_at(bytes, at(i)) as i32),
+            calls: u32_at(bytes, offset_of!(record::Head, first)).min(count)..count,
         }
     }
 
-    /// One record. Writing to a String cannot fail.
-    pub fn show(&mut self, r: &Record, out: &mut String) {
-        let pid = match r.pid {
+    /// Its records, in the order of their calls.
+    pub fn records(&self) -> Vec<(u32, Record<'a>)> {
+        let places = record::offsets(self.bytes);
+        let mut all: Vec<_> = places
+            .filter_map(|at| Some((at, Record::read(self.bytes, at)?)))
+            .collect();
+        all.sort_by_key(|(_, record)| record.seq);
+        all
+    }
+
+    fn pid(&self, r: &Record) -> i32 {
+        match r.pid {
             0 => self.child,
             helper @ ..0 => self
                 .helpers
@@ -79,12 +51,109 @@ impl View {
                 .copied()
                 .unwrap_or(0),
             pid => pid,
-        };
+        }
+    }
+}
+
+/// All records of the pieces of a trace, in the order in which they were made, and how many calls in between have none.
+pub fn render(pieces: &[Vec<u8>], format: Format) -> String {
+    let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    show(&pieces, format)
+}
+
+/// The same of this process's own recorder.
+pub fn own(format: Format) -> String {
+    show(&[Piece::new(record::bytes())], format)
+}
+
+fn show(pieces: &[Piece], format: Format) -> String {
+    let mut out = String::new();
+    let mut view = View::new(format);
+    let mut base = 0;
+    let mut open: Vec<Cursor> = Vec::new();
+    for piece in pieces {
+        open.push(Cursor {
+            piece,
+            records: piece.records(),
+            at: 0,
+            next: piece.calls.start,
+            base,
+        });
+        base += piece.calls.end - piece.calls.start;
+    }
+    while let Some(cursor) = first(&mut open) {
+        let (_, mut r) = cursor.records[cursor.at];
+        view.missing(r.seq.saturating_sub(cursor.next), &mut out);
+        cursor.next = r.seq.saturating_add(1);
+        r.seq = cursor.number(&r);
+        view.show(cursor.piece, &r, &mut out);
+        cursor.at += 1;
+        if cursor.at == cursor.records.len() {
+            view.missing(cursor.piece.calls.end.saturating_sub(cursor.next), &mut out);
+        }
+    }
+    out
+}
+
+/// A piece that is being shown.
+struct Cursor<'a> {
+    piece: &'a Piece<'a>,
+    records: Vec<(u32, Record<'a>)>,
+    at: usize,
+    /// The sequence number that comes next if no call is without a record.
+    next: u32,
+    /// The calls in the pieces before it.
+    base: u32,
+}
+
+impl Cursor<'_> {
+    /// A number that no other record of the trace has.
+    fn number(&self, r: &Record) -> u32 {
+        r.seq
+            .saturating_sub(self.piece.calls.start)
+            .saturating_add(self.base)
+    }
+}
+
+/// Of the pieces that have more to show, the one whose next record is the oldest.
+fn first<'a, 'b>(open: &'a mut [Cursor<'b>]) -> Option<&'a mut Cursor<'b>> {
+    let more = open
+        .iter_mut()
+        .filter(|cursor| cursor.at < cursor.records.len());
+    more.min_by_key(|cursor| cursor.records[cursor.at].1.start_ns)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let word = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+    word.map_or(0, u32::from_ne_bytes)
+}
+
+/// A view being written: it knows what was shown last.
+pub struct View {
+    format: Format,
+    step: Option<u16>,
+}
+
+impl View {
+    pub fn new(format: Format) -> View {
+        View { format, step: None }
+    }
+
+    /// One record. Writing to a String cannot fail.
+    pub fn show(&mut self, piece: &Piece, r: &Record, out: &mut String) {
+        let pid = piece.pid(r);
         let _ = match self.format {
             Format::Strace => syscalls::show::strace_line(r, pid, out),
             Format::Json => json(r, pid, out),
             Format::Text => self.text(r, out),
         };
+    }
+
+    /// How many calls come here that have no record: the recorder was full, or they repeat those before them.
+    fn missing(&self, calls: u32, out: &mut String) {
+        if calls > 0 && self.format != Format::Json {
+            let _ = writeln!(out, "+++ {calls} calls are not on record here +++");
+        }
     }
 
     /// Headings by step, then: line of the plan, lane, call, result, time, why.

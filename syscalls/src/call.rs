@@ -1,11 +1,13 @@
 //! The gate. Every system call of the program, on both sides of clone3, goes through [`gate`]: it writes
-//! the record, enters the kernel, completes the record. There is no other `syscall` instruction in use but two, each for
-//! machines that lack something: the clock where there is no vDSO, the thread pointer on an old x86-64.
+//! the record, enters the kernel, completes the record. Three other `syscall` instructions are in use. Two are for
+//! machines that lack something: the clock where there is no vDSO, the thread pointer on an old x86-64. The third is the
+//! end of a signal's handler, rt_sigreturn(2), which [`announce`] puts on record.
 
 use crate::arch;
 use crate::errno::Errno;
 use crate::hot::HOT;
-use crate::record::{self, ENTERED, Later, OUT, RETURNED, WHY, Writer};
+use crate::record::{self, ENTERED, Later, Missed, OUT, RETURNED, WHY, Writer};
+use crate::room::{ON_ITS_WAY, slate};
 use crate::table::{Arg, Call, Shape};
 use crate::vdso::clock_ns;
 use core::sync::atomic::Ordering::*;
@@ -20,8 +22,25 @@ pub struct Why(pub &'static str);
 pub struct Failed {
     pub errno: Errno,
     pub call: Call,
-    /// The place of the record; [`record::NOWHERE`] when the recorder was full.
+    /// The place of the record, for [`record::find`]; [`record::NOWHERE`] where there is none.
     pub at: u32,
+}
+
+impl Failed {
+    /// In one word, for another process that shares the recorder.
+    pub fn packed(self) -> u64 {
+        let call = u64::from(self.call as u16);
+        u64::from(self.errno.0) << 48 | call << 32 | u64::from(record::shared(self.at))
+    }
+
+    /// The same, out of that word.
+    pub fn unpacked(word: u64) -> Failed {
+        Failed {
+            errno: Errno((word >> 48) as u16),
+            call: Call::from_number((word >> 32) as u16).unwrap_or(Call::Execve),
+            at: word as u32,
+        }
+    }
 }
 
 pub type Result<T> = core::result::Result<T, Failed>;
@@ -37,8 +56,8 @@ const AGAIN: u32 = 10_000;
 /// Makes a system call and its record. Only the wrappers of this crate call it: they vouch that every pointer among `args`
 /// is good for that call, and for as many bytes as the table says.
 ///
-/// This program handles no signals; still a call is interrupted when the process is stopped and goes on, or traced
-/// (signal(7)). Then it has done nothing and is made again, with a record of its own. close(2) has done its part.
+/// No signal that this program handles interrupts a call (SA_RESTART); still one is interrupted when the process is stopped
+/// and goes on, or traced (signal(7)). Then it has done nothing and is made again, with a record of its own. close(2) has done its part.
 pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
     for _ in 0..AGAIN {
         match once(call, args, why) {
@@ -51,43 +70,118 @@ pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
 }
 
 fn once(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
-    let kinds = call.row().args;
-    let (at, later) = begin(call, &args, why);
+    let (begun, later) = begin(call, &args, why, None);
+    if call == Call::Execve {
+        slate()
+            .execve(HOT.lane.load(Relaxed) as u8)
+            .store(ON_ITS_WAY, Release);
+    }
     // SAFETY: the wrapper that calls us built these arguments from live references and owned descriptors.
     let result = unsafe { arch::syscall(call.row().number as usize, args) };
     if call == Call::Clone3 && result == 0 {
         return Ok(0); // The other side: the record belongs to the one that called.
     }
-    if let Some(at) = at {
-        let entry = record::entry(at);
-        // SAFETY: as above.
-        unsafe {
-            (*entry).duration_ns =
-                clock_ns(libc::CLOCK_MONOTONIC).saturating_sub((*entry).start_ns);
-            (*entry).ret = result as i64;
-            if result >= 0 {
-                for (i, kind) in kinds.iter().enumerate() {
-                    if let Some(later) = later[i] {
-                        fill(later, *kind, &args, i, result as usize);
-                    }
-                }
-            }
-            (*entry).state.store(RETURNED, Release);
-        }
+    match begun {
+        Ok(at) => complete(at, call, &args, &later, result),
+        Err(missed) if result >= 0 => missed.count(),
+        Err(_) => {}
+    }
+    let errno = match result {
+        -4095..=-1 => Errno(-result as u16),
+        value => return Ok(value as usize),
+    };
+    if call == Call::Execve {
+        slate()
+            .execve(HOT.lane.load(Relaxed) as u8)
+            .store(errno.0.into(), Release);
+    }
+    let at = begun.or_else(|missed| refused(call, &args, why, missed, result));
+    Err(Failed {
+        errno,
+        call,
+        at: at.unwrap_or(record::NOWHERE),
+    })
+}
+
+/// The same, with the record made only when the call has returned and `then` was done: before, no record can be made.
+pub(crate) fn gate_late(
+    call: Call,
+    args: [usize; 6],
+    why: Why,
+    then: impl FnOnce(isize),
+) -> Result<usize> {
+    // SAFETY: as in gate().
+    let result = unsafe { arch::syscall(call.row().number as usize, args) };
+    then(result);
+    let (begun, later) = begin(call, &args, why, None);
+    if let Ok(at) = begun {
+        complete(at, call, &args, &later, result);
     }
     match result {
         -4095..=-1 => Err(Failed {
             errno: Errno(-result as u16),
             call,
-            at: at.unwrap_or(record::NOWHERE),
+            at: begun.unwrap_or(record::NOWHERE),
         }),
         value => Ok(value as usize),
     }
 }
 
-/// Writes the record of a call that is about to be made; `None` if there is no room. Then what has to be filled in when it
-/// returns.
-fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later>; 6]) {
+/// The record of a call that comes right after the words that make it, and does not return to us: rt_sigreturn(2).
+pub(crate) fn announce(call: Call, args: [usize; 6], why: Why) {
+    let _ = begin(call, &args, why, None);
+}
+
+/// A call that missed its record was refused by the kernel, so somebody will ask for it: it gets one all the same, if not
+/// in the recorder, then beside it.
+fn refused(
+    call: Call,
+    args: &[usize; 6],
+    why: Why,
+    missed: Missed,
+    result: isize,
+) -> core::result::Result<u32, Missed> {
+    let (begun, later) = begin(call, args, why, Some(missed));
+    let begun = begun.or_else(|missed| {
+        missed.count();
+        let room = 4 + why.0.len() + blobs_room(call, args);
+        record::carried_begin(call, args, missed.seq, room).ok_or(missed)
+    });
+    if let Ok(at @ record::CARRIED) = begun {
+        write_blobs(at, call, args, why);
+    }
+    if let Ok(at) = begun {
+        complete(at, call, args, &later, result);
+    }
+    begun
+}
+
+/// Fills in what a call has brought.
+fn complete(at: u32, call: Call, args: &[usize; 6], later: &[Option<Later>; 6], result: isize) {
+    let entry = record::entry(at);
+    // SAFETY: reserve() gave this entry to us alone.
+    unsafe {
+        (*entry).duration_ns = clock_ns(libc::CLOCK_MONOTONIC).saturating_sub((*entry).start_ns);
+        (*entry).ret = result as i64;
+        if result >= 0 {
+            for (i, kind) in call.row().args.iter().enumerate() {
+                if let Some(later) = later[i] {
+                    fill(later, *kind, args, i, result as usize);
+                }
+            }
+        }
+        (*entry).state.store(RETURNED, Release);
+    }
+}
+
+/// Writes the record of a call that is about to be made, or says that it missed its record. Then what has to be filled in
+/// when it returns. `failed`: it was made, and missed its record before.
+fn begin(
+    call: Call,
+    args: &[usize; 6],
+    why: Why,
+    failed: Option<Missed>,
+) -> (core::result::Result<u32, Missed>, [Option<Later>; 6]) {
     let kinds = call.row().args;
     let known = record::known_why(why.0);
     let mut room = if known.is_some() { 0 } else { 4 + why.0.len() };
@@ -96,10 +190,10 @@ fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later
         lens[i] = text_len(*kind, args[i]);
         room += blob_room(*kind, args, i, lens[i]);
     }
-    let at = record::reserve(call, args, room);
-    HOT.last.store(at.unwrap_or(record::NOWHERE), Relaxed);
+    let begun = record::reserve(call, args, room, failed);
+    HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
     let mut later: [Option<Later>; 6] = [None; 6];
-    if let Some(at) = at {
+    if let Ok(at) = begun {
         let mut writer = Writer::new(at);
         for (i, kind) in kinds.iter().enumerate() {
             later[i] = capture(&mut writer, *kind, args, i, lens[i]);
@@ -109,27 +203,50 @@ fn begin(call: Call, args: &[usize; 6], why: Why) -> (Option<u32>, [Option<Later
             record::remember_why(why.0, place);
             place
         });
-        let entry = record::entry(at);
-        // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
-        unsafe {
-            (*entry).why = place;
-            (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
-            (*entry).state.store(ENTERED, Release);
-        }
+        entered(at, place);
         if call == Call::Execve {
             record::head().execve.store(at, Release);
         }
     }
-    (at, later)
+    (begun, later)
 }
 
-/// The record of a call that was made by this process before it became what it is: execveat returns to nobody.
+/// Says that a record is whole up to what its call will bring.
+fn entered(at: u32, why: u32) {
+    let entry = record::entry(at);
+    // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
+    unsafe {
+        (*entry).why = why;
+        (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
+        (*entry).state.store(ENTERED, Release);
+    }
+}
+
+/// The blobs of a record that lies outside of the recorder. What the kernel would have filled in it did not: it refused.
+fn write_blobs(at: u32, call: Call, args: &[usize; 6], why: Why) {
+    let mut writer = Writer::new(at);
+    for (i, kind) in call.row().args.iter().enumerate() {
+        let _ = capture(&mut writer, *kind, args, i, text_len(*kind, args[i]));
+    }
+    let place = writer.put(WHY, why.0.as_bytes(), false);
+    entered(at, place);
+}
+
+/// What all blobs of a call take at the most.
+fn blobs_room(call: Call, args: &[usize; 6]) -> usize {
+    let kinds = call.row().args.iter().enumerate();
+    kinds
+        .map(|(i, kind)| blob_room(*kind, args, i, text_len(*kind, args[i])))
+        .sum()
+}
+
+/// The record of a call that was made by this process before it became what it is: a successful execveat does not return.
 pub(crate) fn past(call: Call, args: [usize; 6], why: Why) -> Option<u32> {
-    let (at, _) = begin(call, &args, why);
-    let entry = record::entry(at?);
+    let at = begin(call, &args, why, None).0.ok()?;
+    let entry = record::entry(at);
     // SAFETY: begin() gave this entry to us alone.
     unsafe { (*entry).state.store(RETURNED, Release) };
-    at
+    Some(at)
 }
 
 /// Bytes of a structure.

@@ -339,20 +339,6 @@ pub fn sendfile(to: At, from: At, count: usize, why: Why) -> Result<usize> {
     gate(Call::Sendfile, [d(to), d(from), 0, count, 0, 0], why)
 }
 
-/// Memory that a file and other processes share, for the rest of the process's life.
-pub struct SharedMap(pub(crate) *mut u8);
-
-/// Maps `len` bytes of a file, shared and for reading and writing, for the rest of the process's life.
-pub fn mmap_shared(fd: At, len: usize, why: Why) -> Result<SharedMap> {
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let at = gate(
-        Call::Mmap,
-        [0, len, prot, libc::MAP_SHARED as usize, d(fd), 0],
-        why,
-    )?;
-    Ok(SharedMap(at as *mut u8))
-}
-
 /// Maps `len` fresh zero bytes.
 pub(crate) fn mmap_anonymous(len: usize, why: Why) -> Result<*mut u8> {
     let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;

@@ -18,12 +18,16 @@ pub(crate) struct Hot {
     pub line: AtomicU32,
     pub step: AtomicU32,
     pub pid: AtomicI32,
-    pub first: AtomicU32,
-    pub brought: AtomicU32,
-    pub first_helper: AtomicU32,
+    /// Calls so far that belong to the same line.
+    pub stretch: AtomicU32,
+    /// The end of the newest record, in case the recorder's head is lost.
+    pub used_once: AtomicU32,
+    /// Memory that both sides of the clone have, 0: none yet (see `room`).
+    pub room: AtomicUsize,
+    /// A part of the recorder's file was lost.
+    pub lost: AtomicBool,
     /// The place of the newest record.
     pub last: AtomicU32,
-    pub cloned: AtomicBool,
     /// No memory may be asked for any more.
     pub frozen: AtomicBool,
     /// The arena: the next free byte and the end of the current piece. Up to `used` memory of that piece has been given
@@ -52,11 +56,11 @@ pub(crate) static HOT: Hot = Hot {
     line: AtomicU32::new(0),
     step: AtomicU32::new(0),
     pid: AtomicI32::new(0),
-    first: AtomicU32::new(0),
-    brought: AtomicU32::new(0),
-    first_helper: AtomicU32::new(0),
+    stretch: AtomicU32::new(0),
+    used_once: AtomicU32::new(0),
+    room: AtomicUsize::new(0),
+    lost: AtomicBool::new(false),
     last: AtomicU32::new(NOWHERE),
-    cloned: AtomicBool::new(false),
     frozen: AtomicBool::new(false),
     next: AtomicUsize::new(0),
     end: AtomicUsize::new(0),

@@ -4,9 +4,11 @@ use crate::call::{Result, Why, gate};
 use crate::fd::{At, Fd};
 use crate::file::{c, d};
 use crate::record;
+use crate::room::{self, slate};
 use crate::table::Call;
 use crate::vdso::clock_ns;
 use core::ffi::{CStr, c_char};
+use core::sync::atomic::Ordering::Acquire;
 use linux_raw_sys::general::clone_args;
 
 /// Which side of clone3 the caller is on.
@@ -19,8 +21,9 @@ pub enum Cloned {
     Child,
 }
 
-/// clone3(2) without shared memory, with CLONE_PIDFD and CLONE_CLEAR_SIGHAND added: a copy of the caller, in the new
-/// namespaces that `flags` asks for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end.
+/// clone3(2) without shared memory, with CLONE_PIDFD added: a copy of the caller, in the new namespaces that `flags` asks
+/// for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end. The copy has the handlers of `fault`, too,
+/// up to its execve.
 ///
 /// The child records as lane `lane`, into the same recorder.
 /// With CLONE_PARENT the child becomes the caller's sibling, and the signal is the one that the caller's own end sends.
@@ -46,8 +49,7 @@ pub fn clone3_helper(flags: u64, lane: u8, why: Why) -> Result<Cloned> {
 /// `own`: what the child's records have in place of its process id.
 fn clone(flags: u64, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
-    let always = u64::from(linux_raw_sys::general::CLONE_PIDFD)
-        | linux_raw_sys::general::CLONE_CLEAR_SIGHAND;
+    let always = u64::from(linux_raw_sys::general::CLONE_PIDFD);
     let into = if cgroup.is_some() {
         linux_raw_sys::general::CLONE_INTO_CGROUP
     } else {
@@ -326,17 +328,15 @@ pub fn kill(pid: i32, signal: i32, why: Why) -> Result<()> {
     .map(drop)
 }
 
-/// The errno with which the other lane's last execve failed, and where its record is.
-pub fn execve_failed(lane: u8) -> Option<crate::Failed> {
-    let (errno, at) = record::failed_execve(lane)?;
-    Some(crate::Failed {
-        errno: crate::Errno(errno),
-        call: Call::Execve,
-        at,
-    })
-}
-
-/// Says of the other lane's execve that it succeeded, now. True: there was one on its way.
-pub fn execve_succeeded(lane: u8) -> bool {
-    record::complete_execve(lane, clock_ns(libc::CLOCK_MONOTONIC))
+/// The other lane's newest execve: `None`, there was none; else whether it succeeded, or the errno with which it failed. To
+/// be asked when the other lane has ended, or has become its program.
+pub fn execve_of(lane: u8) -> Option<core::result::Result<(), crate::Errno>> {
+    match slate().execve(lane).load(Acquire) {
+        room::NONE => None,
+        room::ON_ITS_WAY => {
+            record::complete_execve(lane, clock_ns(libc::CLOCK_MONOTONIC));
+            Some(Ok(()))
+        }
+        errno => Some(Err(crate::Errno(errno as u16))),
+    }
 }

@@ -1,7 +1,7 @@
 //! The flight recorder: where every system call is written down, before it is made and again
-//! when it returns. It is memory, not output: first a static buffer, later a file that is mapped
+//! when it returns. It is memory, not output: first a static buffer, later memory that is mapped
 //! MAP_SHARED before clone3, so that both sides of the clone write to one recorder and no record
-//! costs a system call. A record never moves once written; a full recorder drops and counts.
+//! costs a system call. As a rule a file lies under that memory (see `room`). A record never moves once written.
 //!
 //! ```text
 //!   Head | Entry args blobs | Entry args blobs | ...   each 8-byte aligned, `size` bytes as a whole
@@ -9,21 +9,35 @@
 //!   blob = which argument (u8), flags (u8), length (u16), bytes
 //! ```
 //! A why is written once, as a blob of the first record that has it; later ones say where it is.
+//!
+//! Not every call gets a record. One op may make thousands (it copies a tree), and they would push out all others:
+//! after [`STRETCH`] calls in a row that belong to the same line, only the calls that fail are recorded. Every call takes a
+//! sequence number, so a gap in the numbers tells a reader where calls are missing, and how many.
 
 #[path = "record_blobs.rs"]
 mod blobs;
+#[path = "record_carried.rs"]
+mod carried;
 #[path = "record_moves.rs"]
 mod moves;
 
 pub(crate) use blobs::{Later, Writer};
-pub use moves::{adopt, append_to, move_to, name_processes, set_own_pid};
+pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
+pub use carried::{accept, carry, find, shared};
+pub(crate) use moves::move_to;
+pub use moves::{adopt, set_own_pid};
 
 use crate::hot::HOT;
 use crate::table::Call;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
-/// Bytes of the file that holds a container's recorder. It is sparse: what is never written costs nothing.
+/// Bytes of the memory, and of the file under it, that hold a container's recorder. The file is sparse: what is never
+/// written costs nothing.
 pub const CAPACITY: usize = 4 << 20;
+/// Bytes at the end of a recorder that are kept for calls that fail, and for those by which a process begins and ends.
+const LAST: usize = 64 << 10;
+/// Calls in a row that belong to one line of the plan and are recorded; and how many more of them, if they fail.
+const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
 /// Tells a recorder file of this layout and this table from any other.
@@ -35,20 +49,20 @@ pub struct Head {
     pub magic: AtomicU64,
     /// Bytes in use, this head included.
     pub used: AtomicU32,
-    /// Records made so far, dropped ones too: the next sequence number.
+    /// Calls so far, also those without a record: the next sequence number.
     pub count: AtomicU32,
-    /// Records that found no room.
+    /// The sequence number of the first call, where a command writes its records down in pieces.
+    pub first: AtomicU32,
+    /// Calls without a record, for want of room.
     pub dropped: AtomicU32,
+    /// Calls without a record, since so many before them belong to the same line.
+    pub repeated: AtomicU32,
     /// The process id of the clone's other side, as the cloner sees it: it cannot know itself.
     pub child: AtomicI32,
     /// How many helpers were cloned so far.
     pub helper_count: AtomicU32,
     /// Their process ids, as their cloners see them; later ones are not kept.
     pub helpers: [AtomicI32; HELPERS],
-    /// Why a helper could not become its program: the errno in the upper half, the record's place in the lower.
-    pub helper_failure: AtomicU64,
-    /// A descriptor of init's that the host is to take, and one more; 0: there is none.
-    pub offered: AtomicU32,
     /// Where the record of the newest execve is.
     pub execve: AtomicU32,
 }
@@ -70,7 +84,8 @@ pub struct Entry {
     pub step: u16,
     /// Where the why's blob is in the recorder.
     pub why: u32,
-    pub reserved: u32,
+    /// [`MARK`]: where a piece of the file was lost, a reader finds the next entry by it.
+    pub mark: u32,
     pub ret: i64,
     pub start_ns: u64,
     pub duration_ns: u64,
@@ -88,8 +103,11 @@ pub const WHY: u8 = 0x20;
 /// Longer than any why. In a damaged file many small entries could name the same long one.
 const REASON: usize = 1024;
 
-/// An entry that was dropped has this place.
+/// A call without a record has this place.
 pub const NOWHERE: u32 = u32::MAX;
+
+/// `Entry::mark`.
+pub const MARK: u32 = 0x6e6b_2121;
 
 #[repr(C, align(4096))]
 struct Early([u8; EARLY]);
@@ -116,8 +134,15 @@ pub fn head() -> &'static Head {
     head
 }
 
+/// Writes the head again, after the page with it was lost: `used` is where the newest record of this process ended.
+pub(crate) fn found_again(used: u32) {
+    let head = head();
+    head.used.fetch_max(used, Relaxed);
+}
+
 /// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
 pub fn at(lane: u8, line: u16, step: u16) {
+    HOT.stretch.store(0, Relaxed);
     HOT.lane.store(lane.into(), Relaxed);
     HOT.line.store(line.into(), Relaxed);
     HOT.step.store(step.into(), Relaxed);
@@ -139,29 +164,9 @@ pub(crate) fn set_arg(at: u32, index: usize, value: usize) {
     unsafe { *(entry(at).add(1) as *mut u64).add(index) = value as u64 };
 }
 
-/// The sequence number of this process's first record.
-pub fn first() -> u32 {
-    HOT.first.load(Relaxed)
-}
-
-/// The sequence number behind the records that this process brought along: all from [`first`] to there are its own.
-pub fn brought() -> u32 {
-    HOT.brought.load(Relaxed)
-}
-
 /// Where the record of this process's newest call is: for a request that is refused by an answer, not by its result.
 pub fn last() -> u32 {
     HOT.last.load(Relaxed)
-}
-
-/// Whether this process made the child that [`Head::child`] names.
-pub fn cloned() -> bool {
-    HOT.cloned.load(Relaxed)
-}
-
-/// The number of the first helper that this process may have made.
-pub fn first_helper() -> i32 {
-    -(HOT.first_helper.load(Relaxed) as i32)
 }
 
 /// What the records of the next helper have in place of its process id: -1, -2, ...
@@ -178,32 +183,85 @@ pub(crate) fn set_helper(helper: i32, pid: i32) {
 /// Says which process the container's first one is: the cloner does, and whoever had another process clone it.
 pub fn set_cloned(pid: i32) {
     head().child.store(pid, Release);
-    HOT.cloned.store(true, Relaxed);
 }
 
-/// From now on this process leaves the recorder's last `bytes` bytes to what others, and itself later, have to record.
-pub fn keep_free(bytes: usize) {
-    if HOT.base.load(Relaxed) != 0 {
-        HOT.limit.store(CAPACITY.saturating_sub(bytes), Relaxed);
+/// Calls by which a process begins, becomes another program or ends: without them no trace can be read.
+fn is_milestone(call: Call) -> bool {
+    matches!(
+        call,
+        Call::Clone3 | Call::Execve | Call::Execveat | Call::ExitGroup
+    )
+}
+
+/// A call that got no record: its sequence number, and whether the recorder is full.
+#[derive(Clone, Copy)]
+pub(crate) struct Missed {
+    pub seq: u32,
+    pub full: bool,
+}
+
+impl Missed {
+    /// Counts it, once it is sure that it gets none.
+    pub(crate) fn count(self) {
+        let head = head();
+        let counter = if self.full {
+            &head.dropped
+        } else {
+            &head.repeated
+        };
+        counter.fetch_add(1, Relaxed);
     }
 }
 
-/// Takes `len` bytes for an entry with these facts. `None`: full, and counted.
-pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> {
+/// Takes `len` bytes for an entry with these facts. `failed`: the call was made, missed its record, and the kernel
+/// refused it.
+pub(crate) fn reserve(
+    call: Call,
+    args: &[usize; 6],
+    len: usize,
+    failed: Option<Missed>,
+) -> core::result::Result<u32, Missed> {
     let head = head();
-    let argc = call.row().args.len();
-    let len = size_of::<Entry>() + 8 * argc + len;
-    let seq = head.count.fetch_add(1, Relaxed);
-    let len = (len + 7) & !7;
-    let at = head.used.fetch_add(len as u32, Relaxed);
-    if at as usize + len > HOT.limit.load(Relaxed) {
-        head.used.fetch_sub(len as u32, Relaxed);
-        head.dropped.fetch_add(1, Relaxed);
-        return None;
+    let len = (size_of::<Entry>() + 8 * call.row().args.len() + len + 7) & !7;
+    let seq = failed.map_or_else(|| head.count.fetch_add(1, Relaxed), |missed| missed.seq);
+    let stretch = HOT.stretch.load(Relaxed);
+    HOT.stretch.store(stretch.saturating_add(1), Relaxed);
+    let first = failed.is_some() || is_milestone(call);
+    let most = if failed.is_some() {
+        2 * STRETCH
+    } else {
+        STRETCH
+    };
+    if stretch >= most && !is_milestone(call) {
+        return Err(Missed { seq, full: false });
     }
-    // SAFETY: [at, at+len) lies inside the recorder and fetch_add gave it to nobody else; it is 8-byte aligned.
+    let limit = HOT.limit.load(Relaxed) - if first { 0 } else { LAST };
+    let at = head.used.fetch_add(len as u32, Relaxed);
+    if at as usize + len > limit {
+        head.used.fetch_sub(len as u32, Relaxed);
+        return Err(Missed { seq, full: true });
+    }
+    HOT.used_once.store(at + len as u32, Relaxed);
+    // SAFETY: [at, at+len) lies inside the recorder and fetch_add gave it to this caller alone; it is 8-byte aligned.
     unsafe {
-        let entry = base().add(at as usize) as *mut Entry;
+        write_entry(
+            base().add(at as usize) as *mut Entry,
+            call,
+            args,
+            (len, seq),
+        )
+    };
+    Ok(at)
+}
+
+/// Writes an entry's facts and its arguments.
+///
+/// # Safety
+/// `entry` has `len` bytes, as many as the entry and its arguments take at the least, and is 8-byte aligned.
+unsafe fn write_entry(entry: *mut Entry, call: Call, args: &[usize; 6], (len, seq): (usize, u32)) {
+    let argc = call.row().args.len();
+    // SAFETY: as the caller vouches.
+    unsafe {
         (*entry).size = AtomicU32::new(len as u32);
         (*entry).seq = seq;
         (*entry).pid = HOT.pid.load(Relaxed);
@@ -213,6 +271,7 @@ pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> 
         (*entry).argc = argc as u8;
         (*entry).step = HOT.step.load(Relaxed) as u16;
         (*entry).why = 0;
+        (*entry).mark = MARK;
         let to = entry.add(1) as *mut u64;
         for (i, arg) in args.iter().take(argc).enumerate() {
             *to.add(i) = *arg as u64;
@@ -220,13 +279,15 @@ pub(crate) fn reserve(call: Call, args: &[usize; 6], len: usize) -> Option<u32> 
         (*entry).ret = 0;
         (*entry).duration_ns = 0;
     }
-    Some(at)
 }
 
-/// The entry at an offset that [`reserve`] gave.
+/// The entry at a place that [`reserve`] gave, or at [`carried::PLACE`].
 pub(crate) fn entry(at: u32) -> *mut Entry {
-    // SAFETY: the offset came from reserve, so it lies inside the recorder.
-    unsafe { base().add(at as usize) as *mut Entry }
+    match at {
+        carried::PLACE => carried::memory() as *mut Entry,
+        // SAFETY: the offset came from reserve, so it lies inside the recorder.
+        at => unsafe { base().add(at as usize) as *mut Entry },
+    }
 }
 
 /// Where the blob of this why is, if it was written already.
@@ -242,12 +303,27 @@ pub(crate) fn remember_why(text: &'static str, place: u32) {
     at.store(place, Relaxed);
 }
 
+/// Forgets where whys were written: those of the records to come are written again.
+pub fn forget_whys() {
+    for (known, _) in &HOT.whys {
+        known.store(0, Relaxed);
+    }
+}
+
 /// The bytes of the recorder in use, for the views. Another process that finds no room, or a damaged file, can say that
 /// more is in use than there is.
 pub fn bytes() -> &'static [u8] {
     let used = (head().used.load(Acquire) as usize).min(HOT.limit.load(Relaxed));
     // SAFETY: the recorder has `limit` bytes, and they are never unmapped.
     unsafe { core::slice::from_raw_parts(base(), used) }
+}
+
+/// Where the record of the newest execve is, if it has one.
+pub fn newest_execve() -> u32 {
+    match head().execve.load(Acquire) {
+        0 => NOWHERE,
+        at => at,
+    }
 }
 
 /// Completes the newest execve of the other lane that is still on its way: it never returns to its caller, so
@@ -281,36 +357,32 @@ pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
     true
 }
 
-/// The last execve of a lane, if it failed: its errno and its place.
-pub(crate) fn failed_execve(lane: u8) -> Option<(u16, u32)> {
-    let mut last = None;
-    for at in offsets(bytes()) {
-        if let Some(r) = Record::read(bytes(), at)
-            && r.lane == lane
-            && r.call == Call::Execve as u16
-        {
-            last = Some((r, at));
-        }
-    }
-    match last? {
-        (r, at) if r.state == RETURNED && r.ret < 0 => Some((r.ret.unsigned_abs() as u16, at)),
-        _ => None,
-    }
-}
-
-/// The places of the entries in a recorder's bytes, in the order in which they were begun. It stops where the
-/// bytes stop making sense, so any bytes are safe to walk.
+/// The places of the entries in a recorder's bytes, in the order in which they were begun. A piece that was lost reads as
+/// zeros: the walk goes on at the next entry after it. Any bytes are safe to walk.
 pub fn offsets(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     let mut at = size_of::<Head>();
     core::iter::from_fn(move || {
-        let size = u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
-        if size < size_of::<Entry>() || !size.is_multiple_of(8) || at + size > bytes.len() {
-            return None;
+        let mut size = entry_size(bytes, at);
+        while size.is_none() {
+            at += 8;
+            if at + size_of::<Entry>() > bytes.len() {
+                return None;
+            }
+            size = entry_size(bytes, at);
         }
         let here = at as u32;
-        at += size;
+        at += size?;
         Some(here)
     })
+}
+
+/// The size of the entry at this place, if one is there.
+fn entry_size(bytes: &[u8], at: usize) -> Option<usize> {
+    let u32_at = |i: usize| Some(u32::from_ne_bytes(bytes.get(i..i + 4)?.try_into().ok()?));
+    let size = u32_at(at)? as usize;
+    let whole = size >= size_of::<Entry>() && size.is_multiple_of(8) && at + size <= bytes.len();
+    let mark = u32_at(at + core::mem::offset_of!(Entry, mark))?;
+    (whole && mark == MARK).then_some(size)
 }
 
 /// A record, read out of a recorder's bytes.
@@ -405,7 +477,9 @@ impl<'a> Record<'a> {
         };
         let len = u16::from_ne_bytes([*a, *b]) as usize;
         let text = text.get(..len).filter(|_| len <= REASON).unwrap_or(&[]);
-        core::str::from_utf8(text).unwrap_or("")
+        // Where a piece of the file was lost, zeros can be a part of it.
+        let text = core::str::from_utf8(text).unwrap_or("");
+        if text.contains('\0') { "" } else { text }
     }
 }
 

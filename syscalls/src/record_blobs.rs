@@ -1,6 +1,6 @@
 //! What a record keeps beside numbers: written behind its entry, some of it before the kernel has.
 
-use super::{Entry, base, entry, room};
+use super::{Entry, base, carried, entry, room};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::*;
 
@@ -8,6 +8,8 @@ use core::sync::atomic::Ordering::*;
 pub(crate) struct Writer {
     at: *mut u8,
     end: *mut u8,
+    /// From where the places of whys are counted.
+    origin: *mut u8,
 }
 
 /// A blob's place, to fill in once the kernel has written.
@@ -16,12 +18,18 @@ pub(crate) struct Later(NonNull<u8>);
 
 impl Writer {
     pub(crate) fn new(at: u32) -> Writer {
+        let origin = if at == carried::PLACE {
+            carried::memory()
+        } else {
+            base()
+        };
         let entry = entry(at);
         // SAFETY: reserve() gave `size` bytes at this place to this caller.
         unsafe {
             Writer {
                 at: (entry as *mut u8).add(size_of::<Entry>() + 8 * (*entry).argc as usize),
                 end: (entry as *mut u8).add((*entry).size.load(Relaxed) as usize),
+                origin,
             }
         }
     }
@@ -33,7 +41,7 @@ impl Writer {
             if self.end.offset_from(self.at) < (4 + bytes.len()) as isize {
                 return 0;
             }
-            let place = self.at.offset_from(base()) as u32;
+            let place = self.at.offset_from(self.origin) as u32;
             let len = (bytes.len() as u16).to_ne_bytes();
             ptr::copy_nonoverlapping([tag, 2 | cut as u8, len[0], len[1]].as_ptr(), self.at, 4);
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.add(4), bytes.len());

@@ -62,5 +62,6 @@ pub fn seccomp_set_mode_filter(filter: &[SockFilter], flags: u32, why: Why) -> R
         0,
         0,
     ];
+    crate::room::settle();
     gate(Call::Seccomp, args, why)
 }

@@ -13,6 +13,9 @@ pub struct SigSet(pub u64);
 impl SigSet {
     pub const EMPTY: SigSet = SigSet(0);
     pub const ALL: SigSet = SigSet(u64::MAX);
+    /// All that may be held back. A page of memory that cannot be had ends a process that holds SIGBUS back (sigprocmask(2)),
+    /// and its handler has to be called (see `fault`).
+    pub const HELD: SigSet = SigSet::ALL.without(libc::SIGBUS);
 
     pub const fn has(self, signal: i32) -> bool {
         self.0 & 1 << (signal - 1) != 0

@@ -245,6 +245,7 @@ table! {
     Ppoll = __NR_ppoll "ppoll" (InOut(Shape::PollFds(1)), Uint, InOut(Shape::TimeSpec), Hex, Uint) Dec "2" "waits until a descriptor is ready";
     RtSigprocmask = __NR_rt_sigprocmask "rt_sigprocmask" (Word(&flags::SIG_HOW), In(Shape::SigSet), Out(Shape::SigSet), Uint) Dec "2" "sets which signals are held back";
     RtSigaction = __NR_rt_sigaction "rt_sigaction" (Signal, In(Shape::SigAction), Hex, Uint) Dec "2" "sets what a signal does";
+    RtSigreturn = __NR_rt_sigreturn "rt_sigreturn" () Dec "2" "ends a signal's handler";
     RtSigtimedwait = __NR_rt_sigtimedwait "rt_sigtimedwait" (In(Shape::SigSet), Out(Shape::SigInfo), In(Shape::TimeSpec), Uint) Dec "2" "takes the next of some signals that are held back";
 }
 

@@ -30,6 +30,10 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
+/// The kernel's own vDSO has the code by which a handler returns.
+pub const RESTORER: Option<unsafe extern "C" fn()> = None;
+pub const SA_RESTORER: i32 = 0;
+
 /// Ends the process by an instruction that no machine has.
 pub fn trap() -> ! {
     // SAFETY: it touches nothing.

@@ -32,6 +32,17 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
+/// This kernel returns from a handler only by code that the program brings (sigreturn(2)).
+pub const RESTORER: Option<unsafe extern "C" fn()> = Some(restore);
+/// asm/signal.h: `sa_restorer` is that code.
+pub const SA_RESTORER: i32 = 0x0400_0000;
+
+/// What a handler returns to: rt_sigreturn(2), which takes all that it needs from the stack.
+#[unsafe(naked)]
+unsafe extern "C" fn restore() {
+    core::arch::naked_asm!("mov eax, {number}", "syscall", number = const libc::SYS_rt_sigreturn)
+}
+
 /// Ends the process by an instruction that no machine has.
 pub fn trap() -> ! {
     // SAFETY: it touches nothing.

@@ -1,0 +1,91 @@
+//! One record outside of the recorder: of the call that failed. What went wrong is told out of it, so it must be there also
+//! when the recorder is full, or when another process made it.
+
+use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, write_entry};
+use crate::hot::HOT;
+use crate::table::Call;
+use core::sync::atomic::Ordering::*;
+
+/// Where this record is, for those who ask by place.
+pub(crate) const PLACE: u32 = u32::MAX - 1;
+
+/// A record with the longest path that is kept, and its why.
+const SIZE: usize = 12 << 10;
+
+#[repr(C, align(8))]
+struct Memory([u8; SIZE]);
+static mut MEMORY: Memory = Memory([0; SIZE]);
+
+pub(super) fn memory() -> *mut u8 {
+    &raw mut MEMORY as *mut u8
+}
+
+/// Begins the record of a call that failed and found no place in the recorder. `len`: what the blobs take.
+pub(crate) fn begin(call: Call, args: &[usize; 6], seq: u32, len: usize) -> Option<u32> {
+    let len = (size_of::<Entry>() + 8 * call.row().args.len() + len + 7) & !7;
+    if len > SIZE {
+        return None;
+    }
+    // SAFETY: MEMORY has SIZE bytes, is aligned, and this process has one thread.
+    unsafe { write_entry(memory() as *mut Entry, call, args, (len, seq)) };
+    Some(PLACE)
+}
+
+/// The record at a place that a failed call names, if there is one.
+pub fn find(at: u32) -> Option<Record<'static>> {
+    match at {
+        NOWHERE => None,
+        PLACE => {
+            // SAFETY: MEMORY has SIZE bytes, and one thread writes to it.
+            let bytes = unsafe { core::slice::from_raw_parts(memory(), SIZE) };
+            entry_size(bytes, 0).and_then(|_| Record::read(bytes, 0))
+        }
+        at => entry_size(bytes(), at as usize).and_then(|_| Record::read(bytes(), at)),
+    }
+}
+
+/// The place, for another process that shares the recorder: it does not have the record beside it.
+pub fn shared(at: u32) -> u32 {
+    if at == PLACE { NOWHERE } else { at }
+}
+
+/// Copies a record into a message, with its why, so that it can be read without the recorder. Returns its length; 0: there
+/// is none, or it is longer than the message may be.
+pub fn carry(at: u32, to: &mut [u8]) -> usize {
+    let Some(record) = find(at) else {
+        return 0;
+    };
+    let origin = match at {
+        PLACE => memory(),
+        // SAFETY: find() has seen a whole entry at this place.
+        at => unsafe { base().add(at as usize) },
+    };
+    // SAFETY: as above; the first word of an entry is its size.
+    let len = unsafe { *(origin as *const u32) } as usize;
+    let why = record.why().as_bytes();
+    let whole = (len + 4 + why.len() + 7) & !7;
+    let Some(to) = to.get_mut(..whole) else {
+        return 0;
+    };
+    to.fill(0);
+    // SAFETY: as above.
+    to[..len].copy_from_slice(unsafe { core::slice::from_raw_parts(origin, len) });
+    let [a, b] = (why.len() as u16).to_ne_bytes();
+    to[len..len + 4].copy_from_slice(&[WHY, 2, a, b]);
+    to[len + 4..len + 4 + why.len()].copy_from_slice(why);
+    let place = core::mem::offset_of!(Entry, why);
+    to[place..place + 4].copy_from_slice(&(len as u32).to_ne_bytes());
+    whole
+}
+
+/// Takes a record that another process has carried here. Returns its place.
+pub fn accept(message: &[u8]) -> u32 {
+    if message.len() > SIZE || entry_size(message, 0).is_none() {
+        return NOWHERE;
+    }
+    // SAFETY: MEMORY has SIZE bytes, and this process has one thread.
+    let memory = unsafe { core::slice::from_raw_parts_mut(memory(), SIZE) };
+    memory[..message.len()].copy_from_slice(message);
+    HOT.last.store(PLACE, Relaxed);
+    PLACE
+}
