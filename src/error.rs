@@ -368,3 +368,49 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bounded_is_whole_characters_and_stays_as_it_is() {
+        for text in [
+            "",
+            "short",
+            &"a".repeat(4000),
+            &"ä𝄞".repeat(3000),
+            &"\n".repeat(3000),
+        ] {
+            for most in [100, 513, MOST] {
+                let once = bounded(text, most);
+                assert!(once.len() <= most);
+                assert_eq!(bounded(&once, most), once);
+                assert_eq!(once.contains(" bytes left out] "), text.len() > most);
+            }
+            let line = one_line(text);
+            assert!(!line.contains('\n') && line.len() <= MOST);
+            assert_eq!(one_line(&line), line);
+        }
+    }
+
+    #[test]
+    fn who_said_it_is_named_by_the_longest_place() {
+        let mut said = Said::by("/b/config.json".into());
+        said.file("/process", "p.json");
+        said.stays("/process/user".into());
+        said.option("/process/env/1", "--env");
+        for (pointer, wanted) in [
+            ("/linux", " (config.json /linux)"),
+            ("/process/cwd", " (p.json /cwd)"),
+            ("/process", " (p.json)"),
+            ("/processes", " (config.json /processes)"),
+            ("/process/user/uid", " (config.json /process/user/uid)"),
+            ("/process/env/1", " (--env)"),
+            ("/process/env/10", " (p.json /env/10)"),
+            ("", ""),
+        ] {
+            assert_eq!(said.place(pointer), wanted, "{pointer}");
+        }
+    }
+}

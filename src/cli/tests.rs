@@ -390,7 +390,7 @@ fn environment() {
         ),
         (
             &[("NK_LOG_LEVEL", "debug")],
-            "list --log-level error",
+            "list --log-level warn",
             defaults(),
         ),
     ];

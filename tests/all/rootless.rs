@@ -166,6 +166,17 @@ fn rootless_mapped() -> Outcome {
         vec!["0", "41234", "1", "1", "200000", "1000"],
     )?;
     same("groups", &report["groups"], &json!([5]))?;
+    // Of other ids than these the helper gives none: it is no hook, and the place is the mapping's.
+    fs::write(bundle.path("subid"), format!("{USER}:900000:1000\n"))?;
+    let mut command = Command::new(tool("unshare")?);
+    command.args(["--mount", "sh", "-c", &script]);
+    let done = bundle
+        .finish(command)?
+        .refused("newuidmap or newgidmap: exit status 1: ")?;
+    ensure!(
+        done.err.contains("(config.json /linux/uidMappings)") && !done.err.contains("hook"),
+        "{done:?}"
+    );
     bundle.clean()
 }
 

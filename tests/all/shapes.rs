@@ -2,6 +2,8 @@
 //! place. serde's derived code would take a list for an object, field by field.
 
 use crate::bundle::{Bundle, Done};
+use crate::cgroups::{end, script, start};
+use crate::execs::{exec, failed};
 use crate::properties::{forget, merge, only, sample, table, together};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -15,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("each_place_takes_one_kind_of_value", kinds),
             ("numbers_out_of_range", ranges),
             ("lists_that_serde_would_take_for_objects", lists),
+            ("lists_for_objects_in_other_documents", other_documents),
             ("keys_are_escaped_in_places", escapes),
             ("twice_and_missing", twice),
             ("documents_that_are_no_objects", documents),
@@ -250,6 +253,53 @@ fn lists() -> Outcome {
         bundle.config = good;
     }
     bundle.clean()
+}
+
+/// The resources of `update`, the process of `exec`, and the state's own document.
+fn other_documents() -> Outcome {
+    let bundle = script("sleep 1000")?;
+    start(&bundle)?;
+    let path = bundle.path("document.json");
+    let file = path.to_string_lossy().into_owned();
+    for (resources, words) in [
+        (
+            json!({"devices": [[true]]}),
+            " /devices/0: is a list, must be an object",
+        ),
+        (
+            json!({"devices": {}}),
+            " /devices: is an object, must be a list",
+        ),
+        (
+            json!({"devices": [{"major": "1"}]}),
+            " /devices/0/major: is a string, must be a number",
+        ),
+        (json!({"memory": []}), " /memory: "),
+        (json!({"pids": {"limit": "7"}}), " /pids/limit: "),
+        (json!([]), " holds no JSON object"),
+    ] {
+        std::fs::write(&path, resources.to_string())?;
+        let done = bundle.call(&["update", "--resources", &file, &bundle.id])?;
+        done.refused(words)?;
+    }
+    let process = json!({"args": ["true"], "cwd": "/", "capabilities": [["CAP_KILL"]]});
+    std::fs::write(&path, process.to_string())?;
+    let words = format!("{file} /capabilities: is a list, must be an object");
+    failed(exec(&bundle, &["--process", &file], &[])?, &words)?;
+    let state = bundle.state_root().join(&bundle.id).join("state.json");
+    let good = std::fs::read_to_string(&state)?;
+    let saved: Value = serde_json::from_str(&good)?;
+    let values: Vec<&Value> = saved
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.values())
+        .collect();
+    std::fs::write(&state, json!(values).to_string())?;
+    bundle
+        .call(&["state", &bundle.id])?
+        .refused("is a list, must be an object")?;
+    std::fs::write(&state, good)?;
+    end(bundle)
 }
 
 fn escapes() -> Outcome {
