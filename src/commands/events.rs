@@ -5,12 +5,13 @@ use super::{Context, find, step};
 use crate::error::{Error, at};
 use crate::plan::Step;
 use crate::{cgroup, cli, input, out};
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use serde_json::{Value, json};
-use syscalls::{At, Fd, PollFd, Why};
+use syscalls::{At, Errno, Failed, Fd, PollFd, Why};
 
 const MS: u64 = 1_000_000;
 
@@ -20,14 +21,14 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
     let id = &options.id;
     let found = find(context, id)?;
     let group = found.group()?;
-    print("stats", id, Some(stats(group)))?;
+    let failed = |failed| at(format!("watch {id}"), failed);
+    print("stats", id, Some(stats(group).map_err(failed)?))?;
     if options.stats {
         return Ok(0);
     }
     let Some(init) = &found.now.init else {
         return Ok(0);
     };
-    let failed = |failed| at(format!("watch {id}"), failed);
     let why = Why("it changes when memory runs out");
     let watched = syscalls::openat(group, c"memory.events", 0, "memory.events", why).ok();
     let mut kills = cgroup::oom_kills(group);
@@ -45,7 +46,7 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
             return Ok(0);
         }
         if now() >= next {
-            print("stats", id, Some(stats(group)))?;
+            print("stats", id, Some(stats(group).map_err(failed)?))?;
             next = now() + options.interval;
         }
     }
@@ -74,79 +75,88 @@ fn print(kind: &str, id: &str, data: Option<Value>) -> Result<(), Error> {
     out::stdout(&format!("{line}\n"))
 }
 
-/// A file of the cgroup; empty where its controller is not enabled.
-fn text(group: At, file: &CStr) -> String {
-    cgroup::read(group, file, Why("what the container uses")).unwrap_or_default()
-}
-
-/// The number in a file. `max` is the largest there is, as version 1 had it; no file is 0.
-fn number(group: At, file: &CStr) -> u64 {
-    match text(group, file).trim() {
-        "max" => u64::MAX,
-        digits => digits.parse().unwrap_or(0),
+/// A file of the cgroup; empty where its controller is not enabled, or the device that it is about is not there.
+fn text(group: At, file: &CStr) -> syscalls::Result<String> {
+    match cgroup::read(group, file, Why("what the container uses")) {
+        Err(failed)
+            if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&failed.errno) =>
+        {
+            Ok(String::new())
+        }
+        read => read,
     }
 }
 
-fn stats(group: At) -> Value {
-    json!({
-        "cpu": cpu(group),
-        "cpuset": {},
-        "memory": memory(group),
-        "pids": {
-            "current": number(group, c"pids.current"),
-            "limit": Some(number(group, c"pids.max")).filter(|limit| *limit != u64::MAX).unwrap_or(0),
-        },
-        "blkio": block_io(&text(group, c"io.stat")),
-        "hugetlb": huge_pages(group),
-        "intel_rdt": {},
-        "network_interfaces": null,
+/// The number in a file. `max` is the largest there is, as version 1 had it; no file is 0.
+fn number(group: At, file: &CStr) -> syscalls::Result<u64> {
+    Ok(match text(group, file)?.trim() {
+        "max" => u64::MAX,
+        digits => digits.parse().unwrap_or(0),
     })
 }
 
+fn stats(group: At) -> syscalls::Result<Value> {
+    let pids = Some(number(group, c"pids.max")?).filter(|limit| *limit != u64::MAX);
+    Ok(json!({
+        "cpu": cpu(group)?,
+        "cpuset": {},
+        "memory": memory(group)?,
+        "pids": {
+            "current": number(group, c"pids.current")?,
+            "limit": pids.unwrap_or(0),
+        },
+        "blkio": block_io(&text(group, c"io.stat")?),
+        "hugetlb": huge_pages(group)?,
+        "intel_rdt": {},
+        "network_interfaces": null,
+    }))
+}
+
 /// Times are nanoseconds; the kernel's are microseconds.
-fn cpu(group: At) -> Value {
-    let stat = text(group, c"cpu.stat");
+fn cpu(group: At) -> syscalls::Result<Value> {
+    let stat = text(group, c"cpu.stat")?;
     let ns = |key: &str| cgroup::keyed(&stat, key).saturating_mul(1000);
-    json!({
+    Ok(json!({
         "usage": {"total": ns("usage_usec "), "kernel": ns("system_usec "), "user": ns("user_usec ")},
         "throttling": {
             "periods": cgroup::keyed(&stat, "nr_periods "),
             "throttledPeriods": cgroup::keyed(&stat, "nr_throttled "),
             "throttledTime": ns("throttled_usec "),
         },
-    })
+    }))
 }
 
 /// `swap` counts memory too, as version 1 had it.
-fn memory(group: At) -> Value {
-    let stat = text(group, c"memory.stat");
+fn memory(group: At) -> syscalls::Result<Value> {
+    let stat = text(group, c"memory.stat")?;
     let raw = |line: &str| {
         let (key, value) = line.split_once(' ')?;
         Some((String::from(key), json!(value.parse::<u64>().ok()?)))
     };
     let raw: serde_json::Map<String, Value> = stat.lines().filter_map(raw).collect();
     let (used, limit) = (
-        number(group, c"memory.current"),
-        number(group, c"memory.max"),
+        number(group, c"memory.current")?,
+        number(group, c"memory.max")?,
     );
-    let swap = |file: &CStr, memory: u64| number(group, file).saturating_add(memory);
-    json!({
+    let swap =
+        |file: &CStr, memory: u64| Ok::<_, Failed>(number(group, file)?.saturating_add(memory));
+    Ok(json!({
         "cache": cgroup::keyed(&stat, "file "),
         "usage": {
             "limit": limit,
             "usage": used,
-            "max": number(group, c"memory.peak"),
-            "failcnt": cgroup::keyed(&text(group, c"memory.events"), "max "),
+            "max": number(group, c"memory.peak")?,
+            "failcnt": cgroup::keyed(&text(group, c"memory.events")?, "max "),
         },
         "swap": {
-            "limit": swap(c"memory.swap.max", limit),
-            "usage": swap(c"memory.swap.current", used),
+            "limit": swap(c"memory.swap.max", limit)?,
+            "usage": swap(c"memory.swap.current", used)?,
             "failcnt": 0,
         },
         "kernel": {"limit": 0, "failcnt": 0},
         "kernelTCP": {"limit": 0, "failcnt": 0},
         "raw": raw,
-    })
+    }))
 }
 
 /// Lines such as `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
@@ -182,26 +192,23 @@ fn block_io(stat: &str) -> Value {
 }
 
 /// A file `hugetlb.SIZE.current` for each size of page.
-fn huge_pages(group: At) -> Value {
+fn huge_pages(group: At) -> syscalls::Result<Value> {
     let mut all = json!({});
     let why = Why("each size of page has files of its own");
     // The cgroup's own descriptor keeps its place: this one begins at the first name.
     let flags = libc::O_DIRECTORY as u32;
-    let Ok(dir) = syscalls::openat(group, c".", flags, "cgroup", why) else {
-        return all;
-    };
-    for name in input::names(dir.at(), why).unwrap_or_default() {
+    let dir = syscalls::openat(group, c".", flags, "cgroup", why)?;
+    for name in input::names(dir.at(), why)? {
         let size = name.to_str().ok();
         let size = size.and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(".current"));
         // Those that are reserved have a file of their own beside it.
         let Some(size) = size.filter(|size| !size.contains('.')) else {
             continue;
         };
-        let events = format!("hugetlb.{size}.events");
-        let events =
-            crate::state::c(&events).map_or_else(|_| String::new(), |file| text(group, &file));
+        let events = CString::new(format!("hugetlb.{size}.events")).unwrap_or_default();
+        let events = text(group, &events)?;
         all[size] =
-            json!({"usage": number(group, &name), "failcnt": cgroup::keyed(&events, "max ")});
+            json!({"usage": number(group, &name)?, "failcnt": cgroup::keyed(&events, "max ")});
     }
-    all
+    Ok(all)
 }
