@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use syscalls::{At, Errno, Fd, Why, record};
+use syscalls::{At, Errno, Failed, Fd, Why, record};
 
 const TRACES: &CStr = c".traces";
 /// At least so many traces of containers that are gone can still be asked for.
@@ -188,15 +188,22 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         return Err(missing(there));
     };
     let why = Why("what was recorded");
-    if let Ok(dir) = syscalls::openat(root.at(), &c(id)?, DIRECTORY, "state", why) {
+    let failed = |failed| at(format!("look for the trace of {id}"), failed);
+    let absent = |f: &Failed| [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].contains(&f.errno);
+    let of_now = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, "state", why) {
+        Err(f) if absent(&f) => None,
+        opened => Some(opened.map_err(failed)?),
+    };
+    if let Some(dir) = of_now {
         let found = read_all(dir.at(), id, |name, _| CString::from(name))?;
         if !found.is_empty() {
             return Ok(found);
         }
         there = true;
     }
-    let Ok(kept) = syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) else {
-        return Err(missing(there));
+    let kept = match syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) {
+        Err(f) if absent(&f) => return Err(missing(there)),
+        opened => opened.map_err(failed)?,
     };
     let mut names =
         input::names(kept.at(), why).map_err(|failed| at("list the kept traces".into(), failed))?;

@@ -419,8 +419,8 @@ pub fn ended(process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
 
 /// A signal for the program.
 pub fn hand_on(process: &Fd, signal: i32) {
-    // About this process itself, or for its terminal's sake alone.
-    if !matches!(signal, libc::SIGURG | libc::SIGPIPE) {
+    // About this process itself, such as a write of its own that ulimit -f forbids, or for its terminal's sake alone.
+    if !matches!(signal, libc::SIGURG | libc::SIGPIPE | libc::SIGXFSZ) {
         let why = Why("whoever signals us means the program");
         let _ = syscalls::pidfd_send_signal(process.at(), signal, why);
     }
