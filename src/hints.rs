@@ -413,12 +413,6 @@ const ROWS: &[Row] = &[
     ),
     Row(
         None,
-        Errno::ENFILE,
-        any,
-        "all files that this machine may have open are open: raise fs.file-max",
-    ),
-    Row(
-        None,
         Errno::EDQUOT,
         any,
         "a quota on that file system is used up",

@@ -217,10 +217,11 @@ fn places() -> Result<Vec<(String, usize)>, Failed> {
     let mut places = BTreeSet::new();
     for (pid, lane) in &lanes(&calls, "no trace file")? {
         let all: Vec<&Call> = calls.iter().filter(|call| call.pid == *pid).collect();
-        // A close that strace keeps from the kernel leaves open what no kernel would, and no kernel refuses an end.
+        // A close that strace keeps from the kernel leaves open what no kernel would, and no kernel refuses an end. Without
+        // mmap no hook's program can begin, which has its own first one.
         let mine = lane.places.iter().zip(&lane.calls);
-        for (at, call) in mine.filter(|(_, call)| !matches!(&call.name[..], "close" | "exit_group"))
-        {
+        let left = |name: &str| matches!(name, "close" | "exit_group" | "mmap");
+        for (at, call) in mine.filter(|(_, call)| !left(&call.name)) {
             let before = all.iter().take(at + 1);
             let when = before.filter(|other| other.name == call.name).count();
             places.insert((call.name.clone(), when));

@@ -33,6 +33,7 @@ const fn job(words: &'static str, before: &'static str, after: &'static str) -> 
 
 const JOBS: &[Job] = &[
     job("create --bundle BUNDLE ID", "none", "created"),
+    job("start ID", "created", "running"),
     job("state ID", "running", "running"),
     job("exec ID true", "running", "running"),
     job("exec --detach ID true", "running", "running"),
@@ -45,6 +46,7 @@ const JOBS: &[Job] = &[
     job("ps ID", "running", "running"),
     job("list", "running", "running"),
     job("events --stats ID", "running", "running"),
+    job("trace ID", "running", "running"),
     job("delete ID", "stopped", "none"),
     job("delete --force ID", "running", "none"),
     job("delete --force ID", "paused", "none"),

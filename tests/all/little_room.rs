@@ -17,6 +17,9 @@ pub fn cases() -> Vec<Trial> {
             ("few_open_files_for_a_new_container", files_new),
             ("few_open_files_for_one_that_runs", files_running),
             ("limits_that_cost_nothing", harmless),
+            ("small_files", small_files),
+            ("a_full_state_root", full),
+            ("no_inodes_on_the_state_root", no_inodes),
         ],
     )
 }
@@ -175,6 +178,103 @@ fn harmless() -> Outcome {
         let bundle = Bundle::plain()?;
         limited_bundled(&bundle, limit, &["run"])?.ok()?;
         bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// SIGXFSZ ends nobody: the recorder goes on in memory, and what has to be written says which limit forbids it.
+fn small_files() -> Outcome {
+    for bytes in [0, 1, 4096, 100_000, 1 << 20] {
+        let limit = format!("--fsize={bytes}");
+        let bundle = box_of_sleep()?;
+        let done = limited_bundled(&bundle, &limit, &["create"])?;
+        match bytes < 4096 {
+            // The line on stderr, which is a file here, has no room either.
+            true => ensure!(matches!(done.status, 0 | 1), "{limit}: {done:?}"),
+            false => done_or_named(&format!("create {limit}"), &done, "ulimit -f")?,
+        }
+        if done.status != 0 {
+            bundle.nothing_left()?;
+            bundle.bundled(&["create"])?.ok()?;
+        }
+        let id = bundle.id.as_str();
+        for words in [
+            &["start", id][..],
+            &["exec", id, "true"],
+            &["pause", id],
+            &["resume", id],
+            &["kill", id, "KILL"],
+            &["delete", "--force", id],
+        ] {
+            let done = limited(&bundle, &limit, words)?;
+            ensure!(done.status == 0, "{words:?} {limit}: {done:?}");
+        }
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// A tmpfs at the state root, filled when the container is made.
+fn on_tmpfs(option: &str, fill: fn(&Bundle) -> Outcome) -> Outcome {
+    let bundle = box_of_sleep()?;
+    let root = bundle.state_root();
+    std::fs::create_dir_all(&root)?;
+    let some = Some("tmpfs");
+    nix::mount::mount(
+        some,
+        &root,
+        some,
+        nix::mount::MsFlags::empty(),
+        Some(option),
+    )?;
+    let id = bundle.id.as_str();
+    let tried = (|| -> Outcome {
+        bundle.bundled(&["create"])?.ok()?;
+        fill(&bundle)?;
+        for words in [
+            &["start", id][..],
+            &["state", id],
+            &["exec", id, "true"],
+            &["pause", id],
+            &["resume", id],
+            &["ps", id],
+            &["kill", id, "KILL"],
+        ] {
+            let done = bundle.call(words)?;
+            ensure!(done.status == 0, "{words:?}: {done:?}");
+        }
+        bundle.until("stopped")?;
+        let done = bundle.call(&["delete", id])?;
+        same("status of delete", done.status, 0)
+    })();
+    bundle.call(&["delete", "--force", id])?;
+    nix::mount::umount(&root)?;
+    tried?;
+    bundle.clean()
+}
+
+fn full() -> Outcome {
+    on_tmpfs("size=8m", |bundle| {
+        let rest = vec![0u8; 8 << 20];
+        // The write that finds no room any more is the last.
+        let _ = std::fs::write(bundle.state_root().join("rest"), rest);
+        Ok(())
+    })
+}
+
+fn no_inodes() -> Outcome {
+    on_tmpfs("nr_inodes=40", |bundle| {
+        let rest = |n: usize| bundle.state_root().join(format!("rest{n}"));
+        while_made((0..).map(rest))
+    })
+}
+
+/// Makes files until the file system has no more of them.
+fn while_made(names: impl Iterator<Item = std::path::PathBuf>) -> Outcome {
+    for name in names {
+        if std::fs::File::create(name).is_err() {
+            break;
+        }
     }
     Ok(())
 }
