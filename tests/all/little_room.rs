@@ -16,7 +16,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_small_stack_and_a_deep_document", deep),
             ("few_open_files_for_a_new_container", files_new),
             ("few_open_files_for_one_that_runs", files_running),
-            ("limits_that_cost_nothing", harmless),
+            ("what_costs_nothing", harmless),
             ("small_files", small_files),
             ("a_full_state_root", full),
             ("no_inodes_on_the_state_root", no_inodes),
