@@ -32,7 +32,11 @@ pub fn cases() -> Vec<Trial> {
 
 /// The container's cgroup, as this machine's files.
 pub fn cgroup(bundle: &Bundle) -> Result<PathBuf, Failed> {
-    let pid = bundle.state()?["pid"].as_i64().unwrap_or(0);
+    cgroup_of(bundle.state()?["pid"].as_i64().unwrap_or(0))
+}
+
+/// The cgroup that a process is in.
+pub fn cgroup_of(pid: i64) -> Result<PathBuf, Failed> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     let path = line.ok_or("no line 0:: in /proc/PID/cgroup")?;

@@ -2,13 +2,13 @@
 //! were given to an ordinary user. They need the controllers of a cgroup v2 host: scripts/lab boots one.
 
 use crate::bundle::{Bundle, patiently};
-use crate::cgroups::{cgroup, end, script};
+use crate::cgroups::{cgroup_of, end, script};
 use crate::limits::needs_controllers;
 use crate::rootless::{USER, as_user, as_user_command, of_user};
 use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use nix::unistd::chown;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
 use std::sync::Mutex;
@@ -210,7 +210,9 @@ fn delegated() -> Outcome {
         .arg(inner.get_program());
     command.args(inner.get_args()).current_dir("/");
     bundle.finish(command)?.ok()?;
-    let group = cgroup(&bundle)?;
+    // The state is this user's: root does not use it.
+    let state: Value = serde_json::from_str(&as_user(&bundle, &["state", &id])?.ok()?.out)?;
+    let group = cgroup_of(state["pid"].as_i64().unwrap_or(0))?;
     same(
         "its cgroup",
         group.to_string_lossy().as_ref(),
