@@ -2,7 +2,7 @@
 //! systemd is the first process, and outside of the view of the other cases: `scripts/lab --debian` boots such a machine.
 
 use crate::bundle::{Bundle, Done, patiently};
-use crate::cgroups::{cgroup, read, script};
+use crate::cgroups::{cgroup, cgroup_of, read, script};
 use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -482,16 +482,23 @@ fn rootless() -> Outcome {
     user(&["--systemd-cgroup", "create", "--bundle", here, &bundle.id])?.ok()?;
     user(&["start", &bundle.id])?.ok()?;
     patiently("the program", || Ok(bundle.rootfs("tmp/ready").exists()))?;
-    let pid = bundle.state()?["pid"].to_string();
+    // The state is this user's: root does not use it.
+    let state = || -> Result<Value, Failed> {
+        Ok(serde_json::from_str(
+            &user(&["state", &bundle.id])?.ok()?.out,
+        )?)
+    };
+    let pid = state()?["pid"].as_i64().unwrap_or(0);
     let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let wanted = format!("/user@{USER}.service/user.slice/nk-{}.scope\n", bundle.id);
     ensure!(
         cgroups.ends_with(&wanted),
         "{cgroups} should end in {wanted}"
     );
-    same("pids.max", read(&bundle, "pids.max")?.as_str(), "20")?;
+    let limit = std::fs::read_to_string(cgroup_of(pid)?.join("pids.max"))?;
+    same("pids.max", limit.trim(), "20")?;
     user(&["kill", &bundle.id, "KILL"])?.ok()?;
-    patiently("its end", || Ok(bundle.status()? == "stopped"))?;
+    patiently("its end", || Ok(state()?["status"] == "stopped"))?;
     user(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }
