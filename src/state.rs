@@ -22,6 +22,9 @@ use syscalls::{At, Errno, Fd, Why};
 
 /// What becomes the document is written under this name first.
 const NEW: &CStr = c"state.json.new";
+/// What a container is about to make outside of its directory. The document's own file is no place for it: opening that to
+/// write the document would cut off what is noted.
+const INTENDED: &CStr = c"intended.json";
 
 pub const DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 
@@ -480,7 +483,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
 
 /// The document that a `create` left which did not come to its end: what it meant to make.
 pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
-    match read(dir, NEW, id)? {
+    match read(dir, INTENDED, id)? {
         Document::Whole(saved) => Ok(Some(*saved)),
         // It was interrupted while it wrote that, and had made nothing yet.
         Document::Damaged(_) | Document::Missing => Ok(None),
@@ -499,9 +502,11 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
         ..saved.clone()
     };
     let text = serde_json::to_vec(&saved).unwrap_or_default();
-    let why = Why("who is killed halfway has said what he was about to make");
-    let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
-    syscalls::openat_create(dir, NEW, flags, 0o600, "state.json.new", why)
+    let why = Why(
+        "if this process is killed halfway, delete --force finds here what it was about to make",
+    );
+    let flags = (libc::O_WRONLY | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
+    syscalls::openat_create(dir, INTENDED, flags, 0o600, "intended.json", why)
         .and_then(|file| files::write_all(file.at(), &text, why))
         .map_err(|failed| at("note what will be made".into(), failed))
 }
@@ -702,10 +707,15 @@ pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
             if let Some(kept) = kept {
                 kept.take_later(dir.at());
             }
-            for name in [NEW, sync::START, sync::REPORT, sync::OUTPUT, caller::SOCKET] {
-                remove(name, 0)?;
-            }
-            for name in [TRACE, LATER, OLD, FAILED] {
+            let left = [
+                NEW,
+                INTENDED,
+                sync::START,
+                sync::REPORT,
+                sync::OUTPUT,
+                caller::SOCKET,
+            ];
+            for name in left.into_iter().chain([TRACE, LATER, OLD, FAILED]) {
                 remove(name, 0)?;
             }
             remove(caller::DIRECTORY, libc::AT_REMOVEDIR)?;
