@@ -43,22 +43,26 @@ pub struct Recording {
     trouble: Option<String>,
 }
 
-/// Memory that the other side of a clone records in, too. Where memory is short each side records for itself.
+/// Memory that the other side of a clone has, too: it records there, and says how far it is.
 pub fn share() -> Result<(), Error> {
-    if room::is_shared() {
-        return Ok(());
-    }
-    let why = Why("both sides of the clone write records here, without a system call");
-    match room::share(why) {
-        Ok(()) => room::enter(),
-        Err(failed) if failed.errno == Errno::ENOMEM => {
-            let why = Why("the sides of the clone have to know of each other how far they are");
-            room::share_slate(why).map_err(|failed| at("set up the recorder".into(), failed))?
-        }
-        Err(failed) => return Err(at("set up the recorder".into(), failed)),
+    if !room::is_shared() {
+        share_slate()?;
+        in_memory();
     }
     Ok(())
 }
+
+fn share_slate() -> Result<(), Error> {
+    let why = Why("the sides of the clone have to know of each other how far they are");
+    room::share(why).map_err(|failed| at("set up the recorder".into(), failed))
+}
+
+/// Where memory is short each side of the clone records for itself.
+fn in_memory() {
+    let _ = room::lay(None, RECORDS);
+}
+
+const RECORDS: Why = Why("both sides of the clone write records here, without a system call");
 
 impl Recording {
     /// A container begins: its recorder gets a file.
@@ -66,36 +70,34 @@ impl Recording {
         let why = Why("where a page of the trace's file cannot be had, memory takes its place");
         syscalls::survive_lost_pages(why)
             .map_err(|failed| at("set up the recorder".into(), failed))?;
-        let why = Why("both sides of the clone write records here, without a system call");
-        if room::share(why).is_err() {
-            return share();
+        share_slate()?;
+        let laid = traces::limit() > 0
+            && self.lay(dir).unwrap_or_else(|failed| {
+                self.trouble = Some(at("keep the trace".into(), failed).line());
+                false
+            });
+        if !laid {
+            in_memory();
         }
-        if traces::limit() > 0
-            && let Err(failed) = self.lay(dir)
-        {
-            self.trouble = Some(at("keep the trace".into(), failed).line());
-        }
-        room::enter();
         Ok(())
     }
 
-    /// Lays the file under the recorder. A file that may not be as long takes the records when the command ends.
-    fn lay(&mut self, dir: At) -> syscalls::Result<()> {
+    /// Lays the recorder into a file. False: it may not be as long, and takes the records when the command ends.
+    fn lay(&mut self, dir: At) -> syscalls::Result<bool> {
         let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_APPEND) as u32;
         let why = Why("the trace outlives the container in this file");
         let file = syscalls::openat_create(dir, TRACE, flags, 0o600, "recorder", why)?;
         let why = Why("room for the records; what stays empty takes none");
-        let laid = syscalls::ftruncate(file.at(), record::CAPACITY, why).and_then(|()| {
-            room::keep_in(
-                file.at(),
-                Why("records go straight into the container's file"),
-            )
-        });
-        match laid {
-            Ok(()) => _ = file.leak(), // the mapping needs it no more; execve closes it
-            Err(_) => self.place = Some((open_again(dir)?, file)),
+        let long = syscalls::ftruncate(file.at(), record::CAPACITY, why);
+        if long
+            .and_then(|()| room::lay(Some(file.at()), RECORDS))
+            .is_ok()
+        {
+            file.leak(); // the mapping needs it no more; execve closes it
+            return Ok(true);
         }
-        Ok(())
+        self.place = Some((open_again(dir)?, file));
+        Ok(false)
     }
 
     /// This command is about a container that is there: its records are appended to that one's when it ends.

@@ -22,8 +22,9 @@ pub(crate) struct Hot {
     pub stretch: AtomicU32,
     /// The end of the newest record, in case the recorder's head is lost.
     pub used_once: AtomicU32,
-    /// Memory that both sides of the clone have, 0: none yet (see `room`).
-    pub room: AtomicUsize,
+    /// The slate that both sides of the clone have, and the memory that the recorder is moved to; 0: none yet (see `room`).
+    pub slate: AtomicUsize,
+    pub laid: AtomicUsize,
     /// A part of the recorder's file was lost.
     pub lost: AtomicBool,
     /// The place of the newest record.
@@ -58,7 +59,8 @@ pub(crate) static HOT: Hot = Hot {
     pid: AtomicI32::new(0),
     stretch: AtomicU32::new(0),
     used_once: AtomicU32::new(0),
-    room: AtomicUsize::new(0),
+    slate: AtomicUsize::new(0),
+    laid: AtomicUsize::new(0),
     lost: AtomicBool::new(false),
     last: AtomicU32::new(NOWHERE),
     frozen: AtomicBool::new(false),

@@ -1,12 +1,9 @@
-//! Memory that both sides of clone3 have: a slate, on which they tell each other what needs no call, and after it the
-//! recorder. A file can be laid under the recorder, so that the records outlive this process.
+//! Memory that both sides of clone3 have: a slate, one page, on which they tell each other what needs no call; and apart
+//! from it the recorder's, [`CAPACITY`] bytes of a file of the container's or, where there is none, of no file.
 //!
-//! ```text
-//!   slate, one page | recorder, CAPACITY bytes: anonymous memory, or the container's file
-//! ```
 //! A page of the file that the file system has no room for, that cannot be read, or that was cut off, is a page that
-//! cannot be touched: the kernel sends SIGBUS (mmap(2)). Then [`lost`] lays anonymous memory there, and all goes on. What was
-//! to be kept there is not in the file; nothing else depends on it.
+//! cannot be touched: the kernel sends SIGBUS (mmap(2)). Then [`lost`] lays memory without a file there, and all goes on. What
+//! was to be kept there is not in the file; no lane reads anything but the trace's view out of it.
 
 use crate::call::{Result, Why, gate, gate_late};
 use crate::fd::At;
@@ -45,9 +42,9 @@ static ALONE: Slate = Slate {
 
 /// The slate in use.
 pub fn slate() -> &'static Slate {
-    match HOT.room.load(Relaxed) {
+    match HOT.slate.load(Relaxed) {
         0 => &ALONE,
-        // SAFETY: the room begins with a page that is a Slate, all atomics, and is never unmapped.
+        // SAFETY: share() has mapped a page there, which is never unmapped; a Slate is all atomics, and zeros are one.
         at => unsafe { &*(at as *const Slate) },
     }
 }
@@ -59,53 +56,42 @@ impl Slate {
     }
 }
 
-/// Whether there is a room.
+/// Whether the other side of a clone sees the slate.
 pub fn is_shared() -> bool {
-    HOT.room.load(Relaxed) != 0
+    HOT.slate.load(Relaxed) != 0
 }
 
-/// Makes the room. The records of before come along with [`enter`].
+/// Makes a slate that the other side of a clone sees.
 pub fn share(why: Why) -> Result<()> {
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
-    let args = [0, PAGE + CAPACITY, prot, flags, usize::MAX, 0];
-    HOT.room.store(gate(Call::Mmap, args, why)?, Relaxed);
+    HOT.slate.store(map(PAGE, None, why)?, Relaxed);
     Ok(())
 }
 
-/// The slate alone, where memory is short: each side then records for itself.
-pub fn share_slate(why: Why) -> Result<()> {
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as usize;
-    HOT.room.store(
-        gate(Call::Mmap, [0, PAGE, prot, flags, usize::MAX, 0], why)?,
-        Relaxed,
-    );
+/// Moves the recorder into a file of [`CAPACITY`] bytes, or into memory that the other side of a clone has, too.
+pub fn lay(file: Option<At>, why: Why) -> Result<()> {
+    let at = map(CAPACITY, file, why)?;
+    HOT.laid.store(at, Relaxed);
+    touch(at, record::head().used.load(Relaxed) as usize + PAGE);
+    // SAFETY: as many bytes have just been mapped there, page-aligned, for the length of the process.
+    unsafe { record::move_to(at as *mut u8) };
     Ok(())
 }
 
-/// Lays a file of CAPACITY bytes under the recorder's part of the room.
-pub fn keep_in(file: At, why: Why) -> Result<()> {
+/// mmap(2) of memory that is shared over clone3: of a file, or of none.
+fn map(len: usize, file: Option<At>, why: Why) -> Result<usize> {
     let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_SHARED | libc::MAP_FIXED) as usize;
-    let at = HOT.room.load(Relaxed) + PAGE;
-    gate(Call::Mmap, [at, CAPACITY, prot, flags, d(file), 0], why)?;
-    let used = record::head().used.load(Relaxed) as usize;
-    touch(at, used + PAGE);
-    Ok(())
+    let (flags, fd) = match file {
+        Some(file) => (libc::MAP_SHARED, d(file)),
+        None => (libc::MAP_SHARED | libc::MAP_ANONYMOUS, usize::MAX),
+    };
+    gate(Call::Mmap, [0, len, prot, flags as usize, fd, 0], why)
 }
 
-/// Moves the recorder into the room.
-pub fn enter() {
-    // SAFETY: share() has mapped as much there, page-aligned, for the length of the process.
-    unsafe { record::move_to((HOT.room.load(Relaxed) + PAGE) as *mut u8) }
-}
-
-/// Writes to each page of a piece of the room, and changes nothing: what can be lost is lost now.
+/// Writes to each page of a piece of the recorder, and changes nothing: what can be lost is lost now.
 fn touch(at: usize, len: usize) {
     for page in (at..at + len).step_by(PAGE) {
         // Of an `or` with 0 the compiler makes a load; an exchange is a write, whatever it finds.
-        // SAFETY: the piece lies inside the room; other lanes may write there at the same time, so it is one atomic step.
+        // SAFETY: the piece lies inside the recorder; other lanes may write there at the same time, so it is one atomic step.
         let _ = unsafe { &*(page as *const AtomicU32) }.compare_exchange(0, 0, Relaxed, Relaxed);
     }
 }
@@ -122,9 +108,9 @@ pub(crate) fn settle() {
 
 /// The kernel could not give the page of this address. False: it is none of the recorder's.
 pub(crate) fn lost(address: usize) -> bool {
-    let start = HOT.room.load(Relaxed) + PAGE;
+    let start = HOT.laid.load(Relaxed);
     let end = start + CAPACITY;
-    if HOT.room.load(Relaxed) == 0 || !(start..end).contains(&address) {
+    if start == 0 || !(start..end).contains(&address) {
         return false;
     }
     HOT.lost.store(true, Relaxed);

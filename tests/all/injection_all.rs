@@ -150,11 +150,6 @@ const TOLERATED: &[(&str, &str, &str)] = &[
         "4194304",
         "a container whose trace cannot be kept runs",
     ),
-    (
-        "mmap",
-        "MAP_SHARED|MAP_FIXED",
-        "a container whose trace cannot be kept runs",
-    ),
     ("newfstatat", "AT_SYMLINK_NOFOLLOW", COUNTED),
     ("fstat", "", COUNTED),
     ("memfd_create", "", POSTSTOP),
