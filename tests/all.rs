@@ -109,6 +109,8 @@ mod properties;
 mod protections;
 #[path = "all/random_ends.rs"]
 mod random_ends;
+#[path = "all/real.rs"]
+mod real;
 #[path = "all/recorder.rs"]
 mod recorder;
 #[path = "all/refusals.rs"]

@@ -11,7 +11,7 @@
 use super::Done;
 use super::files::O_DIRECTORY;
 use core::ffi::CStr;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Why};
 
 /// statfs(2)'s f_type of procfs and sysfs (linux/magic.h).
 const WHOLE: [i64; 2] = [0x9fa0, 0x6265_6572];
@@ -43,10 +43,7 @@ fn each(procfs: At, change: impl Fn(&Line) -> Done<bool>) -> Done<bool> {
     let list = syscalls::openat(procfs, c"self/mountinfo", 0, "mounts", why)?;
     let (mut buffer, mut line, mut changed) = ([0u8; 2048], Line::new(), false);
     loop {
-        let len = match syscalls::read(list.at(), &mut buffer, why) {
-            Err(failed) if failed.errno == Errno::EINTR => continue,
-            read => read?,
-        };
+        let len = syscalls::read(list.at(), &mut buffer, why)?;
         if len == 0 {
             break;
         }

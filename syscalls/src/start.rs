@@ -84,7 +84,7 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
             match *entry {
                 [DT_RELR, at] => table = bias.wrapping_add(at),
                 [DT_RELRSZ, size] => bytes = size,
-                // Of any other form there is none: `picture` holds that.
+                // There is none of any other form: `protections::the_linker_lists_packed_addresses_alone`.
                 [DT_RELASZ, size] if size != 0 => arch::trap(),
                 _ => {}
             }

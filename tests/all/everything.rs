@@ -4,15 +4,12 @@
 use crate::Failed;
 use crate::bundle::Bundle;
 use crate::namespaces::in_user_namespace;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
-use std::path::Path;
 
 /// 400 names of system calls, and more that this kernel may not have.
 pub fn names() -> Result<Vec<String>, Failed> {
-    let table =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/real-configs/docker-1.config.json");
-    let config: Value = serde_json::from_slice(&fs::read(table)?)?;
+    let config = crate::real::config("docker-1")?;
     let rules = config["linux"]["seccomp"]["syscalls"]
         .as_array()
         .cloned()

@@ -25,17 +25,6 @@ pub fn cases() -> Vec<Trial> {
     )
 }
 
-/// What engines have written.
-const REAL: &[&str] = &[
-    include_str!("default.json"),
-    include_str!("real/containerd-1.config.json"),
-    include_str!("real/docker-1.config.json"),
-    include_str!("real/docker-3.config.json"),
-    include_str!("real/podman-1.config.json"),
-    include_str!("real/podman-5.config.json"),
-    include_str!("real/systemd-podman-2.config.json"),
-];
-
 /// Seconds of the suite's for all cases together.
 const SECONDS: u64 = 60;
 
@@ -92,9 +81,9 @@ fn survives(bundle: &Bundle, words: &[&str]) -> Outcome {
 fn configurations() -> Outcome {
     let bundle = Bundle::plain()?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    let real: Vec<Value> = REAL
+    let real: Vec<Value> = crate::real::REAL
         .iter()
-        .map(|text| serde_json::from_str(text))
+        .map(|(_, text)| serde_json::from_str(text))
         .collect::<Result<_, _>>()?;
     hunt(30, |chance| {
         let mut document = chance.of(&real).clone();

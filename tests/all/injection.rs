@@ -2,12 +2,11 @@
 //! lane it is made first. Then either the command fails, names the call, and leaves nothing; or the call is one of
 //! those whose failure is tolerated, each with its reason, and the container is there.
 
-use crate::bundle::{Bundle, tool};
-use crate::strace::{lanes, parse};
+use crate::bundle::Bundle;
+use crate::strace::{lanes, parse, traced};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use std::fs;
-use std::process::{Command, Stdio};
 
 /// Calls whose failure changes nothing that the caller asked for.
 const TOLERATED: &[(&str, &str)] = &[
@@ -76,17 +75,8 @@ fn create(bundle: &Bundle, options: &[String]) -> Result<(crate::bundle::Done, S
     let here = bundle.path("").to_string_lossy().into_owned();
     let inner = bundle.command(&["create", "--bundle", &here, &bundle.id])?;
     let listing = bundle.path("strace");
-    let mut command = Command::new(tool("strace")?);
     // Not awaited by strace: a container that was created goes on, and strace with it, until it is deleted.
-    command
-        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
-        .arg(&listing)
-        .args(options);
-    command
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/")
-        .stdin(Stdio::null());
+    let command = traced(&inner, &listing, options)?;
     let mut running = bundle.start(command)?;
     crate::bundle::first_ended(&listing, &mut running)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;

@@ -2,14 +2,13 @@
 //! nothing is left. strace counts calls of a name for each process apart, so the n-th of a name fails in every process
 //! that comes so far: where the host lane does, init does not get there.
 
-use crate::bundle::{Done, tool};
+use crate::bundle::Done;
 use crate::injection::none_wrong;
-use crate::strace::{Call, lanes, parse};
+use crate::strace::{Call, lanes, parse, traced_in_time};
 use crate::{Failed, Outcome, ensure, everything};
 use libtest_mimic::Trial;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 // Of what comes when the program has run: before, nothing of the kind is tolerated.
 const POSTSTOP: &str = "a poststop hook that cannot be run is a warning";
@@ -186,17 +185,7 @@ fn run(option: Option<String>) -> Result<(crate::bundle::Bundle, Done, String), 
     let here = bundle.path("").to_string_lossy().into_owned();
     let inner = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
     let listing = bundle.path("strace");
-    // A hang is a failure of its call, not of the whole case.
-    let mut command = Command::new(tool("timeout")?);
-    command
-        .args(["-s", "KILL", "30"])
-        .arg(tool("strace")?)
-        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
-        .arg(&listing)
-        .args(option)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/");
+    let command = traced_in_time(&inner, &listing, option)?;
     let done = bundle.finish(command)?;
     // None: the call was the one that starts what strace looks at.
     let text = fs::read_to_string(&listing).unwrap_or_default();

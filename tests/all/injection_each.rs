@@ -3,17 +3,16 @@
 //! of a call that may give it is no failure. The suite tries one error a call, another one for each call;
 //! `NK_INJECT=all` tries every one.
 
-use crate::bundle::{Bundle, Done, first_ended, patiently, tool};
+use crate::bundle::{Bundle, Done, first_ended, patiently};
 use crate::cgroups::script;
 use crate::injection::none_wrong;
 use crate::injection_all::injected;
-use crate::strace::{Call, lanes, parse};
+use crate::strace::{Call, lanes, parse, traced_in_time};
 use crate::{Failed, Outcome, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 /// A command: its words, what the container is before it, and after it when it did its work.
@@ -33,6 +32,7 @@ const fn job(words: &'static str, before: &'static str, after: &'static str) -> 
 
 const JOBS: &[Job] = &[
     job("create --bundle BUNDLE ID", "none", "created"),
+    job("run --detach --bundle BUNDLE ID", "none", "running"),
     job("start ID", "created", "running"),
     job("state ID", "running", "running"),
     job("exec ID true", "running", "running"),
@@ -146,21 +146,12 @@ fn run(bundle: &Bundle, job: &Job, option: Option<&str>) -> Result<Seen, Failed>
     let inner = bundle.command(&words)?;
     let listing = bundle.path("strace");
     let _ = fs::remove_file(&listing);
-    let mut command = Command::new(tool("timeout")?);
-    command
-        .args(["-s", "KILL", "20"])
-        .arg(tool("strace")?)
-        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
-        .arg(&listing)
-        .args(option)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/");
+    let command = traced_in_time(&inner, &listing, option)?;
     let mut running = bundle.start(command)?;
     // strace stays with what was started: a created container.
     first_ended(&listing, &mut running)?;
     let after = settled(bundle, job)?;
-    if words[0] == "create" {
+    if ["create", "run"].contains(&words[0]) {
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     }
     let done = bundle.wait(running)?;

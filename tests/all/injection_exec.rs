@@ -1,17 +1,16 @@
 //! Each call of `exec` made to fail in turn: the error names that call, the container goes on as it was, and no process of
 //! the failed one stays in it.
 
-use crate::bundle::{Bundle, Done, patiently, tool};
+use crate::bundle::{Bundle, Done, patiently};
 use crate::cgroups::{cgroup, end, start};
 use crate::execs::box_of_sleep;
 use crate::injection::none_wrong;
 use crate::injection_all::injected;
-use crate::strace::{Call, lanes, parse};
+use crate::strace::{Call, lanes, parse, traced_in_time};
 use crate::{Failed, Outcome, ensure};
 use libtest_mimic::Trial;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 /// Calls whose failure changes nothing that the caller asked for: the name, what is in its arguments, and why.
 const TOLERATED: &[(&str, &str, &str)] = &[
@@ -146,16 +145,7 @@ fn run(bundle: &Bundle, words: &[&str], option: Option<String>) -> Result<(Done,
     let inner = bundle.command(&words)?;
     let listing = bundle.path("strace");
     let _ = fs::remove_file(&listing);
-    let mut command = Command::new(tool("timeout")?);
-    command
-        .args(["-s", "KILL", "30"])
-        .arg(tool("strace")?)
-        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
-        .arg(&listing)
-        .args(option)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/");
+    let command = traced_in_time(&inner, &listing, option)?;
     let done = bundle.finish(command)?;
     Ok((done, fs::read_to_string(&listing).unwrap_or_default()))
 }

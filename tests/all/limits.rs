@@ -7,6 +7,7 @@ use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Command;
 
 const CASES: &[Case] = &[
     ("every_file_holds_its_value", values),
@@ -23,6 +24,7 @@ const CASES: &[Case] = &[
     ("update_checks_before", update_checks),
     ("events_tell_what_is_used", events),
     ("too_little_memory_to_begin_with", too_little),
+    ("a_create_at_the_edge_of_memory_can_be_deleted", edge),
     ("what_this_machine_has_not_is_named", not_there),
 ];
 
@@ -395,6 +397,37 @@ fn too_little() -> Outcome {
     );
     let group = cgroup(&bundle);
     ensure!(group.is_err(), "there is still a container");
+    bundle.clean()
+}
+
+/// The command itself is in a cgroup with little memory: it does its work, or the kernel ends it somewhere on the way.
+fn edge() -> Outcome {
+    let bundle = script(SLEEPER)?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let group = format!("/sys/fs/cgroup/{}-edge", bundle.id);
+    fs::create_dir(&group)?;
+    let mut ends = std::collections::BTreeSet::new();
+    for kib in (64..2048).step_by(96) {
+        fs::write(format!("{group}/memory.max"), format!("{kib}k"))?;
+        let inner = bundle.command(&["create", "--bundle", &here, &bundle.id])?;
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "echo 0 > \"$0\"/cgroup.procs && exec \"$@\"", &group])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir("/");
+        let done = bundle.finish(command)?;
+        ensure!(
+            matches!(done.status, 0 | 1 | -9),
+            "{kib} KiB: neither done, nor named, nor ended by the kernel: {done:?}"
+        );
+        ends.insert(done.status);
+        bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+        bundle.nothing_left()?;
+    }
+    fs::remove_dir(&group)?;
+    ensure!(ends.contains(&0), "no size was enough: {ends:?}");
     bundle.clean()
 }
 

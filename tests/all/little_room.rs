@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("few_open_files_for_a_new_container", files_new),
             ("few_open_files_for_one_that_runs", files_running),
             ("what_costs_nothing", harmless),
+            ("little_memory_of_its_own", addresses),
             ("small_files", small_files),
             ("a_full_state_root", full),
             ("no_inodes_on_the_state_root", no_inodes),
@@ -177,6 +178,39 @@ fn harmless() -> Outcome {
     ] {
         let bundle = Bundle::plain()?;
         limited_bundled(&bundle, limit, &["run"])?.ok()?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// RLIMIT_AS and RLIMIT_DATA. Below these the kernel itself kills the program at execve: its file is not mapped.
+fn addresses() -> Outcome {
+    for limit in [
+        "--as=3200000",
+        "--as=4194304",
+        "--as=8388608",
+        "--data=2097152",
+    ] {
+        let bundle = box_of_sleep()?;
+        for words in [
+            &["create"][..],
+            &["start"],
+            &["exec", "true"],
+            &["pause"],
+            &["resume"],
+        ] {
+            let done = match words {
+                ["create"] => limited_bundled(&bundle, limit, words)?,
+                [first, rest @ ..] => limited(
+                    &bundle,
+                    limit,
+                    &[&[first, bundle.id.as_str()], rest].concat(),
+                )?,
+                [] => continue,
+            };
+            done_or_named(&format!("{words:?} {limit}"), &done, "ulimit -")?;
+        }
+        limited(&bundle, limit, &["delete", "--force", &bundle.id])?.ok()?;
         bundle.clean()?;
     }
     Ok(())

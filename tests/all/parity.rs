@@ -1,9 +1,9 @@
 //! Nothing is done that the trace does not tell, and nothing is told that was not done: each command runs under
 //! `strace -f` and shows its own trace in strace's spelling, and both agree call for call (see `strace`).
 
-use crate::bundle::{Bundle, Running, first_ended, runtime, tool};
+use crate::bundle::{Bundle, Running, first_ended, runtime};
 use crate::namespaces::in_user_namespace;
-use crate::strace::{Call, Reach, compare, difference, lanes, parse};
+use crate::strace::{Call, Reach, compare, difference, lanes, parse, traced};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -172,16 +172,8 @@ pub fn watch(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Watched, Fai
     })
 }
 
-/// `-a 1`: one space before the result. Signals are no calls.
 pub fn under_strace(bundle: &Bundle, listing: &Path, words: &[&str]) -> Result<Command, Failed> {
-    let inner = bundle.command(words)?;
-    let mut command = Command::new(tool("strace")?);
-    command
-        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
-        .arg(listing);
-    command.arg(inner.get_program()).args(inner.get_args());
-    command.current_dir("/").stdin(std::process::Stdio::null());
-    Ok(command)
+    traced(&bundle.command(words)?, listing, [""; 0])
 }
 
 impl Watched {

@@ -18,7 +18,7 @@ pub fn cases() -> Vec<Trial> {
     area("random_ends", &[("of_any_command", rounds)])
 }
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 150;
 
 /// A number from the environment.
 pub fn number(name: &str) -> Option<u64> {

@@ -395,12 +395,7 @@ fn refusals() -> Outcome {
 /// The default profiles of engines load, and say what a new call is answered.
 fn engines() -> Outcome {
     for name in ["docker-1", "podman-1", "containerd-1"] {
-        let path = format!(
-            "{}/../shared/real-configs/{name}.config.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let config: Value =
-            serde_json::from_slice(&fs::read(&path).map_err(|e| format!("{path}: {e}"))?)?;
+        let config = crate::real::config(name)?;
         let Some(profile) = config["linux"].get("seccomp") else {
             continue;
         };

@@ -12,8 +12,47 @@
 //! - the calls at the end that put the trace itself on display, asserted to be nothing but that: see [`Lane::tail`];
 //! - a call that the kernel began anew after a signal: to the process, it was made once.
 
+use crate::bundle::tool;
 use crate::{Failed, Outcome, ensure};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A command under strace, which lists the calls of all processes. `-a 1`: one space before the result. Signals are no
+/// calls. `options`: what strace shall inject.
+pub fn traced<O: AsRef<std::ffi::OsStr>>(
+    inner: &Command,
+    listing: &Path,
+    options: impl IntoIterator<Item = O>,
+) -> Result<Command, Failed> {
+    let mut command = Command::new(tool("strace")?);
+    command
+        .args(["-f", "-a", "1", "--signal=none", "--quiet=attach", "-o"])
+        .arg(listing)
+        .args(options)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .current_dir("/")
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// The same with an end to its time: a hang is a failure of its call, and not of the whole case.
+pub fn traced_in_time<O: AsRef<std::ffi::OsStr>>(
+    inner: &Command,
+    listing: &Path,
+    options: impl IntoIterator<Item = O>,
+) -> Result<Command, Failed> {
+    let strace = traced(inner, listing, options)?;
+    let mut command = Command::new(tool("timeout")?);
+    command
+        .args(["-s", "KILL", "30"])
+        .arg(strace.get_program())
+        .args(strace.get_args())
+        .current_dir("/")
+        .stdin(Stdio::null());
+    Ok(command)
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
