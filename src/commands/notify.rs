@@ -22,6 +22,8 @@ const WORDS: [&[u8]; 7] = [
 ];
 /// How long a service manager may take to have read what was sent, in milliseconds.
 const PATIENCE: u64 = 5_000;
+/// The time between two tries to send.
+const MOMENT: u64 = 100;
 /// Who talks without an end does not keep us from signals and from the program's end: so many words, then those. A
 /// queue has room for fewer (net.unix.max_dgram_qlen).
 const AT_ONCE: usize = 1024;
@@ -112,18 +114,13 @@ impl Between {
                 }
             }
             if !words.is_empty() {
-                let why = Why("whoever called hears it from us");
-                let sent = syscalls::send(self.caller.at(), words.as_bytes(), why);
-                let full = matches!(sent, Err(f) if f.errno == Errno::EAGAIN);
-                if full && ready && !before {
-                    let room = PollFd {
-                        events: libc::POLLOUT,
-                        ..wait_for(&self.caller)
-                    };
-                    let why = Why("there is no room for more, and this word is said once");
-                    let _ = syscalls::ppoll(&mut [room], Some(PATIENCE), why);
-                    let _ = syscalls::send(self.caller.at(), words.as_bytes(), why);
-                }
+                let why = Why("the service manager hears it from this command");
+                let send = || syscalls::send(self.caller.at(), words.as_bytes(), why);
+                let _ = if ready && !before {
+                    self.insist(send)
+                } else {
+                    send()
+                };
             }
         }
         ready
@@ -154,12 +151,31 @@ impl Between {
         }
     }
 
+    /// Sends what is said only once. Where the service manager's queue is full, it waits for room (unix(7): EAGAIN).
+    fn insist(&self, send: impl Fn() -> syscalls::Result<usize>) -> syscalls::Result<usize> {
+        for _ in 0..PATIENCE / MOMENT {
+            match send() {
+                Err(failed) if failed.errno == Errno::EAGAIN => {}
+                other => return other,
+            }
+            let mut room = [PollFd {
+                events: libc::POLLOUT,
+                ..wait_for(&self.caller)
+            }];
+            let why = Why("the queue is full, and this is said only once");
+            syscalls::ppoll(&mut room, Some(MOMENT), why)?;
+        }
+        send()
+    }
+
     /// A service manager looks up who has sent something when it reads it: it has when it lets go of this descriptor
     /// (sd_notify_barrier(3)).
     fn heard(&self) -> Result<(), Error> {
         let why = Why("its other side ends when all before it was read");
         let (ours, theirs) = syscalls::socketpair(why).map_err(failed)?;
-        let sent = syscalls::sendmsg_descriptor(self.caller.at(), b"BARRIER=1", theirs.at(), why);
+        let barrier = b"BARRIER=1";
+        let sent = self
+            .insist(|| syscalls::sendmsg_descriptor(self.caller.at(), barrier, theirs.at(), why));
         drop(theirs);
         if sent.is_ok() {
             let mut fds = [wait_for(&ours)];

@@ -345,7 +345,7 @@ fn nobody_hears_of_start() -> Outcome {
     end(bundle)
 }
 
-/// There is no room for what is said: READY waits until there is.
+/// There is no room for what is said: READY waits until there is, and so does BARRIER after it.
 fn busy() -> Outcome {
     let bundle = talker(TALK)?;
     let manager = Manager::new(&bundle)?;
@@ -354,6 +354,9 @@ fn busy() -> Outcome {
     other.set_nonblocking(true)?;
     while other.send_to(b"OTHER=1", &manager.path).is_ok() {}
     let starting = bundle.start(manager.told(bundle.command(&["start", &bundle.id])?))?;
+    std::thread::sleep(Duration::from_millis(500));
+    manager.hears()?;
+    // Room for one: READY takes it.
     std::thread::sleep(Duration::from_millis(500));
     while !manager.hears()?.starts_with("READY=1|") {}
     while manager.hears()? != "BARRIER=1" {}
