@@ -104,7 +104,7 @@ pub enum Obstacle {
 /// What keeps a container from beginning there. The kernel says both in one file, also for what the cgroups above and
 /// below do (cgroup-v2.rst, "cgroup.events").
 pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
-    let why = Why("a frozen cgroup lets nothing run; one with processes is somebody else's");
+    let why = Why("a frozen cgroup lets nothing run, and one with processes belongs to others");
     let text = read(group, c"cgroup.events", why)?;
     let says = |line: &str| text.lines().any(|one| one == line);
     Ok(match (says("frozen 1"), says("populated 1")) {

@@ -69,7 +69,7 @@ pub fn one_line(text: &str) -> String {
     bounded(&line, MOST).into_owned()
 }
 
-/// Who said what is wanted: a file, and for parts of it somebody else.
+/// Where each part of a configuration comes from: a file, and for some parts another file or an option.
 #[derive(Default)]
 pub struct Said {
     /// Its name in messages.
@@ -78,7 +78,7 @@ pub struct Said {
 }
 
 enum Who {
-    /// This file, which holds the part alone: places in it begin behind the part's own.
+    /// A file that holds this part alone: a pointer into the file is what follows the part's own pointer.
     File(String),
     Option(String),
     /// The file that said everything else.

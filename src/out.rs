@@ -77,7 +77,7 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
         Some(("", _)) => "/",
         Some((above, _)) => above,
     };
-    let why = Why("only where all may make names it matters who made this one");
+    let why = Why("who made this file matters only where all users may make names");
     let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why).map_err(|failed| {
         at(
             format!("look at the directory of the {what} {path}"),
@@ -88,12 +88,12 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
     if dir.st_mode & SHARED != SHARED || dir.st_uid == found.st_uid && !linked {
         return Ok(());
     }
-    let whose = match linked {
+    let fact = match linked {
         true => format!("has {} names", found.st_nlink),
         false => format!("belongs to user {}", found.st_uid),
     };
     Err(Error::State(format!(
-        "the {what} {path} {whose}: another user may have put it there, since in {above} all may make names; take another path, or remove it"
+        "the {what} {path} {fact}: another user may have put it there, since in {above} all users may make names; take another path, or remove it"
     )))
 }
 

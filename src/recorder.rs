@@ -10,6 +10,7 @@
 //! ```
 
 use crate::error::{Error, at};
+use crate::perform::files::write_all;
 use crate::plan::Lane;
 use crate::traces;
 use alloc::format;
@@ -27,7 +28,7 @@ pub const LATER: &CStr = c"trace.later";
 pub const OLD: &CStr = c"trace.old";
 pub const FAILED: &CStr = c"trace.failed";
 
-/// So long may `trace.later` become before it takes the place of `trace.old`.
+/// When `trace.later` is this long it takes the place of `trace.old`.
 const GENERATION: usize = 256 << 10;
 /// Each time that a container's trace has grown by so much, the traces of the state root are counted.
 pub const STEP: usize = 64 << 10;
@@ -100,7 +101,7 @@ impl Recording {
         Ok(false)
     }
 
-    /// This command is about a container that is there: its records are appended to that one's when it ends.
+    /// This command is about a container that is there: its records are appended to that container's when it ends.
     pub fn join(&mut self, dir: At) {
         if traces::limit() == 0 {
             return;
@@ -123,8 +124,9 @@ impl Recording {
             self.place = None;
             return;
         }
+        // One write: so the records of commands at the same time do not mix.
         let why = Why("the records of this command go where the container's trace is");
-        if let Err(failed) = append(file.at(), &piece, why) {
+        if let Err(failed) = write_all(file.at(), &piece, why) {
             self.trouble = Some(at("keep the trace".into(), failed).line());
         }
         self.written = record::bytes().len();
@@ -172,18 +174,13 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
     open()
 }
 
-/// All that this command recorded, in place of what the last one that failed did.
+/// Keeps all that this command recorded, in place of the records of the last failure.
 fn keep_failure(dir: At) {
     let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
     let why = Why("what failed last can be asked for when much has come after it");
     if let Ok(file) = syscalls::openat_create(dir, FAILED, flags, 0o600, "failure", why) {
-        let _ = append(file.at(), &piece(0), why);
+        let _ = write_all(file.at(), &piece(0), why);
     }
-}
-
-/// One write, so that records of commands at the same time do not mix; what is left of it after a full disk is more.
-fn append(file: At, bytes: &[u8], why: Why) -> syscalls::Result<()> {
-    crate::perform::files::write_all(file, bytes, why)
 }
 
 /// The recorder's records from a place on, so that they can be read by themselves: with a head, process ids in place of what

@@ -194,7 +194,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     }
 }
 
-/// What is assumed of a container whose document was never written or is damaged: the cgroup of its id, made for it.
+/// What is assumed of a container without a document that can be read: the cgroup of its id, made for it.
 pub fn unknown(id: &str) -> Saved {
     Saved {
         pid: 0,
@@ -642,7 +642,7 @@ pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     let id = &saved.id;
     let failed = |failed| at(format!("ask whether {id} is paused"), failed);
     now.cgroup = match cgroup::open_pair(&saved.cgroup_path) {
-        // No hierarchy is mounted, and this user may not mount one: nor could he have paused it.
+        // No hierarchy is mounted, and this user may not mount one: so this user has paused nothing.
         Err(f) if f.errno == Errno::EPERM => None,
         opened => opened.map_err(failed)?,
     };
@@ -688,8 +688,8 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
     }
 }
 
-/// The same of one that has no document yet. False: the process that makes it has just written one, and the directory
-/// stays. Where it goes, that process cannot put the container on record any more, and ends it.
+/// The same of a container that has no document yet. False: the process that makes it has just written one, and the directory
+/// stays. True: that process finds no directory any more for the document, and so ends the container.
 pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
     let failed = |failed| at(format!("remove the state of {id}"), failed);
     let kept = crate::traces::keep(root, dir.at(), id);

@@ -13,7 +13,7 @@ use syscalls::{Fd, Why};
 
 /// `delete`.
 pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
-    // Once more for what is finished meanwhile.
+    // Another process may finish making the container meanwhile: then it is there to be deleted.
     for _ in 0..3 {
         if let Some(status) = attempt(context, options)? {
             return Ok(status);
@@ -25,7 +25,7 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
     )))
 }
 
-/// `None`: it was no container yet, and has just become one.
+/// `None`: another process has just finished making the container.
 fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, Error> {
     step(Step::Delete);
     let id = &options.id;
@@ -101,8 +101,8 @@ fn known_of(dir: &Fd, id: &str, force: bool) -> Result<(Option<state::Saved>, bo
     })
 }
 
-/// Another process may have been making the container all the while. Since its directory is gone it puts nothing on record
-/// any more; what it had started before that is ended here.
+/// Another process may have been making the container all this time. The directory is gone, so that process can put nothing
+/// on record any more. What it had started is ended here.
 fn born_meanwhile(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
     if known.cgroup_path.is_empty() || known.scope.is_some() || known.made() == 0 {
         return Ok(());
@@ -141,8 +141,8 @@ pub fn destroy(
     Ok(())
 }
 
-/// Ends the container's own processes in a cgroup that was there before it: while its first process lives, they can be
-/// told from others.
+/// Ends the container's own processes in a cgroup that was there before it. They can be told from others only while the
+/// container's first process lives.
 fn end_own(saved: &state::Saved) -> Result<(), Error> {
     let failed = |failed| at(format!("end the processes of {}", saved.id), failed);
     if saved.cgroup_path.is_empty() {
@@ -156,8 +156,8 @@ fn end_own(saved: &state::Saved) -> Result<(), Error> {
     ours::end_all(|| ours::alike(group.at(), saved, mark)).map_err(failed)
 }
 
-/// Kills what is left in the cgroup if it was made for the container: of one whose document was never written or is
-/// damaged, and what a program without a pid namespace leaves behind.
+/// Kills what is left in a cgroup that was made for the container: everything, if its document is missing or damaged; else
+/// what a program without a pid namespace has started and not ended.
 fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
     let id = &known.id;
     let failed = |failed| at(format!("kill what is left of {id}"), failed);
@@ -166,7 +166,9 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
         return Ok(());
     };
     if known.made() == 0 {
-        let why = Why("whoever is in a cgroup that was there before the container stays");
+        let why = Why(
+            "a cgroup that was there before the container can hold processes of others, which stay",
+        );
         let left = crate::cgroup::processes(group.at(), why).map_err(failed)?;
         if !left.is_empty() {
             let text = format!(
@@ -186,7 +188,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
     .map_err(failed)
 }
 
-/// Kills a process and waits until it is gone; whose child it is does not matter to a pidfd.
+/// Kills a process and waits until it is gone. A pidfd works for any process, not for a child alone.
 fn end(init: &Fd, id: &str) -> Result<(), Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
     match syscalls::pidfd_send_signal(
@@ -226,12 +228,12 @@ pub fn remove(
     remove_around(saved, hierarchy)?;
     match state::look_up(Some(root), id)? {
         Some(dir) => state::remove(root.at(), dir, id),
-        // A `run` and a `delete --force` come to this at once: the other was faster.
+        // A `run` and a `delete --force` did this at the same time, and the other was faster.
         None => Ok(()),
     }
 }
 
-/// Removes what there is of it beside its state: its cgroup, by systemd where that made it.
+/// Removes what the container has besides its state: its cgroup. Where systemd made that, systemd removes it.
 fn remove_around(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
     let id = &saved.id;
     match &saved.scope {
@@ -273,7 +275,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     }
     match removed {
         Err(busy) if busy.errno == syscalls::Errno::EBUSY => {
-            let why = Why("who keeps the cgroup from being removed");
+            let why = Why("a cgroup cannot be removed while processes are in it");
             let left = crate::cgroup::open(hierarchy.at(), &state::c(path)?, why)
                 .ok()
                 .flatten()

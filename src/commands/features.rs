@@ -19,8 +19,8 @@ struct Features {
     mount_options: Vec<&'static str>,
     linux: Linux,
     annotations: Annotations,
-    /// Those of config.json that change what is done (features.md): whoever takes configurations from strangers looks
-    /// at them. A name that ends in a dot stands for all that begin so.
+    /// Those of config.json that change what is done (features.md). A tool that takes configurations from strangers has to
+    /// look at them. A name that ends in a dot stands for all that begin so.
     potentially_unsafe_config_annotations: [&'static str; 1],
 }
 

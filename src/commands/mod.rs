@@ -188,7 +188,7 @@ impl Found {
 
 impl Found {
     /// Refuses what would stop other containers, which are in this one's cgroup or below it.
-    pub fn nobody_below(&self, verb: &str) -> Result<(), Error> {
+    pub fn refuse_others_below(&self, verb: &str) -> Result<(), Error> {
         let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
         if let Some((other, _)) = ours::others(&self.root, &self.saved)?.first() {
             return Err(Error::State(format!(
@@ -206,7 +206,7 @@ impl Found {
         }
         let failed = |failed| {
             at(
-                format!("look whose processes are in the cgroup of {id}"),
+                format!("look which processes are in the cgroup of {id}"),
                 failed,
             )
         };

@@ -1,5 +1,5 @@
-//! Whose processes are in a cgroup: a container's own, those of another container, or those of others that were there
-//! first. May touch: everything below.
+//! Which processes in a cgroup are the container's own, which are another container's, and which were there before both.
+//! May touch: everything below.
 
 use crate::error::{Error, at};
 use crate::state::{self, Document, Saved};
@@ -10,8 +10,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, Why};
 
-/// The processes in the container's cgroup that are known to be its own: all of them where we made the cgroup; otherwise
-/// those in a namespace that its first process is in, too, while that lives.
+/// The processes in the container's cgroup that are known to be its own. If the cgroup was made for it, that is all of them.
+/// Otherwise it is those that share a namespace with its first process, while that lives.
 pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<i32>> {
     if saved.made() > 0 {
         let why = Why("the kernel lists the cgroup's processes there");

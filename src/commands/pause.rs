@@ -33,7 +33,7 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
         )));
     }
     if frozen {
-        found.nobody_below(verb)?;
+        found.refuse_others_below(verb)?;
         found.alone(group, verb)?;
     }
     let failed = |failed| at(format!("{verb} {id}"), failed);

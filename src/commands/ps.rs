@@ -81,7 +81,7 @@ struct Process {
 }
 
 impl Process {
-    /// `None`: the kernel says nothing of it. Fields of /proc/PID/stat by their place behind the name (proc_pid_stat(5)).
+    /// `None`: the kernel says nothing of it. Fields of /proc/PID/stat by their place after the name (proc_pid_stat(5)).
     fn of(procfs: At, pid: i32) -> syscalls::Result<Option<Process>> {
         let why = Why("what the process is, and what it has used");
         let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;

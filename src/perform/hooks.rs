@@ -48,7 +48,9 @@ pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: 
     let waited = wait(&pidfd, hook.timeout, lane);
     let in_time = waited == Ok(true);
     if !in_time {
-        let why = Why("its time is over, or ours: the hook ends, and all of its process group");
+        let why = Why(
+            "its time is over, or this command was told to end: the hook ends, with its process group",
+        );
         match syscalls::kill(-pid, libc::SIGKILL, why) {
             // It has not come to have a group yet.
             Err(failed) if failed.errno == Errno::ESRCH => {
@@ -142,7 +144,8 @@ fn become_hook(
     ))
 }
 
-/// Whether it ended before its time was over. Init's hooks end with init, and the host hears whoever wants that.
+/// Whether it ended before its time was over. For its own hooks the host also hears TERM, INT and HUP; a hook of init's ends
+/// with init.
 fn wait(pidfd: &Fd, timeout: Option<u64>, lane: Lane) -> Done<bool> {
     let why = Why("the end of the hook, or of its time");
     if lane != Lane::InnerHook {

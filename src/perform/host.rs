@@ -388,7 +388,7 @@ fn save_state(
         configuration,
         b"}",
     ];
-    // One write: it is made of one piece, whose room is asked for once.
+    // The text is one piece: so it is one write, and memory is asked for once.
     let text = pieces.concat();
     super::files::replace(
         lanes.at(Slot::STATE),
@@ -421,7 +421,7 @@ pub fn undo(lanes: &mut Lanes) {
     // Init is gone: this is the last copy of the end.
     if let Some([end, holder]) = lanes.holder.take() {
         let _ = end.close(Why("the holder of the scope ends, too"));
-        let why = Why("in a frozen cgroup it would not see that");
+        let why = Why("in a frozen cgroup it cannot see that the other end was closed");
         let _ = syscalls::pidfd_send_signal(holder.at(), libc::SIGKILL, why);
         patience::ended(&holder);
     }
@@ -433,7 +433,7 @@ pub fn undo(lanes: &mut Lanes) {
                 let kept = parents.len().saturating_sub(lanes.cgroup_made - 1);
                 let made = parents.get(kept..).unwrap_or_default();
                 if cgroup::remove(root.at(), made, path).is_err() {
-                    // Without a pid namespace init leaves behind what it has started.
+                    // Without a pid namespace, what init has started lives on.
                     let _ = cgroup::kill(root.at(), path);
                     let _ = cgroup::remove(root.at(), made, path);
                 }

@@ -1,5 +1,5 @@
-//! Waiting for another process. As a rule it has done its part within a moment; a wait that lasts hears the signals that
-//! ask this program to end, and looks whether what it waits for can come at all. May touch: system calls.
+//! Waiting for another process. As a rule that has done its part within a moment. A wait that lasts hears the signals that
+//! ask this program to end, and looks whether what it waits for can still come. May touch: system calls.
 
 use super::{Check, Done, Trouble};
 use core::ffi::CStr;
@@ -41,8 +41,8 @@ impl Drop for Ear {
     }
 }
 
-/// Waits for a descriptor that can be read. False: `limit` milliseconds are over first. `look`: said whether it makes sense
-/// to go on, now and then.
+/// Waits until one of the descriptors can be read. False: `limit` milliseconds were over first. `look` is called now and
+/// then, and ends the wait with an error if it makes no sense any more.
 pub fn readable(
     fds: [At; 2],
     limit: Option<u64>,

@@ -9,7 +9,7 @@ use alloc::format;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 
-/// So many names are tried: somebody's, or what a killed command left, may stand on the first ones.
+/// So many names are tried: the first may be taken by another user, or by what a killed command left.
 const NAMES: u32 = 16;
 
 /// Writes the file, under a name beside its own. Digits and nothing else: a newline would stop containerd's shim.
@@ -20,7 +20,7 @@ pub fn write(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     Ok(file.close(Why("all of it is written"))?)
 }
 
-/// It gets its own name: whoever reads that sees the old file or the new one, never a part.
+/// Gives the file its own name: a reader sees the old file or all of the new one.
 pub fn place(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     if let Some(name) = &lanes.pid_file {
         syscalls::renameat(At::CWD, name, At::CWD, path, why)?;
@@ -50,7 +50,7 @@ fn make(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
 /// Removes what did not get its own name.
 pub fn undo(lanes: &mut Lanes) {
     if let Some(name) = lanes.pid_file.take() {
-        let why = Why("nothing of a failed command stays behind");
+        let why = Why("a command that fails leaves nothing");
         let _ = syscalls::unlinkat(At::CWD, &name, 0, why);
     }
 }

@@ -44,8 +44,8 @@ const HOOK: u8 = 3;
 const INIT: u8 = 4;
 const OFFER: u8 = 5;
 
-/// A message's fixed part. After it, in a report: the pointer and the path of a hook, with a NUL after each, or nothing; then
-/// the record of the call, so that who reads it needs no recorder.
+/// A message's fixed part. In a report two parts follow: the pointer and the path of a hook that failed, with a NUL after
+/// each; and the record of the call that failed, so that the reader needs no recorder.
 const FIXED: usize = 16;
 /// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
 pub const LONGEST: usize = 4096;
@@ -101,7 +101,7 @@ fn put_words(words: Option<(&[u8], &[u8])>, to: &mut [u8]) -> usize {
     let Some((first, second)) = words else {
         return 0;
     };
-    // The record comes on 8 bytes.
+    // The record begins at a multiple of 8 bytes.
     let len = (first.len() + second.len() + 2).next_multiple_of(8);
     let Some(to) = to.get_mut(..len) else {
         return 0;

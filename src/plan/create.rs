@@ -424,7 +424,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     place_pid_file(b)
 }
 
-/// Host: `--pid-file`, whose directory is tried before the program runs.
+/// Host: `--pid-file`, under a name beside its own: a directory that takes no file is found out before the program runs.
 pub fn pid_file(b: &mut Builder) -> Result<(), Problem> {
     if let Some(file) = b.wish.pid_file {
         let path = path("", file)?;

@@ -2,7 +2,7 @@
 //! May touch: types and tables.
 //!
 //! A /dev that is lent (a bind of the host's, or what a path leads to that lies on another mount than the rootfs) is
-//! somebody else's too: no device, link or console is made in it, and nothing taken away, as runc has it.
+//! others', too: no device, link or console is made in it, and nothing taken away, as runc has it.
 
 use super::create::problem;
 use super::mounts::{self, Covered};

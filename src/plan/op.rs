@@ -57,7 +57,7 @@ pub struct Hook {
 /// Where a process begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Born {
-    /// In the cgroup of who clones it.
+    /// In the cgroup of the process that clones it.
     Outside,
     InCgroup,
     /// In the container's cgroup if that could be made.

@@ -34,7 +34,7 @@ pub struct Rule<'a> {
     pub args: Vec<Condition>,
 }
 
-/// Without index, value or operator it would say something else than it was meant to.
+/// A condition without index, value or operator would mean something else.
 #[derive(Deserialize, Default, Debug, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {

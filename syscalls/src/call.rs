@@ -56,8 +56,9 @@ const AGAIN: u32 = 10_000;
 /// Makes a system call and its record. Only the wrappers of this crate call it: they vouch that every pointer among `args`
 /// is good for that call, and for as many bytes as the table says.
 ///
-/// No signal that this program handles interrupts a call (SA_RESTART); still one is interrupted when the process is stopped
-/// and goes on, or traced (signal(7)). Then it has done nothing and is made again, with a record of its own. close(2) has done its part.
+/// No signal that this program handles interrupts a call (SA_RESTART). Still a call is interrupted when the process is
+/// stopped and goes on, or is traced (signal(7)). It has done nothing then, and is made again, with a record of its own. Only
+/// close(2) has done its part.
 pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
     for _ in 0..AGAIN {
         match once(call, args, why) {
@@ -132,8 +133,8 @@ pub(crate) fn announce(call: Call, args: [usize; 6], why: Why) {
     let _ = begin(call, &args, why, None);
 }
 
-/// A call that missed its record was refused by the kernel, so somebody will ask for it: it gets one all the same, if not
-/// in the recorder, then beside it.
+/// The kernel refused a call that missed its record. The message about that is made out of a record: so the call gets one
+/// all the same, in the recorder or beside it.
 fn refused(
     call: Call,
     args: &[usize; 6],

@@ -30,11 +30,11 @@ unsafe extern "C" {
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn found_at(argv: *const *const c_char) {
     // SAFETY: there is no other thread.
-    unsafe { environ = behind(argv) };
+    unsafe { environ = after(argv) };
 }
 
 /// What follows a vector.
-pub(crate) fn behind(mut at: *const *const c_char) -> *const *const c_char {
+pub(crate) fn after(mut at: *const *const c_char) -> *const *const c_char {
     // SAFETY: the vector is NULL-terminated.
     unsafe {
         while !(*at).is_null() {
@@ -79,15 +79,15 @@ pub fn variable(name: &str) -> Option<&'static CStr> {
 pub fn auxv(kind: u64) -> u64 {
     match environment_at() {
         at if at.is_null() => 0,
-        at => auxv_behind(at, kind),
+        at => auxv_of(at, kind),
     }
 }
 
-/// The same, of the vector behind this environment.
-pub(crate) fn auxv_behind(environment: *const *const c_char, kind: u64) -> u64 {
+/// The same, of the vector that follows this environment.
+pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
     // SAFETY: behind the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
     unsafe {
-        let mut pair = behind(environment) as *const [u64; 2];
+        let mut pair = after(environment) as *const [u64; 2];
         while (*pair)[0] != libc::AT_NULL {
             if (*pair)[0] == kind {
                 return (*pair)[1];

@@ -118,8 +118,7 @@ pub(crate) fn lost(address: usize) -> bool {
     let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as usize;
     let args = [from, end - from, prot, flags, usize::MAX, 0];
-    let why =
-        Why("the file system has no room for this part of the trace, so memory takes its place");
+    let why = Why("this part of the trace's file cannot be had, so memory takes its place");
     gate_late(Call::Mmap, args, why, |_| {
         if from == start && HOT.base.load(Relaxed) == start {
             record::found_again(HOT.used_once.load(Relaxed));

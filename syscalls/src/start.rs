@@ -12,11 +12,12 @@ use core::ffi::c_char;
 use core::ptr;
 use libc::Elf64_Phdr as Header;
 
-/// Adds to the program's addresses that lie in memory how far from where it was linked for the kernel has put it. `argv`:
-/// where the kernel laid it. Until this is done no table, no message and no static of another crate may be used; and since
-/// the compiler may load their addresses early, the caller does the rest in a function that is not copied into it.
+/// The kernel has put the program at another address than the linker assumed. This adds the difference to each address that
+/// the program holds in memory. `argv`: where the kernel laid it. Until this is done no table, no message and no static of
+/// another crate may be used. The compiler may load their addresses early: so the caller does the rest in a function that is
+/// not copied into it.
 pub fn relocate(argv: *const *const c_char) {
-    let headers = headers(entry::behind(argv));
+    let headers = headers(entry::after(argv));
     let bias = bias(headers);
     for header in headers.iter().filter(|h| h.p_type == libc::PT_DYNAMIC) {
         let dynamic = bias.wrapping_add(header.p_vaddr as usize) as *const [usize; 2];
@@ -53,13 +54,13 @@ pub fn begin(argv: *const *const c_char) {
 
 /// The program's headers. `environment`: where the kernel laid it.
 fn headers(environment: *const *const c_char) -> &'static [Header] {
-    let at = entry::auxv_behind(environment, libc::AT_PHDR) as *const Header;
-    let len = entry::auxv_behind(environment, libc::AT_PHNUM) as usize;
+    let at = entry::auxv_of(environment, libc::AT_PHDR) as *const Header;
+    let len = entry::auxv_of(environment, libc::AT_PHNUM) as usize;
     // SAFETY: the kernel has mapped them with the program, and says where.
     unsafe { core::slice::from_raw_parts(at, len) }
 }
 
-/// How far from where it was linked for the kernel has put the program.
+/// The difference between the address at which the kernel has put the program and the one that the linker assumed.
 fn bias(headers: &[Header]) -> usize {
     let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
     own.map_or(0, |own| {

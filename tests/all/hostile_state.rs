@@ -106,7 +106,7 @@ fn other_process() -> Outcome {
             }
         }
         edit(&bundle, |saved| saved["pid"] = json!(victim.id()))?;
-        // By its document it has ended: whoever is in its cgroup is another's.
+        // By its document it has ended: a process in its cgroup belongs to another.
         bundle
             .call(&["delete", "--force", &bundle.id])?
             .refused("processes are left")?;

@@ -1,4 +1,4 @@
-//! Whose file system is written: what is made in, or below, a directory that is bound into the container. Each case looks
+//! Which file system is written: what is made in, or below, a directory that is bound into the container. Each case looks
 //! at that directory afterwards. A scratch directory stands for the host's /dev.
 
 use crate::bundle::{Bundle, tool};

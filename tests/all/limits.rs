@@ -402,11 +402,11 @@ fn too_little() -> Outcome {
 
 /// The command itself is in a cgroup with little memory: it does its work, or the kernel ends it somewhere on the way.
 fn edge() -> Outcome {
+    let group = format!("/sys/fs/cgroup/nk-edge-{}", std::process::id());
+    fs::create_dir(&group)?;
     let bundle = script(SLEEPER)?;
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    let group = format!("/sys/fs/cgroup/{}-edge", bundle.id);
-    fs::create_dir(&group)?;
     let mut ends = std::collections::BTreeSet::new();
     for kib in (64..2048).step_by(96) {
         fs::write(format!("{group}/memory.max"), format!("{kib}k"))?;
@@ -426,9 +426,9 @@ fn edge() -> Outcome {
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         bundle.nothing_left()?;
     }
-    fs::remove_dir(&group)?;
     ensure!(ends.contains(&0), "no size was enough: {ends:?}");
-    bundle.clean()
+    bundle.clean()?;
+    Ok(fs::remove_dir(&group)?)
 }
 
 fn not_there() -> Outcome {
