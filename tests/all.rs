@@ -19,6 +19,8 @@ mod config;
 mod corners;
 #[path = "all/crowds.rs"]
 mod crowds;
+#[path = "all/decisions.rs"]
+mod decisions;
 #[path = "all/device_rules.rs"]
 mod device_rules;
 #[path = "all/everything.rs"]
@@ -202,6 +204,7 @@ fn main() {
     let cases = [
         lifecycle::cases(),
         lifecycle_errors::cases(),
+        decisions::cases(),
         callers::cases(),
         notify::cases(),
         config::cases(),
