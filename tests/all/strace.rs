@@ -149,7 +149,7 @@ fn begun_once(calls: Vec<Call>) -> Vec<Call> {
             .iter()
             .skip(index + 1)
             .find(|next| next.pid == call.pid);
-        next.is_some_and(|next| next.name == call.name && next.args == call.args)
+        next.is_some_and(|next| next.name == call.name && anew(&call.args, &next.args))
     };
     let stays = |(index, call): &(usize, &Call)| {
         !(call.result.starts_with("? ERESTART") && again(*index, call))
@@ -160,6 +160,13 @@ fn begun_once(calls: Vec<Call>) -> Vec<Call> {
         .filter(stays)
         .map(|(_, call)| call.clone())
         .collect()
+}
+
+/// Whether these arguments are those of the interrupted call. Of what the kernel had not filled in by then strace shows
+/// the address alone.
+fn anew(interrupted: &str, next: &str) -> bool {
+    let known = interrupted.split(", 0x").next();
+    interrupted == next || known.is_some_and(|known| next.starts_with(&format!("{known}, ")))
 }
 
 /// One process's calls as far as they are the runtime's own.
