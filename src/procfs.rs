@@ -81,6 +81,38 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
     Ok(line.unwrap_or("").into())
 }
 
+/// Whether a process has ended, or was killed and is about to. Where that cannot be seen, it lasts.
+pub fn is_ending(procfs: At, pid: i32) -> bool {
+    let name = alloc::ffi::CString::new(format!("{pid}/stat")).unwrap_or_default();
+    let why = Why("a process that was killed takes a moment to end");
+    let file = match syscalls::openat(procfs, &name, 0, "process", why) {
+        Ok(file) => file,
+        Err(failed) => return failed.errno == Errno::ENOENT,
+    };
+    let mut buffer = [0u8; 1024];
+    match syscalls::read(file.at(), &mut buffer, why) {
+        Ok(len) => ending(buffer.get(..len).unwrap_or(&[])),
+        Err(failed) => failed.errno == Errno::ESRCH,
+    }
+}
+
+/// The same of /proc/PID/stat: the flags are the 7th field after the name, the pending signals the 29th. The kernel makes
+/// SIGKILL pending for each thread of a process that was killed.
+fn ending(stat: &[u8]) -> bool {
+    const PF_EXITING: u64 = 4;
+    const KILLED: u64 = 1 << (libc::SIGKILL - 1);
+    let text = core::str::from_utf8(stat).unwrap_or("");
+    let Some((_, fields)) = text.rsplit_once(") ") else {
+        return false;
+    };
+    let fields: alloc::vec::Vec<&str> = fields.split(' ').collect();
+    let has = |at: usize, bit: u64| {
+        let number = fields.get(at).and_then(|field| field.parse::<u64>().ok());
+        number.is_some_and(|number| number & bit != 0)
+    };
+    matches!(fields.first(), Some(&("Z" | "X" | "x"))) || has(6, PF_EXITING) || has(28, KILLED)
+}
+
 /// The kernel sets this flag of a process at its clone, and takes it away at its execve (linux/sched.h).
 const PF_FORKNOEXEC: u64 = 0x40;
 

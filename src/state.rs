@@ -8,7 +8,7 @@ use crate::perform::{caller, files, sync};
 use crate::plan::scope::Sockets;
 use crate::procfs::Life;
 use crate::recorder::{FAILED, LATER, OLD, TRACE};
-use crate::spec::{Hooks, Spec};
+use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use crate::time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -67,9 +67,17 @@ pub struct Saved {
     /// It has a pid namespace of its own: with its first process all others end.
     #[serde(default)]
     pub own_pids: bool,
+    /// It has a mount namespace of its own.
+    #[serde(default = "yes")]
+    pub own_mounts: bool,
     /// The group of resctrl that is the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
+}
+
+/// Documents of before do not say it: then it was always so.
+fn yes() -> bool {
+    true
 }
 
 impl Saved {
@@ -163,12 +171,13 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     };
     let later = !spec.hooks.poststart.is_empty() || !spec.hooks.poststop.is_empty();
     let rdt = spec.linux.intel_rdt.as_ref();
+    let is_own = |kind| spec::namespace(&spec.linux, &kind).is_some_and(|n| n.joined().is_none());
     Saved {
         pid: 0,
         start_time: [0; 2],
         cgroup_made: Some(0),
-        own_pids: crate::spec::namespace(&spec.linux, &crate::spec::NamespaceKind::Pid)
-            .is_some_and(|pids| pids.joined().is_none()),
+        own_pids: is_own(NamespaceKind::Pid),
+        own_mounts: is_own(NamespaceKind::Mount),
         id: new.id.into(),
         bundle_path: new.bundle.into(),
         rootfs: crate::plan::mounts::clean(&rootfs),
@@ -201,6 +210,7 @@ pub fn unknown(id: &str) -> Saved {
         start_time: [0; 2],
         cgroup_made: Some(1),
         own_pids: false,
+        own_mounts: true,
         id: id.into(),
         bundle_path: String::new(),
         rootfs: String::new(),

@@ -65,6 +65,8 @@ mod kept;
 mod labels;
 #[path = "all/lanes.rs"]
 mod lanes;
+#[path = "all/leftovers.rs"]
+mod leftovers;
 #[path = "all/lent.rs"]
 mod lent;
 #[path = "all/lifecycle.rs"]
@@ -214,6 +216,7 @@ fn main() {
         surroundings::cases(),
         mounts::cases(),
         mounts_mapped::cases(),
+        leftovers::cases(),
         lent::cases(),
         side_by_side::cases(),
         namespaces::cases(),

@@ -360,6 +360,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     );
     if !options.keep {
         step(Step::Delete);
+        delete::end_left(context, &made.root, &made.saved)?;
         delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
         delete::after(context, &made.saved);
     }

@@ -41,6 +41,7 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
     };
     context.join_trace(dir.at())?;
     let (saved, unfinished) = known_of(&dir, id, options.force)?;
+    let mut ended = false;
     if let Some(saved) = &saved {
         let now = state::now(dir.at(), saved)?;
         if !options.force && !matches!(now.status, Status::Stopped | Status::Created) {
@@ -49,11 +50,17 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
                 "cannot delete container {id} that is not stopped: {word}"
             )));
         }
-        if let Some(init) = now.init {
-            if options.force && !saved.own_pids && saved.made() == 0 {
-                end_own(saved)?;
+        match now.init {
+            Some(init) => {
+                if !saved.own_pids && saved.made() == 0 {
+                    end_own(saved)?;
+                }
+                end(&init, id)?;
+                end_left(context, &root, saved)?;
+                ended = true;
             }
-            end(&init, id)?;
+            None if !options.force => refuse_left(context, &root, saved)?,
+            None => {}
         }
     }
     let begun = match saved {
@@ -63,7 +70,7 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
     let usual = || state::unknown(id);
     let known = saved.clone().or(begun).unwrap_or_else(usual);
     // With the first process all others have ended, if that was known and had a pid namespace of its own.
-    let ended = saved.as_ref().is_some_and(|saved| saved.own_pids);
+    let ended = saved.as_ref().is_some_and(|saved| saved.own_pids) || ended;
     if options.force && !known.cgroup_path.is_empty() && !ended {
         remains(context, &root, &known)?;
     }
@@ -125,6 +132,39 @@ pub fn after(context: &mut Context, saved: &state::Saved) {
     }
 }
 
+/// Ends what a container without a pid namespace of its own has left in the cgroup that was made for it. With such a namespace
+/// the kernel has done so.
+pub fn end_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(), Error> {
+    match saved.own_pids || saved.cgroup_path.is_empty() {
+        true => Ok(()),
+        false => remains(context, root, saved),
+    }
+}
+
+/// Refuses to forget a container whose first process has ended, and others not.
+fn refuse_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(), Error> {
+    let (id, path) = (&saved.id, &saved.cgroup_path);
+    if saved.own_pids || path.is_empty() {
+        return Ok(());
+    }
+    if saved.made() == 0 {
+        return remains(context, root, saved);
+    }
+    let failed = |failed| at(format!("look what is left of {id}"), failed);
+    let Some((hierarchy, _)) = crate::cgroup::open_pair(path).map_err(failed)? else {
+        return Ok(());
+    };
+    let others = ours::others(root, saved)?;
+    let left = ours::lasting(|| ours::all_but(hierarchy.at(), path, &others)).map_err(failed)?;
+    match left.as_slice() {
+        [] => Ok(()),
+        left => Err(Error::State(format!(
+            "cannot delete container {id}: its first process has ended, and others are left in its cgroup /{path}: {}; delete --force {id} ends them",
+            ours::named(left)
+        ))),
+    }
+}
+
 /// Ends and removes a container that must not go on.
 pub fn destroy(
     context: &mut Context,
@@ -136,6 +176,7 @@ pub fn destroy(
     if let Some(init) = init {
         end(init, &saved.id)?;
     }
+    end_left(context, root, saved)?;
     remove(root, &saved.id, saved, None)?;
     after(context, saved);
     Ok(())
@@ -172,20 +213,22 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
         let left = crate::cgroup::processes(group.at(), why).map_err(failed)?;
         if !left.is_empty() {
             let text = format!(
-                "{} processes are left in the cgroup /{}, which was there before container {id}: they are not known to be its own",
-                left.len(),
-                known.cgroup_path
+                "processes are left in the cgroup /{}, which was there before container {id}, and are not known to be its own: {}",
+                known.cgroup_path,
+                ours::named(&left)
             );
             context.log.say(Level::Warn, &text);
         }
         return Ok(());
     }
     let others = ours::others(root, known)?;
-    match others.is_empty() {
-        true => crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?),
-        false => ours::end_but(hierarchy.at(), &known.cgroup_path, &others),
+    // A kernel before 5.14, and a threaded cgroup, cannot end all at once.
+    if others.is_empty()
+        && crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok()
+    {
+        return Ok(());
     }
-    .map_err(failed)
+    ours::end_but(hierarchy.at(), &known.cgroup_path, &others).map_err(failed)
 }
 
 /// Kills a process and waits until it is gone. A pidfd works for any process, not for a child alone.

@@ -23,22 +23,45 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
         let root = root.ok_or_else(|| Error::State(format!("container does not exist: {id}")))?;
         return all(&root, &saved, options.signal, &now);
     }
+    // Without a pid namespace of the container's own, the end of its first process ends no other.
+    let lone = options.signal == libc::SIGKILL && !saved.own_pids && !saved.cgroup_path.is_empty();
+    let reached = match &root {
+        Some(root) if lone => left(root, &saved, &now)?,
+        _ => false,
+    };
     let Some(init) = now.init else {
-        return Err(Error::State(format!(
-            "container not running: {id} is {}",
-            now.status.word()
-        )));
+        return match reached {
+            true => Ok(0),
+            false => Err(Error::State(format!(
+                "container not running: {id} is {}",
+                now.status.word()
+            ))),
+        };
     };
     match syscalls::pidfd_send_signal(
         init.at(),
         options.signal,
         Why("the signal that was asked for"),
     ) {
+        Err(f) if f.errno == Errno::ESRCH && reached => Ok(0),
         Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!(
             "container not running: {id} has just ended"
         ))),
         other => other.map(|()| 0).map_err(failed),
     }
+}
+
+/// Ends all of a container without a pid namespace of its own, also what its first process has left. False: there is nothing.
+fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
+    let failed = |failed| at(format!("kill {}", saved.id), failed);
+    let Some((_, group)) = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
+        return Ok(false);
+    };
+    let own = ours::own(group.at(), saved, now.init.as_ref()).map_err(failed)?;
+    if own.is_empty() {
+        return Ok(false);
+    }
+    all(state, saved, libc::SIGKILL, now).map(|_| true)
 }
 
 /// Every process of the container's in its cgroup, and in those that it made below.

@@ -36,10 +36,12 @@ pub fn alike(group: At, saved: &Saved, first: Mark) -> syscalls::Result<Vec<i32>
     let why = Why("the kernel lists the cgroup's processes there");
     let mut all = cgroup::processes(group, why)?;
     let procfs = procfs::open()?;
-    let kept = if saved.own_pids { 0..2 } else { 1..2 };
+    // A namespace that the container shares with others says nothing.
+    let own = [saved.own_pids, saved.own_mounts];
     all.retain(|pid| {
         let theirs = namespaces(procfs.at(), *pid);
-        theirs.is_ok_and(|theirs| kept.clone().any(|kind| theirs[kind] == first[kind]))
+        let alike = |theirs: Mark| (0..2).any(|kind| own[kind] && theirs[kind] == first[kind]);
+        *pid == saved.pid || theirs.is_ok_and(alike)
     });
     Ok(all)
 }
@@ -91,7 +93,11 @@ fn is_below(path: &str, other: &str) -> bool {
 }
 
 /// The processes of a cgroup and below, without those in cgroups of other containers.
-fn all_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<Vec<i32>> {
+pub fn all_but(
+    hierarchy: At,
+    path: &str,
+    others: &[(String, String)],
+) -> syscalls::Result<Vec<i32>> {
     let why = Why("what is in the cgroup of another container is that one's");
     let members = |path: &str| {
         let path = CString::new(path).unwrap_or_default();
@@ -121,6 +127,46 @@ pub fn signal_but(
 /// Ends the processes of a cgroup and below, without those in cgroups of other containers.
 pub fn end_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<()> {
     end_all(|| all_but(hierarchy, path, others))
+}
+
+/// The processes of a list that will not end by themselves. Those that are ending are waited for.
+pub fn lasting(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Result<Vec<i32>> {
+    let procfs = procfs::open()?;
+    for _ in 0..10 * ROUNDS {
+        let mut left = list()?;
+        if left.is_empty() {
+            return Ok(left);
+        }
+        left.retain(|pid| !procfs::is_ending(procfs.at(), *pid));
+        if !left.is_empty() {
+            return Ok(left);
+        }
+        let why = Why("they were killed, and take a moment to end");
+        syscalls::ppoll(&mut [], Some(10), why)?;
+    }
+    list()
+}
+
+/// Processes by number and name, as a message has them.
+pub fn named(pids: &[i32]) -> String {
+    const MOST: usize = 8;
+    let procfs = procfs::open().ok();
+    let word = |pid: &i32| {
+        let name = procfs.as_ref().and_then(|procfs| {
+            let path = CString::new(format!("{pid}/comm")).ok()?;
+            let why = Why("a name says more than a number");
+            cgroup::read(procfs.at(), &path, why).ok()
+        });
+        match name {
+            Some(name) => format!("{pid} ({})", name.trim_end().escape_default()),
+            None => format!("{pid}"),
+        }
+    };
+    let mut words: Vec<String> = pids.iter().take(MOST).map(word).collect();
+    if let Some(more @ 1..) = pids.len().checked_sub(MOST) {
+        words.push(format!("and {more} more"));
+    }
+    words.join(", ")
 }
 
 /// How often a list is looked at anew while its processes end and make others.
