@@ -15,7 +15,6 @@ pub fn walk(lanes: &mut Lanes) -> ! {
     let plan = lanes.plan;
     let first = (plan.host.len() + plan.bridge.len()) as u16 + 1;
     let mut init = Init {
-        umask: 0,
         found: None,
         started: false,
     };
@@ -38,7 +37,6 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
     let plan = lanes.plan;
     let first = plan.host.len() as u16 + 1;
     let mut none = Init {
-        umask: 0,
         found: None,
         started: false,
     };
@@ -81,8 +79,6 @@ pub fn dumpable(dumpable: bool, why: Why) -> Done {
 
 /// What init keeps between its lines.
 struct Init<'a> {
-    /// The mask that the caller had.
-    umask: u32,
     found: Option<&'a CStr>,
     /// `start` has given its word.
     started: bool,
@@ -113,7 +109,7 @@ fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
 fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Done {
     let why = line.why;
     match &line.op {
-        Op::ClearUmask => init.umask = syscalls::umask(0, why),
+        Op::ClearUmask => drop(syscalls::umask(0, why)),
         Op::ReleaseSignals => release_signals(lanes.ignored, why)?,
         Op::CloseHostEnd => {
             if let Some(end) = lanes.take(Slot::CHANNEL) {
@@ -210,7 +206,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             }
             seccomp(filter, *flags, *listener, why)?
         }
-        Op::Umask { mask } => drop(syscalls::umask(mask.unwrap_or(init.umask), why)),
+        Op::Umask { mask } => drop(syscalls::umask(*mask, why)),
         Op::FindProgram {
             candidates, look, ..
         } => init.found = Some(find_program(candidates, *look, why)?),
@@ -453,14 +449,12 @@ fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
 fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
     let mut refused = None;
     for path in candidates {
-        match syscalls::faccessat2(
-            At::CWD,
-            path,
-            libc::X_OK as u32,
-            libc::AT_EACCESS as u32,
-            why,
-        ) {
+        let access = libc::AT_EACCESS as u32;
+        match syscalls::faccessat2(At::CWD, path, libc::X_OK as u32, access, why) {
+            Ok(()) if !look => return Ok(path),
             Ok(()) => {}
+            // Of X_OK the kernel says neither: an engine's filter around us does not know the call. execve will tell.
+            Err(failed) if [Errno::ENOSYS, Errno::EPERM].contains(&failed.errno) => {}
             Err(failed) if candidates.len() == 1 => return Err(failed.into()),
             Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => continue,
             Err(failed) => {
@@ -468,17 +462,15 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
                 continue;
             }
         }
-        if !look {
-            return Ok(path);
-        }
-        let stat = syscalls::newfstatat(
-            At::CWD,
-            path,
-            0,
-            Why("a directory can be searched, but not executed"),
-        )?;
-        if stat.st_mode & libc::S_IFMT == libc::S_IFREG {
-            return Ok(path);
+        let why = Why("a directory can be searched, but not executed");
+        match syscalls::newfstatat(At::CWD, path, 0, why) {
+            Ok(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFREG => return Ok(path),
+            Ok(_) => {}
+            Err(failed) if candidates.len() == 1 => return Err(failed.into()),
+            Err(failed) => {
+                let gone = [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno);
+                (!gone).then(|| refused.get_or_insert(failed));
+            }
         }
     }
     match refused {

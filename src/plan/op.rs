@@ -450,7 +450,7 @@ pub enum Op {
         listener: bool,
     },
     Umask {
-        mask: Option<u32>,
+        mask: u32,
     },
     /// `look`: also whether it is a file, which otherwise execve tells at once.
     FindProgram {

@@ -157,16 +157,20 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
     // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
     let permitted = bits(&wanted.permitted);
-    let sets = CapabilitySets {
+    let mut sets = CapabilitySets {
         effective: bits(&wanted.effective) & permitted,
         permitted,
         inheritable: bits(&wanted.inheritable) & bits(&wanted.bounding),
     };
     let ambient = bits(&wanted.ambient) & sets.permitted & sets.inheritable;
-    b.init(
-        Op::Capabilities { sets, ambient },
-        "root inside is not root of the machine",
-    );
+    let mut why = "root inside is not root of the machine";
+    if keeps_right(b.spec) {
+        let right = bits(&["CAP_SYS_ADMIN".into()]);
+        sets.effective |= right;
+        sets.permitted |= right;
+        why = "the program's, and the right to load the filter at the end: execve takes that away";
+    }
+    b.init(Op::Capabilities { sets, ambient }, why);
     if process.no_new_privileges {
         b.from = "/process/noNewPrivileges".into();
         b.init(
@@ -174,27 +178,45 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
             "no set-user-id program may win back what was given up",
         );
     }
-    b.from = if process.user.umask.is_some() {
-        "/process/user/umask".into()
-    } else {
-        String::new()
+    let (from, why) = match process.user.umask {
+        Some(_) => (
+            "/process/user/umask",
+            "the configuration asks for this mask",
+        ),
+        None => (
+            "",
+            "as with runc and crun: the caller's mask is the caller's",
+        ),
     };
-    b.init(
-        Op::Umask {
-            mask: process.user.umask,
-        },
-        "the caller's mask, or the one asked for, is the program's",
-    );
+    b.from = from.into();
+    let mask = process.user.umask.unwrap_or(0o022);
+    b.init(Op::Umask { mask }, why);
     Ok(())
 }
 
-/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)): where neither lasts to the end, it has to
-/// come before the privileges go, and our own calls behind it pass through it.
+/// Whether the filter is loaded right before execve, so that it is asked about no other call of ours: a profile knows the
+/// calls of programs, and need not know those of a runtime. With a listener it is so only where no right is missing then.
 pub fn filter_is_last(spec: &crate::spec::Spec) -> bool {
+    let profile = spec.linux.seccomp.as_ref();
+    may_load(spec) || !profile.is_some_and(seccomp::listener)
+}
+
+/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)). Whether the program's own privileges do.
+fn may_load(spec: &crate::spec::Spec) -> bool {
     let process = &spec.process;
-    let mut effective = process.capabilities.effective.iter();
-    let keeps = effective.any(|name| name == "CAP_SYS_ADMIN");
-    process.no_new_privileges || keeps
+    let has = |set: &[String]| set.iter().any(|name| name == "CAP_SYS_ADMIN");
+    let (effective, permitted) = (
+        &process.capabilities.effective,
+        &process.capabilities.permitted,
+    );
+    process.no_new_privileges || has(effective) && has(permitted)
+}
+
+/// Whether CAP_SYS_ADMIN is kept for loading the filter, though the program is not to have it. execve computes what is
+/// permitted and effective from the inheritable, the bounding and the ambient set alone (capabilities(7)), and these are
+/// the program's: it gets what it would have got.
+fn keeps_right(spec: &crate::spec::Spec) -> bool {
+    spec.linux.seccomp.is_some() && !may_load(spec) && filter_is_last(spec)
 }
 
 /// linux.seccomp, compiled.

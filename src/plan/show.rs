@@ -433,8 +433,7 @@ pub fn describe(op: &Op) -> String {
         Op::CloseDescriptors { first } => {
             format!("close all descriptors from {first} on, but the ones for talking with the host")
         }
-        Op::Umask { mask: None } => "put the caller's umask back".into(),
-        Op::Umask { mask: Some(mask) } => format!("set the umask to {mask:04o}"),
+        Op::Umask { mask } => format!("set the umask to {mask:04o}"),
         Op::FindProgram {
             named, candidates, ..
         } if candidates.len() == 1 => format!("look for the program {}", s(named)),

@@ -24,7 +24,7 @@ pub fn cases() -> Vec<Trial> {
             ("user_ids_and_groups", user),
             ("callers_groups_stay_outside", no_groups),
             ("umask_given", umask_given),
-            ("umask_absent_is_the_callers", umask_of_caller),
+            ("umask_absent_is_0022", umask_absent),
             ("capabilities_of_root", capabilities_of_root),
             ("capabilities_of_a_user", capabilities_of_user),
             (
@@ -182,14 +182,26 @@ fn umask_given() -> Outcome {
     bundle.clean()
 }
 
-fn umask_of_caller() -> Outcome {
-    let bundle = Bundle::reporter(&[])?;
-    same(
-        "umask",
-        report_of_caller(&bundle, "umask 077")?["umask"].as_str(),
-        Some("0077"),
-    )?;
-    bundle.clean()
+/// Whoever calls, and in `create`, `run` and `exec`.
+fn umask_absent() -> Outcome {
+    for mask in ["umask 0", "umask 077"] {
+        let bundle = Bundle::reporter(&[])?;
+        let report = report_of_caller(&bundle, mask)?;
+        same(mask, report["umask"].as_str(), Some("0022"))?;
+        bundle.clean()?;
+        let bundle = Bundle::shell("sleep 1000")?;
+        bundle.bundled(&["run", "--detach"])?.ok()?;
+        let script = format!("{mask}; exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).arg(runtime());
+        command.arg("--root").arg(bundle.state_root());
+        command.args(["exec", &bundle.id, "sh", "-c", "umask"]);
+        let done = bundle.finish(command)?.ok()?;
+        same(mask, done.out.trim(), "0022")?;
+        bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 const KILL: u64 = 1 << 5;

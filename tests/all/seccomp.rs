@@ -22,6 +22,10 @@ pub fn cases() -> Vec<Trial> {
             ("without_no_new_privs", with_privileges),
             ("other_ways_into_the_kernel", other_ways),
             ("filter_is_the_last_call", last_call),
+            ("profiles_that_know_no_call_of_ours", unknown_to_profile),
+            ("older_profiles_of_engines", older),
+            ("right_to_load_does_not_stay", right_to_load),
+            ("hooks_of_start_are_not_filtered", start_hooks),
             ("flags", flags),
             ("profile_that_refuses_execve", no_execve),
             ("refusals", refusals),
@@ -196,7 +200,7 @@ fn conditions() -> Outcome {
     bundle.clean()
 }
 
-/// Without no_new_privs the filter is loaded while there is CAP_SYS_ADMIN: our own calls behind it have to be allowed.
+/// Without no_new_privs the filter is loaded with CAP_SYS_ADMIN, also for a user who is not to have it.
 fn with_privileges() -> Outcome {
     let mut bundle = Bundle::reporter(&["--call", "110"])?;
     bundle.set("/process/noNewPrivileges", json!(false))?;
@@ -247,36 +251,186 @@ fn other_ways() -> Outcome {
     Ok(())
 }
 
-/// With it nothing of ours but execve passes through the filter.
+/// The three ways to the right to load a filter: no_new_privs, CAP_SYS_ADMIN of the program's own, and neither.
+fn orders(bundle: &mut Bundle, mut each: impl FnMut(&mut Bundle, &str) -> Outcome) -> Outcome {
+    let own = bundle.config["process"]["capabilities"].clone();
+    let admin = json!(["CAP_SYS_ADMIN", "CAP_KILL"]);
+    let admin = json!({"bounding": admin, "effective": admin, "permitted": admin});
+    for (order, no_new_privs, capabilities) in [
+        ("no_new_privs", true, &own),
+        ("CAP_SYS_ADMIN", false, &admin),
+        ("neither", false, &own),
+    ] {
+        bundle.set("/process/noNewPrivileges", json!(no_new_privs))?;
+        bundle.set("/process/capabilities", capabilities.clone())?;
+        each(bundle, order)?;
+    }
+    Ok(())
+}
+
+/// Nothing of ours but execve passes through the filter.
 fn last_call() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    ours(
-        &mut bundle,
-        "SCMP_ACT_ERRNO",
-        json!([{"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]),
-    )?;
-    bundle.bundled(&["create"])?.ok()?;
-    bundle.call(&["start", &bundle.id])?.ok()?;
-    bundle.until("stopped")?;
-    let trace = bundle
-        .call(&["trace", &bundle.id, "--format", "strace"])?
-        .ok()?
-        .out;
-    let init: Vec<&str> = trace.lines().collect();
-    let at = init
-        .iter()
-        .position(|line| line.contains(" seccomp("))
-        .ok_or("no seccomp in the trace")?;
-    let pid = init[at].split(' ').next().unwrap_or("");
-    let behind: Vec<&&str> = init[at + 1..]
-        .iter()
-        .filter(|line| line.starts_with(pid))
-        .collect();
-    ensure!(
-        behind.len() == 1 && behind[0].contains("execve("),
-        "behind the filter: {behind:?}"
-    );
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    let rules = json!([{"names": ["execve"], "action": "SCMP_ACT_ALLOW"}]);
+    ours(&mut bundle, "SCMP_ACT_ERRNO", rules)?;
+    orders(&mut bundle, |bundle, order| {
+        bundle.bundled(&["create"])?.ok()?;
+        bundle.call(&["start", &bundle.id])?.ok()?;
+        bundle.until("stopped")?;
+        let trace = bundle.call(&["trace", &bundle.id, "--format", "strace"])?;
+        let trace = trace.ok()?.out;
+        let init: Vec<&str> = trace.lines().collect();
+        let loads = |line: &&str| line.contains(" seccomp(");
+        let at = init.iter().position(loads);
+        let at = at.ok_or("no seccomp in the trace")?;
+        let pid = init[at].split(' ').next().unwrap_or("");
+        let rest = init[at + 1..].iter().filter(|line| line.starts_with(pid));
+        let rest: Vec<&&str> = rest.collect();
+        ensure!(
+            rest.len() == 1 && rest[0].contains("execve("),
+            "{order}: after the filter: {rest:?}"
+        );
+        bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+        Ok(())
+    })?;
+    bundle.clean()
+}
+
+/// Each call that a runtime may make before execve, refused in each way: the program does not need them.
+fn unknown_to_profile() -> Outcome {
+    const OURS: [&str; 14] = [
+        "faccessat2",
+        "newfstatat",
+        "umask",
+        "capset",
+        "capget",
+        "prctl",
+        "setresuid",
+        "setresgid",
+        "setgroups",
+        "read",
+        "write",
+        "close_range",
+        "fchdir",
+        "getcwd",
+    ];
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["true"]))?;
+    orders(&mut bundle, |bundle, order| {
+        for (action, errno) in [
+            ("SCMP_ACT_ERRNO", Some(nix::libc::EPERM)),
+            ("SCMP_ACT_ERRNO", Some(nix::libc::ENOSYS)),
+            ("SCMP_ACT_KILL_PROCESS", None),
+        ] {
+            // busybox itself calls prctl, and lives when it is refused.
+            let survives = |name: &&str| errno.is_some() || *name != "prctl";
+            let all: Vec<&str> = OURS.into_iter().filter(survives).collect();
+            let one = all.iter().map(|name| vec![*name]);
+            for names in one.chain([all.clone()]) {
+                let mut rule = json!({"names": names, "action": action});
+                if let Some(errno) = errno {
+                    rule["errnoRet"] = json!(errno);
+                }
+                ours(bundle, "SCMP_ACT_ALLOW", json!([rule]))?;
+                let done = bundle.bundled(&["run"])?;
+                ensure!(
+                    done.status == 0 && done.err.is_empty(),
+                    "{order}, {action}, {names:?}: {done:?}"
+                );
+            }
+        }
+        Ok(())
+    })?;
+    bundle.clean()
+}
+
+/// What the default profiles of Docker 19.03 and podman 2 did not know yet, left out of today's; in `run`, `create` and `exec`.
+fn older() -> Outcome {
+    const NEWER: [&str; 16] = [
+        "faccessat2",
+        "clone3",
+        "openat2",
+        "close_range",
+        "pidfd_getfd",
+        "pidfd_open",
+        "pidfd_send_signal",
+        "open_tree",
+        "move_mount",
+        "mount_setattr",
+        "epoll_pwait2",
+        "rseq",
+        "futex_waitv",
+        "io_uring_setup",
+        "landlock_restrict_self",
+        "clock_gettime64",
+    ];
+    for name in ["docker-1", "podman-1"] {
+        let config = crate::real::config(name)?;
+        let mut profile = config["linux"]["seccomp"].clone();
+        let rules = profile["syscalls"].as_array_mut();
+        let rules = rules.ok_or("the profile has no list")?;
+        for rule in rules.iter_mut() {
+            let names = rule["names"].as_array_mut().ok_or("no names")?;
+            names.retain(|name| !NEWER.iter().any(|newer| name == newer));
+        }
+        rules.retain(|rule| rule["names"] != json!([]));
+        let mut bundle = Bundle::shell("sleep 1000")?;
+        bundle.set("/linux/seccomp", profile)?;
+        orders(&mut bundle, |bundle, _| {
+            bundle.set("/process/args", json!(["true"]))?;
+            bundle.bundled(&["run"])?.ok()?;
+            bundle.set("/process/args", json!(["sleep", "1000"]))?;
+            bundle.bundled(&["create"])?.ok()?;
+            bundle.call(&["start", &bundle.id])?.ok()?;
+            bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
+            bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+            Ok(())
+        })?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// CAP_SYS_ADMIN, kept until the filter is loaded, is gone with execve: the sets are those of a container without a filter.
+fn right_to_load() -> Outcome {
+    for uid in [0, 1000] {
+        for ambient in [json!([]), json!(["CAP_KILL"])] {
+            let mut bundle = Bundle::reporter(&[])?;
+            bundle.set("/process/noNewPrivileges", json!(false))?;
+            bundle.set("/process/user", json!({"uid": uid, "gid": uid}))?;
+            bundle.set("/process/capabilities/inheritable", ambient.clone())?;
+            bundle.set("/process/capabilities/ambient", ambient)?;
+            let without = bundle.report()?;
+            let rules = json!([{"names": ["setgid"], "action": "SCMP_ACT_ERRNO"}]);
+            ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
+            let with = bundle.report()?;
+            same("Seccomp", with["status"]["Seccomp"].as_str(), Some("2"))?;
+            for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+                let is = &with["status"][set];
+                ensure!(is.is_string(), "no {set} in the report");
+                same(set, is, &without["status"][set])?;
+            }
+            bundle.clean()?;
+        }
+    }
+    Ok(())
+}
+
+/// A startContainer hook is the caller's, and not the program.
+fn start_hooks() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["true"]))?;
+    bundle.set("/root/readonly", json!(false))?;
+    let hook =
+        json!({"path": "/bin/sh", "args": ["sh", "-c", "mkdir /tmp/made"], "env": ["PATH=/bin"]});
+    bundle.set("/hooks", json!({"startContainer": [hook]}))?;
+    let rules = json!([{"names": ["mkdir", "mkdirat", "clone3", "clone"], "action": "SCMP_ACT_KILL_PROCESS"}]);
+    ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
+    orders(&mut bundle, |bundle, order| {
+        bundle.bundled(&["run"])?.ok()?;
+        fs::remove_dir(bundle.rootfs("tmp/made")).map_err(|error| format!("{order}: {error}"))?;
+        Ok(())
+    })?;
     bundle.clean()
 }
 
