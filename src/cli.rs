@@ -16,7 +16,9 @@
 
 mod exec;
 mod normalise;
+mod regex;
 mod run;
+mod several;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -25,18 +27,20 @@ mod words;
 use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
-pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, accel};
+pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, accel};
 pub use words::{
-    Create, Delete, Demo, Events, Features, Kill, List, Pause, PlanCmd, Ps, Resume, SpecCmd, Start,
-    State, TraceCmd, Update,
+    Create, Demo, Events, Features, List, Pause, PlanCmd, Ps, Resume, SpecCmd, Start, State,
+    TraceCmd, Update,
 };
 
 pub use exec::Exec;
 pub use run::{Run, Vm};
+pub use several::{Delete, Kill, Which};
 
 use normalise::Options;
 pub use normalise::verb_of;
 use run::RunWords;
+use several::{DeleteWords, KillWords};
 use words::{GlobalWords, InsideWords};
 
 pub const PROGRAM: &str = "nk-runtime";
@@ -45,7 +49,7 @@ pub const PROGRAM: &str = "nk-runtime";
 #[derive(Debug, PartialEq)]
 pub struct Globals {
     pub root: Option<String>,
-    pub log: Option<String>,
+    pub log: Option<LogTo>,
     pub log_format: LogFormat,
     pub log_level: Level,
     pub quiet: bool,
@@ -80,6 +84,38 @@ pub enum Command {
     /// What `demo` runs as pid 1 of its container; no help text names it.
     Inside,
     Version,
+}
+
+impl Command {
+    /// The container that the command is about, if it is about one.
+    pub fn id(&self) -> Option<&str> {
+        Some(match self {
+            Command::Create(one) => &one.id,
+            Command::Run(one) => &one.create.id,
+            Command::Start(one) => &one.id,
+            Command::Exec(one) => &one.id,
+            Command::State(one) => &one.id,
+            Command::Pause(one) => &one.id,
+            Command::Resume(one) => &one.id,
+            Command::Update(one) => &one.id,
+            Command::Ps(one) => &one.id,
+            Command::Events(one) => &one.id,
+            Command::Plan(one) => &one.id,
+            Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => {
+                match which {
+                    Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
+                    Which::Matching(_) => return None,
+                }
+            }
+            Command::Trace(one) => one.id.as_ref()?,
+            Command::List(_)
+            | Command::Spec(_)
+            | Command::Features(_)
+            | Command::Demo(_)
+            | Command::Inside
+            | Command::Version => return None,
+        })
+    }
 }
 
 /// The two ways in which a command line ends before any work begins.
@@ -150,13 +186,21 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "kill",
-        info: Kill::get_args_info,
-        make: |name, words| Kill::from_args(name, words).map(Command::Kill),
+        info: KillWords::get_args_info,
+        make: |name, words| {
+            KillWords::from_args(name, words)?
+                .checked()
+                .map(Command::Kill)
+        },
     },
     Verb {
         name: "delete",
-        info: Delete::get_args_info,
-        make: |name, words| Delete::from_args(name, words).map(Command::Delete),
+        info: DeleteWords::get_args_info,
+        make: |name, words| {
+            DeleteWords::from_args(name, words)?
+                .checked()
+                .map(Command::Delete)
+        },
     },
     Verb {
         name: "state",
@@ -213,7 +257,6 @@ const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "
 /// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
 /// one would be to report a success that did not happen.
 const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
-    ("kill", "--regex", "; name each ID"),
     ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
     ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),
     ("update", "--kernel-memory", "; it is of cgroup version 1"),
@@ -222,9 +265,6 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
         "--kernel-memory-tcp",
         "; it is of cgroup version 1",
     ),
-    ("update", "--l3-cache-schema", ""),
-    ("update", "--mem-bw-schema", ""),
-    ("delete", "--regex", "; name each ID"),
 ];
 
 /// The environment's way to say the same; an empty value is as good as none. The later row wins.

@@ -158,6 +158,16 @@ pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
     })
 }
 
+/// The same, where what to try is known.
+pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
+    let (call, why) = render(failed);
+    Error::Call(Told {
+        line: format!("{doing}: {call}"),
+        why,
+        hint,
+    })
+}
+
 /// The same of a call that carries out what an op of a plan does: it has that one's hint.
 pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
     let (call, why) = render(failed);

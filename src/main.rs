@@ -13,7 +13,7 @@
 //!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
 //!          ├─ systemd      who makes cgroups where it rules: asked over its socket, in the messages of dbus
 //!          ├─ recorder     where the records lie; traces: those of containers that are gone
-//!          ├─ trace, out   what was done, in words; time: when, for people
+//!          ├─ trace, out   what was done, in words; log: warnings; time: when, for people
 //!          └─ error, hints what failed, and what to try; input: files as they are given, whole
 //!   properties             tests: whatever bytes come, no parser panics or goes round in circles
 //!   syscalls (a crate)     one gate for every system call, and the flight recorder
@@ -34,6 +34,7 @@ mod error;
 mod hints;
 mod host;
 mod input;
+mod log;
 #[cfg(all(not(test), target_arch = "x86_64"))]
 mod no_libc;
 mod out;
@@ -154,7 +155,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let context =
         host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
             Ok(commands::Context {
-                log: out::Log::open(&globals, host.uid)?,
+                log: log::Log::open(&globals, command.id(), host.uid)?,
                 globals,
                 host,
                 root,

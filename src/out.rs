@@ -1,11 +1,9 @@
-//! Words out: standard output, standard error, the log. All through the gate, and none before a command has done its
+//! Words out: standard output, standard error, files that are appended to. All through the gate, and none before a command has done its
 //! work, so that showing changes nothing. May touch: system calls.
 
-use crate::cli::{Globals, Level, LogFormat};
-use crate::error::{Error, at, one_line};
+use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::state::c;
-use crate::time;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Disposition, Errno, Fd, Why};
@@ -95,79 +93,6 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
     Err(Error::State(format!(
         "the {what} {path} {fact}: another user may have put it there, since in {above} all users may make names; take another path, or remove it"
     )))
-}
-
-/// The log, if there is one.
-pub struct Log {
-    file: Option<Fd>,
-    format: LogFormat,
-    level: Level,
-    /// Whether a child exists: the seed's ROLE is HOST before that, PARENT after.
-    pub parent: bool,
-}
-
-impl Log {
-    /// Opens `--log`, and makes it even if nothing will be said: clients open it without asking.
-    pub fn open(globals: &Globals, uid: u32) -> Result<Log, Error> {
-        let mut log = Log {
-            file: None,
-            format: globals.log_format,
-            // --quiet: errors only, whatever else asks for more.
-            level: if globals.quiet {
-                Level::Error
-            } else {
-                globals.log_level
-            },
-            parent: false,
-        };
-        if let Some(path) = &globals.log {
-            let why = Why(
-                "the log is there from the beginning, and never cut: several commands share it",
-            );
-            log.file = Some(append(path, "log", 0o644, uid, why)?);
-        }
-        Ok(log)
-    }
-
-    /// Whether a line of this level goes anywhere: some take long to put together.
-    pub fn wants(&self, level: Level) -> bool {
-        level >= self.level
-    }
-
-    /// One line. Without a file, levels below a warning go nowhere unless asked for.
-    pub fn say(&self, level: Level, message: &str) {
-        if !self.wants(level) {
-            return;
-        }
-        let message = &one_line(message);
-        let now = time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME));
-        let (word, lower) = match level {
-            Level::Debug => ("DEBUG", "debug"),
-            Level::Info => ("INFO", "info"),
-            Level::Warn => ("WARN", "warning"),
-            Level::Error => ("ERROR", "error"),
-        };
-        let role = if self.parent { "PARENT" } else { "HOST" };
-        let line = match self.format {
-            LogFormat::Json => {
-                let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
-                format!(
-                    "{{\"level\":{},\"msg\":{},\"time\":{}}}\n",
-                    quoted(lower),
-                    quoted(message),
-                    quoted(&now)
-                )
-            }
-            LogFormat::Text => format!("[{now}] [{word}] [{role}] {message}\n"),
-        };
-        match &self.file {
-            Some(file) => {
-                let _ = write_all(file.at(), line.as_bytes(), Why("a line of the log"));
-            }
-            None if level < Level::Error => stderr(&line),
-            None => {}
-        }
-    }
 }
 
 /// What a failing command says on standard error: one line, since engines look at one; for people at a terminal also

@@ -13,6 +13,8 @@ mod bundle;
 mod callers;
 #[path = "all/cgroups.rs"]
 mod cgroups;
+#[path = "all/command_line.rs"]
+mod command_line;
 #[path = "all/config.rs"]
 mod config;
 #[path = "all/corners.rs"]
@@ -162,6 +164,8 @@ mod vm;
 
 #[path = "all/waits.rs"]
 mod waits;
+#[path = "all/warnings.rs"]
+mod warnings;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -247,6 +251,8 @@ fn main() {
         refusals::cases(),
         same_as_runc::cases(),
         listing::cases(),
+        command_line::cases(),
+        warnings::cases(),
         states::cases(),
         little_room::cases(),
         strace_itself::cases(),

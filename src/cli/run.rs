@@ -11,7 +11,6 @@ pub struct Run {
     pub create: Create,
     pub detach: bool,
     pub keep: bool,
-    pub no_subreaper: bool,
     /// In a machine of its own; none: as a container of this machine's kernel.
     pub vm: Option<Vm>,
 }
@@ -101,11 +100,11 @@ impl RunWords {
             no_pivot: self.no_pivot,
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
+            no_subreaper: self.no_subreaper,
         };
         let Self {
             detach,
             keep,
-            no_subreaper,
             mode,
             kernel,
             qemu,
@@ -121,7 +120,6 @@ impl RunWords {
             create,
             detach,
             keep,
-            no_subreaper,
             vm: (mode == Mode::Vm).then_some(vm),
         })
     }

@@ -32,6 +32,7 @@ fn create(id: &str) -> Create {
         pidfd_socket: None,
         preserve_fds: 0,
         no_new_keyring: false,
+        no_subreaper: false,
     }
 }
 
@@ -40,7 +41,6 @@ fn run(id: &str) -> Run {
         create: create(id),
         detach: false,
         keep: false,
-        no_subreaper: false,
         vm: None,
     }
 }
@@ -62,7 +62,7 @@ fn defaults() -> Globals {
 
 fn kill(id: &str, signal: i32, all: bool) -> Command {
     Command::Kill(Kill {
-        id: id.into(),
+        which: Which::Ids(id.split(' ').map(String::from).collect()),
         signal,
         all,
     })
@@ -70,9 +70,14 @@ fn kill(id: &str, signal: i32, all: bool) -> Command {
 
 fn delete(id: &str, force: bool) -> Command {
     Command::Delete(Delete {
-        id: id.into(),
+        which: Which::Ids(id.split(' ').map(String::from).collect()),
         force,
     })
+}
+
+fn patterns(words: &[&str]) -> Which {
+    let parsed = words.iter().map(|word| regex::Pattern::parse(word));
+    Which::Matching(parsed.collect::<Result<_, _>>().expect("patterns"))
 }
 
 fn bundle(id: &str, dir: &str) -> Create {
@@ -159,8 +164,11 @@ fn commands() {
         (
             "run -no-subreaper x",
             Command::Run(Run {
-                no_subreaper: true,
-                ..run("x")
+                create: Create {
+                    no_subreaper: true,
+                    ..create("x")
+                },
+                ..run("")
             }),
         ),
         (
@@ -195,9 +203,40 @@ fn commands() {
         ("kill x SIGRTMAX-1", kill("x", 63, false)),
         ("kill x RTMAX", kill("x", 64, false)),
         ("kill x 0", kill("x", 0, false)),
+        ("kill x y z 9", kill("x y z", 9, false)),
+        (
+            "kill -r ^x y 9",
+            Command::Kill(Kill {
+                which: patterns(&["^x", "y"]),
+                signal: 9,
+                all: false,
+            }),
+        ),
+        (
+            "create --no-subreaper x",
+            Command::Create(Create {
+                no_subreaper: true,
+                ..create("x")
+            }),
+        ),
         ("delete x", delete("x", false)),
         ("delete --force x", delete("x", true)),
         ("delete -f x", delete("x", true)),
+        ("delete x y", delete("x y", false)),
+        (
+            "delete -fr x|y",
+            Command::Delete(Delete {
+                which: patterns(&["x|y"]),
+                force: true,
+            }),
+        ),
+        (
+            "delete --regex --force x",
+            Command::Delete(Delete {
+                which: patterns(&["x"]),
+                force: true,
+            }),
+        ),
         ("list", list(ListFormat::Table, false)),
         ("list --format=json", list(ListFormat::Json, false)),
         ("list -f json -q", list(ListFormat::Json, true)),
@@ -206,7 +245,16 @@ fn commands() {
             "spec -b /b",
             Command::Spec(SpecCmd {
                 bundle: Some("/b".into()),
+                file: None,
                 rootless: false,
+            }),
+        ),
+        (
+            "spec -f x.json --rootless",
+            Command::Spec(SpecCmd {
+                bundle: None,
+                file: Some("x.json".into()),
+                rootless: true,
             }),
         ),
         ("plan", plan("plan", None, false)),
@@ -247,8 +295,12 @@ fn global_options() {
         ..defaults()
     };
     let log = || Globals {
-        log: Some("l".into()),
+        log: Some(LogTo::File("l".into())),
         log_format: LogFormat::Json,
+        ..defaults()
+    };
+    let to = |to| Globals {
+        log: Some(to),
         ..defaults()
     };
     let level = |log_level| Globals {
@@ -273,6 +325,15 @@ fn global_options() {
         ("--root /y --root /x state x", root()),
         ("--log l --log-format json state x", log()),
         ("--log-format=json --log l state x", log()),
+        ("--log /a:b/log state x", to(LogTo::File("/a:b/log".into()))),
+        ("--log x:y state x", to(LogTo::File("x:y".into()))),
+        (
+            "--log=file:syslog:l state x",
+            to(LogTo::File("syslog:l".into())),
+        ),
+        ("--log syslog:n state x", to(LogTo::Syslog("n".into()))),
+        ("--log syslog: state x", to(LogTo::Syslog("".into()))),
+        ("--log journald:n state x", to(LogTo::Journald("n".into()))),
         ("--debug state x", level(Level::Debug)),
         ("--log-level info state x", level(Level::Info)),
         ("--log-level warning state x", level(Level::Warn)),
@@ -419,7 +480,11 @@ create -z x => create: no option `-z`; `nk-runtime create --help` lists them
 create => create: an ID is needed
 kill => kill: an ID is needed
 create x y => create: too many arguments: `y`; write `create ID`
-kill x 9 y => kill: too many arguments: `y`; write `kill ID [SIGNAL]`
+kill x 9 y => kill: `y` is no signal; write a number up to 64, TERM or RTMIN+3
+kill x y => kill: `y` is no signal; write a number up to 64, TERM or RTMIN+3
+kill -r a( 9 => kill: `a(` is no POSIX extended regular expression: a `(` is not closed
+delete -r \\w => delete: `\\w` is no POSIX extended regular expression: POSIX gives `\\w` no meaning
+delete => delete: an ID is needed
 list x => list: too many arguments: `x`; write `list`
 create x --bundle => create: --bundle needs a value
 create x -b => create: --bundle needs a value

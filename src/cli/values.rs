@@ -19,6 +19,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTo {
+    File(String),
+    /// With this identifier; empty: the container's id.
+    Journald(String),
+    Syslog(String),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Debug,
@@ -117,6 +126,17 @@ pub fn list_format(word: &str) -> Result<ListFormat, String> {
         &[("table", ListFormat::Table), ("json", ListFormat::Json)],
         word,
     )
+}
+
+/// crun's words, `BACKEND:WHERE`. Any other word is a path, whatever colons are in it: engines name the log by a container's
+/// directory.
+pub fn log(word: &str) -> Result<LogTo, String> {
+    Ok(match word.split_once(':') {
+        Some(("journald", name)) => LogTo::Journald(name.into()),
+        Some(("syslog", name)) => LogTo::Syslog(name.into()),
+        Some(("file", path)) => LogTo::File(path.into()),
+        _ => LogTo::File(word.into()),
+    })
 }
 
 pub fn log_format(word: &str) -> Result<LogFormat, String> {

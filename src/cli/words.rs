@@ -7,8 +7,8 @@
 
 use super::Globals;
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, TRACE_LIMIT, bytes, cgroup_manager,
-    descriptors, duration, format, level, list_format, log_format, rootless, signal, socket,
+    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, TRACE_LIMIT, bytes, cgroup_manager,
+    descriptors, duration, format, level, list_format, log, log_format, rootless, socket,
     trace_limit, whole,
 };
 use alloc::string::String;
@@ -44,15 +44,14 @@ Learn
 
 Options, before or behind the command
   --root DIR              where state lives
-  --log FILE              append log lines to FILE instead of stderr
+  --log FILE              append log lines to FILE, not stderr; or journald:NAME, syslog:NAME
   --log-format FORMAT     text or json
-  --log-level LEVEL       debug, info, warn or error (the default); --debug is debug
+  --log-level LEVEL       debug, info, warn (the default) or error; --debug is debug
   -q, --quiet             print errors only
   --trace[=FORMAT]        show each system call: text (the default), strace or json
   --trace-file FILE       the trace goes to FILE instead of stderr
   --trace-limit SIZE      all kept traces together take no more: 64m (the default); 0 keeps none
-  --cgroup-manager NAME   cgroupfs (the default), systemd or disabled
-  --systemd-cgroup        the same as --cgroup-manager systemd
+  --cgroup-manager NAME   cgroupfs (the default), systemd (so --systemd-cgroup) or disabled
   --rootless WHETHER      do without a cgroup that may not be made: auto, true, false
   -h, --help              this screen; behind a command, its options
   -v, --version           the version
@@ -75,9 +74,9 @@ pub struct GlobalWords {
     /// where state lives
     #[argh(option)]
     root: Option<String>,
-    /// append log lines to this file
-    #[argh(option)]
-    log: Option<String>,
+    /// where log lines go
+    #[argh(option, from_str_fn(log))]
+    log: Option<LogTo>,
     /// text or json
     #[argh(option, default = "LogFormat::Text", from_str_fn(log_format))]
     log_format: LogFormat,
@@ -172,6 +171,9 @@ pub struct Create {
     /// keep the caller's session keyring
     #[argh(switch)]
     pub no_new_keyring: bool,
+    /// do not adopt processes that the container leaves behind: create never does, since it does not stay
+    #[argh(switch)]
+    pub no_subreaper: bool,
 }
 
 /// Let the program of a created container go.
@@ -193,21 +195,6 @@ pub struct State {
     /// the container
     #[argh(positional)]
     pub id: String,
-}
-
-/// Send a signal to a container's first process.
-#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
-#[argh(help_triggers("-h", "--help"))]
-pub struct Kill {
-    /// the container
-    #[argh(positional)]
-    pub id: String,
-    /// number or name: 15, TERM, SIGTERM, RTMIN+3 (default: TERM)
-    #[argh(positional, default = "libc::SIGTERM", from_str_fn(signal))]
-    pub signal: i32,
-    /// send it to every process in the container
-    #[argh(switch, short = 'a')]
-    pub all: bool,
 }
 
 /// Stop all processes of a container where they are.
@@ -311,18 +298,6 @@ pub struct Events {
     pub stats: bool,
 }
 
-/// Take down what create built, and forget the container.
-#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
-#[argh(help_triggers("-h", "--help"))]
-pub struct Delete {
-    /// the container
-    #[argh(positional)]
-    pub id: String,
-    /// kill it first if it runs; an unknown ID is no error
-    #[argh(switch, short = 'f')]
-    pub force: bool,
-}
-
 /// List all containers.
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
@@ -347,6 +322,9 @@ pub struct SpecCmd {
     /// the directory to write it to (default: the current one)
     #[argh(option, short = 'b', arg_name = "dir")]
     pub bundle: Option<String>,
+    /// the file to write, in that directory unless its path is absolute (default: config.json)
+    #[argh(option, short = 'f', arg_name = "file")]
+    pub file: Option<String>,
     /// for a container that this user can run without root
     #[argh(switch)]
     pub rootless: bool,

@@ -161,7 +161,7 @@ fn make(
     if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {
         crate::seal::seal(argv, context.host.uid)?;
     }
-    context.say_all(bundle.spec.warnings());
+    context.say_all("config.json", bundle.spec.warnings());
     if let Some(word) = devices_left_out(&bundle.spec) {
         context.log.say(Level::Warn, &word);
     }
@@ -247,7 +247,6 @@ fn make(
             stopped(plan, &Said::default(), stop, &said)
         })
     });
-    context.log.parent = lanes.pid != 0;
     if context.log.wants(Level::Debug) {
         for (i, line) in plan.lines().enumerate() {
             let text = format!(
@@ -336,7 +335,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         }
         return Ok(0);
     }
-    if !options.no_subreaper && !own_pids(made.spec) {
+    if !options.create.no_subreaper && !own_pids(made.spec) {
         let why = Why("without a pid namespace, what the program leaves behind comes to us");
         let _ = syscalls::prctl(libc::PR_SET_CHILD_SUBREAPER as u32, 1, why);
     }

@@ -1,5 +1,6 @@
 //! `delete`: what `create` made is taken away. May touch: everything below.
 
+use super::several::{self, Among};
 use super::{Context, hooks, ours, step, systemd_failed};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
@@ -13,38 +14,46 @@ use syscalls::{Fd, Why};
 
 /// `delete`.
 pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
+    let among = match options.force {
+        true => Among::All,
+        false => Among::Listed,
+    };
+    several::each(context, &options.which, among, |context, id| {
+        one(context, id, options.force)
+    })
+}
+
+fn one(context: &mut Context, id: &str, force: bool) -> Result<i32, Error> {
     // Another process may finish making the container meanwhile: then it is there to be deleted.
     for _ in 0..3 {
-        if let Some(status) = attempt(context, options)? {
+        if let Some(status) = attempt(context, id, force)? {
             return Ok(status);
         }
     }
     Err(Error::State(format!(
-        "remove the state of {}: its directory holds files that are not the container's",
-        options.id
+        "remove the state of {id}: its directory holds files that are not the container's"
     )))
 }
 
 /// `None`: another process has just finished making the container.
-fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, Error> {
+fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, Error> {
     step(Step::Delete);
-    let id = &options.id;
     state::check_id(id)?;
     let root = context.open_root()?;
     let found = state::look_up(root.as_ref(), id)?;
     let (Some(root), Some(dir)) = (root, found) else {
-        return match options.force {
+        return match force {
             // Engines clean up twice.
             true => Ok(Some(0)),
             false => Err(Error::State(format!("container does not exist: {id}"))),
         };
     };
     context.join_trace(dir.at())?;
-    let (saved, unfinished) = known_of(&dir, id, options.force)?;
+    let (saved, unfinished) = known_of(&dir, id, force)?;
     let mut ended = false;
     if let Some(saved) = &saved {
         let now = state::now(dir.at(), saved)?;
-        if !options.force && !matches!(now.status, Status::Stopped | Status::Created) {
+        if !force && !matches!(now.status, Status::Stopped | Status::Created) {
             let word = state::look(dir.at(), saved)?.status.word();
             return Err(Error::State(format!(
                 "cannot delete container {id} that is not stopped: {word}"
@@ -59,7 +68,7 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
                 end_left(context, &root, saved)?;
                 ended = true;
             }
-            None if !options.force => refuse_left(context, &root, saved)?,
+            None if !force => refuse_left(context, &root, saved)?,
             None => {}
         }
     }
@@ -71,7 +80,7 @@ fn attempt(context: &mut Context, options: &cli::Delete) -> Result<Option<i32>, 
     let known = saved.clone().or(begun).unwrap_or_else(usual);
     // With the first process all others have ended, if that was known and had a pid namespace of its own.
     let ended = saved.as_ref().is_some_and(|saved| saved.own_pids) || ended;
-    if options.force && !known.cgroup_path.is_empty() && !ended {
+    if force && !known.cgroup_path.is_empty() && !ended {
         remains(context, &root, &known)?;
     }
     match unfinished {

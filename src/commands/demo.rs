@@ -41,10 +41,10 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
             no_pivot: false,
             preserve_fds: 0,
             no_new_keyring: false,
+            no_subreaper: false,
         },
         detach: false,
         keep: false,
-        no_subreaper: false,
         vm: None,
     };
     context.root = format!("{BUNDLE}/state");

@@ -59,7 +59,10 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let now = state::look(dir, saved)?;
     let (now, first) = joinable(options, saved, now)?;
     let (spec, said) = process::wanted(whole.configuration()?, saved.config_file(), options)?;
-    context.say_all(spec.warnings());
+    // Of the container's own configuration `create` has said all that there is to say.
+    if let Some(file) = &options.process {
+        context.say_all(file, spec.process.capabilities.warnings());
+    }
     let group = group(options, saved, now)?;
     if let (Some(group), false) = (&group, options.ignore_paused) {
         let why = format!("look at the cgroup of {id}");

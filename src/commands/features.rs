@@ -33,7 +33,8 @@ struct Linux {
     seccomp: Seccomp,
     apparmor: Enabled,
     selinux: Enabled,
-    intel_rdt: Enabled,
+    intel_rdt: IntelRdt,
+    memory_policy: MemoryPolicy,
     mount_extensions: MountExtensions,
     net_devices: Enabled,
 }
@@ -62,6 +63,18 @@ struct Seccomp {
 #[derive(Serialize)]
 struct Enabled {
     enabled: bool,
+}
+
+#[derive(Serialize)]
+struct IntelRdt {
+    enabled: bool,
+    schemata: bool,
+}
+
+#[derive(Serialize)]
+struct MemoryPolicy {
+    modes: [&'static str; 7],
+    flags: [&'static str; 3],
 }
 
 #[derive(Serialize)]
@@ -130,7 +143,14 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
             },
             apparmor: YES,
             selinux: YES,
-            intel_rdt: YES,
+            intel_rdt: IntelRdt {
+                enabled: true,
+                schemata: true,
+            },
+            memory_policy: MemoryPolicy {
+                modes: spec::MEMORY_MODES,
+                flags: spec::MEMORY_FLAGS.map(|(name, _)| name),
+            },
             mount_extensions: MountExtensions { idmap: YES },
             net_devices: YES,
         },

@@ -4,7 +4,7 @@
 
 use crate::cli::Level;
 use crate::error::{self, Error};
-use crate::out::Log;
+use crate::log::Log;
 use crate::perform::{hooks, sync};
 use crate::plan::{self, Lane};
 use crate::spec::{self, Hook, Hooks};

@@ -1,7 +1,8 @@
 //! `kill`: a signal to the container's first process, or to all. May touch: everything below.
 
+use super::several::{self, Among};
 use super::{Context, ours, step};
-use crate::cli;
+use crate::cli::{self, Which};
 use crate::error::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Now, Saved};
@@ -10,14 +11,23 @@ use syscalls::{Errno, Fd, Why};
 
 /// `kill`.
 pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
+    several::each(context, &options.which, Among::Listed, |context, id| {
+        one(context, id, options)
+    })
+}
+
+fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Error> {
     step(Step::Stop);
-    let id = &options.id;
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
     context.recording.join(dir.at());
     let saved = state::load(dir.at(), id)?;
     let now = state::now(dir.at(), &saved)?;
     let failed = |failed| at(format!("kill {id}"), failed);
+    if now.init.is_none() && matches!(options.which, Which::Matching(_)) {
+        // A pattern fits also what has ended, and there is nothing to be signalled in that.
+        return Ok(0);
+    }
     super::vm::refuse_signal(&saved, options.signal)?;
     if options.all && !saved.cgroup_path.is_empty() {
         let root = root.ok_or_else(|| Error::State(format!("container does not exist: {id}")))?;

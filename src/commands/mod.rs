@@ -17,6 +17,7 @@ mod pause;
 mod plan;
 mod process;
 mod ps;
+mod several;
 mod spec;
 mod start;
 mod state;
@@ -28,7 +29,8 @@ mod vm;
 use crate::cli::{self, CgroupManager, Command, Globals, Level};
 use crate::error::{Error, at};
 use crate::host::Host;
-use crate::out::{self, Log};
+use crate::log::Log;
+use crate::out;
 use crate::plan::scope::Manager;
 use crate::plan::{Lane, Step};
 use crate::spec::Spec;
@@ -94,13 +96,13 @@ impl Context {
         }))
     }
 
-    /// Words about what is odd in a configuration, to a number that can be read.
-    fn say_all(&self, words: Vec<(bool, String)>) {
+    /// Words about what is odd in a configuration, to a number that can be read. `file`: its name.
+    fn say_all(&self, file: &str, words: Vec<(bool, String)>) {
         const MOST: usize = 16;
         let (usual, odd): (Vec<_>, Vec<_>) = words.into_iter().partition(|(usual, _)| *usual);
         for (level, words) in [(Level::Warn, odd), (Level::Info, usual)] {
             for (_, word) in words.iter().take(MOST) {
-                self.log.say(level, word);
+                self.log.say(level, &format!("{file} {word}"));
             }
             if let Some(more @ 1..) = words.len().checked_sub(MOST) {
                 self.log.say(level, &format!("and {more} more of the kind"));

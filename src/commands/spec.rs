@@ -7,14 +7,16 @@ use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::{spec as oci, state};
 use alloc::format;
+use alloc::string::String;
 use syscalls::{At, Errno, Why};
 
 /// `spec`. A file that is there already is left alone.
 pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     step(Step::Command);
+    let file = options.file.as_deref().unwrap_or("config.json");
     let path = match &options.bundle {
-        Some(bundle) => format!("{bundle}/config.json"),
-        None => "config.json".into(),
+        Some(bundle) if !file.starts_with('/') => format!("{bundle}/{file}"),
+        _ => String::from(file),
     };
     let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
     let why = Why("a configuration to begin with");

@@ -135,7 +135,6 @@ fn boot(
     };
     saved.start_time[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     saved.pid = pid;
-    context.log.parent = true;
     drop(theirs);
     let ended = executed(&host)
         .map_err(failed)

@@ -345,39 +345,52 @@ pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
 impl Spec<'_> {
     /// What is odd but no error: names of capabilities that no kernel knows, those that another set would have to hold too
     /// (config.md, "Linux Process"), and relative destinations, which are deprecated (config.md, "Mounts"). True: it is usual
-    /// all the same.
+    /// all the same. Each begins with its place.
     pub fn warnings(&self) -> Vec<(bool, String)> {
         let mut words = Vec::new();
         let relative = |m: &&Mount| !m.destination.starts_with('/');
         if let Some(at) = self.mounts.iter().position(|m| relative(&m)) {
             let word = format!(
-                "config.json /mounts/{at}/destination: `{}` is not absolute, and is taken from /",
+                "/mounts/{at}/destination: `{}` is not absolute, and is taken from /",
                 self.mounts[at].destination
             );
             words.push((false, word));
         }
-        let sets = &self.process.capabilities;
-        let named = [
-            ("bounding", &sets.bounding),
-            ("effective", &sets.effective),
-            ("permitted", &sets.permitted),
-            ("inheritable", &sets.inheritable),
-            ("ambient", &sets.ambient),
-        ];
-        for (set, names) in named {
-            for (i, name) in names.iter().enumerate() {
-                if let Some((usual, missing)) = sets.missing(set, name) {
-                    let at = format!("config.json /process/capabilities/{set}/{i}");
-                    let word = format!("{at}: `{name}` is left out: it is {missing}");
-                    words.push((usual, word));
-                }
-            }
-        }
+        words.extend(self.process.capabilities.warnings());
         words
     }
 }
 
 impl Capabilities {
+    /// What is left out, and why. A name that no kernel knows is said once, in whatever sets it stands. True: it is usual.
+    pub fn warnings(&self) -> Vec<(bool, String)> {
+        let named = [
+            ("bounding", &self.bounding),
+            ("effective", &self.effective),
+            ("permitted", &self.permitted),
+            ("inheritable", &self.inheritable),
+            ("ambient", &self.ambient),
+        ];
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
+        for (set, names) in named {
+            for (i, name) in names.iter().enumerate() {
+                let Some((usual, missing)) = self.missing(set, name) else {
+                    continue;
+                };
+                if capability_number(name).is_none() {
+                    if unknown.contains(&name) {
+                        continue;
+                    }
+                    unknown.push(name);
+                }
+                let at = format!("/process/capabilities/{set}/{i}");
+                let word = format!("{at}: `{name}` is left out: it is {missing}");
+                words.push((usual, word));
+            }
+        }
+        words
+    }
+
     /// What keeps a capability that is in a set from being given, if anything does.
     fn missing(&self, set: &str, name: &String) -> Option<(bool, &'static str)> {
         let permitted = || self.permitted.contains(name);

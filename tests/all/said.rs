@@ -346,7 +346,7 @@ fn not_held() -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let id = bundle.id.clone();
     let said = |done: &Done| -> Outcome {
-        let words = "left out, since this process does not have them itself: CAP_NET_RAW\n";
+        let words = "left out, since this process does not have them itself: CAP_NET_RAW\"\n";
         ensure!(done.status == 0 && done.err.ends_with(words), "{done:?}");
         same("lines", done.err.lines().count(), 1)
     };

@@ -197,7 +197,7 @@ fn before_of(bundle: Bundle) -> Outcome {
 /// Without a pid namespace a warning may say that processes are left of which it is not known who made them.
 fn done(done: Done) -> Outcome {
     ensure!(
-        done.status == 0 && (done.err.is_empty() || done.err.contains("[WARN]")),
+        done.status == 0 && (done.err.is_empty() || done.err.contains("level=warning")),
         "{done:?}"
     );
     Ok(())
