@@ -18,6 +18,7 @@ ctr_begin() {
     ctr images import "$work/box.tar"
     ctr images ls -q
 }
+ctr_version() { ctr version | awk '/^Server/ { server = 1 } server && /Version:/ { sub("^v", "", $2); print $2 }'; }
 ctr_clean() {
     local id
     for id in $(ctr tasks ls -q); do ctr tasks kill -s KILL "$id"; done
@@ -80,6 +81,52 @@ ctr_case_many() {
     wait
     same "$(c task ls -q | wc -l)" 8
 }
+ctr_case_null_io() {
+    cbox --rm --null-io one echo unseen
+    cbox -d --null-io one sh -c 'exec 3>/dev/null; echo x >&1 && sleep 1000'
+    patiently sh -c 'ctr task ls | grep RUNNING'
+}
+ctr_case_limits() {
+    cbox -d --memory-limit=52428800 --cpus=0.5 one sleep 1000
+    same "$(cat /sys/fs/cgroup/default/one/memory.max /sys/fs/cgroup/default/one/cpu.max | tr '\n' ' ')" "52428800 50000 100000 "
+}
+# Through the plugins for networks that Kubernetes has; in a network of its own.
+ctr_case_network() {
+    mkdir -p /opt/cni
+    ln -sfn /usr/lib/cni /opt/cni/bin
+    has "$(cbox --rm --cni one ip addr show eth0)" "10.88.0."
+    has "$(cbox --rm --net-host one ip addr show lo)" "127.0.0.1"
+}
+ctr_case_user_namespace() {
+    same "$(cbox --rm --uidmap=0:100000:65536 --gidmap=0:100000:65536 one cat /proc/self/uid_map | tr -s ' ')" " 0 100000 65536"
+}
+ctr_case_options() {
+    refused cbox --rm --read-only one touch /etc/x
+    cbox --rm --privileged one mount -t tmpfs x /tmp
+    same "$(cbox --rm --seccomp one sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
+    same "$(cbox --rm --user=1000:1000 one id -u)" 1000
+    same "$(cbox --rm --env=A=5 --cwd=/tmp one sh -c 'echo $A $PWD')" "5 /tmp"
+    has "$(cbox --rm --mount=type=tmpfs,dst=/data,options=size=1m one df -k /data)" 1024
+    cbox --rm --device=/dev/fuse one test -c /dev/fuse
+    # A container among the processes of another.
+    cbox -d one sleep 1234
+    has "$(cbox --rm "--with-ns=pid:/proc/$(c task ls | awk '$1 == "one" { print $2 }')/ns/pid" two ps)" "sleep 1234"
+}
+ctr_case_checkpoint() {
+    cbox -d one sleep 1000
+    local said
+    if said=$(c task checkpoint --image-path "$work/checkpoint" one 2>&1); then
+        return
+    fi
+    has "$said" checkpoint
+    has "$(c task ls)" RUNNING
+    same "$(c task exec --exec-id e1 one echo inside)" inside
+}
+ctr_case_attach() {
+    # It looks at its terminal, though nothing stays at it.
+    script -qec "ctr run --runc-binary $(command -v "$runtime") -d -t $image one sh" /dev/null </dev/null >/dev/null
+    has "$(SLOW=3 typed 'echo one two\nexit\n' ctr task attach one)" "one two"
+}
 ctr_time() { cbox --rm timed true; }
 
 # --- Kubernetes ---
@@ -101,15 +148,39 @@ cri_begin() {
         return 1
     fi
 }
+cri_version() { ctr_version; }
 cri_clean() { :; }
 cri_end() { :; }
 
 # The handler that README.md's RuntimeClass names; without one, containerd takes runc.
 cri() {
-    local handler=
+    local handler=$runtime
     [ "$runtime" != nk-runtime ] || handler=$(snippet RuntimeClass | sed -n 's/^handler: *//p')
+    [ "$1" != systemd ] || handler+=-systemd
     python3 scripts/clients.d/cri.py /run/containerd/containerd.sock "$image" "$handler" "$1"
 }
 cri_case_pod() { cri pod; }
 cri_case_failing() { cri failing; }
 cri_case_host_network() { cri host; }
+# --- what newer ones have ---
+
+least[cri/user_namespace]=2.0
+cri_case_user_namespace() { cri userns; }
+least[cri/recursive_read_only]=2.0
+cri_case_recursive_read_only() {
+    mkdir -p /srv/tree/sub
+    mountpoint -q /srv/tree/sub || mount -t tmpfs x /srv/tree/sub
+    cri rro
+}
+least[cri/image_volume]=2.1
+cri_case_image_volume() { cri image; }
+least[cri/groups_policy]=2.0
+cri_case_groups_policy() { cri groups; }
+# Limits changed while it runs, those of swap and of processors too.
+least[cri/resize]=1.7
+cri_case_resize() { cri resize; }
+least[cri/streams]=1.7
+cri_case_streams() { cri streams; }
+cri_case_sandboxes() { cri two; }
+cri_case_security() { cri security; }
+cri_case_systemd_cgroups() { cri systemd; }

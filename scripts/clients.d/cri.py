@@ -1,11 +1,13 @@
 """A small client of the Container Runtime Interface: what a kubelet asks, of containerd, one pod at a time.
 
-    cri.py SOCKET IMAGE HANDLER pod|host|failing
+    cri.py SOCKET IMAGE HANDLER pod|host|failing|userns|rro|image|groups|resize|streams|two|security|systemd
 
 Messages are of k8s.io/cri-api's api.proto, runtime.v1: here by the numbers of their fields alone.
 """
+import socket as sockets
 import sys
 import time
+import urllib.parse
 
 import grpc
 
@@ -85,15 +87,186 @@ def check(what, is_so):
     print(what)
 
 
-POD = {1: {1: "pod", 2: "uid-1", 3: "default"}, 3: "/tmp", 8: {}}
-if what == "host":
-    POD[8] = {2: {1: {1: 2}}}  # network: that of the node
+# NamespaceOption: network of the node; or users of the pod's own: 0 to 65535 are 100000 to 165535.
+IDS = {1: 100000, 2: 0, 3: 65536}
+SPACES = {"host": {1: 2}, "userns": {5: {1: 0, 2: IDS, 3: IDS}}}.get(what, {})
+POD = {1: {1: "pod", 2: "uid-1", 3: "default"}, 3: "/tmp", 8: {2: {1: SPACES}} if SPACES else {}}
+if what == "systemd":
+    POD[8] = {1: "kubepods-burstable.slice"}
 
 
-def container(name, command, **more):
+def container(name, command, linux=None, **more):
     config = {1: {1: name}, 2: {1: image}, 3: command}
     config.update({int(key[1:]): value for key, value in more.items()})
+    linux = dict(linux or {})
+    if SPACES:
+        linux[2] = {**linux.get(2, {}), 3: SPACES}
+    if linux:
+        config[15] = linux
     return config
+
+
+def started(name, command, **more):
+    made = text(call("CreateContainer", f1=pod, f2=container(name, command, **more), f3=POD), 1)
+    call("StartContainer", f1=made)
+    return made
+
+
+def run(made, *command):
+    answer = call("ExecSync", f1=made, f2=list(command), f3=60)
+    return text(answer, 1), text(answer, 2), answer.get(3, [0])[0]
+
+
+FOREVER = ["sh", "-c", "trap 'exit 5' TERM; touch /dev/shm/ready; while :; do sleep 0.1; done"]
+
+
+class Stream:
+    """A WebSocket as kubectl opens one (v4.channel.k8s.io): each message begins with the number of its stream."""
+
+    def __init__(self, url):
+        at = urllib.parse.urlparse(url)
+        self.socket = sockets.create_connection((at.hostname, at.port), timeout=60)
+        lines = [f"GET {at.path} HTTP/1.1", f"Host: {at.netloc}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13"]
+        lines += ["Sec-WebSocket-Protocol: v4.channel.k8s.io", "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
+        self.data = b""
+        while b"\r\n\r\n" not in self.data:
+            self.more()
+        head, self.data = self.data.split(b"\r\n\r\n", 1)
+        check("the stream is there", b" 101 " in head)
+        self.said = {}
+
+    def more(self):
+        got = self.socket.recv(65536)
+        if not got:
+            raise EOFError
+        self.data += got
+
+    def take(self, size):
+        while len(self.data) < size:
+            self.more()
+        out, self.data = self.data[:size], self.data[size:]
+        return out
+
+    def send(self, stream, data):
+        data = bytes([stream]) + data
+        # Masked with zeros: it stays as it is (RFC 6455, 5.3).
+        self.socket.sendall(bytes([0x82, 0x80 | len(data), 0, 0, 0, 0]) + data)
+
+    def read(self):
+        kind, size = self.take(2)
+        if size & 127 > 125:
+            size = int.from_bytes(self.take(2 if size == 126 else 8), "big")
+        data = self.take(size)
+        if kind & 15 == 8:
+            raise EOFError
+        if kind & 15 in (0, 1, 2) and data:
+            self.said[data[0]] = self.said.get(data[0], b"") + data[1:]
+
+    def until(self, stream, part):
+        """Everything that was said on a stream, once that part is in it."""
+        try:
+            while part not in self.said.get(stream, b""):
+                self.read()
+        except EOFError:
+            check(f"{part} is in {self.said}", False)
+        return self.said[stream]
+
+
+def userns():
+    made = started("main", FOREVER)
+    check("the pod has users of its own", run(made, "cat", "/proc/self/uid_map")[0].split() == ["0", "100000", "65536"])
+    check("its files are root's", run(made, "stat", "-c", "%u", "/etc/passwd", "/tmp")[0].split() == ["0", "0"])
+    check("and can be written", run(made, "touch", "/etc/new")[2] == 0)
+
+
+def rro():
+    mounts = [{1: "/data", 2: "/srv/tree", 3: 1, 8: 1}, {1: "/plain", 2: "/srv/tree", 3: 1}]
+    made = started("main", FOREVER, f7=mounts)
+    check("nothing below can be written", run(made, "touch", "/data/sub/x")[2] != 0)
+    check("below one that is read-only itself, it can", run(made, "touch", "/plain/sub/x")[2] == 0)
+
+
+def image_volume():
+    made = started("main", FOREVER, f7={1: "/image", 3: 1, 9: {1: image}})
+    check("the image is there", run(made, "cat", "/image/etc/notexec")[0] == "text\n")
+    check("to be read", run(made, "touch", "/image/x")[2] != 0)
+
+
+def groups():
+    # Users by number; the image's /etc/group has user 1000 in group 1000 alone.
+    one = started("merge", FOREVER, linux={2: {5: {1: 1000}, 8: [33, 44]}})
+    check("groups", set(run(one, "id", "-G")[0].split()) >= {"1000", "33", "44"})
+    two = started("strict", FOREVER, linux={2: {5: {1: 1000}, 12: {1: 77}, 8: [33], 17: 1}})
+    check("only those named", sorted(run(two, "id", "-G")[0].split()) == ["33", "77"])
+
+
+def resize():
+    made = started("main", FOREVER, linux={1: {1: 100000, 2: 50000, 3: 512, 4: 64 << 20, 10: 96 << 20}})
+
+    def limits():
+        names = ["memory.max", "memory.swap.max", "cpu.max", "cpuset.cpus"]
+        return run(made, "sh", "-c", "cd /sys/fs/cgroup; cat " + " ".join(names))[0].split("\n")
+
+    check(f"{limits()}", limits()[:3] == [str(64 << 20), str(32 << 20), "50000 100000"])
+    call("UpdateContainerResources", f1=made, f2={1: 100000, 2: 25000, 3: 256, 4: 48 << 20, 6: "0", 10: 48 << 20})
+    check(f"{limits()}", limits()[:4] == [str(48 << 20), "0", "25000 100000", "0"])
+    call("UpdateContainerResources", f1=made, f2={4: 80 << 20, 10: 160 << 20, 9: {1: "memory.high", 2: str(40 << 20)}})
+    check(f"{limits()}", limits()[:2] == [str(80 << 20), str(80 << 20)])
+    check("memory.high", run(made, "cat", "/sys/fs/cgroup/memory.high")[0] == f"{40 << 20}\n")
+
+
+def streams():
+    made = started("main", ["sh"], f12=1, f14=1)
+    stream = Stream(text(call("Exec", f1=made, f2=["sh", "-c", "read x; echo got $x; echo err >&2; exit 3"], f4=1, f5=1, f6=1), 1))
+    stream.send(0, b"typed\n")
+    stream.until(1, b"got typed\n")
+    stream.until(2, b"err\n")
+    check("the exit code is said", b'"3"' in stream.until(3, b"}"))
+    stream = Stream(text(call("Exec", f1=made, f2=["sh"], f3=1, f4=1, f5=1), 1))
+    stream.send(4, b'{"Width":91,"Height":33}')
+    stream.send(0, b"tty; sleep 1; stty size; exit\n")
+    stream.until(1, b"/dev/pts/")
+    stream.until(1, b"33 91")
+    stream = Stream(text(call("Attach", f1=made, f2=1, f3=1, f4=1), 1))
+    stream.send(0, b"echo $((40 + 2)) attached\n")
+    stream.until(1, b"42 attached")
+
+
+def two():
+    one = started("one", ["sh", "-c", "echo here >/dev/shm/x; sleep 1000"])
+    other = started("other", FOREVER)
+    for _ in range(60):
+        if run(other, "cat", "/dev/shm/x")[0] == "here\n":
+            break
+        time.sleep(1)
+    check("what two containers share", run(other, "cat", "/dev/shm/x")[0] == "here\n")
+    check("hostname", run(one, "hostname")[0] == run(other, "hostname")[0])
+    listed = call("ListContainers")[1]
+    check("both are listed", {fields(each)[1][0].decode() for each in listed} >= {one, other})
+
+
+def systemd():
+    made = started("main", FOREVER)
+    scope = f"/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/cri-containerd-{made}.scope"
+    with open(scope + "/cgroup.procs") as file:
+        check("its processes are in a scope of systemd's", file.read().split())
+    while run(made, "test", "-e", "/dev/shm/ready")[2] != 0:
+        time.sleep(1)
+    call("StopContainer", f1=made, f2=30)
+    status = fields(call("ContainerStatus", f1=made)[1][0])
+    check(f"state {status[3][0]}, exit code {status[7][0]}", (status[3][0], status[7][0]) == (2, 5))
+
+
+def security():
+    caps = {1: {1: ["NET_ADMIN"], 2: ["CHOWN"]}, 5: {1: 0}, 7: 1, 11: 1, 13: ["/proc/version"], 14: ["/proc/sys"]}
+    made = started("main", FOREVER, linux={2: caps})
+    check("read-only", run(made, "touch", "/etc/x")[2] != 0)
+    check("no new privileges", "NoNewPrivs:\t1" in run(made, "cat", "/proc/self/status")[0])
+    check("masked", run(made, "cat", "/proc/version")[0] == "")
+    effective = int(run(made, "sed", "-n", "s/CapEff:.//p", "/proc/self/status")[0], 16)
+    check("capabilities", effective >> 12 & 1 == 1 and effective & 1 == 0)
 
 
 pod = text(call("RunPodSandbox", f1=POD, f2=handler), 1)
@@ -108,10 +281,11 @@ try:
             print(error.details())
             check("the engine says why", "no such file or directory" in error.details())
         call("RemoveContainer", f1=made)
+    elif what not in ("pod", "host"):
+        {"image": image_volume}.get(what, globals().get(what))()
     else:
         limits = {15: {1: {4: 64 << 20, 3: 512}}}
-        script = ["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"]
-        made = text(call("CreateContainer", f1=pod, f2={**container("main", script), **limits}, f3=POD), 1)
+        made = text(call("CreateContainer", f1=pod, f2={**container("main", FOREVER), **limits}, f3=POD), 1)
         call("StartContainer", f1=made)
         answer = call("ExecSync", f1=made, f2=["sh", "-c", "echo out; echo err >&2; exit 3"], f3=60)
         said = (text(answer, 1), text(answer, 2), answer[3][0])

@@ -10,12 +10,21 @@ dbox() { docker run --runtime "$runtime" --network none "$@"; }
 
 # containerd is one for all that stand on it.
 containerd_begin() {
+    local name
     [ ! -S /run/containerd/containerd.sock ] || return 0
     mkdir -p /etc/containerd /etc/cni/net.d
     {
         printf 'version = 2\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "localhost/pause:latest"\n'
         printf '[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/usr/lib/cni"\n'
         snippet /etc/containerd/config.toml
+        # The same for crun, which cases are compared with.
+        snippet /etc/containerd/config.toml | sed '/runtimes.nk-runtime/,$!d; s|nk-runtime|crun|g; s|/usr/local/bin|/usr/bin|'
+        # And each with systemd's cgroups, as Kubernetes sets a node up.
+        for name in nk-runtime runc crun; do
+            snippet /etc/containerd/config.toml | sed '/runtimes.nk-runtime/,$!d' |
+                sed "s,/usr/local/bin/nk-runtime,$(command -v $name),; s,nk-runtime],$name-systemd],; s,nk-runtime.options],$name-systemd.options],"
+            echo SystemdCgroup = true
+        done
     } >/etc/containerd/config.toml
     cat >/etc/cni/net.d/10-pods.conflist <<'JSON'
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
@@ -30,16 +39,24 @@ JSON
 docker_begin() {
     containerd_begin || return
     put /etc/docker/daemon.json
-    dockerd --containerd /run/containerd/containerd.sock >/var/log/dockerd 2>&1 &
+    jq '.runtimes.crun = { path: "/usr/bin/crun" }' /etc/docker/daemon.json >"$work/daemon.json"
+    cp "$work/daemon.json" /etc/docker/daemon.json
+    # What BuildKit calls, each case says.
+    printf '#!/bin/sh\necho "$(cat /run/buildkit-runtime) $*" >>/run/buildkit-calls\nexec "$(cat /run/buildkit-runtime)" "$@"\n' >/usr/local/bin/buildkit-runtime
+    chmod 755 /usr/local/bin/buildkit-runtime
+    DOCKER_BUILDKIT_RUNC_COMMAND=/usr/local/bin/buildkit-runtime dockerd --containerd /run/containerd/containerd.sock >/var/log/dockerd 2>&1 &
     patiently docker version || { tail -n 20 /var/log/dockerd; return 1; }
     docker load -q -i "$work/box.tar"
     docker info --format '{{.Driver}} {{.CgroupDriver}} {{.CgroupVersion}} {{json .Runtimes}}'
 }
+docker_version() { docker version --format '{{.Server.Version}}'; }
 docker_clean() {
     local all
+    umount "$work/tree/sub" 2>/dev/null
     all=$(docker ps -aq)
     # shellcheck disable=SC2086 # one word each
     [ -z "$all" ] || docker rm -f $all
+    docker network prune -f
 }
 docker_end() { :; }
 
@@ -118,7 +135,7 @@ docker_case_pause() {
     dbox -d --name main "$image" sleep 1000
     d pause main
     same "$(d inspect -f '{{.State.Status}}' main)" paused
-    ! d exec main true
+    refused d exec main true
     d unpause main
     d exec main true
 }
@@ -145,10 +162,10 @@ docker_case_pids_limit() {
     said=$(dbox --rm --pids-limit 5 "$image" sh -c 'for n in 1 2 3 4 5 6 7 8 9; do sleep 5 & done' 2>&1) || true
     has "$said" fork
 }
-docker_case_read_only() { ! dbox --rm --read-only "$image" touch /etc/x; }
+docker_case_read_only() { refused dbox --rm --read-only "$image" touch /etc/x; }
 docker_case_user() { same "$(dbox --rm -u 1000:1000 "$image" id -u)" 1000; }
 docker_case_capabilities() {
-    ! dbox --rm --cap-drop all "$image" chown 1 /tmp
+    refused dbox --rm --cap-drop all "$image" chown 1 /tmp
     dbox --rm --cap-drop all --cap-add chown "$image" chown 1 /tmp
 }
 docker_case_seccomp() {
@@ -190,4 +207,90 @@ docker_case_many() {
     for n in 1 2 3 4 5 6 7 8; do dbox -d --name "many$n" "$image" sleep 1000 & done
     wait
     same "$(d ps -q | wc -l)" 8
+}
+
+# --- what newer ones have, and what projects of several containers ask for ---
+
+docker_case_networks() {
+    d network create inner
+    docker run --runtime "$runtime" -d --name web --network inner --network-alias site "$image" \
+        sh -c 'echo served > /var/index.html; exec httpd -f -p 80 -h /var'
+    patiently docker run --runtime "$runtime" --rm --network inner "$image" wget -q -O - http://web/index.html
+    same "$(docker run --runtime "$runtime" --rm --network inner "$image" wget -q -O - http://site/index.html)" served
+    docker run --runtime "$runtime" --rm --network container:web "$image" wget -q -O - http://127.0.0.1/index.html
+    docker run --runtime "$runtime" --rm --network host "$image" true
+}
+docker_case_system_paths() {
+    dbox --rm "$image" grep -q ' /proc/sys ' /proc/mounts
+    dbox --rm --security-opt systempaths=unconfined "$image" sh -c 'grep -q " /proc/" /proc/mounts && exit 1; head -c 1 /proc/timer_list >/dev/null'
+}
+docker_case_detach_keys() {
+    dbox -dit --name main "$image" sh
+    typed 'echo one two\n|\x18' docker attach --detach-keys ctrl-x main >"$work/seen" || true
+    has "$(cat "$work/seen")" "one two"
+    same "$(d inspect -f '{{.State.Status}}' main)" running
+    typed 'echo three\n|\x18' docker exec --detach-keys ctrl-x -it main sh >"$work/seen" || true
+    has "$(cat "$work/seen")" three
+    d exec main true
+}
+# dockerd's own BuildKit takes the program named in its environment (docker_begin).
+least[docker/build]=23
+docker_case_build() {
+    mkdir -p "$work/docker-build"
+    printf 'FROM %s\nRUN --mount=type=tmpfs,target=/scratch touch /scratch/x && echo made > /made\nUSER 1000\nRUN id -u > /tmp/who\n' "$image" >"$work/docker-build/Dockerfile"
+    command -v "$runtime" >/run/buildkit-runtime
+    : >/run/buildkit-calls
+    DOCKER_BUILDKIT=1 docker build --network none --no-cache -q -t localhost/made "$work/docker-build"
+    same "$(dbox --rm localhost/made sh -c 'cat /made /tmp/who' | tr '\n' ' ')" "made 1000 "
+    has "$(cat /run/buildkit-calls)" "$runtime"
+}
+least[docker/recursive_read_only]=25
+docker_case_recursive_read_only() {
+    mkdir -p "$work/tree/sub"
+    mount -t tmpfs x "$work/tree/sub"
+    refused dbox --rm --mount "type=bind,src=$work/tree,dst=/data,readonly,bind-recursive=readonly,bind-propagation=rprivate" "$image" touch /data/sub/x
+    dbox --rm --mount "type=bind,src=$work/tree,dst=/data,readonly,bind-recursive=writable" "$image" touch /data/sub/x
+}
+least[docker/mounts]=26
+docker_case_mounts() {
+    dbox --rm -v named:/data "$image" sh -c 'mkdir -p /data/part; echo kept >/data/part/file'
+    same "$(dbox --rm --mount type=volume,src=named,dst=/data,volume-subpath=part "$image" cat /data/file)" kept
+    has "$(dbox --rm --tmpfs /data:size=1m,mode=1770 "$image" df -k /data)" 1024
+    dbox --rm -v "$work:/not/yet/there:ro" "$image" test -e /not/yet/there/box.tar
+    dbox --rm --read-only --tmpfs /run "$image" touch /run/x
+}
+docker_case_process() {
+    same "$(dbox --rm --oom-score-adj 500 "$image" cat /proc/self/oom_score_adj)" 500
+    same "$(dbox --rm --group-add 33 --group-add 44 "$image" id -G | tr ' ' '\n' | tail -n 2 | tr '\n' ' ')" "33 44 "
+    same "$(dbox --rm --ulimit nofile=77:88 "$image" sh -c 'ulimit -n')" 77
+    same "$(dbox --rm --sysctl kernel.shmmni=777 "$image" cat /proc/sys/kernel/shmmni)" 777
+    same "$(dbox --rm --shm-size 3m "$image" df -k /dev/shm | awk 'NR == 2 { print $2 }')" 3072
+    same "$(dbox --rm --security-opt no-new-privileges "$image" sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)" 1
+    dbox --rm --device /dev/fuse:/dev/other:rw "$image" test -c /dev/other
+    dbox --rm --cgroupns host --ipc host --uts host --pid host "$image" true
+}
+docker_case_files() {
+    dbox -d --name main "$image" sleep 1000
+    echo copied >"$work/copied"
+    d cp "$work/copied" main:/tmp/copied
+    same "$(d exec main cat /tmp/copied)" copied
+    has "$(d diff main)" /tmp/copied
+    d commit main localhost/committed
+    same "$(dbox --rm localhost/committed cat /tmp/copied)" copied
+}
+docker_case_exec_more() {
+    dbox -d --name main -w /not/there "$image" sleep 1000
+    same "$(d exec main pwd)" /not/there
+    d exec --privileged main mount -t tmpfs x /tmp
+    refused d exec main mount -t tmpfs x /tmp
+    same "$(echo through | d exec -i main cat)" through
+    has "$(dbox --rm --pid container:main "$image" ps)" "sleep 1000"
+    d exec -d main sh -c 'echo there >/tmp/file; sleep 1000'
+    patiently docker exec main test -e /tmp/file
+}
+docker_case_attach_stop_signal() {
+    dbox -d --name main --stop-signal USR1 "$image" sh -c 'trap "exit 4" USR1; echo ready; while :; do sleep 0.1; done'
+    patiently sh -c "docker logs main | grep ready"
+    d stop -t 30 main
+    same "$(d wait main)" 4
 }
