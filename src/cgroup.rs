@@ -1,5 +1,5 @@
 //! The cgroup v2 hierarchy (the kernel's admin-guide/cgroup-v2.rst): found, and a container's place in it made, limited,
-//! frozen, emptied and removed. May touch: system calls.
+//! frozen, emptied and removed. May touch: system calls, procfs.
 
 use crate::input;
 use crate::plan::resources::Setting;
@@ -90,6 +90,24 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
         "cgroup",
         Why("clone3 takes the cgroup by descriptor"),
     )
+}
+
+/// Makes a cgroup threaded, and before it those of its parents that were made for the container: `made` with itself.
+pub fn make_threaded(group: At, made: usize) -> Result<()> {
+    const TYPES: [&CStr; 8] = [
+        c"cgroup.type",
+        c"../cgroup.type",
+        c"../../cgroup.type",
+        c"../../../cgroup.type",
+        c"../../../../cgroup.type",
+        c"../../../../../cgroup.type",
+        c"../../../../../../cgroup.type",
+        c"../../../../../../../cgroup.type",
+    ];
+    let why = Why("below a threaded cgroup only a threaded one holds processes");
+    let count = made.clamp(1, TYPES.len());
+    let mut own = TYPES[..count].iter().rev();
+    own.try_for_each(|file| write(group, file, b"threaded", why))
 }
 
 /// Why a container cannot begin in a cgroup.
@@ -353,24 +371,43 @@ const DEEPEST: usize = 64;
 /// The processes of a cgroup and of those below.
 pub fn processes(group: At, why: Why) -> Result<Vec<i32>> {
     let mut all = Vec::new();
-    gather(group, DEEPEST, why, &mut all)?;
-    Ok(all)
+    match read_by(input::read_to_end, group, c"cgroup.procs", why) {
+        // A threaded one lists its threads alone. All of them are the container's.
+        Err(failed) if failed.errno == Errno::EOPNOTSUPP => {
+            gather(group, c"cgroup.threads", DEEPEST, why, &mut all)?;
+            crate::procfs::leaders(&all)
+        }
+        Err(failed) if failed.errno != Errno::ENODEV => Err(failed),
+        text => {
+            all.extend(numbers(&text.unwrap_or_default()));
+            below(group, c"cgroup.procs", DEEPEST, why, &mut all)?;
+            Ok(all)
+        }
+    }
 }
 
-fn gather(group: At, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
+fn numbers(text: &str) -> impl Iterator<Item = i32> {
+    text.lines().filter_map(|line| line.parse::<i32>().ok())
+}
+
+fn gather(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
     // A threaded cgroup has its processes listed above it: -EOPNOTSUPP.
-    match read_by(input::read_to_end, group, c"cgroup.procs", why) {
-        Ok(text) => all.extend(text.lines().filter_map(|line| line.parse::<i32>().ok())),
+    match read_by(input::read_to_end, group, file, why) {
+        Ok(text) => all.extend(numbers(&text)),
         Err(failed) if failed.errno == Errno::EOPNOTSUPP || failed.errno == Errno::ENODEV => {}
         Err(failed) => return Err(failed),
     }
+    below(group, file, depth, why, all)
+}
+
+fn below(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
     let inner = Why("the container may have made cgroups of its own");
     for name in input::directories(group, inner)?
         .iter()
         .filter(|_| depth > 0)
     {
         if let Some(inner) = open(group, name, why)? {
-            gather(inner.at(), depth - 1, why, all)?;
+            gather(inner.at(), file, depth - 1, why, all)?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::hints;
 use crate::perform::{Check, Stopped, Trouble, hooks};
-use crate::plan::{self, Op, Plan};
+use crate::plan::{self, Line, Op, Plan};
 use crate::spec::Problem;
 use alloc::borrow::Cow;
 use alloc::format;
@@ -257,7 +257,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
             Error::Call(Told {
                 line: text,
                 why,
-                hint: hints::hint(failed.call, failed.errno, op),
+                hint: advice(line, failed),
             })
         }
         Trouble::Check(Check::Systemd) => Error::Call(Told {
@@ -274,6 +274,17 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
                 hint: hints::check(check),
             })
         }
+    }
+}
+
+/// What to try when a call of a line has failed.
+fn advice(line: Option<&Line>, failed: Failed) -> &'static str {
+    let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
+    match line.map(|line| &line.op) {
+        Some(Op::OpenSource { .. }) if device && failed.errno == Errno::ENOENT => {
+            hints::NO_HOST_NODE
+        }
+        op => hints::hint(failed.call, failed.errno, op),
     }
 }
 

@@ -16,6 +16,9 @@ pub const PROGRAM_MISSING: &str =
 pub const PROGRAM_DENIED: &str =
     "give the file its x bits, or run it as a user that may execute it";
 
+/// A device of config.json where only the host's node can be bound.
+pub const NO_HOST_NODE: &str = "in a user namespace no device can be made, and the host has no node there to bind: make it on the host (mknod), or leave the device out";
+
 const NO_DEVPTS: &str =
     "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
 
@@ -200,6 +203,18 @@ const ROWS: &[Row] = &[
         Errno::EAGAIN,
         any,
         "a limit on processes is reached: pids.max of a cgroup above, or RLIMIT_NPROC",
+    ),
+    Row(
+        None,
+        Errno::EOPNOTSUPP,
+        |op| matches!(op, Some(Op::NeedController { .. })),
+        "a cgroup on the way is threaded, or holds processes and hands controllers down (cgroup.type): below it memory, io and hugetlb cannot be limited; another cgroupsPath, or another cgroup parent of the engine",
+    ),
+    Row(
+        Some(Call::Clone3),
+        Errno::EOPNOTSUPP,
+        any,
+        "the cgroup takes no process, since one above it is threaded and one between them is not (cgroup.type): another cgroupsPath",
     ),
     Row(
         Some(Call::Clone3),

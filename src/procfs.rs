@@ -45,6 +45,8 @@ pub enum Life {
     Over,
     /// It is still a copy of the process that cloned it.
     Cloned,
+    /// The same, and it was killed, or has begun to end: it becomes no program any more.
+    Ending,
     /// It has become a program by execve.
     Executed,
 }
@@ -79,6 +81,27 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     Ok(line.unwrap_or("").into())
+}
+
+/// The processes that these threads are of, each once (proc_pid_status(5), "Tgid").
+pub fn leaders(threads: &[i32]) -> Result<alloc::vec::Vec<i32>> {
+    let procfs = open()?;
+    let mut all = alloc::vec::Vec::new();
+    for thread in threads {
+        let name = alloc::ffi::CString::new(format!("{thread}/status")).unwrap_or_default();
+        let why = Why("which process a thread is of");
+        let Ok(file) = syscalls::openat(procfs.at(), &name, 0, "status", why) else {
+            continue; // it has just ended
+        };
+        let mut buffer = [0u8; 1024];
+        let len = syscalls::read(file.at(), &mut buffer, why).unwrap_or(0);
+        let text = core::str::from_utf8(buffer.get(..len).unwrap_or(&[])).unwrap_or("");
+        let line = text.lines().find_map(|line| line.strip_prefix("Tgid:"));
+        all.extend(line.and_then(|number| number.trim().parse::<i32>().ok()));
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 /// Whether a process has ended, or was killed and is about to. Where that cannot be seen, it lasts.
@@ -136,6 +159,7 @@ pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
         start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1];
     match same {
         false => Life::Over,
+        true if flags & PF_FORKNOEXEC != 0 && ending(stat) => Life::Ending,
         true if flags & PF_FORKNOEXEC != 0 => Life::Cloned,
         true => Life::Executed,
     }
@@ -163,23 +187,26 @@ mod tests {
 
     #[test]
     fn start_times_and_flags() {
-        let stat = |state, flags, ticks| {
+        let stat = |state, flags, ticks, pending| {
             alloc::format!(
-                "7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {ticks} 0 0\n"
+                "7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {ticks} 0 0 0 0 0 0 0 0 {pending} 0\n"
             )
         };
         let started = [5_000_000_000, 5_030_000_000];
-        for (state, flags, ticks, want) in [
-            ("S", 4194560, 500, Life::Executed),
-            ("R", 4194624, 502, Life::Cloned),
-            ("S", 4194560, 490, Life::Over),
-            ("S", 4194560, 600, Life::Over),
-            ("Z", 4194560, 500, Life::Over),
+        for (state, flags, ticks, pending, want) in [
+            ("S", 4194560, 500, 0, Life::Executed),
+            ("S", 4194560, 500, 256, Life::Executed),
+            ("R", 4194624, 502, 0, Life::Cloned),
+            ("R", 4194624, 502, 256, Life::Ending),
+            ("R", 4194628, 502, 0, Life::Ending),
+            ("S", 4194560, 490, 0, Life::Over),
+            ("S", 4194560, 600, 0, Life::Over),
+            ("Z", 4194560, 500, 0, Life::Over),
         ] {
             assert_eq!(
-                super::understand(stat(state, flags, ticks).as_bytes(), started),
+                super::understand(stat(state, flags, ticks, pending).as_bytes(), started),
                 want,
-                "{state} {flags} {ticks}"
+                "{state} {flags} {ticks} {pending}"
             );
         }
     }

@@ -634,6 +634,7 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     };
     let status = match crate::procfs::life(saved.pid, saved.start_time)? {
         Life::Over => return Ok(stopped),
+        Life::Ending => Status::Stopped,
         Life::Executed => Status::Running,
         // `run`: its mounts are not all made yet.
         Life::Cloned if saved.state == "running" => Status::Creating,
@@ -643,10 +644,12 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     Ok(now(status, Some(init)))
 }
 
-/// The same, and whether what runs is paused: its cgroup says so, which stays open for whoever wants more of it.
+/// The same, and whether what is created or runs is paused: its cgroup says so, which stays open for more. It does not count
+/// who paused it, and a cgroup above that is frozen is none of the container's.
 pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     let mut now = now(dir, saved)?;
-    if now.status != Status::Running || saved.cgroup_path.is_empty() {
+    let lives = matches!(now.status, Status::Created | Status::Running);
+    if !lives || saved.cgroup_path.is_empty() {
         return Ok(now);
     }
     let id = &saved.id;

@@ -31,6 +31,8 @@ mod everything;
 mod execs;
 #[path = "all/execs_words.rs"]
 mod execs_words;
+#[path = "all/freezer.rs"]
+mod freezer;
 #[path = "all/fuzz.rs"]
 mod fuzz;
 #[path = "all/hooks.rs"]
@@ -143,6 +145,8 @@ mod shapes;
 mod shared;
 #[path = "all/side_by_side.rs"]
 mod side_by_side;
+#[path = "all/signals.rs"]
+mod signals;
 #[path = "all/states.rs"]
 mod states;
 #[path = "all/strace.rs"]
@@ -157,6 +161,8 @@ mod systemd;
 mod terminals;
 #[path = "all/terminals_exec.rs"]
 mod terminals_exec;
+#[path = "all/threaded.rs"]
+mod threaded;
 #[path = "all/view.rs"]
 mod view;
 #[path = "all/vm.rs"]
@@ -221,6 +227,9 @@ fn main() {
         mounts::cases(),
         mounts_mapped::cases(),
         leftovers::cases(),
+        signals::cases(),
+        freezer::cases(),
+        threaded::cases(),
         lent::cases(),
         side_by_side::cases(),
         namespaces::cases(),

@@ -50,28 +50,10 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
     };
     context.join_trace(dir.at())?;
     let (saved, unfinished) = known_of(&dir, id, force)?;
-    let mut ended = false;
-    if let Some(saved) = &saved {
-        let now = state::now(dir.at(), saved)?;
-        if !force && !matches!(now.status, Status::Stopped | Status::Created) {
-            let word = state::look(dir.at(), saved)?.status.word();
-            return Err(Error::State(format!(
-                "cannot delete container {id} that is not stopped: {word}"
-            )));
-        }
-        match now.init {
-            Some(init) => {
-                if !saved.own_pids && saved.made() == 0 {
-                    end_own(saved)?;
-                }
-                end(&init, id)?;
-                end_left(context, &root, saved)?;
-                ended = true;
-            }
-            None if !force => refuse_left(context, &root, saved)?,
-            None => {}
-        }
-    }
+    let ended = match &saved {
+        Some(saved) => end_first(context, &root, &dir, saved, force)?,
+        None => false,
+    };
     let begun = match saved {
         None => state::begun(dir.at(), id)?,
         Some(_) => None,
@@ -103,6 +85,40 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
         .log
         .say(Level::Info, &format!("container {id}: deleted"));
     Ok(Some(0))
+}
+
+/// Ends the first process of a container that may be deleted, and what goes with it. True: that was all of them.
+fn end_first(
+    context: &Context,
+    root: &Fd,
+    dir: &Fd,
+    saved: &state::Saved,
+    force: bool,
+) -> Result<bool, Error> {
+    let id = &saved.id;
+    let now = match force {
+        true => state::now(dir.at(), saved)?,
+        false => state::look(dir.at(), saved)?,
+    };
+    if !force && !matches!(now.status, Status::Stopped | Status::Created) {
+        let word = now.status.word();
+        return Err(Error::State(format!(
+            "cannot delete container {id} that is not stopped: {word}"
+        )));
+    }
+    match now.init {
+        Some(init) => {
+            if !saved.own_pids && saved.made() == 0 {
+                end_own(saved)?;
+            }
+            end(&init, id)?;
+            end_left(context, root, saved)?;
+            return Ok(true);
+        }
+        None if !force => refuse_left(context, root, saved)?,
+        None => {}
+    }
+    Ok(false)
 }
 
 /// What its document says, and whether there is none yet.
@@ -291,8 +307,25 @@ fn remove_around(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     match &saved.scope {
         Some((unit, sockets)) => systemd::stop(unit, sockets)
             .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?,
-        None if saved.cgroup_path.is_empty() || saved.made() == 0 => {}
+        None if saved.cgroup_path.is_empty() => {}
+        None if saved.made() == 0 => thaw(saved)?,
         None => remove_cgroup(saved, hierarchy)?,
+    }
+    Ok(())
+}
+
+/// A cgroup that was there before the container, and was not frozen then, is not left frozen when it is empty.
+fn thaw(saved: &state::Saved) -> Result<(), Error> {
+    let failed = |failed| at(format!("thaw the cgroup of {}", saved.id), failed);
+    let Some((_, group)) = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
+        return Ok(());
+    };
+    let why = Why("a container that was paused has left it frozen");
+    let frozen = crate::cgroup::read(group.at(), c"cgroup.freeze", why);
+    if frozen.is_ok_and(|text| text.trim() == "1")
+        && crate::cgroup::processes(group.at(), why).is_ok_and(|all| all.is_empty())
+    {
+        crate::cgroup::write(group.at(), c"cgroup.freeze", b"0", why).map_err(failed)?;
     }
     Ok(())
 }

@@ -97,19 +97,59 @@ fn number(group: At, file: &CStr) -> syscalls::Result<u64> {
 
 fn stats(group: At) -> syscalls::Result<Value> {
     let pids = Some(number(group, c"pids.max")?).filter(|limit| *limit != u64::MAX);
+    let (mut cpu, mut memory) = (cpu(group)?, memory(group)?);
+    let mut block_io = block_io(&text(group, c"io.stat")?);
+    add_pressure(&mut cpu, group, c"cpu.pressure")?;
+    add_pressure(&mut memory, group, c"memory.pressure")?;
+    add_pressure(&mut block_io, group, c"io.pressure")?;
     Ok(json!({
-        "cpu": cpu(group)?,
+        "cpu": cpu,
         "cpuset": {},
-        "memory": memory(group)?,
+        "memory": memory,
         "pids": {
             "current": number(group, c"pids.current")?,
             "limit": pids.unwrap_or(0),
         },
-        "blkio": block_io(&text(group, c"io.stat")?),
+        "blkio": block_io,
         "hugetlb": huge_pages(group)?,
         "intel_rdt": {},
         "network_interfaces": null,
     }))
+}
+
+/// What waits for processor, memory or disks, in percent of the last seconds and in microseconds (accounting/psi.rst). `None`:
+/// this kernel does not count it.
+fn pressure(group: At, file: &CStr) -> syscalls::Result<Option<Value>> {
+    let text = text(group, file)?;
+    let of = |kind: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(kind));
+        let field = |key: &str| {
+            let mut words = line.unwrap_or("").split_whitespace();
+            words.find_map(|word| word.strip_prefix(key))
+        };
+        // The kernel writes two digits after the point.
+        let percent = |key: &str| {
+            let digits = field(key).map(|value| value.replace('.', ""));
+            let hundredths = digits.and_then(|digits| digits.parse::<u32>().ok());
+            f64::from(hundredths.unwrap_or(0)) / 100.0
+        };
+        let total = field("total=").and_then(|total| total.parse::<u64>().ok());
+        json!({
+            "avg10": percent("avg10="),
+            "avg60": percent("avg60="),
+            "avg300": percent("avg300="),
+            "total": total.unwrap_or(0),
+        })
+    };
+    Ok((!text.is_empty()).then(|| json!({"some": of("some "), "full": of("full ")})))
+}
+
+/// Adds it to what else there is to say, as runc 1.2 does.
+fn add_pressure(to: &mut Value, group: At, file: &CStr) -> syscalls::Result<()> {
+    if let Some(pressure) = pressure(group, file)? {
+        to["psi"] = pressure;
+    }
+    Ok(())
 }
 
 /// Times are nanoseconds; the kernel's are microseconds.

@@ -39,7 +39,7 @@ fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Erro
         Some(root) if lone => left(root, &saved, &now)?,
         _ => false,
     };
-    let Some(init) = now.init else {
+    let Some(init) = now.init.filter(|_| now.status != state::Status::Stopped) else {
         return match reached {
             true => Ok(0),
             false => Err(Error::State(format!(

@@ -22,11 +22,11 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
     let found = find(context, id)?;
     let group = found.group()?;
     let (verb, from) = match frozen {
-        true => ("pause", Status::Running),
-        false => ("resume", Status::Paused),
+        true => ("pause", &[Status::Created, Status::Running][..]),
+        false => ("resume", &[Status::Paused][..]),
     };
     let status = found.now.status;
-    if status != from {
+    if !from.contains(&status) {
         let word = status.word();
         return Err(Error::State(format!(
             "cannot {verb} container {id}: it is {word}"

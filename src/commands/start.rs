@@ -31,6 +31,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         )));
     }
     let saved = &whole.saved;
+    refuse_frozen(dir.at(), saved)?;
     let failed = |failed| at(format!("start {id}"), failed);
 
     let caller = Between::caller(dir.at())?;
@@ -123,6 +124,30 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),
     }
+}
+
+/// In a frozen cgroup nothing would hear the word to go on.
+fn refuse_frozen(dir: syscalls::At, saved: &state::Saved) -> Result<(), Error> {
+    let id = &saved.id;
+    if saved.cgroup_path.is_empty() {
+        return Ok(());
+    }
+    // Where the hierarchy cannot be had, this program froze nothing.
+    let Ok(Some((_, group))) = crate::cgroup::open_pair(&saved.cgroup_path) else {
+        return Ok(());
+    };
+    if !crate::cgroup::is_frozen(group.at()) {
+        return Ok(());
+    }
+    Err(Error::State(match state::look(dir, saved)?.status {
+        Status::Paused => {
+            format!("cannot start a container that is paused: {id}: `resume` it first")
+        }
+        _ => format!(
+            "cannot start container {id}: a cgroup above its own, /{}, is frozen: thaw that one first",
+            saved.cgroup_path
+        ),
+    }))
 }
 
 fn failed_to_start(id: &str, trouble: Trouble) -> Error {

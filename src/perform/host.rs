@@ -354,7 +354,7 @@ fn not_ours(errno: Errno) -> bool {
 fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
     let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
-    match syscalls::clone3(flags, into, Lane::Init as u8, why)? {
+    match process::clone_into(lanes, flags, into, why)? {
         Cloned::Child => {
             syscalls::freeze();
             process::walk(lanes)

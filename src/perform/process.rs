@@ -61,7 +61,7 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
 /// Bridge: init, as a child of the host's.
 fn make_init(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
     let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
-    match syscalls::clone3(flags, into, Lane::Init as u8, why)? {
+    match clone_into(lanes, flags, into, why)? {
         syscalls::Cloned::Child => walk(lanes),
         syscalls::Cloned::Parent { pid, pidfd } => {
             lanes.pid = pid;
@@ -69,6 +69,26 @@ fn make_init(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
             Ok(())
         }
     }
+}
+
+/// clone3 into a cgroup. Below a threaded cgroup a new one holds no process until it is threaded, too (cgroup-v2.rst,
+/// "Threads").
+pub fn clone_into(
+    lanes: &Lanes,
+    flags: u64,
+    into: Option<At>,
+    why: Why,
+) -> syscalls::Result<syscalls::Cloned> {
+    let first = syscalls::clone3(flags, into, Lane::Init as u8, why);
+    let (Err(failed), Some(group)) = (&first, into) else {
+        return first;
+    };
+    if failed.errno != Errno::EOPNOTSUPP
+        || crate::cgroup::make_threaded(group, lanes.cgroup_made).is_err()
+    {
+        return first;
+    }
+    syscalls::clone3(flags, into, Lane::Init as u8, why)
 }
 
 /// Whether others of this user may look into the process, and whose its files in /proc are (proc(5)).
@@ -111,6 +131,10 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
     match &line.op {
         Op::ClearUmask => drop(syscalls::umask(0, why)),
         Op::ReleaseSignals => release_signals(lanes.ignored, why)?,
+        Op::EndBySignals => {
+            use libc::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+            syscalls::end_by(&[SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGTERM], why)?
+        }
         Op::CloseHostEnd => {
             if let Some(end) = lanes.take(Slot::CHANNEL) {
                 end.close(why)?;

@@ -273,6 +273,8 @@ pub enum Op {
     },
     ClearUmask,
     ReleaseSignals,
+    /// What asks a process to end ends this one, until its execve.
+    EndBySignals,
     Session,
     Keyring {
         name: CString,

@@ -22,6 +22,12 @@ pub fn begin(b: &mut Builder) -> Result<(), Problem> {
         Op::ReleaseSignals,
         "the program must not inherit a mask that it did not ask for",
     );
+    if b.wish.wait_for_start {
+        b.init(
+            Op::EndBySignals,
+            "the first process of a pid namespace would never see them, and `kill` ends a created container",
+        );
+    }
     b.init(
         Op::Session,
         "a session of its own: no terminal of the caller's can be reached (setsid(2))",

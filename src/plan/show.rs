@@ -259,6 +259,7 @@ pub fn describe(op: &Op) -> String {
         Op::CloseHostEnd => "close the host's end of the channel".into(),
         Op::ClearUmask => "clear the umask".into(),
         Op::ReleaseSignals => "let all signals through, and ignore none".into(),
+        Op::EndBySignals => "let the signals that ask for an end bring it, until execve".into(),
         Op::Session => "begin a session".into(),
         Op::Keyring { name } => format!("join a new session keyring {}", s(name)),
         Op::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {

@@ -1,6 +1,7 @@
-//! Two signals that would end the process where a call, or a write to memory, only failed: SIGXFSZ, sent with EFBIG when a
+//! Handlers of signals. Two signals would end the process where a call, or a write to memory, only failed: SIGXFSZ, sent with EFBIG when a
 //! file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped file cannot be had
-//! (mmap(2)). Handlers for them end at execve, which sets them to the default (execve(2)).
+//! (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them to the default
+//! (execve(2)).
 
 use crate::call::{Result, Why, announce, gate};
 use crate::signal::{Disposition, rt_sigaction};
@@ -18,16 +19,32 @@ pub fn survive_lost_pages(why: Why) -> Result<()> {
     handle(libc::SIGBUS, why)
 }
 
+/// These signals end the process, until its execve. Without a handler the kernel keeps them from the first process of a pid
+/// namespace (pid_namespaces(7)).
+pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
+    signals
+        .iter()
+        .try_for_each(|signal| handle_by(end as *const () as usize, *signal, why))
+}
+
+/// What the kernel calls then.
+unsafe extern "C" fn end(signal: i32, _info: *const libc::siginfo_t, _context: *const u8) {
+    let why = Why("a signal ends a container that has not begun");
+    crate::process::exit_group(128 + signal, why)
+}
+
 fn handle(signal: i32, why: Why) -> Result<()> {
+    handle_by(handler as *const () as usize, signal, why)
+}
+
+fn handle_by(handler: usize, signal: i32, why: Why) -> Result<()> {
     // SAFETY: kernel_sigaction is numbers and optional function pointers, for which all zeros is a value.
     let mut action: kernel_sigaction = unsafe { core::mem::zeroed() };
     // SA_NODEFER: the handler of SIGBUS writes a record, whose page may be missing, too.
     let mut flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
     // SAFETY: with SA_SIGINFO the kernel calls the handler with these three arguments.
     action.sa_handler_kernel = unsafe {
-        core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(
-            handler as *const () as usize,
-        )
+        core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(handler)
     };
     if let Some(restorer) = arch::RESTORER {
         flags |= arch::SA_RESTORER;

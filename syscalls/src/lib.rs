@@ -36,7 +36,7 @@ pub use call::{Failed, Result, Why};
 pub use creds::*;
 pub use entry::{args, auxv, environment, executed_as, variable};
 pub use errno::Errno;
-pub use fault::{survive_file_limit, survive_lost_pages};
+pub use fault::{end_by, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
 pub use file::*;
 pub use linux_raw_sys::general::{mount_attr, stat as Stat};

@@ -207,7 +207,7 @@ fn ps() -> Outcome {
 }
 
 /// `/sys/fs/cgroup` inside can be written to.
-fn writable_cgroup(bundle: &mut Bundle) -> Outcome {
+pub fn writable_cgroup(bundle: &mut Bundle) -> Outcome {
     let mounts = bundle.config["mounts"].as_array_mut();
     let mount = mounts.and_then(|all| all.iter_mut().find(|m| m["type"] == "cgroup"));
     mount.ok_or("no cgroup mount")?["options"] = json!(["rw"]);

@@ -299,7 +299,7 @@ fn delete_before() -> Outcome {
         let group = before(&mut bundle)?;
         stopped(&bundle)?;
         let done = bundle.call(&[words, &[&bundle.id]].concat())?;
-        let warned = done.err.contains("[WARN]") && done.err.contains("(sleep)");
+        let warned = done.err.contains("level=warning") && done.err.contains("(sleep)");
         ensure!(done.status == 0 && warned, "{words:?}: {done:?}");
         same("left", processes(&bundle.id).len(), 1)?;
         end(&group)?;

@@ -32,6 +32,9 @@ const NEEDS: &[Need] = &[
     ("parity::run_everything", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
+    ("threaded::memory_below", || {
+        controllers().contains("memory")
+    }),
     ("limits::block_devices", || {
         Path::new("/dev/loop0").exists() && controllers().contains("io")
     }),
