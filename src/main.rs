@@ -147,9 +147,10 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         return finish(Err(error), exec);
     }
     let (listening, preserve_fds) = preserved(&command);
-    if let Err(error) = protect(preserve_fds) {
-        return finish(Err(error), exec);
-    }
+    let endless = match protect(preserve_fds) {
+        Ok(endless) => endless,
+        Err(error) => return finish(Err(error), exec),
+    };
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
     let context =
@@ -162,6 +163,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
                 pid,
                 preserve_fds,
                 listening,
+                endless,
                 argv,
                 recording: recorder::Recording::default(),
             })
@@ -215,8 +217,9 @@ fn preserved(command: &cli::Command) -> (u32, u32) {
 }
 
 /// Before anything else: no other process may look into this one, what the caller left open does not reach the
-/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them.
-fn protect(preserve_fds: u32) -> Result<(), Error> {
+/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them. Of these three: which can always be
+/// read and written, as the null device can, a file and some terminals.
+fn protect(preserve_fds: u32) -> Result<[bool; 3], Error> {
     let failed = |failed| error::at("protect this process".into(), failed);
     let why =
         Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
@@ -229,13 +232,19 @@ fn protect(preserve_fds: u32) -> Result<(), Error> {
         Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
     syscalls::close_range_cloexec(3 + preserve_fds, why).map_err(failed)?;
     let mut fds: Vec<syscalls::PollFd> = Vec::new();
+    const BOTH: i16 = libc::POLLIN | libc::POLLOUT;
     fds.extend((0..3 + preserve_fds as i32).map(|fd| syscalls::PollFd {
         fd,
-        events: 0,
+        events: if fd < 3 { BOTH } else { 0 },
         revents: 0,
     }));
     let why = Why("a closed standard descriptor would be taken by one of ours");
+    let mut endless = [true; 3];
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
+    for (endless, fd) in endless.iter_mut().zip(&fds) {
+        // One that is closed becomes the null device.
+        *endless = fd.revents & BOTH == BOTH || fd.revents & libc::POLLNVAL != 0;
+    }
     for fd in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
         if fd.fd > 2 {
             let text: String = format!(
@@ -248,7 +257,7 @@ fn protect(preserve_fds: u32) -> Result<(), Error> {
         syscalls::open_standard(c"/dev/null", Why("the standard descriptors are there"))
             .map_err(failed)?;
     }
-    Ok(())
+    Ok(endless)
 }
 
 /// `--trace`: what this command did, after it was done.

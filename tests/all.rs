@@ -123,6 +123,8 @@ mod real;
 mod recorder;
 #[path = "all/refusals.rs"]
 mod refusals;
+#[path = "all/rights.rs"]
+mod rights;
 #[path = "all/rootless.rs"]
 mod rootless;
 #[path = "all/said.rs"]
@@ -233,6 +235,7 @@ fn main() {
         lent::cases(),
         side_by_side::cases(),
         namespaces::cases(),
+        rights::cases(),
         rootless::cases(),
         settings::cases(),
         labels::cases(),

@@ -237,6 +237,7 @@ fn make(
     let begun = context.recording.begin(dir.at());
     let recorder = begun.and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
+    lanes.endless = context.endless;
     let made = recorder.and_then(|()| {
         host::walk(&mut lanes).map_err(|stop| {
             let stop = host::blame_limit(&lanes, stop);

@@ -113,7 +113,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let plan = plan::exec(&spec, &wish, joined).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    let made = join(plan, &said, first, group, options)?;
+    let made = join(plan, &said, first, group, context.endless, options)?;
     context.say_left_out();
     Ok(made)
 }
@@ -124,10 +124,12 @@ fn join(
     who: &Said,
     first: Fd,
     group: Option<Fd>,
+    endless: [bool; 3],
     options: &cli::Exec,
 ) -> Result<Made, Error> {
     crate::recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
+    lanes.endless = endless;
     lanes.lend(Slot::CONTAINER, Some(first));
     lanes.lend(Slot::CGROUP, group);
     if let Err(stop) = host::walk(&mut lanes) {

@@ -58,6 +58,8 @@ pub struct Context {
     pub preserve_fds: u32,
     /// How many of them a service manager has passed (sd_listen_fds(3)).
     pub listening: u32,
+    /// Which standard descriptors can be the null device.
+    pub endless: [bool; 3],
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
     /// What becomes of the records.

@@ -71,6 +71,9 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             lanes.put(Slot::ROOTFS, dir);
         }
         Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
+        Op::RaiseLimit { resource, hard } => raise_limit(*resource, *hard, why)?,
+        Op::Scheduler { attr } => syscalls::sched_setattr(lanes.pid, attr, why)?,
+        Op::IoPriority { value } => syscalls::ioprio_set(lanes.pid, *value, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
         Op::OpenNamespace {
             path,
@@ -344,6 +347,19 @@ fn release(lanes: &mut Lanes, why: Why) -> Done {
     syscalls::waitid_pidfd(holder.at(), 0, why)?;
     lanes.holder = None;
     Ok(())
+}
+
+/// Where this process may not raise it, init may not either, and its own line says so.
+fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
+    let look = Why("a hard limit that is high enough stays");
+    let (soft, most) = syscalls::prlimit64_ask(resource, look)?;
+    if most >= hard {
+        return Ok(());
+    }
+    match syscalls::prlimit64(0, resource, soft, hard, why) {
+        Err(failed) if failed.errno == Errno::EPERM => Ok(()),
+        raised => Ok(raised?),
+    }
 }
 
 /// What the kernel says of a hierarchy that was not given to this user.

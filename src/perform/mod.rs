@@ -189,6 +189,10 @@ pub struct Lanes<'a> {
     resctrl: bool,
     /// /dev lies on a mount other than the rootfs's: nothing is made in it.
     dev_is_lent: bool,
+    /// The descriptor of /dev/null for masks can be read and written.
+    null_is_open: bool,
+    /// Which standard descriptors can be the null device.
+    pub endless: [bool; 3],
     /// What was read of the host's network devices.
     net: Vec<net_devices::NetDevice>,
     /// Room for execve's vectors.
@@ -237,6 +241,8 @@ impl<'a> Lanes<'a> {
             pid_file: None,
             resctrl: false,
             dev_is_lent: false,
+            null_is_open: false,
+            endless: [true; 3],
             net: Vec::new(),
             argv: room(args),
             envp: room(entries),

@@ -306,7 +306,16 @@ fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
     Ok(())
 }
 
-fn find_null(lanes: &Lanes, check: bool, why: Why) -> Done<Fd> {
+fn find_null(lanes: &mut Lanes, check: bool, why: Why) -> Done<Fd> {
+    if !check {
+        // For the standard streams too, unless a rule or the mount's options forbid to open it.
+        let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, "null device", why)
+        {
+            lanes.null_is_open = true;
+            return Ok(both);
+        }
+    }
     let null = files::open_below(lanes.at(Slot::DEV), c"null", 0, why)?;
     if !check {
         return Ok(null);

@@ -170,10 +170,11 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::WriteProc { base, path, text } => {
             namespaces::write_proc(lanes.at(*base), path, text, why)?
         }
-        Op::Scheduler { attr } => syscalls::sched_setattr(attr, why)?,
-        Op::IoPriority { value } => syscalls::ioprio_set(*value, why)?,
+        Op::Scheduler { attr } => syscalls::sched_setattr(0, attr, why)?,
+        Op::IoPriority { value } => syscalls::ioprio_set(0, *value, why)?,
         Op::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
         Op::Personality { persona } => syscalls::personality(*persona, why)?,
+        Op::AnyProcessor => any_processor(why)?,
         Op::Session => syscalls::setsid(why)?,
         Op::Keyring { name } => keyring(name, why)?,
         Op::Unshare { flags } => syscalls::unshare(*flags, why)?,
@@ -256,6 +257,15 @@ fn release_signals(ignored: SigSet, why: Why) -> Done {
     }
     syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
     Ok(())
+}
+
+/// As many bits as runc sets: the kernel leaves out what is not there, and what the cgroup's cpuset does not allow. Where a
+/// filter around us refuses the call, the caller's affinity stays.
+fn any_processor(why: Why) -> Done {
+    match syscalls::sched_setaffinity(&[u64::MAX; 16], why) {
+        Err(failed) if [Errno::EPERM, Errno::ENOSYS].contains(&failed.errno) => Ok(()),
+        set => Ok(set?),
+    }
 }
 
 /// A kernel without keyrings, or an engine's filter around us, leaves nothing to join: then nothing is shared either.

@@ -7,7 +7,7 @@ use crate::plan::Slot;
 use crate::plan::terminal::Terminal;
 use core::ffi::CStr;
 use syscalls::abi::WinSize;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Errno, Fd, Why};
 
 /// statfs(2)'s f_type of devpts (linux/magic.h).
 const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
@@ -45,7 +45,7 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
             syscalls::sendmsg_descriptor(socket, b"/dev/pts/ptmx", master, why)?;
         }
         Terminal::Use { uid } => become_standard(lanes.at(Slot::TERMINAL), *uid, why)?,
-        Terminal::OwnPipes { uid } => own_pipes(*uid, why)?,
+        Terminal::Streams { uid } => streams(lanes, *uid, why)?,
     }
     Ok(())
 }
@@ -101,15 +101,105 @@ fn become_standard(terminal: At, uid: u32, why: Why) -> Done {
     Ok(())
 }
 
-/// Files and devices that the caller passed stay the caller's; a pipe is for the program alone.
-fn own_pipes(uid: u32, why: Why) -> Done {
-    for fd in [At::STDIN, At::STDOUT, At::STDERR] {
-        let found = syscalls::fstat(fd, Why("a file or a device would stay whose it is"))?;
-        if found.st_mode & libc::S_IFMT == libc::S_IFIFO && found.st_uid != uid {
+/// Files and devices that the caller passed stay the caller's; a pipe is for the program alone; and the null device is the
+/// container's own, open for both directions: an engine may have opened the host's for reading only.
+fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
+    let fds = [At::STDIN, At::STDOUT, At::STDERR];
+    // Nothing is given to root, so that only those have to be looked at that the null device can be.
+    let some = match uid {
+        0 => lanes.endless,
+        _ => [true; 3],
+    };
+    let mut null = Null::Unknown;
+    for (number, (fd, _)) in fds
+        .into_iter()
+        .zip(some)
+        .enumerate()
+        .filter(|(_, (_, look))| *look)
+    {
+        let found = syscalls::fstat(fd, Why("what the stream is says what becomes of it"))?;
+        if uid != 0 && found.st_mode & libc::S_IFMT == libc::S_IFIFO && found.st_uid != uid {
             chown(fd, uid, why)?;
         }
+        if !is_null(found.st_mode, found.st_rdev) {
+            continue;
+        }
+        if let Null::Unknown = null {
+            null = own_null(lanes)?;
+        }
+        let own = match &null {
+            Null::Unknown | Null::None => continue,
+            Null::Masks => lanes.at(Slot::NULL),
+            Null::Opened(fd) => fd.at(),
+        };
+        let why = Why("the stream is the container's null device now, and no longer the host's");
+        syscalls::dup3_standard(own, number as i32, why)?;
+    }
+    if let Null::Opened(fd) = null {
+        fd.leak(); // init closes what is not the program's all at once
     }
     Ok(())
+}
+
+fn is_null(mode: u32, device: u64) -> bool {
+    mode & libc::S_IFMT == libc::S_IFCHR && device == libc::makedev(1, 3)
+}
+
+/// The container's null device, open for both directions.
+enum Null {
+    Unknown,
+    /// There is none, or what is there is something else: the caller's stays.
+    None,
+    /// That of the masks.
+    Masks,
+    Opened(Fd),
+}
+
+/// What lies at /dev/null may be anything: nothing but the null device is opened.
+fn own_null(lanes: &Lanes) -> Done<Null> {
+    if lanes.null_is_open {
+        return Ok(Null::Masks);
+    }
+    const NO_MAGIC_LINKS: u32 = 0x02;
+    let open = |flags: i32, why| {
+        let flags = flags as u32;
+        syscalls::openat2(
+            At::CWD,
+            c"/dev/null",
+            flags,
+            NO_MAGIC_LINKS,
+            "null device",
+            why,
+        )
+    };
+    let real = |fd: &Fd| {
+        let found = syscalls::fstat(fd.at(), Why("an image could have put anything there"));
+        found.is_ok_and(|found| is_null(found.st_mode, found.st_rdev))
+    };
+    let Ok(place) = open(
+        libc::O_PATH,
+        Why("a look at what is there, before it is opened"),
+    ) else {
+        return Ok(Null::None);
+    };
+    let there = real(&place);
+    place.leak();
+    if !there {
+        return Ok(Null::None);
+    }
+    Ok(
+        match open(
+            libc::O_RDWR | libc::O_NOCTTY,
+            Why("for reading and for writing"),
+        ) {
+            Ok(fd) if real(&fd) => Null::Opened(fd),
+            Ok(fd) => {
+                fd.leak();
+                Null::None
+            }
+            Err(_) => Null::None,
+        },
+    )
 }
 
 /// What this process may not give away, or where there is no such user, the program has to do without.

@@ -405,6 +405,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     terminal::after(b, Step::Start);
     b.from = String::new();
     caller::after(b, Step::Start);
+    b.plan.host.append(&mut b.before_go);
     b.host(
         Step::Start,
         Op::TellGo,

@@ -101,6 +101,8 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
     if let Some(score) = score {
         namespaces::oom_score(b, score);
     }
+    process::raise_limits(b)?;
+    b.from = Default::default();
     namespaces::signals(b);
     Ok(())
 }
@@ -198,6 +200,7 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     terminal::after(b, Step::Exec);
     b.from = Default::default();
     caller::after(b, Step::Exec);
+    b.plan.host.append(&mut b.before_go);
     b.host(
         Step::Exec,
         Op::TellGo,

@@ -106,6 +106,8 @@ pub struct Builder<'a> {
     pub scope: Option<scope::Scope>,
     /// Lines of the host lane that need init.
     pub after_clone: Vec<Line>,
+    /// The same, for when init has done its part.
+    pub before_go: Vec<Line>,
     pub users: Users,
     /// Namespaces that are joined: which of `linux.namespaces`, and where its descriptor is.
     pub joined: Vec<(usize, Slot)>,
@@ -137,6 +139,7 @@ impl<'a> Builder<'a> {
             late: Vec::new(),
             scope: None,
             after_clone: Vec::new(),
+            before_go: Vec::new(),
             users,
             joined: Vec::new(),
             sources: Vec::new(),

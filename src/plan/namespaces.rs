@@ -11,7 +11,7 @@
 
 use super::create::{first_id, mapping, path, problem};
 use super::op::{Born, Hook, Op, Slot};
-use super::{Builder, Step, Wish, c, hooks};
+use super::{Builder, Step, Wish, c, hooks, process};
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace, sysctl_kind};
 use alloc::boxed::Box;
 use alloc::ffi::CString;
@@ -65,6 +65,11 @@ impl Users {
             no_groups,
             helpers: inside && new && !alone,
         })
+    }
+
+    /// The caller has rights over the machine, and init leaves them for those of a user namespace.
+    pub fn leaves_rights(&self) -> bool {
+        (self.new || self.joined) && !self.limited
     }
 
     /// A user namespace other than the host's, where devices cannot be made.
@@ -293,7 +298,7 @@ fn time(b: &mut Builder) {
 /// Host and bridge: the clone with all namespaces at once, and the mapping of ids.
 pub fn clone(b: &mut Builder) -> Result<(), Problem> {
     let bridge = !b.plan.bridge.is_empty();
-    before(b);
+    before(b)?;
     b.from = "/linux/namespaces".into();
     let mut flags = 0;
     for n in &b.spec.linux.namespaces {
@@ -346,7 +351,7 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// What both sides of the clone need beforehand.
-fn before(b: &mut Builder) {
+fn before(b: &mut Builder) -> Result<(), Problem> {
     channel(b);
     let score = b.spec.process.oom_score_adj.filter(|_| b.users.foreign());
     let labels = !b.spec.process.selinux_label.is_empty();
@@ -368,10 +373,14 @@ fn before(b: &mut Builder) {
     if let Some(score) = score {
         oom_score(b, score);
     }
+    process::raise_limits(b)?;
     if b.wish.wait_for_start {
+        b.from = String::new();
         b.host(Step::Namespaces, Op::StartFifos, "init will wait on the one until `start` comes, and the other's end tells `start` of execve");
     }
+    b.from = String::new();
     signals(b);
+    Ok(())
 }
 
 pub fn channel(b: &mut Builder) {

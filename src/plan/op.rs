@@ -232,6 +232,13 @@ pub enum Op {
     Affinity {
         cpus: Vec<u64>,
     },
+    /// All processors that the cgroup allows.
+    AnyProcessor,
+    /// The host's own hard limit, as far as init cannot raise it any more: init is born with it.
+    RaiseLimit {
+        resource: u32,
+        hard: u64,
+    },
     /// `exec`: several namespaces of the container at once, by a handle on its first process.
     JoinContainer {
         flags: u32,

@@ -40,6 +40,38 @@ pub fn begin(b: &mut Builder) -> Result<(), Problem> {
             "the caller's session keyring stays the caller's",
         );
     }
+    let exec = b.spec.process.exec_cpu_affinity.as_ref();
+    if b.wish.joins.is_none() || exec.is_none_or(|cpus| cpus.last.is_empty()) {
+        b.init(
+            Op::AnyProcessor,
+            "since Linux 6.2 the caller's affinity would outlast the way into the cgroup",
+        );
+    }
+    Ok(())
+}
+
+/// Host, before the clone: limits that init could not raise, since a user namespace gives no right to that
+/// (CAP_SYS_RESOURCE in capabilities(7)). Init lowers them to what is wanted, at its end.
+pub fn raise_limits(b: &mut Builder) -> Result<(), Problem> {
+    if !b.users.leaves_rights() {
+        return Ok(());
+    }
+    let step = match b.wish.joins {
+        Some(_) => Step::Exec,
+        None => Step::Namespaces,
+    };
+    for (i, limit) in b.spec.process.rlimits.iter().enumerate() {
+        b.from = format!("/process/rlimits/{i}");
+        let Some(resource) = rlimit_number(&limit.kind) else {
+            return Err(problem(&b.from, "is no resource limit"));
+        };
+        let hard = limit.hard;
+        b.host(
+            step,
+            Op::RaiseLimit { resource, hard },
+            "here, with the caller's rights: in its user namespace init may only lower a limit",
+        );
+    }
     Ok(())
 }
 
@@ -115,7 +147,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         );
     }
     system::process(b)?;
-    terminal::pipes(b);
+    terminal::streams(b);
     b.from = String::new();
     b.init(
         Op::CloseDescriptors {
@@ -142,7 +174,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
     let if_allowed = b.users.limited && gids.is_empty();
-    if !b.users.no_groups {
+    if !b.users.no_groups && !b.spec.keeps_groups() {
         b.init(
             Op::Groups { gids, if_allowed },
             "the caller's supplementary groups stay outside",
@@ -230,6 +262,11 @@ fn filter(b: &mut Builder) -> Result<(), Problem> {
     let Some(profile) = &b.spec.linux.seccomp else {
         return Ok(());
     };
+    if b.spec.fails_on_unknown_calls()
+        && let Some((pointer, problem)) = seccomp::unknown(profile)
+    {
+        return Err(Problem { pointer, problem });
+    }
     b.from = "/linux/seccomp".into();
     let op = Op::Seccomp {
         filter: seccomp::compile(profile)?,

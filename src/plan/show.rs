@@ -305,6 +305,12 @@ pub fn describe(op: &Op) -> String {
             let all: Vec<usize> = (0..cpus.len() * 64).filter(bit).collect();
             format!("run on the processors {all:?} only")
         }
+        Op::AnyProcessor => "run on every processor that the cgroup allows".into(),
+        Op::RaiseLimit { resource, hard } => {
+            let name = crate::spec::RLIMITS.get(*resource as usize);
+            let (name, most) = (name.unwrap_or(&"a limit"), limit(*hard));
+            format!("raise the hard limit of {name} to {most}, unless it is as high already")
+        }
         Op::LookInside { .. } => "open the container's root for a look".into(),
         Op::Dumpable { dumpable: true } => "let the files in /proc be the user's".into(),
         Op::Dumpable { dumpable: false } => "let nobody look into this process".into(),

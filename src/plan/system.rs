@@ -150,7 +150,8 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
         let class = IO_CLASSES.iter().position(|c| *c == priority.class);
         let class = class.map_or(0, |i| i as u32 + 1);
         let value = class << 13 | priority.priority as u32;
-        b.init(
+        rightful(
+            b,
             Op::IoPriority { value },
             "how urgent its disk accesses are, beside those of others",
         );
@@ -201,6 +202,20 @@ pub fn affinity(text: &str) -> Option<Op> {
     (!cpus.is_empty()).then_some(Op::Affinity { cpus })
 }
 
+/// A line that may need a right over the machine: init's, or, where init has left such rights, the host's, for init.
+fn rightful(b: &mut Builder, op: Op, why: &'static str) {
+    if !b.users.leaves_rights() {
+        b.init(op, why);
+        return;
+    }
+    let step = match b.wish.joins {
+        Some(_) => Step::Exec,
+        None => Step::Start,
+    };
+    let line = b.line_of(step, op, why);
+    b.before_go.push(line);
+}
+
 fn scheduler(b: &mut Builder) {
     let Some(s) = &b.spec.process.scheduler else {
         return;
@@ -222,7 +237,8 @@ fn scheduler(b: &mut Builder) {
         util_min: 0,
         util_max: 0,
     };
-    b.init(
+    rightful(
+        b,
         Op::Scheduler { attr },
         "what is scheduled how it is from the first instruction on",
     );
@@ -287,6 +303,6 @@ pub fn mount_label(b: &Builder, kind: &str, data: &mut String) -> Result<(), Pro
     if !data.is_empty() {
         data.push(',');
     }
-    data.push_str(&format!("context=\"{label}\""));
+    data.push_str(&format!("{}=\"{label}\"", b.spec.context_option()));
     Ok(())
 }

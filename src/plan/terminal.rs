@@ -46,8 +46,8 @@ pub enum Terminal {
     Use {
         uid: u32,
     },
-    /// Without a terminal: pipes that are the standard descriptors become this user's.
-    OwnPipes {
+    /// Without a terminal: of the standard descriptors, pipes become this user's, and the null device is the container's.
+    Streams {
         uid: u32,
     },
 }
@@ -65,7 +65,12 @@ impl Terminal {
             Terminal::Console { .. } => "bind the terminal on /dev/console".into(),
             Terminal::Send => "send the terminal's other side".into(),
             Terminal::Use { .. } => "make the terminal that of the program".into(),
-            Terminal::OwnPipes { uid } => format!("give pipes of the program to user {uid}"),
+            Terminal::Streams { uid: 0 } => {
+                "open standard streams that are /dev/null inside".into()
+            }
+            Terminal::Streams { uid } => {
+                format!("open standard streams that are /dev/null inside, give pipes to user {uid}")
+            }
         }
     }
 }
@@ -146,16 +151,23 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
 }
 
 /// Init: without a terminal. Root may open any pipe, and without a change of user nothing changes.
-pub fn pipes(b: &mut Builder) {
+pub fn streams(b: &mut Builder) {
     let uid = b.spec.process.user.uid;
-    if wanted(b) || uid == 0 {
+    if wanted(b) {
         return;
     }
-    b.from = "/process/user/uid".into();
-    b.init(
-        Op::Terminal(Terminal::OwnPipes { uid }),
-        "/dev/stdout is a link to the pipe, and opening it takes the right to",
-    );
+    let (from, why) = match uid {
+        0 => (
+            "",
+            "the caller's may be open for one direction only, and lies on a file system of the host's",
+        ),
+        _ => (
+            "/process/user/uid",
+            "/dev/stdout is a link to the pipe, and opening it takes the right to",
+        ),
+    };
+    b.from = from.into();
+    b.init(Op::Terminal(Terminal::Streams { uid }), why);
 }
 
 /// Host, behind the clone: in the foreground, the terminal's other side.

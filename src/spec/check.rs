@@ -118,7 +118,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     }
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     let (hostname, domainname) = (named(document.hostname), named(document.domainname));
-    Ok(Spec {
+    let spec = Spec {
         oci_version: version,
         process,
         root,
@@ -128,7 +128,9 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
         annotations,
         linux,
         hooks: document.hooks,
-    })
+    };
+    spec.check_annotations()?;
+    Ok(spec)
 }
 
 /// Whether this is a version of semantic versioning 2.0.0 (semver.org): three numbers; after `-` what comes before that

@@ -211,6 +211,7 @@ pub fn sysctl_kind(key: &str) -> Option<NamespaceKind> {
     match sysctl_path(key).as_str() {
         path if IPC.contains(&path) || path.starts_with("fs/mqueue/") => Some(NamespaceKind::Ipc),
         path if path.starts_with("net/") => Some(NamespaceKind::Network),
+        path if path.starts_with("user/") => Some(NamespaceKind::User),
         "kernel/domainname" => Some(NamespaceKind::Uts),
         _ => None,
     }

@@ -2,6 +2,7 @@
 //! config-linux.md) as far as it is built; what is not built yet is kept as [`Unbuilt`], to be refused by name.
 //! May touch: serde.
 
+mod annotations;
 mod check;
 mod check_linux;
 mod check_process;
@@ -357,6 +358,7 @@ impl Spec<'_> {
             words.push((false, word));
         }
         words.extend(self.process.capabilities.warnings());
+        words.extend(self.annotation_warnings().map(|word| (false, word)));
         words
     }
 }

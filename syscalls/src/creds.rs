@@ -133,6 +133,17 @@ pub fn setresgid(gid: u32, why: Why) -> Result<()> {
     .map(drop)
 }
 
+/// prlimit64(2) that changes nothing: the caller's soft and hard limit.
+pub fn prlimit64_ask(resource: u32, why: Why) -> Result<(u64, u64)> {
+    let mut limit = rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let args = [0, resource as usize, 0, &raw mut limit as usize, 0, 0];
+    gate(Call::Prlimit64Ask, args, why)?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
 /// prlimit64(2) of another process, or of the caller (`pid` 0).
 pub fn prlimit64(pid: i32, resource: u32, soft: u64, hard: u64, why: Why) -> Result<()> {
     let limit = rlimit64 {

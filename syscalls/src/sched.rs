@@ -9,22 +9,22 @@ pub fn personality(persona: u32, why: Why) -> Result<()> {
     gate(Call::Personality, [persona as usize, 0, 0, 0, 0, 0], why).map(drop)
 }
 
-/// sched_setattr(2) of the caller.
-pub fn sched_setattr(attr: &SchedAttr, why: Why) -> Result<()> {
+/// sched_setattr(2) of another process, or of the caller (`pid` 0).
+pub fn sched_setattr(pid: i32, attr: &SchedAttr, why: Why) -> Result<()> {
     gate(
         Call::SchedSetattr,
-        [0, attr as *const _ as usize, 0, 0, 0, 0],
+        [pid as usize, attr as *const _ as usize, 0, 0, 0, 0],
         why,
     )
     .map(drop)
 }
 
-/// ioprio_set(2) of the caller. `priority`: the class in the bits from 13 on, the level below.
-pub fn ioprio_set(priority: u32, why: Why) -> Result<()> {
+/// ioprio_set(2) of another process, or of the caller (`pid` 0). `priority`: the class in the bits from 13 on, the level below.
+pub fn ioprio_set(pid: i32, priority: u32, why: Why) -> Result<()> {
     const IOPRIO_WHO_PROCESS: usize = 1;
     gate(
         Call::IoprioSet,
-        [IOPRIO_WHO_PROCESS, 0, priority as usize, 0, 0, 0],
+        [IOPRIO_WHO_PROCESS, pid as usize, priority as usize, 0, 0, 0],
         why,
     )
     .map(drop)

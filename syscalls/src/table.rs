@@ -207,6 +207,7 @@ table! {
     Setresuid = __NR_setresuid "setresuid" (Uint, Uint, Uint) Dec "2" "sets the real, effective and saved user id";
     Setresgid = __NR_setresgid "setresgid" (Uint, Uint, Uint) Dec "2" "sets the real, effective and saved group id";
     Prlimit64 = __NR_prlimit64 "prlimit64" (Int, Word(&flags::RLIMIT), In(Shape::RLimit), Hex) Dec "2" "sets a resource limit of a process";
+    Prlimit64Ask = __NR_prlimit64 "prlimit64" (Int, Word(&flags::RLIMIT), Hex, Out(Shape::RLimit)) Dec "2" "tells a resource limit of a process";
     KeyctlSession = __NR_keyctl "keyctl" (Word(&flags::KEYCTL), Str) Dec "2" "joins a session keyring";
     Sethostname = __NR_sethostname "sethostname" (Bytes(1), Uint) Dec "2" "sets the host name of the UTS namespace";
     Setdomainname = __NR_setdomainname "setdomainname" (Bytes(1), Uint) Dec "2" "sets the NIS domain name of the UTS namespace";

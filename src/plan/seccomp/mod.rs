@@ -121,6 +121,18 @@ fn look_up(word: &str) -> Option<usize> {
     None
 }
 
+/// The first name that is no known system call's: where it is, and what is wrong.
+pub fn unknown(seccomp: &Seccomp) -> Option<(String, String)> {
+    for (i, rule) in seccomp.rules.iter().enumerate() {
+        if let Some(j) = rule.names.iter().position(|name| look_up(name).is_none()) {
+            let pointer = format!("/linux/seccomp/syscalls/{i}/names/{j}");
+            let problem = format!("`{}` is no known system call", rule.names[j]);
+            return Some((pointer, problem));
+        }
+    }
+    None
+}
+
 /// What of the profile has no meaning here: names that no known kernel has, architectures of other machines.
 pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
     let mut words = Vec::new();

@@ -1,0 +1,101 @@
+//! Annotations that crun gives a meaning (crun(1), "Extensions to OCI"), and podman's users set: what is done about each. One
+//! that would be passed over, though the container would be another than was asked for, is refused. May touch: types.
+
+use super::{Problem, Spec};
+use alloc::format;
+use alloc::string::String;
+
+/// The groups of the caller stay.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+/// Which option of mount(8) gives a new file system its label.
+const CONTEXT: &str = "run.oci.mount_context_type";
+const CONTEXTS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
+/// A name of no system call in the seccomp profile is an error.
+const UNKNOWN_CALL: &str = "run.oci.seccomp_fail_unknown_syscall";
+
+/// Those that would make another container, and what does the same here.
+const REFUSED: [(&str, &str); 9] = [
+    (
+        "run.oci.seccomp.receiver",
+        "`linux.seccomp.listenerPath` says it",
+    ),
+    (
+        "run.oci.seccomp.plugins",
+        "`linux.seccomp.listenerPath` names an agent",
+    ),
+    ("run.oci.seccomp_bpf_data", "only `linux.seccomp` is loaded"),
+    (
+        "run.oci.systemd.force_cgroup_v1",
+        "a bind mount of the hierarchy does it",
+    ),
+    (
+        "run.oci.systemd.subgroup",
+        "the container's cgroup is the scope itself, as with an empty value",
+    ),
+    (
+        "run.oci.delegate-cgroup",
+        "the container's cgroup is the one of `linux.cgroupsPath`",
+    ),
+    ("run.oci.timens_offset", "`linux.timeOffsets` says it"),
+    ("run.oci.pidfd_receiver", "--pidfd-socket says it"),
+    ("run.oci.handler", "the program runs as it is"),
+];
+
+impl Spec<'_> {
+    /// crun's rule: any value but "0".
+    fn annotated(&self, name: &str) -> bool {
+        let value = self.annotations.get(name);
+        value.is_some_and(|value| value != "0")
+    }
+
+    pub fn keeps_groups(&self) -> bool {
+        self.annotated(KEEP_GROUPS)
+    }
+
+    pub fn fails_on_unknown_calls(&self) -> bool {
+        self.annotated(UNKNOWN_CALL)
+    }
+
+    pub fn context_option(&self) -> &str {
+        self.annotations.get(CONTEXT).map_or("context", |word| word)
+    }
+
+    /// Whether what the annotations ask for can be done.
+    pub fn check_annotations(&self) -> Result<(), Problem> {
+        let no = |name: &str, problem: String| {
+            let pointer = format!("/annotations/{name}");
+            Err(Problem { pointer, problem })
+        };
+        if self.annotations.is_empty() {
+            return Ok(());
+        }
+        for (name, instead) in REFUSED {
+            let value = self.annotations.get(name);
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                return no(name, format!("`{value}` is not supported: {instead}"));
+            }
+        }
+        let context = self.context_option();
+        if !CONTEXTS.contains(&context) {
+            let all = CONTEXTS.join(", ");
+            return no(CONTEXT, format!("`{context}` must be one of {all}"));
+        }
+        Ok(())
+    }
+
+    /// What of the annotations is passed over, and of config.json because of them.
+    pub fn annotation_warnings(&self) -> impl Iterator<Item = String> {
+        let hooks = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
+        let hooks = hooks
+            .into_iter()
+            .filter(|name| self.annotations.contains_key(*name));
+        let hooks = hooks.map(|name| {
+            format!("/annotations/{name}: is passed over: what a hook says is told where it fails")
+        });
+        let left = self.keeps_groups() && !self.process.user.additional_gids.is_empty();
+        let groups = format!(
+            "/process/user/additionalGids: are left out: the annotation {KEEP_GROUPS} keeps the caller's groups"
+        );
+        hooks.chain(left.then_some(groups))
+    }
+}
