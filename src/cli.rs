@@ -27,10 +27,12 @@ mod words;
 use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
-pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, accel};
+pub use values::{
+    Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel,
+};
 pub use words::{
-    Create, Demo, Events, Features, List, Pause, PlanCmd, Ps, Resume, SpecCmd, Start, State,
-    TraceCmd, Update,
+    Create, Demo, Events, Features, List, Mounts, Pause, PlanCmd, Ps, Resume, SpecCmd, Start,
+    State, TraceCmd, Update,
 };
 
 pub use exec::Exec;
@@ -71,6 +73,7 @@ pub enum Command {
     Pause(Pause),
     Resume(Resume),
     Update(Update),
+    Mounts(Mounts),
     Ps(Ps),
     Events(Events),
     Kill(Kill),
@@ -98,6 +101,7 @@ impl Command {
             Command::Pause(one) => &one.id,
             Command::Resume(one) => &one.id,
             Command::Update(one) => &one.id,
+            Command::Mounts(one) => &one.id,
             Command::Ps(one) => &one.id,
             Command::Events(one) => &one.id,
             Command::Plan(one) => &one.id,
@@ -173,6 +177,11 @@ const VERBS: &[Verb] = &[
         name: "update",
         info: Update::get_args_info,
         make: |name, words| Update::from_args(name, words).map(Command::Update),
+    },
+    Verb {
+        name: "mounts",
+        info: Mounts::get_args_info,
+        make: |name, words| Mounts::from_args(name, words).map(Command::Mounts),
     },
     Verb {
         name: "ps",

@@ -6,6 +6,8 @@ use crate::plan::terminal::Terminal;
 use syscalls::Errno;
 use syscalls::table::Call;
 
+pub const NO_MOUNT_THERE: &str =
+    "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
 pub const LOG_DAEMON: &str = "start that daemon, or name a file: --log file:PATH";
 pub const MAPPING_HELPERS: &str =
     "a line in /etc/subuid and in /etc/subgid that gives the caller these ids";

@@ -89,6 +89,8 @@ mod little_room;
 mod machine;
 #[path = "all/mounts.rs"]
 mod mounts;
+#[path = "all/mounts_later.rs"]
+mod mounts_later;
 #[path = "all/mounts_mapped.rs"]
 mod mounts_mapped;
 #[path = "all/namespaces.rs"]
@@ -264,6 +266,7 @@ fn main() {
         same_as_runc::cases(),
         listing::cases(),
         command_line::cases(),
+        mounts_later::cases(),
         warnings::cases(),
         states::cases(),
         little_room::cases(),

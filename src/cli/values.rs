@@ -19,6 +19,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// What becomes of a container's mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountsAction {
+    Add,
+    Remove,
+}
+
 /// Where log lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTo {
@@ -126,6 +133,11 @@ pub fn list_format(word: &str) -> Result<ListFormat, String> {
         &[("table", ListFormat::Table), ("json", ListFormat::Json)],
         word,
     )
+}
+
+pub fn mounts_action(word: &str) -> Result<MountsAction, String> {
+    let choices = [("add", MountsAction::Add), ("remove", MountsAction::Remove)];
+    choose("action", &choices, word)
 }
 
 /// crun's words, `BACKEND:WHERE`. Any other word is a path, whatever colons are in it: engines name the log by a container's

@@ -7,9 +7,9 @@
 
 use super::Globals;
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, TRACE_LIMIT, bytes, cgroup_manager,
-    descriptors, duration, format, level, list_format, log, log_format, rootless, socket,
-    trace_limit, whole,
+    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes,
+    cgroup_manager, descriptors, duration, format, level, list_format, log, log_format,
+    mounts_action, rootless, socket, trace_limit, whole,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -28,6 +28,7 @@ Lifecycle
   pause     stop all of a container's processes where they are
   resume    let them go on
   update    change the limits of a container that is there
+  mounts    add bind mounts to it, or remove them
   kill      send a signal
   delete    take down what create built
 Look
@@ -258,9 +259,30 @@ pub struct Update {
     /// how many processes and threads
     #[argh(option, arg_name = "n", from_str_fn(whole))]
     pub pids_limit: Option<i64>,
+    /// its share of the cache, by Intel RDT: L3:0=f0;1=f
+    #[argh(option, arg_name = "schema")]
+    pub l3_cache_schema: Option<String>,
+    /// its share of memory bandwidth, by Intel RDT: MB:0=20;1=70
+    #[argh(option, arg_name = "schema")]
+    pub mem_bw_schema: Option<String>,
     /// its share of input and output, from 10 to 1000
     #[argh(option, arg_name = "weight", from_str_fn(whole))]
     pub blkio_weight: Option<i64>,
+}
+
+/// Add bind mounts to a container that is there, or remove mounts from it.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Mounts {
+    /// add or remove
+    #[argh(positional, from_str_fn(mounts_action))]
+    pub action: MountsAction,
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// a file with what config.json has at mounts, or - for standard input; of those to be removed the destination counts
+    #[argh(positional)]
+    pub file: String,
 }
 
 /// Show the processes of a container.

@@ -11,6 +11,7 @@ pub mod init;
 mod inside;
 mod kill;
 mod list;
+mod mounts;
 mod notify;
 mod ours;
 mod pause;
@@ -268,6 +269,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Pause(options) => pause::pause(context, &options.id),
         Command::Resume(options) => pause::resume(context, &options.id),
         Command::Update(options) => update::update(context, options),
+        Command::Mounts(options) => mounts::mounts(context, options),
         Command::Ps(options) => ps::ps(context, options),
         Command::Events(options) => events::events(context, options),
         Command::Kill(options) => kill::kill(context, options),

@@ -2,6 +2,7 @@
 
 use super::{Context, Found, find, step, systemd_failed};
 use crate::error::{Error, at, at_op, at_with};
+use crate::perform::{Trouble, namespaces};
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
 use crate::spec::{self, Resources, check_device_rules};
@@ -18,6 +19,13 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     let id = &options.id;
     let (file, mut wanted) = wanted(options)?;
     let found = find(context, id)?;
+    let shares = shares(options);
+    if !shares.is_empty() {
+        share(&found, &shares)?;
+        if wanted == json!({}) {
+            return Ok(0);
+        }
+    }
     let group = found.group()?;
     found.alone(group, "update")?;
     add_from_kernel(group, &mut wanted, id)?;
@@ -50,6 +58,44 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     Ok(0)
 }
 
+/// Lines for the schemata of a group of resctrl: shares of cache and memory bandwidth. Empty: none is asked for.
+fn shares(options: &cli::Update) -> String {
+    let schemas = [&options.l3_cache_schema, &options.mem_bw_schema];
+    let texts = schemas.into_iter().flatten();
+    let lines = texts.flat_map(|text| text.lines());
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Other shares for the container's group of resctrl. Only a container that was created with one has its processes in it.
+fn share(found: &Found, shares: &str) -> Result<(), Error> {
+    let id = &found.saved.id;
+    let whole = state::load_whole(found.dir.at(), id)?;
+    let refused = |problem| Error::Spec {
+        file: found.saved.config_file(),
+        problem,
+    };
+    let config = spec::parse(whole.configuration()?).map_err(refused)?;
+    let Some(rdt) = &config.linux.intel_rdt else {
+        return Err(Error::State(format!(
+            "cannot change the shares of cache and memory bandwidth of {id}: it was created without /linux/intelRdt, so its processes are in no group of their own"
+        )));
+    };
+    let why = Why("the shares that update was asked for");
+    let group = state::c(rdt.clos_id.as_deref().unwrap_or(id).trim_start_matches('/'))?;
+    let written = namespaces::resctrl(&group, false, why)
+        .and_then(|dir| namespaces::resctrl_share(&dir, shares.as_bytes(), None, why));
+    let doing = format!("change the shares of cache and memory bandwidth of {id}");
+    written.map_err(|trouble| match trouble {
+        Trouble::Call(failed) => at(doing, failed),
+        Trouble::Check(check) => Error::State(format!(
+            "{doing}: {}; try: {}",
+            check.text(),
+            crate::hints::check(check)
+        )),
+        Trouble::Hook(_) => Error::State(doing),
+    })
+}
+
 /// Other device rules, all of them: these take the place of those there are. Engines send along what is so already.
 fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error> {
     let rules = device_filter::fingerprint(&resources.devices);
@@ -76,7 +122,7 @@ fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error>
 fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
     let flags = flags(options);
     let Some(file) = options.resources.as_deref() else {
-        return match flags == json!({}) {
+        return match flags == json!({}) && shares(options).is_empty() {
             true => Err(Error::Usage("update: nothing to change is named".into())),
             false => Ok(("the options of update".into(), flags)),
         };

@@ -7,6 +7,7 @@ pub mod files;
 pub mod home;
 pub mod hooks;
 pub mod host;
+pub mod later_mounts;
 pub mod listener;
 mod mounts;
 pub mod namespaces;

@@ -75,6 +75,20 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
     Ok(())
 }
 
+/// A copy of the host's mount at a path for a container that is there, with the properties of the mount itself, and of all
+/// mounts of its tree.
+pub fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
+    let why = Why("a copy that is attached nowhere can go to another mount namespace");
+    let tree = open_tree(path, recursive, "mount source", why)?;
+    let why = Why("its properties are set while no other process can see it");
+    let [own, all] = attributes;
+    set_attributes(tree.at(), own, why)?;
+    if all.set | all.clear != 0 {
+        set_attributes(tree.at(), all, why)?;
+    }
+    Ok(tree)
+}
+
 /// A detached copy of the mount at a host path.
 fn open_tree(path: &CStr, recursive: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
     let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };

@@ -295,7 +295,7 @@ fn is_root(path: &str) -> bool {
     path.split('/').all(|part| matches!(part, "" | "." | ".."))
 }
 
-fn check_mount(number: usize, mount: &Mount) -> Checked {
+pub fn check_mount(number: usize, mount: &Mount) -> Checked {
     let pointer = |tail: &str| format!("/mounts/{number}{tail}");
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         check_linux::check_mappings(&pointer(""), &mount.uid_mappings, &mount.gid_mappings)?;

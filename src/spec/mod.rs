@@ -15,7 +15,7 @@ mod text;
 mod unbuilt;
 mod words;
 
-pub use check::{LONGEST_LIST, check_device_rules};
+pub use check::{LONGEST_LIST, check_device_rules, check_mount};
 pub use check_linux::{check_mappings, list, namespace, sysctl_kind, sysctl_path};
 pub use document::{PROPERTIES, quoted, state_document};
 pub use linux::*;

@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("create_takes_no_subreaper", no_subreaper),
             ("version_is_what_clients_parse", version),
             ("features_says_what_config_may_hold", features),
+            ("update_takes_shares_of_cache_and_bandwidth", shares),
         ],
     )
 }
@@ -232,5 +233,24 @@ fn features() -> Outcome {
         unsafe_ones.iter().any(|one| one == "org.systemd.property."),
         "{unsafe_ones:?}"
     );
+    bundle.clean()
+}
+
+/// The shares are those of a group that only a container with `intelRdt` has. No kernel of the tests can make one.
+fn shares() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["sleep", "1000"]))?;
+    bundle.bundled(&["run", "--detach"])?.ok()?;
+    for words in [
+        &["--l3-cache-schema", "L3:0=f"][..],
+        &["--mem-bw-schema", "MB:0=50"],
+        &["--pids-limit", "9", "--mem-bw-schema", "MB:0=50"],
+    ] {
+        let done = bundle.call(&[&["update"], words, &[&bundle.id]].concat())?;
+        done.refused("created without /linux/intelRdt")?;
+    }
+    let done = bundle.call(&["update", "--l3-cache-schema", "", &bundle.id])?;
+    done.refused("nothing to change is named")?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
