@@ -104,7 +104,6 @@ ctr_case_options() {
     refused cbox --rm --read-only one touch /etc/x
     cbox --rm --privileged one mount -t tmpfs x /tmp
     same "$(cbox --rm --seccomp one sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
-    same "$(cbox --rm --user=1000:1000 one id -u)" 1000
     same "$(cbox --rm --env=A=5 --cwd=/tmp one sh -c 'echo $A $PWD')" "5 /tmp"
     has "$(cbox --rm --mount=type=tmpfs,dst=/data,options=size=1m one df -k /data)" 1024
     cbox --rm --device=/dev/fuse one test -c /dev/fuse
@@ -112,6 +111,8 @@ ctr_case_options() {
     cbox -d one sleep 1234
     has "$(cbox --rm "--with-ns=pid:/proc/$(c task ls | awk '$1 == "one" { print $2 }')/ns/pid" two ps)" "sleep 1234"
 }
+least[ctr/user]=1.7
+ctr_case_user() { same "$(cbox --rm --user=1000:1000 one id -u)" 1000; }
 ctr_case_checkpoint() {
     cbox -d one sleep 1000
     local said

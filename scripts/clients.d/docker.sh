@@ -279,16 +279,16 @@ docker_case_files() {
     same "$(dbox --rm localhost/committed cat /tmp/copied)" copied
 }
 docker_case_exec_more() {
-    dbox -d --name main -w /not/there "$image" sleep 1000
+    dbox -d --name main -w /not/there --cap-drop all "$image" sleep 1000
     same "$(d exec main pwd)" /not/there
-    d exec --privileged main mount -t tmpfs x /tmp
-    refused d exec main mount -t tmpfs x /tmp
+    refused d exec main chown 1 /tmp
+    d exec --privileged main chown 1 /tmp
     same "$(echo through | d exec -i main cat)" through
     has "$(dbox --rm --pid container:main "$image" ps)" "sleep 1000"
     d exec -d main sh -c 'echo there >/tmp/file; sleep 1000'
     patiently docker exec main test -e /tmp/file
 }
-docker_case_attach_stop_signal() {
+docker_case_stop_signal() {
     dbox -d --name main --stop-signal USR1 "$image" sh -c 'trap "exit 4" USR1; echo ready; while :; do sleep 0.1; done'
     patiently sh -c "docker logs main | grep ready"
     d stop -t 30 main
