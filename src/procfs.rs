@@ -31,13 +31,6 @@ pub fn open() -> Result<Fd> {
     syscalls::fsmount(fs.at(), 0, "procfs", why)
 }
 
-/// A process's memory, as a file (proc_pid_mem(5)): for a process that shares none with it.
-pub fn open_memory(pid: i32, why: Why) -> Result<Fd> {
-    let procfs = open()?;
-    let name = alloc::ffi::CString::new(format!("{pid}/mem")).unwrap_or_default();
-    syscalls::openat(procfs.at(), &name, libc::O_RDWR as u32, "memory", why)
-}
-
 /// How far a process is that was started at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {

@@ -52,9 +52,6 @@ pub struct Saved {
     /// Those that later commands run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
-    /// Whom `start` has to give the seccomp listener: the socket's path, and what it is told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listener: Option<(String, String)>,
     /// What the device rules are told by; 0: made by an older version, without rules.
     #[serde(default)]
     pub device_rules: u64,
@@ -196,7 +193,6 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         annotations: spec.annotations.clone(),
         hooks: later.then(|| spec.hooks.clone()),
         device_rules: crate::plan::device_filter::fingerprint(&spec.linux.resources.devices),
-        listener: listener(spec).filter(|_| new.waits),
         resctrl: rdt
             .filter(|rdt| rdt.clos_id.is_none())
             .map(|_| new.id.into()),
@@ -225,16 +221,8 @@ pub fn unknown(id: &str) -> Saved {
         annotations: BTreeMap::new(),
         hooks: None,
         device_rules: 0,
-        listener: None,
         resctrl: None,
     }
-}
-
-fn listener(spec: &Spec) -> Option<(String, String)> {
-    let profile = spec.linux.seccomp.as_ref()?;
-    let later = crate::plan::seccomp::listener(profile) && crate::plan::filter_is_last(spec);
-    let metadata = profile.listener_metadata.clone().unwrap_or_default();
-    later.then(|| (profile.listener_path.clone().unwrap_or_default(), metadata))
 }
 
 /// The document as a plan line has it: the text before the pid, between pid and start time, and up to the configuration,

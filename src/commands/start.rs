@@ -6,13 +6,12 @@ use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::error::{Error, at};
 use crate::perform::sync::{self, Report, Word};
-use crate::perform::{Check, Trouble, listener, patience};
+use crate::perform::{Check, Trouble, patience};
 use crate::plan::{self, Lane, Op, Step};
 use crate::procfs::{self, Life};
 use crate::recorder::LastExecve;
 use crate::state::{self, Status};
 use alloc::format;
-use alloc::string::String;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
@@ -78,21 +77,14 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     drop(fifo);
-    let mut word = match (&saved.listener, &now.init) {
-        (Some(listener), Some(init)) => pass_listener(saved, listener, init, report.at())?,
-        _ => None,
-    };
     step(Step::Program);
-    if word.is_none() {
-        let why = Why("init's end of it is close-on-exec: it ends when execve succeeds");
-        let alive = now.init.as_ref().map_or(patience::NONE, Fd::at);
-        let last = sync::last_word(report.at(), alive, why);
-        word = Some(last.map_err(|trouble| failed_to_start(id, trouble))?);
-    }
+    let why = Why("init's end of it is close-on-exec: it ends when execve succeeds");
+    let alive = now.init.as_ref().map_or(patience::NONE, Fd::at);
+    let last = sync::last_word(report.at(), alive, why);
+    let word = last.map_err(|trouble| failed_to_start(id, trouble))?;
     drop(report);
-    let stop = word.as_ref().and_then(Word::report);
-    if let (Some(report), Some(word)) = (stop, &word) {
-        let error = failed_inside(dir.at(), &whole, report, word);
+    if let Some(report) = word.report() {
+        let error = failed_inside(dir.at(), &whole, report, &word);
         if let (true, Some(root)) = (word.hook().is_some(), &root) {
             drop(dir);
             delete::destroy(context, root, saved, now.init.as_ref())?;
@@ -156,55 +148,6 @@ fn failed_to_start(id: &str, trouble: Trouble) -> Error {
         Trouble::Check(check) => Error::State(format!("start {id}: {}", check.text())),
         Trouble::Hook(_) => Error::State(format!("start {id}: a hook failed")),
     }
-}
-
-/// The filter is loaded only now, so its listener is there only now. Returns init's last word, if it came instead.
-fn pass_listener(
-    saved: &state::Saved,
-    (path, metadata): &(String, String),
-    init: &Fd,
-    report: syscalls::At,
-) -> Result<Option<Word>, Error> {
-    let failed = |trouble| match trouble {
-        Trouble::Call(failed) => at(format!("pass the seccomp listener to {path}"), failed),
-        _ => Error::State(format!(
-            "pass the seccomp listener to {path}: init has stopped"
-        )),
-    };
-    let why = Why("the agent that listens there answers the calls that the profile asks about");
-    let address = match sync::hear_slate(report, init.at(), why).map_err(failed)? {
-        Ok(address) => address,
-        Err(word) => return Ok(Some(word)),
-    };
-    let memory =
-        crate::procfs::open_memory(saved.pid, why).map_err(|f| failed(Trouble::Call(f)))?;
-    let seen = listener::Seen::Through(memory, address);
-    let Some(number) = listener::offered(&seen, report, why).map_err(failed)? else {
-        return Ok(None); // init says in the report why it has stopped
-    };
-    let document = plan::seccomp::document(
-        &saved.oci_version,
-        metadata,
-        crate::spec::state_document(
-            &saved.oci_version,
-            &saved.id,
-            &saved.bundle_path,
-            "created",
-            &saved.annotations,
-        ),
-        None,
-    );
-    let path = state::c(path)?;
-    let to = listener::To {
-        path: &path,
-        document: &document,
-    };
-    let passed = listener::pass(&seen, init.at(), number, to, saved.pid, why);
-    if passed.is_err() {
-        let why = Why("its calls would wait for an agent that never hears of them");
-        let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, why);
-    }
-    passed.map_err(failed).map(|()| None)
 }
 
 /// Init's report channel ended without a word: as a rule it has become its program. A process that lives and has not, and one

@@ -245,10 +245,9 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         }
         Op::PassListener { path, document } => {
             // Where init has stopped, the next line that waits for it says why.
-            let seen = listener::Seen::Shared;
-            if let Some(number) = listener::offered(&seen, lanes.at(Slot::CHANNEL), why)? {
+            if let Some(number) = listener::offered(lanes.at(Slot::CHANNEL), why)? {
                 let to = listener::To { path, document };
-                listener::pass(&seen, lanes.at(Slot::INIT), number, to, lanes.pid, why)?;
+                listener::pass(lanes.at(Slot::INIT), number, to, lanes.pid, why)?;
             }
         }
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,

@@ -5,10 +5,9 @@
 use super::{Check, Done, Trouble, caller, hooks, patience};
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use core::mem::offset_of;
 use core::sync::atomic::Ordering::*;
-use syscalls::room::{Slate, slate};
-use syscalls::{At, Fd, Why};
+use syscalls::room::slate;
+use syscalls::{At, Why};
 
 /// As long as init waits for the host, and never a call long.
 const PATIENCE_NS: u64 = 10_000_000_000;
@@ -27,50 +26,11 @@ pub fn offer(descriptor: usize) -> Done {
     Ok(())
 }
 
-/// Init's slate, as another process sees it.
-pub enum Seen {
-    /// It shares the memory.
-    Shared,
-    /// It reads and writes init's memory, where the slate has this address (proc_pid_mem(5)).
-    Through(Fd, usize),
-}
-
-impl Seen {
-    /// What stands there about the descriptor.
-    fn offered(&self, why: Why) -> syscalls::Result<u32> {
-        match self {
-            Seen::Shared => Ok(slate().offered.load(Acquire)),
-            Seen::Through(memory, address) => {
-                let mut word = [0; 4];
-                syscalls::pread64(
-                    memory.at(),
-                    &mut word,
-                    address + offset_of!(Slate, offered),
-                    why,
-                )?;
-                Ok(u32::from_ne_bytes(word))
-            }
-        }
-    }
-
-    /// Says that it was taken.
-    fn take(&self, why: Why) -> syscalls::Result<()> {
-        match self {
-            Seen::Shared => slate().offered.store(0, Release),
-            Seen::Through(memory, address) => {
-                let at = address + offset_of!(Slate, offered);
-                syscalls::pwrite64(memory.at(), &[0; 4], at, why)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Host: the number of the descriptor that init offers. `None`: `end` has something to read, so init is not going on.
-pub fn offered(seen: &Seen, end: At, why: Why) -> Done<Option<i32>> {
+pub fn offered(end: At, why: Why) -> Done<Option<i32>> {
     let mut step = 1;
     loop {
-        match seen.offered(why)? {
+        match slate().offered.load(Acquire) {
             0 => {}
             number => return Ok(Some(number as i32 - 1)),
         }
@@ -89,7 +49,7 @@ pub struct To<'a> {
 }
 
 /// Host: takes it and sends it on, with the document about the container. `init`: a handle on its process.
-pub fn pass(seen: &Seen, init: At, number: i32, to: To, pid: i32, why: Why) -> Done {
+pub fn pass(init: At, number: i32, to: To, pid: i32, why: Why) -> Done {
     let taken = Why("init itself may make no call between its filter and its program");
     let listener = syscalls::pidfd_getfd(init, number, "seccomp listener", taken)?;
     let socket = caller::connect(to.path, why)?;
@@ -97,5 +57,6 @@ pub fn pass(seen: &Seen, init: At, number: i32, to: To, pid: i32, why: Why) -> D
     let digits = hooks::decimal(pid, &mut digits);
     let text = to.document.join(digits);
     syscalls::sendmsg_descriptor(socket.at(), &text, listener.at(), why)?;
-    Ok(seen.take(Why("init waits until its listener was taken"))?)
+    slate().offered.store(0, Release);
+    Ok(())
 }

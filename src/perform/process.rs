@@ -222,15 +222,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
             filter,
             flags,
             listener,
-        } => {
-            if *listener && init.started {
-                sync::tell_slate(
-                    lanes,
-                    Why("`start` has to know where it finds the listener's number"),
-                )?;
-            }
-            seccomp(filter, *flags, *listener, why)?
-        }
+        } => seccomp(filter, *flags, *listener, why)?,
         Op::Umask { mask } => drop(syscalls::umask(*mask, why)),
         Op::FindProgram {
             candidates, look, ..

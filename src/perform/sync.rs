@@ -20,7 +20,7 @@ use super::{Check, Done, Lanes, Stopped, Trouble, patience};
 use crate::plan::{Lane, Slot};
 use core::ffi::CStr;
 use syscalls::table::Call;
-use syscalls::{At, Errno, Failed, Why, record, room};
+use syscalls::{At, Errno, Failed, Why, record};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
@@ -42,7 +42,6 @@ const CALL: u8 = 1;
 const CHECK: u8 = 2;
 const HOOK: u8 = 3;
 const INIT: u8 = 4;
-const OFFER: u8 = 5;
 
 /// A message's fixed part. In a report two parts follow: the pointer and the path of a hook that failed, with a NUL after
 /// each; and the record of the call that failed, so that the reader needs no recorder.
@@ -292,37 +291,6 @@ fn ended(last: Word) -> Done<Option<Stopped>> {
         None => return Err(Trouble::Check(Check::InitVanished)),
     }
     Ok(None)
-}
-
-/// Init, in a container that `start` releases: says where its slate is, before a filter is loaded. `start` shares no memory
-/// with it.
-pub fn tell_slate(lanes: &Lanes, why: Why) -> Done {
-    let mut word = [0; FIXED];
-    word[0] = OFFER;
-    word[8..].copy_from_slice(&(room::slate() as *const room::Slate as u64).to_ne_bytes());
-    Ok(syscalls::write(lanes.at(Slot::REPORT), &word, why).map(drop)?)
-}
-
-/// `start`: where init's slate is in its memory. `Err`: init has stopped, and this is its last word.
-pub fn hear_slate(report: At, init: At, why: Why) -> Done<Result<usize, Word>> {
-    patience::readable([report, init], None, why, patience::nothing)?;
-    let word = word_of_fifo(report, FIXED, why)?;
-    match word.bytes() {
-        [OFFER, _, _, _, _, _, _, _, address @ ..] => {
-            let address = address.try_into().map_or(0, usize::from_ne_bytes);
-            Ok(Ok(address))
-        }
-        [] => Ok(Err(word)),
-        // A report: this was its beginning.
-        _ => {
-            let mut word = word;
-            let rest = word_of_fifo(report, LONGEST, why)?;
-            let end = (FIXED + rest.len).min(LONGEST);
-            word.bytes[FIXED..end].copy_from_slice(&rest.bytes[..end - FIXED]);
-            word.len = end;
-            Ok(Err(word))
-        }
-    }
 }
 
 /// Init: waits for the host's word.

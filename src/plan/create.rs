@@ -377,7 +377,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     hooks::host_before_pivot(b)?;
     b.plan.host.append(&mut moves);
     let last = process::filter_is_last(b.spec);
-    if !last {
+    if !last || b.wish.wait_for_start {
         pass_listener(b, "creating")?;
     }
     b.from = String::new();
@@ -413,7 +413,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     );
     if !b.wish.wait_for_start {
         if last {
-            pass_listener(b, "created")?;
+            pass_listener(b, "creating")?;
         }
         b.from = String::new();
         b.host(

@@ -29,7 +29,6 @@ pub use create::{cgroup_path, create};
 pub use exec::{Joined, exec};
 pub use hooks::hook;
 pub use op::{Born, Hook, Lane, Line, Op, Place, Plan, Slot};
-pub use process::filter_is_last;
 pub use step::Step;
 pub use system::OWN_RESCTRL;
 

@@ -320,6 +320,14 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     );
     b.step = Step::Start;
     b.from = String::new();
+    let last = filter_is_last(b.spec);
+    let asks = b.spec.linux.seccomp.as_ref().is_some_and(seccomp::listener);
+    // `create` passes the listener on, whatever the order: an agent waits for it before it says `start`.
+    let before_start = last && asks && b.wish.wait_for_start;
+    if before_start {
+        b.step = Step::Privileges;
+        filter(b)?;
+    }
     if b.wish.wait_for_start {
         b.init(Op::TellReady, "create may put the container on record");
         b.init(
@@ -338,7 +346,7 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     }
     b.step = Step::Hooks;
     hooks::start_container(b)?;
-    if filter_is_last(b.spec) {
+    if last && !before_start {
         b.step = Step::Privileges;
         filter(b)?;
     }

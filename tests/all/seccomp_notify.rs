@@ -21,6 +21,10 @@ pub fn cases() -> Vec<Trial> {
             ("notify_in_run", || notify(&["run"])),
             ("notify_in_create_and_start", || notify(&["create"])),
             ("notify_without_no_new_privs", notify_early),
+            ("create_passes_the_listener_on", || passed_by_create(true)),
+            ("create_passes_the_listener_on_without_no_new_privs", || {
+                passed_by_create(false)
+            }),
             ("notify_without_a_listener", no_listener),
             ("notify_with_synchronised_threads", synchronised),
             ("notify_where_the_path_is_long", long),
@@ -31,31 +35,33 @@ pub fn cases() -> Vec<Trial> {
 /// Takes one listener and answers every call on it with an errno, until nobody is left to ask. Returns the document.
 fn agent(path: &Path) -> Result<JoinHandle<Result<Value, String>>, Failed> {
     let listener = UnixListener::bind(path)?;
-    Ok(std::thread::spawn(move || {
-        let (stream, _) = listener.accept().map_err(|e| e.to_string())?;
-        let mut text = vec![0; 65536];
-        let mut room = nix::cmsg_space!([i32; 1]);
-        let mut parts = [IoSliceMut::new(&mut text)];
-        let message = recvmsg::<()>(
-            stream.as_raw_fd(),
-            &mut parts,
-            Some(&mut room),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        )
-        .map_err(|e| e.to_string())?;
-        let mut fd = None;
-        for one in message.cmsgs().map_err(|e| e.to_string())? {
-            if let ControlMessageOwned::ScmRights(all) = one {
-                fd = all.first().copied();
-            }
+    Ok(std::thread::spawn(move || serve(&listener)))
+}
+
+fn serve(listener: &UnixListener) -> Result<Value, String> {
+    let (stream, _) = listener.accept().map_err(|e| e.to_string())?;
+    let mut text = vec![0; 65536];
+    let mut room = nix::cmsg_space!([i32; 1]);
+    let mut parts = [IoSliceMut::new(&mut text)];
+    let message = recvmsg::<()>(
+        stream.as_raw_fd(),
+        &mut parts,
+        Some(&mut room),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )
+    .map_err(|e| e.to_string())?;
+    let mut fd = None;
+    for one in message.cmsgs().map_err(|e| e.to_string())? {
+        if let ControlMessageOwned::ScmRights(all) = one {
+            fd = all.first().copied();
         }
-        let len = message.bytes;
-        let fd = fd.ok_or("no descriptor came")?;
-        // SAFETY: the kernel has just made this descriptor for us.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        answer_all(&fd);
-        serde_json::from_slice(&text[..len]).map_err(|e| e.to_string())
-    }))
+    }
+    let len = message.bytes;
+    let fd = fd.ok_or("no descriptor came")?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    answer_all(&fd);
+    serde_json::from_slice(&text[..len]).map_err(|e| e.to_string())
 }
 
 /// seccomp_unotify(2): 80 bytes of question that begin with an id, 24 of answer.
@@ -146,6 +152,37 @@ fn notify(words: &[&str]) -> Outcome {
     answered(bundle, &report, &call, agent)
 }
 
+/// An agent has its listener when `create` has ended, as with runc: it may be what says `start`.
+fn passed_by_create(no_new_privs: bool) -> Outcome {
+    let call = format!("{PERSONALITY}:4294967295");
+    let mut bundle = Bundle::reporter(&["--call", &call, "--out", "/tmp/report"])?;
+    bundle.set("/root/readonly", json!(false))?;
+    bundle.set("/process/noNewPrivileges", json!(no_new_privs))?;
+    let socket = bundle.path("agent");
+    bundle.set(
+        "/linux/seccomp",
+        json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": socket.to_string_lossy(),
+            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
+        }),
+    )?;
+    let listener = UnixListener::bind(&socket)?;
+    listener.set_nonblocking(true)?;
+    bundle.bundled(&["create"])?.ok()?;
+    // It is in the queue already.
+    let agent = std::thread::spawn(move || serve(&listener));
+    bundle.call(&["start", &bundle.id])?.ok()?;
+    bundle.until("stopped")?;
+    let said = agent.join().map_err(|_| "the agent broke")??;
+    same("status", said["state"]["status"].as_str(), Some("creating"))?;
+    let report: Value = serde_json::from_slice(&fs::read(bundle.rootfs("tmp/report"))?)?;
+    let got = &report["tried"]["call"][&call]["error"];
+    same("personality", got, &json!("EXDEV"))?;
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
 fn notify_early() -> Outcome {
     let call = format!("{PERSONALITY}:4294967295");
     let mut bundle = Bundle::reporter(&["--call", &call])?;
@@ -164,12 +201,8 @@ fn no_listener() -> Outcome {
     )?;
     bundle.bundled(&["run"])?.refused("connect(")?;
     bundle.nothing_left()?;
-    bundle.bundled(&["create"])?.ok()?;
-    bundle
-        .call(&["start", &bundle.id])?
-        .refused("pass the seccomp listener")?;
-    bundle.until("stopped")?;
-    bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.bundled(&["create"])?.refused("connect(")?;
+    bundle.nothing_left()?;
     bundle.clean()
 }
 
