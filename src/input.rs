@@ -24,6 +24,36 @@ pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
     read_until(fd, |got, _| got == 0, |_| false, LONGEST, why)
 }
 
+/// The descriptor that a path names: what a shell makes of `<(...)`, and engines of a file in memory.
+pub fn descriptor(path: &str) -> Option<i32> {
+    if path == "/dev/stdin" {
+        return Some(0);
+    }
+    let directories = ["/dev/fd/", "/proc/self/fd/"];
+    let number = directories.iter().find_map(|d| path.strip_prefix(d))?;
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| number.parse().ok()).flatten()
+}
+
+/// Reads what a descriptor of the caller's holds: a file from its beginning, anything else to its end. By the path
+/// an ordinary user may not open it, since the kernel gives root the links of a process that is not dumpable (proc(5)).
+pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
+    let stat = syscalls::fstat(fd, why)?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return read_to_end(fd, why);
+    }
+    let mut bytes = alloc::vec![0; (stat.st_size as usize).min(LONGEST)];
+    let mut have = 0;
+    while have < bytes.len() {
+        match syscalls::pread64(fd, &mut bytes[have..], have, why)? {
+            0 => break,
+            got => have += got,
+        }
+    }
+    bytes.truncate(have);
+    Ok(bytes)
+}
+
 fn read_until(
     fd: At,
     is_end: fn(usize, usize) -> bool,

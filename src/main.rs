@@ -147,7 +147,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         return finish(Err(error), exec);
     }
     let (listening, preserve_fds) = preserved(&command);
-    let endless = match protect(preserve_fds) {
+    let endless = match protect(preserve_fds, read_from(&command)) {
         Ok(endless) => endless,
         Err(error) => return finish(Err(error), exec),
     };
@@ -216,10 +216,21 @@ fn preserved(command: &cli::Command) -> (u32, u32) {
     (listening, asked.saturating_add(listening).min(1024))
 }
 
+/// The descriptor above standard error that the command reads, if a path of its words names one.
+fn read_from(command: &cli::Command) -> Option<u32> {
+    let path = match command {
+        cli::Command::Create(create) => &create.config,
+        cli::Command::Run(run) => &run.create.config,
+        cli::Command::Exec(exec) => &exec.process,
+        _ => return None,
+    };
+    input::descriptor(path.as_deref()?).map(|fd| fd as u32)
+}
+
 /// Before anything else: no other process may look into this one, what the caller left open does not reach the
-/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them. Of these three: which can always be
-/// read and written, as the null device can, a file and some terminals.
-fn protect(preserve_fds: u32) -> Result<[bool; 3], Error> {
+/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them. `read_from`: stays open over execve.
+/// Of the three: which can always be read and written, as the null device can, a file and some terminals.
+fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
     let failed = |failed| error::at("protect this process".into(), failed);
     let why =
         Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
@@ -230,7 +241,15 @@ fn protect(preserve_fds: u32) -> Result<[bool; 3], Error> {
     syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
     let why =
         Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
-    syscalls::close_range_cloexec(3 + preserve_fds, why).map_err(failed)?;
+    let mut first = 3 + preserve_fds;
+    if let Some(kept) = read_from.filter(|fd| *fd >= first) {
+        // This program may have to execute itself again before it has read it (`seal`); init closes it.
+        if kept > first {
+            syscalls::close_range_cloexec(first, kept - 1, why).map_err(failed)?;
+        }
+        first = kept + 1;
+    }
+    syscalls::close_range_cloexec(first, u32::MAX, why).map_err(failed)?;
     let mut fds: Vec<syscalls::PollFd> = Vec::new();
     const BOTH: i16 = libc::POLLIN | libc::POLLOUT;
     fds.extend((0..3 + preserve_fds as i32).map(|fd| syscalls::PollFd {

@@ -113,6 +113,8 @@ mod picture;
 mod plans;
 #[path = "all/planted.rs"]
 mod planted;
+#[path = "all/programs.rs"]
+mod programs;
 #[path = "all/properties.rs"]
 mod properties;
 #[path = "all/protections.rs"]
@@ -244,6 +246,7 @@ fn main() {
         execs::cases(),
         execs_words::cases(),
         kept::cases(),
+        programs::cases(),
         terminals::cases(),
         terminals_exec::cases(),
         sealed::cases(),

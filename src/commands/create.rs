@@ -46,6 +46,27 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
 
 /// The text of a file that says what is wanted.
 pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
+    let text = match input::descriptor(file) {
+        Some(fd) => read_lent(file, fd)?,
+        None => read_file(file)?,
+    };
+    if text.len() >= input::LONGEST {
+        return Err(Error::State(format!(
+            "{file}: longer than {} MiB: that is no configuration",
+            input::LONGEST >> 20
+        )));
+    }
+    Ok(text)
+}
+
+/// What the descriptor holds that a path names. The container does not get it: init closes what is not the program's.
+fn read_lent(file: &str, fd: i32) -> Result<Vec<u8>, Error> {
+    let why = Why("the path that says what is wanted names this descriptor");
+    let text = input::read_descriptor(At::from_raw(fd), why);
+    text.map_err(|failed| at(format!("read {file}"), failed))
+}
+
+fn read_file(file: &str) -> Result<Vec<u8>, Error> {
     // O_NONBLOCK: opening a fifo must not hang.
     let flags = libc::O_NONBLOCK as u32;
     let opened = syscalls::openat(
@@ -65,12 +86,6 @@ pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
     );
     let text = text.map_err(|failed| at(format!("read {file}"), failed))?;
     opened.leak(); // the end of the process closes it, and execve does
-    if text.len() >= input::LONGEST {
-        return Err(Error::State(format!(
-            "{file}: longer than {} MiB: that is no configuration",
-            input::LONGEST >> 20
-        )));
-    }
     Ok(text)
 }
 
@@ -156,6 +171,11 @@ fn make(
     attached: bool,
 ) -> Result<Made, Error> {
     state::check_id(&options.id)?;
+    // A pipe can be read once only, and the process that was executed again has to read it.
+    let lent = options.config.as_deref().and_then(input::descriptor);
+    if let Some(argv) = context.argv.filter(|_| lent.is_some()) {
+        crate::seal::seal(argv, context.host.uid)?;
+    }
     let mut bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
     let notify = surroundings(context, &mut bundle.spec, &options.id)?;
     if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {

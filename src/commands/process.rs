@@ -143,14 +143,29 @@ fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
         );
     }
     environment(process, options, said);
-    // Not ambient: that would take the inheritable set, too.
     if !options.cap.is_empty() {
-        let sets = object(&mut process["capabilities"]);
-        for set in ["bounding", "effective", "permitted"] {
-            let all = list(sets.entry(set).or_insert(Value::Null));
-            let at = format!("/process/capabilities/{set}");
-            add(all, texts(&options.cap).into_iter(), &at, "--cap", said);
-        }
+        capabilities(object(&mut process["capabilities"]), &options.cap, said);
+    }
+}
+
+/// `--cap`, as runc has it since 1.2: what the container may inherit becomes ambient too, so that another user than root has it.
+/// The inheritable set itself stays (CVE-2022-29162), and nothing else can be ambient (capabilities(7)).
+fn capabilities(sets: &mut serde_json::Map<String, Value>, wanted: &[String], said: &mut Said) {
+    let text = |cap: &String| Value::String(cap.clone());
+    let inherited = sets.get("inheritable").and_then(Value::as_array);
+    let heritable = |cap: &&String| inherited.is_some_and(|all| all.contains(&text(cap)));
+    let ambient: Vec<Value> = wanted.iter().filter(heritable).map(text).collect();
+    let all: Vec<Value> = wanted.iter().map(text).collect();
+    let each = [
+        ("bounding", &all),
+        ("effective", &all),
+        ("permitted", &all),
+        ("ambient", &ambient),
+    ];
+    for (set, more) in each {
+        let known = list(sets.entry(set).or_insert(Value::Null));
+        let at = format!("/process/capabilities/{set}");
+        add(known, more.iter().cloned(), &at, "--cap", said);
     }
 }
 

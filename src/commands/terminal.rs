@@ -277,7 +277,7 @@ impl Relay {
     fn signal(&self, signals: &Fd, process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
         match signal(signals)? {
             libc::SIGCHLD => return ended(process, pid),
-            libc::SIGWINCH => terminal::fit(self.master.at()),
+            libc::SIGWINCH => drop(terminal::fit(self.master.at())),
             signal => hand_on(process, signal),
         }
         Ok(None)

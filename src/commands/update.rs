@@ -133,9 +133,10 @@ fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
     }
     let why = Why("the limits that are asked for");
     let failed = |failed| at(format!("read {file}"), failed);
-    let text = match file {
-        "-" => input::read_to_end(At::STDIN, why).map_err(failed)?,
-        path => {
+    let text = match (file, input::descriptor(file)) {
+        ("-", _) => input::read_to_end(At::STDIN, why).map_err(failed)?,
+        (_, Some(fd)) => input::read_descriptor(At::from_raw(fd), why).map_err(failed)?,
+        (path, None) => {
             let flags = libc::O_NONBLOCK as u32;
             let opened = syscalls::openat(At::CWD, &state::c(path)?, flags, "resources", why);
             input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?

@@ -222,19 +222,32 @@ fn take(lanes: &mut Lanes, why: Why) -> Done {
         lanes.take(Slot::MASTER);
         return Ok(());
     };
-    fit(master.at());
+    if !fit(master.at()) {
+        plain_lines(master.at())?;
+    }
     lanes.put(Slot::MASTER, master);
     Ok(())
 }
 
-/// The window of the caller's terminal is the program's. Without one there is nothing to fit.
-pub fn fit(master: At) {
-    for fd in [At::STDIN, At::STDOUT, At::STDERR] {
+/// The window of the caller's terminal is the program's. Without one there is nothing to fit. Whether standard output is a
+/// terminal.
+pub fn fit(master: At) -> bool {
+    for fd in [At::STDOUT, At::STDIN, At::STDERR] {
         let why = Why("the caller's terminal, if there is one, says how large the window is");
         if let Ok(size) = syscalls::tiocgwinsz(fd, why) {
             let why = Why("programs lay out what they show by the size of the window");
             let _ = syscalls::tiocswinsz(master, size, why);
-            return;
+            return fd == At::STDOUT;
         }
     }
+    false
+}
+
+/// A file or a pipe gets lines that end in LF, as runc and crun have it: only the screen of a terminal needs the CR before it
+/// (termios(3), ONLCR).
+fn plain_lines(master: At) -> Done {
+    let why = Why("standard output is no terminal: lines end in LF there, without CR");
+    let mut settings = syscalls::tcgets(master, why)?;
+    settings.output &= !libc::ONLCR;
+    Ok(syscalls::tcsets(master, &settings, why)?)
 }

@@ -129,11 +129,11 @@ fn rootfs(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whether the configuration says where home is: an empty `HOME=` does not, as runc has it.
 pub fn has_home(spec: &Spec) -> bool {
-    spec.process
-        .env
-        .iter()
-        .any(|entry| entry.starts_with("HOME="))
+    let mut entries = spec.process.env.iter().rev();
+    let home = entries.find_map(|entry| entry.strip_prefix("HOME="));
+    home.is_some_and(|home| !home.is_empty())
 }
 
 /// Host: the home directory, out of the rootfs.

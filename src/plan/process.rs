@@ -5,6 +5,8 @@ use super::create::problem;
 use super::op::Op;
 use super::{Builder, Step, c, hooks, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
+use alloc::collections::BTreeSet;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -318,8 +320,6 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
             Some(_) => "whoever execs waits to hear whether the program is there",
         },
     );
-    b.step = Step::Start;
-    b.from = String::new();
     let last = filter_is_last(b.spec);
     let asks = b.spec.linux.seccomp.as_ref().is_some_and(seccomp::listener);
     // `create` passes the listener on, whatever the order: an agent waits for it before it says `start`.
@@ -328,6 +328,8 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
         b.step = Step::Privileges;
         filter(b)?;
     }
+    b.step = Step::Start;
+    b.from = String::new();
     if b.wish.wait_for_start {
         b.init(Op::TellReady, "create may put the container on record");
         b.init(
@@ -356,13 +358,25 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     for (i, arg) in process.args.iter().enumerate() {
         argv.push(c(arg).map_err(|p| bad(&format!("/process/args/{i}"), p))?);
     }
-    let mut envp = Vec::new();
-    for (i, entry) in process.env.iter().enumerate() {
-        envp.push(c(entry).map_err(|p| bad(&format!("/process/env/{i}"), p))?);
-    }
+    let envp = environment(&process.env)?;
     b.init(
         Op::Execve { argv, envp },
         "from here on it is the container's program, and no longer ours",
     );
     Ok(())
+}
+
+/// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so one entry
+/// a name is left. An empty `HOME` counts as none, and the user's takes its place (`Op::LookUpHome`).
+pub fn environment(entries: &[String]) -> Result<Vec<CString>, Problem> {
+    let mut names = BTreeSet::new();
+    let mut all = Vec::with_capacity(entries.len());
+    for (i, entry) in entries.iter().enumerate().rev() {
+        let name = entry.split('=').next().unwrap_or("");
+        if names.insert(name) && entry != "HOME=" {
+            all.push(c(entry).map_err(|p| problem(&format!("/process/env/{i}"), p))?);
+        }
+    }
+    all.reverse();
+    Ok(all)
 }

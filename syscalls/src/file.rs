@@ -80,12 +80,12 @@ pub fn openat2(
     Ok(Fd::new(gate(Call::Openat2, args, why)?, name))
 }
 
-/// close_range(2) with CLOSE_RANGE_CLOEXEC: marks, does not close.
-pub fn close_range_cloexec(first: u32, why: Why) -> Result<()> {
+/// close_range(2) with CLOSE_RANGE_CLOEXEC, from `first` to `last`: marks, does not close.
+pub fn close_range_cloexec(first: u32, last: u32, why: Why) -> Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
     gate(
         Call::CloseRange,
-        [first as usize, u32::MAX as usize, flags, 0, 0, 0],
+        [first as usize, last as usize, flags, 0, 0, 0],
         why,
     )
     .map(drop)

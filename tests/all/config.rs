@@ -109,13 +109,7 @@ fn relative_program() -> Outcome {
 
 /// HOME alone is added, as every peer does.
 fn env() -> Outcome {
-    let entries = [
-        "PATH=/bin",
-        "EMPTY=",
-        "TWICE=1",
-        "TWICE=2",
-        "ODD=a=b c\"\\ä",
-    ];
+    let entries = ["PATH=/bin", "EMPTY=", "ODD=a=b c\"\\ä"];
     let mut wanted: Vec<Value> = entries.iter().map(|entry| json!(entry)).collect();
     let mut bundle = Bundle::reporter(&[])?;
     wanted.push(json!(format!("NK_TEST={}", bundle.id)));

@@ -105,7 +105,7 @@ fn exec_file() -> Outcome {
     bundle.call(&words)?.ok()?;
     came(listener)?.until("7 8\r\n")?;
     let done = bundle.call(&["exec", "--process", &file, &bundle.id])?;
-    ensure!(done.status == 6 && done.out == "7 8\r\n", "{done:?}");
+    ensure!(done.status == 6 && done.out == "7 8\n", "{done:?}");
     end(bundle)
 }
 
