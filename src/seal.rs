@@ -48,6 +48,11 @@ pub fn take_over(argv: *const *const c_char) -> bool {
     }
 }
 
+/// The environment of this command's caller, without what this program hands to itself.
+pub fn environment() -> impl Iterator<Item = &'static CStr> {
+    syscalls::environment().filter(|entry| !entry.to_bytes().starts_with(CARRIED.as_bytes()))
+}
+
 /// The descriptor that execveat named: the kernel calls a program without a path /dev/fd/N.
 fn executed_through() -> Option<i32> {
     let path = syscalls::executed_as().to_str().ok()?;
@@ -107,12 +112,9 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
         Some(file) => file,
         None => return Ok(()),
     };
-    let entries = || {
-        syscalls::environment().filter(|entry| !entry.to_bytes().starts_with(CARRIED.as_bytes()))
-    };
     let mut vectors: [Vec<*const c_char>; 2] = [
         alloc::vec![core::ptr::null(); syscalls::args(argv).count() + 1],
-        alloc::vec![core::ptr::null(); entries().count() + 2],
+        alloc::vec![core::ptr::null(); environment().count() + 2],
     ];
     let [args, envs] = &mut vectors;
     let carried = format!(
@@ -122,7 +124,7 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
     );
     let carried = CString::new(carried).unwrap_or_default();
     let argv = Vector::new(syscalls::args(argv), args);
-    let mut all: Vec<&CStr> = entries().collect();
+    let mut all: Vec<&CStr> = environment().collect();
     all.push(&carried);
     let envp = Vector::new(all.into_iter(), envs);
     let refused = syscalls::execveat(file.at(), &argv, &envp, BECOME);

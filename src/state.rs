@@ -425,7 +425,21 @@ pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
     document_of(dir, id)?.there(id).map(|saved| *saved)
 }
 
-/// The same, for what has to go on without one. An error: it could not be read, so what it says is not known.
+/// The same, with the container's status. While the hooks of `create` run, which may ask for it, there is no document yet.
+pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
+    let document = document_of(dir, id)?;
+    if let Document::Missing = document
+        && let Document::Whole(saved) = read(dir, sync::CREATING, id)?
+        && crate::procfs::life(saved.pid, saved.start_time)? != Life::Over
+    {
+        return Ok((*saved, Status::Creating));
+    }
+    let saved = *document.there(id)?;
+    let now = look(dir, &saved)?;
+    Ok((saved, now.status))
+}
+
+/// The same as [`load`], for what has to go on without one. An error: it could not be read, so what it says is not known.
 pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, c"state.json", id)
 }
@@ -714,6 +728,7 @@ pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
                 sync::START,
                 sync::REPORT,
                 sync::OUTPUT,
+                sync::CREATING,
                 caller::SOCKET,
             ];
             for name in left.into_iter().chain([TRACE, LATER, OLD, FAILED]) {

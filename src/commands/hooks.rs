@@ -56,11 +56,16 @@ fn each(
             file: "config.json".into(),
             problem,
         };
-        let hook = plan::hook(one, &at, document).map_err(bad)?;
+        let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
         let output = syscalls::memfd_create(c"output", 0, "hook output", why)
             .map_err(|f| error::at(format!("run the hook {at}"), f))?;
         let mut room = hooks::Room::of(core::iter::once(&hook));
-        if let Err(trouble) = hooks::run(&hook, pid, output.at(), &mut room, Lane::Hook, why) {
+        let given = hooks::Given {
+            pid,
+            output: output.at(),
+            home: None,
+        };
+        if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {
             failed(error::hook(&at, &one.path, trouble, &tail(&output)))?;
         }
     }

@@ -150,14 +150,21 @@ fn run(options: &[String]) -> Result<String, Error> {
     let hook = Hook {
         path: path.into(),
         argv,
-        envp: Vec::new(),
+        envp: Some(Vec::new()),
+        home: false,
+        cwd: None,
         state: Default::default(),
         timeout: None,
     };
     let failed = |failed| at("run ps(1)".into(), failed);
     let said = syscalls::memfd_create(c"ps", 0, "output", why).map_err(failed)?;
     let mut room = hooks::Room::of(core::iter::once(&hook));
-    let ran = hooks::run(&hook, 0, said.at(), &mut room, Lane::Hook, why);
+    let given = hooks::Given {
+        pid: 0,
+        output: said.at(),
+        home: None,
+    };
+    let ran = hooks::run(&hook, given, &mut room, Lane::Hook, why);
     let text = whole(said.at()).map_err(failed)?;
     match ran {
         Ok(()) => Ok(text),

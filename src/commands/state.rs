@@ -32,9 +32,8 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     step(Step::Look);
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), id)?;
-    let saved = state::load(dir.at(), id)?;
-    let now = state::look(dir.at(), &saved)?;
-    out::stdout(&document(&saved, now.status)).map(|()| 0)
+    let (saved, status) = state::load_now(dir.at(), id)?;
+    out::stdout(&document(&saved, status)).map(|()| 0)
 }
 
 /// The document, without a newline at its end, as runc prints it. A process that is gone has the number 0.

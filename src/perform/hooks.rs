@@ -4,8 +4,9 @@
 
 use super::{Done, Trouble, patience};
 use crate::plan::{Hook, Lane, Step};
+use crate::seal;
 use alloc::vec::Vec;
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::sync::atomic::Ordering::*;
 use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why, room};
 
@@ -26,9 +27,13 @@ impl Room {
         let (mut args, mut entries) = (0, 0);
         for hook in hooks {
             args = args.max(hook.argv.len());
-            entries = entries.max(hook.envp.len());
+            entries = entries.max(match &hook.envp {
+                Some(own) => own.len(),
+                None => seal::environment().count(),
+            });
         }
-        let room = |len: usize| alloc::vec![core::ptr::null(); len + 1];
+        // One more for the NULL, and one for HOME.
+        let room = |len: usize| alloc::vec![core::ptr::null(); len + 2];
         Room {
             argv: room(args),
             envp: room(entries),
@@ -36,13 +41,23 @@ impl Room {
     }
 }
 
-/// Runs a hook to its end. `pid`: the container's first process, as the hook's namespaces number it.
-pub fn run(hook: &Hook, pid: i32, output: At, room: &mut Room, lane: Lane, why: Why) -> Done {
+/// What a hook gets from the lane that runs it.
+pub struct Given<'a> {
+    /// The container's first process, as the hook's namespaces number it.
+    pub pid: i32,
+    pub output: At,
+    /// `HOME=...` of the container.
+    pub home: Option<&'a CStr>,
+}
+
+/// Runs a hook to its end.
+pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> Done {
+    let pid = given.pid;
     let input = input(&hook.state, pid)?;
     let failure = &room::slate().helper_failure;
     failure.store(0, Relaxed);
     let (pid, pidfd) = match syscalls::clone3_helper(0, lane as u8, why)? {
-        Cloned::Child => child(hook, &input, output, room, lane),
+        Cloned::Child => child(hook, &input, given, room, lane),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     let waited = wait(&pidfd, hook.timeout, lane);
@@ -107,12 +122,16 @@ pub fn decimal(number: i32, room: &mut [u8; 12]) -> &[u8] {
 }
 
 /// The hook's process, up to its execve.
-fn child(hook: &Hook, input: &Fd, output: At, room: &mut Room, lane: Lane) -> ! {
+fn child(hook: &Hook, input: &Fd, given: Given, room: &mut Room, lane: Lane) -> ! {
     syscalls::freeze();
     syscalls::record::at(lane as u8, 0, Step::Hooks as u16);
     let argv = Vector::new(hook.argv.iter().map(|a| a.as_c_str()), &mut room.argv);
-    let envp = Vector::new(hook.envp.iter().map(|e| e.as_c_str()), &mut room.envp);
-    if let Err(failed) = become_hook(hook, input, output, &argv, &envp) {
+    let home = given.home.filter(|_| hook.home);
+    let envp = match &hook.envp {
+        Some(own) => Vector::new(own.iter().map(|e| e.as_c_str()).chain(home), &mut room.envp),
+        None => Vector::new(seal::environment(), &mut room.envp),
+    };
+    if let Err(failed) = become_hook(hook, input, given.output, &argv, &envp) {
         room::slate().helper_failure.store(failed.packed(), Release);
     }
     syscalls::exit_group(127, Why("the hook could not be run"))
@@ -136,6 +155,14 @@ fn become_hook(
     let why = Why("what it says is kept, and shown if it fails");
     syscalls::dup3_standard(output, 1, why)?;
     syscalls::dup3_standard(output, 2, why)?;
+    if let Some(cwd) = &hook.cwd {
+        match syscalls::chdir(cwd, Why("a hook begins in the bundle's directory")) {
+            // An engine may take the bundle away before the container, and not every user may go there: the hook begins
+            // where this command is, as runc has it for the late ones.
+            Err(f) if [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES].contains(&f.errno) => {}
+            entered => entered?,
+        }
+    }
     Err(syscalls::execve(
         &hook.path,
         argv,

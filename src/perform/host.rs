@@ -127,15 +127,12 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             namespaces::write_proc(lanes.at(*base), path, text, why)?
         }
         Op::Hook { hook } => {
-            let output = lanes.at(Slot::HOOK_OUTPUT);
-            hooks::run(
-                hook,
-                lanes.pid,
-                output,
-                &mut lanes.hook_room,
-                Lane::Hook,
-                why,
-            )?
+            let given = hooks::Given {
+                pid: lanes.pid,
+                output: lanes.at(Slot::HOOK_OUTPUT),
+                home: None,
+            };
+            hooks::run(hook, given, &mut lanes.hook_room, Lane::Hook, why)?
         }
         Op::MakeCgroup {
             parents,
@@ -235,7 +232,14 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::SaveState {
             parts,
             configuration,
-        } => save_state(lanes, parts, configuration, why)?,
+        } => {
+            let name = [c"state.json", c"state.json.new"];
+            save_state(lanes, name, parts, configuration, why)?
+        }
+        Op::NoteCreating { parts } => {
+            let name = [sync::CREATING, c"state.json.new"];
+            save_state(lanes, name, parts, b"{}", why)?
+        }
         Op::PidFile { path } => pid_file::write(lanes, path, why)?,
         Op::PlacePidFile { path } => pid_file::place(lanes, path, why)?,
         Op::AwaitReady | Op::AwaitMounted | Op::AwaitAsk => {
@@ -379,6 +383,7 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
             lanes.pid = pid;
             lanes.put(Slot::INIT, pidfd);
         }
+    [name, before]: [&CStr; 2],
     }
     lanes.close_init_end()
 }
@@ -405,14 +410,7 @@ fn save_state(
     ];
     // The text is one piece: so it is one write, and memory is asked for once.
     let text = pieces.concat();
-    super::files::replace(
-        lanes.at(Slot::STATE),
-        c"state.json",
-        c"state.json.new",
-        &text,
-        0o600,
-        why,
-    )?;
+    super::files::replace(lanes.at(Slot::STATE), name, before, &text, 0o600, why)?;
     Ok(())
 }
 

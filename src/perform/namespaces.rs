@@ -80,8 +80,12 @@ pub fn map_ids(
             let pid = CString::new(decimal(pid, &mut digits)).unwrap_or_default();
             helper.argv.insert(1, pid);
             let mut room = hooks::Room::of(core::iter::once(&helper));
-            let output = lanes.at(Slot::HOOK_OUTPUT);
-            hooks::run(&helper, lanes.pid, output, &mut room, Lane::Hook, why)?;
+            let given = hooks::Given {
+                pid: lanes.pid,
+                output: lanes.at(Slot::HOOK_OUTPUT),
+                home: None,
+            };
+            hooks::run(&helper, given, &mut room, Lane::Hook, why)?;
         }
         return Ok(());
     }

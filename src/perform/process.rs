@@ -156,15 +156,12 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Hook { hook } => {
             let pid =
                 syscalls::getpid(Why("the state tells the hook this process's number inside"));
-            let output = lanes.at(Slot::HOOK_OUTPUT);
-            hooks::run(
-                hook,
+            let given = hooks::Given {
                 pid,
-                output,
-                &mut lanes.hook_room,
-                Lane::InnerHook,
-                why,
-            )?
+                output: lanes.at(Slot::HOOK_OUTPUT),
+                home: lanes.home.as_deref(),
+            };
+            hooks::run(hook, given, &mut lanes.hook_room, Lane::InnerHook, why)?
         }
         Op::PrivateProc => namespaces::private_proc(lanes, why)?,
         Op::WriteProc { base, path, text } => {

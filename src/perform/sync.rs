@@ -25,6 +25,8 @@ use syscalls::{At, Errno, Failed, Why, record};
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
 pub const REPORT: &CStr = c"report.fifo";
+/// What `state` tells of a container while the hooks of its `create` run.
+pub const CREATING: &CStr = c"creating.json";
 /// What hooks said.
 pub const OUTPUT: &CStr = c"hooks.out";
 

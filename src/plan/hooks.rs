@@ -9,7 +9,7 @@
 //! ```
 
 use super::op::{Hook, Op};
-use super::{Builder, Step, c, create::problem};
+use super::{Builder, Step, c, create::problem, process};
 use crate::spec::{self, Problem, Spec};
 use alloc::boxed::Box;
 use alloc::ffi::CString;
@@ -27,8 +27,16 @@ fn any_in_host(spec: &Spec) -> bool {
     !(spec.hooks.prestart.is_empty() && spec.hooks.create_runtime.is_empty())
 }
 
-/// A hook, ready to be run. Without `args` its path is all that it is told; without `env` it has none.
-pub fn hook(hook: &spec::Hook, at: &str, state: [Vec<u8>; 2]) -> Result<Hook, Problem> {
+/// A hook, ready to be run. Without `args` its path is all that it is told. Without `env` it has what surrounds it, as in runc
+/// and crun: in the runtime's namespaces that of this command's caller, and the bundle as its current directory; inside the
+/// container (`inside`) what the program has.
+pub fn hook(
+    hook: &spec::Hook,
+    at: &str,
+    state: [Vec<u8>; 2],
+    bundle: &str,
+    inside: Option<&spec::Process>,
+) -> Result<Hook, Problem> {
     let strings = |name: &str, list: &[String]| -> Result<Vec<CString>, Problem> {
         let one = |(i, text): (usize, &String)| {
             c(text).map_err(|p| problem(&format!("{at}/{name}/{i}"), p))
@@ -40,10 +48,21 @@ pub fn hook(hook: &spec::Hook, at: &str, state: [Vec<u8>; 2]) -> Result<Hook, Pr
     if argv.is_empty() {
         argv.push(path.clone());
     }
+    let envp = match (&hook.env, inside) {
+        (Some(env), _) => Some(strings("env", env)?),
+        (None, Some(process)) => Some(process::environment(&process.env)?),
+        (None, None) => None,
+    };
+    let cwd = match inside {
+        Some(_) => None,
+        None => Some(c(bundle).map_err(|p| problem("", p))?),
+    };
     Ok(Hook {
         path,
         argv,
-        envp: strings("env", &hook.env)?,
+        envp,
+        home: hook.env.is_none() && inside.is_some(),
+        cwd,
         timeout: hook.timeout.map(|seconds| seconds.max(1) as u64),
         state,
     })
@@ -66,7 +85,8 @@ fn lines(
             status,
             &b.spec.annotations,
         );
-        let hook = hook(one, &at, document)?;
+        let inside = (name == "startContainer").then_some(&b.spec.process);
+        let hook = hook(one, &at, document, b.wish.bundle, inside)?;
         all.push((
             at,
             Op::Hook {
@@ -135,6 +155,12 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
         Step::Hooks,
         Op::AwaitMounted,
         "hooks want the namespaces and the mounts to be there",
+    );
+    let parts = Box::new(b.wish.state.clone());
+    b.host(
+        Step::Hooks,
+        Op::NoteCreating { parts },
+        "a hook may ask `state` about the container, which is not on record yet",
     );
     let mut all = lines(b, "prestart", &b.spec.hooks.prestart, "creating")?;
     all.extend(lines(

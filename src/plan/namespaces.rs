@@ -484,7 +484,9 @@ fn helper(name: &str, mappings: &[IdMapping]) -> Result<Hook, Problem> {
     Ok(Hook {
         path: c(&format!("/usr/bin/{name}")).map_err(bad)?,
         argv,
-        envp: Vec::new(),
+        envp: Some(Vec::new()),
+        home: false,
+        cwd: None,
         timeout: None,
         state: Default::default(),
     })

@@ -47,7 +47,12 @@ pub struct Attributes {
 pub struct Hook {
     pub path: CString,
     pub argv: Vec<CString>,
-    pub envp: Vec<CString>,
+    /// None: the environment of this command's caller.
+    pub envp: Option<Vec<CString>>,
+    /// Beside these the container's HOME, if that was looked up.
+    pub home: bool,
+    /// Where it begins, if it is not where its parent is.
+    pub cwd: Option<CString>,
     /// Seconds that it may take.
     pub timeout: Option<u64>,
     /// The state document that it reads, before and behind the process id.
@@ -160,6 +165,10 @@ pub enum Op {
     },
     Channel,
     HookOutput,
+    /// What `state` tells while the hooks run.
+    NoteCreating {
+        parts: Box<[Vec<u8>; 3]>,
+    },
     StartFifos,
     HoldSignals,
     LookAtSignals,

@@ -283,6 +283,7 @@ pub fn describe(op: &Op) -> String {
         Op::Resctrl { group, .. } => format!("make the resctrl group /{}", s(group)),
         Op::ResctrlJoin { group, .. } => format!("put init into the resctrl group /{}", s(group)),
         Op::HookOutput => "make the file for what hooks say".into(),
+        Op::NoteCreating { .. } => "save creating.json".into(),
         Op::CloneBridge { flags } => format!("clone the bridge{}", clone_words(*flags)),
         Op::MapIds { helpers: None, .. } => "write the mappings of users and groups".into(),
         Op::MapIds { .. } => "have newuidmap and newgidmap write the mappings".into(),

@@ -161,12 +161,13 @@ pub fn check_hooks(hooks: &Hooks) -> Checked {
                 );
             }
             no_nul(|| format!("{at}/path"), &hook.path)?;
-            for (what, words) in [("args", &hook.args), ("env", &hook.env)] {
+            let env = hook.env.as_deref().unwrap_or_default();
+            for (what, words) in [("args", &hook.args[..]), ("env", env)] {
                 for (j, word) in words.iter().enumerate() {
                     no_nul(|| format!("{at}/{what}/{j}"), word)?;
                 }
             }
-            check_environment(&format!("{at}/env"), &hook.env)?;
+            check_environment(&format!("{at}/env"), env)?;
             if let Some(timeout) = hook.timeout
                 && timeout <= 0
             {

@@ -216,8 +216,8 @@ pub struct Hook {
     pub path: String,
     #[serde(deserialize_with = "null_is_absent")]
     pub args: Vec<String>,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub env: Vec<String>,
+    /// None: what surrounds the hook.
+    pub env: Option<Vec<String>>,
     /// Seconds.
     pub timeout: Option<i64>,
 }

@@ -203,7 +203,7 @@ fn namespaces() -> Outcome {
     bundle.clean()
 }
 
-/// Without `env` a hook has none, without `args` its path; nothing of the caller's leaks in.
+/// Without `args` a hook is told its path. With an empty `env` it has none, and nothing of the caller's leaks in.
 fn words() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let script = bundle.path("script");
@@ -216,7 +216,10 @@ fn words() -> Outcome {
     )?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let path = script.to_string_lossy().into_owned();
-    bundle.set("/hooks", json!({"createRuntime": [{"path": path}]}))?;
+    bundle.set(
+        "/hooks",
+        json!({"createRuntime": [{"path": path, "env": []}]}),
+    )?;
     bundle.bundled(&["run"])?.ok()?;
     let text = fs::read_to_string(&out)?;
     ensure!(text.contains(&format!("{path} 0")), "{text}");

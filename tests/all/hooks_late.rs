@@ -1,10 +1,10 @@
 //! Hooks that are run when the container is there already, and what the trace says of all.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, runtime};
 use crate::hooks::{KINDS, group_ends};
-use crate::{Outcome, area, ensure, same};
+use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
@@ -16,6 +16,13 @@ pub fn cases() -> Vec<Trial> {
             ("timeout_of_the_late_ones", late_timeout),
             ("start_container_is_inside", start_inside),
             ("each_run_is_in_the_trace", traced),
+            ("they_have_what_surrounds_them", surrounded),
+            (
+                "start_container_has_what_the_program_has",
+                surrounded_inside,
+            ),
+            ("the_bundle_is_gone", no_bundle),
+            ("state_asked_by_a_hook", asked),
         ],
     )
 }
@@ -109,4 +116,149 @@ fn traced() -> Outcome {
     let waits = trace.matches("waitid(P_PIDFD").count();
     ensure!(waits >= KINDS.len(), "{waits} waits");
     bundle.clean()
+}
+
+/// As with runc and crun: the environment of the caller, and the bundle as the current directory, whoever calls from where.
+fn surrounded() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let line = "{ echo $KIND-$NK_HERE; pwd; } >> heard";
+    let kinds = [
+        "prestart",
+        "createRuntime",
+        "createContainer",
+        "poststart",
+        "poststop",
+    ];
+    let mut hooks = json!({});
+    for kind in kinds {
+        let line = line.replace("$KIND", kind);
+        hooks[kind] = json!([{"path": "/bin/sh", "args": ["sh", "-c", line]}]);
+    }
+    bundle.set("/hooks", hooks)?;
+    bundle.write_config()?;
+    let here = bundle
+        .path("")
+        .to_string_lossy()
+        .trim_end_matches('/')
+        .to_string();
+    for words in [&["create", "--bundle", &here][..], &["start"], &["delete"]] {
+        if words[0] == "delete" {
+            bundle.until("stopped")?;
+        }
+        let mut command = bundle.command(&[words, &[&bundle.id]].concat())?;
+        command.env("NK_HERE", "x y").current_dir("/usr");
+        bundle.finish(command)?.ok()?;
+    }
+    // A relative bundle, and a program that executes itself anew.
+    bundle.set("/hooks/startContainer", json!([{"path": "/bin/true"}]))?;
+    bundle.write_config()?;
+    let mut command = bundle.command(&["run", "--bundle", ".", &bundle.id])?;
+    command.env("NK_HERE", "x y").current_dir(&here);
+    bundle.finish(command)?.ok()?;
+    let wanted: String = kinds
+        .iter()
+        .map(|kind| format!("{kind}-x y\n{here}\n"))
+        .collect();
+    let said = fs::read_to_string(bundle.path("heard"))?;
+    same("said", said, wanted.repeat(2))?;
+    bundle.clean()
+}
+
+/// Inside, a hook that has no `env` has the program's, HOME too, and begins where the program does.
+fn surrounded_inside() -> Outcome {
+    let mut bundle = Bundle::shell("true")?;
+    bundle.set("/root/readonly", json!(false))?;
+    bundle.set("/process/cwd", json!("/tmp"))?;
+    bundle.set("/process/env", json!(["A=1", "PATH=/bin", "A=2"]))?;
+    // `dd` tells of no other process's environment than its own, and writes where it begins.
+    let args = json!(["dd", "if=/proc/self/environ", "of=out"]);
+    bundle.set(
+        "/hooks",
+        json!({"startContainer": [{"path": "/bin/dd", "args": args}]}),
+    )?;
+    for word in ["run", "create"] {
+        bundle.bundled(&[word])?.ok()?;
+        if word == "create" {
+            bundle.call(&["start", &bundle.id])?.ok()?;
+            bundle.until("stopped")?;
+            bundle.call(&["delete", &bundle.id])?.ok()?;
+        }
+        let env = fs::read_to_string(bundle.rootfs("tmp/out"))?;
+        same("environment", env.as_str(), "PATH=/bin\0A=2\0HOME=/root\0")?;
+        fs::remove_file(bundle.rootfs("tmp/out"))?;
+    }
+    bundle.clean()
+}
+
+/// Engines may take the bundle away before the container.
+fn no_bundle() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let out = bundle.path("poststop").to_string_lossy().into_owned();
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", format!("pwd > {out}")]});
+    bundle.set("/hooks", json!({"poststop": [hook]}))?;
+    let other = bundle.path("other");
+    fs::create_dir(&other)?;
+    fs::write(
+        other.join("config.json"),
+        bundle.config.to_string().replace(
+            "\"rootfs\"",
+            &format!("\"{}\"", bundle.rootfs("").display()),
+        ),
+    )?;
+    let other = other.to_string_lossy().into_owned();
+    bundle
+        .call(&["create", "--bundle", &other, &bundle.id])?
+        .ok()?;
+    fs::remove_dir_all(&other)?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    same("where it ran", fs::read_to_string(&out)?.as_str(), "/\n")?;
+    bundle.clean()
+}
+
+/// `state ID` by a hook of the runtime's namespaces. Before and after the hooks it is as ever.
+fn asked() -> Outcome {
+    for words in [&["create"][..], &["run"]] {
+        let mut bundle = Bundle::plain()?;
+        let ask = format!(
+            "cat > told; '{}' --root '{}' state {} > asked",
+            runtime().display(),
+            bundle.state_root().display(),
+            bundle.id
+        );
+        for kind in ["prestart", "createRuntime"] {
+            bundle.set(
+                "/hooks",
+                json!({kind: [{"path": "/bin/sh", "args": ["sh", "-c", ask]}]}),
+            )?;
+            bundle.bundled(words)?.ok()?;
+            let read = |name: &str| -> Result<Value, Failed> {
+                Ok(serde_json::from_str(&fs::read_to_string(
+                    bundle.path(name),
+                )?)?)
+            };
+            let (told, asked) = (read("told")?, read("asked")?);
+            let here = bundle.path("").to_string_lossy().into_owned();
+            same(
+                "bundle",
+                asked["bundle"].as_str(),
+                Some(here.trim_end_matches('/')),
+            )?;
+            same("status", asked["status"].as_str(), Some("creating"))?;
+            for key in ["ociVersion", "id", "pid", "status", "bundle"] {
+                same(key, &asked[key], &told[key])?;
+            }
+            if words == ["create"] {
+                same("after it", bundle.status()?.as_str(), "created")?;
+                bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+            }
+        }
+        // A hook that fails leaves no container that could be asked for.
+        bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/false"}]}))?;
+        bundle.bundled(words)?.refused("/hooks/createRuntime/0")?;
+        bundle
+            .call(&["state", &bundle.id])?
+            .refused("container does not exist")?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
