@@ -17,6 +17,8 @@ pub struct Host {
     pub gid: u32,
     /// The caller's user namespace is not the machine's first: its root is not the machine's.
     pub nested: bool,
+    /// There the kernel lets nobody set groups (user_namespaces(7), /proc/PID/setgroups), in namespaces below it neither.
+    pub no_groups: bool,
     looked: bool,
 }
 
@@ -26,6 +28,7 @@ impl Host {
             uid: syscalls::auxv(libc::AT_EUID) as u32,
             gid: syscalls::auxv(libc::AT_EGID) as u32,
             nested: false,
+            no_groups: false,
             looked: false,
         }
     }
@@ -53,6 +56,11 @@ impl Host {
         let mut link = [0u8; 40];
         let read = syscalls::readlinkat(At::CWD, c"/proc/self/ns/user", &mut link, why);
         self.nested = read.is_ok_and(|name| name != FIRST);
+        if self.nested {
+            let why = Why("a user namespace that an ordinary user made denies groups as a rule");
+            let word = crate::cgroup::read(At::CWD, c"/proc/self/setgroups", why);
+            self.no_groups = word.is_ok_and(|word| word.trim() == "deny");
+        }
     }
 }
 

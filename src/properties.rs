@@ -272,6 +272,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         uid: if bit(6) { 1000 } else { 0 },
         gid: 0,
         nested: bit(7),
+        no_groups: bit(7) && bit(0),
         cgroup_base: "",
         manager: None,
         rootless: None,

@@ -193,6 +193,7 @@ fn make(
     }
     let base = context.cgroup_base(&bundle.spec);
     context.host.look();
+    context.say_groups(&bundle.spec);
     let manager = context.manager()?;
     let file = || {
         options
@@ -223,6 +224,7 @@ fn make(
         uid: context.host.uid,
         gid: context.host.gid,
         nested: context.host.nested,
+        no_groups: context.host.no_groups,
         cgroup_base: &base,
         manager: manager.as_ref(),
         rootless: context.globals.rootless,

@@ -74,6 +74,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         }
     }
     context.host.look();
+    context.say_groups(&spec);
     let limited = context.host.uid != 0 || context.host.nested;
     let scope = match &saved.scope {
         Some((unit, sockets)) if limited && options.cgroup.is_none() => Some(scope::Scope {
@@ -102,6 +103,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         uid: context.host.uid,
         gid: context.host.gid,
         nested: context.host.nested,
+        no_groups: context.host.no_groups,
         cgroup_base: "",
         manager: None,
         rootless: context.globals.rootless,

@@ -113,6 +113,14 @@ impl Context {
         }
     }
 
+    /// Groups that the kernel lets nobody set here: runc and crun pass them over, too.
+    fn say_groups(&self, spec: &crate::spec::Spec) {
+        if self.host.no_groups && !spec.process.user.additional_gids.is_empty() {
+            let word = "config.json /process/user/additionalGids: left out, since the caller's user namespace lets nobody set groups (/proc/self/setgroups is `deny`)";
+            self.log.say(Level::Warn, word);
+        }
+    }
+
     /// Capabilities that this process does not have itself.
     fn say_left_out(&self) {
         let set = syscalls::room::slate().left_out.load(Acquire);

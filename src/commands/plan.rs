@@ -46,6 +46,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         uid,
         gid,
         nested: false,
+        no_groups: false,
         manager: manager.as_ref(),
         cgroup_base: &base,
         rootless: context.globals.rootless,

@@ -13,7 +13,6 @@ use crate::{dbus, systemd};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Cloned, Disposition, Errno, SigSet, Why};
-use trees::linux_raw_sys_fs as fs;
 
 /// Walks the host's lines. The init lane runs in the process that the plan's clone makes, and does not come back here.
 pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
@@ -183,14 +182,8 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             lanes.put(Slot::PROGRAM, loaded);
         }
         Op::CloneCgroupTree { attributes, tree } => {
-            let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
-            let copy = syscalls::open_tree(lanes.at(Slot::CGROUP), c"", flags, "cgroup tree", why)?;
-            trees::set_attributes(
-                copy.at(),
-                attributes,
-                Why("its properties are set while nobody can see it yet"),
-            )?;
-            lanes.put(*tree, copy);
+            let group = lanes.has(Slot::CGROUP).then(|| lanes.at(Slot::CGROUP));
+            lanes.put(*tree, trees::cgroups(group, attributes, why)?);
         }
         Op::Channel => {
             let (host, init) = syscalls::socketpair(why)?;
@@ -383,7 +376,6 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
             lanes.pid = pid;
             lanes.put(Slot::INIT, pidfd);
         }
-    [name, before]: [&CStr; 2],
     }
     lanes.close_init_end()
 }
@@ -391,6 +383,7 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
 /// Writes the state document under a temporary name, then renames it: a reader sees the old one or the new one.
 fn save_state(
     lanes: &Lanes,
+    [name, before]: [&CStr; 2],
     parts: &[alloc::vec::Vec<u8>; 3],
     configuration: &[u8],
     why: Why,

@@ -3,6 +3,7 @@
 
 use super::{Done, Lanes};
 use crate::plan::op::Attributes;
+use crate::plan::options::attr;
 use crate::plan::{Line, Op, Slot};
 use core::ffi::CStr;
 use linux_raw_sys_fs as fs;
@@ -87,6 +88,35 @@ pub fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> sysca
         set_attributes(tree.at(), all, why)?;
     }
     Ok(tree)
+}
+
+/// What a cgroup mount shows where there is no cgroup namespace: the container's cgroup. A container that had to do without one
+/// (`Op::MakeCgroup`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
+pub fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Result<Fd> {
+    let all = why;
+    let why = Why("its properties are set while nobody can see it yet");
+    if let Some(group) = group {
+        let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+        let copy = syscalls::open_tree(group, c"", flags, "cgroup tree", all)?;
+        set_attributes(copy.at(), attributes, why)?;
+        return Ok(copy);
+    }
+    let copy = open_tree(c"/sys/fs/cgroup", true, "cgroup tree", all)?;
+    // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
+    let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    let spread = Attributes {
+        propagation: libc::MS_PRIVATE,
+        recursive: true,
+        ..Attributes::default()
+    };
+    set_attributes(copy.at(), &spread, why)?;
+    let all_of_it = Attributes {
+        set: attributes.set & safe | attr::RDONLY,
+        recursive: true,
+        ..Attributes::default()
+    };
+    set_attributes(copy.at(), &all_of_it, why)?;
+    Ok(copy)
 }
 
 /// A detached copy of the mount at a host path.

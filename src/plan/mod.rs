@@ -73,6 +73,8 @@ pub struct Wish<'a> {
     pub gid: u32,
     /// The caller is in a user namespace itself: its root is not the machine's.
     pub nested: bool,
+    /// Nobody may set groups there.
+    pub no_groups: bool,
     /// Where a cgroup goes that is not named from the hierarchy's root: empty, or a path that ends in `/`.
     pub cgroup_base: &'a str,
     /// `--systemd-cgroup`: whom to ask for the cgroup.
@@ -328,6 +330,7 @@ mod tests {
             uid: 0,
             gid: 0,
             nested: false,
+            no_groups: false,
             cgroup_base: "",
             manager: None,
             rootless: None,

@@ -321,7 +321,8 @@ fn readonly_dev(b: &mut Builder) {
 fn lent(b: &Builder, kind: &str, own_cgroup_namespace: bool) -> Option<&'static str> {
     match kind {
         "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => Some("/sys"),
-        "cgroup" if b.users.inside && !own_cgroup_namespace => Some("/sys/fs/cgroup"),
+        "cgroup" if own_cgroup_namespace => None,
+        "cgroup" if b.users.inside || b.users.limited && !b.wish.cgroup => Some("/sys/fs/cgroup"),
         _ => None,
     }
 }

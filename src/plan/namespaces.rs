@@ -62,7 +62,7 @@ impl Users {
             joined,
             inside,
             limited: inside || wish.nested,
-            no_groups,
+            no_groups: no_groups || wish.no_groups,
             helpers: inside && new && !alone,
         })
     }

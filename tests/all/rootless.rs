@@ -20,6 +20,9 @@ pub fn cases() -> Vec<Trial> {
             ("demo", rootless_demo),
             ("spec_rootless_runs", spec_rootless),
             ("in_a_user_namespace_of_an_engine", nested),
+            ("nested_with_what_runc_writes", nested_as_runc_writes),
+            ("nested_without_a_cgroup", nested_without_a_cgroup),
+            ("nested_where_groups_are_denied", nested_groups),
         ],
     )
 }
@@ -263,5 +266,138 @@ fn spec_rootless() -> Outcome {
     let done = call(&["run", &bundle.id])?.ok()?;
     let seen: Vec<&str> = done.out.split_whitespace().collect();
     same("id and uid_map", seen, vec!["0", "0", "41234", "1"])?;
+    bundle.clean()
+}
+
+/// `run` by [`USER`] as root of a user namespace of its own, with mounts of its own.
+fn run_nested(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
+    bundle.write_config()?;
+    let id = USER.to_string();
+    let mut command = Command::new(tool("setpriv")?);
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+    command.args(["unshare", "--user", "--map-root-user", "--mount"]);
+    command
+        .arg(bundle.path("nk-runtime"))
+        .arg("--root")
+        .arg(bundle.state_root());
+    command
+        .args(words)
+        .args(["run", "--bundle"])
+        .arg(bundle.path(""))
+        .arg(&bundle.id);
+    command.current_dir("/");
+    bundle.finish(command)
+}
+
+/// The mounts and namespaces that `runc spec --rootless` writes: a cgroup mount, and no cgroup namespace.
+fn as_runc_writes(script: &str) -> Result<Bundle, Failed> {
+    let mut bundle = of_user(Bundle::shell(script)?)?;
+    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": source, "options": options});
+    let hidden = ["nosuid", "noexec", "nodev"];
+    bundle.set(
+        "/mounts",
+        json!([
+            mount("/proc", "proc", "proc", &[]),
+            mount(
+                "/dev",
+                "tmpfs",
+                "tmpfs",
+                &["nosuid", "strictatime", "mode=755", "size=65536k"]
+            ),
+            mount(
+                "/dev/pts",
+                "devpts",
+                "devpts",
+                &[
+                    "nosuid",
+                    "noexec",
+                    "newinstance",
+                    "ptmxmode=0666",
+                    "mode=0620"
+                ]
+            ),
+            mount(
+                "/dev/shm",
+                "tmpfs",
+                "shm",
+                &[&hidden[..], &["mode=1777", "size=65536k"]].concat()
+            ),
+            mount("/dev/mqueue", "mqueue", "mqueue", &hidden),
+            mount(
+                "/sys",
+                "none",
+                "/sys",
+                &["rbind", "nosuid", "noexec", "nodev", "ro"]
+            ),
+            mount(
+                "/sys/fs/cgroup",
+                "cgroup",
+                "cgroup",
+                &[&hidden[..], &["relatime", "ro"]].concat()
+            ),
+        ]),
+    )?;
+    let kinds = ["pid", "ipc", "uts", "mount", "user"];
+    let namespaces: Vec<Value> = kinds.iter().map(|kind| json!({"type": kind})).collect();
+    bundle.set("/linux/namespaces", json!(namespaces))?;
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    bundle.set("/linux/uidMappings", map.clone())?;
+    bundle.set("/linux/gidMappings", map)?;
+    bundle.remove("/linux/resources")?;
+    bundle.remove("/linux/cgroupsPath").ok();
+    Ok(bundle)
+}
+
+/// Every mount at and below /sys/fs/cgroup, the last one of a place counting, is read-only.
+fn cgroups_are_read_only(done: &Done) -> Outcome {
+    let mut last: std::collections::BTreeMap<&str, &str> = Default::default();
+    for line in done.out.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        if let [_, _, _, _, place, options, ..] = fields[..]
+            && place.starts_with("/sys/fs/cgroup")
+        {
+            last.insert(place, options);
+        }
+    }
+    ensure!(!last.is_empty(), "no mount there: {done:?}");
+    for (place, options) in last {
+        let all: Vec<&str> = options.split(',').collect();
+        ensure!(
+            all.contains(&"ro") && all.contains(&"nosuid"),
+            "{place}: {options}"
+        );
+    }
+    Ok(())
+}
+
+fn nested_as_runc_writes() -> Outcome {
+    let bundle = as_runc_writes("cat /proc/self/mountinfo; ls /sys/fs/cgroup >/dev/null && id -u")?;
+    let done = run_nested(&bundle, &[])?.ok()?;
+    ensure!(done.out.ends_with("\n0\n"), "{done:?}");
+    cgroups_are_read_only(&done)?;
+    bundle.clean()
+}
+
+fn nested_without_a_cgroup() -> Outcome {
+    let bundle = as_runc_writes("cat /proc/self/mountinfo")?;
+    let done = run_nested(&bundle, &["--cgroup-manager", "disabled"])?.ok()?;
+    cgroups_are_read_only(&done)?;
+    bundle.clean()
+}
+
+/// Such a user namespace lets nobody set groups: the container runs without them, and that is said.
+fn nested_groups() -> Outcome {
+    let mut bundle = as_runc_writes("cat /proc/self/setgroups")?;
+    bundle.set(
+        "/process/user",
+        json!({"uid": 0, "gid": 0, "additionalGids": [0]}),
+    )?;
+    let done = run_nested(&bundle, &[])?;
+    same("status", done.status, 0)?;
+    same("setgroups", done.out.as_str(), "deny\n")?;
+    ensure!(
+        done.err.contains("/process/user/additionalGids: left out"),
+        "{done:?}"
+    );
     bundle.clean()
 }
