@@ -141,6 +141,12 @@ const ROWS: &[Row] = &[
         "make that directory, or correct root.path: it is relative to the bundle",
     ),
     Row(
+        Some(Call::Openat2),
+        Errno::ENOENT,
+        |op| matches!(op, Some(Op::OpenSource { .. })),
+        "make the source, in the rootfs or by an earlier mount, or correct the mount's `source`",
+    ),
+    Row(
         Some(Call::OpenTree),
         Errno::ENOENT,
         any,
@@ -481,7 +487,8 @@ pub fn check(check: Check) -> &'static str {
         Check::OtherDevice => {
             "remove that file from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
         }
-        Check::DotDot => "a path without `..`",
+        Check::DataTooLong => "shorter options",
+        Check::TooLong => "a shorter path, or links with shorter texts",
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",

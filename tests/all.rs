@@ -87,6 +87,8 @@ mod listing;
 mod little_room;
 #[path = "all/machine.rs"]
 mod machine;
+#[path = "all/made_mounts.rs"]
+mod made_mounts;
 #[path = "all/mounts.rs"]
 mod mounts;
 #[path = "all/mounts_later.rs"]
@@ -149,6 +151,8 @@ mod settings;
 mod shapes;
 #[path = "all/shared.rs"]
 mod shared;
+#[path = "all/shared_mounts.rs"]
+mod shared_mounts;
 #[path = "all/side_by_side.rs"]
 mod side_by_side;
 #[path = "all/signals.rs"]
@@ -238,6 +242,8 @@ fn main() {
         threaded::cases(),
         lent::cases(),
         side_by_side::cases(),
+        made_mounts::cases(),
+        shared_mounts::cases(),
         namespaces::cases(),
         rights::cases(),
         rootless::cases(),

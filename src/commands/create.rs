@@ -138,7 +138,10 @@ fn devices_left_out(spec: &Spec) -> Option<String> {
 /// Whether other processes can look at the container's first one before it has become its program.
 fn watched(spec: &Spec) -> bool {
     let pids = spec::namespace(&spec.linux, &spec::NamespaceKind::Pid);
-    pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
+    let shared = spec::namespace(&spec.linux, &spec::NamespaceKind::Mount).is_none();
+    shared
+        || pids.is_none_or(|pids| pids.joined().is_some())
+        || !spec.hooks.start_container.is_empty()
 }
 
 /// What the environment of this command has for the program. An engine that has seen to it itself says so in config.json.
@@ -156,7 +159,12 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
         return Ok(None);
     }
     let root = absolute(Some(&context.root))?.unwrap_or_default();
-    let notify = notify::wanted(&root, id)?;
+    let shared = spec::namespace(&spec.linux, &spec::NamespaceKind::Mount).is_none();
+    let mut notify = notify::wanted(&root, id)?;
+    if shared && notify.take().is_some() {
+        let word = "NOTIFY_SOCKET is not passed on: without a mount namespace its socket would be a mount on the host";
+        context.log.say(Level::Warn, word);
+    }
     if notify.is_some() {
         caller::set(env, caller::NOTIFY_INSIDE.into());
     }
@@ -182,6 +190,9 @@ fn make(
         crate::seal::seal(argv, context.host.uid)?;
     }
     context.say_all("config.json", bundle.spec.warnings());
+    let passed_over = plan::options::passed_over(&bundle.spec.mounts);
+    let passed_over = passed_over.into_iter().map(|word| (false, word));
+    context.say_all("config.json", passed_over.collect());
     if let Some(word) = devices_left_out(&bundle.spec) {
         context.log.say(Level::Warn, &word);
     }

@@ -26,9 +26,18 @@ pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<
 /// By what the container's processes are known: its pid namespace and its mount namespace.
 pub type Mark = [(u64, u64); 2];
 
-/// Those of its first process, while that lives.
+/// Those of its first process, while that lives. A mount namespace that it shares with the host tells it from nobody.
 pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
-    namespaces(procfs::open()?.at(), saved.pid)
+    let procfs = procfs::open()?;
+    let mut mark = namespaces(procfs.at(), saved.pid)?;
+    let why = Why("the host's own mount namespace is no mark of a container");
+    for host in [c"self/ns/mnt", c"1/ns/mnt"] {
+        match syscalls::newfstatat(procfs.at(), host, 0, why) {
+            Ok(stat) if (stat.st_dev, stat.st_ino) == mark[1] => mark[1] = (0, 0),
+            _ => {}
+        }
+    }
+    Ok(mark)
 }
 
 /// The processes of a cgroup and below that bear this mark.

@@ -94,7 +94,9 @@ pub enum Leaf {
 /// Longest path that can be made; the kernel takes no longer one either.
 const PATH_MAX: usize = 4096;
 
-/// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there.
+/// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there. A link
+/// that dangles is followed: what it names is made, inside `root`. Where nothing is there yet, `..` takes the part before
+/// it away.
 pub fn resolve_or_make(
     root: At,
     path: &CStr,
@@ -102,7 +104,30 @@ pub fn resolve_or_make(
     links: bool,
     why: Why,
 ) -> Done<Fd> {
-    resolve_or_make_by(root, path, leaf, rules(links), why)
+    resolve_or_make_by(root, path, leaf, (0, rules(links)), why)
+}
+
+/// The same, but the last part of the path is taken as it is, also where it is a link.
+pub fn resolve_or_make_last(
+    root: At,
+    path: &CStr,
+    leaf: impl Fn() -> Done<Leaf>,
+    why: Why,
+) -> Done<Fd> {
+    resolve_or_make_by(root, path, leaf, (O_NOFOLLOW, rules(true)), why)
+}
+
+/// The directory of `path`, made where it is missing, and the name in it.
+pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CStr)> {
+    let bytes = path.to_bytes_with_nul();
+    let slash = bytes.iter().rposition(|b| *b == b'/');
+    let name = bytes.get(slash.map_or(0, |at| at + 1)..).unwrap_or(b"\0");
+    let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
+    let mut parent = Way::new();
+    parent.push(&bytes[..slash.unwrap_or(0)])?;
+    let directory = || Ok(Leaf::Directory);
+    let parent = resolve_or_make(root, parent.text(), directory, true, why)?;
+    Ok((parent, name))
 }
 
 /// The same on the mount of `root` alone: EXDEV if the path leads to another one.
@@ -112,79 +137,187 @@ pub fn resolve_or_make_own(
     leaf: impl Fn() -> Done<Leaf>,
     why: Why,
 ) -> Done<Fd> {
-    resolve_or_make_by(root, path, leaf, rules(true) | RESOLVE_NO_XDEV, why)
+    resolve_or_make_by(root, path, leaf, (0, rules(true) | RESOLVE_NO_XDEV), why)
 }
 
+/// As many links as the kernel follows in one path (path_resolution(7)).
+const MOST_LINKS: u32 = 40;
+
+/// `how`: flags and rules of openat2(2).
 fn resolve_or_make_by(
     root: At,
     path: &CStr,
     leaf: impl Fn() -> Done<Leaf>,
-    rules: u32,
+    how: (u32, u32),
     why: Why,
 ) -> Done<Fd> {
-    match resolve_by(root, path, 0, rules, why) {
+    let (flags, rules) = how;
+    match resolve_by(root, path, flags, rules, why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
         other => return Ok(other?),
     }
     let leaf = leaf()?;
-    let bytes = path.to_bytes();
-    let mut buffer = [0u8; PATH_MAX];
-    let Some(copy) = buffer.get_mut(..bytes.len()) else {
-        return Err(Trouble::Check(Check::DotDot));
-    };
-    copy.copy_from_slice(bytes);
-
-    // The longest part that is there.
-    let mut len = bytes.len();
-    let mut at = loop {
-        len = bytes[..len].iter().rposition(|b| *b == b'/').unwrap_or(0);
-        if len == 0 {
-            break None;
+    let mut way = Way::new();
+    way.push(path.to_bytes())?;
+    for _ in 0..MOST_LINKS {
+        let (at, rest) = way.there(root, rules)?;
+        let parent = at.as_ref().map_or(root, Fd::at);
+        if !way.turn(parent, rest)? {
+            return way.make(root, at, rest, leaf, why);
         }
-        buffer[len] = 0;
-        let prefix = CStr::from_bytes_until_nul(&buffer).unwrap_or(c".");
-        let found = resolve_by(
-            root,
-            prefix,
-            O_DIRECTORY,
-            rules,
-            Why("how much of the path is there already"),
-        );
-        buffer[len] = b'/';
-        match found {
-            Ok(fd) => break Some(fd),
+        // The text is another one now, and what it names may be there.
+        match resolve_by(root, way.text(), flags, rules, why) {
             Err(failed) if failed.errno == Errno::ENOENT => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(Trouble::Check(Check::LinkInTheWay))
+}
+
+/// A path that is walked and changes on the way: a link's text takes the place of its name.
+struct Way {
+    bytes: [u8; PATH_MAX],
+    len: usize,
+}
+
+impl Way {
+    fn new() -> Way {
+        Way {
+            bytes: [0; PATH_MAX],
+            len: 0,
+        }
+    }
+
+    /// Adds to the end; the last byte stays free for the NUL.
+    fn push(&mut self, bytes: &[u8]) -> Done {
+        let end = self.len + bytes.len();
+        let room = self.bytes.get_mut(self.len..end);
+        let Some(room) = room.filter(|_| end < PATH_MAX) else {
+            return Err(Trouble::Check(Check::TooLong));
+        };
+        room.copy_from_slice(bytes);
+        self.len = end;
+        self.bytes[end] = 0;
+        Ok(())
+    }
+
+    fn text(&self) -> &CStr {
+        match CStr::from_bytes_until_nul(&self.bytes) {
+            Ok(text) if !text.is_empty() => text,
+            _ => c".",
+        }
+    }
+
+    /// The longest part that is there, and where the rest begins.
+    fn there(&mut self, root: At, rules: u32) -> Done<(Option<Fd>, usize)> {
+        let mut len = self.len;
+        loop {
+            let slash = self.bytes[..len].iter().rposition(|b| *b == b'/');
+            len = slash.unwrap_or(0);
+            if len == 0 {
+                return Ok((None, slash.map_or(0, |at| at + 1)));
+            }
+            self.bytes[len] = 0;
+            let why = Why("how much of the path is there already");
+            let found = resolve_by(root, self.text(), O_DIRECTORY, rules, why);
+            self.bytes[len] = b'/';
+            match found {
+                Ok(fd) => return Ok((Some(fd), len + 1)),
+                Err(failed) if failed.errno == Errno::ENOENT => {}
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    /// What follows the part that is there: its first name, and where that ends.
+    fn next(&self, from: usize) -> Option<(usize, usize)> {
+        let mut start = from;
+        loop {
+            let rest = self.bytes.get(start..self.len)?;
+            let len = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+            match &rest[..len] {
+                b"" | b"." if start + len < self.len => start += len + 1,
+                b"" | b"." => return None,
+                _ => return Some((start, start + len)),
+            }
+        }
+    }
+
+    /// Puts a link's text where its name is; takes away what `..` takes away. Whether the text is another one now.
+    fn turn(&mut self, parent: At, rest: usize) -> Done<bool> {
+        let Some((start, end)) = self.next(rest) else {
+            return Ok(false);
+        };
+        let mut name = Way::new();
+        name.push(&self.bytes[start..end])?;
+        let mut target = [0u8; PATH_MAX];
+        let why = Why("a link that leads to nothing: what it names has to be made");
+        let mut other = Way::new();
+        match syscalls::readlinkat(parent, name.text(), &mut target, why) {
+            Ok(target) => {
+                if !target.starts_with(b"/") {
+                    other.push(&self.bytes[..rest])?;
+                }
+                other.push(target)?;
+                other.push(&self.bytes[end..self.len])?;
+            }
+            // No link, or nothing at all.
+            Err(failed) if [Errno::EINVAL, Errno::ENOENT].contains(&failed.errno) => {
+                other.push(&self.bytes[..rest])?;
+                if !self.without_dots(rest, &mut other)? {
+                    return Ok(false);
+                }
+            }
             Err(failed) => return Err(failed.into()),
         }
-    };
-    // The rest, part by part: what was just made is opened without following links.
-    let mut start = if len == 0 { 0 } else { len + 1 };
-    while start < bytes.len() {
-        let end = bytes[start..]
-            .iter()
-            .position(|b| *b == b'/')
-            .map_or(bytes.len(), |i| start + i);
-        let mut part = [0u8; PATH_MAX];
-        let name = &bytes[start..end];
-        if name == b".." {
-            return Err(Trouble::Check(Check::DotDot));
-        }
-        let Some(room) = part.get_mut(..name.len()) else {
-            return Err(Trouble::Check(Check::DotDot));
-        };
-        room.copy_from_slice(name);
-        let name = CStr::from_bytes_until_nul(&part).unwrap_or(c".");
-        let parent = at.as_ref().map_or(root, Fd::at);
-        let last = end == bytes.len();
-        at = Some(make(
-            parent,
-            name,
-            if last { leaf } else { Leaf::Directory },
-            why,
-        )?);
-        start = end + 1;
+        *self = other;
+        Ok(true)
     }
-    at.ok_or(Trouble::Check(Check::DotDot))
+
+    /// Adds the names from `rest` on to `other`, without `..` and what it takes away. Whether there was any.
+    fn without_dots(&self, rest: usize, other: &mut Way) -> Done<bool> {
+        let (mut at, base, mut any) = (rest, other.len, false);
+        while let Some((start, end)) = self.next(at) {
+            let name = &self.bytes[start..end];
+            let last = other.bytes[base..other.len]
+                .iter()
+                .rposition(|b| *b == b'/')
+                .map_or(base, |slash| base + slash + 1);
+            let taken = other.len > base && &other.bytes[last..other.len] != b"..";
+            any |= name == b"..";
+            if name == b".." && taken {
+                other.len = last.saturating_sub(1).max(base);
+                other.bytes[other.len] = 0;
+            } else {
+                if other.len > base {
+                    other.push(b"/")?;
+                }
+                other.push(name)?;
+            }
+            at = end;
+        }
+        Ok(any)
+    }
+
+    /// Makes the rest, part by part: what was just made is opened without following links.
+    fn make(&self, root: At, at: Option<Fd>, rest: usize, leaf: Leaf, why: Why) -> Done<Fd> {
+        let (mut at, mut from) = (at, rest);
+        while let Some((start, end)) = self.next(from) {
+            let mut name = Way::new();
+            name.push(&self.bytes[start..end])?;
+            let leaf = match self.next(end) {
+                Some(_) => Leaf::Directory,
+                None => leaf,
+            };
+            let parent = at.as_ref().map_or(root, Fd::at);
+            at = Some(make(parent, name.text(), leaf, why)?);
+            from = end;
+        }
+        match at {
+            Some(at) => Ok(at),
+            None => Ok(resolve_by(root, c".", 0, rules(true), why)?),
+        }
+    }
 }
 
 /// Makes one name in a directory and opens it as a place.

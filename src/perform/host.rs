@@ -64,10 +64,14 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             let dir = syscalls::openat(At::CWD, path, flags, "rootfs", why)?;
             lanes.put(Slot::ROOTFS, dir);
         }
-        Op::LookInside { path } => {
+        Op::LookInside { path, enter } => {
             let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, flags, "rootfs", why)?;
             lanes.put(Slot::ROOTFS, dir);
+            if *enter {
+                let why = Why("it lives: the number that was looked up was still its own");
+                syscalls::pidfd_send_signal(lanes.at(Slot::CONTAINER), 0, why)?;
+            }
         }
         Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
         Op::RaiseLimit { resource, hard } => raise_limit(*resource, *hard, why)?,

@@ -25,6 +25,7 @@ pub mod trees;
 use crate::plan::{Lane, Plan, Slot};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::ffi::c_char;
 use syscalls::{At, Failed, Fd, Why};
 
@@ -35,7 +36,8 @@ pub enum Check {
     CwdOutside,
     NotTheNullDevice,
     OtherDevice,
-    DotDot,
+    TooLong,
+    DataTooLong,
     ProgramNotFound,
     NoCgroup2,
     InitVanished,
@@ -57,7 +59,7 @@ pub enum Check {
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 21] = [
+    pub const ALL: [(Check, &'static str); 22] = [
         (
             Check::CwdOutside,
             "the current directory lies outside the root of the container",
@@ -71,8 +73,12 @@ impl Check {
             "another file stands there already: not the device that was asked for",
         ),
         (
-            Check::DotDot,
-            "`..` in a part of the path that does not exist yet",
+            Check::TooLong,
+            "the path has more than 4095 bytes once its links are followed",
+        ),
+        (
+            Check::DataTooLong,
+            "the mount's data has more than the 4095 bytes that the kernel takes",
         ),
         (Check::ProgramNotFound, "executable file not found in $PATH"),
         (
@@ -184,6 +190,10 @@ pub struct Lanes<'a> {
     heard: Option<sync::Word>,
     /// Whether the lane makes binds side by side.
     beside: side_by_side::Beside,
+    /// The first directory that is masked below each of the bases.
+    masked: [Option<(Slot, &'a CStr)>; 3],
+    /// The empty tmpfs that masks directories of the rootfs.
+    mask: Option<Fd>,
     /// The pid file to be.
     pid_file: Option<CString>,
     /// A group of resctrl was made for the container.
@@ -239,6 +249,8 @@ impl<'a> Lanes<'a> {
             home: None,
             heard: None,
             beside: side_by_side::Beside::default(),
+            masked: [None; 3],
+            mask: None,
             pid_file: None,
             resctrl: false,
             dev_is_lent: false,

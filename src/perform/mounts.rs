@@ -19,7 +19,7 @@ const READONLY: Attributes = Attributes {
     recursive: true,
 };
 
-pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
+pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
     let why = line.why;
     let root = lanes.at(Slot::ROOTFS);
     match &line.op {
@@ -48,13 +48,19 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
             data,
             open,
             copy_up,
+            keep_mode,
         } => {
-            let (target, place) = stand(root, at, why)?;
+            let (target, place, made) = stand(root, at, why)?;
+            let mut room = [0; DATA];
+            let data = match *keep_mode && !made {
+                true => with_mode(target, place.as_ref(), data.as_deref(), &mut room)?,
+                false => data.as_deref(),
+            };
             let below = match copy_up {
                 true => Some(look_below(target, why)?),
                 false => None,
             };
-            match syscalls::mount(source, target, kind, *flags, data.as_deref(), why) {
+            match syscalls::mount(source, target, kind, *flags, data, why) {
                 // mount(2) refuses what is mounted there already, though it shows another part of the file system.
                 Err(failed) if failed.errno == Errno::EBUSY => {
                     mount_over(target, kind, *flags, why)?
@@ -73,8 +79,7 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
                 copyup::copy(below.at(), above.at(), why)?;
             }
             if let (Some(place), Some(slot)) = (&place, open) {
-                let fd = step_up(place)?;
-                lanes.put(*slot, fd);
+                open_slot(lanes, place, *slot)?;
             }
             match (place, open) {
                 // Three at the most: they are closed with the others.
@@ -90,8 +95,7 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
         } => {
             let target = attach(lanes, at, *tree, *kind, why)?;
             if let (Some(target), Some(slot)) = (target, open) {
-                let fd = step_up(&target)?;
-                lanes.put(*slot, fd);
+                open_slot(lanes, &target, *slot)?;
             }
         }
         Op::Remount { at, flags, data } => remount(root, at, *flags, data.as_deref(), why)?,
@@ -114,6 +118,10 @@ pub fn perform(lanes: &mut Lanes, line: &Line) -> Done {
         Op::LeaveBeside => side_by_side::leave(lanes, why)?,
         Op::OpenNull { check } => open_null(lanes, *check, why)?,
         Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
+        Op::Chroot => {
+            syscalls::fchdir(root, Why("standing in the rootfs, its name is `.`"))?;
+            syscalls::chroot(c".", why)?;
+        }
         Op::MoveRoot { attached } => {
             if *attached {
                 let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
@@ -156,14 +164,47 @@ fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
     Ok(syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?)
 }
 
-/// Goes where something is to be mounted. Returns its name from there, and what keeps the place open.
-fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
+/// Bytes that mount(2) takes as data.
+const DATA: usize = 4096;
+
+/// The data of a tmpfs with the mode of the directory that it covers: without one its root would be everybody's.
+fn with_mode<'a>(
+    target: &CStr,
+    place: Option<&Fd>,
+    data: Option<&CStr>,
+    room: &'a mut [u8; DATA],
+) -> Done<Option<&'a CStr>> {
+    let why = Why("the new file system's root gets the mode of the directory that it covers");
+    let stat = match place {
+        Some(place) => syscalls::fstat(place.at(), why)?,
+        None => syscalls::newfstatat(At::CWD, target, libc::AT_SYMLINK_NOFOLLOW as u32, why)?,
+    };
+    let mode = stat.st_mode & 0o7777;
+    room[..5].copy_from_slice(b"mode=");
+    for (i, digit) in room[5..9].iter_mut().enumerate() {
+        *digit = b'0' + (mode >> (9 - 3 * i) & 7) as u8;
+    }
+    if let Some(data) = data {
+        let data = data.to_bytes();
+        room[9] = b',';
+        let Some(rest) = room[10..DATA - 1].get_mut(..data.len()) else {
+            return Err(Trouble::Check(Check::DataTooLong));
+        };
+        rest.copy_from_slice(data);
+    }
+    Ok(CStr::from_bytes_until_nul(room).ok())
+}
+
+/// Goes where something is to be mounted. Returns its name from there, what keeps the place open, and whether it was made.
+fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>, bool)> {
     match at {
         // The lane stands in `base` already: a line before this one saw to it.
-        Place::Under { path, .. } => Ok((path, None)),
+        Place::Under { path, .. } => Ok((path, None, false)),
         Place::Rootfs { path, links } => {
+            let mut made = false;
             let place = match files::resolve(root, path, O_DIRECTORY, *links, why) {
                 Err(f) if f.errno == Errno::ENOENT => {
+                    made = true;
                     files::resolve_or_make(root, path, || Ok(Leaf::Directory), *links, why)?
                 }
                 Err(f) if f.errno == Errno::ELOOP && !*links => {
@@ -175,7 +216,7 @@ fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>)> {
                 place.at(),
                 Why("standing in the target, its name is `.` and cannot be exchanged"),
             )?;
-            Ok((c".", Some(place)))
+            Ok((c".", Some(place), made))
         }
     }
 }
@@ -242,8 +283,34 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
 /// Opens the root of what was just mounted on a place, where later lines work below it. Not by its name, which may
 /// stand for another directory by now: `..` of a root is that root itself, and what is mounted on it, on the way there.
 fn step_up(place: &Fd) -> syscalls::Result<Fd> {
-    let why = Why("what is mounted there now, for the lines that work below it");
+    let why = Why("what is mounted there now, for later lines");
     files::resolve(place.at(), c"..", O_DIRECTORY, true, why)
+}
+
+/// Opens what was just mounted for later lines. What is mounted on the root becomes the root.
+fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
+    let top = step_up(place)?;
+    if slot != Slot::ROOTFS {
+        lanes.put(slot, top);
+        return Ok(());
+    }
+    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH | fs::AT_RECURSIVE;
+    let why = Why("a copy takes the place of the root below it, which nobody will see again");
+    let tree = syscalls::open_tree(top.at(), c"", flags, "rootfs", why)?;
+    syscalls::fchdir(place.at(), Why("from here, `.` is what lies on top"))?;
+    let why = Why("the mount on the old root, then the old root: pivot_root wants one root alone");
+    syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
+    syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
+    let attached = lanes.plan.init.iter().find_map(|line| match &line.op {
+        Op::AttachRootfs { path } => Some(path.as_deref().unwrap_or(c"/")),
+        _ => None,
+    });
+    let why = Why("where the old root was");
+    let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
+    let path = attached.unwrap_or(c"/");
+    syscalls::move_mount(tree.at(), c"", At::CWD, path, flags, why)?;
+    lanes.put(Slot::ROOTFS, tree);
+    Ok(())
 }
 
 /// Attaches a tree of the host's, or the cgroup's, that was opened before the clone.
@@ -262,7 +329,7 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, kind: Kind, why: Why) -> Do
 pub fn on_place(base: At, path: &CStr, links: bool, tree: Fd, kind: Kind, why: Why) -> Done<Fd> {
     let leaf = || match kind {
         Kind::Directory => Ok(Leaf::Directory),
-        Kind::AsSource => {
+        Kind::AsSource | Kind::AsSourceHere | Kind::Copy => {
             let stat = syscalls::fstat(
                 tree.at(),
                 Why("a directory needs a directory to stand on, a file needs a file"),
@@ -274,10 +341,43 @@ pub fn on_place(base: At, path: &CStr, links: bool, tree: Fd, kind: Kind, why: W
             })
         }
     };
-    let target = files::resolve_or_make(base, path, leaf, links, why)?;
+    if kind == Kind::Copy
+        && let Some(copy) = copy_link(base, path, &tree, why)?
+    {
+        return Ok(copy);
+    }
+    let target = match kind {
+        Kind::AsSourceHere => files::resolve_or_make_last(base, path, leaf, why)?,
+        _ => files::resolve_or_make(base, path, leaf, links, why)?,
+    };
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
     syscalls::move_mount(tree.at(), c"", target.at(), c"", flags, why)?;
     Ok(target)
+}
+
+/// `copy-symlink`: a link of that text at the place, if the source is a link. Returns the directory that it is in.
+fn copy_link(base: At, path: &CStr, tree: &Fd, why: Why) -> Done<Option<Fd>> {
+    let stat = syscalls::fstat(tree.at(), Why("only a link is made again, and not mounted"))?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
+        return Ok(None);
+    }
+    let (mut text, mut there) = ([0; DATA], [0; DATA]);
+    let why_read = Why("what the link says, to say it again");
+    let len = syscalls::readlinkat(tree.at(), c"", &mut text[..DATA - 1], why_read)?.len();
+    let text = CStr::from_bytes_until_nul(&text[..len + 1]).unwrap_or(c"");
+    let (parent, name) = files::resolve_or_make_parent(base, path, why)?;
+    match syscalls::symlinkat(text, parent.at(), name, why) {
+        // The same link may stay.
+        Err(failed) if failed.errno == Errno::EEXIST => {
+            let why = Why("a link that says the same may stay");
+            match syscalls::readlinkat(parent.at(), name, &mut there, why) {
+                Ok(says) if says == text.to_bytes() => {}
+                _ => return Err(failed.into()),
+            }
+        }
+        made => made?,
+    }
+    Ok(Some(parent))
 }
 
 /// Changes the flags of what is mounted at a place: of this mount alone, and of its file system where data is given.
@@ -372,7 +472,7 @@ fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
 }
 
 /// Covers a file with the null device, a directory with an empty read-only tmpfs.
-fn mask(lanes: &mut Lanes, at: &Place, directory: bool, why: Why) -> Done {
+fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why) -> Done {
     match at {
         Place::Under { base, path } => mask_below(lanes, *base, path, directory, why),
         Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, why),
@@ -382,9 +482,15 @@ fn mask(lanes: &mut Lanes, at: &Place, directory: bool, why: Why) -> Done {
 /// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
 /// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
 /// would be dear.
-fn mask_below(lanes: &mut Lanes, base: Slot, path: &CStr, directory: bool, why: Why) -> Done {
+fn mask_below<'a>(
+    lanes: &mut Lanes<'a>,
+    base: Slot,
+    path: &'a CStr,
+    directory: bool,
+    why: Why,
+) -> Done {
     let mut cover = |directory: bool| match directory {
-        true => syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why),
+        true => mask_directory(lanes, base, path, why),
         // procfs itself leads to the checked device, by its descriptor.
         false if base == Slot::PROC && lanes.has(Slot::NULL) => {
             let mut buffer = [0; 24];
@@ -409,6 +515,23 @@ fn mask_below(lanes: &mut Lanes, base: Slot, path: &CStr, directory: bool, why: 
         }
         other => Ok(other?),
     }
+}
+
+/// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
+fn mask_directory<'a>(
+    lanes: &mut Lanes<'a>,
+    base: Slot,
+    path: &'a CStr,
+    why: Why,
+) -> syscalls::Result<()> {
+    if let Some((_, first)) = lanes.masked.iter().flatten().find(|(b, _)| *b == base) {
+        return syscalls::mount_none(Some(first), path, libc::MS_BIND as u32, why);
+    }
+    syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why)?;
+    if let Some(free) = lanes.masked.iter_mut().find(|m| m.is_none()) {
+        *free = Some((base, path));
+    }
+    Ok(())
 }
 
 /// `self/fd/N`, as seen from the root of a procfs.
@@ -437,17 +560,32 @@ fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done 
         Why("a file is covered by a file, a directory by a directory"),
     )?;
     if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
-        syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
-        return Ok(syscalls::mount(
-            c"tmpfs",
-            c".",
-            c"tmpfs",
-            libc::MS_RDONLY as u32,
-            None,
+        return mask_place(lanes, &place, why);
+    }
+    Ok(attach_null(lanes, place.at(), c"", why)?)
+}
+
+/// A directory of the rootfs: the first gets the empty tmpfs, later ones a copy of that mount.
+fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
+    if let Some(first) = &lanes.mask {
+        let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
+        let why_copy = Why("one empty file system is enough for all masks");
+        let tree = syscalls::open_tree(first.at(), c"", flags, "mask", why_copy)?;
+        let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
+        return Ok(syscalls::move_mount(
+            tree.at(),
+            c"",
+            place.at(),
+            c"",
+            flags,
             why,
         )?);
     }
-    Ok(attach_null(lanes, place.at(), c"", why)?)
+    syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
+    let flags = libc::MS_RDONLY as u32;
+    syscalls::mount(c"tmpfs", c".", c"tmpfs", flags, None, why)?;
+    lanes.mask = Some(step_up(place)?);
+    Ok(())
 }
 
 /// A mount of the null device alone. The host's, where that has to do, is a mount already: the first place gets it, and

@@ -1,7 +1,7 @@
 //! Trees of mounts that nobody can see yet: opened on the host's side, altered, and lent to the container. May touch: plan
 //! types, system calls.
 
-use super::{Done, Lanes};
+use super::{Done, Lanes, files};
 use crate::plan::op::Attributes;
 use crate::plan::options::attr;
 use crate::plan::{Line, Op, Slot};
@@ -13,6 +13,7 @@ use syscalls::{At, Fd, Why};
 pub mod linux_raw_sys_fs {
     pub const OPEN_TREE_CLONE: u32 = 1;
     pub const AT_EMPTY_PATH: u32 = 0x1000;
+    pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
     pub const AT_RECURSIVE: u32 = 0x8000;
     pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
     pub const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
@@ -38,7 +39,7 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
     let why = line.why;
     match &line.op {
         Op::OpenRootfs { path } => {
-            let tree = open_tree(path, true, "rootfs", why)?;
+            let tree = open_tree(path, true, false, "rootfs", why)?;
             let slave = Attributes {
                 propagation: libc::MS_SLAVE,
                 recursive: true,
@@ -55,12 +56,17 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
         }
         Op::OpenSource {
             path,
+            in_rootfs,
             recursive,
+            link,
             idmap,
             attributes,
             tree,
         } => {
-            let source = open_tree(path, *recursive, "mount source", why)?;
+            let source = match in_rootfs {
+                true => tree_inside(lanes.at(Slot::ROOTFS), path, *recursive, *link, why)?,
+                false => open_tree(path, *recursive, *link, "mount source", why)?,
+            };
             if let Some((namespace, recursive)) = idmap {
                 map_tree(source.at(), lanes.at(*namespace), *recursive)?;
             }
@@ -80,7 +86,7 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
 /// mounts of its tree.
 pub fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
     let why = Why("a copy that is attached nowhere can go to another mount namespace");
-    let tree = open_tree(path, recursive, "mount source", why)?;
+    let tree = open_tree(path, recursive, false, "mount source", why)?;
     let why = Why("its properties are set while no other process can see it");
     let [own, all] = attributes;
     set_attributes(tree.at(), own, why)?;
@@ -101,7 +107,7 @@ pub fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls
         set_attributes(copy.at(), attributes, why)?;
         return Ok(copy);
     }
-    let copy = open_tree(c"/sys/fs/cgroup", true, "cgroup tree", all)?;
+    let copy = open_tree(c"/sys/fs/cgroup", true, false, "cgroup tree", all)?;
     // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
     let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let spread = Attributes {
@@ -120,9 +126,34 @@ pub fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls
 }
 
 /// A detached copy of the mount at a host path.
-fn open_tree(path: &CStr, recursive: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
+fn open_tree(
+    path: &CStr,
+    recursive: bool,
+    link: bool,
+    name: &'static str,
+    why: Why,
+) -> syscalls::Result<Fd> {
     let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
-    syscalls::open_tree(At::CWD, path, fs::OPEN_TREE_CLONE | recursive, name, why)
+    let link = if link { fs::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let flags = fs::OPEN_TREE_CLONE | recursive | link;
+    syscalls::open_tree(At::CWD, path, flags, name, why)
+}
+
+/// The same of a place in the rootfs, with the mounts that were made there. Its links are taken as the container takes
+/// them.
+fn tree_inside(
+    root: At,
+    path: &CStr,
+    recursive: bool,
+    link: bool,
+    why: Why,
+) -> syscalls::Result<Fd> {
+    let nofollow = if link { libc::O_NOFOLLOW as u32 } else { 0 };
+    let place = files::resolve(root, path, nofollow, true, why)?;
+    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
+    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH | recursive;
+    let why = Why("a copy of what the mounts before this one have put there");
+    syscalls::open_tree(place.at(), c"", flags, "mount source", why)
 }
 
 /// Changes the properties of a mount by its descriptor. Flags may be given to the top mount alone while propagation

@@ -25,6 +25,12 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     };
     let users = namespaces::Users::of(spec, wish)?;
     let mut b = Builder::new(spec, wish, plan, users);
+    if b.shares_mounts() && b.users.foreign() {
+        return Err(problem(
+            "/linux/namespaces",
+            "has no `mount` namespace, which the caller's user namespace needs: devices are binds of the host's there",
+        ));
+    }
 
     // Host: the rootfs. What mounts need follows, then the cgroup that init is born into.
     rootfs(&mut b)?;
@@ -119,10 +125,17 @@ fn rootfs(b: &mut Builder) -> Result<(), Problem> {
             "mounts may only be copied inside the new namespaces; this is for a look beforehand",
         );
     }
-    b.source(
-        Op::OpenRootfs { path },
-        "a copy of its mount, apart from the host's, will become /",
-    );
+    match b.shares_mounts() {
+        true => b.host(
+            Step::Sources,
+            Op::LookAtRootfs { path },
+            "without a mount namespace the directory itself will become /",
+        ),
+        false => b.source(
+            Op::OpenRootfs { path },
+            "a copy of its mount, apart from the host's, will become /",
+        ),
+    }
     if !has_home(b.spec) {
         home(b);
     }
@@ -151,6 +164,9 @@ pub fn home(b: &mut Builder) {
 
 fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Root;
+    if b.shares_mounts() {
+        return Ok(());
+    }
     b.from = namespaces::pointer(b.spec, &NamespaceKind::Mount);
     let flags = (libc::MS_REC | libc::MS_SLAVE) as u32;
     b.init(
@@ -192,6 +208,13 @@ fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
 fn pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Pivot;
     b.from = "/root".into();
+    if b.shares_mounts() {
+        b.init(
+            Op::Chroot,
+            "the mounts are the host's, and stay: only this process gets another root",
+        );
+        return Ok(());
+    }
     let aside = match hooks::any_before_pivot(b.spec) {
         true => None, // it is attached there, and not on /
         false => Some(c(&rootfs_path(b.spec, b.wish)).map_err(|p| problem("/root/path", p))?),

@@ -107,6 +107,11 @@ fn covering(spec: &Spec, path: &str) -> Covering {
     if own { Covering::Own } else { Covering::Lent }
 }
 
+/// Whether what lies on a path is a file system of the container's alone.
+pub fn is_own(spec: &Spec, path: &str) -> bool {
+    covering(spec, path) == Covering::Own
+}
+
 fn defaults(b: &mut Builder) -> Result<(), Problem> {
     let why = "every container has the default devices (config-linux.md, \"Default Devices\")";
     for (name, major, minor) in DEVICES {
@@ -271,7 +276,9 @@ fn host_device(at: &str, path: &str, tree: Slot) -> Result<Op, Problem> {
     };
     Ok(Op::OpenSource {
         path: c(path).map_err(|p| problem(at, p))?,
+        in_rootfs: false,
         recursive: false,
+        link: false,
         idmap: None,
         attributes,
         tree,

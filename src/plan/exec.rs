@@ -73,16 +73,19 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
     let foreign = b.users.foreign();
     let score = b.spec.process.oom_score_adj.filter(|_| foreign);
     let labels = !b.spec.process.selinux_label.is_empty();
-    if score.is_some() || !has_home(b.spec) || labels {
+    let (look, enter) = (!has_home(b.spec), b.shares_mounts());
+    if score.is_some() || look || enter || labels {
         namespaces::host_proc(b);
     }
-    if let (Some(first), false) = (b.wish.joins, has_home(b.spec)) {
+    if let (Some(first), true) = (b.wish.joins, look || enter) {
         let path = path("", &format!("{first}/root"))?;
-        b.host(
-            Step::Exec,
-            Op::LookInside { path },
-            "/etc/passwd is the container's, and lies there",
-        );
+        let why = match enter {
+            true => "without a mount namespace the container's root is that of its first process",
+            false => "/etc/passwd is the container's, and lies there",
+        };
+        b.host(Step::Exec, Op::LookInside { path, enter }, why);
+    }
+    if b.wish.joins.is_some() && look {
         home(b);
     }
     if let Some(affinity) = &b.spec.process.exec_cpu_affinity
@@ -153,6 +156,12 @@ fn clone(b: &mut Builder, joined: Joined) {
             true => "last, for from inside it nobody comes from one cgroup into another",
         };
         b.init(Op::JoinContainer { flags: rest }, why);
+    }
+    if b.shares_mounts() {
+        b.init(
+            Op::Chroot,
+            "no namespace brings the container's root: it is entered by itself",
+        );
     }
     if b.users.new || b.users.joined {
         namespaces::root_inside(b);

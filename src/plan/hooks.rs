@@ -188,6 +188,10 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
 
 /// Init: the last ones before the program.
 pub fn start_container(b: &mut Builder) -> Result<(), Problem> {
+    // `exec` starts no container.
+    if b.wish.joins.is_some() {
+        return Ok(());
+    }
     for (from, op) in lines(
         b,
         "startContainer",

@@ -103,6 +103,14 @@ pub struct Builder<'a> {
     pub pids: Vec<Line>,
     /// Lines of the init lane that come after the switch of root.
     pub late: Vec<Line>,
+    /// The rootfs's path, without `.` and `..`.
+    pub rootfs: String,
+    /// Whether something is mounted already.
+    pub mounted: bool,
+    /// How many sources are open at once.
+    pub held: usize,
+    /// Mounts with a propagation of their own, and the lines that set it again after the root's is set.
+    pub own_propagation: Vec<(String, Line)>,
     /// What systemd makes.
     pub scope: Option<scope::Scope>,
     /// Lines of the host lane that need init.
@@ -138,6 +146,10 @@ impl<'a> Builder<'a> {
             after_cgroup: Vec::new(),
             pids: Vec::new(),
             late: Vec::new(),
+            rootfs: mounts::plain_path(&create::rootfs_path(spec, wish)),
+            mounted: false,
+            held: 0,
+            own_propagation: Vec::new(),
             scope: None,
             after_clone: Vec::new(),
             before_go: Vec::new(),
@@ -164,6 +176,11 @@ impl<'a> Builder<'a> {
     /// Whether a namespace of this kind is made for the container.
     pub fn new_namespace(&self, kind: NamespaceKind) -> bool {
         namespace(&self.spec.linux, &kind).is_some_and(|n| n.joined().is_none())
+    }
+
+    /// Whether the container lives in the runtime's mount namespace, where nothing may be mounted.
+    pub fn shares_mounts(&self) -> bool {
+        namespace(&self.spec.linux, &NamespaceKind::Mount).is_none()
     }
 
     /// A line that opens something outside: by the host, or by init where only that may.
@@ -232,6 +249,7 @@ impl<'a> Builder<'a> {
             } | Op::StandBeside { .. }
                 | Op::PivotRoot { .. }
                 | Op::MoveRoot { .. }
+                | Op::Chroot
                 | Op::Cwd { .. }
         ) {
             self.here = None;
@@ -249,6 +267,11 @@ impl<'a> Builder<'a> {
             );
             self.here = Some(base);
         }
+    }
+
+    /// Lines were added that may have moved the init lane.
+    pub fn stands_nowhere(&mut self) {
+        self.here = None;
     }
 
     /// A numbered place for one more descriptor.

@@ -4,13 +4,13 @@
 use super::create::mapping;
 use super::op::{Attributes, Kind, Op, Place, Slot};
 use super::options::{attr, understand};
-use super::{Builder, MOST, Problem, Step, c, side_by_side, system, too_long};
+use super::{Builder, MOST, Problem, Step, c, devices, side_by_side, system, too_long};
 use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use libc::{MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
+use libc::{MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
 
 /// A place in the container that an earlier mount of this plan covers.
 pub struct Covered {
@@ -50,6 +50,10 @@ pub fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
 
 /// A mount is made at `new`'s place: what was there, and below, is hidden from now on.
 fn cover(covered: &mut Vec<Covered>, new: Covered) {
+    if new.path == "/" {
+        covered.clear();
+        return;
+    }
     covered.retain(|m| m.path != new.path && below(&m.path, &new.path).is_none());
     // Of what is not fresh only that counts which hides a part of something fresh: a thousand binds cost no search each.
     let hides = |m: &Covered| m.fresh && below(&new.path, &m.path).is_some();
@@ -112,7 +116,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         problem: problem.into(),
     };
     let mut o = understand(mount, &pointer)?;
-    let path = clean(&mount.destination);
+    let path = destination(&mount.destination);
     // Both names mean the container's own cgroup, which cgroup2 does to the kernel only in a cgroup namespace.
     let kind = match mount.kind.as_str() {
         "cgroup2" => "cgroup",
@@ -126,6 +130,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         o.recursive.set |= attr::RDONLY;
     }
     check_terminals(b, kind, &o.data, &pointer)?;
+    let has_mode = o.data.split(',').any(|word| word.starts_with("mode="));
     if !o.bind && !o.remount {
         system::mount_label(b, kind, &mut o.data)?;
     }
@@ -134,9 +139,11 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     let why = purpose(kind, &path, o.bind);
     b.step = Step::Mounts;
     b.from = pointer.clone();
+    let mut made = false;
     if let Place::Under { base, path: name } = &at {
         let parent = b.covered.iter().rev().find(|m| m.slot == Some(*base));
         if parent.is_some_and(|m| m.empty) && !o.remount {
+            made = !o.bind;
             make_directories(b, *base, name, o.bind)?;
         }
         if !o.bind && kind != "cgroup" || o.remount || kind == "cgroup" && own_cgroup_namespace {
@@ -147,6 +154,8 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         "/proc" if kind == "proc" => Some(Slot::PROC),
         "/dev" => Some(Slot::DEV),
         "/sys" if kind == "sysfs" => Some(Slot::SYS),
+        // What is mounted there is the root from then on.
+        "/" => Some(Slot::ROOTFS),
         _ => None,
     };
     let data = if o.data.is_empty() {
@@ -155,24 +164,17 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         Some(c(&o.data).map_err(nul)?)
     };
     if o.remount {
-        b.init(
-            Op::Remount {
-                at,
-                flags: (o.flags | MS_REMOUNT) as u32,
-                data,
-            },
-            why,
-        );
-        return Ok(());
+        return remount(b, at, &path, &o, data, why);
     }
     // A tmpfs is made writable, and its mount then read-only, as runc has it: others may be bound from it.
-    let readonly_tmpfs = kind == "tmpfs" && !o.bind && o.flags & MS_RDONLY != 0;
-    if readonly_tmpfs {
+    let in_memory = matches!(kind, "tmpfs" | "ramfs") && !o.bind;
+    if in_memory && o.flags & MS_RDONLY != 0 {
         o.flags &= !MS_RDONLY;
-        match path.as_str() {
-            "/dev" => readonly_dev(b),
-            _ => o.recursive.set |= attr::RDONLY,
-        }
+        o.recursive.set |= attr::RDONLY;
+    }
+    if in_memory && path == "/dev" && o.recursive.set & attr::RDONLY != 0 {
+        o.recursive.set &= !attr::RDONLY;
+        readonly_dev(b);
     }
     if !o.bind && !mount.uid_mappings.is_empty() {
         return Err(Problem {
@@ -193,27 +195,22 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
         }
         let idmap = idmap(b, mount, &o, &pointer)?;
-        let path = if source.starts_with('/') {
+        let source = if source.starts_with('/') {
             source.into()
         } else {
             format!("{}/{source}", b.bundle)
         };
-        let op = Op::OpenSource {
-            path: c(&path).map_err(nul)?,
-            recursive: o.recursive_bind,
-            idmap,
-            attributes,
-            tree,
+        open_source(b, &source, &o, (idmap, attributes, tree)).map_err(nul)?;
+        let kind = match (o.copy_link, o.target_as_it_is) {
+            (true, _) => Kind::Copy,
+            (_, true) => Kind::AsSourceHere,
+            _ => Kind::AsSource,
         };
-        b.source(
-            op,
-            "the source is opened here: inside, host paths mean nothing",
-        );
         b.init(
             Op::Attach {
                 at: at.clone(),
                 tree,
-                kind: Kind::AsSource,
+                kind,
                 open: standard,
             },
             why,
@@ -267,9 +264,11 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             data,
             open: standard,
             copy_up: o.copy_up,
+            keep_mode: kind == "tmpfs" && !o.copy_up && !made && !has_mode,
         };
         b.init(op, why);
     }
+    own_propagation(b, &path, &at, &o.attributes);
     if propagation != 0 || o.recursive != Attributes::default() {
         let attributes = Attributes {
             propagation,
@@ -288,16 +287,160 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             "these options speak of the mount as it stands, with all below it",
         );
     }
-    let fresh = !o.bind && matches!(kind, "proc" | "sysfs" | "tmpfs");
+    // What is copied into a tmpfs comes from the image.
+    let fresh = !o.bind && !o.copy_up && matches!(kind, "proc" | "sysfs" | "tmpfs");
     let new = Covered {
         path,
         slot: standard,
         fresh: fresh && standard.is_some(),
-        empty: kind == "tmpfs" && !o.bind,
+        empty: fresh && kind == "tmpfs",
         lent: o.bind || !OWN.contains(&kind),
     };
+    if let Some(slot) = standard {
+        b.made.retain(|(base, _)| *base != slot);
+    }
+    b.mounted = true;
     cover(&mut b.covered, new);
     Ok(())
+}
+
+/// A destination: `/` in all its spellings is one.
+fn destination(path: &str) -> String {
+    let path = clean(path);
+    match path.split('/').all(|part| matches!(part, "" | "..")) {
+        true => "/".into(),
+        false => path,
+    }
+}
+
+/// A remount: of a file system that is the container's, or of the mount alone where others use that file system too. One
+/// that makes /dev read-only waits until what belongs there is made.
+fn remount(
+    b: &mut Builder,
+    at: Place,
+    path: &str,
+    o: &super::options::Options,
+    data: Option<CString>,
+    why: &'static str,
+) -> Result<(), Problem> {
+    let alone = o.bind || !devices::is_own(b.spec, path);
+    if alone && let Some(data) = data {
+        let text = data.to_string_lossy();
+        return Err(Problem {
+            pointer: format!("{}/options", b.from),
+            problem: format!("`{text}` would change a file system that others use too"),
+        });
+    }
+    let bind = if alone { MS_BIND } else { 0 };
+    let flags = (o.flags | MS_REMOUNT | bind) as u32;
+    let waits = path == "/dev" && o.flags & MS_RDONLY != 0;
+    let op = Op::Remount { at, flags, data };
+    match waits {
+        true => {
+            let line = b.line_of(Step::Paths, op, why);
+            b.late.push(line);
+        }
+        false => b.init(op, why),
+    }
+    Ok(())
+}
+
+/// How many sources are held open at once: a caller may have no more than 1024 descriptors.
+const MOST_HELD: usize = 128;
+
+/// A bind's source: opened by the host; by init just before it is attached if it lies in what earlier mounts may have
+/// changed, or if many are held already.
+fn open_source(
+    b: &mut Builder,
+    source: &str,
+    o: &super::options::Options,
+    (idmap, attributes, tree): (Option<(Slot, bool)>, Attributes, Slot),
+) -> Result<(), &'static str> {
+    let inside = inside(b, source).filter(|_| b.mounted);
+    let in_rootfs = inside.is_some();
+    let op = Op::OpenSource {
+        path: c(inside.as_deref().unwrap_or(source))?,
+        in_rootfs,
+        recursive: o.recursive_bind,
+        link: o.source_as_it_is || o.copy_link,
+        idmap,
+        attributes,
+        tree,
+    };
+    if in_rootfs {
+        let why = "the source lies in the rootfs, where the mounts before this one count";
+        b.init(op, why);
+    } else if b.held >= MOST_HELD && reached_by_init(b, source, o) {
+        let why = "many sources are open already: this one is opened just before it is attached";
+        b.init(op, why);
+    } else {
+        b.held += 1;
+        let why = "the source is opened here: inside, host paths mean nothing";
+        b.source(op, why);
+    }
+    Ok(())
+}
+
+/// Whether init, which sees the host's tree until the switch of root, finds the same source there as the host does.
+fn reached_by_init(b: &Builder, source: &str, o: &super::options::Options) -> bool {
+    let copied = b.new_namespace(NamespaceKind::Mount);
+    let rights = b.users.inside || !(b.users.new || b.users.joined);
+    let apart = !b.spec.linux.rootfs_propagation.ends_with("shared");
+    // What /proc shows depends on who looks.
+    let source = plain_path(source);
+    let fixed = source != "/proc" && below(&source, "/proc").is_none();
+    // The rootfs is attached by then, over `/` or where it lies: a tree that holds that place would hold it too.
+    let above = source == "/" || source == b.rootfs || below(&b.rootfs, &source).is_some();
+    copied && rights && apart && fixed && !(o.recursive_bind && above)
+}
+
+/// A path without `.` and `..`, as if no part of it were a link.
+pub fn plain_path(path: &str) -> String {
+    let odd = path.contains("/.") || path.contains("//") || path.ends_with('/');
+    if !odd {
+        return path.into();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// A source's path from the root of the container, if it lies in the rootfs. (Where that is the host's `/`, all does, and
+/// sources are the host's.)
+pub fn inside(b: &Builder, source: &str) -> Option<String> {
+    let source = plain_path(source);
+    match source == b.rootfs {
+        _ if b.rootfs == "/" => None,
+        true => Some(".".into()),
+        false => below(&source, &b.rootfs).map(String::from),
+    }
+}
+
+/// `rootfsPropagation` with an `r` goes to all mounts: what one of them asks for itself is set again after it.
+fn own_propagation(b: &mut Builder, path: &str, at: &Place, own: &Attributes) {
+    b.own_propagation
+        .retain(|(other, _)| other != path && path != "/" && below(other, path).is_none());
+    if own.propagation == 0 || !b.spec.linux.rootfs_propagation.starts_with('r') || path == "/" {
+        return;
+    }
+    let op = Op::Alter {
+        at: at.clone(),
+        attributes: Attributes {
+            propagation: own.propagation,
+            recursive: own.recursive,
+            ..Attributes::default()
+        },
+    };
+    let why =
+        "the mount asks for a propagation of its own, which that of the root does not override";
+    let line = b.line_of(Step::Pivot, op, why);
+    b.own_propagation.push((path.into(), line));
 }
 
 /// When all is made in it, as runc has it.

@@ -31,6 +31,10 @@ pub enum Kind {
     Directory,
     /// Known only when the source has been opened: a bind mount of a file needs a file.
     AsSource,
+    /// The same, and the target's last part is not followed if it is a link.
+    AsSourceHere,
+    /// A source that is a link is not mounted but made again.
+    Copy,
 }
 
 /// Changes of a mount's properties, in mount_setattr(2)'s words.
@@ -96,7 +100,11 @@ pub enum Op {
     OpenHostProc,
     OpenSource {
         path: CString,
+        /// The path lies in the rootfs, as the mounts so far have made that.
+        in_rootfs: bool,
         recursive: bool,
+        /// A link is opened itself.
+        link: bool,
         /// The namespace whose mapping of ids the tree gets, and whether all mounts below get it.
         idmap: Option<(Slot, bool)>,
         attributes: Attributes,
@@ -183,6 +191,8 @@ pub enum Op {
     /// `exec`: the container's root, in its procfs directory, for a look.
     LookInside {
         path: CString,
+        /// It becomes the root of the new process: so it has to be that of a process that still lives.
+        enter: bool,
     },
     /// A child in the same namespaces, or only in a new user namespace, which will make init.
     CloneBridge {
@@ -329,6 +339,8 @@ pub enum Op {
         open: Option<Slot>,
         /// What lies below is copied into it.
         copy_up: bool,
+        /// Its root gets the mode of the directory that it covers.
+        keep_mode: bool,
     },
     Attach {
         at: Place,
@@ -417,6 +429,8 @@ pub enum Op {
     PivotRoot {
         aside: Option<CString>,
     },
+    /// Where the mounts are the host's.
+    Chroot,
     /// `attached`: the rootfs is not on `/` yet, but in its own directory.
     MoveRoot {
         attached: bool,

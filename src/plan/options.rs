@@ -53,6 +53,9 @@ enum Does {
     Idmap,
     RecursiveIdmap,
     CopyUp,
+    SourceAsItIs,
+    TargetAsItIs,
+    CopyLink,
     Nothing,
 }
 use Does::*;
@@ -62,7 +65,9 @@ const OPTIONS: &[(&str, Does)] = &[
     ("async", Clear(MS_SYNCHRONOUS, 0)),
     ("atime", Clear(MS_NOATIME, attr::NOATIME)),
     ("bind", Bind),
+    ("copy-symlink", CopyLink),
     ("defaults", Nothing),
+    ("dest-nofollow", TargetAsItIs),
     ("dev", Clear(MS_NODEV, attr::NODEV)),
     ("diratime", Clear(MS_NODIRATIME, attr::NODIRATIME)),
     ("dirsync", Set(MS_DIRSYNC, 0)),
@@ -84,19 +89,23 @@ const OPTIONS: &[(&str, Does)] = &[
     ("nosuid", Set(MS_NOSUID, attr::NOSUID)),
     ("nosymfollow", Set(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
     ("private", Propagation(MS_PRIVATE)),
+    ("rasync", Clear(MS_SYNCHRONOUS, 0)),
     ("ratime", RecursiveAtime(0)),
     ("rbind", RecursiveBind),
     ("rdev", RecursiveClear(attr::NODEV)),
     ("rdiratime", RecursiveClear(attr::NODIRATIME)),
+    ("rdirsync", Set(MS_DIRSYNC, 0)),
     ("relatime", Atime(MS_RELATIME, 0)),
     ("remount", Remount),
     ("rexec", RecursiveClear(attr::NOEXEC)),
     ("ridmap", RecursiveIdmap),
+    ("rmand", Set(MS_MANDLOCK, 0)),
     ("rnoatime", RecursiveAtime(attr::NOATIME)),
     ("rnodev", RecursiveSet(attr::NODEV)),
     ("rnodiratime", RecursiveSet(attr::NODIRATIME)),
     ("rnoexec", RecursiveSet(attr::NOEXEC)),
-    ("rnorelatime", RecursiveAtime(attr::STRICTATIME)),
+    ("rnomand", Clear(MS_MANDLOCK, 0)),
+    ("rnorelatime", RecursiveClear(0)),
     ("rnostrictatime", RecursiveAtime(0)),
     ("rnosuid", RecursiveSet(attr::NOSUID)),
     ("rnosymfollow", RecursiveSet(attr::NOSYMFOLLOW)),
@@ -110,11 +119,13 @@ const OPTIONS: &[(&str, Does)] = &[
     ("rstrictatime", RecursiveAtime(attr::STRICTATIME)),
     ("rsuid", RecursiveClear(attr::NOSUID)),
     ("rsymfollow", RecursiveClear(attr::NOSYMFOLLOW)),
+    ("rsync", Set(MS_SYNCHRONOUS, 0)),
     ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
     ("rw", Clear(MS_RDONLY, attr::RDONLY)),
     ("shared", Propagation(MS_SHARED)),
     ("silent", Set(MS_SILENT, 0)),
     ("slave", Propagation(MS_SLAVE)),
+    ("src-nofollow", SourceAsItIs),
     ("strictatime", Atime(MS_STRICTATIME, attr::STRICTATIME)),
     ("suid", Clear(MS_NOSUID, attr::NOSUID)),
     ("symfollow", Clear(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
@@ -149,8 +160,39 @@ pub struct Options {
     /// Ids are mapped: on all mounts below too, and how, if the option itself says so.
     pub idmap: Option<(bool, Vec<IdMapping>, Vec<IdMapping>)>,
     pub copy_up: bool,
-    /// The first option that is data.
-    data_at: usize,
+    /// A link as the source is itself what is lent, or what is made again at the target.
+    pub source_as_it_is: bool,
+    pub copy_link: bool,
+    /// A link as the target is mounted on.
+    pub target_as_it_is: bool,
+}
+
+/// The options of binds that do nothing there, in words: a bind has no file system of its own that could take them, and
+/// the kernel passes them over too.
+pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
+    let mut words = Vec::new();
+    for (i, mount) in mounts.iter().enumerate() {
+        let has = |word: &str| mount.options.iter().any(|option| option == word);
+        let nothing = |option: &&spec::Text| {
+            let mapped = option.starts_with("idmap=") || option.starts_with("ridmap=");
+            match OPTIONS.binary_search_by_key(&option.as_str(), |(name, _)| name) {
+                Ok(at) => matches!(OPTIONS[at].1, Set(ms, 0) if ms != MS_SILENT),
+                Err(_) => !option.is_empty() && !mapped,
+            }
+        };
+        let Some(at) = mount.options.iter().position(|option| nothing(&option)) else {
+            continue;
+        };
+        if (mount.kind == "bind" || has("bind") || has("rbind")) && !has("remount") {
+            let all = mount.options.iter().filter(nothing);
+            let all: Vec<&str> = all.map(|option| option.as_str()).collect();
+            words.push(format!(
+                "/mounts/{i}/options/{at}: passed over, since a bind has no file system of its own: {}",
+                all.join(",")
+            ));
+        }
+    }
+    words
 }
 
 pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem> {
@@ -215,12 +257,13 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
             Ok(Idmap) => o.idmap = Some((false, Vec::new(), Vec::new())),
             Ok(RecursiveIdmap) => o.idmap = Some((true, Vec::new(), Vec::new())),
             Ok(CopyUp) => o.copy_up = true,
+            Ok(SourceAsItIs) => o.source_as_it_is = true,
+            Ok(TargetAsItIs) => o.target_as_it_is = true,
+            Ok(CopyLink) => o.copy_link = true,
             Ok(Nothing) => {}
             Err(_) if word.is_empty() => {}
             Err(_) => {
-                if o.data.is_empty() {
-                    o.data_at = i;
-                } else {
+                if !o.data.is_empty() {
                     o.data.push(',');
                 }
                 o.data.push_str(word);
@@ -228,14 +271,19 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
         }
     }
     o.bind |= mount.kind == "bind";
-    if o.bind && !o.remount && !o.data.is_empty() {
-        let problem = format!(
-            "`{}` is no mount option, and a bind mount has no file system of its own to take it",
-            o.data
-        );
+    if o.bind && !o.remount {
+        o.data.clear();
+    }
+    let links = o.source_as_it_is || o.target_as_it_is || o.copy_link;
+    let spread = o.recursive != Attributes::default() || o.attributes.propagation == MS_SHARED;
+    if links && (!o.bind || o.remount || spread) {
+        let problem = match !o.bind || o.remount {
+            true => "src-nofollow, dest-nofollow and copy-symlink are for a bind mount",
+            false => "src-nofollow, dest-nofollow and copy-symlink go with no option of a tree",
+        };
         return Err(Problem {
-            pointer: format!("{pointer}/options/{}", o.data_at),
-            problem,
+            pointer: format!("{pointer}/options"),
+            problem: problem.into(),
         });
     }
     if o.copy_up && (o.bind || mount.kind != "tmpfs") {

@@ -17,11 +17,17 @@ const DIRECTORIES: [&str; 7] = [
     "/sys/fs/selinux",
 ];
 
+/// Whether a path that engines mask is a directory. One of each processor, in newer ones.
+fn directory(path: &str) -> bool {
+    DIRECTORIES.contains(&path) || path.ends_with("/thermal_throttle")
+}
+
 /// After the switch of root.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Paths;
     let mut late = core::mem::take(&mut b.late);
     b.plan.init.append(&mut late);
+    b.stands_nowhere();
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
         b.from = entry("/linux/readonlyPaths", i);
         if mounts::clean(path) == "/" {
@@ -53,7 +59,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         if let Place::Under { base, .. } = at {
             b.enter(base);
         }
-        let directory = DIRECTORIES.contains(&mounts::clean(path).as_str());
+        let directory = directory(&mounts::clean(path));
         b.init(
             Op::Mask { at, directory },
             "what lies there tells about the host, or reaches into it",
@@ -85,5 +91,8 @@ pub fn propagation(b: &mut Builder) {
             Op::RootPropagation { flags },
             "how mounts of the root are passed on from now on",
         );
+        for (_, line) in core::mem::take(&mut b.own_propagation) {
+            b.plan.init.push(line);
+        }
     }
 }

@@ -155,9 +155,13 @@ pub fn describe(op: &Op) -> String {
     match op {
         Op::OpenRootfs { path } => format!("open the rootfs {}", s(path)),
         Op::OpenSource {
-            path, recursive, ..
+            path,
+            in_rootfs,
+            recursive,
+            ..
         } => format!(
-            "open the mount source {}{}",
+            "open the mount source {}{}{}",
+            if *in_rootfs { "of the rootfs /" } else { "" },
             s(path),
             if *recursive {
                 " with all mounts below it"
@@ -411,6 +415,7 @@ pub fn describe(op: &Op) -> String {
         Op::OpenNull { check: false } => "open the /dev/null that was made".into(),
         Op::MakeCwd { path } => format!("make the working directory /{} if it is missing", s(path)),
         Op::PivotRoot { .. } => "switch the root, unmount the host's".into(),
+        Op::Chroot => "change the root to the rootfs".into(),
         Op::MoveRoot { .. } => {
             "unmount the host's mounts, chroot into the rootfs that lies over /".into()
         }

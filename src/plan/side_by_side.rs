@@ -21,6 +21,8 @@ fn plain(mount: &Mount) -> bool {
     // What /proc shows depends on who looks.
     let fixed = source.starts_with('/') && !source.starts_with("/proc/");
     let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    // The whole root would hold the rootfs, which lies over it by then.
+    let fixed = fixed && source != "/";
     fixed && !mapped && !mount.options.is_empty() && mount.options.iter().all(bind)
 }
 
@@ -49,7 +51,9 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     let beside = |mount: &&Mount| {
         let name = mount.destination.strip_prefix(directory);
         let clear = |name: &str| clear(name) && name.bytes().all(|b| b != b'/');
-        plain(mount) && name.is_some_and(clear) && !known(&mount.destination)
+        let source = mount.source.as_deref().unwrap_or("");
+        let host = super::mounts::inside(b, source).is_none();
+        plain(mount) && host && name.is_some_and(clear) && !known(&mount.destination)
     };
     let count = mounts.iter().take_while(beside).count();
     // The sources are found from inside the new mount namespace, which has the host's paths until the pivot.
@@ -69,6 +73,7 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
 /// Plans so many of them.
 pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Problem> {
     let directory = mounts.first().and_then(directory).unwrap_or_default();
+    b.mounted = true;
     b.from = entry("/mounts", first);
     let path = c(directory.trim_matches('/')).map_err(|text| problem(&b.from, text))?;
     b.init(

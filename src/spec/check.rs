@@ -113,6 +113,9 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     for (i, mount) in mounts.iter().enumerate() {
         check_mount(i, mount)?;
     }
+    if check_linux::namespace(&linux, &NamespaceKind::Mount).is_none() {
+        check_shared_mounts(&root, &process, &linux, &mounts)?;
+    }
     if annotations.contains_key("") {
         return no("/annotations", "has an empty key");
     }
@@ -153,6 +156,38 @@ fn is_version(version: &str) -> bool {
         && core.split('.').all(number)
         && before.is_none_or(|b| b.split('.').all(|p| word(p) && (!digits(p) || number(p))))
         && build.is_none_or(|b| b.split('.').all(word))
+}
+
+/// Without a mount namespace the container has the host's mounts (config-linux.md, "Namespaces"), and its root by chroot.
+/// What would be a mount is refused: it would be the host's, too. runc refuses masked and read-only paths there, and
+/// mounts the rest on the host.
+fn check_shared_mounts(root: &Root, process: &Process, linux: &Linux, mounts: &[Mount]) -> Checked {
+    let paths = [
+        ("/mounts/0", !mounts.is_empty()),
+        ("/root/readonly", root.readonly),
+        ("/linux/maskedPaths/0", !linux.masked_paths.is_empty()),
+        ("/linux/readonlyPaths/0", !linux.readonly_paths.is_empty()),
+        (
+            "/linux/rootfsPropagation",
+            !linux.rootfs_propagation.is_empty(),
+        ),
+        ("/linux/mountLabel", !linux.mount_label.is_empty()),
+        ("/process/terminal", process.terminal == Some(true)),
+    ];
+    if let Some((pointer, _)) = paths.iter().find(|(_, asked)| *asked) {
+        return no(
+            *pointer,
+            "needs a `mount` namespace in linux.namespaces: without one the mount would be the host's",
+        );
+    }
+    let user = |n: &super::Namespace| n.kind == NamespaceKind::User;
+    match linux.namespaces.iter().position(user) {
+        Some(i) => no(
+            format!("/linux/namespaces/{i}"),
+            "needs a `mount` namespace beside it: in a user namespace devices are binds of the host's",
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Any 1.x, in which later ones only add.
@@ -306,13 +341,6 @@ pub fn check_mount(number: usize, mount: &Mount) -> Checked {
             "is missing: it says where in the container the mount goes",
         );
     }
-    // A mount there would lie over the root, where a process whose root it is never looks.
-    if is_root(&mount.destination) {
-        return no(
-            pointer("/destination"),
-            "is the root itself: root.path says what lies there",
-        );
-    }
     let source = mount.source.as_deref().unwrap_or("");
     let has = |words: [&str; 2]| {
         mount
@@ -369,16 +397,6 @@ fn check_linux(linux: &Linux) -> Checked {
                 format!("repeats the `{word}` namespace of /linux/namespaces/{first}"),
             );
         }
-    }
-    if !linux
-        .namespaces
-        .iter()
-        .any(|n| n.kind == NamespaceKind::Mount)
-    {
-        return no(
-            "/linux/namespaces",
-            "has no `mount` namespace: without one the container's mounts would be the host's",
-        );
     }
     let cgroup = linux.cgroups_path.as_deref().unwrap_or("");
     a_path(|| "/linux/cgroupsPath".into(), cgroup)?;

@@ -35,7 +35,7 @@ fn limited(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed>
 }
 
 /// `WORDS --bundle HERE ID` under one limit.
-fn limited_bundled(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed> {
+pub fn limited_bundled(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed> {
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
     limited(

@@ -64,8 +64,9 @@ fn show(mount: &Value) -> String {
     options.sort();
     specific.sort();
     if text("fstype") == "tmpfs" {
-        // Of a read-only tmpfs runc makes the mount read-only and leaves the file system writable.
-        specific.retain(|option| option != "ro" && option != "rw");
+        // Of a read-only tmpfs runc makes the mount read-only and leaves the file system writable. The mode of the
+        // directory below it gets by chmod in runc 1.1, by the option in later ones and here.
+        specific.retain(|option| !matches!(&**option, "ro" | "rw" | "mode=755"));
     }
     let (point, kind, source, from) = (text("point"), text("fstype"), text("source"), text("root"));
     format!(

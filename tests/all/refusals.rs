@@ -357,13 +357,12 @@ const PROPERTIES: &[Refusal] = &[
         words: &["/mounts/0/options"],
     },
     Refusal {
-        name: "data_on_a_bind",
+        name: "data_on_a_remount_of_what_is_lent",
         spoil: |b| {
-            let source = b.path("").to_string_lossy().into_owned();
             set(
                 b,
                 "/mounts/-",
-                json!({"destination": "/tmp", "type": "bind", "source": source, "options": ["bind", "frob=1"]}),
+                json!({"destination": "/sys", "type": "none", "options": ["remount", "frob=1"]}),
             )
         },
         words: &["/mounts/7/options", "frob=1"],
