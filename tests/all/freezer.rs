@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, patiently};
 use crate::cgroups::{cgroup, end, ready, script, writable_cgroup};
+use crate::shared::freeze;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -63,8 +64,9 @@ fn created() -> Outcome {
 fn by_another() -> Outcome {
     let bundle = script("echo > /tmp/ready; sleep 1000")?;
     ready(&bundle)?;
-    let file = cgroup(&bundle)?.join("cgroup.freeze");
-    fs::write(&file, "1")?;
+    let group = cgroup(&bundle)?;
+    let file = group.join("cgroup.freeze");
+    freeze(&group)?;
     same("status", bundle.status()?.as_str(), "paused")?;
     bundle.call(&["resume", &bundle.id])?.ok()?;
     same("file", fs::read_to_string(&file)?.trim(), "0")?;
@@ -95,30 +97,30 @@ fn below() -> Result<(Bundle, PathBuf), Failed> {
     let path = format!("/of-{}/a", bundle.id);
     bundle.set("/linux/cgroupsPath", json!(path))?;
     let above = PathBuf::from(format!("/sys/fs/cgroup/of-{}", bundle.id));
-    Ok((bundle, above.join("cgroup.freeze")))
+    Ok((bundle, above))
 }
 
 fn above() -> Outcome {
-    let (bundle, file) = below()?;
+    let (bundle, above) = below()?;
     ready(&bundle)?;
-    fs::write(&file, "1")?;
+    freeze(&above)?;
     same("status", bundle.status()?.as_str(), "running")?;
     bundle
         .call(&["resume", &bundle.id])?
         .refused("it is running")?;
-    fs::write(&file, "0")?;
+    fs::write(above.join("cgroup.freeze"), "0")?;
     end(bundle)
 }
 
 fn start_above() -> Outcome {
-    let (bundle, file) = below()?;
+    let (bundle, above) = below()?;
     bundle.bundled(&["create"])?.ok()?;
-    fs::write(&file, "1")?;
+    freeze(&above)?;
     same("status", bundle.status()?.as_str(), "created")?;
     bundle
         .call(&["start", &bundle.id])?
         .refused("a cgroup above its own")?;
-    fs::write(&file, "0")?;
+    fs::write(above.join("cgroup.freeze"), "0")?;
     bundle.call(&["start", &bundle.id])?.ok()?;
     end(bundle)
 }

@@ -6,7 +6,7 @@ use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::json;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 pub fn cases() -> Vec<Trial> {
@@ -361,7 +361,7 @@ fn lost() -> Outcome {
         .bundled(&["run"])?
         .refused("container's cgroup is not empty")?;
     theirs.unharmed("run")?;
-    fs::write(theirs.path.join("cgroup.freeze"), "1")?;
+    freeze(&theirs.path)?;
     bundle
         .bundled(&["run"])?
         .refused("container's cgroup unexpectedly frozen")?;
@@ -370,12 +370,20 @@ fn lost() -> Outcome {
     bundle.clean()
 }
 
+/// Freezes a cgroup, and waits until the kernel has stopped all in it.
+pub fn freeze(group: &Path) -> Outcome {
+    fs::write(group.join("cgroup.freeze"), "1")?;
+    patiently("a frozen cgroup", || {
+        Ok(fs::read_to_string(group.join("cgroup.events"))?.contains("frozen 1"))
+    })
+}
+
 fn frozen() -> Outcome {
     let bundle = bundle("/of-ID/a/b")?;
     let top = format!("of-{}", bundle.id);
     for path in ["", "/a", "/a/b"] {
         let theirs = Theirs::make(&format!("{top}{path}"))?;
-        fs::write(theirs.path.join("cgroup.freeze"), "1")?;
+        freeze(&theirs.path)?;
         for words in ["create", "run"] {
             bundle
                 .bundled(&[words])?
@@ -397,7 +405,7 @@ fn frozen_exec() -> Outcome {
     let bundle = bundle("/of-ID/a")?;
     let top = group(&format!("of-{}", bundle.id));
     start(&bundle)?;
-    fs::write(top.join("cgroup.freeze"), "1")?;
+    freeze(&top)?;
     let exec = bundle.call(&["exec", &bundle.id, "true"])?;
     ensure!(
         exec.status == 255 && exec.err.contains("is frozen"),
@@ -405,7 +413,7 @@ fn frozen_exec() -> Outcome {
     );
     fs::write(top.join("cgroup.freeze"), "0")?;
     bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
-    fs::write(top.join("cgroup.freeze"), "1")?;
+    freeze(&top)?;
     force(&bundle)?.ok()?;
     bundle.clean()
 }
