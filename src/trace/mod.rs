@@ -169,13 +169,35 @@ impl View {
             format!("{:>3}", r.line)
         };
         write!(out, "{line} {}  ", lane_name(r.lane))?;
-        syscalls::show::call(r, out)?;
+        let mut call = String::new();
+        syscalls::show::call(r, &mut call)?;
+        out.push_str(&shortened(call));
         out.push_str(" = ");
         syscalls::show::result(r, out)?;
         if r.state == record::RETURNED {
             write!(out, "  {}", microseconds(r.duration_ns))?;
         }
         writeln!(out, "  # {}", r.why())
+    }
+}
+
+/// A long list of numbers by its ends, as in `[0 1 2 ... 1023]`: all processors are a line of 4 KiB. strace prints each.
+fn shortened(call: String) -> String {
+    let inner = |call: &str| -> Option<(usize, usize)> {
+        let from = call.find('[')? + 1;
+        Some((from, from + call[from..].find(']')?))
+    };
+    let Some((from, end)) = inner(&call) else {
+        return call;
+    };
+    let numbers: Vec<&str> = call[from..end].split(' ').collect();
+    let plain = |word: &&str| word.parse::<u32>().is_ok();
+    match numbers.as_slice() {
+        [first, second, third, .., last] if numbers.len() > 32 && numbers.iter().all(plain) => {
+            let (before, after) = (&call[..from], &call[end..]);
+            format!("{before}{first} {second} {third} ... {last}{after}")
+        }
+        _ => call,
     }
 }
 
@@ -223,4 +245,21 @@ fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
         false => out.push_str(",\"duration_ns\":null"),
     }
     writeln!(out, ",\"why\":{}}}", quoted(r.why()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_shown_by_its_ends() {
+        let list = |n: usize| (0..n).map(|i| format!("{i}")).collect::<Vec<_>>().join(" ");
+        let call = |n: usize| format!("sched_setaffinity(0, 128, [{}])", list(n));
+        assert_eq!(shortened(call(32)), call(32));
+        let short = "sched_setaffinity(0, 128, [0 1 2 ... 1023])";
+        assert_eq!(shortened(call(1024)), short);
+        for other in ["close(3)", "poll([", "a[b c]", "write(1, \"[\", 1)"] {
+            assert_eq!(shortened(other.into()), other);
+        }
+    }
 }
