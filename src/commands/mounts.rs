@@ -7,7 +7,7 @@ use crate::hints;
 use crate::perform::Trouble;
 use crate::perform::later_mounts::{self, Bind, Job};
 use crate::plan::op::Attributes;
-use crate::plan::options::understand;
+use crate::plan::options::{passed_over, understand};
 use crate::plan::{Step, mounts::clean};
 use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::{input, procfs, state};
@@ -54,7 +54,12 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
         false => place(i, mount),
     });
     let binds: Result<Vec<Bind>, Problem> = binds.collect();
-    let mut job = job(context, &options.id, add, binds.map_err(refused)?)?;
+    let binds = binds.map_err(refused)?;
+    if add {
+        let words = passed_over(&list).into_iter().map(|word| (false, word));
+        context.say_all(&options.file, words.collect());
+    }
+    let mut job = job(context, &options.id, add, binds)?;
     let opened = match add && !job.limited {
         true => later_mounts::open(&mut job).map_err(|(i, failed)| (i, Trouble::Call(failed))),
         false => Ok(()),
@@ -124,6 +129,10 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     if o.idmap.is_some() || !mount.uid_mappings.is_empty() || o.copy_up {
         let text = "ids are mapped, and files copied, only when the container is created";
         return Err(problem(i, "", text));
+    }
+    if o.source_as_it_is || o.target_as_it_is || o.copy_link {
+        let text = "a link takes part as it is only when the container is created: leave src-nofollow, dest-nofollow and copy-symlink out";
+        return Err(problem(i, "/options", text));
     }
     let mut own = o.attributes;
     // What is mounted below it inside must not appear on the host (mount_namespaces(7), "Shared subtrees").

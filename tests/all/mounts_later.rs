@@ -225,6 +225,10 @@ fn refusals() -> Outcome {
             json!([bind(&bundle, "data", "/a", json!(["bind", "idmap"]))]),
             "ids are mapped",
         ),
+        (
+            json!([bind(&bundle, "data", "/a", json!(["bind", "src-nofollow"]))]),
+            "/0/options: a link takes part as it is only when",
+        ),
     ] {
         alter(&bundle, "add", &list)?.refused(words)?;
     }
