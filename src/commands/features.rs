@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::plan::options::option_words;
 use crate::plan::scope;
+use crate::spec::annotations;
 use crate::{cli, out, spec};
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +22,7 @@ struct Features {
     annotations: Annotations,
     /// Those of config.json that change what is done (features.md). A tool that takes configurations from strangers has to
     /// look at them. A name that ends in a dot stands for all that begin so.
-    potentially_unsafe_config_annotations: [&'static str; 1],
+    potentially_unsafe_config_annotations: [&'static str; 2],
 }
 
 #[derive(Serialize)]
@@ -158,7 +159,7 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
             version: env!("CARGO_PKG_VERSION"),
             checkpoint: "false",
         },
-        potentially_unsafe_config_annotations: [scope::PROPERTY],
+        potentially_unsafe_config_annotations: [scope::PROPERTY, annotations::CRUN],
     };
     let mut text = serde_json::to_string_pretty(&features).unwrap_or_default();
     text.push('\n');

@@ -5,6 +5,8 @@ use super::{Problem, Spec};
 use alloc::format;
 use alloc::string::String;
 
+/// The names that crun has given a meaning begin so.
+pub const CRUN: &str = "run.oci.";
 /// The groups of the caller stay.
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 /// Which option of mount(8) gives a new file system its label.

@@ -2,7 +2,7 @@
 //! config-linux.md) as far as it is built; what is not built yet is kept as [`Unbuilt`], to be refused by name.
 //! May touch: serde.
 
-mod annotations;
+pub mod annotations;
 mod check;
 mod check_linux;
 mod check_process;

@@ -229,10 +229,9 @@ fn features() -> Outcome {
     bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_FROB"}))?;
     plan(&bundle)?.refused("/linux/memoryPolicy/mode")?;
     let unsafe_ones = texts(&features["potentiallyUnsafeConfigAnnotations"]);
-    ensure!(
-        unsafe_ones.iter().any(|one| one == "org.systemd.property."),
-        "{unsafe_ones:?}"
-    );
+    for wanted in ["org.systemd.property.", "run.oci."] {
+        ensure!(unsafe_ones.contains(&wanted.into()), "{unsafe_ones:?}");
+    }
     bundle.clean()
 }
 

@@ -134,9 +134,13 @@ fn features() -> Outcome {
             .any(|one| one == "CAP_KILL"),
         "/linux/capabilities lacks CAP_KILL"
     );
-    // Annotations of config.json that change what is done: systemd's, and no others.
+    // Annotations of config.json that change what is done: systemd's and crun's, and no others.
     let unsafe_ones = texts("/potentiallyUnsafeConfigAnnotations");
-    same("unsafe", unsafe_ones, vec!["org.systemd.property.".into()])?;
+    same(
+        "unsafe",
+        unsafe_ones,
+        vec!["org.systemd.property.".into(), "run.oci.".into()],
+    )?;
     for pointer in [
         "/linux/seccomp/enabled",
         "/linux/mountExtensions/idmap/enabled",
