@@ -294,20 +294,28 @@ fn seccomp() -> Outcome {
     bundle.clean()
 }
 
-/// Without the object around it nothing runs.
+/// Without the object around it nothing runs. Without namespaces the container would be in the host's: what the
+/// configuration asks of its own is refused then.
 fn around() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    for (key, at) in [("process", "/process"), ("linux", "/linux/namespaces")] {
-        let good = bundle.config.clone();
-        for (_, config) in ways(&bundle, "", key) {
-            bundle.config = config;
-            bundle.bundled(&["run"])?.refused(at)?;
-        }
-        bundle.config = good;
-    }
-    for (_, config) in ways(&bundle, "/linux", "namespaces") {
+    let good = bundle.config.clone();
+    for (_, config) in ways(&bundle, "", "process") {
         bundle.config = config;
-        bundle.bundled(&["run"])?.refused("/linux/namespaces")?;
+        bundle.bundled(&["run"])?.refused("/process")?;
+    }
+    for (around, key) in [("", "linux"), ("/linux", "namespaces")] {
+        bundle.config = good.clone();
+        for (_, config) in ways(&bundle, around, key) {
+            bundle.config = config;
+            for asked in ["/hostname", "/mounts/"] {
+                let refused = bundle.bundled(&["run"])?.refused("/")?.err;
+                let alone = refused.contains(asked) && refused.contains("linux.namespaces");
+                ensure!(alone || refused.contains("/linux/namespaces"), "{refused}");
+                if let Some(all) = bundle.config.as_object_mut() {
+                    all.remove("hostname");
+                }
+            }
+        }
     }
     bundle.clean()
 }

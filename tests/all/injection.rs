@@ -30,6 +30,10 @@ const TOLERATED: &[(&str, &str)] = &[
     ),
     ("prctl", "being dumpable is a second line of defence"),
     (
+        "sched_setaffinity",
+        "a filter around the runtime: the caller's affinity stays",
+    ),
+    (
         "faccessat2",
         "a candidate in PATH that may not be looked at: the next one is tried",
     ),

@@ -17,6 +17,11 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("getpid", "", "it cannot fail"),
     ("umask", "", "it cannot fail"),
     (
+        "sched_setaffinity",
+        "",
+        "a filter around the runtime: the caller's affinity stays",
+    ),
+    (
         "open_tree",
         "",
         "a copy in memory protects the program as well",

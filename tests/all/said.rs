@@ -214,7 +214,7 @@ fn bounded() -> Outcome {
         (
             "/mounts",
             json!([mount]),
-            &["/mounts/0", "EINVAL", "bytes left out", "; try: "][..],
+            &["/mounts/0", "4095 bytes", "bytes left out", "; try: "][..],
         ),
         (
             "/process/cwd",
