@@ -42,7 +42,12 @@ pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
         return read_to_end(fd, why);
     }
-    let mut bytes = alloc::vec![0; (stat.st_size as usize).min(LONGEST)];
+    read_from_begin(fd, (stat.st_size as usize).min(LONGEST), why)
+}
+
+/// So many bytes of a file, or fewer if it is shorter by now.
+fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
+    let mut bytes = alloc::vec![0; len];
     let mut have = 0;
     while have < bytes.len() {
         match syscalls::pread64(fd, &mut bytes[have..], have, why)? {
@@ -123,14 +128,5 @@ pub fn read_recorder(fd: At) -> core::result::Result<Vec<u8>, Failed> {
         let used = u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         len = len.min(used as usize);
     }
-    let mut bytes = alloc::vec![0; len];
-    let mut have = 0;
-    while have < bytes.len() {
-        match syscalls::pread64(fd, &mut bytes[have..], have, why)? {
-            0 => break,
-            got => have += got,
-        }
-    }
-    bytes.truncate(have);
-    Ok(bytes)
+    read_from_begin(fd, len, why)
 }

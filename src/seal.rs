@@ -35,8 +35,8 @@ pub fn take_over(argv: *const *const c_char) -> bool {
     let Some(number) = executed_through() else {
         return false;
     };
-    let Some((address, bytes)) = crate::environment(CARRIED).and_then(|text| text.split_once(':'))
-    else {
+    let carried = syscalls::variable(CARRIED).and_then(|text| text.to_str().ok());
+    let Some((address, bytes)) = carried.and_then(|text| text.split_once(':')) else {
         return false;
     };
     let (Ok(address), Some(bytes)) = (usize::from_str_radix(address, 16), plain(bytes)) else {

@@ -19,6 +19,7 @@ mod product {
     pub mod plan;
     pub mod procfs;
     pub mod recorder;
+    pub mod seal;
     pub mod spec;
     pub mod state;
     pub mod systemd;

@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         uid: if bit(6) { 1000 } else { 0 },
         gid: if bit(6) { 1000 } else { 0 },
         nested: bit(7),
+        no_groups: bit(7),
         cgroup_base: "",
         manager: None,
         rootless: None,
