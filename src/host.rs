@@ -17,7 +17,7 @@ pub struct Host {
     pub gid: u32,
     /// The caller's user namespace is not the machine's first: its root is not the machine's.
     pub nested: bool,
-    /// There the kernel lets nobody set groups (user_namespaces(7), /proc/PID/setgroups), in namespaces below it neither.
+    /// The kernel forbids setting groups there, and in namespaces below it (user_namespaces(7), /proc/PID/setgroups).
     pub no_groups: bool,
     looked: bool,
 }

@@ -166,7 +166,7 @@ pub fn end_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<()
     }
 }
 
-/// Refuses to forget a container whose first process has ended, and others not.
+/// Refuses to forget a container whose first process has ended while its other processes run.
 fn refuse_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(), Error> {
     let (id, path) = (&saved.id, &saved.cgroup_path);
     if saved.own_pids || path.is_empty() {

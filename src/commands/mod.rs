@@ -113,10 +113,10 @@ impl Context {
         }
     }
 
-    /// Groups that the kernel lets nobody set here: runc and crun pass them over, too.
+    /// Groups that the kernel forbids setting here: runc and crun pass them over, too.
     fn say_groups(&self, spec: &crate::spec::Spec) {
         if self.host.no_groups && !spec.process.user.additional_gids.is_empty() {
-            let word = "config.json /process/user/additionalGids: left out, since the caller's user namespace lets nobody set groups (/proc/self/setgroups is `deny`)";
+            let word = "config.json /process/user/additionalGids: left out, since setting groups is forbidden in the caller's user namespace (/proc/self/setgroups is `deny`)";
             self.log.say(Level::Warn, word);
         }
     }

@@ -26,7 +26,8 @@ pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<
 /// By what the container's processes are known: its pid namespace and its mount namespace.
 pub type Mark = [(u64, u64); 2];
 
-/// Those of its first process, while that lives. A mount namespace that it shares with the host tells it from nobody.
+/// Those of its first process, while that lives. A mount namespace that it shares with the host tells nothing: all processes
+/// of the host have it.
 pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
     let procfs = procfs::open()?;
     let mut mark = namespaces(procfs.at(), saved.pid)?;

@@ -295,7 +295,7 @@ fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
         return Ok(());
     }
     let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH | fs::AT_RECURSIVE;
-    let why = Why("a copy takes the place of the root below it, which nobody will see again");
+    let why = Why("a copy takes the place of the root below it, which no path leads to any more");
     let tree = syscalls::open_tree(top.at(), c"", flags, "rootfs", why)?;
     syscalls::fchdir(place.at(), Why("from here, `.` is what lies on top"))?;
     let why = Why("the mount on the old root, then the old root: pivot_root wants one root alone");

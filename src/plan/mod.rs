@@ -73,7 +73,7 @@ pub struct Wish<'a> {
     pub gid: u32,
     /// The caller is in a user namespace itself: its root is not the machine's.
     pub nested: bool,
-    /// Nobody may set groups there.
+    /// The kernel forbids setting groups there.
     pub no_groups: bool,
     /// Where a cgroup goes that is not named from the hierarchy's root: empty, or a path that ends in `/`.
     pub cgroup_base: &'a str,

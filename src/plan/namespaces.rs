@@ -29,7 +29,7 @@ pub struct Users {
     pub inside: bool,
     /// No privileges over the machine: no devices, no device program, and perhaps no cgroup.
     pub limited: bool,
-    /// The kernel lets nobody set groups, so that none can be dropped (user_namespaces(7)).
+    /// The kernel forbids setting groups, so none can be dropped (user_namespaces(7)).
     pub no_groups: bool,
     /// Only newuidmap(1) and newgidmap(1) may write the mapping.
     pub helpers: bool,
@@ -54,7 +54,7 @@ impl Users {
         if no_groups && !spec.process.user.additional_gids.is_empty() {
             return Err(problem(
                 "/process/user/additionalGids",
-                "needs a mapping that newgidmap writes: with one group mapped the kernel lets nobody set others",
+                "needs a mapping that newgidmap writes: with one group mapped the kernel forbids setting others",
             ));
         }
         Ok(Users {

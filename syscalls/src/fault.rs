@@ -1,7 +1,7 @@
-//! Handlers of signals. Two signals would end the process where a call, or a write to memory, only failed: SIGXFSZ, sent with EFBIG when a
-//! file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped file cannot be had
-//! (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them to the default
-//! (execve(2)).
+//! Handlers of signals. Two signals would end the process where a call, or a write to memory, only failed: SIGXFSZ, sent
+//! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped
+//! file cannot be had (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them
+//! to the default (execve(2)).
 
 use crate::call::{Result, Why, announce, gate};
 use crate::signal::{Disposition, rt_sigaction};

@@ -385,7 +385,7 @@ fn nested_without_a_cgroup() -> Outcome {
     bundle.clean()
 }
 
-/// Such a user namespace lets nobody set groups: the container runs without them, and that is said.
+/// In such a user namespace setting groups is forbidden: the container runs without them, and that is said.
 fn nested_groups() -> Outcome {
     let mut bundle = as_runc_writes("cat /proc/self/setgroups")?;
     bundle.set(
