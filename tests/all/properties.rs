@@ -21,9 +21,11 @@ pub fn cases() -> Vec<Trial> {
     )
 }
 
-fn shared(name: &str) -> PathBuf {
+/// What the tests bring: `real` is what engines wrote; `schema` is the specification's schemas (1.3 and newer, Apache-2.0),
+/// and every property that a Linux runtime meets, as a pointer.
+fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
+        .join("tests/all")
         .join(name)
 }
 
@@ -39,7 +41,7 @@ pub fn table(bundle: &Bundle) -> Result<Vec<(bool, String)>, Failed> {
 
 fn complete() -> Outcome {
     let bundle = Bundle::plain()?;
-    let list = fs::read_to_string(shared("oci-schema/linux-properties.txt"))?;
+    let list = fs::read_to_string(data("schema/linux-properties.txt"))?;
     let rows = table(&bundle)?;
     let ours: Vec<&str> = rows.iter().map(|(_, pointer)| pointer.as_str()).collect();
     same("properties", ours, list.split_whitespace().collect())?;
@@ -253,7 +255,7 @@ impl Bundle {
 
 /// Fails unless the document fits the schema, whose references are files beside it.
 fn fits(schema: &str, document: &Value) -> Outcome {
-    let folder = shared("oci-schema");
+    let folder = data("schema");
     let read = |name: &str| -> Result<Value, Failed> {
         Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
     };
@@ -358,7 +360,7 @@ fn schemas() -> Outcome {
 /// which this machine may not have the controllers for, and the label of a module that this kernel does not have.
 fn engines() -> Outcome {
     let mut count = 0;
-    for entry in fs::read_dir(shared("real-configs"))? {
+    for entry in fs::read_dir(data("real"))? {
         let path = entry?.path();
         let name = path
             .file_name()
