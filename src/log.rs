@@ -7,11 +7,12 @@ use crate::error::{Error, at_hint, one_line};
 use crate::hints;
 use crate::out::{append, stderr};
 use crate::perform::files::write_all;
+use crate::perform::patience;
 use crate::time;
 use alloc::format;
 use alloc::string::String;
 use core::ffi::CStr;
-use syscalls::{Errno, Fd, PollFd, Why};
+use syscalls::{Fd, Why};
 
 /// Where systemd's journal takes entries (systemd.io, "Native Journal Protocol"), and any syslog daemon (syslog(3)).
 const JOURNAL: &CStr = c"/run/systemd/journal/socket";
@@ -173,21 +174,8 @@ fn connect(path: &CStr, what: &str) -> Result<Fd, Error> {
 }
 
 fn send(socket: &Fd, line: &str) {
-    let why = Why("a line of the log");
-    let full = match syscalls::send(socket.at(), line.as_bytes(), why) {
-        Err(failed) => failed.errno == Errno::EAGAIN,
-        Ok(_) => false,
-    };
-    if !full {
-        return;
-    }
-    let mut fds = [PollFd {
-        fd: socket.at().raw(),
-        events: libc::POLLOUT,
-        revents: 0,
-    }];
     let wait = Why("the daemon has more lines than it has read");
-    if syscalls::ppoll(&mut fds, Some(PATIENCE), wait).is_ok_and(|ready| ready > 0) {
-        let _ = syscalls::send(socket.at(), line.as_bytes(), why);
-    }
+    let why = Why("a line of the log");
+    let send = || syscalls::send(socket.at(), line.as_bytes(), why);
+    let _ = patience::send(socket.at(), PATIENCE, wait, send);
 }

@@ -22,8 +22,6 @@ const WORDS: [&[u8]; 7] = [
 ];
 /// How long a service manager may take to have read what was sent, in milliseconds.
 const PATIENCE: u64 = 5_000;
-/// The time between two tries to send.
-const MOMENT: u64 = 100;
 /// Who talks without an end does not keep us from signals and from the program's end: so many words, then those. A
 /// queue has room for fewer (net.unix.max_dgram_qlen).
 const AT_ONCE: usize = 1024;
@@ -151,21 +149,10 @@ impl Between {
         }
     }
 
-    /// Sends what is said only once. Where the service manager's queue is full, it waits for room (unix(7): EAGAIN).
+    /// Sends what is said only once.
     fn insist(&self, send: impl Fn() -> syscalls::Result<usize>) -> syscalls::Result<usize> {
-        for _ in 0..PATIENCE / MOMENT {
-            match send() {
-                Err(failed) if failed.errno == Errno::EAGAIN => {}
-                other => return other,
-            }
-            let mut room = [PollFd {
-                events: libc::POLLOUT,
-                ..wait_for(&self.caller)
-            }];
-            let why = Why("the queue is full, and this is said only once");
-            syscalls::ppoll(&mut room, Some(MOMENT), why)?;
-        }
-        send()
+        let why = Why("the queue is full, and this is said only once");
+        patience::send(self.caller.at(), PATIENCE, why, send)
     }
 
     /// A service manager looks up who has sent something when it reads it: it has when it lets go of this descriptor

@@ -120,6 +120,30 @@ pub fn ended(process: &Fd) -> bool {
         && syscalls::waitid_pidfd(process.at(), 0, why).is_ok()
 }
 
+/// Sends by `send` to a socket that does not wait. Where the reader's queue is full (unix(7): EAGAIN), it waits for room and
+/// tries again, `limit` milliseconds at most.
+pub fn send(
+    socket: At,
+    limit: u64,
+    why: Why,
+    send: impl Fn() -> syscalls::Result<usize>,
+) -> syscalls::Result<usize> {
+    const STEP: u64 = 100;
+    for _ in 0..limit / STEP {
+        match send() {
+            Err(failed) if failed.errno == Errno::EAGAIN => {}
+            other => return other,
+        }
+        let mut room = [PollFd {
+            fd: socket.raw(),
+            events: libc::POLLOUT,
+            revents: 0,
+        }];
+        syscalls::ppoll(&mut room, Some(STEP), why)?;
+    }
+    send()
+}
+
 /// connect(2) of a socket that does not wait: where more wait to be accepted than there is room for, it tries again, for ten
 /// seconds.
 pub fn connect(socket: At, path: &CStr, why: Why) -> syscalls::Result<()> {
