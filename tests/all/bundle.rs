@@ -301,6 +301,19 @@ impl Bundle {
             .map_err(|error| format!("state is no JSON: {error}: {done:?}").into())
     }
 
+    /// These capabilities in each of the five sets.
+    pub fn capable(&mut self, names: &Value) -> Outcome {
+        let sets = [
+            "bounding",
+            "effective",
+            "permitted",
+            "inheritable",
+            "ambient",
+        ];
+        sets.iter()
+            .try_for_each(|set| self.set(&format!("/process/capabilities/{set}"), names.clone()))
+    }
+
     /// Waits until the container has this status.
     pub fn until(&self, status: &str) -> Outcome {
         patiently(&format!("the status {status}"), || {

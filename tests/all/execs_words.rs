@@ -71,15 +71,7 @@ fn user() -> Outcome {
 
 fn capabilities() -> Outcome {
     let mut bundle = box_of_sleep()?;
-    for set in [
-        "bounding",
-        "effective",
-        "permitted",
-        "inheritable",
-        "ambient",
-    ] {
-        bundle.set(&format!("/process/capabilities/{set}"), json!(["CAP_KILL"]))?;
-    }
+    bundle.capable(&json!(["CAP_KILL"]))?;
     start(&bundle)?;
     let line = ["grep", "^Cap", "/proc/self/status"];
     let line = ["sh", "-c", &line.join(" ")];

@@ -90,18 +90,21 @@ fn answer_all(fd: &OwnedFd) {
     }
 }
 
+/// The agent at this socket is asked about personality(2).
+fn ask(bundle: &mut Bundle, socket: &Path) -> Outcome {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": socket.to_string_lossy(),
+        "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
+    });
+    bundle.set("/linux/seccomp", profile)
+}
+
 /// nix has no ENOENT for a listener whose filter is gone: the agent ends when the container has.
 fn asked(bundle: &mut Bundle) -> Result<JoinHandle<Result<Value, String>>, Failed> {
     let socket = bundle.path("agent");
-    bundle.set(
-        "/linux/seccomp",
-        json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "listenerPath": socket.to_string_lossy(),
-            "listenerMetadata": "meta \"data\"",
-            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
-        }),
-    )?;
+    ask(bundle, &socket)?;
+    bundle.set("/linux/seccomp/listenerMetadata", json!("meta \"data\""))?;
     bundle.set("/annotations", json!({"a": "b"}))?;
     agent(&socket)
 }
@@ -159,14 +162,7 @@ fn passed_by_create(no_new_privs: bool) -> Outcome {
     bundle.set("/root/readonly", json!(false))?;
     bundle.set("/process/noNewPrivileges", json!(no_new_privs))?;
     let socket = bundle.path("agent");
-    bundle.set(
-        "/linux/seccomp",
-        json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "listenerPath": socket.to_string_lossy(),
-            "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_NOTIFY"}],
-        }),
-    )?;
+    ask(&mut bundle, &socket)?;
     let listener = UnixListener::bind(&socket)?;
     listener.set_nonblocking(true)?;
     bundle.bundled(&["create"])?.ok()?;

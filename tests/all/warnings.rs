@@ -30,15 +30,7 @@ pub fn cases() -> Vec<Trial> {
 fn odd() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     let names = json!(["CAP_KILL", "CAP_FROB"]);
-    for set in [
-        "bounding",
-        "effective",
-        "permitted",
-        "inheritable",
-        "ambient",
-    ] {
-        bundle.set(&format!("/process/capabilities/{set}"), names.clone())?;
-    }
+    bundle.capable(&names)?;
     bundle.set("/hooks", json!({"poststop": [{"path": "/bin/false"}]}))?;
     Ok(bundle)
 }
