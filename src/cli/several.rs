@@ -11,7 +11,7 @@ use argh::{ArgsInfo, EarlyExit, FromArgs};
 #[derive(Debug, PartialEq)]
 pub enum Which {
     Ids(Vec<String>),
-    /// All whose id fits one of these.
+    /// Each container with an id that fits one of these.
     Matching(Vec<Pattern>),
 }
 
@@ -35,7 +35,7 @@ pub struct KillWords {
     /// send it to every process in the container
     #[argh(switch, short = 'a')]
     all: bool,
-    /// what stands for a container is a POSIX extended regular expression, and means all whose ids it fits
+    /// ID is a POSIX extended regular expression: it means each container with an id that fits
     #[argh(switch, short = 'r')]
     regex: bool,
 }
@@ -75,7 +75,7 @@ pub struct DeleteWords {
     /// kill it first if it runs; an unknown ID is no error
     #[argh(switch, short = 'f')]
     force: bool,
-    /// what stands for a container is a POSIX extended regular expression, and means all whose ids it fits
+    /// ID is a POSIX extended regular expression: it means each container with an id that fits
     #[argh(switch, short = 'r')]
     regex: bool,
 }

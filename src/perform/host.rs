@@ -261,7 +261,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 return Ok(Some(stopped));
             }
         }
-        // The other ops are the init lane's; a plan's unit test holds that.
+        // The other ops are the init lane's, and the planner puts none of them here.
         _ => {}
     }
     Ok(None)

@@ -144,7 +144,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             },
             why,
         )?,
-        // The other ops are the host lane's or were done before; a plan's unit test holds that.
+        // The other ops are the host lane's or were done before.
         _ => {}
     }
     Ok(())

@@ -225,7 +225,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         ),
         None => (
             "",
-            "as with runc and crun: the caller's mask is the caller's",
+            "as with runc and crun: the caller's mask does not reach the program",
         ),
     };
     b.from = from.into();
