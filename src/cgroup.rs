@@ -41,13 +41,8 @@ pub fn open_root() -> Result<Option<Fd>> {
         return Ok(None);
     };
     syscalls::fsconfig_create(fs.at(), why)?;
-    syscalls::fsmount(
-        fs.at(),
-        0,
-        "cgroup hierarchy",
-        Why("a mount without a place: it ends with this process"),
-    )
-    .map(Some)
+    syscalls::fsmount(fs.at(), 0, "cgroup hierarchy", Why("a mount without a place: it ends with this process"))
+        .map(Some)
 }
 
 /// The hierarchy, and the cgroup at a path below its root. `None`: one of them is not there.
@@ -83,13 +78,7 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
         }
     }
     let flags = O_DIRECTORY | libc::O_NOFOLLOW as u32;
-    syscalls::openat(
-        root,
-        path,
-        flags,
-        "cgroup",
-        Why("clone3 takes the cgroup by descriptor"),
-    )
+    syscalls::openat(root, path, flags, "cgroup", Why("clone3 takes the cgroup by descriptor"))
 }
 
 /// Makes a cgroup threaded, and before it those of its parents that were made for the container: `made` with itself.
@@ -160,12 +149,7 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     let mut wanted: Vec<&str> = USUAL.to_vec();
     let more = needed.iter().map(|name| name.as_str());
     wanted.extend(more.filter(|name| !USUAL.contains(name)));
-    let line = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| format!("+{name} "))
-            .collect::<String>()
-    };
+    let line = |names: &[&str]| names.iter().map(|name| format!("+{name} ")).collect::<String>();
     // A former container has usually seen to it: a look, or one write, is enough to know.
     let done = match needed.is_empty() {
         true => syscalls::faccessat2(group, c"pids.max", 0, 0, why).is_ok(),
@@ -225,12 +209,7 @@ pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
     read_by(input::read_all, group, file, why)
 }
 
-fn read_by(
-    how: fn(At, Why) -> Result<Vec<u8>>,
-    group: At,
-    file: &CStr,
-    why: Why,
-) -> Result<String> {
+fn read_by(how: fn(At, Why) -> Result<Vec<u8>>, group: At, file: &CStr, why: Why) -> Result<String> {
     let flags = libc::O_NOFOLLOW as u32;
     let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
     let bytes = how(file.at(), why)?;
@@ -246,10 +225,7 @@ pub fn keyed(text: &str, key: &str) -> u64 {
 /// How many processes the kernel has killed there for want of memory.
 pub fn oom_kills(group: At) -> u64 {
     let why = Why("the kernel counts there whom it killed for want of memory");
-    keyed(
-        &read(group, c"memory.events", why).unwrap_or_default(),
-        "oom_kill ",
-    )
+    keyed(&read(group, c"memory.events", why).unwrap_or_default(), "oom_kill ")
 }
 
 /// Sets what config.json, or `update`, asks for.
@@ -304,10 +280,7 @@ pub fn load_decider(program: &[BpfInsn], why: Why) -> core::result::Result<Fd, R
     let why = Why("what the kernel's verifier has against the program");
     match syscalls::bpf_prog_load_device(program, &mut log, why) {
         Ok(loaded) => Ok(loaded),
-        Err(_) => Err(Refused {
-            failed,
-            said: words_of_verifier(&log),
-        }),
+        Err(_) => Err(Refused { failed, said: words_of_verifier(&log) }),
     }
 }
 
@@ -315,8 +288,7 @@ pub fn load_decider(program: &[BpfInsn], why: Why) -> core::result::Result<Fd, R
 fn words_of_verifier(log: &[u8]) -> String {
     let log = log.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(log);
-    let counts =
-        |line: &&str| line.starts_with("verification time") || line.starts_with("processed");
+    let counts = |line: &&str| line.starts_with("verification time") || line.starts_with("processed");
     let lines: Vec<&str> = text.lines().take_while(|line| !counts(line)).collect();
     let words: String = lines.join("; ").chars().take(300).collect();
     match words.is_empty() {
@@ -347,11 +319,7 @@ pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bo
 /// Gives the cgroup to a user: the directory and what he needs to make cgroups and move processes in it.
 pub fn give(group: At, uid: u32, gid: u32, why: Why) -> Result<()> {
     syscalls::fchown(group, uid, gid, why)?;
-    for file in [
-        c"cgroup.procs",
-        c"cgroup.subtree_control",
-        c"cgroup.threads",
-    ] {
+    for file in [c"cgroup.procs", c"cgroup.subtree_control", c"cgroup.threads"] {
         syscalls::fchownat(group, file, uid, gid, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
     }
     Ok(())
@@ -402,10 +370,7 @@ fn gather(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) ->
 
 fn below(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
     let inner = Why("the container may have made cgroups of its own");
-    for name in input::directories(group, inner)?
-        .iter()
-        .filter(|_| depth > 0)
-    {
+    for name in input::directories(group, inner)?.iter().filter(|_| depth > 0) {
         if let Some(inner) = open(group, name, why)? {
             gather(inner.at(), file, depth - 1, why, all)?;
         }
@@ -416,16 +381,8 @@ fn below(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> 
 /// Freezes or thaws a cgroup with all below it, and waits until the kernel says that it is so.
 pub fn freeze(group: At, frozen: bool) -> Result<bool> {
     let (value, word, why) = match frozen {
-        true => (
-            &b"1"[..],
-            "frozen 1",
-            Why("every process stops where it is (cgroup.freeze)"),
-        ),
-        false => (
-            &b"0"[..],
-            "frozen 0",
-            Why("every process goes on (cgroup.freeze)"),
-        ),
+        true => (&b"1"[..], "frozen 1", Why("every process stops where it is (cgroup.freeze)")),
+        false => (&b"0"[..], "frozen 0", Why("every process goes on (cgroup.freeze)")),
     };
     write(group, c"cgroup.freeze", value, why)?;
     let why = Why("cgroup.events says when all of them have");
@@ -449,11 +406,7 @@ fn said(file: At, line: &str, why: Why) -> Result<bool> {
 
 /// Waits until the kernel has changed a file of a cgroup, or so many milliseconds are over.
 fn await_change(file: At, milliseconds: u64, why: Why) -> Result<()> {
-    let mut fds = [syscalls::PollFd {
-        fd: file.raw(),
-        events: libc::POLLPRI,
-        revents: 0,
-    }];
+    let mut fds = [syscalls::PollFd { fd: file.raw(), events: libc::POLLPRI, revents: 0 }];
     syscalls::ppoll(&mut fds, Some(milliseconds), why).map(drop)
 }
 

@@ -27,12 +27,9 @@ mod words;
 use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
-pub use values::{
-    Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel,
-};
+pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel};
 pub use words::{
-    Create, Demo, Events, Features, List, Mounts, Pause, PlanCmd, Ps, Resume, SpecCmd, Start,
-    State, TraceCmd, Update,
+    Create, Demo, Events, Features, List, Mounts, Pause, PlanCmd, Ps, Resume, SpecCmd, Start, State, TraceCmd, Update,
 };
 
 pub use exec::Exec;
@@ -105,12 +102,10 @@ impl Command {
             Command::Ps(one) => &one.id,
             Command::Events(one) => &one.id,
             Command::Plan(one) => &one.id,
-            Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => {
-                match which {
-                    Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
-                    Which::Matching(_) => return None,
-                }
-            }
+            Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
+                Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
+                Which::Matching(_) => return None,
+            },
             Command::Trace(one) => one.id.as_ref()?,
             Command::List(_)
             | Command::Spec(_)
@@ -152,11 +147,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "run",
         info: RunWords::get_args_info,
-        make: |name, words| {
-            RunWords::from_args(name, words)?
-                .checked()
-                .map(Command::Run)
-        },
+        make: |name, words| RunWords::from_args(name, words)?.checked().map(Command::Run),
     },
     Verb {
         name: "exec",
@@ -183,11 +174,7 @@ const VERBS: &[Verb] = &[
         info: Mounts::get_args_info,
         make: |name, words| Mounts::from_args(name, words).map(Command::Mounts),
     },
-    Verb {
-        name: "ps",
-        info: Ps::get_args_info,
-        make: |name, words| Ps::from_args(name, words).map(Command::Ps),
-    },
+    Verb { name: "ps", info: Ps::get_args_info, make: |name, words| Ps::from_args(name, words).map(Command::Ps) },
     Verb {
         name: "events",
         info: Events::get_args_info,
@@ -196,20 +183,12 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "kill",
         info: KillWords::get_args_info,
-        make: |name, words| {
-            KillWords::from_args(name, words)?
-                .checked()
-                .map(Command::Kill)
-        },
+        make: |name, words| KillWords::from_args(name, words)?.checked().map(Command::Kill),
     },
     Verb {
         name: "delete",
         info: DeleteWords::get_args_info,
-        make: |name, words| {
-            DeleteWords::from_args(name, words)?
-                .checked()
-                .map(Command::Delete)
-        },
+        make: |name, words| DeleteWords::from_args(name, words)?.checked().map(Command::Delete),
     },
     Verb {
         name: "state",
@@ -269,11 +248,7 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
     ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),
     ("update", "--kernel-memory", "; it is of cgroup version 1"),
-    (
-        "update",
-        "--kernel-memory-tcp",
-        "; it is of cgroup version 1",
-    ),
+    ("update", "--kernel-memory-tcp", "; it is of cgroup version 1"),
 ];
 
 /// The environment's way to say the same; an empty value is as good as none. The later row wins.
@@ -287,18 +262,13 @@ const VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// Reads the words behind the program's name, with `env` to look up variables.
-pub fn parse<'e>(
-    args: &[&str],
-    env: &dyn Fn(&str) -> Option<&'e str>,
-) -> Result<(Globals, Command), Stop> {
+pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result<(Globals, Command), Stop> {
     if args.is_empty() {
         return Err(Stop::Help(words::SCREEN.into()));
     }
     let words = normalise::normalise(args, variables(env)?)?;
     if words.help {
-        return Err(Stop::Help(
-            words.verb.map_or_else(|| words::SCREEN.into(), help),
-        ));
+        return Err(Stop::Help(words.verb.map_or_else(|| words::SCREEN.into(), help)));
     }
 
     let globals = GlobalWords::from_args(&[PROGRAM], &words.globals.argh_words(&[]))
@@ -307,16 +277,11 @@ pub fn parse<'e>(
         return Ok((globals.settled(), Command::Version));
     }
     let Some(verb) = words.verb else {
-        return Err(Stop::Usage(format!(
-            "a command is needed; `{PROGRAM} --help` lists them"
-        )));
+        return Err(Stop::Usage(format!("a command is needed; `{PROGRAM} --help` lists them")));
     };
     verb.count(&words.operands)?;
-    let command = (verb.make)(
-        &[PROGRAM, verb.name],
-        &words.own.argh_words(&words.operands),
-    )
-    .map_err(|exit| verb.usage(&values::sentence(&exit.output)))?;
+    let command = (verb.make)(&[PROGRAM, verb.name], &words.own.argh_words(&words.operands))
+        .map_err(|exit| verb.usage(&values::sentence(&exit.output)))?;
     Ok((globals.settled(), command))
 }
 
@@ -330,9 +295,8 @@ fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, S
             ("NK_TRACE", Some("1")) => "text",
             (_, Some(value)) => value,
         };
-        GlobalWords::from_args(&[PROGRAM], &[long, value]).map_err(|exit| {
-            Stop::Usage(format!("{variable}: {}", values::sentence(&exit.output)))
-        })?;
+        GlobalWords::from_args(&[PROGRAM], &[long, value])
+            .map_err(|exit| Stop::Usage(format!("{variable}: {}", values::sentence(&exit.output))))?;
         options.set(long, Some(value));
     }
     Ok(options)
@@ -342,10 +306,7 @@ fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, S
 fn help(verb: &Verb) -> String {
     match (verb.make)(&[PROGRAM, verb.name], &["--help"]) {
         Err(exit) => {
-            format!(
-                "{}\nThe options of all commands: {PROGRAM} --help\n",
-                exit.output
-            )
+            format!("{}\nThe options of all commands: {PROGRAM} --help\n", exit.output)
         }
         Ok(_) => words::SCREEN.into(),
     }
@@ -363,10 +324,7 @@ impl Verb {
         if operands.is_empty() && wanted.iter().any(|one| required(&one.optionality)) {
             return Err(self.usage("an ID is needed"));
         }
-        if wanted
-            .iter()
-            .any(|one| matches!(one.optionality, argh::Optionality::Repeating))
-        {
+        if wanted.iter().any(|one| matches!(one.optionality, argh::Optionality::Repeating)) {
             return Ok(());
         }
         let Some(extra) = operands.get(wanted.len()) else {
@@ -375,11 +333,7 @@ impl Verb {
         let mut form = String::from(self.name);
         for one in wanted {
             let name = one.name.to_uppercase();
-            form += &if required(&one.optionality) {
-                format!(" {name}")
-            } else {
-                format!(" [{name}]")
-            };
+            form += &if required(&one.optionality) { format!(" {name}") } else { format!(" [{name}]") };
         }
         let extra = values::quoted(extra);
         Err(self.usage(&format!("too many arguments: {extra}; write `{form}`")))

@@ -85,9 +85,7 @@ impl Body {
             Value::Uint(number) => self.signature("u").uint(*number),
             Value::Long(number) => self.signature("x").long(*number as u64),
             Value::Ulong(number) => self.signature("t").long(*number),
-            Value::Bytes(bytes) => self
-                .signature("ay")
-                .array(1, |b| b.0.extend_from_slice(bytes)),
+            Value::Bytes(bytes) => self.signature("ay").array(1, |b| b.0.extend_from_slice(bytes)),
             Value::Uints(all) => self.signature("au").array(4, |b| {
                 all.iter().for_each(|number| {
                     b.uint(*number);
@@ -224,10 +222,7 @@ fn length(head: &[u8; 16]) -> Option<usize> {
 const LONGEST: usize = 1 << 20;
 
 fn understand(message: &[u8]) -> Message {
-    let mut head = Reader {
-        all: message,
-        at: 12,
-    };
+    let mut head = Reader { all: message, at: 12 };
     let fields = 16 + head.uint() as usize;
     let (mut member, mut name, mut signature, mut answers) = Default::default();
     while head.at < fields.min(message.len()) {
@@ -244,10 +239,7 @@ fn understand(message: &[u8]) -> Message {
             _ => return Message::Other,
         }
     }
-    let mut body = Reader {
-        all: message,
-        at: fields.next_multiple_of(8),
-    };
+    let mut body = Reader { all: message, at: fields.next_multiple_of(8) };
     let mut texts = Vec::new();
     for kind in signature.bytes() {
         match kind {
@@ -299,11 +291,7 @@ impl Bus {
         // It holds no NUL byte: it came from an argument or from the environment.
         let path = CString::new(path).unwrap_or_default();
         patience::connect(socket.at(), &path, why)?;
-        let mut bus = Bus {
-            socket,
-            serial: 0,
-            pending: Vec::new(),
-        };
+        let mut bus = Bus { socket, serial: 0, pending: Vec::new() };
         // All in one: a systemd that reads the first message together with this end of the talk would leave it lying.
         let why = Why("who we are, the kernel tells; then messages follow");
         bus.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n", why)?;
@@ -349,10 +337,7 @@ impl Bus {
         let fds = [(self.socket.at(), events), (patience::NONE, 0)];
         match patience::wait(fds, Some(PATIENCE_MS), why, patience::nothing) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Trouble::Said(format!(
-                "it does not answer within {} seconds",
-                PATIENCE_MS / 1000
-            ))),
+            Ok(false) => Err(Trouble::Said(format!("it does not answer within {} seconds", PATIENCE_MS / 1000))),
             Err(perform::Trouble::Call(failed)) => Err(Trouble::Call(failed)),
             Err(perform::Trouble::Check(check)) => Err(Trouble::Said(check.text().into())),
             Err(perform::Trouble::Hook(_)) => Err(Trouble::Said("it does not answer".into())),
@@ -366,8 +351,7 @@ impl Bus {
         match syscalls::read(self.socket.at(), &mut buffer, Why("its answer"))? {
             0 => Err(Trouble::Said("it has closed the connection".into())),
             len => {
-                self.pending
-                    .extend_from_slice(buffer.get(..len).unwrap_or_default());
+                self.pending.extend_from_slice(buffer.get(..len).unwrap_or_default());
                 Ok(())
             }
         }
@@ -391,12 +375,7 @@ impl Bus {
     }
 
     /// Sends a call; its serial number.
-    pub fn call(
-        &mut self,
-        method: &Method,
-        body: &Body,
-        why: Why,
-    ) -> core::result::Result<u32, Trouble> {
+    pub fn call(&mut self, method: &Method, body: &Body, why: Why) -> core::result::Result<u32, Trouble> {
         self.serial += 1;
         self.send(&call(method, self.serial, body), why)?;
         Ok(self.serial)
@@ -407,13 +386,7 @@ impl Bus {
 mod tests {
     use super::*;
 
-    const METHOD: Method = Method {
-        service: "a.b",
-        object: "/a",
-        interface: "a.b",
-        name: "C",
-        signature: "sa(sv)",
-    };
+    const METHOD: Method = Method { service: "a.b", object: "/a", interface: "a.b", name: "C", signature: "sa(sv)" };
 
     /// The head of a call, byte by byte as the specification lays it out.
     #[test]
@@ -422,9 +395,7 @@ mod tests {
         body.text("x").properties(&[("P".into(), Value::Ulong(7))]);
         let bytes = call(&METHOD, 3, &body);
         assert_eq!(&bytes[..4], &[b'l', 1, 0, 1]);
-        let word = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let fields = (word(12) as usize).next_multiple_of(8);
         assert_eq!(word(8), 3);
         assert_eq!(bytes.len(), 16 + fields + word(4) as usize);
@@ -442,20 +413,13 @@ mod tests {
     fn answers_are_understood_and_damaged_ones_break_nothing() {
         let mut body = Body::default();
         body.uint(1).text("/job/1").text("x.scope").text("done");
-        let signal = Method {
-            signature: "uoss",
-            name: "JobRemoved",
-            ..METHOD
-        };
+        let signal = Method { signature: "uoss", name: "JobRemoved", ..METHOD };
         let mut bytes = call(&signal, 9, &body);
         bytes[1] = SIGNAL;
         let texts = ["/job/1", "x.scope", "done"].map(String::from).to_vec();
         let wanted = Message::Signal("JobRemoved".into(), texts);
         assert_eq!(understand(&bytes), wanted);
-        assert_eq!(
-            length(bytes.first_chunk().unwrap_or(&[0; 16])),
-            Some(bytes.len())
-        );
+        assert_eq!(length(bytes.first_chunk().unwrap_or(&[0; 16])), Some(bytes.len()));
         for at in 0..bytes.len() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut other = bytes.clone();

@@ -87,10 +87,7 @@ enum Who {
 
 impl Said {
     pub fn by(file: String) -> Said {
-        Said {
-            file,
-            others: Vec::new(),
-        }
+        Said { file, others: Vec::new() }
     }
 
     /// The part at `pointer` is what another file holds.
@@ -125,10 +122,7 @@ impl Said {
     /// The error about a part that is not as it must be.
     pub fn refused(&self, problem: Problem) -> Error {
         let (file, pointer) = self.who(&problem.pointer);
-        Error::Spec {
-            file: file.into(),
-            problem: Problem { pointer, ..problem },
-        }
+        Error::Spec { file: file.into(), problem: Problem { pointer, ..problem } }
     }
 
     /// Where a line of the plan comes from, in parentheses; nothing where it comes from no property.
@@ -161,21 +155,13 @@ pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
 /// The same, where what to try is known.
 pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
     let (call, why) = render(failed);
-    Error::Call(Told {
-        line: format!("{doing}: {call}"),
-        why,
-        hint,
-    })
+    Error::Call(Told { line: format!("{doing}: {call}"), why, hint })
 }
 
 /// The same of a call that carries out what an op of a plan does: it has that one's hint.
 pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
     let (call, why) = render(failed);
-    Error::Call(Told {
-        line: format!("{doing}: {call}"),
-        why,
-        hint: hints::hint(failed.call, failed.errno, Some(op)),
-    })
+    Error::Call(Told { line: format!("{doing}: {call}"), why, hint: hints::hint(failed.call, failed.errno, Some(op)) })
 }
 
 /// A hook that failed, and the end of what it said.
@@ -201,10 +187,9 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
 fn ended(code: i32) -> String {
     match code {
         hooks::TIMED_OUT => "ran past its timeout, and was ended with its process group".into(),
-        code if code > hooks::SIGNALLED => format!(
-            "ended by {}",
-            syscalls::flags::signal_name(code - hooks::SIGNALLED)
-        ),
+        code if code > hooks::SIGNALLED => {
+            format!("ended by {}", syscalls::flags::signal_name(code - hooks::SIGNALLED))
+        }
         code => format!("exit status {code}"),
     }
 }
@@ -247,18 +232,11 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
                     let name = argv.first().map(|a| a.to_string_lossy());
                     let name = name.unwrap_or_default();
                     let name = bounded(&name, PART);
-                    format!(
-                        "exec: \"{name}\": {}{place}: {call}",
-                        failed.errno.text().to_lowercase()
-                    )
+                    format!("exec: \"{name}\": {}{place}: {call}", failed.errno.text().to_lowercase())
                 }
                 _ => format!("line {number}, {what}{place}: {call}{said}"),
             };
-            Error::Call(Told {
-                line: text,
-                why,
-                hint: advice(line, failed),
-            })
+            Error::Call(Told { line: text, why, hint: advice(line, failed) })
         }
         Trouble::Check(Check::Systemd) => Error::Call(Told {
             line: format!("line {number}, {what}{place}: {said}"),
@@ -268,11 +246,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
         Trouble::Check(check) => {
             let why = line.map_or("", |line| line.why.0).to_string();
             let text = format!("line {number}, {what}{place}: {}", check.text());
-            Error::Call(Told {
-                line: text,
-                why,
-                hint: hints::check(check),
-            })
+            Error::Call(Told { line: text, why, hint: hints::check(check) })
         }
     }
 }
@@ -281,9 +255,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
 fn advice(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
-        Some(Op::OpenSource { .. }) if device && failed.errno == Errno::ENOENT => {
-            hints::NO_HOST_NODE
-        }
+        Some(Op::OpenSource { .. }) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
         op => hints::hint(failed.call, failed.errno, op),
     }
 }
@@ -292,43 +264,28 @@ fn advice(line: Option<&Line>, failed: Failed) -> &'static str {
 fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
     let name = &bounded(name, PART / 2);
     let (line, hint) = match trouble {
-        Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => (
-            format!("exec: \"{name}\": permission denied: it is no regular file"),
-            hints::PROGRAM_DENIED,
-        ),
-        Trouble::Check(_) | Trouble::Hook(_) => (
-            format!("exec: \"{name}\": {}", Check::ProgramNotFound.text()),
-            hints::PROGRAM_PATH,
-        ),
-        Trouble::Call(f) if f.errno == Errno::EACCES => (
-            format!("exec: \"{name}\": permission denied"),
-            hints::PROGRAM_DENIED,
-        ),
+        Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => {
+            (format!("exec: \"{name}\": permission denied: it is no regular file"), hints::PROGRAM_DENIED)
+        }
+        Trouble::Check(_) | Trouble::Hook(_) => {
+            (format!("exec: \"{name}\": {}", Check::ProgramNotFound.text()), hints::PROGRAM_PATH)
+        }
+        Trouble::Call(f) if f.errno == Errno::EACCES => {
+            (format!("exec: \"{name}\": permission denied"), hints::PROGRAM_DENIED)
+        }
         Trouble::Call(f) if !name.contains('/') => (
-            format!(
-                "exec: \"{name}\": {}: {}",
-                Check::ProgramNotFound.text(),
-                f.errno.text().to_lowercase()
-            ),
+            format!("exec: \"{name}\": {}: {}", Check::ProgramNotFound.text(), f.errno.text().to_lowercase()),
             hints::PROGRAM_PATH,
         ),
-        Trouble::Call(f) => (
-            format!(
-                "exec: \"{name}\": stat {name}: {}",
-                f.errno.text().to_lowercase()
-            ),
-            hints::PROGRAM_MISSING,
-        ),
+        Trouble::Call(f) => {
+            (format!("exec: \"{name}\": stat {name}: {}", f.errno.text().to_lowercase()), hints::PROGRAM_MISSING)
+        }
     };
     let call = match trouble {
         Trouble::Call(failed) => format!(": {}", render(failed).0),
         _ => String::new(),
     };
-    Error::Call(Told {
-        line: format!("{line}{place}{call}"),
-        why: why.into(),
-        hint,
-    })
+    Error::Call(Told { line: format!("{line}{place}{call}"), why: why.into(), hint })
 }
 
 /// The call as the trace shows it, and its why.
@@ -340,21 +297,12 @@ fn render(failed: Failed) -> (String, String) {
             if r.ret >= 0 {
                 text.push_str(": the answer"); // of netlink, which takes a request and refuses it later
             }
-            text.push_str(&format!(
-                " = -1 {} ({})",
-                failed.errno.name(),
-                failed.errno.text()
-            ));
+            text.push_str(&format!(" = -1 {} ({})", failed.errno.name(), failed.errno.text()));
             let text = bounded(&text, 2 * PART).into_owned();
             (text, r.why().into())
         }
         _ => (
-            format!(
-                "{} = -1 {} ({})",
-                failed.call.row().name,
-                failed.errno.name(),
-                failed.errno.text()
-            ),
+            format!("{} = -1 {} ({})", failed.call.row().name, failed.errno.name(), failed.errno.text()),
             String::new(),
         ),
     }
@@ -396,13 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_bounded_is_whole_characters_and_stays_as_it_is() {
-        for text in [
-            "",
-            "short",
-            &"a".repeat(4000),
-            &"ä𝄞".repeat(3000),
-            &"\n".repeat(3000),
-        ] {
+        for text in ["", "short", &"a".repeat(4000), &"ä𝄞".repeat(3000), &"\n".repeat(3000)] {
             for most in [100, 513, MOST] {
                 let once = bounded(text, most);
                 assert!(once.len() <= most);

@@ -9,20 +9,15 @@ use syscalls::table::Call;
 pub const NO_MOUNT_THERE: &str =
     "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
 pub const LOG_DAEMON: &str = "start that daemon, or name a file: --log file:PATH";
-pub const MAPPING_HELPERS: &str =
-    "a line in /etc/subuid and in /etc/subgid that gives the caller these ids";
-pub const PROGRAM_PATH: &str =
-    "look at PATH in process.env and at the rootfs's directories that it names";
-pub const PROGRAM_MISSING: &str =
-    "put the program into the rootfs, or name another in process.args";
-pub const PROGRAM_DENIED: &str =
-    "give the file its x bits, or run it as a user that may execute it";
+pub const MAPPING_HELPERS: &str = "a line in /etc/subuid and in /etc/subgid that gives the caller these ids";
+pub const PROGRAM_PATH: &str = "look at PATH in process.env and at the rootfs's directories that it names";
+pub const PROGRAM_MISSING: &str = "put the program into the rootfs, or name another in process.args";
+pub const PROGRAM_DENIED: &str = "give the file its x bits, or run it as a user that may execute it";
 
 /// A device of config.json where only the host's node can be bound.
 pub const NO_HOST_NODE: &str = "in a user namespace no device can be made, and the host has no node there to bind: make it on the host (mknod), or leave the device out";
 
-const NO_DEVPTS: &str =
-    "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
+const NO_DEVPTS: &str = "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
 
 /// One row: a call, an errno, an op to narrow it (or any), and the advice. The first that fits counts.
 struct Row(Option<Call>, Errno, fn(Option<&Op>) -> bool, &'static str);
@@ -38,24 +33,9 @@ const ROWS: &[Row] = &[
         any,
         "the file is there, so its interpreter is not: the loader of a dynamic program, or what its first line `#!` names (a line that ends in CR names nothing)",
     ),
-    Row(
-        Some(Call::Execve),
-        Errno::ENOEXEC,
-        any,
-        "a program for this machine, or a script that begins with `#!`",
-    ),
-    Row(
-        Some(Call::Execve),
-        Errno::EACCES,
-        any,
-        "look for a missing x bit, or a noexec mount on the way to it",
-    ),
-    Row(
-        Some(Call::Execve),
-        Errno::E2BIG,
-        any,
-        "fewer or shorter process.args and process.env",
-    ),
+    Row(Some(Call::Execve), Errno::ENOEXEC, any, "a program for this machine, or a script that begins with `#!`"),
+    Row(Some(Call::Execve), Errno::EACCES, any, "look for a missing x bit, or a noexec mount on the way to it"),
+    Row(Some(Call::Execve), Errno::E2BIG, any, "fewer or shorter process.args and process.env"),
     Row(
         None,
         Errno::EINVAL,
@@ -116,12 +96,7 @@ const ROWS: &[Row] = &[
         |op| matches!(op, Some(Op::SetCgroup { .. })),
         "the value is out of range for this file: the least and the greatest stand in its cgroup-v2 documentation",
     ),
-    Row(
-        None,
-        Errno::ENOENT,
-        |op| matches!(op, Some(Op::Terminal(Terminal::Open { .. }))),
-        NO_DEVPTS,
-    ),
+    Row(None, Errno::ENOENT, |op| matches!(op, Some(Op::Terminal(Terminal::Open { .. }))), NO_DEVPTS),
     Row(
         Some(Call::Connect),
         Errno::ENOENT,
@@ -152,12 +127,7 @@ const ROWS: &[Row] = &[
         any,
         "make the source, or correct the mount's `source`: it is relative to the bundle",
     ),
-    Row(
-        Some(Call::OpenTree),
-        Errno::EPERM,
-        any,
-        "mounts need root, or CAP_SYS_ADMIN: run this as root",
-    ),
+    Row(Some(Call::OpenTree), Errno::EPERM, any, "mounts need root, or CAP_SYS_ADMIN: run this as root"),
     Row(
         Some(Call::MoveMount),
         Errno::ENOTDIR,
@@ -194,18 +164,8 @@ const ROWS: &[Row] = &[
         |op| matches!(op, Some(Op::Clone { flags, .. } | Op::CloneBridge { flags }) if flags & libc::CLONE_NEWUSER as u64 != 0),
         "user namespaces are switched off for this user: look at /proc/sys/user/max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
     ),
-    Row(
-        Some(Call::Clone3),
-        Errno::EPERM,
-        any,
-        "new namespaces need root, or CAP_SYS_ADMIN: run this as root",
-    ),
-    Row(
-        Some(Call::Clone3),
-        Errno::ENOSPC,
-        any,
-        "a limit of /proc/sys/user/max_*_namespaces is reached",
-    ),
+    Row(Some(Call::Clone3), Errno::EPERM, any, "new namespaces need root, or CAP_SYS_ADMIN: run this as root"),
+    Row(Some(Call::Clone3), Errno::ENOSPC, any, "a limit of /proc/sys/user/max_*_namespaces is reached"),
     Row(
         Some(Call::Clone3),
         Errno::EAGAIN,
@@ -236,90 +196,35 @@ const ROWS: &[Row] = &[
         any,
         "that file system is read-only: make the directory beforehand, or use --root DIR for state",
     ),
-    Row(
-        Some(Call::Mkdirat),
-        Errno::EACCES,
-        any,
-        "run this as root, or use --root DIR for state",
-    ),
-    Row(
-        Some(Call::Mkdirat),
-        Errno::ENOSPC,
-        any,
-        "that file system is full",
-    ),
+    Row(Some(Call::Mkdirat), Errno::EACCES, any, "run this as root, or use --root DIR for state"),
+    Row(Some(Call::Mkdirat), Errno::ENOSPC, any, "that file system is full"),
     Row(
         Some(Call::Prlimit64),
         Errno::EPERM,
         any,
         "raising a hard limit needs CAP_SYS_RESOURCE: ask for no more than this process has",
     ),
-    Row(
-        Some(Call::Capset),
-        Errno::EPERM,
-        any,
-        "a capability is asked for that this process does not have itself",
-    ),
-    Row(
-        Some(Call::PrctlAmbient),
-        Errno::EPERM,
-        any,
-        "an ambient capability must be in permitted and inheritable too",
-    ),
-    Row(
-        Some(Call::Sethostname),
-        Errno::EPERM,
-        any,
-        "add a `uts` namespace to linux.namespaces",
-    ),
-    Row(
-        Some(Call::MknodatDevice),
-        Errno::EPERM,
-        any,
-        "making devices needs CAP_MKNOD, and a cgroup that allows it",
-    ),
+    Row(Some(Call::Capset), Errno::EPERM, any, "a capability is asked for that this process does not have itself"),
+    Row(Some(Call::PrctlAmbient), Errno::EPERM, any, "an ambient capability must be in permitted and inheritable too"),
+    Row(Some(Call::Sethostname), Errno::EPERM, any, "add a `uts` namespace to linux.namespaces"),
+    Row(Some(Call::MknodatDevice), Errno::EPERM, any, "making devices needs CAP_MKNOD, and a cgroup that allows it"),
     Row(
         Some(Call::BpfLoad),
         Errno::EPERM,
         any,
         "device rules need root, or CAP_BPF and CAP_NET_ADMIN, in the first user namespace",
     ),
-    Row(
-        Some(Call::IoctlIfreq),
-        Errno::ENODEV,
-        any,
-        "`ip link` lists the interfaces that are there",
-    ),
-    Row(
-        Some(Call::Seccomp),
-        Errno::EACCES,
-        any,
-        "a filter needs noNewPrivileges, or CAP_SYS_ADMIN",
-    ),
+    Row(Some(Call::IoctlIfreq), Errno::ENODEV, any, "`ip link` lists the interfaces that are there"),
+    Row(Some(Call::Seccomp), Errno::EACCES, any, "a filter needs noNewPrivileges, or CAP_SYS_ADMIN"),
     Row(
         Some(Call::Seccomp),
         Errno::EINVAL,
         any,
         "this kernel does not know one of the flags or actions: WAIT_KILLABLE_RECV came with Linux 5.19",
     ),
-    Row(
-        Some(Call::Connect),
-        Errno::ECONNREFUSED,
-        any,
-        "nobody listens at linux.seccomp.listenerPath",
-    ),
-    Row(
-        Some(Call::Connect),
-        Errno::ENOENT,
-        any,
-        "start whoever listens at linux.seccomp.listenerPath first",
-    ),
-    Row(
-        Some(Call::Execve),
-        Errno::ENOSYS,
-        any,
-        "the seccomp profile answers execve with ENOSYS: allow it",
-    ),
+    Row(Some(Call::Connect), Errno::ECONNREFUSED, any, "nobody listens at linux.seccomp.listenerPath"),
+    Row(Some(Call::Connect), Errno::ENOENT, any, "start whoever listens at linux.seccomp.listenerPath first"),
+    Row(Some(Call::Execve), Errno::ENOSYS, any, "the seccomp profile answers execve with ENOSYS: allow it"),
     Row(
         Some(Call::Execve),
         Errno::EPERM,
@@ -386,12 +291,7 @@ const ROWS: &[Row] = &[
         |op| matches!(op, Some(Op::OpenSource { idmap: Some(_), .. })),
         "this file system cannot map ids on this kernel, or a mount below it cannot (ridmap), or it is mapped already",
     ),
-    Row(
-        Some(Call::SchedSetattr),
-        Errno::EPERM,
-        any,
-        "real-time policies and a nice below 0 need CAP_SYS_NICE",
-    ),
+    Row(Some(Call::SchedSetattr), Errno::EPERM, any, "real-time policies and a nice below 0 need CAP_SYS_NICE"),
     Row(
         Some(Call::Openat),
         Errno::ENOENT,
@@ -404,49 +304,19 @@ const ROWS: &[Row] = &[
         any,
         "look whether the path is right; `nk-runtime spec` writes a config.json to begin with",
     ),
-    Row(
-        None,
-        Errno::ENOSYS,
-        any,
-        "this kernel is too old: 5.12 or later is needed",
-    ),
-    Row(
-        None,
-        Errno::EMFILE,
-        any,
-        "raise the limit on open files (ulimit -n)",
-    ),
+    Row(None, Errno::ENOSYS, any, "this kernel is too old: 5.12 or later is needed"),
+    Row(None, Errno::EMFILE, any, "raise the limit on open files (ulimit -n)"),
     Row(
         None,
         Errno::ENOMEM,
         any,
         "a limit on memory is too low for this: memory.max of a cgroup above, or that on addresses (ulimit -v) or data (ulimit -d)",
     ),
-    Row(
-        None,
-        Errno::EFBIG,
-        any,
-        "raise the limit on the size of files (ulimit -f)",
-    ),
+    Row(None, Errno::EFBIG, any, "raise the limit on the size of files (ulimit -f)"),
     // ppoll(2): more descriptors than RLIMIT_NOFILE allows are asked about.
-    Row(
-        Some(Call::Ppoll),
-        Errno::EINVAL,
-        any,
-        "raise the limit on open files (ulimit -n)",
-    ),
-    Row(
-        None,
-        Errno::EDQUOT,
-        any,
-        "a quota on that file system is used up",
-    ),
-    Row(
-        None,
-        Errno::EACCES,
-        any,
-        "run this as root, or as a user that may do this",
-    ),
+    Row(Some(Call::Ppoll), Errno::EINVAL, any, "raise the limit on open files (ulimit -n)"),
+    Row(None, Errno::EDQUOT, any, "a quota on that file system is used up"),
+    Row(None, Errno::EACCES, any, "run this as root, or as a user that may do this"),
     Row(
         None,
         Errno::EPERM,
@@ -478,26 +348,18 @@ pub fn hook(trouble: Trouble) -> &'static str {
 /// Advice for a finding that is no errno.
 pub fn check(check: Check) -> &'static str {
     match check {
-        Check::CwdOutside => {
-            "a process.cwd that is a real path inside the rootfs, not one through /proc"
-        }
+        Check::CwdOutside => "a process.cwd that is a real path inside the rootfs, not one through /proc",
         Check::NotTheNullDevice => {
             "remove /dev/null from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
         }
-        Check::OtherDevice => {
-            "remove that file from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
-        }
+        Check::OtherDevice => "remove that file from the image, or mount a tmpfs on /dev as `nk-runtime spec` does",
         Check::DataTooLong => "shorter options",
         Check::TooLong => "a shorter path, or links with shorter texts",
         Check::ProgramNotFound => PROGRAM_PATH,
         Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
         Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
-        Check::OutOfMemory => {
-            "a higher limit: half a megabyte is enough to start, and the program needs its own"
-        }
-        Check::NameTaken => {
-            "choose another `name`, or one with `%d`, of which the kernel makes a free one"
-        }
+        Check::OutOfMemory => "a higher limit: half a megabyte is enough to start, and the program needs its own",
+        Check::NameTaken => "choose another `name`, or one with `%d`, of which the kernel makes a free one",
         Check::TooDeep => "an image with less deep directories below this tmpfs, or no tmpcopyup",
         Check::NoSelinux => "leave process.selinuxLabel and linux.mountLabel out on this machine",
         Check::NoApparmor => "leave process.apparmorProfile out on this machine",
@@ -509,12 +371,8 @@ pub fn check(check: Check) -> &'static str {
         Check::Systemd => {
             "systemctl status tells what it knows of the unit; without a systemd, leave --systemd-cgroup out"
         }
-        Check::NobodyTook => {
-            "was the runtime stopped while it started the container? start it anew"
-        }
-        Check::CgroupFrozen => {
-            "resume what was paused there: cgroup.freeze of it or of one above it says 1"
-        }
+        Check::NobodyTook => "was the runtime stopped while it started the container? start it anew",
+        Check::CgroupFrozen => "resume what was paused there: cgroup.freeze of it or of one above it says 1",
         Check::Interrupted => "look what the other process was doing, and call again",
         Check::CgroupPopulated => "another linux.cgroupsPath, or end what runs there",
         Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",

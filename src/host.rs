@@ -91,8 +91,6 @@ pub fn root_path(
     }
     match runtime_dir {
         Some(dir) => Ok(format!("{dir}/nano-sandbox")),
-        None => Err(Error::Usage(
-            "neither HOME nor XDG_RUNTIME_DIR says where state belongs: use --root DIR".into(),
-        )),
+        None => Err(Error::Usage("neither HOME nor XDG_RUNTIME_DIR says where state belongs: use --root DIR".into())),
     }
 }

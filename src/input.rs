@@ -109,10 +109,7 @@ fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
             len => len,
         };
         let all = syscalls::abi::entries(buffer.get(..len).unwrap_or(&[]));
-        names.extend(
-            all.filter(|(kind, _)| wanted(*kind))
-                .map(|(_, name)| CString::from(name)),
-        );
+        names.extend(all.filter(|(kind, _)| wanted(*kind)).map(|(_, name)| CString::from(name)));
     }
 }
 

@@ -49,9 +49,7 @@ impl Log {
         let to = match &globals.log {
             None => To::Stderr,
             Some(LogTo::File(path)) => {
-                let why = Why(
-                    "the log is there from the beginning, and never cut: several commands share it",
-                );
+                let why = Why("the log is there from the beginning, and never cut: several commands share it");
                 To::File(append(path, "log", 0o644, uid, why)?)
             }
             Some(LogTo::Journald(as_whom)) => {
@@ -143,11 +141,7 @@ impl Log {
     /// A line for syslog, without a time: each daemon puts its own where there is none (RFC 3164, section 4.3).
     fn datagram(&self, level: Level, message: &str) -> String {
         let priority = USER | priority(level);
-        format!(
-            "<{priority}>{}: {}",
-            self.name,
-            self.message(level, message)
-        )
+        format!("<{priority}>{}: {}", self.name, self.message(level, message))
     }
 }
 

@@ -72,11 +72,7 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     std::panic::set_hook(alloc::boxed::Box::new(|info| {
         // abort() would spin in pid 1 of a namespace, which ignores the signal.
         let text = format!("nk-runtime: a fault of its own: {info}\n");
-        let _ = syscalls::write(
-            syscalls::At::STDERR,
-            text.as_bytes(),
-            Why("a fault must not pass in silence"),
-        );
+        let _ = syscalls::write(syscalls::At::STDERR, text.as_bytes(), Why("a fault must not pass in silence"));
         commands::init::fault();
         syscalls::exit_group(1, Why("nothing can be trusted after a fault"));
     }));
@@ -102,10 +98,7 @@ fn run(argv: *const *const c_char) -> i32 {
     if commands::init::called(argv, pid) {
         commands::init::init(&|words| obey(words, pid, own));
     }
-    let words: Option<Vec<&str>> = syscalls::args(argv)
-        .skip(1)
-        .map(|arg| arg.to_str().ok())
-        .collect();
+    let words: Option<Vec<&str>> = syscalls::args(argv).skip(1).map(|arg| arg.to_str().ok()).collect();
     match words {
         Some(words) => obey(&words, pid, own),
         None => {
@@ -153,21 +146,20 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     };
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
-    let context =
-        host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
-            Ok(commands::Context {
-                log: log::Log::open(&globals, command.id(), host.uid)?,
-                globals,
-                host,
-                root,
-                pid,
-                preserve_fds,
-                listening,
-                endless,
-                argv,
-                recording: recorder::Recording::default(),
-            })
-        });
+    let context = host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
+        Ok(commands::Context {
+            log: log::Log::open(&globals, command.id(), host.uid)?,
+            globals,
+            host,
+            root,
+            pid,
+            preserve_fds,
+            listening,
+            endless,
+            argv,
+            recording: recorder::Recording::default(),
+        })
+    });
     let mut context = match context {
         Ok(context) => context,
         Err(error) => return finish(Err(error), exec),
@@ -209,10 +201,7 @@ fn preserved(command: &cli::Command) -> (u32, u32) {
         cli::Command::Exec(exec) => return (0, exec.preserve_fds.min(1024)),
         _ => return (0, 0),
     };
-    let listening = environment("LISTEN_FDS")
-        .and_then(|n| n.parse::<u32>().ok())
-        .unwrap_or(0)
-        .min(1024);
+    let listening = environment("LISTEN_FDS").and_then(|n| n.parse::<u32>().ok()).unwrap_or(0).min(1024);
     (listening, asked.saturating_add(listening).min(1024))
 }
 
@@ -232,15 +221,11 @@ fn read_from(command: &cli::Command) -> Option<u32> {
 /// Of the three: which can always be read and written, as the null device can, a file and some terminals.
 fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
     let failed = |failed| error::at("protect this process".into(), failed);
-    let why =
-        Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
+    let why = Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
-    let why = Why(
-        "what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)",
-    );
+    let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
     syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
-    let why =
-        Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
+    let why = Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
     let mut first = 3 + preserve_fds;
     if let Some(kept) = read_from.filter(|fd| *fd >= first) {
         // This program may have to execute itself again before it has read it (`seal`); init closes it.
@@ -266,15 +251,11 @@ fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error
     }
     for fd in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
         if fd.fd > 2 {
-            let text: String = format!(
-                "descriptor {} is not open, but --preserve-fds or LISTEN_FDS counts it",
-                fd.fd
-            );
+            let text: String = format!("descriptor {} is not open, but --preserve-fds or LISTEN_FDS counts it", fd.fd);
             return Err(Error::Usage(text));
         }
         // The lowest free number is the one that is missing.
-        syscalls::open_standard(c"/dev/null", Why("the standard descriptors are there"))
-            .map_err(failed)?;
+        syscalls::open_standard(c"/dev/null", Why("the standard descriptors are there")).map_err(failed)?;
     }
     Ok(endless)
 }

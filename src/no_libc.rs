@@ -25,8 +25,7 @@ fn go_on(argc: i32, argv: *const *const c_char) -> ! {
 
 /// What the start has written to, and nothing writes to after it, can be read alone from now on.
 pub fn protect_tables() -> Result<(), Error> {
-    let why =
-        Why("tables of functions and texts have their addresses now: nothing may change them");
+    let why = Why("tables of functions and texts have their addresses now: nothing may change them");
     let protected = start::protect_relocated(why);
     protected.map_err(|failed| at("protect the program's tables".into(), failed))
 }

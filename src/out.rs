@@ -21,8 +21,7 @@ fn ignore_sigpipe() {
 pub fn stdout(text: &str) -> Result<(), Error> {
     ignore_sigpipe();
     let why = Why("this is what was asked for");
-    write_all(At::STDOUT, text.as_bytes(), why)
-        .map_err(|failed| at("write to standard output".into(), failed))
+    write_all(At::STDOUT, text.as_bytes(), why).map_err(|failed| at("write to standard output".into(), failed))
 }
 
 /// Writes to standard error; nobody can be told if that fails.
@@ -76,12 +75,8 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
         Some((above, _)) => above,
     };
     let why = Why("who made this file matters only where all users may make names");
-    let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why).map_err(|failed| {
-        at(
-            format!("look at the directory of the {what} {path}"),
-            failed,
-        )
-    })?;
+    let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why)
+        .map_err(|failed| at(format!("look at the directory of the {what} {path}"), failed))?;
     const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
     if dir.st_mode & SHARED != SHARED || dir.st_uid == found.st_uid && !linked {
         return Ok(());

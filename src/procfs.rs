@@ -13,13 +13,8 @@ const TICK: u64 = 10_000_000;
 /// Opens procfs: the one at /proc, or one of our own where none is mounted.
 pub fn open() -> Result<Fd> {
     let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-    if let Ok(dir) = syscalls::openat(
-        At::CWD,
-        c"/proc",
-        directory,
-        "procfs",
-        Why("processes are looked at through it"),
-    ) {
+    if let Ok(dir) = syscalls::openat(At::CWD, c"/proc", directory, "procfs", Why("processes are looked at through it"))
+    {
         let found = syscalls::fstatfs(dir.at(), Why("any file system could be mounted there"))?;
         if found.f_type as i64 == PROC_SUPER_MAGIC {
             return Ok(dir);
@@ -148,8 +143,7 @@ pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
         return Life::Over;
     };
     let start = ticks.saturating_mul(TICK);
-    let same =
-        start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1];
+    let same = start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1];
     match same {
         false => Life::Over,
         true if flags & PF_FORKNOEXEC != 0 && ending(stat) => Life::Ending,
@@ -169,9 +163,7 @@ pub fn ignored_signals(why: Why) -> Result<SigSet> {
     file.leak(); // execve closes it
     let text = core::str::from_utf8(buffer.get(..len).unwrap_or(&[])).unwrap_or("");
     let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    Ok(line
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .map_or(unknown, SigSet))
+    Ok(line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).map_or(unknown, SigSet))
 }
 
 #[cfg(test)]

@@ -15,11 +15,7 @@ use serde_json::{Value, json};
 use syscalls::{At, Why, record};
 
 fn cases(number: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: number,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: number, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Words that some part of the program looks for, or stumbles over.
@@ -127,8 +123,7 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::vec((word(), inner), 0..4)
-                .prop_map(|all| Value::Object(all.into_iter().collect())),
+            proptest::collection::vec((word(), inner), 0..4).prop_map(|all| Value::Object(all.into_iter().collect())),
         ]
     })
 }
@@ -204,8 +199,10 @@ fn good_config() -> Value {
     config["process"]["consoleSize"] = json!({"height": 24, "width": 80});
     config["process"]["user"] = json!({"uid": 5, "gid": 2, "umask": 63, "additionalGids": [3]});
     config["linux"]["cgroupsPath"] = json!("/a/b");
-    config["linux"]["devices"] = json!([{"type": "c", "path": "/dev/x", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}]);
-    config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}, {"containerID": 5, "hostID": 100000, "size": 9}]);
+    config["linux"]["devices"] =
+        json!([{"type": "c", "path": "/dev/x", "major": 1, "minor": 3, "fileMode": 438, "uid": 0, "gid": 0}]);
+    config["linux"]["uidMappings"] =
+        json!([{"containerID": 0, "hostID": 1000, "size": 1}, {"containerID": 5, "hostID": 100000, "size": 9}]);
     config["linux"]["gidMappings"] = json!([{"containerID": 0, "hostID": 0, "size": 9}]);
     if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
         list.extend([json!({"type": "user"}), json!({"type": "time"})]);
@@ -216,10 +213,8 @@ fn good_config() -> Value {
     config["linux"]["rootfsPropagation"] = json!("rslave");
     config["linux"]["mountLabel"] = json!("label");
     config["linux"]["personality"] = json!({"domain": "LINUX32"});
-    config["linux"]["memoryPolicy"] =
-        json!({"mode": "MPOL_BIND", "nodes": "0-3,9", "flags": ["MPOL_F_STATIC_NODES"]});
-    config["linux"]["intelRdt"] =
-        json!({"closID": "x", "l3CacheSchema": "L3:0=f", "schemata": ["MB:0=10"]});
+    config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0-3,9", "flags": ["MPOL_F_STATIC_NODES"]});
+    config["linux"]["intelRdt"] = json!({"closID": "x", "l3CacheSchema": "L3:0=f", "schemata": ["MB:0=10"]});
     config["linux"]["seccomp"] = json!({
         "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"],
         "flags": ["SECCOMP_FILTER_FLAG_LOG"], "listenerPath": "/run/agent", "listenerMetadata": "x",
@@ -442,19 +437,11 @@ fn shown(bytes: &[u8]) {
     for format in [Format::Text, Format::Strace, Format::Json] {
         let text = trace::render(&[bytes.to_vec()], format);
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
-        assert!(
-            text.len() <= most,
-            "{} bytes out of {}",
-            text.len(),
-            bytes.len()
-        );
+        assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
     let pieces = crate::recorder::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
-    trace::render(
-        &pieces.into_iter().map(Vec::from).collect::<Vec<_>>(),
-        Format::Text,
-    );
+    trace::render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text);
 }
 
 proptest! {

@@ -69,8 +69,7 @@ impl Recording {
     /// A container begins: its recorder gets a file.
     pub fn begin(&mut self, dir: At) -> Result<(), Error> {
         let why = Why("where a page of the trace's file cannot be had, memory takes its place");
-        syscalls::survive_lost_pages(why)
-            .map_err(|failed| at("set up the recorder".into(), failed))?;
+        syscalls::survive_lost_pages(why).map_err(|failed| at("set up the recorder".into(), failed))?;
         share_slate()?;
         let laid = traces::limit() > 0
             && self.lay(dir).unwrap_or_else(|failed| {
@@ -90,10 +89,7 @@ impl Recording {
         let file = syscalls::openat_create(dir, TRACE, flags, 0o600, "recorder", why)?;
         let why = Why("room for the records; what stays empty takes none");
         let long = syscalls::ftruncate(file.at(), record::CAPACITY, why);
-        if long
-            .and_then(|()| room::lay(Some(file.at()), RECORDS))
-            .is_ok()
-        {
+        if long.and_then(|()| room::lay(Some(file.at()), RECORDS)).is_ok() {
             file.leak(); // the mapping needs it no more; execve closes it
             return Ok(true);
         }
@@ -196,11 +192,7 @@ fn piece(from: usize) -> Vec<u8> {
     let moved = (from - size_of::<Head>()) as u32;
     let places: Vec<usize> = record::offsets(&piece).map(|at| at as usize).collect();
     for (i, at) in places.into_iter().enumerate() {
-        let (pid, why, seq) = (
-            at + offset_of!(Entry, pid),
-            at + offset_of!(Entry, why),
-            at + offset_of!(Entry, seq),
-        );
+        let (pid, why, seq) = (at + offset_of!(Entry, pid), at + offset_of!(Entry, why), at + offset_of!(Entry, seq));
         let named = process(get(&piece, pid) as i32);
         put(&mut piece, pid, named as u32);
         let place = get(&piece, why).saturating_sub(moved);
@@ -247,9 +239,7 @@ pub fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
     while let Some(start) = find(rest) {
         rest = &rest[start..];
         let used = get(rest, offset_of!(Head, used)) as usize;
-        let whole = rest
-            .get(used..)
-            .is_some_and(|next| next.is_empty() || next.starts_with(&magic));
+        let whole = rest.get(used..).is_some_and(|next| next.is_empty() || next.starts_with(&magic));
         let end = match whole && used >= size_of::<Head>() {
             true => used,
             false => find(&rest[8..]).map_or(rest.len(), |next| next + 8),
@@ -287,9 +277,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             })
         }
         Some(_) => LastExecve::OnItsWay,
-        None if record::offsets(&bytes).count() as u32 == get(&bytes, offset_of!(Head, count)) => {
-            LastExecve::None
-        }
+        None if record::offsets(&bytes).count() as u32 == get(&bytes, offset_of!(Head, count)) => LastExecve::None,
         None => LastExecve::Unknown,
     }
 }
@@ -318,14 +306,11 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
     let why = Why("init has recorded there whether its execve succeeded");
     let file = syscalls::openat(dir, TRACE, flags, "recorder", why).ok()?;
     let bytes = crate::input::read_recorder(file.at()).ok()?;
-    bytes
-        .starts_with(&record::MAGIC.to_ne_bytes())
-        .then_some((file, bytes))
+    bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }
 
 /// The newest execve of the init lane, and its place.
 fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));
-    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve as u16)
-        .last()
+    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve as u16).last()
 }

@@ -27,8 +27,7 @@ use syscalls::{At, Errno, Failed, Fd, Vector, Why, record};
 /// Where the records wait: the address of the environment that execveat got, and the recorder, in hexadecimal.
 const CARRIED: &str = "NK_SEALED";
 const ITSELF: &CStr = c"/proc/self/exe";
-const BECOME: Why =
-    Why("no container may hold a path by which this program's file could be written");
+const BECOME: Why = Why("no container may hold a path by which this program's file could be written");
 
 /// If this process is the sealed one, it goes on with the records of before. To be called before any record is made.
 pub fn take_over(argv: *const *const c_char) -> bool {
@@ -63,9 +62,7 @@ fn executed_through() -> Option<i32> {
 /// another's, and what this program would run could get at it.
 pub fn called_by_name() -> Result<(), Error> {
     let failed = |failed| at("look at this program".into(), failed);
-    let why = Why(
-        "a container may have executed this program by a link to the host's file (CVE-2019-5736)",
-    );
+    let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
     let mine = match syscalls::newfstatat(At::CWD, ITSELF, 0, why) {
         // Without procfs there are no such links.
         Err(f) if f.errno == Errno::ENOENT => return Ok(()),
@@ -117,11 +114,7 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
         alloc::vec![core::ptr::null(); environment().count() + 2],
     ];
     let [args, envs] = &mut vectors;
-    let carried = format!(
-        "{CARRIED}={:x}:{}",
-        envs.as_ptr() as usize,
-        hexadecimal(record::bytes())
-    );
+    let carried = format!("{CARRIED}={:x}:{}", envs.as_ptr() as usize, hexadecimal(record::bytes()));
     let carried = CString::new(carried).unwrap_or_default();
     let argv = Vector::new(syscalls::args(argv), args);
     let mut all: Vec<&CStr> = environment().collect();
@@ -135,40 +128,24 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
 fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     if uid != 0 {
         let why = Why("what this user may not write, nobody in its containers may");
-        let own = syscalls::faccessat2(
-            At::CWD,
-            ITSELF,
-            libc::W_OK as u32,
-            libc::AT_EACCESS as u32,
-            why,
-        );
+        let own = syscalls::faccessat2(At::CWD, ITSELF, libc::W_OK as u32, libc::AT_EACCESS as u32, why);
         return match own {
             Err(f) if [Errno::EACCES, Errno::EROFS, Errno::ENOENT].contains(&f.errno) => Ok(None),
             Err(f) if f.errno != Errno::ETXTBSY => Err(f),
             _ => copy().map(Some),
         };
     }
-    let path =
-        match syscalls::open_tree(At::CWD, ITSELF, fs::OPEN_TREE_CLONE, "this program", BECOME) {
-            // No procfs, as in an initramfs: by the path that it was executed by.
-            Err(f) if f.errno == Errno::ENOENT => syscalls::open_tree(
-                At::CWD,
-                syscalls::executed_as(),
-                fs::OPEN_TREE_CLONE,
-                "this program",
-                BECOME,
-            ),
-            opened => opened,
-        };
+    let path = match syscalls::open_tree(At::CWD, ITSELF, fs::OPEN_TREE_CLONE, "this program", BECOME) {
+        // No procfs, as in an initramfs: by the path that it was executed by.
+        Err(f) if f.errno == Errno::ENOENT => {
+            syscalls::open_tree(At::CWD, syscalls::executed_as(), fs::OPEN_TREE_CLONE, "this program", BECOME)
+        }
+        opened => opened,
+    };
     let Ok(tree) = path else {
         return copy().map(Some);
     };
-    let readonly = syscalls::mount_attr {
-        attr_set: attr::RDONLY,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let readonly = syscalls::mount_attr { attr_set: attr::RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let why = Why("a mount of this program alone, which is read-only and which nobody else has");
     match syscalls::mount_setattr(tree.at(), c"", fs::AT_EMPTY_PATH, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
@@ -179,28 +156,16 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
 /// A copy in memory that nobody can change any more.
 fn copy() -> Result<Fd, Failed> {
     let from = syscalls::openat(At::CWD, ITSELF, 0, "this program", BECOME)?;
-    let copy = syscalls::memfd_create(
-        c"nk-runtime",
-        libc::MFD_ALLOW_SEALING,
-        "sealed program",
-        BECOME,
-    )?;
+    let copy = syscalls::memfd_create(c"nk-runtime", libc::MFD_ALLOW_SEALING, "sealed program", BECOME)?;
     while syscalls::sendfile(copy.at(), from.at(), 1 << 30, BECOME)? > 0 {}
     let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    syscalls::fcntl_add_seals(
-        copy.at(),
-        seals as u32,
-        Why("from now on nobody can change it"),
-    )?;
+    syscalls::fcntl_add_seals(copy.at(), seals as u32, Why("from now on nobody can change it"))?;
     Ok(copy)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + n - 10 });
-    bytes
-        .iter()
-        .flat_map(|b| [digit(b >> 4), digit(b & 15)])
-        .collect()
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 fn plain(text: &str) -> Option<Vec<u8>> {
@@ -210,7 +175,5 @@ fn plain(text: &str) -> Option<Vec<u8>> {
         _ => None,
     };
     let pairs = text.as_bytes().chunks(2);
-    pairs
-        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?))
-        .collect()
+    pairs.map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }

@@ -161,11 +161,7 @@ pub struct New<'a> {
 /// A new container's document, without its first process.
 pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     let path = &spec.root.path;
-    let rootfs = if path.starts_with('/') {
-        path.clone()
-    } else {
-        format!("{}/{path}", new.bundle)
-    };
+    let rootfs = if path.starts_with('/') { path.clone() } else { format!("{}/{path}", new.bundle) };
     let later = !spec.hooks.poststart.is_empty() || !spec.hooks.poststop.is_empty();
     let rdt = spec.linux.intel_rdt.as_ref();
     let is_own = |kind| spec::namespace(&spec.linux, &kind).is_some_and(|n| n.joined().is_none());
@@ -185,17 +181,11 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         config: new.config,
         scope: new.scope,
         created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
-        owner: if host.uid == 0 {
-            String::new()
-        } else {
-            host.uid.to_string()
-        },
+        owner: if host.uid == 0 { String::new() } else { host.uid.to_string() },
         annotations: spec.annotations.clone(),
         hooks: later.then(|| spec.hooks.clone()),
         device_rules: crate::plan::device_filter::fingerprint(&spec.linux.resources.devices),
-        resctrl: rdt
-            .filter(|rdt| rdt.clos_id.is_none())
-            .map(|_| new.id.into()),
+        resctrl: rdt.filter(|rdt| rdt.clos_id.is_none()).map(|_| new.id.into()),
     }
 }
 
@@ -262,12 +252,7 @@ impl Status {
 /// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
 pub fn check_id(id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    if id.is_empty()
-        || id.len() > 1024
-        || !id.chars().all(allowed)
-        || matches!(id, "." | "..")
-        || id == ".traces"
-    {
+    if id.is_empty() || id.len() > 1024 || !id.chars().all(allowed) || matches!(id, "." | "..") || id == ".traces" {
         let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
         return Err(Error::State(format!(
             "invalid container ID format: \"{shown}\": letters, digits, and _ + - . are allowed"
@@ -283,8 +268,7 @@ pub fn check_id(id: &str) -> Result<(), Error> {
 }
 
 pub fn c(text: &str) -> Result<CString, Error> {
-    CString::new(text)
-        .map_err(|_| Error::Usage(format!("`{}` holds a NUL byte", text.escape_default())))
+    CString::new(text).map_err(|_| Error::Usage(format!("`{}` holds a NUL byte", text.escape_default())))
 }
 
 /// Opens the state root; makes it and its parents if `make`. `None`: it is not there.
@@ -307,57 +291,31 @@ pub fn open_root(path: &str, make: bool) -> Result<Option<Fd>, Error> {
         Err(_) if !make => return Ok(None),
         Err(_) => {}
     }
-    let ends = path
-        .match_indices('/')
-        .map(|(i, _)| i)
-        .chain([path.len()])
-        .filter(|i| *i > 0);
+    let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]).filter(|i| *i > 0);
     for end in ends {
         let part = c(&path[..end])?;
-        match syscalls::mkdirat(
-            At::CWD,
-            &part,
-            0o711,
-            Why("the state root is made when the first container needs it"),
-        ) {
+        match syscalls::mkdirat(At::CWD, &part, 0o711, Why("the state root is made when the first container needs it"))
+        {
             Err(failed) if failed.errno != Errno::EEXIST => {
-                return Err(at(
-                    format!("make the state root {path}: use --root DIR for another place"),
-                    failed,
-                ));
+                return Err(at(format!("make the state root {path}: use --root DIR for another place"), failed));
             }
             _ => {}
         }
     }
-    open()
-        .map(Some)
-        .map_err(|failed| at(format!("open the state root {path}"), failed))
+    open().map(Some).map_err(|failed| at(format!("open the state root {path}"), failed))
 }
 
 /// Takes an id: exactly one of all who try at once wins.
 pub fn take(root: At, id: &str) -> Result<Fd, Error> {
     let name = c(id)?;
-    match syscalls::mkdirat(
-        root,
-        &name,
-        0o711,
-        Why("making the directory takes the id: only one can"),
-    ) {
+    match syscalls::mkdirat(root, &name, 0o711, Why("making the directory takes the id: only one can")) {
         Err(failed) if failed.errno == Errno::EEXIST => {
-            return Err(Error::State(format!(
-                "container with given ID already exists: {id}"
-            )));
+            return Err(Error::State(format!("container with given ID already exists: {id}")));
         }
         Err(failed) => return Err(at(format!("take the id {id}"), failed)),
         Ok(()) => {}
     }
-    let opened = syscalls::openat(
-        root,
-        &name,
-        DIRECTORY,
-        "state",
-        Why("all state of the container lies in it"),
-    );
+    let opened = syscalls::openat(root, &name, DIRECTORY, "state", Why("all state of the container lies in it"));
     opened.map_err(|failed| {
         let why = Why("an id that could not be used is free again");
         let _ = syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
@@ -449,10 +407,7 @@ pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
     let text = text(dir, c"state.json", id, |_| false)?.there(id)?;
     let saved = understand(id, &text)?;
     let configuration = configuration(id, text)?;
-    Ok(Whole {
-        saved,
-        configuration,
-    })
+    Ok(Whole { saved, configuration })
 }
 
 /// Where the configuration begins.
@@ -509,14 +464,9 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     if !elsewhere && saved.cgroup_path == usual_cgroup(&saved.id) {
         return Ok(());
     }
-    let saved = Saved {
-        cgroup_made: Some(will_make(saved)?),
-        ..saved.clone()
-    };
+    let saved = Saved { cgroup_made: Some(will_make(saved)?), ..saved.clone() };
     let text = serde_json::to_vec(&saved).unwrap_or_default();
-    let why = Why(
-        "if this process is killed halfway, delete --force finds here what it was about to make",
-    );
+    let why = Why("if this process is killed halfway, delete --force finds here what it was about to make");
     let flags = (libc::O_WRONLY | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
     syscalls::openat_create(dir, INTENDED, flags, 0o600, "intended.json", why)
         .and_then(|file| files::write_all(file.at(), &text, why))
@@ -555,12 +505,7 @@ fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
 }
 
 /// The text of the document, up to where it is `enough`.
-fn text(
-    dir: At,
-    name: &CStr,
-    id: &str,
-    enough: fn(&[u8]) -> bool,
-) -> Result<Document<Vec<u8>>, Error> {
+fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Document<Vec<u8>>, Error> {
     let why = Why("what is remembered of the container");
     // O_NONBLOCK: a fifo in its place would wait for a partner.
     let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
@@ -590,9 +535,7 @@ pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
 }
 
 fn damaged(id: &str, what: &str) -> Error {
-    Error::State(format!(
-        "state.json of {id} is damaged ({what}): delete --force {id} removes what is left"
-    ))
+    Error::State(format!("state.json of {id} is damaged ({what}): delete --force {id} removes what is left"))
 }
 
 /// Whether this names a cgroup below the hierarchy's root, or none: all processes there are killed, and it is removed.
@@ -605,8 +548,7 @@ fn is_cgroup(path: &str) -> bool {
 pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
     let text = document.text();
     let why = Why("the transition is remembered");
-    files::replace(dir, c"state.json", NEW, &text, 0o600, why)
-        .map_err(|failed| at("save the state".into(), failed))
+    files::replace(dir, c"state.json", NEW, &text, 0o600, why).map_err(|failed| at("save the state".into(), failed))
 }
 
 /// A container as it is now.
@@ -621,11 +563,7 @@ pub struct Now {
 /// Derives the status from the kernel: the process, identified by its start time; whether it has become its program; and
 /// whether the fifo that `start` takes away is still there.
 pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
-    let now = |status, init| Now {
-        status,
-        init,
-        cgroup: None,
-    };
+    let now = |status, init| Now { status, init, cgroup: None };
     let stopped = now(Status::Stopped, None);
     let why = Why("a handle first: after that the number cannot come to mean another process");
     let init = match syscalls::pidfd_open(saved.pid, why) {
@@ -722,15 +660,7 @@ pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
             if let Some(kept) = kept {
                 kept.take_later(dir.at());
             }
-            let left = [
-                NEW,
-                INTENDED,
-                sync::START,
-                sync::REPORT,
-                sync::OUTPUT,
-                sync::CREATING,
-                caller::SOCKET,
-            ];
+            let left = [NEW, INTENDED, sync::START, sync::REPORT, sync::OUTPUT, sync::CREATING, caller::SOCKET];
             for name in left.into_iter().chain([TRACE, LATER, OLD, FAILED]) {
                 remove(name, 0)?;
             }

@@ -31,10 +31,7 @@ const fn bus(name: &'static str, signature: &'static str) -> Method {
     }
 }
 
-const CONTROL_GROUP: Method = Method {
-    interface: "org.freedesktop.DBus.Properties",
-    ..manager("Get", "ss")
-};
+const CONTROL_GROUP: Method = Method { interface: "org.freedesktop.DBus.Properties", ..manager("Get", "ss") };
 
 /// Where the manager of the machine, or that of the caller, may listen: where the environment says, at its own socket,
 /// at the bus.
@@ -50,10 +47,7 @@ pub fn sockets(user: bool, environment: impl Fn(&str) -> Option<&'static str>) -
         let path = path.filter_map(|part| part.strip_prefix("path=")).next();
         all.extend(path.map(|path| (path.to_string(), true)));
     }
-    match (
-        user,
-        environment("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()),
-    ) {
+    match (user, environment("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty())) {
         (true, Some(dir)) => {
             all.push((format!("{dir}/systemd/private"), false));
             all.push((format!("{dir}/bus"), true));
@@ -108,10 +102,7 @@ impl Manager {
                 }
                 other => other?,
             };
-            let mut manager = Manager {
-                bus,
-                ended: Vec::new(),
-            };
+            let mut manager = Manager { bus, ended: Vec::new() };
             if *greet {
                 manager.greet()?;
             }
@@ -182,8 +173,7 @@ impl Manager {
 /// The manager's own cgroup, as the beginning of a path: empty, or it ends in `/`.
 pub fn base(sockets: &Sockets) -> Answer<String> {
     let mut body = Body::default();
-    body.text("org.freedesktop.systemd1.Manager")
-        .text("ControlGroup");
+    body.text("org.freedesktop.systemd1.Manager").text("ControlGroup");
     let why = Why("units lie below the cgroup of their manager");
     let path = Manager::open(sockets)?.ask(&CONTROL_GROUP, body, why)?;
     Ok(match path.trim_matches('/') {

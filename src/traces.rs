@@ -59,10 +59,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
         other => other,
     };
     let stem = format!("{:016x}-{id}", syscalls::clock_ns(libc::CLOCK_REALTIME));
-    let kept = Kept {
-        place: place.ok()?,
-        stem,
-    };
+    let kept = Kept { place: place.ok()?, stem };
     let size = kept.take(dir, TRACE, "");
     let names = syscalls::fstat(kept.place.at(), Why("a small directory holds few names"));
     let names = names.map_or(usize::MAX, |stat| stat.st_size as usize);
@@ -144,26 +141,14 @@ pub fn make_room(root: &str) -> bool {
     let limit = limit();
     let why = Why("all traces together have a limit");
     let Ok(root) = c(root).map_err(drop).and_then(|root| {
-        syscalls::openat(
-            At::CWD,
-            &root,
-            OPEN & !(libc::O_NOFOLLOW as u32),
-            "state root",
-            why,
-        )
-        .map_err(drop)
+        syscalls::openat(At::CWD, &root, OPEN & !(libc::O_NOFOLLOW as u32), "state root", why).map_err(drop)
     }) else {
         return true;
     };
     let names = input::names(root.at(), why).unwrap_or_default();
     let living = names.iter().filter(|name| name.as_c_str() != TRACES);
     let open = |name: &CString| syscalls::openat(root.at(), name, DIRECTORY, "state", why).ok();
-    let of_one = |dir: Fd| {
-        FILES
-            .iter()
-            .map(|(name, _)| size(dir.at(), name))
-            .sum::<u64>()
-    };
+    let of_one = |dir: Fd| FILES.iter().map(|(name, _)| size(dir.at(), name)).sum::<u64>();
     let total: u64 = living.filter_map(open).map(of_one).sum();
     match syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) {
         Ok(kept) => total + prune(&kept, limit.saturating_sub(total)) <= limit,
@@ -179,9 +164,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
     let missing = |there| {
         Error::State(match there {
             false => format!("container does not exist: {id}, and no trace of it is kept"),
-            true => format!(
-                "no trace of container {id} is kept, or it is of another version of this program"
-            ),
+            true => format!("no trace of container {id} is kept, or it is of another version of this program"),
         })
     };
     let Some(root) = root else {
@@ -205,15 +188,12 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         Err(f) if absent(&f) => return Err(missing(there)),
         opened => opened.map_err(failed)?,
     };
-    let mut names =
-        input::names(kept.at(), why).map_err(|failed| at("list the kept traces".into(), failed))?;
+    let mut names = input::names(kept.at(), why).map_err(|failed| at("list the kept traces".into(), failed))?;
     names.sort_unstable();
     let newest = names.iter().rev().find(|name| id_of(name) == Some(id));
     let stem = newest.and_then(|name| name.to_str().ok()?.get(..17 + id.len()));
     let stem = stem.ok_or_else(|| missing(there))?;
-    let found = read_all(kept.at(), id, |_, end| {
-        CString::new(format!("{stem}{end}")).unwrap_or_default()
-    })?;
+    let found = read_all(kept.at(), id, |_, end| CString::new(format!("{stem}{end}")).unwrap_or_default())?;
     match found.is_empty() {
         true => Err(missing(true)),
         false => Ok(found),
@@ -221,11 +201,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 /// Reads the files of one trace. Of a command that failed, and is among the later ones, one copy counts.
-fn read_all(
-    dir: At,
-    id: &str,
-    named: impl Fn(&CStr, &str) -> CString,
-) -> Result<Vec<Vec<u8>>, Error> {
+fn read_all(dir: At, id: &str, named: impl Fn(&CStr, &str) -> CString) -> Result<Vec<Vec<u8>>, Error> {
     let mut all: Vec<Vec<u8>> = Vec::new();
     let mut failure: Vec<Vec<u8>> = Vec::new();
     for (name, end) in FILES {
@@ -259,8 +235,5 @@ fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     };
     let failed = |failed| at(format!("read the trace of {id}"), failed);
     let bytes = input::read_recorder(file.at()).map_err(failed)?;
-    Ok(recorder::pieces(&bytes)
-        .into_iter()
-        .map(Vec::from)
-        .collect())
+    Ok(recorder::pieces(&bytes).into_iter().map(Vec::from).collect())
 }

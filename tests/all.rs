@@ -200,10 +200,7 @@ pub(crate) use ensure;
 
 /// Fails the case unless both are the same, and shows both.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: T, wanted: T) -> Outcome {
-    ensure!(
-        is == wanted,
-        "{what}\n      is: {is:?}\n  wanted: {wanted:?}"
-    );
+    ensure!(is == wanted, "{what}\n      is: {is:?}\n  wanted: {wanted:?}");
     Ok(())
 }
 
@@ -219,10 +216,7 @@ fn area(name: &str, cases: &[Case]) -> Vec<Trial> {
 fn main() {
     let words = Arguments::from_args();
     // In the view there is no systemd.
-    let systemd = words
-        .filter
-        .as_deref()
-        .is_some_and(|filter| filter.starts_with("systemd"));
+    let systemd = words.filter.as_deref().is_some_and(|filter| filter.starts_with("systemd"));
     let cases = [
         lifecycle::cases(),
         lifecycle_errors::cases(),

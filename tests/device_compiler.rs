@@ -25,9 +25,7 @@ fn reading(list: &[DeviceRule], kind: &str, major: i64, minor: i64, access: u32)
         };
         list.iter().rfind(speaks).is_some_and(|rule| rule.allow)
     };
-    [('m', MKNOD), ('r', READ), ('w', WRITE)]
-        .into_iter()
-        .all(|(letter, part)| access & part == 0 || granted(letter))
+    [('m', MKNOD), ('r', READ), ('w', WRITE)].into_iter().all(|(letter, part)| access & part == 0 || granted(letter))
 }
 
 /// Runs a program as the kernel would.
@@ -79,9 +77,7 @@ fn unreachable(code: &[BpfInsn]) -> Vec<usize> {
 fn verified(code: &[BpfInsn]) -> Result<(), String> {
     let why = Why("whether the kernel takes it");
     let loaded = crate::cgroup::load_decider(code, why);
-    loaded
-        .map(drop)
-        .map_err(|refused| format!("{:?}{}", refused.failed.errno, refused.said))
+    loaded.map(drop).map_err(|refused| format!("{:?}{}", refused.failed.errno, refused.said))
 }
 
 fn rule(allow: bool, kind: &str, major: i64, minor: i64, access: &str) -> DeviceRule {
@@ -153,29 +149,13 @@ fn lists_that_were_refused_once() {
         vec![rule(false, "", -2, -2, "")],
         vec![rule(true, "a", -1, -1, "rwm")],
         vec![nothing.clone(), rule(true, "c", -2, -2, "rwm")],
-        vec![
-            nothing.clone(),
-            rule(true, "c", -2, -2, "rwm"),
-            rule(true, "b", -1, -1, "rwm"),
-        ],
-        vec![
-            rule(true, "c", 188, 0, "r"),
-            rule(true, "c", 188, -1, "rwm"),
-        ],
+        vec![nothing.clone(), rule(true, "c", -2, -2, "rwm"), rule(true, "b", -1, -1, "rwm")],
+        vec![rule(true, "c", 188, 0, "r"), rule(true, "c", 188, -1, "rwm")],
         vec![rule(true, "b", 8, 0, "r"), rule(true, "b", -1, -1, "rwm")],
-        vec![
-            rule(true, "c", -1, 3, "rwm"),
-            rule(true, "c", -1, -1, "rwm"),
-        ],
+        vec![rule(true, "c", -1, 3, "rwm"), rule(true, "c", -1, -1, "rwm")],
         vec![rule(false, "c", -2, -2, "m")],
-        vec![
-            rule(true, "a", -1, -1, "rwm"),
-            rule(false, "c", -2, -2, "m"),
-        ],
-        vec![
-            rule(true, "a", -1, -1, "rwm"),
-            rule(false, "c", 1, 3, "rwm"),
-        ],
+        vec![rule(true, "a", -1, -1, "rwm"), rule(false, "c", -2, -2, "m")],
+        vec![rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 3, "rwm")],
         vec![rule(true, "a", 10, 229, "r")],
         vec![rule(true, "c", 10, 229, "r"), rule(true, "c", 10, 229, "w")],
         vec![rule(true, "a", -1, -1, "r"), rule(false, "b", -1, 0, "rw")],
@@ -222,20 +202,12 @@ fn the_kernel_takes_the_longest_lists() {
 /// What the verifier says of a program is kept, and what it counts is not.
 #[test]
 fn the_verifier_is_heard() {
-    let insn = |code, imm| BpfInsn {
-        code,
-        registers: 0,
-        off: 0,
-        imm,
-    };
+    let insn = |code, imm| BpfInsn { code, registers: 0, off: 0, imm };
     let (answer, exit) = (insn(MOV_IMM, 1), insn(EXIT, 0));
     assert_eq!(verified(&[answer, exit]), Ok(()));
     let said = verified(&[answer, exit, answer, exit]).err();
     let said = said.unwrap_or_default();
-    assert_eq!(
-        said,
-        "Errno(22): the kernel's verifier says: unreachable insn 2"
-    );
+    assert_eq!(said, "Errno(22): the kernel's verifier says: unreachable insn 2");
     let said = verified(&[exit]).err().unwrap_or_default();
     assert!(said.contains("R0 !read_ok"), "{said}");
 }

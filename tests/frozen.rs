@@ -9,10 +9,7 @@ fn main() {
     let zeros = vec![0u8; 4 << 20];
     assert!(before.iter().all(|b| *b == 7) && zeros.iter().all(|b| *b == 0));
     drop(zeros);
-    assert!(
-        vec![0u8; 1 << 20].iter().all(|b| *b == 0),
-        "given out again, it is zero again"
-    );
+    assert!(vec![0u8; 1 << 20].iter().all(|b| *b == 0), "given out again, it is zero again");
     syscalls::freeze();
     let after = vec![1u8; std::env::args().count() * 4096];
     std::process::exit(i32::from(after[0]));

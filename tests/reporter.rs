@@ -199,10 +199,7 @@ fn status() -> Map<String, Value> {
 
 fn ids(status: &Map<String, Value>, key: &str) -> Vec<i64> {
     let words = status.get(key).and_then(Value::as_str).unwrap_or("");
-    words
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect()
+    words.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 fn node_name() -> String {
@@ -215,12 +212,8 @@ fn node_name() -> String {
 /// As the kernel handed it over: repeated names and entries without `=` included.
 fn environment() -> Vec<String> {
     let bytes = fs::read("/proc/self/environ").unwrap_or_default();
-    let entries = bytes
-        .split(|byte| *byte == 0)
-        .filter(|entry| !entry.is_empty());
-    entries
-        .map(|entry| String::from_utf8_lossy(entry).into_owned())
-        .collect()
+    let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    entries.map(|entry| String::from_utf8_lossy(entry).into_owned()).collect()
 }
 
 /// The links of a folder by name, without the descriptor that reads the folder.
@@ -231,10 +224,7 @@ fn links(folder: &str) -> Value {
     };
     let link = |entry: fs::DirEntry| {
         let target = fs::read_link(entry.path()).ok()?;
-        Some((
-            entry.file_name().to_string_lossy().into_owned(),
-            json!(target.to_string_lossy()),
-        ))
+        Some((entry.file_name().to_string_lossy().into_owned(), json!(target.to_string_lossy())))
     };
     Value::Object(entries.flatten().filter_map(link).collect())
 }
@@ -285,9 +275,7 @@ fn walk(folder: &Path, all: &mut Map<String, Value>) {
             continue;
         };
         let kind = meta.file_type();
-        let target = fs::read_link(&path)
-            .map(|to| to.to_string_lossy().into_owned())
-            .ok();
+        let target = fs::read_link(&path).map(|to| to.to_string_lossy().into_owned()).ok();
         let letter = match () {
             _ if kind.is_symlink() => "l",
             _ if kind.is_dir() => "d",
@@ -306,9 +294,7 @@ fn walk(folder: &Path, all: &mut Map<String, Value>) {
             "target": target,
         });
         all.insert(path.to_string_lossy().into_owned(), facts);
-        let other = ["/dev/shm", "/dev/mqueue", "/dev/pts"]
-            .iter()
-            .any(|at| Path::new(at) == path);
+        let other = ["/dev/shm", "/dev/mqueue", "/dev/pts"].iter().any(|at| Path::new(at) == path);
         if kind.is_dir() && !other {
             walk(&path, all);
         }
@@ -364,10 +350,8 @@ fn names(folder: &str) -> Value {
         Ok(entries) => entries,
         Err(error) => return json!({ "error": name(&error) }),
     };
-    let mut all: Vec<String> = entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut all: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     all.sort();
     json!(all)
 }
@@ -414,36 +398,20 @@ fn head(path: &str) -> std::io::Result<String> {
 }
 
 fn open(path: &str) -> Value {
-    or_errno(
-        fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map(|_| "ok"),
-    )
+    or_errno(fs::OpenOptions::new().read(true).write(true).open(path).map(|_| "ok"))
 }
 
 fn write(path: &str) -> Value {
     let file = fs::OpenOptions::new().append(true).open(path);
-    or_errno(
-        file.and_then(|mut file| file.write_all(b"x"))
-            .map(|()| "ok"),
-    )
+    or_errno(file.and_then(|mut file| file.write_all(b"x")).map(|()| "ok"))
 }
 
 /// PATH:MAJOR:MINOR: makes that character device there, then opens it.
 fn make_node(word: &str) -> Value {
     let parts: Vec<&str> = word.split(':').collect();
-    let [path, major, minor] = parts[..] else {
-        usage(word)
-    };
+    let [path, major, minor] = parts[..] else { usage(word) };
     let device = makedev(number(major) as u64, number(minor) as u64);
-    match mknod(
-        path,
-        SFlag::S_IFCHR,
-        Mode::from_bits_truncate(0o666),
-        device,
-    ) {
+    match mknod(path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), device) {
         Err(errno) => json!({ "made": format!("{errno:?}") }),
         Ok(()) => json!({ "made": "ok", "opened": open(path) }),
     }

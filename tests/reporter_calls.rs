@@ -6,9 +6,7 @@ use std::io::Error;
 
 /// NUMBER:ARGUMENT...: makes that system call.
 pub fn call(word: &str) -> Value {
-    let mut numbers = word
-        .split(':')
-        .map(|n| n.parse::<i64>().unwrap_or_else(|_| usage(word)));
+    let mut numbers = word.split(':').map(|n| n.parse::<i64>().unwrap_or_else(|_| usage(word)));
     let number = numbers.next().unwrap_or_else(|| usage(word));
     let mut args = [0; 6];
     for (arg, given) in args.iter_mut().zip(numbers) {
@@ -31,13 +29,7 @@ pub fn key_label() -> Value {
     // SAFETY: the kernel writes no more than the length that it is given.
     let len = unsafe {
         let room = text.as_mut_ptr();
-        nix::libc::syscall(
-            nix::libc::SYS_keyctl,
-            GET_SECURITY,
-            SESSION,
-            room,
-            text.len(),
-        )
+        nix::libc::syscall(nix::libc::SYS_keyctl, GET_SECURITY, SESSION, room, text.len())
     };
     match usize::try_from(len) {
         Ok(len) => json!(String::from_utf8_lossy(&text[..len]).trim_end_matches('\0')),

@@ -21,9 +21,7 @@ fn answer(program: &[Insn], arch: u32, nr: u32, args: [u64; 6]) -> Option<(u32, 
         steps += 1;
         let jump = |holds: bool| usize::from(if holds { i.jt } else { i.jf });
         match i.code {
-            0x20 => {
-                a = u32::from_le_bytes(data.get(i.k as usize..i.k as usize + 4)?.try_into().ok()?)
-            }
+            0x20 => a = u32::from_le_bytes(data.get(i.k as usize..i.k as usize + 4)?.try_into().ok()?),
             0x54 => a &= i.k,
             0x05 => at += i.k as usize,
             0x15 => at += jump(a == i.k),
@@ -54,10 +52,7 @@ fn rule(names: &[&str], action: &str, args: &[(u32, &str, u64, u64)]) -> Rule<'s
 fn profile(default: &str, arches: &[&str], rules: Vec<Rule<'static>>) -> Seccomp<'static> {
     Seccomp {
         default_action: format!("SCMP_ACT_{default}"),
-        architectures: arches
-            .iter()
-            .map(|arch| format!("SCMP_ARCH_{arch}"))
-            .collect(),
+        architectures: arches.iter().map(|arch| format!("SCMP_ARCH_{arch}")).collect(),
         rules,
         ..Seccomp::default()
     }
@@ -96,15 +91,7 @@ fn names_are_in_order() {
 
 #[test]
 fn a_list_of_what_is_allowed() {
-    let p = profile(
-        "ERRNO",
-        &[],
-        vec![rule(
-            &["read", "write", "exit_group", "nosuch"],
-            "ALLOW",
-            &[],
-        )],
-    );
+    let p = profile("ERRNO", &[], vec![rule(&["read", "write", "exit_group", "nosuch"], "ALLOW", &[])]);
     assert_eq!(says(&p, AMD64, nr("read"), &[]), ALLOW);
     assert_eq!(says(&p, AMD64, nr("open"), &[]), EPERM);
     // Newer than all that the profile names.
@@ -120,11 +107,7 @@ fn a_list_of_what_is_allowed() {
 
 #[test]
 fn every_architecture_has_its_own_numbers() {
-    let p = profile(
-        "ERRNO",
-        &["X86_64", "X86", "X32"],
-        vec![rule(&["write"], "ALLOW", &[])],
-    );
+    let p = profile("ERRNO", &["X86_64", "X86", "X32"], vec![rule(&["write"], "ALLOW", &[])]);
     assert_eq!(says(&p, AMD64, 1, &[]), ALLOW);
     assert_eq!(says(&p, X86, 4, &[]), ALLOW);
     assert_eq!(says(&p, AMD64, X32_BIT | 1, &[]), ALLOW);
@@ -143,26 +126,14 @@ fn conditions_have_64_bits() {
         ("GT", [false, false, false, true, true]),
         ("GE", [false, false, true, true, true]),
     ] {
-        let p = profile(
-            "ERRNO",
-            &[],
-            vec![rule(&["read"], "ALLOW", &[(3, op, big, 0)])],
-        );
+        let p = profile("ERRNO", &[], vec![rule(&["read"], "ALLOW", &[(3, op, big, 0)])]);
         let values = [5, big - 1, big, big + 1, 0x2_0000_0000];
         for (value, holds) in values.iter().zip(holds) {
             let wanted = if holds { ALLOW } else { EPERM };
-            assert_eq!(
-                says(&p, AMD64, 0, &[0, 0, 0, *value]),
-                wanted,
-                "{value:#x} {op} {big:#x}"
-            );
+            assert_eq!(says(&p, AMD64, 0, &[0, 0, 0, *value]), wanted, "{value:#x} {op} {big:#x}");
         }
     }
-    let mask = rule(
-        &["read"],
-        "ALLOW",
-        &[(0, "MASKED_EQ", 0xff00_0000_00f0, 0x1200_0000_0030)],
-    );
+    let mask = rule(&["read"], "ALLOW", &[(0, "MASKED_EQ", 0xff00_0000_00f0, 0x1200_0000_0030)]);
     let p = profile("ERRNO", &[], vec![mask]);
     assert_eq!(says(&p, AMD64, 0, &[0x1200_1234_563f]), ALLOW);
     assert_eq!(says(&p, AMD64, 0, &[0x1200_1234_564f]), EPERM);
@@ -184,26 +155,11 @@ fn rules_for_one_call() {
     assert_eq!(says(&p, AMD64, 0, &[1, 0, 3]), ALLOW);
     assert_eq!(says(&p, AMD64, 0, &[1, 0, 0]), EPERM);
     // Two conditions on one argument are two rules.
-    let p = profile(
-        "ERRNO",
-        &[],
-        vec![rule(
-            &["read"],
-            "ALLOW",
-            &[(0, "EQ", 1, 0), (0, "EQ", 2, 0)],
-        )],
-    );
+    let p = profile("ERRNO", &[], vec![rule(&["read"], "ALLOW", &[(0, "EQ", 1, 0), (0, "EQ", 2, 0)])]);
     assert_eq!(says(&p, AMD64, 0, &[2]), ALLOW);
     assert_eq!(says(&p, AMD64, 0, &[3]), EPERM);
     // What speaks of all calls speaks of these too.
-    let p = profile(
-        "ERRNO",
-        &[],
-        vec![
-            rule(&["read"], "TRAP", &[(0, "EQ", 1, 0)]),
-            rule(&["read"], "ALLOW", &[]),
-        ],
-    );
+    let p = profile("ERRNO", &[], vec![rule(&["read"], "TRAP", &[(0, "EQ", 1, 0)]), rule(&["read"], "ALLOW", &[])]);
     assert_eq!(says(&p, AMD64, 0, &[1]), ALLOW);
 }
 
@@ -213,17 +169,13 @@ fn a_long_list_takes_a_short_way() {
         .map(|i| &NAMES[if i == 0 { 0 } else { usize::from(ENDS[i - 1]) }..usize::from(ENDS[i])])
         .collect();
     // Every other one, so that nothing is a range.
-    let mut by_number: Vec<(u32, &str)> = names
-        .iter()
-        .filter_map(|name| Some((number(look_up(name)?, X86_64)?, *name)))
-        .collect();
+    let mut by_number: Vec<(u32, &str)> =
+        names.iter().filter_map(|name| Some((number(look_up(name)?, X86_64)?, *name))).collect();
     by_number.sort();
     let allowed: Vec<&str> = by_number.iter().step_by(2).map(|(_, name)| *name).collect();
     let p = profile("ERRNO", &[], vec![rule(&allowed, "ALLOW", &[])]);
     let program = compile(&p).unwrap();
-    let longest = (0..500)
-        .map(|nr| answer(&program, AMD64, nr, [0; 6]).unwrap().1)
-        .max();
+    let longest = (0..500).map(|nr| answer(&program, AMD64, nr, [0; 6]).unwrap().1).max();
     assert!(longest <= Some(24), "{longest:?} of {}", program.len());
     // And all of them at once is hardly a tree at all.
     let p = profile("ERRNO", &[], vec![rule(&names, "ALLOW", &[])]);
@@ -291,45 +243,16 @@ const CALLS: [&str; 40] = [
     "unshare",
 ];
 /// In libseccomp's order (enum scmp_compare).
-const OPS: [(&str, u32); 7] = [
-    ("NE", 1),
-    ("LT", 2),
-    ("LE", 3),
-    ("EQ", 4),
-    ("GE", 5),
-    ("GT", 6),
-    ("MASKED_EQ", 7),
-];
-const VALUES: [u64; 9] = [
-    0,
-    1,
-    7,
-    0x8000_0000,
-    0xffff_ffff,
-    0x1_0000_0000,
-    0x1_0000_0007,
-    0x7fff_ffff_ffff_ffff,
-    u64::MAX,
-];
+const OPS: [(&str, u32); 7] = [("NE", 1), ("LT", 2), ("LE", 3), ("EQ", 4), ("GE", 5), ("GT", 6), ("MASKED_EQ", 7)];
+const VALUES: [u64; 9] =
+    [0, 1, 7, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000, 0x1_0000_0007, 0x7fff_ffff_ffff_ffff, u64::MAX];
 
 /// A profile in which no two rules contradict each other: there libseccomp's answer hangs on the order of its tree.
 fn random(dice: &mut Dice) -> Seccomp<'static> {
-    let words = [
-        "ALLOW",
-        "ERRNO",
-        "KILL_PROCESS",
-        "KILL_THREAD",
-        "TRAP",
-        "LOG",
-        "TRACE",
-    ];
+    let words = ["ALLOW", "ERRNO", "KILL_PROCESS", "KILL_THREAD", "TRAP", "LOG", "TRACE"];
     let default = dice.pick(&["ALLOW", "ERRNO", "KILL_PROCESS", "LOG", "TRAP"]);
-    let arches = dice.pick(&[
-        &["X86_64"][..],
-        &["X86_64", "X86", "X32"],
-        &["X86_64", "X86"],
-        &["X86_64", "AARCH64", "ARM"],
-    ]);
+    let arches =
+        dice.pick(&[&["X86_64"][..], &["X86_64", "X86", "X32"], &["X86_64", "X86"], &["X86_64", "AARCH64", "ARM"]]);
     let mut rules = Vec::new();
     let mut actions: BTreeMap<&str, &str> = BTreeMap::new();
     for _ in 0..1 + dice.roll(30) {
@@ -348,12 +271,7 @@ fn random(dice: &mut Dice) -> Seccomp<'static> {
         let mut args = Vec::new();
         for index in 0..6 {
             if args.len() < 3 && dice.roll(5) == 0 {
-                args.push((
-                    index,
-                    dice.pick(&OPS).0,
-                    dice.pick(&VALUES),
-                    dice.pick(&VALUES),
-                ));
+                args.push((index, dice.pick(&OPS).0, dice.pick(&VALUES), dice.pick(&VALUES)));
             }
         }
         rules.push(rule(&[name], action, &args));
@@ -375,18 +293,9 @@ fn lines(p: &Seccomp) -> String {
         text += &format!("A {token:x}\n");
     }
     for rule in &p.rules {
-        text += &format!(
-            "R {:x} {} {}",
-            verdict(&rule.action, None),
-            rule.names[0],
-            rule.args.len()
-        );
+        text += &format!("R {:x} {} {}", verdict(&rule.action, None), rule.names[0], rule.args.len());
         for c in &rule.args {
-            let op = OPS
-                .iter()
-                .find(|(name, _)| c.op.ends_with(&format!("CMP_{name}")))
-                .unwrap()
-                .1;
+            let op = OPS.iter().find(|(name, _)| c.op.ends_with(&format!("CMP_{name}"))).unwrap().1;
             text += &format!(" {} {op} {:x} {:x}", c.index, c.value, c.value_two);
         }
         text += "\n";
@@ -395,18 +304,9 @@ fn lines(p: &Seccomp) -> String {
 }
 
 fn libseccomp(program: &std::path::Path, p: &Seccomp) -> Vec<Insn> {
-    let mut child = Command::new(program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let text = lines(p);
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
     assert!(done.status.success(), "{:?} for\n{text}", done.status);
     let insn = |b: &[u8]| Insn {
@@ -425,15 +325,8 @@ fn as_libseccomp() {
     std::fs::create_dir_all(&folder).unwrap();
     let program = folder.join("libseccomp");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/libseccomp.c");
-    let built = Command::new("gcc")
-        .args(["-O1", "-o"])
-        .arg(&program)
-        .args([source, "-lseccomp"])
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "needs gcc and libseccomp-dev: scripts/test installs them"
-    );
+    let built = Command::new("gcc").args(["-O1", "-o"]).arg(&program).args([source, "-lseccomp"]).status();
+    assert!(built.is_ok_and(|status| status.success()), "needs gcc and libseccomp-dev: scripts/test installs them");
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut compared = 0;
     for _ in 0..300 {
@@ -450,29 +343,18 @@ fn as_libseccomp() {
             };
             let mut args = [0; 6];
             for arg in &mut args {
-                *arg = dice
-                    .pick(&VALUES)
-                    .wrapping_add(dice.roll(3) as u64)
-                    .wrapping_sub(1);
+                *arg = dice.pick(&VALUES).wrapping_add(dice.roll(3) as u64).wrapping_sub(1);
                 if !AUDIT[arch].1 {
                     *arg &= 0xffff_ffff;
                 }
             }
             let mine = answer(&ours, AUDIT[arch].0, nr, args).unwrap().0;
-            let other = answer(&theirs, AUDIT[arch].0, nr, args)
-                .expect("libseccomp's own program")
-                .0;
+            let other = answer(&theirs, AUDIT[arch].0, nr, args).expect("libseccomp's own program").0;
             if mine == ENOSYS {
                 assert_eq!(other, default, "{nr} of {}:\n{}", ARCHES[arch], lines(&p));
                 continue;
             }
-            assert_eq!(
-                mine,
-                other,
-                "{nr} of {} with {args:x?}:\n{}",
-                ARCHES[arch],
-                lines(&p)
-            );
+            assert_eq!(mine, other, "{nr} of {} with {args:x?}:\n{}", ARCHES[arch], lines(&p));
             compared += 1;
         }
     }

@@ -60,10 +60,7 @@ impl<'a> Options<'a> {
 
 /// Sorts `args` into the options of all commands, those of the one, and what is left.
 pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>, Stop> {
-    let mut words = Words {
-        globals,
-        ..Words::default()
-    };
+    let mut words = Words { globals, ..Words::default() };
     sort(&mut words, args)?;
     Ok(words)
 }
@@ -113,11 +110,7 @@ impl<'a> Words<'a> {
     }
 
     /// One word that begins with a dash, and the next one where the option takes a value.
-    fn option(
-        &mut self,
-        arg: &'a str,
-        rest: &mut dyn Iterator<Item = &'a str>,
-    ) -> Result<(), Stop> {
+    fn option(&mut self, arg: &'a str, rest: &mut dyn Iterator<Item = &'a str>) -> Result<(), Stop> {
         let (name, value) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (arg, None),
@@ -182,11 +175,7 @@ impl<'a> Words<'a> {
         let name = self.verb.map_or("", |verb| verb.name);
         let owed = |verb: &str, option| option == long && (verb.is_empty() || verb == name);
         if let Some((.., instead)) = OPTIONS_NOT_YET.iter().find(|row| owed(row.0, row.1)) {
-            let yet = if instead.contains("version 1") {
-                ""
-            } else {
-                " yet"
-            };
+            let yet = if instead.contains("version 1") { "" } else { " yet" };
             return Err(self.usage(&format!("{long} is not supported{yet}{instead}")));
         }
         Ok(self.options().into_iter().find(|found| found.long == long))
@@ -240,13 +229,7 @@ struct Found {
 }
 
 /// argh knows this one without a table.
-const HELP: Found = Found {
-    long: "--help",
-    short: Some('h'),
-    takes_value: false,
-    repeats: false,
-    global: true,
-};
+const HELP: Found = Found { long: "--help", short: Some('h'), takes_value: false, repeats: false, global: true };
 
 impl Found {
     fn new(flag: &FlagInfo<'static>, global: bool) -> Found {
@@ -266,31 +249,21 @@ fn verb(name: &str) -> Result<&'static Verb, Stop> {
         return Ok(verb);
     }
     if COMMANDS_NOT_YET.contains(&name) {
-        return Err(Stop::Usage(format!(
-            "the command `{name}` is not supported yet"
-        )));
+        return Err(Stop::Usage(format!("the command `{name}` is not supported yet")));
     }
-    let mut names = VERBS
-        .iter()
-        .map(|verb| verb.name)
-        .filter(|name| *name != INSIDE);
+    let mut names = VERBS.iter().map(|verb| verb.name).filter(|name| *name != INSIDE);
     let advice = match nearest(name, &mut names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("`{PROGRAM} --help` lists them"),
     };
-    Err(Stop::Usage(format!(
-        "no command {}; {advice}",
-        quoted(name)
-    )))
+    Err(Stop::Usage(format!("no command {}; {advice}", quoted(name))))
 }
 
 /// The name that a slip of the finger or two away would have been `word`.
 fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let letters = word.chars().filter(|c| *c != '-').count();
     let near = names.map(|name| (distance(word, name), name));
-    near.filter(|(steps, _)| *steps <= 2 && *steps < letters)
-        .min_by_key(|(steps, _)| *steps)
-        .map(|(_, name)| name)
+    near.filter(|(steps, _)| *steps <= 2 && *steps < letters).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)
 }
 
 /// How many letters to add, drop or replace to get from one word to the other (Levenshtein).

@@ -35,11 +35,7 @@ type Places = Vec<bool>;
 impl Pattern {
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let characters = text.chars().collect();
-        let mut parser = Parser {
-            characters,
-            at: 0,
-            depth: 0,
-        };
+        let mut parser = Parser { characters, at: 0, depth: 0 };
         let bad = |problem| {
             let text = quoted(text);
             format!("{text} is no POSIX extended regular expression: {problem}")
@@ -69,9 +65,7 @@ fn weight(node: &Node) -> usize {
             let all = parts.iter().map(weight);
             all.fold(1, usize::saturating_add)
         }
-        Node::Repeat(part, least, most) => {
-            weight(part).saturating_mul(most.unwrap_or(*least).max(1))
-        }
+        Node::Repeat(part, least, most) => weight(part).saturating_mul(most.unwrap_or(*least).max(1)),
     }
 }
 
@@ -88,9 +82,7 @@ fn after(node: &Node, from: Places, text: &[u8]) -> Places {
         }
         Node::Begin => only(from, 0),
         Node::End => only(from, text.len()),
-        Node::Sequence(parts) => parts
-            .iter()
-            .fold(from, |from, part| after(part, from, text)),
+        Node::Sequence(parts) => parts.iter().fold(from, |from, part| after(part, from, text)),
         Node::Either(parts) => {
             let mut to = vec![false; from.len()];
             for part in parts {
@@ -289,18 +281,13 @@ impl Parser {
         if from > to || (to == '[' && matches!(self.peek(), Some(':' | '.' | '='))) {
             return Err(format!("`{from}-{to}` is no range"));
         }
-        Ok((from..=to)
-            .take_while(char::is_ascii)
-            .map(bit)
-            .fold(0, |set, one| set | one))
+        Ok((from..=to).take_while(char::is_ascii).map(bit).fold(0, |set, one| set | one))
     }
 
     /// `[:alpha:]` and the like.
     fn class(&mut self) -> Result<u128, String> {
         let rest: String = self.characters[self.at..].iter().collect();
-        let name = rest
-            .strip_prefix(':')
-            .and_then(|rest| rest.split_once(":]"));
+        let name = rest.strip_prefix(':').and_then(|rest| rest.split_once(":]"));
         let known = name.and_then(|(name, _)| Some((name, holds(name)?)));
         let (name, holds) = known.ok_or("a class is written `[:alpha:]`, `[:digit:]`, ...")?;
         self.at += name.len() + 3;

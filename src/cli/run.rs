@@ -102,26 +102,9 @@ impl RunWords {
             no_new_keyring: self.no_new_keyring,
             no_subreaper: self.no_subreaper,
         };
-        let Self {
-            detach,
-            keep,
-            mode,
-            kernel,
-            qemu,
-            accel,
-            ..
-        } = self;
-        let vm = Vm {
-            kernel,
-            qemu,
-            accel,
-        };
-        Ok(Run {
-            create,
-            detach,
-            keep,
-            vm: (mode == Mode::Vm).then_some(vm),
-        })
+        let Self { detach, keep, mode, kernel, qemu, accel, .. } = self;
+        let vm = Vm { kernel, qemu, accel };
+        Ok(Run { create, detach, keep, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
     /// An option that the mode has no use for is a mistake.
@@ -147,12 +130,8 @@ impl RunWords {
         };
         match (named.iter().find(|(_, given)| *given), self.mode) {
             (None, _) => Ok(()),
-            (Some((name, _)), Mode::Container) => {
-                Err(marked(&format!("{name} is for --mode vm alone")).into())
-            }
-            (Some((name, _)), Mode::Vm) => {
-                Err(marked(&format!("{name} does not go with --mode vm")).into())
-            }
+            (Some((name, _)), Mode::Container) => Err(marked(&format!("{name} is for --mode vm alone")).into()),
+            (Some((name, _)), Mode::Vm) => Err(marked(&format!("{name} does not go with --mode vm")).into()),
         }
     }
 }

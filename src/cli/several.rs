@@ -48,11 +48,7 @@ impl KillWords {
             None => libc::SIGTERM,
         };
         self.more.insert(0, self.id);
-        Ok(Kill {
-            which: which(self.more, self.regex)?,
-            signal,
-            all: self.all,
-        })
+        Ok(Kill { which: which(self.more, self.regex)?, signal, all: self.all })
     }
 }
 
@@ -83,10 +79,7 @@ pub struct DeleteWords {
 impl DeleteWords {
     pub fn checked(mut self) -> Result<Delete, EarlyExit> {
         self.more.insert(0, self.id);
-        Ok(Delete {
-            which: which(self.more, self.regex)?,
-            force: self.force,
-        })
+        Ok(Delete { which: which(self.more, self.regex)?, force: self.force })
     }
 }
 
@@ -94,9 +87,6 @@ fn which(words: Vec<String>, regex: bool) -> Result<Which, EarlyExit> {
     if !regex {
         return Ok(Which::Ids(words));
     }
-    let patterns: Result<Vec<Pattern>, String> =
-        words.iter().map(|word| Pattern::parse(word)).collect();
-    patterns
-        .map(Which::Matching)
-        .map_err(|problem| marked(&problem).into())
+    let patterns: Result<Vec<Pattern>, String> = words.iter().map(|word| Pattern::parse(word)).collect();
+    patterns.map(Which::Matching).map_err(|problem| marked(&problem).into())
 }

@@ -8,12 +8,7 @@ type Variables = &'static [(&'static str, &'static str)];
 
 fn read_with(line: &str, variables: Variables) -> Result<(Globals, Command), Stop> {
     let args: Vec<&str> = line.split_whitespace().collect();
-    let env = |name: &str| {
-        variables
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| *value)
-    };
+    let env = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
     parse(&args, &env)
 }
 
@@ -37,12 +32,7 @@ fn create(id: &str) -> Create {
 }
 
 fn run(id: &str) -> Run {
-    Run {
-        create: create(id),
-        detach: false,
-        keep: false,
-        vm: None,
-    }
+    Run { create: create(id), detach: false, keep: false, vm: None }
 }
 
 fn defaults() -> Globals {
@@ -61,18 +51,11 @@ fn defaults() -> Globals {
 }
 
 fn kill(id: &str, signal: i32, all: bool) -> Command {
-    Command::Kill(Kill {
-        which: Which::Ids(id.split(' ').map(String::from).collect()),
-        signal,
-        all,
-    })
+    Command::Kill(Kill { which: Which::Ids(id.split(' ').map(String::from).collect()), signal, all })
 }
 
 fn delete(id: &str, force: bool) -> Command {
-    Command::Delete(Delete {
-        which: Which::Ids(id.split(' ').map(String::from).collect()),
-        force,
-    })
+    Command::Delete(Delete { which: Which::Ids(id.split(' ').map(String::from).collect()), force })
 }
 
 fn patterns(words: &[&str]) -> Which {
@@ -81,35 +64,19 @@ fn patterns(words: &[&str]) -> Which {
 }
 
 fn bundle(id: &str, dir: &str) -> Create {
-    Create {
-        bundle: Some(dir.into()),
-        ..create(id)
-    }
+    Create { bundle: Some(dir.into()), ..create(id) }
 }
 
 #[test]
 fn commands() {
     let list = |format, quiet| Command::List(List { format, quiet });
-    let trace = |id: Option<&str>, follow, format| {
-        Command::Trace(TraceCmd {
-            id: id.map(String::from),
-            follow,
-            format,
-        })
-    };
+    let trace =
+        |id: Option<&str>, follow, format| Command::Trace(TraceCmd { id: id.map(String::from), follow, format });
     let plan = |id: &str, bundle: Option<&str>, no_pivot| {
         let bundle = bundle.map(String::from);
-        Command::Plan(PlanCmd {
-            id: id.into(),
-            bundle,
-            config: None,
-            no_pivot,
-        })
+        Command::Plan(PlanCmd { id: id.into(), bundle, config: None, no_pivot })
     };
-    let podman = Create {
-        pid_file: Some("/p".into()),
-        ..bundle("x", "/b")
-    };
+    let podman = Create { pid_file: Some("/p".into()), ..bundle("x", "/b") };
     let shim = Create {
         no_pivot: true,
         no_new_keyring: true,
@@ -120,14 +87,8 @@ fn commands() {
     };
     let rows = vec![
         ("create x", Command::Create(create("x"))),
-        (
-            "create --bundle /b --pid-file /p x",
-            Command::Create(podman),
-        ),
-        (
-            "create --no-pivot --no-new-keyring --preserve-fds 2 x",
-            Command::Create(shim),
-        ),
+        ("create --bundle /b --pid-file /p x", Command::Create(podman)),
+        ("create --no-pivot --no-new-keyring --preserve-fds 2 x", Command::Create(shim)),
         ("create -bundle /b x", Command::Create(bundle("x", "/b"))),
         ("create x --bundle=/b", Command::Create(bundle("x", "/b"))),
         ("create -b /b x", Command::Create(bundle("x", "/b"))),
@@ -136,62 +97,19 @@ fn commands() {
         ("create --bundle= x", Command::Create(bundle("x", ""))),
         ("create --bundle a=b x", Command::Create(bundle("x", "a=b"))),
         ("create --bundle=a=b x", Command::Create(bundle("x", "a=b"))),
-        (
-            "create --bundle /a --bundle /b x",
-            Command::Create(bundle("x", "/b")),
-        ),
-        (
-            "create -f c x",
-            Command::Create(Create {
-                config: Some("c".into()),
-                ..create("x")
-            }),
-        ),
+        ("create --bundle /a --bundle /b x", Command::Create(bundle("x", "/b"))),
+        ("create -f c x", Command::Create(Create { config: Some("c".into()), ..create("x") })),
         ("create -- --help", Command::Create(create("--help"))),
         ("create -- help", Command::Create(create("help"))),
         ("create help", Command::Create(create("help"))),
         ("-- create x", Command::Create(create("x"))),
         ("run x", Command::Run(run("x"))),
         ("run --rm x", Command::Run(run("x"))),
-        (
-            "run -db /b x",
-            Command::Run(Run {
-                detach: true,
-                create: bundle("x", "/b"),
-                ..run("")
-            }),
-        ),
-        (
-            "run -no-subreaper x",
-            Command::Run(Run {
-                create: Create {
-                    no_subreaper: true,
-                    ..create("x")
-                },
-                ..run("")
-            }),
-        ),
-        (
-            "run --keep x",
-            Command::Run(Run {
-                keep: true,
-                ..run("x")
-            }),
-        ),
-        (
-            "start x",
-            Command::Start(Start {
-                id: "x".into(),
-                attach: false,
-            }),
-        ),
-        (
-            "start -a x",
-            Command::Start(Start {
-                id: "x".into(),
-                attach: true,
-            }),
-        ),
+        ("run -db /b x", Command::Run(Run { detach: true, create: bundle("x", "/b"), ..run("") })),
+        ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
+        ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
+        ("start x", Command::Start(Start { id: "x".into(), attach: false })),
+        ("start -a x", Command::Start(Start { id: "x".into(), attach: true })),
         ("state x", Command::State(State { id: "x".into() })),
         ("kill x", kill("x", 15, false)),
         ("kill x 9", kill("x", 9, false)),
@@ -204,76 +122,31 @@ fn commands() {
         ("kill x RTMAX", kill("x", 64, false)),
         ("kill x 0", kill("x", 0, false)),
         ("kill x y z 9", kill("x y z", 9, false)),
-        (
-            "kill -r ^x y 9",
-            Command::Kill(Kill {
-                which: patterns(&["^x", "y"]),
-                signal: 9,
-                all: false,
-            }),
-        ),
-        (
-            "create --no-subreaper x",
-            Command::Create(Create {
-                no_subreaper: true,
-                ..create("x")
-            }),
-        ),
+        ("kill -r ^x y 9", Command::Kill(Kill { which: patterns(&["^x", "y"]), signal: 9, all: false })),
+        ("create --no-subreaper x", Command::Create(Create { no_subreaper: true, ..create("x") })),
         ("delete x", delete("x", false)),
         ("delete --force x", delete("x", true)),
         ("delete -f x", delete("x", true)),
         ("delete x y", delete("x y", false)),
-        (
-            "delete -fr x|y",
-            Command::Delete(Delete {
-                which: patterns(&["x|y"]),
-                force: true,
-            }),
-        ),
-        (
-            "delete --regex --force x",
-            Command::Delete(Delete {
-                which: patterns(&["x"]),
-                force: true,
-            }),
-        ),
+        ("delete -fr x|y", Command::Delete(Delete { which: patterns(&["x|y"]), force: true })),
+        ("delete --regex --force x", Command::Delete(Delete { which: patterns(&["x"]), force: true })),
         ("list", list(ListFormat::Table, false)),
         ("list --format=json", list(ListFormat::Json, false)),
         ("list -f json -q", list(ListFormat::Json, true)),
         ("list --quiet", list(ListFormat::Table, true)),
-        (
-            "spec -b /b",
-            Command::Spec(SpecCmd {
-                bundle: Some("/b".into()),
-                file: None,
-                rootless: false,
-            }),
-        ),
+        ("spec -b /b", Command::Spec(SpecCmd { bundle: Some("/b".into()), file: None, rootless: false })),
         (
             "spec -f x.json --rootless",
-            Command::Spec(SpecCmd {
-                bundle: None,
-                file: Some("x.json".into()),
-                rootless: true,
-            }),
+            Command::Spec(SpecCmd { bundle: None, file: Some("x.json".into()), rootless: true }),
         ),
         ("plan", plan("plan", None, false)),
-        (
-            "plan --bundle /b --no-pivot",
-            plan("plan", Some("/b"), true),
-        ),
+        ("plan --bundle /b --no-pivot", plan("plan", Some("/b"), true)),
         ("plan x", plan("x", None, false)),
         ("trace", trace(None, false, Format::Text)),
-        (
-            "trace x --follow --format strace",
-            trace(Some("x"), true, Format::Strace),
-        ),
+        ("trace x --follow --format strace", trace(Some("x"), true, Format::Strace)),
         ("trace -f x", trace(Some("x"), true, Format::Text)),
         ("features", Command::Features(Features { table: false })),
-        (
-            "features --table",
-            Command::Features(Features { table: true }),
-        ),
+        ("features --table", Command::Features(Features { table: true })),
         ("demo", Command::Demo(Demo {})),
         ("inside", Command::Inside),
         ("--version", Command::Version),
@@ -290,31 +163,12 @@ fn commands() {
 
 #[test]
 fn global_options() {
-    let root = || Globals {
-        root: Some("/x".into()),
-        ..defaults()
-    };
-    let log = || Globals {
-        log: Some(LogTo::File("l".into())),
-        log_format: LogFormat::Json,
-        ..defaults()
-    };
-    let to = |to| Globals {
-        log: Some(to),
-        ..defaults()
-    };
-    let level = |log_level| Globals {
-        log_level,
-        ..defaults()
-    };
-    let trace = |form| Globals {
-        trace: Some(form),
-        ..defaults()
-    };
-    let disabled = Globals {
-        cgroup_manager: CgroupManager::Disabled,
-        ..defaults()
-    };
+    let root = || Globals { root: Some("/x".into()), ..defaults() };
+    let log = || Globals { log: Some(LogTo::File("l".into())), log_format: LogFormat::Json, ..defaults() };
+    let to = |to| Globals { log: Some(to), ..defaults() };
+    let level = |log_level| Globals { log_level, ..defaults() };
+    let trace = |form| Globals { trace: Some(form), ..defaults() };
+    let disabled = Globals { cgroup_manager: CgroupManager::Disabled, ..defaults() };
     let rows = vec![
         ("state x", defaults()),
         ("--root /x state x", root()),
@@ -327,10 +181,7 @@ fn global_options() {
         ("--log-format=json --log l state x", log()),
         ("--log /a:b/log state x", to(LogTo::File("/a:b/log".into()))),
         ("--log x:y state x", to(LogTo::File("x:y".into()))),
-        (
-            "--log=file:syslog:l state x",
-            to(LogTo::File("syslog:l".into())),
-        ),
+        ("--log=file:syslog:l state x", to(LogTo::File("syslog:l".into()))),
         ("--log syslog:n state x", to(LogTo::Syslog("n".into()))),
         ("--log syslog: state x", to(LogTo::Syslog("".into()))),
         ("--log journald:n state x", to(LogTo::Journald("n".into()))),
@@ -342,45 +193,15 @@ fn global_options() {
         ("--trace state x", trace(Format::Text)),
         ("--trace=strace state x", trace(Format::Strace)),
         ("state --trace=json x", trace(Format::Json)),
-        (
-            "--trace-file f state x",
-            Globals {
-                trace_file: Some("f".into()),
-                ..defaults()
-            },
-        ),
-        (
-            "-q state x",
-            Globals {
-                quiet: true,
-                ..defaults()
-            },
-        ),
-        (
-            "state -q x",
-            Globals {
-                quiet: true,
-                ..defaults()
-            },
-        ),
-        (
-            "-q list -q",
-            Globals {
-                quiet: true,
-                ..defaults()
-            },
-        ),
+        ("--trace-file f state x", Globals { trace_file: Some("f".into()), ..defaults() }),
+        ("-q state x", Globals { quiet: true, ..defaults() }),
+        ("state -q x", Globals { quiet: true, ..defaults() }),
+        ("-q list -q", Globals { quiet: true, ..defaults() }),
         ("list -q", defaults()),
         ("--cgroup-manager cgroupfs state x", defaults()),
         ("--cgroup-manager disabled state x", disabled),
         ("--rootless auto state x", defaults()),
-        (
-            "--rootless=false state x",
-            Globals {
-                rootless: Some(false),
-                ..defaults()
-            },
-        ),
+        ("--rootless=false state x", Globals { rootless: Some(false), ..defaults() }),
     ];
     for (line, globals) in rows {
         let read = read(line).map(|(globals, _)| globals);
@@ -390,70 +211,20 @@ fn global_options() {
 
 #[test]
 fn environment() {
-    let root = |root: &str| Globals {
-        root: Some(root.into()),
-        ..defaults()
-    };
+    let root = |root: &str| Globals { root: Some(root.into()), ..defaults() };
     let rows: Vec<(Variables, &str, Globals)> = vec![
         (&[("NS_RUN_DIR", "/s")], "list", root("/s")),
-        (
-            &[("NK_RUN_DIR", "/k"), ("NS_RUN_DIR", "/s")],
-            "list",
-            root("/k"),
-        ),
-        (
-            &[("NK_RUN_DIR", ""), ("NS_RUN_DIR", "/s")],
-            "list",
-            root("/s"),
-        ),
+        (&[("NK_RUN_DIR", "/k"), ("NS_RUN_DIR", "/s")], "list", root("/k")),
+        (&[("NK_RUN_DIR", ""), ("NS_RUN_DIR", "/s")], "list", root("/s")),
         (&[("NK_RUN_DIR", "/k")], "list --root /x", root("/x")),
-        (
-            &[("NK_TRACE", "1")],
-            "list",
-            Globals {
-                trace: Some(Format::Text),
-                ..defaults()
-            },
-        ),
-        (
-            &[("NK_TRACE", "json")],
-            "list",
-            Globals {
-                trace: Some(Format::Json),
-                ..defaults()
-            },
-        ),
-        (
-            &[("NK_TRACE", "json")],
-            "list --trace",
-            Globals {
-                trace: Some(Format::Text),
-                ..defaults()
-            },
-        ),
+        (&[("NK_TRACE", "1")], "list", Globals { trace: Some(Format::Text), ..defaults() }),
+        (&[("NK_TRACE", "json")], "list", Globals { trace: Some(Format::Json), ..defaults() }),
+        (&[("NK_TRACE", "json")], "list --trace", Globals { trace: Some(Format::Text), ..defaults() }),
         (&[("NK_TRACE", "0")], "list", defaults()),
         (&[("NK_TRACE", "")], "list", defaults()),
-        (
-            &[("NK_TRACE_FILE", "f")],
-            "list",
-            Globals {
-                trace_file: Some("f".into()),
-                ..defaults()
-            },
-        ),
-        (
-            &[("NK_LOG_LEVEL", "debug")],
-            "list",
-            Globals {
-                log_level: Level::Debug,
-                ..defaults()
-            },
-        ),
-        (
-            &[("NK_LOG_LEVEL", "debug")],
-            "list --log-level warn",
-            defaults(),
-        ),
+        (&[("NK_TRACE_FILE", "f")], "list", Globals { trace_file: Some("f".into()), ..defaults() }),
+        (&[("NK_LOG_LEVEL", "debug")], "list", Globals { log_level: Level::Debug, ..defaults() }),
+        (&[("NK_LOG_LEVEL", "debug")], "list --log-level warn", defaults()),
     ];
     for (variables, line, globals) in rows {
         let read = read_with(line, variables).map(|(globals, _)| globals);
@@ -507,9 +278,7 @@ kill x RTMIN++3 => kill: `RTMIN++3` is no signal; write a number up to 64, TERM 
 #[test]
 fn errors() {
     for row in ERRORS.lines() {
-        let Some((line, text)) = row.split_once(" => ") else {
-            panic!("{row}")
-        };
+        let Some((line, text)) = row.split_once(" => ") else { panic!("{row}") };
         assert_eq!(read(line), Err(Stop::Usage(text.into())), "{line}");
     }
 }
@@ -530,9 +299,7 @@ fn an_error_is_one_line_whatever_the_words_hold() {
         &[""],
     ];
     for line in lines {
-        let Err(Stop::Usage(text)) = parse(line, &none) else {
-            panic!("{line:?}")
-        };
+        let Err(Stop::Usage(text)) = parse(line, &none) else { panic!("{line:?}") };
         assert!(!text.contains(char::is_control), "{text:?}");
     }
 }
@@ -544,13 +311,8 @@ fn help_texts() {
     }
     assert!(words::SCREEN.lines().count() <= 50 && words::SCREEN.lines().all(|l| l.len() <= 96));
     for verb in VERBS {
-        let Err(Stop::Help(text)) = read(&format!("{} --help --frob", verb.name)) else {
-            panic!("{}", verb.name)
-        };
-        assert!(
-            text.starts_with(&format!("Usage: nk-runtime {}", verb.name)),
-            "{text}"
-        );
+        let Err(Stop::Help(text)) = read(&format!("{} --help --frob", verb.name)) else { panic!("{}", verb.name) };
+        assert!(text.starts_with(&format!("Usage: nk-runtime {}", verb.name)), "{text}");
         let listed = words::SCREEN.contains(&format!("\n  {} ", verb.name));
         assert_eq!(listed, verb.name != INSIDE, "{}", verb.name);
         assert_eq!(read(&format!("help {}", verb.name)), Err(Stop::Help(text)));

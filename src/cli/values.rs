@@ -77,9 +77,7 @@ const MARK: char = '\u{1}';
 /// Our own sentence out of argh's error.
 pub fn sentence(output: &str) -> String {
     let ours = output.rsplit(MARK).next().unwrap_or(output).trim_end();
-    ours.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    ours.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Makes a sentence one that `sentence` finds again.
@@ -102,10 +100,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 fn choose<T: Copy>(what: &str, choices: &[(&str, T)], word: &str) -> Result<T, String> {
-    if let Some((_, value)) = choices
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(word))
-    {
+    if let Some((_, value)) = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
         return Ok(*value);
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -119,20 +114,12 @@ fn choose<T: Copy>(what: &str, choices: &[(&str, T)], word: &str) -> Result<T, S
 }
 
 pub fn format(word: &str) -> Result<Format, String> {
-    let choices = [
-        ("text", Format::Text),
-        ("strace", Format::Strace),
-        ("json", Format::Json),
-    ];
+    let choices = [("text", Format::Text), ("strace", Format::Strace), ("json", Format::Json)];
     choose("trace format", &choices, word)
 }
 
 pub fn list_format(word: &str) -> Result<ListFormat, String> {
-    choose(
-        "list format",
-        &[("table", ListFormat::Table), ("json", ListFormat::Json)],
-        word,
-    )
+    choose("list format", &[("table", ListFormat::Table), ("json", ListFormat::Json)], word)
 }
 
 pub fn mounts_action(word: &str) -> Result<MountsAction, String> {
@@ -152,23 +139,14 @@ pub fn log(word: &str) -> Result<LogTo, String> {
 }
 
 pub fn log_format(word: &str) -> Result<LogFormat, String> {
-    choose(
-        "log format",
-        &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-        word,
-    )
+    choose("log format", &[("text", LogFormat::Text), ("json", LogFormat::Json)], word)
 }
 
 pub fn level(word: &str) -> Result<Level, String> {
     if word.eq_ignore_ascii_case("warning") {
         return Ok(Level::Warn);
     }
-    let choices = [
-        ("debug", Level::Debug),
-        ("info", Level::Info),
-        ("warn", Level::Warn),
-        ("error", Level::Error),
-    ];
+    let choices = [("debug", Level::Debug), ("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)];
     choose("log level", &choices, word)
 }
 
@@ -182,29 +160,18 @@ pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
 }
 
 pub fn mode(word: &str) -> Result<Mode, String> {
-    choose(
-        "mode",
-        &[("container", Mode::Container), ("vm", Mode::Vm)],
-        word,
-    )
+    choose("mode", &[("container", Mode::Container), ("vm", Mode::Vm)], word)
 }
 
 pub fn accel(word: &str) -> Result<Accel, String> {
-    choose(
-        "accelerator",
-        &[("kvm", Accel::Kvm), ("tcg", Accel::Tcg)],
-        word,
-    )
+    choose("accelerator", &[("kvm", Accel::Kvm), ("tcg", Accel::Tcg)], word)
 }
 
 /// The path of a unix socket that can be reached.
 pub fn socket(word: &str) -> Result<String, String> {
     match spec::socket_fits(word) {
         true => Ok(word.into()),
-        false => Err(marked(&format!(
-            "the path of the socket {}",
-            spec::SOCKET_TOO_LONG
-        ))),
+        false => Err(marked(&format!("the path of the socket {}", spec::SOCKET_TOO_LONG))),
     }
 }
 
@@ -216,8 +183,7 @@ pub fn rootless(word: &str) -> Result<Option<bool>, String> {
 
 /// A number that may be -1.
 pub fn whole(word: &str) -> Result<i64, String> {
-    word.parse()
-        .map_err(|_| marked(&format!("{} is no whole number", quoted(word))))
+    word.parse().map_err(|_| marked(&format!("{} is no whole number", quoted(word))))
 }
 
 /// Bytes: a number, with k, m, g or t for powers of 1024 behind it.
@@ -225,19 +191,13 @@ pub fn bytes(word: &str) -> Result<i64, String> {
     let lower = word.to_ascii_lowercase();
     let number = lower.trim_end_matches("ib").trim_end_matches('b');
     let units = [("k", 10), ("m", 20), ("g", 30), ("t", 40)];
-    let unit = units
-        .iter()
-        .find_map(|(unit, shift)| Some((number.strip_suffix(unit)?, *shift)));
+    let unit = units.iter().find_map(|(unit, shift)| Some((number.strip_suffix(unit)?, *shift)));
     let (digits, shift) = unit.unwrap_or((number, 0));
     let bytes = digits.parse::<i64>().ok();
-    bytes
-        .and_then(|bytes| bytes.checked_mul(1 << shift))
-        .ok_or_else(|| {
-            let word = quoted(word);
-            marked(&format!(
-                "{word} is no number of bytes; write 536870912, 512m or 1g"
-            ))
-        })
+    bytes.and_then(|bytes| bytes.checked_mul(1 << shift)).ok_or_else(|| {
+        let word = quoted(word);
+        marked(&format!("{word} is no number of bytes; write 536870912, 512m or 1g"))
+    })
 }
 
 /// What all kept traces together may take, unless told otherwise.
@@ -246,8 +206,7 @@ pub const TRACE_LIMIT: u64 = 64 << 20;
 /// The same, as it is written.
 pub fn trace_limit(word: &str) -> Result<u64, String> {
     let limit = bytes(word)?;
-    u64::try_from(limit)
-        .map_err(|_| marked("a limit is not negative; write 64m, or 0 to keep no traces"))
+    u64::try_from(limit).map_err(|_| marked("a limit is not negative; write 64m, or 0 to keep no traces"))
 }
 
 /// Milliseconds, from a time as Go writes it: 500ms, 5s, 1m30s.
@@ -258,14 +217,10 @@ pub fn duration(word: &str) -> Result<u64, String> {
     };
     let (mut rest, mut total) = (word, 0u64);
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or_else(problem)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
         let number: u64 = rest[..digits].parse().map_err(|_| problem())?;
         let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        let unit = units
-            .iter()
-            .find_map(|(unit, ms)| Some((rest[digits..].strip_prefix(unit)?, *ms)));
+        let unit = units.iter().find_map(|(unit, ms)| Some((rest[digits..].strip_prefix(unit)?, *ms)));
         let (behind, ms) = unit.ok_or_else(problem)?;
         let part = number.checked_mul(ms).ok_or_else(problem)?;
         total = total.checked_add(part).ok_or_else(problem)?;
@@ -278,12 +233,7 @@ pub fn duration(word: &str) -> Result<u64, String> {
 }
 
 pub fn descriptors(word: &str) -> Result<u32, String> {
-    let problem = |_| {
-        marked(&format!(
-            "--preserve-fds takes a number, not {}",
-            quoted(word)
-        ))
-    };
+    let problem = |_| marked(&format!("--preserve-fds takes a number, not {}", quoted(word)));
     word.parse().map_err(problem)
 }
 
@@ -292,11 +242,7 @@ pub fn number(word: &str) -> Result<u32, String> {
     let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     match word.parse::<u32>() {
         Ok(id) if digits && id != u32::MAX => Ok(id),
-        _ => Err(marked(&format!(
-            "{} is no id: write a number, below {}",
-            quoted(word),
-            u32::MAX
-        ))),
+        _ => Err(marked(&format!("{} is no id: write a number, below {}", quoted(word), u32::MAX))),
     }
 }
 
@@ -364,17 +310,11 @@ const SIGNALS: &[(&str, i32)] = &[
 pub fn signal(word: &str) -> Result<i32, String> {
     let problem = || {
         let word = quoted(word);
-        marked(&format!(
-            "{word} is no signal; write a number up to {RTMAX}, TERM or RTMIN+3"
-        ))
+        marked(&format!("{word} is no signal; write a number up to {RTMAX}, TERM or RTMIN+3"))
     };
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         let number = word.parse().map_err(|_| problem())?;
-        return if number <= RTMAX {
-            Ok(number)
-        } else {
-            Err(problem())
-        };
+        return if number <= RTMAX { Ok(number) } else { Err(problem()) };
     }
     let upper = word.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -394,10 +334,7 @@ fn realtime(name: &str) -> Option<i32> {
     }
     let distance = |digits: &str| {
         let plain = digits.bytes().all(|b| b.is_ascii_digit());
-        digits
-            .parse()
-            .ok()
-            .filter(|&n: &i32| plain && n <= RTMAX - RTMIN)
+        digits.parse().ok().filter(|&n: &i32| plain && n <= RTMAX - RTMIN)
     };
     if let Some(digits) = name.strip_prefix("RTMIN+") {
         return Some(RTMIN + distance(digits)?);

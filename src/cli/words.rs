@@ -7,9 +7,9 @@
 
 use super::Globals;
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes,
-    cgroup_manager, descriptors, duration, format, level, list_format, log, log_format,
-    mounts_action, rootless, socket, trace_limit, whole,
+    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes, cgroup_manager,
+    descriptors, duration, format, level, list_format, log, log_format, mounts_action, rootless, socket, trace_limit,
+    whole,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -91,11 +91,7 @@ pub struct GlobalWords {
     #[argh(switch, short = 'q')]
     quiet: bool,
     /// cgroupfs, systemd or disabled
-    #[argh(
-        option,
-        default = "CgroupManager::Cgroupfs",
-        from_str_fn(cgroup_manager)
-    )]
+    #[argh(option, default = "CgroupManager::Cgroupfs", from_str_fn(cgroup_manager))]
     cgroup_manager: CgroupManager,
     /// the same as --cgroup-manager systemd
     #[argh(switch)]
@@ -123,11 +119,7 @@ impl GlobalWords {
             root: self.root,
             log: self.log,
             log_format: self.log_format,
-            log_level: if self.debug {
-                Level::Debug
-            } else {
-                self.log_level
-            },
+            log_level: if self.debug { Level::Debug } else { self.log_level },
             quiet: self.quiet,
             cgroup_manager: match self.systemd_cgroup {
                 true => CgroupManager::Systemd,
@@ -296,12 +288,7 @@ pub struct Ps {
     #[argh(positional)]
     pub options: Vec<String>,
     /// table (the default) or json
-    #[argh(
-        option,
-        short = 'f',
-        default = "ListFormat::Table",
-        from_str_fn(list_format)
-    )]
+    #[argh(option, short = 'f', default = "ListFormat::Table", from_str_fn(list_format))]
     pub format: ListFormat,
 }
 
@@ -325,12 +312,7 @@ pub struct Events {
 #[argh(help_triggers("-h", "--help"))]
 pub struct List {
     /// table (the default) or json
-    #[argh(
-        option,
-        short = 'f',
-        default = "ListFormat::Table",
-        from_str_fn(list_format)
-    )]
+    #[argh(option, short = 'f', default = "ListFormat::Table", from_str_fn(list_format))]
     pub format: ListFormat,
     /// only the IDs
     #[argh(switch, short = 'q')]

@@ -27,11 +27,7 @@ pub struct Bundle {
 pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error> {
     step(Step::Command);
     let given = bundle.unwrap_or(".");
-    let path = if given.starts_with('/') {
-        given.into()
-    } else {
-        format!("{}/{given}", current_directory()?)
-    };
+    let path = if given.starts_with('/') { given.into() } else { format!("{}/{given}", current_directory()?) };
     let path = plan::mounts::clean(&path);
     let file = match config {
         Some(file) => file.to_string(),
@@ -77,13 +73,12 @@ fn read_file(file: &str) -> Result<Vec<u8>, Error> {
         Why("the bundle's configuration says what is wanted"),
     );
     let opened = opened.map_err(|failed| match failed.errno {
-        Errno::ENOENT => Error::State(format!("{file}: no such file or directory: a bundle has a config.json; `nk-runtime spec` writes one to begin with")),
+        Errno::ENOENT => Error::State(format!(
+            "{file}: no such file or directory: a bundle has a config.json; `nk-runtime spec` writes one to begin with"
+        )),
         _ => at(format!("open {file}"), failed),
     })?;
-    let text = input::read_all(
-        opened.at(),
-        Why("the bundle's configuration says what is wanted"),
-    );
+    let text = input::read_all(opened.at(), Why("the bundle's configuration says what is wanted"));
     let text = text.map_err(|failed| at(format!("read {file}"), failed))?;
     opened.leak(); // the end of the process closes it, and execve does
     Ok(text)
@@ -101,10 +96,7 @@ fn absolute(path: Option<&str>) -> Result<Option<String>, Error> {
 /// The caller's directory, for paths that are relative.
 pub fn current_directory() -> Result<String, Error> {
     let mut buffer = [0u8; 4096];
-    let here = syscalls::getcwd(
-        &mut buffer,
-        Why("the path that was given is relative to it"),
-    );
+    let here = syscalls::getcwd(&mut buffer, Why("the path that was given is relative to it"));
     let here = here.map_err(|failed| at("find the current directory".into(), failed))?;
     Ok(String::from_utf8_lossy(here).into_owned())
 }
@@ -139,9 +131,7 @@ fn devices_left_out(spec: &Spec) -> Option<String> {
 fn watched(spec: &Spec) -> bool {
     let pids = spec::namespace(&spec.linux, &spec::NamespaceKind::Pid);
     let shared = spec::namespace(&spec.linux, &spec::NamespaceKind::Mount).is_none();
-    shared
-        || pids.is_none_or(|pids| pids.joined().is_some())
-        || !spec.hooks.start_container.is_empty()
+    shared || pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
 }
 
 /// What the environment of this command has for the program. An engine that has seen to it itself says so in config.json.
@@ -172,12 +162,7 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
 }
 
 /// Everything up to where the plan's host lane ends.
-fn make(
-    context: &mut Context,
-    options: &cli::Create,
-    wait_for_start: bool,
-    attached: bool,
-) -> Result<Made, Error> {
+fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, attached: bool) -> Result<Made, Error> {
     state::check_id(&options.id)?;
     // A pipe can be read once only, and the process that was executed again has to read it.
     let lent = options.config.as_deref().and_then(input::descriptor);
@@ -206,16 +191,8 @@ fn make(
     context.host.look();
     context.say_groups(&bundle.spec);
     let manager = context.manager()?;
-    let file = || {
-        options
-            .config
-            .clone()
-            .unwrap_or_else(|| format!("{}/config.json", bundle.path))
-    };
-    let refused = |problem| Error::Spec {
-        file: file(),
-        problem,
-    };
+    let file = || options.config.clone().unwrap_or_else(|| format!("{}/config.json", bundle.path));
+    let refused = |problem| Error::Spec { file: file(), problem };
     let mut wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
@@ -283,11 +260,7 @@ fn make(
     });
     if context.log.wants(Level::Debug) {
         for (i, line) in plan.lines().enumerate() {
-            let text = format!(
-                "line {} of the plan: {}",
-                i + 1,
-                plan::show::describe(&line.op)
-            );
+            let text = format!("line {} of the plan: {}", i + 1, plan::show::describe(&line.op));
             context.log.say(Level::Debug, &text);
         }
     }
@@ -312,11 +285,9 @@ fn make(
     let cgroup_made = Some(lanes.cgroup_made);
     let master = attached.then(|| lanes.take(Slot::MASTER)).flatten();
     let notify = match (lanes.take(Slot::NOTIFY), lanes.take(Slot::NOTIFIED)) {
-        (Some(program), Some(caller)) => Some(Between {
-            program,
-            caller,
-            pid: if attached { context.pid } else { pid },
-        }),
+        (Some(program), Some(caller)) => {
+            Some(Between { program, caller, pid: if attached { context.pid } else { pid } })
+        }
         _ => None,
     };
     drop(lanes);
@@ -324,11 +295,7 @@ fn make(
     Ok(Made {
         root,
         spec,
-        saved: state::Saved {
-            pid,
-            cgroup_made,
-            ..saved
-        },
+        saved: state::Saved { pid, cgroup_made, ..saved },
         init,
         master,
         notify,
@@ -340,29 +307,20 @@ fn make(
 /// `create`.
 pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error> {
     make(context, options, true, false)?;
-    context
-        .log
-        .say(Level::Info, &format!("container {}: created", options.id));
+    context.log.say(Level::Info, &format!("container {}: created", options.id));
     Ok(0)
 }
 
 /// `run`: attached, it returns the program's status and deletes the container at its end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
-    let own_pids = |spec: &Spec| {
-        spec.linux
-            .namespaces
-            .iter()
-            .any(|n| n.kind == spec::NamespaceKind::Pid)
-    };
+    let own_pids = |spec: &Spec| spec.linux.namespaces.iter().any(|n| n.kind == spec::NamespaceKind::Pid);
     let made = make(context, &options.create, false, !options.detach)?;
     if let Err(error) = hooks::poststart(&made.saved, &made.spec.hooks, made.saved.pid) {
         delete::destroy(context, &made.root, &made.saved, made.init.as_ref())?;
         return Err(error);
     }
-    context
-        .log
-        .say(Level::Info, &format!("container {id}: running"));
+    context.log.say(Level::Info, &format!("container {id}: running"));
     if options.detach {
         if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
             notify.until_ready(init)?;
@@ -387,10 +345,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     if let Some(mask) = made.signals {
         let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
     }
-    context.log.say(
-        Level::Info,
-        &format!("container {id}: stopped, status {status}"),
-    );
+    context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
     if !options.keep {
         step(Step::Delete);
         delete::end_left(context, &made.root, &made.saved)?;
@@ -401,12 +356,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 }
 
 /// Stays with a program until its end: with its terminal, if it has one that is relayed.
-pub fn attend(
-    master: Option<Fd>,
-    notify: Option<Between>,
-    process: &Fd,
-    pid: i32,
-) -> Result<i32, Error> {
+pub fn attend(master: Option<Fd>, notify: Option<Between>, process: &Fd, pid: i32) -> Result<i32, Error> {
     match (master, notify) {
         (Some(master), notify) => terminal::relay(master, notify, process, pid),
         (None, Some(notify)) => notify.wait(process, pid),

@@ -18,9 +18,7 @@ pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error
         true => Among::All,
         false => Among::Listed,
     };
-    several::each(context, &options.which, among, |context, id| {
-        one(context, id, options.force)
-    })
+    several::each(context, &options.which, among, |context, id| one(context, id, options.force))
 }
 
 fn one(context: &mut Context, id: &str, force: bool) -> Result<i32, Error> {
@@ -30,9 +28,7 @@ fn one(context: &mut Context, id: &str, force: bool) -> Result<i32, Error> {
             return Ok(status);
         }
     }
-    Err(Error::State(format!(
-        "remove the state of {id}: its directory holds files that are not the container's"
-    )))
+    Err(Error::State(format!("remove the state of {id}: its directory holds files that are not the container's")))
 }
 
 /// `None`: another process has just finished making the container.
@@ -81,20 +77,12 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
         Some(saved) => after(context, saved),
         None => born_meanwhile(context, &root, &known)?,
     }
-    context
-        .log
-        .say(Level::Info, &format!("container {id}: deleted"));
+    context.log.say(Level::Info, &format!("container {id}: deleted"));
     Ok(Some(0))
 }
 
 /// Ends the first process of a container that may be deleted, and what goes with it. True: that was all of them.
-fn end_first(
-    context: &Context,
-    root: &Fd,
-    dir: &Fd,
-    saved: &state::Saved,
-    force: bool,
-) -> Result<bool, Error> {
+fn end_first(context: &Context, root: &Fd, dir: &Fd, saved: &state::Saved, force: bool) -> Result<bool, Error> {
     let id = &saved.id;
     let now = match force {
         true => state::now(dir.at(), saved)?,
@@ -102,9 +90,7 @@ fn end_first(
     };
     if !force && !matches!(now.status, Status::Stopped | Status::Created) {
         let word = now.status.word();
-        return Err(Error::State(format!(
-            "cannot delete container {id} that is not stopped: {word}"
-        )));
+        return Err(Error::State(format!("cannot delete container {id} that is not stopped: {word}")));
     }
     match now.init {
         Some(init) => {
@@ -145,11 +131,7 @@ fn born_meanwhile(context: &Context, root: &Fd, known: &state::Saved) -> Result<
 
 /// What is done when all else of the container is gone: its own share of caches, and its last hooks.
 pub fn after(context: &mut Context, saved: &state::Saved) {
-    if let Some(group) = saved
-        .resctrl
-        .as_deref()
-        .and_then(|group| state::c(group).ok())
-    {
+    if let Some(group) = saved.resctrl.as_deref().and_then(|group| state::c(group).ok()) {
         crate::perform::namespaces::resctrl_remove(&group);
     }
     if let Some(list) = &saved.hooks {
@@ -191,12 +173,7 @@ fn refuse_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(),
 }
 
 /// Ends and removes a container that must not go on.
-pub fn destroy(
-    context: &mut Context,
-    root: &Fd,
-    saved: &state::Saved,
-    init: Option<&Fd>,
-) -> Result<(), Error> {
+pub fn destroy(context: &mut Context, root: &Fd, saved: &state::Saved, init: Option<&Fd>) -> Result<(), Error> {
     step(Step::Delete);
     if let Some(init) = init {
         end(init, &saved.id)?;
@@ -227,14 +204,11 @@ fn end_own(saved: &state::Saved) -> Result<(), Error> {
 fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
     let id = &known.id;
     let failed = |failed| at(format!("kill what is left of {id}"), failed);
-    let Some((hierarchy, group)) = crate::cgroup::open_pair(&known.cgroup_path).map_err(failed)?
-    else {
+    let Some((hierarchy, group)) = crate::cgroup::open_pair(&known.cgroup_path).map_err(failed)? else {
         return Ok(());
     };
     if known.made() == 0 {
-        let why = Why(
-            "a cgroup that was there before the container can hold processes of others, which stay",
-        );
+        let why = Why("a cgroup that was there before the container can hold processes of others, which stay");
         let left = crate::cgroup::processes(group.at(), why).map_err(failed)?;
         if !left.is_empty() {
             let text = format!(
@@ -248,9 +222,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
     }
     let others = ours::others(root, known)?;
     // A kernel before 5.14, and a threaded cgroup, cannot end all at once.
-    if others.is_empty()
-        && crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok()
-    {
+    if others.is_empty() && crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok() {
         return Ok(());
     }
     ours::end_but(hierarchy.at(), &known.cgroup_path, &others).map_err(failed)
@@ -259,25 +231,12 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
 /// Kills a process and waits until it is gone. A pidfd works for any process, not for a child alone.
 fn end(init: &Fd, id: &str) -> Result<(), Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
-    match syscalls::pidfd_send_signal(
-        init.at(),
-        libc::SIGKILL,
-        Why("delete ends what has not ended"),
-    ) {
+    match syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, Why("delete ends what has not ended")) {
         Err(f) if f.errno == syscalls::Errno::ESRCH => return Ok(()),
         other => other.map_err(failed)?,
     }
-    let mut fds = [syscalls::PollFd {
-        fd: init.at().raw(),
-        events: libc::POLLIN,
-        revents: 0,
-    }];
-    let ready = syscalls::ppoll(
-        &mut fds,
-        Some(10_000),
-        Why("the kernel takes a moment to end it"),
-    )
-    .map_err(failed)?;
+    let mut fds = [syscalls::PollFd { fd: init.at().raw(), events: libc::POLLIN, revents: 0 }];
+    let ready = syscalls::ppoll(&mut fds, Some(10_000), Why("the kernel takes a moment to end it")).map_err(failed)?;
     match ready {
         0 => Err(Error::State(format!(
             "container {id} does not end although it was killed: it waits for something in the kernel"
@@ -287,12 +246,7 @@ fn end(init: &Fd, id: &str) -> Result<(), Error> {
 }
 
 /// Removes cgroup and state of a container whose processes have ended: systemd's, where that made the cgroup.
-pub fn remove(
-    root: &Fd,
-    id: &str,
-    saved: &state::Saved,
-    hierarchy: Option<Fd>,
-) -> Result<(), Error> {
+pub fn remove(root: &Fd, id: &str, saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
     remove_around(saved, hierarchy)?;
     match state::look_up(Some(root), id)? {
         Some(dir) => state::remove(root.at(), dir, id),
@@ -305,8 +259,9 @@ pub fn remove(
 fn remove_around(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
     let id = &saved.id;
     match &saved.scope {
-        Some((unit, sockets)) => systemd::stop(unit, sockets)
-            .map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?,
+        Some((unit, sockets)) => {
+            systemd::stop(unit, sockets).map_err(|trouble| systemd_failed(format!("stop {unit} of {id}"), trouble))?
+        }
         None if saved.cgroup_path.is_empty() => {}
         None if saved.made() == 0 => thaw(saved)?,
         None => remove_cgroup(saved, hierarchy)?,
@@ -366,10 +321,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
                 .flatten()
                 .and_then(|group| crate::cgroup::processes(group.at(), why).ok())
                 .map_or(0, |left| left.len());
-            Err(at(
-                format!("remove the cgroup /{path} of {id}, in which {left} processes are left"),
-                busy,
-            ))
+            Err(at(format!("remove the cgroup /{path} of {id}, in which {left} processes are left"), busy))
         }
         removed => removed.map_err(failed),
     }

@@ -27,8 +27,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         become_root(&context.host)?;
         context.host.uid = 0;
     }
-    bundle(&program, &outside, rootless)
-        .map_err(|failed| at("demo: make a bundle".into(), failed))?;
+    bundle(&program, &outside, rootless).map_err(|failed| at("demo: make a bundle".into(), failed))?;
     drop(program);
     let options = cli::Run {
         create: cli::Create {
@@ -51,9 +50,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     let status = create::run(context, &options)?;
     if context.globals.trace.is_none() {
         let shown = crate::trace::own(cli::Format::Text);
-        out::stdout(&format!(
-            "\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"
-        ))?;
+        out::stdout(&format!("\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"))?;
     }
     Ok(status)
 }
@@ -83,23 +80,10 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
 }
 
 fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
-    syscalls::unshare(
-        libc::CLONE_NEWNS as u32,
-        Why("what the demo mounts is its own, and ends with it"),
-    )?;
+    syscalls::unshare(libc::CLONE_NEWNS as u32, Why("what the demo mounts is its own, and ends with it"))?;
     let private = (libc::MS_REC | libc::MS_PRIVATE) as u32;
-    syscalls::mount_none(
-        None,
-        c"/",
-        private,
-        Why("no mount of the demo may appear outside"),
-    )?;
-    let there = syscalls::mkdirat(
-        At::CWD,
-        c"/tmp",
-        0o1777,
-        Why("the demo's bundle needs a place"),
-    );
+    syscalls::mount_none(None, c"/", private, Why("no mount of the demo may appear outside"))?;
+    let there = syscalls::mkdirat(At::CWD, c"/tmp", 0o1777, Why("the demo's bundle needs a place"));
     if let Err(failed) = there
         && failed.errno != Errno::EEXIST
     {
@@ -113,18 +97,8 @@ fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Re
         Some(c"mode=0700"),
         Why("a fresh place in memory for the bundle"),
     )?;
-    for directory in [
-        c"/tmp/rootfs",
-        c"/tmp/rootfs/proc",
-        c"/tmp/rootfs/dev",
-        c"/tmp/rootfs/sys",
-    ] {
-        syscalls::mkdirat(
-            At::CWD,
-            directory,
-            0o755,
-            Why("the rootfs: mount points, and one program"),
-        )?;
+    for directory in [c"/tmp/rootfs", c"/tmp/rootfs/proc", c"/tmp/rootfs/dev", c"/tmp/rootfs/sys"] {
+        syscalls::mkdirat(At::CWD, directory, 0o755, Why("the rootfs: mount points, and one program"))?;
     }
     let why = Why("the program of the demo is this one");
     let copy = syscalls::openat_create(
@@ -136,9 +110,7 @@ fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Re
         why,
     )?;
     while syscalls::sendfile(copy.at(), program.at(), 1 << 24, why)? > 0 {}
-    copy.close(Why(
-        "a file that is open for writing cannot be executed (execve(2), ETXTBSY)",
-    ))?;
+    copy.close(Why("a file that is open for writing cannot be executed (execve(2), ETXTBSY)"))?;
     let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
     let config = syscalls::openat_create(
         At::CWD,
@@ -148,21 +120,13 @@ fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Re
         "config.json",
         Why("the demo's configuration"),
     )?;
-    write_all(
-        config.at(),
-        configuration(outside, rootless).as_bytes(),
-        Why("the demo's configuration"),
-    )
+    write_all(config.at(), configuration(outside, rootless).as_bytes(), Why("the demo's configuration"))
 }
 
 /// The default configuration with this program in it, and with what the namespaces are outside. Where only one group
 /// is mapped, no terminal can belong to another.
 fn configuration(outside: &str, rootless: bool) -> String {
-    let group = if rootless {
-        ",\n\t\t\t\t\"gid=5\""
-    } else {
-        "\0"
-    };
+    let group = if rootless { ",\n\t\t\t\t\"gid=5\"" } else { "\0" };
     spec::DEFAULT
         .replace(group, "")
         .replace("\"sh\"", "\"/nk-runtime\", \"inside\"")

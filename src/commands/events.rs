@@ -54,11 +54,7 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
 
 /// Waits for the end of init, a change of memory.events, or the end of that time. True: init has ended.
 fn watch(init: &Fd, memory: Option<&Fd>, milliseconds: u64) -> syscalls::Result<bool> {
-    let of = |fd: i32, events: i16| PollFd {
-        fd,
-        events,
-        revents: 0,
-    };
+    let of = |fd: i32, events: i16| PollFd { fd, events, revents: 0 };
     // A negative number is passed over (poll(2)).
     let memory = memory.map_or(-1, |file| file.at().raw());
     let mut fds = [of(init.at().raw(), libc::POLLIN), of(memory, libc::POLLPRI)];
@@ -78,11 +74,7 @@ fn print(kind: &str, id: &str, data: Option<Value>) -> Result<(), Error> {
 /// A file of the cgroup; empty where its controller is not enabled, or the device that it is about is not there.
 fn text(group: At, file: &CStr) -> syscalls::Result<String> {
     match cgroup::read(group, file, Why("what the container uses")) {
-        Err(failed)
-            if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&failed.errno) =>
-        {
-            Ok(String::new())
-        }
+        Err(failed) if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&failed.errno) => Ok(String::new()),
         read => read,
     }
 }
@@ -174,12 +166,8 @@ fn memory(group: At) -> syscalls::Result<Value> {
         Some((String::from(key), json!(value.parse::<u64>().ok()?)))
     };
     let raw: serde_json::Map<String, Value> = stat.lines().filter_map(raw).collect();
-    let (used, limit) = (
-        number(group, c"memory.current")?,
-        number(group, c"memory.max")?,
-    );
-    let swap =
-        |file: &CStr, memory: u64| Ok::<_, Failed>(number(group, file)?.saturating_add(memory));
+    let (used, limit) = (number(group, c"memory.current")?, number(group, c"memory.max")?);
+    let swap = |file: &CStr, memory: u64| Ok::<_, Failed>(number(group, file)?.saturating_add(memory));
     Ok(json!({
         "cache": cgroup::keyed(&stat, "file "),
         "usage": {
@@ -211,12 +199,7 @@ fn block_io(stat: &str) -> Value {
                 continue;
             };
             for (key, op) in words {
-                let value = |word: &str| {
-                    word.strip_prefix(key)?
-                        .strip_prefix('=')?
-                        .parse::<u64>()
-                        .ok()
-                };
+                let value = |word: &str| word.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok();
                 if let Some(value) = rest.split(' ').find_map(value) {
                     let (major, minor) = (major.parse::<u64>().ok(), minor.parse::<u64>().ok());
                     all.push(json!({"major": major, "minor": minor, "op": op, "value": value}));
@@ -247,8 +230,7 @@ fn huge_pages(group: At) -> syscalls::Result<Value> {
         };
         let events = CString::new(format!("hugetlb.{size}.events")).unwrap_or_default();
         let events = text(group, &events)?;
-        all[size] =
-            json!({"usage": number(group, &name)?, "failcnt": cgroup::keyed(&events, "max ")});
+        all[size] = json!({"usage": number(group, &name)?, "failcnt": cgroup::keyed(&events, "max ")});
     }
     Ok(all)
 }

@@ -66,8 +66,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let group = group(options, saved, now)?;
     if let (Some(group), false) = (&group, options.ignore_paused) {
         let why = format!("look at the cgroup of {id}");
-        if cgroup::obstacle(group.at()).map_err(|failed| at(why, failed))? == Some(Obstacle::Frozen)
-        {
+        if cgroup::obstacle(group.at()).map_err(|failed| at(why, failed))? == Some(Obstacle::Frozen) {
             return Err(Error::State(format!(
                 "cannot exec in container {id}: the cgroup that the process is to be in is frozen, by itself or by one above it: thaw it, or use --ignore-paused"
             )));
@@ -77,11 +76,9 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     context.say_groups(&spec);
     let limited = context.host.uid != 0 || context.host.nested;
     let scope = match &saved.scope {
-        Some((unit, sockets)) if limited && options.cgroup.is_none() => Some(scope::Scope {
-            unit: unit.clone(),
-            sockets: sockets.clone(),
-            properties: Vec::new(),
-        }),
+        Some((unit, sockets)) if limited && options.cgroup.is_none() => {
+            Some(scope::Scope { unit: unit.clone(), sockets: sockets.clone(), properties: Vec::new() })
+        }
         _ => None,
     };
     let wish = Wish {
@@ -108,10 +105,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         manager: None,
         rootless: context.globals.rootless,
     };
-    let joined = Joined {
-        namespaces: namespaces(&spec, saved.pid)?,
-        scope,
-    };
+    let joined = Joined { namespaces: namespaces(&spec, saved.pid)?, scope };
     let plan = plan::exec(&spec, &wish, joined).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
@@ -148,9 +142,7 @@ fn join(
     Ok(Made {
         process: lanes.take(Slot::INIT).ok_or_else(gone)?,
         pid: lanes.pid,
-        master: (!options.detach)
-            .then(|| lanes.take(Slot::MASTER))
-            .flatten(),
+        master: (!options.detach).then(|| lanes.take(Slot::MASTER)).flatten(),
         signals: lanes.signals,
     })
 }
@@ -164,14 +156,12 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
         )));
     }
     match (now.status, now.init.take()) {
-        (Status::Paused, Some(_)) if !options.ignore_paused => Err(Error::State(format!(
-            "cannot exec in a paused container: {id}: `resume` it, or use --ignore-paused"
-        ))),
+        (Status::Paused, Some(_)) if !options.ignore_paused => {
+            Err(Error::State(format!("cannot exec in a paused container: {id}: `resume` it, or use --ignore-paused")))
+        }
         (Status::Created | Status::Running | Status::Paused, Some(first)) => Ok((now, first)),
         (Status::Creating, _) => Err(Error::State(format!("container {id} is being created"))),
-        _ => Err(Error::State(format!(
-            "cannot exec in a stopped container: {id}: container not running"
-        ))),
+        _ => Err(Error::State(format!("cannot exec in a stopped container: {id}: container not running"))),
     }
 }
 
@@ -208,9 +198,7 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
     let id = &options.id;
     let failed = |failed| at(format!("look for the cgroup of {id}"), failed);
     let pair = match now.cgroup {
-        None if !saved.cgroup_path.is_empty() => {
-            cgroup::open_pair(&saved.cgroup_path).map_err(failed)?
-        }
+        None if !saved.cgroup_path.is_empty() => cgroup::open_pair(&saved.cgroup_path).map_err(failed)?,
         pair => pair,
     };
     let below = options.cgroup.as_deref().map(|path| path.trim_matches('/'));

@@ -115,25 +115,12 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
     let features = Features {
         oci_version_min: "1.0.0",
         oci_version_max: "1.3.0",
-        hooks: [
-            "prestart",
-            "createRuntime",
-            "createContainer",
-            "startContainer",
-            "poststart",
-            "poststop",
-        ],
+        hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
         mount_options: option_words().collect(),
         linux: Linux {
             namespaces: spec::supported_namespaces().collect(),
             capabilities: &spec::CAPABILITIES,
-            cgroup: Cgroup {
-                v1: false,
-                v2: true,
-                systemd: true,
-                systemd_user: true,
-                rdma: true,
-            },
+            cgroup: Cgroup { v1: false, v2: true, systemd: true, systemd_user: true, rdma: true },
             seccomp: Seccomp {
                 enabled: true,
                 actions: spec::ACTIONS.map(|(name, _)| name),
@@ -144,21 +131,12 @@ pub fn features(options: &cli::Features) -> Result<i32, Error> {
             },
             apparmor: YES,
             selinux: YES,
-            intel_rdt: IntelRdt {
-                enabled: true,
-                schemata: true,
-            },
-            memory_policy: MemoryPolicy {
-                modes: spec::MEMORY_MODES,
-                flags: spec::MEMORY_FLAGS.map(|(name, _)| name),
-            },
+            intel_rdt: IntelRdt { enabled: true, schemata: true },
+            memory_policy: MemoryPolicy { modes: spec::MEMORY_MODES, flags: spec::MEMORY_FLAGS.map(|(name, _)| name) },
             mount_extensions: MountExtensions { idmap: YES },
             net_devices: YES,
         },
-        annotations: Annotations {
-            version: env!("CARGO_PKG_VERSION"),
-            checkpoint: "false",
-        },
+        annotations: Annotations { version: env!("CARGO_PKG_VERSION"), checkpoint: "false" },
         potentially_unsafe_config_annotations: [scope::PROPERTY, annotations::CRUN],
     };
     let mut text = serde_json::to_string_pretty(&features).unwrap_or_default();

@@ -45,26 +45,14 @@ fn each(
     let why = Why("the configuration has it run here, with the state as its input");
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
-        let document = spec::state_document(
-            &saved.oci_version,
-            &saved.id,
-            &saved.bundle_path,
-            status,
-            &saved.annotations,
-        );
-        let bad = |problem| Error::Spec {
-            file: "config.json".into(),
-            problem,
-        };
+        let document =
+            spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
+        let bad = |problem| Error::Spec { file: "config.json".into(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
         let output = syscalls::memfd_create(c"output", 0, "hook output", why)
             .map_err(|f| error::at(format!("run the hook {at}"), f))?;
         let mut room = hooks::Room::of(core::iter::once(&hook));
-        let given = hooks::Given {
-            pid,
-            output: output.at(),
-            home: None,
-        };
+        let given = hooks::Given { pid, output: output.at(), home: None };
         if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {
             failed(error::hook(&at, &one.path, trouble, &tail(&output)))?;
         }
@@ -74,12 +62,7 @@ fn each(
 
 /// The program has started. The first failure counts.
 pub fn poststart(saved: &Saved, hooks: &Hooks, pid: i32) -> Result<(), Error> {
-    each(
-        saved,
-        ("poststart", &hooks.poststart),
-        ("running", pid),
-        Err,
-    )
+    each(saved, ("poststart", &hooks.poststart), ("running", pid), Err)
 }
 
 /// The container is gone. All are run, and a failure is a warning (runtime.md, "Lifecycle", step 13).

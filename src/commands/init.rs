@@ -88,9 +88,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     mount(c"/sys", c"sysfs")?;
     mount(c"/sys/fs/cgroup", c"cgroup2")?;
     let why = Why("Ctrl-Alt-Del is a signal to this process, which hands it on to the program");
-    syscalls::reboot(libc::LINUX_REBOOT_CMD_CAD_OFF as u32, why).or_else(|failed| match failed
-        .errno
-    {
+    syscalls::reboot(libc::LINUX_REBOOT_CMD_CAD_OFF as u32, why).or_else(|failed| match failed.errno {
         // As init of a pid namespace: the machine's keys are another's.
         Errno::EINVAL | Errno::EPERM => Ok(()),
         _ => Err(at("be PID 1".into(), failed)),
@@ -118,8 +116,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
         let why = Why("nk.status: whoever started the machine learns the status there");
         let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
         // Closing a serial line waits until all has been sent.
-        told.and_then(|()| to.close(why))
-            .map_err(|failed| at("nk.status".into(), failed))?;
+        told.and_then(|()| to.close(why)).map_err(|failed| at("nk.status".into(), failed))?;
     }
     Ok((status, tell))
 }
@@ -142,11 +139,7 @@ fn mount(place: &CStr, kind: &CStr) -> Result<(), Error> {
 fn open_console() -> Result<(), Error> {
     let failed = |failed| at("open the console".into(), failed);
     let why = Why("an initramfs without /dev/console leaves its first process without descriptors");
-    let mut fds = [0, 1, 2].map(|fd| PollFd {
-        fd,
-        events: 0,
-        revents: 0,
-    });
+    let mut fds = [0, 1, 2].map(|fd| PollFd { fd, events: 0, revents: 0 });
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
     for _ in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
         // The lowest free number is the one that is missing.
@@ -197,13 +190,7 @@ fn ending(line: &str) -> Option<u32> {
 
 /// What is ours on the kernel's command line.
 fn understand(line: &str) -> Result<Wish, Error> {
-    let mut wish = Wish {
-        bundle: None,
-        id: None,
-        options: Vec::new(),
-        debug: false,
-        status: None,
-    };
+    let mut wish = Wish { bundle: None, id: None, options: Vec::new(), debug: false, status: None };
     for word in words(line) {
         let Some(own) = word.strip_prefix("nk.") else {
             continue;
@@ -241,10 +228,7 @@ fn understand(line: &str) -> Result<Wish, Error> {
 const KNOWN: &[&str] = &["bundle", "id", "trace", "log-level", "status", "end"];
 
 fn unknown() -> String {
-    format!(
-        "there is no such word; those that there are: nk.{}",
-        KNOWN.join(", nk.")
-    )
+    format!("there is no such word; those that there are: nk.{}", KNOWN.join(", nk."))
 }
 
 /// The command line of ours that does it.
@@ -280,9 +264,7 @@ fn say_and_finish(status: i32) -> ! {
 
 /// The end of the machine. Where it cannot be ended, as in a container, this process ends.
 fn finish(status: i32) -> ! {
-    syscalls::sync(Why(
-        "what was written must be on the disks before the machine ends",
-    ));
+    syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");
     if let Err(failed) = syscalls::reboot(END.load(Relaxed), why) {
         out::stderr(&out::failure(&at("end the machine".into(), failed)));
@@ -307,10 +289,7 @@ mod tests {
         assert_eq!(wish.id.as_deref(), Some("a b"));
         assert_eq!(wish.status.as_deref(), Some("/dev/tty S1"));
         assert!(wish.debug);
-        assert_eq!(
-            wish.options,
-            ["--trace=json", "--log-level=Debug", "--trace"]
-        );
+        assert_eq!(wish.options, ["--trace=json", "--log-level=Debug", "--trace"]);
     }
 
     #[test]
@@ -318,10 +297,7 @@ mod tests {
         assert_eq!(ending("quiet nk.trace=json"), None);
         assert_eq!(ending("nk.end=sleep"), None);
         let restart = Some(libc::LINUX_REBOOT_CMD_RESTART as u32);
-        assert_eq!(
-            ending("nk.end=poweroff nk.bundel=/x nk.end=reboot\n"),
-            restart
-        );
+        assert_eq!(ending("nk.end=poweroff nk.bundel=/x nk.end=reboot\n"), restart);
     }
 
     #[test]

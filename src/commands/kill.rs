@@ -11,9 +11,7 @@ use syscalls::{Errno, Fd, Why};
 
 /// `kill`.
 pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
-    several::each(context, &options.which, Among::Listed, |context, id| {
-        one(context, id, options)
-    })
+    several::each(context, &options.which, Among::Listed, |context, id| one(context, id, options))
 }
 
 fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Error> {
@@ -42,21 +40,12 @@ fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Erro
     let Some(init) = now.init.filter(|_| now.status != state::Status::Stopped) else {
         return match reached {
             true => Ok(0),
-            false => Err(Error::State(format!(
-                "container not running: {id} is {}",
-                now.status.word()
-            ))),
+            false => Err(Error::State(format!("container not running: {id} is {}", now.status.word()))),
         };
     };
-    match syscalls::pidfd_send_signal(
-        init.at(),
-        options.signal,
-        Why("the signal that was asked for"),
-    ) {
+    match syscalls::pidfd_send_signal(init.at(), options.signal, Why("the signal that was asked for")) {
         Err(f) if f.errno == Errno::ESRCH && reached => Ok(0),
-        Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!(
-            "container not running: {id} has just ended"
-        ))),
+        Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!("container not running: {id} has just ended"))),
         other => other.map(|()| 0).map_err(failed),
     }
 }
@@ -79,10 +68,7 @@ fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> 
     let (id, path) = (&saved.id, saved.cgroup_path.as_str());
     let failed = |failed| at(format!("kill {id}"), failed);
     let Some((root, group)) = crate::cgroup::open_pair(path).map_err(failed)? else {
-        return Err(Error::State(format!(
-            "container not running: {id} is {}",
-            now.status.word()
-        )));
+        return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));
     };
     if saved.made() == 0 {
         let list = || ours::own(group.at(), saved, now.init.as_ref());
@@ -90,10 +76,7 @@ fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> 
     }
     let others = ours::others(state, saved)?;
     // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
-    if others.is_empty()
-        && signal == libc::SIGKILL
-        && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok()
-    {
+    if others.is_empty() && signal == libc::SIGKILL && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
         return Ok(0);
     }
     ours::signal_but(root.at(), path, &others, signal).map_err(failed)?;

@@ -54,9 +54,7 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
         Why("each container is a directory in it"),
     ) {
         Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok((rows, None)),
-        opened => {
-            opened.map_err(|failed| at(format!("open the state root {}", context.root), failed))?
-        }
+        opened => opened.map_err(|failed| at(format!("open the state root {}", context.root), failed))?,
     };
     let mut names = input::names(root.at(), Why("each container is a directory in it"))
         .map_err(|failed| at("list the state root".into(), failed))?;
@@ -124,11 +122,7 @@ fn table(rows: &[Row]) -> String {
     }
     let mut out = String::new();
     for line in &lines {
-        let cells: Vec<String> = line
-            .iter()
-            .zip(width)
-            .map(|(cell, w)| format!("{cell:<w$}"))
-            .collect();
+        let cells: Vec<String> = line.iter().zip(width).map(|(cell, w)| format!("{cell:<w$}")).collect();
         out.push_str(cells.join("   ").trim_end());
         out.push('\n');
     }

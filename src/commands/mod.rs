@@ -90,13 +90,9 @@ impl Context {
         // Engines without root run us as root of a user namespace.
         let user = self.host.uid != 0 || self.host.nested;
         let sockets = systemd::sockets(user, crate::environment);
-        let base = systemd::base(&sockets)
-            .map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
-        Ok(Some(Manager {
-            sockets,
-            base,
-            user,
-        }))
+        let base =
+            systemd::base(&sockets).map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
+        Ok(Some(Manager { sockets, base, user }))
     }
 
     /// Words about what is odd in a configuration, to a number that can be read. `file`: its name.
@@ -128,10 +124,7 @@ impl Context {
             return;
         }
         let all = crate::spec::CAPABILITIES.iter().enumerate();
-        let names: Vec<&str> = all
-            .filter(|(i, _)| set & 1 << i != 0)
-            .map(|(_, name)| *name)
-            .collect();
+        let names: Vec<&str> = all.filter(|(i, _)| set & 1 << i != 0).map(|(_, name)| *name).collect();
         let word = format!(
             "config.json /process/capabilities: left out, since this process does not have them itself: {}",
             names.join(", ")
@@ -175,12 +168,7 @@ pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
         now.cgroup = cgroup::open_pair(&saved.cgroup_path)
             .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;
     }
-    Ok(Found {
-        root,
-        dir,
-        saved,
-        now,
-    })
+    Ok(Found { root, dir, saved, now })
 }
 
 impl Found {
@@ -188,13 +176,9 @@ impl Found {
     pub fn group(&self) -> Result<At, Error> {
         let id = &self.saved.id;
         match (&self.now.cgroup, self.now.status) {
-            (_, Status::Stopped) => Err(Error::State(format!(
-                "container not running: {id} is stopped"
-            ))),
+            (_, Status::Stopped) => Err(Error::State(format!("container not running: {id} is stopped"))),
             (Some((_, group)), _) => Ok(group.at()),
-            (None, _) => Err(Error::State(format!(
-                "container {id} has no cgroup of its own"
-            ))),
+            (None, _) => Err(Error::State(format!("container {id} has no cgroup of its own"))),
         }
     }
 }
@@ -217,12 +201,7 @@ impl Found {
         if self.saved.made() > 0 {
             return Ok(());
         }
-        let failed = |failed| {
-            at(
-                format!("look which processes are in the cgroup of {id}"),
-                failed,
-            )
-        };
+        let failed = |failed| at(format!("look which processes are in the cgroup of {id}"), failed);
         let why = Why("the cgroup was there before the container: others may be in it");
         let all = cgroup::processes(group, why).map_err(failed)?.len();
         let own = ours::own(group, &self.saved, self.now.init.as_ref()).map_err(failed)?;
@@ -239,10 +218,9 @@ impl Found {
 pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
     match trouble {
         dbus::Trouble::Call(failed) => at(step, failed),
-        dbus::Trouble::Said(text) => Error::State(format!(
-            "{step}: {text}; try: {}",
-            crate::hints::check(crate::perform::Check::Systemd)
-        )),
+        dbus::Trouble::Said(text) => {
+            Error::State(format!("{step}: {text}; try: {}", crate::hints::check(crate::perform::Check::Systemd)))
+        }
     }
 }
 
@@ -259,8 +237,7 @@ pub fn open_ourselves() -> Result<Fd, Error> {
         opened => return opened.map_err(|failed| at("open this program".into(), failed)),
     }
     let path = syscalls::executed_as();
-    syscalls::openat(At::CWD, path, 0, "this program", why)
-        .map_err(|failed| at("open this program".into(), failed))
+    syscalls::openat(At::CWD, path, 0, "this program", why).map_err(|failed| at("open this program".into(), failed))
 }
 
 /// The exit status of a command that went well is that of the program where there is one.

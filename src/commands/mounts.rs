@@ -39,10 +39,7 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
         if alone && let Some(rest) = problem.pointer.strip_prefix("/mounts") {
             problem.pointer = rest.to_string();
         }
-        Error::Spec {
-            file: options.file.clone(),
-            problem,
-        }
+        Error::Spec { file: options.file.clone(), problem }
     };
     let list: Vec<Mount> = match alone {
         true => spec::read(&text),
@@ -67,25 +64,16 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
     let done = opened.and_then(|()| later_mounts::carry_out(&mut job));
     done.map_err(|(i, trouble)| {
         let destination = list.get(i).map_or("", |mount| &mount.destination);
-        let verb = if add {
-            "add the mount at"
-        } else {
-            "remove the mount at"
-        };
+        let verb = if add { "add the mount at" } else { "remove the mount at" };
         let place = format!("{}/{i}", if alone { "" } else { "/mounts" });
-        told(
-            format!("{verb} {destination} ({} {place})", options.file),
-            trouble,
-        )
+        told(format!("{verb} {destination} ({} {place})", options.file), trouble)
     })?;
     Ok(0)
 }
 
 fn told(doing: String, trouble: Trouble) -> Error {
     match trouble {
-        Trouble::Call(f)
-            if f.call == syscalls::table::Call::Umount2 && f.errno == Errno::EINVAL =>
-        {
+        Trouble::Call(f) if f.call == syscalls::table::Call::Umount2 && f.errno == Errno::EINVAL => {
             at_hint(doing, f, hints::NO_MOUNT_THERE)
         }
         Trouble::Call(failed) => at(doing, failed),
@@ -109,10 +97,7 @@ fn read(file: &str) -> Result<String, Error> {
 }
 
 fn problem(i: usize, key: &str, problem: &str) -> Problem {
-    Problem {
-        pointer: format!("/mounts/{i}{key}"),
-        problem: problem.into(),
-    }
+    Problem { pointer: format!("/mounts/{i}{key}"), problem: problem.into() }
 }
 
 /// A bind that is to be made.
@@ -120,11 +105,7 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     spec::check_mount(i, mount)?;
     let o = understand(mount, &format!("/mounts/{i}"))?;
     if !o.bind || o.remount {
-        return Err(problem(
-            i,
-            "",
-            "only bind mounts can be added to a container that is there",
-        ));
+        return Err(problem(i, "", "only bind mounts can be added to a container that is there"));
     }
     if o.idmap.is_some() || !mount.uid_mappings.is_empty() || o.copy_up {
         let text = "ids are mapped, and files copied, only when the container is created";
@@ -139,19 +120,10 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     if own.propagation == 0 || own.propagation == libc::MS_SHARED {
         (own.propagation, own.recursive) = (libc::MS_SLAVE, true);
     }
-    let all = Attributes {
-        set: o.recursive.set,
-        clear: o.recursive.clear,
-        propagation: 0,
-        recursive: true,
-    };
+    let all = Attributes { set: o.recursive.set, clear: o.recursive.clear, propagation: 0, recursive: true };
     let source = mount.source.as_deref().unwrap_or("");
     if !source.starts_with('/') {
-        return Err(problem(
-            i,
-            "/source",
-            "is no absolute path: there is no bundle to look in",
-        ));
+        return Err(problem(i, "/source", "is no absolute path: there is no bundle to look in"));
     }
     let nul = |_| problem(i, "/source", "holds a NUL byte");
     Ok(Bind {
@@ -200,15 +172,11 @@ fn job(context: &mut Context, id: &str, add: bool, binds: Vec<Bind>) -> Result<J
         let text = format!("container not running: {id} is {word}");
         return Err(Error::State(text));
     };
-    let config = spec::parse(whole.configuration()?).map_err(|problem| Error::Spec {
-        file: saved.config_file(),
-        problem,
-    })?;
+    let config =
+        spec::parse(whole.configuration()?).map_err(|problem| Error::Spec { file: saved.config_file(), problem })?;
     let own = |kind| spec::namespace(&config.linux, &kind).filter(|one| one.joined().is_none());
     if saved.own_mode().is_some() || own(NamespaceKind::Mount).is_none() {
-        let text = format!(
-            "container {id} has no mount namespace of its own: its mounts are others' as well"
-        );
+        let text = format!("container {id} has no mount namespace of its own: its mounts are others' as well");
         return Err(Error::State(text));
     }
     let name = CString::new(format!("{}/root", saved.pid)).unwrap_or_default();

@@ -11,15 +11,8 @@ use alloc::string::String;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 
 /// What means the same outside as inside. A process id does not, and descriptors are not handed on.
-const WORDS: [&[u8]; 7] = [
-    b"READY=",
-    b"RELOADING=",
-    b"STOPPING=",
-    b"STATUS=",
-    b"ERRNO=",
-    b"WATCHDOG=",
-    b"EXTEND_TIMEOUT_USEC=",
-];
+const WORDS: [&[u8]; 7] =
+    [b"READY=", b"RELOADING=", b"STOPPING=", b"STATUS=", b"ERRNO=", b"WATCHDOG=", b"EXTEND_TIMEOUT_USEC="];
 /// How long a service manager may take to have read what was sent, in milliseconds.
 const PATIENCE: u64 = 5_000;
 /// Who talks without an end does not keep us from signals and from the program's end: so many words, then those. A
@@ -30,9 +23,7 @@ const AT_ONCE: usize = 1024;
 pub fn address() -> Result<Option<&'static str>, Error> {
     match crate::environment("NOTIFY_SOCKET") {
         None | Some("") => Ok(None),
-        Some(path) if path.starts_with(['/', '@']) && crate::spec::socket_fits(path) => {
-            Ok(Some(path))
-        }
+        Some(path) if path.starts_with(['/', '@']) && crate::spec::socket_fits(path) => Ok(Some(path)),
         Some(path) => Err(Error::Usage(format!(
             "NOTIFY_SOCKET in the environment is `{}`, and no path of a socket that can be reached: unset it",
             path.escape_debug()
@@ -42,10 +33,7 @@ pub fn address() -> Result<Option<&'static str>, Error> {
 
 /// The same, for a container that is to be made. `root`: the absolute path of the state root.
 pub fn wanted(root: &str, id: &str) -> Result<Option<Notify>, Error> {
-    Ok(address()?.map(|address| Notify {
-        address: address.into(),
-        directory: format!("{root}/{id}/notify"),
-    }))
+    Ok(address()?.map(|address| Notify { address: address.into(), directory: format!("{root}/{id}/notify") }))
 }
 
 /// The two sockets between which words are carried.
@@ -71,10 +59,7 @@ impl Between {
         let why = Why("the environment says who wants to hear that the program is ready");
         match caller::notified(&state::c(path)?, why) {
             Ok(caller) => Ok(Some(caller)),
-            Err(Trouble::Call(f)) => Err(at(
-                format!("pass on what the program says to NOTIFY_SOCKET, {path}"),
-                f,
-            )),
+            Err(Trouble::Call(f)) => Err(at(format!("pass on what the program says to NOTIFY_SOCKET, {path}"), f)),
             Err(_) => Ok(None),
         }
     }
@@ -82,11 +67,7 @@ impl Between {
     /// `start`, once it has taken it: the program's side.
     pub fn begin(dir: At, caller: Fd, pid: i32) -> Result<Between, Error> {
         let why = Why("the program's words are taken here");
-        Ok(Between {
-            program: caller::listen(dir, why).map_err(begin_failed)?,
-            caller,
-            pid,
-        })
+        Ok(Between { program: caller::listen(dir, why).map_err(begin_failed)?, caller, pid })
     }
 
     /// Hands on what has come. True: the program is ready.
@@ -99,10 +80,7 @@ impl Between {
                 break;
             };
             let (mut words, before) = (String::new(), ready);
-            let lines = buffer
-                .get(..len)
-                .unwrap_or(&[])
-                .split(|byte| *byte == b'\n');
+            let lines = buffer.get(..len).unwrap_or(&[]).split(|byte| *byte == b'\n');
             for line in lines.filter(|line| WORDS.iter().any(|word| line.starts_with(word))) {
                 words.push_str(&String::from_utf8_lossy(line));
                 words.push('\n');
@@ -114,11 +92,7 @@ impl Between {
             if !words.is_empty() {
                 let why = Why("the service manager hears it from this command");
                 let send = || syscalls::send(self.caller.at(), words.as_bytes(), why);
-                let _ = if ready && !before {
-                    self.insist(send)
-                } else {
-                    send()
-                };
+                let _ = if ready && !before { self.insist(send) } else { send() };
             }
         }
         ready
@@ -161,8 +135,7 @@ impl Between {
         let why = Why("its other side ends when all before it was read");
         let (ours, theirs) = syscalls::socketpair(why).map_err(failed)?;
         let barrier = b"BARRIER=1";
-        let sent = self
-            .insist(|| syscalls::sendmsg_descriptor(self.caller.at(), barrier, theirs.at(), why));
+        let sent = self.insist(|| syscalls::sendmsg_descriptor(self.caller.at(), barrier, theirs.at(), why));
         drop(theirs);
         if sent.is_ok() {
             let mut fds = [wait_for(&ours)];
@@ -198,11 +171,7 @@ impl Between {
 
 /// Something to wait for.
 pub fn wait_for(fd: &Fd) -> PollFd {
-    PollFd {
-        fd: fd.at().raw(),
-        events: libc::POLLIN,
-        revents: 0,
-    }
+    PollFd { fd: fd.at().raw(), events: libc::POLLIN, revents: 0 }
 }
 
 fn begin_failed(failed: syscalls::Failed) -> Error {

@@ -103,11 +103,7 @@ fn is_below(path: &str, other: &str) -> bool {
 }
 
 /// The processes of a cgroup and below, without those in cgroups of other containers.
-pub fn all_but(
-    hierarchy: At,
-    path: &str,
-    others: &[(String, String)],
-) -> syscalls::Result<Vec<i32>> {
+pub fn all_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<Vec<i32>> {
     let why = Why("what is in the cgroup of another container is that one's");
     let members = |path: &str| {
         let path = CString::new(path).unwrap_or_default();
@@ -125,12 +121,7 @@ pub fn all_but(
 }
 
 /// Sends a signal to the processes of a cgroup and below, without those in cgroups of other containers.
-pub fn signal_but(
-    hierarchy: At,
-    path: &str,
-    others: &[(String, String)],
-    signal: i32,
-) -> syscalls::Result<usize> {
+pub fn signal_but(hierarchy: At, path: &str, others: &[(String, String)], signal: i32) -> syscalls::Result<usize> {
     signal_each(|| all_but(hierarchy, path, others), signal)
 }
 
@@ -196,10 +187,7 @@ pub fn end_all(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Resul
 
 /// Sends a signal to the processes of a list; how many there were. The handles come first: a number that is listed again
 /// after that stands for the process that the handle is of.
-pub fn signal_each(
-    list: impl Fn() -> syscalls::Result<Vec<i32>>,
-    signal: i32,
-) -> syscalls::Result<usize> {
+pub fn signal_each(list: impl Fn() -> syscalls::Result<Vec<i32>>, signal: i32) -> syscalls::Result<usize> {
     let mut handles = Vec::new();
     for pid in list()? {
         match syscalls::pidfd_open(pid, Why("a handle cannot come to mean another process")) {

@@ -28,9 +28,7 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
     let status = found.now.status;
     if !from.contains(&status) {
         let word = status.word();
-        return Err(Error::State(format!(
-            "cannot {verb} container {id}: it is {word}"
-        )));
+        return Err(Error::State(format!("cannot {verb} container {id}: it is {word}")));
     }
     if frozen {
         found.refuse_others_below(verb)?;
@@ -46,8 +44,6 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
                 "cannot pause container {id}: one of its processes waits in the kernel and does not stop"
             )))
         }
-        false => Err(Error::State(format!(
-            "cannot resume container {id}: a cgroup above it is frozen"
-        ))),
+        false => Err(Error::State(format!("cannot resume container {id}: a cgroup above it is frozen"))),
     }
 }

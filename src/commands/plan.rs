@@ -22,11 +22,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     };
     // Where its manager has its own units is not asked: the listing is of no particular machine.
     let systemd = context.globals.cgroup_manager == cli::CgroupManager::Systemd;
-    let manager = systemd.then(|| plan::scope::Manager {
-        sockets: Vec::new(),
-        base: String::new(),
-        user: uid != 0,
-    });
+    let manager = systemd.then(|| plan::scope::Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
@@ -52,9 +48,6 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         rootless: context.globals.rootless,
     };
     let made = plan::create(&bundle.spec, &wish);
-    let plan = made.map_err(|problem| Error::Spec {
-        file: format!("{}/config.json", bundle.path),
-        problem,
-    })?;
+    let plan = made.map_err(|problem| Error::Spec { file: format!("{}/config.json", bundle.path), problem })?;
     out::stdout(&plan::show::listing(&plan)).map(|()| 0)
 }

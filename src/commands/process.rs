@@ -14,30 +14,19 @@ use syscalls::{At, Why};
 const SHELL: &str = "/bin/sh";
 
 /// What another process does not take over from the container's first one: everything else confines it.
-const OWN: [&str; 6] = [
-    "args",
-    "commandLine",
-    "consoleSize",
-    "cwd",
-    "env",
-    "terminal",
-];
+const OWN: [&str; 6] = ["args", "commandLine", "consoleSize", "cwd", "env", "terminal"];
 
 /// The configuration of the container, with the process that is wanted; and who said what. `text` is the configuration,
 /// `file` its name.
-pub fn wanted(
-    text: &[u8],
-    file: String,
-    options: &cli::Exec,
-) -> Result<(Spec<'static>, Said), Error> {
+pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'static>, Said), Error> {
     let mut said = Said::by(file);
-    let mut config: Value = serde_json::from_slice(text)
-        .map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
+    let mut config: Value =
+        serde_json::from_slice(text).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
     match &options.process {
         Some(path) => {
             let text = create::read_config(path)?;
-            let process: Value = serde_json::from_slice(&text)
-                .map_err(|error| Error::State(format!("{path}: {error}")))?;
+            let process: Value =
+                serde_json::from_slice(&text).map_err(|error| Error::State(format!("{path}: {error}")))?;
             replace(&mut config, process, path, &mut said);
             if options.tty
                 && let Some(process @ Value::Object(_)) = config.get_mut("process")
@@ -97,11 +86,7 @@ fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
         (None, []) => texts(&[SHELL.into()]),
         (None, program) => texts(program),
     });
-    let words = if options.exec.is_some() {
-        "--exec"
-    } else {
-        "the command line"
-    };
+    let words = if options.exec.is_some() { "--exec" } else { "the command line" };
     said.option("/process/args", words);
     let named = [
         ("cwd", "--cwd", &options.cwd),
@@ -134,13 +119,7 @@ fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
         let gids = options.additional_gids.iter().map(|gid| Value::from(*gid));
         let user = object(&mut process["user"]);
         let all = list(user.entry("additionalGids").or_insert(Value::Null));
-        add(
-            all,
-            gids,
-            "/process/user/additionalGids",
-            "--additional-gids",
-            said,
-        );
+        add(all, gids, "/process/user/additionalGids", "--additional-gids", said);
     }
     environment(process, options, said);
     if !options.cap.is_empty() {
@@ -156,12 +135,7 @@ fn capabilities(sets: &mut serde_json::Map<String, Value>, wanted: &[String], sa
     let heritable = |cap: &&String| inherited.is_some_and(|all| all.contains(&text(cap)));
     let ambient: Vec<Value> = wanted.iter().filter(heritable).map(text).collect();
     let all: Vec<Value> = wanted.iter().map(text).collect();
-    let each = [
-        ("bounding", &all),
-        ("effective", &all),
-        ("permitted", &all),
-        ("ambient", &ambient),
-    ];
+    let each = [("bounding", &all), ("effective", &all), ("permitted", &all), ("ambient", &ambient)];
     for (set, more) in each {
         let known = list(sets.entry(set).or_insert(Value::Null));
         let at = format!("/process/capabilities/{set}");
@@ -191,13 +165,7 @@ fn environment(process: &mut Value, options: &cli::Exec, said: &mut Said) {
 }
 
 /// Adds to a list what an option has.
-fn add(
-    list: &mut Vec<Value>,
-    more: impl Iterator<Item = Value>,
-    at: &str,
-    option: &str,
-    said: &mut Said,
-) {
+fn add(list: &mut Vec<Value>, more: impl Iterator<Item = Value>, at: &str, option: &str, said: &mut Said) {
     for value in more {
         said.option(format!("{at}/{}", list.len()), option);
         list.push(value);

@@ -54,13 +54,7 @@ fn table(pids: &[i32]) -> Result<String, Error> {
         let Some(process) = process else {
             continue;
         };
-        let Process {
-            uid,
-            parent,
-            state,
-            seconds,
-            command,
-        } = process;
+        let Process { uid, parent, state, seconds, command } = process;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
         text.push_str(&format!(
             "{uid:<8}{pid:>8}{parent:>8} {state:<4} {hours:02}:{minutes:02}:{:02} {command}\n",
@@ -105,11 +99,7 @@ impl Process {
             state: (*fields.first()?).into(),
             // Ticks are hundredths of a second on every architecture that we know (USER_HZ).
             seconds: (number(11)? + number(12)?) / 100,
-            command: if words.is_empty() {
-                format!("[{name}]")
-            } else {
-                words
-            },
+            command: if words.is_empty() { format!("[{name}]") } else { words },
         })
     }
 }
@@ -125,8 +115,7 @@ fn filtered(pids: &[i32], options: &[String]) -> Result<String, Error> {
     };
     let ours = |line: &&str| {
         let pid = line.split_whitespace().nth(column);
-        pid.and_then(|pid| pid.parse().ok())
-            .is_some_and(|pid| pids.contains(&pid))
+        pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| pids.contains(&pid))
     };
     let mut shown = format!("{head}\n");
     for line in lines.filter(ours) {
@@ -159,20 +148,13 @@ fn run(options: &[String]) -> Result<String, Error> {
     let failed = |failed| at("run ps(1)".into(), failed);
     let said = syscalls::memfd_create(c"ps", 0, "output", why).map_err(failed)?;
     let mut room = hooks::Room::of(core::iter::once(&hook));
-    let given = hooks::Given {
-        pid: 0,
-        output: said.at(),
-        home: None,
-    };
+    let given = hooks::Given { pid: 0, output: said.at(), home: None };
     let ran = hooks::run(&hook, given, &mut room, Lane::Hook, why);
     let text = whole(said.at()).map_err(failed)?;
     match ran {
         Ok(()) => Ok(text),
         Err(Trouble::Call(trouble)) => Err(failed(trouble)),
-        Err(_) => Err(Error::State(format!(
-            "ps: {}",
-            text.trim().replace('\n', " ")
-        ))),
+        Err(_) => Err(Error::State(format!("ps: {}", text.trim().replace('\n', " ")))),
     }
 }
 

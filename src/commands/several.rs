@@ -55,12 +55,9 @@ pub fn each(
     match (first, &others[..]) {
         (None, _) => Ok(0),
         (Some(error), []) => Err(error),
-        (Some(error), more) => Err(Error::State(format!(
-            "{}; it failed for {} more: {}",
-            error.line(),
-            more.len(),
-            more.join(", ")
-        ))),
+        (Some(error), more) => {
+            Err(Error::State(format!("{}; it failed for {} more: {}", error.line(), more.len(), more.join(", "))))
+        }
     }
 }
 

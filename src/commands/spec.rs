@@ -20,14 +20,12 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     };
     let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
     let why = Why("a configuration to begin with");
-    let file =
-        match syscalls::openat_create(At::CWD, &state::c(&path)?, flags, 0o666, "config.json", why)
-        {
-            Err(failed) if failed.errno == Errno::EEXIST => {
-                return Err(Error::State(format!("{path} exists: remove it first")));
-            }
-            opened => opened.map_err(|failed| at(format!("write {path}"), failed))?,
-        };
+    let file = match syscalls::openat_create(At::CWD, &state::c(&path)?, flags, 0o666, "config.json", why) {
+        Err(failed) if failed.errno == Errno::EEXIST => {
+            return Err(Error::State(format!("{path} exists: remove it first")));
+        }
+        opened => opened.map_err(|failed| at(format!("write {path}"), failed))?,
+    };
     let text = match options.rootless {
         true => oci::rootless_default(context.host.uid, context.host.gid),
         false => oci::DEFAULT.into(),

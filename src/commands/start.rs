@@ -36,14 +36,8 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let caller = Between::caller(dir.at())?;
     // Of several who start at once, the one that takes the name away has the right to.
     let flags = (libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW) as u32;
-    let fifo = syscalls::openat(
-        dir.at(),
-        sync::START,
-        flags,
-        "start fifo",
-        Why("init waits at its other end"),
-    )
-    .map_err(failed)?;
+    let fifo = syscalls::openat(dir.at(), sync::START, flags, "start fifo", Why("init waits at its other end"))
+        .map_err(failed)?;
     let report = syscalls::openat(
         dir.at(),
         sync::REPORT,
@@ -52,12 +46,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         Why("its end tells that execve succeeded"),
     )
     .map_err(failed)?;
-    match syscalls::unlinkat(
-        dir.at(),
-        sync::START,
-        0,
-        Why("whoever removes the name is the one that starts it"),
-    ) {
+    match syscalls::unlinkat(dir.at(), sync::START, 0, Why("whoever removes the name is the one that starts it")) {
         Err(f) if f.errno == Errno::ENOENT => {
             return Err(Error::State(format!(
                 "cannot start a container that is running: {id}: somebody else has just started it"
@@ -72,8 +61,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let begin = |caller| Between::begin(dir.at(), caller, service);
     let notify = caller.map(begin).transpose()?;
     if options.attach {
-        syscalls::rt_sigprocmask(SigSet::HELD, Why("from now on signals are for the program"))
-            .map_err(failed)?;
+        syscalls::rt_sigprocmask(SigSet::HELD, Why("from now on signals are for the program")).map_err(failed)?;
     }
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     drop(fifo);
@@ -101,9 +89,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
         context.log.say(Level::Warn, &error.line());
     }
     let saved = whole.saved;
-    context
-        .log
-        .say(Level::Info, &format!("container {id}: running"));
+    context.log.say(Level::Info, &format!("container {id}: running"));
     if let (Some(list), Some(root)) = (&saved.hooks, &root)
         && let Err(error) = hooks::poststart(&saved, list, saved.pid)
     {
@@ -152,11 +138,7 @@ fn failed_to_start(id: &str, trouble: Trouble) -> Error {
 
 /// Init's report channel ended without a word: as a rule it has become its program. A process that lives and has not, and one
 /// that ended of which the trace says so, never ran it; without a trace the program counts as run.
-fn never_ran(
-    dir: syscalls::At,
-    whole: &state::Whole,
-    init: Option<&Fd>,
-) -> Result<Option<Error>, Error> {
+fn never_ran(dir: syscalls::At, whole: &state::Whole, init: Option<&Fd>) -> Result<Option<Error>, Error> {
     let saved = &whole.saved;
     let vanished = || failed_to_start(&saved.id, Trouble::Check(Check::InitVanished));
     if init.is_some() && procfs::life(saved.pid, saved.start_time)? == Life::Executed {
@@ -179,27 +161,12 @@ fn failed_inside(dir: syscalls::At, whole: &state::Whole, report: Report, word: 
 
 /// The program that could not be executed, as `create` was told to.
 fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
-    let op = Op::Execve {
-        argv: whole.program().into_iter().collect(),
-        envp: alloc::vec::Vec::new(),
-    };
-    let line = plan::Line {
-        op,
-        step: Step::Program,
-        from: "/process/args".into(),
-        why: Why("the container's program"),
-    };
-    let plan = plan::Plan {
-        host: alloc::vec::Vec::new(),
-        bridge: alloc::vec::Vec::new(),
-        init: alloc::vec![line],
-        slots: 0,
-    };
-    let stop = crate::perform::Stopped {
-        lane: Lane::Init,
-        line: 1,
-        trouble,
-    };
+    let op = Op::Execve { argv: whole.program().into_iter().collect(), envp: alloc::vec::Vec::new() };
+    let line =
+        plan::Line { op, step: Step::Program, from: "/process/args".into(), why: Why("the container's program") };
+    let plan =
+        plan::Plan { host: alloc::vec::Vec::new(), bridge: alloc::vec::Vec::new(), init: alloc::vec![line], slots: 0 };
+    let stop = crate::perform::Stopped { lane: Lane::Init, line: 1, trouble };
     crate::error::stopped(&plan, &crate::error::Said::default(), stop, "")
 }
 
@@ -207,22 +174,14 @@ fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
 /// it first: only then does the kernel tell others the status.
 fn watch(init: &Fd, notify: Option<Between>) -> Result<i32, Error> {
     let failed = |failed| at("wait for the program".into(), failed);
-    let signals = syscalls::signalfd4(
-        SigSet::ALL,
-        Why("signals and the program's end are waited for together"),
-    )
-    .map_err(failed)?;
+    let signals = syscalls::signalfd4(SigSet::ALL, Why("signals and the program's end are waited for together"))
+        .map_err(failed)?;
     loop {
         let mut fds = [init, &signals, init].map(wait_for);
         if let Some(notify) = &notify {
             fds[2] = wait_for(&notify.program);
         }
-        syscalls::ppoll(
-            &mut fds,
-            None,
-            Why("the program's end, or a signal to hand on"),
-        )
-        .map_err(failed)?;
+        syscalls::ppoll(&mut fds, None, Why("the program's end, or a signal to hand on")).map_err(failed)?;
         if let Some(notify) = &notify {
             notify.carry();
         }
@@ -246,14 +205,12 @@ fn status(init: &Fd) -> Result<i32, Error> {
             Err(f) if f.errno == Errno::ESRCH => {}
             Err(_) => break,
         }
-        let mut fds = [PollFd {
-            fd: init.at().raw(),
-            events: 0,
-            revents: 0,
-        }];
+        let mut fds = [PollFd { fd: init.at().raw(), events: 0, revents: 0 }];
         let why = Why("its parent has to wait for it first");
-        syscalls::ppoll(&mut fds, Some(100), why)
-            .map_err(|failed| at("wait for the program".into(), failed))?;
+        syscalls::ppoll(&mut fds, Some(100), why).map_err(|failed| at("wait for the program".into(), failed))?;
     }
-    Err(Error::State("the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)".into()))
+    Err(Error::State(
+        "the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)"
+            .into(),
+    ))
 }

@@ -67,11 +67,7 @@ struct Part {
 }
 
 impl Part {
-    const EMPTY: Part = Part {
-        bytes: [0; PART],
-        from: 0,
-        to: 0,
-    };
+    const EMPTY: Part = Part { bytes: [0; PART], from: 0, to: 0 };
 
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.from..self.to).unwrap_or(&[])
@@ -161,9 +157,7 @@ impl Relay {
                 self.show();
             }
             if master & libc::POLLOUT != 0 {
-                self.keys
-                    .drain(self.master.at(), Why("what was typed"))
-                    .map_err(failed)?;
+                self.keys.drain(self.master.at(), Why("what was typed")).map_err(failed)?;
             }
             if master & libc::POLLIN != 0 && self.screen.is_empty() {
                 left = !self.look()?;
@@ -216,10 +210,7 @@ impl Relay {
 
     /// Types it, so many times.
     fn end_of_input(&mut self, count: usize) {
-        self.again = Some(
-            self.again
-                .map_or(ONCE_MORE, |before| (before * 2).min(60_000)),
-        );
+        self.again = Some(self.again.map_or(ONCE_MORE, |before| (before * 2).min(60_000)));
         if self.keys.is_empty() {
             self.keys.bytes[..2].copy_from_slice(&[EOT; 2]);
             (self.keys.from, self.keys.to) = (0, count);
@@ -228,10 +219,7 @@ impl Relay {
 
     /// Something is to be shown. False: nobody has the program's side open any more.
     fn look(&mut self) -> Result<bool, Error> {
-        match self
-            .screen
-            .fill(self.master.at(), Why("what the program shows"))
-        {
+        match self.screen.fill(self.master.at(), Why("what the program shows")) {
             Ok(_) => Ok(true),
             Err(f) if f.errno == Errno::EAGAIN => Ok(true),
             Err(f) if f.errno == Errno::EIO => Ok(false),
@@ -250,11 +238,7 @@ impl Relay {
 
     /// What was shown before the end.
     fn rest_of_the_screen(&mut self) -> syscalls::Result<()> {
-        let fd = |fd: At, events| PollFd {
-            fd: fd.raw(),
-            events,
-            revents: 0,
-        };
+        let fd = |fd: At, events| PollFd { fd: fd.raw(), events, revents: 0 };
         let mut shown = 0;
         loop {
             while !self.screen.is_empty() {

@@ -47,11 +47,8 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
     if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, "kept traces", why) {
         let mut names = input::names(kept.at(), why).map_err(failed)?;
         names.sort_unstable();
-        for name in names
-            .iter()
-            .rev()
-            .filter_map(|name| name.to_str().ok()?.get(17..))
-            .filter(|name| !name.contains('~'))
+        for name in
+            names.iter().rev().filter_map(|name| name.to_str().ok()?.get(17..)).filter(|name| !name.contains('~'))
         {
             text.push_str(&format!("{name} (gone)\n"));
         }
@@ -108,8 +105,5 @@ fn hangs(r: &Record, now: u64, text: &mut String) {
     let mut call = String::new();
     let _ = syscalls::show::call(r, &mut call);
     let seconds = (now - r.start_ns) / 1_000_000_000;
-    text.push_str(&format!(
-        "... {call} is still in the kernel, for {seconds} s  # {}\n",
-        r.why()
-    ));
+    text.push_str(&format!("... {call} is still in the kernel, for {seconds} s  # {}\n", r.why()));
 }

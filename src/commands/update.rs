@@ -29,10 +29,7 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     let group = found.group()?;
     found.alone(group, "update")?;
     add_from_kernel(group, &mut wanted, id)?;
-    let problem = |problem| Error::Spec {
-        file: file.clone(),
-        problem,
-    };
+    let problem = |problem| Error::Spec { file: file.clone(), problem };
     let resources: Resources = spec::read(&wanted.to_string()).map_err(problem)?;
     let settings = resources::limits(&resources, "").map_err(problem)?;
     check_device_rules(&resources.devices, "/devices").map_err(problem)?;
@@ -70,10 +67,7 @@ fn shares(options: &cli::Update) -> String {
 fn share(found: &Found, shares: &str) -> Result<(), Error> {
     let id = &found.saved.id;
     let whole = state::load_whole(found.dir.at(), id)?;
-    let refused = |problem| Error::Spec {
-        file: found.saved.config_file(),
-        problem,
-    };
+    let refused = |problem| Error::Spec { file: found.saved.config_file(), problem };
     let config = spec::parse(whole.configuration()?).map_err(refused)?;
     let Some(rdt) = &config.linux.intel_rdt else {
         return Err(Error::State(format!(
@@ -87,11 +81,9 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
     let doing = format!("change the shares of cache and memory bandwidth of {id}");
     written.map_err(|trouble| match trouble {
         Trouble::Call(failed) => at(doing, failed),
-        Trouble::Check(check) => Error::State(format!(
-            "{doing}: {}; try: {}",
-            check.text(),
-            crate::hints::check(check)
-        )),
+        Trouble::Check(check) => {
+            Error::State(format!("{doing}: {}; try: {}", check.text(), crate::hints::check(check)))
+        }
         Trouble::Hook(_) => Error::State(doing),
     })
 }
@@ -177,10 +169,8 @@ fn flags(o: &cli::Update) -> Value {
 fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error> {
     let asks = |value: &Value| value.as_i64().is_some_and(|number| number != 0);
     let why = Why("what stays as it is");
-    let read = |file| {
-        cgroup::read(group, file, why)
-            .map_err(|failed| at(format!("look at the limits of {id}"), failed))
-    };
+    let read =
+        |file| cgroup::read(group, file, why).map_err(|failed| at(format!("look at the limits of {id}"), failed));
     let memory = &wanted["memory"];
     if memory["swap"].as_i64().is_some_and(|swap| swap > 0) && !asks(&memory["limit"]) {
         let now = read(c"memory.max")?;
@@ -189,10 +179,7 @@ fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error>
     let cpu = &wanted["cpu"];
     if asks(&cpu["period"]) && !asks(&cpu["quota"]) {
         let now = read(c"cpu.max")?;
-        let quota = now
-            .split_whitespace()
-            .next()
-            .and_then(|q| q.parse::<i64>().ok());
+        let quota = now.split_whitespace().next().and_then(|q| q.parse::<i64>().ok());
         wanted["cpu"]["quota"] = json!(quota.unwrap_or(-1));
     }
     Ok(())
@@ -201,10 +188,7 @@ fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error>
 /// `checkBeforeUpdate`: a limit below what is in use would have the kernel kill.
 fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
     let of_memory = |s: &&Setting| s.file.as_c_str() == c"memory.max";
-    let limit = settings
-        .iter()
-        .find(of_memory)
-        .map(|s| String::from_utf8_lossy(&s.value));
+    let limit = settings.iter().find(of_memory).map(|s| String::from_utf8_lossy(&s.value));
     let Some(limit) = limit.and_then(|text| text.parse::<u64>().ok()) else {
         return Ok(());
     };

@@ -34,10 +34,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     };
     let place = vm::fits(&bundle.spec)
         .and_then(|()| vm::rootfs(&bundle.spec))
-        .map_err(|problem| Error::Spec {
-            file: config.clone(),
-            problem,
-        })?;
+        .map_err(|problem| Error::Spec { file: config.clone(), problem })?;
     let machine = Machine::find(wanted)?;
     let new = state::New {
         config: None,
@@ -99,11 +96,7 @@ fn parts(
     let verbose = context.log.wants(Level::Debug);
     let append = vm::append(id, context.globals.trace, verbose);
     let argv = machine.words(machine.memory(len, limit), &append)?;
-    Ok(Parts {
-        image,
-        status,
-        argv,
-    })
+    Ok(Parts { image, status, argv })
 }
 
 /// Starts the machine and waits for its end.
@@ -123,10 +116,8 @@ fn boot(
     let why = Why("it ends when QEMU is executed, or carries the reason why it could not be");
     let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
     let environment: Vec<&CStr> = syscalls::environment().collect();
-    let mut vectors = [
-        alloc::vec![core::ptr::null(); parts.argv.len() + 1],
-        alloc::vec![core::ptr::null(); environment.len() + 1],
-    ];
+    let mut vectors =
+        [alloc::vec![core::ptr::null(); parts.argv.len() + 1], alloc::vec![core::ptr::null(); environment.len() + 1]];
     saved.start_time[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     let why = Why("for the host, the machine is a process like any other");
     let (pid, qemu) = match syscalls::clone3(0, None, Lane::Init as u8, why).map_err(failed)? {
@@ -140,10 +131,7 @@ fn boot(
         .map_err(failed)
         .and_then(|()| {
             // No process can join a machine: nothing asks for the configuration later.
-            let whole = state::Whole {
-                saved: saved.clone(),
-                configuration: Vec::new(),
-            };
+            let whole = state::Whole { saved: saved.clone(), configuration: Vec::new() };
             state::save(dir, &whole)?;
             let id = &saved.id;
             let text = format!("container {id}: running, in a machine of its own");
@@ -165,8 +153,8 @@ fn boot(
 fn status(told: At, qemu: i32) -> Result<i32, Error> {
     let why = Why("what the machine said last");
     let mut text = [0u8; 16];
-    let len = syscalls::pread64(told, &mut text, 0, why)
-        .map_err(|failed| at("read the program's status".into(), failed))?;
+    let len =
+        syscalls::pread64(told, &mut text, 0, why).map_err(|failed| at("read the program's status".into(), failed))?;
     let text = core::str::from_utf8(text.get(..len).unwrap_or(&[])).unwrap_or("");
     match (text.trim().parse(), qemu) {
         (Ok(status), _) => Ok(status),
@@ -192,12 +180,7 @@ fn executed(host: &Fd) -> Result<(), Failed> {
 }
 
 /// The machine's process, up to its execve.
-fn become_qemu(
-    parts: &Parts,
-    tell: &Fd,
-    environment: &[&CStr],
-    [argv, envp]: &mut [Vec<*const c_char>; 2],
-) -> ! {
+fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &mut [Vec<*const c_char>; 2]) -> ! {
     syscalls::freeze();
     syscalls::record::at(Lane::Init as u8, 0, Step::Program as u16);
     let argv = Vector::new(parts.argv.iter().map(|word| word.as_c_str()), argv);
@@ -210,22 +193,12 @@ fn become_qemu(
         syscalls::dup3_standard(parts.status.at(), vm::STATUS_FD, why)
     };
     let failed = match (prepare(), parts.argv.first()) {
-        (Ok(()), Some(program)) => {
-            syscalls::execve(program, &argv, &envp, Why("this becomes the machine"))
-        }
+        (Ok(()), Some(program)) => syscalls::execve(program, &argv, &envp, Why("this becomes the machine")),
         (Err(failed), _) => failed,
-        (Ok(()), None) => Failed {
-            errno: Errno::EINVAL,
-            call: Call::Execve,
-            at: syscalls::record::NOWHERE,
-        },
+        (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::Execve, at: syscalls::record::NOWHERE },
     };
     let reason = failed.packed();
-    let _ = syscalls::write(
-        tell.at(),
-        &reason.to_ne_bytes(),
-        Why("whoever waits learns which call failed"),
-    );
+    let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("whoever waits learns which call failed"));
     syscalls::exit_group(1, Why("there is no machine"))
 }
 

@@ -53,8 +53,7 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
     let bytes = path.to_bytes();
     match bytes.iter().rposition(|byte| *byte == b'/') {
         Some(slash) if bytes.len() > ROOM => {
-            let [dir, name] = [&bytes[..slash], &bytes[slash + 1..]]
-                .map(|part| CString::new(part).unwrap_or_default());
+            let [dir, name] = [&bytes[..slash], &bytes[slash + 1..]].map(|part| CString::new(part).unwrap_or_default());
             let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let long = Why("the address of a socket has room for 107 bytes (unix(7))");
             let dir = syscalls::openat(At::CWD, &dir, flags, "socket's directory", long)?;

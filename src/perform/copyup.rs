@@ -78,14 +78,7 @@ fn entry(from: At, to: At, name: &CStr, depth: u32, why: Why) -> Done {
         // A socket without its owner leads nowhere.
         _ => return Ok(()),
     }
-    Ok(syscalls::fchownat(
-        to,
-        name,
-        stat.st_uid,
-        stat.st_gid,
-        nofollow,
-        why,
-    )?)
+    Ok(syscalls::fchownat(to, name, stat.st_uid, stat.st_gid, nofollow, why)?)
 }
 
 /// Owner first: a change of owner takes set-user-id bits away (chown(2)).

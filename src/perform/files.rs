@@ -31,14 +31,7 @@ fn rules(links: bool) -> u32 {
 fn resolve_by(root: At, path: &CStr, flags: u32, rules: u32, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;
     loop {
-        match syscalls::openat2(
-            root,
-            path,
-            O_PATH | flags,
-            rules,
-            "place in the rootfs",
-            why,
-        ) {
+        match syscalls::openat2(root, path, O_PATH | flags, rules, "place in the rootfs", why) {
             Err(failed) if failed.errno == Errno::EAGAIN && tries < TRIES => tries += 1,
             other => return other,
         }
@@ -48,38 +41,18 @@ fn resolve_by(root: At, path: &CStr, flags: u32, rules: u32, why: Why) -> syscal
 /// The same without any link and without leaving the mount of `root`.
 pub fn on_one_mount(root: At, path: &CStr, flags: u32, why: Why) -> syscalls::Result<Fd> {
     let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
-    syscalls::openat2(
-        root,
-        path,
-        O_PATH | flags,
-        rules,
-        "place in the rootfs",
-        why,
-    )
+    syscalls::openat2(root, path, O_PATH | flags, rules, "place in the rootfs", why)
 }
 
 /// Opens a file of the rootfs for reading, without waiting for anybody: it was looked at, but may be another by now.
 pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
     let flags = (libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
-    syscalls::openat2(
-        root,
-        path,
-        flags,
-        RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-        "file in the rootfs",
-        why,
-    )
+    syscalls::openat2(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, "file in the rootfs", why)
 }
 
 /// Opens a file of a file system that was checked, and of no other: not through a mount over a part of it, nor a link
 /// that leads out (CVE-2025-52881).
-pub fn open_trusted(
-    root: At,
-    path: &CStr,
-    flags: u32,
-    name: &'static str,
-    why: Why,
-) -> syscalls::Result<Fd> {
+pub fn open_trusted(root: At, path: &CStr, flags: u32, name: &'static str, why: Why) -> syscalls::Result<Fd> {
     let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
     syscalls::openat2(root, path, flags, rules, name, why)
 }
@@ -97,23 +70,12 @@ const PATH_MAX: usize = 4096;
 /// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there. A link
 /// that dangles is followed: what it names is made, inside `root`. Where nothing is there yet, `..` takes the part before
 /// it away.
-pub fn resolve_or_make(
-    root: At,
-    path: &CStr,
-    leaf: impl Fn() -> Done<Leaf>,
-    links: bool,
-    why: Why,
-) -> Done<Fd> {
+pub fn resolve_or_make(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, links: bool, why: Why) -> Done<Fd> {
     resolve_or_make_by(root, path, leaf, (0, rules(links)), why)
 }
 
 /// The same, but the last part of the path is taken as it is, also where it is a link.
-pub fn resolve_or_make_last(
-    root: At,
-    path: &CStr,
-    leaf: impl Fn() -> Done<Leaf>,
-    why: Why,
-) -> Done<Fd> {
+pub fn resolve_or_make_last(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, why: Why) -> Done<Fd> {
     resolve_or_make_by(root, path, leaf, (O_NOFOLLOW, rules(true)), why)
 }
 
@@ -131,12 +93,7 @@ pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CSt
 }
 
 /// The same on the mount of `root` alone: EXDEV if the path leads to another one.
-pub fn resolve_or_make_own(
-    root: At,
-    path: &CStr,
-    leaf: impl Fn() -> Done<Leaf>,
-    why: Why,
-) -> Done<Fd> {
+pub fn resolve_or_make_own(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, why: Why) -> Done<Fd> {
     resolve_or_make_by(root, path, leaf, (0, rules(true) | RESOLVE_NO_XDEV), why)
 }
 
@@ -144,13 +101,7 @@ pub fn resolve_or_make_own(
 const MOST_LINKS: u32 = 40;
 
 /// `how`: flags and rules of openat2(2).
-fn resolve_or_make_by(
-    root: At,
-    path: &CStr,
-    leaf: impl Fn() -> Done<Leaf>,
-    how: (u32, u32),
-    why: Why,
-) -> Done<Fd> {
+fn resolve_or_make_by(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, how: (u32, u32), why: Why) -> Done<Fd> {
     let (flags, rules) = how;
     match resolve_by(root, path, flags, rules, why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
@@ -182,10 +133,7 @@ struct Way {
 
 impl Way {
     fn new() -> Way {
-        Way {
-            bytes: [0; PATH_MAX],
-            len: 0,
-        }
+        Way { bytes: [0; PATH_MAX], len: 0 }
     }
 
     /// Adds to the end; the last byte stays free for the NUL.
@@ -279,10 +227,8 @@ impl Way {
         let (mut at, base, mut any) = (rest, other.len, false);
         while let Some((start, end)) = self.next(at) {
             let name = &self.bytes[start..end];
-            let last = other.bytes[base..other.len]
-                .iter()
-                .rposition(|b| *b == b'/')
-                .map_or(base, |slash| base + slash + 1);
+            let last =
+                other.bytes[base..other.len].iter().rposition(|b| *b == b'/').map_or(base, |slash| base + slash + 1);
             let taken = other.len > base && &other.bytes[last..other.len] != b"..";
             any |= name == b"..";
             if name == b".." && taken {
@@ -330,11 +276,7 @@ fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> syscalls::Result<Fd> {
         Err(failed) if failed.errno != Errno::EEXIST => return Err(failed),
         _ => {}
     }
-    let directory = if leaf == Leaf::Directory {
-        O_DIRECTORY
-    } else {
-        0
-    };
+    let directory = if leaf == Leaf::Directory { O_DIRECTORY } else { 0 };
     syscalls::openat(
         parent,
         name,
@@ -346,35 +288,16 @@ fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> syscalls::Result<Fd> {
 
 /// Opens a name in a directory that the caller trusts.
 pub fn open_below(dir: At, name: &CStr, flags: u32, why: Why) -> syscalls::Result<Fd> {
-    syscalls::openat(
-        dir,
-        name,
-        O_PATH | O_NOFOLLOW | flags,
-        "place below a fresh mount",
-        why,
-    )
+    syscalls::openat(dir, name, O_PATH | O_NOFOLLOW | flags, "place below a fresh mount", why)
 }
 
 /// Writes a whole file under a temporary name and renames it over `name`: nobody ever reads a half of it.
-pub fn replace(
-    dir: At,
-    name: &CStr,
-    temporary: &CStr,
-    bytes: &[u8],
-    mode: u32,
-    why: Why,
-) -> syscalls::Result<()> {
+pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, why: Why) -> syscalls::Result<()> {
     let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
     let file = syscalls::openat_create(dir, temporary, flags, mode, "new file", why)?;
     write_all(file.at(), bytes, why)?;
     file.close(Why("all of it is written"))?;
-    syscalls::renameat(
-        dir,
-        temporary,
-        dir,
-        name,
-        Why("a reader sees the old file or the new one, never a part"),
-    )
+    syscalls::renameat(dir, temporary, dir, name, Why("a reader sees the old file or the new one, never a part"))
 }
 
 /// write(2) until all is written.

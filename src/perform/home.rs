@@ -20,10 +20,7 @@ pub fn look_up(rootfs: At, uid: u32, why: Why) -> Done<CString> {
         }
         place => place?,
     };
-    let stat = syscalls::fstat(
-        place.at(),
-        Why("an image can put anything there, and only a file is read"),
-    )?;
+    let stat = syscalls::fstat(place.at(), Why("an image can put anything there, and only a file is read"))?;
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Ok(unknown);
     }
@@ -36,9 +33,7 @@ pub fn look_up(rootfs: At, uid: u32, why: Why) -> Done<CString> {
     file.leak(); // execve closes both
     place.leak();
     let text = alloc::string::String::from_utf8_lossy(text.get(..len).unwrap_or(&[]));
-    Ok(home(&text, uid)
-        .and_then(|home| CString::new(format!("HOME={home}")).ok())
-        .unwrap_or(unknown))
+    Ok(home(&text, uid).and_then(|home| CString::new(format!("HOME={home}")).ok()).unwrap_or(unknown))
 }
 
 /// The sixth field of the first line whose third is the user's number.
@@ -46,9 +41,6 @@ pub fn home(passwd: &str, uid: u32) -> Option<&str> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let number = fields.nth(2)?.parse::<u32>().ok()?;
-        (number == uid)
-            .then(|| fields.nth(2))
-            .flatten()
-            .filter(|home| home.starts_with('/'))
+        (number == uid).then(|| fields.nth(2)).flatten().filter(|home| home.starts_with('/'))
     })
 }

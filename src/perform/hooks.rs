@@ -34,10 +34,7 @@ impl Room {
         }
         // One more for the NULL, and one for HOME.
         let room = |len: usize| alloc::vec![core::ptr::null(); len + 2];
-        Room {
-            argv: room(args),
-            envp: room(entries),
-        }
+        Room { argv: room(args), envp: room(entries) }
     }
 }
 
@@ -63,14 +60,10 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     let waited = wait(&pidfd, hook.timeout, lane);
     let in_time = waited == Ok(true);
     if !in_time {
-        let why = Why(
-            "its time is over, or this command was told to end: the hook ends, with its process group",
-        );
+        let why = Why("its time is over, or this command was told to end: the hook ends, with its process group");
         match syscalls::kill(-pid, libc::SIGKILL, why) {
             // It has not come to have a group yet.
-            Err(failed) if failed.errno == Errno::ESRCH => {
-                syscalls::pidfd_send_signal(pidfd.at(), libc::SIGKILL, why)?
-            }
+            Err(failed) if failed.errno == Errno::ESRCH => syscalls::pidfd_send_signal(pidfd.at(), libc::SIGKILL, why)?,
             other => other?,
         }
     }
@@ -137,20 +130,9 @@ fn child(hook: &Hook, input: &Fd, given: Given, room: &mut Room, lane: Lane) -> 
     syscalls::exit_group(127, Why("the hook could not be run"))
 }
 
-fn become_hook(
-    hook: &Hook,
-    input: &Fd,
-    output: At,
-    argv: &Vector,
-    envp: &Vector,
-) -> syscalls::Result<()> {
-    syscalls::setpgid(Why(
-        "a group of its own: it can be ended with all that it starts",
-    ))?;
-    syscalls::rt_sigprocmask(
-        SigSet::EMPTY,
-        Why("a hook takes signals as any program does"),
-    )?;
+fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector) -> syscalls::Result<()> {
+    syscalls::setpgid(Why("a group of its own: it can be ended with all that it starts"))?;
+    syscalls::rt_sigprocmask(SigSet::EMPTY, Why("a hook takes signals as any program does"))?;
     syscalls::dup3_standard(input.at(), 0, Why("the state is its input"))?;
     let why = Why("what it says is kept, and shown if it fails");
     syscalls::dup3_standard(output, 1, why)?;
@@ -163,12 +145,7 @@ fn become_hook(
             entered => entered?,
         }
     }
-    Err(syscalls::execve(
-        &hook.path,
-        argv,
-        envp,
-        Why("the hook's program"),
-    ))
+    Err(syscalls::execve(&hook.path, argv, envp, Why("the hook's program")))
 }
 
 /// Whether it ended before its time was over. For its own hooks the host also hears TERM, INT and HUP; a hook of init's ends
@@ -183,11 +160,7 @@ fn wait(pidfd: &Fd, timeout: Option<u64>, lane: Lane) -> Done<bool> {
     let Some(seconds) = timeout else {
         return Ok(true); // the wait for its status takes as long as it takes
     };
-    let mut fds = [PollFd {
-        fd: pidfd.at().raw(),
-        events: libc::POLLIN,
-        revents: 0,
-    }];
+    let mut fds = [PollFd { fd: pidfd.at().raw(), events: libc::POLLIN, revents: 0 }];
     let time = Some(seconds.saturating_mul(1000));
     Ok(syscalls::ppoll(&mut fds, time, why)? > 0)
 }

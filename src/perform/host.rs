@@ -3,8 +3,8 @@
 
 use super::sync::{self, Report};
 use super::{
-    Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices,
-    patience, pid_file, process, terminal, trees,
+    Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices, patience, pid_file,
+    process, terminal, trees,
 };
 use crate::cgroup::{self, Obstacle};
 use crate::plan::scope::Scope;
@@ -24,11 +24,7 @@ pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
             Ok(None) => {}
             Ok(Some(stopped)) => return Err(stopped),
             Err(trouble) => {
-                return Err(Stopped {
-                    lane: Lane::Host,
-                    line: number,
-                    trouble,
-                });
+                return Err(Stopped { lane: Lane::Host, line: number, trouble });
             }
         }
     }
@@ -38,17 +34,12 @@ pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
 
 /// Where init was killed for want of memory, the limit is what stopped it.
 pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
-    let of_memory = |line: &Line| matches!(&line.op, Op::SetCgroup { setting } if setting.file.as_c_str() == c"memory.max");
+    let of_memory =
+        |line: &Line| matches!(&line.op, Op::SetCgroup { setting } if setting.file.as_c_str() == c"memory.max");
     let limit = lanes.plan.host.iter().position(of_memory);
     match (&stopped.trouble, limit) {
-        (Trouble::Check(Check::InitVanished), Some(at))
-            if cgroup::oom_kills(lanes.at(Slot::CGROUP)) > 0 =>
-        {
-            Stopped {
-                lane: Lane::Host,
-                line: at as u16 + 1,
-                trouble: Trouble::Check(Check::OutOfMemory),
-            }
+        (Trouble::Check(Check::InitVanished), Some(at)) if cgroup::oom_kills(lanes.at(Slot::CGROUP)) > 0 => {
+            Stopped { lane: Lane::Host, line: at as u16 + 1, trouble: Trouble::Check(Check::OutOfMemory) }
         }
         _ => stopped,
     }
@@ -78,70 +69,45 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::Scheduler { attr } => syscalls::sched_setattr(lanes.pid, attr, why)?,
         Op::IoPriority { value } => syscalls::ioprio_set(lanes.pid, *value, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
-        Op::OpenNamespace {
-            path,
-            kind,
-            changed,
-            slot,
-        } => lanes.put(*slot, namespaces::open(path, kind, *changed, why)?),
+        Op::OpenNamespace { path, kind, changed, slot } => {
+            lanes.put(*slot, namespaces::open(path, kind, *changed, why)?)
+        }
         Op::MappingNamespace { uids, gids, slot } => {
             let namespace = namespaces::mapping(lanes.at(Slot::HOST_PROC), uids, gids, why)?;
             lanes.put(*slot, namespace);
         }
         Op::OpenHostProc => lanes.put(Slot::HOST_PROC, crate::procfs::open()?),
         Op::SecurityModule { selinux } => namespaces::security_module(*selinux, why)?,
-        Op::Resctrl {
-            group,
-            schemata,
-            monitor,
-        } => {
+        Op::Resctrl { group, schemata, monitor } => {
             let own = line.from == crate::plan::OWN_RESCTRL;
             let dir = namespaces::resctrl(group, own, why)?;
             lanes.resctrl = own;
             namespaces::resctrl_share(&dir, schemata, monitor.as_deref(), why)?
         }
-        Op::ResctrlJoin { group, monitor } => {
-            namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?
-        }
+        Op::ResctrlJoin { group, monitor } => namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?,
         Op::HookOutput => {
             let dir = lanes.at(Slot::STATE);
             let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
-            let file =
-                syscalls::openat_create(dir, sync::OUTPUT, flags, 0o600, "hook output", why)?;
+            let file = syscalls::openat_create(dir, sync::OUTPUT, flags, 0o600, "hook output", why)?;
             lanes.put(Slot::HOOK_OUTPUT, file);
         }
         Op::CloneBridge { flags } => namespaces::clone_bridge(lanes, *flags, why)?,
-        Op::MapIds {
-            uids,
-            gids,
-            deny_setgroups,
-            helpers,
-        } => namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers.as_deref(), why)?,
+        Op::MapIds { uids, gids, deny_setgroups, helpers } => {
+            namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers.as_deref(), why)?
+        }
         Op::AwaitInit => {
             if let Some(stopped) = namespaces::await_init(lanes, why)? {
                 return Ok(Some(stopped));
             }
         }
-        Op::TellMapped | Op::TellPlaced | Op::TellHooked | Op::TellMoved | Op::TellGo => {
-            sync::tell(lanes, why)?
-        }
+        Op::TellMapped | Op::TellPlaced | Op::TellHooked | Op::TellMoved | Op::TellGo => sync::tell(lanes, why)?,
         Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
-        Op::WriteProc { base, path, text } => {
-            namespaces::write_proc(lanes.at(*base), path, text, why)?
-        }
+        Op::WriteProc { base, path, text } => namespaces::write_proc(lanes.at(*base), path, text, why)?,
         Op::Hook { hook } => {
-            let given = hooks::Given {
-                pid: lanes.pid,
-                output: lanes.at(Slot::HOOK_OUTPUT),
-                home: None,
-            };
+            let given = hooks::Given { pid: lanes.pid, output: lanes.at(Slot::HOOK_OUTPUT), home: None };
             hooks::run(hook, given, &mut lanes.hook_room, Lane::Hook, why)?
         }
-        Op::MakeCgroup {
-            parents,
-            path,
-            optional,
-        } => match make_cgroup(lanes, line, parents, path) {
+        Op::MakeCgroup { parents, path, optional } => match make_cgroup(lanes, line, parents, path) {
             Err(Trouble::Call(failed)) if *optional && not_ours(failed.errno) => {}
             Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
             made => made?,
@@ -152,11 +118,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             listen(lanes, asked)?
         }
         Op::ReleaseScope => release(lanes, why)?,
-        Op::SetScope {
-            unit,
-            sockets,
-            properties,
-        } => {
+        Op::SetScope { unit, sockets, properties } => {
             let asked = systemd::set(unit, sockets, properties);
             listen(lanes, asked)?
         }
@@ -197,9 +159,8 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::StartFifos => {
             for (slot, name) in [(Slot::START, sync::START), (Slot::REPORT, sync::REPORT)] {
                 syscalls::mknodat(lanes.at(Slot::STATE), name, libc::S_IFIFO | 0o600, why)?;
-                let why = Why(
-                    "opened for both directions, a fifo neither waits for a partner nor ends with one (fifo(7))",
-                );
+                let why =
+                    Why("opened for both directions, a fifo neither waits for a partner nor ends with one (fifo(7))");
                 let fifo = syscalls::openat(
                     lanes.at(Slot::STATE),
                     name,
@@ -216,20 +177,13 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
         Op::LookAtSignals => {
             lanes.ignored = crate::procfs::ignored_signals(why)?;
             if lanes.signals.is_some() && lanes.ignored.has(libc::SIGCHLD) {
-                let why = Why(
-                    "an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))",
-                );
+                let why = Why("an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))");
                 syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why)?;
             }
         }
-        Op::LookUpHome { uid } => {
-            lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?)
-        }
+        Op::LookUpHome { uid } => lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?),
         Op::Clone { flags, born } => clone(lanes, *flags, *born != Born::Outside, why)?,
-        Op::SaveState {
-            parts,
-            configuration,
-        } => {
+        Op::SaveState { parts, configuration } => {
             let name = [c"state.json", c"state.json.new"];
             save_state(lanes, name, parts, configuration, why)?
         }
@@ -395,16 +349,8 @@ fn save_state(
     let times = alloc::format!("[{}, {}]", lanes.cloned[0], lanes.cloned[1]);
     let pid = alloc::format!("{}", lanes.pid);
     let made = alloc::format!(",\"cgroup_made\":{}", lanes.cgroup_made);
-    let pieces = [
-        &parts[0],
-        pid.as_bytes(),
-        &parts[1],
-        times.as_bytes(),
-        made.as_bytes(),
-        &parts[2],
-        configuration,
-        b"}",
-    ];
+    let pieces =
+        [&parts[0], pid.as_bytes(), &parts[1], times.as_bytes(), made.as_bytes(), &parts[2], configuration, b"}"];
     // The text is one piece: so it is one write, and memory is asked for once.
     let text = pieces.concat();
     super::files::replace(lanes.at(Slot::STATE), name, before, &text, 0o600, why)?;
@@ -461,9 +407,5 @@ pub fn undo(lanes: &mut Lanes) {
 
 /// What init told, as a stop of its lane.
 pub fn stopped(report: Report) -> Stopped {
-    Stopped {
-        lane: Lane::Init,
-        line: report.line,
-        trouble: report.trouble,
-    }
+    Stopped { lane: Lane::Init, line: report.line, trouble: report.trouble }
 }

@@ -68,22 +68,13 @@ pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
         _ => return Err((0, Trouble::Check(Check::InitVanished))),
     }
     let number = |i: usize| {
-        let bytes = said
-            .get(8 * i..8 * i + 8)
-            .and_then(|eight| eight.try_into().ok());
+        let bytes = said.get(8 * i..8 * i + 8).and_then(|eight| eight.try_into().ok());
         u64::from_ne_bytes(bytes.unwrap_or_default())
     };
-    let check = || {
-        Check::ALL
-            .iter()
-            .find(|(check, _)| *check as u64 == number(2))
-    };
+    let check = || Check::ALL.iter().find(|(check, _)| *check as u64 == number(2));
     match number(1) {
         WENT_WELL => Ok(()),
-        CALL => Err((
-            number(0) as usize,
-            Trouble::Call(Failed::unpacked(number(2))),
-        )),
+        CALL => Err((number(0) as usize, Trouble::Call(Failed::unpacked(number(2))))),
         _ => {
             let found = check().map_or(Check::InitVanished, |(check, _)| *check);
             Err((number(0) as usize, Trouble::Check(found)))
@@ -121,9 +112,7 @@ fn inside(job: &mut Job) -> Result<(), (usize, Trouble)> {
         };
         let why = Why("the mounts were asked for in this order");
         let done: Done = match bind.tree.take() {
-            Some(tree) => {
-                on_place(root.at(), &bind.path, true, tree, Kind::AsSource, why).map(drop)
-            }
+            Some(tree) => on_place(root.at(), &bind.path, true, tree, Kind::AsSource, why).map(drop),
             None => detach(root.at(), bind).map_err(Trouble::Call),
         };
         if let Err(trouble) = done {
@@ -152,8 +141,7 @@ fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
     let why = Why("the root of the container's first process: targets are looked up below it");
     let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
     let root = syscalls::openat(job.procfs.at(), &job.root, flags, "root", why).map_err(first)?;
-    let why =
-        Why("mounts can be attached only where this process is; it fails if that one has ended");
+    let why = Why("mounts can be attached only where this process is; it fails if that one has ended");
     syscalls::setns(job.init.at(), libc::CLONE_NEWNS as u32, why).map_err(first)?;
     Ok(root)
 }

@@ -60,65 +60,26 @@ pub enum Check {
 
 impl Check {
     pub const ALL: [(Check, &'static str); 22] = [
-        (
-            Check::CwdOutside,
-            "the current directory lies outside the root of the container",
-        ),
-        (
-            Check::NotTheNullDevice,
-            "/dev/null of the rootfs is not the null device (character device 1:3)",
-        ),
-        (
-            Check::OtherDevice,
-            "another file stands there already: not the device that was asked for",
-        ),
-        (
-            Check::TooLong,
-            "the path has more than 4095 bytes once its links are followed",
-        ),
-        (
-            Check::DataTooLong,
-            "the mount's data has more than the 4095 bytes that the kernel takes",
-        ),
+        (Check::CwdOutside, "the current directory lies outside the root of the container"),
+        (Check::NotTheNullDevice, "/dev/null of the rootfs is not the null device (character device 1:3)"),
+        (Check::OtherDevice, "another file stands there already: not the device that was asked for"),
+        (Check::TooLong, "the path has more than 4095 bytes once its links are followed"),
+        (Check::DataTooLong, "the mount's data has more than the 4095 bytes that the kernel takes"),
         (Check::ProgramNotFound, "executable file not found in $PATH"),
         (
             Check::NoCgroup2,
             "no cgroup2 hierarchy is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified, and none can be mounted",
         ),
-        (
-            Check::InitVanished,
-            "the container's first process was killed before it could say why",
-        ),
-        (
-            Check::OutOfMemory,
-            "the kernel killed the container's first process: it had no more memory",
-        ),
-        (
-            Check::LinkInTheWay,
-            "a symbolic link stands where a real directory is needed",
-        ),
-        (
-            Check::TooDeep,
-            "directories lie more than 64 deep in each other",
-        ),
+        (Check::InitVanished, "the container's first process was killed before it could say why"),
+        (Check::OutOfMemory, "the kernel killed the container's first process: it had no more memory"),
+        (Check::LinkInTheWay, "a symbolic link stands where a real directory is needed"),
+        (Check::TooDeep, "directories lie more than 64 deep in each other"),
         (Check::NoSelinux, "this kernel runs without SELinux"),
         (Check::NoApparmor, "this kernel runs without AppArmor"),
-        (
-            Check::NoResctrl,
-            "no resctrl file system is mounted at /sys/fs/resctrl",
-        ),
-        (
-            Check::NobodyTook,
-            "the runtime did not take the seccomp listener",
-        ),
-        (
-            Check::NameTaken,
-            "the container's network namespace has an interface of that name already",
-        ),
-        (
-            Check::NoDevpts,
-            "what is mounted at /dev/pts of the container is no devpts",
-        ),
+        (Check::NoResctrl, "no resctrl file system is mounted at /sys/fs/resctrl"),
+        (Check::NobodyTook, "the runtime did not take the seccomp listener"),
+        (Check::NameTaken, "the container's network namespace has an interface of that name already"),
+        (Check::NoDevpts, "what is mounted at /dev/pts of the container is no devpts"),
         (
             Check::OwnNamespace,
             "it is the runtime's own namespace: `hostname`, `domainname`, `sysctl` or mounts would change the host",
@@ -128,21 +89,12 @@ impl Check {
             Check::CgroupFrozen,
             "container's cgroup unexpectedly frozen: by itself or by a cgroup above it, so that nothing would run there",
         ),
-        (
-            Check::CgroupPopulated,
-            "container's cgroup is not empty: processes of others are in it or below it",
-        ),
-        (
-            Check::Interrupted,
-            "a signal (TERM, INT or HUP) ended the wait for another process",
-        ),
+        (Check::CgroupPopulated, "container's cgroup is not empty: processes of others are in it or below it"),
+        (Check::Interrupted, "a signal (TERM, INT or HUP) ended the wait for another process"),
     ];
 
     pub fn text(self) -> &'static str {
-        Check::ALL
-            .iter()
-            .find(|(check, _)| *check == self)
-            .map_or("", |(_, text)| text)
+        Check::ALL.iter().find(|(check, _)| *check == self).map_or("", |(_, text)| text)
     }
 }
 
@@ -227,9 +179,7 @@ pub struct Lanes<'a> {
 impl<'a> Lanes<'a> {
     /// `state`: the container's state directory, if the plan needs it.
     pub fn new(plan: &'a Plan, state: Option<Fd>) -> Lanes<'a> {
-        let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE))
-            .map(|_| None)
-            .collect();
+        let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE)).map(|_| None).collect();
         slots[Slot::STATE.0 as usize] = state;
         let (mut args, mut entries) = (0, 0);
         for line in &plan.init {
@@ -274,10 +224,7 @@ impl<'a> Lanes<'a> {
 
     /// Lends what is in a slot. An empty slot lends a number that the kernel refuses with EBADF.
     pub fn at(&self, slot: Slot) -> At {
-        self.slots
-            .get(slot.0 as usize)
-            .and_then(|fd| fd.as_ref())
-            .map_or(At::from_raw(-1), Fd::at)
+        self.slots.get(slot.0 as usize).and_then(|fd| fd.as_ref()).map_or(At::from_raw(-1), Fd::at)
     }
 
     /// Puts a descriptor into a slot.

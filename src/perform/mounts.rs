@@ -12,12 +12,7 @@ use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 
 /// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
-const READONLY: Attributes = Attributes {
-    set: 1,
-    clear: 0,
-    propagation: 0,
-    recursive: true,
-};
+const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: 0, recursive: true };
 
 pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
     let why = line.why;
@@ -29,9 +24,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             syscalls::move_mount(root, c"", At::CWD, path, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
         }
         Op::OpenRootfs { .. } | Op::OpenSource { .. } => open_inside(lanes, line)?,
-        Op::BoundDevice { base, name, tree } if lanes.makes_in(*base) => {
-            bound_device(lanes, *base, name, *tree, why)?
-        }
+        Op::BoundDevice { base, name, tree } if lanes.makes_in(*base) => bound_device(lanes, *base, name, *tree, why)?,
         Op::RootPropagation { flags } => {
             let attributes = Attributes {
                 propagation: u64::from(*flags) & !libc::MS_REC,
@@ -40,16 +33,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             };
             set_attributes(root, &attributes, why)?
         }
-        Op::Mount {
-            at,
-            source,
-            kind,
-            flags,
-            data,
-            open,
-            copy_up,
-            keep_mode,
-        } => {
+        Op::Mount { at, source, kind, flags, data, open, copy_up, keep_mode } => {
             let (target, place, made) = stand(root, at, why)?;
             let mut room = [0; DATA];
             let data = match *keep_mode && !made {
@@ -62,16 +46,12 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             };
             match syscalls::mount(source, target, kind, *flags, data, why) {
                 // mount(2) refuses what is mounted there already, though it shows another part of the file system.
-                Err(failed) if failed.errno == Errno::EBUSY => {
-                    mount_over(target, kind, *flags, why)?
-                }
+                Err(failed) if failed.errno == Errno::EBUSY => mount_over(target, kind, *flags, why)?,
                 mounted => mounted?,
             }
             if let Some(below) = below {
                 let above = match (&place, at) {
-                    (None, Place::Under { base, path }) => {
-                        files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?
-                    }
+                    (None, Place::Under { base, path }) => files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?,
                     (Some(place), _) => step_up(place)?,
                     _ => return Ok(()),
                 };
@@ -87,12 +67,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
                 (place, _) => drop(place),
             }
         }
-        Op::Attach {
-            at,
-            tree,
-            kind,
-            open,
-        } => {
+        Op::Attach { at, tree, kind, open } => {
             let target = attach(lanes, at, *tree, *kind, why)?;
             if let (Some(target), Some(slot)) = (target, open) {
                 open_slot(lanes, &target, *slot)?;
@@ -104,17 +79,12 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
                 let place = files::resolve(root, path, 0, *links, why)?;
                 set_attributes(place.at(), attributes, why)?;
             }
-            Place::Under { base, path } => {
-                set_attributes_at(lanes.at(*base), path, 0, attributes, why)?
-            }
+            Place::Under { base, path } => set_attributes_at(lanes.at(*base), path, 0, attributes, why)?,
         },
         Op::StandBeside { path } => side_by_side::stand(lanes, path, why)?,
-        Op::BindBeside {
-            source,
-            path,
-            name,
-            recursive,
-        } => side_by_side::bind(lanes, source, path, *name, *recursive, why)?,
+        Op::BindBeside { source, path, name, recursive } => {
+            side_by_side::bind(lanes, source, path, *name, *recursive, why)?
+        }
         Op::LeaveBeside => side_by_side::leave(lanes, why)?,
         Op::OpenNull { check } => open_null(lanes, *check, why)?,
         Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
@@ -128,22 +98,12 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
                 syscalls::move_mount(root, c"", At::CWD, c"/", flags, why)?;
             }
             old_root::clear()?;
-            syscalls::fchdir(
-                root,
-                Why("the new root was mounted over the old one, where only its descriptor leads"),
-            )?;
+            syscalls::fchdir(root, Why("the new root was mounted over the old one, where only its descriptor leads"))?;
             syscalls::chroot(c".", why)?;
         }
         Op::ReadonlyPath { at } => readonly(lanes, at, why)?,
         Op::Mask { at, directory } => mask(lanes, at, *directory, why)?,
-        Op::ReadonlyRoot => set_attributes(
-            root,
-            &Attributes {
-                recursive: false,
-                ..READONLY
-            },
-            why,
-        )?,
+        Op::ReadonlyRoot => set_attributes(root, &Attributes { recursive: false, ..READONLY }, why)?,
         // The other ops are the host lane's or were done before.
         _ => {}
     }
@@ -151,16 +111,12 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
 }
 
 fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
-    syscalls::fchdir(
-        root,
-        Why("pivot_root takes `.` for both: no directory for the old root is needed"),
-    )?;
+    syscalls::fchdir(root, Why("pivot_root takes `.` for both: no directory for the old root is needed"))?;
     match syscalls::pivot_root(c".", c".", why) {
         Err(refused) if refused.errno == Errno::EINVAL => ramfs::pivot(root, aside, refused, why)?,
         done => done?,
     }
-    let why =
-        Why("the host's tree lies over the new root now; detached, it is gone from this namespace");
+    let why = Why("the host's tree lies over the new root now; detached, it is gone from this namespace");
     Ok(syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?)
 }
 
@@ -212,10 +168,7 @@ fn stand(root: At, at: &Place, why: Why) -> Done<(&CStr, Option<Fd>, bool)> {
                 }
                 other => other?,
             };
-            syscalls::fchdir(
-                place.at(),
-                Why("standing in the target, its name is `.` and cannot be exchanged"),
-            )?;
+            syscalls::fchdir(place.at(), Why("standing in the target, its name is `.` and cannot be exchanged"))?;
             Ok((c".", Some(place), made))
         }
     }
@@ -228,14 +181,7 @@ fn mount_over(target: &CStr, kind: &CStr, flags: u32, why: Why) -> Done {
     // The first four flags are the same to both calls (linux/mount.h).
     let made = syscalls::fsmount(fs.at(), flags & 0xf, "new file system", why)?;
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
-    Ok(syscalls::move_mount(
-        made.at(),
-        c"",
-        At::CWD,
-        target,
-        flags,
-        why,
-    )?)
+    Ok(syscalls::move_mount(made.at(), c"", At::CWD, target, flags, why)?)
 }
 
 /// The directory that a mount is about to cover.
@@ -270,14 +216,7 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
         opened => opened?,
     };
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-    Ok(syscalls::move_mount(
-        source.at(),
-        c"",
-        target.at(),
-        c"",
-        flags,
-        why,
-    )?)
+    Ok(syscalls::move_mount(source.at(), c"", target.at(), c"", flags, why)?)
 }
 
 /// Opens the root of what was just mounted on a place, where later lines work below it. Not by its name, which may
@@ -330,15 +269,9 @@ pub fn on_place(base: At, path: &CStr, links: bool, tree: Fd, kind: Kind, why: W
     let leaf = || match kind {
         Kind::Directory => Ok(Leaf::Directory),
         Kind::AsSource | Kind::AsSourceHere | Kind::Copy => {
-            let stat = syscalls::fstat(
-                tree.at(),
-                Why("a directory needs a directory to stand on, a file needs a file"),
-            )?;
-            Ok(if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
-                Leaf::Directory
-            } else {
-                Leaf::File
-            })
+            let stat =
+                syscalls::fstat(tree.at(), Why("a directory needs a directory to stand on, a file needs a file"))?;
+            Ok(if stat.st_mode & libc::S_IFMT == libc::S_IFDIR { Leaf::Directory } else { Leaf::File })
         }
     };
     if kind == Kind::Copy
@@ -399,8 +332,7 @@ fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
     match find_null(lanes, check, why) {
         Ok(null) => lanes.put(Slot::NULL, null),
         // The host's takes its place. (Another file of that name stays an error.)
-        Err(Trouble::Call(failed))
-            if failed.errno == Errno::ENOENT && lanes.has(Slot::SPARE_NULL) => {}
+        Err(Trouble::Call(failed)) if failed.errno == Errno::ENOENT && lanes.has(Slot::SPARE_NULL) => {}
         Err(trouble) => return Err(trouble),
     }
     Ok(())
@@ -410,8 +342,7 @@ fn find_null(lanes: &mut Lanes, check: bool, why: Why) -> Done<Fd> {
     if !check {
         // For the standard streams too, unless a rule or the mount's options forbid to open it.
         let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
-        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, "null device", why)
-        {
+        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, "null device", why) {
             lanes.null_is_open = true;
             return Ok(both);
         }
@@ -420,10 +351,7 @@ fn find_null(lanes: &mut Lanes, check: bool, why: Why) -> Done<Fd> {
     if !check {
         return Ok(null);
     }
-    let stat = syscalls::fstat(
-        null.at(),
-        Why("an image could have put anything there (CVE-2025-31133)"),
-    )?;
+    let stat = syscalls::fstat(null.at(), Why("an image could have put anything there (CVE-2025-31133)"))?;
     match stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3) {
         true => Ok(null),
         false => Err(Trouble::Check(Check::NotTheNullDevice)),
@@ -438,8 +366,7 @@ fn absent(errno: Errno) -> bool {
 fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
     match at {
         Place::Under { base, path } => {
-            match syscalls::mount_none(Some(path), path, (libc::MS_BIND | libc::MS_REC) as u32, why)
-            {
+            match syscalls::mount_none(Some(path), path, (libc::MS_BIND | libc::MS_REC) as u32, why) {
                 Err(failed) if absent(failed.errno) => return Ok(()),
                 other => other?,
             }
@@ -453,20 +380,9 @@ fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
             };
             let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH | fs::AT_RECURSIVE;
             let tree = syscalls::open_tree(place.at(), c"", flags, "read-only path", why)?;
-            set_attributes(
-                tree.at(),
-                &READONLY,
-                Why("read-only before anybody can reach it"),
-            )?;
+            set_attributes(tree.at(), &READONLY, Why("read-only before anybody can reach it"))?;
             let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-            Ok(syscalls::move_mount(
-                tree.at(),
-                c"",
-                place.at(),
-                c"",
-                flags,
-                why,
-            )?)
+            Ok(syscalls::move_mount(tree.at(), c"", place.at(), c"", flags, why)?)
         }
     }
 }
@@ -482,13 +398,7 @@ fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why) -> 
 /// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
 /// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
 /// would be dear.
-fn mask_below<'a>(
-    lanes: &mut Lanes<'a>,
-    base: Slot,
-    path: &'a CStr,
-    directory: bool,
-    why: Why,
-) -> Done {
+fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: bool, why: Why) -> Done {
     let mut cover = |directory: bool| match directory {
         true => mask_directory(lanes, base, path, why),
         // procfs itself leads to the checked device, by its descriptor.
@@ -518,12 +428,7 @@ fn mask_below<'a>(
 }
 
 /// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
-fn mask_directory<'a>(
-    lanes: &mut Lanes<'a>,
-    base: Slot,
-    path: &'a CStr,
-    why: Why,
-) -> syscalls::Result<()> {
+fn mask_directory<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, why: Why) -> syscalls::Result<()> {
     if let Some((_, first)) = lanes.masked.iter().flatten().find(|(b, _)| *b == base) {
         return syscalls::mount_none(Some(first), path, libc::MS_BIND as u32, why);
     }
@@ -555,10 +460,7 @@ fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done 
         Err(failed) if absent(failed.errno) => return Ok(()),
         other => other?,
     };
-    let stat = syscalls::fstat(
-        place.at(),
-        Why("a file is covered by a file, a directory by a directory"),
-    )?;
+    let stat = syscalls::fstat(place.at(), Why("a file is covered by a file, a directory by a directory"))?;
     if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
         return mask_place(lanes, &place, why);
     }
@@ -572,14 +474,7 @@ fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
         let why_copy = Why("one empty file system is enough for all masks");
         let tree = syscalls::open_tree(first.at(), c"", flags, "mask", why_copy)?;
         let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | fs::MOVE_MOUNT_T_EMPTY_PATH;
-        return Ok(syscalls::move_mount(
-            tree.at(),
-            c"",
-            place.at(),
-            c"",
-            flags,
-            why,
-        )?);
+        return Ok(syscalls::move_mount(tree.at(), c"", place.at(), c"", flags, why)?);
     }
     syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
     let flags = libc::MS_RDONLY as u32;
@@ -604,11 +499,7 @@ fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::R
             syscalls::open_tree(lanes.at(Slot::NULL), c"", flags, "null device", why)?
         }
     };
-    let onto = if path.is_empty() {
-        fs::MOVE_MOUNT_T_EMPTY_PATH
-    } else {
-        0
-    };
+    let onto = if path.is_empty() { fs::MOVE_MOUNT_T_EMPTY_PATH } else { 0 };
     let flags = fs::MOVE_MOUNT_F_EMPTY_PATH | onto;
     let attached = syscalls::move_mount(null.at(), c"", dir, path, flags, why);
     if was_spare {

@@ -64,14 +64,7 @@ pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
 }
 
 /// The mappings of the process that was just made, which waits for them.
-pub fn map_ids(
-    lanes: &mut Lanes,
-    uids: &[u8],
-    gids: &[u8],
-    deny: bool,
-    helpers: Option<&[Hook; 2]>,
-    why: Why,
-) -> Done {
+pub fn map_ids(lanes: &mut Lanes, uids: &[u8], gids: &[u8], deny: bool, helpers: Option<&[Hook; 2]>, why: Why) -> Done {
     let (base, pid) = (lanes.at(Slot::HOST_PROC), lanes.pid);
     if let Some(helpers) = helpers {
         for helper in helpers {
@@ -80,11 +73,7 @@ pub fn map_ids(
             let pid = CString::new(decimal(pid, &mut digits)).unwrap_or_default();
             helper.argv.insert(1, pid);
             let mut room = hooks::Room::of(core::iter::once(&helper));
-            let given = hooks::Given {
-                pid: lanes.pid,
-                output: lanes.at(Slot::HOOK_OUTPUT),
-                home: None,
-            };
+            let given = hooks::Given { pid: lanes.pid, output: lanes.at(Slot::HOOK_OUTPUT), home: None };
             hooks::run(&helper, given, &mut room, Lane::Hook, why)?;
         }
         return Ok(());
@@ -134,11 +123,7 @@ fn hold(theirs: Fd, mine: &Fd) -> ! {
     syscalls::freeze();
     drop(theirs);
     let mut word = [0];
-    let _ = syscalls::read(
-        mine.at(),
-        &mut word,
-        Why("until the namespace is open elsewhere"),
-    );
+    let _ = syscalls::read(mine.at(), &mut word, Why("until the namespace is open elsewhere"));
     syscalls::exit_group(0, Why("the namespace is held by its descriptor now"))
 }
 
@@ -152,13 +137,8 @@ pub fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
             "mount" => c"/proc/self/ns/mnt",
             _ => c"/proc/self/ns/uts",
         };
-        let why = Why(
-            "names, settings and mounts are for the container's namespaces, not for the host's",
-        );
-        let (joined, own) = (
-            syscalls::fstat(namespace.at(), why)?,
-            syscalls::newfstatat(At::CWD, own, 0, why)?,
-        );
+        let why = Why("names, settings and mounts are for the container's namespaces, not for the host's");
+        let (joined, own) = (syscalls::fstat(namespace.at(), why)?, syscalls::newfstatat(At::CWD, own, 0, why)?);
         if (joined.st_dev, joined.st_ino) == (own.st_dev, own.st_ino) {
             return Err(Trouble::Check(Check::OwnNamespace));
         }
@@ -271,13 +251,7 @@ fn resctrl_group(root: &Fd, group: &CStr, make: bool, why: Why) -> Done<Option<F
         made(syscalls::mkdirat(root.at(), group, 0o755, why))?;
     }
     let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-    Ok(Some(open_trusted(
-        root.at(),
-        group,
-        flags,
-        "resctrl group",
-        why,
-    )?))
+    Ok(Some(open_trusted(root.at(), group, flags, "resctrl group", why)?))
 }
 
 /// Puts init into the group, and into its monitor.

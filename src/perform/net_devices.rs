@@ -44,9 +44,7 @@ const LONGEST: usize = 8192;
 
 /// Bytes of a message; those beyond its end are 0.
 fn bytes<const N: usize>(message: &[u8], at: usize) -> [u8; N] {
-    let part = message
-        .get(at..at + N)
-        .and_then(|part| part.try_into().ok());
+    let part = message.get(at..at + N).and_then(|part| part.try_into().ok());
     part.unwrap_or([0; N])
 }
 
@@ -109,22 +107,14 @@ pub fn read(lanes: &mut Lanes, device: &str, name: &str, why: Why) -> Done {
     let last = addresses(socket, index, &mut requests)?;
     acknowledged(&mut requests, last);
     let way = format!("nk-if{index}");
-    lanes.net.push(NetDevice {
-        index,
-        way,
-        requests,
-    });
+    lanes.net.push(NetDevice { index, way, requests });
     Ok(())
 }
 
 /// Appends a request for each address of an interface that is to be kept. Returns where the last request begins.
 fn addresses(socket: At, index: u32, requests: &mut Vec<u8>) -> Done<usize> {
     let why = Why("the kernel tells all addresses of the namespace at once");
-    let dump = header(
-        24,
-        libc::RTM_GETADDR,
-        libc::NLM_F_REQUEST | libc::NLM_F_DUMP,
-    );
+    let dump = header(24, libc::RTM_GETADDR, libc::NLM_F_REQUEST | libc::NLM_F_DUMP);
     syscalls::write(socket, &dump, why)?;
     let asked = syscalls::record::last();
     let mut buffer = alloc::vec![0; LONGEST];
@@ -198,11 +188,7 @@ pub fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
     let Some(device) = lanes.net.get_mut(usize::from(number)) else {
         return Ok(());
     };
-    let index = find(
-        socket,
-        &device.way,
-        Why("it may have another number here than it had on the host"),
-    )?;
+    let index = find(socket, &device.way, Why("it may have another number here than it had on the host"))?;
     let mut at = 0;
     while at < device.requests.len() {
         put(&mut device.requests, at + INDEX, &index.to_ne_bytes());
@@ -223,11 +209,8 @@ fn ask(socket: At, requests: &[u8], why: Why) -> Done {
     syscalls::write(socket, requests, why)?;
     let asked = syscalls::record::last();
     let mut answer = [0; 64];
-    let len = syscalls::read(
-        socket,
-        &mut answer,
-        Why("a refusal comes as an answer, not as the errno of the request"),
-    )?;
+    let len =
+        syscalls::read(socket, &mut answer, Why("a refusal comes as an answer, not as the errno of the request"))?;
     verdict(answer.get(..len).unwrap_or(&answer), asked)
 }
 
@@ -235,10 +218,6 @@ fn ask(socket: At, requests: &[u8], why: Why) -> Done {
 fn verdict(answer: &[u8], asked: u32) -> Done {
     match i32::from_ne_bytes(bytes(answer, 16)) {
         0 => Ok(()),
-        code => Err(Trouble::Call(Failed {
-            errno: Errno(code.unsigned_abs() as u16),
-            call: Call::Write,
-            at: asked,
-        })),
+        code => Err(Trouble::Call(Failed { errno: Errno(code.unsigned_abs() as u16), call: Call::Write, at: asked })),
     }
 }

@@ -27,11 +27,7 @@ pub fn clear() -> Done {
             break;
         }
     }
-    let whole = |line: &Line| {
-        line.path()
-            .filter(|_| line.whole && line.kind())
-            .map_or(Ok(false), cover)
-    };
+    let whole = |line: &Line| line.path().filter(|_| line.whole && line.kind()).map_or(Ok(false), cover);
     each(procfs.at(), whole)?;
     procfs.leak(); // execve closes it
     Ok(())
@@ -62,8 +58,7 @@ fn each(procfs: At, change: impl Fn(&Line) -> Done<bool>) -> Done<bool> {
 
 /// Unmounts what is on a path, with all below it. Not what is locked, or no mount at all.
 fn unmount(path: &CStr) -> Done<bool> {
-    let why =
-        Why("the kernel looks for a whole procfs in this namespace, also where no path leads");
+    let why = Why("the kernel looks for a whole procfs in this namespace, also where no path leads");
     let flags = libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW;
     Ok(syscalls::umount2(path, flags as u32, why).is_ok())
 }
@@ -191,39 +186,15 @@ mod tests {
     #[test]
     fn lines_of_mountinfo() {
         for (text, path, whole, kind) in [
-            (
-                "24 1 0:22 / /proc rw,nosuid shared:3 - proc proc rw",
-                Some(c"/proc"),
-                true,
-                true,
-            ),
-            (
-                "24 1 0:22 / /sys rw - sysfs sys rw",
-                Some(c"/sys"),
-                true,
-                true,
-            ),
-            (
-                "24 1 0:22 /sys /a\\040b\\134 rw - proc proc rw",
-                Some(c"/a b\\"),
-                false,
-                true,
-            ),
-            (
-                "24 1 0:22 / /- rw master:1 shared:2 - procs x rw",
-                Some(c"/-"),
-                true,
-                false,
-            ),
+            ("24 1 0:22 / /proc rw,nosuid shared:3 - proc proc rw", Some(c"/proc"), true, true),
+            ("24 1 0:22 / /sys rw - sysfs sys rw", Some(c"/sys"), true, true),
+            ("24 1 0:22 /sys /a\\040b\\134 rw - proc proc rw", Some(c"/a b\\"), false, true),
+            ("24 1 0:22 / /- rw master:1 shared:2 - procs x rw", Some(c"/-"), true, false),
             ("24 1 0:22 / / rw - ext4 /dev/root rw", None, true, false),
             ("", None, false, false),
         ] {
             let line = line(text);
-            assert_eq!(
-                (line.path(), line.whole, line.kind()),
-                (path, whole, kind),
-                "{text}"
-            );
+            assert_eq!((line.path(), line.whole, line.kind()), (path, whole, kind), "{text}");
         }
         let long = alloc::format!("1 1 0:1 / /{} rw - proc proc rw", "x".repeat(5000));
         assert_eq!(line(&long).path(), None);

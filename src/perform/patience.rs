@@ -11,10 +11,7 @@ const MOMENT: u64 = 300;
 const LONGEST: u64 = 60_000;
 
 /// What asks this program to end.
-const ENDS: SigSet = SigSet::EMPTY
-    .with(libc::SIGTERM)
-    .with(libc::SIGINT)
-    .with(libc::SIGHUP);
+const ENDS: SigSet = SigSet::EMPTY.with(libc::SIGTERM).with(libc::SIGINT).with(libc::SIGHUP);
 
 /// Those signals, held back and readable, as long as a wait lasts.
 struct Ear {
@@ -24,13 +21,9 @@ struct Ear {
 
 impl Ear {
     fn open() -> syscalls::Result<Ear> {
-        let why =
-            Why("this wait lasts: a signal must be able to end it, and what was made be undone");
+        let why = Why("this wait lasts: a signal must be able to end it, and what was made be undone");
         let before = syscalls::rt_sigprocmask(SigSet::HELD, why)?;
-        Ok(Ear {
-            signals: syscalls::signalfd4(ENDS, why)?,
-            before,
-        })
+        Ok(Ear { signals: syscalls::signalfd4(ENDS, why)?, before })
     }
 }
 
@@ -43,12 +36,7 @@ impl Drop for Ear {
 
 /// Waits until one of the descriptors can be read. False: `limit` milliseconds were over first. `look` is called now and
 /// then, and ends the wait with an error if it makes no sense any more.
-pub fn readable(
-    fds: [At; 2],
-    limit: Option<u64>,
-    why: Why,
-    look: impl FnMut() -> Done,
-) -> Done<bool> {
+pub fn readable(fds: [At; 2], limit: Option<u64>, why: Why, look: impl FnMut() -> Done) -> Done<bool> {
     wait(fds.map(|fd| (fd, libc::POLLIN)), limit, why, look)
 }
 
@@ -61,17 +49,8 @@ pub fn nothing() -> Done {
 }
 
 /// The same for any events of poll(2).
-pub fn wait(
-    events: [(At, i16); 2],
-    limit: Option<u64>,
-    why: Why,
-    mut look: impl FnMut() -> Done,
-) -> Done<bool> {
-    let poll = |(fd, events): (At, i16)| PollFd {
-        fd: fd.raw(),
-        events,
-        revents: 0,
-    };
+pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl FnMut() -> Done) -> Done<bool> {
+    let poll = |(fd, events): (At, i16)| PollFd { fd: fd.raw(), events, revents: 0 };
     let first = limit.unwrap_or(MOMENT).min(MOMENT);
     let mut fds = [poll(events[0]), poll(events[1])];
     if syscalls::ppoll(&mut fds, Some(first), why)? > 0 {
@@ -85,11 +64,7 @@ pub fn wait(
             return Ok(false);
         }
         look()?;
-        let mut fds = [
-            poll(events[0]),
-            poll(events[1]),
-            poll((ear.signals.at(), libc::POLLIN)),
-        ];
+        let mut fds = [poll(events[0]), poll(events[1]), poll((ear.signals.at(), libc::POLLIN))];
         let time = step.min(left);
         if syscalls::ppoll(&mut fds, Some(time), why)? > 0 {
             if fds[0].revents | fds[1].revents != 0 {
@@ -110,11 +85,7 @@ pub fn wait(
 /// Waits for the end of a process that was killed: not for ever, since it may wait in the kernel for what does not come.
 pub fn ended(process: &Fd) -> bool {
     const PATIENCE: u64 = 10_000;
-    let mut fds = [PollFd {
-        fd: process.at().raw(),
-        events: libc::POLLIN,
-        revents: 0,
-    }];
+    let mut fds = [PollFd { fd: process.at().raw(), events: libc::POLLIN, revents: 0 }];
     let why = Why("it is gone only when it has been waited for");
     syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0)
         && syscalls::waitid_pidfd(process.at(), 0, why).is_ok()
@@ -122,23 +93,14 @@ pub fn ended(process: &Fd) -> bool {
 
 /// Sends by `send` to a socket that does not wait. Where the reader's queue is full (unix(7): EAGAIN), it waits for room and
 /// tries again, `limit` milliseconds at most.
-pub fn send(
-    socket: At,
-    limit: u64,
-    why: Why,
-    send: impl Fn() -> syscalls::Result<usize>,
-) -> syscalls::Result<usize> {
+pub fn send(socket: At, limit: u64, why: Why, send: impl Fn() -> syscalls::Result<usize>) -> syscalls::Result<usize> {
     const STEP: u64 = 100;
     for _ in 0..limit / STEP {
         match send() {
             Err(failed) if failed.errno == Errno::EAGAIN => {}
             other => return other,
         }
-        let mut room = [PollFd {
-            fd: socket.raw(),
-            events: libc::POLLOUT,
-            revents: 0,
-        }];
+        let mut room = [PollFd { fd: socket.raw(), events: libc::POLLOUT, revents: 0 }];
         syscalls::ppoll(&mut room, Some(STEP), why)?;
     }
     send()

@@ -14,18 +14,12 @@ use syscalls::{At, CapabilitySets, Disposition, Errno, SigSet, Vector, Why};
 pub fn walk(lanes: &mut Lanes) -> ! {
     let plan = lanes.plan;
     let first = (plan.host.len() + plan.bridge.len()) as u16 + 1;
-    let mut init = Init {
-        found: None,
-        started: false,
-    };
+    let mut init = Init { found: None, started: false };
     for (i, line) in plan.init.iter().enumerate() {
         let number = first + i as u16;
         syscalls::record::at(Lane::Init as u8, number, line.step as u16);
         if let Err(trouble) = perform(lanes, &mut init, line) {
-            let report = Report {
-                line: number,
-                trouble,
-            };
+            let report = Report { line: number, trouble };
             stop(lanes, init.started, report);
         }
     }
@@ -36,10 +30,7 @@ pub fn walk(lanes: &mut Lanes) -> ! {
 pub fn walk_bridge(lanes: &mut Lanes) -> ! {
     let plan = lanes.plan;
     let first = plan.host.len() as u16 + 1;
-    let mut none = Init {
-        found: None,
-        started: false,
-    };
+    let mut none = Init { found: None, started: false };
     for (i, line) in plan.bridge.iter().enumerate() {
         let number = first + i as u16;
         syscalls::record::at(Lane::Bridge as u8, number, line.step as u16);
@@ -48,10 +39,7 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
             _ => perform(lanes, &mut none, line),
         };
         if let Err(trouble) = done {
-            let report = Report {
-                line: number,
-                trouble,
-            };
+            let report = Report { line: number, trouble };
             stop(lanes, false, report);
         }
     }
@@ -73,19 +61,12 @@ fn make_init(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done {
 
 /// clone3 into a cgroup. Below a threaded cgroup a new one holds no process until it is threaded, too (cgroup-v2.rst,
 /// "Threads").
-pub fn clone_into(
-    lanes: &Lanes,
-    flags: u64,
-    into: Option<At>,
-    why: Why,
-) -> syscalls::Result<syscalls::Cloned> {
+pub fn clone_into(lanes: &Lanes, flags: u64, into: Option<At>, why: Why) -> syscalls::Result<syscalls::Cloned> {
     let first = syscalls::clone3(flags, into, Lane::Init as u8, why);
     let (Err(failed), Some(group)) = (&first, into) else {
         return first;
     };
-    if failed.errno != Errno::EOPNOTSUPP
-        || crate::cgroup::make_threaded(group, lanes.cgroup_made).is_err()
-    {
+    if failed.errno != Errno::EOPNOTSUPP || crate::cgroup::make_threaded(group, lanes.cgroup_made).is_err() {
         return first;
     }
     syscalls::clone3(flags, into, Lane::Init as u8, why)
@@ -107,19 +88,12 @@ struct Init<'a> {
 /// Tells whoever waits, and ends.
 fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
     // After the start byte the one who waits reads the report fifo; before, and in `run`, the channel.
-    let to = lanes.at(if started {
-        Slot::REPORT
-    } else {
-        Slot::INIT_END
-    });
+    let to = lanes.at(if started { Slot::REPORT } else { Slot::INIT_END });
     let mut message = [0; sync::LONGEST];
-    let hook = lanes
-        .plan
-        .line(report.line)
-        .and_then(|line| match &line.op {
-            Op::Hook { hook } => Some((line.from.as_bytes(), hook.path.to_bytes())),
-            _ => None,
-        });
+    let hook = lanes.plan.line(report.line).and_then(|line| match &line.op {
+        Op::Hook { hook } => Some((line.from.as_bytes(), hook.path.to_bytes())),
+        _ => None,
+    });
     let len = report.encode(hook, &mut message);
     let why = Why("the runtime that waits learns which call failed");
     let _ = syscalls::write(to, &message[..len], why);
@@ -140,11 +114,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
                 end.close(why)?;
             }
         }
-        Op::Limit {
-            resource,
-            soft,
-            hard,
-        } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
+        Op::Limit { resource, soft, hard } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
         Op::TellInit => sync::tell_init(lanes, why)?,
         Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
         Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
@@ -154,19 +124,12 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::TellMounted => sync::tell_ready(lanes, why)?,
         Op::AwaitMapped | Op::AwaitPlaced | Op::AwaitHooked => sync::await_go(lanes, why)?,
         Op::Hook { hook } => {
-            let pid =
-                syscalls::getpid(Why("the state tells the hook this process's number inside"));
-            let given = hooks::Given {
-                pid,
-                output: lanes.at(Slot::HOOK_OUTPUT),
-                home: lanes.home.as_deref(),
-            };
+            let pid = syscalls::getpid(Why("the state tells the hook this process's number inside"));
+            let given = hooks::Given { pid, output: lanes.at(Slot::HOOK_OUTPUT), home: lanes.home.as_deref() };
             hooks::run(hook, given, &mut lanes.hook_room, Lane::InnerHook, why)?
         }
         Op::PrivateProc => namespaces::private_proc(lanes, why)?,
-        Op::WriteProc { base, path, text } => {
-            namespaces::write_proc(lanes.at(*base), path, text, why)?
-        }
+        Op::WriteProc { base, path, text } => namespaces::write_proc(lanes.at(*base), path, text, why)?,
         Op::Scheduler { attr } => syscalls::sched_setattr(0, attr, why)?,
         Op::IoPriority { value } => syscalls::ioprio_set(0, *value, why)?,
         Op::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
@@ -177,23 +140,14 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Unshare { flags } => syscalls::unshare(*flags, why)?,
         Op::Enter { base } => syscalls::fchdir(lanes.at(*base), why)?,
         Op::MakeCwd { path } => {
-            files::resolve_or_make(
-                lanes.at(Slot::ROOTFS),
-                path,
-                || Ok(files::Leaf::Directory),
-                true,
-                why,
-            )?;
+            files::resolve_or_make(lanes.at(Slot::ROOTFS), path, || Ok(files::Leaf::Directory), true, why)?;
         }
         Op::OpenDirectory { path, slot, own } => open_directory(lanes, path, *slot, *own, why)?,
         Op::Directory { base, name, mode } => syscalls::mkdirat(lanes.at(*base), name, *mode, why)?,
         Op::Device { base, .. } if lanes.makes_in(*base) => device(lanes, line)?,
-        Op::Link {
-            base,
-            name,
-            target,
-            replace,
-        } if lanes.makes_in(*base) => link(lanes.at(*base), name, target, *replace, why)?,
+        Op::Link { base, name, target, replace } if lanes.makes_in(*base) => {
+            link(lanes.at(*base), name, target, *replace, why)?
+        }
         Op::Hostname { name } => syscalls::sethostname(name, why)?,
         Op::Domainname { name } => syscalls::setdomainname(name, why)?,
         Op::LoopbackUp => loopback_up(why)?,
@@ -215,15 +169,9 @@ fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Do
         Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
         Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
         Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
-        Op::Seccomp {
-            filter,
-            flags,
-            listener,
-        } => seccomp(filter, *flags, *listener, why)?,
+        Op::Seccomp { filter, flags, listener } => seccomp(filter, *flags, *listener, why)?,
         Op::Umask { mask } => drop(syscalls::umask(*mask, why)),
-        Op::FindProgram {
-            candidates, look, ..
-        } => init.found = Some(find_program(candidates, *look, why)?),
+        Op::FindProgram { candidates, look, .. } => init.found = Some(find_program(candidates, *look, why)?),
         Op::AwaitGo => sync::await_go(lanes, why)?,
         Op::TellReady => sync::tell_ready(lanes, why)?,
         Op::AwaitStart => {
@@ -260,11 +208,7 @@ fn any_processor(why: Why) -> Done {
 /// A kernel without keyrings, or an engine's filter around us, leaves nothing to join: then nothing is shared either.
 fn keyring(name: &CStr, why: Why) -> Done {
     match syscalls::keyctl_join_session_keyring(name, why) {
-        Err(f)
-            if f.errno == Errno::ENOSYS || f.errno == Errno::EDQUOT || f.errno == Errno::EPERM =>
-        {
-            Ok(())
-        }
+        Err(f) if f.errno == Errno::ENOSYS || f.errno == Errno::EDQUOT || f.errno == Errno::EPERM => Ok(()),
         other => Ok(other?),
     }
 }
@@ -292,16 +236,7 @@ fn open_directory(lanes: &mut Lanes, path: &CStr, slot: Slot, own: bool, why: Wh
 }
 
 fn device(lanes: &Lanes, line: &Line) -> Done {
-    let Op::Device {
-        base,
-        name,
-        mode,
-        major,
-        minor,
-        uid,
-        gid,
-    } = &line.op
-    else {
+    let Op::Device { base, name, mode, major, minor, uid, gid } = &line.op else {
         return Ok(());
     };
     let dir = lanes.at(*base);
@@ -319,11 +254,7 @@ fn device(lanes: &Lanes, line: &Line) -> Done {
         let found = syscalls::newfstatat(dir, name, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
         let same_kind = found.st_mode & libc::S_IFMT == mode & libc::S_IFMT;
         let same = same_kind && (fifo || found.st_rdev == libc::makedev(*major, *minor));
-        return if same {
-            Ok(())
-        } else {
-            Err(Trouble::Check(Check::OtherDevice))
-        };
+        return if same { Ok(()) } else { Err(Trouble::Check(Check::OtherDevice)) };
     }
     if (*uid, *gid) != (0, 0) {
         let why = Why("the configuration gives the device to this user");
@@ -347,9 +278,7 @@ fn link(dir: At, name: &CStr, target: &CStr, replace: bool, why: Why) -> Done {
 }
 
 fn loopback_up(why: Why) -> Done {
-    let socket = syscalls::socket_inet(Why(
-        "network interfaces are asked through a socket (netdevice(7))",
-    ))?;
+    let socket = syscalls::socket_inet(Why("network interfaces are asked through a socket (netdevice(7))"))?;
     let mut lo = IfReq::new(b"lo");
     lo.flags = libc::IFF_UP as i16;
     syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
@@ -381,15 +310,8 @@ fn cwd(path: &CStr, why: Why) -> Done {
         return Ok(());
     }
     let mut buffer = [0u8; 4096];
-    let here = syscalls::getcwd(
-        &mut buffer,
-        Why("a directory outside the root has no absolute path"),
-    )?;
-    if here.first() == Some(&b'/') {
-        Ok(())
-    } else {
-        Err(Trouble::Check(Check::CwdOutside))
-    }
+    let here = syscalls::getcwd(&mut buffer, Why("a directory outside the root has no absolute path"))?;
+    if here.first() == Some(&b'/') { Ok(()) } else { Err(Trouble::Check(Check::CwdOutside)) }
 }
 
 /// The last call of ours that nobody filters, or nearly so.
@@ -426,11 +348,7 @@ fn drop_bounding(drop: u64, why: Why) -> Done {
 fn ids(uid: u32, gid: u32, why: Why) -> Done {
     syscalls::setresgid(gid, why)?;
     if uid != 0 {
-        syscalls::prctl(
-            libc::PR_SET_KEEPCAPS as u32,
-            1,
-            Why("the capabilities are chosen after the change of user"),
-        )?;
+        syscalls::prctl(libc::PR_SET_KEEPCAPS as u32, 1, Why("the capabilities are chosen after the change of user"))?;
     }
     Ok(syscalls::setresuid(uid, why)?)
 }
@@ -460,8 +378,7 @@ fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
         set => set?,
     }
     for capability in (0..64u32).filter(|n| ambient & (1 << n) != 0) {
-        let why =
-            Why("an ambient capability survives execve of a program without file capabilities");
+        let why = Why("an ambient capability survives execve of a program without file capabilities");
         syscalls::prctl_ambient(libc::PR_CAP_AMBIENT_RAISE as u32, capability, why)?;
     }
     Ok(())
@@ -503,18 +420,9 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
 }
 
 /// The vectors of pointers were allocated before the clone; here they are filled.
-fn execve(
-    lanes: &mut Lanes,
-    program: &CStr,
-    argv: &[CString],
-    envp: &[CString],
-    why: Why,
-) -> syscalls::Failed {
+fn execve(lanes: &mut Lanes, program: &CStr, argv: &[CString], envp: &[CString], why: Why) -> syscalls::Failed {
     let argv = Vector::new(argv.iter().map(CString::as_c_str), &mut lanes.argv);
     let home = lanes.home.as_deref();
-    let envp = Vector::new(
-        envp.iter().map(CString::as_c_str).chain(home),
-        &mut lanes.envp,
-    );
+    let envp = Vector::new(envp.iter().map(CString::as_c_str).chain(home), &mut lanes.envp);
     syscalls::execve(program, &argv, &envp, why)
 }

@@ -56,10 +56,7 @@ pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done 
     let why_root = Why("this process's root becomes the copy: that is what pivot_root swaps");
     syscalls::fchdir(copy.at(), why_root)?;
     syscalls::chroot(c".", why_root)?;
-    syscalls::fchdir(
-        root,
-        Why("pivot_root takes `.` for both: no directory for the old root is needed"),
-    )?;
+    syscalls::fchdir(root, Why("pivot_root takes `.` for both: no directory for the old root is needed"))?;
     copy.leak(); // execve closes it
     Ok(syscalls::pivot_root(c".", c".", why)?)
 }

@@ -33,31 +33,18 @@ pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
         Err(f) if unlike(f.errno) => return Ok(()),
         Err(f) => return Err(f.into()),
     };
-    let off = Attributes {
-        set: NOSYMFOLLOW,
-        ..Attributes::default()
-    };
+    let off = Attributes { set: NOSYMFOLLOW, ..Attributes::default() };
     match set_attributes(root, &off, why) {
         // Before 5.14 the kernel has no such property.
         Err(f) if f.errno == Errno::EINVAL => return Ok(()),
         other => other?,
     }
     lanes.beside = Beside::Yes { ours };
-    syscalls::fchdir(
-        parent.at(),
-        Why("a name without a slash leads nowhere else from here"),
-    )?;
+    syscalls::fchdir(parent.at(), Why("a name without a slash leads nowhere else from here"))?;
     Ok(())
 }
 
-pub fn bind(
-    lanes: &mut Lanes,
-    source: &CStr,
-    path: &CStr,
-    name: usize,
-    recursive: bool,
-    why: Why,
-) -> Done {
+pub fn bind(lanes: &mut Lanes, source: &CStr, path: &CStr, name: usize, recursive: bool, why: Why) -> Done {
     if lanes.beside != Beside::No {
         let name = path.to_bytes_with_nul().get(name..).unwrap_or(&[]);
         let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
@@ -71,23 +58,12 @@ pub fn bind(
     let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
     let flags = fs::OPEN_TREE_CLONE | recursive;
     let tree = syscalls::open_tree(At::CWD, source, flags, "mount source", why)?;
-    on_place(
-        lanes.at(Slot::ROOTFS),
-        path,
-        true,
-        tree,
-        Kind::AsSource,
-        why,
-    )
-    .map(drop)
+    on_place(lanes.at(Slot::ROOTFS), path, true, tree, Kind::AsSource, why).map(drop)
 }
 
 pub fn leave(lanes: &mut Lanes, why: Why) -> Done {
     if let Beside::Yes { ours: true } = lanes.beside {
-        let on = Attributes {
-            clear: NOSYMFOLLOW,
-            ..Attributes::default()
-        };
+        let on = Attributes { clear: NOSYMFOLLOW, ..Attributes::default() };
         set_attributes(lanes.at(Slot::ROOTFS), &on, why)?;
     }
     lanes.beside = Beside::No;

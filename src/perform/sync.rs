@@ -90,10 +90,7 @@ impl Report {
             HOOK => Trouble::Hook(i32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
             _ => return None,
         };
-        Some(Report {
-            line: two(2),
-            trouble,
-        })
+        Some(Report { line: two(2), trouble })
     }
 }
 
@@ -135,11 +132,7 @@ impl Word {
         let len = u16::from_ne_bytes([self.bytes[12], self.bytes[13]]);
         let words = self.bytes().get(FIXED..FIXED + usize::from(len))?;
         let mut words = words.split(|byte| *byte == 0);
-        let mut next = || {
-            words
-                .next()
-                .and_then(|word| core::str::from_utf8(word).ok())
-        };
+        let mut next = || words.next().and_then(|word| core::str::from_utf8(word).ok());
         Some((next().filter(|pointer| !pointer.is_empty())?, next()?))
     }
 }
@@ -154,10 +147,7 @@ fn read_message(from: At, most: usize, why: Why) -> syscalls::Result<Word> {
     loop {
         match syscalls::read(from, &mut bytes[..most], why) {
             Ok(len) => {
-                return Ok(Word {
-                    bytes,
-                    len: len.min(most),
-                });
+                return Ok(Word { bytes, len: len.min(most) });
             }
             // Whoever ends with our word unread resets the channel; what it said before that is read next.
             Err(failed) if failed.errno == RESET => {}
@@ -266,10 +256,7 @@ pub fn last_word(report: At, init: At, why: Why) -> Done<Word> {
 /// A word in a fifo that does not wait: if there is none, init has ended and said nothing.
 fn word_of_fifo(fifo: At, most: usize, why: Why) -> Done<Word> {
     match read_message(fifo, most, why) {
-        Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word {
-            bytes: [0; LONGEST],
-            len: 0,
-        }),
+        Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word { bytes: [0; LONGEST], len: 0 }),
         word => Ok(word?),
     }
 }
@@ -284,11 +271,7 @@ fn ended(last: Word) -> Done<Option<Stopped>> {
         // It failed, and a filter kept init from saying so.
         Some(Err(errno)) => {
             let at = record::newest_execve();
-            return Err(Trouble::Call(Failed {
-                errno,
-                call: Call::Execve,
-                at,
-            }));
+            return Err(Trouble::Call(Failed { errno, call: Call::Execve, at }));
         }
         None => return Err(Trouble::Check(Check::InitVanished)),
     }

@@ -24,17 +24,8 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
             lanes.put(Slot::CONSOLE, init);
         }
         Terminal::Take => take(lanes, why)?,
-        Terminal::Open {
-            base,
-            rows,
-            columns,
-            relayed,
-        } => {
-            let size = WinSize {
-                rows: *rows,
-                columns: *columns,
-                ..WinSize::default()
-            };
+        Terminal::Open { base, rows, columns, relayed } => {
+            let size = WinSize { rows: *rows, columns: *columns, ..WinSize::default() };
             let base = base.map_or(At::CWD, |slot| lanes.at(slot));
             open(lanes, base, size, *relayed, why)?
         }
@@ -54,10 +45,7 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
 /// looked at; the program's side is asked of the other one, and not looked for.
 fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> Done {
     let dir = files::resolve(base, c"dev/pts", files::O_DIRECTORY, true, why)?;
-    let found = syscalls::fstatfs(
-        dir.at(),
-        Why("the image could have another file system there"),
-    )?;
+    let found = syscalls::fstatfs(dir.at(), Why("the image could have another file system there"))?;
     if found.f_type as i64 != DEVPTS_SUPER_MAGIC {
         return Err(Trouble::Check(Check::NoDevpts));
     }
@@ -111,12 +99,7 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
         _ => [true; 3],
     };
     let mut null = Null::Unknown;
-    for (number, (fd, _)) in fds
-        .into_iter()
-        .zip(some)
-        .enumerate()
-        .filter(|(_, (_, look))| *look)
-    {
+    for (number, (fd, _)) in fds.into_iter().zip(some).enumerate().filter(|(_, (_, look))| *look) {
         let found = syscalls::fstat(fd, Why("what the stream is says what becomes of it"))?;
         if uid != 0 && found.st_mode & libc::S_IFMT == libc::S_IFIFO && found.st_uid != uid {
             chown(fd, uid, why)?;
@@ -163,23 +146,13 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     const NO_MAGIC_LINKS: u32 = 0x02;
     let open = |flags: i32, why| {
         let flags = flags as u32;
-        syscalls::openat2(
-            At::CWD,
-            c"/dev/null",
-            flags,
-            NO_MAGIC_LINKS,
-            "null device",
-            why,
-        )
+        syscalls::openat2(At::CWD, c"/dev/null", flags, NO_MAGIC_LINKS, "null device", why)
     };
     let real = |fd: &Fd| {
         let found = syscalls::fstat(fd.at(), Why("an image could have put anything there"));
         found.is_ok_and(|found| is_null(found.st_mode, found.st_rdev))
     };
-    let Ok(place) = open(
-        libc::O_PATH,
-        Why("a look at what is there, before it is opened"),
-    ) else {
+    let Ok(place) = open(libc::O_PATH, Why("a look at what is there, before it is opened")) else {
         return Ok(Null::None);
     };
     let there = real(&place);
@@ -187,19 +160,14 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     if !there {
         return Ok(Null::None);
     }
-    Ok(
-        match open(
-            libc::O_RDWR | libc::O_NOCTTY,
-            Why("for reading and for writing"),
-        ) {
-            Ok(fd) if real(&fd) => Null::Opened(fd),
-            Ok(fd) => {
-                fd.leak();
-                Null::None
-            }
-            Err(_) => Null::None,
-        },
-    )
+    Ok(match open(libc::O_RDWR | libc::O_NOCTTY, Why("for reading and for writing")) {
+        Ok(fd) if real(&fd) => Null::Opened(fd),
+        Ok(fd) => {
+            fd.leak();
+            Null::None
+        }
+        Err(_) => Null::None,
+    })
 }
 
 /// What this process may not give away, or where there is no such user, the program has to do without.
@@ -213,12 +181,9 @@ fn chown(fd: At, uid: u32, why: Why) -> Done {
 /// Host: the terminal's other side. If init has stopped, none comes, and the next line that waits for it says why.
 fn take(lanes: &mut Lanes, why: Why) -> Done {
     if let Some(end) = lanes.take(Slot::CONSOLE) {
-        end.close(Why(
-            "only init holds this end now: if it stops, nothing is waited for",
-        ))?;
+        end.close(Why("only init holds this end now: if it stops, nothing is waited for"))?;
     }
-    let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), "terminal", why)?
-    else {
+    let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), "terminal", why)? else {
         lanes.take(Slot::MASTER);
         return Ok(());
     };

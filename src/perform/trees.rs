@@ -40,29 +40,15 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
     match &line.op {
         Op::OpenRootfs { path } => {
             let tree = open_tree(path, true, false, "rootfs", why)?;
-            let slave = Attributes {
-                propagation: libc::MS_SLAVE,
-                recursive: true,
-                ..Attributes::default()
-            };
+            let slave = Attributes { propagation: libc::MS_SLAVE, recursive: true, ..Attributes::default() };
             set_attributes(
                 tree.at(),
                 &slave,
-                Why(
-                    "pivot_root refuses a shared mount, and nothing mounted in it may reach the host",
-                ),
+                Why("pivot_root refuses a shared mount, and nothing mounted in it may reach the host"),
             )?;
             lanes.put(Slot::ROOTFS, tree);
         }
-        Op::OpenSource {
-            path,
-            in_rootfs,
-            recursive,
-            link,
-            idmap,
-            attributes,
-            tree,
-        } => {
+        Op::OpenSource { path, in_rootfs, recursive, link, idmap, attributes, tree } => {
             let source = match in_rootfs {
                 true => tree_inside(lanes.at(Slot::ROOTFS), path, *recursive, *link, why)?,
                 false => open_tree(path, *recursive, *link, "mount source", why)?,
@@ -70,11 +56,7 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
             if let Some((namespace, recursive)) = idmap {
                 map_tree(source.at(), lanes.at(*namespace), *recursive)?;
             }
-            set_attributes(
-                source.at(),
-                attributes,
-                Why("its properties are set while nobody can see it yet"),
-            )?;
+            set_attributes(source.at(), attributes, Why("its properties are set while nobody can see it yet"))?;
             lanes.put(*tree, source);
         }
         _ => {}
@@ -110,29 +92,15 @@ pub fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls
     let copy = open_tree(c"/sys/fs/cgroup", true, false, "cgroup tree", all)?;
     // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
     let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    let spread = Attributes {
-        propagation: libc::MS_PRIVATE,
-        recursive: true,
-        ..Attributes::default()
-    };
+    let spread = Attributes { propagation: libc::MS_PRIVATE, recursive: true, ..Attributes::default() };
     set_attributes(copy.at(), &spread, why)?;
-    let all_of_it = Attributes {
-        set: attributes.set & safe | attr::RDONLY,
-        recursive: true,
-        ..Attributes::default()
-    };
+    let all_of_it = Attributes { set: attributes.set & safe | attr::RDONLY, recursive: true, ..Attributes::default() };
     set_attributes(copy.at(), &all_of_it, why)?;
     Ok(copy)
 }
 
 /// A detached copy of the mount at a host path.
-fn open_tree(
-    path: &CStr,
-    recursive: bool,
-    link: bool,
-    name: &'static str,
-    why: Why,
-) -> syscalls::Result<Fd> {
+fn open_tree(path: &CStr, recursive: bool, link: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
     let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
     let link = if link { fs::AT_SYMLINK_NOFOLLOW } else { 0 };
     let flags = fs::OPEN_TREE_CLONE | recursive | link;
@@ -141,13 +109,7 @@ fn open_tree(
 
 /// The same of a place in the rootfs, with the mounts that were made there. Its links are taken as the container takes
 /// them.
-fn tree_inside(
-    root: At,
-    path: &CStr,
-    recursive: bool,
-    link: bool,
-    why: Why,
-) -> syscalls::Result<Fd> {
+fn tree_inside(root: At, path: &CStr, recursive: bool, link: bool, why: Why) -> syscalls::Result<Fd> {
     let nofollow = if link { libc::O_NOFOLLOW as u32 } else { 0 };
     let place = files::resolve(root, path, nofollow, true, why)?;
     let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
@@ -163,37 +125,13 @@ pub fn set_attributes(tree: At, a: &Attributes, why: Why) -> syscalls::Result<()
 }
 
 /// The same below a directory.
-pub fn set_attributes_at(
-    dir: At,
-    path: &CStr,
-    flags: u32,
-    a: &Attributes,
-    why: Why,
-) -> syscalls::Result<()> {
+pub fn set_attributes_at(dir: At, path: &CStr, flags: u32, a: &Attributes, why: Why) -> syscalls::Result<()> {
     let recursive = if a.recursive { fs::AT_RECURSIVE } else { 0 };
-    let attr = syscalls::mount_attr {
-        attr_set: a.set,
-        attr_clr: a.clear,
-        propagation: a.propagation,
-        userns_fd: 0,
-    };
+    let attr = syscalls::mount_attr { attr_set: a.set, attr_clr: a.clear, propagation: a.propagation, userns_fd: 0 };
     if recursive == 0 || a.propagation == 0 || (a.set == 0 && a.clear == 0) {
         return syscalls::mount_setattr(dir, path, flags | recursive, &attr, why);
     }
-    let spread = syscalls::mount_attr {
-        attr_set: 0,
-        attr_clr: 0,
-        ..attr
-    };
+    let spread = syscalls::mount_attr { attr_set: 0, attr_clr: 0, ..attr };
     syscalls::mount_setattr(dir, path, flags | recursive, &spread, why)?;
-    syscalls::mount_setattr(
-        dir,
-        path,
-        flags,
-        &syscalls::mount_attr {
-            propagation: 0,
-            ..attr
-        },
-        why,
-    )
+    syscalls::mount_setattr(dir, path, flags, &syscalls::mount_attr { propagation: 0, ..attr }, why)
 }

@@ -62,14 +62,8 @@ pub struct Notify {
 pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
     b.from = String::new();
     if let Some(socket) = b.wish.pidfd {
-        let op = Caller::ConnectPidfd {
-            path: path("", socket)?,
-        };
-        b.host(
-            step,
-            Op::Caller(op),
-            "whoever listens there gets a handle that never comes to mean another process",
-        );
+        let op = Caller::ConnectPidfd { path: path("", socket)? };
+        b.host(step, Op::Caller(op), "whoever listens there gets a handle that never comes to mean another process");
     }
     Ok(())
 }
@@ -96,9 +90,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     };
     b.from = String::new();
     if !b.wish.wait_for_start {
-        let op = Caller::ConnectNotify {
-            path: path("", &notify.address)?,
-        };
+        let op = Caller::ConnectNotify { path: path("", &notify.address)? };
         let why = "the environment says who wants to hear that the program is ready";
         b.host(Step::Sources, Op::Caller(op), why);
     }
@@ -114,9 +106,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     let mount = Mount {
         destination: "/run/notify".into(),
         source: Some(notify.directory.as_str().into()),
-        options: ["bind", "nosuid", "noexec", "nodev", "ro"]
-            .map(Text::from)
-            .into(),
+        options: ["bind", "nosuid", "noexec", "nodev", "ro"].map(Text::from).into(),
         ..Mount::default()
     };
     mounts::one(b, &mount, String::new())

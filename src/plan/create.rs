@@ -2,10 +2,7 @@
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
 use super::op::{Line, Op, Plan, Slot};
-use super::{
-    Builder, MOST, Step, Wish, c, caller, devices, hooks, mounts, namespaces, net_devices, paths,
-    too_long,
-};
+use super::{Builder, MOST, Step, Wish, c, caller, devices, hooks, mounts, namespaces, net_devices, paths, too_long};
 use super::{process, resources, scope, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::boxed::Box;
@@ -45,10 +42,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
         b.step = Step::Namespaces;
         b.from = namespaces::pointer(spec, &NamespaceKind::Cgroup);
         let flags = libc::CLONE_NEWCGROUP as u32;
-        b.init(
-            Op::Unshare { flags },
-            "now that this process is in its cgroup, that cgroup becomes the root it sees",
-        );
+        b.init(Op::Unshare { flags }, "now that this process is in its cgroup, that cgroup becomes the root it sees");
     }
     attach_rootfs(&mut b)?;
     mounts::plan(&mut b, &spec.mounts)?;
@@ -80,11 +74,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     namespaces::clone(&mut b)?;
     if b.scope.is_some() {
         b.from = "/linux/cgroupsPath".into();
-        b.host(
-            Step::Cgroup,
-            Op::ReleaseScope,
-            "init is in the scope and holds it: nobody else has to",
-        );
+        b.host(Step::Cgroup, Op::ReleaseScope, "init is in the scope and holds it: nobody else has to");
     }
     finish_host(&mut b, moves)?;
     let plan = b.done();
@@ -95,28 +85,20 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 }
 
 pub fn problem(pointer: &str, text: &str) -> Problem {
-    Problem {
-        pointer: pointer.into(),
-        problem: text.into(),
-    }
+    Problem { pointer: pointer.into(), problem: text.into() }
 }
 
 /// `root.path` is absolute, or relative to the bundle (config.md, "Root").
 pub fn rootfs_path(spec: &Spec, wish: &Wish) -> String {
     let path = &spec.root.path;
-    if path.starts_with('/') {
-        path.clone()
-    } else {
-        format!("{}/{path}", wish.bundle)
-    }
+    if path.starts_with('/') { path.clone() } else { format!("{}/{path}", wish.bundle) }
 }
 
 fn rootfs(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/root/path".into();
     let whole = rootfs_path(b.spec, b.wish);
     // The `.` lets the kernel refuse what is no directory.
-    let path =
-        c(&format!("{}/.", whole.trim_end_matches('/'))).map_err(|p| problem("/root/path", p))?;
+    let path = c(&format!("{}/.", whole.trim_end_matches('/'))).map_err(|p| problem("/root/path", p))?;
     if b.users.inside {
         let path = path.clone();
         b.host(
@@ -131,10 +113,7 @@ fn rootfs(b: &mut Builder) -> Result<(), Problem> {
             Op::LookAtRootfs { path },
             "without a mount namespace the directory itself will become /",
         ),
-        false => b.source(
-            Op::OpenRootfs { path },
-            "a copy of its mount, apart from the host's, will become /",
-        ),
+        false => b.source(Op::OpenRootfs { path }, "a copy of its mount, apart from the host's, will become /"),
     }
     if !has_home(b.spec) {
         home(b);
@@ -152,14 +131,8 @@ pub fn has_home(spec: &Spec) -> bool {
 /// Host: the home directory, out of the rootfs.
 pub fn home(b: &mut Builder) {
     b.from = "/process/user/uid".into();
-    let op = Op::LookUpHome {
-        uid: b.spec.process.user.uid,
-    };
-    b.host(
-        Step::Sources,
-        op,
-        "programs count on HOME, and the configuration does not set it",
-    );
+    let op = Op::LookUpHome { uid: b.spec.process.user.uid };
+    b.host(Step::Sources, op, "programs count on HOME, and the configuration does not set it");
 }
 
 fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
@@ -169,10 +142,7 @@ fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
     }
     b.from = namespaces::pointer(b.spec, &NamespaceKind::Mount);
     let flags = (libc::MS_REC | libc::MS_SLAVE) as u32;
-    b.init(
-        Op::Propagation { flags },
-        "no mount made from here on may appear on the host",
-    );
+    b.init(Op::Propagation { flags }, "no mount made from here on may appear on the host");
     b.sources_at = b.plan.init.len();
     b.from = "/root/path".into();
     let path = match hooks::any_before_pivot(b.spec) {
@@ -196,12 +166,8 @@ fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
     }
     b.step = Step::Root;
     b.from = "/process/cwd".into();
-    let path = c(mounts::clean(&b.spec.process.cwd).trim_start_matches('/'))
-        .map_err(|p| problem("/process/cwd", p))?;
-    b.init(
-        Op::MakeCwd { path },
-        "images count on their working directory being made",
-    );
+    let path = c(mounts::clean(&b.spec.process.cwd).trim_start_matches('/')).map_err(|p| problem("/process/cwd", p))?;
+    b.init(Op::MakeCwd { path }, "images count on their working directory being made");
     Ok(())
 }
 
@@ -209,10 +175,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Pivot;
     b.from = "/root".into();
     if b.shares_mounts() {
-        b.init(
-            Op::Chroot,
-            "the mounts are the host's, and stay: only this process gets another root",
-        );
+        b.init(Op::Chroot, "the mounts are the host's, and stay: only this process gets another root");
         return Ok(());
     }
     let aside = match hooks::any_before_pivot(b.spec) {
@@ -221,9 +184,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     };
     if b.wish.no_pivot {
         b.init(
-            Op::MoveRoot {
-                attached: hooks::any_before_pivot(b.spec),
-            },
+            Op::MoveRoot { attached: hooks::any_before_pivot(b.spec) },
             "--no-pivot: the new root lies over the old one, of which nothing but the root itself stays",
         );
     } else {
@@ -257,17 +218,10 @@ pub fn cgroup_path(spec: &Spec, wish: &Wish) -> Result<String, Problem> {
 
 fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     let at = "/linux/cgroupsPath";
-    b.from = if b.spec.linux.cgroups_path.is_some() {
-        at.into()
-    } else {
-        String::new()
-    };
+    b.from = if b.spec.linux.cgroups_path.is_some() { at.into() } else { String::new() };
     let path = cgroup_path(b.spec, b.wish)?;
     if path.is_empty() || path.split('/').any(|part| part == "..") {
-        return Err(problem(
-            at,
-            "must name a cgroup below the root of the hierarchy, without `..`",
-        ));
+        return Err(problem(at, "must name a cgroup below the root of the hierarchy, without `..`"));
     }
     let above = resources::above(&path).map_err(|p| problem(at, p))?;
     let parents: Vec<CString> = above.iter().skip(1).cloned().collect();
@@ -279,11 +233,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     match b.wish.manager {
         None => b.host(
             Step::Cgroup,
-            Op::MakeCgroup {
-                parents,
-                path,
-                optional,
-            },
+            Op::MakeCgroup { parents, path, optional },
             "all that the container ever starts can be found, limited and ended there",
         ),
         Some(manager) => {
@@ -301,20 +251,13 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     let names = needed.iter().map(|limit| limit.controller().into());
     b.host(
         Step::Cgroup,
-        Op::EnableControllers {
-            needed: names.collect(),
-            above: above.clone(),
-        },
+        Op::EnableControllers { needed: names.collect(), above: above.clone() },
         "a cgroup has the files of those controllers only that the one above hands down",
     );
     for limit in needed {
         b.from = limit.from.clone();
         let (above, name) = (above.clone(), limit.controller().into());
-        b.host(
-            Step::Cgroup,
-            Op::NeedController { above, name },
-            "without it there is no file to write the limit into",
-        );
+        b.host(Step::Cgroup, Op::NeedController { above, name }, "without it there is no file to write the limit into");
     }
     for limit in limits {
         b.from = limit.from.clone();
@@ -323,11 +266,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             if let Some(scope) = &b.scope {
                 let properties = scope::properties(core::slice::from_ref(&limit));
                 let (unit, sockets) = (scope.unit.clone(), scope.sockets.clone());
-                let op = Op::SetScope {
-                    unit,
-                    sockets,
-                    properties,
-                };
+                let op = Op::SetScope { unit, sockets, properties };
                 b.pids.push(b.line_of(
                     Step::Cgroup,
                     op,
@@ -336,18 +275,14 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             }
             b.pids.push(b.line_of(
                 Step::Cgroup,
-                Op::SetCgroup {
-                    setting: Box::new(limit),
-                },
+                Op::SetCgroup { setting: Box::new(limit) },
                 "from here on the kernel refuses what would be one process too many",
             ));
             continue;
         }
         b.host(
             Step::Cgroup,
-            Op::SetCgroup {
-                setting: Box::new(limit),
-            },
+            Op::SetCgroup { setting: Box::new(limit) },
             "the kernel holds all that runs in the cgroup to it",
         );
     }
@@ -360,29 +295,19 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
 fn no_cgroup(b: &Builder) -> Result<(), Problem> {
     match resources::limits(&b.spec.linux.resources, "/linux/resources")?.first() {
         None => Ok(()),
-        Some(limit) => Err(problem(
-            &limit.from,
-            "needs a cgroup, which --cgroup-manager disabled denies",
-        )),
+        Some(limit) => Err(problem(&limit.from, "needs a cgroup, which --cgroup-manager disabled denies")),
     }
 }
 
 /// Root of a user namespace whose cgroup is the root that it sees, and mounted for writing, may make cgroups below it.
 fn give_cgroup(b: &mut Builder) {
     let spec = b.spec;
-    let rw = |m: &crate::spec::Mount| {
-        m.kind.starts_with("cgroup") && !m.options.iter().any(|option| option == "ro")
-    };
+    let rw = |m: &crate::spec::Mount| m.kind.starts_with("cgroup") && !m.options.iter().any(|option| option == "ro");
     let own = b.new_namespace(NamespaceKind::Cgroup) && b.new_namespace(NamespaceKind::User);
     if !own || b.users.limited || !spec.mounts.iter().any(rw) {
         return;
     }
-    let root = |mappings: &[crate::spec::IdMapping]| {
-        mappings
-            .iter()
-            .find(|m| m.container_id == 0)
-            .map(|m| m.host_id)
-    };
+    let root = |mappings: &[crate::spec::IdMapping]| mappings.iter().find(|m| m.container_id == 0).map(|m| m.host_id);
     let (uids, gids) = (&spec.linux.uid_mappings, &spec.linux.gid_mappings);
     if let (Some(uid), Some(gid)) = (root(uids), root(gids)) {
         b.from = "/linux/uidMappings".into();
@@ -405,19 +330,12 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     }
     b.from = String::new();
     if b.wish.wait_for_start {
-        b.host(
-            Step::State,
-            Op::AwaitReady,
-            "create returns when the container is whole, not before",
-        );
+        b.host(Step::State, Op::AwaitReady, "create returns when the container is whole, not before");
     }
     let parts = Box::new(b.wish.state.clone());
     b.host(
         Step::State,
-        Op::SaveState {
-            parts,
-            configuration: b.wish.text,
-        },
+        Op::SaveState { parts, configuration: b.wish.text },
         "other commands find the container by this file",
     );
     pid_file(b)?;
@@ -429,21 +347,13 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     b.from = String::new();
     caller::after(b, Step::Start);
     b.plan.host.append(&mut b.before_go);
-    b.host(
-        Step::Start,
-        Op::TellGo,
-        "the container is on record: from here on init may live without us",
-    );
+    b.host(Step::Start, Op::TellGo, "the container is on record: from here on init may live without us");
     if !b.wish.wait_for_start {
         if last {
             pass_listener(b, "creating")?;
         }
         b.from = String::new();
-        b.host(
-            Step::Start,
-            Op::AwaitExec,
-            "the close-on-exec end of the channel closes when execve succeeds",
-        );
+        b.host(Step::Start, Op::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
     }
     place_pid_file(b)
 }
@@ -479,23 +389,13 @@ pub fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
     let at = "/linux/seccomp/listenerPath";
     b.from = at.into();
     let (spec, wish) = (b.spec, b.wish);
-    let state = crate::spec::state_document(
-        &spec.oci_version,
-        wish.id,
-        wish.bundle,
-        status,
-        &spec.annotations,
-    );
+    let state = crate::spec::state_document(&spec.oci_version, wish.id, wish.bundle, status, &spec.annotations);
     let metadata = profile.listener_metadata.as_deref().unwrap_or("");
     let op = Op::PassListener {
         path: path(at, profile.listener_path.as_deref().unwrap_or(""))?,
         document: seccomp::document(&spec.oci_version, metadata, state, wish.joins),
     };
-    b.host(
-        Step::Start,
-        op,
-        "whoever listens there answers for the calls that the profile asks about",
-    );
+    b.host(Step::Start, op, "whoever listens there answers for the calls that the profile asks about");
     Ok(())
 }
 

@@ -162,12 +162,7 @@ struct Program {
 
 impl Program {
     fn push(&mut self, code: u8, to: u8, from: u8, imm: i32) -> usize {
-        self.code.push(BpfInsn {
-            code,
-            registers: to | from << 4,
-            off: 0,
-            imm,
-        });
+        self.code.push(BpfInsn { code, registers: to | from << 4, off: 0, imm });
         self.code.len() - 1
     }
 

@@ -13,14 +13,8 @@ use alloc::format;
 use alloc::string::String;
 
 /// The default devices of config-linux.md: name, major, minor.
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// The links of runtime-linux.md, and ptmx.
 const LINKS: [(&str, &str); 5] = [
@@ -37,20 +31,10 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.from = String::new();
     if !b.covered.iter().any(|m| m.path == "/dev") {
         b.init(
-            Op::OpenDirectory {
-                path: c("dev").map_err(|p| problem("", p))?,
-                slot: Slot::DEV,
-                own: true,
-            },
+            Op::OpenDirectory { path: c("dev").map_err(|p| problem("", p))?, slot: Slot::DEV, own: true },
             "the default devices go there",
         );
-        b.covered.push(Covered {
-            path: "/dev".into(),
-            slot: None,
-            fresh: false,
-            empty: false,
-            lent: false,
-        });
+        b.covered.push(Covered { path: "/dev".into(), slot: None, fresh: false, empty: false, lent: false });
     }
     if lent(b) {
         configured(b)?;
@@ -70,13 +54,8 @@ pub fn lent(b: &Builder) -> bool {
 /// The devices of `linux.devices` that are not made, because a mount of the list lends what they would be made in.
 pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
     // One that a mount of its own puts there is looked at, and is the one that was asked for.
-    let own = |path: &str| {
-        spec.mounts
-            .iter()
-            .any(|m| mounts::clean(&m.destination) == path)
-    };
-    let lent =
-        move |path: &&str| covering(spec, path) == Covering::Lent && !own(&mounts::clean(path));
+    let own = |path: &str| spec.mounts.iter().any(|m| mounts::clean(&m.destination) == path);
+    let lent = move |path: &&str| covering(spec, path) == Covering::Lent && !own(&mounts::clean(path));
     let devices = spec.linux.devices.iter();
     devices.map(|device| device.path.as_str()).filter(lent)
 }
@@ -115,12 +94,7 @@ pub fn is_own(spec: &Spec, path: &str) -> bool {
 fn defaults(b: &mut Builder) -> Result<(), Problem> {
     let why = "every container has the default devices (config-linux.md, \"Default Devices\")";
     for (name, major, minor) in DEVICES {
-        if b.spec
-            .linux
-            .devices
-            .iter()
-            .any(|d| mounts::clean(&d.path) == format!("/dev/{name}"))
-        {
+        if b.spec.linux.devices.iter().any(|d| mounts::clean(&d.path) == format!("/dev/{name}")) {
             continue;
         }
         if b.users.foreign() {
@@ -129,18 +103,7 @@ fn defaults(b: &mut Builder) -> Result<(), Problem> {
         }
         let name = c(name).map_err(|p| problem("", p))?;
         let mode = libc::S_IFCHR | 0o666;
-        b.init(
-            Op::Device {
-                base: Slot::DEV,
-                name,
-                mode,
-                major,
-                minor,
-                uid: 0,
-                gid: 0,
-            },
-            why,
-        );
+        b.init(Op::Device { base: Slot::DEV, name, mode, major, minor, uid: 0, gid: 0 }, why);
     }
     Ok(())
 }
@@ -188,12 +151,7 @@ fn configured(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// The directory that a device goes into, and its name there.
-fn directory_of(
-    b: &mut Builder,
-    pointer: &str,
-    path: &str,
-    own: bool,
-) -> Result<(Slot, String), Problem> {
+fn directory_of(b: &mut Builder, pointer: &str, path: &str, own: bool) -> Result<(Slot, String), Problem> {
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = match parent.trim_start_matches('/') {
         "" => ".",
@@ -201,10 +159,7 @@ fn directory_of(
     };
     let slot = b.slot();
     let path = c(parent).map_err(|p| problem(pointer, p))?;
-    b.init(
-        Op::OpenDirectory { path, slot, own },
-        "the configuration wants a device there",
-    );
+    b.init(Op::OpenDirectory { path, slot, own }, "the configuration wants a device there");
     Ok((slot, name.into()))
 }
 
@@ -217,19 +172,8 @@ fn links(b: &mut Builder) -> Result<(), Problem> {
         } else {
             "programs expect this link (runtime-linux.md)"
         };
-        let (name, target) = (
-            c(name).map_err(|p| problem("", p))?,
-            c(target).map_err(|p| problem("", p))?,
-        );
-        b.init(
-            Op::Link {
-                base: Slot::DEV,
-                name,
-                target,
-                replace,
-            },
-            why,
-        );
+        let (name, target) = (c(name).map_err(|p| problem("", p))?, c(target).map_err(|p| problem("", p))?);
+        b.init(Op::Link { base: Slot::DEV, name, target, replace }, why);
     }
     Ok(())
 }
@@ -241,10 +185,7 @@ fn spare_null(b: &mut Builder) -> Result<(), Problem> {
     }
     b.from = "/linux/maskedPaths".into();
     let op = host_device("/linux/maskedPaths", "/dev/null", Slot::SPARE_NULL)?;
-    b.source(
-        op,
-        "masks of files are binds of the null device, and a /dev that is lent may have none",
-    );
+    b.source(op, "masks of files are binds of the null device, and a /dev that is lent may have none");
     Ok(())
 }
 
@@ -252,28 +193,15 @@ fn spare_null(b: &mut Builder) -> Result<(), Problem> {
 fn bound(b: &mut Builder, at: &str, host: &str, base: Slot, name: &str) -> Result<(), Problem> {
     let tree = b.slot();
     let op = host_device(at, host, tree)?;
-    b.source(
-        op,
-        "in a user namespace no device can be made, so the host's is lent",
-    );
-    let op = Op::BoundDevice {
-        base,
-        name: c(name).map_err(|p| problem(at, p))?,
-        tree,
-    };
-    b.init(
-        op,
-        "a file for the host's device to stand on, and the device",
-    );
+    b.source(op, "in a user namespace no device can be made, so the host's is lent");
+    let op = Op::BoundDevice { base, name: c(name).map_err(|p| problem(at, p))?, tree };
+    b.init(op, "a file for the host's device to stand on, and the device");
     Ok(())
 }
 
 /// A device of the host's, as a mount of its own.
 fn host_device(at: &str, path: &str, tree: Slot) -> Result<Op, Problem> {
-    let attributes = Attributes {
-        propagation: libc::MS_SLAVE,
-        ..Attributes::default()
-    };
+    let attributes = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
     Ok(Op::OpenSource {
         path: c(path).map_err(|p| problem(at, p))?,
         in_rootfs: false,
@@ -293,14 +221,8 @@ pub fn rules(b: &mut Builder, optional: bool) {
         return;
     }
     let (from, why) = match rules.is_empty() {
-        true => (
-            "",
-            "without a list the default devices alone are allowed: what is absent gives no rights",
-        ),
-        false => (
-            "/linux/resources/devices",
-            "the kernel asks this program at every open and mknod of a device",
-        ),
+        true => ("", "without a list the default devices alone are allowed: what is absent gives no rights"),
+        false => ("/linux/resources/devices", "the kernel asks this program at every open and mknod of a device"),
     };
     b.from = from.into();
     let program = device_filter::compile(rules);

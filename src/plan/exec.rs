@@ -10,10 +10,7 @@
 
 use super::create::{has_home, home, pass_listener, path, pid_file, place_pid_file};
 use super::op::{Born, Op, Plan, Slot};
-use super::{
-    Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal,
-    too_long,
-};
+use super::{Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal, too_long};
 use crate::spec::{Problem, Spec};
 use alloc::boxed::Box;
 use alloc::format;
@@ -44,10 +41,7 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
         && let Some(op) = system::affinity(&affinity.last)
     {
         b.from = "/process/execCPUAffinity/final".into();
-        b.init(
-            op,
-            "in its cgroup it may use these processors, and no others",
-        );
+        b.init(op, "in its cgroup it may use these processors, and no others");
     }
     process::begin(&mut b)?;
     terminal::open(&mut b, None)?;
@@ -58,10 +52,7 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
     let mut plan = b.done();
     // A life of its own, with a heading of its own.
     let lanes = [&mut plan.host, &mut plan.bridge, &mut plan.init];
-    lanes
-        .into_iter()
-        .flatten()
-        .for_each(|line| line.step = Step::Exec);
+    lanes.into_iter().flatten().for_each(|line| line.step = Step::Exec);
     match plan.lines().count() > MOST {
         true => Err(too_long()),
         false => Ok(plan),
@@ -92,11 +83,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
         && let Some(op) = system::affinity(&affinity.initial)
     {
         b.from = "/process/execCPUAffinity/initial".into();
-        b.host(
-            Step::Exec,
-            op,
-            "so that the way into the cgroup disturbs no processor but these",
-        );
+        b.host(Step::Exec, op, "so that the way into the cgroup disturbs no processor but these");
     }
     terminal::before(b, Step::Exec)?;
     caller::before(b, Step::Exec)?;
@@ -118,34 +105,20 @@ fn clone(b: &mut Builder, joined: Joined) {
     let all = joined.namespaces;
     let cgroup = b.wish.cgroup && joined.scope.is_none();
     let bridge = b.users.inside && all & pid != 0;
-    b.init(
-        Op::CloseHostEnd,
-        "held here too, it would never end when the host does",
-    );
+    b.init(Op::CloseHostEnd, "held here too, it would never end when the host does");
     let once = "one call, by the handle: all of them are the same process's, or none is joined";
     let (born, clone) = match cgroup {
-        true => (
-            Born::InCgroup,
-            "the new process begins in the container's cgroup, and never is anywhere else",
-        ),
+        true => (Born::InCgroup, "the new process begins in the container's cgroup, and never is anywhere else"),
         false => (Born::Outside, "the process that becomes the program"),
     };
     let rest = match bridge {
         false => all & !pid,
         true => {
-            b.init(
-                Op::JoinContainer {
-                    flags: all & !cgroup_namespace,
-                },
-                once,
-            );
+            b.init(Op::JoinContainer { flags: all & !cgroup_namespace }, once);
             b.plan.bridge.append(&mut b.plan.init);
             let flags = libc::CLONE_PARENT as u64;
             b.bridge(Op::Clone { flags, born }, clone);
-            b.bridge(
-                Op::TellInit,
-                "the host learns the number of its child, and this process has done its part",
-            );
+            b.bridge(Op::TellInit, "the host learns the number of its child, and this process has done its part");
             all & cgroup_namespace
         }
     };
@@ -158,10 +131,7 @@ fn clone(b: &mut Builder, joined: Joined) {
         b.init(Op::JoinContainer { flags: rest }, why);
     }
     if b.shares_mounts() {
-        b.init(
-            Op::Chroot,
-            "no namespace brings the container's root: it is entered by itself",
-        );
+        b.init(Op::Chroot, "no namespace brings the container's root: it is entered by itself");
     }
     if b.users.new || b.users.joined {
         namespaces::root_inside(b);
@@ -173,11 +143,7 @@ fn clone(b: &mut Builder, joined: Joined) {
             Op::CloneBridge { flags: 0 },
             "a stepping stone: whoever enters the user namespace cannot come back",
         );
-        b.host(
-            Step::Exec,
-            Op::AwaitInit,
-            "the bridge makes init as a child of ours, and ends",
-        );
+        b.host(Step::Exec, Op::AwaitInit, "the bridge makes init as a child of ours, and ends");
     } else {
         if all & pid != 0 {
             b.host(
@@ -210,19 +176,11 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     b.from = Default::default();
     caller::after(b, Step::Exec);
     b.plan.host.append(&mut b.before_go);
-    b.host(
-        Step::Exec,
-        Op::TellGo,
-        "all is noted: from here on it may live without us",
-    );
+    b.host(Step::Exec, Op::TellGo, "all is noted: from here on it may live without us");
     if last {
         pass_listener(b, "running")?;
     }
     b.from = Default::default();
-    b.host(
-        Step::Exec,
-        Op::AwaitExec,
-        "the close-on-exec end of the channel closes when execve succeeds",
-    );
+    b.host(Step::Exec, Op::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
     place_pid_file(b)
 }

@@ -38,9 +38,7 @@ pub fn hook(
     inside: Option<&spec::Process>,
 ) -> Result<Hook, Problem> {
     let strings = |name: &str, list: &[String]| -> Result<Vec<CString>, Problem> {
-        let one = |(i, text): (usize, &String)| {
-            c(text).map_err(|p| problem(&format!("{at}/{name}/{i}"), p))
-        };
+        let one = |(i, text): (usize, &String)| c(text).map_err(|p| problem(&format!("{at}/{name}/{i}"), p));
         list.iter().enumerate().map(one).collect()
     };
     let path = c(&hook.path).map_err(|p| problem(&format!("{at}/path"), p))?;
@@ -69,30 +67,14 @@ pub fn hook(
 }
 
 /// The lines of one list.
-fn lines(
-    b: &Builder,
-    name: &str,
-    list: &[spec::Hook],
-    status: &str,
-) -> Result<Vec<(String, Op)>, Problem> {
+fn lines(b: &Builder, name: &str, list: &[spec::Hook], status: &str) -> Result<Vec<(String, Op)>, Problem> {
     let mut all = Vec::new();
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
-        let document = spec::state_document(
-            &b.spec.oci_version,
-            b.wish.id,
-            b.wish.bundle,
-            status,
-            &b.spec.annotations,
-        );
+        let document = spec::state_document(&b.spec.oci_version, b.wish.id, b.wish.bundle, status, &b.spec.annotations);
         let inside = (name == "startContainer").then_some(&b.spec.process);
         let hook = hook(one, &at, document, b.wish.bundle, inside)?;
-        all.push((
-            at,
-            Op::Hook {
-                hook: Box::new(hook),
-            },
-        ));
+        all.push((at, Op::Hook { hook: Box::new(hook) }));
     }
     Ok(all)
 }
@@ -104,11 +86,7 @@ pub fn output(b: &mut Builder) {
         return;
     }
     b.from = "/hooks".into();
-    b.host(
-        Step::Sources,
-        Op::HookOutput,
-        "what a hook says is shown when it fails",
-    );
+    b.host(Step::Sources, Op::HookOutput, "what a hook says is shown when it fails");
 }
 
 /// Init: the word to the host, and the hooks of the container's namespaces.
@@ -121,26 +99,12 @@ pub fn before_pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Hooks;
     if any_in_host(b.spec) {
         b.from = "/hooks".into();
-        b.init(
-            Op::TellMounted,
-            "the hooks of the runtime's namespaces come before the switch of root",
-        );
-        b.init(
-            Op::AwaitHooked,
-            "they may change what is to become the root",
-        );
+        b.init(Op::TellMounted, "the hooks of the runtime's namespaces come before the switch of root");
+        b.init(Op::AwaitHooked, "they may change what is to become the root");
     }
-    for (from, op) in lines(
-        b,
-        "createContainer",
-        &b.spec.hooks.create_container,
-        "creating",
-    )? {
+    for (from, op) in lines(b, "createContainer", &b.spec.hooks.create_container, "creating")? {
         b.from = from;
-        b.init(
-            op,
-            "it sees the container's namespaces, and still the host's files",
-        );
+        b.init(op, "it sees the container's namespaces, and still the host's files");
     }
     Ok(())
 }
@@ -151,11 +115,7 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
         return Ok(());
     }
     b.from = "/hooks".into();
-    b.host(
-        Step::Hooks,
-        Op::AwaitMounted,
-        "hooks want the namespaces and the mounts to be there",
-    );
+    b.host(Step::Hooks, Op::AwaitMounted, "hooks want the namespaces and the mounts to be there");
     let parts = Box::new(b.wish.state.clone());
     b.host(
         Step::Hooks,
@@ -163,26 +123,13 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
         "a hook may ask `state` about the container, which is not on record yet",
     );
     let mut all = lines(b, "prestart", &b.spec.hooks.prestart, "creating")?;
-    all.extend(lines(
-        b,
-        "createRuntime",
-        &b.spec.hooks.create_runtime,
-        "creating",
-    )?);
+    all.extend(lines(b, "createRuntime", &b.spec.hooks.create_runtime, "creating")?);
     for (from, op) in all {
         b.from = from;
-        b.host(
-            Step::Hooks,
-            op,
-            "the configuration has it run here, with the state as its input",
-        );
+        b.host(Step::Hooks, op, "the configuration has it run here, with the state as its input");
     }
     b.from = "/hooks".into();
-    b.host(
-        Step::Hooks,
-        Op::TellHooked,
-        "init goes on to the switch of root",
-    );
+    b.host(Step::Hooks, Op::TellHooked, "init goes on to the switch of root");
     Ok(())
 }
 
@@ -192,12 +139,7 @@ pub fn start_container(b: &mut Builder) -> Result<(), Problem> {
     if b.wish.joins.is_some() {
         return Ok(());
     }
-    for (from, op) in lines(
-        b,
-        "startContainer",
-        &b.spec.hooks.start_container,
-        "created",
-    )? {
+    for (from, op) in lines(b, "startContainer", &b.spec.hooks.start_container, "created")? {
         b.from = from;
         b.init(op, "it runs inside, just before the program");
     }

@@ -200,53 +200,29 @@ impl<'a> Builder<'a> {
 
     /// A line for a list of its own, of another step.
     pub fn line_of(&self, step: Step, op: Op, why: &'static str) -> Line {
-        Line {
-            step,
-            ..self.line(op, why)
-        }
+        Line { step, ..self.line(op, why) }
     }
 
     /// A line of the current step, for a list of its own.
     pub fn line(&self, op: Op, why: &'static str) -> Line {
-        Line {
-            op,
-            step: self.step,
-            from: self.from.clone(),
-            why: Why(why),
-        }
+        Line { op, step: self.step, from: self.from.clone(), why: Why(why) }
     }
 
     /// A line of the host lane.
     pub fn host(&mut self, step: Step, op: Op, why: &'static str) {
-        self.plan.host.push(Line {
-            op,
-            step,
-            from: self.from.clone(),
-            why: Why(why),
-        });
+        self.plan.host.push(Line { op, step, from: self.from.clone(), why: Why(why) });
     }
 
     /// A line of the init lane.
     pub fn init(&mut self, op: Op, why: &'static str) {
         // By-descriptor ops stand where they work, so the lane has moved.
-        if matches!(
-            &op,
-            Op::Mount {
-                at: Place::Rootfs { .. },
-                ..
-            } | Op::Remount {
-                at: Place::Rootfs { .. },
-                ..
-            }
-        ) {
+        if matches!(&op, Op::Mount { at: Place::Rootfs { .. }, .. } | Op::Remount { at: Place::Rootfs { .. }, .. }) {
             self.here = None;
         }
         if matches!(
             &op,
-            Op::Mask {
-                at: Place::Rootfs { .. },
-                ..
-            } | Op::StandBeside { .. }
+            Op::Mask { at: Place::Rootfs { .. }, .. }
+                | Op::StandBeside { .. }
                 | Op::PivotRoot { .. }
                 | Op::MoveRoot { .. }
                 | Op::Chroot
@@ -261,10 +237,7 @@ impl<'a> Builder<'a> {
     /// Lets the init lane stand in a directory, unless it does so already.
     pub fn enter(&mut self, base: Slot) {
         if self.here != Some(base) {
-            self.init(
-                Op::Enter { base },
-                "a relative name below a mount that nobody else can reach needs no checks",
-            );
+            self.init(Op::Enter { base }, "a relative name below a mount that nobody else can reach needs no checks");
             self.here = Some(base);
         }
     }
@@ -310,10 +283,7 @@ pub fn entry(list: &str, mut number: usize) -> String {
 pub const MOST: usize = 10_000;
 
 pub fn too_long() -> Problem {
-    Problem {
-        pointer: String::new(),
-        problem: alloc::format!("asks for more than {MOST} steps"),
-    }
+    Problem { pointer: String::new(), problem: alloc::format!("asks for more than {MOST} steps") }
 }
 
 /// A string as the kernel wants it.
@@ -366,10 +336,7 @@ mod tests {
     fn the_lanes_fit_each_other() {
         for (wait, net) in [(false, false), (true, false), (false, true), (true, true)] {
             let plan = plan(wait, net);
-            let clone = plan
-                .host
-                .iter()
-                .position(|l| matches!(l.op, Op::Clone { .. }));
+            let clone = plan.host.iter().position(|l| matches!(l.op, Op::Clone { .. }));
             // Who has said what has been heard by the other: the words in the order of each lane.
             let words = |lines: &[Line]| -> Vec<&str> {
                 let word = |l: &Line| match &l.op {
@@ -395,10 +362,7 @@ mod tests {
             let awaits = plan.init.iter().filter(|l| l.op == Op::AwaitStart).count();
             let fifos = plan.host.iter().filter(|l| l.op == Op::StartFifos).count();
             assert_eq!((awaits, fifos), if wait { (1, 1) } else { (0, 0) });
-            assert!(matches!(
-                plan.init.last().map(|l| &l.op),
-                Some(Op::Execve { .. })
-            ));
+            assert!(matches!(plan.init.last().map(|l| &l.op), Some(Op::Execve { .. })));
         }
     }
 

@@ -36,11 +36,7 @@ pub fn clean(path: &str) -> String {
         out.push('/');
         out.push_str(part);
     }
-    if out.is_empty() {
-        String::from("/")
-    } else {
-        out
-    }
+    if out.is_empty() { String::from("/") } else { out }
 }
 
 /// The remainder of `path` below `base`, both clean.
@@ -65,28 +61,14 @@ fn cover(covered: &mut Vec<Covered>, new: Covered) {
 /// Where `path` is, as seen after the mounts so far.
 pub fn place(covered: &[Covered], path: &str, links: bool) -> Result<Place, &'static str> {
     let path = clean(path);
-    let over = covered
-        .iter()
-        .filter(|m| below(&path, &m.path).is_some())
-        .max_by_key(|m| m.path.len());
+    let over = covered.iter().filter(|m| below(&path, &m.path).is_some()).max_by_key(|m| m.path.len());
     let fresh = over.filter(|m| m.fresh && path.split('/').all(|part| part != ".."));
-    if let Some(Covered {
-        slot: Some(base),
-        path: above,
-        ..
-    }) = fresh
-    {
+    if let Some(Covered { slot: Some(base), path: above, .. }) = fresh {
         let rest = below(&path, above).unwrap_or(".");
-        return Ok(Place::Under {
-            base: *base,
-            path: c(rest)?,
-        });
+        return Ok(Place::Under { base: *base, path: c(rest)? });
     }
     let relative = if path == "/" { "." } else { &path[1..] };
-    Ok(Place::Rootfs {
-        path: c(relative)?,
-        links,
-    })
+    Ok(Place::Rootfs { path: c(relative)?, links })
 }
 
 /// Plans every mount. `sources` go to the host lane, the rest to the init lane.
@@ -111,10 +93,7 @@ pub fn plan(b: &mut Builder, mounts: &[spec::Mount]) -> Result<(), Problem> {
 /// Plans one mount. `pointer`: its place in config.json.
 pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), Problem> {
     let own_cgroup_namespace = spec::namespace(&b.spec.linux, &NamespaceKind::Cgroup).is_some();
-    let nul = |problem: &str| Problem {
-        pointer: format!("{pointer}/destination"),
-        problem: problem.into(),
-    };
+    let nul = |problem: &str| Problem { pointer: format!("{pointer}/destination"), problem: problem.into() };
     let mut o = understand(mount, &pointer)?;
     let path = destination(&mount.destination);
     // Both names mean the container's own cgroup, which cgroup2 does to the kernel only in a cgroup namespace.
@@ -158,11 +137,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         "/" => Some(Slot::ROOTFS),
         _ => None,
     };
-    let data = if o.data.is_empty() {
-        None
-    } else {
-        Some(c(&o.data).map_err(nul)?)
-    };
+    let data = if o.data.is_empty() { None } else { Some(c(&o.data).map_err(nul)?) };
     if o.remount {
         return remount(b, at, &path, &o, data, why);
     }
@@ -179,8 +154,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     if !o.bind && !mount.uid_mappings.is_empty() {
         return Err(Problem {
             pointer: format!("{pointer}/uidMappings"),
-            problem: "is for a bind mount: a new file system belongs to the container as it is"
-                .into(),
+            problem: "is for a bind mount: a new file system belongs to the container as it is".into(),
         });
     }
     let mut propagation = o.attributes.propagation;
@@ -195,58 +169,31 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
         }
         let idmap = idmap(b, mount, &o, &pointer)?;
-        let source = if source.starts_with('/') {
-            source.into()
-        } else {
-            format!("{}/{source}", b.bundle)
-        };
+        let source = if source.starts_with('/') { source.into() } else { format!("{}/{source}", b.bundle) };
         open_source(b, &source, &o, (idmap, attributes, tree)).map_err(nul)?;
         let kind = match (o.copy_link, o.target_as_it_is) {
             (true, _) => Kind::Copy,
             (_, true) => Kind::AsSourceHere,
             _ => Kind::AsSource,
         };
-        b.init(
-            Op::Attach {
-                at: at.clone(),
-                tree,
-                kind,
-                open: standard,
-            },
-            why,
-        );
+        b.init(Op::Attach { at: at.clone(), tree, kind, open: standard }, why);
         // A slave first, and only then shared with what is inside: so the host stays apart.
         if propagation != MS_SHARED {
             propagation = 0;
         }
     } else if kind == "cgroup" && !own_cgroup_namespace && !b.wish.cgroup {
-        let problem = "a cgroup mount needs a cgroup namespace, or a cgroup, which --cgroup-manager disabled denies".into();
-        return Err(Problem {
-            pointer: format!("{pointer}/type"),
-            problem,
-        });
+        let problem =
+            "a cgroup mount needs a cgroup namespace, or a cgroup, which --cgroup-manager disabled denies".into();
+        return Err(Problem { pointer: format!("{pointer}/type"), problem });
     } else if kind == "cgroup" && !own_cgroup_namespace {
         let tree = b.slot();
-        let attributes = Attributes {
-            propagation: MS_PRIVATE,
-            ..o.attributes
-        };
+        let attributes = Attributes { propagation: MS_PRIVATE, ..o.attributes };
         b.step = Step::Cgroup;
         let op = Op::CloneCgroupTree { attributes, tree };
-        b.after_cgroup.push(b.line(
-            op,
-            "without a cgroup namespace the container sees its own cgroup, not the host's tree",
-        ));
+        b.after_cgroup
+            .push(b.line(op, "without a cgroup namespace the container sees its own cgroup, not the host's tree"));
         b.step = Step::Mounts;
-        b.init(
-            Op::Attach {
-                at: at.clone(),
-                tree,
-                kind: Kind::Directory,
-                open: None,
-            },
-            why,
-        );
+        b.init(Op::Attach { at: at.clone(), tree, kind: Kind::Directory, open: None }, why);
     } else {
         let kind = if kind == "cgroup" { "cgroup2" } else { kind };
         if kind.is_empty() {
@@ -270,20 +217,10 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
     }
     own_propagation(b, &path, &at, &o.attributes);
     if propagation != 0 || o.recursive != Attributes::default() {
-        let attributes = Attributes {
-            propagation,
-            recursive: true,
-            ..o.recursive
-        };
+        let attributes = Attributes { propagation, recursive: true, ..o.recursive };
         let recursive = o.attributes.recursive || o.recursive != Attributes::default();
         b.init(
-            Op::Alter {
-                at,
-                attributes: Attributes {
-                    recursive,
-                    ..attributes
-                },
-            },
+            Op::Alter { at, attributes: Attributes { recursive, ..attributes } },
             "these options speak of the mount as it stands, with all below it",
         );
     }
@@ -424,21 +361,15 @@ pub fn inside(b: &Builder, source: &str) -> Option<String> {
 
 /// `rootfsPropagation` with an `r` goes to all mounts: what one of them asks for itself is set again after it.
 fn own_propagation(b: &mut Builder, path: &str, at: &Place, own: &Attributes) {
-    b.own_propagation
-        .retain(|(other, _)| other != path && path != "/" && below(other, path).is_none());
+    b.own_propagation.retain(|(other, _)| other != path && path != "/" && below(other, path).is_none());
     if own.propagation == 0 || !b.spec.linux.rootfs_propagation.starts_with('r') || path == "/" {
         return;
     }
     let op = Op::Alter {
         at: at.clone(),
-        attributes: Attributes {
-            propagation: own.propagation,
-            recursive: own.recursive,
-            ..Attributes::default()
-        },
+        attributes: Attributes { propagation: own.propagation, recursive: own.recursive, ..Attributes::default() },
     };
-    let why =
-        "the mount asks for a propagation of its own, which that of the root does not override";
+    let why = "the mount asks for a propagation of its own, which that of the root does not override";
     let line = b.line_of(Step::Pivot, op, why);
     b.own_propagation.push((path.into(), line));
 }
@@ -446,14 +377,8 @@ fn own_propagation(b: &mut Builder, path: &str, at: &Place, own: &Attributes) {
 /// When all is made in it, as runc has it.
 fn readonly_dev(b: &mut Builder) {
     let op = Op::Alter {
-        at: Place::Under {
-            base: Slot::DEV,
-            path: c".".into(),
-        },
-        attributes: Attributes {
-            set: attr::RDONLY,
-            ..Attributes::default()
-        },
+        at: Place::Under { base: Slot::DEV, path: c".".into() },
+        attributes: Attributes { set: attr::RDONLY, ..Attributes::default() },
     };
     let why = "the option `ro`, now that devices and links are made";
     b.late.push(b.line_of(Step::Paths, op, why));
@@ -473,10 +398,7 @@ fn lent(b: &Builder, kind: &str, own_cgroup_namespace: bool) -> Option<&'static 
 /// devpts gives terminals to a group: one that nobody is inside is EINVAL, and says no more.
 fn check_terminals(b: &Builder, kind: &str, data: &str, pointer: &str) -> Result<(), Problem> {
     let gid = data.split(',').find_map(|word| word.strip_prefix("gid="));
-    let Some(gid) = gid
-        .and_then(|gid| gid.parse::<u32>().ok())
-        .filter(|_| kind == "devpts")
-    else {
+    let Some(gid) = gid.and_then(|gid| gid.parse::<u32>().ok()).filter(|_| kind == "devpts") else {
         return Ok(());
     };
     let inside = |m: &IdMapping| gid >= m.container_id && gid - m.container_id < m.size;
@@ -485,9 +407,7 @@ fn check_terminals(b: &Builder, kind: &str, data: &str, pointer: &str) -> Result
     }
     Err(Problem {
         pointer: format!("{pointer}/options"),
-        problem: format!(
-            "group {gid} is not mapped by /linux/gidMappings, so no terminal can belong to it"
-        ),
+        problem: format!("group {gid} is not mapped by /linux/gidMappings, so no terminal can belong to it"),
     })
 }
 
@@ -504,31 +424,17 @@ fn idmap(
         Some((recursive, ..)) if own => (*recursive, &mount.uid_mappings, &mount.gid_mappings),
         None if own => (false, &mount.uid_mappings, &mount.gid_mappings),
         None => return Ok(None),
-        Some((recursive, ..)) if b.users.new => (
-            *recursive,
-            &b.spec.linux.uid_mappings,
-            &b.spec.linux.gid_mappings,
-        ),
+        Some((recursive, ..)) if b.users.new => (*recursive, &b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings),
         Some((recursive, ..)) if b.users.joined => {
             let user = |(i, _): &&(usize, Slot)| {
-                b.spec
-                    .linux
-                    .namespaces
-                    .get(*i)
-                    .is_some_and(|n| n.kind == NamespaceKind::User)
+                b.spec.linux.namespaces.get(*i).is_some_and(|n| n.kind == NamespaceKind::User)
             };
-            return Ok(b
-                .joined
-                .iter()
-                .find(user)
-                .map(|(_, slot)| (*slot, *recursive)));
+            return Ok(b.joined.iter().find(user).map(|(_, slot)| (*slot, *recursive)));
         }
         Some(_) => {
             return Err(Problem {
                 pointer: format!("{pointer}/options"),
-                problem:
-                    "idmap needs uidMappings and gidMappings of the mount, or a user namespace"
-                        .into(),
+                problem: "idmap needs uidMappings and gidMappings of the mount, or a user namespace".into(),
             });
         }
     };
@@ -539,11 +445,7 @@ fn idmap(
     let slot = b.slot();
     if b.mappings.is_empty() {
         let from = core::mem::take(&mut b.from);
-        b.host(
-            Step::Sources,
-            Op::OpenHostProc,
-            "mappings are written through a /proc that was checked to be procfs",
-        );
+        b.host(Step::Sources, Op::OpenHostProc, "mappings are written through a /proc that was checked to be procfs");
         b.from = from;
     }
     b.mappings.push((uids.clone(), gids.clone(), slot));
@@ -556,12 +458,7 @@ fn idmap(
 }
 
 /// Directories below a tmpfs that this plan has just made: they cannot be there unless the plan made them.
-fn make_directories(
-    b: &mut Builder,
-    base: Slot,
-    path: &CString,
-    bind: bool,
-) -> Result<(), Problem> {
+fn make_directories(b: &mut Builder, base: Slot, path: &CString, bind: bool) -> Result<(), Problem> {
     if bind {
         return Ok(());
     }
@@ -578,16 +475,9 @@ fn make_directories(
         }
         let known = (base, so_far.clone());
         if !b.made.contains(&known) {
-            let name = c(&so_far).map_err(|p| Problem {
-                pointer: b.from.clone(),
-                problem: p.into(),
-            })?;
+            let name = c(&so_far).map_err(|p| Problem { pointer: b.from.clone(), problem: p.into() })?;
             b.init(
-                Op::Directory {
-                    base,
-                    name,
-                    mode: 0o755,
-                },
+                Op::Directory { base, name, mode: 0o755 },
                 "the fresh tmpfs is empty, and a mount needs a directory to stand on",
             );
             b.made.push(known);
@@ -601,14 +491,10 @@ fn purpose(kind: &str, path: &str, bind: bool) -> &'static str {
     match (kind, path) {
         _ if bind => "a piece of the host that the configuration lends to the container",
         ("proc", _) => "the container's own processes, and no others, can be seen in it",
-        ("sysfs", _) => {
-            "devices and drivers can be looked at; the network part is the container's own"
-        }
+        ("sysfs", _) => "devices and drivers can be looked at; the network part is the container's own",
         ("tmpfs", "/dev") => "an empty place for the few devices that the container gets",
         ("devpts", _) => "terminals of its own, numbered from 0, apart from the host's",
-        ("tmpfs", "/dev/shm") => {
-            "POSIX shared memory lives here, and counts against the container alone"
-        }
+        ("tmpfs", "/dev/shm") => "POSIX shared memory lives here, and counts against the container alone",
         ("mqueue", _) => "POSIX message queues of the new IPC namespace",
         ("cgroup", _) => "the container can see its own limits",
         ("tmpfs", _) => "scratch space in memory that ends with the container",
@@ -622,25 +508,14 @@ mod tests {
 
     #[test]
     fn clean_paths() {
-        for (from, to) in [
-            ("/", "/"),
-            ("", "/"),
-            ("//a/./b//", "/a/b"),
-            ("dev", "/dev"),
-        ] {
+        for (from, to) in [("/", "/"), ("", "/"), ("//a/./b//", "/a/b"), ("dev", "/dev")] {
             assert_eq!(clean(from), to);
         }
     }
 
     #[test]
     fn the_last_mount_on_a_place_counts() {
-        let covered = |fresh, slot| Covered {
-            path: "/dev".into(),
-            slot,
-            fresh,
-            empty: fresh,
-            lent: !fresh,
-        };
+        let covered = |fresh, slot| Covered { path: "/dev".into(), slot, fresh, empty: fresh, lent: !fresh };
         let fresh = covered(true, Some(Slot::DEV));
         let over = covered(false, Some(Slot::DEV));
         let is_under = |all: &[Covered]| {

@@ -48,8 +48,7 @@ impl Users {
             ));
         }
         let own = |mappings: &[IdMapping], id: u32| matches!(mappings, [m] if m.host_id == id && m.size == 1);
-        let alone =
-            own(&spec.linux.uid_mappings, wish.uid) && own(&spec.linux.gid_mappings, wish.gid);
+        let alone = own(&spec.linux.uid_mappings, wish.uid) && own(&spec.linux.gid_mappings, wish.gid);
         let no_groups = inside && new && alone;
         if no_groups && !spec.process.user.additional_gids.is_empty() {
             return Err(problem(
@@ -100,11 +99,7 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
             changed: changed(b.spec, &n.kind),
             slot,
         };
-        b.host(
-            Step::Sources,
-            op,
-            "a namespace that is there is joined through its descriptor",
-        );
+        b.host(Step::Sources, op, "a namespace that is there is joined through its descriptor");
         b.joined.push((i, slot));
     }
     Ok(())
@@ -120,8 +115,7 @@ fn changed(spec: &Spec, kind: &NamespaceKind) -> bool {
 
 /// Whether a process in between has to make init.
 fn bridged(b: &Builder) -> bool {
-    let joins =
-        |kind: &NamespaceKind| namespace(&b.spec.linux, kind).is_some_and(|n| n.joined().is_some());
+    let joins = |kind: &NamespaceKind| namespace(&b.spec.linux, kind).is_some_and(|n| n.joined().is_some());
     let time = b.new_namespace(NamespaceKind::Time);
     let others = !b.joined.is_empty();
     joins(&NamespaceKind::Pid) || b.users.joined || time || others && b.users.new
@@ -140,11 +134,7 @@ fn join(b: &mut Builder, user: bool) {
             continue;
         }
         b.from = format!("/linux/namespaces/{at}/path");
-        let op = Op::JoinNamespace {
-            slot,
-            kind: n.kind.static_word(),
-            flags: n.kind.flag() as u32,
-        };
+        let op = Op::JoinNamespace { slot, kind: n.kind.static_word(), flags: n.kind.flag() as u32 };
         b.init(op, "the container shares this namespace with others");
     }
 }
@@ -152,10 +142,7 @@ fn join(b: &mut Builder, user: bool) {
 /// What the first process in a new user namespace does before it is anybody there.
 fn await_ids(b: &mut Builder) {
     b.from = "/linux/uidMappings".into();
-    b.init(
-        Op::AwaitMapped,
-        "until its ids are mapped, nobody can be anybody in the new user namespace",
-    );
+    b.init(Op::AwaitMapped, "until its ids are mapped, nobody can be anybody in the new user namespace");
 }
 
 /// Whether systemd moves init into its scope: only systemd may move a process of a user's from a session's cgroup into one
@@ -189,11 +176,7 @@ fn place(b: &mut Builder) {
         Op::JoinScope(Box::new(scope)),
         "only systemd may move it from a session's cgroup into one of its own",
     );
-    b.host(
-        Step::Cgroup,
-        Op::TellPlaced,
-        "from here on it is held to the scope's limits",
-    );
+    b.host(Step::Cgroup, Op::TellPlaced, "from here on it is held to the scope's limits");
 }
 
 /// What had to be this user's is written.
@@ -211,16 +194,10 @@ fn hide(b: &mut Builder) {
 pub fn root_inside(b: &mut Builder) {
     b.from = pointer(b.spec, &NamespaceKind::User);
     let (uid, gid) = match b.users.new {
-        true => (
-            first_id(&b.spec.linux.uid_mappings),
-            first_id(&b.spec.linux.gid_mappings),
-        ),
+        true => (first_id(&b.spec.linux.uid_mappings), first_id(&b.spec.linux.gid_mappings)),
         false => (0, 0),
     };
-    b.init(
-        Op::RootInside { uid, gid },
-        "what is made from here on belongs to the user namespace's root",
-    );
+    b.init(Op::RootInside { uid, gid }, "what is made from here on belongs to the user namespace's root");
 }
 
 /// The beginning of the bridge lane and of the init lane.
@@ -273,10 +250,7 @@ fn time(b: &mut Builder) {
     }
     b.from = pointer(b.spec, &NamespaceKind::Time);
     let flags = NamespaceKind::Time.flag() as u32;
-    b.init(
-        Op::Unshare { flags },
-        "the children of this process will be born into it (time_namespaces(7))",
-    );
+    b.init(Op::Unshare { flags }, "the children of this process will be born into it (time_namespaces(7))");
     if b.spec.linux.time_offsets.is_empty() {
         return;
     }
@@ -286,11 +260,7 @@ fn time(b: &mut Builder) {
         text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
     }
     b.init(
-        Op::WriteProc {
-            base: Slot::HOST_PROC,
-            path: c"self/timens_offsets".into(),
-            text: text.into_bytes(),
-        },
+        Op::WriteProc { base: Slot::HOST_PROC, path: c"self/timens_offsets".into(), text: text.into_bytes() },
         "clocks can be set only while nobody lives in the namespace",
     );
 }
@@ -326,10 +296,7 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
     flags |= libc::CLONE_PARENT as u64;
     b.bridge(Op::Clone { flags, born }, why);
     b.from = String::new();
-    b.bridge(
-        Op::TellInit,
-        "the host learns the number of its child, and this process has done its part",
-    );
+    b.bridge(Op::TellInit, "the host learns the number of its child, and this process has done its part");
     let user = b.users.inside && b.users.new;
     let flags = if user { libc::CLONE_NEWUSER as u64 } else { 0 };
     b.host(
@@ -341,11 +308,7 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
         map(b)?;
     }
     b.from = String::new();
-    b.host(
-        Step::Namespaces,
-        Op::AwaitInit,
-        "the bridge makes init as a child of ours, and ends",
-    );
+    b.host(Step::Namespaces, Op::AwaitInit, "the bridge makes init as a child of ours, and ends");
     place(b);
     if user { Ok(()) } else { map(b) }
 }
@@ -376,7 +339,11 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
     process::raise_limits(b)?;
     if b.wish.wait_for_start {
         b.from = String::new();
-        b.host(Step::Namespaces, Op::StartFifos, "init will wait on the one until `start` comes, and the other's end tells `start` of execve");
+        b.host(
+            Step::Namespaces,
+            Op::StartFifos,
+            "init will wait on the one until `start` comes, and the other's end tells `start` of execve",
+        );
     }
     b.from = String::new();
     signals(b);
@@ -430,11 +397,7 @@ pub fn oom_score(b: &mut Builder, score: i64) {
         path: c"self/oom_score_adj".into(),
         text: format!("{score}").into_bytes(),
     };
-    b.host(
-        Step::Namespaces,
-        op,
-        "who is ended first when memory runs out; init is born with it",
-    );
+    b.host(Step::Namespaces, op, "who is ended first when memory runs out; init is born with it");
     if unseen {
         b.host(Step::Namespaces, Op::Dumpable { dumpable: false }, why);
     }
@@ -447,28 +410,12 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/linux/uidMappings".into();
     let (uids, gids) = (&b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings);
     let helpers = match b.users.helpers {
-        true => Some(Box::new([
-            helper("newuidmap", uids)?,
-            helper("newgidmap", gids)?,
-        ])),
+        true => Some(Box::new([helper("newuidmap", uids)?, helper("newgidmap", gids)?])),
         false => None,
     };
-    let op = Op::MapIds {
-        uids: mapping(uids),
-        gids: mapping(gids),
-        deny_setgroups: b.users.no_groups,
-        helpers,
-    };
-    b.host(
-        Step::Namespaces,
-        op,
-        "only a process outside may say who the users inside are (user_namespaces(7))",
-    );
-    b.host(
-        Step::Namespaces,
-        Op::TellMapped,
-        "now there is a root in the new user namespace",
-    );
+    let op = Op::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
+    b.host(Step::Namespaces, op, "only a process outside may say who the users inside are (user_namespaces(7))");
+    b.host(Step::Namespaces, Op::TellMapped, "now there is a root in the new user namespace");
     Ok(())
 }
 

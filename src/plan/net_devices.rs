@@ -32,37 +32,21 @@ pub fn plan(b: &mut Builder) -> Vec<Line> {
         let (device, name) = (&one.device, one.name());
         if !one.is_pattern() {
             let op = Op::FreeName { name: name.clone() };
-            b.init(
-                op,
-                "with a name that is taken it could come in, but not be used",
-            );
+            b.init(op, "with a name that is taken it could come in, but not be used");
         }
-        let op = Op::MoveNetDevice {
-            device: device.clone(),
-            number,
-        };
+        let op = Op::MoveNetDevice { device: device.clone(), number };
         let why = "an interface can be moved only from where it is";
         moves.push(b.line(op, why));
-        let op = Op::SetUpNetDevice {
-            device: device.clone(),
-            name: name.clone(),
-            number,
-        };
+        let op = Op::SetUpNetDevice { device: device.clone(), name: name.clone(), number };
         let why = "the program finds it as it was on the host, under the name that is wanted";
         set_ups.push(b.line(op, why));
         let why = "there must be such an interface, and the move takes its addresses from it";
-        let op = Op::ReadNetDevice {
-            device: device.clone(),
-            name: name.clone(),
-        };
+        let op = Op::ReadNetDevice { device: device.clone(), name: name.clone() };
         b.host(b.step, op, why);
     }
     b.from = root.into();
     moves.push(b.line(Op::TellMoved, "the rest has to be done from inside"));
-    b.init(
-        Op::AskNetDevices,
-        "what is most likely to fail is done: now the host may give them away",
-    );
+    b.init(Op::AskNetDevices, "what is most likely to fail is done: now the host may give them away");
     b.plan.init.append(&mut set_ups);
     moves
 }

@@ -12,9 +12,8 @@ use linux_raw_sys_mount::*;
 /// The kernel's mount constants under their own names.
 mod linux_raw_sys_mount {
     pub use libc::{
-        MS_DIRSYNC, MS_I_VERSION, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC,
-        MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE,
-        MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
+        MS_DIRSYNC, MS_I_VERSION, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
+        MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
     };
     pub const MS_LAZYTIME: u64 = 1 << 25;
     pub const MS_NOSYMFOLLOW: u64 = 256;
@@ -203,19 +202,13 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
         if let Some((name, text)) = word.split_once('=')
             && matches!(name, "idmap" | "ridmap")
         {
-            let bad = |problem| Problem {
-                pointer: at(),
-                problem,
-            };
+            let bad = |problem| Problem { pointer: at(), problem };
             let (uids, gids) = id_words(text).map_err(bad)?;
             o.idmap = Some((name == "ridmap", uids, gids));
             continue;
         }
         // The last one wins, so each option undoes its opposite.
-        match OPTIONS
-            .binary_search_by_key(&word.as_str(), |(name, _)| name)
-            .map(|found| OPTIONS[found].1)
-        {
+        match OPTIONS.binary_search_by_key(&word.as_str(), |(name, _)| name).map(|found| OPTIONS[found].1) {
             Ok(Set(ms, bits)) => {
                 o.flags |= ms;
                 o.attributes.set |= bits;
@@ -224,11 +217,7 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
             Ok(Clear(ms, bits)) => {
                 o.flags &= !ms;
                 o.attributes.set &= !bits;
-                o.attributes.clear |= if bits & attr::ATIME == 0 {
-                    bits
-                } else {
-                    attr::ATIME
-                };
+                o.attributes.clear |= if bits & attr::ATIME == 0 { bits } else { attr::ATIME };
             }
             Ok(Atime(ms, bits)) => {
                 o.flags = o.flags & !ATIMES | ms;
@@ -281,23 +270,15 @@ pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem
             true => "src-nofollow, dest-nofollow and copy-symlink are for a bind mount",
             false => "src-nofollow, dest-nofollow and copy-symlink go with no option of a tree",
         };
-        return Err(Problem {
-            pointer: format!("{pointer}/options"),
-            problem: problem.into(),
-        });
+        return Err(Problem { pointer: format!("{pointer}/options"), problem: problem.into() });
     }
     if o.copy_up && (o.bind || mount.kind != "tmpfs") {
-        return Err(Problem {
-            pointer: format!("{pointer}/options"),
-            problem: "tmpcopyup is for a tmpfs".into(),
-        });
+        return Err(Problem { pointer: format!("{pointer}/options"), problem: "tmpcopyup is for a tmpfs".into() });
     }
     if o.idmap.is_some() && !o.bind {
         return Err(Problem {
             pointer: format!("{pointer}/options"),
-            problem:
-                "idmap is for a bind mount: a new file system belongs to the container as it is"
-                    .into(),
+            problem: "idmap is for a bind mount: a new file system belongs to the container as it is".into(),
         });
     }
     Ok(o)
@@ -322,15 +303,10 @@ fn id_words(text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>), String> {
             }
             let mut numbers = range.split('-').map(str::parse::<u32>);
             let mut next = || numbers.next().and_then(Result::ok).ok_or_else(bad);
-            list.push(IdMapping {
-                container_id: next()?,
-                host_id: next()?,
-                size: next()?,
-            });
+            list.push(IdMapping { container_id: next()?, host_id: next()?, size: next()? });
         }
     }
-    spec::check_mappings("", &uids, &gids)
-        .map_err(|p| format!("`{text}`: {} {}", p.pointer, p.problem))?;
+    spec::check_mappings("", &uids, &gids).map_err(|p| format!("`{text}`: {} {}", p.pointer, p.problem))?;
     match uids.is_empty() {
         true => Err(bad()),
         false => Ok((uids, gids)),

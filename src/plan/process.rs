@@ -16,38 +16,23 @@ use syscalls::CapabilitySets;
 pub fn begin(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Process;
     b.from = String::new();
-    b.init(
-        Op::ClearUmask,
-        "modes of devices and directories are meant exactly",
-    );
-    b.init(
-        Op::ReleaseSignals,
-        "the program must not inherit a mask that it did not ask for",
-    );
+    b.init(Op::ClearUmask, "modes of devices and directories are meant exactly");
+    b.init(Op::ReleaseSignals, "the program must not inherit a mask that it did not ask for");
     if b.wish.wait_for_start {
         b.init(
             Op::EndBySignals,
             "the first process of a pid namespace would never see them, and `kill` ends a created container",
         );
     }
-    b.init(
-        Op::Session,
-        "a session of its own: no terminal of the caller's can be reached (setsid(2))",
-    );
+    b.init(Op::Session, "a session of its own: no terminal of the caller's can be reached (setsid(2))");
     if !b.wish.no_new_keyring {
         let name = c(&format!("_ses.{}", b.wish.id)).map_err(|p| problem("", p))?;
         system::key_label(b);
-        b.init(
-            Op::Keyring { name },
-            "the caller's session keyring stays the caller's",
-        );
+        b.init(Op::Keyring { name }, "the caller's session keyring stays the caller's");
     }
     let exec = b.spec.process.exec_cpu_affinity.as_ref();
     if b.wish.joins.is_none() || exec.is_none_or(|cpus| cpus.last.is_empty()) {
-        b.init(
-            Op::AnyProcessor,
-            "since Linux 6.2 the caller's affinity would outlast the way into the cgroup",
-        );
+        b.init(Op::AnyProcessor, "since Linux 6.2 the caller's affinity would outlast the way into the cgroup");
     }
     Ok(())
 }
@@ -82,55 +67,34 @@ pub fn identity(b: &mut Builder) {
     b.step = Step::Identity;
     if let Some(name) = &b.spec.hostname {
         b.from = "/hostname".into();
-        b.init(
-            Op::Hostname {
-                name: name.as_bytes().to_vec(),
-            },
-            "the new UTS namespace begins with the host's name",
-        );
+        b.init(Op::Hostname { name: name.as_bytes().to_vec() }, "the new UTS namespace begins with the host's name");
     }
     if let Some(name) = &b.spec.domainname {
         b.from = "/domainname".into();
         b.init(
-            Op::Domainname {
-                name: name.as_bytes().to_vec(),
-            },
+            Op::Domainname { name: name.as_bytes().to_vec() },
             "the new UTS namespace begins with the host's domain",
         );
     }
-    let network = b
-        .spec
-        .linux
-        .namespaces
-        .iter()
-        .position(|n| n.kind == NamespaceKind::Network);
+    let network = b.spec.linux.namespaces.iter().position(|n| n.kind == NamespaceKind::Network);
     if let Some(i) = network
         && b.new_namespace(NamespaceKind::Network)
     {
         b.from = format!("/linux/namespaces/{i}");
-        b.init(
-            Op::LoopbackUp,
-            "a new network namespace has only `lo`, and that is down",
-        );
+        b.init(Op::LoopbackUp, "a new network namespace has only `lo`, and that is down");
     }
 }
 
 /// One bit a known capability. Names that the kernel does not know are left out (config.md: they SHOULD NOT fail).
 fn bits(names: &[String]) -> u64 {
-    names
-        .iter()
-        .filter_map(|name| capability_number(name))
-        .fold(0, |set, n| set | 1 << n)
+    names.iter().filter_map(|name| capability_number(name)).fold(0, |set, n| set | 1 << n)
 }
 
 /// Capabilities, ids, the program. The order is the kernel's: dropping from the bounding set needs CAP_SETPCAP,
 /// setgroups needs CAP_SETGID, and a change of user id takes the rest (capabilities(7)).
 pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     let process = &b.spec.process;
-    let bad = |at: &str, problem: &str| Problem {
-        pointer: at.into(),
-        problem: problem.into(),
-    };
+    let bad = |at: &str, problem: &str| Problem { pointer: at.into(), problem: problem.into() };
     b.step = Step::Privileges;
     for (i, limit) in process.rlimits.iter().enumerate() {
         b.from = format!("/process/rlimits/{i}");
@@ -139,14 +103,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         };
         let (soft, hard) = (limit.soft, limit.hard);
         let why = "now: raising a limit is still allowed, and no more descriptors are needed";
-        b.init(
-            Op::Limit {
-                resource,
-                soft,
-                hard,
-            },
-            why,
-        );
+        b.init(Op::Limit { resource, soft, hard }, why);
     }
     system::process(b)?;
     terminal::streams(b);
@@ -168,31 +125,19 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/process/capabilities/bounding".into();
     let every = (1 << crate::spec::CAPABILITIES.len()) - 1;
     let drop = every & !bits(&wanted.bounding);
-    b.init(
-        Op::DropBounding { drop },
-        "what is not in the bounding set can never be gained again",
-    );
+    b.init(Op::DropBounding { drop }, "what is not in the bounding set can never be gained again");
     b.from = "/process/user".into();
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
     let if_allowed = b.users.limited && gids.is_empty();
     if !b.users.no_groups && !b.spec.keeps_groups() {
-        b.init(
-            Op::Groups { gids, if_allowed },
-            "the caller's supplementary groups stay outside",
-        );
+        b.init(Op::Groups { gids, if_allowed }, "the caller's supplementary groups stay outside");
     }
     if !filter_is_last(b.spec) {
         filter(b)?;
     }
     b.from = "/process/user".into();
-    b.init(
-        Op::Ids {
-            uid: process.user.uid,
-            gid: process.user.gid,
-        },
-        "the user that the program runs as",
-    );
+    b.init(Op::Ids { uid: process.user.uid, gid: process.user.gid }, "the user that the program runs as");
     b.from = "/process/capabilities".into();
     // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
     // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
@@ -213,20 +158,11 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     b.init(Op::Capabilities { sets, ambient }, why);
     if process.no_new_privileges {
         b.from = "/process/noNewPrivileges".into();
-        b.init(
-            Op::NoNewPrivileges,
-            "no set-user-id program may win back what was given up",
-        );
+        b.init(Op::NoNewPrivileges, "no set-user-id program may win back what was given up");
     }
     let (from, why) = match process.user.umask {
-        Some(_) => (
-            "/process/user/umask",
-            "the configuration asks for this mask",
-        ),
-        None => (
-            "",
-            "as with runc and crun: the caller's mask does not reach the program",
-        ),
+        Some(_) => ("/process/user/umask", "the configuration asks for this mask"),
+        None => ("", "as with runc and crun: the caller's mask does not reach the program"),
     };
     b.from = from.into();
     let mask = process.user.umask.unwrap_or(0o022);
@@ -245,10 +181,7 @@ pub fn filter_is_last(spec: &crate::spec::Spec) -> bool {
 fn may_load(spec: &crate::spec::Spec) -> bool {
     let process = &spec.process;
     let has = |set: &[String]| set.iter().any(|name| name == "CAP_SYS_ADMIN");
-    let (effective, permitted) = (
-        &process.capabilities.effective,
-        &process.capabilities.permitted,
-    );
+    let (effective, permitted) = (&process.capabilities.effective, &process.capabilities.permitted);
     process.no_new_privileges || has(effective) && has(permitted)
 }
 
@@ -275,46 +208,30 @@ fn filter(b: &mut Builder) -> Result<(), Problem> {
         flags: seccomp::flags(profile),
         listener: seccomp::listener(profile),
     };
-    b.init(
-        op,
-        "from here on the kernel answers each call as the profile says",
-    );
+    b.init(op, "from here on the kernel answers each call as the profile says");
     Ok(())
 }
 
 /// Finding the program, waiting, becoming it.
 pub fn program(b: &mut Builder) -> Result<(), Problem> {
     let process = &b.spec.process;
-    let bad = |at: &str, problem: &str| Problem {
-        pointer: at.into(),
-        problem: problem.into(),
-    };
+    let bad = |at: &str, problem: &str| Problem { pointer: at.into(), problem: problem.into() };
     let name = process.args.first().map_or("", String::as_str);
     let mut candidates = Vec::new();
     if name.contains('/') {
         candidates.push(c(name).map_err(|p| bad("/process/args/0", p))?);
     } else {
-        let path = process
-            .env
-            .iter()
-            .rev()
-            .find_map(|e| e.strip_prefix("PATH="))
-            .unwrap_or("");
+        let path = process.env.iter().rev().find_map(|e| e.strip_prefix("PATH=")).unwrap_or("");
         for directory in path.split(':') {
             let directory = if directory.is_empty() { "." } else { directory };
-            candidates
-                .push(c(&format!("{directory}/{name}")).map_err(|p| bad("/process/args/0", p))?);
+            candidates.push(c(&format!("{directory}/{name}")).map_err(|p| bad("/process/args/0", p))?);
         }
     }
     b.from = "/process/args/0".into();
     let named = c(name).map_err(|p| bad("/process/args/0", p))?;
     let look = b.wish.wait_for_start || b.wish.joins.is_some() || candidates.len() > 1;
     b.init(
-        Op::FindProgram {
-            named,
-            candidates,
-            look,
-        },
+        Op::FindProgram { named, candidates, look },
         match b.wish.joins {
             None => "a program that is not there is said now, by create, not by start",
             Some(_) => "whoever execs waits to hear whether the program is there",
@@ -332,19 +249,10 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     b.from = String::new();
     if b.wish.wait_for_start {
         b.init(Op::TellReady, "create may put the container on record");
-        b.init(
-            Op::AwaitGo,
-            "a container that never came on record must not stay",
-        );
-        b.init(
-            Op::AwaitStart,
-            "the container is created; the program runs when `start` says so",
-        );
+        b.init(Op::AwaitGo, "a container that never came on record must not stay");
+        b.init(Op::AwaitStart, "the container is created; the program runs when `start` says so");
     } else {
-        b.init(
-            Op::AwaitGo,
-            "the host side first puts the container on record",
-        );
+        b.init(Op::AwaitGo, "the host side first puts the container on record");
     }
     b.step = Step::Hooks;
     hooks::start_container(b)?;
@@ -359,10 +267,7 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
         argv.push(c(arg).map_err(|p| bad(&format!("/process/args/{i}"), p))?);
     }
     let envp = environment(&process.env)?;
-    b.init(
-        Op::Execve { argv, envp },
-        "from here on it is the container's program, and no longer ours",
-    );
+    b.init(Op::Execve { argv, envp }, "from here on it is the container's program, and no longer ours");
     Ok(())
 }
 

@@ -60,10 +60,7 @@ struct Settings<'a> {
 
 /// What `resources`, found at the JSON pointer `base`, asks of a cgroup.
 pub fn limits(resources: &Resources, base: &str) -> Result<Vec<Setting>, Problem> {
-    let mut s = Settings {
-        base,
-        all: Vec::new(),
-    };
+    let mut s = Settings { base, all: Vec::new() };
     for (place, group) in [
         ("/memory", &resources.memory),
         ("/cpu", &resources.cpu),
@@ -82,11 +79,7 @@ pub fn limits(resources: &Resources, base: &str) -> Result<Vec<Setting>, Problem
     s.rdma(&resources.rdma)?;
     s.version_1("/network/classID", &resources.network["classID"])?;
     let at = "/network/priorities";
-    for (i, entry) in s
-        .list(at, &resources.network["priorities"])?
-        .iter()
-        .enumerate()
-    {
+    for (i, entry) in s.list(at, &resources.network["priorities"])?.iter().enumerate() {
         let place = format!("{at}/{i}");
         s.object(&place, entry)?;
         for key in ["name", "priority"] {
@@ -115,10 +108,7 @@ fn io_weight(weight: i64) -> i64 {
 
 impl Settings<'_> {
     fn no<T>(&self, place: &str, problem: impl Into<String>) -> Result<T, Problem> {
-        Err(Problem {
-            pointer: format!("{}{place}", self.base),
-            problem: problem.into(),
-        })
+        Err(Problem { pointer: format!("{}{place}", self.base), problem: problem.into() })
     }
 
     /// The number at `parent`'s `key`. `None`: it is not there, or null.
@@ -278,16 +268,10 @@ impl Settings<'_> {
             (None, None) => None,
             // A quota alone leaves the period as it is.
             (Some(quota), None) => Some(quota),
-            (quota, Some(period)) => {
-                Some(format!("{} {period}", quota.as_deref().unwrap_or("max")))
-            }
+            (quota, Some(period)) => Some(format!("{} {period}", quota.as_deref().unwrap_or("max"))),
         };
         if let Some(value) = value {
-            let place = if quota.is_some() {
-                "/cpu/quota"
-            } else {
-                "/cpu/period"
-            };
+            let place = if quota.is_some() { "/cpu/quota" } else { "/cpu/period" };
             // A burst may never be more than the quota: the old one steps aside first.
             if burst.is_some() {
                 self.set("/cpu/burst", "cpu.max.burst", "0")?;
@@ -301,10 +285,7 @@ impl Settings<'_> {
         for (key, file) in [("cpus", "cpuset.cpus"), ("mems", "cpuset.mems")] {
             let place = format!("/cpu/{key}");
             let list = self.text(&place, cpu, key)?;
-            if !list
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b",- \n".contains(&b))
-            {
+            if !list.bytes().all(|b| b.is_ascii_digit() || b",- \n".contains(&b)) {
                 return self.no(&place, format!("`{list}` is no list such as 0-3,7"));
             }
             if !list.is_empty() {
@@ -383,10 +364,7 @@ impl Settings<'_> {
             let place = format!("/hugepageLimits/{i}");
             self.object(&place, limit)?;
             let size = self.text(&format!("{place}/pageSize"), limit, "pageSize")?;
-            let digits = ["KB", "MB", "GB"]
-                .iter()
-                .find_map(|unit| size.strip_suffix(unit))
-                .unwrap_or("");
+            let digits = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit)).unwrap_or("");
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 let problem = format!("`{size}` is no size of a page such as 2MB");
                 return self.no(&format!("{place}/pageSize"), problem);
@@ -434,22 +412,12 @@ impl Settings<'_> {
                 value => self.no("/unified", format!("`{value}` is no object")),
             };
         };
-        const OURS: [&str; 6] = [
-            "procs",
-            "threads",
-            "kill",
-            "freeze",
-            "type",
-            "subtree_control",
-        ];
+        const OURS: [&str; 6] = ["procs", "threads", "kill", "freeze", "type", "subtree_control"];
         for (file, value) in files {
             let place = format!("/unified/{}", escaped(file));
-            let ours = file
-                .strip_prefix("cgroup.")
-                .is_some_and(|f| OURS.contains(&f));
+            let ours = file.strip_prefix("cgroup.").is_some_and(|f| OURS.contains(&f));
             if ours || file.contains('/') || !file.contains('.') || file.starts_with('.') {
-                let problem =
-                    "must be a file of a cgroup, and none of those by which it is governed";
+                let problem = "must be a file of a cgroup, and none of those by which it is governed";
                 return self.no(&place, problem);
             }
             let Value::String(text) = value else {
@@ -476,17 +444,9 @@ mod tests {
         let text = r#"{"blockIO": {"weightDevice": [{"major": 8, "minor": 16, "weight": 500}]}}"#;
         let resources: Resources = serde_json::from_str(text).unwrap_or_default();
         let all = limits(&resources, "/x").unwrap_or_default();
-        let one = all
-            .first()
-            .map(|s| (s.file.as_c_str(), &s.value[..], s.instead.clone()));
+        let one = all.first().map(|s| (s.file.as_c_str(), &s.value[..], s.instead.clone()));
         let instead = (c"io.weight".into(), b"8:16 4950".to_vec());
-        assert_eq!(
-            one,
-            Some((c"io.bfq.weight", &b"8:16 500"[..], Some(instead)))
-        );
-        assert_eq!(
-            all.first().map(|s| &s.from[..]),
-            Some("/x/blockIO/weightDevice/0/weight")
-        );
+        assert_eq!(one, Some((c"io.bfq.weight", &b"8:16 500"[..], Some(instead))));
+        assert_eq!(all.first().map(|s| &s.from[..]), Some("/x/blockIO/weightDevice/0/weight"));
     }
 }

@@ -51,10 +51,7 @@ const AT: &str = "/linux/cgroupsPath";
 pub const PROPERTY: &str = "org.systemd.property.";
 
 fn no<T>(problem: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem {
-        pointer: AT.into(),
-        problem: problem.into(),
-    })
+    Err(Problem { pointer: AT.into(), problem: problem.into() })
 }
 
 /// Slice and unit out of `slice:prefix:name`; empty parts, and no path at all, have defaults.
@@ -65,9 +62,7 @@ pub fn names(spec: &Spec, id: &str, user: bool) -> Result<(String, String), Prob
         path => path.split(':').collect(),
     };
     let [slice, prefix, name] = parts[..] else {
-        return no(format!(
-            "`{path}` must be slice:prefix:name for the systemd driver"
-        ));
+        return no(format!("`{path}` must be slice:prefix:name for the systemd driver"));
     };
     let slice = match (slice, user) {
         ("", true) => "user.slice",
@@ -75,14 +70,10 @@ pub fn names(spec: &Spec, id: &str, user: bool) -> Result<(String, String), Prob
         (slice, _) => slice,
     };
     if below(slice).is_none() {
-        return no(format!(
-            "`{slice}` is no name of a slice, such as machine.slice or a-b.slice (systemd.slice(5))"
-        ));
+        return no(format!("`{slice}` is no name of a slice, such as machine.slice or a-b.slice (systemd.slice(5))"));
     }
     if name.is_empty() || name.ends_with(".slice") {
-        return no(format!(
-            "`{name}` must name a scope: a slice holds no processes"
-        ));
+        return no(format!("`{name}` must name a scope: a slice holds no processes"));
     }
     let unit = match prefix {
         "" => format!("{name}.scope"),
@@ -92,9 +83,7 @@ pub fn names(spec: &Spec, id: &str, user: bool) -> Result<(String, String), Prob
     let unit = unit.replace('+', "\\x2b");
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     if !unit.chars().all(allowed) || unit.len() > 255 || unit.starts_with('.') {
-        return no(format!(
-            "`{unit}` is no name of a unit: letters, digits and : - _ . @ are allowed, 255 bytes"
-        ));
+        return no(format!("`{unit}` is no name of a unit: letters, digits and : - _ . @ are allowed, 255 bytes"));
     }
     Ok((slice.into(), unit))
 }
@@ -124,12 +113,7 @@ pub fn cgroup(manager: &Manager, slice: &str, unit: &str) -> String {
 }
 
 /// All but the processes, which are known late, and the limit of those, which comes late.
-pub fn scope(
-    spec: &Spec,
-    id: &str,
-    manager: &Manager,
-    limits: &[Setting],
-) -> Result<Scope, Problem> {
+pub fn scope(spec: &Spec, id: &str, manager: &Manager, limits: &[Setting]) -> Result<Scope, Problem> {
     let (slice, unit) = names(spec, id, manager.user)?;
     let text = |name: &str, value: &str| (name.into(), Value::Text(value.into()));
     let flag = |name: &str, value| (name.into(), Value::Flag(value));
@@ -153,11 +137,7 @@ pub fn scope(
             all.push(annotated(key, name, value)?);
         }
     }
-    Ok(Scope {
-        unit,
-        sockets: manager.sockets.clone(),
-        properties: all,
-    })
+    Ok(Scope { unit, sockets: manager.sockets.clone(), properties: all })
 }
 
 /// The limit of processes counts those that make the scope, too.
@@ -194,9 +174,7 @@ pub fn properties(limits: &[Setting]) -> Vec<Property> {
                 put("CPUQuotaPeriodUSec", Value::Ulong(period));
                 let second = match quota.parse::<u64>() {
                     // Whole hundredths of a processor are what it keeps.
-                    Ok(quota) => {
-                        (quota.saturating_mul(1_000_000) / period).next_multiple_of(10_000)
-                    }
+                    Ok(quota) => (quota.saturating_mul(1_000_000) / period).next_multiple_of(10_000),
                     Err(_) => u64::MAX,
                 };
                 put("CPUQuotaPerSecUSec", Value::Ulong(second));
@@ -248,15 +226,11 @@ fn annotated(key: &str, name: &str, text: &str) -> Result<Property, Problem> {
     let value = match (kind, text) {
         (_, "true") => Some(Value::Flag(true)),
         (_, "false") => Some(Value::Flag(false)),
-        ("int32", _) | ("", _) if plain.parse::<i32>().is_ok() => {
-            plain.parse().ok().map(Value::Int)
-        }
+        ("int32", _) | ("", _) if plain.parse::<i32>().is_ok() => plain.parse().ok().map(Value::Int),
         ("uint32", _) => plain.parse().ok().map(Value::Uint),
         ("int64", _) => plain.parse().ok().map(Value::Long),
         ("uint64", _) => plain.parse().ok().map(Value::Ulong),
-        _ => quoted(text)
-            .map(Value::Text)
-            .or_else(|| list().map(Value::Texts)),
+        _ => quoted(text).map(Value::Text).or_else(|| list().map(Value::Texts)),
     };
     let seconds = name.strip_suffix("Sec").filter(|rest| !rest.ends_with('U'));
     let value = match (seconds, value) {
@@ -279,9 +253,7 @@ fn annotated(key: &str, name: &str, text: &str) -> Result<Property, Problem> {
         Some(property) if !name.is_empty() && name.chars().all(good) => Ok(property),
         _ => Err(Problem {
             pointer: format!("/annotations/{}", key.replace('~', "~0").replace('/', "~1")),
-            problem: format!(
-                "`{text}` is no value of a property: 'text', true, 5, uint64 5 or ['a', 'b'] are"
-            ),
+            problem: format!("`{text}` is no value of a property: 'text', true, 5, uint64 5 or ['a', 'b'] are"),
         }),
     }
 }
@@ -292,20 +264,9 @@ mod tests {
 
     #[test]
     fn slices_lie_in_each_other() {
-        assert_eq!(
-            below("a-b-c.slice").as_deref(),
-            Some("a.slice/a-b.slice/a-b-c.slice/")
-        );
+        assert_eq!(below("a-b-c.slice").as_deref(), Some("a.slice/a-b.slice/a-b-c.slice/"));
         assert_eq!(below("-.slice").as_deref(), Some(""));
-        for odd in [
-            "a",
-            "a.scope",
-            ".slice",
-            "-a.slice",
-            "a-.slice",
-            "a--b.slice",
-            "a/b.slice",
-        ] {
+        for odd in ["a", "a.scope", ".slice", "-a.slice", "a-.slice", "a--b.slice", "a/b.slice"] {
             assert_eq!(below(odd), None, "{odd}");
         }
     }
@@ -315,29 +276,10 @@ mod tests {
         let is = |name: &str, text: &str, wanted: Option<Property>| {
             assert_eq!(annotated("k", name, text).ok(), wanted, "{name} {text}");
         };
-        is(
-            "CollectMode",
-            "'x y'",
-            Some(("CollectMode".into(), Value::Text("x y".into()))),
-        );
-        is(
-            "TimeoutStopSec",
-            "uint64 5",
-            Some(("TimeoutStopUSec".into(), Value::Ulong(5_000_000))),
-        );
-        is(
-            "TimeoutStopUSec",
-            "uint64 5",
-            Some(("TimeoutStopUSec".into(), Value::Ulong(5))),
-        );
-        is(
-            "A",
-            "['a', 'b']",
-            Some((
-                "A".into(),
-                Value::Texts(Vec::from(["a".into(), "b".into()])),
-            )),
-        );
+        is("CollectMode", "'x y'", Some(("CollectMode".into(), Value::Text("x y".into()))));
+        is("TimeoutStopSec", "uint64 5", Some(("TimeoutStopUSec".into(), Value::Ulong(5_000_000))));
+        is("TimeoutStopUSec", "uint64 5", Some(("TimeoutStopUSec".into(), Value::Ulong(5))));
+        is("A", "['a', 'b']", Some(("A".into(), Value::Texts(Vec::from(["a".into(), "b".into()])))));
         is("A", "-5", Some(("A".into(), Value::Int(-5))));
         for odd in ["", "x", "'a", "uint64 -1", "[a]", "{}"] {
             is("A", odd, None);

@@ -13,11 +13,7 @@ pub fn listing(plan: &Plan) -> String {
     let lanes = [
         (Lane::Host, &plan.host, 1),
         (Lane::Bridge, &plan.bridge, plan.host.len() + 1),
-        (
-            Lane::Init,
-            &plan.init,
-            plan.host.len() + plan.bridge.len() + 1,
-        ),
+        (Lane::Init, &plan.init, plan.host.len() + plan.bridge.len() + 1),
     ];
     for (lane, lines, first) in lanes.into_iter().filter(|(_, lines, _)| !lines.is_empty()) {
         let name = lane_name(lane as u8);
@@ -57,16 +53,8 @@ fn lane_text(lane: Lane) -> &'static str {
 }
 
 fn show(number: usize, line: &Line) -> String {
-    let from = if line.from.is_empty() {
-        String::new()
-    } else {
-        format!("  [{}]", line.from)
-    };
-    format!(
-        "  {number:>3}  {}{from}\n         {}\n",
-        describe(&line.op),
-        line.why.0
-    )
+    let from = if line.from.is_empty() { String::new() } else { format!("  [{}]", line.from) };
+    format!("  {number:>3}  {}{from}\n         {}\n", describe(&line.op), line.why.0)
 }
 
 fn s(text: &CString) -> String {
@@ -118,32 +106,19 @@ fn flags(bits: u64) -> String {
         (libc::MS_STRICTATIME, "strictatime"),
         (1 << 25, "lazytime"),
     ];
-    let set: Vec<&str> = words
-        .iter()
-        .filter(|(bit, _)| bits & bit != 0)
-        .map(|(_, word)| *word)
-        .collect();
+    let set: Vec<&str> = words.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, word)| *word).collect();
     set.join(",")
 }
 
 /// The names in a set of capabilities.
 fn capabilities(set: u64) -> String {
     let all = crate::spec::CAPABILITIES;
-    let names: Vec<&str> = all
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| set & 1 << i != 0)
-        .map(|(_, name)| *name)
-        .collect();
+    let names: Vec<&str> = all.iter().enumerate().filter(|(i, _)| set & 1 << i != 0).map(|(_, name)| *name).collect();
     match names.len() {
         0 => "nothing".into(),
         n if n == all.len() => "everything".into(),
         n if n > all.len() / 2 => {
-            let others: Vec<&str> = all
-                .iter()
-                .filter(|name| !names.contains(name))
-                .copied()
-                .collect();
+            let others: Vec<&str> = all.iter().filter(|name| !names.contains(name)).copied().collect();
             format!("all but {}", others.join(" "))
         }
         _ => names.join(" "),
@@ -154,35 +129,19 @@ fn capabilities(set: u64) -> String {
 pub fn describe(op: &Op) -> String {
     match op {
         Op::OpenRootfs { path } => format!("open the rootfs {}", s(path)),
-        Op::OpenSource {
-            path,
-            in_rootfs,
-            recursive,
-            ..
-        } => format!(
+        Op::OpenSource { path, in_rootfs, recursive, .. } => format!(
             "open the mount source {}{}{}",
             if *in_rootfs { "of the rootfs /" } else { "" },
             s(path),
-            if *recursive {
-                " with all mounts below it"
-            } else {
-                ""
-            }
+            if *recursive { " with all mounts below it" } else { "" }
         ),
-        Op::MakeCgroup { path, optional, .. } => format!(
-            "make the cgroup /{}{}",
-            s(path),
-            if *optional { ", if this user may" } else { "" }
-        ),
+        Op::MakeCgroup { path, optional, .. } => {
+            format!("make the cgroup /{}{}", s(path), if *optional { ", if this user may" } else { "" })
+        }
         Op::StartScope { scope, path } => {
             let all = scope.properties.iter().map(|(name, _)| name.as_str());
             let all: Vec<&str> = all.collect();
-            format!(
-                "have systemd make the scope {}, cgroup /{}, with {}",
-                scope.unit,
-                s(path),
-                all.join(", ")
-            )
+            format!("have systemd make the scope {}, cgroup /{}, with {}", scope.unit, s(path), all.join(", "))
         }
         Op::JoinScope(scope) => format!("have systemd move init into {}", scope.unit),
         Op::ReleaseScope => "end the process that held the scope".into(),
@@ -191,24 +150,18 @@ pub fn describe(op: &Op) -> String {
             "enable the usual controllers for the cgroup, as far as there are any".into()
         }
         Op::EnableControllers { needed, .. } => {
-            format!(
-                "enable controllers for the cgroup: the usual ones, and {}",
-                needed.join(", ")
-            )
+            format!("enable controllers for the cgroup: the usual ones, and {}", needed.join(", "))
         }
         Op::NeedController { name, .. } => {
             format!("unless that was done: enable the controller {name}")
         }
-        Op::SetCgroup { setting } => format!(
-            "set {} of the cgroup to {}",
-            s(&setting.file),
-            String::from_utf8_lossy(&setting.value)
-        ),
+        Op::SetCgroup { setting } => {
+            format!("set {} of the cgroup to {}", s(&setting.file), String::from_utf8_lossy(&setting.value))
+        }
         Op::GiveCgroup { uid, gid } => format!("give the cgroup to user {uid}, group {gid}"),
-        Op::DeviceProgram { program } => format!(
-            "attach a device program of {} instructions to the cgroup",
-            program.len()
-        ),
+        Op::DeviceProgram { program } => {
+            format!("attach a device program of {} instructions to the cgroup", program.len())
+        }
         Op::CloneCgroupTree { .. } => "copy the mount of the container's cgroup".into(),
         Op::Terminal(op) => op.describe(),
         Op::Caller(op) => op.describe(),
@@ -228,15 +181,9 @@ pub fn describe(op: &Op) -> String {
                 Born::InCgroupIfAny => ", born inside the cgroup if there is one",
             }
         ),
-        Op::Limit {
-            resource,
-            soft,
-            hard,
-        } => format!(
+        Op::Limit { resource, soft, hard } => format!(
             "set {} to {}, at most {}",
-            crate::spec::RLIMITS
-                .get(*resource as usize)
-                .unwrap_or(&"a limit"),
+            crate::spec::RLIMITS.get(*resource as usize).unwrap_or(&"a limit"),
             limit(*soft),
             limit(*hard)
         ),
@@ -266,9 +213,7 @@ pub fn describe(op: &Op) -> String {
         Op::EndBySignals => "let the signals that ask for an end bring it, until execve".into(),
         Op::Session => "begin a session".into(),
         Op::Keyring { name } => format!("join a new session keyring {}", s(name)),
-        Op::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {
-            "enter a new cgroup namespace".into()
-        }
+        Op::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => "enter a new cgroup namespace".into(),
         Op::Unshare { .. } => "make a new time namespace for its children".into(),
         Op::Propagation { flags: f } => format!("make every mount {}", flags(u64::from(*f))),
         Op::StandBeside { path } => format!("stand in /{}, and follow no links", s(path)),
@@ -303,10 +248,7 @@ pub fn describe(op: &Op) -> String {
             format!("join the container's namespaces: {kinds}")
         }
         Op::Affinity { cpus } => {
-            let bit = |n: &usize| {
-                cpus.get(n / 64)
-                    .is_some_and(|word| word >> (n % 64) & 1 != 0)
-            };
+            let bit = |n: &usize| cpus.get(n / 64).is_some_and(|word| word >> (n % 64) & 1 != 0);
             let all: Vec<usize> = (0..cpus.len() * 64).filter(bit).collect();
             format!("run on the processors {all:?} only")
         }
@@ -329,50 +271,27 @@ pub fn describe(op: &Op) -> String {
         Op::AwaitHooked => "wait until the hooks have run".into(),
         Op::Hook { hook } => format!("run the hook {}", s(&hook.path)),
         Op::PrivateProc => "make a procfs of its own".into(),
-        Op::WriteProc { path, text, .. } => format!(
-            "write {:?} to /proc/{}",
-            String::from_utf8_lossy(text),
-            s(path)
-        ),
+        Op::WriteProc { path, text, .. } => format!("write {:?} to /proc/{}", String::from_utf8_lossy(text), s(path)),
         Op::RootPropagation { flags: f } => format!("make / {}", flags(u64::from(*f))),
         Op::Scheduler { attr } => format!(
             "set the scheduling policy to {}",
-            crate::spec::POLICIES
-                .iter()
-                .find(|(_, number)| *number == attr.policy)
-                .map_or("", |(name, _)| name)
+            crate::spec::POLICIES.iter().find(|(_, number)| *number == attr.policy).map_or("", |(name, _)| name)
         ),
-        Op::IoPriority { value } => format!(
-            "set the I/O priority to class {}, level {}",
-            value >> 13,
-            value & 7
-        ),
+        Op::IoPriority { value } => format!("set the I/O priority to class {}, level {}", value >> 13, value & 7),
         Op::MemoryPolicy { mode, .. } => format!(
             "set the memory policy to {}",
-            crate::spec::MEMORY_MODES
-                .get((mode & 0xfff) as usize)
-                .unwrap_or(&"")
+            crate::spec::MEMORY_MODES.get((mode & 0xfff) as usize).unwrap_or(&"")
         ),
         Op::Personality { persona: 0 } => "take Linux's own personality".into(),
         Op::Personality { .. } => "take the personality of 32 bits".into(),
         Op::Enter { base } => format!("go to {}", slot(*base)),
-        Op::Mount {
-            at,
-            kind,
-            flags: f,
-            data,
-            ..
-        } => {
+        Op::Mount { at, kind, flags: f, data, .. } => {
             let mut options = flags(u64::from(*f));
             if let Some(data) = data {
                 let comma = if options.is_empty() { "" } else { "," };
                 options = format!("{options}{comma}{}", s(data));
             }
-            let options = if options.is_empty() {
-                options
-            } else {
-                format!(" ({options})")
-            };
+            let options = if options.is_empty() { options } else { format!(" ({options})") };
             format!("mount {} on {}{options}", s(kind), place(at))
         }
         Op::Attach { at, .. } => format!("attach the opened tree on {}", place(at)),
@@ -381,19 +300,10 @@ pub fn describe(op: &Op) -> String {
         }
         Op::Alter { at, .. } => format!("change the properties of the mount on {}", place(at)),
         Op::OpenDirectory { path, .. } => format!("open /{}, made if missing", s(path)),
-        Op::Directory { base, name, mode } => format!(
-            "make the directory {}/{} (mode {mode:04o})",
-            slot(*base),
-            s(name)
-        ),
-        Op::Device {
-            base,
-            name,
-            mode,
-            major,
-            minor,
-            ..
-        } => {
+        Op::Directory { base, name, mode } => {
+            format!("make the directory {}/{} (mode {mode:04o})", slot(*base), s(name))
+        }
+        Op::Device { base, name, mode, major, minor, .. } => {
             let letter = match mode & libc::S_IFMT {
                 libc::S_IFBLK => "b",
                 libc::S_IFIFO => "p",
@@ -406,19 +316,13 @@ pub fn describe(op: &Op) -> String {
                 mode & 0o7777
             )
         }
-        Op::Link {
-            base, name, target, ..
-        } => format!("link {}/{} to {}", slot(*base), s(name), s(target)),
-        Op::OpenNull { check: true } => {
-            "open /dev/null and check that it is the null device".into()
-        }
+        Op::Link { base, name, target, .. } => format!("link {}/{} to {}", slot(*base), s(name), s(target)),
+        Op::OpenNull { check: true } => "open /dev/null and check that it is the null device".into(),
         Op::OpenNull { check: false } => "open the /dev/null that was made".into(),
         Op::MakeCwd { path } => format!("make the working directory /{} if it is missing", s(path)),
         Op::PivotRoot { .. } => "switch the root, unmount the host's".into(),
         Op::Chroot => "change the root to the rootfs".into(),
-        Op::MoveRoot { .. } => {
-            "unmount the host's mounts, chroot into the rootfs that lies over /".into()
-        }
+        Op::MoveRoot { .. } => "unmount the host's mounts, chroot into the rootfs that lies over /".into(),
         Op::Mask { at, .. } => format!("mask {}", place(at)),
         Op::ReadonlyPath { at } => format!("make {} read-only", place(at)),
         Op::ReadonlyRoot => "make / read-only".into(),
@@ -447,9 +351,9 @@ pub fn describe(op: &Op) -> String {
             format!("close all descriptors from {first} on, but the ones for talking with the host")
         }
         Op::Umask { mask } => format!("set the umask to {mask:04o}"),
-        Op::FindProgram {
-            named, candidates, ..
-        } if candidates.len() == 1 => format!("look for the program {}", s(named)),
+        Op::FindProgram { named, candidates, .. } if candidates.len() == 1 => {
+            format!("look for the program {}", s(named))
+        }
         Op::FindProgram { named, .. } => format!("look for the program {} in PATH", s(named)),
         Op::AwaitGo => "wait for the host's word".into(),
         Op::TellReady => "say that all is made".into(),
@@ -477,18 +381,10 @@ fn namespaces(flags: u64) -> String {
         (libc::CLONE_NEWNET, "network"),
         (libc::CLONE_NEWTIME, "time"),
     ];
-    let set: Vec<&str> = words
-        .iter()
-        .filter(|(bit, _)| flags & *bit as u64 != 0)
-        .map(|(_, word)| *word)
-        .collect();
+    let set: Vec<&str> = words.iter().filter(|(bit, _)| flags & *bit as u64 != 0).map(|(_, word)| *word).collect();
     set.join(" ")
 }
 
 fn limit(value: u64) -> String {
-    if value == u64::MAX {
-        "unlimited".into()
-    } else {
-        value.to_string()
-    }
+    if value == u64::MAX { "unlimited".into() } else { value.to_string() }
 }

@@ -96,9 +96,6 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
             why: Why("a piece of the host that the configuration lends to the container"),
         });
     }
-    b.init(
-        Op::LeaveBeside,
-        "the program may follow links again, and so may the next lines",
-    );
+    b.init(Op::LeaveBeside, "the program may follow links again, and so may the next lines");
     Ok(())
 }

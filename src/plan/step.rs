@@ -57,20 +57,11 @@ impl Step {
     pub fn text(self) -> (&'static str, &'static str) {
         match self {
             Step::Command => ("command", "before the lifecycle: the command, the bundle"),
-            Step::State => (
-                "state",
-                "lifecycle 1, create: the container's state and its recorder",
-            ),
-            Step::Sources => (
-                "sources",
-                "lifecycle 2, create: what of the host is needed inside",
-            ),
+            Step::State => ("state", "lifecycle 1, create: the container's state and its recorder"),
+            Step::Sources => ("sources", "lifecycle 2, create: what of the host is needed inside"),
             Step::Cgroup => ("cgroup", "lifecycle 2, create: the cgroup"),
             Step::Namespaces => ("namespaces", "lifecycle 2, create: the namespaces"),
-            Step::Process => (
-                "process",
-                "lifecycle 2, create: the process's limits and session",
-            ),
+            Step::Process => ("process", "lifecycle 2, create: the process's limits and session"),
             Step::Root => ("root", "lifecycle 2, create: the root file system"),
             Step::Mounts => ("mounts", "lifecycle 2, create: the mounts"),
             Step::Devices => ("devices", "lifecycle 2, create: the devices"),
@@ -78,10 +69,7 @@ impl Step {
             Step::Hooks => ("hooks", "lifecycle 3 to 5, 7, 9 and 13, hooks"),
             Step::Paths => ("paths", "lifecycle 2, create: masked and read-only paths"),
             Step::Identity => ("identity", "lifecycle 2, create: names, network, settings"),
-            Step::Privileges => (
-                "privileges",
-                "lifecycle 2, create: user, capabilities, program",
-            ),
+            Step::Privileges => ("privileges", "lifecycle 2, create: user, capabilities, program"),
             Step::Start => ("start", "lifecycle 6, start"),
             Step::Program => ("program", "lifecycle 8, the program runs"),
             Step::Wait => ("wait", "lifecycle 10, the program ends"),
@@ -94,9 +82,6 @@ impl Step {
 
     /// The step of a record, or of any number.
     pub fn of(number: u16) -> Step {
-        Step::ALL
-            .get(number as usize)
-            .copied()
-            .unwrap_or(Step::Command)
+        Step::ALL.get(number as usize).copied().unwrap_or(Step::Command)
     }
 }

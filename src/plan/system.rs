@@ -5,8 +5,7 @@ use super::create::{path, problem};
 use super::op::{Op, Slot};
 use super::{Builder, Step};
 use crate::spec::{
-    IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, list,
-    sysctl_path,
+    IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, list, sysctl_path,
 };
 use alloc::format;
 use alloc::string::String;
@@ -16,11 +15,7 @@ use syscalls::abi::SchedAttr;
 /// Host: security modules that labels need.
 pub fn modules(b: &mut Builder) {
     let labels = [
-        (
-            "/process/apparmorProfile",
-            &b.spec.process.apparmor_profile,
-            false,
-        ),
+        ("/process/apparmorProfile", &b.spec.process.apparmor_profile, false),
         ("/process/selinuxLabel", &b.spec.process.selinux_label, true),
         ("/linux/mountLabel", &b.spec.linux.mount_label, true),
     ];
@@ -59,22 +54,11 @@ pub fn resctrl(b: &mut Builder) -> Result<(), Problem> {
     }
     let group = path(&b.from.clone(), name.trim_start_matches('/'))?;
     let monitor = match rdt.enable_monitoring {
-        true => Some(path(
-            "/linux/intelRdt",
-            &format!("mon_groups/{}", b.wish.id),
-        )?),
+        true => Some(path("/linux/intelRdt", &format!("mon_groups/{}", b.wish.id))?),
         false => None,
     };
-    let op = Op::Resctrl {
-        group: group.clone(),
-        schemata,
-        monitor: monitor.clone(),
-    };
-    b.host(
-        Step::Cgroup,
-        op,
-        "shares of cache and memory bandwidth are given to groups of processes",
-    );
+    let op = Op::Resctrl { group: group.clone(), schemata, monitor: monitor.clone() };
+    b.host(Step::Cgroup, op, "shares of cache and memory bandwidth are given to groups of processes");
     b.after_clone.push(b.line_of(
         Step::Cgroup,
         Op::ResctrlJoin { group, monitor },
@@ -87,16 +71,10 @@ pub fn resctrl(b: &mut Builder) -> Result<(), Problem> {
 /// a part of it; otherwise one that nobody else can reach.
 fn procfs(b: &mut Builder) -> Slot {
     let covered = |m: &super::Covered| m.path.starts_with("/proc/");
-    let own = b
-        .covered
-        .iter()
-        .any(|m| m.slot == Some(Slot::PROC) && m.fresh);
+    let own = b.covered.iter().any(|m| m.slot == Some(Slot::PROC) && m.fresh);
     if !b.private_proc && (!own || b.covered.iter().any(covered)) {
         let from = core::mem::take(&mut b.from);
-        b.init(
-            Op::PrivateProc,
-            "files of procfs are written through a mount that nothing in the rootfs can redirect",
-        );
+        b.init(Op::PrivateProc, "files of procfs are written through a mount that nothing in the rootfs can redirect");
         b.from = from;
         b.private_proc = true;
     }
@@ -110,10 +88,7 @@ fn procfs(b: &mut Builder) -> Slot {
 pub fn settings(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Identity;
     for (key, value) in &b.spec.linux.sysctl {
-        let at = format!(
-            "/linux/sysctl/{}",
-            key.replace('~', "~0").replace('/', "~1")
-        );
+        let at = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
         b.from = at.clone();
         let base = procfs(b);
         let op = Op::WriteProc {
@@ -134,11 +109,7 @@ pub fn oom_score(b: &mut Builder) {
     };
     b.from = "/process/oomScoreAdj".into();
     let base = procfs(b);
-    let op = Op::WriteProc {
-        base,
-        path: c"self/oom_score_adj".into(),
-        text: format!("{score}").into_bytes(),
-    };
+    let op = Op::WriteProc { base, path: c"self/oom_score_adj".into(), text: format!("{score}").into_bytes() };
     b.init(op, "who is ended first when memory runs out");
 }
 
@@ -150,37 +121,21 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
         let class = IO_CLASSES.iter().position(|c| *c == priority.class);
         let class = class.map_or(0, |i| i as u32 + 1);
         let value = class << 13 | priority.priority as u32;
-        rightful(
-            b,
-            Op::IoPriority { value },
-            "how urgent its disk accesses are, beside those of others",
-        );
+        rightful(b, Op::IoPriority { value }, "how urgent its disk accesses are, beside those of others");
     }
     if let Some(policy) = &b.spec.linux.memory_policy {
         b.from = "/linux/memoryPolicy".into();
         let mode = MEMORY_MODES.iter().position(|m| *m == policy.mode);
-        let flags = MEMORY_FLAGS
-            .iter()
-            .filter(|(name, _)| policy.flags.iter().any(|f| f == name));
+        let flags = MEMORY_FLAGS.iter().filter(|(name, _)| policy.flags.iter().any(|f| f == name));
         let mode = flags.fold(mode.unwrap_or(0) as u32, |mode, (_, bit)| mode | bit);
         let nodes = bits(list(&policy.nodes, 1023));
-        b.init(
-            Op::MemoryPolicy { mode, nodes },
-            "from which memory nodes its pages come",
-        );
+        b.init(Op::MemoryPolicy { mode, nodes }, "from which memory nodes its pages come");
     }
     if let Some(personality) = &b.spec.linux.personality {
         b.from = "/linux/personality".into();
         const PER_LINUX32: u32 = 8;
-        let persona = if personality.domain == "LINUX32" {
-            PER_LINUX32
-        } else {
-            0
-        };
-        b.init(
-            Op::Personality { persona },
-            "which machine uname(2) tells it that it runs on",
-        );
+        let persona = if personality.domain == "LINUX32" { PER_LINUX32 } else { 0 };
+        b.init(Op::Personality { persona }, "which machine uname(2) tells it that it runs on");
     }
     labels(b)
 }
@@ -237,11 +192,7 @@ fn scheduler(b: &mut Builder) {
         util_min: 0,
         util_max: 0,
     };
-    rightful(
-        b,
-        Op::Scheduler { attr },
-        "what is scheduled how it is from the first instruction on",
-    );
+    rightful(b, Op::Scheduler { attr }, "what is scheduled how it is from the first instruction on");
 }
 
 /// Labels are for the next execve: the kernel keeps them until then.
@@ -295,10 +246,7 @@ pub fn mount_label(b: &Builder, kind: &str, data: &mut String) -> Result<(), Pro
         return Ok(());
     }
     if label.contains('"') {
-        return Err(problem(
-            "/linux/mountLabel",
-            "holds a quote, which no label does",
-        ));
+        return Err(problem("/linux/mountLabel", "holds a quote, which no label does"));
     }
     if !data.is_empty() {
         data.push(',');

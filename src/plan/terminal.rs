@@ -65,9 +65,7 @@ impl Terminal {
             Terminal::Console { .. } => "bind the terminal on /dev/console".into(),
             Terminal::Send => "send the terminal's other side".into(),
             Terminal::Use { .. } => "make the terminal that of the program".into(),
-            Terminal::Streams { uid: 0 } => {
-                "open standard streams that are /dev/null inside".into()
-            }
+            Terminal::Streams { uid: 0 } => "open standard streams that are /dev/null inside".into(),
             Terminal::Streams { uid } => {
                 format!("open standard streams that are /dev/null inside, give pipes to user {uid}")
             }
@@ -93,20 +91,13 @@ pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
             return no("is relayed in the foreground: leave out --console-socket, or use --detach");
         }
         (true, None, false) => {
-            return no(
-                "is true, and nobody stays to relay it: --console-socket says where its other side goes",
-            );
+            return no("is true, and nobody stays to relay it: --console-socket says where its other side goes");
         }
         (true, Some(socket), false) => (
-            Terminal::Connect {
-                path: path("", socket)?,
-            },
+            Terminal::Connect { path: path("", socket)? },
             "whoever listens there gets the terminal's other side; inside there is no way to it",
         ),
-        (true, None, true) => (
-            Terminal::Pair,
-            "init opens the terminal, and this process has to get its other side",
-        ),
+        (true, None, true) => (Terminal::Pair, "init opens the terminal, and this process has to get its other side"),
     };
     b.from = AT.into();
     b.host(step, Op::Terminal(op), why);
@@ -120,16 +111,8 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
     }
     let size = ConsoleSize::of(&b.spec.process)?;
     b.from = AT.into();
-    let op = Terminal::Open {
-        base,
-        rows: size.height,
-        columns: size.width,
-        relayed: b.wish.attached,
-    };
-    b.init(
-        Op::Terminal(op),
-        "out of the container's own devpts: no terminal of the host's is ever inside",
-    );
+    let op = Terminal::Open { base, rows: size.height, columns: size.width, relayed: b.wish.attached };
+    b.init(Op::Terminal(op), "out of the container's own devpts: no terminal of the host's is ever inside");
     if base.is_some() {
         let name = c("console").map_err(|p| problem(AT, p))?;
         let make = !devices::lent(b);
@@ -138,10 +121,7 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
             "/dev/console is set up if terminal is true (config-linux.md, \"Default Devices\")",
         );
     }
-    b.init(
-        Op::Terminal(Terminal::Send),
-        "what is typed goes in there, and what is shown comes out",
-    );
+    b.init(Op::Terminal(Terminal::Send), "what is typed goes in there, and what is shown comes out");
     let uid = b.spec.process.user.uid;
     b.init(
         Op::Terminal(Terminal::Use { uid }),
@@ -157,14 +137,8 @@ pub fn streams(b: &mut Builder) {
         return;
     }
     let (from, why) = match uid {
-        0 => (
-            "",
-            "the caller's may be open for one direction only, and lies on a file system of the host's",
-        ),
-        _ => (
-            "/process/user/uid",
-            "/dev/stdout is a link to the pipe, and opening it takes the right to",
-        ),
+        0 => ("", "the caller's may be open for one direction only, and lies on a file system of the host's"),
+        _ => ("/process/user/uid", "/dev/stdout is a link to the pipe, and opening it takes the right to"),
     };
     b.from = from.into();
     b.init(Op::Terminal(Terminal::Streams { uid }), why);

@@ -17,27 +17,12 @@ const UNKNOWN_CALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
 /// Those that would make another container, and what does the same here.
 const REFUSED: [(&str, &str); 9] = [
-    (
-        "run.oci.seccomp.receiver",
-        "`linux.seccomp.listenerPath` says it",
-    ),
-    (
-        "run.oci.seccomp.plugins",
-        "`linux.seccomp.listenerPath` names an agent",
-    ),
+    ("run.oci.seccomp.receiver", "`linux.seccomp.listenerPath` says it"),
+    ("run.oci.seccomp.plugins", "`linux.seccomp.listenerPath` names an agent"),
     ("run.oci.seccomp_bpf_data", "only `linux.seccomp` is loaded"),
-    (
-        "run.oci.systemd.force_cgroup_v1",
-        "a bind mount of the hierarchy does it",
-    ),
-    (
-        "run.oci.systemd.subgroup",
-        "the container's cgroup is the scope itself, as with an empty value",
-    ),
-    (
-        "run.oci.delegate-cgroup",
-        "the container's cgroup is the one of `linux.cgroupsPath`",
-    ),
+    ("run.oci.systemd.force_cgroup_v1", "a bind mount of the hierarchy does it"),
+    ("run.oci.systemd.subgroup", "the container's cgroup is the scope itself, as with an empty value"),
+    ("run.oci.delegate-cgroup", "the container's cgroup is the one of `linux.cgroupsPath`"),
     ("run.oci.timens_offset", "`linux.timeOffsets` says it"),
     ("run.oci.pidfd_receiver", "--pidfd-socket says it"),
     ("run.oci.handler", "the program runs as it is"),
@@ -88,12 +73,9 @@ impl Spec<'_> {
     /// What of the annotations is passed over, and of config.json because of them.
     pub fn annotation_warnings(&self) -> impl Iterator<Item = String> {
         let hooks = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
-        let hooks = hooks
-            .into_iter()
-            .filter(|name| self.annotations.contains_key(*name));
-        let hooks = hooks.map(|name| {
-            format!("/annotations/{name}: is passed over: what a hook says is told where it fails")
-        });
+        let hooks = hooks.into_iter().filter(|name| self.annotations.contains_key(*name));
+        let hooks =
+            hooks.map(|name| format!("/annotations/{name}: is passed over: what a hook says is told where it fails"));
         let left = self.keeps_groups() && !self.process.user.additional_gids.is_empty();
         let groups = format!(
             "/process/user/additionalGids: are left out: the annotation {KEEP_GROUPS} keeps the caller's groups"

@@ -3,8 +3,8 @@
 
 use super::unbuilt::Unbuilt;
 use super::{
-    Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, check_linux,
-    check_process, net_devices, rlimit_number,
+    Document, Linux, Mount, NamespaceKind, Problem, Process, Root, Spec, check_linux, check_process, net_devices,
+    rlimit_number,
 };
 use alloc::format;
 use alloc::string::String;
@@ -13,10 +13,7 @@ use alloc::vec::Vec;
 pub(super) type Checked = Result<(), Problem>;
 
 pub(super) fn no<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem {
-        pointer: pointer.into(),
-        problem: problem.into(),
-    })
+    Err(Problem { pointer: pointer.into(), problem: problem.into() })
 }
 
 /// The first of some properties that asks for what is not built.
@@ -31,11 +28,7 @@ fn unbuilt(pointer: &str, properties: &[(&str, &Unbuilt)]) -> Checked {
 
 /// A string that becomes a C string.
 pub(super) fn no_nul(pointer: impl FnOnce() -> String, text: &str) -> Checked {
-    if text.contains('\0') {
-        no(pointer(), "holds a NUL byte")
-    } else {
-        Ok(())
-    }
+    if text.contains('\0') { no(pointer(), "holds a NUL byte") } else { Ok(()) }
 }
 
 /// The kernel takes no longer path (PATH_MAX, without its NUL).
@@ -44,10 +37,7 @@ const LONGEST_PATH: usize = 4095;
 /// A string that becomes a path.
 fn a_path(pointer: impl FnOnce() -> String, text: &str) -> Checked {
     if text.len() > LONGEST_PATH {
-        let problem = format!(
-            "has {} bytes: the kernel takes at most {LONGEST_PATH}",
-            text.len()
-        );
+        let problem = format!("has {} bytes: the kernel takes at most {LONGEST_PATH}", text.len());
         return no(pointer(), problem);
     }
     no_nul(pointer, text)
@@ -60,10 +50,7 @@ pub const LONGEST_LIST: usize = 2048;
 fn not_endless<T>(pointer: &str, list: &[T]) -> Checked {
     match list.len() {
         0..=LONGEST_LIST => Ok(()),
-        len => no(
-            pointer,
-            format!("has {len} entries: at most {LONGEST_LIST} are taken"),
-        ),
+        len => no(pointer, format!("has {len} entries: at most {LONGEST_LIST} are taken")),
     }
 }
 
@@ -104,10 +91,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
     check_process::check(&process)?;
     check_linux(&linux)?;
     check_linux::check(&linux, &process)?;
-    for (name, value) in [
-        ("hostname", &document.hostname),
-        ("domainname", &document.domainname),
-    ] {
+    for (name, value) in [("hostname", &document.hostname), ("domainname", &document.domainname)] {
         check_name(name, value.as_deref(), &linux)?;
     }
     for (i, mount) in mounts.iter().enumerate() {
@@ -141,9 +125,7 @@ pub fn check(document: Document) -> Result<Spec, Problem> {
 fn is_version(version: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let number = |part: &str| digits(part) && (part == "0" || !part.starts_with('0'));
-    let word = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
+    let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let (version, build) = match version.split_once('+') {
         Some((version, build)) => (version, Some(build)),
         None => (version, None),
@@ -167,10 +149,7 @@ fn check_shared_mounts(root: &Root, process: &Process, linux: &Linux, mounts: &[
         ("/root/readonly", root.readonly),
         ("/linux/maskedPaths/0", !linux.masked_paths.is_empty()),
         ("/linux/readonlyPaths/0", !linux.readonly_paths.is_empty()),
-        (
-            "/linux/rootfsPropagation",
-            !linux.rootfs_propagation.is_empty(),
-        ),
+        ("/linux/rootfsPropagation", !linux.rootfs_propagation.is_empty()),
         ("/linux/mountLabel", !linux.mount_label.is_empty()),
         ("/process/terminal", process.terminal == Some(true)),
     ];
@@ -193,45 +172,30 @@ fn check_shared_mounts(root: &Root, process: &Process, linux: &Linux, mounts: &[
 /// Any 1.x, in which later ones only add.
 fn check_version(version: &str) -> Checked {
     if !is_version(version) {
-        return no(
-            "/ociVersion",
-            format!("`{version}` is no version of SemVer 2.0.0: 1.2.0, for example, is one"),
-        );
+        return no("/ociVersion", format!("`{version}` is no version of SemVer 2.0.0: 1.2.0, for example, is one"));
     }
     if version.split('.').next() != Some("1") {
-        return no(
-            "/ociVersion",
-            format!("`{version}` is not supported: 1.0.0 to 1.3.0 are, and what follows in 1.x"),
-        );
+        return no("/ociVersion", format!("`{version}` is not supported: 1.0.0 to 1.3.0 are, and what follows in 1.x"));
     }
     Ok(())
 }
 
 fn check_root(root: &Root) -> Checked {
     if root.path.is_empty() {
-        return no(
-            "/root/path",
-            "is missing: it names the root file system's directory",
-        );
+        return no("/root/path", "is missing: it names the root file system's directory");
     }
     a_path(|| "/root/path".into(), &root.path)
 }
 
 fn check_process(process: &Process) -> Checked {
     if process.args.is_empty() {
-        return no(
-            "/process/args",
-            "is missing or empty: its first entry is the program",
-        );
+        return no("/process/args", "is missing or empty: its first entry is the program");
     }
     if process.args.first().is_some_and(String::is_empty) {
         return no("/process/args/0", "is empty: it names the program");
     }
     if !process.cwd.starts_with('/') {
-        return no(
-            "/process/cwd",
-            format!("`{}` must be an absolute path", process.cwd),
-        );
+        return no("/process/cwd", format!("`{}` must be an absolute path", process.cwd));
     }
     a_path(|| "/process/cwd".into(), &process.cwd)?;
     for (name, list) in [("args", &process.args), ("env", &process.env)] {
@@ -253,25 +217,13 @@ fn check_process(process: &Process) -> Checked {
     for (i, limit) in process.rlimits.iter().enumerate() {
         let pointer = format!("/process/rlimits/{i}");
         if rlimit_number(&limit.kind).is_none() {
-            return no(
-                format!("{pointer}/type"),
-                format!("`{}` is no resource limit of Linux", limit.kind),
-            );
+            return no(format!("{pointer}/type"), format!("`{}` is no resource limit of Linux", limit.kind));
         }
-        if let Some(first) = process.rlimits[..i]
-            .iter()
-            .position(|other| other.kind == limit.kind)
-        {
-            return no(
-                pointer,
-                format!("repeats {} of /process/rlimits/{first}", limit.kind),
-            );
+        if let Some(first) = process.rlimits[..i].iter().position(|other| other.kind == limit.kind) {
+            return no(pointer, format!("repeats {} of /process/rlimits/{first}", limit.kind));
         }
         if limit.soft > limit.hard {
-            return no(
-                format!("{pointer}/soft"),
-                format!("{} is above the hard limit {}", limit.soft, limit.hard),
-            );
+            return no(format!("{pointer}/soft"), format!("{} is above the hard limit {}", limit.soft, limit.hard));
         }
     }
     Ok(())
@@ -281,10 +233,7 @@ fn check_process(process: &Process) -> Checked {
 pub(super) fn check_environment(pointer: &str, env: &[String]) -> Checked {
     let nameless = |entry: &String| entry.is_empty() || entry.starts_with('=');
     match env.iter().position(nameless) {
-        Some(i) => no(
-            format!("{pointer}/{i}"),
-            format!("`{}` has no name", env[i]),
-        ),
+        Some(i) => no(format!("{pointer}/{i}"), format!("`{}` has no name", env[i])),
         None => Ok(()),
     }
 }
@@ -292,10 +241,7 @@ pub(super) fn check_environment(pointer: &str, env: &[String]) -> Checked {
 /// The highest number tells the kernel to leave an id as it is, which is root's (setresuid(2), chown(2)).
 fn an_id(pointer: impl FnOnce() -> String, id: Option<u32>) -> Checked {
     match id {
-        Some(u32::MAX) => no(
-            pointer(),
-            "4294967295 is nobody's id: it stands for no change",
-        ),
+        Some(u32::MAX) => no(pointer(), "4294967295 is nobody's id: it stands for no change"),
         _ => Ok(()),
     }
 }
@@ -306,21 +252,11 @@ fn check_name(property: &str, name: Option<&str>, linux: &Linux) -> Checked {
         return Ok(());
     };
     let pointer = format!("/{property}");
-    if !linux
-        .namespaces
-        .iter()
-        .any(|n| n.kind == NamespaceKind::Uts)
-    {
-        return no(
-            pointer,
-            "needs a new `uts` namespace in linux.namespaces: without one it would be the host's",
-        );
+    if !linux.namespaces.iter().any(|n| n.kind == NamespaceKind::Uts) {
+        return no(pointer, "needs a new `uts` namespace in linux.namespaces: without one it would be the host's");
     }
     if name.len() > 64 {
-        return no(
-            pointer,
-            format!("has {} bytes: the kernel takes at most 64", name.len()),
-        );
+        return no(pointer, format!("has {} bytes: the kernel takes at most 64", name.len()));
     }
     no_nul(|| pointer, name)
 }
@@ -336,30 +272,15 @@ pub fn check_mount(number: usize, mount: &Mount) -> Checked {
         check_linux::check_mappings(&pointer(""), &mount.uid_mappings, &mount.gid_mappings)?;
     }
     if mount.destination.is_empty() {
-        return no(
-            pointer("/destination"),
-            "is missing: it says where in the container the mount goes",
-        );
+        return no(pointer("/destination"), "is missing: it says where in the container the mount goes");
     }
     let source = mount.source.as_deref().unwrap_or("");
-    let has = |words: [&str; 2]| {
-        mount
-            .options
-            .iter()
-            .any(|option| words.contains(&&**option))
-    };
+    let has = |words: [&str; 2]| mount.options.iter().any(|option| words.contains(&&**option));
     let bind = mount.kind == "bind" || has(["bind", "rbind"]);
     if bind && source.is_empty() && !has(["remount", "remount"]) {
-        return no(
-            pointer("/source"),
-            "is missing or empty: it names what a bind mount shows",
-        );
+        return no(pointer("/source"), "is missing or empty: it names what a bind mount shows");
     }
-    for (name, text) in [
-        ("/destination", mount.destination.as_str()),
-        ("/type", &mount.kind),
-        ("/source", source),
-    ] {
+    for (name, text) in [("/destination", mount.destination.as_str()), ("/type", &mount.kind), ("/source", source)] {
         a_path(|| pointer(name), text)?;
     }
     for (i, option) in mount.options.iter().enumerate() {
@@ -374,49 +295,28 @@ fn check_linux(linux: &Linux) -> Checked {
         let pointer = format!("/linux/namespaces/{i}");
         let word = namespace.kind.word();
         if let NamespaceKind::Unknown(_) = namespace.kind {
-            return no(
-                format!("{pointer}/type"),
-                format!("`{word}` is no kind of namespace"),
-            );
+            return no(format!("{pointer}/type"), format!("`{word}` is no kind of namespace"));
         }
         if let Some(path) = namespace.path.as_deref().filter(|path| !path.is_empty()) {
             if !path.starts_with('/') {
-                return no(
-                    format!("{pointer}/path"),
-                    format!("`{path}` must be an absolute path"),
-                );
+                return no(format!("{pointer}/path"), format!("`{path}` must be an absolute path"));
             }
             no_nul(|| format!("{pointer}/path"), path)?;
         }
-        if let Some(first) = linux.namespaces[..i]
-            .iter()
-            .position(|other| other.kind == namespace.kind)
-        {
-            return no(
-                pointer,
-                format!("repeats the `{word}` namespace of /linux/namespaces/{first}"),
-            );
+        if let Some(first) = linux.namespaces[..i].iter().position(|other| other.kind == namespace.kind) {
+            return no(pointer, format!("repeats the `{word}` namespace of /linux/namespaces/{first}"));
         }
     }
     let cgroup = linux.cgroups_path.as_deref().unwrap_or("");
     a_path(|| "/linux/cgroupsPath".into(), cgroup)?;
-    for (name, paths) in [
-        ("maskedPaths", &linux.masked_paths),
-        ("readonlyPaths", &linux.readonly_paths),
-    ] {
+    for (name, paths) in [("maskedPaths", &linux.masked_paths), ("readonlyPaths", &linux.readonly_paths)] {
         for (i, path) in paths.iter().enumerate() {
             if !path.starts_with('/') {
-                return no(
-                    format!("/linux/{name}/{i}"),
-                    format!("`{path}` must be an absolute path"),
-                );
+                return no(format!("/linux/{name}/{i}"), format!("`{path}` must be an absolute path"));
             }
             a_path(|| format!("/linux/{name}/{i}"), path)?;
             if name == "maskedPaths" && is_root(path) {
-                return no(
-                    format!("/linux/{name}/{i}"),
-                    "is the root itself: nothing would be left of the container",
-                );
+                return no(format!("/linux/{name}/{i}"), "is the root itself: nothing would be left of the container");
             }
         }
     }
@@ -432,16 +332,10 @@ pub fn check_device_rules(rules: &[super::DeviceRule], at: &str) -> Checked {
     for (i, rule) in rules.iter().enumerate() {
         let pointer = format!("{at}/{i}");
         if !matches!(rule.kind.as_str(), "" | "a" | "b" | "c") {
-            return no(
-                format!("{pointer}/type"),
-                format!("`{}` must be a, b or c", rule.kind),
-            );
+            return no(format!("{pointer}/type"), format!("`{}` must be a, b or c", rule.kind));
         }
         if rule.access.chars().any(|letter| !"rwm".contains(letter)) {
-            return no(
-                format!("{pointer}/access"),
-                format!("`{}` may hold only r, w and m", rule.access),
-            );
+            return no(format!("{pointer}/access"), format!("`{}` may hold only r, w and m", rule.access));
         }
         // What is absent never gives rights. The peers refuse it too.
         if rule.allow && rule.access.is_empty() {
@@ -462,10 +356,7 @@ fn check_devices(linux: &Linux) -> Checked {
     for (i, device) in linux.devices.iter().enumerate() {
         let pointer = format!("/linux/devices/{i}");
         if !matches!(device.kind.as_str(), "b" | "c" | "u" | "p") {
-            return no(
-                format!("{pointer}/type"),
-                format!("`{}` must be c, b, u or p", device.kind),
-            );
+            return no(format!("{pointer}/type"), format!("`{}` must be c, b, u or p", device.kind));
         }
         if !device.path.starts_with('/')
             || device.path.ends_with('/')
@@ -473,18 +364,12 @@ fn check_devices(linux: &Linux) -> Checked {
         {
             return no(
                 format!("{pointer}/path"),
-                format!(
-                    "`{}` must be an absolute path to a file, without `..`",
-                    device.path
-                ),
+                format!("`{}` must be an absolute path to a file, without `..`", device.path),
             );
         }
         a_path(|| format!("{pointer}/path"), &device.path)?;
         if seen.contains(&device.path.as_str()) {
-            return no(
-                format!("{pointer}/path"),
-                format!("repeats {}", device.path),
-            );
+            return no(format!("{pointer}/path"), format!("repeats {}", device.path));
         }
         seen.push(&device.path);
         for (name, id) in [("uid", device.uid), ("gid", device.gid)] {
@@ -492,10 +377,7 @@ fn check_devices(linux: &Linux) -> Checked {
         }
         for (name, number) in [("major", device.major), ("minor", device.minor)] {
             if device.kind != "p" && number.is_none() {
-                return no(
-                    format!("{pointer}/{name}"),
-                    "is missing: only a fifo has no numbers",
-                );
+                return no(format!("{pointer}/{name}"), "is missing: only a fifo has no numbers");
             }
             device_number(&format!("{pointer}/{name}"), number, 0)?;
         }
@@ -506,9 +388,7 @@ fn check_devices(linux: &Linux) -> Checked {
 /// Device numbers have 12 and 20 bits; 32 is what every interface takes.
 fn device_number(pointer: &str, number: Option<i64>, least: i64) -> Checked {
     match number {
-        Some(n) if n < least || n > i64::from(u32::MAX) => {
-            no(pointer, format!("{n} is no device number"))
-        }
+        Some(n) if n < least || n > i64::from(u32::MAX) => no(pointer, format!("{n} is no device number")),
         _ => Ok(()),
     }
 }

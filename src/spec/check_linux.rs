@@ -2,8 +2,7 @@
 
 use super::check::{Checked, no, no_nul};
 use super::{
-    IdMapping, IntelRdt, Linux, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, NamespaceKind,
-    Personality, Process,
+    IdMapping, IntelRdt, Linux, MEMORY_FLAGS, MEMORY_MODES, MemoryPolicy, NamespaceKind, Personality, Process,
 };
 use alloc::format;
 use alloc::string::String;
@@ -20,21 +19,11 @@ pub fn check(linux: &Linux, process: &Process) -> Checked {
     }
     if !matches!(
         linux.rootfs_propagation.as_str(),
-        "" | "shared"
-            | "slave"
-            | "private"
-            | "unbindable"
-            | "rshared"
-            | "rslave"
-            | "rprivate"
-            | "runbindable"
+        "" | "shared" | "slave" | "private" | "unbindable" | "rshared" | "rslave" | "rprivate" | "runbindable"
     ) {
         return no(
             "/linux/rootfsPropagation",
-            format!(
-                "`{}` must be shared, slave, private or unbindable",
-                linux.rootfs_propagation
-            ),
+            format!("`{}` must be shared, slave, private or unbindable", linux.rootfs_propagation),
         );
     }
     no_nul(|| "/linux/mountLabel".into(), &linux.mount_label)?;
@@ -57,9 +46,7 @@ pub fn namespace<'a>(linux: &'a Linux, kind: &NamespaceKind) -> Option<&'a super
 
 /// Whether `id` has a number outside.
 fn mapped(mappings: &[IdMapping], id: u32) -> bool {
-    mappings
-        .iter()
-        .any(|m| id >= m.container_id && id - m.container_id < m.size)
+    mappings.iter().any(|m| id >= m.container_id && id - m.container_id < m.size)
 }
 
 fn check_user(linux: &Linux, process: &Process) -> Checked {
@@ -68,30 +55,18 @@ fn check_user(linux: &Linux, process: &Process) -> Checked {
     let joined = user.is_some_and(|n| n.joined().is_some());
     let given = !linux.uid_mappings.is_empty();
     if given && user.is_none() {
-        return no(
-            "/linux/uidMappings",
-            "needs a `user` namespace in linux.namespaces",
-        );
+        return no("/linux/uidMappings", "needs a `user` namespace in linux.namespaces");
     }
     if user.is_none() || joined {
         return Ok(());
     }
     if !given {
-        return no(
-            "/linux/uidMappings",
-            "is missing: a new user namespace has no ids without it",
-        );
+        return no("/linux/uidMappings", "is missing: a new user namespace has no ids without it");
     }
-    let sides = [
-        ("uid", process.user.uid, &linux.uid_mappings),
-        ("gid", process.user.gid, &linux.gid_mappings),
-    ];
+    let sides = [("uid", process.user.uid, &linux.uid_mappings), ("gid", process.user.gid, &linux.gid_mappings)];
     for (name, id, mappings) in sides {
         if !mapped(mappings, id) {
-            return no(
-                format!("/process/user/{name}"),
-                format!("{id} is not mapped by /linux/{name}Mappings"),
-            );
+            return no(format!("/process/user/{name}"), format!("{id} is not mapped by /linux/{name}Mappings"));
         }
     }
     for (i, gid) in process.user.additional_gids.iter().enumerate() {
@@ -109,21 +84,12 @@ fn check_user(linux: &Linux, process: &Process) -> Checked {
 pub fn check_mappings(at: &str, uids: &[IdMapping], gids: &[IdMapping]) -> Checked {
     if uids.is_empty() != gids.is_empty() {
         let missing = if uids.is_empty() { "uid" } else { "gid" };
-        return no(
-            format!("{at}/{missing}Mappings"),
-            "is missing: users and groups are mapped together",
-        );
+        return no(format!("{at}/{missing}Mappings"), "is missing: users and groups are mapped together");
     }
     for (name, mappings) in [("uidMappings", uids), ("gidMappings", gids)] {
         let at = format!("{at}/{name}");
         if mappings.len() > MOST_MAPPINGS {
-            return no(
-                at,
-                format!(
-                    "has {} entries: the kernel takes at most {MOST_MAPPINGS}",
-                    mappings.len()
-                ),
-            );
+            return no(at, format!("has {} entries: the kernel takes at most {MOST_MAPPINGS}", mappings.len()));
         }
         for (i, m) in mappings.iter().enumerate() {
             if m.size == 0 {
@@ -138,13 +104,11 @@ pub fn check_mappings(at: &str, uids: &[IdMapping], gids: &[IdMapping]) -> Check
                     );
                 }
             }
-            let overlap = |a: u32, b: u32, len: u32| {
-                a < b.saturating_add(len) && b < a.saturating_add(m.size)
-            };
-            if let Some(j) = mappings[..i].iter().position(|o| {
-                overlap(m.container_id, o.container_id, o.size)
-                    || overlap(m.host_id, o.host_id, o.size)
-            }) {
+            let overlap = |a: u32, b: u32, len: u32| a < b.saturating_add(len) && b < a.saturating_add(m.size);
+            if let Some(j) = mappings[..i]
+                .iter()
+                .position(|o| overlap(m.container_id, o.container_id, o.size) || overlap(m.host_id, o.host_id, o.size))
+            {
                 return no(format!("{at}/{i}"), format!("overlaps {at}/{j}"));
             }
         }
@@ -159,24 +123,15 @@ fn check_time(linux: &Linux) -> Checked {
     for (clock, offset) in &linux.time_offsets {
         let at = format!("/linux/timeOffsets/{clock}");
         if !matches!(clock.as_str(), "monotonic" | "boottime") {
-            return no(
-                at,
-                "is no clock of a time namespace: monotonic and boottime are (time_namespaces(7))",
-            );
+            return no(at, "is no clock of a time namespace: monotonic and boottime are (time_namespaces(7))");
         }
         if offset.nanosecs > 999_999_999 {
-            return no(
-                format!("{at}/nanosecs"),
-                format!("{} is a second or more", offset.nanosecs),
-            );
+            return no(format!("{at}/nanosecs"), format!("{} is a second or more", offset.nanosecs));
         }
     }
     match namespace(linux, &NamespaceKind::Time) {
         Some(n) if n.joined().is_none() => Ok(()),
-        _ => no(
-            "/linux/timeOffsets",
-            "needs a new `time` namespace in linux.namespaces",
-        ),
+        _ => no("/linux/timeOffsets", "needs a new `time` namespace in linux.namespaces"),
     }
 }
 
@@ -219,10 +174,7 @@ pub fn sysctl_kind(key: &str) -> Option<NamespaceKind> {
 
 /// Only what belongs to a namespace of the container's own may be set: the rest is the host's.
 fn check_sysctl(key: &str, value: &str, linux: &Linux) -> Checked {
-    let at = format!(
-        "/linux/sysctl/{}",
-        key.replace('~', "~0").replace('/', "~1")
-    );
+    let at = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
     no_nul(|| at.clone(), key)?;
     no_nul(|| at.clone(), value)?;
     if value.is_empty() {
@@ -236,36 +188,26 @@ fn check_sysctl(key: &str, value: &str, linux: &Linux) -> Checked {
     let Some(kind) = sysctl_kind(key) else {
         return match path.as_str() {
             "kernel/hostname" => no(at, "is set by `hostname`"),
-            _ => no(
-                at,
-                "belongs to no namespace: it would change the whole machine",
-            ),
+            _ => no(at, "belongs to no namespace: it would change the whole machine"),
         };
     };
     match namespace(linux, &kind) {
         Some(_) => Ok(()),
         None => no(
             at,
-            format!(
-                "needs a `{}` namespace in linux.namespaces: without one it would be the host's",
-                kind.word()
-            ),
+            format!("needs a `{}` namespace in linux.namespaces: without one it would be the host's", kind.word()),
         ),
     }
 }
 
 fn check_personality(p: &Personality) -> Checked {
     if !matches!(p.domain.as_str(), "LINUX" | "LINUX32") {
-        return no(
-            "/linux/personality/domain",
-            format!("`{}` must be LINUX or LINUX32", p.domain),
-        );
+        return no("/linux/personality/domain", format!("`{}` must be LINUX or LINUX32", p.domain));
     }
     match p.flags.first() {
-        Some(flag) => no(
-            "/linux/personality/flags/0",
-            format!("`{flag}` is not supported: the specification defines no flags"),
-        ),
+        Some(flag) => {
+            no("/linux/personality/flags/0", format!("`{flag}` is not supported: the specification defines no flags"))
+        }
         None => Ok(()),
     }
 }
@@ -273,24 +215,15 @@ fn check_personality(p: &Personality) -> Checked {
 fn check_memory_policy(p: &MemoryPolicy) -> Checked {
     let at = "/linux/memoryPolicy";
     if !MEMORY_MODES.contains(&p.mode.as_str()) {
-        return no(
-            format!("{at}/mode"),
-            format!("`{}` must be one of {}", p.mode, MEMORY_MODES.join(", ")),
-        );
+        return no(format!("{at}/mode"), format!("`{}` must be one of {}", p.mode, MEMORY_MODES.join(", ")));
     }
     for (i, flag) in p.flags.iter().enumerate() {
         if !MEMORY_FLAGS.iter().any(|(name, _)| name == flag) {
-            return no(
-                format!("{at}/flags/{i}"),
-                format!("`{flag}` is no flag of set_mempolicy"),
-            );
+            return no(format!("{at}/flags/{i}"), format!("`{flag}` is no flag of set_mempolicy"));
         }
     }
     let Some(nodes) = list(&p.nodes, 1023) else {
-        return no(
-            format!("{at}/nodes"),
-            format!("`{}` is no list of nodes: 0-3,7 is one", p.nodes),
-        );
+        return no(format!("{at}/nodes"), format!("`{}` is no list of nodes: 0-3,7 is one", p.nodes));
     };
     let none = matches!(p.mode.as_str(), "MPOL_DEFAULT" | "MPOL_LOCAL");
     if none && !nodes.is_empty() {
@@ -327,30 +260,17 @@ fn check_rdt(rdt: &IntelRdt) -> Checked {
         && id != "/"
         && (id.is_empty() || id == "." || id == ".." || id.contains(['/', '\n', '\0']))
     {
-        return no(
-            format!("{at}/closID"),
-            format!("`{}` is no name of a directory", id.escape_default()),
-        );
+        return no(format!("{at}/closID"), format!("`{}` is no name of a directory", id.escape_default()));
     }
-    let named = [
-        ("l3CacheSchema", &rdt.l3_cache_schema),
-        ("memBwSchema", &rdt.mem_bw_schema),
-    ];
+    let named = [("l3CacheSchema", &rdt.l3_cache_schema), ("memBwSchema", &rdt.mem_bw_schema)];
     for (name, schema) in named {
         if let Some(schema) = schema {
             no_nul(|| format!("{at}/{name}"), schema)?;
         }
     }
     // Lines of one file: a schema that holds a line of the other would set it unseen.
-    if rdt
-        .l3_cache_schema
-        .as_deref()
-        .is_some_and(|s| s.lines().any(|line| line.trim_start().starts_with("MB:")))
-    {
-        return no(
-            format!("{at}/l3CacheSchema"),
-            "holds a line for MB: that belongs into memBwSchema",
-        );
+    if rdt.l3_cache_schema.as_deref().is_some_and(|s| s.lines().any(|line| line.trim_start().starts_with("MB:"))) {
+        return no(format!("{at}/l3CacheSchema"), "holds a line for MB: that belongs into memBwSchema");
     }
     for (i, line) in rdt.schemata.iter().enumerate() {
         if line.is_empty() || line.contains(['\n', '\0']) {

@@ -2,8 +2,8 @@
 
 use super::check::{Checked, check_environment, no, no_nul};
 use super::{
-    ConsoleSize, ExecCpuAffinity, Hooks, IO_CLASSES, IoPriority, MOST_CPUS, POLICIES, Process,
-    SCHED_FLAGS, Scheduler, list,
+    ConsoleSize, ExecCpuAffinity, Hooks, IO_CLASSES, IoPriority, MOST_CPUS, POLICIES, Process, SCHED_FLAGS, Scheduler,
+    list,
 };
 use alloc::format;
 
@@ -11,10 +11,7 @@ pub fn check(process: &Process) -> Checked {
     if let Some(score) = process.oom_score_adj
         && !(-1000..=1000).contains(&score)
     {
-        return no(
-            "/process/oomScoreAdj",
-            format!("{score} is not between -1000 and 1000"),
-        );
+        return no("/process/oomScoreAdj", format!("{score} is not between -1000 and 1000"));
     }
     ConsoleSize::of(process)?;
     if let Some(scheduler) = &process.scheduler {
@@ -26,10 +23,7 @@ pub fn check(process: &Process) -> Checked {
     if let Some(affinity) = &process.exec_cpu_affinity {
         check_affinity(affinity)?;
     }
-    no_nul(
-        || "/process/apparmorProfile".into(),
-        &process.apparmor_profile,
-    )?;
+    no_nul(|| "/process/apparmorProfile".into(), &process.apparmor_profile)?;
     no_nul(|| "/process/selinuxLabel".into(), &process.selinux_label)
 }
 
@@ -38,10 +32,7 @@ fn check_affinity(affinity: &ExecCpuAffinity) -> Checked {
         if list(text, MOST_CPUS).is_none() {
             return no(
                 format!("/process/execCPUAffinity/{key}"),
-                format!(
-                    "`{}` is no list of processors, like 0-3,7",
-                    text.escape_default()
-                ),
+                format!("`{}` is no list of processors, like 0-3,7", text.escape_default()),
             );
         }
     }
@@ -52,91 +43,54 @@ fn check_affinity(affinity: &ExecCpuAffinity) -> Checked {
 fn check_scheduler(s: &Scheduler) -> Checked {
     let at = "/process/scheduler";
     if s.policy == "SCHED_ISO" {
-        return no(
-            format!("{at}/policy"),
-            "SCHED_ISO is reserved: no kernel has it",
-        );
+        return no(format!("{at}/policy"), "SCHED_ISO is reserved: no kernel has it");
     }
     if !POLICIES.iter().any(|(name, _)| *name == s.policy) {
-        return no(
-            format!("{at}/policy"),
-            format!("`{}` is no scheduling policy of Linux", s.policy),
-        );
+        return no(format!("{at}/policy"), format!("`{}` is no scheduling policy of Linux", s.policy));
     }
     for (i, flag) in s.flags.iter().enumerate() {
         if !SCHED_FLAGS.contains(&flag.as_str()) {
-            return no(
-                format!("{at}/flags/{i}"),
-                format!("`{flag}` is no flag of sched_setattr"),
-            );
+            return no(format!("{at}/flags/{i}"), format!("`{flag}` is no flag of sched_setattr"));
         }
     }
     if !(-20..=19).contains(&s.nice) {
-        return no(
-            format!("{at}/nice"),
-            format!("{} is not between -20 and 19", s.nice),
-        );
+        return no(format!("{at}/nice"), format!("{} is not between -20 and 19", s.nice));
     }
     let fair = matches!(s.policy.as_str(), "SCHED_OTHER" | "SCHED_BATCH");
     if s.nice != 0 && !fair {
-        return no(
-            format!("{at}/nice"),
-            format!("is for SCHED_OTHER and SCHED_BATCH, not for {}", s.policy),
-        );
+        return no(format!("{at}/nice"), format!("is for SCHED_OTHER and SCHED_BATCH, not for {}", s.policy));
     }
     let real_time = matches!(s.policy.as_str(), "SCHED_FIFO" | "SCHED_RR");
     if real_time && !(1..=99).contains(&s.priority) {
         return no(
             format!("{at}/priority"),
-            format!(
-                "{} is not between 1 and 99, as {} wants it",
-                s.priority, s.policy
-            ),
+            format!("{} is not between 1 and 99, as {} wants it", s.priority, s.policy),
         );
     }
     if s.priority != 0 && !real_time {
-        return no(
-            format!("{at}/priority"),
-            format!("is for SCHED_FIFO and SCHED_RR, not for {}", s.policy),
-        );
+        return no(format!("{at}/priority"), format!("is for SCHED_FIFO and SCHED_RR, not for {}", s.policy));
     }
-    let times = [
-        ("runtime", s.runtime),
-        ("deadline", s.deadline),
-        ("period", s.period),
-    ];
+    let times = [("runtime", s.runtime), ("deadline", s.deadline), ("period", s.period)];
     if s.policy != "SCHED_DEADLINE" {
         return match times.iter().find(|(_, time)| *time != 0) {
-            Some((name, _)) => no(
-                format!("{at}/{name}"),
-                format!("is for SCHED_DEADLINE, not for {}", s.policy),
-            ),
+            Some((name, _)) => no(format!("{at}/{name}"), format!("is for SCHED_DEADLINE, not for {}", s.policy)),
             None => Ok(()),
         };
     }
     // sched(7): runtime <= deadline <= period, and at least 1024 nanoseconds; a period of 0 stands for the deadline.
     let period = if s.period == 0 { s.deadline } else { s.period };
     if s.runtime < 1024 || s.runtime > s.deadline || s.deadline > period {
-        return no(
-            at,
-            "SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds",
-        );
+        return no(at, "SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds");
     }
     Ok(())
 }
 
 fn check_io_priority(p: &IoPriority) -> Checked {
     if !IO_CLASSES.contains(&p.class.as_str()) {
-        return no(
-            "/process/ioPriority/class",
-            format!("`{}` must be one of {}", p.class, IO_CLASSES.join(", ")),
-        );
+        return no("/process/ioPriority/class", format!("`{}` must be one of {}", p.class, IO_CLASSES.join(", ")));
     }
     if !(0..=7).contains(&p.priority) {
-        return no(
-            "/process/ioPriority/priority",
-            format!("{} is not between 0 and 7", p.priority),
-        );
+        return no("/process/ioPriority/priority", format!("{} is not between 0 and 7", p.priority));
     }
     Ok(())
 }
@@ -155,10 +109,7 @@ pub fn check_hooks(hooks: &Hooks) -> Checked {
         for (i, hook) in list.iter().enumerate() {
             let at = format!("/hooks/{name}/{i}");
             if !hook.path.starts_with('/') {
-                return no(
-                    format!("{at}/path"),
-                    format!("`{}` must be an absolute path", hook.path),
-                );
+                return no(format!("{at}/path"), format!("`{}` must be an absolute path", hook.path));
             }
             no_nul(|| format!("{at}/path"), &hook.path)?;
             let env = hook.env.as_deref().unwrap_or_default();
@@ -173,9 +124,7 @@ pub fn check_hooks(hooks: &Hooks) -> Checked {
             {
                 return no(
                     format!("{at}/timeout"),
-                    format!(
-                        "{timeout} seconds are over before the hook begins: leave it out for no limit"
-                    ),
+                    format!("{timeout} seconds are over before the hook begins: leave it out for no limit"),
                 );
             }
         }

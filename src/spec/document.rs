@@ -22,18 +22,11 @@ pub fn state_document(
     status: &str,
     annotations: &BTreeMap<String, String>,
 ) -> [Vec<u8>; 2] {
-    let before = format!(
-        "{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":",
-        quoted(version),
-        quoted(id),
-        quoted(status)
-    );
+    let before =
+        format!("{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":", quoted(version), quoted(id), quoted(status));
     let annotations = match annotations.is_empty() {
         true => String::new(),
-        false => format!(
-            ",\"annotations\":{}",
-            serde_json::to_string(annotations).unwrap_or_default()
-        ),
+        false => format!(",\"annotations\":{}", serde_json::to_string(annotations).unwrap_or_default()),
     };
     let behind = format!(",\"bundle\":{}{annotations}}}", quoted(bundle));
     [before.into_bytes(), behind.into_bytes()]

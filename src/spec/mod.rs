@@ -118,10 +118,8 @@ impl ConsoleSize {
         if process.terminal != Some(true) || size.is_null() {
             return Ok(ConsoleSize::default());
         }
-        read(&size.to_string()).map_err(|problem| Problem {
-            pointer: format!("/process/consoleSize{}", problem.pointer),
-            ..problem
-        })
+        read(&size.to_string())
+            .map_err(|problem| Problem { pointer: format!("/process/consoleSize{}", problem.pointer), ..problem })
     }
 }
 
@@ -433,9 +431,7 @@ mod tests {
     fn no_bytes_make_it_panic() {
         let text = DEFAULT.as_bytes();
         for len in 0..text.len() {
-            assert!(
-                parse(&text[..len]).is_err() || text[len..].iter().all(u8::is_ascii_whitespace)
-            );
+            assert!(parse(&text[..len]).is_err() || text[len..].iter().all(u8::is_ascii_whitespace));
         }
         for i in 0..text.len() {
             for byte in [0, b'"', b'{', b']', b'9', b'-', 0xff] {
@@ -453,17 +449,9 @@ mod tests {
             ("\"sh\"", "null, 7", "/process/args/0"),
             ("\"hard\": 1024", "\"hard\": -1", "/process/rlimits/0/hard"),
             ("\"uid\": 0", "\"uid\": 4294967296", "/process/user/uid"),
-            (
-                "\"cwd\": \"/\"",
-                "\"cwd\": \"/\", \"oomScoreAdj\": 5000",
-                "/process/oomScoreAdj",
-            ),
+            ("\"cwd\": \"/\"", "\"cwd\": \"/\", \"oomScoreAdj\": 5000", "/process/oomScoreAdj"),
             ("\"cwd\": \"/\"", "\"cwd\": \"/\", \"oomScoreAdj\": 0", ""),
-            (
-                "\"hostname\": \"runc\"",
-                "\"frob\": [{}], \"hostname\": null",
-                "",
-            ),
+            ("\"hostname\": \"runc\"", "\"frob\": [{}], \"hostname\": null", ""),
         ];
         for (from, to, pointer) in cases {
             let text = DEFAULT.replacen(from, to, 1);

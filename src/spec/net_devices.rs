@@ -98,11 +98,7 @@ impl<'de> Visitor<'de> for Name {
 pub fn check(linux: &Linux) -> Checked {
     let all = &linux.net_devices.0;
     let network = linux.namespaces.iter().map(|n| &n.kind);
-    if !all.is_empty()
-        && !network
-            .into_iter()
-            .any(|kind| *kind == NamespaceKind::Network)
-    {
+    if !all.is_empty() && !network.into_iter().any(|kind| *kind == NamespaceKind::Network) {
         return no(
             "/linux/netDevices",
             "needs a `network` namespace in linux.namespaces: without one there is nowhere to move them",
@@ -117,10 +113,7 @@ pub fn check(linux: &Linux) -> Checked {
         let same = |other: &&NetDevice| other.name() == one.name() && !one.is_pattern();
         if let Some(other) = all[..i].iter().find(same) {
             let other = other.pointer();
-            return no(
-                at,
-                format!("gets the same name as {other}: `{}`", one.name()),
-            );
+            return no(at, format!("gets the same name as {other}: `{}`", one.name()));
         }
     }
     Ok(())

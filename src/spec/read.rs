@@ -18,10 +18,7 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
     let place = Place::default();
     let mut json = serde_json::Deserializer::from_str(text);
     let inner = &mut json;
-    let read = T::deserialize(Strict {
-        inner,
-        place: &place,
-    });
+    let read = T::deserialize(Strict { inner, place: &place });
     let whole = read.and_then(|document| json.end().map(|()| document));
     whole.map_err(|error| problem(&error, &place))
 }
@@ -66,10 +63,7 @@ pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
     let good = text.get(..error.valid_up_to()).unwrap_or_default();
     let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
     let column = 1 + good.iter().rev().take_while(|byte| **byte != b'\n').count();
-    Problem {
-        pointer: String::new(),
-        problem: format!("line {line} column {column}: is not UTF-8"),
-    }
+    Problem { pointer: String::new(), problem: format!("line {line} column {column}: is not UTF-8") }
 }
 
 /// What serde says is wrong, in words about the value.
@@ -77,16 +71,10 @@ fn problem(error: &serde_json::Error, place: &Place) -> Problem {
     let sentence = error.to_string();
     let (sentence, _) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));
     let mut pointer = place.pointer();
-    for (words, problem) in [
-        ("duplicate field `", "is there twice"),
-        ("missing field `", "is missing"),
-    ] {
+    for (words, problem) in [("duplicate field `", "is there twice"), ("missing field `", "is missing")] {
         if let Some(key) = sentence.strip_prefix(words) {
             pointer.push_str(&format!("/{}", escaped(key.trim_end_matches('`'))));
-            return Problem {
-                pointer,
-                problem: problem.into(),
-            };
+            return Problem { pointer, problem: problem.into() };
         }
     }
     let told = sentence
@@ -94,17 +82,10 @@ fn problem(error: &serde_json::Error, place: &Place) -> Problem {
         .or(sentence.strip_prefix("invalid value: "))
         .and_then(|told| told.rsplit_once(", expected "));
     match told {
-        Some((is, expected)) => Problem {
-            pointer,
-            problem: misfit(is, expected),
-        },
+        Some((is, expected)) => Problem { pointer, problem: misfit(is, expected) },
         None => Problem {
             pointer: String::new(),
-            problem: format!(
-                "line {} column {}: {sentence}",
-                error.line(),
-                error.column()
-            ),
+            problem: format!("line {} column {}: {sentence}", error.line(), error.column()),
         },
     }
 }
@@ -126,9 +107,7 @@ fn misfit(is: &str, expected: &str) -> String {
         "a sequence" => "a list",
         _ => "an object",
     };
-    let number = is
-        .strip_prefix("integer `")
-        .map(|n| n.trim_end_matches('`'));
+    let number = is.strip_prefix("integer `").map(|n| n.trim_end_matches('`'));
     if let Some((from, to)) = range
         && (number.is_some() || is.starts_with("floating point"))
     {
@@ -185,11 +164,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         self.deserialize_unit(visitor)
     }
 
@@ -201,11 +176,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, D::Error> {
         self.deserialize_seq(visitor)
     }
 
@@ -267,19 +238,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Entries {
-            inner,
-            place: self.place,
-            next: 0,
-        })
+        self.inner.visit_seq(Entries { inner, place: self.place, next: 0 })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Keys {
-            inner,
-            place: self.place,
-            key: Cow::Borrowed(""),
-        })
+        self.inner.visit_map(Keys { inner, place: self.place, key: Cow::Borrowed("") })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
@@ -306,15 +269,10 @@ struct Entries<'p, 'de, A> {
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Entries<'_, 'de, A> {
     type Error = A::Error;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, A::Error> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
         let (inner, place) = (&mut self.inner, self.place);
         self.next += 1;
-        place.within(Part::Index(self.next - 1), || {
-            inner.next_element_seed(Strict { inner: seed, place })
-        })
+        place.within(Part::Index(self.next - 1), || inner.next_element_seed(Strict { inner: seed, place }))
     }
 }
 
@@ -328,10 +286,7 @@ struct Keys<'p, 'de, A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<'_, 'de, A> {
     type Error = A::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, A::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         let key = &mut self.key;
         self.inner.next_key_seed(Key { seed, key })
     }
@@ -339,9 +294,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<'_, 'de, A> {
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         let (inner, place) = (&mut self.inner, self.place);
         let key = core::mem::take(&mut self.key);
-        place.within(Part::Key(key), || {
-            inner.next_value_seed(Strict { inner: seed, place })
-        })
+        place.within(Part::Key(key), || inner.next_value_seed(Strict { inner: seed, place }))
     }
 }
 

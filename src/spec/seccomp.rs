@@ -58,15 +58,8 @@ pub const ACTIONS: [(&str, u32); 9] = [
     ("SCMP_ACT_TRAP", 0x0003_0000),
 ];
 
-pub const OPERATORS: [&str; 7] = [
-    "SCMP_CMP_EQ",
-    "SCMP_CMP_GE",
-    "SCMP_CMP_GT",
-    "SCMP_CMP_LE",
-    "SCMP_CMP_LT",
-    "SCMP_CMP_MASKED_EQ",
-    "SCMP_CMP_NE",
-];
+pub const OPERATORS: [&str; 7] =
+    ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"];
 
 /// The flags of seccomp(2), and their bits.
 pub const FILTER_FLAGS: [(&str, u32); 4] = [
@@ -78,13 +71,8 @@ pub const FILTER_FLAGS: [(&str, u32); 4] = [
 
 /// Architectures whose calls are known here by number; then those that a filter may name, though no call of theirs can
 /// ever be made on a machine that runs this program.
-pub const ARCHES: [&str; 5] = [
-    "SCMP_ARCH_X86_64",
-    "SCMP_ARCH_X86",
-    "SCMP_ARCH_X32",
-    "SCMP_ARCH_AARCH64",
-    "SCMP_ARCH_ARM",
-];
+pub const ARCHES: [&str; 5] =
+    ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
 pub const OTHER_ARCHES: [&str; 18] = [
     "SCMP_ARCH_LOONGARCH64",
     "SCMP_ARCH_M68K",
@@ -113,14 +101,12 @@ fn check_action(at: &str, action: &str, errno: Option<u32>, errno_at: &str) -> C
         return no(at, format!("`{action}` is no action of seccomp"));
     }
     match errno {
-        Some(_) if !matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") => no(
-            errno_at,
-            format!("is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE, not for {action}"),
-        ),
-        Some(errno) if action == "SCMP_ACT_ERRNO" && errno > 4095 => no(
-            errno_at,
-            format!("{errno} is no errno: the largest is 4095"),
-        ),
+        Some(_) if !matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") => {
+            no(errno_at, format!("is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE, not for {action}"))
+        }
+        Some(errno) if action == "SCMP_ACT_ERRNO" && errno > 4095 => {
+            no(errno_at, format!("{errno} is no errno: the largest is 4095"))
+        }
         Some(data) if data > 0xffff => no(errno_at, format!("{data} has more than 16 bits")),
         _ => Ok(()),
     }
@@ -136,26 +122,17 @@ pub fn check(seccomp: &Seccomp) -> Checked {
     for (i, arch) in seccomp.architectures.iter().enumerate() {
         let known = |list: &[&str]| list.contains(&arch.as_str());
         if !known(&ARCHES) && !known(&OTHER_ARCHES) {
-            return no(
-                format!("{AT}/architectures/{i}"),
-                format!("`{arch}` is no architecture of seccomp"),
-            );
+            return no(format!("{AT}/architectures/{i}"), format!("`{arch}` is no architecture of seccomp"));
         }
     }
     for (i, flag) in seccomp.flags.iter().flatten().enumerate() {
         if !FILTER_FLAGS.iter().any(|(name, _)| name == flag) {
-            return no(
-                format!("{AT}/flags/{i}"),
-                format!("`{flag}` is no flag of seccomp(2)"),
-            );
+            return no(format!("{AT}/flags/{i}"), format!("`{flag}` is no flag of seccomp(2)"));
         }
     }
     let mut notifies = seccomp.default_action == "SCMP_ACT_NOTIFY";
     if notifies {
-        return no(
-            format!("{AT}/defaultAction"),
-            "SCMP_ACT_NOTIFY would also hold the calls that start the program",
-        );
+        return no(format!("{AT}/defaultAction"), "SCMP_ACT_NOTIFY would also hold the calls that start the program");
     }
     for (i, rule) in seccomp.rules.iter().enumerate() {
         check_rule(&format!("{AT}/syscalls/{i}"), rule)?;
@@ -165,12 +142,7 @@ pub fn check(seccomp: &Seccomp) -> Checked {
 }
 
 fn check_rule(at: &str, rule: &Rule) -> Checked {
-    check_action(
-        &format!("{at}/action"),
-        &rule.action,
-        rule.errno_ret,
-        &format!("{at}/errnoRet"),
-    )?;
+    check_action(&format!("{at}/action"), &rule.action, rule.errno_ret, &format!("{at}/errnoRet"))?;
     if rule.names.is_empty() {
         return no(format!("{at}/names"), "is missing or empty");
     }
@@ -180,25 +152,18 @@ fn check_rule(at: &str, rule: &Rule) -> Checked {
     for (j, condition) in rule.args.iter().enumerate() {
         let at = format!("{at}/args/{j}");
         if condition.index > 5 {
-            return no(
-                format!("{at}/index"),
-                format!("{} is no argument: a call has six, from 0", condition.index),
-            );
+            return no(format!("{at}/index"), format!("{} is no argument: a call has six, from 0", condition.index));
         }
         if !OPERATORS.contains(&condition.op.as_str()) {
-            return no(
-                format!("{at}/op"),
-                format!("`{}` is no operator of seccomp", condition.op),
-            );
+            return no(format!("{at}/op"), format!("`{}` is no operator of seccomp", condition.op));
         }
     }
     let execve = |name: &Text| matches!(&**name, "execve" | "exit_group");
     match rule.names.iter().position(execve) {
         // The listener is told by the runtime; a call that itself waits for it would wait for ever.
-        Some(j) if rule.action == "SCMP_ACT_NOTIFY" && rule.args.is_empty() => no(
-            format!("{at}/names/{j}"),
-            "with SCMP_ACT_NOTIFY the program could never be started",
-        ),
+        Some(j) if rule.action == "SCMP_ACT_NOTIFY" && rule.args.is_empty() => {
+            no(format!("{at}/names/{j}"), "with SCMP_ACT_NOTIFY the program could never be started")
+        }
         _ => Ok(()),
     }
 }
@@ -207,31 +172,19 @@ fn check_listener(seccomp: &Seccomp, notifies: bool) -> Checked {
     let path = seccomp.listener_path.as_deref().unwrap_or("");
     if path.is_empty() {
         if notifies {
-            return no(
-                format!("{AT}/listenerPath"),
-                "is missing: SCMP_ACT_NOTIFY asks whoever listens there",
-            );
+            return no(format!("{AT}/listenerPath"), "is missing: SCMP_ACT_NOTIFY asks whoever listens there");
         }
         if seccomp.listener_metadata.is_some() {
-            return no(
-                format!("{AT}/listenerMetadata"),
-                "is for whoever listens at listenerPath, which is missing",
-            );
+            return no(format!("{AT}/listenerMetadata"), "is for whoever listens at listenerPath, which is missing");
         }
         let waits = |flag: &String| flag.ends_with("WAIT_KILLABLE_RECV");
         return match seccomp.flags.iter().flatten().position(waits) {
-            Some(i) => no(
-                format!("{AT}/flags/{i}"),
-                "is for SCMP_ACT_NOTIFY, which no rule has",
-            ),
+            Some(i) => no(format!("{AT}/flags/{i}"), "is for SCMP_ACT_NOTIFY, which no rule has"),
             None => Ok(()),
         };
     }
     if !path.starts_with('/') {
-        return no(
-            format!("{AT}/listenerPath"),
-            format!("`{path}` must be an absolute path"),
-        );
+        return no(format!("{AT}/listenerPath"), format!("`{path}` must be an absolute path"));
     }
     if !super::socket_fits(path) {
         return no(format!("{AT}/listenerPath"), super::SOCKET_TOO_LONG);

@@ -70,17 +70,11 @@ pub const RLIMITS: [&str; 16] = [
 ];
 
 pub fn capability_number(name: &str) -> Option<u32> {
-    CAPABILITIES
-        .iter()
-        .position(|known| *known == name)
-        .map(|i| i as u32)
+    CAPABILITIES.iter().position(|known| *known == name).map(|i| i as u32)
 }
 
 pub fn rlimit_number(name: &str) -> Option<u32> {
-    RLIMITS
-        .iter()
-        .position(|known| *known == name)
-        .map(|i| i as u32)
+    RLIMITS.iter().position(|known| *known == name).map(|i| i as u32)
 }
 
 /// The kinds of namespaces (config-linux.md, "Namespaces").
@@ -126,10 +120,7 @@ impl NamespaceKind {
     pub fn word(&self) -> &str {
         match self {
             NamespaceKind::Unknown(word) => word,
-            kind => KINDS
-                .iter()
-                .find(|(_, known)| known == kind)
-                .map_or("", |(word, _)| word),
+            kind => KINDS.iter().find(|(_, known)| known == kind).map_or("", |(word, _)| word),
         }
     }
 
@@ -200,11 +191,8 @@ pub const MEMORY_MODES: [&str; 7] = [
 ];
 
 /// Their flags, with the kernel's bits.
-pub const MEMORY_FLAGS: [(&str, u32); 3] = [
-    ("MPOL_F_NUMA_BALANCING", 1 << 13),
-    ("MPOL_F_RELATIVE_NODES", 1 << 14),
-    ("MPOL_F_STATIC_NODES", 1 << 15),
-];
+pub const MEMORY_FLAGS: [(&str, u32); 3] =
+    [("MPOL_F_NUMA_BALANCING", 1 << 13), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_STATIC_NODES", 1 << 15)];
 
 /// What `spec --rootless` writes: the same in a user namespace whose root is this user, on the host's network, without
 /// what needs root of the machine.
@@ -214,16 +202,11 @@ pub fn rootless_default(uid: u32, gid: u32) -> String {
             "[\n\t\t\t{{\n\t\t\t\t\"containerID\": 0,\n\t\t\t\t\"hostID\": {id},\n\t\t\t\t\"size\": 1\n\t\t\t}}\n\t\t]"
         )
     };
-    let mappings = format!(
-        "\"uidMappings\": {},\n\t\t\"gidMappings\": {},\n\t\t\"namespaces\"",
-        mapping(uid),
-        mapping(gid)
-    );
+    let mappings =
+        format!("\"uidMappings\": {},\n\t\t\"gidMappings\": {},\n\t\t\"namespaces\"", mapping(uid), mapping(gid));
     let (before, rest) = DEFAULT.split_once("\"resources\"").unwrap_or((DEFAULT, ""));
     let (_, behind) = rest.split_once("\"namespaces\"").unwrap_or(("", rest));
-    format!("{before}{mappings}{behind}")
-        .replace(",\n\t\t\t\t\"gid=5\"", "")
-        .replace("\"network\"", "\"user\"")
+    format!("{before}{mappings}{behind}").replace(",\n\t\t\t\t\"gid=5\"", "").replace("\"network\"", "\"user\"")
 }
 
 /// What `spec` writes.
@@ -233,7 +216,8 @@ pub const DEFAULT: &str = include_str!("default.json");
 /// for (unix(7)): then a descriptor of the directory stands for the rest.
 const SOCKET_NAME: usize = 80;
 
-pub const SOCKET_TOO_LONG: &str = "is longer than 107 bytes, which is what a socket's address has room for, and its last part longer than 80";
+pub const SOCKET_TOO_LONG: &str =
+    "is longer than 107 bytes, which is what a socket's address has room for, and its last part longer than 80";
 
 /// Whether there is a way to a socket at this path.
 pub fn socket_fits(path: &str) -> bool {

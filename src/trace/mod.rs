@@ -35,9 +35,7 @@ impl<'a> Piece<'a> {
     /// Its records, in the order of their calls.
     pub fn records(&self) -> Vec<(u32, Record<'a>)> {
         let places = record::offsets(self.bytes);
-        let mut all: Vec<_> = places
-            .filter_map(|at| Some((at, Record::read(self.bytes, at)?)))
-            .collect();
+        let mut all: Vec<_> = places.filter_map(|at| Some((at, Record::read(self.bytes, at)?))).collect();
         all.sort_by_key(|(_, record)| record.seq);
         all
     }
@@ -45,11 +43,7 @@ impl<'a> Piece<'a> {
     fn pid(&self, r: &Record) -> i32 {
         match r.pid {
             0 => self.child,
-            helper @ ..0 => self
-                .helpers
-                .get((-1 - helper) as usize)
-                .copied()
-                .unwrap_or(0),
+            helper @ ..0 => self.helpers.get((-1 - helper) as usize).copied().unwrap_or(0),
             pid => pid,
         }
     }
@@ -72,13 +66,7 @@ fn show(pieces: &[Piece], format: Format) -> String {
     let mut base = 0;
     let mut open: Vec<Cursor> = Vec::new();
     for piece in pieces {
-        open.push(Cursor {
-            piece,
-            records: piece.records(),
-            at: 0,
-            next: piece.calls.start,
-            base,
-        });
+        open.push(Cursor { piece, records: piece.records(), at: 0, next: piece.calls.start, base });
         base += piece.calls.end - piece.calls.start;
     }
     while let Some(cursor) = first(&mut open) {
@@ -109,17 +97,13 @@ struct Cursor<'a> {
 impl Cursor<'_> {
     /// A number that no other record of the trace has.
     fn number(&self, r: &Record) -> u32 {
-        r.seq
-            .saturating_sub(self.piece.calls.start)
-            .saturating_add(self.base)
+        r.seq.saturating_sub(self.piece.calls.start).saturating_add(self.base)
     }
 }
 
 /// Of the pieces that have more to show, the one whose next record is the oldest.
 fn first<'a, 'b>(open: &'a mut [Cursor<'b>]) -> Option<&'a mut Cursor<'b>> {
-    let more = open
-        .iter_mut()
-        .filter(|cursor| cursor.at < cursor.records.len());
+    let more = open.iter_mut().filter(|cursor| cursor.at < cursor.records.len());
     more.min_by_key(|cursor| cursor.records[cursor.at].1.start_ns)
 }
 
@@ -163,11 +147,7 @@ impl View {
             writeln!(out, "{gap}{}", Step::of(r.step).text().1)?;
             self.step = Some(r.step);
         }
-        let line = if r.line == 0 {
-            String::from("   ")
-        } else {
-            format!("{:>3}", r.line)
-        };
+        let line = if r.line == 0 { String::from("   ") } else { format!("{:>3}", r.line) };
         write!(out, "{line} {}  ", lane_name(r.lane))?;
         let mut call = String::new();
         syscalls::show::call(r, &mut call)?;
@@ -210,19 +190,8 @@ fn quoted(text: &str) -> String {
 }
 
 fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
-    write!(
-        out,
-        "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{pid},\"line\":{}",
-        r.seq,
-        lane_name(r.lane),
-        r.line
-    )?;
-    write!(
-        out,
-        ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[",
-        Step::of(r.step).text().0,
-        r.row().name
-    )?;
+    write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{pid},\"line\":{}", r.seq, lane_name(r.lane), r.line)?;
+    write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.row().name)?;
     for i in 0..r.row().args.len() {
         let mut arg = String::new();
         syscalls::show::arg(r, i, &mut arg)?;
@@ -232,11 +201,9 @@ fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
     let returned = r.state == record::RETURNED;
     match (returned, r.ret) {
         (false, _) => out.push_str(",\"ret\":null,\"errno\":null"),
-        (true, error @ -4095..=-1) => write!(
-            out,
-            ",\"ret\":-1,\"errno\":\"{}\"",
-            syscalls::Errno(-error as u16).name()
-        )?,
+        (true, error @ -4095..=-1) => {
+            write!(out, ",\"ret\":-1,\"errno\":\"{}\"", syscalls::Errno(-error as u16).name())?
+        }
         (true, ret) => write!(out, ",\"ret\":{ret},\"errno\":null")?,
     }
     write!(out, ",\"start_ns\":{}", r.start_ns)?;

@@ -91,9 +91,7 @@ fn failed(name: &[u8], failed: Failed) -> Error {
 
 fn wrong(name: &[u8], what: &str) -> Error {
     let name: String = String::from_utf8_lossy(name).escape_debug().collect();
-    Error::State(format!(
-        "/{name} cannot go into the machine's initramfs: {what}"
-    ))
+    Error::State(format!("/{name} cannot go into the machine's initramfs: {what}"))
 }
 
 impl Image {
@@ -101,13 +99,7 @@ impl Image {
         let why = Why("the initramfs is a file without a name: nothing of it stays behind");
         let file = syscalls::memfd_create(c"initramfs", 0, "initramfs", why)
             .map_err(|f| at("make the machine's initramfs".into(), f))?;
-        Ok(Image {
-            file,
-            gathered: Vec::new(),
-            len: 0,
-            entries: 0,
-            linked: Vec::new(),
-        })
+        Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
 
     /// The directories on the way to a path, the path itself left out: of root's, for all to enter.
@@ -115,12 +107,7 @@ impl Image {
         let path = path.trim_start_matches('/');
         for (end, _) in path.match_indices('/') {
             self.entries += 1;
-            let entry = Entry {
-                number: self.entries,
-                mode: libc::S_IFDIR | 0o755,
-                links: 2,
-                ..Entry::default()
-            };
+            let entry = Entry { number: self.entries, mode: libc::S_IFDIR | 0o755, links: 2, ..Entry::default() };
             self.put(&path.as_bytes()[..end], &entry)?;
         }
         Ok(())
@@ -201,10 +188,7 @@ impl Image {
         let place = (stat.st_dev, stat.st_ino);
         self.entries += 1;
         if stat.st_nlink > 1 {
-            match self
-                .linked
-                .binary_search_by_key(&place, |(place, _)| *place)
-            {
+            match self.linked.binary_search_by_key(&place, |(place, _)| *place) {
                 Ok(known) => return self.put(name, &Entry::of(stat, self.linked[known].1)),
                 Err(at) => self.linked.insert(at, (place, self.entries)),
             }
@@ -260,10 +244,7 @@ impl Image {
 
     /// The whole, and how many bytes it has.
     pub fn end(mut self) -> Result<(Fd, usize), Error> {
-        let last = Entry {
-            links: 1,
-            ..Entry::default()
-        };
+        let last = Entry { links: 1, ..Entry::default() };
         self.put(b"TRAILER!!!", &last)?;
         self.write().map_err(|f| failed(b"", f))?;
         Ok((self.file, self.len))
@@ -291,9 +272,6 @@ mod tests {
         let wanted: Vec<u8> = wanted.to_vec();
         let is = header(b"dev/console", &entry);
         assert_eq!(is.len() % 4, 0);
-        assert_eq!(
-            String::from_utf8_lossy(&is),
-            String::from_utf8_lossy(&wanted[..is.len().min(wanted.len())])
-        );
+        assert_eq!(String::from_utf8_lossy(&is), String::from_utf8_lossy(&wanted[..is.len().min(wanted.len())]));
     }
 }

@@ -86,13 +86,8 @@ mod tests {
         put(&mut head, 18, &[62]);
         put(&mut head, 32, &[64]);
         put(&mut head, 56, &[3]);
-        for (i, (kind, place, size)) in [
-            (1u8, 0x100_0000u64, 0x80_0000u64),
-            (1, 0x30_0000, 4),
-            (4, 0x900_0000, 8),
-        ]
-        .into_iter()
-        .enumerate()
+        for (i, (kind, place, size)) in
+            [(1u8, 0x100_0000u64, 0x80_0000u64), (1, 0x30_0000, 4), (4, 0x900_0000, 8)].into_iter().enumerate()
         {
             let header = 64 + 56 * i;
             put(&mut head, header, &[kind]);

@@ -38,12 +38,7 @@ impl Machine {
         }
         let qemu = qemu(vm.qemu.as_deref())?;
         let kernel = kernel_path(vm.kernel.as_deref())?;
-        Ok(Machine {
-            qemu,
-            kernel_end: kernel::end(&kernel)?,
-            kernel,
-            accel: accel(vm.accel)?,
-        })
+        Ok(Machine { qemu, kernel_end: kernel::end(&kernel)?, kernel, accel: accel(vm.accel)? })
     }
 
     /// How much memory the machine gets, in MiB: what lies below the kernel's end, and 16 for what it makes of itself; three
@@ -131,9 +126,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
     if let Some(named) = named {
         return match usable(named, libc::X_OK)? {
             true => Ok(named.into()),
-            false => Err(missing(&format!(
-                "--qemu {named}: no program to be executed"
-            ))),
+            false => Err(missing(&format!("--qemu {named}: no program to be executed"))),
         };
     }
     let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -143,9 +136,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
             return Ok(candidate);
         }
     }
-    Err(missing(&format!(
-        "there is no {QEMU} in $PATH: install it (Debian: qemu-system-x86), or name it with --qemu"
-    )))
+    Err(missing(&format!("there is no {QEMU} in $PATH: install it (Debian: qemu-system-x86), or name it with --qemu")))
 }
 
 fn kernel_path(named: Option<&str>) -> Result<String, Error> {
@@ -153,9 +144,7 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     if let Some(path) = named.or(variable) {
         return match usable(path, libc::R_OK)? {
             true => Ok(path.into()),
-            false => Err(missing(&format!(
-                "the kernel {path} is no file that can be read"
-            ))),
+            false => Err(missing(&format!("the kernel {path} is no file that can be read"))),
         };
     }
     let names = syscalls::uname(Why("a kernel of this machine's version serves for another"));

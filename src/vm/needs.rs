@@ -65,9 +65,7 @@ pub fn rootfs(spec: &Spec) -> Result<String, Problem> {
     let first = path.split('/').nth(1).unwrap_or("");
     let taken = ["", "init", "dev", "proc", "sys", "run"].contains(&first);
     if taken || path == BUNDLE || path.split('/').any(|part| part == "..") {
-        let text = format!(
-            "the rootfs cannot lie at {path} of the machine: name a directory of the bundle"
-        );
+        let text = format!("the rootfs cannot lie at {path} of the machine: name a directory of the bundle");
         no("/root/path".into(), &text)?;
     }
     Ok(path)

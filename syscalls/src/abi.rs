@@ -249,11 +249,7 @@ const _: () = assert!(size_of::<IfReq>() == 40);
 impl IfReq {
     /// About the interface of this name, of which the kernel looks at no more than 15 bytes.
     pub fn new(name: &[u8]) -> IfReq {
-        let mut request = IfReq {
-            name: [0; 16],
-            flags: 0,
-            rest: [0; 22],
-        };
+        let mut request = IfReq { name: [0; 16], flags: 0, rest: [0; 22] };
         let room = request.name.iter_mut().take(15);
         room.zip(name).for_each(|(to, from)| *to = *from);
         request

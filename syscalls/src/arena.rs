@@ -59,10 +59,7 @@ impl Arena {
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if HOT.frozen.load(Relaxed) {
-            exit_group(
-                FROZEN_STATUS,
-                Why("memory was asked for where nothing may be allocated any more"),
-            );
+            exit_group(FROZEN_STATUS, Why("memory was asked for where nothing may be allocated any more"));
         }
         let hole = (HOT.hole.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
         if hole + layout.size() <= HOT.hole_end.load(Relaxed) {

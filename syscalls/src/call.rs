@@ -73,9 +73,7 @@ pub(crate) fn gate(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
 fn once(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
     let (begun, later) = begin(call, &args, why, None);
     if call == Call::Execve {
-        slate()
-            .execve(HOT.lane.load(Relaxed) as u8)
-            .store(ON_ITS_WAY, Release);
+        slate().execve(HOT.lane.load(Relaxed) as u8).store(ON_ITS_WAY, Release);
     }
     // SAFETY: the wrapper that calls us built these arguments from live references and owned descriptors.
     let result = unsafe { arch::syscall(call.row().number as usize, args) };
@@ -92,25 +90,14 @@ fn once(call: Call, args: [usize; 6], why: Why) -> Result<usize> {
         value => return Ok(value as usize),
     };
     if call == Call::Execve {
-        slate()
-            .execve(HOT.lane.load(Relaxed) as u8)
-            .store(errno.0.into(), Release);
+        slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
     }
     let at = begun.or_else(|missed| refused(call, &args, why, missed, result));
-    Err(Failed {
-        errno,
-        call,
-        at: at.unwrap_or(record::NOWHERE),
-    })
+    Err(Failed { errno, call, at: at.unwrap_or(record::NOWHERE) })
 }
 
 /// The same, with the record made only when the call has returned and `then` was done: before, no record can be made.
-pub(crate) fn gate_late(
-    call: Call,
-    args: [usize; 6],
-    why: Why,
-    then: impl FnOnce(isize),
-) -> Result<usize> {
+pub(crate) fn gate_late(call: Call, args: [usize; 6], why: Why, then: impl FnOnce(isize)) -> Result<usize> {
     // SAFETY: as in gate().
     let result = unsafe { arch::syscall(call.row().number as usize, args) };
     then(result);
@@ -119,11 +106,7 @@ pub(crate) fn gate_late(
         complete(at, call, &args, &later, result);
     }
     match result {
-        -4095..=-1 => Err(Failed {
-            errno: Errno(-result as u16),
-            call,
-            at: begun.unwrap_or(record::NOWHERE),
-        }),
+        -4095..=-1 => Err(Failed { errno: Errno(-result as u16), call, at: begun.unwrap_or(record::NOWHERE) }),
         value => Ok(value as usize),
     }
 }
@@ -236,9 +219,7 @@ fn write_blobs(at: u32, call: Call, args: &[usize; 6], why: Why) {
 /// What all blobs of a call take at the most.
 fn blobs_room(call: Call, args: &[usize; 6]) -> usize {
     let kinds = call.row().args.iter().enumerate();
-    kinds
-        .map(|(i, kind)| blob_room(*kind, args, i, text_len(*kind, args[i])))
-        .sum()
+    kinds.map(|(i, kind)| blob_room(*kind, args, i, text_len(*kind, args[i]))).sum()
 }
 
 /// The record of a call that was made by this process before it became what it is: a successful execveat does not return.
@@ -338,13 +319,7 @@ fn blob_room(kind: Arg, args: &[usize; 6], i: usize, text: usize) -> usize {
 }
 
 /// Copies what an argument points to, or takes room for what the kernel will write there.
-fn capture(
-    writer: &mut Writer,
-    kind: Arg,
-    args: &[usize; 6],
-    i: usize,
-    text: usize,
-) -> Option<Later> {
+fn capture(writer: &mut Writer, kind: Arg, args: &[usize; 6], i: usize, text: usize) -> Option<Later> {
     if args[i] == 0 {
         return None;
     }
@@ -354,13 +329,7 @@ fn capture(
             let kept = text.min(limit(kind));
             writer.put(tag, memory(args[i], kept), kept < text);
         }
-        Arg::Bytes(len) => {
-            _ = writer.put(
-                tag,
-                memory(args[i], args[len].min(STRING)),
-                args[len] > STRING,
-            )
-        }
+        Arg::Bytes(len) => _ = writer.put(tag, memory(args[i], args[len].min(STRING)), args[len] > STRING),
         Arg::In(shape) => _ = writer.put(tag, memory(args[i], size(shape, args)), false),
         Arg::BytesOut => return writer.later(tag | OUT, args[i + 1].min(STRING)),
         Arg::PathOut => return writer.later(tag | OUT, args[i + 1].min(496)),
@@ -400,9 +369,7 @@ fn fill(later: Later, kind: Arg, args: &[usize; 6], i: usize, result: usize) {
                 later.fill(memory(pidfd as usize, 4), false);
             }
         }
-        Arg::Out(shape) | Arg::InOut(shape) => {
-            later.fill(memory(args[i], size(shape, args)), false)
-        }
+        Arg::Out(shape) | Arg::InOut(shape) => later.fill(memory(args[i], size(shape, args)), false),
         _ => {}
     }
 }
@@ -425,9 +392,7 @@ const ARGV_ROOM: usize = ARGV_STRINGS * (STRING + 2);
 /// The pointers of a NULL-terminated vector.
 fn pointers(at: usize, most: usize) -> impl Iterator<Item = usize> {
     // SAFETY: the wrapper passed a NULL-terminated vector of pointers; it is not read past its NULL.
-    (0..most)
-        .map(move |i| unsafe { *((at + i * size_of::<usize>()) as *const usize) })
-        .take_while(|p| *p != 0)
+    (0..most).map(move |i| unsafe { *((at + i * size_of::<usize>()) as *const usize) }).take_while(|p| *p != 0)
 }
 
 /// Gives each kept string of a vector, at most one byte more than is printed; returns the bytes with their NULs.

@@ -24,14 +24,7 @@ pub fn prctl(operation: u32, value: usize, why: Why) -> Result<usize> {
 
 /// prctl(2) with PR_CAP_AMBIENT: `operation` is PR_CAP_AMBIENT_RAISE, ...
 pub fn prctl_ambient(operation: u32, capability: u32, why: Why) -> Result<()> {
-    let args = [
-        libc::PR_CAP_AMBIENT as usize,
-        operation as usize,
-        capability as usize,
-        0,
-        0,
-        0,
-    ];
+    let args = [libc::PR_CAP_AMBIENT as usize, operation as usize, capability as usize, 0, 0, 0];
     gate(Call::PrctlAmbient, args, why).map(drop)
 }
 
@@ -44,10 +37,7 @@ pub struct CapabilitySets {
 }
 
 fn header() -> __user_cap_header_struct {
-    __user_cap_header_struct {
-        version: linux_raw_sys::general::_LINUX_CAPABILITY_VERSION_3,
-        pid: 0,
-    }
+    __user_cap_header_struct { version: linux_raw_sys::general::_LINUX_CAPABILITY_VERSION_3, pid: 0 }
 }
 
 /// capset(2) of the caller.
@@ -59,42 +49,15 @@ pub fn capset(sets: &CapabilitySets, why: Why) -> Result<()> {
     };
     let data = [half(0), half(32)];
     let header = header();
-    gate(
-        Call::Capset,
-        [
-            &raw const header as usize,
-            &raw const data as usize,
-            0,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )
-    .map(drop)
+    gate(Call::Capset, [&raw const header as usize, &raw const data as usize, 0, 0, 0, 0], why).map(drop)
 }
 
 /// capget(2) of the caller.
 pub fn capget(why: Why) -> Result<CapabilitySets> {
-    let none = __user_cap_data_struct {
-        effective: 0,
-        permitted: 0,
-        inheritable: 0,
-    };
+    let none = __user_cap_data_struct { effective: 0, permitted: 0, inheritable: 0 };
     let mut data = [none; 2];
     let header = header();
-    gate(
-        Call::Capget,
-        [
-            &raw const header as usize,
-            &raw mut data as usize,
-            0,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )?;
+    gate(Call::Capget, [&raw const header as usize, &raw mut data as usize, 0, 0, 0, 0], why)?;
     let whole = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     Ok(CapabilitySets {
         effective: whole(data[0].effective, data[1].effective),
@@ -105,40 +68,22 @@ pub fn capget(why: Why) -> Result<CapabilitySets> {
 
 /// setgroups(2).
 pub fn setgroups(groups: &[u32], why: Why) -> Result<()> {
-    gate(
-        Call::Setgroups,
-        [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0], why).map(drop)
 }
 
 /// setresuid(2): all three to the same id.
 pub fn setresuid(uid: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Setresuid,
-        [uid as usize, uid as usize, uid as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Setresuid, [uid as usize, uid as usize, uid as usize, 0, 0, 0], why).map(drop)
 }
 
 /// setresgid(2): all three to the same id.
 pub fn setresgid(gid: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Setresgid,
-        [gid as usize, gid as usize, gid as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Setresgid, [gid as usize, gid as usize, gid as usize, 0, 0, 0], why).map(drop)
 }
 
 /// prlimit64(2) that changes nothing: the caller's soft and hard limit.
 pub fn prlimit64_ask(resource: u32, why: Why) -> Result<(u64, u64)> {
-    let mut limit = rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let args = [0, resource as usize, 0, &raw mut limit as usize, 0, 0];
     gate(Call::Prlimit64Ask, args, why)?;
     Ok((limit.rlim_cur, limit.rlim_max))
@@ -146,18 +91,8 @@ pub fn prlimit64_ask(resource: u32, why: Why) -> Result<(u64, u64)> {
 
 /// prlimit64(2) of another process, or of the caller (`pid` 0).
 pub fn prlimit64(pid: i32, resource: u32, soft: u64, hard: u64, why: Why) -> Result<()> {
-    let limit = rlimit64 {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
-    let args = [
-        pid as usize,
-        resource as usize,
-        &raw const limit as usize,
-        0,
-        0,
-        0,
-    ];
+    let limit = rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let args = [pid as usize, resource as usize, &raw const limit as usize, 0, 0, 0];
     gate(Call::Prlimit64, args, why).map(drop)
 }
 
@@ -169,22 +104,12 @@ pub fn keyctl_join_session_keyring(name: &CStr, why: Why) -> Result<()> {
 
 /// sethostname(2).
 pub fn sethostname(name: &[u8], why: Why) -> Result<()> {
-    gate(
-        Call::Sethostname,
-        [name.as_ptr() as usize, name.len(), 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Sethostname, [name.as_ptr() as usize, name.len(), 0, 0, 0, 0], why).map(drop)
 }
 
 /// setdomainname(2).
 pub fn setdomainname(name: &[u8], why: Why) -> Result<()> {
-    gate(
-        Call::Setdomainname,
-        [name.as_ptr() as usize, name.len(), 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Setdomainname, [name.as_ptr() as usize, name.len(), 0, 0, 0, 0], why).map(drop)
 }
 
 /// sync(2).
@@ -194,18 +119,8 @@ pub fn sync(why: Why) {
 
 /// reboot(2). `command`: LINUX_REBOOT_CMD_*. It returns if it only changes what Ctrl-Alt-Del does, or when it failed.
 pub fn reboot(command: u32, why: Why) -> Result<()> {
-    let magic = [
-        libc::LINUX_REBOOT_MAGIC1 as u32,
-        libc::LINUX_REBOOT_MAGIC2 as u32,
-    ];
-    let args = [
-        magic[0] as usize,
-        magic[1] as usize,
-        command as usize,
-        0,
-        0,
-        0,
-    ];
+    let magic = [libc::LINUX_REBOOT_MAGIC1 as u32, libc::LINUX_REBOOT_MAGIC2 as u32];
+    let args = [magic[0] as usize, magic[1] as usize, command as usize, 0, 0, 0];
     gate(Call::Reboot, args, why).map(drop)
 }
 
@@ -221,14 +136,7 @@ pub fn uname(why: Why) -> Result<libc::utsname> {
 /// words, if there is any room.
 pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Result<Fd> {
     let attr = BpfProgLoad::cgroup_device(program, log);
-    let args = [
-        crate::abi::BPF_PROG_LOAD,
-        &raw const attr as usize,
-        size_of::<BpfProgLoad>(),
-        0,
-        0,
-        0,
-    ];
+    let args = [crate::abi::BPF_PROG_LOAD, &raw const attr as usize, size_of::<BpfProgLoad>(), 0, 0, 0];
     Ok(Fd::new(gate(Call::BpfLoad, args, why)?, "device program"))
 }
 
@@ -237,14 +145,7 @@ pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Re
 pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why) -> Result<()> {
     let old = old.map(|old| d(old) as u32);
     let attr = BpfProgAttach::cgroup_device(d(cgroup) as u32, d(program) as u32, old);
-    let args = [
-        crate::abi::BPF_PROG_ATTACH,
-        &raw const attr as usize,
-        size_of::<BpfProgAttach>(),
-        0,
-        0,
-        0,
-    ];
+    let args = [crate::abi::BPF_PROG_ATTACH, &raw const attr as usize, size_of::<BpfProgAttach>(), 0, 0, 0];
     gate(Call::BpfAttach, args, why).map(drop)
 }
 
@@ -252,14 +153,7 @@ pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why
 /// is room for, and how many they are. More than that are ENOSPC.
 pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<usize> {
     let mut attr = BpfProgQuery::cgroup_device(d(cgroup) as u32, ids);
-    let args = [
-        crate::abi::BPF_PROG_QUERY,
-        &raw mut attr as usize,
-        crate::abi::BPF_QUERY_SIZE,
-        0,
-        0,
-        0,
-    ];
+    let args = [crate::abi::BPF_PROG_QUERY, &raw mut attr as usize, crate::abi::BPF_QUERY_SIZE, 0, 0, 0];
     gate(Call::BpfQuery, args, why)?;
     Ok(attr.prog_cnt as usize)
 }
@@ -268,13 +162,6 @@ pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<us
 pub fn bpf_prog_get_fd_by_id(id: u32, why: Why) -> Result<Fd> {
     // The number, one that only other questions need, and flags for maps.
     let attr = [id, 0, 0];
-    let args = [
-        crate::abi::BPF_PROG_GET_FD_BY_ID,
-        &raw const attr as usize,
-        size_of_val(&attr),
-        0,
-        0,
-        0,
-    ];
+    let args = [crate::abi::BPF_PROG_GET_FD_BY_ID, &raw const attr as usize, size_of_val(&attr), 0, 0, 0];
     Ok(Fd::new(gate(Call::BpfById, args, why)?, "device program"))
 }

@@ -22,9 +22,7 @@ pub fn survive_lost_pages(why: Why) -> Result<()> {
 /// These signals end the process, until its execve. Without a handler the kernel keeps them from the first process of a pid
 /// namespace (pid_namespaces(7)).
 pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
-    signals
-        .iter()
-        .try_for_each(|signal| handle_by(end as *const () as usize, *signal, why))
+    signals.iter().try_for_each(|signal| handle_by(end as *const () as usize, *signal, why))
 }
 
 /// What the kernel calls then.
@@ -43,9 +41,8 @@ fn handle_by(handler: usize, signal: i32, why: Why) -> Result<()> {
     // SA_NODEFER: the handler of SIGBUS writes a record, whose page may be missing, too.
     let mut flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
     // SAFETY: with SA_SIGINFO the kernel calls the handler with these three arguments.
-    action.sa_handler_kernel = unsafe {
-        core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(handler)
-    };
+    action.sa_handler_kernel =
+        unsafe { core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(handler) };
     if let Some(restorer) = arch::RESTORER {
         flags |= arch::SA_RESTORER;
         action.sa_restorer = Some(restorer);
@@ -65,9 +62,5 @@ unsafe extern "C" fn handler(signal: i32, info: *const libc::siginfo_t, _context
         let why = Why("a fault that is none of the recorder's ends the process");
         let _ = rt_sigaction(libc::SIGBUS, Disposition::Default, why);
     }
-    announce(
-        Call::RtSigreturn,
-        [0; 6],
-        Why("the interrupted code goes on where it was"),
-    );
+    announce(Call::RtSigreturn, [0; 6], Why("the interrupted code goes on where it was"));
 }

@@ -34,10 +34,7 @@ impl At {
 
 impl Fd {
     pub(crate) fn new(raw: usize, name: &'static str) -> Fd {
-        Fd {
-            raw: raw as i32,
-            name,
-        }
+        Fd { raw: raw as i32, name }
     }
 
     /// Takes over a descriptor by its number: one that another process left open for us.

@@ -19,76 +19,31 @@ pub(crate) fn d(at: At) -> usize {
 /// openat(2) of something that is there. O_CLOEXEC is always added.
 pub fn openat(dir: At, path: &CStr, flags: u32, name: &'static str, why: Why) -> Result<Fd> {
     let flags = (flags | libc::O_CLOEXEC as u32) as usize;
-    Ok(Fd::new(
-        gate(Call::Openat, [d(dir), c(path), flags, 0, 0, 0], why)?,
-        name,
-    ))
+    Ok(Fd::new(gate(Call::Openat, [d(dir), c(path), flags, 0, 0, 0], why)?, name))
 }
 
 /// openat(2) with O_CREAT: `mode` counts when the file is made.
-pub fn openat_create(
-    dir: At,
-    path: &CStr,
-    flags: u32,
-    mode: u32,
-    name: &'static str,
-    why: Why,
-) -> Result<Fd> {
+pub fn openat_create(dir: At, path: &CStr, flags: u32, mode: u32, name: &'static str, why: Why) -> Result<Fd> {
     let flags = (flags | (libc::O_CLOEXEC | libc::O_CREAT) as u32) as usize;
-    Ok(Fd::new(
-        gate(
-            Call::OpenatCreate,
-            [d(dir), c(path), flags, mode as usize, 0, 0],
-            why,
-        )?,
-        name,
-    ))
+    Ok(Fd::new(gate(Call::OpenatCreate, [d(dir), c(path), flags, mode as usize, 0, 0], why)?, name))
 }
 
 /// openat(2) into the lowest free number, and not close-on-exec: for a standard descriptor that the caller left closed.
 pub fn open_standard(path: &CStr, why: Why) -> Result<()> {
-    gate(
-        Call::Openat,
-        [d(At::CWD), c(path), libc::O_RDWR as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Openat, [d(At::CWD), c(path), libc::O_RDWR as usize, 0, 0, 0], why).map(drop)
 }
 
 /// openat2(2): `resolve` says how the path may be walked (`RESOLVE_IN_ROOT`, ...).
-pub fn openat2(
-    dir: At,
-    path: &CStr,
-    flags: u32,
-    resolve: u32,
-    name: &'static str,
-    why: Why,
-) -> Result<Fd> {
-    let how = open_how {
-        flags: (flags | libc::O_CLOEXEC as u32).into(),
-        mode: 0,
-        resolve: resolve.into(),
-    };
-    let args = [
-        d(dir),
-        c(path),
-        &raw const how as usize,
-        size_of::<open_how>(),
-        0,
-        0,
-    ];
+pub fn openat2(dir: At, path: &CStr, flags: u32, resolve: u32, name: &'static str, why: Why) -> Result<Fd> {
+    let how = open_how { flags: (flags | libc::O_CLOEXEC as u32).into(), mode: 0, resolve: resolve.into() };
+    let args = [d(dir), c(path), &raw const how as usize, size_of::<open_how>(), 0, 0];
     Ok(Fd::new(gate(Call::Openat2, args, why)?, name))
 }
 
 /// close_range(2) with CLOSE_RANGE_CLOEXEC, from `first` to `last`: marks, does not close.
 pub fn close_range_cloexec(first: u32, last: u32, why: Why) -> Result<()> {
     let flags = libc::CLOSE_RANGE_CLOEXEC as usize;
-    gate(
-        Call::CloseRange,
-        [first as usize, last as usize, flags, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::CloseRange, [first as usize, last as usize, flags, 0, 0, 0], why).map(drop)
 }
 
 /// close_range(2): closes every descriptor from `first` to `last`.
@@ -99,36 +54,17 @@ pub fn close_range(first: u32, last: u32, why: Why) -> Result<()> {
 
 /// read(2). Returns the bytes read; 0 at the end.
 pub fn read(fd: At, buffer: &mut [u8], why: Why) -> Result<usize> {
-    gate(
-        Call::Read,
-        [d(fd), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
-        why,
-    )
+    gate(Call::Read, [d(fd), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0], why)
 }
 
 /// pread64(2): reads at `offset` bytes, without moving the file's own offset.
 pub fn pread64(fd: At, buffer: &mut [u8], offset: usize, why: Why) -> Result<usize> {
-    gate(
-        Call::Pread64,
-        [
-            d(fd),
-            buffer.as_mut_ptr() as usize,
-            buffer.len(),
-            offset,
-            0,
-            0,
-        ],
-        why,
-    )
+    gate(Call::Pread64, [d(fd), buffer.as_mut_ptr() as usize, buffer.len(), offset, 0, 0], why)
 }
 
 /// write(2). Returns the bytes written, which may be fewer.
 pub fn write(fd: At, bytes: &[u8], why: Why) -> Result<usize> {
-    gate(
-        Call::Write,
-        [d(fd), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
-        why,
-    )
+    gate(Call::Write, [d(fd), bytes.as_ptr() as usize, bytes.len(), 0, 0, 0], why)
 }
 
 fn empty_stat() -> stat {
@@ -139,78 +75,36 @@ fn empty_stat() -> stat {
 /// fstat(2).
 pub fn fstat(fd: At, why: Why) -> Result<stat> {
     let mut stat = empty_stat();
-    gate(
-        Call::Fstat,
-        [d(fd), &raw mut stat as usize, 0, 0, 0, 0],
-        why,
-    )?;
+    gate(Call::Fstat, [d(fd), &raw mut stat as usize, 0, 0, 0, 0], why)?;
     Ok(stat)
 }
 
 /// newfstatat(2), the kernel's name for fstatat. `flags`: `AT_SYMLINK_NOFOLLOW`, `AT_EMPTY_PATH`, ...
 pub fn newfstatat(dir: At, path: &CStr, flags: u32, why: Why) -> Result<stat> {
     let mut stat = empty_stat();
-    gate(
-        Call::Newfstatat,
-        [
-            d(dir),
-            c(path),
-            &raw mut stat as usize,
-            flags as usize,
-            0,
-            0,
-        ],
-        why,
-    )?;
+    gate(Call::Newfstatat, [d(dir), c(path), &raw mut stat as usize, flags as usize, 0, 0], why)?;
     Ok(stat)
 }
 
 /// faccessat2(2). `mode`: R_OK, W_OK, X_OK or F_OK.
 pub fn faccessat2(dir: At, path: &CStr, mode: u32, flags: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Faccessat2,
-        [d(dir), c(path), mode as usize, flags as usize, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Faccessat2, [d(dir), c(path), mode as usize, flags as usize, 0, 0], why).map(drop)
 }
 
 /// mkdirat(2).
 pub fn mkdirat(dir: At, path: &CStr, mode: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Mkdirat,
-        [d(dir), c(path), mode as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Mkdirat, [d(dir), c(path), mode as usize, 0, 0, 0], why).map(drop)
 }
 
 /// mknodat(2) of a fifo, a socket or an empty file: `mode` holds the type too.
 pub fn mknodat(dir: At, path: &CStr, mode: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Mknodat,
-        [d(dir), c(path), mode as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Mknodat, [d(dir), c(path), mode as usize, 0, 0, 0], why).map(drop)
 }
 
 /// mknodat(2) of a device: `mode` holds the type too, the numbers are put together as makedev(3) does.
-pub fn mknodat_device(
-    dir: At,
-    path: &CStr,
-    mode: u32,
-    major: u32,
-    minor: u32,
-    why: Why,
-) -> Result<()> {
+pub fn mknodat_device(dir: At, path: &CStr, mode: u32, major: u32, minor: u32, why: Why) -> Result<()> {
     let device = libc::makedev(major, minor) as usize;
-    gate(
-        Call::MknodatDevice,
-        [d(dir), c(path), mode as usize, device, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::MknodatDevice, [d(dir), c(path), mode as usize, device, 0, 0], why).map(drop)
 }
 
 /// symlinkat(2): `path` in `dir` will say `target`.
@@ -220,48 +114,23 @@ pub fn symlinkat(target: &CStr, dir: At, path: &CStr, why: Why) -> Result<()> {
 
 /// unlinkat(2). `flags`: 0, or `AT_REMOVEDIR` for a directory.
 pub fn unlinkat(dir: At, path: &CStr, flags: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Unlinkat,
-        [d(dir), c(path), flags as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Unlinkat, [d(dir), c(path), flags as usize, 0, 0, 0], why).map(drop)
 }
 
 /// renameat(2): replaces `to` if it is there.
 pub fn renameat(dir: At, from: &CStr, to_dir: At, to: &CStr, why: Why) -> Result<()> {
-    gate(
-        Call::Renameat,
-        [d(dir), c(from), d(to_dir), c(to), 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Renameat, [d(dir), c(from), d(to_dir), c(to), 0, 0], why).map(drop)
 }
 
 /// readlinkat(2). Returns the bytes of the link's text, cut to the buffer.
 pub fn readlinkat<'a>(dir: At, path: &CStr, buffer: &'a mut [u8], why: Why) -> Result<&'a [u8]> {
-    let len = gate(
-        Call::Readlinkat,
-        [
-            d(dir),
-            c(path),
-            buffer.as_mut_ptr() as usize,
-            buffer.len(),
-            0,
-            0,
-        ],
-        why,
-    )?;
+    let len = gate(Call::Readlinkat, [d(dir), c(path), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0], why)?;
     Ok(&buffer[..len])
 }
 
 /// getdents64(2): fills `buffer` with entries; 0 bytes at the end. Walk them with [`crate::abi::names`].
 pub fn getdents64(dir: At, buffer: &mut [u8], why: Why) -> Result<usize> {
-    gate(
-        Call::Getdents64,
-        [d(dir), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
-        why,
-    )
+    gate(Call::Getdents64, [d(dir), buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0], why)
 }
 
 /// ftruncate(2), in bytes.
@@ -281,11 +150,7 @@ pub fn chdir(path: &CStr, why: Why) -> Result<()> {
 
 /// getcwd(2), raw: the path without its NUL. It begins with `(unreachable)` when the directory lies outside the root.
 pub fn getcwd(buffer: &mut [u8], why: Why) -> Result<&[u8]> {
-    let len = gate(
-        Call::Getcwd,
-        [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0],
-        why,
-    )?;
+    let len = gate(Call::Getcwd, [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0], why)?;
     Ok(&buffer[..len.saturating_sub(1)])
 }
 
@@ -293,11 +158,7 @@ pub fn getcwd(buffer: &mut [u8], why: Why) -> Result<&[u8]> {
 pub fn fstatfs(fd: At, why: Why) -> Result<statfs64> {
     // SAFETY: statfs64 is plain numbers, for which all zeros is a value.
     let mut stat: statfs64 = unsafe { core::mem::zeroed() };
-    gate(
-        Call::Fstatfs,
-        [d(fd), &raw mut stat as usize, 0, 0, 0, 0],
-        why,
-    )?;
+    gate(Call::Fstatfs, [d(fd), &raw mut stat as usize, 0, 0, 0, 0], why)?;
     Ok(stat)
 }
 
@@ -319,19 +180,7 @@ pub fn fchmodat(dir: At, path: &CStr, mode: u32, why: Why) -> Result<()> {
 
 /// fchownat(2). `flags`: `AT_SYMLINK_NOFOLLOW`, `AT_EMPTY_PATH`.
 pub fn fchownat(dir: At, path: &CStr, uid: u32, gid: u32, flags: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Fchownat,
-        [
-            d(dir),
-            c(path),
-            uid as usize,
-            gid as usize,
-            flags as usize,
-            0,
-        ],
-        why,
-    )
-    .map(drop)
+    gate(Call::Fchownat, [d(dir), c(path), uid as usize, gid as usize, flags as usize, 0], why).map(drop)
 }
 
 /// sendfile(2) from the input's own offset. Returns the bytes copied; 0 at the end.
@@ -354,12 +203,7 @@ pub fn pwrite64(fd: At, bytes: &[u8], offset: usize, why: Why) -> Result<usize> 
 
 /// fchown(2).
 pub fn fchown(fd: At, uid: u32, gid: u32, why: Why) -> Result<()> {
-    gate(
-        Call::Fchown,
-        [d(fd), uid as usize, gid as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Fchown, [d(fd), uid as usize, gid as usize, 0, 0, 0], why).map(drop)
 }
 
 /// dup3(2) to a standard descriptor's number, which then stays open over execve.
@@ -370,10 +214,7 @@ pub fn dup3_standard(from: At, to: i32, why: Why) -> Result<()> {
 /// memfd_create(2). `flags`: MFD_ALLOW_SEALING; close-on-exec is added.
 pub fn memfd_create(name: &CStr, flags: u32, what: &'static str, why: Why) -> Result<Fd> {
     let flags = (flags | libc::MFD_CLOEXEC) as usize;
-    Ok(Fd::new(
-        gate(Call::MemfdCreate, [c(name), flags, 0, 0, 0, 0], why)?,
-        what,
-    ))
+    Ok(Fd::new(gate(Call::MemfdCreate, [c(name), flags, 0, 0, 0, 0], why)?, what))
 }
 
 /// fcntl(2) with F_GET_SEALS: what may not be done to a file in memory any more; EINVAL for any other.

@@ -285,9 +285,7 @@ impl Words {
             (Mode, _) => self.mode(value, out),
             (_, Some(name)) => out.write_str(name),
             // sound/soundcard.h has the same number.
-            (Request, None) if value == ioctl::TCSETS.into() => {
-                out.write_str("SNDCTL_TMR_START or TCSETS")
-            }
+            (Request, None) if value == ioctl::TCSETS.into() => out.write_str("SNDCTL_TMR_START or TCSETS"),
             (Request, None) => request(value, out),
             (_, None) => {
                 hex(value, out)?;
@@ -370,20 +368,12 @@ impl Words {
 }
 
 fn bar(first: &mut bool, out: &mut dyn Write) -> Result {
-    if core::mem::take(first) {
-        Ok(())
-    } else {
-        out.write_char('|')
-    }
+    if core::mem::take(first) { Ok(()) } else { out.write_char('|') }
 }
 
 /// A number in hexadecimal; 0 is `0`.
 pub fn hex(value: u64, out: &mut dyn Write) -> Result {
-    if value == 0 {
-        out.write_char('0')
-    } else {
-        write!(out, "{value:#x}")
-    }
+    if value == 0 { out.write_char('0') } else { write!(out, "{value:#x}") }
 }
 
 /// Permission bits: a zero and at least two digits more.

@@ -190,10 +190,7 @@ pub(crate) fn signal_short(number: i32) -> Signal {
 impl Display for Signal {
     fn fmt(&self, out: &mut Formatter) -> Result {
         let number = self.number as u32;
-        match (
-            SIGNALS.split(' ').nth(number.wrapping_sub(1) as usize),
-            number,
-        ) {
+        match (SIGNALS.split(' ').nth(number.wrapping_sub(1) as usize), number) {
             (Some(name), _) => write!(out, "{}{name}", self.sig),
             (None, RTMIN) => write!(out, "{}RTMIN", self.sig),
             (None, number @ RTMIN..=NSIG) => write!(out, "{}RT_{}", self.sig, number - RTMIN),

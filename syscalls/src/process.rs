@@ -50,20 +50,12 @@ pub fn clone3_helper(flags: u64, lane: u8, why: Why) -> Result<Cloned> {
 fn clone(flags: u64, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
     let always = u64::from(linux_raw_sys::general::CLONE_PIDFD);
-    let into = if cgroup.is_some() {
-        linux_raw_sys::general::CLONE_INTO_CGROUP
-    } else {
-        0
-    };
+    let into = if cgroup.is_some() { linux_raw_sys::general::CLONE_INTO_CGROUP } else { 0 };
     let args = clone_args {
         flags: flags | always | into,
         pidfd: &raw mut pidfd as u64,
         // clone(2): with CLONE_PARENT none may be given, the caller's is taken.
-        exit_signal: if flags & libc::CLONE_PARENT as u64 == 0 {
-            libc::SIGCHLD as u64
-        } else {
-            0
-        },
+        exit_signal: if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 },
         cgroup: cgroup.map_or(0, |at| at.0 as u64),
         child_tid: 0,
         parent_tid: 0,
@@ -73,18 +65,7 @@ fn clone(flags: u64, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result
         set_tid: 0,
         set_tid_size: 0,
     };
-    let pid = gate(
-        Call::Clone3,
-        [
-            &raw const args as usize,
-            size_of::<clone_args>(),
-            0,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )?;
+    let pid = gate(Call::Clone3, [&raw const args as usize, size_of::<clone_args>(), 0, 0, 0, 0], why)?;
     if pid == 0 {
         record::set_pid(own);
         record::at(lane, 0, 0);
@@ -92,32 +73,15 @@ fn clone(flags: u64, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result
     }
     // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
     let pidfd = unsafe { (&raw const pidfd).read_volatile() };
-    Ok(Cloned::Parent {
-        pid: pid as i32,
-        pidfd: Fd::new(pidfd as usize, "child"),
-    })
+    Ok(Cloned::Parent { pid: pid as i32, pidfd: Fd::new(pidfd as usize, "child") })
 }
 
 /// execve(2). It returns only when it failed.
 pub fn execve(path: &CStr, argv: &Vector, envp: &Vector, why: Why) -> crate::Failed {
-    match gate(
-        Call::Execve,
-        [
-            c(path),
-            argv.as_ptr() as usize,
-            envp.as_ptr() as usize,
-            0,
-            0,
-            0,
-        ],
-        why,
-    ) {
+    match gate(Call::Execve, [c(path), argv.as_ptr() as usize, envp.as_ptr() as usize, 0, 0, 0], why) {
         Err(failed) => failed,
         // A successful execve has no caller to return to.
-        Ok(_) => exit_group(
-            127,
-            Why("execve returned without an error, which the kernel never does"),
-        ),
+        Ok(_) => exit_group(127, Why("execve returned without an error, which the kernel never does")),
     }
 }
 
@@ -127,10 +91,7 @@ pub fn execveat(file: At, argv: &Vector, envp: &Vector, why: Why) -> crate::Fail
     let (argv, envp) = (argv.as_ptr() as usize, envp.as_ptr() as usize);
     match gate(Call::Execveat, [d(file), c(c""), argv, envp, flags, 0], why) {
         Err(failed) => failed,
-        Ok(_) => exit_group(
-            127,
-            Why("execve returned without an error, which the kernel never does"),
-        ),
+        Ok(_) => exit_group(127, Why("execve returned without an error, which the kernel never does")),
     }
 }
 
@@ -151,10 +112,7 @@ pub struct Vector<'a> {
 
 impl<'a> Vector<'a> {
     /// The longest prefix of `strings` that fits in `room` with a NULL behind it; `room` must be one longer.
-    pub fn new<'b: 'a>(
-        strings: impl Iterator<Item = &'b CStr>,
-        room: &'a mut [*const c_char],
-    ) -> Vector<'a> {
+    pub fn new<'b: 'a>(strings: impl Iterator<Item = &'b CStr>, room: &'a mut [*const c_char]) -> Vector<'a> {
         let last = room.len().saturating_sub(1);
         let mut len = 0;
         for (slot, string) in room[..last].iter_mut().zip(strings) {
@@ -216,11 +174,7 @@ fn wait(kind: libc::idtype_t, id: usize, options: u32, why: Why) -> Result<Optio
     // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
     let options = (options | libc::WEXITED as u32) as usize;
-    gate(
-        Call::Waitid,
-        [kind as usize, id, &raw mut info as usize, options, 0, 0],
-        why,
-    )?;
+    gate(Call::Waitid, [kind as usize, id, &raw mut info as usize, options, 0, 0], why)?;
     // SAFETY: waitid filled the SIGCHLD members, or left them zero (WNOHANG).
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     Ok(match (pid, info.si_code) {
@@ -239,29 +193,14 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
     let mut info = [0u64; 8];
     info[0] = PIDFD_INFO_EXIT;
-    gate(
-        Call::IoctlPidfd,
-        [
-            d(pidfd),
-            PIDFD_GET_INFO,
-            info.as_mut_ptr() as usize,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )?;
+    gate(Call::IoctlPidfd, [d(pidfd), PIDFD_GET_INFO, info.as_mut_ptr() as usize, 0, 0, 0], why)?;
     if info[0] & PIDFD_INFO_EXIT == 0 {
         return Ok(None);
     }
     // The last four bytes are the status as wait(2) has it.
     let status = (info[7] >> 32) as i32;
     let signal = status & 0x7f;
-    Ok(Some(if signal == 0 {
-        Ended::Exited(status >> 8 & 0xff)
-    } else {
-        Ended::Killed(signal)
-    }))
+    Ok(Some(if signal == 0 { Ended::Exited(status >> 8 & 0xff) } else { Ended::Killed(signal) }))
 }
 
 /// getpid(2).
@@ -302,30 +241,17 @@ pub fn pidfd_getfd(pidfd: At, number: i32, name: &'static str, why: Why) -> Resu
 
 /// pidfd_open(2).
 pub fn pidfd_open(pid: i32, why: Why) -> Result<Fd> {
-    Ok(Fd::new(
-        gate(Call::PidfdOpen, [pid as usize, 0, 0, 0, 0, 0], why)?,
-        "process",
-    ))
+    Ok(Fd::new(gate(Call::PidfdOpen, [pid as usize, 0, 0, 0, 0, 0], why)?, "process"))
 }
 
 /// pidfd_send_signal(2).
 pub fn pidfd_send_signal(pidfd: At, signal: i32, why: Why) -> Result<()> {
-    gate(
-        Call::PidfdSendSignal,
-        [d(pidfd), signal as usize, 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::PidfdSendSignal, [d(pidfd), signal as usize, 0, 0, 0, 0], why).map(drop)
 }
 
 /// kill(2).
 pub fn kill(pid: i32, signal: i32, why: Why) -> Result<()> {
-    gate(
-        Call::Kill,
-        [pid as isize as usize, signal as usize, 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::Kill, [pid as isize as usize, signal as usize, 0, 0, 0, 0], why).map(drop)
 }
 
 /// The other lane's newest execve: `None`, there was none; else whether it succeeded, or the errno with which it failed. To

@@ -187,10 +187,7 @@ pub fn set_cloned(pid: i32) {
 
 /// Calls by which a process begins, becomes another program or ends: without them no trace can be read.
 fn is_milestone(call: Call) -> bool {
-    matches!(
-        call,
-        Call::Clone3 | Call::Execve | Call::Execveat | Call::ExitGroup
-    )
+    matches!(call, Call::Clone3 | Call::Execve | Call::Execveat | Call::ExitGroup)
 }
 
 /// A call that got no record: its sequence number, and whether the recorder is full.
@@ -204,11 +201,7 @@ impl Missed {
     /// Counts it, once it is sure that it gets none.
     pub(crate) fn count(self) {
         let head = head();
-        let counter = if self.full {
-            &head.dropped
-        } else {
-            &head.repeated
-        };
+        let counter = if self.full { &head.dropped } else { &head.repeated };
         counter.fetch_add(1, Relaxed);
     }
 }
@@ -227,11 +220,7 @@ pub(crate) fn reserve(
     let stretch = HOT.stretch.load(Relaxed);
     HOT.stretch.store(stretch.saturating_add(1), Relaxed);
     let first = failed.is_some() || is_milestone(call);
-    let most = if failed.is_some() {
-        2 * STRETCH
-    } else {
-        STRETCH
-    };
+    let most = if failed.is_some() { 2 * STRETCH } else { STRETCH };
     if stretch >= most && !is_milestone(call) {
         return Err(Missed { seq, full: false });
     }
@@ -243,14 +232,7 @@ pub(crate) fn reserve(
     }
     HOT.used_once.store(at + len as u32, Relaxed);
     // SAFETY: [at, at+len) lies inside the recorder and fetch_add gave it to this caller alone; it is 8-byte aligned.
-    unsafe {
-        write_entry(
-            base().add(at as usize) as *mut Entry,
-            call,
-            args,
-            (len, seq),
-        )
-    };
+    unsafe { write_entry(base().add(at as usize) as *mut Entry, call, args, (len, seq)) };
     Ok(at)
 }
 
@@ -333,9 +315,7 @@ pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
         let entry = entry(*at);
         // SAFETY: it is the place of a whole entry in the recorder, by whoever made the record or by offsets().
         unsafe {
-            (*entry).lane == lane
-                && (*entry).call == Call::Execve as u16
-                && (*entry).state.load(Acquire) == ENTERED
+            (*entry).lane == lane && (*entry).call == Call::Execve as u16 && (*entry).state.load(Acquire) == ENTERED
         }
     };
     // As a rule it is the newest of all; if another lane's is, all are looked through.
@@ -439,9 +419,7 @@ impl<'a> Record<'a> {
             start_ns: u64_at(offset_of!(Entry, start_ns))?,
             duration_ns: u64_at(offset_of!(Entry, duration_ns))?,
             blobs: entry.get(size_of::<Entry>() + 8 * argc..size)?,
-            why: bytes
-                .get(u32_at(offset_of!(Entry, why))? as usize..)
-                .unwrap_or(&[]),
+            why: bytes.get(u32_at(offset_of!(Entry, why))? as usize..).unwrap_or(&[]),
         })
     }
 
@@ -460,10 +438,7 @@ impl<'a> Record<'a> {
         while let [t, cut, a, b, tail @ ..] = rest {
             let len = u16::from_ne_bytes([*a, *b]) as usize;
             if *t == tag && (len > 0 || *cut & 2 != 0) {
-                return Some(Blob {
-                    bytes: tail.get(..len)?,
-                    cut: *cut & 1 != 0,
-                });
+                return Some(Blob { bytes: tail.get(..len)?, cut: *cut & 1 != 0 });
             }
             rest = tail.get(room(*cut, len)..)?;
         }

@@ -18,11 +18,7 @@ pub(crate) struct Later(NonNull<u8>);
 
 impl Writer {
     pub(crate) fn new(at: u32) -> Writer {
-        let origin = if at == carried::PLACE {
-            carried::memory()
-        } else {
-            base()
-        };
+        let origin = if at == carried::PLACE { carried::memory() } else { base() };
         let entry = entry(at);
         // SAFETY: reserve() gave `size` bytes at this place to this caller.
         unsafe {

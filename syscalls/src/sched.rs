@@ -11,23 +11,13 @@ pub fn personality(persona: u32, why: Why) -> Result<()> {
 
 /// sched_setattr(2) of another process, or of the caller (`pid` 0).
 pub fn sched_setattr(pid: i32, attr: &SchedAttr, why: Why) -> Result<()> {
-    gate(
-        Call::SchedSetattr,
-        [pid as usize, attr as *const _ as usize, 0, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::SchedSetattr, [pid as usize, attr as *const _ as usize, 0, 0, 0, 0], why).map(drop)
 }
 
 /// ioprio_set(2) of another process, or of the caller (`pid` 0). `priority`: the class in the bits from 13 on, the level below.
 pub fn ioprio_set(pid: i32, priority: u32, why: Why) -> Result<()> {
     const IOPRIO_WHO_PROCESS: usize = 1;
-    gate(
-        Call::IoprioSet,
-        [IOPRIO_WHO_PROCESS, pid as usize, priority as usize, 0, 0, 0],
-        why,
-    )
-    .map(drop)
+    gate(Call::IoprioSet, [IOPRIO_WHO_PROCESS, pid as usize, priority as usize, 0, 0, 0], why).map(drop)
 }
 
 /// sched_setaffinity(2) of the caller. `cpus`: a bit a processor.
@@ -50,18 +40,8 @@ pub fn set_mempolicy(mode: u32, nodes: &[u64], why: Why) -> Result<()> {
 /// which is close-on-exec.
 pub fn seccomp_set_mode_filter(filter: &[SockFilter], flags: u32, why: Why) -> Result<usize> {
     const SECCOMP_SET_MODE_FILTER: usize = 1;
-    let program = SockProgram {
-        len: filter.len() as u16,
-        filter: filter.as_ptr(),
-    };
-    let args = [
-        SECCOMP_SET_MODE_FILTER,
-        flags as usize,
-        &raw const program as usize,
-        0,
-        0,
-        0,
-    ];
+    let program = SockProgram { len: filter.len() as u16, filter: filter.as_ptr() };
+    let args = [SECCOMP_SET_MODE_FILTER, flags as usize, &raw const program as usize, 0, 0, 0];
     crate::room::settle();
     gate(Call::Seccomp, args, why)
 }

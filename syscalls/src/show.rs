@@ -160,11 +160,7 @@ pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
 
 /// An address; 0 is `NULL`.
 pub(crate) fn address(value: u64, out: &mut dyn Write) -> Result {
-    if value == 0 {
-        out.write_str("NULL")
-    } else {
-        write!(out, "{value:#x}")
-    }
+    if value == 0 { out.write_str("NULL") } else { write!(out, "{value:#x}") }
 }
 
 /// An I/O priority: its class, and how urgent within it.
@@ -180,10 +176,7 @@ fn is_number(r: &Record, i: usize) -> bool {
         (call_of(r), i),
         (Some(Call::Mmap), 5)
             | (Some(Call::PidfdSendSignal), 3)
-            | (
-                Some(Call::IoctlTty | Call::IoctlPidfd | Call::PidfdGetfd | Call::SchedSetattr),
-                2
-            )
+            | (Some(Call::IoctlTty | Call::IoctlPidfd | Call::PidfdGetfd | Call::SchedSetattr), 2)
     )
 }
 
@@ -195,28 +188,22 @@ fn is_too_long(r: &Record, len: usize) -> bool {
 /// A count; the highest user or group id, which means "leave it as it is", is -1.
 fn uint(r: &Record, value: u64, out: &mut dyn Write) -> Result {
     match call_of(r) {
-        Some(
-            Call::Setresuid | Call::Setresgid | Call::Fchownat | Call::Fchown | Call::Setgroups,
-        ) => id(value as u32, out),
+        Some(Call::Setresuid | Call::Setresgid | Call::Fchownat | Call::Fchown | Call::Setgroups) => {
+            id(value as u32, out)
+        }
         _ => write!(out, "{value}"),
     }
 }
 
 pub(crate) fn id(value: u32, out: &mut dyn Write) -> Result {
-    if value == u32::MAX {
-        out.write_str("-1")
-    } else {
-        write!(out, "{value}")
-    }
+    if value == u32::MAX { out.write_str("-1") } else { write!(out, "{value}") }
 }
 
 /// One of a list, where another argument may decide which list it is.
 fn word(r: &Record, i: usize, words: &Words, value: u64, out: &mut dyn Write) -> Result {
     match (call_of(r), i) {
         (Some(Call::Prctl), 1) => prctl_value(r, value, out),
-        (Some(Call::PrctlAmbient), 2) if r.args[1] == u64::from(pr::PR_CAP_AMBIENT_CLEAR_ALL) => {
-            hex(value, out)
-        }
+        (Some(Call::PrctlAmbient), 2) if r.args[1] == u64::from(pr::PR_CAP_AMBIENT_CLEAR_ALL) => hex(value, out),
         (Some(Call::Socket), 2) => match r.args[0] as i32 {
             libc::AF_INET | libc::AF_INET6 => words.word(value, out),
             libc::AF_NETLINK => flags::NETLINK.word(value, out),
@@ -231,10 +218,7 @@ fn prctl_value(r: &Record, value: u64, out: &mut dyn Write) -> Result {
         pr::PR_SET_PDEATHSIG => write!(out, "{}", signal_name(value as i32)),
         pr::PR_SET_DUMPABLE => flags::DUMPABLE.word(value, out),
         pr::PR_SET_SECUREBITS => flags::SECUREBITS.flags(value, out),
-        pr::PR_SET_KEEPCAPS
-        | pr::PR_SET_CHILD_SUBREAPER
-        | pr::PR_SET_TIMERSLACK
-        | pr::PR_SET_TIMING => {
+        pr::PR_SET_KEEPCAPS | pr::PR_SET_CHILD_SUBREAPER | pr::PR_SET_TIMERSLACK | pr::PR_SET_TIMING => {
             write!(out, "{value}")
         }
         _ => hex(value, out),
@@ -284,20 +268,11 @@ pub(crate) fn quoted(bytes: &[u8], limit: usize, cut: bool, out: &mut dyn Write)
             0x0c => out.write_str("\\f")?,
             b' '..=b'~' => out.write_char(*byte as char)?,
             // Shortest form, unless a digit behind it would be taken for a part of it.
-            _ if kept
-                .get(i + 1)
-                .is_some_and(|next| matches!(next, b'0'..=b'7')) =>
-            {
-                write!(out, "\\{byte:03o}")?
-            }
+            _ if kept.get(i + 1).is_some_and(|next| matches!(next, b'0'..=b'7')) => write!(out, "\\{byte:03o}")?,
             _ => write!(out, "\\{byte:o}")?,
         }
     }
-    out.write_str(if cut || kept.len() < bytes.len() {
-        "\"..."
-    } else {
-        "\""
-    })
+    out.write_str(if cut || kept.len() < bytes.len() { "\"..." } else { "\"" })
 }
 
 /// An argument vector: strings, each with a NUL behind it and kept to one byte more than is printed.
@@ -335,11 +310,7 @@ fn entries(r: &Record, i: usize, out: &mut dyn Write) -> Result {
 fn envp(r: &Record, i: usize, out: &mut dyn Write) -> Result {
     address(r.args.get(i).copied().unwrap_or(0), out)?;
     match count(r, i as u8) {
-        Some(count) => write!(
-            out,
-            " /* {count} var{} */",
-            if count == 1 { "" } else { "s" }
-        ),
+        Some(count) => write!(out, " /* {count} var{} */", if count == 1 { "" } else { "s" }),
         None => Ok(()),
     }
 }

@@ -22,10 +22,7 @@ pub(super) fn load(b: Bytes, out: &mut dyn Write) -> Result {
     pointer("log_buf", 32, out)?;
     let version = b.u32(40);
     let (major, minor, patch) = (version >> 16, version >> 8 & 0xff, version & 0xff);
-    write!(
-        out,
-        ", kern_version=KERNEL_VERSION({major}, {minor}, {patch}), prog_flags="
-    )?;
+    write!(out, ", kern_version=KERNEL_VERSION({major}, {minor}, {patch}), prog_flags=")?;
     flags::BPF_PROG_FLAGS.flags(b.u32(44).into(), out)?;
     out.write_str(", prog_name=")?;
     b.name(48, 16, out)?;

@@ -27,12 +27,7 @@ pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
             b.u64(40)
         )?;
     }
-    write!(
-        out,
-        ", sched_util_min={}, sched_util_max={}}}",
-        b.u32(48),
-        b.u32(52)
-    )
+    write!(out, ", sched_util_min={}, sched_util_max={}}}", b.u32(48), b.u32(52))
 }
 
 /// Whole words of the set, each padded as strace does.

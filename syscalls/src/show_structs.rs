@@ -144,21 +144,14 @@ fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
     if has(g::CLONE_PARENT_SETTID) {
         member("parent_tid", offset_of!(g::clone_args, parent_tid), out)?;
     }
-    write!(
-        out,
-        ", exit_signal={}",
-        signal_name(at(offset_of!(g::clone_args, exit_signal)) as i32)
-    )?;
+    write!(out, ", exit_signal={}", signal_name(at(offset_of!(g::clone_args, exit_signal)) as i32))?;
     member("stack", offset_of!(g::clone_args, stack), out)?;
     out.write_str(", stack_size=")?;
     hex(at(offset_of!(g::clone_args, stack_size)), out)?;
     if has(g::CLONE_SETTLS) {
         member("tls", offset_of!(g::clone_args, tls), out)?;
     }
-    let (set_tid, size) = (
-        at(offset_of!(g::clone_args, set_tid)),
-        at(offset_of!(g::clone_args, set_tid_size)),
-    );
+    let (set_tid, size) = (at(offset_of!(g::clone_args, set_tid)), at(offset_of!(g::clone_args, set_tid_size)));
     if set_tid != 0 || size != 0 {
         member("set_tid", offset_of!(g::clone_args, set_tid), out)?;
         write!(out, ", set_tid_size={size}")?;
@@ -182,11 +175,7 @@ fn stat(b: Bytes, out: &mut dyn Write) -> Result {
         out.write_str(", st_rdev=")?;
         device(b.u64(offset_of!(g::stat, st_rdev)), out)?;
     } else {
-        write!(
-            out,
-            ", st_size={}",
-            b.u64(offset_of!(g::stat, st_size)) as i64
-        )?;
+        write!(out, ", st_size={}", b.u64(offset_of!(g::stat, st_size)) as i64)?;
     }
     out.write_str(", ...}")
 }
@@ -214,16 +203,8 @@ fn statfs(b: Bytes, out: &mut dyn Write) -> Result {
     hex(b.u32(fsid).into(), out)?;
     out.write_str(", ")?;
     hex(b.u32(fsid + 4).into(), out)?;
-    write!(
-        out,
-        "]}}, f_namelen={}",
-        b.u64(offset_of!(g::statfs64, f_namelen))
-    )?;
-    write!(
-        out,
-        ", f_frsize={}, f_flags=",
-        b.u64(offset_of!(g::statfs64, f_frsize))
-    )?;
+    write!(out, "]}}, f_namelen={}", b.u64(offset_of!(g::statfs64, f_namelen)))?;
+    write!(out, ", f_frsize={}, f_flags=", b.u64(offset_of!(g::statfs64, f_frsize)))?;
     flags::ST.flags(b.u64(offset_of!(g::statfs64, f_flags)), out)?;
     out.write_char('}')
 }
@@ -236,11 +217,7 @@ fn siginfo(b: Bytes, out: &mut dyn Write) -> Result {
     }
     let child = signal == libc::SIGCHLD && code > 0;
     write!(out, "{{si_signo={}, si_code=", signal_name(signal))?;
-    let codes = if child && code < libc::SI_KERNEL {
-        &flags::CLD_CODE
-    } else {
-        &flags::SI_CODE
-    };
+    let codes = if child && code < libc::SI_KERNEL { &flags::CLD_CODE } else { &flags::SI_CODE };
     codes.word(code as u32 as u64, out)?;
     if errno != 0 {
         write!(out, ", si_errno={errno}")?;
@@ -303,21 +280,14 @@ fn sigaction(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 fn timespec(b: Bytes, out: &mut dyn Write) -> Result {
-    write!(
-        out,
-        "{{tv_sec={}, tv_nsec={}}}",
-        b.u64(0) as i64,
-        b.u64(8) as i64
-    )
+    write!(out, "{{tv_sec={}, tv_nsec={}}}", b.u64(0) as i64, b.u64(8) as i64)
 }
 
 fn rlimit(b: Bytes, out: &mut dyn Write) -> Result {
     for (name, at) in [("{rlim_cur", 0), (", rlim_max", 8)] {
         match b.u64(at) {
             u64::MAX => write!(out, "{name}=RLIM64_INFINITY")?,
-            limit if limit > 1024 && limit % 1024 == 0 => {
-                write!(out, "{name}={}*1024", limit / 1024)?
-            }
+            limit if limit > 1024 && limit % 1024 == 0 => write!(out, "{name}={}*1024", limit / 1024)?,
             limit => write!(out, "{name}={limit}")?,
         }
     }
@@ -325,29 +295,17 @@ fn rlimit(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 fn comma(first: &mut bool, out: &mut dyn Write) -> Result {
-    if core::mem::take(first) {
-        Ok(())
-    } else {
-        out.write_str(", ")
-    }
+    if core::mem::take(first) { Ok(()) } else { out.write_str(", ") }
 }
 
 /// Says that a list has more elements than were kept.
 fn more(count: u64, kept: usize, out: &mut dyn Write) -> Result {
-    if count > kept as u64 {
-        out.write_str(", ...")
-    } else {
-        Ok(())
-    }
+    if count > kept as u64 { out.write_str(", ...") } else { Ok(()) }
 }
 
 /// Three sets, each in two halves: the low ones first (capset(2)).
 fn cap_data(b: Bytes, out: &mut dyn Write) -> Result {
-    for (name, at) in [
-        ("{effective=", 0),
-        (", permitted=", 4),
-        (", inheritable=", 8),
-    ] {
+    for (name, at) in [("{effective=", 0), (", permitted=", 4), (", inheritable=", 8)] {
         out.write_str(name)?;
         capabilities(u64::from(b.u32(at)) | u64::from(b.u32(at + 12)) << 32, out)?;
     }
@@ -372,12 +330,7 @@ fn capabilities(set: u64, out: &mut dyn Write) -> Result {
         }
         if rest != 0 {
             let comment = if named { "" } else { " /* CAP_??? */" };
-            write!(
-                out,
-                "{}{:#x}{comment}",
-                if first { "" } else { "|" },
-                rest >> 32
-            )?;
+            write!(out, "{}{:#x}{comment}", if first { "" } else { "|" }, rest >> 32)?;
         }
     }
     Ok(())
@@ -404,11 +357,7 @@ fn ifreq(r: &Record, b: Bytes, filled: Option<Bytes>, out: &mut dyn Write) -> Re
         }
         return out.write_char('}');
     }
-    let flags = if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCSIFFLAGS {
-        Some(b)
-    } else {
-        filled
-    };
+    let flags = if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCSIFFLAGS { Some(b) } else { filled };
     if let Some(b) = flags {
         out.write_str(", ifr_flags=")?;
         flags::IFF.flags(b.u16(16).into(), out)?;

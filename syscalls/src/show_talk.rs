@@ -16,10 +16,7 @@ pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
         out.write_char('@')?;
         path = &path[1..];
     }
-    let len = path
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(path.len());
+    let len = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
     quoted(path.get(..len).unwrap_or_default(), 108, false, out)?;
     out.write_char('}')
 }
@@ -49,12 +46,7 @@ fn part(b: Bytes, len: usize, room: usize, out: &mut dyn Write) -> Result {
     let beginning = offset_of!(Message, beginning);
     let text = b.0.get(beginning..).unwrap_or_default();
     out.write_str("{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=")?;
-    quoted(
-        text.get(..len.min(32)).unwrap_or_default(),
-        32,
-        len > 32,
-        out,
-    )?;
+    quoted(text.get(..len.min(32)).unwrap_or_default(), 32, len > 32, out)?;
     write!(out, ", iov_len={room}}}], msg_iovlen=1")
 }
 
@@ -107,10 +99,7 @@ const DELAYS: Numbers = &[
     (0o40000, &flags::TERMIOS_VT),
     (0o100000, &flags::TERMIOS_FF),
 ];
-const SIZES: Numbers = &[
-    (0o10017, &flags::TERMIOS_SPEED),
-    (0o60, &flags::TERMIOS_BITS),
-];
+const SIZES: Numbers = &[(0o10017, &flags::TERMIOS_SPEED), (0o60, &flags::TERMIOS_BITS)];
 
 fn numbers(value: u64, numbers: Numbers, rest: &flags::Words, out: &mut dyn Write) -> Result {
     let mut left = value;
@@ -131,14 +120,7 @@ fn numbers(value: u64, numbers: Numbers, rest: &flags::Words, out: &mut dyn Writ
 }
 
 pub(super) fn win_size(b: Bytes, out: &mut dyn Write) -> Result {
-    write!(
-        out,
-        "{{ws_row={}, ws_col={}, ws_xpixel={}, ws_ypixel={}}}",
-        b.u16(0),
-        b.u16(2),
-        b.u16(4),
-        b.u16(6)
-    )
+    write!(out, "{{ws_row={}, ws_col={}, ws_xpixel={}, ws_ypixel={}}}", b.u16(0), b.u16(2), b.u16(4), b.u16(6))
 }
 
 pub(super) fn poll_fds(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
@@ -167,12 +149,7 @@ pub(in super::super) fn ppoll_result(r: &Record, out: &mut dyn Write) -> Result 
     };
     out.write_str(" ([")?;
     let mut first = true;
-    for fd in fds
-        .bytes
-        .chunks_exact(8)
-        .map(Bytes)
-        .filter(|fd| fd.u16(6) != 0)
-    {
+    for fd in fds.bytes.chunks_exact(8).map(Bytes).filter(|fd| fd.u16(6) != 0) {
         comma(&mut first, out)?;
         write!(out, "{{fd={}, revents=", fd.i32(0))?;
         flags::POLL.flags(fd.u16(6).into(), out)?;

@@ -40,14 +40,7 @@ pub enum Disposition {
 /// rt_sigprocmask(2) with SIG_SETMASK. Returns the mask that was in force.
 pub fn rt_sigprocmask(set: SigSet, why: Why) -> Result<SigSet> {
     let mut old = SigSet::EMPTY;
-    let args = [
-        libc::SIG_SETMASK as usize,
-        &raw const set as usize,
-        &raw mut old as usize,
-        8,
-        0,
-        0,
-    ];
+    let args = [libc::SIG_SETMASK as usize, &raw const set as usize, &raw mut old as usize, 8, 0, 0];
     gate(Call::RtSigprocmask, args, why)?;
     Ok(old)
 }
@@ -57,17 +50,9 @@ pub fn rt_sigaction(signal: i32, disposition: Disposition, why: Why) -> Result<(
     // SAFETY: kernel_sigaction is numbers and optional function pointers, for which all zeros is a value: SIG_DFL.
     let mut action: kernel_sigaction = unsafe { core::mem::zeroed() };
     // SAFETY: the handler is an optional pointer, and the kernel knows 1 as SIG_IGN; it is never called.
-    action.sa_handler_kernel = unsafe {
-        core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(
-            disposition as usize,
-        )
-    };
-    gate(
-        Call::RtSigaction,
-        [signal as usize, &raw const action as usize, 0, 8, 0, 0],
-        why,
-    )
-    .map(drop)
+    action.sa_handler_kernel =
+        unsafe { core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(disposition as usize) };
+    gate(Call::RtSigaction, [signal as usize, &raw const action as usize, 0, 8, 0, 0], why).map(drop)
 }
 
 /// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, all of which are held back.
@@ -81,13 +66,6 @@ pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
 /// signalfd4(2): signals of `set`, all of which are held back, are read from the descriptor, 128 bytes each, the
 /// number first.
 pub fn signalfd4(set: SigSet, why: Why) -> Result<Fd> {
-    let args = [
-        usize::MAX,
-        &raw const set as usize,
-        8,
-        libc::SFD_CLOEXEC as usize,
-        0,
-        0,
-    ];
+    let args = [usize::MAX, &raw const set as usize, 8, libc::SFD_CLOEXEC as usize, 0, 0];
     Ok(Fd::new(gate(Call::Signalfd4, args, why)?, "signals"))
 }

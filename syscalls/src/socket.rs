@@ -11,14 +11,7 @@ use linux_raw_sys::general::__kernel_timespec;
 /// socket(2): a datagram socket of the internet family, only to ask the network stack something.
 pub fn socket_inet(why: Why) -> Result<Fd> {
     let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize;
-    Ok(Fd::new(
-        gate(
-            Call::Socket,
-            [libc::AF_INET as usize, kind, 0, 0, 0, 0],
-            why,
-        )?,
-        "network",
-    ))
+    Ok(Fd::new(gate(Call::Socket, [libc::AF_INET as usize, kind, 0, 0, 0, 0], why)?, "network"))
 }
 
 /// socket(2): a socket on which the kernel answers questions about interfaces and addresses, and changes them
@@ -26,49 +19,20 @@ pub fn socket_inet(why: Why) -> Result<Fd> {
 pub fn socket_route(why: Why) -> Result<Fd> {
     let kind = (libc::SOCK_RAW | libc::SOCK_CLOEXEC) as usize;
     let (family, protocol) = (libc::AF_NETLINK as usize, libc::NETLINK_ROUTE as usize);
-    Ok(Fd::new(
-        gate(Call::Socket, [family, kind, protocol, 0, 0, 0], why)?,
-        "network configuration",
-    ))
+    Ok(Fd::new(gate(Call::Socket, [family, kind, protocol, 0, 0, 0], why)?, "network configuration"))
 }
 
 /// socketpair(2): two ends that keep messages apart and see each other's end.
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     let kind = (libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC) as usize;
     let mut pair = [-1i32; 2];
-    gate(
-        Call::Socketpair,
-        [
-            libc::AF_UNIX as usize,
-            kind,
-            0,
-            &raw mut pair as usize,
-            0,
-            0,
-        ],
-        why,
-    )?;
-    Ok((
-        Fd::new(pair[0] as usize, "channel"),
-        Fd::new(pair[1] as usize, "channel"),
-    ))
+    gate(Call::Socketpair, [libc::AF_UNIX as usize, kind, 0, &raw mut pair as usize, 0, 0], why)?;
+    Ok((Fd::new(pair[0] as usize, "channel"), Fd::new(pair[1] as usize, "channel")))
 }
 
 /// ioctl(2) with SIOCGIFFLAGS, SIOCSIFFLAGS or SIOCGIFINDEX.
 pub fn ioctl_ifreq(socket: At, request: u32, interface: &mut IfReq, why: Why) -> Result<()> {
-    gate(
-        Call::IoctlIfreq,
-        [
-            d(socket),
-            request as usize,
-            interface as *mut _ as usize,
-            0,
-            0,
-            0,
-        ],
-        why,
-    )
-    .map(drop)
+    gate(Call::IoctlIfreq, [d(socket), request as usize, interface as *mut _ as usize, 0, 0, 0], why).map(drop)
 }
 
 /// A descriptor to wait for: `struct pollfd`.
@@ -77,16 +41,10 @@ pub use linux_raw_sys::general::pollfd as PollFd;
 /// ppoll(2) with the signal mask left as it is. `timeout_ms` `None`: for ever. Returns how many are ready.
 pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<usize> {
     // The kernel writes the time that is left into it (ppoll(2), "C library/kernel differences").
-    let mut limit = timeout_ms.map(|ms| __kernel_timespec {
-        tv_sec: (ms / 1000) as i64,
-        tv_nsec: (ms % 1000 * 1_000_000) as i64,
-    });
+    let mut limit =
+        timeout_ms.map(|ms| __kernel_timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
     let limit = limit.as_mut().map_or(0, |l| &raw mut *l as usize);
-    gate(
-        Call::Ppoll,
-        [fds.as_mut_ptr() as usize, fds.len(), limit, 0, 8, 0],
-        why,
-    )
+    gate(Call::Ppoll, [fds.as_mut_ptr() as usize, fds.len(), limit, 0, 8, 0], why)
 }
 
 /// socket(2) of the unix family, for datagrams; nobody waits for one.
@@ -114,10 +72,7 @@ pub fn bind_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
 }
 
 fn address(call: Call, socket: At, path: &CStr, why: Why) -> Result<()> {
-    let mut to = SockAddr {
-        family: libc::AF_UNIX as u16,
-        path: [0; 108],
-    };
+    let mut to = SockAddr { family: libc::AF_UNIX as u16, path: [0; 108] };
     let bytes = path.to_bytes();
     let len = bytes.len().min(107);
     to.path[..len].copy_from_slice(&bytes[..len]);

@@ -63,9 +63,7 @@ fn headers(environment: *const *const c_char) -> &'static [Header] {
 /// The difference between the address at which the kernel has put the program and the one that the linker assumed.
 fn bias(headers: &[Header]) -> usize {
     let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
-    own.map_or(0, |own| {
-        (headers.as_ptr() as usize).wrapping_sub(own.p_vaddr as usize)
-    })
+    own.map_or(0, |own| (headers.as_ptr() as usize).wrapping_sub(own.p_vaddr as usize))
 }
 
 /// Adds `bias` to each address in memory. The linker has listed them in the packed form (gABI, "Relative
@@ -122,10 +120,7 @@ pub fn protect_relocated(why: Why) -> Result<()> {
     };
     let first = bias(headers).wrapping_add(header.p_vaddr as usize);
     // The linker ends it where a page ends.
-    let (start, end) = (
-        first & !(PAGE - 1),
-        (first + header.p_memsz as usize) & !(PAGE - 1),
-    );
+    let (start, end) = (first & !(PAGE - 1), (first + header.p_memsz as usize) & !(PAGE - 1));
     let args = [start, end - start, libc::PROT_READ as usize, 0, 0, 0];
     gate(Call::Mprotect, args, why).map(drop)
 }
@@ -210,11 +205,7 @@ pub unsafe fn compare(a: *const u8, b: *const u8, len: usize) -> i32 {
                 let x = (a.add($at) as *const $kind).read_unaligned();
                 let y = (b.add($at) as *const $kind).read_unaligned();
                 if x != y {
-                    return if x.swap_bytes() < y.swap_bytes() {
-                        -1
-                    } else {
-                        1
-                    };
+                    return if x.swap_bytes() < y.swap_bytes() { -1 } else { 1 };
                 }
             }};
         }

@@ -54,10 +54,7 @@ pub fn tiocsptlck_unlock(master: At, why: Why) -> Result<()> {
 pub fn tiocgptpeer(master: At, why: Why) -> Result<Fd> {
     let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) as usize;
     let request = libc::TIOCGPTPEER as u32;
-    Ok(Fd::new(
-        ioctl(Call::IoctlTty, master, request, flags, why)?,
-        "terminal",
-    ))
+    Ok(Fd::new(ioctl(Call::IoctlTty, master, request, flags, why)?, "terminal"))
 }
 
 /// ioctl(2) with TIOCSCTTY: the caller, who leads a session without one, has this controlling terminal from now on.

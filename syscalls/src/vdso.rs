@@ -18,10 +18,7 @@ const DT_SYMTAB: u64 = 6;
 
 /// Nanoseconds of a clock.
 pub fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let mut at = HOT.clock.load(Relaxed);
     if at == 0 {
         at = find().unwrap_or(NONE);
@@ -89,10 +86,7 @@ mod tests {
     #[test]
     fn it_is_the_clock() {
         assert!(super::find().is_some(), "this machine has a vDSO");
-        let mut libc_now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let mut libc_now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let before = super::clock_ns(libc::CLOCK_MONOTONIC);
         // SAFETY: it lives across the call.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut libc_now) };

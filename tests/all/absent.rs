@@ -27,13 +27,7 @@ pub fn cases() -> Vec<Trial> {
     )
 }
 
-const SETS: [&str; 5] = [
-    "bounding",
-    "effective",
-    "permitted",
-    "inheritable",
-    "ambient",
-];
+const SETS: [&str; 5] = ["bounding", "effective", "permitted", "inheritable", "ambient"];
 const KEYS: [&str; 5] = ["CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb"];
 const NONE: [u64; 5] = [0; 5];
 const KILL: u64 = 1 << 5;
@@ -98,10 +92,8 @@ fn each_set() -> Outcome {
     bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
     for (i, absent) in SETS.iter().enumerate() {
         for null in [true, false] {
-            let mut all: serde_json::Map<String, Value> = SETS
-                .iter()
-                .map(|set| ((*set).into(), json!(["CAP_KILL"])))
-                .collect();
+            let mut all: serde_json::Map<String, Value> =
+                SETS.iter().map(|set| ((*set).into(), json!(["CAP_KILL"]))).collect();
             all.remove(*absent);
             // What is ambient becomes effective with execve (capabilities(7)).
             if *absent == "effective" {
@@ -124,10 +116,7 @@ fn each_set() -> Outcome {
             let done = bundle.bundled(&["--quiet", "run"])?.ok()?;
             let seen = sets(&done.out)?;
             same(absent, seen[i], 0)?;
-            ensure!(
-                seen.iter().all(|set| set & !KILL == 0),
-                "{absent}: {seen:x?}"
-            );
+            ensure!(seen.iter().all(|set| set & !KILL == 0), "{absent}: {seen:x?}");
         }
     }
     bundle.clean()
@@ -138,9 +127,7 @@ fn sleeper() -> Result<Bundle, Failed> {
 }
 
 fn status(bundle: &Bundle, options: &[&str]) -> Result<String, Failed> {
-    Ok(exec(bundle, options, &["cat", "/proc/self/status"])?
-        .ok()?
-        .out)
+    Ok(exec(bundle, options, &["cat", "/proc/self/status"])?.ok()?.out)
 }
 
 fn capabilities_in_exec() -> Outcome {
@@ -163,8 +150,7 @@ fn of_file(bundle: &Bundle, process: &Value) -> Result<Done, Failed> {
 /// The container's own, as runc and crun have it; an object without sets is none.
 fn capabilities_in_file() -> Outcome {
     let mut bundle = sleeper()?;
-    let own =
-        json!({"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]});
+    let own = json!({"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]});
     bundle.set("/process/capabilities", own)?;
     start(&bundle)?;
     let process = json!({"args": ["cat", "/proc/self/status"], "cwd": "/", "env": ["PATH=/bin"]});
@@ -207,14 +193,9 @@ fn left_out() -> Outcome {
             process[key] = value.clone();
         }
         let out = of_file(&bundle, &process)?.ok()?.out;
-        for words in [
-            "Uid:\t1000\t1000",
-            "Gid:\t100\t100",
-            "Groups:\t5 \n",
-            "Umask:\t0077",
-            "NoNewPrivs:\t1",
-            "\n500\n99\n",
-        ] {
+        for words in
+            ["Uid:\t1000\t1000", "Gid:\t100\t100", "Groups:\t5 \n", "Umask:\t0077", "NoNewPrivs:\t1", "\n500\n99\n"]
+        {
             ensure!(out.contains(words), "{process}: no {words:?} in {out}");
         }
     }
@@ -222,10 +203,7 @@ fn left_out() -> Outcome {
     process["user"] = json!({"uid": 0, "gid": 0});
     process["noNewPrivileges"] = json!(false);
     let out = of_file(&bundle, &process)?.ok()?.out;
-    ensure!(
-        out.contains("Uid:\t0\t0") && out.contains("NoNewPrivs:\t0") && out.contains("\n500\n99\n"),
-        "{out}"
-    );
+    ensure!(out.contains("Uid:\t0\t0") && out.contains("NoNewPrivs:\t0") && out.contains("\n500\n99\n"), "{out}");
     end(bundle)
 }
 
@@ -264,14 +242,8 @@ fn seccomp() -> Outcome {
         (json!({"syscalls": []}), "/linux/seccomp/defaultAction"),
         (json!({"defaultAction": ""}), "/linux/seccomp/defaultAction"),
         (rule(json!({})), "/linux/seccomp/syscalls/0/action"),
-        (
-            rule(json!({"action": "SCMP_ACT_KILL"})),
-            "/linux/seccomp/syscalls/0/names",
-        ),
-        (
-            rule(json!({"names": [], "action": "SCMP_ACT_KILL"})),
-            "/linux/seccomp/syscalls/0/names",
-        ),
+        (rule(json!({"action": "SCMP_ACT_KILL"})), "/linux/seccomp/syscalls/0/names"),
+        (rule(json!({"names": [], "action": "SCMP_ACT_KILL"})), "/linux/seccomp/syscalls/0/names"),
         (
             rule(json!({"names": ["kill"], "action": "SCMP_ACT_KILL", "args": [{}]})),
             "/linux/seccomp/syscalls/0/args/0/",

@@ -16,8 +16,7 @@ use tempfile::TempDir;
 /// A hang is a failure, not a stuck run. No case measures by it: it only has to be longer than any machine is slow.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The busybox programs that the tests call.
-const APPLETS: &str =
-    "sh id hostname cat ls mount sleep true false kill echo mkdir test wc ps env dd chmod";
+const APPLETS: &str = "sh id hostname cat ls mount sleep true false kill echo mkdir test wc ps env dd chmod";
 
 /// The program under test.
 pub fn runtime() -> PathBuf {
@@ -26,24 +25,15 @@ pub fn runtime() -> PathBuf {
 
 /// A program of the tests' own: it lies where cargo puts examples.
 pub fn example(name: &str) -> Result<PathBuf, Failed> {
-    let path = Path::new(env!("CARGO_BIN_EXE_nk-runtime"))
-        .with_file_name("examples")
-        .join(name);
-    ensure!(
-        path.exists(),
-        "needs the program {}: `cargo build --examples`, same profile",
-        path.display()
-    );
+    let path = Path::new(env!("CARGO_BIN_EXE_nk-runtime")).with_file_name("examples").join(name);
+    ensure!(path.exists(), "needs the program {}: `cargo build --examples`, same profile", path.display());
     Ok(path)
 }
 
 /// A program of the machine that a case needs.
 pub fn tool(name: &str) -> Result<PathBuf, Failed> {
     let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
-    let found = folders
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| path.exists());
+    let found = folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists());
     found.ok_or_else(|| format!("needs the program {name}: scripts/test installs it").into())
 }
 
@@ -59,20 +49,14 @@ pub struct Done {
 impl Done {
     /// It succeeded and said nothing that clients would take for an error.
     pub fn ok(self) -> Result<Done, Failed> {
-        ensure!(
-            self.status == 0 && self.err.is_empty(),
-            "status 0 and nothing on stderr wanted: {self:?}"
-        );
+        ensure!(self.status == 0 && self.err.is_empty(), "status 0 and nothing on stderr wanted: {self:?}");
         Ok(self)
     }
 
     /// It failed as a failure of the runtime does, with a message that holds these words.
     pub fn refused(self, words: &str) -> Result<Done, Failed> {
         ensure!(self.status == 1, "status 1 wanted: {self:?}");
-        ensure!(
-            self.err.contains(words),
-            "stderr should hold `{words}`: {self:?}"
-        );
+        ensure!(self.err.contains(words), "stderr should hold `{words}`: {self:?}");
         Ok(self)
     }
 }
@@ -90,9 +74,7 @@ impl Bundle {
     pub fn reporter(words: &[&str]) -> Result<Bundle, Failed> {
         let mut bundle = Bundle::empty()?;
         fs::copy(example("reporter")?, bundle.rootfs("reporter"))?;
-        let args: Vec<&str> = std::iter::once("/reporter")
-            .chain(words.iter().copied())
-            .collect();
+        let args: Vec<&str> = std::iter::once("/reporter").chain(words.iter().copied()).collect();
         bundle.set("/process/args", json!(args))?;
         Ok(bundle)
     }
@@ -117,29 +99,15 @@ impl Bundle {
             std::process::id(),
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("{id}-"))
-            .tempdir()?;
-        for name in [
-            "rootfs",
-            "rootfs/bin",
-            "rootfs/etc",
-            "rootfs/tmp",
-            "rootfs/proc",
-            "rootfs/sys",
-            "rootfs/dev",
-            "said",
-        ] {
+        let folder = tempfile::Builder::new().prefix(&format!("{id}-")).tempdir()?;
+        for name in
+            ["rootfs", "rootfs/bin", "rootfs/etc", "rootfs/tmp", "rootfs/proc", "rootfs/sys", "rootfs/dev", "said"]
+        {
             fs::create_dir(folder.path().join(name))?;
         }
         let host = Host::look(&id, &folder.path().join("state"))?;
         let config = default_config(&id)?;
-        Ok(Bundle {
-            folder,
-            id,
-            config,
-            host,
-        })
+        Ok(Bundle { folder, id, config, host })
     }
 
     /// Adds busybox to a rootfs that does not have it.
@@ -168,9 +136,7 @@ impl Bundle {
 
     /// Sets what a JSON pointer names; the last key of it, or `-` for one more element, may be new.
     pub fn set(&mut self, pointer: &str, value: Value) -> Outcome {
-        let (above, key) = pointer
-            .rsplit_once('/')
-            .ok_or_else(|| format!("{pointer} is no JSON pointer"))?;
+        let (above, key) = pointer.rsplit_once('/').ok_or_else(|| format!("{pointer} is no JSON pointer"))?;
         match self.config.pointer_mut(above) {
             Some(Value::Object(map)) => {
                 map.insert(key.into(), value);
@@ -178,9 +144,7 @@ impl Bundle {
             Some(Value::Array(list)) if key == "-" => list.push(value),
             Some(Value::Array(list)) => {
                 let index: usize = key.parse()?;
-                *list
-                    .get_mut(index)
-                    .ok_or_else(|| format!("{pointer}: no such element"))? = value;
+                *list.get_mut(index).ok_or_else(|| format!("{pointer}: no such element"))? = value;
             }
             _ => return Err(format!("{pointer}: nothing to set it in").into()),
         }
@@ -189,15 +153,9 @@ impl Bundle {
 
     /// Removes what a JSON pointer names.
     pub fn remove(&mut self, pointer: &str) -> Outcome {
-        let (above, key) = pointer
-            .rsplit_once('/')
-            .ok_or_else(|| format!("{pointer} is no JSON pointer"))?;
-        let map = self
-            .config
-            .pointer_mut(above)
-            .and_then(Value::as_object_mut);
-        map.and_then(|map| map.remove(key))
-            .ok_or_else(|| format!("{pointer}: nothing to remove"))?;
+        let (above, key) = pointer.rsplit_once('/').ok_or_else(|| format!("{pointer} is no JSON pointer"))?;
+        let map = self.config.pointer_mut(above).and_then(Value::as_object_mut);
+        map.and_then(|map| map.remove(key)).ok_or_else(|| format!("{pointer}: nothing to remove"))?;
         Ok(())
     }
 
@@ -214,12 +172,7 @@ impl Bundle {
     /// The same of another runtime.
     pub fn command_of(&self, program: &Path, words: &[&str]) -> Result<Command, Failed> {
         let mut command = Command::new(program);
-        command
-            .arg("--root")
-            .arg(self.state_root())
-            .args(words)
-            .current_dir("/")
-            .stdin(Stdio::null());
+        command.arg("--root").arg(self.state_root()).args(words).current_dir("/").stdin(Stdio::null());
         Ok(command)
     }
 
@@ -246,16 +199,9 @@ impl Bundle {
     pub fn start(&self, mut command: Command) -> Result<Running, Failed> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let (out, err) = (
-            self.path(&format!("said/{number}.out")),
-            self.path(&format!("said/{number}.err")),
-        );
-        command
-            .stdout(File::create(&out)?)
-            .stderr(File::create(&err)?);
-        let child = command
-            .spawn()
-            .map_err(|error| format!("needs {:?}: {error}", command.get_program()))?;
+        let (out, err) = (self.path(&format!("said/{number}.out")), self.path(&format!("said/{number}.err")));
+        command.stdout(File::create(&out)?).stderr(File::create(&err)?);
+        let child = command.spawn().map_err(|error| format!("needs {:?}: {error}", command.get_program()))?;
         Ok(Running { child, out, err })
     }
 
@@ -273,9 +219,7 @@ impl Bundle {
             }
             std::thread::sleep(Duration::from_millis(1));
         };
-        let status = status
-            .code()
-            .unwrap_or_else(|| -status.signal().unwrap_or(0));
+        let status = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
         let (out, err) = running.said();
         Ok(Done { status, out, err })
     }
@@ -283,42 +227,28 @@ impl Bundle {
     /// Runs the bundle, whose program is the reporter, and reads its report.
     pub fn report(&self) -> Result<Value, Failed> {
         let done = self.bundled(&["run"])?.ok()?;
-        serde_json::from_str(&done.out)
-            .map_err(|error| format!("no report: {error}: {done:?}").into())
+        serde_json::from_str(&done.out).map_err(|error| format!("no report: {error}: {done:?}").into())
     }
 
     /// The container's status, by `state`.
     pub fn status(&self) -> Result<String, Failed> {
-        Ok(self.state()?["status"]
-            .as_str()
-            .unwrap_or("none")
-            .to_owned())
+        Ok(self.state()?["status"].as_str().unwrap_or("none").to_owned())
     }
 
     pub fn state(&self) -> Result<Value, Failed> {
         let done = self.call(&["state", &self.id])?.ok()?;
-        serde_json::from_str(&done.out)
-            .map_err(|error| format!("state is no JSON: {error}: {done:?}").into())
+        serde_json::from_str(&done.out).map_err(|error| format!("state is no JSON: {error}: {done:?}").into())
     }
 
     /// These capabilities in each of the five sets.
     pub fn capable(&mut self, names: &Value) -> Outcome {
-        let sets = [
-            "bounding",
-            "effective",
-            "permitted",
-            "inheritable",
-            "ambient",
-        ];
-        sets.iter()
-            .try_for_each(|set| self.set(&format!("/process/capabilities/{set}"), names.clone()))
+        let sets = ["bounding", "effective", "permitted", "inheritable", "ambient"];
+        sets.iter().try_for_each(|set| self.set(&format!("/process/capabilities/{set}"), names.clone()))
     }
 
     /// Waits until the container has this status.
     pub fn until(&self, status: &str) -> Outcome {
-        patiently(&format!("the status {status}"), || {
-            Ok(self.status()? == status)
-        })
+        patiently(&format!("the status {status}"), || Ok(self.status()? == status))
     }
 
     /// The end of a case: nothing of it may be left.
@@ -353,8 +283,7 @@ pub struct Running {
 impl Running {
     /// What it has said so far.
     pub fn said(&self) -> (String, String) {
-        let read =
-            |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         (read(&self.out), read(&self.err))
     }
 }

@@ -43,36 +43,20 @@ fn default_root() -> Outcome {
     let state = format!("/run/nano-sandbox/{}/state.json", bundle.id);
     let document = fs::read_to_string(&state);
     call(&["delete", "--force", &bundle.id])?.ok()?;
-    let document: Value =
-        serde_json::from_str(&document.map_err(|error| format!("{state}: {error}"))?)?;
+    let document: Value = serde_json::from_str(&document.map_err(|error| format!("{state}: {error}"))?)?;
     let wanted = ["id", "bundle_path", "state", "mode", "pid"];
-    ensure!(
-        wanted.iter().all(|key| !document[key].is_null()),
-        "{state} lacks one of {wanted:?}: {document}"
-    );
-    ensure!(
-        !std::path::Path::new(&state).exists(),
-        "{state} is still there"
-    );
+    ensure!(wanted.iter().all(|key| !document[key].is_null()), "{state} lacks one of {wanted:?}: {document}");
+    ensure!(!std::path::Path::new(&state).exists(), "{state} is still there");
     bundle.clean()
 }
 
 fn no_environment() -> Outcome {
     let bundle = Bundle::reporter(&[])?;
     bundle.write_config()?;
-    let mut command = bundle.command(&[
-        "run",
-        "--bundle",
-        &bundle.path("").to_string_lossy(),
-        &bundle.id,
-    ])?;
+    let mut command = bundle.command(&["run", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?;
     command.env_clear();
     let report: Value = serde_json::from_str(&bundle.finish(command)?.ok()?.out)?;
-    ensure!(
-        report["env"].to_string().contains("PATH="),
-        "the program's environment: {}",
-        report["env"]
-    );
+    ensure!(report["env"].to_string().contains("PATH="), "the program's environment: {}", report["env"]);
     bundle.clean()
 }
 
@@ -82,21 +66,9 @@ fn report_with(redirections: &str, words: &[&str]) -> Result<(Bundle, Value), Fa
     bundle.set("/root/readonly", json!(false))?;
     bundle.write_config()?;
     let mut command = Command::new("/bin/sh");
-    command
-        .arg("-c")
-        .arg(format!("exec \"$@\" {redirections}"))
-        .arg("sh")
-        .arg(runtime());
-    command
-        .arg("--root")
-        .arg(bundle.state_root())
-        .arg("run")
-        .args(words);
-    command
-        .arg("--bundle")
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir("/");
+    command.arg("-c").arg(format!("exec \"$@\" {redirections}")).arg("sh").arg(runtime());
+    command.arg("--root").arg(bundle.state_root()).arg("run").args(words);
+    command.arg("--bundle").arg(bundle.path("")).arg(&bundle.id).current_dir("/");
     let done = bundle.finish(command)?;
     same("run's status", done.status, 0)?;
     let report = serde_json::from_str(&fs::read_to_string(bundle.rootfs("report"))?)?;
@@ -104,58 +76,31 @@ fn report_with(redirections: &str, words: &[&str]) -> Result<(Bundle, Value), Fa
 }
 
 fn keys(map: &Value) -> Vec<&str> {
-    let mut keys: Vec<&str> = map
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.as_str())
-        .collect();
+    let mut keys: Vec<&str> = map.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     keys.sort();
     keys
 }
 
 fn closed_descriptors() -> Outcome {
     let (bundle, report) = report_with("0<&- 1>&- 2>&-", &[])?;
-    same(
-        "descriptors inside",
-        keys(&report["fds"]),
-        vec!["0", "1", "2"],
-    )?;
+    same("descriptors inside", keys(&report["fds"]), vec!["0", "1", "2"])?;
     for (number, target) in report["fds"].as_object().into_iter().flatten() {
-        same(
-            &format!("descriptor {number}"),
-            target.as_str(),
-            Some("/dev/null"),
-        )?;
+        same(&format!("descriptor {number}"), target.as_str(), Some("/dev/null"))?;
     }
     bundle.clean()
 }
 
 fn leaked_descriptor() -> Outcome {
     let (bundle, report) = report_with("7</etc 9</etc/hostname 0</dev/null", &[])?;
-    same(
-        "descriptors inside",
-        keys(&report["fds"]),
-        vec!["0", "1", "2"],
-    )?;
+    same("descriptors inside", keys(&report["fds"]), vec!["0", "1", "2"])?;
     bundle.clean()
 }
 
 fn preserve_fds() -> Outcome {
-    let (bundle, report) = report_with(
-        "3</dev/zero 4</dev/full 5</etc/hostname",
-        &["--preserve-fds", "2"],
-    )?;
-    same(
-        "descriptors inside",
-        keys(&report["fds"]),
-        vec!["0", "1", "2", "3", "4"],
-    )?;
+    let (bundle, report) = report_with("3</dev/zero 4</dev/full 5</etc/hostname", &["--preserve-fds", "2"])?;
+    same("descriptors inside", keys(&report["fds"]), vec!["0", "1", "2", "3", "4"])?;
     let (three, four) = (&report["fds"]["3"], &report["fds"]["4"]);
-    ensure!(
-        three.to_string().contains("zero") && four.to_string().contains("full"),
-        "3 is {three}, 4 is {four}"
-    );
+    ensure!(three.to_string().contains("zero") && four.to_string().contains("full"), "3 is {three}, 4 is {four}");
     bundle.clean()
 }
 
@@ -165,21 +110,12 @@ fn clean_signals() -> Outcome {
     bundle.write_config()?;
     // The shell ignores them; what is started inherits that.
     let mut command = Command::new("/bin/sh");
-    command
-        .arg("-c")
-        .arg("trap '' USR2 PIPE HUP; exec \"$@\"")
-        .arg("sh")
-        .arg(runtime());
+    command.arg("-c").arg("trap '' USR2 PIPE HUP; exec \"$@\"").arg("sh").arg(runtime());
     command.arg("--root").arg(bundle.state_root()).arg("run");
-    command
-        .arg("--bundle")
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir("/");
+    command.arg("--bundle").arg(bundle.path("")).arg(&bundle.id).current_dir("/");
     bundle.finish(command)?.ok()?;
     let report: Value = serde_json::from_str(&fs::read_to_string(bundle.rootfs("report"))?)?;
-    let ignored =
-        |key: &str| u64::from_str_radix(report["status"][key].as_str().unwrap_or("?"), 16);
+    let ignored = |key: &str| u64::from_str_radix(report["status"][key].as_str().unwrap_or("?"), 16);
     // The reporter's own libc ignores SIGPIPE (bit 12) and nothing else.
     same("ignored inside", ignored("SigIgn")? & !(1 << 12), 0)?;
     same("blocked inside", ignored("SigBlk")?, 0)?;
@@ -202,10 +138,7 @@ fn engine_root() -> Outcome {
     let mut command = Command::new(crate::bundle::tool("setpriv")?);
     command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
     command.args(["unshare", "--user", "--map-root-user", "--mount", "/bin/sh"]);
-    command
-        .args(["-c", lines, "sh"])
-        .arg(bundle.path(""))
-        .arg(&bundle.id);
+    command.args(["-c", lines, "sh"]).arg(bundle.path("")).arg(&bundle.id);
     let done = bundle.finish(command)?.ok()?;
     let id = &bundle.id;
     // Whose root it is, is asked once.
@@ -266,41 +199,13 @@ fn letters() -> Outcome {
     text["args"] = json!(["sh", "-c", "exit 9"]);
     fs::write(&process, text.to_string())?;
     let process = process.to_string_lossy();
-    same(
-        "exec -p",
-        bundle.call(&["exec", "-p", &process, id])?.status,
-        9,
-    )?;
-    let words = [
-        "exec",
-        "-e",
-        "A=b",
-        "-u",
-        "7:8",
-        "-g",
-        "9",
-        id,
-        "sh",
-        "-c",
-        "echo $A $(id -u) $(id -G)",
-    ];
-    same(
-        "exec -e -u -g",
-        bundle.call(&words)?.ok()?.out.as_str(),
-        "b 7 8 9\n",
-    )?;
-    same(
-        "list -q",
-        bundle.call(&["list", "-q"])?.ok()?.out,
-        format!("{id}\n"),
-    )?;
+    same("exec -p", bundle.call(&["exec", "-p", &process, id])?.status, 9)?;
+    let words = ["exec", "-e", "A=b", "-u", "7:8", "-g", "9", id, "sh", "-c", "echo $A $(id -u) $(id -G)"];
+    same("exec -e -u -g", bundle.call(&words)?.ok()?.out.as_str(), "b 7 8 9\n")?;
+    same("list -q", bundle.call(&["list", "-q"])?.ok()?.out, format!("{id}\n"))?;
     let pids = bundle.call(&["ps", "-f", "json", id])?.ok()?.out;
     let pid = bundle.state()?["pid"].clone();
-    same(
-        "ps -f json",
-        serde_json::from_str::<Value>(&pids)?,
-        json!([pid]),
-    )?;
+    same("ps -f json", serde_json::from_str::<Value>(&pids)?, json!([pid]))?;
     bundle.call(&["-V"])?.ok()?;
     bundle.call(&["kill", "-a", id, "9"])?.ok()?;
     bundle.until("stopped")?;

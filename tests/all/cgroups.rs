@@ -63,9 +63,7 @@ pub fn end(bundle: Bundle) -> Outcome {
 /// A container whose script tells by a file `/tmp/ready` that it is where it wants to be.
 pub fn ready(bundle: &Bundle) -> Outcome {
     start(bundle)?;
-    patiently("the container's program", || {
-        Ok(bundle.rootfs("tmp/ready").exists())
-    })
+    patiently("the container's program", || Ok(bundle.rootfs("tmp/ready").exists()))
 }
 
 pub fn script(text: &str) -> Result<Bundle, Failed> {
@@ -75,12 +73,9 @@ pub fn script(text: &str) -> Result<Bundle, Failed> {
 }
 
 fn pause_and_resume() -> Outcome {
-    let bundle =
-        script("echo > /tmp/count; echo > /tmp/ready; while :; do echo >> /tmp/count; done")?;
+    let bundle = script("echo > /tmp/count; echo > /tmp/ready; while :; do echo >> /tmp/count; done")?;
     ready(&bundle)?;
-    bundle
-        .call(&["resume", &bundle.id])?
-        .refused("it is running")?;
+    bundle.call(&["resume", &bundle.id])?.refused("it is running")?;
     bundle.call(&["pause", &bundle.id])?.ok()?;
     same("status", bundle.status()?.as_str(), "paused")?;
     let rows: Value = serde_json::from_str(&bundle.call(&["list", "-f", "json"])?.ok()?.out)?;
@@ -89,12 +84,8 @@ fn pause_and_resume() -> Outcome {
     let before = size()?;
     std::thread::sleep(std::time::Duration::from_millis(50));
     same("what it wrote while paused", size()?, before)?;
-    bundle
-        .call(&["pause", &bundle.id])?
-        .refused("it is paused")?;
-    bundle
-        .call(&["delete", &bundle.id])?
-        .refused("not stopped: paused")?;
+    bundle.call(&["pause", &bundle.id])?.refused("it is paused")?;
+    bundle.call(&["delete", &bundle.id])?.refused("not stopped: paused")?;
     bundle.call(&["resume", &bundle.id])?.ok()?;
     same("status", bundle.status()?.as_str(), "running")?;
     patiently("the program to go on", || Ok(size()? > before))?;
@@ -107,9 +98,7 @@ fn killed_while_paused() -> Outcome {
     bundle.call(&["pause", &bundle.id])?.ok()?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.until("stopped")?;
-    bundle
-        .call(&["pause", &bundle.id])?
-        .refused("container not running")?;
+    bundle.call(&["pause", &bundle.id])?.refused("container not running")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -144,17 +133,12 @@ fn threaded() -> Outcome {
     )?;
     writable_cgroup(&mut bundle)?;
     ready(&bundle)?;
-    patiently("the type", || {
-        Ok(fs::read_to_string(bundle.rootfs("tmp/ready"))?.trim() == "domain threaded")
-    })?;
+    patiently("the type", || Ok(fs::read_to_string(bundle.rootfs("tmp/ready"))?.trim() == "domain threaded"))?;
     let group = cgroup(&bundle)?;
     let inside = fs::read_to_string(group.join("t/a/cgroup.threads"))?;
     let sleeper: i64 = inside.trim().parse()?;
     let listed = pids(&bundle.call(&["ps", "-f", "json", &bundle.id])?.ok()?.out)?;
-    ensure!(
-        listed.len() == 2 && listed.contains(&sleeper),
-        "{sleeper} in {listed:?}"
-    );
+    ensure!(listed.len() == 2 && listed.contains(&sleeper), "{sleeper} in {listed:?}");
     bundle.call(&["pause", &bundle.id])?.ok()?;
     bundle.call(&["resume", &bundle.id])?.ok()?;
     bundle.call(&["kill", "--all", &bundle.id, "KILL"])?.ok()?;
@@ -175,34 +159,16 @@ fn ps() -> Outcome {
     writable_cgroup(&mut bundle)?;
     ready(&bundle)?;
     let init = bundle.state()?["pid"].as_i64().unwrap_or(0);
-    let listed = pids(
-        &bundle
-            .call(&["ps", "--format", "json", &bundle.id])?
-            .ok()?
-            .out,
-    )?;
-    ensure!(
-        listed.len() == 2 && listed.contains(&init),
-        "init {init} and what it started: {listed:?}"
-    );
+    let listed = pids(&bundle.call(&["ps", "--format", "json", &bundle.id])?.ok()?.out)?;
+    ensure!(listed.len() == 2 && listed.contains(&init), "init {init} and what it started: {listed:?}");
     let table = bundle.call(&["ps", &bundle.id])?.ok()?.out;
     let lines: Vec<&str> = table.lines().collect();
-    ensure!(
-        lines.len() == 3 && lines[0].contains("PID") && table.contains("sleep 1001"),
-        "{table}"
-    );
+    ensure!(lines.len() == 3 && lines[0].contains("PID") && table.contains("sleep 1001"), "{table}");
     let theirs = bundle.call(&["ps", &bundle.id, "-o", "pid,args"]);
     let theirs = theirs?.ok()?.out;
-    ensure!(
-        theirs.lines().count() == 3 && theirs.contains("sleep 1001"),
-        "{theirs}"
-    );
-    bundle
-        .call(&["ps", &bundle.id, "--", "-o", "args"])?
-        .refused("no column PID")?;
-    bundle
-        .call(&["ps", &bundle.id, "--", "--frobnicate"])?
-        .refused("ps: ")?;
+    ensure!(theirs.lines().count() == 3 && theirs.contains("sleep 1001"), "{theirs}");
+    bundle.call(&["ps", &bundle.id, "--", "-o", "args"])?.refused("no column PID")?;
+    bundle.call(&["ps", &bundle.id, "--", "--frobnicate"])?.refused("ps: ")?;
     end(bundle)
 }
 
@@ -251,41 +217,29 @@ fn kill_all() -> Outcome {
 /// What `events` has printed: one document a line.
 pub fn lines(running: &Running) -> Vec<Value> {
     let (out, _) = running.said();
-    out.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    out.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn events() -> Outcome {
-    let bundle =
-        script("echo > /tmp/ready; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 1000")?;
+    let bundle = script("echo > /tmp/ready; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 1000")?;
     ready(&bundle)?;
     let once = bundle.call(&["events", "--stats", &bundle.id])?.ok()?.out;
     let once: Value = serde_json::from_str(&once)?;
     same("type", once["type"].as_str(), Some("stats"))?;
     same("id", once["id"].as_str(), Some(bundle.id.as_str()))?;
-    ensure!(
-        once["data"]["cpu"]["usage"]["total"].as_u64() > Some(0),
-        "it has used time: {once}"
-    );
+    ensure!(once["data"]["cpu"]["usage"]["total"].as_u64() > Some(0), "it has used time: {once}");
     let command = bundle.command(&["events", "--interval", "20ms", &bundle.id])?;
     let running = bundle.start(command)?;
     patiently("three lines", || Ok(lines(&running).len() >= 3))?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.wait(running)?.ok()?;
-    bundle
-        .call(&["events", "--stats", &bundle.id])?
-        .refused("container not running")?;
-    bundle
-        .call(&["events", "--interval", "5", &bundle.id])?
-        .refused("is no time; write 500ms, 5s or 1m30s")?;
+    bundle.call(&["events", "--stats", &bundle.id])?.refused("container not running")?;
+    bundle.call(&["events", "--interval", "5", &bundle.id])?.refused("is no time; write 500ms, 5s or 1m30s")?;
     end(bundle)
 }
 
 fn owned() -> Outcome {
-    let mut bundle = script(
-        "mkdir /sys/fs/cgroup/mine && echo 1 > /sys/fs/cgroup/mine/cgroup.procs && echo moved",
-    )?;
+    let mut bundle = script("mkdir /sys/fs/cgroup/mine && echo 1 > /sys/fs/cgroup/mine/cgroup.procs && echo moved")?;
     writable_cgroup(&mut bundle)?;
     let bundle = in_user_namespace(bundle)?;
     let done = bundle.bundled(&["run"])?.ok()?;
@@ -299,11 +253,7 @@ fn missing() -> Outcome {
     let done = bundle.bundled(&["run"])?;
     let done = done.refused("/linux/resources/unified/frob.max")?;
     for word in ["enable the controller frob", "cgroup.controllers", "try: "] {
-        ensure!(
-            done.err.contains(word),
-            "`{word}` should be in {}",
-            done.err
-        );
+        ensure!(done.err.contains(word), "`{word}` should be in {}", done.err);
     }
     bundle.clean()
 }
@@ -312,65 +262,25 @@ fn nonsense() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let good = bundle.config.clone();
     for (group, value, place, words) in [
-        (
-            "memory",
-            json!({"limit": 100, "swap": 99}),
-            "/memory/swap",
-            "less than memory/limit",
-        ),
-        (
-            "memory",
-            json!({"limit": "1g"}),
-            "/memory/limit",
-            "`\"1g\"` is no whole number",
-        ),
-        (
-            "memory",
-            json!({"disableOOMKiller": true}),
-            "/memory/disableOOMKiller",
-            "version 1",
-        ),
+        ("memory", json!({"limit": 100, "swap": 99}), "/memory/swap", "less than memory/limit"),
+        ("memory", json!({"limit": "1g"}), "/memory/limit", "`\"1g\"` is no whole number"),
+        ("memory", json!({"disableOOMKiller": true}), "/memory/disableOOMKiller", "version 1"),
         ("memory", json!([]), "/memory", "is no object"),
         ("cpu", json!({"cpus": "all"}), "/cpu/cpus", "`all`"),
         ("cpu", json!({"idle": 2}), "/cpu/idle", "0 or 1"),
         ("cpu", json!({"shares": -5}), "/cpu/shares", "more than 0"),
-        (
-            "blockIO",
-            json!({"weight": 5}),
-            "/blockIO/weight",
-            "from 10 to 1000",
-        ),
+        ("blockIO", json!({"weight": 5}), "/blockIO/weight", "from 10 to 1000"),
         (
             "blockIO",
             json!({"throttleReadBpsDevice": [{"major": -1, "minor": 0, "rate": 1}]}),
             "/blockIO/throttleReadBpsDevice/0/major",
             "block device",
         ),
-        (
-            "hugepageLimits",
-            json!([{"pageSize": "big", "limit": 1}]),
-            "/hugepageLimits/0/pageSize",
-            "`big`",
-        ),
+        ("hugepageLimits", json!([{"pageSize": "big", "limit": 1}]), "/hugepageLimits/0/pageSize", "`big`"),
         ("rdma", json!({"mlx5_0": {}}), "/rdma/mlx5_0", "hcaHandles"),
-        (
-            "unified",
-            json!({"../memory.max": "1"}),
-            "/unified/..~1memory.max",
-            "file of a cgroup",
-        ),
-        (
-            "unified",
-            json!({"cgroup.procs": "1"}),
-            "/unified/cgroup.procs",
-            "file of a cgroup",
-        ),
-        (
-            "unified",
-            json!({"memory.max": 1}),
-            "/unified/memory.max",
-            "is no text",
-        ),
+        ("unified", json!({"../memory.max": "1"}), "/unified/..~1memory.max", "file of a cgroup"),
+        ("unified", json!({"cgroup.procs": "1"}), "/unified/cgroup.procs", "file of a cgroup"),
+        ("unified", json!({"memory.max": 1}), "/unified/memory.max", "is no text"),
     ] {
         bundle.config = good.clone();
         bundle.set(&format!("/linux/resources/{group}"), value)?;
@@ -388,40 +298,25 @@ fn update_refuses() -> Outcome {
     let bundle = script("echo > /tmp/ready; sleep 1000")?;
     ready(&bundle)?;
     let id = &bundle.id;
-    bundle
-        .call(&["update", id])?
-        .refused("nothing to change is named")?;
-    bundle
-        .call(&["update", "--memory", "1x", id])?
-        .refused("is no number of bytes")?;
-    bundle
-        .call(&["update", "--resources", "-", "--memory", "1g", id])?
-        .refused("leave the other options out")?;
-    bundle
-        .call(&["update", "--cpu-rt-period", "1", id])?
-        .refused("--cpu-rt-period")?;
+    bundle.call(&["update", id])?.refused("nothing to change is named")?;
+    bundle.call(&["update", "--memory", "1x", id])?.refused("is no number of bytes")?;
+    bundle.call(&["update", "--resources", "-", "--memory", "1g", id])?.refused("leave the other options out")?;
+    bundle.call(&["update", "--cpu-rt-period", "1", id])?.refused("--cpu-rt-period")?;
     for (text, words) in [
         ("", "holds no JSON"),
         ("[]", "holds no JSON object"),
         ("{\"memory\": {\"limit\": true}}", "/memory/limit"),
-        (
-            "{\"devices\": [{\"allow\": true, \"access\": \"x\"}]}",
-            "/devices/0/access",
-        ),
+        ("{\"devices\": [{\"allow\": true, \"access\": \"x\"}]}", "/devices/0/access"),
     ] {
         fs::write(bundle.path("update.json"), text)?;
         let file = bundle.path("update.json");
-        bundle
-            .call(&["update", "--resources", &file.to_string_lossy(), id])?
-            .refused(words)?;
+        bundle.call(&["update", "--resources", &file.to_string_lossy(), id])?.refused(words)?;
     }
     // The rules that it was made with change nothing.
     let same = json!({"devices": bundle.config["linux"]["resources"]["devices"]});
     fs::write(bundle.path("update.json"), same.to_string())?;
     let file = bundle.path("update.json");
-    bundle
-        .call(&["update", "--resources", &file.to_string_lossy(), id])?
-        .ok()?;
+    bundle.call(&["update", "--resources", &file.to_string_lossy(), id])?.ok()?;
     end(bundle)
 }
 
@@ -436,15 +331,11 @@ fn update_devices() -> Outcome {
     let opens = || -> Result<bool, Failed> {
         let words = ["exec", &bundle.id, "sh", "-c", ": > /dev/kmsg"];
         let done = bundle.call(&words)?;
-        ensure!(
-            done.status == 0 || done.err.contains("Operation not permitted"),
-            "{done:?}"
-        );
+        ensure!(done.status == 0 || done.err.contains("Operation not permitted"), "{done:?}");
         Ok(done.status == 0)
     };
     ensure!(!opens()?, "a denied device was opened");
-    let log =
-        |access| json!({"allow": true, "type": "c", "major": 1, "minor": 11, "access": access});
+    let log = |access| json!({"allow": true, "type": "c", "major": 1, "minor": 11, "access": access});
     for (rules, wanted) in [
         (json!([nothing, log("w")]), true),
         (json!([nothing, log("r")]), false),

@@ -30,9 +30,7 @@ fn three() -> Result<(Bundle, [String; 3]), Failed> {
     let ids = ["web1", "web2", "db"].map(|name| format!("{}{name}", bundle.id));
     for id in &ids {
         let here = bundle.path("").to_string_lossy().into_owned();
-        bundle
-            .call(&["run", "--detach", "--bundle", &here, id])?
-            .ok()?;
+        bundle.call(&["run", "--detach", "--bundle", &here, id])?.ok()?;
     }
     Ok((bundle, ids))
 }
@@ -47,9 +45,7 @@ fn status(bundle: &Bundle, id: &str) -> Result<String, Failed> {
 
 /// A signal takes a moment.
 fn stops(bundle: &Bundle, id: &str) -> Outcome {
-    crate::bundle::patiently(&format!("the end of {id}"), || {
-        Ok(status(bundle, id)? == "stopped")
-    })
+    crate::bundle::patiently(&format!("the end of {id}"), || Ok(status(bundle, id)? == "stopped"))
 }
 
 fn list(bundle: &Bundle) -> Result<Vec<String>, Failed> {
@@ -66,15 +62,10 @@ fn patterns() -> Outcome {
     // What has ended is among those that the pattern fits.
     bundle.call(&["kill", "--regex", ".", "0"])?.ok()?;
     let done = bundle.call(&["delete", "-r", "."])?;
-    let done = done.refused(&format!(
-        "cannot delete container {} that is not stopped: running",
-        ids[2]
-    ))?;
+    let done = done.refused(&format!("cannot delete container {} that is not stopped: running", ids[2]))?;
     same("lines", done.err.lines().count(), 1)?;
     same("left", list(&bundle)?, vec![ids[2].clone()])?;
-    bundle
-        .call(&["delete", "-f", "-r", "^nkt.*(db|x)$"])?
-        .ok()?;
+    bundle.call(&["delete", "-f", "-r", "^nkt.*(db|x)$"])?.ok()?;
     same("left", list(&bundle)?, Vec::new())?;
     bundle.clean()
 }
@@ -111,9 +102,7 @@ fn nothing_fits() -> Outcome {
     }
     same("left", list(&bundle)?.len(), 3)?;
     for words in [&["kill", "-r", "(", "9"][..], &["delete", "-fr", "*"]] {
-        bundle
-            .call(words)?
-            .refused("is no POSIX extended regular expression")?;
+        bundle.call(words)?.refused("is no POSIX extended regular expression")?;
     }
     same("left", list(&bundle)?.len(), 3)?;
     // A directory without a document is no container to be signalled, and --force takes it away.
@@ -136,23 +125,14 @@ fn spec() -> Outcome {
     bundle.call(&["spec", "-b", here, "-f", "my.json"])?.ok()?;
     let text = fs::read_to_string(bundle.path("my.json"))?;
     ensure!(!bundle.path("config.json").exists(), "config.json, too");
-    let absolute = bundle
-        .path("said/other.json")
-        .to_string_lossy()
-        .into_owned();
-    bundle
-        .call(&["spec", "--file", &absolute, "-b", here])?
-        .ok()?;
+    let absolute = bundle.path("said/other.json").to_string_lossy().into_owned();
+    bundle.call(&["spec", "--file", &absolute, "-b", here])?.ok()?;
     same("both", fs::read_to_string(&absolute)?, text)?;
-    bundle
-        .call(&["spec", "-b", here, "-f", "my.json"])?
-        .refused("my.json exists: remove it first")?;
+    bundle.call(&["spec", "-b", here, "-f", "my.json"])?.refused("my.json exists: remove it first")?;
     let id = &bundle.id;
     let here = bundle.path("my.json").to_string_lossy().into_owned();
     let folder = bundle.path("").to_string_lossy().into_owned();
-    bundle
-        .call(&["run", "--bundle", &folder, "--config", &here, id])?
-        .ok()?;
+    bundle.call(&["run", "--bundle", &folder, "--config", &here, id])?.ok()?;
     bundle.clean()
 }
 
@@ -184,10 +164,7 @@ fn version() -> Outcome {
     for key in ["commit: ", "spec: "] {
         let values = lines.iter().filter_map(|line| line.strip_prefix(key));
         let values: Vec<&str> = values.collect();
-        ensure!(
-            values.len() == 1 && !values[0].contains(' '),
-            "{key}: {text}"
-        );
+        ensure!(values.len() == 1 && !values[0].contains(' '), "{key}: {text}");
     }
     let features: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
     let spec = lines.iter().find_map(|line| line.strip_prefix("spec: "));
@@ -199,11 +176,7 @@ fn features() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let features: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
     let linux = &features["linux"];
-    same(
-        "rdt",
-        &linux["intelRdt"],
-        &json!({"enabled": true, "schemata": true}),
-    )?;
+    same("rdt", &linux["intelRdt"], &json!({"enabled": true, "schemata": true}))?;
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();
         list.filter_map(Value::as_str).map(String::from).collect()

@@ -18,26 +18,17 @@ pub fn cases() -> Vec<Trial> {
             ("env_byte_for_byte", env),
             ("cwd", || cwd("/tmp", true)),
             ("cwd_that_is_missing_is_made", || cwd("/made/for/it", true)),
-            ("cwd_that_is_missing_is_made_in_a_writable_root", || {
-                cwd("/made/for/it", false)
-            }),
+            ("cwd_that_is_missing_is_made_in_a_writable_root", || cwd("/made/for/it", false)),
             ("user_ids_and_groups", user),
             ("callers_groups_stay_outside", no_groups),
             ("umask_given", umask_given),
             ("umask_absent_is_0022", umask_absent),
             ("capabilities_of_root", capabilities_of_root),
             ("capabilities_of_a_user", capabilities_of_user),
-            (
-                "capability_that_nobody_knows_is_passed_over",
-                capability_unknown,
-            ),
+            ("capability_that_nobody_knows_is_passed_over", capability_unknown),
             ("rlimits", rlimits),
-            ("no_new_privileges", || {
-                status_line("/process/noNewPrivileges", json!(true), "NoNewPrivs", "1")
-            }),
-            ("new_privileges", || {
-                status_line("/process/noNewPrivileges", json!(false), "NoNewPrivs", "0")
-            }),
+            ("no_new_privileges", || status_line("/process/noNewPrivileges", json!(true), "NoNewPrivs", "1")),
+            ("new_privileges", || status_line("/process/noNewPrivileges", json!(false), "NoNewPrivs", "0")),
             ("first_process_leads_a_session", session),
             ("session_keyring_is_new", keyring),
             ("stdio_is_the_callers", stdio),
@@ -63,17 +54,9 @@ pub fn report(words: &[&str], edits: &[(&str, Value)]) -> Result<(Bundle, Value)
 pub fn report_of_caller(bundle: &Bundle, before: &str) -> Result<Value, Failed> {
     bundle.write_config()?;
     let mut command = Command::new("/bin/sh");
-    command
-        .arg("-c")
-        .arg(format!("{before}; exec \"$@\""))
-        .arg("sh")
-        .arg(runtime());
+    command.arg("-c").arg(format!("{before}; exec \"$@\"")).arg("sh").arg(runtime());
     command.arg("--root").arg(bundle.state_root()).arg("run");
-    command
-        .arg("--bundle")
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir("/");
+    command.arg("--bundle").arg(bundle.path("")).arg(&bundle.id).current_dir("/");
     let done = bundle.finish(command)?.ok()?;
     Ok(serde_json::from_str(&done.out)?)
 }
@@ -96,13 +79,7 @@ fn path_search() -> Outcome {
 }
 
 fn relative_program() -> Outcome {
-    let (bundle, report) = report(
-        &[],
-        &[
-            ("/process/args", json!(["../reporter"])),
-            ("/process/cwd", json!("/tmp")),
-        ],
-    )?;
+    let (bundle, report) = report(&[], &[("/process/args", json!(["../reporter"])), ("/process/cwd", json!("/tmp"))])?;
     same("args", &report["args"], &json!(["../reporter"]))?;
     bundle.clean()
 }
@@ -122,13 +99,7 @@ fn env() -> Outcome {
 }
 
 fn cwd(path: &str, readonly: bool) -> Outcome {
-    let (bundle, report) = report(
-        &[],
-        &[
-            ("/process/cwd", json!(path)),
-            ("/root/readonly", json!(readonly)),
-        ],
-    )?;
+    let (bundle, report) = report(&[], &[("/process/cwd", json!(path)), ("/root/readonly", json!(readonly))])?;
     same("cwd", report["cwd"].as_str(), Some(path))?;
     bundle.clean()
 }
@@ -148,30 +119,17 @@ fn no_groups() -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let inner = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
     let mut command = Command::new(crate::bundle::tool("setpriv")?);
-    command
-        .args(["--groups", "5,6", "--"])
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/");
+    command.args(["--groups", "5,6", "--"]).arg(inner.get_program()).args(inner.get_args()).current_dir("/");
     let report: Value = serde_json::from_str(&bundle.finish(command)?.ok()?.out)?;
-    let none = report["groups"]
-        .as_array()
-        .is_some_and(|all| all.iter().all(|gid| *gid == 0));
+    let none = report["groups"].as_array().is_some_and(|all| all.iter().all(|gid| *gid == 0));
     ensure!(none, "groups inside: {}", report["groups"]);
     bundle.set("/process/user", json!({"uid": 7, "gid": 8}))?;
-    same(
-        "groups of another user",
-        &bundle.report()?["groups"],
-        &json!([]),
-    )?;
+    same("groups of another user", &bundle.report()?["groups"], &json!([]))?;
     bundle.clean()
 }
 
 fn umask_given() -> Outcome {
-    let (bundle, report) = report(
-        &[],
-        &[("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o27}))],
-    )?;
+    let (bundle, report) = report(&[], &[("/process/user", json!({"uid": 0, "gid": 0, "umask": 0o27}))])?;
     same("umask", report["umask"].as_str(), Some("0027"))?;
     bundle.clean()
 }
@@ -205,10 +163,7 @@ const AUDIT_WRITE: u64 = 1 << 29;
 
 fn capability_sets(report: &Value) -> Result<[u64; 5], Failed> {
     let mut sets = [0; 5];
-    for (set, key) in sets
-        .iter_mut()
-        .zip(["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"])
-    {
+    for (set, key) in sets.iter_mut().zip(["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"]) {
         *set = u64::from_str_radix(report["status"][key].as_str().unwrap_or("?"), 16)?;
     }
     Ok(sets)
@@ -218,11 +173,7 @@ fn capability_sets(report: &Value) -> Result<[u64; 5], Failed> {
 fn capabilities_of_root() -> Outcome {
     let (bundle, report) = report(&[], &[])?;
     let all = KILL | NET_BIND_SERVICE | AUDIT_WRITE;
-    same(
-        "bounding, permitted, effective, inheritable, ambient",
-        capability_sets(&report)?,
-        [all, all, all, 0, 0],
-    )?;
+    same("bounding, permitted, effective, inheritable, ambient", capability_sets(&report)?, [all, all, all, 0, 0])?;
     bundle.clean()
 }
 
@@ -236,22 +187,9 @@ fn capabilities_of_user() -> Outcome {
         "ambient": ["CAP_KILL"],
     });
     let user = json!({"uid": 1000, "gid": 1000});
-    let (bundle, report) = report(
-        &[],
-        &[("/process/capabilities", sets), ("/process/user", user)],
-    )?;
-    let wanted = [
-        KILL | NET_RAW | AUDIT_WRITE,
-        KILL,
-        KILL,
-        KILL | NET_RAW,
-        KILL,
-    ];
-    same(
-        "bounding, permitted, effective, inheritable, ambient",
-        capability_sets(&report)?,
-        wanted,
-    )?;
+    let (bundle, report) = report(&[], &[("/process/capabilities", sets), ("/process/user", user)])?;
+    let wanted = [KILL | NET_RAW | AUDIT_WRITE, KILL, KILL, KILL | NET_RAW, KILL];
+    same("bounding, permitted, effective, inheritable, ambient", capability_sets(&report)?, wanted)?;
     bundle.clean()
 }
 
@@ -277,11 +215,7 @@ fn rlimits() -> Outcome {
     let (bundle, report) = report(&[], &[("/process/rlimits", limits.clone())])?;
     for limit in limits.as_array().into_iter().flatten() {
         let name = limit["type"].as_str().unwrap_or("");
-        same(
-            name,
-            &report["rlimits"][name],
-            &json!([limit["soft"], limit["hard"]]),
-        )?;
+        same(name, &report["rlimits"][name], &json!([limit["soft"], limit["hard"]]))?;
     }
     bundle.clean()
 }
@@ -302,10 +236,7 @@ fn session() -> Outcome {
 fn keyring() -> Outcome {
     let (bundle, report) = report(&[], &[("/linux/maskedPaths", json!([]))])?;
     let keys = report["keys"].as_str().unwrap_or("");
-    ensure!(
-        keys.contains(&format!("_ses.{}", bundle.id)),
-        "/proc/keys inside: {keys}"
-    );
+    ensure!(keys.contains(&format!("_ses.{}", bundle.id)), "/proc/keys inside: {keys}");
     bundle.clean()
 }
 
@@ -317,11 +248,7 @@ fn stdio() -> Outcome {
     let mut command = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
     command.stdin(fs::File::open(bundle.path("words"))?);
     let Done { status, out, err } = bundle.finish(command)?;
-    same(
-        "status, stdout, stderr",
-        (status, out.as_str(), err.as_str()),
-        (0, "from outside\n", "said\n"),
-    )?;
+    same("status, stdout, stderr", (status, out.as_str(), err.as_str()), (0, "from outside\n", "said\n"))?;
     bundle.clean()
 }
 
@@ -335,36 +262,18 @@ fn descriptors() -> Outcome {
 
 fn versions() -> Outcome {
     let mut bundle = Bundle::reporter(&["--quiet"])?;
-    for version in [
-        "1.0.0",
-        "1.0.0-rc5-dev",
-        "1.0.2-dev",
-        "1.1.0",
-        "1.2.1",
-        "1.3.0",
-        "1.9.9",
-    ] {
+    for version in ["1.0.0", "1.0.0-rc5-dev", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.9.9"] {
         bundle.set("/ociVersion", json!(version))?;
-        bundle
-            .bundled(&["run"])?
-            .ok()
-            .map_err(|failed| format!("{version}: {}", failed.message().unwrap_or("")))?;
+        bundle.bundled(&["run"])?.ok().map_err(|failed| format!("{version}: {}", failed.message().unwrap_or("")))?;
     }
     bundle.clean()
 }
 
 fn unknown_properties() -> Outcome {
     let mut bundle = Bundle::reporter(&[])?;
-    for pointer in [
-        "",
-        "/process",
-        "/process/user",
-        "/root",
-        "/mounts/0",
-        "/linux",
-        "/linux/resources",
-        "/linux/namespaces/0",
-    ] {
+    for pointer in
+        ["", "/process", "/process/user", "/root", "/mounts/0", "/linux", "/linux/resources", "/linux/namespaces/0"]
+    {
         bundle.set(&format!("{pointer}/frob"), json!({"frob": [1, null, "x"]}))?;
     }
     // A name in capitals is another name.
@@ -376,15 +285,8 @@ fn unknown_properties() -> Outcome {
 fn config_elsewhere() -> Outcome {
     let mut bundle = Bundle::reporter(&["--quiet", "--exit", "5"])?;
     fs::write(bundle.path("other.json"), bundle.config.to_string())?;
-    bundle.set(
-        "/process/args",
-        json!(["/reporter", "--quiet", "--exit", "6"]),
-    )?;
+    bundle.set("/process/args", json!(["/reporter", "--quiet", "--exit", "6"]))?;
     let other = bundle.path("other.json").to_string_lossy().into_owned();
-    same(
-        "the status",
-        bundle.bundled(&["run", "--config", &other])?.status,
-        5,
-    )?;
+    same("the status", bundle.bundled(&["run", "--config", &other])?.status, 5)?;
     bundle.clean()
 }

@@ -40,8 +40,7 @@ fn on_root() -> Outcome {
     let mut bundle = Bundle::shell("echo x 2>&- > /new || echo read-only")?;
     bundle.set("/root/readonly", json!(false))?;
     for path in ["/", "//.", "/.."] {
-        let mount =
-            json!({"destination": path, "type": "none", "options": ["remount", "bind", "ro"]});
+        let mount = json!({"destination": path, "type": "none", "options": ["remount", "bind", "ro"]});
         bundle.set("/mounts/-", mount)?;
         let done = bundle.bundled(&["run"])?.ok()?;
         ensure!(done.out == "read-only\n", "{path}: {done:?}");
@@ -52,9 +51,7 @@ fn on_root() -> Outcome {
 fn mask_root() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/linux/maskedPaths", json!(["/proc/kcore", "/"]))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/maskedPaths/1: is the root itself")?;
+    bundle.bundled(&["run"])?.refused("/linux/maskedPaths/1: is the root itself")?;
     bundle.clean()
 }
 
@@ -77,11 +74,7 @@ fn readonly_link() -> Outcome {
     fs::create_dir(bundle.rootfs("real"))?;
     fs::write(bundle.rootfs("real/file"), "kept\n")?;
     fs::write(bundle.rootfs("real/secret"), "secret\n")?;
-    for (target, name) in [
-        ("/real", "link"),
-        ("link/secret", "hidden"),
-        ("loop", "loop"),
-    ] {
+    for (target, name) in [("/real", "link"), ("link/secret", "hidden"), ("loop", "loop")] {
         std::os::unix::fs::symlink(target, bundle.rootfs(name))?;
     }
     bundle.set("/linux/readonlyPaths", json!(["/link"]))?;
@@ -91,23 +84,15 @@ fn readonly_link() -> Outcome {
     let text = fs::read_to_string(bundle.rootfs("real/file"))?;
     same("the file", text.as_str(), "kept\n")?;
     bundle.set("/linux/maskedPaths", json!(["/loop"]))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("ELOOP")?
-        .refused("/linux/maskedPaths/0")?;
+    bundle.bundled(&["run"])?.refused("ELOOP")?.refused("/linux/maskedPaths/0")?;
     bundle.clean()
 }
 
 fn relative() -> Outcome {
     let mut bundle = Bundle::reporter(&[])?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "tmp", "type": "tmpfs", "source": "tmpfs"}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "tmp", "type": "tmpfs", "source": "tmpfs"}))?;
     let log = bundle.path("log").to_string_lossy().into_owned();
-    let done = bundle
-        .bundled(&["--log", &log, "--log-level", "warn", "run"])?
-        .ok()?;
+    let done = bundle.bundled(&["--log", &log, "--log-level", "warn", "run"])?.ok()?;
     let report: Value = serde_json::from_str(&done.out)?;
     let seen = report["mounts"].as_array().into_iter().flatten();
     ensure!(seen.clone().any(|m| m["point"] == "/tmp"), "no /tmp");
@@ -122,10 +107,7 @@ fn kinds() -> Outcome {
     for (source, destination) in [("/etc/passwd", "/tmp"), ("/tmp", "/etc/passwd")] {
         let mount = json!({"destination": destination, "type": "bind", "source": source, "options": ["bind"]});
         bundle.set("/mounts", json!([mount]))?;
-        bundle
-            .bundled(&["run"])?
-            .refused("/mounts/0")?
-            .refused("must both be directories, or both be files")?;
+        bundle.bundled(&["run"])?.refused("/mounts/0")?.refused("must both be directories, or both be files")?;
     }
     bundle.clean()
 }
@@ -138,10 +120,7 @@ fn overlay() -> Outcome {
     fs::write(bundle.path("lower/lower"), "lower\n")?;
     let at = |name: &str| bundle.path(name).to_string_lossy().into_owned();
     let data = ["lower", "upper", "work"].map(|name| format!("{name}dir={}", at(name)));
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/tmp", "type": "overlay", "source": "overlay", "options": data}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/tmp", "type": "overlay", "source": "overlay", "options": data}))?;
     let done = bundle.bundled(&["run"])?;
     if done.err.contains("ENODEV") {
         return bundle.clean(); // a kernel without it, which says so
@@ -155,7 +134,8 @@ fn overlay() -> Outcome {
 /// The container sees its own cgroup as the root, and no other, whatever the type is called; read-only where asked.
 fn cgroup(kind: &str, namespace: bool) -> Outcome {
     for access in ["ro", "rw"] {
-        let script = "cat /sys/fs/cgroup/cgroup.procs; mkdir /sys/fs/cgroup/below && echo made; rmdir /sys/fs/cgroup/below";
+        let script =
+            "cat /sys/fs/cgroup/cgroup.procs; mkdir /sys/fs/cgroup/below && echo made; rmdir /sys/fs/cgroup/below";
         let mut bundle = Bundle::shell(script)?;
         std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/rmdir"))?;
         if !namespace {
@@ -197,9 +177,7 @@ fn devices() -> Outcome {
     let done = bundle.bundled(&["run"])?.ok()?;
     let wanted = "0077\ncr--r--r-- 1 2 1, 5\nbrw-r----- 0 0 7, 200\nprw------- 3 4 0\ncrw-rw-rw- 0 0 1, 3\ncrw-rw-rw- 0 0 1, 5\n";
     let squeezed = |text: &str| {
-        let lines = text
-            .lines()
-            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ") + "\n");
+        let lines = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ") + "\n");
         lines.collect::<String>()
     };
     same("devices", squeezed(&done.out), wanted.into())?;
@@ -216,16 +194,11 @@ fn device_there() -> Outcome {
         mounts.retain(|m| m["destination"] != "/dev/there");
         mounts.push(mount);
         bundle.set("/mounts", json!(mounts))?;
-        bundle.set(
-            "/linux/devices",
-            json!([{"type": "c", "path": "/dev/there", "major": 1, "minor": 5}]),
-        )?;
+        bundle.set("/linux/devices", json!([{"type": "c", "path": "/dev/there", "major": 1, "minor": 5}]))?;
         let done = bundle.bundled(&["run"])?;
         match ok {
             true => done.ok()?,
-            false => done
-                .refused("/linux/devices/0")?
-                .refused("not the device that was asked for")?,
+            false => done.refused("/linux/devices/0")?.refused("not the device that was asked for")?,
         };
     }
     bundle.clean()
@@ -233,37 +206,20 @@ fn device_there() -> Outcome {
 
 fn fifo() -> Outcome {
     let mut bundle = in_user_namespace(Bundle::shell("ls -ln /dev/fifo")?)?;
-    bundle.set(
-        "/linux/devices",
-        json!([{"type": "p", "path": "/dev/fifo", "fileMode": 0o600, "uid": 3, "gid": 4}]),
-    )?;
+    bundle.set("/linux/devices", json!([{"type": "p", "path": "/dev/fifo", "fileMode": 0o600, "uid": 3, "gid": 4}]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
-    ensure!(
-        done.out.starts_with("prw-------    1 3        4 "),
-        "{done:?}"
-    );
+    ensure!(done.out.starts_with("prw-------    1 3        4 "), "{done:?}");
     // The host's device of that name is lent, so that there has to be one.
-    bundle.set(
-        "/linux/devices",
-        json!([{"type": "c", "path": "/dev/no-such-device", "major": 1, "minor": 3}]),
-    )?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/devices/0")?
-        .refused("ENOENT")?;
+    bundle.set("/linux/devices", json!([{"type": "c", "path": "/dev/no-such-device", "major": 1, "minor": 3}]))?;
+    bundle.bundled(&["run"])?.refused("/linux/devices/0")?.refused("ENOENT")?;
     bundle.clean()
 }
 
 /// Masks of files are binds of /dev/null, which another device of that name would make readable, or worse.
 fn null() -> Outcome {
     let mut bundle = Bundle::shell("cat /proc/keys")?;
-    bundle.set(
-        "/linux/devices",
-        json!([{"type": "c", "path": "/dev/null", "major": 1, "minor": 5}]),
-    )?;
-    bundle
-        .bundled(&["run"])?
-        .refused("is not the null device")?;
+    bundle.set("/linux/devices", json!([{"type": "c", "path": "/dev/null", "major": 1, "minor": 5}]))?;
+    bundle.bundled(&["run"])?.refused("is not the null device")?;
     bundle.set(
         "/linux/devices",
         json!([{"type": "c", "path": "/dev/null", "major": 1, "minor": 3, "fileMode": 0o600}]),
@@ -281,12 +237,7 @@ fn own_namespaces() -> Outcome {
         ("mount", "mnt", "/root/readonly", json!(true)),
         ("uts", "uts", "/hostname", json!("other")),
         ("uts", "uts", "/domainname", json!("other")),
-        (
-            "network",
-            "net",
-            "/linux/sysctl",
-            json!({"net.ipv4.ip_default_ttl": "63"}),
-        ),
+        ("network", "net", "/linux/sysctl", json!({"net.ipv4.ip_default_ttl": "63"})),
         ("ipc", "ipc", "/linux/sysctl", json!({"kernel.shmmni": "7"})),
     ];
     for (kind, link, pointer, value) in rows {
@@ -300,17 +251,10 @@ fn own_namespaces() -> Outcome {
             bundle.bundled(&["run"])?.ok()?;
         }
         bundle.set(pointer, value)?;
-        bundle
-            .bundled(&["run"])?
-            .refused("the runtime's own namespace")?
-            .refused("/path")?;
+        bundle.bundled(&["run"])?.refused("the runtime's own namespace")?.refused("/path")?;
         bundle.clean()?;
     }
-    same(
-        "the host's name",
-        fs::read_to_string("/proc/sys/kernel/hostname")?,
-        host,
-    )
+    same("the host's name", fs::read_to_string("/proc/sys/kernel/hostname")?, host)
 }
 
 fn sysctl() -> Outcome {
@@ -324,9 +268,7 @@ fn sysctl() -> Outcome {
         bundle.remove("/hostname")?;
         without_namespace(&mut bundle, kind);
         bundle.set("/linux/sysctl", json!({key: "1"}))?;
-        bundle
-            .bundled(&["run"])?
-            .refused(&format!("/linux/sysctl/{key}: needs a `{kind}` namespace"))?;
+        bundle.bundled(&["run"])?.refused(&format!("/linux/sysctl/{key}: needs a `{kind}` namespace"))?;
         bundle.clean()?;
     }
     let words = ["--probe", "/proc/sys/fs/mqueue/msg_max"];
@@ -344,23 +286,14 @@ fn offsets() -> Outcome {
     };
     let mut bundle = Bundle::shell("cat /proc/uptime")?;
     bundle.set("/linux/namespaces/-", json!({"type": "time"}))?;
-    bundle.set(
-        "/linux/timeOffsets",
-        json!({"boottime": {"secs": -4, "nanosecs": 5}}),
-    )?;
+    bundle.set("/linux/timeOffsets", json!({"boottime": {"secs": -4, "nanosecs": 5}}))?;
     let before = uptime()?;
     let done = bundle.bundled(&["run"])?.ok()?;
     let inside: f64 = done.out.split(' ').next().unwrap_or("").parse()?;
-    ensure!(
-        inside >= before - 4.1 && inside < uptime()? - 3.8,
-        "uptime outside {before}, inside {inside}"
-    );
+    ensure!(inside >= before - 4.1 && inside < uptime()? - 3.8, "uptime outside {before}, inside {inside}");
     for secs in [-9_000_000_000_i64, 1 << 62] {
         bundle.set("/linux/timeOffsets/boottime/secs", json!(secs))?;
-        bundle
-            .bundled(&["run"])?
-            .refused("ERANGE")?
-            .refused("146 years")?;
+        bundle.bundled(&["run"])?.refused("ERANGE")?.refused("146 years")?;
     }
     bundle.clean()
 }

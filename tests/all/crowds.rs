@@ -39,10 +39,7 @@ fn limited() -> Result<Bundle, Failed> {
 /// What there is of containers whose ids begin with this bundle's.
 fn left(bundle: &Bundle) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in [
-        "/sys/fs/cgroup/nano-sandbox",
-        &bundle.state_root().to_string_lossy(),
-    ] {
+    for folder in ["/sys/fs/cgroup/nano-sandbox", &bundle.state_root().to_string_lossy()] {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         found.extend(names.filter(|name| name.starts_with(&bundle.id)));
@@ -59,9 +56,7 @@ fn two_hundred() -> Outcome {
         bundle.call(&["create", "--bundle", &here, id])?.ok()?;
         bundle.call(&["start", id])?.ok()?;
         bundle.call(&["pause", id])?.ok()?;
-        bundle
-            .call(&["update", "--memory", "48m", "--pids-limit", "10", id])?
-            .ok()?;
+        bundle.call(&["update", "--memory", "48m", "--pids-limit", "10", id])?.ok()?;
         bundle.call(&["resume", id])?.ok()?;
         bundle.call(&["delete", "--force", id])?.ok()?;
         Ok(())
@@ -83,12 +78,7 @@ fn two_hundred() -> Outcome {
         }
     });
     let wrong = wrong.into_inner().unwrap_or_default();
-    ensure!(
-        wrong.is_empty(),
-        "{} of 200: {}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    ensure!(wrong.is_empty(), "{} of 200: {}", wrong.len(), wrong.join("\n"));
     same("left", left(&bundle), Vec::<String>::new())?;
     bundle.clean()
 }
@@ -115,20 +105,12 @@ fn killed_elsewhere() -> Outcome {
 
 /// The moments are spread over a little more than each command takes. `create` is called with these words before it;
 /// `left`: what there is afterwards.
-pub fn killed_each_time(
-    bundle: &Bundle,
-    first: &[&str],
-    left: fn(&Bundle) -> Vec<String>,
-) -> Outcome {
+pub fn killed_each_time(bundle: &Bundle, first: &[&str], left: fn(&Bundle) -> Vec<String>) -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let id = bundle.id.as_str();
     let create = [first, &["create", "--bundle", &here, id]].concat();
-    let commands: [&[&str]; 4] = [
-        &create,
-        &["start", id],
-        &["update", "--memory", "48m", "--pids-limit", "10", id],
-        &["delete", "--force", id],
-    ];
+    let commands: [&[&str]; 4] =
+        [&create, &["start", id], &["update", "--memory", "48m", "--pids-limit", "10", id], &["delete", "--force", id]];
     let mut took = [Duration::ZERO; 4];
     for (i, words) in commands.iter().enumerate() {
         let begin = Instant::now();
@@ -148,21 +130,14 @@ pub fn killed_each_time(
         let done = bundle.call(&["delete", "--force", id])?;
         let left = left(bundle);
         if done.status != 0 || !left.is_empty() {
-            wrong.push(format!(
-                "command {} killed at {moment}: {left:?} {done:?}",
-                at
-            ));
+            wrong.push(format!("command {} killed at {moment}: {left:?} {done:?}", at));
         }
         // What is left would have the next one fail, and hide this.
         if !wrong.is_empty() {
             break;
         }
         if let Err(failed) = bundle.nothing_left() {
-            wrong.push(format!(
-                "command {} killed at {moment}: {}",
-                commands[at][0],
-                failed.message().unwrap_or("")
-            ));
+            wrong.push(format!("command {} killed at {moment}: {}", commands[at][0], failed.message().unwrap_or("")));
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -175,29 +150,19 @@ fn give(path: &str, procs: bool) -> Outcome {
     chown(path, Some(USER.into()), Some(USER.into()))?;
     let files = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
     for file in files.iter().filter(|_| procs) {
-        chown(
-            format!("{path}/{file}").as_str(),
-            Some(USER.into()),
-            Some(USER.into()),
-        )?;
+        chown(format!("{path}/{file}").as_str(), Some(USER.into()), Some(USER.into()))?;
     }
     Ok(())
 }
 
 fn delegated() -> Outcome {
     let mut bundle = of_user(Bundle::shell("sleep 1000")?)?;
-    bundle.set(
-        "/linux/resources",
-        json!({"pids": {"limit": 20}, "memory": {"limit": 64 << 20}}),
-    )?;
+    bundle.set("/linux/resources", json!({"pids": {"limit": 20}, "memory": {"limit": 64 << 20}}))?;
     let above = format!("/sys/fs/cgroup/{}", bundle.id);
     give(&above, true)?;
     give(&format!("{above}/own"), true)?;
     for controller in ["memory", "pids"] {
-        fs::write(
-            "/sys/fs/cgroup/cgroup.subtree_control",
-            format!("+{controller}"),
-        )?;
+        fs::write("/sys/fs/cgroup/cgroup.subtree_control", format!("+{controller}"))?;
     }
     let here = bundle.path("").to_string_lossy().into_owned();
     let id = bundle.id.clone();
@@ -205,30 +170,18 @@ fn delegated() -> Outcome {
     let inner = as_user_command(&bundle, &words)?;
     let mut command = Command::new("/bin/sh");
     let script = "echo 0 > \"$0\"/own/cgroup.procs && exec \"$@\"";
-    command
-        .args(["-c", script, &above])
-        .arg(inner.get_program());
+    command.args(["-c", script, &above]).arg(inner.get_program());
     command.args(inner.get_args()).current_dir("/");
     bundle.finish(command)?.ok()?;
     // The state is this user's: root does not use it.
     let state: Value = serde_json::from_str(&as_user(&bundle, &["state", &id])?.ok()?.out)?;
     let group = cgroup_of(state["pid"].as_i64().unwrap_or(0))?;
-    same(
-        "its cgroup",
-        group.to_string_lossy().as_ref(),
-        format!("{above}/nano-sandbox/{id}").as_str(),
-    )?;
-    same(
-        "pids.max",
-        fs::read_to_string(group.join("pids.max"))?.trim(),
-        "20",
-    )?;
+    same("its cgroup", group.to_string_lossy().as_ref(), format!("{above}/nano-sandbox/{id}").as_str())?;
+    same("pids.max", fs::read_to_string(group.join("pids.max"))?.trim(), "20")?;
     as_user(&bundle, &["delete", "--force", &id])?.ok()?;
     ensure!(!group.exists(), "{} is still there", group.display());
     let _ = fs::remove_dir(format!("{above}/nano-sandbox"));
-    patiently("the user's cgroup to be empty", || {
-        Ok(fs::remove_dir(format!("{above}/own")).is_ok())
-    })?;
+    patiently("the user's cgroup to be empty", || Ok(fs::remove_dir(format!("{above}/own")).is_ok()))?;
     fs::remove_dir(&above)?;
     bundle.clean()
 }

@@ -12,15 +12,9 @@ pub fn cases() -> Vec<Trial> {
 fn each() -> Outcome {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/DECISIONS.md");
     let table = fs::read_to_string(path)?;
-    let listed = Command::new(std::env::current_exe()?)
-        .arg("--list")
-        .output()?;
+    let listed = Command::new(std::env::current_exe()?).arg("--list").output()?;
     let listed = String::from_utf8(listed.stdout)?;
-    let tests: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, _)| name)
-        .collect();
+    let tests: Vec<&str> = listed.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
     ensure!(tests.len() > 500, "{} tests are listed", tests.len());
     let mut rows = 0;
     for line in table.lines().filter(|line| line.starts_with("| ")) {

@@ -22,16 +22,8 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// Type, major, minor. Opening these does nothing to any machine: they have no driver, or one that does not mind.
-const NODES: [(&str, i64, i64); 8] = [
-    ("c", 1, 3),
-    ("c", 1, 13),
-    ("c", 10, 229),
-    ("c", 188, 0),
-    ("c", 188, 1),
-    ("c", 45, 0),
-    ("b", 45, 0),
-    ("b", 45, 1),
-];
+const NODES: [(&str, i64, i64); 8] =
+    [("c", 1, 3), ("c", 1, 13), ("c", 10, 229), ("c", 188, 0), ("c", 188, 1), ("c", 45, 0), ("b", 45, 0), ("b", 45, 1)];
 
 /// For each node, whether it may be read, written, and both at once: of those that were tried, the ones that EPERM met.
 const TRY: &str = "for node in /dev/try*; do \
@@ -57,23 +49,13 @@ fn granted(rules: &Value, node: (&str, i64, i64), letter: char) -> bool {
     let rules = rules.as_array().unwrap_or(&empty);
     let speaks = |rule: &&Value| {
         let kind = rule["type"].as_str().unwrap_or("a");
-        let number = |key: &str, n| {
-            rule[key]
-                .as_i64()
-                .is_none_or(|wanted| wanted == -1 || wanted == n)
-        };
+        let number = |key: &str, n| rule[key].as_i64().is_none_or(|wanted| wanted == -1 || wanted == n);
         (kind == "a" || kind == node.0)
             && number("major", node.1)
             && number("minor", node.2)
-            && rule["access"]
-                .as_str()
-                .is_none_or(|letters| letters.contains(letter))
+            && rule["access"].as_str().is_none_or(|letters| letters.contains(letter))
     };
-    node == ("c", 1, 3)
-        || rules
-            .iter()
-            .rfind(speaks)
-            .is_some_and(|rule| rule["allow"] == true)
+    node == ("c", 1, 3) || rules.iter().rfind(speaks).is_some_and(|rule| rule["allow"] == true)
 }
 
 /// The lines that the script prints if the list is held to.
@@ -81,14 +63,9 @@ fn denied(rules: &Value) -> Vec<String> {
     let mut nodes = NODES;
     nodes.sort_by_key(|node| name(*node));
     let accesses = ["r", "w", "rw"];
-    let all = nodes
-        .iter()
-        .flat_map(|node| accesses.map(|access| (*node, access)));
-    let denied =
-        all.filter(|(node, access)| !access.chars().all(|part| granted(rules, *node, part)));
-    denied
-        .map(|(node, access)| format!("{} {access}", name(node)))
-        .collect()
+    let all = nodes.iter().flat_map(|node| accesses.map(|access| (*node, access)));
+    let denied = all.filter(|(node, access)| !access.chars().all(|part| granted(rules, *node, part)));
+    denied.map(|(node, access)| format!("{} {access}", name(node))).collect()
 }
 
 fn holds(rules: &Value, done: Done) -> Outcome {
@@ -111,16 +88,8 @@ fn lists() -> Vec<Value> {
     let rule = |allow: bool, kind: &str, major: i64, minor: i64, access: &str| json!({"allow": allow, "type": kind, "major": major, "minor": minor, "access": access});
     vec![
         json!([nothing, {"allow": true, "type": "c", "access": "rwm"}]),
-        json!([
-            nothing,
-            rule(true, "c", 188, 0, "r"),
-            rule(true, "c", 188, -1, "rwm")
-        ]),
-        json!([
-            nothing,
-            rule(true, "b", 45, 0, "r"),
-            rule(true, "b", -1, -1, "rwm")
-        ]),
+        json!([nothing, rule(true, "c", 188, 0, "r"), rule(true, "c", 188, -1, "rwm")]),
+        json!([nothing, rule(true, "b", 45, 0, "r"), rule(true, "b", -1, -1, "rwm")]),
         json!([{"allow": false, "type": "c", "access": "m"}]),
         json!([{"allow": true, "access": "rwm"}, {"allow": false, "type": "c", "access": "m"}]),
         json!([{"allow": true, "access": "rwm"}, rule(false, "c", 1, 3, "rwm")]),
@@ -210,9 +179,6 @@ fn updates() -> Outcome {
     fs::write(&file, vague.to_string())?;
     let words = ["update", "--resources", &file.to_string_lossy(), &bundle.id];
     let done = bundle.call(&words)?;
-    ensure!(
-        done.status != 0 && done.err.contains("/devices/0/access"),
-        "{done:?}"
-    );
+    ensure!(done.status != 0 && done.err.contains("/devices/0/access"), "{done:?}");
     end(bundle)
 }

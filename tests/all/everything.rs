@@ -10,16 +10,9 @@ use std::fs;
 /// 400 names of system calls, and more that this kernel may not have.
 pub fn names() -> Result<Vec<String>, Failed> {
     let config = crate::real::config("docker-1")?;
-    let rules = config["linux"]["seccomp"]["syscalls"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let all = rules
-        .iter()
-        .flat_map(|rule| rule["names"].as_array().cloned().unwrap_or_default());
-    let mut names: Vec<String> = all
-        .filter_map(|name| name.as_str().map(String::from))
-        .collect();
+    let rules = config["linux"]["seccomp"]["syscalls"].as_array().cloned().unwrap_or_default();
+    let all = rules.iter().flat_map(|rule| rule["names"].as_array().cloned().unwrap_or_default());
+    let mut names: Vec<String> = all.filter_map(|name| name.as_str().map(String::from)).collect();
     names.sort();
     names.dedup();
     Ok(names)
@@ -46,38 +39,17 @@ pub fn bundle() -> Result<Bundle, Failed> {
         "/hooks",
         json!({"prestart": hook, "createRuntime": hook, "createContainer": hook, "startContainer": inside, "poststart": hook, "poststop": hook}),
     )?;
-    bundle.set(
-        "/linux/sysctl",
-        json!({"net.ipv4.ip_forward": "1", "kernel.shmmni": "777"}),
-    )?;
+    bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1", "kernel.shmmni": "777"}))?;
     bundle.set("/linux/namespaces/-", json!({"type": "time"}))?;
-    bundle.set(
-        "/linux/timeOffsets",
-        json!({"monotonic": {"secs": 1000}, "boottime": {"secs": 2000}}),
-    )?;
+    bundle.set("/linux/timeOffsets", json!({"monotonic": {"secs": 1000}, "boottime": {"secs": 2000}}))?;
     bundle.set("/linux/rootfsPropagation", json!("rslave"))?;
     bundle.set("/linux/personality", json!({"domain": "LINUX"}))?;
-    bundle.set(
-        "/linux/memoryPolicy",
-        json!({"mode": "MPOL_PREFERRED", "nodes": "0"}),
-    )?;
-    bundle.set(
-        "/linux/devices",
-        json!([{"type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11}]),
-    )?;
+    bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_PREFERRED", "nodes": "0"}))?;
+    bundle.set("/linux/devices", json!([{"type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11}]))?;
     bundle.set("/process/oomScoreAdj", json!(100))?;
-    bundle.set(
-        "/process/scheduler",
-        json!({"policy": "SCHED_BATCH", "nice": 19}),
-    )?;
-    bundle.set(
-        "/process/ioPriority",
-        json!({"class": "IOPRIO_CLASS_BE", "priority": 6}),
-    )?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 1000, "gid": 100, "umask": 0o27, "additionalGids": [5, 6]}),
-    )?;
+    bundle.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 19}))?;
+    bundle.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 6}))?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 100, "umask": 0o27, "additionalGids": [5, 6]}))?;
     bundle.set("/domainname", json!("domain"))?;
     bundle.set(
         "/linux/seccomp",
@@ -97,18 +69,9 @@ pub fn bundle() -> Result<Bundle, Failed> {
 /// What is there is joined, by a bridge and by init itself; parameters of the scheduler are kept.
 pub fn joined() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/process/scheduler",
-        json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_KEEP_PARAMS"]}),
-    )?;
-    bundle.set(
-        "/linux/namespaces/0",
-        json!({"type": "pid", "path": "/proc/self/ns/pid"}),
-    )?;
-    bundle.set(
-        "/linux/namespaces/2",
-        json!({"type": "ipc", "path": "/proc/self/ns/ipc"}),
-    )?;
+    bundle.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_KEEP_PARAMS"]}))?;
+    bundle.set("/linux/namespaces/0", json!({"type": "pid", "path": "/proc/self/ns/pid"}))?;
+    bundle.set("/linux/namespaces/2", json!({"type": "ipc", "path": "/proc/self/ns/ipc"}))?;
     Ok(bundle)
 }
 
@@ -120,10 +83,7 @@ pub fn copied() -> Result<Bundle, Failed> {
     fs::create_dir_all(bundle.path("data"))?;
     fs::write(bundle.rootfs("copied/file"), vec![b'x'; 10_000])?;
     std::os::unix::fs::symlink("file", bundle.rootfs("copied/link"))?;
-    nix::unistd::mkfifo(
-        &bundle.rootfs("copied/fifo"),
-        nix::sys::stat::Mode::from_bits_truncate(0o640),
-    )?;
+    nix::unistd::mkfifo(&bundle.rootfs("copied/fifo"), nix::sys::stat::Mode::from_bits_truncate(0o640))?;
     let source = bundle.path("data").to_string_lossy().into_owned();
     for mount in [
         json!({"destination": "/copied", "type": "tmpfs", "options": ["tmpcopyup", "nodev", "rro"]}),
@@ -132,10 +92,7 @@ pub fn copied() -> Result<Bundle, Failed> {
         bundle.set("/mounts/-", mount)?;
     }
     bundle.set("/process/oomScoreAdj", json!(100))?;
-    bundle.set(
-        "/process/scheduler",
-        json!({"policy": "SCHED_FIFO", "priority": 3}),
-    )?;
+    bundle.set("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 3}))?;
     bundle.set("/linux/personality", json!({"domain": "LINUX32"}))?;
     bundle.set("/process/noNewPrivileges", json!(false))?;
     bundle.set(

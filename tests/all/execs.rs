@@ -17,9 +17,7 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("the_status_is_the_programs", statuses),
             ("it_is_where_the_first_process_is", same_place),
-            ("in_a_user_namespace", || {
-                everywhere(in_user_namespace(sleeper()?)?)
-            }),
+            ("in_a_user_namespace", || everywhere(in_user_namespace(sleeper()?)?)),
             ("in_a_time_namespace", time),
             ("in_namespaces_of_the_host", host_namespaces),
             ("without_root", rootless),
@@ -106,11 +104,7 @@ fn same_place() -> Outcome {
     let options = ["--detach", "--pid-file", &pid];
     exec(&bundle, &options, &["sleep", "1000"])?.ok()?;
     let pids = fs::read_to_string(group.join("cgroup.procs"))?;
-    same(
-        "processes in the cgroup",
-        pids,
-        format!("{first}\n{}\n", fs::read_to_string(pid)?),
-    )?;
+    same("processes in the cgroup", pids, format!("{first}\n{}\n", fs::read_to_string(pid)?))?;
     end(bundle)
 }
 
@@ -130,19 +124,12 @@ fn host_namespaces() -> Outcome {
     let mounts = bundle.config["mounts"].as_array().cloned();
     let of_ours = ["mqueue", "sysfs", "cgroup"];
     let keep = |m: &Value| !of_ours.contains(&m["type"].as_str().unwrap_or(""));
-    let mounts: Vec<Value> = mounts
-        .unwrap_or_default()
-        .into_iter()
-        .filter(keep)
-        .collect();
+    let mounts: Vec<Value> = mounts.unwrap_or_default().into_iter().filter(keep).collect();
     bundle.set("/mounts", json!(mounts))?;
     start(&bundle)?;
     let done = exec(&bundle, &[], &["sh", "-c", "hostname; ls /"])?.ok()?;
     let host = nix::sys::utsname::uname()?;
-    ensure!(
-        done.out.starts_with(&*host.nodename().to_string_lossy()) && done.out.contains("proc"),
-        "{done:?}"
-    );
+    ensure!(done.out.starts_with(&*host.nodename().to_string_lossy()) && done.out.contains("proc"), "{done:?}");
     end(bundle)
 }
 
@@ -176,19 +163,13 @@ fn paused() -> Outcome {
     let bundle = box_of_sleep()?;
     start(&bundle)?;
     bundle.call(&["pause", &bundle.id])?.ok()?;
-    failed(
-        exec(&bundle, &[], &["true"])?,
-        "cannot exec in a paused container",
-    )?;
+    failed(exec(&bundle, &[], &["true"])?, "cannot exec in a paused container")?;
     let mut command = bundle.command(&["exec", "--ignore-paused", &bundle.id])?;
     command.args(["sh", "-c", "echo ran"]);
     let mut waiting = bundle.start(command)?;
     let group = cgroup(&bundle)?;
     patiently("one more process in the cgroup", || {
-        Ok(fs::read_to_string(group.join("cgroup.procs"))?
-            .lines()
-            .count()
-            == 2)
+        Ok(fs::read_to_string(group.join("cgroup.procs"))?.lines().count() == 2)
     })?;
     ensure!(waiting.child.try_wait()?.is_none(), "it ran while paused");
     bundle.call(&["resume", &bundle.id])?.ok()?;
@@ -247,11 +228,7 @@ fn below() -> Outcome {
     let group = cgroup(&bundle)?;
     fs::create_dir_all(group.join("sub/deep"))?;
     let line = ["sh", "-c", "grep ^0: /proc/self/cgroup"];
-    for (path, wanted) in [
-        ("sub/deep", "0::/sub/deep\n"),
-        ("/sub/", "0::/sub\n"),
-        ("/", "0::/\n"),
-    ] {
+    for (path, wanted) in [("sub/deep", "0::/sub/deep\n"), ("/sub/", "0::/sub\n"), ("/", "0::/\n")] {
         let done = exec(&bundle, &["--cgroup", path], &line)?.ok()?;
         same(path, done.out.as_str(), wanted)?;
     }
@@ -268,10 +245,9 @@ fn internal() -> Outcome {
         "mkdir /sys/fs/cgroup/init; echo 1 > /sys/fs/cgroup/init/cgroup.procs; \
                          echo +pids > /sys/fs/cgroup/cgroup.subtree_control; echo > /tmp/ready; sleep 1000",
     )?;
-    let at = bundle.config["mounts"].as_array().and_then(|all| {
-        all.iter()
-            .position(|m| m["destination"] == "/sys/fs/cgroup")
-    });
+    let at = bundle.config["mounts"]
+        .as_array()
+        .and_then(|all| all.iter().position(|m| m["destination"] == "/sys/fs/cgroup"));
     let at = at.ok_or("no cgroup mount in the default configuration")?;
     bundle.set(&format!("/mounts/{at}/options"), json!(["rw"]))?;
     ready(&bundle)?;
@@ -279,11 +255,7 @@ fn internal() -> Outcome {
     let group = cgroup(&bundle)?;
     let handed = fs::read_to_string(group.join("../cgroup.subtree_control"))?;
     // Where no controller is to be had the cgroup above takes it, too.
-    let wanted = if handed.trim().is_empty() {
-        "0::/\n"
-    } else {
-        "0::/init\n"
-    };
+    let wanted = if handed.trim().is_empty() { "0::/\n" } else { "0::/init\n" };
     same("cgroup", done.out.as_str(), wanted)?;
     end(bundle)
 }
@@ -293,10 +265,7 @@ fn other_config() -> Outcome {
     bundle.write_config()?;
     fs::rename(bundle.path("config.json"), bundle.path("other.json"))?;
     let mut command = bundle.command(&["run", "--detach", "--config", "other.json", "--bundle"])?;
-    command
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir(bundle.path(""));
+    command.arg(bundle.path("")).arg(&bundle.id).current_dir(bundle.path(""));
     bundle.finish(command)?.ok()?;
     exec(&bundle, &[], &["true"])?.ok()?;
     fs::remove_file(bundle.path("other.json"))?;
@@ -330,15 +299,8 @@ fn descriptors() -> Outcome {
     let line = "for n in 3 4 5 6 7 8 9; do test -e /proc/self/fd/$n && echo $n; done; true";
     for (preserve, wanted) in [("0", ""), ("2", "3\n4\n")] {
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            "exec 3</dev/null 4</dev/null 5</dev/null 7</; exec \"$@\"",
-            "sh",
-        ]);
-        command
-            .arg(crate::bundle::runtime())
-            .arg("--root")
-            .arg(&root);
+        command.args(["-c", "exec 3</dev/null 4</dev/null 5</dev/null 7</; exec \"$@\"", "sh"]);
+        command.arg(crate::bundle::runtime()).arg("--root").arg(&root);
         command.args(["exec", "--preserve-fds", preserve, id, "sh", "-c", line]);
         let done = bundle.finish(command)?.ok()?;
         // The shell itself has none of these open while it tests.
@@ -355,41 +317,22 @@ fn traced() -> Outcome {
     exec(&bundle, &["-d", "--pid-file", &pid], &["sleep", "1000"])?.ok()?;
     failed(exec(&bundle, &[], &["nosuch"])?, "not found")?;
     let text = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-    same(
-        "headings",
-        text.matches("exec: one more process").count(),
-        2,
-    )?;
+    same("headings", text.matches("exec: one more process").count(), 2)?;
     let pid: i64 = fs::read_to_string(pid)?.parse()?;
-    let json = bundle
-        .call(&["trace", "--format", "json", &bundle.id])?
-        .ok()?
-        .out;
+    let json = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out;
     let calls: Result<Vec<Value>, _> = json.lines().map(serde_json::from_str).collect();
     let calls = calls?;
     let of_it: Vec<&Value> = calls.iter().filter(|call| call["pid"] == pid).collect();
     let names = |name: &str| of_it.iter().filter(|call| call["call"] == name).count();
     same("execve", names("execve"), 1)?;
     same("setns", names("setns"), 1)?;
-    ensure!(
-        of_it
-            .iter()
-            .all(|call| call["step"] == "exec" && call["lane"] == "init"),
-        "{of_it:?}"
-    );
+    ensure!(of_it.iter().all(|call| call["step"] == "exec" && call["lane"] == "init"), "{of_it:?}");
     same("execve's result", &of_it[of_it.len() - 1]["ret"], &json!(0))?;
-    let failing = calls
-        .iter()
-        .any(|call| call["call"] == "faccessat2" && call["args"][1] == "\"/bin/nosuch\"");
+    let failing = calls.iter().any(|call| call["call"] == "faccessat2" && call["args"][1] == "\"/bin/nosuch\"");
     ensure!(failing, "the failing call is not in the trace");
     // The container's own first process is still told apart.
     let first = bundle.state()?["pid"].clone();
-    ensure!(
-        calls
-            .iter()
-            .any(|call| call["pid"] == first && call["call"] == "pivot_root"),
-        "no init"
-    );
+    ensure!(calls.iter().any(|call| call["pid"] == first && call["call"] == "pivot_root"), "no init");
     end(bundle)
 }
 
@@ -407,24 +350,12 @@ fn many() -> Outcome {
         let done = bundle.wait(running)?.ok()?;
         same("said", done.out, format!("number {i}\n"))?;
     }
-    let json = bundle
-        .call(&["trace", "--format", "json", &bundle.id])?
-        .ok()?
-        .out;
+    let json = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out;
     let calls: Result<Vec<Value>, _> = json.lines().map(serde_json::from_str).collect();
     let calls = calls?;
-    let executed =
-        |call: &&Value| call["step"] == "exec" && call["call"] == "execve" && call["ret"] == 0;
-    same(
-        "programs executed",
-        calls.iter().filter(executed).count(),
-        20,
-    )?;
-    let mut pids: Vec<&Value> = calls
-        .iter()
-        .filter(executed)
-        .map(|call| &call["pid"])
-        .collect();
+    let executed = |call: &&Value| call["step"] == "exec" && call["call"] == "execve" && call["ret"] == 0;
+    same("programs executed", calls.iter().filter(executed).count(), 20)?;
+    let mut pids: Vec<&Value> = calls.iter().filter(executed).map(|call| &call["pid"]).collect();
     pids.sort_by_key(|pid| pid.as_i64());
     pids.dedup();
     same("processes", pids.len(), 20)?;

@@ -30,16 +30,7 @@ pub fn cases() -> Vec<Trial> {
 fn options() -> Outcome {
     let bundle = box_of_sleep()?;
     start(&bundle)?;
-    let options = [
-        "--env",
-        "A=1",
-        "-e",
-        "B=x=y",
-        "--env=PATH=/bin",
-        "--cwd",
-        "/tmp",
-        "--no-new-privs",
-    ];
+    let options = ["--env", "A=1", "-e", "B=x=y", "--env=PATH=/bin", "--cwd", "/tmp", "--no-new-privs"];
     let line = "echo $A $B $PATH $NK_TEST; pwd; grep NoNewPrivs /proc/self/status";
     let done = exec(&bundle, &options, &["sh", "-c", line])?.ok()?;
     let wanted = format!("1 x=y /bin {}\n/tmp\nNoNewPrivs:\t1\n", bundle.id);
@@ -58,10 +49,7 @@ fn user() -> Outcome {
     let line = "id -u; id -g; grep ^Groups /proc/self/status";
     for (options, wanted) in [
         (&["--user", "1000"][..], "1000\n0\nGroups:\t \n"),
-        (
-            &["-u", "1000:100", "-g", "5", "-g", "7"],
-            "1000\n100\nGroups:\t5 7 \n",
-        ),
+        (&["-u", "1000:100", "-g", "5", "-g", "7"], "1000\n100\nGroups:\t5 7 \n"),
     ] {
         let done = exec(&bundle, options, &["sh", "-c", line])?.ok()?;
         same("ids", done.out.as_str(), wanted)?;
@@ -76,17 +64,8 @@ fn capabilities() -> Outcome {
     let line = ["grep", "^Cap", "/proc/self/status"];
     let line = ["sh", "-c", &line.join(" ")];
     let done = exec(&bundle, &[], &line)?.ok()?;
-    same(
-        "as config.json says",
-        done.out.matches("0000000000000020").count(),
-        5,
-    )?;
-    let done = exec(
-        &bundle,
-        &["--cap", "CAP_NET_ADMIN", "-c", "CAP_CHOWN"],
-        &line,
-    )?
-    .ok()?;
+    same("as config.json says", done.out.matches("0000000000000020").count(), 5)?;
+    let done = exec(&bundle, &["--cap", "CAP_NET_ADMIN", "-c", "CAP_CHOWN"], &line)?.ok()?;
     let more = "0000000000001021";
     for set in ["CapPrm", "CapEff", "CapBnd"] {
         ensure!(done.out.contains(&format!("{set}:\t{more}")), "{done:?}");
@@ -130,12 +109,7 @@ fn process_file() -> Outcome {
     let done = exec(&bundle, &["--process", &file], &[])?.ok()?;
     let wanted = "7\nb.\n/tmp\n99\n77\n0027\nNoNewPrivs:\t1\n";
     same("inside", done.out.as_str(), wanted)?;
-    for option in [
-        &["--env", "A=1"][..],
-        &["--user", "1"],
-        &["--cwd", "/"],
-        &["--exec", "id"],
-    ] {
+    for option in [&["--env", "A=1"][..], &["--user", "1"], &["--cwd", "/"], &["--exec", "id"]] {
         let options = [&["--process", &file], option].concat();
         failed(exec(&bundle, &options, &[])?, "leave out")?;
     }
@@ -156,11 +130,7 @@ fn affinity() -> Outcome {
     let mut lines = status.lines();
     let all = lines.find(|line| line.starts_with("Cpus_allowed_list"));
     let all = all.ok_or("no list of processors")?;
-    for affinity in [
-        json!({"initial": "0"}),
-        json!({"initial": "0", "final": "0"}),
-        json!({"final": "0-0,0"}),
-    ] {
+    for affinity in [json!({"initial": "0"}), json!({"initial": "0", "final": "0"}), json!({"final": "0-0,0"})] {
         process["execCPUAffinity"] = affinity;
         fs::write(&file, process.to_string())?;
         let done = exec(&bundle, &["--process", &file], &[])?.ok()?;
@@ -171,11 +141,7 @@ fn affinity() -> Outcome {
         };
         same("processors", done.out, wanted)?;
     }
-    for (list, words) in [
-        ("x", "no list of processors"),
-        ("1-0", "no list"),
-        ("1023", "sched_setaffinity(0, "),
-    ] {
+    for (list, words) in [("x", "no list of processors"), ("1-0", "no list"), ("1023", "sched_setaffinity(0, ")] {
         process["execCPUAffinity"] = json!({"final": list});
         fs::write(&file, process.to_string())?;
         let done = exec(&bundle, &["--process", &file], &[])?;
@@ -197,14 +163,8 @@ fn bad_file() -> Outcome {
         ("null", "process.json"),
         (r#"{"args": [], "cwd": "/"}"#, "process.json /args"),
         (r#"{"args": ["true"], "cwd": "x"}"#, "process.json /cwd"),
-        (
-            r#"{"args": ["true"], "cwd": "/", "rlimits": [{"type": "RLIMIT_X", "soft": 1, "hard": 1}]}"#,
-            "/rlimits/0",
-        ),
-        (
-            r#"{"args": ["true"], "cwd": "/", "user": {"uid": "root"}}"#,
-            "/user/uid",
-        ),
+        (r#"{"args": ["true"], "cwd": "/", "rlimits": [{"type": "RLIMIT_X", "soft": 1, "hard": 1}]}"#, "/rlimits/0"),
+        (r#"{"args": ["true"], "cwd": "/", "user": {"uid": "root"}}"#, "/user/uid"),
     ] {
         fs::write(&file, text)?;
         failed(exec(&bundle, &options, &[])?, words)?;
@@ -218,20 +178,11 @@ fn changed_config() -> Outcome {
     start(&bundle)?;
     let options = ["-e", "A=1", "-u", "1:1", "-g", "5", "-c", "CAP_KILL"];
     let user = json!({"process": {"cwd": "/", "user": [1]}, "ociVersion": "1.0.0", "root": {"path": "rootfs"}});
-    for config in [
-        json!([]),
-        json!(null),
-        json!({"process": []}),
-        json!({"process": "x"}),
-        user,
-    ] {
+    for config in [json!([]), json!(null), json!({"process": []}), json!({"process": "x"}), user] {
         fs::write(bundle.path("config.json"), config.to_string())?;
         for options in [&options[..], &[]] {
             let done = exec(&bundle, options, &["true"])?;
-            ensure!(
-                [0, 255].contains(&done.status) && done.err.lines().count() < 2,
-                "{config}: {done:?}"
-            );
+            ensure!([0, 255].contains(&done.status) && done.err.lines().count() < 2, "{config}: {done:?}");
         }
     }
     end(bundle)
@@ -253,10 +204,7 @@ fn line() -> Outcome {
     start(&bundle)?;
     let done = exec(&bundle, &["--exec", "echo a b | cat; echo $((2+3))"], &[])?.ok()?;
     same("said", done.out.as_str(), "a b\n5\n")?;
-    failed(
-        exec(&bundle, &["--exec", "id"], &["id"])?,
-        "leave out the program",
-    )?;
+    failed(exec(&bundle, &["--exec", "id"], &["id"])?, "leave out the program")?;
     end(bundle)
 }
 
@@ -267,14 +215,8 @@ fn missing() -> Outcome {
     start(&bundle)?;
     let pid = bundle.path("pid").to_string_lossy().into_owned();
     for (program, words) in [
-        (
-            "nosuch",
-            "exec: \"nosuch\": executable file not found in $PATH",
-        ),
-        (
-            "/no/such",
-            "exec: \"/no/such\": stat /no/such: no such file or directory",
-        ),
+        ("nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
+        ("/no/such", "exec: \"/no/such\": stat /no/such: no such file or directory"),
         ("/etc/notexec", "exec: \"/etc/notexec\": permission denied"),
         ("/etc", "exec: \"/etc\": permission denied"),
     ] {
@@ -286,14 +228,7 @@ fn missing() -> Outcome {
     }
     same("status", bundle.status()?, "running".into())?;
     let log = bundle.path("log").to_string_lossy().into_owned();
-    let words = [
-        "--log",
-        &log,
-        "--log-format=json",
-        "exec",
-        &bundle.id,
-        "nosuch",
-    ];
+    let words = ["--log", &log, "--log-format=json", "exec", &bundle.id, "nosuch"];
     bundle.call(&words)?;
     let told: Value = serde_json::from_str(&fs::read_to_string(&log)?)?;
     same("level", told["level"].as_str(), Some("error"))?;

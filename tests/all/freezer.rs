@@ -31,17 +31,10 @@ fn created() -> Outcome {
     same("status", bundle.status()?.as_str(), "paused")?;
     let list = bundle.call(&["list"])?.ok()?.out;
     ensure!(list.contains("paused"), "{list}");
-    bundle
-        .call(&["start", id])?
-        .refused("cannot start a container that is paused")?;
+    bundle.call(&["start", id])?.refused("cannot start a container that is paused")?;
     let exec = bundle.call(&["exec", id, "true"])?;
-    ensure!(
-        exec.status == 255 && exec.err.contains("paused"),
-        "{exec:?}"
-    );
-    bundle
-        .call(&["delete", id])?
-        .refused("not stopped: paused")?;
+    ensure!(exec.status == 255 && exec.err.contains("paused"), "{exec:?}");
+    bundle.call(&["delete", id])?.refused("not stopped: paused")?;
     bundle.call(&["pause", id])?.refused("it is paused")?;
     bundle.call(&["resume", id])?.ok()?;
     same("status", bundle.status()?.as_str(), "created")?;
@@ -78,9 +71,7 @@ fn by_another() -> Outcome {
 }
 
 fn by_itself() -> Outcome {
-    let mut bundle = script(
-        "echo > /tmp/ready; echo 1 > /sys/fs/cgroup/cgroup.freeze; echo > /tmp/on; sleep 1000",
-    )?;
+    let mut bundle = script("echo > /tmp/ready; echo 1 > /sys/fs/cgroup/cgroup.freeze; echo > /tmp/on; sleep 1000")?;
     writable_cgroup(&mut bundle)?;
     ready(&bundle)?;
     bundle.until("paused")?;
@@ -105,9 +96,7 @@ fn above() -> Outcome {
     ready(&bundle)?;
     freeze(&above)?;
     same("status", bundle.status()?.as_str(), "running")?;
-    bundle
-        .call(&["resume", &bundle.id])?
-        .refused("it is running")?;
+    bundle.call(&["resume", &bundle.id])?.refused("it is running")?;
     fs::write(above.join("cgroup.freeze"), "0")?;
     end(bundle)
 }
@@ -117,9 +106,7 @@ fn start_above() -> Outcome {
     bundle.bundled(&["create"])?.ok()?;
     freeze(&above)?;
     same("status", bundle.status()?.as_str(), "created")?;
-    bundle
-        .call(&["start", &bundle.id])?
-        .refused("a cgroup above its own")?;
+    bundle.call(&["start", &bundle.id])?.refused("a cgroup above its own")?;
     fs::write(above.join("cgroup.freeze"), "0")?;
     bundle.call(&["start", &bundle.id])?.ok()?;
     end(bundle)

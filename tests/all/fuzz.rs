@@ -57,34 +57,22 @@ fn survives(bundle: &Bundle, words: &[&str]) -> Outcome {
     command.args(["-s", "KILL", "5"]);
     command.arg(tool("prlimit")?).arg("--as=67108864");
     command.arg(tool("unshare")?).args(["-m", "-u", "-i", "-n"]);
-    command
-        .arg(runtime())
-        .arg("--root")
-        .arg(bundle.state_root());
+    command.arg(runtime()).arg("--root").arg(bundle.state_root());
     command.args(words).current_dir("/");
     command.stdin(std::process::Stdio::null());
     let done = bundle.finish(command)?;
     let short: String = done.err.chars().take(600).collect();
-    ensure!(
-        done.status >= 0 && !matches!(done.status, 137 | 121),
-        "{words:?}: status {}: {short}",
-        done.status
-    );
+    ensure!(done.status >= 0 && !matches!(done.status, 137 | 121), "{words:?}: status {}: {short}", done.status);
     let fault = ["a fault of its own", "memory allocation"];
-    ensure!(
-        !fault.iter().any(|word| done.err.contains(word)),
-        "{words:?}: {short}"
-    );
+    ensure!(!fault.iter().any(|word| done.err.contains(word)), "{words:?}: {short}");
     Ok(())
 }
 
 fn configurations() -> Outcome {
     let bundle = Bundle::plain()?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    let real: Vec<Value> = crate::real::REAL
-        .iter()
-        .map(|(_, text)| serde_json::from_str(text))
-        .collect::<Result<_, _>>()?;
+    let real: Vec<Value> =
+        crate::real::REAL.iter().map(|(_, text)| serde_json::from_str(text)).collect::<Result<_, _>>()?;
     hunt(30, |chance| {
         let mut document = chance.of(&real).clone();
         let text = changed(&mut document, chance);
@@ -192,11 +180,7 @@ fn traces() -> Outcome {
             let most = *chance.of(&[512, used]);
             let at = chance.below(most) & !3;
             let value = *chance.of(&[0u32, 1, 2, 0x7fff_ffff, u32::MAX, 64, used as u32]);
-            let value = if chance.below(3) == 0 {
-                chance.below(used) as u32
-            } else {
-                value
-            };
+            let value = if chance.below(3) == 0 { chance.below(used) as u32 } else { value };
             if let Some(word) = bytes.get_mut(at..at + 4) {
                 word.copy_from_slice(&value.to_ne_bytes());
             }
@@ -235,33 +219,21 @@ fn changed(document: &mut Value, chance: &mut Chance) -> Vec<u8> {
             }
         }
         1 => text.truncate(ceil(&text, at)),
-        2 => text.insert_str(
-            ceil(&text, at),
-            chance.of::<&str>(&["\"", "}", "]", ",", "\0", "\\u0000", "1e999", "{"]),
-        ),
+        2 => text.insert_str(ceil(&text, at), chance.of::<&str>(&["\"", "}", "]", ",", "\0", "\\u0000", "1e999", "{"])),
         _ => {}
     }
     text.into_bytes()
 }
 
 fn ceil(text: &str, at: usize) -> usize {
-    (at..text.len())
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// JSON pointers of all that is in a document, itself left out.
 fn pointers(node: &Value, at: String, all: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match node {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| (escaped(key), value))
-            .collect(),
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .map(|(i, value)| (i.to_string(), value))
-            .collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (escaped(key), value)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
         _ => Vec::new(),
     };
     for (key, value) in children {
@@ -317,11 +289,7 @@ fn change(node: &mut Value, chance: &mut Chance) {
         7 => json!([old]),
         8 => match old {
             Value::Object(map) => Value::Array(map.into_iter().map(|(_, value)| value).collect()),
-            Value::Array(list) => list
-                .into_iter()
-                .enumerate()
-                .map(|(i, value)| (i.to_string(), value))
-                .collect(),
+            Value::Array(list) => list.into_iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
             other => json!({ "value": other }),
         },
         9 => deep(*chance.of(&[10, 100, 126, 127, 128, 129, 1000]), chance),

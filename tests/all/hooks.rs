@@ -38,14 +38,8 @@ fn hook(bundle: &Bundle, line: &str) -> Value {
     json!({"path": "/bin/sh", "args": ["sh", "-c", line, "hook", bundle.path("").to_string_lossy()]})
 }
 
-pub const KINDS: [&str; 6] = [
-    "prestart",
-    "createRuntime",
-    "createContainer",
-    "startContainer",
-    "poststart",
-    "poststop",
-];
+pub const KINDS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 /// Every kind says its name into one file. Two of them are run inside, where the file is bound.
 fn noted() -> Result<Bundle, Failed> {
@@ -54,17 +48,10 @@ fn noted() -> Result<Bundle, Failed> {
     fs::write(bundle.rootfs("noted"), "")?;
     let source = bundle.path("noted").to_string_lossy().into_owned();
     bundle.set("/root/readonly", json!(false))?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/noted", "type": "bind", "source": source, "options": ["bind"]}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/noted", "type": "bind", "source": source, "options": ["bind"]}))?;
     let mut hooks = json!({});
     for kind in KINDS {
-        let file = if kind == "startContainer" {
-            "/noted"
-        } else {
-            "$1/noted"
-        };
+        let file = if kind == "startContainer" { "/noted" } else { "$1/noted" };
         let first = hook(&bundle, &format!("echo {kind} >> {file}"));
         let second = hook(&bundle, &format!("echo {kind} again >> {file}"));
         hooks[kind] = json!([first, second]);
@@ -128,10 +115,7 @@ fn state() -> Outcome {
     bundle.set("/hooks", hooks)?;
     bundle.set("/root/readonly", json!(false))?;
     bundle.bundled(&["run"])?.ok()?;
-    fs::rename(
-        bundle.rootfs("tmp/state"),
-        bundle.path("startContainer.json"),
-    )?;
+    fs::rename(bundle.rootfs("tmp/state"), bundle.path("startContainer.json"))?;
     for (kind, status) in [
         ("prestart", "creating"),
         ("createRuntime", "creating"),
@@ -141,21 +125,12 @@ fn state() -> Outcome {
         ("poststop", "stopped"),
     ] {
         let text = fs::read_to_string(bundle.path(&format!("{kind}.json")))?;
-        let state: Value =
-            serde_json::from_str(&text).map_err(|e| format!("{kind}: {e}: {text}"))?;
+        let state: Value = serde_json::from_str(&text).map_err(|e| format!("{kind}: {e}: {text}"))?;
         same("status", state["status"].as_str(), Some(status))?;
         same("id", state["id"].as_str(), Some(bundle.id.as_str()))?;
-        same(
-            "annotations",
-            &state["annotations"],
-            &json!({"a": "b \"c\""}),
-        )?;
+        same("annotations", &state["annotations"], &json!({"a": "b \"c\""}))?;
         let here = bundle.path("").to_string_lossy().into_owned();
-        same(
-            "bundle",
-            state["bundle"].as_str(),
-            Some(here.trim_end_matches('/')),
-        )?;
+        same("bundle", state["bundle"].as_str(), Some(here.trim_end_matches('/')))?;
         let pid = state["pid"].as_i64().unwrap_or(-1);
         let fits = match kind {
             "createContainer" | "startContainer" => pid == 1,
@@ -180,26 +155,16 @@ fn namespaces() -> Outcome {
     )?;
     let report = bundle.bundled(&["run"])?.ok()?;
     ensure!(report.out.is_empty(), "{report:?}");
-    let read = |name: &str| {
-        fs::read_to_string(bundle.path(name))
-            .map(|t| t.lines().map(String::from).collect::<Vec<_>>())
-    };
+    let read =
+        |name: &str| fs::read_to_string(bundle.path(name)).map(|t| t.lines().map(String::from).collect::<Vec<_>>());
     let (outside, pid, inside) = (read("outside")?, read("pid")?, read("inside")?);
     let own: Vec<String> = ["uts", "net"]
         .iter()
-        .map(|n| {
-            fs::read_link(format!("/proc/self/ns/{n}"))
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|n| fs::read_link(format!("/proc/self/ns/{n}")).unwrap_or_default().to_string_lossy().into_owned())
         .collect();
     same("createRuntime, uts and net", &outside[..2], &own[..])?;
     same("createContainer", &inside[..3], &pid[..])?;
-    ensure!(
-        outside[2] != pid[2],
-        "the container's mount namespace is its own"
-    );
+    ensure!(outside[2] != pid[2], "the container's mount namespace is its own");
     bundle.clean()
 }
 
@@ -208,32 +173,18 @@ fn words() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let script = bundle.path("script");
     let out = bundle.path("out").to_string_lossy().into_owned();
-    fs::write(
-        &script,
-        format!(
-            "#!/bin/sh\nexport -p > {out}\necho \"$0 $#\" >> {out}\nls -l /proc/$$/fd >> {out}\n"
-        ),
-    )?;
+    fs::write(&script, format!("#!/bin/sh\nexport -p > {out}\necho \"$0 $#\" >> {out}\nls -l /proc/$$/fd >> {out}\n"))?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let path = script.to_string_lossy().into_owned();
-    bundle.set(
-        "/hooks",
-        json!({"createRuntime": [{"path": path, "env": []}]}),
-    )?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": path, "env": []}]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let text = fs::read_to_string(&out)?;
     ensure!(text.contains(&format!("{path} 0")), "{text}");
     ensure!(!text.contains("PATH=") && !text.contains("HOME="), "{text}");
-    bundle.set(
-        "/hooks",
-        json!({"createRuntime": [{"path": path, "args": ["name", "a", "b"], "env": ["ONE=1"]}]}),
-    )?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": path, "args": ["name", "a", "b"], "env": ["ONE=1"]}]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let text = fs::read_to_string(&out)?;
-    ensure!(
-        text.contains(&format!("{path} 2")) && text.contains("ONE="),
-        "{text}"
-    );
+    ensure!(text.contains(&format!("{path} 2")) && text.contains("ONE="), "{text}");
     bundle.clean()
 }
 
@@ -245,17 +196,10 @@ fn mounts() -> Outcome {
     let line = "[ -c $1/rootfs/dev/null ] && mount --bind $1/lent $1/rootfs/tmp/lent";
     bundle.set("/hooks", json!({"createContainer": [hook(&bundle, line)]}))?;
     // `mount` is found by PATH.
-    bundle.set(
-        "/hooks/createContainer/0/env",
-        json!(["PATH=/usr/bin:/bin"]),
-    )?;
+    bundle.set("/hooks/createContainer/0/env", json!(["PATH=/usr/bin:/bin"]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     same("stdout", done.out.as_str(), "lent\n/dev/null\n")?;
-    same(
-        "the file of the image",
-        fs::read_to_string(bundle.rootfs("tmp/lent"))?,
-        String::new(),
-    )?;
+    same("the file of the image", fs::read_to_string(bundle.rootfs("tmp/lent"))?, String::new())?;
     bundle.clean()
 }
 
@@ -289,18 +233,11 @@ fn start_fails() -> Outcome {
     bundle.set("/root/readonly", json!(false))?;
     let broken = json!({"path": "/bin/sh", "args": ["sh", "-c", "echo it broke; exit 3"]});
     let good = json!({"path": "/bin/true"});
-    bundle.set(
-        "/hooks",
-        json!({"createContainer": [good], "startContainer": [good, broken]}),
-    )?;
+    bundle.set("/hooks", json!({"createContainer": [good], "startContainer": [good, broken]}))?;
     bundle.bundled(&["create"])?.ok()?;
-    let done = bundle
-        .call(&["start", &bundle.id])?
-        .refused("exit status 3")?;
+    let done = bundle.call(&["start", &bundle.id])?.refused("exit status 3")?;
     ensure!(
-        done.err
-            .contains("hook /bin/sh (config.json /hooks/startContainer/1)")
-            && done.err.contains("it broke"),
+        done.err.contains("hook /bin/sh (config.json /hooks/startContainer/1)") && done.err.contains("it broke"),
         "{done:?}"
     );
     ensure!(!bundle.rootfs("tmp/ran").exists(), "the program ran");
@@ -334,10 +271,7 @@ fn poststop_fails() -> Outcome {
     same("status", done.status, 0)?;
     ensure!(bundle.path("last").exists(), "the second one was not run");
     let text = fs::read_to_string(&log)?;
-    ensure!(
-        text.contains("/hooks/poststop/0") && text.contains("it broke"),
-        "{text}"
-    );
+    ensure!(text.contains("/hooks/poststop/0") && text.contains("it broke"), "{text}");
     bundle.clean()
 }
 
@@ -347,17 +281,14 @@ fn missing() -> Outcome {
     bundle.set("/hooks", hooks)?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", &bundle.id])?;
-    done.refused(
-        "hook /nowhere/hook (config.json /hooks/startContainer/1): execve(\"/nowhere/hook\"",
-    )?;
+    done.refused("hook /nowhere/hook (config.json /hooks/startContainer/1): execve(\"/nowhere/hook\"")?;
     bundle.clean()?;
     for kind in ["createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;
         bundle.set("/hooks", json!({kind: [{"path": "/nowhere/hook"}]}))?;
         let done = bundle.bundled(&["create"])?.refused("ENOENT")?;
         ensure!(
-            done.err.contains(&format!("/hooks/{kind}/0"))
-                && done.err.contains("execve(\"/nowhere/hook\""),
+            done.err.contains(&format!("/hooks/{kind}/0")) && done.err.contains("execve(\"/nowhere/hook\""),
             "{done:?}"
         );
         bundle.clean()?;
@@ -368,18 +299,13 @@ fn missing() -> Outcome {
 fn timeout() -> Outcome {
     for kind in ["prestart", "createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;
-        let line = format!(
-            "sleep 1000 & echo $! > $1/child; NK_TEST={} sleep 1000",
-            bundle.id
-        );
+        let line = format!("sleep 1000 & echo $! > $1/child; NK_TEST={} sleep 1000", bundle.id);
         let mut slow = hook(&bundle, &line);
         slow["timeout"] = json!(1);
         slow["env"] = json!(["PATH=/usr/bin:/bin", format!("NK_TEST={}", bundle.id)]);
         bundle.set("/hooks", json!({kind: [slow]}))?;
         let begin = Instant::now();
-        let done = bundle
-            .bundled(&["create"])?
-            .refused("ran past its timeout")?;
+        let done = bundle.bundled(&["create"])?.refused("ran past its timeout")?;
         ensure!(begin.elapsed().as_secs() < 60, "{done:?}");
         group_ends(&bundle)?;
         bundle.clean()?;
@@ -397,10 +323,7 @@ fn deaf() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/annotations", json!({"long": "x".repeat(200_000)}))?;
     let line = hook(&bundle, "exit 0");
-    bundle.set(
-        "/hooks",
-        json!({"createRuntime": [line.clone()], "createContainer": [line]}),
-    )?;
+    bundle.set("/hooks", json!({"createRuntime": [line.clone()], "createContainer": [line]}))?;
     bundle.bundled(&["run"])?.ok()?;
     bundle.clean()
 }
@@ -416,31 +339,20 @@ fn user() -> Outcome {
         one["env"] = json!(["PATH=/usr/bin:/bin"]);
     }
     fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o777))?;
-    bundle.set(
-        "/hooks",
-        json!({"createRuntime": [outside], "createContainer": [inside]}),
-    )?;
+    bundle.set("/hooks", json!({"createRuntime": [outside], "createContainer": [inside]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let read = |name: &str| {
-        fs::read_to_string(bundle.path(name))
-            .map(|t| t.split_whitespace().map(String::from).collect::<Vec<_>>())
+        fs::read_to_string(bundle.path(name)).map(|t| t.split_whitespace().map(String::from).collect::<Vec<_>>())
     };
-    same(
-        "createRuntime",
-        read("outside")?,
-        vec!["0".into(), "0".into(), "4294967295".into(), "0".into()],
-    )?;
-    same(
-        "createContainer",
-        read("inside")?,
-        vec!["0".into(), "100000".into(), "65536".into(), "0".into()],
-    )?;
+    same("createRuntime", read("outside")?, vec!["0".into(), "0".into(), "4294967295".into(), "0".into()])?;
+    same("createContainer", read("inside")?, vec!["0".into(), "100000".into(), "65536".into(), "0".into()])?;
     bundle.clean()
 }
 
 fn signals() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    let line = "while read k v; do case $k in SigBlk:|SigIgn:) echo $k $v;; esac; done < /proc/self/status > $1/signals";
+    let line =
+        "while read k v; do case $k in SigBlk:|SigIgn:) echo $k $v;; esac; done < /proc/self/status > $1/signals";
     bundle.set("/hooks", json!({"createRuntime": [hook(&bundle, line)]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let text = fs::read_to_string(bundle.path("signals"))?;

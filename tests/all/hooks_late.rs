@@ -17,10 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("start_container_is_inside", start_inside),
             ("each_run_is_in_the_trace", traced),
             ("they_have_what_surrounds_them", surrounded),
-            (
-                "start_container_has_what_the_program_has",
-                surrounded_inside,
-            ),
+            ("start_container_has_what_the_program_has", surrounded_inside),
             ("the_bundle_is_gone", no_bundle),
             ("state_asked_by_a_hook", asked),
         ],
@@ -39,9 +36,7 @@ fn late_timeout() -> Outcome {
         let hooks = json!({kind: slow(&bundle, "sleep")});
         bundle.set("/hooks", hooks)?;
         bundle.bundled(&["create"])?.ok()?;
-        let done = bundle
-            .call(&["start", &bundle.id])?
-            .refused("ran past its timeout")?;
+        let done = bundle.call(&["start", &bundle.id])?.refused("ran past its timeout")?;
         ensure!(done.err.contains(&format!("/hooks/{kind}/0")), "{done:?}");
         let ran = bundle.rootfs("tmp/ran").exists();
         ensure!(!ran || kind == "poststart", "{kind}: the program ran");
@@ -97,17 +92,11 @@ fn traced() -> Outcome {
     }
     bundle.set("/hooks", hooks)?;
     bundle.bundled(&["run"])?.ok()?;
-    let trace = bundle
-        .call(&["trace", &bundle.id, "--format", "strace"])?
-        .ok()?
-        .out;
+    let trace = bundle.call(&["trace", &bundle.id, "--format", "strace"])?.ok()?.out;
     let mut at = 0;
     for kind in KINDS {
         let call = format!("execve(\"/bin/true\", [\"true\", \"a-{kind}-hook\"]");
-        let found = trace
-            .lines()
-            .skip(at)
-            .position(|line| line.contains(&call) && line.ends_with(" = 0"));
+        let found = trace.lines().skip(at).position(|line| line.contains(&call) && line.ends_with(" = 0"));
         let Some(found) = found else {
             return Err(format!("no {call} in turn in\n{trace}").into());
         };
@@ -122,13 +111,7 @@ fn traced() -> Outcome {
 fn surrounded() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let line = "{ echo $KIND-$NK_HERE; pwd; } >> heard";
-    let kinds = [
-        "prestart",
-        "createRuntime",
-        "createContainer",
-        "poststart",
-        "poststop",
-    ];
+    let kinds = ["prestart", "createRuntime", "createContainer", "poststart", "poststop"];
     let mut hooks = json!({});
     for kind in kinds {
         let line = line.replace("$KIND", kind);
@@ -136,11 +119,7 @@ fn surrounded() -> Outcome {
     }
     bundle.set("/hooks", hooks)?;
     bundle.write_config()?;
-    let here = bundle
-        .path("")
-        .to_string_lossy()
-        .trim_end_matches('/')
-        .to_string();
+    let here = bundle.path("").to_string_lossy().trim_end_matches('/').to_string();
     for words in [&["create", "--bundle", &here][..], &["start"], &["delete"]] {
         if words[0] == "delete" {
             bundle.until("stopped")?;
@@ -155,10 +134,7 @@ fn surrounded() -> Outcome {
     let mut command = bundle.command(&["run", "--bundle", ".", &bundle.id])?;
     command.env("NK_HERE", "x y").current_dir(&here);
     bundle.finish(command)?.ok()?;
-    let wanted: String = kinds
-        .iter()
-        .map(|kind| format!("{kind}-x y\n{here}\n"))
-        .collect();
+    let wanted: String = kinds.iter().map(|kind| format!("{kind}-x y\n{here}\n")).collect();
     let said = fs::read_to_string(bundle.path("heard"))?;
     same("said", said, wanted.repeat(2))?;
     bundle.clean()
@@ -172,10 +148,7 @@ fn surrounded_inside() -> Outcome {
     bundle.set("/process/env", json!(["A=1", "PATH=/bin", "A=2"]))?;
     // `dd` tells of no other process's environment than its own, and writes where it begins.
     let args = json!(["dd", "if=/proc/self/environ", "of=out"]);
-    bundle.set(
-        "/hooks",
-        json!({"startContainer": [{"path": "/bin/dd", "args": args}]}),
-    )?;
+    bundle.set("/hooks", json!({"startContainer": [{"path": "/bin/dd", "args": args}]}))?;
     for word in ["run", "create"] {
         bundle.bundled(&[word])?.ok()?;
         if word == "create" {
@@ -200,15 +173,10 @@ fn no_bundle() -> Outcome {
     fs::create_dir(&other)?;
     fs::write(
         other.join("config.json"),
-        bundle.config.to_string().replace(
-            "\"rootfs\"",
-            &format!("\"{}\"", bundle.rootfs("").display()),
-        ),
+        bundle.config.to_string().replace("\"rootfs\"", &format!("\"{}\"", bundle.rootfs("").display())),
     )?;
     let other = other.to_string_lossy().into_owned();
-    bundle
-        .call(&["create", "--bundle", &other, &bundle.id])?
-        .ok()?;
+    bundle.call(&["create", "--bundle", &other, &bundle.id])?.ok()?;
     fs::remove_dir_all(&other)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     same("where it ran", fs::read_to_string(&out)?.as_str(), "/\n")?;
@@ -226,23 +194,14 @@ fn asked() -> Outcome {
             bundle.id
         );
         for kind in ["prestart", "createRuntime"] {
-            bundle.set(
-                "/hooks",
-                json!({kind: [{"path": "/bin/sh", "args": ["sh", "-c", ask]}]}),
-            )?;
+            bundle.set("/hooks", json!({kind: [{"path": "/bin/sh", "args": ["sh", "-c", ask]}]}))?;
             bundle.bundled(words)?.ok()?;
             let read = |name: &str| -> Result<Value, Failed> {
-                Ok(serde_json::from_str(&fs::read_to_string(
-                    bundle.path(name),
-                )?)?)
+                Ok(serde_json::from_str(&fs::read_to_string(bundle.path(name))?)?)
             };
             let (told, asked) = (read("told")?, read("asked")?);
             let here = bundle.path("").to_string_lossy().into_owned();
-            same(
-                "bundle",
-                asked["bundle"].as_str(),
-                Some(here.trim_end_matches('/')),
-            )?;
+            same("bundle", asked["bundle"].as_str(), Some(here.trim_end_matches('/')))?;
             same("status", asked["status"].as_str(), Some("creating"))?;
             for key in ["ociVersion", "id", "pid", "status", "bundle"] {
                 same(key, &asked[key], &told[key])?;
@@ -255,9 +214,7 @@ fn asked() -> Outcome {
         // A hook that fails leaves no container that could be asked for.
         bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/false"}]}))?;
         bundle.bundled(words)?.refused("/hooks/createRuntime/0")?;
-        bundle
-            .call(&["state", &bundle.id])?
-            .refused("container does not exist")?;
+        bundle.call(&["state", &bundle.id])?.refused("container does not exist")?;
         bundle.clean()?;
     }
     Ok(())

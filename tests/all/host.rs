@@ -16,34 +16,16 @@ impl Host {
     /// Looks around. From here on this thread has mounts of its own.
     pub fn look(token: &str, state: &Path) -> Result<Host, Failed> {
         view::own_mounts()?;
-        Ok(Host {
-            token: token.into(),
-            state: state.into(),
-            mounts: mounts()?,
-            name: names()?,
-        })
+        Ok(Host { token: token.into(), state: state.into(), mounts: mounts()?, name: names()? })
     }
 
     /// Fails with everything that was left behind.
     pub fn unchanged(&self) -> Outcome {
         let mut left = Vec::new();
         let now = mounts()?;
-        left.extend(
-            now.iter()
-                .filter(|line| !self.mounts.contains(line))
-                .map(|line| format!("mount: {line}")),
-        );
-        left.extend(
-            self.mounts
-                .iter()
-                .filter(|line| !now.contains(line))
-                .map(|line| format!("lost mount: {line}")),
-        );
-        left.extend(
-            processes(&self.token)
-                .into_iter()
-                .map(|line| format!("process: {line}")),
-        );
+        left.extend(now.iter().filter(|line| !self.mounts.contains(line)).map(|line| format!("mount: {line}")));
+        left.extend(self.mounts.iter().filter(|line| !now.contains(line)).map(|line| format!("lost mount: {line}")));
+        left.extend(processes(&self.token).into_iter().map(|line| format!("process: {line}")));
         cgroups(Path::new("/sys/fs/cgroup"), &self.token, &mut left);
         for entry in fs::read_dir(&self.state).into_iter().flatten().flatten() {
             // The flight recorders of containers that are gone stay, as designed.
@@ -52,10 +34,7 @@ impl Host {
             }
         }
         if names()? != self.name {
-            left.push(format!(
-                "the host's name or domain name: it was {}",
-                self.name
-            ));
+            left.push(format!("the host's name or domain name: it was {}", self.name));
         }
         ensure!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));
         Ok(())
@@ -63,10 +42,7 @@ impl Host {
 }
 
 fn mounts() -> Result<Vec<String>, Failed> {
-    Ok(fs::read_to_string("/proc/thread-self/mountinfo")?
-        .lines()
-        .map(String::from)
-        .collect())
+    Ok(fs::read_to_string("/proc/thread-self/mountinfo")?.lines().map(String::from).collect())
 }
 
 fn names() -> Result<String, Failed> {

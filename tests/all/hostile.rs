@@ -71,15 +71,9 @@ const DESCRIPTORS: std::ops::Range<u32> = 3..24;
 fn with_descriptor_7(bundle: &Bundle) -> Result<crate::bundle::Done, Failed> {
     bundle.write_config()?;
     let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", "exec \"$0\" \"$@\" 7</"])
-        .arg(runtime());
+    command.args(["-c", "exec \"$0\" \"$@\" 7</"]).arg(runtime());
     command.arg("--root").arg(bundle.state_root()).arg("run");
-    command
-        .arg("--bundle")
-        .arg(bundle.path(""))
-        .arg(&bundle.id)
-        .current_dir("/");
+    command.arg("--bundle").arg(bundle.path("")).arg(&bundle.id).current_dir("/");
     bundle.finish(command)
 }
 
@@ -105,15 +99,9 @@ fn cwd_through() -> Outcome {
 fn program_through() -> Outcome {
     let mut bundle = Bundle::plain()?;
     let busybox = tool("busybox")?;
-    bundle.set(
-        "/process/args",
-        json!([format!("/proc/self/fd/7{}", busybox.display()), "true"]),
-    )?;
+    bundle.set("/process/args", json!([format!("/proc/self/fd/7{}", busybox.display()), "true"]))?;
     with_descriptor_7(&bundle)?.refused("/process/args")?;
-    let path = format!(
-        "PATH=/proc/self/fd/7{}",
-        busybox.with_file_name("").display()
-    );
+    let path = format!("PATH=/proc/self/fd/7{}", busybox.with_file_name("").display());
     bundle.set("/process/env/0", json!(path))?;
     bundle.set("/process/args", json!(["busybox", "true"]))?;
     with_descriptor_7(&bundle)?.refused("/process/args")?;
@@ -131,19 +119,12 @@ fn interpreter_through() -> Outcome {
     bundle.set("/process/args", json!(["/bin/program"]))?;
     let host = bundle.path("outside").display().to_string();
     for number in DESCRIPTORS {
-        for way in ways
-            .iter()
-            .map(|way| format!("/{way}"))
-            .chain([host.clone()])
-        {
+        for way in ways.iter().map(|way| format!("/{way}")).chain([host.clone()]) {
             let interpreter = format!("/proc/self/fd/{number}{way}/escape");
             fs::write(&script, format!("#!{interpreter} true\n"))?;
             fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
             let done = with_descriptor_7(&bundle)?;
-            ensure!(
-                done.status == 1 && done.err.contains("execve"),
-                "{interpreter}: {done:?}"
-            );
+            ensure!(done.status == 1 && done.err.contains("execve"), "{interpreter}: {done:?}");
         }
         // Where init waits for `start` it holds other descriptors.
         let interpreter = format!("/proc/self/fd/{number}/../../outside/escape");
@@ -172,21 +153,14 @@ fn looked_into() -> Outcome {
             command.args(what.split(' ')).current_dir("/");
             Ok(bundle.finish(command)?.status == 0)
         };
-        let looks = [
-            "readlink /proc/P/fd/0",
-            "cat /proc/P/environ",
-            "ls /proc/P/root/",
-        ];
+        let looks = ["readlink /proc/P/fd/0", "cat /proc/P/environ", "ls /proc/P/root/"];
         for what in looks.map(|what| what.replace('P', &pid)) {
             ensure!(!look(&what)?, "user {uid} may `{what}` before execve");
         }
         // The program itself can be looked at: it is the runtime's state that forbade it.
         bundle.call(&["start", &bundle.id])?.ok()?;
         bundle.until("running")?;
-        ensure!(
-            look(&format!("readlink /proc/{pid}/fd/0"))?,
-            "the test is blind"
-        );
+        ensure!(look(&format!("readlink /proc/{pid}/fd/0"))?, "the test is blind");
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         bundle.clean()?;
     }
@@ -238,11 +212,7 @@ fn blocked_signals() -> Outcome {
     let report: Value = serde_json::from_str(&bundle.finish(command)?.ok()?.out)?;
     let set = |key: &str| u64::from_str_radix(report["status"][key].as_str().unwrap_or("?"), 16);
     // The reporter's own libc ignores SIGPIPE (bit 12) and nothing else.
-    same(
-        "blocked and ignored inside",
-        (set("SigBlk")?, set("SigIgn")? & !(1 << 12)),
-        (0, 0),
-    )?;
+    same("blocked and ignored inside", (set("SigBlk")?, set("SigIgn")? & !(1 << 12)), (0, 0))?;
     bundle.clean()
 }
 
@@ -255,9 +225,7 @@ fn terminal() -> Outcome {
     let on_terminal = |program: &Path, words: &[&str]| -> Result<String, Failed> {
         let mut command = Command::new(tool("setsid")?);
         command.args(["--ctty", "--wait"]).arg(program).args(words);
-        command
-            .current_dir("/")
-            .stdin(Stdio::from(pty.slave.try_clone()?));
+        command.current_dir("/").stdin(Stdio::from(pty.slave.try_clone()?));
         Ok(bundle.finish(command)?.ok()?.out)
     };
     // Behind the name in parentheses: state, parent, group, session, terminal.
@@ -266,10 +234,7 @@ fn terminal() -> Outcome {
         fields.split(' ').nth(4)?.parse().ok()
     };
     let outside = on_terminal(&tool("cat")?, &["/proc/self/stat"])?;
-    ensure!(
-        terminal(&outside) > Some(0),
-        "no terminal to keep: {outside}"
-    );
+    ensure!(terminal(&outside) > Some(0), "no terminal to keep: {outside}");
     let (root, here) = (bundle.state_root(), bundle.path(""));
     let (root, here) = (root.to_string_lossy(), here.to_string_lossy());
     let words = ["--root", &root, "run", "--bundle", &here, &bundle.id];
@@ -277,11 +242,7 @@ fn terminal() -> Outcome {
     let tried = &report["tried"];
     let stat = tried["probe"]["/proc/self/stat"]["read"].as_str();
     same("its terminal", terminal(stat.unwrap_or("")), Some(0))?;
-    same(
-        "/dev/tty",
-        &tried["open"]["/dev/tty"],
-        &json!({ "error": "ENXIO" }),
-    )?;
+    same("/dev/tty", &tried["open"]["/dev/tty"], &json!({ "error": "ENXIO" }))?;
     bundle.clean()
 }
 
@@ -290,9 +251,7 @@ fn shared_rootfs() -> Outcome {
     let mut bundle = Bundle::shell("mount -t tmpfs inside /tmp && mount -t tmpfs inside /below")?;
     let nothing: Option<&str> = None;
     let rootfs = bundle.rootfs("");
-    let at = |flags, from: Option<&Path>, to: &Path| {
-        nix::mount::mount(from, to, nothing, flags, nothing)
-    };
+    let at = |flags, from: Option<&Path>, to: &Path| nix::mount::mount(from, to, nothing, flags, nothing);
     at(MsFlags::MS_BIND, Some(&rootfs), &rootfs)?;
     at(MsFlags::MS_SHARED, None, &rootfs)?;
     let below = bundle.rootfs("below");

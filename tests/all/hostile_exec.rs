@@ -32,10 +32,7 @@ fn with_descriptor_7(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
 
 fn with_descriptor(bundle: &Bundle, number: u32, words: &[&str]) -> Result<Done, Failed> {
     let mut command = Command::new("/bin/sh");
-    command
-        .arg("-c")
-        .arg(format!("exec \"$0\" \"$@\" {number}</"))
-        .arg(runtime());
+    command.arg("-c").arg(format!("exec \"$0\" \"$@\" {number}</")).arg(runtime());
     command.arg("--root").arg(bundle.state_root());
     command.arg("exec").args(words).current_dir("/");
     bundle.finish(command)

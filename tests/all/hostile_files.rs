@@ -25,15 +25,7 @@ pub fn cases() -> Vec<Trial> {
     )
 }
 
-const SPECIALS: [&str; 7] = [
-    "fifo",
-    "device",
-    "socket",
-    "directory",
-    "loop",
-    "huge",
-    "link",
-];
+const SPECIALS: [&str; 7] = ["fifo", "device", "socket", "directory", "loop", "huge", "link"];
 
 /// Puts something there that is not what one expects of a file.
 fn put_special(path: &Path, what: &str, outside: &Path) -> Outcome {
@@ -63,11 +55,7 @@ fn passwd() -> Outcome {
         put_special(&bundle.rootfs("etc/passwd"), what, &outside)?;
         let report = bundle.report()?;
         let home = json!("HOME=/");
-        ensure!(
-            report["env"].as_array().is_some_and(|e| e.contains(&home)),
-            "{what}: {}",
-            report["env"]
-        );
+        ensure!(report["env"].as_array().is_some_and(|e| e.contains(&home)), "{what}: {}", report["env"]);
     }
     bundle.clean()
 }
@@ -96,11 +84,7 @@ fn special_targets() -> Outcome {
     let good = bundle.config.clone();
     for what in SPECIALS {
         put_special(&bundle.rootfs("target"), what, &outside.folder)?;
-        for (kind, source) in [
-            ("bind", folder.as_str()),
-            ("bind", &file),
-            ("tmpfs", "tmpfs"),
-        ] {
+        for (kind, source) in [("bind", folder.as_str()), ("bind", &file), ("tmpfs", "tmpfs")] {
             mount(&mut bundle, kind, source, "/target")?;
             ran_or_refused(&bundle, &format!("{kind} on a {what}"))?;
             bundle.config = good.clone();
@@ -120,11 +104,7 @@ fn long_names() -> Outcome {
     let good = bundle.config.clone();
     let long = "n".repeat(256);
     let deep = "/d".repeat(2100);
-    for target in [
-        format!("/{long}"),
-        format!("/new/{long}/x"),
-        format!("/new{deep}"),
-    ] {
+    for target in [format!("/{long}"), format!("/new/{long}/x"), format!("/new{deep}")] {
         mount(&mut bundle, "bind", &folder, &target)?;
         bundle.bundled(&["run"])?.refused("")?;
         bundle.nothing_left()?;

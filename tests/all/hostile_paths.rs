@@ -22,12 +22,8 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("targets_behind_links", targets_behind_links),
             ("files_and_devices_behind_links", made_behind_links),
-            ("exchange_of_a_mount_target", || {
-                exchanged_target("/vol/x", true)
-            }),
-            ("exchange_while_directories_are_made", || {
-                exchanged_target("/vol/x/new/deep", false)
-            }),
+            ("exchange_of_a_mount_target", || exchanged_target("/vol/x", true)),
+            ("exchange_while_directories_are_made", || exchanged_target("/vol/x/new/deep", false)),
             ("exchange_of_proc", exchanged_proc),
             ("dev_of_the_image_is_a_link", dev_link),
             ("dev_of_the_image_holds_other_files", dev_files),
@@ -62,11 +58,7 @@ impl Outside {
     /// Links to it: absolute, which means inside the rootfs, and through more `..` than there are directories.
     fn links(&self) -> [PathBuf; 3] {
         let dots = format!("../../../../../../../../..{}", self.folder.display());
-        [
-            self.folder.clone(),
-            dots.into(),
-            Path::new("..").join("outside"),
-        ]
+        [self.folder.clone(), dots.into(), Path::new("..").join("outside")]
     }
 }
 
@@ -76,11 +68,7 @@ fn listing(folder: &Path) -> Result<Vec<String>, Failed> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let meta = path.symlink_metadata()?;
-        let content = if meta.is_file() {
-            fs::read_to_string(&path)?
-        } else {
-            String::new()
-        };
+        let content = if meta.is_file() { fs::read_to_string(&path)? } else { String::new() };
         let (mode, mtime) = (meta.mode(), (meta.mtime(), meta.mtime_nsec()));
         all.push(format!("{} {mode:o} {mtime:?} {content}", path.display()));
         if meta.is_dir() {
@@ -109,10 +97,7 @@ impl Exchange {
             }
             count
         });
-        Exchange {
-            stop,
-            thread: Some(thread),
-        }
+        Exchange { stop, thread: Some(thread) }
     }
 
     fn end(mut self) -> Outcome {
@@ -133,24 +118,14 @@ impl Drop for Exchange {
 pub fn ran_or_refused(bundle: &Bundle, what: &str) -> Result<bool, Failed> {
     let done = bundle.bundled(&["run"])?;
     let told = done.status == 1 && done.err.starts_with("nk-runtime: ");
-    ensure!(
-        done.status == 0 || told && !done.err.contains("a fault of its own"),
-        "{what}: {done:?}"
-    );
+    ensure!(done.status == 0 || told && !done.err.contains("a fault of its own"), "{what}: {done:?}");
     bundle.nothing_left()?;
     Ok(done.status == 0)
 }
 
 pub fn mount(bundle: &mut Bundle, kind: &str, source: &str, at: &str) -> Outcome {
-    let options = if kind == "bind" {
-        json!(["bind"])
-    } else {
-        json!([])
-    };
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": at, "type": kind, "source": source, "options": options}),
-    )
+    let options = if kind == "bind" { json!(["bind"]) } else { json!([]) };
+    bundle.set("/mounts/-", json!({"destination": at, "type": kind, "source": source, "options": options}))
 }
 
 /// A bundle with a file and a folder to bind, and the outside.
@@ -185,11 +160,7 @@ fn targets_behind_links() -> Outcome {
     }
     symlink("loop", bundle.rootfs("loop"))?;
     let below = outside.folder.display().to_string();
-    let mut targets = vec![
-        "/loop/x".into(),
-        format!("/tmp/../../../../..{below}/x"),
-        format!("/..{below}"),
-    ];
+    let mut targets = vec!["/loop/x".into(), format!("/tmp/../../../../..{below}/x"), format!("/..{below}")];
     for i in 0..3 {
         for tail in ["", "/new", "/deep", "/kept", "/deep/../../outside/x"] {
             targets.push(format!("/l{i}{tail}"));
@@ -197,17 +168,10 @@ fn targets_behind_links() -> Outcome {
         targets.extend(["dangling", "dangling/x", "file"].map(|name| format!("/d{i}/{name}")));
     }
     for target in &targets {
-        for (kind, source) in [
-            ("bind", folder.as_str()),
-            ("bind", &file),
-            ("tmpfs", "tmpfs"),
-            ("proc", "proc"),
-        ] {
+        for (kind, source) in [("bind", folder.as_str()), ("bind", &file), ("tmpfs", "tmpfs"), ("proc", "proc")] {
             mount(&mut bundle, kind, source, target)?;
             ran_or_refused(&bundle, &format!("{kind} on {target}"))?;
-            outside
-                .untouched()
-                .map_err(|f| format!("{kind} on {target}: {}", f.message().unwrap_or("")))?;
+            outside.untouched().map_err(|f| format!("{kind} on {target}: {}", f.message().unwrap_or("")))?;
             bundle.config = good.clone();
         }
     }
@@ -230,9 +194,7 @@ fn made_behind_links() -> Outcome {
         ] {
             bundle.set(pointer, value)?;
             ran_or_refused(&bundle, pointer)?;
-            outside
-                .untouched()
-                .map_err(|f| format!("{pointer}: {}", f.message().unwrap_or("")))?;
+            outside.untouched().map_err(|f| format!("{pointer}: {}", f.message().unwrap_or("")))?;
             bundle.config = good.clone();
         }
     }
@@ -283,10 +245,7 @@ fn exchanged_proc() -> Outcome {
         };
         let mounts: Vec<&Value> = report["mounts"].as_array().into_iter().flatten().collect();
         // By number: the paths change while they are listed.
-        for procfs in mounts
-            .iter()
-            .filter(|m| m["fstype"] == "proc" && m["root"] == "/")
-        {
+        for procfs in mounts.iter().filter(|m| m["fstype"] == "proc" && m["root"] == "/") {
             seen += 1;
             for name in ["keys", "bus", "sys"] {
                 let covered = mounts.iter().any(|m| {
@@ -332,10 +291,7 @@ fn dev_files() -> Outcome {
                 _ => mknod(&path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 8))?,
             }
             let ran = ran_or_refused(&bundle, &format!("/dev/{name} is a {what}"))?;
-            ensure!(
-                !ran || name != "null",
-                "/dev/null is a {what}, and was taken for the null device"
-            );
+            ensure!(!ran || name != "null", "/dev/null is a {what}, and was taken for the null device");
             outside.untouched()?;
             for entry in fs::read_dir(bundle.rootfs("dev"))? {
                 let path = entry?.path();
@@ -411,10 +367,7 @@ fn volume_over() -> Outcome {
         let dots = format!("../../../../../../../../..{}", outside.folder.display());
         symlink(dots, bundle.path("data/link"))?;
         mount(&mut bundle, "bind", &folder, at)?;
-        bundle.set(
-            "/linux/readonlyPaths",
-            json!([format!("{at}/link"), format!("{at}/file")]),
-        )?;
+        bundle.set("/linux/readonlyPaths", json!([format!("{at}/link"), format!("{at}/file")]))?;
         bundle.set("/linux/maskedPaths", json!([format!("{at}/secret")]))?;
         bundle.set("/process/args", json!(["cat", format!("{at}/secret")]))?;
         let done = bundle.bundled(&["run"])?;
@@ -423,9 +376,7 @@ fn volume_over() -> Outcome {
             mount(&mut bundle, "tmpfs", "tmpfs", &format!("{at}/{name}"))?;
             ran_or_refused(&bundle, &format!("tmpfs on {at}/{name}"))?;
         }
-        outside
-            .untouched()
-            .map_err(|f| format!("{at}: {}", f.message().unwrap_or("")))?;
+        outside.untouched().map_err(|f| format!("{at}: {}", f.message().unwrap_or("")))?;
         bundle.clean()?;
     }
     Ok(())

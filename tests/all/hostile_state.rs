@@ -61,12 +61,7 @@ fn state_files() -> Outcome {
     };
     fs::create_dir(bundle.state_root())?;
     fs::set_permissions(bundle.state_root(), fs::Permissions::from_mode(0o700))?;
-    for words in [
-        "create --pid-file state/pid",
-        "start",
-        "delete --force",
-        "create",
-    ] {
+    for words in ["create --pid-file state/pid", "start", "delete --force", "create"] {
         call(words)?;
         let mut open = Vec::new();
         modes(&bundle.state_root(), &mut open)?;
@@ -107,9 +102,7 @@ fn other_process() -> Outcome {
         }
         edit(&bundle, |saved| saved["pid"] = json!(victim.id()))?;
         // By its document it has ended: a process in its cgroup belongs to another.
-        bundle
-            .call(&["delete", "--force", &bundle.id])?
-            .refused("processes are left")?;
+        bundle.call(&["delete", "--force", &bundle.id])?.refused("processes are left")?;
         ensure!(victim.try_wait()?.is_none(), "another process was hit");
         Ok(())
     })();
@@ -118,9 +111,7 @@ fn other_process() -> Outcome {
     let _ = kill(Pid::from_raw(own as i32), Signal::SIGKILL);
     outcome?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    patiently("the end of the container", || {
-        Ok(bundle.nothing_left().is_ok())
-    })?;
+    patiently("the end of the container", || Ok(bundle.nothing_left().is_ok()))?;
     bundle.clean()
 }
 
@@ -161,10 +152,7 @@ fn damaged_state() -> Outcome {
             let done = bundle.call(&words)?;
             ensure!(done.status == 1, "{form}: {words:?}: {done:?}");
             // Without a document there is no container: it is being made or removed.
-            ensure!(
-                (form == "gone") == done.err.contains("container does not exist"),
-                "{form}: {words:?}: {done:?}"
-            );
+            ensure!((form == "gone") == done.err.contains("container does not exist"), "{form}: {words:?}: {done:?}");
             ensure!(
                 done.err.lines().count() <= 1 && !done.err.contains("fault of its own"),
                 "{form}: {words:?}: {done:?}"
@@ -173,12 +161,8 @@ fn damaged_state() -> Outcome {
         let list = bundle.call(&["list"])?;
         ensure!(list.status == 0, "{form}: {list:?}");
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-        patiently("the end of the container", || {
-            Ok(bundle.nothing_left().is_ok())
-        })?;
-        bundle
-            .clean()
-            .map_err(|f| format!("{form}: {}", f.message().unwrap_or("")))?;
+        patiently("the end of the container", || Ok(bundle.nothing_left().is_ok()))?;
+        bundle.clean().map_err(|f| format!("{form}: {}", f.message().unwrap_or("")))?;
     }
     Ok(())
 }
@@ -199,21 +183,14 @@ fn damaged_cgroup() -> Outcome {
     }
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     ensure!(victim.exists(), "a directory outside the hierarchy is gone");
-    patiently("the end of the container", || {
-        Ok(bundle.nothing_left().is_ok())
-    })?;
+    patiently("the end of the container", || Ok(bundle.nothing_left().is_ok()))?;
     bundle.clean()
 }
 
 /// Commands go on writing into the container's recorder, whatever it says of itself: its head is the magic number, then
 /// words of 32 bits, of which the first is how much is in use.
 fn damaged_trace() -> Outcome {
-    let words = |words: &[u32]| {
-        words
-            .iter()
-            .flat_map(|w| w.to_ne_bytes())
-            .collect::<Vec<u8>>()
-    };
+    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>();
     let forms = [
         (8, words(&[0])),
         (8, words(&[8])),
@@ -236,15 +213,7 @@ fn damaged_trace() -> Outcome {
             true => fs::write(&path, vec![0xa5; at as usize])?,
             false => file.write_all_at(&bytes, at)?,
         }
-        let calls = [
-            "start",
-            "state",
-            "kill",
-            "trace",
-            "--trace trace",
-            "delete --force",
-            "trace",
-        ];
+        let calls = ["start", "state", "kill", "trace", "--trace trace", "delete --force", "trace"];
         for words in calls {
             let words: Vec<&str> = words.split(' ').chain([bundle.id.as_str()]).collect();
             let done = bundle.call(&words)?;
@@ -268,15 +237,7 @@ fn ids() -> Outcome {
     fs::create_dir_all(bundle.state_root())?;
     let long = ["a".repeat(256), "a".repeat(1024), "a".repeat(4096)];
     let here = bundle.path("").to_string_lossy().into_owned();
-    let odd = [
-        "..",
-        ".",
-        "../victim",
-        "x/../../victim",
-        "a/b",
-        ".traces",
-        "/",
-    ];
+    let odd = ["..", ".", "../victim", "x/../../victim", "a/b", ".traces", "/"];
     for id in odd.into_iter().chain(long.iter().map(String::as_str)) {
         for words in [
             "trace",
@@ -313,19 +274,7 @@ fn cgroup_paths() -> Outcome {
     fs::create_dir(&victim)?;
     let id = bundle.id.clone();
     let out = format!("../../../../../../..{}/new", victim.display());
-    for path in [
-        "..",
-        "/..",
-        "/",
-        ".",
-        "./.",
-        "//",
-        "../x",
-        "a/../../x",
-        "/a/..",
-        &out,
-        &format!("{id}/{out}"),
-    ] {
+    for path in ["..", "/..", "/", ".", "./.", "//", "../x", "a/../../x", "/a/..", &out, &format!("{id}/{out}")] {
         bundle.set("/linux/cgroupsPath", json!(path))?;
         bundle.bundled(&["run"])?.refused("/linux/cgroupsPath")?;
         bundle.nothing_left()?;
@@ -355,18 +304,13 @@ fn refused_create() -> Outcome {
         bundle.set(pointer, value)?;
         for command in ["create", "run"] {
             let done = bundle.bundled(&[command])?;
-            ensure!(
-                done.status == 1 || pointer.contains("masked"),
-                "{pointer}: {done:?}"
-            );
+            ensure!(done.status == 1 || pointer.contains("masked"), "{pointer}: {done:?}");
             if done.status == 0 {
                 bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
                 let _ = fs::remove_dir(format!("/sys/fs/cgroup/{0}/{0}-b", bundle.id));
                 let _ = fs::remove_dir(format!("/sys/fs/cgroup/{0}", bundle.id));
             }
-            bundle
-                .nothing_left()
-                .map_err(|f| format!("{command}: {pointer}: {}", f.message().unwrap_or("")))?;
+            bundle.nothing_left().map_err(|f| format!("{command}: {pointer}: {}", f.message().unwrap_or("")))?;
         }
         bundle.config = good.clone();
     }

@@ -76,12 +76,8 @@ fn status() -> Outcome {
     ended.has("runc")?;
     // With nowhere else to tell it, the console does.
     let ended = boot(&bundle, &image, "")?;
-    let ours: Vec<&str> = ended
-        .lines
-        .iter()
-        .map(String::as_str)
-        .filter(|l| !l.is_empty() && !l.starts_with('['))
-        .collect();
+    let ours: Vec<&str> =
+        ended.lines.iter().map(String::as_str).filter(|l| !l.is_empty() && !l.starts_with('[')).collect();
     same("console", ours, vec!["runc", "nk-runtime: exit status 3"])
 }
 
@@ -99,11 +95,8 @@ fn trace() -> Outcome {
         (text("call"), text("errno"), text("why"))
     };
     let calls: Vec<(String, String, String)> = calls.iter().map(told).collect();
-    let pivots: Vec<&str> = calls
-        .iter()
-        .filter(|(name, ..)| name == "pivot_root")
-        .map(|(_, errno, _)| errno.as_str())
-        .collect();
+    let pivots: Vec<&str> =
+        calls.iter().filter(|(name, ..)| name == "pivot_root").map(|(_, errno, _)| errno.as_str()).collect();
     same("pivot_root, twice", pivots, vec!["EINVAL", ""])?;
     let because = |(name, errno, why): &(String, String, String)| {
         name == "open_tree" && errno.is_empty() && why.contains("an initramfs; of its copy it can")
@@ -143,15 +136,9 @@ fn wrong_word() -> Outcome {
     let bundle = Bundle::plain()?;
     let image = image(&bundle, "--demo")?;
     for (append, said) in [
-        (
-            "nk.bundel=/x",
-            "nk.bundel: there is no such word; those that there are: nk.bundle,",
-        ),
+        ("nk.bundel=/x", "nk.bundel: there is no such word; those that there are: nk.bundle,"),
         ("nk.trace=xml", "`xml` is no trace format"),
-        (
-            "nk.status=/dev/nothing",
-            "nk.status: open /dev/nothing: openat(",
-        ),
+        ("nk.status=/dev/nothing", "nk.status: open /dev/nothing: openat("),
     ] {
         let ended = boot(&bundle, &image, append)?;
         ended.has(said)?;
@@ -171,10 +158,7 @@ fn from_a_shell() -> Outcome {
     let write = |name: &str, config: &Value| fs::write(tree.join(name), config.to_string());
     write("usual.json", &bundle.config)?;
     let plain = bundle.config.clone();
-    bundle.set(
-        "/hooks",
-        json!({"createContainer": [{"path": "/bin/busybox", "args": ["true"]}]}),
-    )?;
+    bundle.set("/hooks", json!({"createContainer": [{"path": "/bin/busybox", "args": ["true"]}]}))?;
     write("hook.json", &bundle.config)?;
     bundle.config = plain;
     bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;

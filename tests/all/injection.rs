@@ -10,60 +10,27 @@ use std::fs;
 
 /// Calls whose failure changes nothing that the caller asked for.
 const TOLERATED: &[(&str, &str)] = &[
-    (
-        "close",
-        "the kernel frees the descriptor whatever it returns",
-    ),
+    ("close", "the kernel frees the descriptor whatever it returns"),
     ("exit_group", "it cannot fail"),
-    (
-        "ftruncate",
-        "without a recorder file the records stay in memory",
-    ),
+    ("ftruncate", "without a recorder file the records stay in memory"),
     ("mmap", "without a recorder file the records stay in memory"),
-    (
-        "munmap",
-        "a mapping that stays costs nothing in a program that ends",
-    ),
-    (
-        "keyctl",
-        "a kernel or a seccomp'd engine without keyrings: runc and crun go on too",
-    ),
+    ("munmap", "a mapping that stays costs nothing in a program that ends"),
+    ("keyctl", "a kernel or a seccomp'd engine without keyrings: runc and crun go on too"),
     ("prctl", "being dumpable is a second line of defence"),
-    (
-        "sched_setaffinity",
-        "a filter around the runtime: the caller's affinity stays",
-    ),
-    (
-        "faccessat2",
-        "a candidate in PATH that may not be looked at: the next one is tried",
-    ),
+    ("sched_setaffinity", "a filter around the runtime: the caller's affinity stays"),
+    ("faccessat2", "a candidate in PATH that may not be looked at: the next one is tried"),
     ("getpid", "it cannot fail"),
-    (
-        "open_tree",
-        "the first copies this program's mount: a copy in memory does as well",
-    ),
-    (
-        "mount_setattr",
-        "the first is of this program's mount: a copy in memory does as well",
-    ),
-    (
-        "readlinkat",
-        "where it cannot be seen, root is root of the machine",
-    ),
+    ("open_tree", "the first copies this program's mount: a copy in memory does as well"),
+    ("mount_setattr", "the first is of this program's mount: a copy in memory does as well"),
+    ("readlinkat", "where it cannot be seen, root is root of the machine"),
     ("umask", "it cannot fail"),
 ];
 
 pub fn cases() -> Vec<Trial> {
     vec![
         Trial::test("injection::each_call_of_create_fails_once", each),
-        Trial::test(
-            "injection::each_call_of_create_may_be_interrupted",
-            each_interrupted,
-        ),
-        Trial::test(
-            "injection::host_lane_killed_at_any_call_can_be_deleted",
-            killed,
-        ),
+        Trial::test("injection::each_call_of_create_may_be_interrupted", each_interrupted),
+        Trial::test("injection::host_lane_killed_at_any_call_can_be_deleted", killed),
     ]
 }
 
@@ -97,31 +64,17 @@ fn places() -> Result<Vec<Place>, Failed> {
     let calls = parse(&text)?;
     let mut places: Vec<Place> = Vec::new();
     for (number, (pid, lane)) in lanes(&calls, "no trace file")?.iter().enumerate() {
-        let all: Vec<&str> = calls
-            .iter()
-            .filter(|call| call.pid == *pid)
-            .map(|call| call.name.as_str())
-            .collect();
+        let all: Vec<&str> = calls.iter().filter(|call| call.pid == *pid).map(|call| call.name.as_str()).collect();
         for (at, name) in lane.places.iter().map(|at| (*at, &all[*at])) {
-            if matches!(*name, "execve" | "exit_group")
-                || places.iter().any(|place| place.call == *name)
-            {
+            if matches!(*name, "execve" | "exit_group") || places.iter().any(|place| place.call == *name) {
                 continue;
             }
             let when = all[..=at].iter().filter(|other| *other == name).count();
-            places.push(Place {
-                lane: if number == 0 { "host" } else { "init" },
-                call: (*name).into(),
-                when,
-            });
+            places.push(Place { lane: if number == 0 { "host" } else { "init" }, call: (*name).into(), when });
         }
     }
     bundle.clean()?;
-    ensure!(
-        places.len() > 20,
-        "only {} distinct calls in create",
-        places.len()
-    );
+    ensure!(places.len() > 20, "only {} distinct calls in create", places.len());
     Ok(places)
 }
 
@@ -131,10 +84,7 @@ fn each() -> Outcome {
         let bundle = Bundle::plain()?;
         let option = format!("--inject={}:error=EPERM:when={}", place.call, place.when);
         let (done, text) = create(&bundle, &[option])?;
-        let what = format!(
-            "{} of the {} lane, its {}th",
-            place.call, place.lane, place.when
-        );
+        let what = format!("{} of the {} lane, its {}th", place.call, place.lane, place.when);
         if !text.contains("(INJECTED)") {
             wrong.push(format!("{what}: was not made again"));
             continue;
@@ -144,10 +94,7 @@ fn each() -> Outcome {
             0 if tolerated => {}
             0 => wrong.push(format!("{what}: failed, and create succeeded")),
             1 if done.err.contains(&place.call) || silenced(&text) => {}
-            1 => wrong.push(format!(
-                "{what}: the message does not name it: {}",
-                done.err.trim()
-            )),
+            1 => wrong.push(format!("{what}: the message does not name it: {}", done.err.trim())),
             status => wrong.push(format!("{what}: exit status {status}: {}", done.err.trim())),
         }
         if let Err(failed) = bundle.clean() {
@@ -179,12 +126,7 @@ fn each_interrupted() -> Outcome {
 
 /// Nothing is wrong, or all of it is said.
 pub fn none_wrong(wrong: &[String]) -> Outcome {
-    ensure!(
-        wrong.is_empty(),
-        "{} calls:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    ensure!(wrong.is_empty(), "{} calls:\n{}", wrong.len(), wrong.join("\n"));
     Ok(())
 }
 
@@ -205,22 +147,13 @@ fn killed() -> Outcome {
         let bundle = Bundle::plain()?;
         let option = format!("--inject={}:signal=KILL:when={}", place.call, place.when);
         create(&bundle, &[option]).map_err(|failed| named(&place.call, failed))?;
-        crate::bundle::patiently("the container's process to end", || {
-            Ok(crate::host::processes(&bundle.id).is_empty())
-        })
+        crate::bundle::patiently(
+            "the container's process to end",
+            || Ok(crate::host::processes(&bundle.id).is_empty()),
+        )
         .and_then(|()| bundle.clean())
-        .unwrap_or_else(|failed| {
-            wrong.push(format!(
-                "killed at {}: {}",
-                place.call,
-                failed.message().unwrap_or("")
-            ))
-        });
+        .unwrap_or_else(|failed| wrong.push(format!("killed at {}: {}", place.call, failed.message().unwrap_or(""))));
     }
-    ensure!(
-        wrong.is_empty(),
-        "after delete --force:\n{}",
-        wrong.join("\n")
-    );
+    ensure!(wrong.is_empty(), "after delete --force:\n{}", wrong.join("\n"));
     Ok(())
 }

@@ -16,139 +16,35 @@ const COUNTED: &str = "kept traces are counted another time";
 
 /// Calls whose failure changes nothing that the caller asked for: the name, what is in its arguments, and why.
 const TOLERATED: &[(&str, &str, &str)] = &[
-    (
-        "close",
-        "",
-        "the kernel frees the descriptor whatever it returns",
-    ),
+    ("close", "", "the kernel frees the descriptor whatever it returns"),
     ("getpid", "", "it cannot fail"),
-    (
-        "open_tree",
-        "/proc/self/exe",
-        "a copy in memory protects the program as well",
-    ),
-    (
-        "mount_setattr",
-        "MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0",
-        "a copy in memory protects the program as well",
-    ),
-    (
-        "write",
-        "+cpu +io +memory +pids",
-        "for whoever asks later: nothing was limited",
-    ),
+    ("open_tree", "/proc/self/exe", "a copy in memory protects the program as well"),
+    ("mount_setattr", "MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0", "a copy in memory protects the program as well"),
+    ("write", "+cpu +io +memory +pids", "for whoever asks later: nothing was limited"),
     ("umask", "", "it cannot fail"),
     ("exit_group", "", "it cannot fail"),
-    (
-        "readlinkat",
-        "/proc/self/ns/user",
-        "where it cannot be seen, root is root of the machine",
-    ),
-    (
-        "openat",
-        "/proc/self/status",
-        "where it cannot be seen, any signal may be ignored",
-    ),
-    (
-        "openat",
-        "/proc\"",
-        "without a /proc that is procfs the runtime makes its own",
-    ),
-    (
-        "openat",
-        "/sys/fs/cgroup\"",
-        "another place of the hierarchy is tried",
-    ),
-    (
-        "openat",
-        "etc/passwd",
-        "HOME is / for a user that cannot be looked up",
-    ),
-    (
-        "openat2",
-        "etc/passwd",
-        "HOME is / for a user that cannot be looked up",
-    ),
-    (
-        "keyctl",
-        "",
-        "a kernel or a seccomp'd engine without keyrings: runc and crun go on too",
-    ),
-    (
-        "faccessat2",
-        "",
-        "a candidate in PATH that may not be looked at: the next one is tried",
-    ),
-    (
-        "newfstatat",
-        "",
-        "a candidate in PATH that may not be looked at: the next one is tried",
-    ),
-    (
-        "prctl",
-        "PR_SET_CHILD_SUBREAPER",
-        "what is left behind goes to the machine's init then",
-    ),
-    (
-        "ioctl",
-        "WINSZ",
-        "a terminal whose size cannot be asked, or set, is one all the same",
-    ),
-    (
-        "ioctl",
-        "TCGETS",
-        "what is no terminal outside cannot be made raw",
-    ),
-    (
-        "ioctl",
-        "TCSETS",
-        "a terminal that cannot be made raw is relayed as it is",
-    ),
-    (
-        "read",
-        "(0, ",
-        "from the background nobody reads a terminal",
-    ),
-    (
-        "fchown",
-        "",
-        "where the user is not mapped the terminal stays root's",
-    ),
-    (
-        "rt_sigprocmask",
-        "SIG_SETMASK, []",
-        "the wait is over: the process ends",
-    ),
-    (
-        "openat",
-        ".traces",
-        "a container whose trace cannot be kept is deleted all the same",
-    ),
-    (
-        "openat",
-        "hooks.out",
-        "a failed hook is told without what it said",
-    ),
-    (
-        "mkdirat",
-        ".traces",
-        "a container whose trace cannot be kept is deleted all the same",
-    ),
-    (
-        "renameat",
-        "trace",
-        "a container whose trace cannot be kept is deleted all the same",
-    ),
-    (
-        "openat",
-        "\"trace\"",
-        "a container whose trace cannot be kept runs",
-    ),
-    (
-        "ftruncate",
-        "4194304",
-        "a container whose trace cannot be kept runs",
-    ),
+    ("readlinkat", "/proc/self/ns/user", "where it cannot be seen, root is root of the machine"),
+    ("openat", "/proc/self/status", "where it cannot be seen, any signal may be ignored"),
+    ("openat", "/proc\"", "without a /proc that is procfs the runtime makes its own"),
+    ("openat", "/sys/fs/cgroup\"", "another place of the hierarchy is tried"),
+    ("openat", "etc/passwd", "HOME is / for a user that cannot be looked up"),
+    ("openat2", "etc/passwd", "HOME is / for a user that cannot be looked up"),
+    ("keyctl", "", "a kernel or a seccomp'd engine without keyrings: runc and crun go on too"),
+    ("faccessat2", "", "a candidate in PATH that may not be looked at: the next one is tried"),
+    ("newfstatat", "", "a candidate in PATH that may not be looked at: the next one is tried"),
+    ("prctl", "PR_SET_CHILD_SUBREAPER", "what is left behind goes to the machine's init then"),
+    ("ioctl", "WINSZ", "a terminal whose size cannot be asked, or set, is one all the same"),
+    ("ioctl", "TCGETS", "what is no terminal outside cannot be made raw"),
+    ("ioctl", "TCSETS", "a terminal that cannot be made raw is relayed as it is"),
+    ("read", "(0, ", "from the background nobody reads a terminal"),
+    ("fchown", "", "where the user is not mapped the terminal stays root's"),
+    ("rt_sigprocmask", "SIG_SETMASK, []", "the wait is over: the process ends"),
+    ("openat", ".traces", "a container whose trace cannot be kept is deleted all the same"),
+    ("openat", "hooks.out", "a failed hook is told without what it said"),
+    ("mkdirat", ".traces", "a container whose trace cannot be kept is deleted all the same"),
+    ("renameat", "trace", "a container whose trace cannot be kept is deleted all the same"),
+    ("openat", "\"trace\"", "a container whose trace cannot be kept runs"),
+    ("ftruncate", "4194304", "a container whose trace cannot be kept runs"),
     ("newfstatat", "AT_SYMLINK_NOFOLLOW", COUNTED),
     ("fstat", "", COUNTED),
     ("memfd_create", "", POSTSTOP),
@@ -158,23 +54,15 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("clone3", "", POSTSTOP),
     ("setpgid", "", POSTSTOP),
     ("dup3", "", POSTSTOP),
-    (
-        "unlinkat",
-        "nano-sandbox\"",
-        "a parent that others use stays",
-    ),
+    ("unlinkat", "nano-sandbox\"", "a parent that others use stays"),
 ];
 
 /// Processes that go on while the container is undone, so that what they are told cannot be told from what failed.
 const PARTS: usize = 4;
 
 pub fn cases() -> Vec<Trial> {
-    let part = |n: usize| {
-        Trial::test(
-            format!("injection::each_call_of_everything_{}_of_{PARTS}", n + 1),
-            move || each(n),
-        )
-    };
+    let part =
+        |n: usize| Trial::test(format!("injection::each_call_of_everything_{}_of_{PARTS}", n + 1), move || each(n));
     (0..PARTS).map(part).collect()
 }
 
@@ -220,9 +108,10 @@ pub fn injected(text: &str) -> Option<(String, bool)> {
     let at = text.lines().position(|line| line.contains("(INJECTED)"))?;
     let line = text.lines().nth(at)?;
     let pid = line.split(' ').next()?;
-    let mut programs = text.lines().take(at).filter(|line| {
-        line.split(' ').next() == Some(pid) && line.contains("execve") && line.ends_with("= 0")
-    });
+    let mut programs = text
+        .lines()
+        .take(at)
+        .filter(|line| line.split(' ').next() == Some(pid) && line.contains("execve") && line.ends_with("= 0"));
     let first = text.lines().next()?.split(' ').next()?;
     let own = programs.nth(if pid == first { 2 } else { 0 }).is_none();
     // Where another process came between, its arguments stand further up.
@@ -231,16 +120,12 @@ pub fn injected(text: &str) -> Option<(String, bool)> {
         text.lines().take(at).filter(begun).last()
     });
     let begun = begun.flatten().unwrap_or("");
-    Some((
-        format!("{}{line}", begun.trim_end_matches("<unfinished ...>")),
-        own,
-    ))
+    Some((format!("{}{line}", begun.trim_end_matches("<unfinished ...>")), own))
 }
 
 /// Whether the container's program ran: what failed then failed behind it.
 fn ran(text: &str) -> bool {
-    text.lines()
-        .any(|line| line.contains(" execve(\"/bin/sh\", [\"sh\", \"-c\""))
+    text.lines().any(|line| line.contains(" execve(\"/bin/sh\", [\"sh\", \"-c\""))
 }
 
 fn each(part: usize) -> Outcome {
@@ -264,10 +149,7 @@ fn each(part: usize) -> Outcome {
                     0 => wrong.push(format!("{what}: failed, and run succeeded: {line}")),
                     _ if !own || message || done.err.contains(&call) => {}
                     _ if done.err.is_empty() && text.contains(" write(2, ") => {}
-                    status => wrong.push(format!(
-                        "{what}: status {status}, not named: {}: {line}",
-                        done.err.trim()
-                    )),
+                    status => wrong.push(format!("{what}: status {status}, not named: {}: {line}", done.err.trim())),
                 }
             }
         }

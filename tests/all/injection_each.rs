@@ -23,11 +23,7 @@ struct Job {
 }
 
 const fn job(words: &'static str, before: &'static str, after: &'static str) -> Job {
-    Job {
-        words,
-        before,
-        after,
-    }
+    Job { words, before, after }
 }
 
 const JOBS: &[Job] = &[
@@ -68,14 +64,12 @@ fn errors(call: &str) -> &'static [&'static str] {
         "mkdirat" | "renameat" | "renameat2" | "linkat" | "symlinkat" | "mknodat" => {
             &["EIO", "ENOMEM", "ENOSPC", "EACCES"]
         }
-        "unlinkat" | "fstat" | "newfstatat" | "statx" | "readlinkat" | "faccessat2" => {
-            &["EIO", "ENOMEM", "EACCES"]
-        }
+        "unlinkat" | "fstat" | "newfstatat" | "statx" | "readlinkat" | "faccessat2" => &["EIO", "ENOMEM", "EACCES"],
         "fstatfs" | "statfs" => &["EINTR", "EIO", "ENOMEM"],
         "getdents64" | "fchdir" | "chdir" => &["EIO", "ENOMEM", "EACCES"],
         "ftruncate" | "fallocate" => &["EINTR", "EIO", "ENOSPC", "EPERM"],
-        "fsopen" | "fsconfig" | "fsmount" | "move_mount" | "open_tree" | "mount" | "umount2"
-        | "mount_setattr" | "pivot_root" => &["EIO", "ENOMEM", "ENOSPC", "EPERM"],
+        "fsopen" | "fsconfig" | "fsmount" | "move_mount" | "open_tree" | "mount" | "umount2" | "mount_setattr"
+        | "pivot_root" => &["EIO", "ENOMEM", "ENOSPC", "EPERM"],
         "setns" | "unshare" => &["ENOMEM", "ENOSPC", "EPERM"],
         "sendmsg" | "sendto" => &["EINTR", "ENOMEM", "EPERM"],
         "recvmsg" | "recvfrom" => &["EINTR", "ENOMEM"],
@@ -95,24 +89,14 @@ fn errors(call: &str) -> &'static [&'static str] {
 }
 
 /// Failures that are told by what they mean, not by the call.
-const TOLD: &[(&str, &str, &str)] = &[(
-    "openat2",
-    "EACCES",
-    "a name by which this program cannot be found is no name of its own",
-)];
+const TOLD: &[(&str, &str, &str)] =
+    &[("openat2", "EACCES", "a name by which this program cannot be found is no name of its own")];
 
 pub fn cases() -> Vec<Trial> {
     JOBS.iter()
         .map(|job| {
-            let name = format!(
-                "{}_{}",
-                job.words.replace("--bundle ", "").replace(' ', "_"),
-                job.before
-            );
-            Trial::test(
-                format!("injection::each_call_of_{}", name.to_lowercase()),
-                || each(job),
-            )
+            let name = format!("{}_{}", job.words.replace("--bundle ", "").replace(' ', "_"), job.before);
+            Trial::test(format!("injection::each_call_of_{}", name.to_lowercase()), || each(job))
         })
         .collect()
 }
@@ -219,10 +203,7 @@ fn places(text: &str) -> Result<Vec<(String, usize)>, Failed> {
         let all: Vec<&Call> = calls.iter().filter(|call| call.pid == *pid).collect();
         for (at, call) in lane.places.iter().zip(&lane.calls) {
             let before = all.iter().take(at + 1);
-            places.insert((
-                call.name.clone(),
-                before.filter(|c| c.name == call.name).count(),
-            ));
+            places.insert((call.name.clone(), before.filter(|c| c.name == call.name).count()));
         }
     }
     Ok(places.into_iter().collect())
@@ -235,30 +216,18 @@ fn each(job: &Job) -> Outcome {
     let rules = json!({"devices": [{"allow": false, "access": "rwm"}]});
     fs::write(bundle.path("rules"), rules.to_string())?;
     let plain = run(&bundle, job, None)?;
-    ensure!(
-        plain.done.status == 0 && plain.after == job.after,
-        "without injection: {:?}, {}",
-        plain.done,
-        plain.after
-    );
+    ensure!(plain.done.status == 0 && plain.after == job.after, "without injection: {:?}, {}", plain.done, plain.after);
     let mut wrong = Vec::new();
     for (number, (call, when)) in places(&plain.text)?.iter().enumerate() {
         let errors = errors(call);
         let one = number.checked_rem(errors.len()).unwrap_or(0);
-        for (_, error) in errors
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| every || *i == one)
-        {
+        for (_, error) in errors.iter().enumerate().filter(|(i, _)| every || *i == one) {
             let option = format!("--inject={call}:error={error}:when={when}");
             let found = run(&bundle, job, Some(&option))
                 .and_then(|seen| verdict(job, call, error, &plain, &seen))
                 .and_then(|()| left(&bundle));
             if let Err(failed) = found {
-                wrong.push(format!(
-                    "{call}, {when}, {error}: {}",
-                    failed.message().unwrap_or("")
-                ));
+                wrong.push(format!("{call}, {when}, {error}: {}", failed.message().unwrap_or("")));
             }
         }
     }
@@ -285,9 +254,7 @@ fn left(bundle: &Bundle) -> Outcome {
     let group = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let group = group.lines().find_map(|line| line.strip_prefix("0::"));
     let procs = format!("/sys/fs/cgroup{}/cgroup.procs", group.unwrap_or(""));
-    patiently("the end of what was started besides", || {
-        Ok(fs::read_to_string(&procs)?.lines().count() == 1)
-    })
+    patiently("the end of what was started besides", || Ok(fs::read_to_string(&procs)?.lines().count() == 1))
 }
 
 fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Outcome {
@@ -301,15 +268,8 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
         return Ok(());
     }
     if done.status == 0 {
-        ensure!(
-            seen.after == job.after,
-            "status 0, and the container is {}: {line}",
-            seen.after
-        );
-        ensure!(
-            error == "EINTR" || shown(job, plain, seen),
-            "status 0: {line}: {done:?}"
-        );
+        ensure!(seen.after == job.after, "status 0, and the container is {}: {line}", seen.after);
+        ensure!(error == "EINTR" || shown(job, plain, seen), "status 0: {line}: {done:?}");
         return Ok(());
     }
     ensure!(error != "EINTR", "a failure: {done:?}: {line}");
@@ -322,21 +282,13 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
     let told = |(name, kind, _): &(&str, &str, &str)| *name == call && *kind == error;
     let silenced = |line: &str| line.contains(" write(2, ") && line.ends_with("(INJECTED)");
     let message = seen.text.lines().any(silenced) || TOLD.iter().any(told);
-    ensure!(
-        message || done.err.contains(call),
-        "it is not named: {done:?}: {line}"
-    );
-    ensure!(
-        message || done.err.lines().count() == 1,
-        "not one line: {done:?}: {line}"
-    );
+    ensure!(message || done.err.contains(call), "it is not named: {done:?}: {line}");
+    ensure!(message || done.err.lines().count() == 1, "not one line: {done:?}: {line}");
     Ok(())
 }
 
 /// What only shows something shows all of it; the others are judged by what the container is.
 fn shown(job: &Job, plain: &Seen, seen: &Seen) -> bool {
-    let shows = [
-        "state", "ps", "list", "events", "trace", "features", "plan", "spec",
-    ];
+    let shows = ["state", "ps", "list", "events", "trace", "features", "plan", "spec"];
     !shows.iter().any(|name| job.words.starts_with(name)) || seen.done.out == plain.done.out
 }

@@ -18,11 +18,7 @@ pub fn cases() -> Vec<Trial> {
 fn script(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = bundle.path("repository");
-    for name in [
-        "scripts/install",
-        "scripts/rootfs",
-        "bundles/hello/config.json",
-    ] {
+    for name in ["scripts/install", "scripts/rootfs", "bundles/hello/config.json"] {
         fs::create_dir_all(here.join(name).parent().ok_or("no parent")?)?;
         fs::copy(top.join(name), here.join(name))?;
     }
@@ -30,14 +26,8 @@ fn script(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     fs::create_dir_all(&built)?;
     fs::copy(crate::bundle::runtime(), built.join("nk-runtime"))?;
     let mut command = Command::new(tool("setpriv")?);
-    command
-        .args(words)
-        .arg("--")
-        .arg(here.join("scripts/install"));
-    command
-        .env_remove("PREFIX")
-        .env_remove("DESTDIR")
-        .current_dir("/");
+    command.args(words).arg("--").arg(here.join("scripts/install"));
+    command.env_remove("PREFIX").env_remove("DESTDIR").current_dir("/");
     Ok(command)
 }
 
@@ -58,10 +48,7 @@ fn root() -> Outcome {
     let dest = bundle.path("dest");
     let install = |word: &[&str]| {
         let mut command = script(&bundle, &["--no-new-privs"])?;
-        command
-            .args(word)
-            .env("DESTDIR", &dest)
-            .env("PREFIX", "/opt/nk");
+        command.args(word).env("DESTDIR", &dest).env("PREFIX", "/opt/nk");
         bundle.finish(command)
     };
     for _ in 0..2 {
@@ -71,20 +58,13 @@ fn root() -> Outcome {
     let program = dest.join("opt/nk/bin/ns-runtime");
     let here = dest.join("opt/nk/share/nano-sandbox/bundle");
     let mut run = Command::new(&program);
-    run.arg("--root")
-        .arg(bundle.state_root())
-        .args(["run", "--bundle"])
-        .arg(&here)
-        .arg(&bundle.id);
+    run.arg("--root").arg(bundle.state_root()).args(["run", "--bundle"]).arg(&here).arg(&bundle.id);
     let done = bundle.finish(run)?;
     ensure!(done.status == 0 && !done.out.is_empty(), "{done:?}");
     install(&["uninstall"])?.ok()?;
     same("left", files(&dest), Vec::<String>::new())?;
     let done = install(&["frobnicate"])?;
-    ensure!(
-        done.status == 2 && done.err.contains("frobnicate"),
-        "{done:?}"
-    );
+    ensure!(done.status == 2 && done.err.contains("frobnicate"), "{done:?}");
     bundle.clean()
 }
 
@@ -100,12 +80,8 @@ fn user() -> Outcome {
     install.env("HOME", &home);
     bundle.finish(install)?.ok()?;
     let mut run = Command::new(tool("setpriv")?);
-    run.args(as_user)
-        .arg("--")
-        .arg(home.join(".local/bin/nk-runtime"));
-    run.args(["run", "--bundle"])
-        .arg(home.join(".local/share/nano-sandbox/bundle"))
-        .arg(&bundle.id);
+    run.args(as_user).arg("--").arg(home.join(".local/bin/nk-runtime"));
+    run.args(["run", "--bundle"]).arg(home.join(".local/share/nano-sandbox/bundle")).arg(&bundle.id);
     run.env("HOME", &home).current_dir("/");
     let done = bundle.finish(run)?;
     ensure!(done.status == 0 && !done.out.is_empty(), "{done:?}");

@@ -30,11 +30,7 @@ fn document(bundle: &Bundle) -> PathBuf {
     bundle.state_root().join(&bundle.id).join("state.json")
 }
 
-const LOOK: [&str; 3] = [
-    "sh",
-    "-c",
-    "grep -E '^(Cap|NoNew|Seccomp:|Uid)' /proc/self/status; pwd; echo $A",
-];
+const LOOK: [&str; 3] = ["sh", "-c", "grep -E '^(Cap|NoNew|Seccomp:|Uid)' /proc/self/status; pwd; echo $A"];
 
 /// Edited after `create`, config.json gave CAP_SYS_ADMIN, and no no_new_privs, to a container that was made without.
 fn changed() -> Outcome {
@@ -66,17 +62,9 @@ fn removed() -> Outcome {
     bundle.set("/hooks", hooks)?;
     bundle.bundled(&["create"])?.ok()?;
     fs::remove_file(bundle.path("config.json"))?;
-    same(
-        "status",
-        exec(&bundle, &[], &["sh", "-c", "exit 3"])?.status,
-        3,
-    )?;
+    same("status", exec(&bundle, &[], &["sh", "-c", "exit 3"])?.status, 3)?;
     bundle.call(&["start", &bundle.id])?.ok()?;
-    same(
-        "status",
-        exec(&bundle, &[], &["sh", "-c", "exit 4"])?.status,
-        4,
-    )?;
+    same("status", exec(&bundle, &[], &["sh", "-c", "exit 4"])?.status, 4)?;
     ensure!(bundle.path("said/poststart").exists(), "no poststart hook");
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     ensure!(bundle.path("said/poststop").exists(), "no poststop hook");
@@ -106,10 +94,7 @@ fn not_shown() -> Outcome {
     let list: Value = serde_json::from_str(&bundle.call(&["list", "--format", "json"])?.ok()?.out)?;
     for shown in [&state, &list[0]] {
         let keys = shown.as_object().ok_or("no object")?;
-        ensure!(
-            !keys.contains_key("configuration") && keys.contains_key("bundle"),
-            "{shown}"
-        );
+        ensure!(!keys.contains_key("configuration") && keys.contains_key("bundle"), "{shown}");
     }
     end(bundle)
 }
@@ -118,31 +103,18 @@ fn not_shown() -> Outcome {
 fn texts() -> Outcome {
     let mut bundle = script("sleep 1000")?;
     let odd = ",\"configuration\":{\"pid\":1}}";
-    bundle.set(
-        "/annotations",
-        json!({"configuration": odd, "z": odd, "é": "}"}),
-    )?;
+    bundle.set("/annotations", json!({"configuration": odd, "z": odd, "é": "}"}))?;
     bundle.set("/process/env/-", json!(format!("A={odd}")))?;
     let text = bundle.config.to_string();
     let text = format!(" \n\t{{\"frob\":1,\"frob\":[2],{}\r\n \n", &text[1..]);
     fs::write(bundle.path("config.json"), text)?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    bundle
-        .call(&["run", "--detach", "--bundle", &here, &bundle.id])?
-        .ok()?;
-    same(
-        "annotations",
-        &bundle.state()?["annotations"],
-        &bundle.config["annotations"],
-    )?;
+    bundle.call(&["run", "--detach", "--bundle", &here, &bundle.id])?.ok()?;
+    same("annotations", &bundle.state()?["annotations"], &bundle.config["annotations"])?;
     let done = exec(&bundle, &[], &["sh", "-c", "echo $A"])?.ok()?;
     same("said", done.out, format!("{odd}\n"))?;
     let whole: Value = serde_json::from_str(&fs::read_to_string(document(&bundle))?)?;
-    same(
-        "kept",
-        &whole["configuration"]["process"],
-        &bundle.config["process"],
-    )?;
+    same("kept", &whole["configuration"]["process"], &bundle.config["process"])?;
     end(bundle)
 }
 
@@ -163,16 +135,10 @@ fn old() -> Outcome {
         failed(exec(&bundle, &[], &["true"])?, words)?;
         same("status", bundle.status()?, "running".into())?;
     }
-    for text in [
-        &good[..good.len() - 30],
-        &good.replace("\"process\"", "process"),
-    ] {
+    for text in [&good[..good.len() - 30], &good.replace("\"process\"", "process")] {
         fs::write(document(&bundle), text)?;
         let done = exec(&bundle, &[], &["true"])?;
-        ensure!(
-            done.status == 255 && done.err.lines().count() == 1,
-            "{done:?}"
-        );
+        ensure!(done.status == 255 && done.err.lines().count() == 1, "{done:?}");
     }
     end(bundle)
 }

@@ -36,13 +36,7 @@ fn mounted(kind: &str, at: &str) -> Outcome {
     let there = fs::read_to_string("/proc/thread-self/mounts")?;
     if !there.contains(&format!(" {at} {kind} ")) {
         let none = None::<&str>;
-        match mount(
-            Some(kind),
-            Path::new(at),
-            Some(kind),
-            MsFlags::empty(),
-            none,
-        ) {
+        match mount(Some(kind), Path::new(at), Some(kind), MsFlags::empty(), none) {
             // Another case was faster, and its mount came over.
             Ok(()) | Err(Errno::EBUSY) => {}
             Err(error) => return Err(error.into()),
@@ -68,8 +62,7 @@ fn load(name: &str) -> Outcome {
     bundle.clean()
 }
 
-const LOOK: &str =
-    "cat /proc/self/attr/current; cat /etc/secret; echo kept > /tmp/kept; cat /tmp/kept";
+const LOOK: &str = "cat /proc/self/attr/current; cat /etc/secret; echo kept > /tmp/kept; cat /tmp/kept";
 
 fn confined(script: &str, name: &str) -> Result<Bundle, Failed> {
     load(name)?;
@@ -85,10 +78,7 @@ fn profile() -> Outcome {
     for covered in [false, true] {
         let mut bundle = confined(LOOK, "nk-test")?;
         if covered {
-            bundle.set(
-                "/mounts/-",
-                json!({"destination": "/proc/fs", "type": "tmpfs", "source": "tmpfs"}),
-            )?;
+            bundle.set("/mounts/-", json!({"destination": "/proc/fs", "type": "tmpfs", "source": "tmpfs"}))?;
         }
         let done = bundle.bundled(&["run"])?;
         same("stdout", done.out.as_str(), "nk-test (enforce)\nkept\n")?;
@@ -101,11 +91,7 @@ fn profile() -> Outcome {
 fn profile_and_user() -> Outcome {
     let bundle = in_user_namespace(confined(LOOK, "nk-test-user")?)?;
     let done = bundle.bundled(&["run"])?;
-    same(
-        "stdout",
-        done.out.as_str(),
-        "nk-test-user (enforce)\nkept\n",
-    )?;
+    same("stdout", done.out.as_str(), "nk-test-user (enforce)\nkept\n")?;
     ensure!(done.err.contains("Permission denied"), "{done:?}");
     bundle.clean()
 }
@@ -114,10 +100,7 @@ fn profile_of_exec() -> Outcome {
     load("nk-test-other")?;
     let bundle = confined("sleep 1000", "nk-test-exec")?;
     start(&bundle)?;
-    for (options, name) in [
-        (&[][..], "nk-test-exec"),
-        (&["--apparmor", "nk-test-other"][..], "nk-test-other"),
-    ] {
+    for (options, name) in [(&[][..], "nk-test-exec"), (&["--apparmor", "nk-test-other"][..], "nk-test-other")] {
         let done = exec(&bundle, options, &["cat", "/proc/self/attr/current"])?.ok()?;
         same("the profile", done.out, format!("{name} (enforce)\n"))?;
     }
@@ -127,10 +110,7 @@ fn profile_of_exec() -> Outcome {
 fn not_loaded() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/apparmorProfile", json!("nk-no-such-profile"))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/process/apparmorProfile")?
-        .refused("load the profile first")?;
+    bundle.bundled(&["run"])?.refused("/process/apparmorProfile")?.refused("load the profile first")?;
     bundle.clean()
 }
 
@@ -148,17 +128,8 @@ fn policy() -> Outcome {
     fs::write(&text, include_str!("labels.cil"))?;
     let version = fs::read_to_string("/sys/fs/selinux/policyvers")?;
     let mut command = Command::new(tool("secilc")?);
-    command.args([
-        "--policyvers",
-        version.trim(),
-        "--filecontexts",
-        "/dev/null",
-        "--output",
-    ]);
-    command
-        .arg(bundle.path("policy"))
-        .arg(text)
-        .stdin(Stdio::null());
+    command.args(["--policyvers", version.trim(), "--filecontexts", "/dev/null", "--output"]);
+    command.arg(bundle.path("policy")).arg(text).stdin(Stdio::null());
     let done = bundle.finish(command)?;
     ensure!(done.status == 0, "secilc: {done:?}");
     // From now on mounts are shown with another option, so that nothing is as it was when this bundle was made.
@@ -204,21 +175,13 @@ fn context_of_mounts() -> Outcome {
     policy()?;
     let mut bundle = Bundle::shell("cat /proc/self/mountinfo")?;
     bundle.set("/linux/mountLabel", json!(FILES))?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}),
-    )?;
+    bundle
+        .set("/mounts/-", json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]}))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     for point in ["/dev", "/dev/pts", "/dev/shm", "/tmp"] {
-        let line = done
-            .out
-            .lines()
-            .find(|line| line.contains(&format!(" {point} ")));
+        let line = done.out.lines().find(|line| line.contains(&format!(" {point} ")));
         let line = line.unwrap_or("");
-        ensure!(
-            line.contains(&format!("context={FILES}")),
-            "{point}: {line}"
-        );
+        ensure!(line.contains(&format!("context={FILES}")), "{point}: {line}");
     }
     bundle.clean()
 }
@@ -229,10 +192,7 @@ fn no_context() -> Outcome {
         let mut bundle = Bundle::plain()?;
         bundle.set(pointer, json!("u:r:nobody_t"))?;
         let done = bundle.bundled(&["run"])?.refused("EINVAL")?;
-        ensure!(
-            pointer != "/process/selinuxLabel" || done.err.contains(pointer),
-            "{done:?}"
-        );
+        ensure!(pointer != "/process/selinuxLabel" || done.err.contains(pointer), "{done:?}");
         bundle.clean()?;
     }
     Ok(())

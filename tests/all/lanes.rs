@@ -6,10 +6,7 @@ use libtest_mimic::Trial;
 use std::process::Command;
 
 pub fn cases() -> Vec<Trial> {
-    let cases: &[Case] = &[
-        ("a_frozen_arena_gives_nothing", frozen),
-        ("init_freezes_it_first", first),
-    ];
+    let cases: &[Case] = &[("a_frozen_arena_gives_nothing", frozen), ("init_freezes_it_first", first)];
     area("lanes", cases)
 }
 
@@ -32,9 +29,5 @@ fn first() -> Outcome {
     let source = std::fs::read_to_string("src/perform/host.rs")?;
     let child = source.split("Cloned::Child => {").nth(1);
     let words: Vec<&str> = child.unwrap_or("").split_whitespace().take(2).collect();
-    same(
-        "what the child does",
-        words,
-        vec!["syscalls::freeze();", "process::walk(lanes)"],
-    )
+    same("what the child does", words, vec!["syscalls::freeze();", "process::walk(lanes)"])
 }

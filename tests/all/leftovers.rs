@@ -23,10 +23,7 @@ pub fn cases() -> Vec<Trial> {
             ("kill_in_a_cgroup_of_before_spares_others", kill_before),
             ("delete_names_them_and_force_ends_them", delete),
             ("delete_waits_for_what_is_ending", delete_ending),
-            (
-                "delete_of_a_created_one_ends_what_exec_left",
-                delete_created,
-            ),
+            ("delete_of_a_created_one_ends_what_exec_left", delete_created),
             ("delete_in_a_cgroup_of_before_names_them", delete_before),
             ("a_joined_pid_namespace_is_not_its_own", joined),
         ],
@@ -70,19 +67,14 @@ fn gone(bundle: &Bundle) -> Outcome {
 }
 
 fn none_left(bundle: &Bundle) -> Outcome {
-    patiently("the end of its processes", || {
-        Ok(processes(&bundle.id).is_empty())
-    })
+    patiently("the end of its processes", || Ok(processes(&bundle.id).is_empty()))
 }
 
 fn run() -> Outcome {
     for (script, status) in [
         ("sleep 97 & true", 0),
         ("sleep 97 & exit 7", 7),
-        (
-            "trap '' TERM HUP INT; (sleep 97; sleep 98) & kill -9 $$",
-            137,
-        ),
+        ("trap '' TERM HUP INT; (sleep 97; sleep 98) & kill -9 $$", 137),
     ] {
         for keeper in [&["run"][..], &["run", "--no-subreaper"]] {
             let bundle = shell(script)?;
@@ -116,10 +108,7 @@ fn before(bundle: &mut Bundle) -> Result<std::path::PathBuf, Failed> {
 fn end(group: &std::path::Path) -> Outcome {
     patiently("the end of what is left", || {
         for pid in fs::read_to_string(group.join("cgroup.procs"))?.lines() {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid.parse()?),
-                nix::sys::signal::Signal::SIGKILL,
-            );
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse()?), nix::sys::signal::Signal::SIGKILL);
         }
         Ok(fs::remove_dir(group).is_ok())
     })
@@ -154,9 +143,7 @@ fn run_below() -> Outcome {
     outer.until("running")?;
     inner.write_config()?;
     let there = inner.path("").to_string_lossy().into_owned();
-    outer
-        .call(&["run", "--detach", "--bundle", &there, &inner.id])?
-        .ok()?;
+    outer.call(&["run", "--detach", "--bundle", &there, &inner.id])?.ok()?;
     fs::write(outer.rootfs("tmp/go"), "")?;
     outer.wait(running)?.refused("processes are left")?;
     none_left(&outer)?;
@@ -178,15 +165,11 @@ fn running(bundle: &Bundle) -> Outcome {
 fn kill() -> Outcome {
     let bundle = shell("sleep 97 & sleep 98 & echo > /tmp/ready; wait")?;
     running(&bundle)?;
-    bundle
-        .call(&["exec", "-d", &bundle.id, "sleep", "99"])?
-        .ok()?;
+    bundle.call(&["exec", "-d", &bundle.id, "sleep", "99"])?.ok()?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     none_left(&bundle)?;
     bundle.until("stopped")?;
-    bundle
-        .call(&["kill", &bundle.id, "KILL"])?
-        .refused("container not running")?;
+    bundle.call(&["kill", &bundle.id, "KILL"])?.refused("container not running")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -194,9 +177,7 @@ fn kill() -> Outcome {
 fn kill_left() -> Outcome {
     let bundle = shell("sleep 97 & true")?;
     stopped(&bundle)?;
-    bundle
-        .call(&["kill", &bundle.id, "TERM"])?
-        .refused("container not running")?;
+    bundle.call(&["kill", &bundle.id, "TERM"])?.refused("container not running")?;
     same("left", processes(&bundle.id).len(), 1)?;
     bundle.call(&["kill", &bundle.id, "9"])?.ok()?;
     none_left(&bundle)?;
@@ -219,10 +200,7 @@ fn kill_before() -> Outcome {
     let mut bundle = shell("sleep 97 & echo > /tmp/ready; wait")?;
     let group = before(&mut bundle)?;
     running(&bundle)?;
-    let mut theirs = Command::new(tool("sleep")?)
-        .arg("600")
-        .stdin(Stdio::null())
-        .spawn()?;
+    let mut theirs = Command::new(tool("sleep")?).arg("600").stdin(Stdio::null()).spawn()?;
     fs::write(group.join("cgroup.procs"), theirs.id().to_string())?;
     let done = bundle.call(&["kill", &bundle.id, "KILL"])?;
     let ended = none_left(&bundle);
@@ -271,9 +249,7 @@ fn delete_ending() -> Outcome {
         for _ in 0..5 {
             let bundle = shell("for i in 1 2 3 4 5 6 7 8; do sleep 97 & done; true")?;
             stopped(&bundle)?;
-            bundle
-                .call(&[words, &[&bundle.id, "KILL"]].concat())?
-                .ok()?;
+            bundle.call(&[words, &[&bundle.id, "KILL"]].concat())?.ok()?;
             bundle.call(&["delete", &bundle.id])?.ok()?;
             none_left(&bundle)?;
             bundle.clean()?;
@@ -285,9 +261,7 @@ fn delete_ending() -> Outcome {
 fn delete_created() -> Outcome {
     let bundle = shell("true")?;
     bundle.bundled(&["create"])?.ok()?;
-    bundle
-        .call(&["exec", "-d", &bundle.id, "sleep", "97"])?
-        .ok()?;
+    bundle.call(&["exec", "-d", &bundle.id, "sleep", "97"])?.ok()?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     none_left(&bundle)?;
     bundle.clean()

@@ -55,12 +55,7 @@ fn picture(dir: &Path) -> Result<Vec<String>, Failed> {
 }
 
 fn device(path: &Path, major: u64, minor: u64) -> Outcome {
-    Ok(mknod(
-        path,
-        SFlag::S_IFCHR,
-        Mode::from_bits_truncate(0o666),
-        makedev(major, minor),
-    )?)
+    Ok(mknod(path, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(major, minor))?)
 }
 
 /// A directory that stands for the host's /dev: with a `ptmx` that is a device, a `fd` that is a file, and without most
@@ -123,13 +118,7 @@ fn stays(bundle: &Bundle, what: &str) -> Result<String, Failed> {
 
 fn dev() -> Outcome {
     let script = "ls /dev; cat /dev/fd; cat /proc/keys | wc -c";
-    for options in [
-        &["bind"][..],
-        &["rbind"],
-        &["bind", "ro"],
-        &["rbind", "rro", "nosuid"],
-        &["rbind", "rprivate"],
-    ] {
+    for options in [&["bind"][..], &["rbind"], &["bind", "ro"], &["rbind", "rro", "nosuid"], &["rbind", "rprivate"]] {
         for foreign in [false, true] {
             let mut bundle = with_dev(script, options)?;
             if foreign {
@@ -152,13 +141,7 @@ fn dev_without_null() -> Outcome {
         let script = "cat /proc/keys /proc/timer_list /etc/masked | wc -c";
         let mut bundle = with_dev(script, &["rbind"])?;
         fs::write(bundle.rootfs("etc/masked"), "secret")?;
-        let masks = [
-            "/etc/masked",
-            "/proc/nothing",
-            "/proc/keys",
-            "/proc/timer_list",
-            "/proc/acpi",
-        ];
+        let masks = ["/etc/masked", "/proc/nothing", "/proc/keys", "/proc/timer_list", "/proc/acpi"];
         bundle.set("/linux/maskedPaths", json!(masks))?;
         fs::remove_file(bundle.path("hostdev/null"))?;
         if foreign {
@@ -174,20 +157,13 @@ fn dev_without_null() -> Outcome {
 /// The terminal lies on /dev/console where there is such a file; none is made.
 fn dev_and_terminal() -> Outcome {
     for there in [false, true] {
-        let mut bundle = with_dev(
-            "test -c /dev/console && echo a device; test -t 0 && echo a terminal",
-            &["rbind"],
-        )?;
+        let mut bundle = with_dev("test -c /dev/console && echo a device; test -t 0 && echo a terminal", &["rbind"])?;
         bundle.set("/process/terminal", json!(true))?;
         if there {
             fs::write(bundle.path("hostdev/console"), "the host's\n")?;
         }
         let out = stays(&bundle, "at a terminal")?.replace('\r', "");
-        let wanted = if there {
-            "a device\na terminal\n"
-        } else {
-            "a terminal\n"
-        };
+        let wanted = if there { "a device\na terminal\n" } else { "a terminal\n" };
         same("what it sees", out.as_str(), wanted)?;
         bundle.clean()?;
     }
@@ -203,11 +179,7 @@ fn dev_as_runc() -> Outcome {
     let here = bundle.path("").display().to_string();
     let words = ["run", "--bundle", &here, &bundle.id];
     let runc = bundle.finish(bundle.command_of(&tool("runc")?, &words)?)?;
-    same(
-        "runc's directory",
-        picture(&bundle.path("hostdev"))?,
-        before,
-    )?;
+    same("runc's directory", picture(&bundle.path("hostdev"))?, before)?;
     same("runc's names", runc.out.as_str(), ours.as_str())?;
     bundle.clean()
 }
@@ -227,11 +199,7 @@ fn dev_elsewhere() -> Outcome {
             symlink("data", bundle.rootfs("dev"))?;
         }
         let out = stays(&bundle, destination)?;
-        same(
-            destination,
-            out.as_str(),
-            "fd\nmqueue\nnull\nptmx\npts\nshm\n",
-        )?;
+        same(destination, out.as_str(), "fd\nmqueue\nnull\nptmx\npts\nshm\n")?;
         bundle.clean()?;
     }
     Ok(())
@@ -240,10 +208,7 @@ fn dev_elsewhere() -> Outcome {
 /// The host has mounted it there before.
 fn dev_in_rootfs() -> Outcome {
     let mut bundle = with_dev("ls /dev", &["rbind"])?;
-    bundle.set(
-        "/mounts",
-        json!([{"destination": "/proc", "type": "proc", "source": "proc"}]),
-    )?;
+    bundle.set("/mounts", json!([{"destination": "/proc", "type": "proc", "source": "proc"}]))?;
     let (from, to) = (bundle.path("hostdev"), bundle.rootfs("dev"));
     let nothing: Option<&str> = None;
     nix::mount::mount(Some(&from), &to, nothing, MsFlags::MS_BIND, nothing)?;
@@ -256,27 +221,13 @@ fn dev_in_rootfs() -> Outcome {
 
 fn dev_side_by_side() -> Outcome {
     let mut bundle = with_dev("ls /dev; ls /a7", &["rbind"])?;
-    bundle.set(
-        "/mounts",
-        json!([{"destination": "/proc", "type": "proc", "source": "proc"}]),
-    )?;
+    bundle.set("/mounts", json!([{"destination": "/proc", "type": "proc", "source": "proc"}]))?;
     for i in 0..10 {
-        let name = if i == 4 {
-            "/dev".into()
-        } else {
-            format!("/a{i}")
-        };
-        bundle.set(
-            "/mounts/-",
-            bind(&bundle.path("hostdev"), &name, &["rbind"]),
-        )?;
+        let name = if i == 4 { "/dev".into() } else { format!("/a{i}") };
+        bundle.set("/mounts/-", bind(&bundle.path("hostdev"), &name, &["rbind"]))?;
     }
     let out = stays(&bundle, "side by side")?;
-    same(
-        "names",
-        out.as_str(),
-        &"fd\nmqueue\nnull\nptmx\npts\nshm\n".repeat(2),
-    )?;
+    same("names", out.as_str(), &"fd\nmqueue\nnull\nptmx\npts\nshm\n".repeat(2))?;
     bundle.clean()
 }
 
@@ -305,25 +256,14 @@ fn devices_elsewhere() -> Outcome {
     bundle.set("/mounts/-", bind(&bundle.path("data"), "/data", &["rbind"]))?;
     let fresh = json!({"destination": "/run", "type": "tmpfs", "source": "tmpfs"});
     bundle.set("/mounts/-", fresh)?;
-    let names = [
-        "/data/a",
-        "/data/sub/b",
-        "/data/new/c",
-        "/link/d",
-        "/here/e",
-        "/run/fresh/f",
-    ];
+    let names = ["/data/a", "/data/sub/b", "/data/new/c", "/link/d", "/here/e", "/run/fresh/f"];
     let device = |path| json!({"path": path, "type": "c", "major": 1, "minor": 5});
     bundle.set("/linux/devices", json!(names.map(device)))?;
     let before = picture(&bundle.path("data"))?;
     let done = bundle.bundled(&["--log-level", "warn", "run"])?;
     same("the directory", picture(&bundle.path("data"))?, before)?;
     same("status", done.status, 0)?;
-    same(
-        "names",
-        done.out.as_str(),
-        "sub\n/data/sub:\n\n/here:\ne\n\n/run/fresh:\nf\n",
-    )?;
+    same("names", done.out.as_str(), "sub\n/data/sub:\n\n/here:\ne\n\n/run/fresh:\nf\n")?;
     let word = "`/data/a` and 2 more left out";
     ensure!(done.err.contains(word), "{word}: {done:?}");
     bundle.clean()
@@ -333,17 +273,10 @@ fn devices_elsewhere() -> Outcome {
 fn ptmx() -> Outcome {
     let mut bundle = Bundle::shell("cat /dev/ptmx")?;
     fs::write(bundle.path("file"), "the host's\n")?;
-    bundle.set(
-        "/mounts/-",
-        bind(&bundle.path("file"), "/dev/ptmx", &["bind"]),
-    )?;
+    bundle.set("/mounts/-", bind(&bundle.path("file"), "/dev/ptmx", &["bind"]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     same("what it reads", done.out.as_str(), "the host's\n")?;
-    same(
-        "the file",
-        fs::read_to_string(bundle.path("file"))?.as_str(),
-        "the host's\n",
-    )?;
+    same("the file", fs::read_to_string(bundle.path("file"))?.as_str(), "the host's\n")?;
     bundle.clean()
 }
 
@@ -357,10 +290,7 @@ fn mount_points() -> Outcome {
         bundle.set("/mounts/-", bind(&bundle.path("data"), "/data", options))?;
         let tmpfs = json!({"destination": "/data/a/b", "type": "tmpfs", "source": "tmpfs"});
         bundle.set("/mounts/-", tmpfs)?;
-        bundle.set(
-            "/mounts/-",
-            bind(&bundle.path("source"), "/data/file", &["bind"]),
-        )?;
+        bundle.set("/mounts/-", bind(&bundle.path("source"), "/data/file", &["bind"]))?;
         let before = picture(&bundle.path("data"))?;
         let done = bundle.bundled(&["run"])?;
         if fails {
@@ -381,34 +311,25 @@ fn mount_points() -> Outcome {
 }
 
 fn paths() -> Outcome {
-    let script = "cat /data/file | wc -c; ls /data/dir | wc -l; echo x 2>&- > /data/fixed/new || echo refused; ls /data";
+    let script =
+        "cat /data/file | wc -c; ls /data/dir | wc -l; echo x 2>&- > /data/fixed/new || echo refused; ls /data";
     let mut bundle = Bundle::shell(script)?;
     fs::create_dir_all(bundle.path("data/dir/inner"))?;
     fs::create_dir(bundle.path("data/fixed"))?;
     fs::write(bundle.path("data/file"), "secret")?;
     bundle.set("/mounts/-", bind(&bundle.path("data"), "/data", &["rbind"]))?;
-    let masks = json!([
-        "/data/file",
-        "/data/dir",
-        "/data/missing",
-        "/data/missing/too"
-    ]);
+    let masks = json!(["/data/file", "/data/dir", "/data/missing", "/data/missing/too"]);
     bundle.set("/linux/maskedPaths", masks)?;
     bundle.set("/linux/readonlyPaths", json!(["/data/fixed", "/data/none"]))?;
     let before = picture(&bundle.path("data"))?;
     let done = bundle.bundled(&["run"])?;
     same("the directory", picture(&bundle.path("data"))?, before)?;
-    same(
-        "what it sees",
-        done.out.as_str(),
-        "0\n0\nrefused\ndir\nfile\nfixed\n",
-    )?;
+    same("what it sees", done.out.as_str(), "0\n0\nrefused\ndir\nfile\nfixed\n")?;
     bundle.clean()
 }
 
 fn copied() -> Outcome {
-    let mut bundle =
-        Bundle::shell("cat /data/sub/file; echo changed > /data/sub/file; echo > /data/sub/new")?;
+    let mut bundle = Bundle::shell("cat /data/sub/file; echo changed > /data/sub/file; echo > /data/sub/new")?;
     fs::create_dir_all(bundle.path("data/sub"))?;
     fs::write(bundle.path("data/sub/file"), "the host's\n")?;
     bundle.set("/mounts/-", bind(&bundle.path("data"), "/data", &["rbind"]))?;

@@ -19,9 +19,7 @@ pub fn cases() -> Vec<Trial> {
             ("stopped_container_has_pid_0", stopped_pid),
             ("pid_file_holds_digits_only", pid_file),
             ("run_returns_0", || run_returns(&["--quiet"], 0)),
-            ("run_returns_42", || {
-                run_returns(&["--quiet", "--exit", "42"], 42)
-            }),
+            ("run_returns_42", || run_returns(&["--quiet", "--exit", "42"], 42)),
             ("run_returns_137_when_the_program_is_killed", run_killed),
             ("run_returns_137_when_the_program_kills_itself", run_suicide),
             ("run_passes_sigterm_on", run_forwards),
@@ -34,10 +32,7 @@ pub fn cases() -> Vec<Trial> {
             ("kill_all_reaches_every_process", kill_all),
             ("delete_of_a_created_container_ends_it", delete_created),
             ("delete_force_ends_what_runs", delete_force),
-            (
-                "delete_force_of_an_unknown_id_is_silent",
-                delete_force_unknown,
-            ),
+            ("delete_force_of_an_unknown_id_is_silent", delete_force_unknown),
             ("edits_after_create_have_no_effect", edits_after_create),
         ],
     )
@@ -45,63 +40,34 @@ pub fn cases() -> Vec<Trial> {
 
 fn whole_life() -> Outcome {
     let bundle = Bundle::reporter(&["--on-term", "7"])?;
-    same(
-        "create's stdout",
-        bundle.bundled(&["create"])?.ok()?.out,
-        String::new(),
-    )?;
+    same("create's stdout", bundle.bundled(&["create"])?.ok()?.out, String::new())?;
     same("after create", bundle.status()?, "created".into())?;
     let pid = bundle.state()?["pid"].as_i64().unwrap_or(0);
     ensure!(pid > 1, "a created container has a pid: {pid}");
     bundle.call(&["start", &bundle.id])?.ok()?;
     same("after start", bundle.status()?, "running".into())?;
-    same(
-        "start keeps the pid",
-        bundle.state()?["pid"].as_i64().unwrap_or(0),
-        pid,
-    )?;
+    same("start keeps the pid", bundle.state()?["pid"].as_i64().unwrap_or(0), pid)?;
     // The report is out once the handler's signal is blocked; before, SIGTERM would not be waited for.
     patiently("the report", || Ok(said(&bundle).contains("\"pid\":1")))?;
     bundle.call(&["kill", &bundle.id])?.ok()?;
     bundle.until("stopped")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
-    bundle
-        .call(&["state", &bundle.id])?
-        .refused("container does not exist")?;
+    bundle.call(&["state", &bundle.id])?.refused("container does not exist")?;
     bundle.clean()
 }
 
 /// All that the commands and the container of this bundle have said so far.
 fn said(bundle: &Bundle) -> String {
-    let entries = fs::read_dir(bundle.path("said"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    entries
-        .map(|entry| fs::read_to_string(entry.path()).unwrap_or_default())
-        .collect()
+    let entries = fs::read_dir(bundle.path("said")).into_iter().flatten().flatten();
+    entries.map(|entry| fs::read_to_string(entry.path()).unwrap_or_default()).collect()
 }
 
 /// For each state: which commands succeed, and what the refusals say.
 fn matrix() -> Outcome {
     let table: [(&str, &[(&str, &str)]); 3] = [
         ("created", &[("create", "already exists")]),
-        (
-            "running",
-            &[
-                ("create", "already exists"),
-                ("start", ""),
-                ("delete", "that is not stopped: running"),
-            ],
-        ),
-        (
-            "stopped",
-            &[
-                ("create", "already exists"),
-                ("start", ""),
-                ("kill", "container not running"),
-            ],
-        ),
+        ("running", &[("create", "already exists"), ("start", ""), ("delete", "that is not stopped: running")]),
+        ("stopped", &[("create", "already exists"), ("start", ""), ("kill", "container not running")]),
     ];
     for (state, refusals) in table {
         let bundle = Bundle::reporter(&["--sleep"])?;
@@ -111,13 +77,8 @@ fn matrix() -> Outcome {
                 "create" => bundle.bundled(&["create"])?,
                 command => bundle.call(&[command, &bundle.id])?,
             };
-            done.refused(words)
-                .map_err(|failed| within(state, command, failed))?;
-            same(
-                "a refused command changes nothing",
-                bundle.status()?,
-                state.into(),
-            )?;
+            done.refused(words).map_err(|failed| within(state, command, failed))?;
+            same("a refused command changes nothing", bundle.status()?, state.into())?;
         }
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         bundle.clean()?;
@@ -126,11 +87,7 @@ fn matrix() -> Outcome {
 }
 
 fn within(state: &str, command: &str, failed: Failed) -> Failed {
-    format!(
-        "{command} in the state {state}: {}",
-        failed.message().unwrap_or("")
-    )
-    .into()
+    format!("{command} in the state {state}: {}", failed.message().unwrap_or("")).into()
 }
 
 pub fn bring_to(bundle: &Bundle, state: &str) -> Outcome {
@@ -154,48 +111,18 @@ fn state_document() -> Outcome {
     same("status", text("status"), "running".into())?;
     let folder = bundle.path("").canonicalize()?;
     same("bundle", text("bundle"), folder.to_string_lossy().into())?;
-    same(
-        "rootfs",
-        text("rootfs"),
-        folder.join("rootfs").to_string_lossy().into(),
-    )?;
-    same(
-        "annotations",
-        &state["annotations"],
-        &json!({ "org.example.key": "value" }),
-    )?;
+    same("rootfs", text("rootfs"), folder.join("rootfs").to_string_lossy().into())?;
+    same("annotations", &state["annotations"], &json!({ "org.example.key": "value" }))?;
     ensure!(text("ociVersion").starts_with("1."), "ociVersion: {state}");
-    ensure!(
-        state["pid"].as_u64().is_some_and(|pid| pid > 1),
-        "pid: {state}"
-    );
+    ensure!(state["pid"].as_u64().is_some_and(|pid| pid > 1), "pid: {state}");
     ensure!(state["owner"].is_string(), "owner is a string: {state}");
     let created = text("created");
-    ensure!(
-        created.len() >= 20 && created.as_bytes()[10] == b'T' && created.ends_with('Z'),
-        "created: {created}"
-    );
-    let keys = [
-        "ociVersion",
-        "id",
-        "pid",
-        "status",
-        "bundle",
-        "rootfs",
-        "created",
-        "owner",
-        "annotations",
-    ];
+    ensure!(created.len() >= 20 && created.as_bytes()[10] == b'T' && created.ends_with('Z'), "created: {created}");
+    let keys = ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner", "annotations"];
     // CRI-O reads these with types of its own.
     let others = ["exitCode", "oomKilled", "initPid", "finished"];
-    ensure!(
-        keys.iter().all(|key| !state[key].is_null()),
-        "a key is missing: {state}"
-    );
-    ensure!(
-        others.iter().all(|key| state[key].is_null()),
-        "a key that others use otherwise: {state}"
-    );
+    ensure!(keys.iter().all(|key| !state[key].is_null()), "a key is missing: {state}");
+    ensure!(others.iter().all(|key| state[key].is_null()), "a key that others use otherwise: {state}");
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -213,9 +140,7 @@ fn stopped_pid() -> Outcome {
 fn pid_file() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     let file = bundle.path("pid");
-    bundle
-        .bundled(&["create", "--pid-file", &file.to_string_lossy()])?
-        .ok()?;
+    bundle.bundled(&["create", "--pid-file", &file.to_string_lossy()])?.ok()?;
     let pid = bundle.state()?["pid"].as_u64().unwrap_or(0);
     same("the pid file", fs::read_to_string(&file)?, pid.to_string())?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
@@ -225,10 +150,7 @@ fn pid_file() -> Outcome {
 fn run_returns(words: &[&str], status: i32) -> Outcome {
     let bundle = Bundle::reporter(words)?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.status == status && done.err.is_empty() && done.out.is_empty(),
-        "status {status} wanted: {done:?}"
-    );
+    ensure!(done.status == status && done.err.is_empty() && done.out.is_empty(), "status {status} wanted: {done:?}");
     bundle.clean()
 }
 
@@ -263,10 +185,7 @@ fn run_suicide() -> Outcome {
     let mut bundle = Bundle::reporter(&["--quiet", "--kill-self", "9"])?;
     without_namespace(&mut bundle, "pid");
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.status == 137 && done.err.is_empty(),
-        "status 137 wanted: {done:?}"
-    );
+    ensure!(done.status == 137 && done.err.is_empty(), "status 137 wanted: {done:?}");
     bundle.clean()
 }
 
@@ -310,9 +229,7 @@ fn run_deletes() -> Outcome {
             continue; // runc's run knows no --rm
         }
         bundle.bundled(words)?.ok()?;
-        bundle
-            .call(&["state", &bundle.id])?
-            .refused("container does not exist")?;
+        bundle.call(&["state", &bundle.id])?.refused("container does not exist")?;
         bundle.nothing_left()?;
     }
     bundle.clean()
@@ -322,10 +239,7 @@ fn start_attach() -> Outcome {
     let bundle = Bundle::reporter(&["--quiet", "--exit", "9"])?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", "--attach", &bundle.id])?;
-    ensure!(
-        done.status == 9 && done.err.is_empty(),
-        "status 9 wanted: {done:?}"
-    );
+    ensure!(done.status == 9 && done.err.is_empty(), "status 9 wanted: {done:?}");
     bundle.until("stopped")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
@@ -334,28 +248,12 @@ fn start_attach() -> Outcome {
 fn list() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     let empty = bundle.call(&["list", "--format", "json"])?.ok()?;
-    ensure!(
-        ["[]", "null"].contains(&empty.out.trim()),
-        "no container, no entry: {empty:?}"
-    );
+    ensure!(["[]", "null"].contains(&empty.out.trim()), "no container, no entry: {empty:?}");
     bring_to(&bundle, "running")?;
     let json: Value = serde_json::from_str(&bundle.call(&["list", "--format", "json"])?.ok()?.out)?;
-    same(
-        "the number of containers",
-        json.as_array().map(Vec::len),
-        Some(1),
-    )?;
+    same("the number of containers", json.as_array().map(Vec::len), Some(1))?;
     let (entry, state) = (&json[0], bundle.state()?);
-    for key in [
-        "ociVersion",
-        "id",
-        "pid",
-        "status",
-        "bundle",
-        "rootfs",
-        "created",
-        "owner",
-    ] {
+    for key in ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"] {
         same(key, &entry[key], &state[key])?;
     }
     let names = bundle.call(&["list", "--quiet"])?.ok()?;
@@ -363,18 +261,9 @@ fn list() -> Outcome {
     let table = bundle.call(&["list"])?.ok()?.out;
     let mut lines = table.lines();
     let head = lines.next().unwrap_or("");
-    ensure!(
-        ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
-            .iter()
-            .all(|word| head.contains(word)),
-        "{head}"
-    );
+    ensure!(["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].iter().all(|word| head.contains(word)), "{head}");
     let row: Vec<&str> = lines.next().unwrap_or("").split_whitespace().collect();
-    same(
-        "the row",
-        row.get(..3).unwrap_or(&[]),
-        &[bundle.id.as_str(), &state["pid"].to_string(), "running"][..],
-    )?;
+    same("the row", row.get(..3).unwrap_or(&[]), &[bundle.id.as_str(), &state["pid"].to_string(), "running"][..])?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -392,16 +281,9 @@ fn kill_spellings() -> Outcome {
     bring_to(&bundle, "running")?;
     for wrong in ["NOSUCH", "-1", "4711"] {
         let done = bundle.call(&["kill", &bundle.id, wrong])?;
-        ensure!(
-            done.status != 0 && !done.err.is_empty(),
-            "kill {wrong}: {done:?}"
-        );
+        ensure!(done.status != 0 && !done.err.is_empty(), "kill {wrong}: {done:?}");
     }
-    same(
-        "after three wrong signals",
-        bundle.status()?,
-        "running".into(),
-    )?;
+    same("after three wrong signals", bundle.status()?, "running".into())?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -411,13 +293,9 @@ fn kill_all() -> Outcome {
     let mut bundle = Bundle::shell("sleep 1000 & sleep 1000 & wait")?;
     without_namespace(&mut bundle, "pid");
     bring_to(&bundle, "running")?;
-    patiently("three processes", || {
-        Ok(crate::host::processes(&bundle.id).len() == 3)
-    })?;
+    patiently("three processes", || Ok(crate::host::processes(&bundle.id).len() == 3))?;
     bundle.call(&["kill", "--all", &bundle.id, "KILL"])?.ok()?;
-    patiently("none of them", || {
-        Ok(crate::host::processes(&bundle.id).is_empty())
-    })?;
+    patiently("none of them", || Ok(crate::host::processes(&bundle.id).is_empty()))?;
     bundle.until("stopped")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
@@ -436,9 +314,7 @@ fn delete_force() -> Outcome {
         let bundle = Bundle::reporter(&["--sleep"])?;
         bring_to(&bundle, state)?;
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-        bundle
-            .call(&["state", &bundle.id])?
-            .refused("container does not exist")?;
+        bundle.call(&["state", &bundle.id])?.refused("container does not exist")?;
         bundle.clean()?;
     }
     Ok(())
@@ -447,11 +323,7 @@ fn delete_force() -> Outcome {
 fn delete_force_unknown() -> Outcome {
     let bundle = Bundle::plain()?;
     let Done { status, out, err } = bundle.call(&["delete", "--force", "nobody"])?;
-    same(
-        "status, stdout, stderr",
-        (status, out.as_str(), err.as_str()),
-        (0, "", ""),
-    )?;
+    same("status, stdout, stderr", (status, out.as_str(), err.as_str()), (0, "", ""))?;
     bundle.clean()
 }
 
@@ -466,10 +338,7 @@ fn edits_after_create() -> Outcome {
     bundle.until("stopped")?;
     let report: Value = serde_json::from_str(&fs::read_to_string(bundle.rootfs("report"))?)?;
     same("hostname", report["hostname"].as_str(), Some("runc"))?;
-    ensure!(
-        !bundle.rootfs("edited").exists(),
-        "the edited arguments took effect"
-    );
+    ensure!(!bundle.rootfs("edited").exists(), "the edited arguments took effect");
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }

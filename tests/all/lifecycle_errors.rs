@@ -22,23 +22,15 @@ pub fn cases() -> Vec<Trial> {
             ("kill_of_a_stopped_container_is_refused", kill_stopped),
             ("start_of_a_started_container_is_refused", start_twice),
             ("program_not_in_path", || {
-                missing_program(
-                    "nosuch",
-                    r#"exec: "nosuch": executable file not found in $PATH"#,
-                )
+                missing_program("nosuch", r#"exec: "nosuch": executable file not found in $PATH"#)
             }),
             ("program_path_missing", || {
-                missing_program(
-                    "/no/such",
-                    r#"exec: "/no/such": stat /no/such: no such file or directory"#,
-                )
+                missing_program("/no/such", r#"exec: "/no/such": stat /no/such: no such file or directory"#)
             }),
             ("program_not_executable", || {
                 missing_program("/etc/notexec", r#"exec: "/etc/notexec": permission denied"#)
             }),
-            ("program_is_a_directory", || {
-                missing_program("/etc", r#"exec: "/etc": "#)
-            }),
+            ("program_is_a_directory", || missing_program("/etc", r#"exec: "/etc": "#)),
             ("program_without_its_interpreter", missing_interpreter),
             ("program_of_no_format", no_format),
             ("script_without_its_interpreter", script_without_interpreter),
@@ -56,30 +48,14 @@ fn bad_ids() -> Outcome {
     let long = "a".repeat(1025);
     let here = bundle.path("");
     let here = here.to_string_lossy();
-    for id in [
-        ".",
-        "..",
-        "a/b",
-        "../x",
-        "a b",
-        "a\nb",
-        "ä",
-        "a\u{7f}",
-        long.as_str(),
-    ] {
+    for id in [".", "..", "a/b", "../x", "a b", "a\nb", "ä", "a\u{7f}", long.as_str()] {
         for command in ["create", "run"] {
             let done = bundle.call(&[command, "--bundle", &here, id])?;
-            one_line(
-                &format!("{command} {id:?}"),
-                done.refused("invalid container ID format")?,
-            )?;
+            one_line(&format!("{command} {id:?}"), done.refused("invalid container ID format")?)?;
         }
         for command in ["state", "start", "kill", "delete"] {
             let done = bundle.call(&[command, id])?;
-            one_line(
-                &format!("{command} {id:?}"),
-                done.refused("invalid container ID format")?,
-            )?;
+            one_line(&format!("{command} {id:?}"), done.refused("invalid container ID format")?)?;
         }
         // An id that cannot be is not an unknown one: nothing of that name may be removed.
         let done = bundle.call(&["delete", "--force", id])?;
@@ -93,10 +69,7 @@ fn bad_ids() -> Outcome {
 }
 
 fn one_line(what: &str, done: Done) -> Outcome {
-    ensure!(
-        done.err.trim().lines().count() == 1 && done.out.is_empty(),
-        "{what}: one line on stderr wanted: {done:?}"
-    );
+    ensure!(done.err.trim().lines().count() == 1 && done.out.is_empty(), "{what}: one line on stderr wanted: {done:?}");
     Ok(())
 }
 
@@ -106,9 +79,7 @@ fn good_ids() -> Outcome {
     let here = bundle.path("");
     for id in ["a", "A_b+c.d-e", "...", "-x", "_", "0"] {
         // Behind `--` an id may begin with a dash.
-        bundle
-            .call(&["run", "--bundle", &here.to_string_lossy(), "--", id])?
-            .ok()?;
+        bundle.call(&["run", "--bundle", &here.to_string_lossy(), "--", id])?.ok()?;
         bundle.nothing_left()?;
     }
     bundle.clean()
@@ -119,9 +90,7 @@ fn taken_id() -> Outcome {
     bring_to(&bundle, "created")?;
     let before = bundle.state()?;
     for command in ["create", "run"] {
-        let done = bundle
-            .bundled(&[command])?
-            .refused("container with given ID already exists")?;
+        let done = bundle.bundled(&[command])?.refused("container with given ID already exists")?;
         same("lines on stderr", done.err.trim().lines().count(), 1)?;
     }
     same("the first container's state", bundle.state()?, before)?;
@@ -155,9 +124,7 @@ fn parallel_creates() -> Outcome {
 fn unknown_id() -> Outcome {
     let bundle = Bundle::plain()?;
     for command in ["state", "start", "kill", "delete"] {
-        let done = bundle
-            .call(&[command, "nobody"])?
-            .refused("container does not exist")?;
+        let done = bundle.call(&[command, "nobody"])?.refused("container does not exist")?;
         same("lines on stderr", done.err.trim().lines().count(), 1)?;
     }
     bundle.clean()
@@ -166,10 +133,7 @@ fn unknown_id() -> Outcome {
 fn delete_running() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     bring_to(&bundle, "running")?;
-    let words = format!(
-        "cannot delete container {} that is not stopped: running",
-        bundle.id
-    );
+    let words = format!("cannot delete container {} that is not stopped: running", bundle.id);
     bundle.call(&["delete", &bundle.id])?.refused(&words)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
@@ -178,9 +142,7 @@ fn delete_running() -> Outcome {
 fn kill_stopped() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     bring_to(&bundle, "stopped")?;
-    bundle
-        .call(&["kill", &bundle.id, "TERM"])?
-        .refused("container not running")?;
+    bundle.call(&["kill", &bundle.id, "TERM"])?.refused("container not running")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -253,52 +215,27 @@ fn log_json() -> Outcome {
     let log = bundle.path("log");
     for spelling in [&["--log-format", "json"][..], &["--log-format=json"][..]] {
         let _ = fs::remove_file(&log);
-        let done = bundle
-            .bundled(&[&["--log", &log.to_string_lossy()], spelling, &["create"]].concat())?;
+        let done = bundle.bundled(&[&["--log", &log.to_string_lossy()], spelling, &["create"]].concat())?;
         same("the status", done.status, 1)?;
         let text = fs::read_to_string(&log)?;
         same("lines in the log", text.lines().count(), 1)?;
         let line: Value = serde_json::from_str(&text)?;
         same("level", line["level"].as_str(), Some("error"))?;
         let message = line["msg"].as_str().unwrap_or("");
-        ensure!(
-            message.contains("executable file not found in $PATH"),
-            "msg: {message}"
-        );
+        ensure!(message.contains("executable file not found in $PATH"), "msg: {message}");
         let time = line["time"].as_str().unwrap_or("");
-        ensure!(
-            time.len() >= 20 && time.as_bytes()[10] == b'T',
-            "time is as in RFC 3339: {time}"
-        );
+        ensure!(time.len() >= 20 && time.as_bytes()[10] == b'T', "time is as in RFC 3339: {time}");
     }
     // The shim's calls for one container share a file: the first error stays in it.
-    bundle.bundled(&[
-        "--log",
-        &log.to_string_lossy(),
-        "--log-format",
-        "json",
-        "create",
-    ])?;
-    same(
-        "lines after one more failure",
-        fs::read_to_string(&log)?.lines().count(),
-        2,
-    )?;
+    bundle.bundled(&["--log", &log.to_string_lossy(), "--log-format", "json", "create"])?;
+    same("lines after one more failure", fs::read_to_string(&log)?.lines().count(), 2)?;
     bundle.clean()
 }
 
 fn log_empty() -> Outcome {
     let bundle = Bundle::reporter(&["--quiet"])?;
     let log = bundle.path("log");
-    bundle
-        .bundled(&[
-            "--log",
-            &log.to_string_lossy(),
-            "--log-format",
-            "json",
-            "run",
-        ])?
-        .ok()?;
+    bundle.bundled(&["--log", &log.to_string_lossy(), "--log-format", "json", "run"])?.ok()?;
     same(
         "the log",
         fs::read_to_string(&log)?, // there all the same: the shim reads it whenever something is wrong
@@ -310,29 +247,16 @@ fn log_empty() -> Outcome {
 fn pid_file_nowhere() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     let file = bundle.path("nowhere/pid");
-    let done = bundle
-        .bundled(&["create", "--pid-file", &file.to_string_lossy()])?
-        .refused("nowhere")?;
-    ensure!(
-        done.err.contains("ENOENT") || done.err.contains("no such file"),
-        "the cause is named: {done:?}"
-    );
+    let done = bundle.bundled(&["create", "--pid-file", &file.to_string_lossy()])?.refused("nowhere")?;
+    ensure!(done.err.contains("ENOENT") || done.err.contains("no such file"), "the cause is named: {done:?}");
     bundle.clean()
 }
 
 fn unknown_words() -> Outcome {
     let bundle = Bundle::plain()?;
-    for words in [
-        &["frobnicate"][..],
-        &["--frob", "list"][..],
-        &["create"][..],
-        &["state", "a", "b"][..],
-    ] {
+    for words in [&["frobnicate"][..], &["--frob", "list"][..], &["create"][..], &["state", "a", "b"][..]] {
         let done = bundle.call(words)?;
-        ensure!(
-            done.status == 1 && done.out.is_empty(),
-            "{words:?}: {done:?}"
-        );
+        ensure!(done.status == 1 && done.out.is_empty(), "{words:?}: {done:?}");
         same("lines on stderr", done.err.trim().lines().count(), 1)?;
     }
     bundle.clean()

@@ -37,9 +37,7 @@ pub fn needs_controllers(area: &str, cases: &[Case]) -> Vec<Trial> {
     let have = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     let wanted = ["cpu", "memory", "pids"];
     let missing = !wanted.iter().all(|name| have.contains(name));
-    let trial = |(what, case): &Case| {
-        Trial::test(format!("{area}::{what}"), *case).with_ignored_flag(missing)
-    };
+    let trial = |(what, case): &Case| Trial::test(format!("{area}::{what}"), *case).with_ignored_flag(missing);
     cases.iter().map(trial).collect()
 }
 
@@ -47,9 +45,7 @@ const MIB: i64 = 1 << 20;
 
 pub fn limited(text: &str, resources: Value) -> Result<Bundle, Failed> {
     let mut bundle = script(text)?;
-    if let (Value::Object(all), Value::Object(mut more)) =
-        (&mut bundle.config["linux"]["resources"], resources)
-    {
+    if let (Value::Object(all), Value::Object(mut more)) = (&mut bundle.config["linux"]["resources"], resources) {
         all.append(&mut more);
     }
     Ok(bundle)
@@ -100,10 +96,7 @@ fn values() -> Outcome {
     for (shares, weight) in [(2, "1"), (1024, "100"), (262_144, "10000")] {
         let bundle = limited(SLEEPER, json!({"cpu": {"shares": shares}}))?;
         start(&bundle)?;
-        holds(
-            &bundle,
-            &[("cpu.weight", weight), ("cpu.max", "max 100000")],
-        )?;
+        holds(&bundle, &[("cpu.weight", weight), ("cpu.max", "max 100000")])?;
         end(bundle)?;
     }
     let none = json!({"memory": {"limit": -1, "swap": -1}, "cpu": {"quota": -1, "idle": 1}, "pids": {"limit": -1}});
@@ -149,9 +142,7 @@ fn memory() -> Outcome {
         Ok(said.is_ok_and(|text| text.trim() == "137"))
     })?;
     patiently("the line that tells of it", || {
-        Ok(lines(&running)
-            .iter()
-            .any(|line| line["type"] == "oom" && line["id"] == bundle.id.as_str()))
+        Ok(lines(&running).iter().any(|line| line["type"] == "oom" && line["id"] == bundle.id.as_str()))
     })?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.wait(running)?.ok()?;
@@ -167,13 +158,10 @@ fn memory() -> Outcome {
 
 fn fork_bomb() -> Outcome {
     // A shell that cannot fork ends; the one outside needs no further process.
-    let bomb =
-        "sh -c 'i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 1000 & done'; exec sleep 1000";
+    let bomb = "sh -c 'i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 1000 & done'; exec sleep 1000";
     let bundle = limited(bomb, json!({"pids": {"limit": 10}}))?;
     start(&bundle)?;
-    patiently("the limit to bite", || {
-        Ok(!read(&bundle, "pids.events")?.starts_with("max 0"))
-    })?;
+    patiently("the limit to bite", || Ok(!read(&bundle, "pids.events")?.starts_with("max 0")))?;
     let now: u32 = read(&bundle, "pids.current")?.parse()?;
     ensure!(now <= 10, "{now} processes where 10 are allowed");
     end(bundle)
@@ -182,10 +170,7 @@ fn fork_bomb() -> Outcome {
 fn no_fork() -> Outcome {
     let bundle = limited("echo here; ls; echo never", json!({"pids": {"limit": 0}}))?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.out.contains("here") && !done.out.contains("never"),
-        "{done:?}"
-    );
+    ensure!(done.out.contains("here") && !done.out.contains("never"), "{done:?}");
     bundle.clean()
 }
 
@@ -195,9 +180,7 @@ fn quota() -> Outcome {
     ready(&bundle)?;
     patiently("the quota to bite", || {
         let stat = read(&bundle, "cpu.stat")?;
-        let throttled = stat
-            .lines()
-            .find_map(|line| line.strip_prefix("nr_throttled "));
+        let throttled = stat.lines().find_map(|line| line.strip_prefix("nr_throttled "));
         Ok(throttled.is_some_and(|number| number != "0"))
     })?;
     end(bundle)
@@ -234,32 +217,14 @@ fn update_options() -> Outcome {
         update(&bundle, &[option, value])?;
         holds(&bundle, &[(file, wanted)])?;
     }
-    update(
-        &bundle,
-        &[
-            "--cpu-idle",
-            "0",
-            "--cpu-share",
-            "1024",
-            "--memory=40m",
-            "--memory-swap=40m",
-        ],
-    )?;
-    holds(
-        &bundle,
-        &[
-            ("cpu.weight", "100"),
-            ("memory.max", "41943040"),
-            ("memory.swap.max", "0"),
-        ],
-    )?;
+    update(&bundle, &["--cpu-idle", "0", "--cpu-share", "1024", "--memory=40m", "--memory-swap=40m"])?;
+    holds(&bundle, &[("cpu.weight", "100"), ("memory.max", "41943040"), ("memory.swap.max", "0")])?;
     end(bundle)
 }
 
 /// What dockerd sends: zeros leave things as they are.
 fn update_document() -> Outcome {
-    let first =
-        json!({"memory": {"limit": 64 * MIB, "reservation": 4 * MIB}, "cpu": {"shares": 2048}});
+    let first = json!({"memory": {"limit": 64 * MIB, "reservation": 4 * MIB}, "cpu": {"shares": 2048}});
     let bundle = limited(SLEEPER, first)?;
     ready(&bundle)?;
     let document = json!({
@@ -301,19 +266,8 @@ fn swap() -> Outcome {
         update(&bundle, words)?;
         holds(&bundle, &[("memory.max", max), ("memory.swap.max", swap)])?;
     }
-    bundle
-        .call(&["update", "--memory-swap", "8m", &bundle.id])?
-        .refused("it needs memory/limit beside it")?;
-    bundle
-        .call(&[
-            "update",
-            "--memory",
-            "9m",
-            "--memory-swap",
-            "8m",
-            &bundle.id,
-        ])?
-        .refused("less than memory/limit")?;
+    bundle.call(&["update", "--memory-swap", "8m", &bundle.id])?.refused("it needs memory/limit beside it")?;
+    bundle.call(&["update", "--memory", "9m", "--memory-swap", "8m", &bundle.id])?.refused("less than memory/limit")?;
     same("status", bundle.status()?.as_str(), "paused")?;
     end(bundle)
 }
@@ -322,9 +276,7 @@ fn idle() -> Outcome {
     let bundle = limited(SLEEPER, json!({"cpu": {"idle": 1, "shares": 512}}))?;
     ready(&bundle)?;
     holds(&bundle, &[("cpu.idle", "1"), ("cpu.weight", "0")])?;
-    bundle
-        .call(&["update", "--cpu-share", "512", &bundle.id])?
-        .refused("try: a cgroup with cpu.idle has no weight")?;
+    bundle.call(&["update", "--cpu-share", "512", &bundle.id])?.refused("try: a cgroup with cpu.idle has no weight")?;
     update(&bundle, &["--cpu-idle", "0", "--cpu-share", "512"])?;
     holds(&bundle, &[("cpu.idle", "0"), ("cpu.weight", "59")])?;
     end(bundle)
@@ -334,10 +286,7 @@ fn idle() -> Outcome {
 fn huge_pages() -> Outcome {
     fs::write("/proc/sys/vm/nr_hugepages", "8")?;
     let text = "fallocate -l 2097152 /huge/one && echo one; fallocate -l 4194304 /huge/two || echo no more";
-    let mut bundle = limited(
-        text,
-        json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 2 * MIB}]}),
-    )?;
+    let mut bundle = limited(text, json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 2 * MIB}]}))?;
     std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/fallocate"))?;
     let mount = json!({"destination": "/huge", "type": "hugetlbfs", "source": "huge", "options": ["pagesize=2M"]});
     bundle.set("/mounts/-", mount)?;
@@ -355,33 +304,20 @@ fn update_checks() -> Outcome {
     let document = json!({"memory": {"limit": 8 * MIB, "checkBeforeUpdate": true}});
     fs::write(bundle.path("update.json"), document.to_string())?;
     let file = bundle.path("update.json");
-    bundle
-        .call(&["update", "-r", &file.to_string_lossy(), &bundle.id])?
-        .refused("bytes are in use")?;
+    bundle.call(&["update", "-r", &file.to_string_lossy(), &bundle.id])?.refused("bytes are in use")?;
     holds(&bundle, &[("memory.max", "67108864")])?;
     end(bundle)
 }
 
 fn events() -> Outcome {
-    let bundle = limited(
-        SLEEPER,
-        json!({"memory": {"limit": 64 * MIB}, "pids": {"limit": 20}}),
-    )?;
+    let bundle = limited(SLEEPER, json!({"memory": {"limit": 64 * MIB}, "pids": {"limit": 20}}))?;
     ready(&bundle)?;
     let once = bundle.call(&["events", "--stats", &bundle.id])?.ok()?.out;
     let once: Value = serde_json::from_str(&once)?;
     let data = &once["data"];
-    same(
-        "memory limit",
-        &data["memory"]["usage"]["limit"],
-        &json!(64 * MIB),
-    )?;
+    same("memory limit", &data["memory"]["usage"]["limit"], &json!(64 * MIB))?;
     same("pids limit", &data["pids"]["limit"], &json!(20))?;
-    for used in [
-        &data["memory"]["usage"]["usage"],
-        &data["cpu"]["usage"]["total"],
-        &data["memory"]["raw"]["anon"],
-    ] {
+    for used in [&data["memory"]["usage"]["usage"], &data["cpu"]["usage"]["total"], &data["memory"]["raw"]["anon"]] {
         ensure!(used.as_u64() > Some(0), "something is used: {once}");
     }
     end(bundle)
@@ -391,10 +327,7 @@ fn events() -> Outcome {
 fn too_little() -> Outcome {
     let bundle = limited("true", json!({"memory": {"limit": 16384, "swap": 16384}}))?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.status == 1 && done.err.contains("/linux/resources/memory/limit"),
-        "{done:?}"
-    );
+    ensure!(done.status == 1 && done.err.contains("/linux/resources/memory/limit"), "{done:?}");
     let group = cgroup(&bundle);
     ensure!(group.is_err(), "there is still a container");
     bundle.clean()
@@ -433,30 +366,15 @@ fn edge() -> Outcome {
 
 fn not_there() -> Outcome {
     for (group, value, place, words) in [
-        (
-            "rdma",
-            json!({"mlx5_0": {"hcaHandles": 3}}),
-            "rdma/mlx5_0",
-            "rdma.max",
-        ),
-        (
-            "hugepageLimits",
-            json!([{"pageSize": "64KB", "limit": 1}]),
-            "hugepageLimits/0/limit",
-            "hugetlb.64KB.max",
-        ),
+        ("rdma", json!({"mlx5_0": {"hcaHandles": 3}}), "rdma/mlx5_0", "rdma.max"),
+        ("hugepageLimits", json!([{"pageSize": "64KB", "limit": 1}]), "hugepageLimits/0/limit", "hugetlb.64KB.max"),
         (
             "blockIO",
             json!({"throttleReadBpsDevice": [{"major": 99, "minor": 9, "rate": 1}]}),
             "blockIO/throttleReadBpsDevice/0",
             "no block device of that number",
         ),
-        (
-            "unified",
-            json!({"memory.frobnicate": "1"}),
-            "unified/memory.frobnicate",
-            "has no such file",
-        ),
+        ("unified", json!({"memory.frobnicate": "1"}), "unified/memory.frobnicate", "has no such file"),
         ("cpu", json!({"quota": 1}), "cpu/quota", "EINVAL"),
         ("cpu", json!({"cpus": "511"}), "cpu/cpus", "cpuset.cpus"),
     ] {

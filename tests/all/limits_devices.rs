@@ -9,10 +9,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-const CASES: &[Case] = &[
-    ("block_devices_are_limited_one_by_one", block_devices),
-    ("processors_are_those_of_the_list", processors),
-];
+const CASES: &[Case] =
+    &[("block_devices_are_limited_one_by_one", block_devices), ("processors_are_those_of_the_list", processors)];
 
 pub fn cases() -> Vec<Trial> {
     needs_controllers("limits", CASES)
@@ -22,10 +20,7 @@ pub fn cases() -> Vec<Trial> {
 fn processors() -> Outcome {
     let online = fs::read_to_string("/sys/devices/system/cpu/online")?;
     ensure!(online.trim() != "0", "the machine has one processor alone");
-    let bundle = limited(
-        "grep allowed_list /proc/self/status",
-        json!({"cpu": {"cpus": "1", "mems": "0"}}),
-    )?;
+    let bundle = limited("grep allowed_list /proc/self/status", json!({"cpu": {"cpus": "1", "mems": "0"}}))?;
     std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/grep"))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     let words: Vec<&str> = done.out.split_whitespace().collect();
@@ -37,10 +32,7 @@ fn processors() -> Outcome {
 /// On a loop device, which the lab has, with a model of its cost: then it has weights of its own.
 fn block_devices() -> Outcome {
     let losetup = |words: &[&str]| {
-        let done = Command::new("busybox")
-            .arg("losetup")
-            .args(words)
-            .output()?;
+        let done = Command::new("busybox").arg("losetup").args(words).output()?;
         ensure!(done.status.success(), "losetup {words:?}: {done:?}");
         Ok::<(), Failed>(())
     };
@@ -63,10 +55,7 @@ fn block_devices() -> Outcome {
             "weightDevice": device(json!({"weight": 500})),
         }}),
     )?;
-    bundle.set(
-        "/linux/devices",
-        json!([{"type": "b", "path": "/dev/loop0", "major": 7, "minor": 0}]),
-    )?;
+    bundle.set("/linux/devices", json!([{"type": "b", "path": "/dev/loop0", "major": 7, "minor": 0}]))?;
     bundle.set(
         "/linux/resources/devices/-",
         json!({"allow": true, "type": "b", "major": 7, "minor": 0, "access": "r"}),

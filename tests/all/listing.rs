@@ -26,16 +26,8 @@ fn version() -> Outcome {
     for word in ["--version", "-v"] {
         let out = bundle.call(&[word])?.ok()?.out;
         let mut lines = out.lines();
-        ensure!(
-            lines
-                .next()
-                .is_some_and(|line| line.starts_with("nk-runtime version ")),
-            "{out}"
-        );
-        ensure!(
-            out.contains("\ncommit: ") && out.contains("\nspec: 1."),
-            "{out}"
-        );
+        ensure!(lines.next().is_some_and(|line| line.starts_with("nk-runtime version ")), "{out}");
+        ensure!(out.contains("\ncommit: ") && out.contains("\nspec: 1."), "{out}");
     }
     bundle.clean()
 }
@@ -43,15 +35,10 @@ fn version() -> Outcome {
 fn help() -> Outcome {
     let bundle = Bundle::plain()?;
     let all = bundle.call(&["--help"])?.ok()?.out;
-    for command in
-        "create start run kill delete state list trace plan features demo spec".split(' ')
-    {
+    for command in "create start run kill delete state list trace plan features demo spec".split(' ') {
         ensure!(all.contains(command), "--help does not name {command}");
         let one = bundle.call(&[command, "--help"])?.ok()?.out;
-        ensure!(
-            one.contains(command) && one.contains("--help"),
-            "{command} --help: {one}"
-        );
+        ensure!(one.contains(command) && one.contains("--help"), "{command} --help: {one}");
     }
     bundle.clean()
 }
@@ -66,36 +53,21 @@ fn checkpoint() -> Outcome {
 
 fn spec() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    bundle
-        .call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?
-        .ok()?;
+    bundle.call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?.ok()?;
     let token = bundle.config["process"]["env"][2].take();
     bundle.config = serde_json::from_str(&fs::read_to_string(bundle.path("config.json"))?)?;
     bundle.set("/process/args", serde_json::json!(["hostname"]))?;
     bundle.set("/process/env/-", token)?;
-    let wanted = bundle.config["hostname"]
-        .as_str()
-        .unwrap_or("none")
-        .to_owned();
-    same(
-        "the program's output",
-        bundle.bundled(&["run"])?.ok()?.out.trim(),
-        &wanted,
-    )?;
+    let wanted = bundle.config["hostname"].as_str().unwrap_or("none").to_owned();
+    same("the program's output", bundle.bundled(&["run"])?.ok()?.out.trim(), &wanted)?;
     bundle.clean()
 }
 
 fn spec_keeps() -> Outcome {
     let bundle = Bundle::plain()?;
     fs::write(bundle.path("config.json"), "mine")?;
-    bundle
-        .call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?
-        .refused("config.json")?;
-    same(
-        "config.json",
-        fs::read_to_string(bundle.path("config.json"))?,
-        "mine".into(),
-    )?;
+    bundle.call(&["spec", "--bundle", &bundle.path("").to_string_lossy()])?.refused("config.json")?;
+    same("config.json", fs::read_to_string(bundle.path("config.json"))?, "mine".into())?;
     bundle.clean()
 }
 
@@ -103,53 +75,25 @@ fn features() -> Outcome {
     let bundle = Bundle::plain()?;
     let document: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
     let texts = |pointer: &str| -> Vec<String> {
-        let list = document
-            .pointer(pointer)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let list = document.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(String::from).collect()
     };
-    ensure!(
-        document["ociVersionMin"].is_string() && document["ociVersionMax"].is_string(),
-        "{document}"
-    );
+    ensure!(document["ociVersionMin"].is_string() && document["ociVersionMax"].is_string(), "{document}");
     let namespaces = texts("/linux/namespaces");
     for kind in ["pid", "network", "ipc", "uts", "mount", "cgroup"] {
-        ensure!(
-            namespaces.iter().any(|one| one == kind),
-            "/linux/namespaces lacks {kind}: {namespaces:?}"
-        );
+        ensure!(namespaces.iter().any(|one| one == kind), "/linux/namespaces lacks {kind}: {namespaces:?}");
     }
     let options = texts("/mountOptions");
     for option in ["ro", "nosuid", "rbind", "rro"] {
-        ensure!(
-            options.iter().any(|one| one == option),
-            "/mountOptions lacks {option}: {options:?}"
-        );
+        ensure!(options.iter().any(|one| one == option), "/mountOptions lacks {option}: {options:?}");
     }
-    ensure!(
-        texts("/linux/capabilities")
-            .iter()
-            .any(|one| one == "CAP_KILL"),
-        "/linux/capabilities lacks CAP_KILL"
-    );
+    ensure!(texts("/linux/capabilities").iter().any(|one| one == "CAP_KILL"), "/linux/capabilities lacks CAP_KILL");
     // Annotations of config.json that change what is done: systemd's and crun's, and no others.
     let unsafe_ones = texts("/potentiallyUnsafeConfigAnnotations");
-    same(
-        "unsafe",
-        unsafe_ones,
-        vec!["org.systemd.property.".into(), "run.oci.".into()],
-    )?;
-    for pointer in [
-        "/linux/seccomp/enabled",
-        "/linux/mountExtensions/idmap/enabled",
-    ] {
+    same("unsafe", unsafe_ones, vec!["org.systemd.property.".into(), "run.oci.".into()])?;
+    for pointer in ["/linux/seccomp/enabled", "/linux/mountExtensions/idmap/enabled"] {
         // Without the second, containerd offers no user namespaces to pods.
-        ensure!(
-            document.pointer(pointer) == Some(&Value::Bool(true)),
-            "{pointer} is not promised"
-        );
+        ensure!(document.pointer(pointer) == Some(&Value::Bool(true)), "{pointer} is not promised");
     }
     bundle.clean()
 }
@@ -161,9 +105,6 @@ fn closed_pipe() -> Outcome {
     let script = "{ sleep 0.2; \"$0\" features; echo $? >&2; } | true";
     command.arg("-c").arg(script).arg(runtime());
     let done = bundle.finish(command)?;
-    ensure!(
-        done.err.lines().last().is_some_and(|status| status == "1"),
-        "status 1 wanted: {done:?}"
-    );
+    ensure!(done.err.lines().last().is_some_and(|status| status == "1"), "status 1 wanted: {done:?}");
     bundle.clean()
 }

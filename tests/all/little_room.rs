@@ -38,11 +38,7 @@ fn limited(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed>
 pub fn limited_bundled(bundle: &Bundle, limit: &str, words: &[&str]) -> Result<Done, Failed> {
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    limited(
-        bundle,
-        limit,
-        &[words, &["--bundle", &here, &bundle.id]].concat(),
-    )
+    limited(bundle, limit, &[words, &["--bundle", &here, &bundle.id]].concat())
 }
 
 /// It did its work, or it failed with one line that names the limit.
@@ -50,10 +46,7 @@ fn done_or_named(what: &str, done: &Done, limit: &str) -> Outcome {
     if done.status == 0 {
         return Ok(());
     }
-    ensure!(
-        matches!(done.status, 1 | 255),
-        "{what}: neither a success nor a failure: {done:?}"
-    );
+    ensure!(matches!(done.status, 1 | 255), "{what}: neither a success nor a failure: {done:?}");
     same(&format!("lines of {what}"), done.err.lines().count(), 1)?;
     ensure!(
         // A limit that the configuration asks for can be more than may be had under the caller's.
@@ -102,12 +95,7 @@ fn deep() -> Outcome {
                 let words = ["plan", "--bundle", &here];
                 let done = limited(&bundle, "--stack=32768", &words)?;
                 let refused = done.status == 1 && done.err.lines().count() == 1;
-                ensure!(
-                    refused || done.status == 0,
-                    "{place}, {depth} deep: status {}: {}",
-                    done.status,
-                    done.err
-                );
+                ensure!(refused || done.status == 0, "{place}, {depth} deep: status {}: {}", done.status, done.err);
             }
         }
     }
@@ -150,11 +138,7 @@ fn files_running() -> Outcome {
             done_or_named(&format!("{words:?} {option}"), &done, "ulimit -n")?;
             let paused = words[0] == "pause" && done.status == 0;
             let wanted = if paused { "paused" } else { "running" };
-            same(
-                &format!("status after {words:?}"),
-                bundle.status()?.as_str(),
-                wanted,
-            )?;
+            same(&format!("status after {words:?}"), bundle.status()?.as_str(), wanted)?;
             if paused {
                 bundle.call(&["resume", &bundle.id])?.ok()?;
             }
@@ -185,27 +169,12 @@ fn harmless() -> Outcome {
 
 /// RLIMIT_AS and RLIMIT_DATA. Below these the kernel itself kills the program at execve: its file is not mapped.
 fn addresses() -> Outcome {
-    for limit in [
-        "--as=3200000",
-        "--as=4194304",
-        "--as=8388608",
-        "--data=2097152",
-    ] {
+    for limit in ["--as=3200000", "--as=4194304", "--as=8388608", "--data=2097152"] {
         let bundle = box_of_sleep()?;
-        for words in [
-            &["create"][..],
-            &["start"],
-            &["exec", "true"],
-            &["pause"],
-            &["resume"],
-        ] {
+        for words in [&["create"][..], &["start"], &["exec", "true"], &["pause"], &["resume"]] {
             let done = match words {
                 ["create"] => limited_bundled(&bundle, limit, words)?,
-                [first, rest @ ..] => limited(
-                    &bundle,
-                    limit,
-                    &[&[first, bundle.id.as_str()], rest].concat(),
-                )?,
+                [first, rest @ ..] => limited(&bundle, limit, &[&[first, bundle.id.as_str()], rest].concat())?,
                 [] => continue,
             };
             done_or_named(&format!("{words:?} {limit}"), &done, "ulimit -")?;
@@ -254,13 +223,7 @@ fn on_tmpfs(option: &str, fill: fn(&Bundle) -> Outcome) -> Outcome {
     let root = bundle.state_root();
     std::fs::create_dir_all(&root)?;
     let some = Some("tmpfs");
-    nix::mount::mount(
-        some,
-        &root,
-        some,
-        nix::mount::MsFlags::empty(),
-        Some(option),
-    )?;
+    nix::mount::mount(some, &root, some, nix::mount::MsFlags::empty(), Some(option))?;
     let id = bundle.id.as_str();
     let tried = (|| -> Outcome {
         bundle.bundled(&["create"])?.ok()?;

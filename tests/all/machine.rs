@@ -30,9 +30,7 @@ pub fn cases(name: &str, cases: &[Case]) -> Vec<Trial> {
         _ => return area(name, cases),
     };
     let all = area(&format!("{name}::{missing}"), cases);
-    all.into_iter()
-        .map(|trial| trial.with_ignored_flag(true))
-        .collect()
+    all.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
 }
 
 /// What a machine has said.
@@ -58,23 +56,11 @@ impl Ended {
 /// Boots an initramfs and waits for the machine's end. microvm has no power switch: it ends by a restart.
 pub fn boot(bundle: &Bundle, image: &Path, append: &str) -> Result<Ended, Failed> {
     let machine = "-M microvm,acpi=off,rtc=on -no-reboot -m 128";
-    boot_on(
-        machine,
-        &kernel(),
-        bundle,
-        image,
-        &format!("nk.end=reboot {append}"),
-    )
+    boot_on(machine, &kernel(), bundle, image, &format!("nk.end=reboot {append}"))
 }
 
 /// The same on a machine of these words of QEMU's.
-pub fn boot_on(
-    machine: &str,
-    kernel: &Path,
-    bundle: &Bundle,
-    image: &Path,
-    append: &str,
-) -> Result<Ended, Failed> {
+pub fn boot_on(machine: &str, kernel: &Path, bundle: &Bundle, image: &Path, append: &str) -> Result<Ended, Failed> {
     let status = bundle.path("status");
     let mut command = Command::new(tool(QEMU)?);
     command
@@ -93,11 +79,7 @@ pub fn boot_on(
     let done = bundle.finish(command)?;
     ensure!(done.status == 0, "QEMU: {done:?}");
     Ok(Ended {
-        lines: done
-            .out
-            .lines()
-            .map(|line| line.trim_end().into())
-            .collect(),
+        lines: done.out.lines().map(|line| line.trim_end().into()).collect(),
         status: fs::read_to_string(status)?.trim_end().into(),
     })
 }

@@ -60,13 +60,7 @@ fn dangling() -> Outcome {
     symlink("one/two", bundle.rootfs("chain"))?;
     fs::create_dir(bundle.rootfs("one"))?;
     symlink("../very/deep", bundle.rootfs("one/two"))?;
-    add(
-        &mut bundle,
-        "bind",
-        &data,
-        "/var/run/secrets/folder",
-        &["bind"],
-    )?;
+    add(&mut bundle, "bind", &data, "/var/run/secrets/folder", &["bind"])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/var/run/lock", &[])?;
     add(&mut bundle, "bind", &file, "/etc/resolv.conf", &["bind"])?;
     add(&mut bundle, "bind", &data, "/chain", &["bind"])?;
@@ -117,11 +111,7 @@ fn dots() -> Outcome {
 /// And all that the host had is gone, with pivot_root and without, and where hooks look at the rootfs.
 fn on_root() -> Outcome {
     let script = "ls /; mount | cut -d ' ' -f 1,3; echo x 2>&- > /new || echo read-only";
-    for (words, hook) in [
-        (&["run"][..], false),
-        (&["run", "--no-pivot"][..], false),
-        (&["run"][..], true),
-    ] {
+    for (words, hook) in [(&["run"][..], false), (&["run", "--no-pivot"][..], false), (&["run"][..], true)] {
         let (mut bundle, _) = shell(script)?;
         let bin = bundle.path("bin");
         fs::rename(bundle.rootfs("bin"), &bin)?;
@@ -152,8 +142,7 @@ fn on_root() -> Outcome {
 }
 
 fn order_of_sources() -> Outcome {
-    let script =
-        "cat /second/file /third/file; ls /fourth; cat /alone/file; grep -c /second /proc/mounts";
+    let script = "cat /second/file /third/file; ls /fourth; cat /alone/file; grep -c /second /proc/mounts";
     let (mut bundle, data) = shell(script)?;
     for name in ["first", "fourth", "alone"] {
         fs::create_dir(bundle.rootfs(name))?;
@@ -161,12 +150,8 @@ fn order_of_sources() -> Outcome {
     fs::write(bundle.rootfs("first/file"), "what lies below\n")?;
     fs::write(bundle.rootfs("alone/file"), "of the image\n")?;
     let inside = |name: &str| bundle.rootfs(name).to_string_lossy().into_owned();
-    let (first, fourth, odd, alone) = (
-        inside("first"),
-        inside("fourth"),
-        format!("{}/./../rootfs//first/", inside("")),
-        inside("alone"),
-    );
+    let (first, fourth, odd, alone) =
+        (inside("first"), inside("fourth"), format!("{}/./../rootfs//first/", inside("")), inside("alone"));
     add(&mut bundle, "bind", &data, "/first", &["bind"])?;
     add(&mut bundle, "bind", &first, "/second", &["bind", "ro"])?;
     add(&mut bundle, "bind", &odd, "/third", &["rbind"])?;
@@ -220,31 +205,14 @@ fn link_in_source() -> Outcome {
 fn kept_mode() -> Outcome {
     let (mut bundle, _) = shell("stat -c '%n %a' /private /group /said /new /copied /dev/new")?;
     symlink("busybox", bundle.rootfs("bin/stat"))?;
-    for (name, mode) in [
-        ("private", 0o750),
-        ("group", 0o2775),
-        ("said", 0o700),
-        ("copied", 0o711),
-    ] {
+    for (name, mode) in [("private", 0o750), ("group", 0o2775), ("said", 0o700), ("copied", 0o711)] {
         let path = bundle.rootfs(name);
         fs::create_dir(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
-    add(
-        &mut bundle,
-        "tmpfs",
-        "tmpfs",
-        "/private",
-        &["size=64k", "ro"],
-    )?;
+    add(&mut bundle, "tmpfs", "tmpfs", "/private", &["size=64k", "ro"])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/group", &[])?;
-    add(
-        &mut bundle,
-        "tmpfs",
-        "tmpfs",
-        "/said",
-        &["nosuid", "mode=1770"],
-    )?;
+    add(&mut bundle, "tmpfs", "tmpfs", "/said", &["nosuid", "mode=1770"])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/new", &[])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/copied", &["tmpcopyup"])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/dev/new", &[])?;
@@ -259,12 +227,7 @@ fn readonly_dev() -> Outcome {
     let script = "ls /dev; for d in /dev /dev/shm; do echo x 2>&- > $d/new || echo no $d; done";
     let names = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero";
     let wanted = format!("{}\nno /dev\n", names.replace(' ', "\n"));
-    for options in [
-        &["ro"][..],
-        &["rro"],
-        &["ro", "tmpcopyup"],
-        &["remount", "ro"],
-    ] {
+    for options in [&["ro"][..], &["rro"], &["ro", "tmpcopyup"], &["remount", "ro"]] {
         let (mut bundle, _) = shell(script)?;
         for name in ["pts", "shm"] {
             fs::create_dir_all(bundle.rootfs("dev").join(name))?;
@@ -281,11 +244,7 @@ fn readonly_dev() -> Outcome {
             }
         }
         let done = bundle.bundled(&["run"])?;
-        same(
-            &format!("{options:?}: {}", done.err),
-            done.out,
-            wanted.clone(),
-        )?;
+        same(&format!("{options:?}: {}", done.err), done.out, wanted.clone())?;
         bundle.clean()?;
     }
     Ok(())
@@ -295,21 +254,9 @@ fn readonly_dev() -> Outcome {
 fn own_propagation() -> Outcome {
     let script = "cut -d ' ' -f 5,7 /proc/self/mountinfo | sed 's/:.*//'";
     for (root, on_mnt, wanted) in [
-        (
-            "rshared",
-            "rslave",
-            ["/ shared", "/mnt master", "/tmp -", "/usr unbindable"],
-        ),
-        (
-            "rslave",
-            "shared",
-            ["/ -", "/mnt shared", "/tmp -", "/usr unbindable"],
-        ),
-        (
-            "runbindable",
-            "shared",
-            ["/ unbindable", "/mnt shared", "/tmp -", "/usr unbindable"],
-        ),
+        ("rshared", "rslave", ["/ shared", "/mnt master", "/tmp -", "/usr unbindable"]),
+        ("rslave", "shared", ["/ -", "/mnt shared", "/tmp -", "/usr unbindable"]),
+        ("runbindable", "shared", ["/ unbindable", "/mnt shared", "/tmp -", "/usr unbindable"]),
     ] {
         let (mut bundle, data) = shell(script)?;
         symlink("busybox", bundle.rootfs("bin/cut"))?;
@@ -320,11 +267,7 @@ fn own_propagation() -> Outcome {
         add(&mut bundle, "tmpfs", "tmpfs", "/usr", &["unbindable"])?;
         let done = bundle.bundled(&["run"])?.ok()?;
         for one in wanted.iter().filter(|one| **one != "/ -") {
-            ensure!(
-                done.out.lines().any(|line| line == *one),
-                "{root}: no {one}: {}",
-                done.out
-            );
+            ensure!(done.out.lines().any(|line| line == *one), "{root}: no {one}: {}", done.out);
         }
         bundle.clean()?;
     }
@@ -351,10 +294,7 @@ fn link_options() -> Outcome {
     let done = bundle.bundled(&["run"])?.ok()?;
     let wanted = "/nowhere\n/nowhere\ncontent\ncontent\ncontent\nplain\n";
     same("what it says", done.out, wanted.into())?;
-    ensure!(
-        !bundle.rootfs("etc/target").exists(),
-        "the link was followed"
-    );
+    ensure!(!bundle.rootfs("etc/target").exists(), "the link was followed");
     // Another file of that name stays.
     fs::remove_file(bundle.rootfs("there"))?;
     fs::write(bundle.rootfs("there"), "of the image")?;
@@ -382,30 +322,14 @@ fn tree_options() -> Outcome {
     let script = "for m in sync async dirsync no; do grep \" /m/$m \" /proc/self/mountinfo; done";
     let (mut bundle, _) = shell(script)?;
     add(&mut bundle, "tmpfs", "tmpfs", "/m/sync", &["rsync"])?;
-    add(
-        &mut bundle,
-        "tmpfs",
-        "tmpfs",
-        "/m/async",
-        &["rsync", "rasync"],
-    )?;
+    add(&mut bundle, "tmpfs", "tmpfs", "/m/async", &["rsync", "rasync"])?;
     add(&mut bundle, "tmpfs", "tmpfs", "/m/dirsync", &["rdirsync"])?;
-    add(
-        &mut bundle,
-        "tmpfs",
-        "tmpfs",
-        "/m/no",
-        &["rmand", "rnomand"],
-    )?;
+    add(&mut bundle, "tmpfs", "tmpfs", "/m/no", &["rmand", "rnomand"])?;
     let done = bundle.bundled(&["run"])?.ok()?;
     let lines: Vec<&str> = done.out.lines().collect();
     same("mounts", lines.len(), 4)?;
     let has = |line: &str, word: &str| line.split([' ', ',']).any(|one| one == word);
-    ensure!(
-        has(lines[0], "sync") && !has(lines[1], "sync"),
-        "{}",
-        done.out
-    );
+    ensure!(has(lines[0], "sync") && !has(lines[1], "sync"), "{}", done.out);
     ensure!(has(lines[2], "dirsync"), "{}", done.out);
     bundle.clean()
 }
@@ -413,13 +337,7 @@ fn tree_options() -> Outcome {
 fn data_on_bind() -> Outcome {
     let (mut bundle, data) = shell("cat /tmp/file")?;
     let at = bundle.config["mounts"].as_array().map_or(0, Vec::len);
-    add(
-        &mut bundle,
-        "bind",
-        &data,
-        "/tmp",
-        &["rbind", "size=1k", "rprivate", "sync"],
-    )?;
+    add(&mut bundle, "bind", &data, "/tmp", &["rbind", "size=1k", "rprivate", "sync"])?;
     let done = bundle.bundled(&["--log-level", "warn", "run"])?;
     same("what it reads", done.out, "content\n".into())?;
     let said = format!("/mounts/{at}/options/1: passed over");
@@ -441,11 +359,7 @@ fn masks() -> Outcome {
     let done = bundle.bundled(&["run"])?.ok()?;
     ensure!(!done.out.contains("secret"), "{}", done.out);
     ensure!(done.out.contains("read-only"), "{}", done.out);
-    let mut lines: Vec<&str> = done
-        .out
-        .lines()
-        .filter(|line| line.contains(" ro,"))
-        .collect();
+    let mut lines: Vec<&str> = done.out.lines().filter(|line| line.contains(" ro,")).collect();
     same("masks", lines.len(), 5)?;
     lines.sort();
     lines.dedup();
@@ -460,7 +374,9 @@ fn many_binds() -> Outcome {
     bundle.remove("/process/rlimits")?;
     let mounts = bundle.config["mounts"].as_array_mut().ok_or("no mounts")?;
     for i in 0..1100 {
-        mounts.push(json!({"destination": format!("/v/{i}"), "type": "bind", "source": data, "options": ["rbind", "ro"]}));
+        mounts.push(
+            json!({"destination": format!("/v/{i}"), "type": "bind", "source": data, "options": ["rbind", "ro"]}),
+        );
     }
     let done = little_room::limited_bundled(&bundle, "--nofile=1024:4096", &["run"])?.ok()?;
     same("what it says", done.out, "1024\n1100\ncontent\n".into())?;

@@ -50,15 +50,8 @@ fn mounts_on(report: &Value, points: &[String]) -> Vec<String> {
 /// slave of the host's mount, where a copy of the tree is a mount that nothing reaches.
 fn show(mount: &Value) -> String {
     let text = |key: &str| mount[key].as_str().unwrap_or("").to_owned();
-    let propagation = if mount["point"] == "/" {
-        String::new()
-    } else {
-        text("propagation")
-    };
-    let propagation: Vec<&str> = propagation
-        .split(' ')
-        .map(|word| word.split(':').next().unwrap_or(""))
-        .collect();
+    let propagation = if mount["point"] == "/" { String::new() } else { text("propagation") };
+    let propagation: Vec<&str> = propagation.split(' ').map(|word| word.split(':').next().unwrap_or("")).collect();
     let mut options: Vec<String> = text("options").split(',').map(String::from).collect();
     let mut specific: Vec<String> = text("super").split(',').map(String::from).collect();
     options.sort();
@@ -69,31 +62,19 @@ fn show(mount: &Value) -> String {
         specific.retain(|option| !matches!(&**option, "ro" | "rw" | "mode=755"));
     }
     let (point, kind, source, from) = (text("point"), text("fstype"), text("source"), text("root"));
-    format!(
-        "{point} {kind} {source} {from} {} | {} | {}",
-        options.join(","),
-        specific.join(","),
-        propagation.join(",")
-    )
+    format!("{point} {kind} {source} {from} {} | {} | {}", options.join(","), specific.join(","), propagation.join(","))
 }
 
 fn destinations(bundle: &Bundle) -> Vec<String> {
     let mounts = bundle.config["mounts"].as_array().into_iter().flatten();
-    mounts
-        .filter_map(|mount| mount["destination"].as_str())
-        .chain(["/"])
-        .map(String::from)
-        .collect()
+    mounts.filter_map(|mount| mount["destination"].as_str()).chain(["/"]).map(String::from).collect()
 }
 
 fn same_mounts(bundle: Bundle) -> Outcome {
     let points = destinations(&bundle);
     let (runc, ours) = both(&bundle)?;
     let (runc, ours) = (mounts_on(&runc, &points), mounts_on(&ours, &points));
-    ensure!(
-        runc.len() >= points.len(),
-        "runc shows too few mounts: {runc:#?}"
-    );
+    ensure!(runc.len() >= points.len(), "runc shows too few mounts: {runc:#?}");
     for (runc, ours) in runc.iter().zip(&ours) {
         same("a mount, as nk-runtime and as runc made it", ours, runc)?;
     }
@@ -109,11 +90,7 @@ fn defaults() -> Outcome {
 fn with_options(kind: &str, source: &str, lists: &[&[&str]]) -> Result<Bundle, Failed> {
     let mut bundle = Bundle::reporter(&[])?;
     fs::create_dir(bundle.path("data"))?;
-    let source = if source == "data" {
-        bundle.path("data").to_string_lossy().into_owned()
-    } else {
-        source.into()
-    };
+    let source = if source == "data" { bundle.path("data").to_string_lossy().into_owned() } else { source.into() };
     for (number, options) in lists.iter().enumerate() {
         fs::create_dir_all(bundle.rootfs(&format!("m/{number}")))?;
         let destination = format!("/m/{number}");
@@ -150,23 +127,13 @@ fn options_of_tmpfs() -> Outcome {
 
 /// The specification has them; runc 1.1 refuses them or passes them on to the file system.
 fn newer_options() -> Outcome {
-    let lists: &[&[&str]] = &[
-        &["defaults"],
-        &["silent"],
-        &["loud"],
-        &["nosymfollow"],
-        &["symfollow"],
-        &["nolazytime"],
-        &["rro"],
-    ];
+    let lists: &[&[&str]] =
+        &[&["defaults"], &["silent"], &["loud"], &["nosymfollow"], &["symfollow"], &["nolazytime"], &["rro"]];
     let bundle = with_options("tmpfs", "tmpfs", lists)?;
     let report = bundle.report()?;
     let options = |number: usize| {
         let shown = mounts_on(&report, &[format!("/m/{number}")]);
-        shown
-            .first()
-            .and_then(|line| line.split(' ').nth(4).map(String::from))
-            .unwrap_or_default()
+        shown.first().and_then(|line| line.split(' ').nth(4).map(String::from)).unwrap_or_default()
     };
     same("defaults", options(0), "relatime,rw".into())?;
     same("nosymfollow", options(3), "nosymfollow,relatime,rw".into())?;
@@ -217,15 +184,10 @@ fn stays_inside() -> Outcome {
         let source = bundle.path("data").to_string_lossy().into_owned();
         bind(&mut bundle, &source, "/tmp", &["rbind", option])?;
         for set in ["bounding", "permitted", "effective"] {
-            bundle.set(
-                &format!("/process/capabilities/{set}/-"),
-                json!("CAP_SYS_ADMIN"),
-            )?;
+            bundle.set(&format!("/process/capabilities/{set}/-"), json!("CAP_SYS_ADMIN"))?;
         }
         bundle.bundled(&["run"])?.ok()?;
-        bundle
-            .clean()
-            .map_err(|failed| format!("{option}: {}", failed.message().unwrap_or("")))?;
+        bundle.clean().map_err(|failed| format!("{option}: {}", failed.message().unwrap_or("")))?;
     }
     Ok(())
 }
@@ -239,20 +201,15 @@ fn host_is_gone() -> Outcome {
     let expected = ["/", "/proc", "/dev", "/sys"];
     for mount in report["mounts"].as_array().into_iter().flatten() {
         let point = mount["point"].as_str().unwrap_or("");
-        let known = point == "/"
-            || expected[1..]
-                .iter()
-                .any(|top| point == *top || point.starts_with(&format!("{top}/")));
+        let known =
+            point == "/" || expected[1..].iter().any(|top| point == *top || point.starts_with(&format!("{top}/")));
         ensure!(known, "a mount that nobody asked for: {mount}");
     }
     bundle.clean()
 }
 
 fn bind(bundle: &mut Bundle, source: &str, destination: &str, options: &[&str]) -> Outcome {
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": destination, "type": "bind", "source": source, "options": options}),
-    )
+    bundle.set("/mounts/-", json!({"destination": destination, "type": "bind", "source": source, "options": options}))
 }
 
 fn order() -> Outcome {
@@ -263,11 +220,7 @@ fn order() -> Outcome {
         let source = bundle.path(name).to_string_lossy().into_owned();
         bind(&mut bundle, &source, "/tmp", &["bind"])?;
     }
-    same(
-        "/tmp",
-        &bundle.report()?["tried"]["probe"]["/tmp"]["list"],
-        &json!(["second"]),
-    )?;
+    same("/tmp", &bundle.report()?["tried"]["probe"]["/tmp"]["list"], &json!(["second"]))?;
     bundle.clean()
 }
 
@@ -284,16 +237,8 @@ fn bind_folder() -> Outcome {
     let (folder, file) = data(&bundle)?;
     bind(&mut bundle, &folder, "/tmp", &["rbind"])?;
     let report = bundle.report()?;
-    same(
-        "/tmp",
-        &report["tried"]["probe"]["/tmp"]["list"],
-        &json!(["file"]),
-    )?;
-    same(
-        "the file outside",
-        fs::read_to_string(file)?,
-        "contentx".into(),
-    )?;
+    same("/tmp", &report["tried"]["probe"]["/tmp"]["list"], &json!(["file"]))?;
+    same("the file outside", fs::read_to_string(file)?, "contentx".into())?;
     bundle.clean()
 }
 
@@ -302,16 +247,8 @@ fn bind_file() -> Outcome {
     let (_, file) = data(&bundle)?;
     fs::write(bundle.rootfs("etc/file"), "covered")?;
     bind(&mut bundle, &file, "/etc/file", &["bind"])?;
-    same(
-        "/etc/file",
-        &bundle.report()?["tried"]["probe"]["/etc/file"]["read"],
-        &json!("content"),
-    )?;
-    same(
-        "below it",
-        fs::read_to_string(bundle.rootfs("etc/file"))?,
-        "covered".into(),
-    )?;
+    same("/etc/file", &bundle.report()?["tried"]["probe"]["/etc/file"]["read"], &json!("content"))?;
+    same("below it", fs::read_to_string(bundle.rootfs("etc/file"))?, "covered".into())?;
     bundle.clean()
 }
 
@@ -320,16 +257,8 @@ fn bind_read_only() -> Outcome {
     let (folder, _) = data(&bundle)?;
     bind(&mut bundle, &folder, "/tmp", &["rbind", "ro"])?;
     let report = bundle.report()?;
-    same(
-        "a new file",
-        &report["tried"]["probe"]["/tmp"]["create"],
-        &json!({ "error": "EROFS" }),
-    )?;
-    same(
-        "the old one",
-        &report["tried"]["probe"]["/tmp/file"]["write"],
-        &json!({ "error": "EROFS" }),
-    )?;
+    same("a new file", &report["tried"]["probe"]["/tmp"]["create"], &json!({ "error": "EROFS" }))?;
+    same("the old one", &report["tried"]["probe"]["/tmp/file"]["write"], &json!({ "error": "EROFS" }))?;
     // Outside it stays as it was.
     fs::write(bundle.path("data/file"), "written")?;
     bundle.clean()
@@ -340,35 +269,19 @@ fn bind_relative() -> Outcome {
     let mut bundle = Bundle::reporter(&["--probe", "/tmp"])?;
     data(&bundle)?;
     bind(&mut bundle, "data", "/tmp", &["bind"])?;
-    same(
-        "/tmp",
-        &bundle.report()?["tried"]["probe"]["/tmp"]["list"],
-        &json!(["file"]),
-    )?;
+    same("/tmp", &bundle.report()?["tried"]["probe"]["/tmp"]["list"], &json!(["file"]))?;
     bundle.clean()
 }
 
 fn missing_targets() -> Outcome {
-    let mut bundle =
-        Bundle::reporter(&["--probe", "/made/deep/file", "--probe", "/made/deep/folder"])?;
+    let mut bundle = Bundle::reporter(&["--probe", "/made/deep/file", "--probe", "/made/deep/folder"])?;
     let (folder, file) = data(&bundle)?;
     bind(&mut bundle, &file, "/made/deep/file", &["bind"])?;
     bind(&mut bundle, &folder, "/made/deep/folder", &["bind"])?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/made/tmpfs", "type": "tmpfs", "source": "tmpfs"}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/made/tmpfs", "type": "tmpfs", "source": "tmpfs"}))?;
     let report = bundle.report()?;
-    same(
-        "the file",
-        &report["tried"]["probe"]["/made/deep/file"]["read"],
-        &json!("content"),
-    )?;
-    same(
-        "the folder",
-        &report["tried"]["probe"]["/made/deep/folder"]["list"],
-        &json!(["file"]),
-    )?;
+    same("the file", &report["tried"]["probe"]["/made/deep/file"]["read"], &json!("content"))?;
+    same("the folder", &report["tried"]["probe"]["/made/deep/folder"]["list"], &json!(["file"]))?;
     bundle.clean()
 }
 
@@ -379,10 +292,7 @@ fn link_stays_inside() -> Outcome {
     let outside = bundle.path("outside");
     fs::create_dir(&outside)?;
     symlink(&outside, bundle.rootfs("absolute"))?;
-    symlink(
-        format!("../../../../../../../..{}", outside.display()),
-        bundle.rootfs("dots"),
-    )?;
+    symlink(format!("../../../../../../../..{}", outside.display()), bundle.rootfs("dots"))?;
     for target in ["/absolute/in", "/dots/in"] {
         bind(&mut bundle, &folder, target, &["bind"])?;
     }
@@ -453,11 +363,7 @@ fn no_pivot() -> Outcome {
     let bundle = Bundle::reporter(&[])?;
     let done = bundle.bundled(&["run", "--no-pivot"])?.ok()?;
     let report: Value = serde_json::from_str(&done.out)?;
-    ensure!(
-        !report["root"].to_string().contains("work"),
-        "the names in /: {}",
-        report["root"]
-    );
+    ensure!(!report["root"].to_string().contains("work"), "the names in /: {}", report["root"]);
     bundle.clean()
 }
 
@@ -482,8 +388,7 @@ fn no_pivot_new_proc() -> Outcome {
         try_new_proc(&mut bundle)?;
         match what {
             "hook" => {
-                let hook =
-                    json!({"createContainer": [{"path": tool("true")?.display().to_string()}]});
+                let hook = json!({"createContainer": [{"path": tool("true")?.display().to_string()}]});
                 bundle.set("/hooks", hook)?;
             }
             "user" => {
@@ -508,10 +413,7 @@ fn no_pivot_new_proc() -> Outcome {
         for words in [&["run"][..], &["run", "--no-pivot"]] {
             let done = bundle.bundled(words)?;
             let wanted = "a tmpfs\nno more\n";
-            ensure!(
-                done.status == 0 && done.out == wanted,
-                "{what}, {words:?}: {done:?}"
-            );
+            ensure!(done.status == 0 && done.out == wanted, "{what}, {words:?}: {done:?}");
             let after = fs::read_to_string("/proc/thread-self/mountinfo")?;
             same("the host's mounts", &after, &before)?;
         }

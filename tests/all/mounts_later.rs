@@ -71,41 +71,20 @@ fn life() -> Outcome {
     alter(&bundle, "add", &list)?.ok()?;
     bundle.call(&["start", &bundle.id])?.ok()?;
     bundle.until("running")?;
-    same(
-        "a file",
-        inside(&bundle, "cat /etc/one")?.as_str(),
-        "from outside",
-    )?;
+    same("a file", inside(&bundle, "cat /etc/one")?.as_str(), "from outside")?;
     let text = inside(&bundle, "cat /new/place/file; echo x > /new/place/y")?;
-    ensure!(
-        text.contains("from outside") && text.contains("Read-only"),
-        "{text}"
-    );
+    ensure!(text.contains("from outside") && text.contains("Read-only"), "{text}");
     inside(&bundle, "echo inside > /new/place2/y")?;
-    same(
-        "outside",
-        fs::read_to_string(bundle.path("data/y"))?.as_str(),
-        "inside\n",
-    )?;
+    same("outside", fs::read_to_string(bundle.path("data/y"))?.as_str(), "inside\n")?;
     let before = count(&bundle)?;
     alter(&bundle, "remove", &list)?.ok()?;
     same("mounts", count(&bundle)?, before - 3)?;
-    same(
-        "left",
-        inside(&bundle, "ls /new/place; cat /etc/one")?.as_str(),
-        "",
-    )?;
+    same("left", inside(&bundle, "ls /new/place; cat /etc/one")?.as_str(), "")?;
     let done = alter(&bundle, "remove", &list)?;
     let done = done.refused("nothing is mounted at that name")?;
-    ensure!(
-        done.err.contains("/new/place") && done.err.contains("/0"),
-        "{done:?}"
-    );
+    ensure!(done.err.contains("/new/place") && done.err.contains("/0"), "{done:?}");
     let trace = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-    ensure!(
-        trace.contains("setns(") && trace.contains("move_mount("),
-        "{trace}"
-    );
+    ensure!(trace.contains("setns(") && trace.contains("move_mount("), "{trace}");
     end(bundle)
 }
 
@@ -114,18 +93,9 @@ fn forms() -> Outcome {
     bundle.bundled(&["run", "--detach"])?.ok()?;
     let one = bind(&bundle, "data", "/a", json!(["bind"]));
     alter(&bundle, "add", &json!({"mounts": [one]}))?.ok()?;
-    same(
-        "inside",
-        inside(&bundle, "cat /a/file")?.as_str(),
-        "from outside",
-    )?;
+    same("inside", inside(&bundle, "cat /a/file")?.as_str(), "from outside")?;
     // Of what is removed only the destination counts.
-    alter(
-        &bundle,
-        "remove",
-        &json!({"mounts": [{"destination": "a/"}]}),
-    )?
-    .ok()?;
+    alter(&bundle, "remove", &json!({"mounts": [{"destination": "a/"}]}))?.ok()?;
     same("after that", inside(&bundle, "ls /a")?.as_str(), "")?;
     end(bundle)
 }
@@ -136,11 +106,7 @@ fn user() -> Outcome {
     bundle.bundled(&["run", "--detach"])?.ok()?;
     let list = json!([bind(&bundle, "data", "/made/here", json!(["bind"]))]);
     alter(&bundle, "add", &list)?.ok()?;
-    same(
-        "inside",
-        inside(&bundle, "cat /made/here/file")?.as_str(),
-        "from outside",
-    )?;
+    same("inside", inside(&bundle, "cat /made/here/file")?.as_str(), "from outside")?;
     let owner = fs::metadata(bundle.rootfs("made"))?.uid();
     same("owner", owner, fs::metadata(bundle.rootfs(""))?.uid())?;
     ensure!(owner != 0, "root of the host made it");
@@ -161,10 +127,7 @@ fn undone() -> Outcome {
     let done = alter(&bundle, "add", &list)?.refused("/etc/passwd")?;
     same("lines", done.err.lines().count(), 1)?;
     same("mounts", count(&bundle)?, before)?;
-    let list = json!([
-        bind(&bundle, "data", "/a", json!(["bind"])),
-        bind(&bundle, "nosuch", "/b", json!(["bind"])),
-    ]);
+    let list = json!([bind(&bundle, "data", "/a", json!(["bind"])), bind(&bundle, "nosuch", "/b", json!(["bind"])),]);
     alter(&bundle, "add", &list)?.refused("ENOENT")?;
     same("mounts", count(&bundle)?, before)?;
     end(bundle)
@@ -184,16 +147,9 @@ fn links() -> Outcome {
     alter(&bundle, "add", &list)?;
     let list = json!([bind(&bundle, "data", "/up/y", json!(["bind"]))]);
     let done = alter(&bundle, "add", &list)?;
-    ensure!(
-        fs::read_dir(&outside)?.next().is_none(),
-        "{outside:?}: {done:?}"
-    );
+    ensure!(fs::read_dir(&outside)?.next().is_none(), "{outside:?}: {done:?}");
     same("status", done.status, 0)?;
-    same(
-        "inside",
-        inside(&bundle, "cat /y/file")?.as_str(),
-        "from outside",
-    )?;
+    same("inside", inside(&bundle, "cat /y/file")?.as_str(), "from outside")?;
     let before = count(&bundle)?;
     for place in ["/", "/top", "/up", "/top/..", "/y/.."] {
         let done = alter(&bundle, "remove", &json!([{"destination": place}]))?;
@@ -211,20 +167,11 @@ fn refusals() -> Outcome {
     let tmpfs = json!([{"destination": "/t", "type": "tmpfs", "source": "tmpfs"}]);
     for (list, words) in [
         (tmpfs, "only bind mounts can be added"),
-        (
-            json!([{"destination": "/t", "type": "bind", "source": "data"}]),
-            "/0/source",
-        ),
-        (
-            json!([{"type": "bind", "source": "/tmp"}]),
-            "/0/destination",
-        ),
+        (json!([{"destination": "/t", "type": "bind", "source": "data"}]), "/0/source"),
+        (json!([{"type": "bind", "source": "/tmp"}]), "/0/destination"),
         (json!({"mounts": 5}), "/mounts"),
         (json!({"frob": []}), "mounts"),
-        (
-            json!([bind(&bundle, "data", "/a", json!(["bind", "idmap"]))]),
-            "ids are mapped",
-        ),
+        (json!([bind(&bundle, "data", "/a", json!(["bind", "idmap"]))]), "ids are mapped"),
         (
             json!([bind(&bundle, "data", "/a", json!(["bind", "src-nofollow"]))]),
             "/0/options: a link takes part as it is only when",
@@ -232,12 +179,8 @@ fn refusals() -> Outcome {
     ] {
         alter(&bundle, "add", &list)?.refused(words)?;
     }
-    bundle
-        .call(&["mounts", "frob", &bundle.id, "x"])?
-        .refused("add or remove")?;
-    bundle
-        .call(&["mounts", "add", &bundle.id])?
-        .refused("file")?;
+    bundle.call(&["mounts", "frob", &bundle.id, "x"])?.refused("add or remove")?;
+    bundle.call(&["mounts", "add", &bundle.id])?.refused("file")?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.until("stopped")?;
     alter(&bundle, "add", &one)?.refused("container not running")?;

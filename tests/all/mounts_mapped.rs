@@ -36,10 +36,7 @@ fn bound(script: &str, options: Value) -> Result<Bundle, Failed> {
     fs::write(bundle.path("data/file"), "")?;
     give(&bundle.path("data"), 1000)?;
     let source = bundle.path("data").to_string_lossy().into_owned();
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/tmp", "type": "bind", "source": source, "options": options}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/tmp", "type": "bind", "source": source, "options": options}))?;
     Ok(bundle)
 }
 
@@ -57,27 +54,17 @@ fn own_mapping() -> Outcome {
         let at = last(&bundle);
         let map = json!([{"containerID": 1000, "hostID": 5, "size": 1}]);
         bundle.set(&format!("{at}/uidMappings"), map)?;
-        bundle.set(
-            &format!("{at}/gidMappings"),
-            json!([{"containerID": 1000, "hostID": 6, "size": 1}]),
-        )?;
+        bundle.set(&format!("{at}/gidMappings"), json!([{"containerID": 1000, "hostID": 6, "size": 1}]))?;
         let done = bundle.bundled(&["run"])?.ok()?;
         same("owners inside", done.out.as_str(), "5 6\n5 6\n")?;
-        same(
-            "owner on disk",
-            fs::metadata(bundle.path("data/file"))?.uid(),
-            1000,
-        )?;
+        same("owner on disk", fs::metadata(bundle.path("data/file"))?.uid(), 1000)?;
         bundle.clean()?;
     }
     Ok(())
 }
 
 fn option_words() -> Outcome {
-    let bundle = bound(
-        OWNERS,
-        json!(["rbind", "idmap=uids=1000-7-1#2000-8-5;gids=1000-9-1"]),
-    )?;
+    let bundle = bound(OWNERS, json!(["rbind", "idmap=uids=1000-7-1#2000-8-5;gids=1000-9-1"]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     same("owners inside", done.out.as_str(), "7 9\n7 9\n")?;
     bundle.clean()
@@ -92,11 +79,7 @@ fn of_container() -> Outcome {
     let at = last(&bundle);
     bundle.set(&format!("{at}/options"), json!(["bind"]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
-    same(
-        "owners without it",
-        done.out.as_str(),
-        "65534 65534\n65534 65534\n",
-    )?;
+    same("owners without it", done.out.as_str(), "65534 65534\n65534 65534\n")?;
     bundle.clean()
 }
 
@@ -109,18 +92,12 @@ fn below(recursive: bool) -> Outcome {
     bundle.set(&format!("{at}/uidMappings"), map.clone())?;
     bundle.set(&format!("{at}/gidMappings"), map)?;
     let inner = bundle.path("data/inner");
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "uid=1000,gid=1000", "tmpfs"])
-        .arg(&inner)
-        .status()?;
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "uid=1000,gid=1000", "tmpfs"]).arg(&inner).status()?;
     ensure!(mounted.success(), "needs a tmpfs at {}", inner.display());
     let done = bundle.bundled(&["run"])?;
     let unmounted = Command::new("umount").arg(&inner).status()?;
-    ensure!(
-        unmounted.success(),
-        "the tmpfs stays at {}",
-        inner.display()
-    );
+    ensure!(unmounted.success(), "the tmpfs stays at {}", inner.display());
     let wanted = if recursive { "5 5\n" } else { "1000 1000\n" };
     same("owner of the mount below", done.ok()?.out.as_str(), wanted)?;
     bundle.clean()
@@ -129,34 +106,21 @@ fn below(recursive: bool) -> Outcome {
 fn refused() -> Outcome {
     let mut bundle = bound("true", json!(["bind", "idmap"]))?;
     let at = last(&bundle);
-    bundle
-        .bundled(&["run"])?
-        .refused(&format!("{at}/options: idmap needs"))?;
+    bundle.bundled(&["run"])?.refused(&format!("{at}/options: idmap needs"))?;
     let map = json!([{"containerID": 0, "hostID": 5, "size": 1}]);
     bundle.set(&format!("{at}/uidMappings"), map.clone())?;
-    bundle
-        .bundled(&["run"])?
-        .refused(&format!("{at}/gidMappings"))?;
-    bundle.set(
-        &format!("{at}/gidMappings"),
-        json!([{"containerID": 0, "hostID": 5, "size": 0}]),
-    )?;
-    bundle
-        .bundled(&["run"])?
-        .refused(&format!("{at}/gidMappings/0/size"))?;
+    bundle.bundled(&["run"])?.refused(&format!("{at}/gidMappings"))?;
+    bundle.set(&format!("{at}/gidMappings"), json!([{"containerID": 0, "hostID": 5, "size": 0}]))?;
+    bundle.bundled(&["run"])?.refused(&format!("{at}/gidMappings/0/size"))?;
     let twice = json!([{"containerID": 0, "hostID": 5, "size": 9}, {"containerID": 8, "hostID": 50, "size": 1}]);
     bundle.set(&format!("{at}/gidMappings"), twice)?;
     bundle.bundled(&["run"])?.refused("overlaps")?;
     bundle.set(&format!("{at}/gidMappings"), map)?;
-    bundle.set(
-        &at,
-        json!({"destination": "/tmp", "type": "tmpfs", "options": ["idmap"]}),
-    )?;
+    bundle.set(&at, json!({"destination": "/tmp", "type": "tmpfs", "options": ["idmap"]}))?;
     bundle.bundled(&["run"])?.refused("is for a bind mount")?;
-    bundle.set(&at, json!({"destination": "/tmp", "type": "bind", "source": "/", "options": ["bind", "idmap=uids=x"]}))?;
     bundle
-        .bundled(&["run"])?
-        .refused(&format!("{at}/options/1"))?;
+        .set(&at, json!({"destination": "/tmp", "type": "bind", "source": "/", "options": ["bind", "idmap=uids=x"]}))?;
+    bundle.bundled(&["run"])?.refused(&format!("{at}/options/1"))?;
     bundle.clean()
 }
 
@@ -170,20 +134,11 @@ fn copy_up() -> Outcome {
     symlink("file", bundle.rootfs("data/link"))?;
     // What a link says is copied, what it leads to is not touched.
     symlink("/etc/shadow", bundle.rootfs("data/out"))?;
-    fs::set_permissions(
-        bundle.rootfs("data/file"),
-        fs::Permissions::from_mode(0o4751),
-    )?;
+    fs::set_permissions(bundle.rootfs("data/file"), fs::Permissions::from_mode(0o4751))?;
     std::os::unix::fs::chown(bundle.rootfs("data/deep"), Some(12), Some(34))?;
     std::os::unix::fs::chown(bundle.rootfs("data/file"), Some(0), Some(2))?;
-    fs::set_permissions(
-        bundle.rootfs("data/file"),
-        fs::Permissions::from_mode(0o4751),
-    )?;
-    nix::unistd::mkfifo(
-        &bundle.rootfs("data/fifo"),
-        nix::sys::stat::Mode::from_bits_truncate(0o640),
-    )?;
+    fs::set_permissions(bundle.rootfs("data/file"), fs::Permissions::from_mode(0o4751))?;
+    nix::unistd::mkfifo(&bundle.rootfs("data/fifo"), nix::sys::stat::Mode::from_bits_truncate(0o640))?;
     bundle.set(
         "/mounts/-",
         json!({"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "size=1m"]}),
@@ -192,33 +147,20 @@ fn copy_up() -> Outcome {
     let lines: Vec<&str> = done.out.lines().collect();
     same("contents", &lines[..3], &["file", "deep", "file"])?;
     ensure!(lines[3].starts_with("-rws"), "the mode: {}", lines[3]);
-    ensure!(
-        lines[4].split_whitespace().nth(2) == Some("12"),
-        "the owner: {}",
-        lines[4]
-    );
+    ensure!(lines[4].split_whitespace().nth(2) == Some("12"), "the owner: {}", lines[4]);
     same("the rest", &lines[5..], &["/etc/shadow", "new", "tmpfs"])?;
-    same(
-        "the image's file",
-        fs::read_to_string(bundle.rootfs("data/file"))?,
-        "file\n".into(),
-    )?;
+    same("the image's file", fs::read_to_string(bundle.rootfs("data/file"))?, "file\n".into())?;
     bundle.clean()
 }
 
 fn copy_up_refused() -> Outcome {
     let mut bundle = bound("true", json!(["bind", "tmpcopyup"]))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("tmpcopyup is for a tmpfs")?;
+    bundle.bundled(&["run"])?.refused("tmpcopyup is for a tmpfs")?;
     // A tmpfs too small for what lies below, and a tree too deep.
     fs::create_dir_all(bundle.rootfs("data"))?;
     fs::write(bundle.rootfs("data/large"), vec![b'x'; 100_000])?;
     let at = last(&bundle);
-    bundle.set(
-        &at,
-        json!({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup", "size=4k"]}),
-    )?;
+    bundle.set(&at, json!({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup", "size=4k"]}))?;
     bundle.bundled(&["run"])?.refused("ENOSPC")?;
     let mut deep = bundle.rootfs("data");
     fs::remove_file(deep.join("large"))?;
@@ -226,10 +168,7 @@ fn copy_up_refused() -> Outcome {
         deep.push("d");
     }
     fs::create_dir_all(&deep)?;
-    bundle.set(
-        &at,
-        json!({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup"]}),
-    )?;
+    bundle.set(&at, json!({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup"]}))?;
     bundle.bundled(&["run"])?.refused("64 deep")?;
     bundle.clean()
 }
@@ -240,10 +179,7 @@ fn options_of(bundle: &Bundle, points: [&str; 2]) -> Result<[String; 2], Failed>
     let find = |point: &str| {
         let all = report["mounts"].as_array();
         let found = all.and_then(|all| all.iter().rfind(|m| m["point"] == point));
-        found
-            .and_then(|m| m["options"].as_str())
-            .unwrap_or("none")
-            .to_owned()
+        found.and_then(|m| m["options"].as_str()).unwrap_or("none").to_owned()
     };
     Ok(points.map(find))
 }
@@ -254,10 +190,7 @@ fn recursive() -> Outcome {
     fs::create_dir_all(bundle.path("data/inner"))?;
     let source = bundle.path("data").to_string_lossy().into_owned();
     let inner = bundle.path("data/inner");
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "tmpfs"])
-        .arg(&inner)
-        .status()?;
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&inner).status()?;
     ensure!(mounted.success(), "needs a tmpfs at {}", inner.display());
     bundle.set("/mounts/-", json!({}))?;
     let at = last(&bundle);
@@ -284,7 +217,8 @@ fn recursive() -> Outcome {
     ];
     let mut wrong = Vec::new();
     for (word, shown, there) in table {
-        bundle.set(&at, json!({"destination": "/tmp", "type": "bind", "source": source, "options": ["rbind", word]}))?;
+        bundle
+            .set(&at, json!({"destination": "/tmp", "type": "bind", "source": source, "options": ["rbind", word]}))?;
         for options in options_of(&bundle, ["/tmp", "/tmp/inner"])? {
             if options.split(',').any(|one| one == shown) != there {
                 wrong.push(format!("{word}: {options}"));
@@ -299,15 +233,9 @@ fn recursive() -> Outcome {
 
 fn recursive_tmpfs() -> Outcome {
     let mut bundle = Bundle::reporter(&[])?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/tmp", "type": "tmpfs", "options": ["rro", "rnodev"]}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/tmp", "type": "tmpfs", "options": ["rro", "rnodev"]}))?;
     let [options, _] = options_of(&bundle, ["/tmp", "/"])?;
-    ensure!(
-        options.starts_with("ro") && options.contains("nodev"),
-        "{options}"
-    );
+    ensure!(options.starts_with("ro") && options.contains("nodev"), "{options}");
     bundle.clean()
 }
 
@@ -315,10 +243,7 @@ fn recursive_tmpfs() -> Outcome {
 fn all_options() -> Outcome {
     let bundle = Bundle::plain()?;
     let features: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
-    let words = features["mountOptions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let words = features["mountOptions"].as_array().cloned().unwrap_or_default();
     ensure!(words.len() > 55, "only {} options", words.len());
     let mut bundle = bundle;
     bundle.set("/mounts/-", json!({}))?;
@@ -355,10 +280,7 @@ fn all_options() -> Outcome {
 
 /// What engines call bidirectional: where both say shared, a mount made inside appears outside.
 fn shared() -> Outcome {
-    let mut bundle = bound(
-        "mount -t tmpfs inside /tmp/inner && echo mounted",
-        json!(["rbind", "rshared"]),
-    )?;
+    let mut bundle = bound("mount -t tmpfs inside /tmp/inner && echo mounted", json!(["rbind", "rshared"]))?;
     let sets = bundle.config["process"]["capabilities"].clone();
     for set in ["bounding", "effective", "permitted"] {
         let mut all = sets[set].as_array().cloned().unwrap_or_default();

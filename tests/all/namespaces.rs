@@ -28,13 +28,8 @@ pub fn cases() -> Vec<Trial> {
             ("joined_pid_where_init_is_the_first_to_speak", crowded),
         ],
     );
-    for kind in [
-        "pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time",
-    ] {
-        all.push(Trial::test(
-            format!("namespaces::joined_{kind}"),
-            move || joined(kind),
-        ));
+    for kind in ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time"] {
+        all.push(Trial::test(format!("namespaces::joined_{kind}"), move || joined(kind)));
     }
     all
 }
@@ -80,11 +75,7 @@ pub fn root_of(report: &Value, uid_map: [&str; 3], setgroups: &str) -> Outcome {
 fn user() -> Outcome {
     let bundle = in_user_namespace(Bundle::reporter(&["--probe", "/"])?)?;
     let report = bundle.report()?;
-    same(
-        "gid_map",
-        words(&report["kernel"]["gid_map"]),
-        vec!["0", "100000", "65536"],
-    )?;
+    same("gid_map", words(&report["kernel"]["gid_map"]), vec!["0", "100000", "65536"])?;
     root_of(&report, ["0", "100000", "65536"], "allow")?;
     same("groups", &report["groups"], &json!([]))?;
     same("hostname", report["hostname"].as_str(), Some("runc"))?;
@@ -94,10 +85,7 @@ fn user() -> Outcome {
 
 fn other_user() -> Outcome {
     let mut bundle = in_user_namespace(Bundle::reporter(&[])?)?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 7, "gid": 8, "additionalGids": [5, 60000]}),
-    )?;
+    bundle.set("/process/user", json!({"uid": 7, "gid": 8, "additionalGids": [5, 60000]}))?;
     let report = bundle.report()?;
     same("uid", &report["uid"], &json!([7, 7, 7, 7]))?;
     same("gid", &report["gid"], &json!([8, 8, 8, 8]))?;
@@ -106,33 +94,14 @@ fn other_user() -> Outcome {
 }
 
 fn devices() -> Outcome {
-    let words = [
-        "--open",
-        "/dev/null",
-        "--open",
-        "/dev/fuse2",
-        "--probe",
-        "/dev/zero",
-    ];
+    let words = ["--open", "/dev/null", "--open", "/dev/fuse2", "--probe", "/dev/zero"];
     let mut bundle = in_user_namespace(Bundle::reporter(&words)?)?;
     let device = json!({"type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11});
     bundle.set("/linux/devices", json!([device]))?;
     let report = bundle.report()?;
-    same(
-        "/dev/null",
-        &report["tried"]["open"]["/dev/null"],
-        &json!("ok"),
-    )?;
-    same(
-        "/dev/zero",
-        &report["tried"]["probe"]["/dev/zero"]["rdev"],
-        &json!([1, 5]),
-    )?;
-    same(
-        "/dev/kmsg",
-        &report["dev"]["/dev/kmsg"]["minor"],
-        &json!(11),
-    )?;
+    same("/dev/null", &report["tried"]["open"]["/dev/null"], &json!("ok"))?;
+    same("/dev/zero", &report["tried"]["probe"]["/dev/zero"]["rdev"], &json!([1, 5]))?;
+    same("/dev/kmsg", &report["dev"]["/dev/kmsg"]["minor"], &json!(11))?;
     bundle.clean()
 }
 
@@ -151,16 +120,9 @@ fn life() -> Outcome {
 fn not_mapped() -> Outcome {
     let mut bundle = in_user_namespace(Bundle::plain()?)?;
     bundle.set("/process/user", json!({"uid": 70000, "gid": 0}))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/process/user/uid: 70000 is not mapped")?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 0, "gid": 0, "additionalGids": [1, 70000]}),
-    )?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/process/user/additionalGids/1")?;
+    bundle.bundled(&["run"])?.refused("/process/user/uid: 70000 is not mapped")?;
+    bundle.set("/process/user", json!({"uid": 0, "gid": 0, "additionalGids": [1, 70000]}))?;
+    bundle.bundled(&["run"])?.refused("/process/user/additionalGids/1")?;
     bundle.clean()
 }
 
@@ -168,33 +130,21 @@ fn terminal_group() -> Outcome {
     let mut bundle = in_user_namespace(Bundle::plain()?)?;
     let one = json!([{"containerID": 0, "hostID": FIRST, "size": 1}]);
     bundle.set("/linux/gidMappings", one)?;
-    bundle
-        .bundled(&["run"])?
-        .refused("group 5 is not mapped by /linux/gidMappings")?;
+    bundle.bundled(&["run"])?.refused("group 5 is not mapped by /linux/gidMappings")?;
     bundle.clean()
 }
 
 /// The kernel lets only the owner of the network namespace mount sysfs: the host's is lent, read-only.
 fn no_network() -> Outcome {
     let mut bundle = in_user_namespace(Bundle::reporter(&["--probe", "/sys/kernel"])?)?;
-    let list = bundle.config["linux"]["namespaces"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let list = bundle.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
     let rest: Vec<&Value> = list.iter().filter(|n| n["type"] != "network").collect();
     let rest = json!(rest);
     bundle.set("/linux/namespaces", rest)?;
     let report = bundle.report()?;
-    let sys = report["mounts"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|m| m["point"] == "/sys");
+    let sys = report["mounts"].as_array().into_iter().flatten().find(|m| m["point"] == "/sys");
     let options = sys.map(|m| m["options"].to_string()).unwrap_or_default();
-    ensure!(
-        options.contains("ro"),
-        "/sys is not there read-only: {options}"
-    );
+    ensure!(options.contains("ro"), "/sys is not there read-only: {options}");
     bundle.clean()
 }
 
@@ -207,28 +157,15 @@ fn shifted(bundle: &Bundle) -> Outcome {
     let before = uptime()?;
     let report = bundle.report()?;
     let after = uptime()?;
-    let boot: i64 = report["kernel"]["uptime"]
-        .as_str()
-        .unwrap_or("")
-        .split('.')
-        .next()
-        .unwrap_or("")
-        .parse()?;
+    let boot: i64 = report["kernel"]["uptime"].as_str().unwrap_or("").split('.').next().unwrap_or("").parse()?;
     let shift = boot - 1_000_000;
-    ensure!(
-        shift >= before && shift <= after + 1,
-        "boottime inside {boot}, outside {before} to {after}"
-    );
+    ensure!(shift >= before && shift <= after + 1, "boottime inside {boot}, outside {before} to {after}");
     let monotonic = report["kernel"]["monotonic"].as_i64().unwrap_or(0);
-    ensure!(
-        monotonic > 500_000 && monotonic < 1_000_000 + after,
-        "monotonic inside: {monotonic}"
-    );
+    ensure!(monotonic > 500_000 && monotonic < 1_000_000 + after, "monotonic inside: {monotonic}");
     Ok(())
 }
 
-const OFFSETS: &str =
-    r#"{"monotonic": {"secs": 500000, "nanosecs": 1}, "boottime": {"secs": 1000000}}"#;
+const OFFSETS: &str = r#"{"monotonic": {"secs": 500000, "nanosecs": 1}, "boottime": {"secs": 1000000}}"#;
 
 fn time() -> Outcome {
     let mut bundle = Bundle::reporter(&[])?;
@@ -248,16 +185,10 @@ fn time_and_user() -> Outcome {
 
 /// The place of a kind in the list, added if it is not there.
 fn set_path(bundle: &mut Bundle, kind: &str, path: &str) -> Outcome {
-    let list = bundle.config["linux"]["namespaces"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let list = bundle.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
     let at = list.iter().position(|n| n["type"] == kind);
     let at = at.map_or("-".into(), |at| at.to_string());
-    bundle.set(
-        &format!("/linux/namespaces/{at}"),
-        json!({"type": kind, "path": path}),
-    )
+    bundle.set(&format!("/linux/namespaces/{at}"), json!({"type": kind, "path": path}))
 }
 
 /// The kernel's name of a kind.
@@ -288,17 +219,9 @@ fn joined(kind: &'static str) -> Outcome {
         second.remove("/hostname")?;
     }
     let report = second.report()?;
-    same(
-        kind,
-        report["namespaces"][link(kind)].as_str(),
-        Some(wanted.as_str()),
-    )?;
+    same(kind, report["namespaces"][link(kind)].as_str(), Some(wanted.as_str()))?;
     if kind == "pid" {
-        ensure!(
-            report["pid"].as_i64() > Some(1),
-            "pid inside: {}",
-            report["pid"]
-        );
+        ensure!(report["pid"].as_i64() > Some(1), "pid inside: {}", report["pid"]);
     }
     first.call(&["delete", "--force", &first.id])?.ok()?;
     second.clean()
@@ -308,9 +231,7 @@ fn wrong_kind() -> Outcome {
     let mut bundle = Bundle::plain()?;
     set_path(&mut bundle, "uts", "/proc/self/ns/ipc")?;
     bundle.remove("/hostname")?;
-    let done = bundle
-        .bundled(&["run"])?
-        .refused("join the uts namespace")?;
+    let done = bundle.bundled(&["run"])?.refused("join the uts namespace")?;
     ensure!(done.err.contains("another kind"), "{done:?}");
     set_path(&mut bundle, "uts", "/proc/self/ns/nothing")?;
     bundle.bundled(&["run"])?.refused("/linux/namespaces/")?;
@@ -324,10 +245,7 @@ fn pid_and_user() -> Outcome {
     let pid = first.state()?["pid"].as_i64().unwrap_or(0);
     let mut second = in_user_namespace(Bundle::reporter(&[])?)?;
     set_path(&mut second, "ipc", &format!("/proc/{pid}/ns/ipc"))?;
-    let mounts = second.config["mounts"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let mounts = second.config["mounts"].as_array().cloned().unwrap_or_default();
     // A message queue file system belongs to the owner of the namespace.
     let rest: Vec<&Value> = mounts.iter().filter(|m| m["type"] != "mqueue").collect();
     let rest = json!(rest);
@@ -366,8 +284,7 @@ fn crowded() -> Outcome {
     let mut busy = Busy(Vec::new());
     for _ in 0..2 {
         let mut command = Command::new("sh");
-        busy.0
-            .push(command.args(["-c", "while :; do :; done"]).spawn()?);
+        busy.0.push(command.args(["-c", "while :; do :; done"]).spawn()?);
     }
     for _ in 0..10 {
         second.bundled(&["create"])?.ok()?;

@@ -10,34 +10,23 @@ use std::path::Path;
 type Need = (&'static str, fn() -> bool);
 
 const NEEDS: &[Need] = &[
-    (
-        "lifecycle::start_attach_returns_the_programs_status",
-        || {
-            // PIDFD_GET_INFO tells the status of one that has ended.
-            kernel() >= (6, 15)
-        },
-    ),
+    ("lifecycle::start_attach_returns_the_programs_status", || {
+        // PIDFD_GET_INFO tells the status of one that has ended.
+        kernel() >= (6, 15)
+    }),
     ("mounts::idmap_", tmpfs_maps_ids),
     ("mounts::ridmap_", tmpfs_maps_ids),
     ("mounts::every_option_is_taken_by_a_tmpfs", tmpfs_maps_ids),
-    ("settings::labels_without_a_module", || {
-        !apparmor() && !selinux()
-    }),
+    ("settings::labels_without_a_module", || !apparmor() && !selinux()),
     // `scripts/lab` boots kernels with either; the tools are of Debian's packages apparmor and secilc.
-    ("labels::apparmor", || {
-        apparmor() && tool("apparmor_parser").is_ok()
-    }),
+    ("labels::apparmor", || apparmor() && tool("apparmor_parser").is_ok()),
     ("labels::selinux", || selinux() && tool("secilc").is_ok()),
     ("injection::each_call_of_everything", tmpfs_maps_ids),
     ("parity::run_everything", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
-    ("threaded::memory_below", || {
-        controllers().contains("memory")
-    }),
-    ("limits::block_devices", || {
-        Path::new("/dev/loop0").exists() && controllers().contains("io")
-    }),
+    ("threaded::memory_below", || controllers().contains("memory")),
+    ("limits::block_devices", || Path::new("/dev/loop0").exists() && controllers().contains("io")),
     ("rights::limits_are_raised_for_a_user_namespace", raises),
     ("rights::score_is_lowered_for_a_user_namespace", raises),
     // They ask cargo.
@@ -59,9 +48,7 @@ pub fn marked(case: Trial) -> Trial {
 /// CAP_SYS_RESOURCE, which a machine of a cloud may keep from its root: bit 24.
 fn raises() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:\t"));
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:\t"));
     let set = line.and_then(|hex| u64::from_str_radix(hex, 16).ok());
     set.is_some_and(|set| set >> 24 & 1 != 0)
 }
@@ -76,9 +63,7 @@ fn controllers() -> String {
 
 fn kernel() -> (u32, u32) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release
-        .split(['.', '-'])
-        .map(|part| part.parse().unwrap_or(0));
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 

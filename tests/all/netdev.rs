@@ -51,9 +51,7 @@ impl Net {
         let net = Net(before);
         for (i, device) in devices.iter().enumerate() {
             let peer = format!("peer{i}");
-            ip(&format!(
-                "link add {device} type veth peer name {peer} address 02:00:00:00:00:0{i}"
-            ))?;
+            ip(&format!("link add {device} type veth peer name {peer} address 02:00:00:00:00:0{i}"))?;
         }
         Ok(net)
     }
@@ -80,8 +78,7 @@ fn on_host(device: &str) -> bool {
 
 /// A container with these devices, whose program shows its interfaces and addresses.
 fn bundle(devices: Value) -> Result<Bundle, Failed> {
-    let mut bundle =
-        Bundle::shell("/bin/busybox ip -o link; echo; /bin/busybox ip -o addr | sed 's/  */ /g'")?;
+    let mut bundle = Bundle::shell("/bin/busybox ip -o link; echo; /bin/busybox ip -o addr | sed 's/  */ /g'")?;
     std::os::unix::fs::symlink("busybox", bundle.rootfs("bin/sed"))?;
     bundle.set("/linux/netDevices", devices)?;
     Ok(bundle)
@@ -98,14 +95,9 @@ fn inside(bundle: &Bundle) -> Result<Inside, Failed> {
 }
 
 fn look(out: &str) -> Result<Inside, Failed> {
-    let (links, addresses) = out
-        .split_once("\n\n")
-        .ok_or("the program said too little")?;
+    let (links, addresses) = out.split_once("\n\n").ok_or("the program said too little")?;
     let lines = |text: &str| text.lines().map(String::from).collect();
-    Ok(Inside {
-        links: lines(links),
-        addresses: lines(addresses),
-    })
+    Ok(Inside { links: lines(links), addresses: lines(addresses) })
 }
 
 impl Inside {
@@ -118,10 +110,7 @@ impl Inside {
 
     fn is_up(&self, device: &str) -> bool {
         let line = |line: &&String| line.contains(&format!(" {device}@"));
-        self.links
-            .iter()
-            .find(line)
-            .is_some_and(|line| line.contains("UP"))
+        self.links.iter().find(line).is_some_and(|line| line.contains("UP"))
     }
 
     /// `family address/prefix` and what follows, of the addresses of global scope.
@@ -129,8 +118,7 @@ impl Inside {
         let head = format!(": {device} ");
         let of = self.addresses.iter().filter_map(|line| {
             let (_, rest) = line.split_once(&head)?;
-            rest.contains(" scope global")
-                .then(|| rest.split('\\').next().unwrap_or("").trim().to_owned())
+            rest.contains(" scope global").then(|| rest.split('\\').next().unwrap_or("").trim().to_owned())
         });
         of.collect()
     }
@@ -221,14 +209,7 @@ fn left_behind() -> Outcome {
     let inside = inside(&bundle)?;
     let wanted = vec!["inet 10.0.0.1/24 scope global nka".to_owned()];
     same("addresses", inside.global("nka"), wanted)?;
-    ensure!(
-        inside
-            .addresses
-            .iter()
-            .all(|line| !line.contains("10.0.2.2")),
-        "{:?}",
-        inside.addresses
-    );
+    ensure!(inside.addresses.iter().all(|line| !line.contains("10.0.2.2")), "{:?}", inside.addresses);
     ensure!(on_host("nkb"), "another device went along");
     bundle.clean()
 }
@@ -238,10 +219,7 @@ fn deprecated() -> Outcome {
     ip("addr add fd00::5/64 dev nka nodad preferred_lft 0")?;
     let bundle = bundle(json!({"nka": {}}))?;
     let found = inside(&bundle)?.global("nka");
-    ensure!(
-        found.len() == 1 && found[0].starts_with("inet6 fd00::5/64 scope global deprecated"),
-        "{found:?}"
-    );
+    ensure!(found.len() == 1 && found[0].starts_with("inet6 fd00::5/64 scope global deprecated"), "{found:?}");
     bundle.clean()
 }
 
@@ -250,8 +228,7 @@ fn many() -> Outcome {
     let _net = Net::new(&["nka"])?;
     let mut batch = String::new();
     for i in 0..250 {
-        batch +=
-            &format!("addr add 10.7.0.{i}/24 dev nka\naddr add fd00::{i:x}:1/64 dev nka nodad\n");
+        batch += &format!("addr add 10.7.0.{i}/24 dev nka\naddr add fd00::{i:x}:1/64 dev nka nodad\n");
     }
     let bundle = bundle(json!({"nka": {}}))?;
     let path = bundle.path("batch");
@@ -297,11 +274,7 @@ fn clash() -> Outcome {
     let _net = Net::new(&["nka", "nkb"])?;
     ip("addr add 10.0.0.1/24 dev nkb")?;
     let bundle = bundle(json!({"nka": {}, "nkb": {"name": "lo"}}))?;
-    let words = [
-        "(config.json /linux/netDevices/nkb)",
-        "interface name lo",
-        "choose another `name`",
-    ];
+    let words = ["(config.json /linux/netDevices/nkb)", "interface name lo", "choose another `name`"];
     fails(&bundle, &words)?;
     ensure!(on_host("nka") && on_host("nkb"), "a device was lost");
     let addresses = ip("-o addr show nkb")?;
@@ -340,10 +313,7 @@ fn immovable() -> Outcome {
 fn early_failure() -> Outcome {
     let _net = Net::new(&["nka"])?;
     let mut bundle = bundle(json!({"nka": {}}))?;
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/x", "type": "nosuchtype", "source": "none"}),
-    )?;
+    bundle.set("/mounts/-", json!({"destination": "/x", "type": "nosuchtype", "source": "none"}))?;
     fails(&bundle, &["nosuchtype"])?;
     ensure!(on_host("nka"), "the device was lost");
     bundle.clean()
@@ -400,10 +370,7 @@ struct Refusal {
 fn refused(one: &Refusal) -> Outcome {
     let mut bundle = bundle((one.devices)())?;
     if one.name == "without_a_namespace" {
-        bundle.set(
-            "/linux/namespaces",
-            json!([{"type": "mount"}, {"type": "pid"}]),
-        )?;
+        bundle.set("/linux/namespaces", json!([{"type": "mount"}, {"type": "pid"}]))?;
         bundle.remove("/hostname")?;
     }
     fails(&bundle, one.words)?;
@@ -416,36 +383,20 @@ const REFUSALS: &[Refusal] = &[
         devices: || json!({"eth0": {}}),
         words: &["/linux/netDevices", "`network` namespace"],
     },
-    Refusal {
-        name: "empty_key",
-        devices: || json!({"": {}}),
-        words: &["/linux/netDevices/:", "no name"],
-    },
+    Refusal { name: "empty_key", devices: || json!({"": {}}), words: &["/linux/netDevices/:", "no name"] },
     Refusal {
         name: "empty_name",
         devices: || json!({"eth0": {"name": ""}}),
         words: &["/linux/netDevices/eth0/name", "no name"],
     },
-    Refusal {
-        name: "dot",
-        devices: || json!({"eth0": {"name": "."}}),
-        words: &["/linux/netDevices/eth0/name", "`.`"],
-    },
-    Refusal {
-        name: "dot_dot",
-        devices: || json!({"..": {}}),
-        words: &["/linux/netDevices/..", "`..`"],
-    },
+    Refusal { name: "dot", devices: || json!({"eth0": {"name": "."}}), words: &["/linux/netDevices/eth0/name", "`.`"] },
+    Refusal { name: "dot_dot", devices: || json!({"..": {}}), words: &["/linux/netDevices/..", "`..`"] },
     Refusal {
         name: "sixteen_bytes",
         devices: || json!({"eth0": {"name": "abcdefghijklmnop"}}),
         words: &["/linux/netDevices/eth0/name", "15 bytes"],
     },
-    Refusal {
-        name: "slash",
-        devices: || json!({"a/b": {}}),
-        words: &["/linux/netDevices/a~1b", "`/`"],
-    },
+    Refusal { name: "slash", devices: || json!({"a/b": {}}), words: &["/linux/netDevices/a~1b", "`/`"] },
     Refusal {
         name: "colon",
         devices: || json!({"eth0": {"name": "eth0:1"}}),
@@ -461,11 +412,7 @@ const REFUSALS: &[Refusal] = &[
         devices: || json!({"eth0": {"name": "eth\u{0}"}}),
         words: &["/linux/netDevices/eth0/name", "control character"],
     },
-    Refusal {
-        name: "pattern_as_a_key",
-        devices: || json!({"eth%d": {}}),
-        words: &["/linux/netDevices/eth%d", "`%`"],
-    },
+    Refusal { name: "pattern_as_a_key", devices: || json!({"eth%d": {}}), words: &["/linux/netDevices/eth%d", "`%`"] },
     Refusal {
         name: "two_patterns",
         devices: || json!({"eth0": {"name": "a%db%d"}}),
@@ -486,9 +433,5 @@ const REFUSALS: &[Refusal] = &[
         devices: || json!({"eth0": {"name": 7}}),
         words: &["/linux/netDevices/eth0/name", "must be a string"],
     },
-    Refusal {
-        name: "no_map",
-        devices: || json!(["eth0"]),
-        words: &["/linux/netDevices:", "must be an object"],
-    },
+    Refusal { name: "no_map", devices: || json!(["eth0"]), words: &["/linux/netDevices:", "must be an object"] },
 ];

@@ -44,24 +44,14 @@ impl Small {
         let at = bundle.state_root();
         fs::create_dir_all(&at)?;
         let data = format!("size={kib}k");
-        mount(
-            Some("tmpfs"),
-            &at,
-            Some("tmpfs"),
-            MsFlags::empty(),
-            Some(data.as_str()),
-        )?;
+        mount(Some("tmpfs"), &at, Some("tmpfs"), MsFlags::empty(), Some(data.as_str()))?;
         Ok(Small { at })
     }
 
     /// Takes all the room that is left.
     fn fill(&self) -> Outcome {
         let filled = fs::write(self.at.join("filler"), vec![1; 64 << 20]);
-        ensure!(
-            filled.is_err(),
-            "a file of 64 MiB found room in {:?}",
-            self.at
-        );
+        ensure!(filled.is_err(), "a file of 64 MiB found room in {:?}", self.at);
         Ok(())
     }
 }
@@ -87,21 +77,14 @@ fn commands(kib: usize) -> Outcome {
     let id = bundle.id.clone();
     ok(&bundle, &["state", &id])?;
     ok(&bundle, &["exec", &id, "true"])?;
-    same(
-        "the status of a program",
-        bundle.call(&["exec", &id, "false"])?.status,
-        1,
-    )?;
+    same("the status of a program", bundle.call(&["exec", &id, "false"])?.status, 1)?;
     ok(&bundle, &["ps", &id])?;
     ok(&bundle, &["list"])?;
     ok(&bundle, &["events", "--stats", &id])?;
     ok(&bundle, &["pause", &id])?;
     same("after pause", bundle.status()?, "paused".into())?;
     ok(&bundle, &["resume", &id])?;
-    fs::write(
-        bundle.path("update.json"),
-        json!({"unified": {"cgroup.max.depth": "5"}}).to_string(),
-    )?;
+    fs::write(bundle.path("update.json"), json!({"unified": {"cgroup.max.depth": "5"}}).to_string())?;
     let file = bundle.path("update.json").to_string_lossy().into_owned();
     ok(&bundle, &["update", "--resources", &file, &id])?;
     ok(&bundle, &["trace", &id])?;
@@ -126,16 +109,10 @@ fn run_small() -> Outcome {
         let done = bundle.bundled(&["run"])?;
         match done.status {
             7 => {}
-            1 => ensure!(
-                done.err.contains("ENOSPC") && done.err.lines().count() == 1,
-                "{kib} KiB: {done:?}"
-            ),
+            1 => ensure!(done.err.contains("ENOSPC") && done.err.lines().count() == 1, "{kib} KiB: {done:?}"),
             _ => return Err(format!("{kib} KiB: {done:?}").into()),
         }
-        ensure!(
-            kib < 32 || done.status == 7,
-            "{kib} KiB are room enough: {done:?}"
-        );
+        ensure!(kib < 32 || done.status == 7, "{kib} KiB are room enough: {done:?}");
         let trace = bundle.call(&["trace", &bundle.id])?.ok()?.out;
         let kept = trace.lines().filter(|line| line.contains(") = ")).count();
         ensure!(kept > 10, "{kib} KiB: only {kept} calls are kept");
@@ -180,12 +157,7 @@ fn cut_off(bytes: &[u8]) -> Outcome {
 
 /// A hook empties it: what comes next in both lanes finds no page.
 fn cut_off_in_run() -> Outcome {
-    for hook in [
-        "createRuntime",
-        "createContainer",
-        "startContainer",
-        "poststart",
-    ] {
+    for hook in ["createRuntime", "createContainer", "startContainer", "poststart"] {
         let mut bundle = Bundle::shell("exit 7")?;
         let trace = bundle.state_root().join(&bundle.id).join("trace");
         let empty = format!("p=/proc/1/root; : > {}", trace.display());
@@ -212,17 +184,12 @@ fn file_limit() -> Outcome {
         let bundle = Bundle::shell("exit 7")?;
         bundle.write_config()?;
         let mut command = Command::new(tool("prlimit")?);
-        command
-            .arg(format!("--fsize={limit}"))
-            .arg(runtime())
-            .arg("--root")
-            .arg(bundle.state_root())
-            .args([
-                "run",
-                "--bundle",
-                &bundle.path("").to_string_lossy(),
-                &bundle.id,
-            ]);
+        command.arg(format!("--fsize={limit}")).arg(runtime()).arg("--root").arg(bundle.state_root()).args([
+            "run",
+            "--bundle",
+            &bundle.path("").to_string_lossy(),
+            &bundle.id,
+        ]);
         let done = bundle.finish(command)?;
         match limit {
             // Standard error is a file here, too.
@@ -231,10 +198,7 @@ fn file_limit() -> Outcome {
         }
         if limit == "1024000" {
             let trace = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-            ensure!(
-                trace.contains("pivot_root"),
-                "written when the command ended: {trace}"
-            );
+            ensure!(trace.contains("pivot_root"), "written when the command ended: {trace}");
         }
         bundle.clean()?;
     }
@@ -251,10 +215,7 @@ fn many() -> Outcome {
     ok(&bundle, &["start", &bundle.id])?;
     same("after start", bundle.status()?, "running".into())?;
     let trace = ok(&bundle, &["trace", &bundle.id])?.out;
-    ensure!(
-        trace.contains("pivot_root") && trace.contains("execve("),
-        "the container's creation is still on record"
-    );
+    ensure!(trace.contains("pivot_root") && trace.contains("execve("), "the container's creation is still on record");
     ok(&bundle, &["delete", "--force", &bundle.id])?;
     bundle.clean()
 }
@@ -288,11 +249,7 @@ fn health_checks() -> Outcome {
     let bundle = box_of_sleep()?;
     bundle.bundled(&["run", "-d"])?.ok()?;
     let failing = bundle.call(&["exec", &bundle.id, "nosuch"])?;
-    same(
-        "the status of a program that is not there",
-        failing.status,
-        255,
-    )?;
+    same("the status of a program that is not there", failing.status, 255)?;
     for _ in 0..60 {
         ok(&bundle, &["exec", &bundle.id, "true"])?;
     }
@@ -302,18 +259,12 @@ fn health_checks() -> Outcome {
     }
     let dir = bundle.state_root().join(&bundle.id);
     let taken = size_of_all(&dir)?;
-    ensure!(
-        taken < 700 << 10,
-        "60 commands and the creation take {taken} bytes"
-    );
+    ensure!(taken < 700 << 10, "60 commands and the creation take {taken} bytes");
     let text = ok(&bundle, &["trace", "--format", "json", &bundle.id])?.out;
     let mut numbers = std::collections::BTreeSet::new();
     for line in text.lines() {
         let record: serde_json::Value = serde_json::from_str(line)?;
-        ensure!(
-            numbers.insert(record["seq"].as_u64()),
-            "a number twice: {line}"
-        );
+        ensure!(numbers.insert(record["seq"].as_u64()), "a number twice: {line}");
     }
     ok(&bundle, &["delete", "--force", &bundle.id])?;
     let trace = ok(&bundle, &["trace", &bundle.id])?.out;
@@ -351,22 +302,14 @@ fn bounded() -> Outcome {
     let taken = size_of_all(&bundle.state_root())?;
     ensure!(taken <= 256 << 10, "20 traces take {taken} bytes");
     ok(&bundle, &["trace", &format!("{}-19", bundle.id)])?;
-    bundle
-        .call(&["trace", &format!("{}-0", bundle.id)])?
-        .refused("")?;
+    bundle.call(&["trace", &format!("{}-0", bundle.id)])?.refused("")?;
     // Traces of containers that run count, too, and those that are gone make room for them.
     bundle.bundled(&["run", "-d"])?.ok()?;
     for _ in 0..40 {
-        ok(
-            &bundle,
-            &["--trace-limit", "256k", "exec", &bundle.id, "true"],
-        )?;
+        ok(&bundle, &["--trace-limit", "256k", "exec", &bundle.id, "true"])?;
     }
     let taken = size_of_all(&bundle.state_root())?;
-    ensure!(
-        taken <= 384 << 10,
-        "with a container that runs: {taken} bytes"
-    );
+    ensure!(taken <= 384 << 10, "with a container that runs: {taken} bytes");
     ok(&bundle, &["delete", "--force", &bundle.id])?;
     bundle.clean()
 }
@@ -385,18 +328,13 @@ fn none_wanted() -> Outcome {
     call(&["create", "--bundle", &here, &bundle.id])?;
     call(&["start", &bundle.id])?;
     let shown = call(&["--trace", "exec", &bundle.id, "true"])?;
-    ensure!(
-        shown.err.contains("setns("),
-        "a trace is shown all the same: {shown:?}"
-    );
+    ensure!(shown.err.contains("setns("), "a trace is shown all the same: {shown:?}");
     let dir = bundle.state_root().join(&bundle.id);
     for entry in fs::read_dir(&dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         ensure!(!name.starts_with("trace"), "{name} is kept");
     }
     call(&["delete", "--force", &bundle.id])?;
-    bundle
-        .call(&["trace", &bundle.id])?
-        .refused("no trace of it is kept")?;
+    bundle.call(&["trace", &bundle.id])?.refused("no trace of it is kept")?;
     bundle.clean()
 }

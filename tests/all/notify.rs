@@ -26,12 +26,8 @@ pub fn cases() -> Vec<Trial> {
             ("pidfd_of_create_run_and_exec", pidfds),
             ("pidfd_socket_nobody_listens", nobody),
             ("long_paths_of_sockets", long),
-            ("started_it_says_that_it_is_ready", || {
-                started(talker(TALK)?)
-            }),
-            ("in_a_user_namespace", || {
-                started(in_user_namespace(talker(TALK)?)?)
-            }),
+            ("started_it_says_that_it_is_ready", || started(talker(TALK)?)),
+            ("in_a_user_namespace", || started(in_user_namespace(talker(TALK)?)?)),
             ("run_detached", detached),
             ("run_in_the_foreground", || foreground(false)),
             ("run_in_the_foreground_at_a_terminal", || foreground(true)),
@@ -62,9 +58,7 @@ fn pidfds() -> Outcome {
         let path = bundle.path("pidfd");
         let handed = console(&path)?;
         let path = path.to_string_lossy().into_owned();
-        bundle
-            .bundled(&[words, &["--pidfd-socket", &path]].concat())?
-            .ok()?;
+        bundle.bundled(&[words, &["--pidfd-socket", &path]].concat())?.ok()?;
         let (pid, said) = process(handed)?;
         same("what was said", said.as_str(), "standard")?;
         same("process", Some(pid), bundle.state()?["pid"].as_i64())?;
@@ -79,11 +73,7 @@ fn pidfds() -> Outcome {
     exec(&bundle, &words, &["sleep", "1000"])?.ok()?;
     let (pid, said) = process(handed)?;
     same("what was said", said.as_str(), "setns")?;
-    same(
-        "process",
-        pid.to_string(),
-        fs::read_to_string(file.as_ref())?,
-    )?;
+    same("process", pid.to_string(), fs::read_to_string(file.as_ref())?)?;
     end(bundle)
 }
 
@@ -95,10 +85,7 @@ fn nobody() -> Outcome {
     ensure!(done.err.contains("try: "), "{done:?}");
     bundle.nothing_left()?;
     start(&bundle)?;
-    failed(
-        exec(&bundle, &["--pidfd-socket", &path], &["true"])?,
-        "pidfd socket",
-    )?;
+    failed(exec(&bundle, &["--pidfd-socket", &path], &["true"])?, "pidfd socket")?;
     end(bundle)
 }
 
@@ -112,10 +99,7 @@ fn deep(bundle: &Bundle) -> Result<PathBuf, Failed> {
 /// Binds a socket below a deep directory.
 fn below<T>(dir: &Path, bind: impl FnOnce(&Path) -> Result<T, Failed>) -> Result<T, Failed> {
     let open = fs::File::open(dir)?;
-    bind(&PathBuf::from(format!(
-        "/proc/self/fd/{}/socket",
-        open.as_raw_fd()
-    )))
+    bind(&PathBuf::from(format!("/proc/self/fd/{}/socket", open.as_raw_fd())))
 }
 
 fn long() -> Outcome {
@@ -131,9 +115,7 @@ fn long() -> Outcome {
     fs::remove_file(&path)?;
     bundle.set("/process/terminal", json!(true))?;
     let listener = below(&dir, console)?;
-    bundle
-        .bundled(&["run", "--detach", "--console-socket", &path])?
-        .ok()?;
+    bundle.bundled(&["run", "--detach", "--console-socket", &path])?.ok()?;
     came(listener)?.until("here\r\n")?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
 
@@ -145,16 +127,11 @@ fn long() -> Outcome {
 }
 
 /// What is handed on of this: the words that mean the same outside.
-const TALK: &[&str] = &[
-    "STATUS=coming\nMAINPID=7",
-    "X_OWN=word",
-    "READY=1\nSTATUS=here",
-];
+const TALK: &[&str] = &["STATUS=coming\nMAINPID=7", "X_OWN=word", "READY=1\nSTATUS=here"];
 
 fn talker(talk: &[&str]) -> Result<Bundle, Failed> {
     let mut words = vec!["--quiet"];
-    talk.iter()
-        .for_each(|text| words.extend(["--notify", text]));
+    talk.iter().for_each(|text| words.extend(["--notify", text]));
     words.push("--sleep");
     Bundle::reporter(&words)
 }
@@ -243,11 +220,7 @@ fn detached() -> Outcome {
     bundle.wait(running)?.ok()?;
     let pid = bundle.state()?["pid"].clone();
     let ready = format!("READY=1|MAINPID={pid}|STATUS=here|");
-    same(
-        "heard",
-        heard,
-        ["STATUS=coming|".into(), ready, "BARRIER=1".into()],
-    )?;
+    same("heard", heard, ["STATUS=coming|".into(), ready, "BARRIER=1".into()])?;
     end(bundle)
 }
 
@@ -371,13 +344,7 @@ fn seen_to() -> Outcome {
     let manager = Manager::new(&bundle)?;
     let running = begun(&bundle, &manager, &["run"])?;
     let report: Value = serde_json::from_str(&bundle.wait(running)?.ok()?.out)?;
-    ensure!(
-        report["env"]
-            .to_string()
-            .contains("NOTIFY_SOCKET=/run/notify/conmon"),
-        "{}",
-        report["env"]
-    );
+    ensure!(report["env"].to_string().contains("NOTIFY_SOCKET=/run/notify/conmon"), "{}", report["env"]);
     ensure!(!bundle.rootfs("run/notify").exists(), "/run/notify is made");
     bundle.clean()
 }
@@ -387,10 +354,7 @@ fn nameless() -> Outcome {
     let bundle = talker(TALK)?;
     let name = format!("nk-test-{}", bundle.id);
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name)?;
-    let manager = Manager {
-        path: format!("@{name}").into(),
-        socket: UnixDatagram::bind_addr(&address)?,
-    };
+    let manager = Manager { path: format!("@{name}").into(), socket: UnixDatagram::bind_addr(&address)? };
     let running = begun(&bundle, &manager, &["run"])?;
     manager.hears_talk(&json!(running.child.id()))?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
@@ -419,10 +383,7 @@ fn listening() -> Outcome {
     }
     ensure!(!env.contains("4711"), "{env}");
     let fds = &report["fds"];
-    ensure!(
-        fds["3"].to_string().contains("zero") && fds["4"].to_string().contains("full"),
-        "{fds}"
-    );
+    ensure!(fds["3"].to_string().contains("zero") && fds["4"].to_string().contains("full"), "{fds}");
     ensure!(fds["5"].is_null(), "{fds}");
     bundle.clean()
 }

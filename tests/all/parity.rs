@@ -16,15 +16,9 @@ pub fn cases() -> Vec<Trial> {
     let mut all: Vec<Trial> = Vec::new();
     for (name, make) in BUNDLES {
         let make = *make;
-        all.push(Trial::test(format!("parity::run_{name}"), move || {
-            run(make()?)
-        }));
-        all.push(Trial::test(format!("parity::life_{name}"), move || {
-            life(make()?)
-        }));
-        all.push(Trial::test(format!("parity::killed_{name}"), move || {
-            killed(make()?)
-        }));
+        all.push(Trial::test(format!("parity::run_{name}"), move || run(make()?)));
+        all.push(Trial::test(format!("parity::life_{name}"), move || life(make()?)));
+        all.push(Trial::test(format!("parity::killed_{name}"), move || killed(make()?)));
     }
     all.extend(area(
         "parity",
@@ -33,16 +27,10 @@ pub fn cases() -> Vec<Trial> {
             ("commands_without_a_container", no_container),
             ("commands_on_its_cgroup", on_its_cgroup),
             ("exec", || exec(Bundle::shell("sleep 1000")?)),
-            ("exec_in_a_user_namespace", || {
-                exec(in_user_namespace(Bundle::shell("sleep 1000")?)?)
-            }),
+            ("exec_in_a_user_namespace", || exec(in_user_namespace(Bundle::shell("sleep 1000")?)?)),
             ("failing_exec", failing_exec),
-            ("display_changes_nothing_else_in_run", || {
-                display_changes_nothing(&["run"])
-            }),
-            ("display_changes_nothing_else_in_create", || {
-                display_changes_nothing(&["create"])
-            }),
+            ("display_changes_nothing_else_in_run", || display_changes_nothing(&["run"])),
+            ("display_changes_nothing_else_in_create", || display_changes_nothing(&["create"])),
         ],
     ));
     all
@@ -66,10 +54,7 @@ const BUNDLES: &[(&str, Make)] = &[
 
 /// The configuration of a bundle in the repository, on a rootfs of this case's own.
 fn of_repository(name: &str, bundle: &mut Bundle) -> Outcome {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("bundles")
-        .join(name)
-        .join("config.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles").join(name).join("config.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     bundle.config = serde_json::from_str(&text)?;
     bundle.set("/process/env/-", json!(format!("NK_TEST={}", bundle.id)))
@@ -110,17 +95,11 @@ fn binds() -> Result<Bundle, Failed> {
 
 fn user() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 1000, "gid": 100, "umask": 0o27, "additionalGids": [5, 6, 7]}),
-    )?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 100, "umask": 0o27, "additionalGids": [5, 6, 7]}))?;
     bundle.set("/process/cwd", json!("/made/cwd"))?;
     bundle.set("/domainname", json!("domain"))?;
     bundle.set("/process/args", json!(["true"]))?;
-    bundle.set(
-        "/process/rlimits/-",
-        json!({"type": "RLIMIT_CORE", "soft": 0, "hard": 0}),
-    )?;
+    bundle.set("/process/rlimits/-", json!({"type": "RLIMIT_CORE", "soft": 0, "hard": 0}))?;
     Ok(bundle)
 }
 
@@ -130,9 +109,7 @@ fn host_namespaces() -> Result<Bundle, Failed> {
     bundle.remove("/hostname")?;
     // Of the host's network and ipc namespaces these can be no more than bind mounts.
     if let Some(Value::Array(mounts)) = bundle.config.pointer_mut("/mounts") {
-        mounts.retain(|mount| {
-            !["mqueue", "sysfs", "cgroup"].contains(&mount["type"].as_str().unwrap_or(""))
-        });
+        mounts.retain(|mount| !["mqueue", "sysfs", "cgroup"].contains(&mount["type"].as_str().unwrap_or("")));
     }
     Ok(bundle)
 }
@@ -158,18 +135,11 @@ pub struct Watched {
 }
 
 pub fn watch(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Watched, Failed> {
-    let (strace, ours) = (
-        bundle.path(&format!("{name}.strace")),
-        bundle.path(&format!("{name}.ours")),
-    );
+    let (strace, ours) = (bundle.path(&format!("{name}.strace")), bundle.path(&format!("{name}.ours")));
     let ours_text = ours.to_string_lossy().into_owned();
     let words = [&["--trace=strace", "--trace-file", &ours_text], words].concat();
     let running = bundle.start(under_strace(bundle, &strace, &words)?)?;
-    Ok(Watched {
-        running,
-        strace,
-        ours,
-    })
+    Ok(Watched { running, strace, ours })
 }
 
 pub fn under_strace(bundle: &Bundle, listing: &Path, words: &[&str]) -> Result<Command, Failed> {
@@ -186,25 +156,16 @@ impl Watched {
     pub fn end(self, bundle: &Bundle, status: i32) -> Result<(String, String), Failed> {
         let done = bundle.wait(self.running)?;
         ensure!(done.status == status, "status {status} wanted: {done:?}");
-        let ours = fs::read_to_string(&self.ours)
-            .map_err(|error| format!("--trace-file was not written: {error}"))?;
+        let ours = fs::read_to_string(&self.ours).map_err(|error| format!("--trace-file was not written: {error}"))?;
         Ok((fs::read_to_string(&self.strace)?, ours))
     }
 }
 
 pub fn check(pair: &(String, String), trace_file: &str, reach: Reach) -> Outcome {
-    compare(
-        &lanes(&parse(&pair.0)?, trace_file)?,
-        &parse(&pair.1)?,
-        reach,
-    )
+    compare(&lanes(&parse(&pair.0)?, trace_file)?, &parse(&pair.1)?, reach)
 }
 
-pub fn bundle_words<'a>(
-    bundle: &'a Bundle,
-    here: &'a str,
-    command: &'a str,
-) -> Result<[&'a str; 4], Failed> {
+pub fn bundle_words<'a>(bundle: &'a Bundle, here: &'a str, command: &'a str) -> Result<[&'a str; 4], Failed> {
     bundle.write_config()?;
     Ok([command, "--bundle", here.trim_end_matches('/'), &bundle.id])
 }
@@ -238,8 +199,7 @@ pub fn command(bundle: &Bundle, name: &str, words: &[&str]) -> Outcome {
     let watched = watch(bundle, name, words)?;
     let pair = watched.end(bundle, 0)?;
     let file = format!("{name}.ours");
-    check(&pair, &file, Reach::Complete)
-        .map_err(|failed| format!("{name}: {}", failed.message().unwrap_or("")).into())
+    check(&pair, &file, Reach::Complete).map_err(|failed| format!("{name}: {}", failed.message().unwrap_or("")).into())
 }
 
 /// create, state, start, state, delete; and at last all that the container's own lane did, asked for afterwards.
@@ -249,10 +209,7 @@ fn life(bundle: Bundle) -> Outcome {
     command(&bundle, "start", &["start", &bundle.id])?;
     bundle.until("stopped")?;
     command(&bundle, "state-stopped", &["state", &bundle.id])?;
-    let recorded = bundle
-        .call(&["trace", &bundle.id, "--format", "strace"])?
-        .ok()?
-        .out;
+    let recorded = bundle.call(&["trace", &bundle.id, "--format", "strace"])?.ok()?.out;
     command(&bundle, "delete", &["delete", &bundle.id])?;
 
     let (strace, ours) = created.end(&bundle, 0)?;
@@ -261,10 +218,7 @@ fn life(bundle: Bundle) -> Outcome {
     let init = lanes.get(1..).ok_or("strace saw no second process")?;
     ensure!(!init.is_empty(), "strace saw no second process");
     let recorded: Vec<Call> = parse(&recorded)?;
-    let of_init: Vec<Call> = recorded
-        .into_iter()
-        .filter(|call| init.iter().any(|(pid, _)| *pid == call.pid))
-        .collect();
+    let of_init: Vec<Call> = recorded.into_iter().filter(|call| init.iter().any(|(pid, _)| *pid == call.pid)).collect();
     compare(init, &of_init, Reach::Complete)?;
     bundle.clean()
 }
@@ -275,11 +229,7 @@ fn killed(bundle: Bundle) -> Outcome {
     command(&bundle, "kill", &["kill", &bundle.id, "KILL"])?;
     bundle.until("stopped")?;
     command(&bundle, "delete", &["delete", "--force", &bundle.id])?;
-    check(
-        &created.end(&bundle, 0)?,
-        "create.ours",
-        Reach::StillRunning,
-    )?;
+    check(&created.end(&bundle, 0)?, "create.ours", Reach::StillRunning)?;
     bundle.clean()
 }
 
@@ -369,11 +319,7 @@ fn display_changes_nothing(words: &[&str]) -> Outcome {
     same("processes", shown.len(), plain.len())?;
     for (shown, plain) in shown.iter().zip(&plain) {
         let lines = difference(0, plain, shown);
-        ensure!(
-            lines.is_empty(),
-            "without (-) and with (+) the trace on display:\n{}",
-            lines.join("\n")
-        );
+        ensure!(lines.is_empty(), "without (-) and with (+) the trace on display:\n{}", lines.join("\n"));
     }
     bundle.clean()
 }
@@ -402,14 +348,9 @@ fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>
     let end = |call: &&Call| call.name == "exit_group";
     // The parent of all containers' cgroups comes and goes with those of the cases beside this one.
     let own = |call: &&Call| !call.args.contains("\"nano-sandbox");
-    let all = lanes.iter().map(|(_, lane)| {
-        lane.calls
-            .iter()
-            .chain(lane.tail.iter().filter(end))
-            .filter(own)
-            .map(level)
-            .collect()
-    });
+    let all = lanes
+        .iter()
+        .map(|(_, lane)| lane.calls.iter().chain(lane.tail.iter().filter(end)).filter(own).map(level).collect());
     Ok(all.collect())
 }
 

@@ -65,14 +65,7 @@ fn console_socket() -> Outcome {
     let socket = bundle.path("console");
     let listener = console(&socket)?;
     let socket = socket.to_string_lossy();
-    let words = [
-        "create",
-        "--console-socket",
-        &socket,
-        "--bundle",
-        &here,
-        &bundle.id,
-    ];
+    let words = ["create", "--console-socket", &socket, "--bundle", &here, &bundle.id];
     let mut created = watch(&bundle, "create", &words)?;
     created.returned()?;
     let mut screen = came(listener)?;

@@ -49,15 +49,8 @@ fn sources(folders: &[&str]) -> Result<Vec<Source>, Failed> {
     let mut all = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path)?;
-        let path = path
-            .strip_prefix(repository())?
-            .to_string_lossy()
-            .into_owned();
-        all.push(Source {
-            code: code(&text),
-            path,
-            text,
-        });
+        let path = path.strip_prefix(repository())?.to_string_lossy().into_owned();
+        all.push(Source { code: code(&text), path, text });
     }
     Ok(all)
 }
@@ -85,12 +78,9 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 fn code(text: &str) -> Vec<(usize, String)> {
     let bare = bare(text);
     let own = bare.lines().enumerate();
-    let own =
-        own.take_while(|(_, line)| line.trim() != "#[cfg(test)]" || next_is_file(&bare, line));
+    let own = own.take_while(|(_, line)| line.trim() != "#[cfg(test)]" || next_is_file(&bare, line));
     let numbered = own.map(|(number, line)| (number + 1, line.to_owned()));
-    numbered
-        .filter(|(_, line)| !line.trim().is_empty())
-        .collect()
+    numbered.filter(|(_, line)| !line.trim().is_empty()).collect()
 }
 
 /// The text with comments and the insides of strings and of characters left out; lines stay lines.
@@ -98,9 +88,7 @@ fn bare(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let raw = rest
-            .strip_prefix('r')
-            .map(|tail| tail.trim_start_matches('#'));
+        let raw = rest.strip_prefix('r').map(|tail| tail.trim_start_matches('#'));
         let hashes = raw.map_or(0, |tail| rest.len() - tail.len() - 1);
         let word = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let taken = match first {
@@ -109,15 +97,11 @@ fn bare(text: &str) -> String {
             'r' if !word && raw.is_some_and(|tail| tail.starts_with('"')) => {
                 let end = format!("\"{}", "#".repeat(hashes));
                 let from = hashes + 2;
-                rest[from..]
-                    .find(&end)
-                    .map_or(rest.len(), |at| from + at + end.len())
+                rest[from..].find(&end).map_or(rest.len(), |at| from + at + end.len())
             }
             '"' => quoted(rest, '"'),
             // A lifetime has no closing quote behind one character.
-            '\'' if rest.chars().nth(2) == Some('\'') || rest.starts_with("'\\") => {
-                quoted(rest, '\'')
-            }
+            '\'' if rest.chars().nth(2) == Some('\'') || rest.starts_with("'\\") => quoted(rest, '\''),
             other => {
                 out.push(other);
                 rest = &rest[other.len_utf8()..];
@@ -177,30 +161,14 @@ fn mentions(line: &str, word: &str) -> bool {
     })
 }
 
-const STD: &[&str] = &[
-    "std::fs",
-    "std::process",
-    "std::net",
-    "std::thread",
-    "std::env",
-    "std::io",
-    "std::os",
-];
+const STD: &[&str] = &["std::fs", "std::process", "std::net", "std::thread", "std::env", "std::io", "std::os"];
 const PRINT: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "dbg!"];
 
 fn spec() -> Outcome {
     let own = sources(&["src/spec"])?;
     never(
         &own,
-        &[
-            "syscalls",
-            "crate::sys",
-            "crate::perform",
-            "crate::commands",
-            "crate::state",
-            "crate::plan",
-            "crate::host",
-        ],
+        &["syscalls", "crate::sys", "crate::perform", "crate::commands", "crate::state", "crate::plan", "crate::host"],
         "spec knows serde and itself alone",
     )
 }
@@ -211,22 +179,12 @@ fn plan() -> Outcome {
     let mut found = Vec::new();
     for source in &own {
         for (number, line) in &source.code {
-            for (_, after) in line
-                .match_indices("syscalls::")
-                .map(|(at, word)| (at, &line[at + word.len()..]))
-            {
-                let names = after
-                    .trim_start_matches('{')
-                    .split([',', '}', ';', '(', '<', ' '])
-                    .map(str::trim);
+            for (_, after) in line.match_indices("syscalls::").map(|(at, word)| (at, &line[at + word.len()..])) {
+                let names = after.trim_start_matches('{').split([',', '}', ';', '(', '<', ' ']).map(str::trim);
                 let braces = after.starts_with('{');
-                for name in names
-                    .take(if braces { usize::MAX } else { 1 })
-                    .filter(|name| !name.is_empty())
-                {
+                for name in names.take(if braces { usize::MAX } else { 1 }).filter(|name| !name.is_empty()) {
                     let first = name.split("::").next().unwrap_or(name);
-                    let allowed =
-                        first.starts_with(char::is_uppercase) || first == "abi" || first == "flags";
+                    let allowed = first.starts_with(char::is_uppercase) || first == "abi" || first == "flags";
                     if !allowed {
                         found.push(format!("{}:{number}: {}", source.path, line.trim()));
                     }
@@ -234,20 +192,10 @@ fn plan() -> Outcome {
             }
         }
     }
-    ensure!(
-        found.is_empty(),
-        "plan makes no system call:\n  {}",
-        found.join("\n  ")
-    );
+    ensure!(found.is_empty(), "plan makes no system call:\n  {}", found.join("\n  "));
     never(
         &own,
-        &[
-            "crate::perform",
-            "crate::commands",
-            "crate::state",
-            "serde",
-            "serde_json",
-        ],
+        &["crate::perform", "crate::commands", "crate::state", "serde", "serde_json"],
         "plan knows spec, host and types alone",
     )
 }
@@ -262,11 +210,7 @@ fn perform() -> Outcome {
 
 fn no_second_door() -> Outcome {
     let own = sources(&["src"])?;
-    never(
-        &own,
-        STD,
-        "std makes system calls that the gate does not see",
-    )?;
+    never(&own, STD, "std makes system calls that the gate does not see")?;
     never(&own, PRINT, "printing goes through the gate")?;
     let mut calls = vec!["libc::syscall"];
     // Of libc only numbers and types are used: these are some of its functions.
@@ -279,11 +223,7 @@ fn no_second_door() -> Outcome {
         "libc::printf",
         "libc::exit",
     ]);
-    never(
-        &own,
-        &calls,
-        "libc's functions make system calls that the gate does not see",
-    )
+    never(&own, &calls, "libc's functions make system calls that the gate does not see")
 }
 
 fn unsafe_only() -> Outcome {
@@ -296,21 +236,14 @@ fn unsafe_only() -> Outcome {
 fn no_unwrap() -> Outcome {
     let mut own = sources(&["src", "syscalls/src"])?;
     own.retain(|source| !source.path.ends_with("tests.rs"));
-    never(
-        &own,
-        &[".unwrap()"],
-        "an unwrap is a panic without a reason",
-    )
+    never(&own, &[".unwrap()"], "an unwrap is a panic without a reason")
 }
 
 fn files() -> Outcome {
     let mut found = Vec::new();
     for source in sources(&["src", "syscalls/src", "tests"])? {
         if !source.text.starts_with("//! ") {
-            found.push(format!(
-                "{} does not open with what lives there",
-                source.path
-            ));
+            found.push(format!("{} does not open with what lives there", source.path));
         }
     }
     ensure!(found.is_empty(), "{}", found.join("\n"));
@@ -319,29 +252,10 @@ fn files() -> Outcome {
 
 fn cellar() -> Outcome {
     let own = sources(&["syscalls/src"])?;
-    let lib = own
-        .iter()
-        .find(|source| source.path.ends_with("src/lib.rs"))
-        .ok_or("no syscalls/src/lib.rs")?;
+    let lib = own.iter().find(|source| source.path.ends_with("src/lib.rs")).ok_or("no syscalls/src/lib.rs")?;
     ensure!(lib.text.contains("#![no_std]"), "the cellar is no_std");
-    never(
-        &own,
-        &[" alloc::", "extern crate alloc", "std::"],
-        "the cellar allocates nothing",
-    )?;
-    never(
-        &own,
-        &[
-            "container",
-            "bundle",
-            "rootfs",
-            "oci",
-            "OCI",
-            "runc",
-            "config.json",
-        ],
-        "the cellar knows no OCI word",
-    )
+    never(&own, &[" alloc::", "extern crate alloc", "std::"], "the cellar allocates nothing")?;
+    never(&own, &["container", "bundle", "rootfs", "oci", "OCI", "runc", "config.json"], "the cellar knows no OCI word")
 }
 
 /// serde, serde_json and argh with what they are made of, and the two crates that hold the kernel's numbers.
@@ -370,37 +284,15 @@ const DEPENDENCIES: &[&str] = &[
 fn dependencies() -> Outcome {
     let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
     let tree = Command::new(cargo)
-        .args([
-            "tree",
-            "--offline",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--package",
-            "nk-runtime",
-        ])
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", "nk-runtime"])
         .current_dir(repository())
         .output()?;
     let text = String::from_utf8_lossy(&tree.stdout).into_owned();
-    ensure!(
-        tree.status.success(),
-        "cargo tree: {}",
-        String::from_utf8_lossy(&tree.stderr)
-    );
-    let names: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .filter(|name| !name.is_empty())
-        .collect();
-    ensure!(
-        names.contains(&"serde_json"),
-        "cargo tree makes no sense: {text}"
-    );
-    let strangers: Vec<&&str> = names
-        .iter()
-        .filter(|name| !DEPENDENCIES.contains(name))
-        .collect();
+    ensure!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
+    let names: Vec<&str> =
+        text.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    ensure!(names.contains(&"serde_json"), "cargo tree makes no sense: {text}");
+    let strangers: Vec<&&str> = names.iter().filter(|name| !DEPENDENCIES.contains(name)).collect();
     ensure!(strangers.is_empty(), "the product depends on {strangers:?}");
     Ok(())
 }

@@ -69,11 +69,7 @@ impl Shared {
 
     /// What was planted is as it was, and so is the victim.
     fn kept(&self, name: &str, kind: &str) -> Outcome {
-        same(
-            "the victim",
-            fs::read_to_string(&self.victim)?,
-            "kept".into(),
-        )?;
+        same("the victim", fs::read_to_string(&self.victim)?, "kept".into())?;
         let found = self.dir.join(name).symlink_metadata()?;
         let is = match found.file_type() {
             t if t.is_symlink() => "link",
@@ -115,8 +111,7 @@ fn others_pid_file() -> Outcome {
     let path = file.to_string_lossy().into_owned();
     bundle.bundled(&["create", "--pid-file", &path])?.ok()?;
     let wanted = fs::read_to_string(&file)?;
-    let missing =
-        json!({"destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"]});
+    let missing = json!({"destination": "/x", "type": "bind", "source": "/no/such", "options": ["bind"]});
     for (fault, name) in [
         ("a bad id", "a/b".into()),
         ("the same id", id.clone()),
@@ -162,9 +157,7 @@ fn own_pid_file() -> Outcome {
             "syscalls": [{"names": ["execve"], "action": "SCMP_ACT_ERRNO", "errnoRet": 12}],
         }),
     )?;
-    bundle
-        .bundled(&["run", "--pid-file", &path.to_string_lossy()])?
-        .refused("execve")?;
+    bundle.bundled(&["run", "--pid-file", &path.to_string_lossy()])?.refused("execve")?;
     same("names", shared.names()?, Vec::new())?;
     bundle.clean()
 }
@@ -224,10 +217,7 @@ fn appended() -> Outcome {
     let shared = Shared::new(&bundle)?;
     let path = shared.dir.join("log").to_string_lossy().into_owned();
     for kind in KINDS {
-        for options in [
-            &["--log", &path, "--log-level", "debug"][..],
-            &["--trace", "--trace-file", &path],
-        ] {
+        for options in [&["--log", &path, "--log-level", "debug"][..], &["--trace", "--trace-file", &path]] {
             shared.plant("log", kind)?;
             let done = bundle.bundled(&[options, &["run"]].concat())?;
             ensure!(done.status == 1, "{kind}, {options:?}: {done:?}");
@@ -256,13 +246,7 @@ fn own_links() -> Outcome {
     fs::write(&file, "")?;
     chown(&file, Some(USER), Some(USER))?;
     for (path, to) in [(&own, &target), (&theirs, &target), (&file, &file)] {
-        let options = [
-            "--log",
-            &path.to_string_lossy(),
-            "--log-level",
-            "debug",
-            "run",
-        ];
+        let options = ["--log", &path.to_string_lossy(), "--log-level", "debug", "run"];
         let done = bundle.bundled(&options)?;
         ensure!(done.status == 0, "{path:?}: {done:?}");
         ensure!(fs::metadata(to)?.len() > 0, "{path:?}: nothing in it");
@@ -300,10 +284,7 @@ fn state() -> Outcome {
         ] {
             let done = bundle.call(words)?;
             let said = format!("belongs to user {USER}");
-            ensure!(
-                done.status != 0 && done.err.contains(&said),
-                "{words:?}: {done:?}"
-            );
+            ensure!(done.status != 0 && done.err.contains(&said), "{words:?}: {done:?}");
         }
         ensure!(planted.join("state.json").exists(), "it is gone");
         fs::remove_dir_all(planted)?;
@@ -324,9 +305,7 @@ fn spec() -> Outcome {
     for kind in KINDS {
         shared.plant("config.json", kind)?;
         let dir = shared.dir.to_string_lossy();
-        bundle
-            .call(&["spec", "--bundle", &dir])?
-            .refused("exists")?;
+        bundle.call(&["spec", "--bundle", &dir])?.refused("exists")?;
         shared.kept("config.json", kind)?;
         shared.clear()?;
     }

@@ -38,16 +38,7 @@ fn environment(bundle: &mut Bundle, env: Value) -> Result<String, Failed> {
 /// getenv(3) finds the first one.
 fn twice() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    let env = [
-        "A=1",
-        "PATH=/nowhere",
-        "B=2",
-        "A=3",
-        "PATH=/bin",
-        "C",
-        "C=4",
-        "A=5",
-    ];
+    let env = ["A=1", "PATH=/nowhere", "B=2", "A=3", "PATH=/bin", "C", "C=4", "A=5"];
     let seen = environment(&mut bundle, json!(env))?;
     let wanted = "B=2\nPATH=/bin\nC=4\nA=5\nHOME=/root\n";
     same("environment", seen.as_str(), wanted)?;
@@ -107,11 +98,9 @@ fn ambient() -> Outcome {
     bundle.set("/process/capabilities", json!({"bounding": both}))?;
     let words = ["--cap", "CAP_NET_ADMIN", "--cap", "CAP_KILL"];
     let status = ["cat", "/proc/self/status"];
-    for (inheritable, wanted) in [
-        (json!(["CAP_KILL", "CAP_NET_ADMIN"]), KILL | NET_ADMIN),
-        (json!(["CAP_KILL"]), KILL),
-        (json!([]), 0),
-    ] {
+    for (inheritable, wanted) in
+        [(json!(["CAP_KILL", "CAP_NET_ADMIN"]), KILL | NET_ADMIN), (json!(["CAP_KILL"]), KILL), (json!([]), 0)]
+    {
         let before = inheritable.clone();
         bundle.set("/process/capabilities/inheritable", inheritable)?;
         start(&bundle)?;
@@ -163,10 +152,7 @@ fn process_from_a_pipe() -> Outcome {
     ensure!(!done.out.lines().any(|fd| fd == "9"), "{done:?}");
     let line = "\"$NK\" --root \"$ROOT\" exec --process /dev/fd/77 \"$ID\"";
     let done = by_shell(&bundle, line)?;
-    ensure!(
-        done.status == 255 && done.err.contains("read /dev/fd/77") && done.err.contains("EBADF"),
-        "{done:?}"
-    );
+    ensure!(done.status == 255 && done.err.contains("read /dev/fd/77") && done.err.contains("EBADF"), "{done:?}");
     end(bundle)
 }
 
@@ -175,7 +161,8 @@ fn process_from_a_file() -> Outcome {
     let bundle = box_of_sleep()?;
     process_file(&bundle)?;
     start(&bundle)?;
-    let line = "exec 8<process.json; read -r -n 10 <&8; \"$NK\" --root \"$ROOT\" exec --process /proc/self/fd/8 \"$ID\"";
+    let line =
+        "exec 8<process.json; read -r -n 10 <&8; \"$NK\" --root \"$ROOT\" exec --process /proc/self/fd/8 \"$ID\"";
     let done = by_shell(&bundle, line)?.ok()?;
     same("shown", done.out.as_str(), "from the file\n")?;
     end(bundle)
@@ -188,8 +175,7 @@ fn config_from_a_pipe() -> Outcome {
     for hooks in [json!({}), hooks] {
         bundle.set("/hooks", hooks)?;
         fs::write(bundle.path("other.json"), bundle.config.to_string())?;
-        let line =
-            "\"$NK\" --root \"$ROOT\" run --config <(cat other.json) --bundle \"$PWD\" \"$ID\"";
+        let line = "\"$NK\" --root \"$ROOT\" run --config <(cat other.json) --bundle \"$PWD\" \"$ID\"";
         let done = by_shell(&bundle, line)?.ok()?;
         same("shown", done.out.as_str(), "here\n")?;
     }

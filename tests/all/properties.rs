@@ -24,9 +24,7 @@ pub fn cases() -> Vec<Trial> {
 /// What the tests bring: `real` is what engines wrote; `schema` is the specification's schemas (1.3 and newer, Apache-2.0),
 /// and every property that a Linux runtime meets, as a pointer.
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/all")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all").join(name)
 }
 
 pub fn table(bundle: &Bundle) -> Result<Vec<(bool, String)>, Failed> {
@@ -109,29 +107,19 @@ pub fn sample(bundle: &Bundle) -> Value {
 
 /// The value at a pointer whose `*` is the first entry of a list, or any key.
 fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
-    pointer
-        .split('/')
-        .skip(1)
-        .try_fold(value, |value, key| match value {
-            Value::Array(list) => list.first(),
-            Value::Object(map) if key == "*" => map.values().next(),
-            value => value.get(key),
-        })
+    pointer.split('/').skip(1).try_fold(value, |value, key| match value {
+        Value::Array(list) => list.first(),
+        Value::Object(map) if key == "*" => map.values().next(),
+        value => value.get(key),
+    })
 }
 
 /// A document that holds of this value only what leads to the pointer; and where that is, `*` resolved.
 pub fn only(value: &Value, pointer: &str) -> Option<(Value, String)> {
-    let Some((key, rest)) = pointer
-        .strip_prefix('/')
-        .map(|p| p.split_once('/').unwrap_or((p, "")))
-    else {
+    let Some((key, rest)) = pointer.strip_prefix('/').map(|p| p.split_once('/').unwrap_or((p, ""))) else {
         return Some((value.clone(), String::new()));
     };
-    let rest = if rest.is_empty() {
-        String::new()
-    } else {
-        format!("/{rest}")
-    };
+    let rest = if rest.is_empty() { String::new() } else { format!("/{rest}") };
     match value {
         Value::Array(list) => {
             let (inner, at) = only(list.first()?, &rest)?;
@@ -183,26 +171,20 @@ fn true_to_fact() -> Outcome {
         }
         bundle.config = good.clone();
         let needs = ["timeOffsets", "uidMappings", "gidMappings", "namespaces"];
-        if needs
-            .iter()
-            .any(|word| pointer.starts_with(&format!("/linux/{word}")))
-        {
+        if needs.iter().any(|word| pointer.starts_with(&format!("/linux/{word}"))) {
             for key in ["namespaces", "uidMappings", "gidMappings"] {
                 bundle.set(&format!("/linux/{key}"), full["linux"][key].clone())?;
             }
         }
         if works {
             let group = together(&pointer);
-            if let Some(value) = at(&full, &group)
-                .filter(|_| group != "/linux" && group != "/process" && group != "/linux/resources")
+            if let Some(value) =
+                at(&full, &group).filter(|_| group != "/linux" && group != "/process" && group != "/linux/resources")
             {
                 merge(&mut bundle.config, &nested(&group, value));
             }
             // What is refused is asked for alone, further down.
-            for pointer in refused
-                .iter()
-                .filter(|p| p.starts_with("/linux/resources/"))
-            {
+            for pointer in refused.iter().filter(|p| p.starts_with("/linux/resources/")) {
                 forget(&mut bundle.config, pointer);
             }
             let done = bundle.bundled_plan()?;
@@ -228,9 +210,7 @@ fn true_to_fact() -> Outcome {
 /// The value below objects with these keys.
 fn nested(pointer: &str, value: &Value) -> Value {
     let keys = pointer.split('/').skip(1).collect::<Vec<_>>();
-    keys.iter()
-        .rev()
-        .fold(value.clone(), |value, key| json!({*key: value}))
+    keys.iter().rev().fold(value.clone(), |value, key| json!({*key: value}))
 }
 
 pub fn merge(into: &mut Value, from: &Value) {
@@ -256,9 +236,7 @@ impl Bundle {
 /// Fails unless the document fits the schema, whose references are files beside it.
 fn fits(schema: &str, document: &Value) -> Outcome {
     let folder = data("schema");
-    let read = |name: &str| -> Result<Value, Failed> {
-        Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
-    };
+    let read = |name: &str| -> Result<Value, Failed> { Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?) };
     let mut problems = Vec::new();
     check(&read(schema)?, schema, document, "", &read, &mut problems)?;
     ensure!(problems.is_empty(), "{schema}: {}", problems.join("\n"));
@@ -278,9 +256,7 @@ fn check(
         let (name, place) = reference.split_once('#').unwrap_or((reference, ""));
         let name = if name.is_empty() { file } else { name };
         let whole = read(name)?;
-        let target = whole
-            .pointer(place)
-            .ok_or_else(|| format!("{reference}: no such definition"))?;
+        let target = whole.pointer(place).ok_or_else(|| format!("{reference}: no such definition"))?;
         return check(target, name, value, at, read, problems);
     }
     let is = match value {
@@ -301,18 +277,10 @@ fn check(
     if !(allowed.is_empty() || allowed.contains(&is) || number) {
         problems.push(format!("{at}: {is}, not {allowed:?}"));
     }
-    if let Some(list) = schema["enum"]
-        .as_array()
-        .filter(|list| !list.contains(value))
-    {
+    if let Some(list) = schema["enum"].as_array().filter(|list| !list.contains(value)) {
         problems.push(format!("{at}: {value} is none of {list:?}"));
     }
-    for name in schema["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if value.get(name).is_none() {
             problems.push(format!("{at}/{name} is missing"));
         }
@@ -327,14 +295,7 @@ fn check(
     }
     for (i, inner) in value.as_array().into_iter().flatten().enumerate() {
         if !schema["items"].is_null() {
-            check(
-                &schema["items"],
-                file,
-                inner,
-                &format!("{at}/{i}"),
-                read,
-                problems,
-            )?;
+            check(&schema["items"], file, inner, &format!("{at}/{i}"), read, problems)?;
         }
     }
     Ok(())
@@ -344,10 +305,7 @@ fn schemas() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep", "--quiet"])?;
     let features: Value = serde_json::from_str(&bundle.call(&["features"])?.ok()?.out)?;
     fits("features-schema.json", &features)?;
-    ensure!(
-        fits("features-schema.json", &json!({"mountOptions": 5})).is_err(),
-        "the check takes anything"
-    );
+    ensure!(fits("features-schema.json", &json!({"mountOptions": 5})).is_err(), "the check takes anything");
     bundle.bundled(&["create"])?.ok()?;
     fits("state-schema.json", &bundle.state()?)?;
     bundle.call(&["start", &bundle.id])?.ok()?;
@@ -362,17 +320,12 @@ fn engines() -> Outcome {
     let mut count = 0;
     for entry in fs::read_dir(data("real"))? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !name.ends_with(".config.json") {
             continue;
         }
         let config: Value = serde_json::from_slice(&fs::read(&path)?)?;
-        engine(&name, config)
-            .map_err(|failed| format!("{name}: {}", failed.message().unwrap_or("")))?;
+        engine(&name, config).map_err(|failed| format!("{name}: {}", failed.message().unwrap_or("")))?;
         count += 1;
     }
     ensure!(count > 15, "only {count} configurations");
@@ -381,9 +334,7 @@ fn engines() -> Outcome {
 
 fn engine(name: &str, config: Value) -> Outcome {
     let mut bundle = Bundle::plain()?;
-    let token = bundle.config["process"]["env"]
-        .as_array()
-        .and_then(|all| all.last().cloned());
+    let token = bundle.config["process"]["env"].as_array().and_then(|all| all.last().cloned());
     bundle.config = config;
     bundle.set("/root/path", json!("rootfs"))?;
     let args = json!(["/bin/sh", "-c", "id -u > /dev/null && echo ran"]);
@@ -419,61 +370,30 @@ fn engine(name: &str, config: Value) -> Outcome {
 
 /// Sources, hooks and namespaces of the machine that the configuration was written on.
 fn paths(bundle: &mut Bundle) -> Outcome {
-    let mounts = bundle.config["mounts"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
     for (i, mount) in mounts.iter().enumerate() {
         let options = mount["options"].to_string();
         let bind = mount["type"] == "bind" || options.contains("bind\"");
         let source = mount["source"].as_str().unwrap_or("");
-        if !bind
-            || source.starts_with("/dev")
-            || source.starts_with("/sys")
-            || source.starts_with("/proc")
-        {
+        if !bind || source.starts_with("/dev") || source.starts_with("/sys") || source.starts_with("/proc") {
             continue;
         }
         let own = bundle.path(&format!("source{i}"));
-        let directory = !mount["destination"]
-            .as_str()
-            .unwrap_or("")
-            .rsplit('/')
-            .next()
-            .unwrap_or("")
-            .contains(['.', '-'])
-            && !matches!(
-                mount["destination"].as_str(),
-                Some("/etc/hostname" | "/etc/hosts" | "/sbin/docker-init")
-            );
+        let directory =
+            !mount["destination"].as_str().unwrap_or("").rsplit('/').next().unwrap_or("").contains(['.', '-'])
+                && !matches!(mount["destination"].as_str(), Some("/etc/hostname" | "/etc/hosts" | "/sbin/docker-init"));
         match directory {
             true => fs::create_dir_all(&own)?,
             false => fs::write(&own, "")?,
         }
         bundle.set(&format!("/mounts/{i}/source"), json!(own.to_string_lossy()))?;
     }
-    for list in [
-        "prestart",
-        "createRuntime",
-        "createContainer",
-        "startContainer",
-        "poststart",
-        "poststop",
-    ] {
-        for hook in bundle.config["hooks"]
-            .get_mut(list)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
+    for list in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        for hook in bundle.config["hooks"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             *hook = json!({"path": "/bin/true"});
         }
     }
-    for namespace in bundle.config["linux"]["namespaces"]
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-    {
+    for namespace in bundle.config["linux"]["namespaces"].as_array_mut().into_iter().flatten() {
         if let Some(namespace) = namespace.as_object_mut() {
             namespace.remove("path");
         }

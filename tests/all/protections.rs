@@ -47,14 +47,8 @@ struct File {
 
 impl File {
     fn read() -> Result<File, Failed> {
-        let mut file = File {
-            bytes: fs::read(runtime())?,
-            pieces: Vec::new(),
-        };
-        ensure!(
-            file.bytes.starts_with(b"\x7fELF\x02\x01"),
-            "no 64-bit ELF file"
-        );
+        let mut file = File { bytes: fs::read(runtime())?, pieces: Vec::new() };
+        ensure!(file.bytes.starts_with(b"\x7fELF\x02\x01"), "no 64-bit ELF file");
         let (first, size) = (file.number(32, 8) as usize, file.number(54, 2) as usize);
         for i in 0..file.number(56, 2) as usize {
             let at = first + i * size;
@@ -77,10 +71,7 @@ impl File {
     }
 
     fn all(&self, kind: u64) -> Vec<&Piece> {
-        self.pieces
-            .iter()
-            .filter(|piece| piece.kind == kind)
-            .collect()
+        self.pieces.iter().filter(|piece| piece.kind == kind).collect()
     }
 
     /// The one header of a kind.
@@ -115,16 +106,10 @@ fn static_pie() -> Outcome {
 fn no_wx() -> Outcome {
     let file = File::read()?;
     for piece in file.all(LOAD) {
-        ensure!(
-            piece.flags & (WRITE | EXECUTE) != WRITE | EXECUTE,
-            "{piece:x?}"
-        );
+        ensure!(piece.flags & (WRITE | EXECUTE) != WRITE | EXECUTE, "{piece:x?}");
     }
     let stack = file.one(GNU_STACK)?;
-    ensure!(
-        stack.flags & EXECUTE == 0,
-        "the stack is executable: {stack:x?}"
-    );
+    ensure!(stack.flags & EXECUTE == 0, "the stack is executable: {stack:x?}");
     Ok(())
 }
 
@@ -133,18 +118,9 @@ fn relro() -> Outcome {
     const FLAGS: u64 = 30;
     const BIND_NOW: u64 = 8;
     let file = File::read()?;
-    ensure!(
-        file.dynamic(FLAGS)?
-            .iter()
-            .any(|flags| flags & BIND_NOW != 0),
-        "no BIND_NOW"
-    );
+    ensure!(file.dynamic(FLAGS)?.iter().any(|flags| flags & BIND_NOW != 0), "no BIND_NOW");
     let relro = file.one(GNU_RELRO)?;
-    same(
-        "its end in a page",
-        (relro.address + relro.in_memory) % 4096,
-        0,
-    )?;
+    same("its end in a page", (relro.address + relro.in_memory) % 4096, 0)?;
     // What begins in the same page is read-only too.
     let loaded = file.all(LOAD);
     let same_page = |piece: &&&Piece| piece.address / 4096 == relro.address / 4096;
@@ -157,11 +133,7 @@ fn packed() -> Outcome {
     let file = File::read()?;
     let (rela, rel, plt, text) = (7, 17, 23, 22);
     for tag in [rela, rel, plt, text] {
-        same(
-            &format!("entries of tag {tag}"),
-            file.dynamic(tag)?.len(),
-            0,
-        )?;
+        same(&format!("entries of tag {tag}"), file.dynamic(tag)?.len(), 0)?;
     }
     let (relr, bytes) = (file.dynamic(36)?, file.dynamic(35)?);
     same("tables", (relr.len(), bytes.len()), (1, 1))?;
@@ -176,28 +148,17 @@ fn pieces_of_a_run() -> Result<(Vec<String>, String), Failed> {
     let here = bundle.path("");
     let words = ["run", "--bundle", &here.to_string_lossy(), &bundle.id];
     let running = bundle.start(bundle.command(&words)?)?;
-    crate::bundle::patiently("the container's program", || {
-        Ok(bundle.rootfs("tmp/ready").exists())
-    })?;
+    crate::bundle::patiently("the container's program", || Ok(bundle.rootfs("tmp/ready").exists()))?;
     let maps = fs::read_to_string(format!("/proc/{}/maps", running.child.id()))?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.wait(running)?;
     bundle.clean()?;
     let program = runtime().to_string_lossy().into_owned();
-    ensure!(
-        maps.lines().all(|line| !line.contains("wx")),
-        "writable and executable:\n{maps}"
-    );
-    let of_program: Vec<&str> = maps
-        .lines()
-        .filter(|line| line.ends_with(&program))
-        .collect();
+    ensure!(maps.lines().all(|line| !line.contains("wx")), "writable and executable:\n{maps}");
+    let of_program: Vec<&str> = maps.lines().filter(|line| line.ends_with(&program)).collect();
     let permissions = of_program.iter().filter_map(|line| line.split(' ').nth(1));
     let first = of_program.first().and_then(|line| line.split('-').next());
-    Ok((
-        permissions.map(String::from).collect(),
-        first.unwrap_or_default().to_owned(),
-    ))
+    Ok((permissions.map(String::from).collect(), first.unwrap_or_default().to_owned()))
 }
 
 fn mapped() -> Outcome {
@@ -205,25 +166,16 @@ fn mapped() -> Outcome {
     for _ in 0..3 {
         let (permissions, place) = pieces_of_a_run()?;
         let wanted = ["r--p", "r-xp", "r--p", "rw-p"].map(String::from).to_vec();
-        same(
-            "constants, code, relocated tables, variables",
-            permissions,
-            wanted,
-        )?;
+        same("constants, code, relocated tables, variables", permissions, wanted)?;
         places.insert(place);
     }
     // Where an administrator has switched it off, nothing is anywhere else.
     let random = fs::read_to_string("/proc/sys/kernel/randomize_va_space")?;
     if random.trim() != "0" {
-        ensure!(
-            places.len() > 1,
-            "three starts at the same address: {places:?}"
-        );
+        ensure!(places.len() > 1, "three starts at the same address: {places:?}");
     }
     // Without randomness it works as well.
-    let done = Command::new(tool("setarch")?)
-        .args(["-R", &runtime().to_string_lossy(), "--version"])
-        .output()?;
+    let done = Command::new(tool("setarch")?).args(["-R", &runtime().to_string_lossy(), "--version"]).output()?;
     ensure!(done.status.success(), "{done:?}");
     Ok(())
 }

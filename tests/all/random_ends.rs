@@ -31,11 +31,7 @@ pub struct Chance(u64);
 impl Chance {
     /// The seed that was asked for, or one of the clock's.
     pub fn new() -> (Chance, u64) {
-        let clock = || {
-            SystemTime::UNIX_EPOCH
-                .elapsed()
-                .map_or(1, |t| t.as_nanos() as u64)
-        };
+        let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(1, |t| t.as_nanos() as u64);
         let seed = number("NK_SEED").unwrap_or_else(clock).max(1);
         (Chance(seed), seed)
     }
@@ -85,40 +81,21 @@ impl Bystanders {
         let above = PathBuf::from(format!("/sys/fs/cgroup/{}-above", container.id));
         fs::create_dir(&above)?;
         fs::create_dir(above.join("process"))?;
-        container.set(
-            "/linux/cgroupsPath",
-            json!(format!("/{0}-above/{0}", container.id)),
-        )?;
+        container.set("/linux/cgroupsPath", json!(format!("/{0}-above/{0}", container.id)))?;
         crate::cgroups::start(&container)?;
         let sleep = Command::new("sleep").arg("1000").spawn()?;
         fs::write(above.join("process/cgroup.procs"), sleep.id().to_string())?;
         let pid = container.state()?["pid"].as_i64().unwrap_or(0);
-        Ok(Bystanders {
-            container,
-            pid,
-            sleep,
-            above,
-        })
+        Ok(Bystanders { container, pid, sleep, above })
     }
 
     fn unharmed(&mut self) -> Outcome {
-        ensure!(
-            self.sleep.try_wait()?.is_none(),
-            "the process in the cgroup beside was ended"
-        );
+        ensure!(self.sleep.try_wait()?.is_none(), "the process in the cgroup beside was ended");
         let state = self.container.state()?;
-        same(
-            "the other container",
-            state["status"].as_str(),
-            Some("running"),
-        )?;
+        same("the other container", state["status"].as_str(), Some("running"))?;
         same("its process", state["pid"].as_i64(), Some(self.pid))?;
         let group = fs::read_to_string(self.above.join("process/cgroup.procs"))?;
-        same(
-            "the cgroup beside",
-            group.trim(),
-            &self.sleep.id().to_string(),
-        )
+        same("the cgroup beside", group.trim(), &self.sleep.id().to_string())
     }
 
     fn end(mut self) -> Outcome {
@@ -195,19 +172,14 @@ fn one(bundle: &Bundle, before: &str, words: &str, signal: Signal, after: Durati
     })?;
     ends(bundle, running)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    patiently("the end of all that was started", || {
-        Ok(crate::host::processes(&bundle.id).is_empty())
-    })?;
+    patiently("the end of all that was started", || Ok(crate::host::processes(&bundle.id).is_empty()))?;
     bundle.nothing_left()
 }
 
 /// It ends by the signal, or with a status of its own: no other signal ends it.
 fn ends(bundle: &Bundle, running: Running) -> Outcome {
     let done = bundle.wait(running)?;
-    ensure!(
-        done.status >= 0 || [-9, -15, -2].contains(&done.status),
-        "{done:?}"
-    );
+    ensure!(done.status >= 0 || [-9, -15, -2].contains(&done.status), "{done:?}");
     ensure!(!done.err.contains("a fault of its own"), "{done:?}");
     Ok(())
 }

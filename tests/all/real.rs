@@ -6,18 +6,12 @@ use serde_json::Value;
 /// Their names and texts, and what `spec` writes.
 pub const REAL: &[(&str, &str)] = &[
     ("default", include_str!("default.json")),
-    (
-        "containerd-1",
-        include_str!("real/containerd-1.config.json"),
-    ),
+    ("containerd-1", include_str!("real/containerd-1.config.json")),
     ("docker-1", include_str!("real/docker-1.config.json")),
     ("docker-3", include_str!("real/docker-3.config.json")),
     ("podman-1", include_str!("real/podman-1.config.json")),
     ("podman-5", include_str!("real/podman-5.config.json")),
-    (
-        "systemd-podman-2",
-        include_str!("real/systemd-podman-2.config.json"),
-    ),
+    ("systemd-podman-2", include_str!("real/systemd-podman-2.config.json")),
 ];
 
 pub fn config(name: &str) -> Result<Value, Failed> {

@@ -45,10 +45,7 @@ fn running() -> Outcome {
         if state == "created" {
             bring_to(&bundle, state)?;
             let out = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-            ensure!(
-                out.contains(LAST[0]),
-                "the trace of a created container: {out}"
-            );
+            ensure!(out.contains(LAST[0]), "the trace of a created container: {out}");
             continue;
         }
         bundle.call(&["start", &bundle.id])?.ok()?;
@@ -75,19 +72,14 @@ fn failed() -> Outcome {
     bundle.set("/process/args", json!(["nosuch"]))?;
     bundle.bundled(&["create"])?.refused("")?;
     let out = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-    ensure!(
-        out.contains("clone3") && out.contains("ENOENT"),
-        "the trace of a failed create: {out}"
-    );
+    ensure!(out.contains("clone3") && out.contains("ENOENT"), "the trace of a failed create: {out}");
     bundle.clean()
 }
 
 fn nobody() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.call(&["trace", "nobody"])?.refused("nobody")?;
-    bundle
-        .call(&["trace", "../nobody"])?
-        .refused("invalid container ID format")?;
+    bundle.call(&["trace", "../nobody"])?.refused("invalid container ID format")?;
     bundle.clean()
 }
 
@@ -97,20 +89,12 @@ fn last_64() -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     // The oldest go by sixteen: 64 are there at the least, 80 at the most.
     for number in 0..82 {
-        bundle
-            .call(&["run", "--bundle", &here, &format!("{}-{number}", bundle.id)])?
-            .ok()?;
+        bundle.call(&["run", "--bundle", &here, &format!("{}-{number}", bundle.id)])?.ok()?;
     }
-    same(
-        "how many are kept",
-        fs::read_dir(bundle.state_root().join(".traces"))?.count(),
-        65,
-    )?;
+    same("how many are kept", fs::read_dir(bundle.state_root().join(".traces"))?.count(), 65)?;
     told(&bundle, &format!("{}-81", bundle.id))?;
     told(&bundle, &format!("{}-17", bundle.id))?;
-    bundle
-        .call(&["trace", &format!("{}-16", bundle.id)])?
-        .refused("")?;
+    bundle.call(&["trace", &format!("{}-16", bundle.id)])?.refused("")?;
     let list = bundle.call(&["trace"])?.ok()?.out;
     ensure!(
         list.contains(&format!("{}-81", bundle.id)),
@@ -123,13 +107,9 @@ fn follow() -> Outcome {
     let bundle = Bundle::reporter(&["--quiet"])?;
     bring_to(&bundle, "created")?;
     let following = bundle.start(bundle.command(&["trace", "--follow", &bundle.id])?)?;
-    patiently("what was done so far", || {
-        Ok(following.said().0.contains(LAST[0]))
-    })?;
+    patiently("what was done so far", || Ok(following.said().0.contains(LAST[0])))?;
     bundle.call(&["start", &bundle.id])?.ok()?;
-    patiently("what is done now", || {
-        Ok(following.said().0.contains(LAST[1]))
-    })?;
+    patiently("what is done now", || Ok(following.said().0.contains(LAST[1])))?;
     bundle.until("stopped")?;
     bundle.call(&["delete", &bundle.id])?.ok()?;
     bundle.wait(following)?.ok()?;
@@ -138,71 +118,32 @@ fn follow() -> Outcome {
 
 /// The records of a run, one object a line.
 fn records(bundle: &Bundle) -> Result<Vec<Value>, Failed> {
-    let out = bundle
-        .call(&["trace", &bundle.id, "--format", "json"])?
-        .ok()?
-        .out;
+    let out = bundle.call(&["trace", &bundle.id, "--format", "json"])?.ok()?.out;
     let mut all = Vec::new();
     for line in out.lines() {
         all.push(serde_json::from_str(line).map_err(|error| format!("{error} in {line}"))?);
     }
-    ensure!(
-        all.len() > 50,
-        "{} records of a whole run: {out}",
-        all.len()
-    );
+    ensure!(all.len() > 50, "{} records of a whole run: {out}", all.len());
     Ok(all)
 }
 
-const KEYS: [&str; 12] = [
-    "seq",
-    "lane",
-    "pid",
-    "line",
-    "step",
-    "call",
-    "args",
-    "ret",
-    "errno",
-    "start_ns",
-    "duration_ns",
-    "why",
-];
+const KEYS: [&str; 12] =
+    ["seq", "lane", "pid", "line", "step", "call", "args", "ret", "errno", "start_ns", "duration_ns", "why"];
 
 fn json_lines() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.bundled(&["run"])?.ok()?;
     let mut seen = BTreeSet::new();
     for record in records(&bundle)? {
-        let keys: BTreeSet<&str> = record
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
+        let keys: BTreeSet<&str> = record.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
         same(&format!("the keys of {record}"), keys, BTreeSet::from(KEYS))?;
         let text = |key: &str| record[key].as_str().unwrap_or("").to_owned();
-        ensure!(
-            seen.insert(record["seq"].as_u64().ok_or("seq is no number")?),
-            "seq twice: {record}"
-        );
-        ensure!(
-            ["host", "init"].contains(&text("lane").as_str()),
-            "lane: {record}"
-        );
-        ensure!(
-            record["pid"].as_u64().is_some_and(|pid| pid > 1),
-            "pid: {record}"
-        );
-        ensure!(
-            record["args"].is_array() && !text("call").is_empty() && !text("step").is_empty(),
-            "{record}"
-        );
+        ensure!(seen.insert(record["seq"].as_u64().ok_or("seq is no number")?), "seq twice: {record}");
+        ensure!(["host", "init"].contains(&text("lane").as_str()), "lane: {record}");
+        ensure!(record["pid"].as_u64().is_some_and(|pid| pid > 1), "pid: {record}");
+        ensure!(record["args"].is_array() && !text("call").is_empty() && !text("step").is_empty(), "{record}");
         ensure!(!text("why").trim().is_empty(), "no why: {record}");
-        ensure!(
-            record["start_ns"].as_u64().is_some_and(|ns| ns > 0),
-            "start_ns: {record}"
-        );
+        ensure!(record["start_ns"].as_u64().is_some_and(|ns| ns > 0), "start_ns: {record}");
         ensure!(record["line"].is_u64(), "line: {record}");
         match (&record["errno"], record["ret"].as_i64()) {
             (Value::Null, _) => {}
@@ -217,15 +158,7 @@ fn json_lines() -> Outcome {
 fn plan_lines() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.bundled(&["run"])?.ok()?;
-    let listing = bundle
-        .call(&[
-            "plan",
-            "--bundle",
-            &bundle.path("").to_string_lossy(),
-            &bundle.id,
-        ])?
-        .ok()?
-        .out;
+    let listing = bundle.call(&["plan", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?.ok()?.out;
     let mut lane = "";
     let mut lines = BTreeSet::new();
     for line in listing.lines() {
@@ -239,27 +172,17 @@ fn plan_lines() -> Outcome {
             lines.insert((lane, number));
         }
     }
-    ensure!(
-        lines.len() > 30,
-        "{} lines in the listing:\n{listing}",
-        lines.len()
-    );
+    ensure!(lines.len() > 30, "{} lines in the listing:\n{listing}", lines.len());
     let records = records(&bundle)?;
     let named = records.iter().filter(|record| record["line"] != 0);
     let mut used = BTreeSet::new();
     for record in named {
-        let place = (
-            record["lane"].as_str().unwrap_or(""),
-            record["line"].as_u64().unwrap_or(0),
-        );
+        let place = (record["lane"].as_str().unwrap_or(""), record["line"].as_u64().unwrap_or(0));
         ensure!(lines.contains(&place), "no such line in the plan: {record}");
         used.insert(place);
     }
     let unused: Vec<_> = lines.difference(&used).collect();
-    ensure!(
-        unused.is_empty(),
-        "lines of the plan without a call: {unused:?}"
-    );
+    ensure!(unused.is_empty(), "lines of the plan without a call: {unused:?}");
     bundle.clean()
 }
 
@@ -267,16 +190,8 @@ fn text() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.bundled(&["run"])?.ok()?;
     let out = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-    for heading in [
-        "lifecycle 2, create",
-        "lifecycle 6, start",
-        "lifecycle 8",
-        "lifecycle 11",
-    ] {
-        ensure!(
-            out.lines().any(|line| line.starts_with(heading)),
-            "no heading `{heading}` in:\n{out}"
-        );
+    for heading in ["lifecycle 2, create", "lifecycle 6, start", "lifecycle 8", "lifecycle 11"] {
+        ensure!(out.lines().any(|line| line.starts_with(heading)), "no heading `{heading}` in:\n{out}");
     }
     for line in out.lines().filter(|line| line.contains(") = ")) {
         ensure!(line.contains("  # "), "a call without its why: {line}");
@@ -287,11 +202,7 @@ fn text() -> Outcome {
 fn to_stderr() -> Outcome {
     let bundle = Bundle::shell("echo from the program")?;
     let done = bundle.bundled(&["--trace", "run"])?;
-    same(
-        "status and stdout",
-        (done.status, done.out.as_str()),
-        (0, "from the program\n"),
-    )?;
+    same("status and stdout", (done.status, done.out.as_str()), (0, "from the program\n"))?;
     ensure!(done.err.contains("pivot_root("), "{}", done.err);
     bundle.clean()
 }
@@ -300,12 +211,7 @@ fn environment() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.write_config()?;
     let file = bundle.path("trace.json");
-    let mut command = bundle.command(&[
-        "run",
-        "--bundle",
-        &bundle.path("").to_string_lossy(),
-        &bundle.id,
-    ])?;
+    let mut command = bundle.command(&["run", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?;
     command.env("NK_TRACE", "json").env("NK_TRACE_FILE", &file);
     bundle.finish(command)?.ok()?;
     let text = fs::read_to_string(&file)?;
@@ -318,12 +224,7 @@ fn failing_file() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/args", json!(["nosuch"]))?;
     let file = bundle.path("trace.txt");
-    bundle
-        .bundled(&["--trace", "--trace-file", &file.to_string_lossy(), "create"])?
-        .refused("")?;
-    ensure!(
-        fs::read_to_string(&file)?.contains("ENOENT"),
-        "the failing call is in the trace file"
-    );
+    bundle.bundled(&["--trace", "--trace-file", &file.to_string_lossy(), "create"])?.refused("")?;
+    ensure!(fs::read_to_string(&file)?.contains("ENOENT"), "the failing call is in the trace file");
     bundle.clean()
 }

@@ -17,9 +17,7 @@ struct Refusal {
 
 pub fn cases() -> Vec<Trial> {
     let table = FILES.iter().chain(PROPERTIES).chain(UNSUPPORTED);
-    table
-        .map(|one| Trial::test(format!("refusals::{}", one.name), || check(one)))
-        .collect()
+    table.map(|one| Trial::test(format!("refusals::{}", one.name), || check(one))).collect()
 }
 
 fn check(one: &Refusal) -> Outcome {
@@ -42,26 +40,14 @@ fn words_of<'a>(bundle: &'a Bundle, here: &'a str, command: &'a str) -> [&'a str
 
 fn refused(bundle: &Bundle, command: &str, Refusal { name, words, .. }: &Refusal) -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
-    let done = bundle
-        .call(&words_of(bundle, &here, command))?
-        .refused("")?;
+    let done = bundle.call(&words_of(bundle, &here, command))?.refused("")?;
     same("stdout", done.out.as_str(), "")?;
     let lines: Vec<&str> = done.err.trim_end().lines().collect();
     // What only a call can find out is told with the reason for the call.
-    let why = WITH_WHY.contains(name)
-        && lines.len() == 2
-        && lines[1].starts_with("  it was made because: ");
-    ensure!(
-        lines.len() == 1 || why,
-        "one line on stderr wanted: {}",
-        done.err
-    );
+    let why = WITH_WHY.contains(name) && lines.len() == 2 && lines[1].starts_with("  it was made because: ");
+    ensure!(lines.len() == 1 || why, "one line on stderr wanted: {}", done.err);
     for word in *words {
-        ensure!(
-            done.err.contains(word),
-            "{command}: `{word}` should be in: {}",
-            done.err
-        );
+        ensure!(done.err.contains(word), "{command}: `{word}` should be in: {}", done.err);
     }
     Ok(())
 }
@@ -72,31 +58,14 @@ fn unclones(bundle: &Bundle) -> Outcome {
     let inner = bundle.command(&words_of(bundle, &here, "create"))?;
     let listing = bundle.path("strace");
     let mut command = Command::new(tool("strace")?);
-    command
-        .args(["-f", "--signal=none", "--quiet=all", "-o"])
-        .arg(&listing);
-    command
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir("/");
+    command.args(["-f", "--signal=none", "--quiet=all", "-o"]).arg(&listing);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir("/");
     same("the status under strace", bundle.finish(command)?.status, 1)?;
     let text = fs::read_to_string(&listing)?;
     ensure!(text.contains("execve("), "strace wrote no listing: {text}");
-    for call in [
-        " clone3(",
-        " clone(",
-        " fork(",
-        " vfork(",
-        " mount(",
-        " move_mount(",
-        " bpf(",
-    ] {
+    for call in [" clone3(", " clone(", " fork(", " vfork(", " mount(", " move_mount(", " bpf("] {
         let line = text.lines().find(|line| line.contains(call));
-        ensure!(
-            line.is_none(),
-            "made before the refusal: {}",
-            line.unwrap_or("")
-        );
+        ensure!(line.is_none(), "made before the refusal: {}", line.unwrap_or(""));
     }
     Ok(())
 }
@@ -139,11 +108,7 @@ const FILES: &[Refusal] = &[
         },
         words: &["config.json"],
     },
-    Refusal {
-        name: "empty_config",
-        spoil: |bundle| config(bundle, ""),
-        words: &["config.json"],
-    },
+    Refusal { name: "empty_config", spoil: |bundle| config(bundle, ""), words: &["config.json"] },
     Refusal {
         name: "broken_json",
         spoil: |bundle| config(bundle, "{\"ociVersion\":\n  \"1.0.0\",,}"),
@@ -154,26 +119,14 @@ const FILES: &[Refusal] = &[
         spoil: |bundle| config(bundle, "{\"ociVersion\": \"1.0.0\", \"process\": {"),
         words: &["config.json"],
     },
-    Refusal {
-        name: "config_is_null",
-        spoil: |bundle| config(bundle, "null"),
-        words: &["config.json"],
-    },
-    Refusal {
-        name: "config_is_a_list",
-        spoil: |bundle| config(bundle, "[]"),
-        words: &["config.json"],
-    },
+    Refusal { name: "config_is_null", spoil: |bundle| config(bundle, "null"), words: &["config.json"] },
+    Refusal { name: "config_is_a_list", spoil: |bundle| config(bundle, "[]"), words: &["config.json"] },
     Refusal {
         name: "text_behind_the_config",
         spoil: |bundle| config(bundle, &format!("{} {{}}", bundle.config)),
         words: &["config.json"],
     },
-    Refusal {
-        name: "no_rootfs",
-        spoil: |bundle| Ok(fs::remove_dir_all(bundle.path("rootfs"))?),
-        words: &["rootfs"],
-    },
+    Refusal { name: "no_rootfs", spoil: |bundle| Ok(fs::remove_dir_all(bundle.path("rootfs"))?), words: &["rootfs"] },
     Refusal {
         name: "rootfs_is_a_file",
         spoil: |bundle| {
@@ -186,61 +139,25 @@ const FILES: &[Refusal] = &[
 
 /// Properties that are missing, of the wrong type, or out of what the specification allows: the JSON pointer is named.
 const PROPERTIES: &[Refusal] = &[
-    Refusal {
-        name: "no_oci_version",
-        spoil: |b| remove(b, "/ociVersion"),
-        words: &["ociVersion"],
-    },
+    Refusal { name: "no_oci_version", spoil: |b| remove(b, "/ociVersion"), words: &["ociVersion"] },
     Refusal {
         name: "oci_version_2",
         spoil: |b| set(b, "/ociVersion", json!("2.0.0")),
         words: &["/ociVersion", "2.0.0"],
     },
-    Refusal {
-        name: "oci_version_abc",
-        spoil: |b| set(b, "/ociVersion", json!("abc")),
-        words: &["/ociVersion", "abc"],
-    },
-    Refusal {
-        name: "no_root",
-        spoil: |b| remove(b, "/root"),
-        words: &["root"],
-    },
-    Refusal {
-        name: "no_process",
-        spoil: |b| remove(b, "/process"),
-        words: &["process"],
-    },
-    Refusal {
-        name: "root_path_is_a_number",
-        spoil: |b| set(b, "/root/path", json!(7)),
-        words: &["/root/path"],
-    },
+    Refusal { name: "oci_version_abc", spoil: |b| set(b, "/ociVersion", json!("abc")), words: &["/ociVersion", "abc"] },
+    Refusal { name: "no_root", spoil: |b| remove(b, "/root"), words: &["root"] },
+    Refusal { name: "no_process", spoil: |b| remove(b, "/process"), words: &["process"] },
+    Refusal { name: "root_path_is_a_number", spoil: |b| set(b, "/root/path", json!(7)), words: &["/root/path"] },
     Refusal {
         name: "root_readonly_is_a_string",
         spoil: |b| set(b, "/root/readonly", json!("yes")),
         words: &["/root/readonly"],
     },
-    Refusal {
-        name: "no_args",
-        spoil: |b| remove(b, "/process/args"),
-        words: &["args"],
-    },
-    Refusal {
-        name: "empty_args",
-        spoil: |b| set(b, "/process/args", json!([])),
-        words: &["/process/args"],
-    },
-    Refusal {
-        name: "empty_program",
-        spoil: |b| set(b, "/process/args", json!([""])),
-        words: &["/process/args"],
-    },
-    Refusal {
-        name: "args_is_a_string",
-        spoil: |b| set(b, "/process/args", json!("sh")),
-        words: &["/process/args"],
-    },
+    Refusal { name: "no_args", spoil: |b| remove(b, "/process/args"), words: &["args"] },
+    Refusal { name: "empty_args", spoil: |b| set(b, "/process/args", json!([])), words: &["/process/args"] },
+    Refusal { name: "empty_program", spoil: |b| set(b, "/process/args", json!([""])), words: &["/process/args"] },
+    Refusal { name: "args_is_a_string", spoil: |b| set(b, "/process/args", json!("sh")), words: &["/process/args"] },
     Refusal {
         name: "an_arg_is_a_number",
         spoil: |b| set(b, "/process/args", json!(["sh", 1])),
@@ -251,16 +168,8 @@ const PROPERTIES: &[Refusal] = &[
         spoil: |b| set(b, "/process/args", json!(["sh", "a\u{0}b"])),
         words: &["/process/args/1"],
     },
-    Refusal {
-        name: "relative_cwd",
-        spoil: |b| set(b, "/process/cwd", json!("tmp")),
-        words: &["/process/cwd"],
-    },
-    Refusal {
-        name: "no_cwd",
-        spoil: |b| remove(b, "/process/cwd"),
-        words: &["cwd"],
-    },
+    Refusal { name: "relative_cwd", spoil: |b| set(b, "/process/cwd", json!("tmp")), words: &["/process/cwd"] },
+    Refusal { name: "no_cwd", spoil: |b| remove(b, "/process/cwd"), words: &["cwd"] },
     Refusal {
         name: "uid_below_zero",
         spoil: |b| set(b, "/process/user/uid", json!(-1)),
@@ -298,24 +207,12 @@ const PROPERTIES: &[Refusal] = &[
     },
     Refusal {
         name: "unknown_rlimit",
-        spoil: |b| {
-            set(
-                b,
-                "/process/rlimits/-",
-                json!({"type": "RLIMIT_FROB", "soft": 1, "hard": 1}),
-            )
-        },
+        spoil: |b| set(b, "/process/rlimits/-", json!({"type": "RLIMIT_FROB", "soft": 1, "hard": 1})),
         words: &["/process/rlimits/1", "RLIMIT_FROB"],
     },
     Refusal {
         name: "rlimit_twice",
-        spoil: |b| {
-            set(
-                b,
-                "/process/rlimits/-",
-                json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}),
-            )
-        },
+        spoil: |b| set(b, "/process/rlimits/-", json!({"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1})),
         words: &["/process/rlimits/1", "RLIMIT_NOFILE"],
     },
     Refusal {
@@ -341,11 +238,7 @@ const PROPERTIES: &[Refusal] = &[
         },
         words: &["/hostname"],
     },
-    Refusal {
-        name: "hostname_too_long",
-        spoil: |b| set(b, "/hostname", json!("h".repeat(65))),
-        words: &["/hostname"],
-    },
+    Refusal { name: "hostname_too_long", spoil: |b| set(b, "/hostname", json!("h".repeat(65))), words: &["/hostname"] },
     Refusal {
         name: "mount_without_destination",
         spoil: |b| set(b, "/mounts/-", json!({"type": "tmpfs", "source": "tmpfs"})),
@@ -359,11 +252,7 @@ const PROPERTIES: &[Refusal] = &[
     Refusal {
         name: "data_on_a_remount_of_what_is_lent",
         spoil: |b| {
-            set(
-                b,
-                "/mounts/-",
-                json!({"destination": "/sys", "type": "none", "options": ["remount", "frob=1"]}),
-            )
+            set(b, "/mounts/-", json!({"destination": "/sys", "type": "none", "options": ["remount", "frob=1"]}))
         },
         words: &["/mounts/7/options", "frob=1"],
     },
@@ -390,46 +279,22 @@ const PROPERTIES: &[Refusal] = &[
     },
     Refusal {
         name: "device_rule_of_unknown_type",
-        spoil: |b| {
-            set(
-                b,
-                "/linux/resources/devices/-",
-                json!({"allow": true, "type": "x", "access": "r"}),
-            )
-        },
+        spoil: |b| set(b, "/linux/resources/devices/-", json!({"allow": true, "type": "x", "access": "r"})),
         words: &["/linux/resources/devices/1"],
     },
     Refusal {
         name: "device_rule_of_unknown_access",
-        spoil: |b| {
-            set(
-                b,
-                "/linux/resources/devices/-",
-                json!({"allow": true, "type": "c", "access": "rx"}),
-            )
-        },
+        spoil: |b| set(b, "/linux/resources/devices/-", json!({"allow": true, "type": "c", "access": "rx"})),
         words: &["/linux/resources/devices/1"],
     },
     Refusal {
         name: "device_rule_that_allows_without_access",
-        spoil: |b| {
-            set(
-                b,
-                "/linux/resources/devices/-",
-                json!({"allow": true, "type": "c"}),
-            )
-        },
+        spoil: |b| set(b, "/linux/resources/devices/-", json!({"allow": true, "type": "c"})),
         words: &["/linux/resources/devices/1/access"],
     },
     Refusal {
         name: "device_rule_that_allows_an_empty_access",
-        spoil: |b| {
-            set(
-                b,
-                "/linux/resources/devices/-",
-                json!({"allow": true, "access": ""}),
-            )
-        },
+        spoil: |b| set(b, "/linux/resources/devices/-", json!({"allow": true, "access": ""})),
         words: &["/linux/resources/devices/1/access"],
     },
     Refusal {
@@ -476,9 +341,5 @@ const UNSUPPORTED: &[Refusal] = &[
         spoil: |b| set(b, "/linux/resources/memory", json!({"swap": 100000000})),
         words: &["/linux/resources/memory/swap", "memory/limit"],
     },
-    Refusal {
-        name: "vm",
-        spoil: |b| set(b, "/vm", json!({"kernel": {"path": "/k"}})),
-        words: &["/vm"],
-    },
+    Refusal { name: "vm", spoil: |b| set(b, "/vm", json!({"kernel": {"path": "/k"}})), words: &["/vm"] },
 ];

@@ -42,20 +42,11 @@ fn after(bundle: &Bundle, line: &str, words: &[&str]) -> Result<Done, Failed> {
 fn run_after(bundle: &Bundle, line: &str, verb: &[&str]) -> Result<Done, Failed> {
     let here = bundle.path("");
     let here = here.to_string_lossy();
-    after(
-        bundle,
-        line,
-        &[verb, &["--bundle", &here, &bundle.id]].concat(),
-    )
+    after(bundle, line, &[verb, &["--bundle", &here, &bundle.id]].concat())
 }
 
 /// `run`, `create` and `exec` of a container in a user namespace: what its program says each time.
-fn three_ways(
-    line: &str,
-    script: &str,
-    set: impl Fn(&mut Bundle) -> Outcome,
-    wanted: &str,
-) -> Outcome {
+fn three_ways(line: &str, script: &str, set: impl Fn(&mut Bundle) -> Outcome, wanted: &str) -> Outcome {
     let mut bundle = in_user_namespace(Bundle::shell(script)?)?;
     set(&mut bundle)?;
     let said = run_after(&bundle, line, &["run"])?.ok()?.out;
@@ -64,13 +55,7 @@ fn three_ways(
     bundle.set("/process/args", json!(["sh", "-c", waits]))?;
     run_after(&bundle, line, &["create"])?.ok()?;
     bundle.call(&["start", &bundle.id])?.ok()?;
-    let look = [
-        "exec",
-        &bundle.id,
-        "sh",
-        "-c",
-        "until [ -s /dev/shm/said ]; do sleep 0.01; done; cat /dev/shm/said",
-    ];
+    let look = ["exec", &bundle.id, "sh", "-c", "until [ -s /dev/shm/said ]; do sleep 0.01; done; cat /dev/shm/said"];
     let said = after(&bundle, "true", &look)?.ok()?.out;
     same("create", said.trim(), wanted)?;
     let said = after(&bundle, line, &["exec", &bundle.id, "sh", "-c", script])?;
@@ -125,9 +110,7 @@ fn scheduling() -> Outcome {
 }
 
 fn processors(status: &str) -> String {
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("Cpus_allowed_list"));
+    let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list"));
     line.unwrap_or("none").into()
 }
 
@@ -182,10 +165,7 @@ fn null_streams() -> Outcome {
             let here = here.to_string_lossy();
             let run = ["run", "--bundle", &here, &bundle.id];
             same("run", with_null(&bundle, &run)?, 0)?;
-            bundle.set(
-                "/process/args",
-                json!(["sh", "-c", format!("{script} || exit; sleep 1000")]),
-            )?;
+            bundle.set("/process/args", json!(["sh", "-c", format!("{script} || exit; sleep 1000")]))?;
             bundle.write_config()?;
             let create = ["create", "--bundle", &here, &bundle.id];
             same("create", with_null(&bundle, &create)?, 0)?;
@@ -202,11 +182,7 @@ fn null_streams() -> Outcome {
 
 /// Where /dev/null is missing or another file, the caller's stays, and the file is not opened.
 fn no_null() -> Outcome {
-    for make in [
-        "rm /dev/null",
-        "rm /dev/null; mkfifo /dev/null",
-        "rm /dev/null; ln -s /nowhere /dev/null",
-    ] {
+    for make in ["rm /dev/null", "rm /dev/null; mkfifo /dev/null", "rm /dev/null; ln -s /nowhere /dev/null"] {
         let mut bundle = Bundle::shell(&format!("{make}; sleep 1000"))?;
         for applet in ["rm", "mkfifo", "ln"] {
             std::os::unix::fs::symlink("busybox", bundle.rootfs("bin").join(applet))?;
@@ -259,10 +235,7 @@ fn kept_groups() -> Outcome {
     let script = "id -G";
     for (value, wanted) in [("1", "0 4321 4322"), ("0", "0")] {
         let mut bundle = Bundle::shell(script)?;
-        bundle.set(
-            "/annotations",
-            json!({"run.oci.keep_original_groups": value}),
-        )?;
+        bundle.set("/annotations", json!({"run.oci.keep_original_groups": value}))?;
         let here = bundle.path("");
         let run = ["run", "--bundle", &here.to_string_lossy(), &bundle.id];
         same(value, groups(&bundle, &run)?, wanted.into())?;
@@ -277,10 +250,7 @@ fn kept_groups() -> Outcome {
     bundle.set("/annotations", json!({"run.oci.keep_original_groups": "1"}))?;
     bundle.set("/process/user/additionalGids", json!([7]))?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.status == 0 && done.err.contains("additionalGids"),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && done.err.contains("additionalGids"), "{done:?}");
     bundle.clean()
 }
 
@@ -305,7 +275,8 @@ fn annotations() -> Outcome {
         bundle.nothing_left()?;
     }
     // CRI-O asks for what is done anyway; others are words of somebody's own.
-    let heeded: Value = json!({"run.oci.systemd.subgroup": "", "run.oci.mount_context_type": "rootcontext", "run.oci.of.mine": "x"});
+    let heeded: Value =
+        json!({"run.oci.systemd.subgroup": "", "run.oci.mount_context_type": "rootcontext", "run.oci.of.mine": "x"});
     bundle.set("/annotations", heeded)?;
     bundle.bundled(&["run"])?.ok()?;
     for name in ["run.oci.hooks.stdout", "run.oci.hooks.stderr"] {
@@ -323,9 +294,7 @@ fn unknown_calls() -> Outcome {
     bundle.set("/linux/seccomp", rules)?;
     let name = "run.oci.seccomp_fail_unknown_syscall";
     bundle.set("/annotations", json!({name: "1"}))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/seccomp/syscalls/0/names/1: ")?;
+    bundle.bundled(&["run"])?.refused("/linux/seccomp/syscalls/0/names/1: ")?;
     bundle.clean()
 }
 

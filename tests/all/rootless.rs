@@ -36,17 +36,9 @@ pub fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
     let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
     bundle.set("/linux/uidMappings", map.clone())?;
     bundle.set("/linux/gidMappings", map)?;
-    let devpts = bundle.config["mounts"]
-        .as_array()
-        .and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
+    let devpts = bundle.config["mounts"].as_array().and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
     if let Some(at) = devpts {
-        let options = json!([
-            "nosuid",
-            "noexec",
-            "newinstance",
-            "ptmxmode=0666",
-            "mode=0620"
-        ]);
+        let options = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]);
         bundle.set(&format!("/mounts/{at}/options"), options)?;
     }
     fs::copy(runtime(), bundle.path("nk-runtime"))?;
@@ -69,10 +61,7 @@ pub fn as_user_command(bundle: &Bundle, words: &[&str]) -> Result<Command, Faile
     let mut command = Command::new(tool("setpriv")?);
     let id = USER.to_string();
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
-    command
-        .arg(bundle.path("nk-runtime"))
-        .arg("--root")
-        .arg(bundle.state_root());
+    command.arg(bundle.path("nk-runtime")).arg("--root").arg(bundle.state_root());
     command.args(words);
     Ok(command)
 }
@@ -91,26 +80,15 @@ fn rootless() -> Outcome {
     let report: Value = serde_json::from_str(&done.out)?;
     root_of(&report, ["0", "41234", "1"], "deny")?;
     same("pid", &report["pid"], &json!(1))?;
-    same(
-        "oom_score_adj",
-        report["oom_score_adj"].as_str(),
-        Some("321"),
-    )?;
-    same(
-        "/dev/null",
-        &report["tried"]["open"]["/dev/null"],
-        &json!("ok"),
-    )?;
+    same("oom_score_adj", report["oom_score_adj"].as_str(), Some("321"))?;
+    same("/dev/null", &report["tried"]["open"]["/dev/null"], &json!("ok"))?;
     bundle.clean()
 }
 
 fn rootless_life() -> Outcome {
     let bundle = of_user(Bundle::reporter(&["--sleep", "--quiet"])?)?;
     let created = run_as_user(&bundle, &["--log-level", "info", "create"])?;
-    ensure!(
-        created.status == 0 && created.err.contains("nothing is delegated to this user"),
-        "{created:?}"
-    );
+    ensure!(created.status == 0 && created.err.contains("nothing is delegated to this user"), "{created:?}");
     let pause = as_user(&bundle, &["pause", &bundle.id])?;
     pause.refused("has no cgroup of its own")?;
     as_user(&bundle, &["start", &bundle.id])?.ok()?;
@@ -122,10 +100,7 @@ fn rootless_life() -> Outcome {
 
 fn rootless_refused() -> Outcome {
     let mut bundle = of_user(Bundle::plain()?)?;
-    let list = bundle.config["linux"]["namespaces"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let list = bundle.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
     let rest: Vec<&Value> = list.iter().filter(|n| n["type"] != "user").collect();
     let rest = json!(rest);
     bundle.set("/linux/namespaces", rest)?;
@@ -139,19 +114,14 @@ fn rootless_refused() -> Outcome {
 fn rootless_mapped() -> Outcome {
     tool("newuidmap")?;
     let mut bundle = of_user(Bundle::reporter(&[])?)?;
-    let map = json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": 200000, "size": 1000}]);
+    let map =
+        json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": 200000, "size": 1000}]);
     bundle.set("/linux/uidMappings", map.clone())?;
     bundle.set("/linux/gidMappings", map)?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 0, "gid": 0, "additionalGids": [5]}),
-    )?;
+    bundle.set("/process/user", json!({"uid": 0, "gid": 0, "additionalGids": [5]}))?;
     bundle.write_config()?;
     fs::write(bundle.path("subid"), format!("{USER}:200000:1000\n"))?;
-    fs::write(
-        bundle.path("passwd"),
-        format!("root:x:0:0::/:/bin/sh\nu:x:{USER}:{USER}::/:/bin/sh\n"),
-    )?;
+    fs::write(bundle.path("passwd"), format!("root:x:0:0::/:/bin/sh\nu:x:{USER}:{USER}::/:/bin/sh\n"))?;
     let here = bundle.path("").to_string_lossy().into_owned();
     let script = format!(
         "cd {here}; for f in subuid subgid; do [ -e /etc/$f ] || touch /etc/$f; mount --bind subid /etc/$f; done; \
@@ -163,23 +133,14 @@ fn rootless_mapped() -> Outcome {
     command.args(["--mount", "sh", "-c", &script]);
     let done = bundle.finish(command)?.ok()?;
     let report: Value = serde_json::from_str(&done.out)?;
-    same(
-        "uid_map",
-        words(&report["kernel"]["uid_map"]),
-        vec!["0", "41234", "1", "1", "200000", "1000"],
-    )?;
+    same("uid_map", words(&report["kernel"]["uid_map"]), vec!["0", "41234", "1", "1", "200000", "1000"])?;
     same("groups", &report["groups"], &json!([5]))?;
     // Of other ids than these the helper gives none: it is no hook, and the place is the mapping's.
     fs::write(bundle.path("subid"), format!("{USER}:900000:1000\n"))?;
     let mut command = Command::new(tool("unshare")?);
     command.args(["--mount", "sh", "-c", &script]);
-    let done = bundle
-        .finish(command)?
-        .refused("newuidmap or newgidmap: exit status 1: ")?;
-    ensure!(
-        done.err.contains("(config.json /linux/uidMappings)") && !done.err.contains("hook"),
-        "{done:?}"
-    );
+    let done = bundle.finish(command)?.refused("newuidmap or newgidmap: exit status 1: ")?;
+    ensure!(done.err.contains("(config.json /linux/uidMappings)") && !done.err.contains("hook"), "{done:?}");
     bundle.clean()
 }
 
@@ -200,9 +161,7 @@ fn nested() -> Outcome {
     give(&plain.path(""), USER)?;
     fs::set_permissions(plain.path(""), fs::Permissions::from_mode(0o755))?;
     for one in [&bundle, &plain] {
-        let devpts = one.config["mounts"]
-            .as_array()
-            .and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
+        let devpts = one.config["mounts"].as_array().and_then(|all| all.iter().position(|m| m["type"] == "devpts"));
         let mut config = one.config.clone();
         if let (Some(at), Some(list)) = (devpts, config["mounts"].as_array_mut()) {
             list[at]["options"] = json!(["newinstance", "ptmxmode=0666", "mode=0620"]);
@@ -217,23 +176,11 @@ fn nested() -> Outcome {
         let mut command = Command::new(tool("setpriv")?);
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
         command.args(["unshare", "--user", "--map-root-user", "--mount"]);
-        command
-            .arg(one.path("nk-runtime"))
-            .arg("--root")
-            .arg(one.state_root());
-        command
-            .arg("run")
-            .arg("--bundle")
-            .arg(one.path(""))
-            .arg(&one.id)
-            .current_dir("/");
+        command.arg(one.path("nk-runtime")).arg("--root").arg(one.state_root());
+        command.arg("run").arg("--bundle").arg(one.path("")).arg(&one.id).current_dir("/");
         let done = one.finish(command)?.ok()?;
         let report: Value = serde_json::from_str(&done.out)?;
-        same(
-            "/dev/null",
-            &report["tried"]["open"]["/dev/null"],
-            &json!("ok"),
-        )?;
+        same("/dev/null", &report["tried"]["open"]["/dev/null"], &json!("ok"))?;
         same("pid", &report["pid"], &json!(1))?;
     }
     plain.clean()
@@ -251,10 +198,7 @@ fn spec_rootless() -> Outcome {
     let call = |words: &[&str]| {
         let mut command = Command::new(tool("setpriv")?);
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
-        command
-            .arg(bundle.path("nk-runtime"))
-            .arg("--root")
-            .arg(bundle.state_root());
+        command.arg(bundle.path("nk-runtime")).arg("--root").arg(bundle.state_root());
         command.args(words).current_dir(bundle.path(""));
         bundle.finish(command)
     };
@@ -276,15 +220,8 @@ fn run_nested(bundle: &Bundle, words: &[&str]) -> Result<Done, Failed> {
     let mut command = Command::new(tool("setpriv")?);
     command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
     command.args(["unshare", "--user", "--map-root-user", "--mount"]);
-    command
-        .arg(bundle.path("nk-runtime"))
-        .arg("--root")
-        .arg(bundle.state_root());
-    command
-        .args(words)
-        .args(["run", "--bundle"])
-        .arg(bundle.path(""))
-        .arg(&bundle.id);
+    command.arg(bundle.path("nk-runtime")).arg("--root").arg(bundle.state_root());
+    command.args(words).args(["run", "--bundle"]).arg(bundle.path("")).arg(&bundle.id);
     command.current_dir("/");
     bundle.finish(command)
 }
@@ -298,43 +235,12 @@ fn as_runc_writes(script: &str) -> Result<Bundle, Failed> {
         "/mounts",
         json!([
             mount("/proc", "proc", "proc", &[]),
-            mount(
-                "/dev",
-                "tmpfs",
-                "tmpfs",
-                &["nosuid", "strictatime", "mode=755", "size=65536k"]
-            ),
-            mount(
-                "/dev/pts",
-                "devpts",
-                "devpts",
-                &[
-                    "nosuid",
-                    "noexec",
-                    "newinstance",
-                    "ptmxmode=0666",
-                    "mode=0620"
-                ]
-            ),
-            mount(
-                "/dev/shm",
-                "tmpfs",
-                "shm",
-                &[&hidden[..], &["mode=1777", "size=65536k"]].concat()
-            ),
+            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+            mount("/dev/shm", "tmpfs", "shm", &[&hidden[..], &["mode=1777", "size=65536k"]].concat()),
             mount("/dev/mqueue", "mqueue", "mqueue", &hidden),
-            mount(
-                "/sys",
-                "none",
-                "/sys",
-                &["rbind", "nosuid", "noexec", "nodev", "ro"]
-            ),
-            mount(
-                "/sys/fs/cgroup",
-                "cgroup",
-                "cgroup",
-                &[&hidden[..], &["relatime", "ro"]].concat()
-            ),
+            mount("/sys", "none", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"]),
+            mount("/sys/fs/cgroup", "cgroup", "cgroup", &[&hidden[..], &["relatime", "ro"]].concat()),
         ]),
     )?;
     let kinds = ["pid", "ipc", "uts", "mount", "user"];
@@ -362,10 +268,7 @@ fn cgroups_are_read_only(done: &Done) -> Outcome {
     ensure!(!last.is_empty(), "no mount there: {done:?}");
     for (place, options) in last {
         let all: Vec<&str> = options.split(',').collect();
-        ensure!(
-            all.contains(&"ro") && all.contains(&"nosuid"),
-            "{place}: {options}"
-        );
+        ensure!(all.contains(&"ro") && all.contains(&"nosuid"), "{place}: {options}");
     }
     Ok(())
 }
@@ -388,16 +291,10 @@ fn nested_without_a_cgroup() -> Outcome {
 /// In such a user namespace setting groups is forbidden: the container runs without them, and that is said.
 fn nested_groups() -> Outcome {
     let mut bundle = as_runc_writes("cat /proc/self/setgroups")?;
-    bundle.set(
-        "/process/user",
-        json!({"uid": 0, "gid": 0, "additionalGids": [0]}),
-    )?;
+    bundle.set("/process/user", json!({"uid": 0, "gid": 0, "additionalGids": [0]}))?;
     let done = run_nested(&bundle, &[])?;
     same("status", done.status, 0)?;
     same("setgroups", done.out.as_str(), "deny\n")?;
-    ensure!(
-        done.err.contains("/process/user/additionalGids: left out"),
-        "{done:?}"
-    );
+    ensure!(done.err.contains("/process/user/additionalGids: left out"), "{done:?}");
     bundle.clean()
 }

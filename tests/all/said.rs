@@ -40,24 +40,12 @@ fn options() -> Outcome {
     let bundle = script("sleep 1000")?;
     start(&bundle)?;
     for (options, program, words) in [
-        (
-            &["--cwd", "x"][..],
-            &["true"][..],
-            "--cwd: `x` must be an absolute path",
-        ),
-        (
-            &["--cwd", ""],
-            &["true"],
-            "--cwd: `` must be an absolute path",
-        ),
+        (&["--cwd", "x"][..], &["true"][..], "--cwd: `x` must be an absolute path"),
+        (&["--cwd", ""], &["true"], "--cwd: `` must be an absolute path"),
         (&["--cwd", "/etc/passwd"], &["true"], "(--cwd): "),
         (&["--env", "=x"], &["true"], "--env: `=x` has no name"),
         (&["--env", ""], &["true"], "--env: `` has no name"),
-        (
-            &[],
-            &[""],
-            "the command line: is empty: it names the program",
-        ),
+        (&[], &[""], "the command line: is empty: it names the program"),
         (&[], &["nosuch"], "(the command line)"),
         (&[], &["/nosuch"], "(the command line)"),
         (&["--apparmor", "nosuch"], &["true"], "--apparmor"),
@@ -72,27 +60,11 @@ fn file() -> Outcome {
     start(&bundle)?;
     let path = bundle.path("process.json").to_string_lossy().into_owned();
     for (process, place, words) in [
-        (
-            json!({"args": ["true"], "cwd": "x"}),
-            " /cwd",
-            "must be an absolute path",
-        ),
-        (
-            json!({"args": [], "cwd": "/"}),
-            " /args",
-            "is missing or empty",
-        ),
+        (json!({"args": ["true"], "cwd": "x"}), " /cwd", "must be an absolute path"),
+        (json!({"args": [], "cwd": "/"}), " /args", "is missing or empty"),
         (json!({"cwd": "/"}), " /args", "is missing or empty"),
-        (
-            json!({"args": ["true"], "cwd": "/", "user": [1]}),
-            " /user",
-            "is a list, must be an object",
-        ),
-        (
-            json!({"args": ["nosuch"], "cwd": "/"}),
-            " /args/0",
-            "not found",
-        ),
+        (json!({"args": ["true"], "cwd": "/", "user": [1]}), " /user", "is a list, must be an object"),
+        (json!({"args": ["nosuch"], "cwd": "/"}), " /args/0", "not found"),
         (json!([]), "", "is a list, must be an object"),
         (json!(7), "", "is a number, must be an object"),
     ] {
@@ -114,14 +86,9 @@ fn not_create() -> Outcome {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let mut command = Command::new(tool("script")?);
-    command
-        .args(["-qec", &words.join(" "), "/dev/null"])
-        .current_dir("/");
+    command.args(["-qec", &words.join(" "), "/dev/null"]).current_dir("/");
     let done = bundle.finish(command)?;
-    ensure!(
-        done.status == 255 && done.out.contains("because"),
-        "{done:?}"
-    );
+    ensure!(done.status == 255 && done.out.contains("because"), "{done:?}");
     ensure!(!done.out.contains("create"), "{done:?}");
     end(bundle)
 }
@@ -165,11 +132,7 @@ fn program() -> Outcome {
         if gone {
             fs::remove_file(&path)?;
         }
-        let words = if gone {
-            "no such file"
-        } else {
-            "exec format error"
-        };
+        let words = if gone { "no such file" } else { "exec format error" };
         let done = bundle.call(&["start", &bundle.id])?;
         done.refused(&format!("exec: \"/bin/bad\": {words}"))?;
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
@@ -182,11 +145,7 @@ fn rootless_plan() -> Outcome {
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
     let out = as_user(&bundle, &["plan", "--bundle", &here])?.ok()?.out;
-    ensure!(
-        out.contains(", if this user may")
-            && out.contains(", born inside the cgroup if there is one"),
-        "{out}"
-    );
+    ensure!(out.contains(", if this user may") && out.contains(", born inside the cgroup if there is one"), "{out}");
     let bundle = Bundle::plain()?;
     let out = bundle.bundled_plan()?.ok()?.out;
     ensure!(out.contains(", born inside the cgroup  ["), "{out}");
@@ -208,49 +167,16 @@ fn bounded() -> Outcome {
     let good = bundle.config.clone();
     let long = "ä".repeat(50_000);
     let options: Vec<String> = (0..10_000).map(|i| format!("frob{i}")).collect();
-    let mount =
-        json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": options});
+    let mount = json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": options});
     for (at, value, words) in [
-        (
-            "/mounts",
-            json!([mount]),
-            &["/mounts/0", "4095 bytes", "bytes left out", "; try: "][..],
-        ),
-        (
-            "/process/cwd",
-            json!(long),
-            &["/process/cwd", "must be an absolute path", "bytes left out"],
-        ),
-        (
-            "/process/args",
-            json!([format!("/{long}")]),
-            &["exec: \"/ä", "ENAMETOOLONG", "bytes left out"],
-        ),
-        (
-            "/process/args",
-            json!([long]),
-            &["exec: \"ä", "bytes left out"],
-        ),
-        (
-            "/ociVersion",
-            json!(long),
-            &["/ociVersion", "is no version", "bytes left out"],
-        ),
-        (
-            "/linux/sysctl",
-            json!({&long: "1"}),
-            &["/linux/sysctl/ä", "bytes left out"],
-        ),
-        (
-            "/linux/resources/cpu",
-            json!({"cpus": long}),
-            &["/linux/resources/cpu/cpus", "bytes left out"],
-        ),
-        (
-            "/linux/resources/cpu",
-            json!([options]),
-            &["/linux/resources/cpu", "bytes left out"],
-        ),
+        ("/mounts", json!([mount]), &["/mounts/0", "4095 bytes", "bytes left out", "; try: "][..]),
+        ("/process/cwd", json!(long), &["/process/cwd", "must be an absolute path", "bytes left out"]),
+        ("/process/args", json!([format!("/{long}")]), &["exec: \"/ä", "ENAMETOOLONG", "bytes left out"]),
+        ("/process/args", json!([long]), &["exec: \"ä", "bytes left out"]),
+        ("/ociVersion", json!(long), &["/ociVersion", "is no version", "bytes left out"]),
+        ("/linux/sysctl", json!({&long: "1"}), &["/linux/sysctl/ä", "bytes left out"]),
+        ("/linux/resources/cpu", json!({"cpus": long}), &["/linux/resources/cpu/cpus", "bytes left out"]),
+        ("/linux/resources/cpu", json!([options]), &["/linux/resources/cpu", "bytes left out"]),
     ] {
         bundle.config = good.clone();
         bundle.set(at, value)?;
@@ -261,10 +187,7 @@ fn bounded() -> Outcome {
         fs::remove_file(&log)?;
         let line: Value = serde_json::from_str(text.lines().last().unwrap_or(""))?;
         let said = line["msg"].as_str().unwrap_or("");
-        ensure!(
-            done.err.trim_end().ends_with(said) && !said.is_empty(),
-            "{text}"
-        );
+        ensure!(done.err.trim_end().ends_with(said) && !said.is_empty(), "{text}");
     }
     let done = bundle.call(&["state", &long])?;
     short(&done, &["invalid container ID format"])?;
@@ -367,10 +290,7 @@ fn many() -> Outcome {
     let names: Vec<String> = (0..2000).map(|i| format!("CAP_FROB{i}")).collect();
     bundle.set("/process/capabilities/bounding", json!(names))?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(
-        done.status == 0 && done.err.contains("more of the kind"),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && done.err.contains("more of the kind"), "{done:?}");
     same("lines", done.err.lines().count(), 17)?;
     bundle.clean()
 }

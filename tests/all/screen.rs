@@ -28,10 +28,7 @@ pub struct Screen {
 impl Screen {
     pub fn new(master: OwnedFd) -> Result<Screen, Failed> {
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Screen {
-            master: File::from(master),
-            shown: String::new(),
-        })
+        Ok(Screen { master: File::from(master), shown: String::new() })
     }
 
     pub fn keys(&mut self, keys: &str) -> Outcome {
@@ -97,12 +94,7 @@ impl Screen {
 }
 
 fn window(rows: u16, columns: u16) -> Winsize {
-    Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    }
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 /// A command at a terminal of its own.
@@ -125,12 +117,7 @@ impl Seat {
         seated.stdin(Stdio::from(pty.slave.try_clone()?));
         seated.stdout(Stdio::from(pty.slave.try_clone()?));
         seated.stderr(Stdio::from(pty.slave.try_clone()?));
-        Ok(Seat {
-            screen: Screen::new(pty.master)?,
-            child: seated.spawn()?,
-            terminal: pty.slave,
-            before,
-        })
+        Ok(Seat { screen: Screen::new(pty.master)?, child: seated.spawn()?, terminal: pty.slave, before })
     }
 
     /// A program of the caller's has set the terminal so that nobody is held up at it: that holds for all who have it.
@@ -157,10 +144,7 @@ impl Seat {
             self.screen.shown.len() > before
         } {}
         let shown = self.screen.shown;
-        ensure!(
-            ended.code() == Some(status),
-            "{status} wanted, {ended} came: {shown:?}"
-        );
+        ensure!(ended.code() == Some(status), "{status} wanted, {ended} came: {shown:?}");
         ensure!(
             tcgetattr(&self.terminal)? == self.before,
             "the terminal is not as it was: {:?}",
@@ -182,8 +166,8 @@ pub fn console(path: &Path) -> Result<Handed, Failed> {
         let mut room = nix::cmsg_space!([i32; 1]);
         let mut parts = [IoSliceMut::new(&mut text)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), flags)
-            .map_err(|e| e.to_string())?;
+        let message =
+            recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), flags).map_err(|e| e.to_string())?;
         let bytes = message.bytes;
         if bytes == 0 {
             return Err("nothing came with it".into());

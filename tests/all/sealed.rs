@@ -14,9 +14,7 @@ pub fn cases() -> Vec<Trial> {
     area(
         "sealed",
         &[
-            ("nobody_writes_through_proc_exe", || {
-                attack("/proc/self/exe")
-            }),
+            ("nobody_writes_through_proc_exe", || attack("/proc/self/exe")),
             ("nobody_writes_through_a_script", || attack("/script")),
             ("nobody_writes_through_a_link", || attack("/link")),
             ("a_process_of_the_container_while_it_waits", waiting),
@@ -45,40 +43,26 @@ fn attack(program: &str) -> Outcome {
     symlink("/proc/self/exe", bundle.rootfs("link"))?;
     fs::write(bundle.rootfs("script"), "#!/proc/self/exe\n")?;
     fs::set_permissions(bundle.rootfs("script"), fs::Permissions::from_mode(0o755))?;
-    bundle.set(
-        "/linux/namespaces/0",
-        json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
-    )?;
+    bundle.set("/linux/namespaces/0", json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}))?;
     // `inside` reads and ends; what counts is what its file can be opened for.
     bundle.set("/process/args", json!([program, "version"]))?;
     bundle.bundled(&["create"])?.ok()?;
     let waiting = bundle.state()?["pid"].as_i64().unwrap_or(0);
     let exe = format!("/proc/{waiting}/exe");
     // A handle such as an attacker would keep until nobody executes the file any more.
-    let handle = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_PATH)
-        .open(&exe)?;
+    let handle = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(&exe)?;
     let flags = nix::sys::statvfs::fstatvfs(&handle)?.flags();
-    ensure!(
-        flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
-        "init's program is on a mount with {flags:?}"
-    );
+    ensure!(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY), "init's program is on a mount with {flags:?}");
     bundle.call(&["start", &bundle.id])?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     let again = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let refused = fs::OpenOptions::new().append(true).open(&again);
     let known = [Some(nix::libc::EROFS), Some(nix::libc::ETXTBSY)];
     ensure!(
-        refused
-            .as_ref()
-            .is_err_and(|e| known.contains(&e.raw_os_error())),
+        refused.as_ref().is_err_and(|e| known.contains(&e.raw_os_error())),
         "the runtime's file can be opened: {refused:?}"
     );
-    ensure!(
-        fs::read(runtime())? == binary,
-        "the runtime's file was changed"
-    );
+    ensure!(fs::read(runtime())? == binary, "the runtime's file was changed");
     spy.call(&["delete", "--force", &spy.id])?.ok()?;
     bundle.clean()
 }
@@ -88,23 +72,14 @@ fn waiting() -> Outcome {
     let mut spy = Bundle::shell(SNIFF)?;
     spy.set("/root/readonly", json!(false))?;
     for set in ["bounding", "effective", "permitted"] {
-        spy.set(
-            &format!("/process/capabilities/{set}"),
-            json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"]),
-        )?;
+        spy.set(&format!("/process/capabilities/{set}"), json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"]))?;
     }
     let out = spy.path("out");
     spy.bundled(&["create"])?.ok()?;
     let pid = spy.state()?["pid"].as_i64().unwrap_or(0);
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/linux/namespaces/0",
-        json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}),
-    )?;
-    bundle.set(
-        "/process/args",
-        json!(["/proc/self/exe", "trace", "--follow", "nobody"]),
-    )?;
+    bundle.set("/linux/namespaces/0", json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}))?;
+    bundle.set("/process/args", json!(["/proc/self/exe", "trace", "--follow", "nobody"]))?;
     bundle.bundled(&["create"])?.ok()?;
     spy.call(&["start", &spy.id])?.ok()?;
     bundle.call(&["start", &bundle.id])?;
@@ -123,10 +98,7 @@ fn joining() -> Outcome {
     let mut spy = Bundle::shell(SNIFF)?;
     spy.set("/root/readonly", json!(false))?;
     for set in ["bounding", "effective", "permitted"] {
-        spy.set(
-            &format!("/process/capabilities/{set}"),
-            json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"]),
-        )?;
+        spy.set(&format!("/process/capabilities/{set}"), json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL"]))?;
     }
     symlink("/proc/self/exe", spy.rootfs("link"))?;
     spy.bundled(&["create"])?.ok()?;
@@ -139,10 +111,7 @@ fn joining() -> Outcome {
     }
     let said = fs::read_to_string(spy.rootfs("said")).unwrap_or_default();
     ensure!(!said.contains("written"), "{said}");
-    ensure!(
-        fs::read(runtime())? == binary,
-        "the runtime's file was changed"
-    );
+    ensure!(fs::read(runtime())? == binary, "the runtime's file was changed");
     spy.call(&["delete", "--force", &spy.id])?.ok()?;
     spy.clean()
 }
@@ -157,11 +126,7 @@ fn copied() -> Outcome {
     let done = as_user(&bundle, &words)?;
     ensure!(done.status == 0, "{done:?}");
     for word in ["memfd_create(\"nk-runtime\"", "F_SEAL_WRITE", "execveat("] {
-        ensure!(
-            done.err.contains(word),
-            "`{word}` should be in: {}",
-            done.err
-        );
+        ensure!(done.err.contains(word), "`{word}` should be in: {}", done.err);
     }
     bundle.clean()
 }
@@ -170,24 +135,12 @@ fn whole() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/hooks", json!({"startContainer": [{"path": "/bin/true"}]}))?;
     bundle.bundled(&["run"])?.ok()?;
-    let trace = bundle
-        .call(&["trace", &bundle.id, "--format", "strace"])?
-        .ok()?
-        .out;
-    let name = |line: &str| {
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|word| word.split('(').next())
-            .map(String::from)
-    };
+    let trace = bundle.call(&["trace", &bundle.id, "--format", "strace"])?.ok()?.out;
+    let name = |line: &str| line.split_whitespace().nth(1).and_then(|word| word.split('(').next()).map(String::from);
     let names: Vec<String> = trace.lines().filter_map(name).collect();
-    let at = names
-        .iter()
-        .position(|name| name == "execveat")
-        .ok_or("no execveat in the trace")?;
+    let at = names.iter().position(|name| name == "execveat").ok_or("no execveat in the trace")?;
     ensure!(
-        names[0] == "getpid"
-            && names[at - 2..=at + 1] == ["open_tree", "mount_setattr", "execveat", "getpid"],
+        names[0] == "getpid" && names[at - 2..=at + 1] == ["open_tree", "mount_setattr", "execveat", "getpid"],
         "the trace begins with {:?}",
         &names[..=at + 1]
     );
@@ -207,10 +160,7 @@ fn alone() -> Outcome {
         let done = bundle.bundled(&["run"])?;
         let words = done.err.contains("not executed by its name");
         // The script's name is an argument too many.
-        ensure!(
-            done.status == 1 && (words || program == "/script"),
-            "{program}: {done:?}"
-        );
+        ensure!(done.status == 1 && (words || program == "/script"), "{program}: {done:?}");
         bundle.clean()?;
     }
     Ok(())

@@ -41,10 +41,7 @@ const SETGID: i64 = 106;
 pub const PERSONALITY: i64 = 135;
 
 fn ours(bundle: &mut Bundle, default: &str, rules: Value) -> Outcome {
-    bundle.set(
-        "/linux/seccomp",
-        json!({"defaultAction": default, "syscalls": rules}),
-    )
+    bundle.set("/linux/seccomp", json!({"defaultAction": default, "syscalls": rules}))
 }
 
 /// What calls answer under a profile that allows all but these rules.
@@ -91,11 +88,7 @@ fn log_and_trace() -> Outcome {
     let persona = format!("{PERSONALITY}:4294967295");
     let (bundle, said) = answers(&[&call, &persona], rules)?;
     same("setgid is made", &said[&call], &json!(0))?;
-    same(
-        "without a tracer",
-        &said[&persona]["error"],
-        &json!("ENOSYS"),
-    )?;
+    same("without a tracer", &said[&persona]["error"], &json!("ENOSYS"))?;
     bundle.clean()
 }
 
@@ -166,11 +159,7 @@ fn default_errno() -> Outcome {
         json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 99, "syscalls": allowed()}),
     )?;
     let report = bundle.report()?;
-    same(
-        "setgid",
-        &report["tried"]["call"][&call]["error"],
-        &json!("EADDRNOTAVAIL"),
-    )?;
+    same("setgid", &report["tried"]["call"][&call]["error"], &json!("EADDRNOTAVAIL"))?;
     same("Seccomp", report["status"]["Seccomp"].as_str(), Some("2"))?;
     bundle.clean()
 }
@@ -208,16 +197,8 @@ fn with_privileges() -> Outcome {
     let rules = json!([{"names": ["getppid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]);
     ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
     let report = bundle.report()?;
-    same(
-        "getppid",
-        &report["tried"]["call"]["110"]["error"],
-        &json!("EOPNOTSUPP"),
-    )?;
-    same(
-        "NoNewPrivs",
-        report["status"]["NoNewPrivs"].as_str(),
-        Some("0"),
-    )?;
+    same("getppid", &report["tried"]["call"]["110"]["error"], &json!("EOPNOTSUPP"))?;
+    same("NoNewPrivs", report["status"]["NoNewPrivs"].as_str(), Some("0"))?;
     same("uid", &report["uid"], &json!([1000, 1000, 1000, 1000]))?;
     bundle.clean()
 }
@@ -239,10 +220,7 @@ fn other_ways() -> Outcome {
         }
         let mut bundle = Bundle::reporter(&[option, number])?;
         ours(&mut bundle, "SCMP_ACT_ALLOW", rules.clone())?;
-        bundle.set(
-            "/linux/seccomp/architectures",
-            json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]),
-        )?;
+        bundle.set("/linux/seccomp/architectures", json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]))?;
         let report = bundle.report()?;
         let error = &report["tried"][kind][number]["error"];
         same(number, error, &json!("EOPNOTSUPP"))?;
@@ -256,11 +234,9 @@ fn orders(bundle: &mut Bundle, mut each: impl FnMut(&mut Bundle, &str) -> Outcom
     let own = bundle.config["process"]["capabilities"].clone();
     let admin = json!(["CAP_SYS_ADMIN", "CAP_KILL"]);
     let admin = json!({"bounding": admin, "effective": admin, "permitted": admin});
-    for (order, no_new_privs, capabilities) in [
-        ("no_new_privs", true, &own),
-        ("CAP_SYS_ADMIN", false, &admin),
-        ("neither", false, &own),
-    ] {
+    for (order, no_new_privs, capabilities) in
+        [("no_new_privs", true, &own), ("CAP_SYS_ADMIN", false, &admin), ("neither", false, &own)]
+    {
         bundle.set("/process/noNewPrivileges", json!(no_new_privs))?;
         bundle.set("/process/capabilities", capabilities.clone())?;
         each(bundle, order)?;
@@ -286,10 +262,7 @@ fn last_call() -> Outcome {
         let pid = init[at].split(' ').next().unwrap_or("");
         let rest = init[at + 1..].iter().filter(|line| line.starts_with(pid));
         let rest: Vec<&&str> = rest.collect();
-        ensure!(
-            rest.len() == 1 && rest[0].contains("execve("),
-            "{order}: after the filter: {rest:?}"
-        );
+        ensure!(rest.len() == 1 && rest[0].contains("execve("), "{order}: after the filter: {rest:?}");
         bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
         Ok(())
     })?;
@@ -333,10 +306,7 @@ fn unknown_to_profile() -> Outcome {
                 }
                 ours(bundle, "SCMP_ACT_ALLOW", json!([rule]))?;
                 let done = bundle.bundled(&["run"])?;
-                ensure!(
-                    done.status == 0 && done.err.is_empty(),
-                    "{order}, {action}, {names:?}: {done:?}"
-                );
+                ensure!(done.status == 0 && done.err.is_empty(), "{order}, {action}, {names:?}: {done:?}");
             }
         }
         Ok(())
@@ -421,8 +391,7 @@ fn start_hooks() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/args", json!(["true"]))?;
     bundle.set("/root/readonly", json!(false))?;
-    let hook =
-        json!({"path": "/bin/sh", "args": ["sh", "-c", "mkdir /tmp/made"], "env": ["PATH=/bin"]});
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "mkdir /tmp/made"], "env": ["PATH=/bin"]});
     bundle.set("/hooks", json!({"startContainer": [hook]}))?;
     let rules = json!([{"names": ["mkdir", "mkdirat", "clone3", "clone"], "action": "SCMP_ACT_KILL_PROCESS"}]);
     ours(&mut bundle, "SCMP_ACT_ALLOW", rules)?;
@@ -445,15 +414,9 @@ fn flags() -> Outcome {
     ] {
         let mut bundle = Bundle::plain()?;
         let rules = json!([{"names": ["getppid"], "action": "SCMP_ACT_ERRNO"}]);
-        bundle.set(
-            "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": flags, "syscalls": rules}),
-        )?;
+        bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": flags, "syscalls": rules}))?;
         bundle.bundled(&["run"])?.ok()?;
-        let trace = bundle
-            .call(&["trace", &bundle.id, "--format", "strace"])?
-            .ok()?
-            .out;
+        let trace = bundle.call(&["trace", &bundle.id, "--format", "strace"])?.ok()?.out;
         ensure!(trace.contains(wanted), "`{wanted}` should be in the trace");
         bundle.clean()?;
     }
@@ -487,61 +450,26 @@ fn refusals() -> Outcome {
     };
     let table = [
         (json!({"defaultAction": "ALLOW"}), "defaultAction"),
-        (
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}),
-            "defaultErrnoRet",
-        ),
+        (json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}), "defaultErrnoRet"),
         (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "defaultAction"),
-        (
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}),
-            "architectures/0",
-        ),
-        (
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]}),
-            "flags/0",
-        ),
-        (
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}),
-            "flags/0",
-        ),
-        (
-            json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}),
-            "listenerMetadata",
-        ),
+        (json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}), "architectures/0"),
+        (json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"]}), "flags/0"),
+        (json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}), "flags/0"),
+        (json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}), "listenerMetadata"),
         (rule(json!({"action": "SCMP_ACT_NOTIFY"})), "listenerPath"),
-        (
-            rule(json!({"action": "SCMP_ACT_WILD"})),
-            "syscalls/0/action",
-        ),
-        (
-            rule(json!({"action": "SCMP_ACT_KILL", "errnoRet": 1})),
-            "syscalls/0/errnoRet",
-        ),
+        (rule(json!({"action": "SCMP_ACT_WILD"})), "syscalls/0/action"),
+        (rule(json!({"action": "SCMP_ACT_KILL", "errnoRet": 1})), "syscalls/0/errnoRet"),
         (rule(json!({"errnoRet": 5000})), "syscalls/0/errnoRet"),
         (rule(json!({"names": []})), "syscalls/0/names"),
-        (
-            rule(json!({"names": ["execve"], "action": "SCMP_ACT_NOTIFY"})),
-            "syscalls/0/names/0",
-        ),
-        (
-            rule(json!({"args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]})),
-            "syscalls/0/args/0/index",
-        ),
-        (
-            rule(json!({"args": [{"index": 1, "op": "EQ", "value": 1}]})),
-            "syscalls/0/args/0/op",
-        ),
-        (
-            rule(json!({"args": [{"index": 1, "op": "SCMP_CMP_EQ", "value": -1}]})),
-            "syscalls/0/args/0/value",
-        ),
+        (rule(json!({"names": ["execve"], "action": "SCMP_ACT_NOTIFY"})), "syscalls/0/names/0"),
+        (rule(json!({"args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]})), "syscalls/0/args/0/index"),
+        (rule(json!({"args": [{"index": 1, "op": "EQ", "value": 1}]})), "syscalls/0/args/0/op"),
+        (rule(json!({"args": [{"index": 1, "op": "SCMP_CMP_EQ", "value": -1}]})), "syscalls/0/args/0/value"),
     ];
     let mut bundle = Bundle::plain()?;
     for (value, place) in table {
         bundle.set("/linux/seccomp", value)?;
-        bundle
-            .bundled(&["run"])?
-            .refused(&format!("/linux/seccomp/{place}: "))?;
+        bundle.bundled(&["run"])?.refused(&format!("/linux/seccomp/{place}: "))?;
     }
     bundle.clean()
 }
@@ -559,11 +487,7 @@ fn engines() -> Outcome {
             bundle.set("/process/noNewPrivileges", json!(!privileges))?;
             let report = bundle.report()?;
             let said = &report["tried"]["call"];
-            same(
-                "a call of the future",
-                &said["9999"]["error"],
-                &json!("ENOSYS"),
-            )?;
+            same("a call of the future", &said["9999"]["error"], &json!("ENOSYS"))?;
             same("getpid", &said["39"], &json!(1))?;
             bundle.clean()?;
         }
@@ -573,13 +497,8 @@ fn engines() -> Outcome {
 
 fn generated() -> Outcome {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let done: Done = Bundle::plain()?
-        .finish(Command::new(root.join("scripts/syscall-names")))?
-        .ok()?;
+    let done: Done = Bundle::plain()?.finish(Command::new(root.join("scripts/syscall-names")))?.ok()?;
     let there = fs::read_to_string(root.join("src/plan/seccomp/names.rs"))?;
-    ensure!(
-        done.out == there,
-        "scripts/syscall-names makes another table than src/plan/seccomp/names.rs"
-    );
+    ensure!(done.out == there, "scripts/syscall-names makes another table than src/plan/seccomp/names.rs");
     Ok(())
 }

@@ -22,9 +22,7 @@ pub fn cases() -> Vec<Trial> {
             ("notify_in_create_and_start", || notify(&["create"])),
             ("notify_without_no_new_privs", notify_early),
             ("create_passes_the_listener_on", || passed_by_create(true)),
-            ("create_passes_the_listener_on_without_no_new_privs", || {
-                passed_by_create(false)
-            }),
+            ("create_passes_the_listener_on_without_no_new_privs", || passed_by_create(false)),
             ("notify_without_a_listener", no_listener),
             ("notify_with_synchronised_threads", synchronised),
             ("notify_where_the_path_is_long", long),
@@ -43,13 +41,8 @@ fn serve(listener: &UnixListener) -> Result<Value, String> {
     let mut text = vec![0; 65536];
     let mut room = nix::cmsg_space!([i32; 1]);
     let mut parts = [IoSliceMut::new(&mut text)];
-    let message = recvmsg::<()>(
-        stream.as_raw_fd(),
-        &mut parts,
-        Some(&mut room),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )
-    .map_err(|e| e.to_string())?;
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::MSG_CMSG_CLOEXEC)
+        .map_err(|e| e.to_string())?;
     let mut fd = None;
     for one in message.cmsgs().map_err(|e| e.to_string())? {
         if let ControlMessageOwned::ScmRights(all) = one {
@@ -114,25 +107,13 @@ fn document(bundle: &Bundle, agent: JoinHandle<Result<Value, String>>) -> Outcom
     same("fds", &said["fds"], &json!(["seccompFd"]))?;
     same("metadata", said["metadata"].as_str(), Some("meta \"data\""))?;
     same("id", said["state"]["id"].as_str(), Some(bundle.id.as_str()))?;
-    same(
-        "annotations",
-        &said["state"]["annotations"],
-        &json!({"a": "b"}),
-    )?;
-    ensure!(
-        said["pid"].as_i64() > Some(1) && said["pid"] == said["state"]["pid"],
-        "{said}"
-    );
+    same("annotations", &said["state"]["annotations"], &json!({"a": "b"}))?;
+    ensure!(said["pid"].as_i64() > Some(1) && said["pid"] == said["state"]["pid"], "{said}");
     Ok(())
 }
 
 /// The call got the agent's answer, and the agent was told what the specification says.
-fn answered(
-    bundle: Bundle,
-    report: &Value,
-    call: &str,
-    agent: JoinHandle<Result<Value, String>>,
-) -> Outcome {
+fn answered(bundle: Bundle, report: &Value, call: &str, agent: JoinHandle<Result<Value, String>>) -> Outcome {
     let got = &report["tried"]["call"][call]["error"];
     same("personality", got, &json!("EXDEV"))?;
     document(&bundle, agent)?;
@@ -207,10 +188,7 @@ fn synchronised() -> Outcome {
     let call = format!("{PERSONALITY}:4294967295");
     let mut bundle = Bundle::reporter(&["--call", &call])?;
     let agent = asked(&mut bundle)?;
-    bundle.set(
-        "/linux/seccomp/flags",
-        json!(["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]),
-    )?;
+    bundle.set("/linux/seccomp/flags", json!(["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]))?;
     let report = bundle.report()?;
     answered(bundle, &report, &call, agent)
 }
@@ -241,9 +219,6 @@ fn long() -> Outcome {
     let path = bundle.path(&format!("{}/{}", "d".repeat(100), "s".repeat(90)));
     fs::create_dir_all(path.parent().ok_or("no folder")?)?;
     bundle.set("/linux/seccomp/listenerPath", json!(path.to_string_lossy()))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/seccomp/listenerPath")?
-        .refused("107")?;
+    bundle.bundled(&["run"])?.refused("/linux/seccomp/listenerPath")?.refused("107")?;
     bundle.clean()
 }

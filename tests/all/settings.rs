@@ -41,20 +41,10 @@ fn scheduler() -> Outcome {
     let rows = [
         (json!({"policy": "SCHED_BATCH", "nice": 5}), 3, 5, 0),
         (json!({"policy": "SCHED_FIFO", "priority": 7}), 1, 0, 7),
-        (
-            json!({"policy": "SCHED_RR", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}),
-            2,
-            0,
-            3,
-        ),
+        (json!({"policy": "SCHED_RR", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}), 2, 0, 3),
         (json!({"policy": "SCHED_IDLE"}), 5, 0, 0),
         (json!({"policy": "SCHED_OTHER", "nice": -3}), 0, -3, 0),
-        (
-            json!({"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 10000000, "period": 20000000}),
-            6,
-            0,
-            0,
-        ),
+        (json!({"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 10000000, "period": 20000000}), 6, 0, 0),
         (
             json!({"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 10000000, "period": 20000000,
                 "flags": ["SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN"]}),
@@ -63,12 +53,7 @@ fn scheduler() -> Outcome {
             0,
         ),
         // Policy and priorities of the caller's: the flags say so.
-        (
-            json!({"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS"]}),
-            0,
-            0,
-            0,
-        ),
+        (json!({"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS"]}), 0, 0, 0),
     ];
     for (value, policy, nice, priority) in rows {
         let says_nice = value.get("nice").is_some();
@@ -83,10 +68,7 @@ fn scheduler() -> Outcome {
     }
     // Clamps are for kernels that are built with them.
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/process/scheduler",
-        json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_UTIL_CLAMP_MIN"]}),
-    )?;
+    bundle.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_UTIL_CLAMP_MIN"]}))?;
     let done = bundle.bundled(&["run"])?;
     if done.status != 0 {
         done.refused("EOPNOTSUPP")?;
@@ -112,11 +94,7 @@ fn io_priority() -> Outcome {
 fn personality() -> Outcome {
     for (domain, wanted) in [("LINUX32", "00000008"), ("LINUX", "00000000")] {
         let (bundle, report) = report(&[], &[("/linux/personality", json!({"domain": domain}))])?;
-        same(
-            "personality",
-            report["kernel"]["personality"].as_str(),
-            Some(wanted),
-        )?;
+        same("personality", report["kernel"]["personality"].as_str(), Some(wanted))?;
         bundle.clean()?;
     }
     Ok(())
@@ -125,28 +103,13 @@ fn personality() -> Outcome {
 fn memory_policy() -> Outcome {
     let rows = [
         (json!({"mode": "MPOL_BIND", "nodes": "0"}), "bind:0"),
-        (
-            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"}),
-            "interleave:0",
-        ),
+        (json!({"mode": "MPOL_INTERLEAVE", "nodes": "0"}), "interleave:0"),
         (json!({"mode": "MPOL_PREFERRED", "nodes": "0"}), "prefer:0"),
         (json!({"mode": "MPOL_LOCAL"}), "local"),
-        (
-            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}),
-            "bind=static:0",
-        ),
-        (
-            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}),
-            "bind=balancing:0",
-        ),
-        (
-            json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}),
-            "interleave=relative:0",
-        ),
-        (
-            json!({"mode": "MPOL_PREFERRED_MANY", "nodes": "0"}),
-            "prefer (many):0",
-        ),
+        (json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}), "bind=static:0"),
+        (json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}), "bind=balancing:0"),
+        (json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}), "interleave=relative:0"),
+        (json!({"mode": "MPOL_PREFERRED_MANY", "nodes": "0"}), "prefer (many):0"),
         (json!({"mode": "MPOL_DEFAULT"}), "default"),
     ];
     for (value, wanted) in rows {
@@ -156,10 +119,7 @@ fn memory_policy() -> Outcome {
         bundle.clean()?;
     }
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/linux/memoryPolicy",
-        json!({"mode": "MPOL_BIND", "nodes": "900"}),
-    )?;
+    bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "900"}))?;
     bundle.bundled(&["run"])?.refused("set_mempolicy")?;
     bundle.clean()
 }
@@ -167,11 +127,7 @@ fn memory_policy() -> Outcome {
 /// Upwards, which needs no privilege; a mount below /proc does not lead the write astray.
 fn oom_score() -> Outcome {
     let (bundle, report) = report(&[], &[("/process/oomScoreAdj", json!(321))])?;
-    same(
-        "oom_score_adj",
-        report["oom_score_adj"].as_str(),
-        Some("321"),
-    )?;
+    same("oom_score_adj", report["oom_score_adj"].as_str(), Some("321"))?;
     bundle.clean()
 }
 
@@ -191,38 +147,18 @@ fn sysctl() -> Outcome {
         "/proc/sys/kernel/shmmni",
     ];
     let (bundle, report) = report(&words, &[("/linux/sysctl", settings)])?;
-    let read = |path: &str| {
-        report["tried"]["probe"][path]["read"]
-            .as_str()
-            .unwrap_or("")
-            .trim()
-            .to_owned()
-    };
-    same(
-        "ip_forward",
-        read("/proc/sys/net/ipv4/ip_forward"),
-        "1".into(),
-    )?;
-    same(
-        "lo",
-        read("/proc/sys/net/ipv4/conf/lo/forwarding"),
-        "0".into(),
-    )?;
+    let read = |path: &str| report["tried"]["probe"][path]["read"].as_str().unwrap_or("").trim().to_owned();
+    same("ip_forward", read("/proc/sys/net/ipv4/ip_forward"), "1".into())?;
+    same("lo", read("/proc/sys/net/ipv4/conf/lo/forwarding"), "0".into())?;
     same("shmmni", read("/proc/sys/kernel/shmmni"), "777".into())?;
-    same(
-        "domainname",
-        report["domainname"].as_str(),
-        Some("from.sysctl"),
-    )?;
+    same("domainname", report["domainname"].as_str(), Some("from.sysctl"))?;
     bundle.clean()
 }
 
 fn sysctl_missing() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/linux/sysctl", json!({"net.ipv4.nosuchkey": "1"}))?;
-    let done = bundle
-        .bundled(&["run"])?
-        .refused("/linux/sysctl/net.ipv4.nosuchkey")?;
+    let done = bundle.bundled(&["run"])?.refused("/linux/sysctl/net.ipv4.nosuchkey")?;
     ensure!(done.err.contains("no such setting"), "{done:?}");
     bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "many"}))?;
     bundle.bundled(&["run"])?.refused("EINVAL")?;
@@ -240,36 +176,24 @@ fn sysctl_missing() -> Outcome {
 
 /// An image or a mount may cover parts of /proc: the setting still reaches the kernel, and nothing else.
 fn sysctl_hidden() -> Outcome {
-    let mut bundle = Bundle::shell(
-        "cat /proc/sys/net/ipv4/ip_forward; umount /proc/sys; cat /proc/sys/net/ipv4/ip_forward",
-    )?;
+    let mut bundle =
+        Bundle::shell("cat /proc/sys/net/ipv4/ip_forward; umount /proc/sys; cat /proc/sys/net/ipv4/ip_forward")?;
     fs::create_dir_all(bundle.path("fake/net/ipv4"))?;
     fs::write(bundle.path("fake/net/ipv4/ip_forward"), "fake\n")?;
     let source = bundle.path("fake").to_string_lossy().into_owned();
-    bundle.set(
-        "/mounts/-",
-        json!({"destination": "/proc/sys", "type": "bind", "source": source, "options": ["bind"]}),
-    )?;
+    bundle
+        .set("/mounts/-", json!({"destination": "/proc/sys", "type": "bind", "source": source, "options": ["bind"]}))?;
     bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}))?;
     bundle.set("/linux/readonlyPaths", json!([]))?;
-    bundle.set(
-        "/process/args",
-        json!(["sh", "-c", "cat /proc/sys/net/ipv4/ip_forward"]),
-    )?;
+    bundle.set("/process/args", json!(["sh", "-c", "cat /proc/sys/net/ipv4/ip_forward"]))?;
     let done = bundle.bundled(&["run"])?.ok()?;
     same("what lies over it", done.out.as_str(), "fake\n")?;
-    same(
-        "the file of the mount",
-        fs::read_to_string(bundle.path("fake/net/ipv4/ip_forward"))?,
-        "fake\n".into(),
-    )?;
+    same("the file of the mount", fs::read_to_string(bundle.path("fake/net/ipv4/ip_forward"))?, "fake\n".into())?;
     bundle.clean()
 }
 
 fn labels() -> Outcome {
-    if fs::read_to_string("/sys/module/apparmor/parameters/enabled")
-        .is_ok_and(|y| y.starts_with('Y'))
-    {
+    if fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|y| y.starts_with('Y')) {
         return Err("this kernel has AppArmor: prove a profile here".into());
     }
     for (pointer, word) in [
@@ -288,21 +212,13 @@ fn labels() -> Outcome {
 
 fn resctrl() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    bundle.set(
-        "/linux/intelRdt",
-        json!({"closID": "group", "l3CacheSchema": "L3:0=f", "enableMonitoring": true}),
-    )?;
-    let done = bundle
-        .bundled(&["run"])?
-        .refused("no resctrl file system is mounted")?;
+    bundle.set("/linux/intelRdt", json!({"closID": "group", "l3CacheSchema": "L3:0=f", "enableMonitoring": true}))?;
+    let done = bundle.bundled(&["run"])?.refused("no resctrl file system is mounted")?;
     ensure!(done.err.contains("/linux/intelRdt"), "{done:?}");
     for (value, pointer) in [
         (json!({"closID": "a/b"}), "/linux/intelRdt/closID"),
         (json!({"closID": ".."}), "/linux/intelRdt/closID"),
-        (
-            json!({"l3CacheSchema": "L3:0=f\nMB:0=10"}),
-            "/linux/intelRdt/l3CacheSchema",
-        ),
+        (json!({"l3CacheSchema": "L3:0=f\nMB:0=10"}), "/linux/intelRdt/l3CacheSchema"),
         (json!({"schemata": ["a\nb"]}), "/linux/intelRdt/schemata/0"),
     ] {
         bundle.set("/linux/intelRdt", value)?;
@@ -322,9 +238,7 @@ fn propagation() -> Outcome {
         let (bundle, report) = report(&[], &[("/linux/rootfsPropagation", json!(word))])?;
         let mounts = report["mounts"].as_array().cloned().unwrap_or_default();
         let root = mounts.iter().find(|m| m["point"] == "/");
-        let seen = root
-            .and_then(|m| m["propagation"].as_str())
-            .unwrap_or("none");
+        let seen = root.and_then(|m| m["propagation"].as_str()).unwrap_or("none");
         let fits = match word {
             "private" => seen.is_empty(),
             // On a host whose mounts are private there is no master.
@@ -336,9 +250,7 @@ fn propagation() -> Outcome {
     }
     let mut bundle = Bundle::plain()?;
     bundle.set("/linux/rootfsPropagation", json!("wild"))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/rootfsPropagation")?;
+    bundle.bundled(&["run"])?.refused("/linux/rootfsPropagation")?;
     bundle.clean()
 }
 
@@ -346,52 +258,20 @@ fn propagation() -> Outcome {
 fn refused_by_kernel() -> Outcome {
     let mut bundle = Bundle::plain()?;
     for (pointer, value, word) in [
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_ISO"}),
-            "/process/scheduler/policy",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_FIFO"}),
-            "/process/scheduler/priority",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_FIFO", "priority": 1, "nice": 2}),
-            "/process/scheduler/nice",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_OTHER", "runtime": 5}),
-            "/process/scheduler/runtime",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_OTHER", "flags": ["X"]}),
-            "/process/scheduler/flags/0",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": "SCHED_DEADLINE", "runtime": 9, "deadline": 5}),
-            "/process/scheduler",
-        ),
+        ("/process/scheduler", json!({"policy": "SCHED_ISO"}), "/process/scheduler/policy"),
+        ("/process/scheduler", json!({"policy": "SCHED_FIFO"}), "/process/scheduler/priority"),
+        ("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 1, "nice": 2}), "/process/scheduler/nice"),
+        ("/process/scheduler", json!({"policy": "SCHED_OTHER", "runtime": 5}), "/process/scheduler/runtime"),
+        ("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["X"]}), "/process/scheduler/flags/0"),
+        ("/process/scheduler", json!({"policy": "SCHED_DEADLINE", "runtime": 9, "deadline": 5}), "/process/scheduler"),
     ] {
         bundle.set(pointer, value)?;
         bundle.bundled(&["run"])?.refused(word)?;
     }
     bundle.remove("/process/scheduler")?;
     for (pointer, value, word) in [
-        (
-            "/process/ioPriority",
-            json!({"class": "IOPRIO_CLASS_BE", "priority": 9}),
-            "/process/ioPriority/priority",
-        ),
-        (
-            "/process/ioPriority",
-            json!({"class": "X", "priority": 1}),
-            "/process/ioPriority/class",
-        ),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 9}), "/process/ioPriority/priority"),
+        ("/process/ioPriority", json!({"class": "X", "priority": 1}), "/process/ioPriority/class"),
     ] {
         bundle.set(pointer, value)?;
         bundle.bundled(&["run"])?.refused(word)?;
@@ -402,10 +282,7 @@ fn refused_by_kernel() -> Outcome {
     bundle.remove("/process/oomScoreAdj")?;
     for (value, word) in [
         (json!({"domain": "LINUX64"}), "/linux/personality/domain"),
-        (
-            json!({"domain": "LINUX", "flags": ["ADDR"]}),
-            "/linux/personality/flags/0",
-        ),
+        (json!({"domain": "LINUX", "flags": ["ADDR"]}), "/linux/personality/flags/0"),
     ] {
         bundle.set("/linux/personality", value)?;
         bundle.bundled(&["run"])?.refused(word)?;
@@ -413,19 +290,10 @@ fn refused_by_kernel() -> Outcome {
     bundle.remove("/linux/personality")?;
     for (value, word) in [
         (json!({"mode": "MPOL_WILD"}), "/linux/memoryPolicy/mode"),
-        (
-            json!({"mode": "MPOL_BIND", "nodes": "x"}),
-            "/linux/memoryPolicy/nodes",
-        ),
+        (json!({"mode": "MPOL_BIND", "nodes": "x"}), "/linux/memoryPolicy/nodes"),
         (json!({"mode": "MPOL_BIND"}), "/linux/memoryPolicy/nodes"),
-        (
-            json!({"mode": "MPOL_LOCAL", "nodes": "0"}),
-            "/linux/memoryPolicy/nodes",
-        ),
-        (
-            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["F"]}),
-            "/linux/memoryPolicy/flags/0",
-        ),
+        (json!({"mode": "MPOL_LOCAL", "nodes": "0"}), "/linux/memoryPolicy/nodes"),
+        (json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["F"]}), "/linux/memoryPolicy/flags/0"),
     ] {
         bundle.set("/linux/memoryPolicy", value)?;
         bundle.bundled(&["run"])?.refused(word)?;

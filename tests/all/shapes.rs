@@ -93,20 +93,11 @@ fn places(bundle: &Bundle) -> Result<BTreeSet<String>, Failed> {
 }
 
 /// A configuration in which this place has a good value, what goes with it included; and the pointer to it.
-fn with_place(
-    good: &Value,
-    full: &Value,
-    refused: &[String],
-    place: &str,
-) -> Option<(Value, String)> {
+fn with_place(good: &Value, full: &Value, refused: &[String], place: &str) -> Option<(Value, String)> {
     let mut config = good.clone();
     let (alone, pointer) = only(full, place)?;
     let group = together(place);
-    let group = if place.len() < group.len() {
-        place
-    } else {
-        &group
-    };
+    let group = if place.len() < group.len() { place } else { &group };
     if !matches!(group, "/linux" | "/process" | "/linux/resources") {
         merge(&mut config, &only(full, group)?.0);
     }
@@ -154,14 +145,7 @@ fn kinds() -> Outcome {
             continue;
         };
         let own = kind(config.pointer(&pointer).unwrap_or(&Value::Null));
-        for value in [
-            json!(null),
-            json!(true),
-            json!(7),
-            json!("x"),
-            json!([]),
-            json!({}),
-        ] {
+        for value in [json!(null), json!(true), json!(7), json!("x"), json!([]), json!({})] {
             if kind(&value) == own {
                 continue;
             }
@@ -179,11 +163,7 @@ fn kinds() -> Outcome {
             } else if value.is_null() && done.status == 1 && beside() {
                 continue;
             } else if done.status != 1 || !done.err.contains(&format!(" {pointer}: ")) {
-                wrong.push(format!(
-                    "{place}: {value}: {}{}",
-                    done.status,
-                    done.err.trim()
-                ));
+                wrong.push(format!("{place}: {value}: {}{}", done.status, done.err.trim()));
             }
         }
     }
@@ -213,10 +193,7 @@ fn ranges() -> Outcome {
                 *here = value.clone();
             }
             let done = planned(&mut bundle, &config)?;
-            ensure!(
-                done.status == 1 && done.err.contains(&format!(" {pointer}: ")),
-                "{pointer}: {value}: {done:?}"
-            );
+            ensure!(done.status == 1 && done.err.contains(&format!(" {pointer}: ")), "{pointer}: {value}: {done:?}");
         }
     }
     bundle.clean()
@@ -245,9 +222,7 @@ fn lists() -> Outcome {
         bundle.set("/process/terminal", json!(pointer.ends_with("Size")))?;
         bundle.set(pointer, value.clone())?;
         for words in ["run", "create"] {
-            let done = bundle
-                .bundled(&[words])?
-                .refused(&format!(" {pointer}: is "))?;
+            let done = bundle.bundled(&[words])?.refused(&format!(" {pointer}: is "))?;
             ensure!(done.err.contains("must be an object"), "{value}: {done:?}");
         }
         bundle.config = good;
@@ -262,18 +237,9 @@ fn other_documents() -> Outcome {
     let path = bundle.path("document.json");
     let file = path.to_string_lossy().into_owned();
     for (resources, words) in [
-        (
-            json!({"devices": [[true]]}),
-            " /devices/0: is a list, must be an object",
-        ),
-        (
-            json!({"devices": {}}),
-            " /devices: is an object, must be a list",
-        ),
-        (
-            json!({"devices": [{"major": "1"}]}),
-            " /devices/0/major: is a string, must be a number",
-        ),
+        (json!({"devices": [[true]]}), " /devices/0: is a list, must be an object"),
+        (json!({"devices": {}}), " /devices: is an object, must be a list"),
+        (json!({"devices": [{"major": "1"}]}), " /devices/0/major: is a string, must be a number"),
         (json!({"memory": []}), " /memory: "),
         (json!({"pids": {"limit": "7"}}), " /pids/limit: "),
         (json!([]), " holds no JSON object"),
@@ -289,15 +255,9 @@ fn other_documents() -> Outcome {
     let state = bundle.state_root().join(&bundle.id).join("state.json");
     let good = std::fs::read_to_string(&state)?;
     let saved: Value = serde_json::from_str(&good)?;
-    let values: Vec<&Value> = saved
-        .as_object()
-        .into_iter()
-        .flat_map(|map| map.values())
-        .collect();
+    let values: Vec<&Value> = saved.as_object().into_iter().flat_map(|map| map.values()).collect();
     std::fs::write(&state, json!(values).to_string())?;
-    bundle
-        .call(&["state", &bundle.id])?
-        .refused("is a list, must be an object")?;
+    bundle.call(&["state", &bundle.id])?.refused("is a list, must be an object")?;
     std::fs::write(&state, good)?;
     end(bundle)
 }
@@ -315,11 +275,7 @@ fn twice() -> Outcome {
     let good = bundle.config.to_string();
     let here = bundle.path("").to_string_lossy().into_owned();
     for (from, to, words) in [
-        (
-            "\"cwd\":",
-            "\"cwd\":\"/tmp\",\"cwd\":",
-            " /process/cwd: is there twice",
-        ),
+        ("\"cwd\":", "\"cwd\":\"/tmp\",\"cwd\":", " /process/cwd: is there twice"),
         ("{", "{\"root\":null,", " /root: is there twice"),
     ] {
         std::fs::write(bundle.path("config.json"), good.replacen(from, to, 1))?;
@@ -331,13 +287,9 @@ fn twice() -> Outcome {
 fn documents() -> Outcome {
     let bundle = Bundle::plain()?;
     let here = bundle.path("").to_string_lossy().into_owned();
-    for text in [
-        "[]", "7", "null", "\"x\"", "true", "[{}]", "", "{", "{}x", "{\"a\":}",
-    ] {
+    for text in ["[]", "7", "null", "\"x\"", "true", "[{}]", "", "{", "{}x", "{\"a\":}"] {
         std::fs::write(bundle.path("config.json"), text)?;
-        let done = bundle
-            .call(&["plan", "--bundle", &here])?
-            .refused("config.json")?;
+        let done = bundle.call(&["plan", "--bundle", &here])?.refused("config.json")?;
         same("lines", done.err.lines().count(), 1)?;
     }
     bundle.clean()
@@ -346,14 +298,7 @@ fn documents() -> Outcome {
 /// semver.org, 2.0.0, in its own grammar.
 fn versions() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    for good in [
-        "1.0.0",
-        "1.10.0",
-        "1.2.0-rc.1",
-        "1.2.0-0a.b-c",
-        "1.2.0+001",
-        "1.2.0-a+b.-",
-    ] {
+    for good in ["1.0.0", "1.10.0", "1.2.0-rc.1", "1.2.0-0a.b-c", "1.2.0+001", "1.2.0-a+b.-"] {
         bundle.set("/ociVersion", json!(good))?;
         bundle.bundled_plan()?.ok()?;
     }
@@ -399,108 +344,36 @@ fn empty() -> Outcome {
         ("/mounts", bind(json!({})), "/mounts/0/source"),
         ("/mounts", bind(json!({"source": ""})), "/mounts/0/source"),
         ("/mounts", bind(json!({"source": null})), "/mounts/0/source"),
-        (
-            "/mounts",
-            bind(json!({"type": "none", "options": ["rbind"]})),
-            "/mounts/0/source",
-        ),
-        (
-            "/mounts",
-            bind(json!({"type": "", "options": ["ro", "bind"]})),
-            "/mounts/0/source",
-        ),
-        (
-            "/mounts",
-            bind(json!({"destination": "", "source": "/"})),
-            "/mounts/0/destination",
-        ),
+        ("/mounts", bind(json!({"type": "none", "options": ["rbind"]})), "/mounts/0/source"),
+        ("/mounts", bind(json!({"type": "", "options": ["ro", "bind"]})), "/mounts/0/source"),
+        ("/mounts", bind(json!({"destination": "", "source": "/"})), "/mounts/0/destination"),
         ("/root/path", json!(""), "/root/path"),
         ("/process/cwd", json!(""), "/process/cwd"),
         ("/process/args", json!([""]), "/process/args/0"),
         ("/process/env", json!(["A=1", ""]), "/process/env/1"),
         ("/process/env", json!(["=1"]), "/process/env/0"),
-        (
-            "/process/rlimits/0/type",
-            json!(""),
-            "/process/rlimits/0/type",
-        ),
-        (
-            "/process/scheduler",
-            json!({"policy": ""}),
-            "/process/scheduler/policy",
-        ),
+        ("/process/rlimits/0/type", json!(""), "/process/rlimits/0/type"),
+        ("/process/scheduler", json!({"policy": ""}), "/process/scheduler/policy"),
         ("/process/scheduler", json!({}), "/process/scheduler/policy"),
-        (
-            "/process/ioPriority",
-            json!({"priority": 1}),
-            "/process/ioPriority/class",
-        ),
-        (
-            "/hooks",
-            json!({"poststop": [{"path": ""}]}),
-            "/hooks/poststop/0/path",
-        ),
-        (
-            "/hooks",
-            json!({"poststop": [{}]}),
-            "/hooks/poststop/0/path",
-        ),
-        (
-            "/hooks",
-            json!({"poststop": [{"path": "/bin/true", "env": [""]}]}),
-            "/hooks/poststop/0/env/0",
-        ),
+        ("/process/ioPriority", json!({"priority": 1}), "/process/ioPriority/class"),
+        ("/hooks", json!({"poststop": [{"path": ""}]}), "/hooks/poststop/0/path"),
+        ("/hooks", json!({"poststop": [{}]}), "/hooks/poststop/0/path"),
+        ("/hooks", json!({"poststop": [{"path": "/bin/true", "env": [""]}]}), "/hooks/poststop/0/env/0"),
         ("/annotations", json!({"": "x"}), "/annotations"),
-        (
-            "/linux/namespaces/0/type",
-            json!(""),
-            "/linux/namespaces/0/type",
-        ),
+        ("/linux/namespaces/0/type", json!(""), "/linux/namespaces/0/type"),
         ("/linux/namespaces/0", json!({}), "/linux/namespaces/0/type"),
         ("/linux/maskedPaths", json!([""]), "/linux/maskedPaths/0"),
-        (
-            "/linux/readonlyPaths",
-            json!([""]),
-            "/linux/readonlyPaths/0",
-        ),
-        (
-            "/linux/devices",
-            json!([{"type": "p", "path": ""}]),
-            "/linux/devices/0/path",
-        ),
-        (
-            "/linux/devices",
-            json!([{"path": "/dev/x"}]),
-            "/linux/devices/0/type",
-        ),
-        (
-            "/linux/sysctl",
-            json!({"net.ipv4.ip_forward": ""}),
-            "/linux/sysctl/net.ipv4.ip_forward",
-        ),
+        ("/linux/readonlyPaths", json!([""]), "/linux/readonlyPaths/0"),
+        ("/linux/devices", json!([{"type": "p", "path": ""}]), "/linux/devices/0/path"),
+        ("/linux/devices", json!([{"path": "/dev/x"}]), "/linux/devices/0/type"),
+        ("/linux/sysctl", json!({"net.ipv4.ip_forward": ""}), "/linux/sysctl/net.ipv4.ip_forward"),
         ("/linux/sysctl", json!({"": "1"}), "/linux/sysctl/"),
         ("/linux/netDevices", json!({"": {}}), "/linux/netDevices/"),
-        (
-            "/linux/netDevices",
-            json!({"e": {"name": ""}}),
-            "/linux/netDevices/e/name",
-        ),
+        ("/linux/netDevices", json!({"e": {"name": ""}}), "/linux/netDevices/e/name"),
         ("/linux/personality", json!({}), "/linux/personality/domain"),
-        (
-            "/linux/memoryPolicy",
-            json!({"mode": ""}),
-            "/linux/memoryPolicy/mode",
-        ),
-        (
-            "/linux/intelRdt",
-            json!({"closID": ""}),
-            "/linux/intelRdt/closID",
-        ),
-        (
-            "/linux/intelRdt",
-            json!({"schemata": [""]}),
-            "/linux/intelRdt/schemata/0",
-        ),
+        ("/linux/memoryPolicy", json!({"mode": ""}), "/linux/memoryPolicy/mode"),
+        ("/linux/intelRdt", json!({"closID": ""}), "/linux/intelRdt/closID"),
+        ("/linux/intelRdt", json!({"schemata": [""]}), "/linux/intelRdt/schemata/0"),
         ("/linux/timeOffsets", json!({"": {}}), "/linux/timeOffsets/"),
         (
             "/linux/seccomp",
@@ -509,9 +382,7 @@ fn empty() -> Outcome {
         ),
         (
             "/linux/seccomp",
-            rule(
-                json!({"names": ["read"], "action": "SCMP_ACT_KILL", "args": [{"index": 0, "op": "SCMP_CMP_EQ"}]}),
-            ),
+            rule(json!({"names": ["read"], "action": "SCMP_ACT_KILL", "args": [{"index": 0, "op": "SCMP_CMP_EQ"}]})),
             "/linux/seccomp/syscalls/0/args/0/value",
         ),
         (
@@ -524,34 +395,17 @@ fn empty() -> Outcome {
             json!([{"pageSize": "", "limit": 0}]),
             "/linux/resources/hugepageLimits/0/pageSize",
         ),
-        (
-            "/linux/resources/unified",
-            json!({"memory.high": ""}),
-            "/linux/resources/unified/memory.high",
-        ),
-        (
-            "/linux/resources/rdma",
-            json!({"": {"hcaHandles": 1}}),
-            "/linux/resources/rdma/",
-        ),
+        ("/linux/resources/unified", json!({"memory.high": ""}), "/linux/resources/unified/memory.high"),
+        ("/linux/resources/rdma", json!({"": {"hcaHandles": 1}}), "/linux/resources/rdma/"),
     ] {
         bundle.config = good.clone();
         bundle.set(at, value.clone())?;
         let done = bundle.bundled_plan()?;
-        ensure!(
-            done.status == 1 && done.err.contains(&format!(" {place}: ")),
-            "{at} {value}: {done:?}"
-        );
+        ensure!(done.status == 1 && done.err.contains(&format!(" {place}: ")), "{at} {value}: {done:?}");
     }
     // As good as none: Go leaves no empty string out that is no pointer.
     bundle.config = good;
-    for at in [
-        "/hostname",
-        "/domainname",
-        "/linux/cgroupsPath",
-        "/linux/rootfsPropagation",
-        "/linux/mountLabel",
-    ] {
+    for at in ["/hostname", "/domainname", "/linux/cgroupsPath", "/linux/rootfsPropagation", "/linux/mountLabel"] {
         bundle.set(at, json!(""))?;
     }
     bundle.set("/process/apparmorProfile", json!(""))?;
@@ -572,11 +426,7 @@ fn rates() -> Outcome {
         "throttleReadIOPSDevice",
         "throttleWriteIOPSDevice",
     ] {
-        let what = if key == "weightDevice" {
-            "weight"
-        } else {
-            "rate"
-        };
+        let what = if key == "weightDevice" { "weight" } else { "rate" };
         let device = json!({"major": 8, "minor": 0});
         bundle.set("/linux/resources/blockIO", json!({key: [device]}))?;
         let words = format!(" /linux/resources/blockIO/{key}/0/{what}: is missing");
@@ -590,12 +440,7 @@ fn rates() -> Outcome {
 
 fn console() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    for size in [
-        json!({"height": 70000}),
-        json!([1]),
-        json!("x"),
-        json!({"width": -1}),
-    ] {
+    for size in [json!({"height": 70000}), json!([1]), json!("x"), json!({"width": -1})] {
         for terminal in [json!(false), Value::Null] {
             bundle.set("/process/terminal", terminal)?;
             bundle.set("/process/consoleSize", size.clone())?;

@@ -17,9 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_cgroup_of_before_stays_with_what_is_in_it", before),
             ("without_a_pid_namespace_too", before_without_pids),
             ("a_container_below_lives_on", below),
-            ("a_container_below_lives_on_without_a_pid_namespace", || {
-                below_of(false)
-            }),
+            ("a_container_below_lives_on_without_a_pid_namespace", || below_of(false)),
             ("two_containers_in_one", two),
             ("parents_that_were_made_are_removed", parents),
             ("a_create_that_was_killed_leaves_what_was_there", killed),
@@ -121,18 +119,14 @@ fn populated() -> Outcome {
     let mut theirs = Theirs::make(&format!("of-{}", bundle.id))?;
     theirs.enter()?;
     for words in ["create", "run"] {
-        bundle
-            .bundled(&[words])?
-            .refused("container's cgroup is not empty")?;
+        bundle.bundled(&[words])?.refused("container's cgroup is not empty")?;
         theirs.unharmed(words)?;
     }
     drop(theirs);
     // The same of what lies below.
     let mut inner = Theirs::make(&format!("of-{}/inner", bundle.id))?;
     inner.enter()?;
-    bundle
-        .bundled(&["create"])?
-        .refused("container's cgroup is not empty")?;
+    bundle.bundled(&["create"])?.refused("container's cgroup is not empty")?;
     inner.unharmed("below")?;
     drop(inner);
     fs::remove_dir(group(&format!("of-{}", bundle.id)))?;
@@ -157,20 +151,13 @@ fn before_of(bundle: Bundle) -> Outcome {
     bundle.call(&["pause", &id])?.ok()?;
     bundle.call(&["resume", &id])?.ok()?;
     theirs.enter()?;
-    bundle
-        .call(&["pause", &id])?
-        .refused("was there before it")?;
-    bundle
-        .call(&["update", "--pids-limit", "9", &id])?
-        .refused("was there before it")?;
+    bundle.call(&["pause", &id])?.refused("was there before it")?;
+    bundle.call(&["update", "--pids-limit", "9", &id])?.refused("was there before it")?;
     theirs.unharmed("pause and update")?;
     let listed = bundle.call(&["ps", "-f", "json", &id])?.ok()?.out;
     let listed: Vec<u32> = serde_json::from_str(&listed)?;
     let sleep = theirs.sleep.as_ref().map_or(0, Child::id);
-    ensure!(
-        listed.len() == 2 && !listed.contains(&sleep),
-        "{sleep} in {listed:?}"
-    );
+    ensure!(listed.len() == 2 && !listed.contains(&sleep), "{sleep} in {listed:?}");
     bundle.call(&["kill", "--all", &id, "KILL"])?.ok()?;
     patiently("the end", || Ok(bundle.status()? == "stopped"))?;
     theirs.unharmed("kill --all")?;
@@ -196,22 +183,14 @@ fn before_of(bundle: Bundle) -> Outcome {
 
 /// Without a pid namespace a warning may say that processes are left of which it is not known who made them.
 fn done(done: Done) -> Outcome {
-    ensure!(
-        done.status == 0 && (done.err.is_empty() || done.err.contains("level=warning")),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && (done.err.is_empty() || done.err.contains("level=warning")), "{done:?}");
     Ok(())
 }
 
 /// Its processes have ended, and its state is gone.
 fn bundle_is_gone(bundle: &Bundle) -> Outcome {
-    ensure!(
-        !bundle.state_root().join(&bundle.id).exists(),
-        "the state is left"
-    );
-    patiently("the end of its processes", || {
-        Ok(crate::host::processes(&bundle.id).is_empty())
-    })
+    ensure!(!bundle.state_root().join(&bundle.id).exists(), "the state is left");
+    patiently("the end of its processes", || Ok(crate::host::processes(&bundle.id).is_empty()))
 }
 
 fn below() -> Outcome {
@@ -231,9 +210,7 @@ fn below_of(own_pids: bool) -> Outcome {
     let here = inner.path("");
     inner.write_config()?;
     let here = here.to_string_lossy();
-    outer
-        .call(&["run", "--detach", "--bundle", &here, &inner.id])?
-        .ok()?;
+    outer.call(&["run", "--detach", "--bundle", &here, &inner.id])?.ok()?;
     let pause = outer.call(&["pause", &outer.id])?;
     pause.refused(&format!("container {} is in its cgroup", inner.id))?;
     force(&outer)?.refused("processes are left")?;
@@ -267,9 +244,7 @@ fn two() -> Outcome {
     let here = second.path("");
     second.write_config()?;
     let here = here.to_string_lossy();
-    first
-        .call(&["run", "--detach", "--bundle", &here, &second.id])?
-        .ok()?;
+    first.call(&["run", "--detach", "--bundle", &here, &second.id])?.ok()?;
     force(&first)?.refused("processes are left")?;
     let lives = first.call(&["state", &second.id])?.ok()?;
     ensure!(lives.out.contains("\"running\""), "{lives:?}");
@@ -300,9 +275,7 @@ fn parents() -> Outcome {
         bundle.bundled(&["create"])?.ok()?;
         force(&bundle)?.ok()?;
         ensure!(path.exists(), "{} is gone", path.display());
-        let inner = fs::read_dir(&path)?
-            .flatten()
-            .any(|entry| entry.path().is_dir());
+        let inner = fs::read_dir(&path)?.flatten().any(|entry| entry.path().is_dir());
         ensure!(!inner, "something is left below {}", path.display());
     }
     for path in ["/a/b", "/a", ""] {
@@ -322,21 +295,14 @@ fn killed() -> Outcome {
                 false => None,
             };
             bundle.write_config()?;
-            let inner = bundle.command(&[
-                "create",
-                "--bundle",
-                &bundle.path("").to_string_lossy(),
-                &bundle.id,
-            ])?;
+            let inner = bundle.command(&["create", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?;
             let mut command = Command::new(tool("strace")?);
             command.args(["-f", "-o", "/dev/null", "--signal=none"]);
             command.arg(format!("--inject={call}:signal=KILL:when=1"));
             command.arg(inner.get_program()).args(inner.get_args());
             bundle.finish(command)?;
             force(&bundle)?.ok()?;
-            patiently("the end of its processes", || {
-                Ok(crate::host::processes(&bundle.id).is_empty())
-            })?;
+            patiently("the end of its processes", || Ok(crate::host::processes(&bundle.id).is_empty()))?;
             if let Some(mut theirs) = theirs {
                 theirs.unharmed(call)?;
                 drop(theirs);
@@ -357,14 +323,10 @@ fn lost() -> Outcome {
     ensure!(!group(&name).exists(), "the cgroup is left");
     let mut theirs = Theirs::make(&name)?;
     theirs.enter()?;
-    bundle
-        .bundled(&["run"])?
-        .refused("container's cgroup is not empty")?;
+    bundle.bundled(&["run"])?.refused("container's cgroup is not empty")?;
     theirs.unharmed("run")?;
     freeze(&theirs.path)?;
-    bundle
-        .bundled(&["run"])?
-        .refused("container's cgroup unexpectedly frozen")?;
+    bundle.bundled(&["run"])?.refused("container's cgroup unexpectedly frozen")?;
     theirs.unharmed("run")?;
     drop(theirs);
     bundle.clean()
@@ -373,9 +335,7 @@ fn lost() -> Outcome {
 /// Freezes a cgroup, and waits until the kernel has stopped all in it.
 pub fn freeze(group: &Path) -> Outcome {
     fs::write(group.join("cgroup.freeze"), "1")?;
-    patiently("a frozen cgroup", || {
-        Ok(fs::read_to_string(group.join("cgroup.events"))?.contains("frozen 1"))
-    })
+    patiently("a frozen cgroup", || Ok(fs::read_to_string(group.join("cgroup.events"))?.contains("frozen 1")))
 }
 
 fn frozen() -> Outcome {
@@ -385,14 +345,10 @@ fn frozen() -> Outcome {
         let theirs = Theirs::make(&format!("{top}{path}"))?;
         freeze(&theirs.path)?;
         for words in ["create", "run"] {
-            bundle
-                .bundled(&[words])?
-                .refused("container's cgroup unexpectedly frozen")?;
+            bundle.bundled(&[words])?.refused("container's cgroup unexpectedly frozen")?;
         }
         fs::write(theirs.path.join("cgroup.freeze"), "0")?;
-        let inner = fs::read_dir(&theirs.path)?
-            .flatten()
-            .any(|entry| entry.path().is_dir());
+        let inner = fs::read_dir(&theirs.path)?.flatten().any(|entry| entry.path().is_dir());
         ensure!(!inner, "something is left below {}", theirs.path.display());
     }
     for path in ["/a", ""] {
@@ -407,10 +363,7 @@ fn frozen_exec() -> Outcome {
     start(&bundle)?;
     freeze(&top)?;
     let exec = bundle.call(&["exec", &bundle.id, "true"])?;
-    ensure!(
-        exec.status == 255 && exec.err.contains("is frozen"),
-        "{exec:?}"
-    );
+    ensure!(exec.status == 255 && exec.err.contains("is frozen"), "{exec:?}");
     fs::write(top.join("cgroup.freeze"), "0")?;
     bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
     freeze(&top)?;

@@ -37,19 +37,14 @@ fn table() -> Result<String, Failed> {
 
 /// The devices are made in the rootfs's own /dev, as they are without a mount on it.
 fn inherited() -> Outcome {
-    let bundle =
-        shared("echo x > /dev/null; ls /; pwd; ls /dev/null; readlink /dev/fd; cd ..; ls -d bin")?;
+    let bundle = shared("echo x > /dev/null; ls /; pwd; ls /dev/null; readlink /dev/fd; cd ..; ls -d bin")?;
     let before = table()?;
     for words in [&["run"][..], &["run", "--no-pivot"]] {
         let done = bundle.bundled(words)?.ok()?;
         let names = fs::read_dir(bundle.rootfs(""))?.count();
         let lines: Vec<&str> = done.out.lines().collect();
         ensure!(lines.len() == names + 4, "{names} names: {done:?}");
-        same(
-            "the end",
-            &lines[names..],
-            &["/", "/dev/null", "/proc/self/fd", "bin"][..],
-        )?;
+        same("the end", &lines[names..], &["/", "/dev/null", "/proc/self/fd", "bin"][..])?;
     }
     same("the host's mounts", table()?, before)?;
     bundle.clean()
@@ -57,8 +52,7 @@ fn inherited() -> Outcome {
 
 fn exec() -> Outcome {
     let mut bundle = shared("echo of the container > /mark; exec sleep 1000")?;
-    let hook =
-        json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo hook > /hook"]}]});
+    let hook = json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo hook > /hook"]}]});
     bundle.set("/hooks", hook)?;
     let before = table()?;
     bundle.bundled(&["run", "--detach"])?.ok()?;
@@ -68,11 +62,7 @@ fn exec() -> Outcome {
         let tail = [&id, "sh", "-c", "cat /mark /hook; pwd; ls -d ../bin"];
         let words = [&["exec"][..], home, &tail].concat();
         let done = bundle.call(&words)?.ok()?;
-        same(
-            "exec",
-            done.out,
-            "of the container\nhook\n/\n../bin\n".into(),
-        )?;
+        same("exec", done.out, "of the container\nhook\n/\n../bin\n".into())?;
     }
     bundle.call(&["delete", "--force", &id])?.ok()?;
     same("the host's mounts", table()?, before)?;
@@ -85,16 +75,8 @@ fn forbidden() -> Outcome {
         ("/mounts", "/mounts/0", tmpfs),
         ("/root/readonly", "/root/readonly", json!(true)),
         ("/linux/maskedPaths", "/linux/maskedPaths/0", json!(["/a"])),
-        (
-            "/linux/readonlyPaths",
-            "/linux/readonlyPaths/0",
-            json!(["/a"]),
-        ),
-        (
-            "/linux/rootfsPropagation",
-            "/linux/rootfsPropagation",
-            json!("private"),
-        ),
+        ("/linux/readonlyPaths", "/linux/readonlyPaths/0", json!(["/a"])),
+        ("/linux/rootfsPropagation", "/linux/rootfsPropagation", json!("private")),
         ("/linux/mountLabel", "/linux/mountLabel", json!("a_label")),
         ("/process/terminal", "/process/terminal", json!(true)),
     ];
@@ -102,9 +84,7 @@ fn forbidden() -> Outcome {
         let mut bundle = shared("true")?;
         let before = table()?;
         bundle.set(at, value)?;
-        bundle
-            .bundled(&["run"])?
-            .refused(&format!("{pointer}: needs a `mount` namespace"))?;
+        bundle.bundled(&["run"])?.refused(&format!("{pointer}: needs a `mount` namespace"))?;
         same("the host's mounts", table()?, before)?;
         bundle.clean()?;
     }
@@ -113,9 +93,7 @@ fn forbidden() -> Outcome {
     bundle.set("/linux/uidMappings", ids.clone())?;
     bundle.set("/linux/gidMappings", ids)?;
     bundle.set("/linux/namespaces/0", json!({"type": "user"}))?;
-    bundle
-        .bundled(&["run"])?
-        .refused("/linux/namespaces/0: needs a `mount` namespace")?;
+    bundle.bundled(&["run"])?.refused("/linux/namespaces/0: needs a `mount` namespace")?;
     bundle.clean()
 }
 
@@ -129,8 +107,7 @@ fn remount() -> Outcome {
         let flags = nix::mount::MsFlags::empty();
         nix::mount::mount(Some("tmpfs"), &outside, Some("tmpfs"), flags, nothing)?;
         let source = outside.to_string_lossy().into_owned();
-        let mount =
-            json!({"destination": "/tmp", "type": "bind", "source": source, "options": ["bind"]});
+        let mount = json!({"destination": "/tmp", "type": "bind", "source": source, "options": ["bind"]});
         bundle.set("/mounts/-", mount)?;
         let again = json!({"destination": "/tmp", "type": "none", "options": options});
         bundle.set("/mounts/-", again)?;

@@ -45,12 +45,7 @@ const NAMES: &str = "for i in 0 1 2 3 4 5 6 7 8 9; do cat /vol/$i/name; done";
 /// The calls of a run that bind by name.
 fn calls(bundle: &Bundle) -> Result<(String, usize), Failed> {
     let trace = bundle.path("trace");
-    let words = [
-        "run",
-        "--trace=strace",
-        "--trace-file",
-        &trace.to_string_lossy(),
-    ];
+    let words = ["run", "--trace=strace", "--trace-file", &trace.to_string_lossy()];
     let done = bundle.bundled(&words)?.ok()?;
     let listing = fs::read_to_string(trace)?;
     let short = |line: &&str| line.contains("mount(\"/") && line.contains("MS_BIND");
@@ -88,14 +83,9 @@ fn as_single_ones() -> Outcome {
         let (out, count) = calls(&bundle)?;
         same("binds by name", count, if alone { 0 } else { 8 })?;
         let here = bundle.path("").to_string_lossy().into_owned();
-        let mut lines: Vec<String> = out
-            .lines()
-            .map(|line| line.replace(here.as_str(), "B"))
-            .collect();
+        let mut lines: Vec<String> = out.lines().map(|line| line.replace(here.as_str(), "B")).collect();
         let words = |line: &String| {
-            let known = line
-                .split(' ')
-                .map(|word| word.split(':').next().unwrap_or(word));
+            let known = line.split(' ').map(|word| word.split(':').next().unwrap_or(word));
             known.collect::<Vec<_>>().join(" ")
         };
         lines = lines.iter().map(words).collect();
@@ -105,10 +95,7 @@ fn as_single_ones() -> Outcome {
     };
     let (alone, beside) = (table(true)?, table(false)?);
     same("mounts", beside.len(), 8)?;
-    ensure!(
-        !beside.iter().any(|line| line.contains("nosymfollow")),
-        "{beside:?}"
-    );
+    ensure!(!beside.iter().any(|line| line.contains("nosymfollow")), "{beside:?}");
     same("the mount table", strip(&beside), strip(&alone))
 }
 
@@ -122,11 +109,7 @@ fn links_afterwards() -> Outcome {
     let bundle = binds("cat /link/name; cat /vol/8/link", 9)?;
     symlink("/vol/3", bundle.rootfs("link"))?;
     symlink("name", bundle.path("data/8/link"))?;
-    same(
-        "through links",
-        bundle.bundled(&["run"])?.ok()?.out,
-        "38".into(),
-    )?;
+    same("through links", bundle.bundled(&["run"])?.ok()?.out, "38".into())?;
     bundle.clean()
 }
 
@@ -158,11 +141,7 @@ fn missing_and_files() -> Outcome {
         bundle.set("/mounts/-", mount)?;
     }
     same("all", bundle.bundled(&["run"])?.ok()?.out, "2577".into())?;
-    same(
-        "below",
-        fs::read_to_string(bundle.rootfs("vol/file"))?,
-        "covered".into(),
-    )?;
+    same("below", fs::read_to_string(bundle.rootfs("vol/file"))?, "covered".into())?;
     bundle.clean()
 }
 
@@ -217,9 +196,7 @@ fn missing_source() -> Outcome {
     fs::remove_dir_all(bundle.path("data/5"))?;
     let done = bundle.bundled(&["run"])?;
     let place = bundle.config["mounts"].as_array().map_or(0, Vec::len) - 4;
-    done.refused(&format!("/mounts/{place}"))?
-        .refused("ENOENT")?
-        .refused("make the source")?;
+    done.refused(&format!("/mounts/{place}"))?.refused("ENOENT")?.refused("make the source")?;
     bundle.clean()
 }
 
@@ -228,12 +205,8 @@ fn refused_bind() -> Outcome {
     let mut bundle = binds("true", 9)?;
     let at = bundle.config["mounts"].as_array().map_or(0, Vec::len) - 2;
     let file = bundle.path("data/7/name");
-    bundle.set(
-        &format!("/mounts/{at}/source"),
-        json!(file.display().to_string()),
-    )?;
+    bundle.set(&format!("/mounts/{at}/source"), json!(file.display().to_string()))?;
     let done = bundle.bundled(&["run"])?;
-    done.refused(&format!("/mounts/{at}"))?
-        .refused("move_mount")?;
+    done.refused(&format!("/mounts/{at}"))?.refused("move_mount")?;
     bundle.clean()
 }

@@ -17,10 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("others_leave_a_created_one_alone", others),
             ("a_created_one_that_was_asked_to_end_never_starts", pending),
             ("asked_during_delete_nobody_hears_creating", during_delete),
-            (
-                "asked_during_delete_of_one_that_was_being_made",
-                during_undo,
-            ),
+            ("asked_during_delete_of_one_that_was_being_made", during_undo),
             ("exec_called_wrongly_ends_with_255", usage),
         ],
     )
@@ -48,9 +45,7 @@ fn ends() -> Outcome {
             let bundle = created(own_pids)?;
             bundle.call(&["kill", &bundle.id, signal])?.ok()?;
             bundle.until("stopped")?;
-            bundle
-                .call(&["start", &bundle.id])?
-                .refused("cannot start a container that is stopped")?;
+            bundle.call(&["start", &bundle.id])?.refused("cannot start a container that is stopped")?;
             bundle.call(&["delete", &bundle.id])?.ok()?;
             bundle.clean()?;
         }
@@ -98,10 +93,7 @@ fn pending() -> Outcome {
 fn heard(words: &[&str], done: &Done) -> Outcome {
     let all = format!("{}{}", done.out, done.err);
     let creating = all.contains("\"creating\"") || all.contains(" creating ");
-    ensure!(
-        !creating && !all.contains("is being created"),
-        "{words:?}: {done:?}"
-    );
+    ensure!(!creating && !all.contains("is being created"), "{words:?}: {done:?}");
     Ok(())
 }
 
@@ -113,13 +105,7 @@ fn ask_while_deleting(bundle: &Bundle) -> Outcome {
     let mut asked = 0;
     while !over.load(Ordering::Relaxed) {
         over.store(delete.child.try_wait()?.is_some(), Ordering::Relaxed);
-        for words in [
-            &["state", id][..],
-            &["list"],
-            &["exec", id, "true"],
-            &["kill", id, "USR1"],
-            &["ps", id],
-        ] {
+        for words in [&["state", id][..], &["list"], &["exec", id, "true"], &["kill", id, "USR1"], &["ps", id]] {
             let done = bundle.call(words)?;
             if asked > 0 {
                 heard(words, &done)?;
@@ -184,15 +170,7 @@ fn usage() -> Outcome {
         &["exec", "--preserve-fds", "9", id, "true"],
         &["exec", "--cgroup", "nosuch", id, "true"],
         &["exec", "--console-socket", "/nosuch", id, "true"],
-        &[
-            "exec",
-            "--console-socket",
-            "/nosuch",
-            "-t",
-            "-d",
-            id,
-            "true",
-        ],
+        &["exec", "--console-socket", "/nosuch", "-t", "-d", id, "true"],
         &["exec", "--pidfd-socket", "/nosuch", id, "true"],
         &["exec", "--pid-file", "/nosuch/file", id, "true"],
         &["exec", "-g", "x", id, "true"],
@@ -209,11 +187,7 @@ fn usage() -> Outcome {
         ensure!(done.err.lines().count() <= 1, "{words:?}: {done:?}");
     }
     // Only exec's failures have it.
-    for words in [
-        &["kill"][..],
-        &["state", "nosuch"],
-        &["start", "--nosuch", "exec"],
-    ] {
+    for words in [&["kill"][..], &["state", "nosuch"], &["start", "--nosuch", "exec"]] {
         same("status", bundle.call(words)?.status, 1)?;
     }
     bundle.call(&["delete", "--force", id])?.ok()?;

@@ -16,28 +16,14 @@ pub fn cases() -> Vec<Trial> {
             ("of_a_running_one_do_not_hang_on_the_trace", running),
             ("of_a_created_one_do_not_hang_on_the_trace", created),
             ("of_an_unfinished_one_is_none", unfinished),
-            (
-                "delete_force_of_what_it_cannot_open_is_an_error",
-                unopenable,
-            ),
-            (
-                "delete_force_never_forgets_what_runs",
-                delete_force_never_forgets,
-            ),
+            ("delete_force_of_what_it_cannot_open_is_an_error", unopenable),
+            ("delete_force_never_forgets_what_runs", delete_force_never_forgets),
         ],
     )
 }
 
 /// What may become of a trace file.
-const FORMS: [&str; 7] = [
-    "gone",
-    "empty",
-    "short",
-    "another version's",
-    "zeros",
-    "a link",
-    "a directory",
-];
+const FORMS: [&str; 7] = ["gone", "empty", "short", "another version's", "zeros", "a link", "a directory"];
 
 fn spoil(bundle: &Bundle, form: &str) -> Outcome {
     let path = bundle.state_root().join(&bundle.id).join("trace");
@@ -65,14 +51,10 @@ fn running() -> Outcome {
         spoil(&bundle, form)?;
         same(form, bundle.status()?, "running".into())?;
         bundle.call(&["delete", &bundle.id])?.refused("running")?;
-        bundle
-            .call(&["start", &bundle.id])?
-            .refused("cannot start a container that is running")?;
+        bundle.call(&["start", &bundle.id])?.refused("cannot start a container that is running")?;
         bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
         bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
-        patiently("the end of the container", || {
-            Ok(bundle.status()? == "stopped")
-        })?;
+        patiently("the end of the container", || Ok(bundle.status()? == "stopped"))?;
         bundle.call(&["delete", &bundle.id])?.ok()?;
         ensure!(!bundle.state_root().join(&bundle.id).exists(), "{form}");
         bundle.clean()?;
@@ -110,30 +92,20 @@ fn unfinished() -> Outcome {
         &["update", "--pids-limit", "9", id],
         &["events", "--stats", id],
     ] {
-        bundle
-            .call(words)?
-            .refused(&format!("container does not exist: {id}: "))?;
+        bundle.call(words)?.refused(&format!("container does not exist: {id}: "))?;
     }
     let exec = bundle.call(&["exec", id, "true"])?;
-    ensure!(
-        exec.status == 255 && exec.err.contains("container does not exist"),
-        "{exec:?}"
-    );
+    ensure!(exec.status == 255 && exec.err.contains("container does not exist"), "{exec:?}");
     let list = bundle.call(&["list", "-q"])?.ok()?;
     same("list", list.out, String::new())?;
-    bundle
-        .bundled(&["create"])?
-        .refused("container with given ID already exists")?;
+    bundle.bundled(&["create"])?.refused("container with given ID already exists")?;
     bundle.call(&["delete", "--force", id])?.ok()?;
     bundle.clean()
 }
 
 /// The container that `delete --force` could not find runs on, and one line says why.
 fn kept(bundle: &Bundle, what: &str, done: &Done) -> Outcome {
-    ensure!(
-        done.status == 1 && done.err.trim().lines().count() == 1,
-        "{what}: {done:?}"
-    );
+    ensure!(done.status == 1 && done.err.trim().lines().count() == 1, "{what}: {done:?}");
     same(what, bundle.status()?, "running".into())
 }
 
@@ -150,10 +122,7 @@ fn unopenable() -> Outcome {
         let done = bundle.finish(command)?;
         kept(&bundle, &format!("ulimit -n {files}"), &done)?;
     }
-    let (dir, aside) = (
-        bundle.state_root().join(&bundle.id),
-        bundle.state_root().join("aside"),
-    );
+    let (dir, aside) = (bundle.state_root().join(&bundle.id), bundle.state_root().join("aside"));
     fs::rename(&dir, &aside)?;
     symlink("aside", &dir)?;
     let done = bundle.call(&["delete", "--force", &bundle.id])?;
@@ -183,10 +152,7 @@ fn delete_force_never_forgets() -> Outcome {
             let known = bundle.state_root().join(&bundle.id).exists();
             let left = bundle.nothing_left().err();
             if (done.status == 0 || !known) && left.is_some() {
-                wrong.push(format!(
-                    "{call} {when} {errno}: status {}, {left:?}",
-                    done.status
-                ));
+                wrong.push(format!("{call} {when} {errno}: status {}, {left:?}", done.status));
             }
             if done.status != 0 && done.err.trim().lines().count() != 1 && call != "write" {
                 wrong.push(format!("{call} {when} {errno}: {done:?}"));

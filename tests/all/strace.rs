@@ -74,8 +74,7 @@ impl Call {
             return false;
         }
         if self.result != "?" {
-            return self.args == ours.args
-                && (self.result == ours.result || interrupted(self, ours));
+            return self.args == ours.args && (self.result == ours.result || interrupted(self, ours));
         }
         let known = self.args.trim_end_matches([',', ' ']);
         ours.result == "?" && ours.args.trim_end_matches([',', ' ']).starts_with(known)
@@ -124,42 +123,22 @@ fn whole(pid: i32, text: &str) -> Option<Call> {
     let (left, result) = text.rsplit_once(" = ")?;
     let (name, args) = left.trim_end().strip_suffix(')')?.split_once('(')?;
     let args = args.trim_end_matches(" <unfinished ...>");
-    Some(Call {
-        pid,
-        name: name.into(),
-        args: args.into(),
-        result: result.into(),
-    })
+    Some(Call { pid, name: name.into(), args: args.into(), result: result.into() })
 }
 
 fn unfinished(pid: i32, begin: &str) -> Option<Call> {
     let (name, args) = begin.split_once('(')?;
-    Some(Call {
-        pid,
-        name: name.into(),
-        args: args.into(),
-        result: "?".into(),
-    })
+    Some(Call { pid, name: name.into(), args: args.into(), result: "?".into() })
 }
 
 /// Takes out calls that a signal interrupted and that the kernel then began anew with the same arguments.
 fn begun_once(calls: Vec<Call>) -> Vec<Call> {
     let again = |index: usize, call: &Call| {
-        let next = calls
-            .iter()
-            .skip(index + 1)
-            .find(|next| next.pid == call.pid);
+        let next = calls.iter().skip(index + 1).find(|next| next.pid == call.pid);
         next.is_some_and(|next| next.name == call.name && anew(&call.args, &next.args))
     };
-    let stays = |(index, call): &(usize, &Call)| {
-        !(call.result.starts_with("? ERESTART") && again(*index, call))
-    };
-    calls
-        .iter()
-        .enumerate()
-        .filter(stays)
-        .map(|(_, call)| call.clone())
-        .collect()
+    let stays = |(index, call): &(usize, &Call)| !(call.result.starts_with("? ERESTART") && again(*index, call));
+    calls.iter().enumerate().filter(stays).map(|(_, call)| call.clone()).collect()
 }
 
 /// Whether these arguments are those of the interrupted call. Of what the kernel had not filled in by then strace shows
@@ -194,10 +173,7 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
             (None, true) => break,
             (None, false) => {
                 let number: i32 = inner.remove(0);
-                let next = calls
-                    .iter()
-                    .map(|call| call.pid)
-                    .find(|pid| !claimed.contains(pid));
+                let next = calls.iter().map(|call| call.pid).find(|pid| !claimed.contains(pid));
                 let next = next.ok_or("strace saw no process for a clone")?;
                 claimed.push(next);
                 (next, number)
@@ -220,9 +196,7 @@ pub fn lanes(calls: &[Call], trace_file: &str) -> Result<Vec<(i32, Lane)>, Faile
             }
             lane.calls.push((*call).clone());
             lane.places.push(all.len() - behind.len() - 1);
-            if call.name.starts_with("clone")
-                && call.result.parse::<i32>().is_ok_and(|child| child > 0)
-            {
+            if call.name.starts_with("clone") && call.result.parse::<i32>().is_ok_and(|child| child > 0) {
                 let child = call.result.parse()?;
                 match calls.iter().any(|call| call.pid == child) {
                     true => {
@@ -260,11 +234,7 @@ fn displays(call: &Call, fd: &str) -> Outcome {
         "fstat" | "write" | "close" => on_file,
         name => name == "exit_group",
     };
-    ensure!(
-        fits,
-        "after the trace was made, its display is all that may happen, not: {}",
-        call.show()
-    );
+    ensure!(fits, "after the trace was made, its display is all that may happen, not: {}", call.show());
     Ok(())
 }
 
@@ -283,11 +253,7 @@ pub enum Reach {
 pub fn compare(strace: &[(i32, Lane)], ours: &[Call], reach: Reach) -> Outcome {
     let mut report = Vec::new();
     for (number, (pid, lane)) in strace.iter().enumerate() {
-        let mut mine: Vec<Call> = ours
-            .iter()
-            .filter(|call| call.pid == *pid)
-            .cloned()
-            .collect();
+        let mut mine: Vec<Call> = ours.iter().filter(|call| call.pid == *pid).cloned().collect();
         let mut theirs = lane.calls.clone();
         if number > 0 && reach == Reach::Killed {
             level_last(&mut theirs, &mut mine);
@@ -307,21 +273,9 @@ pub fn compare(strace: &[(i32, Lane)], ours: &[Call], reach: Reach) -> Outcome {
         }
         report.extend(difference(*pid, &theirs, &mine));
     }
-    let strangers = ours
-        .iter()
-        .filter(|call| strace.iter().all(|(pid, _)| call.pid != *pid));
-    report.extend(strangers.map(|call| {
-        format!(
-            "of no process that strace saw: {} {}",
-            call.pid,
-            call.show()
-        )
-    }));
-    ensure!(
-        report.is_empty(),
-        "strace (-) and our trace (+) differ:\n{}",
-        first(&report)
-    );
+    let strangers = ours.iter().filter(|call| strace.iter().all(|(pid, _)| call.pid != *pid));
+    report.extend(strangers.map(|call| format!("of no process that strace saw: {} {}", call.pid, call.show())));
+    ensure!(report.is_empty(), "strace (-) and our trace (+) differ:\n{}", first(&report));
     Ok(())
 }
 
@@ -341,12 +295,7 @@ fn level_last(theirs: &mut [Call], mine: &mut Vec<Call>) {
 }
 
 fn first(report: &[String]) -> String {
-    let mut text = report
-        .iter()
-        .take(24)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut text = report.iter().take(24).cloned().collect::<Vec<_>>().join("\n");
     if report.len() > 24 {
         text += &format!("\n... and {} lines more", report.len() - 24);
     }
@@ -361,11 +310,7 @@ pub fn difference(pid: i32, theirs: &[Call], mine: &[Call]) -> Vec<String> {
     for i in (0..rows).rev() {
         for j in (0..columns).rev() {
             let (down, right) = (common[i + 1][j], common[i][j + 1]);
-            common[i][j] = if theirs[i].agrees(&mine[j]) {
-                common[i + 1][j + 1] + 1
-            } else {
-                down.max(right)
-            };
+            common[i][j] = if theirs[i].agrees(&mine[j]) { common[i + 1][j + 1] + 1 } else { down.max(right) };
         }
     }
     let (mut i, mut j) = (0, 0);

@@ -34,11 +34,7 @@ const OURS: &str = "7 clone3({flags=CLONE_NEWPID}, 88) = 8\n8 getppid() = 0\n7 r
     8 write(4, \" = \", 3) = 3\n8 execve(\"/bin/true\", [\"true\"], 0x1 /* 0 vars */) = 0\n";
 
 fn verdict(strace: &str, ours: &str) -> Outcome {
-    compare(
-        &lanes(&parse(strace)?, "F2")?,
-        &parse(ours)?,
-        Reach::Complete,
-    )
+    compare(&lanes(&parse(strace)?, "F2")?, &parse(ours)?, Reach::Complete)
 }
 
 fn agree(strace: &str, ours: &str) -> Outcome {
@@ -46,9 +42,7 @@ fn agree(strace: &str, ours: &str) -> Outcome {
 }
 
 fn differ(strace: &str, ours: &str, words: &str) -> Outcome {
-    let failed = verdict(strace, ours)
-        .err()
-        .ok_or("the comparator saw no difference")?;
+    let failed = verdict(strace, ours).err().ok_or("the comparator saw no difference")?;
     let message = failed.message().unwrap_or("");
     ensure!(message.contains(words), "`{words}` expected in: {message}");
     Ok(())
@@ -56,85 +50,45 @@ fn differ(strace: &str, ours: &str, words: &str) -> Outcome {
 
 fn joins() -> Outcome {
     let calls = parse(BODY)?;
-    ensure!(
-        calls[0].show() == "clone3({flags=CLONE_NEWPID}, 88) = 8",
-        "{}",
-        calls[0].show()
-    );
-    ensure!(
-        calls[2].show() == "read(3, \" = \", 3) = 3",
-        "{}",
-        calls[2].show()
-    );
+    ensure!(calls[0].show() == "clone3({flags=CLONE_NEWPID}, 88) = 8", "{}", calls[0].show());
+    ensure!(calls[2].show() == "read(3, \" = \", 3) = 3", "{}", calls[2].show());
     Ok(())
 }
 
 fn trims() -> Outcome {
     agree(&format!("{START}{BODY}{END}"), OURS)?;
     // Ours may have been made while the file was open already.
-    agree(
-        &format!("{START}{BODY}{END}"),
-        &format!("{OURS}7 openat(AT_FDCWD, \"F2\", O_WRONLY) = 5\n"),
-    )
+    agree(&format!("{START}{BODY}{END}"), &format!("{OURS}7 openat(AT_FDCWD, \"F2\", O_WRONLY) = 5\n"))
 }
 
 fn foreign_start_up() -> Outcome {
-    differ(
-        &format!("{START}7  brk(NULL) = 0x1\n{BODY}{END}"),
-        OURS,
-        "- brk(NULL)",
-    )?;
-    differ(
-        &format!("{}{BODY}{END}", START.replace("execve", "brk")),
-        OURS,
-        "begins with brk",
-    )
+    differ(&format!("{START}7  brk(NULL) = 0x1\n{BODY}{END}"), OURS, "- brk(NULL)")?;
+    differ(&format!("{}{BODY}{END}", START.replace("execve", "brk")), OURS, "begins with brk")
 }
 
 fn finds_result() -> Outcome {
-    differ(
-        &format!("{START}{BODY}{END}"),
-        &OURS.replace("3) = 3", "3) = 2"),
-        "- read(3, \" = \", 3) = 3",
-    )
+    differ(&format!("{START}{BODY}{END}"), &OURS.replace("3) = 3", "3) = 2"), "- read(3, \" = \", 3) = 3")
 }
 
 fn finds_calls() -> Outcome {
     let strace = format!("{START}{BODY}{END}");
-    differ(
-        &strace,
-        &OURS.replace("8 getppid() = 0\n", ""),
-        "- getppid() = 0",
-    )?;
-    differ(
-        &strace,
-        &format!("{OURS}8 close(4) = 0\n"),
-        "+ close(4) = 0",
-    )?;
-    differ(
-        &strace,
-        &format!("{OURS}9 close(4) = 0\n"),
-        "of no process that strace saw: 9 close(4) = 0",
-    )
+    differ(&strace, &OURS.replace("8 getppid() = 0\n", ""), "- getppid() = 0")?;
+    differ(&strace, &format!("{OURS}8 close(4) = 0\n"), "+ close(4) = 0")?;
+    differ(&strace, &format!("{OURS}9 close(4) = 0\n"), "of no process that strace saw: 9 close(4) = 0")
 }
 
 fn never_returned() -> Outcome {
     let strace = format!("{START}7  read(3,  <unfinished ...>\n7  +++ killed by SIGKILL +++\n");
     agree(&strace, "7 read(3, 0x7ffc, 1) = ?\n")?;
     differ(&strace, "7 read(4, 0x7ffc, 1) = ?\n", "- read(3,")?;
-    let resumed = format!(
-        "{START}7  read(3,  <unfinished ...>\n7  <... read resumed> <unfinished ...>) = ?\n"
-    );
+    let resumed = format!("{START}7  read(3,  <unfinished ...>\n7  <... read resumed> <unfinished ...>) = ?\n");
     agree(&resumed, "7 read(3) = ?\n")
 }
 
 fn begun_anew() -> Outcome {
     let twice = "7  wait4(8, NULL, 0, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)\n\
                  7  wait4(8, NULL, 0, NULL) = 8\n";
-    agree(
-        &format!("{START}{twice}"),
-        "7 wait4(8, NULL, 0, NULL) = 8\n",
-    )?;
+    agree(&format!("{START}{twice}"), "7 wait4(8, NULL, 0, NULL) = 8\n")?;
     // The first shows an address where the second shows what the kernel has filled in.
     let filled = "7  read(15, 0x7f38fba532d8, 4096) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)\n\
                   7  read(15, \"\", 4096) = 0\n";
@@ -142,21 +96,13 @@ fn begun_anew() -> Outcome {
     let another = filled.replace("read(15, \"", "read(1, \"");
     let ours = "7 read(1, \"\", 4096) = 0\n";
     differ(&format!("{START}{another}"), ours, "read(15, 0x7f38")?;
-    let once =
-        "7  ppoll(0x1, 1) = ? ERESTARTNOHAND (To be restarted if no handler)\n7  close(1) = 0\n";
-    agree(
-        &format!("{START}{once}"),
-        "7 ppoll(0x1, 1) = -1 EINTR (Interrupted system call)\n7 close(1) = 0\n",
-    )
+    let once = "7  ppoll(0x1, 1) = ? ERESTARTNOHAND (To be restarted if no handler)\n7  close(1) = 0\n";
+    agree(&format!("{START}{once}"), "7 ppoll(0x1, 1) = -1 EINTR (Interrupted system call)\n7 close(1) = 0\n")
 }
 
 fn display_only() -> Outcome {
     let sneaky = END.replace("7  close(5) = 0", "7  unlink(\"x\") = 0");
-    differ(
-        &format!("{START}{BODY}{sneaky}"),
-        OURS,
-        "not: unlink(\"x\") = 0",
-    )?;
+    differ(&format!("{START}{BODY}{sneaky}"), OURS, "not: unlink(\"x\") = 0")?;
     let other = END.replace("write(5", "write(4");
     differ(&format!("{START}{BODY}{other}"), OURS, "not: write(4")
 }

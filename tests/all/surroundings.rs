@@ -18,18 +18,12 @@ pub fn cases() -> Vec<Trial> {
             ("hostname", || named("/hostname", "hostname")),
             ("domainname", || named("/domainname", "domainname")),
             ("namespaces_are_new", new_namespaces),
-            (
-                "namespaces_not_asked_for_are_the_hosts",
-                inherited_namespaces,
-            ),
+            ("namespaces_not_asked_for_are_the_hosts", inherited_namespaces),
             ("loopback_is_up", loopback),
             ("masked_paths", masked),
             ("readonly_paths", readonly),
             ("default_devices_and_links", devices),
-            (
-                "device_modes_in_spite_of_the_callers_umask",
-                devices_and_umask,
-            ),
+            ("device_modes_in_spite_of_the_callers_umask", devices_and_umask),
             ("device_rules_deny", devices_denied),
             ("device_rules_allow", devices_allowed),
             ("device_rules_the_last_one_wins", devices_last_rule),
@@ -38,17 +32,10 @@ pub fn cases() -> Vec<Trial> {
 }
 
 fn root(wanted: &str, readonly: bool) -> Outcome {
-    let (bundle, report) = report(
-        &["--probe", "/", "--probe", "/dev"],
-        &[("/root/readonly", json!(readonly))],
-    )?;
+    let (bundle, report) = report(&["--probe", "/", "--probe", "/dev"], &[("/root/readonly", json!(readonly))])?;
     let probe = |path: &str| {
         let tried = &report["tried"]["probe"][path]["create"];
-        tried
-            .as_str()
-            .or(tried["error"].as_str())
-            .unwrap_or("nothing")
-            .to_owned()
+        tried.as_str().or(tried["error"].as_str()).unwrap_or("nothing").to_owned()
     };
     same("a new file in /", probe("/"), wanted.into())?;
     same("a new file in /dev", probe("/dev"), "ok".into())?;
@@ -62,28 +49,16 @@ fn named(pointer: &str, key: &str) -> Outcome {
 }
 
 fn own_namespace(kind: &str) -> Result<String, Failed> {
-    Ok(fs::read_link(format!("/proc/thread-self/ns/{kind}"))?
-        .to_string_lossy()
-        .into_owned())
+    Ok(fs::read_link(format!("/proc/thread-self/ns/{kind}"))?.to_string_lossy().into_owned())
 }
 
 fn new_namespaces() -> Outcome {
     let (bundle, report) = report(&[], &[])?;
-    for (kind, new) in [
-        ("pid", true),
-        ("net", true),
-        ("ipc", true),
-        ("uts", true),
-        ("mnt", true),
-        ("cgroup", true),
-        ("user", false),
-    ] {
+    for (kind, new) in
+        [("pid", true), ("net", true), ("ipc", true), ("uts", true), ("mnt", true), ("cgroup", true), ("user", false)]
+    {
         let inside = report["namespaces"][kind].as_str().unwrap_or("none");
-        ensure!(
-            (inside != own_namespace(kind)?) == new,
-            "{kind}: inside {inside}, outside {}",
-            own_namespace(kind)?
-        );
+        ensure!((inside != own_namespace(kind)?) == new, "{kind}: inside {inside}, outside {}", own_namespace(kind)?);
     }
     same("NSpid", report["status"]["NSpid"].as_str(), Some("1"))?;
     bundle.clean()
@@ -96,17 +71,11 @@ fn inherited_namespaces() -> Outcome {
     }
     bundle.remove("/hostname")?;
     if let Some(Value::Array(mounts)) = bundle.config.pointer_mut("/mounts") {
-        mounts.retain(|mount| {
-            !["mqueue", "sysfs", "cgroup"].contains(&mount["type"].as_str().unwrap_or(""))
-        });
+        mounts.retain(|mount| !["mqueue", "sysfs", "cgroup"].contains(&mount["type"].as_str().unwrap_or("")));
     }
     let report = bundle.report()?;
     for kind in ["net", "ipc", "uts", "cgroup", "user"] {
-        same(
-            kind,
-            report["namespaces"][kind].as_str(),
-            Some(own_namespace(kind)?.as_str()),
-        )?;
+        same(kind, report["namespaces"][kind].as_str(), Some(own_namespace(kind)?.as_str()))?;
     }
     bundle.clean()
 }
@@ -115,23 +84,12 @@ fn loopback() -> Outcome {
     let (bundle, report) = report(&[], &[])?;
     same("lo is up", &report["lo"]["up"], &json!(true))?;
     let own = report["lo"]["interfaces"].as_array().map_or(0, Vec::len);
-    ensure!(
-        own >= 1 && !report["lo"]["interfaces"].to_string().contains("eth"),
-        "interfaces: {}",
-        report["lo"]
-    );
+    ensure!(own >= 1 && !report["lo"]["interfaces"].to_string().contains("eth"), "interfaces: {}", report["lo"]);
     bundle.clean()
 }
 
 fn masked() -> Outcome {
-    let words = [
-        "/etc/secret",
-        "/etc/secrets",
-        "/proc/kcore",
-        "/proc/timer_list",
-        "/sys/firmware",
-        "/proc/acpi",
-    ];
+    let words = ["/etc/secret", "/etc/secrets", "/proc/kcore", "/proc/timer_list", "/sys/firmware", "/proc/acpi"];
     let flags: Vec<&str> = words.iter().flat_map(|path| ["--probe", path]).collect();
     let mut bundle = Bundle::reporter(&flags)?;
     fs::write(bundle.rootfs("etc/secret"), "secret")?;
@@ -147,19 +105,14 @@ fn masked() -> Outcome {
             continue;
         }
         match seen["list"].is_null() {
-            true => same(
-                path,
-                (&seen["read"], &seen["rdev"]),
-                (&json!(""), &json!([1, 3])),
-            )?,
+            true => same(path, (&seen["read"], &seen["rdev"]), (&json!(""), &json!([1, 3])))?,
             false => {
                 same(path, &seen["list"], &json!([]))?;
                 same(path, &seen["create"], &json!({ "error": "EROFS" }))?;
             }
         }
     }
-    let both = ["/etc/secret", "/etc/secrets"]
-        .map(|path| report["tried"]["probe"][path]["error"].is_null());
+    let both = ["/etc/secret", "/etc/secrets"].map(|path| report["tried"]["probe"][path]["error"].is_null());
     same("the two of the rootfs are there", both, [true, true])?;
     bundle.clean()
 }
@@ -186,41 +139,21 @@ fn readonly() -> Outcome {
         if !std::path::Path::new(path).exists() {
             continue; // a kernel without sysrq
         }
-        same(
-            path,
-            &report["tried"]["write"][path],
-            &json!({ "error": "EROFS" }),
-        )?;
+        same(path, &report["tried"]["write"][path], &json!({ "error": "EROFS" }))?;
     }
     let kept = &report["tried"]["probe"]["/etc/kept"];
-    same(
-        "/etc/kept",
-        (&kept["read"], &kept["write"]),
-        (&json!("kept"), &json!({ "error": "EROFS" })),
-    )?;
-    same(
-        "beside it",
-        &report["tried"]["probe"]["/etc"]["create"],
-        &json!("ok"),
-    )?;
+    same("/etc/kept", (&kept["read"], &kept["write"]), (&json!("kept"), &json!({ "error": "EROFS" })))?;
+    same("beside it", &report["tried"]["probe"]["/etc"]["create"], &json!("ok"))?;
     bundle.clean()
 }
 
-const NODES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
+const NODES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 fn check_devices(report: &Value) -> Outcome {
     for (name, major, minor) in NODES {
         let seen = &report["dev"][format!("/dev/{name}")];
-        let facts = ["type", "major", "minor", "mode", "uid", "gid"]
-            .map(|key| seen[key].to_string())
-            .join(" ");
+        let facts = ["type", "major", "minor", "mode", "uid", "gid"].map(|key| seen[key].to_string()).join(" ");
         same(name, facts, format!("\"c\" {major} {minor} \"0666\" 0 0"))?;
     }
     let links = [
@@ -231,26 +164,15 @@ fn check_devices(report: &Value) -> Outcome {
         ("ptmx", "pts/ptmx"),
     ];
     for (name, target) in links {
-        same(
-            name,
-            report["dev"][format!("/dev/{name}")]["target"].as_str(),
-            Some(target),
-        )?;
+        same(name, report["dev"][format!("/dev/{name}")]["target"].as_str(), Some(target))?;
     }
     Ok(())
 }
 
 fn devices() -> Outcome {
-    let flags: Vec<String> = NODES
-        .iter()
-        .take(5)
-        .flat_map(|(name, ..)| ["--open".into(), format!("/dev/{name}")])
-        .collect();
-    let flags: Vec<&str> = flags
-        .iter()
-        .map(String::as_str)
-        .chain(["--open", "/dev/ptmx"])
-        .collect();
+    let flags: Vec<String> =
+        NODES.iter().take(5).flat_map(|(name, ..)| ["--open".into(), format!("/dev/{name}")]).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--open", "/dev/ptmx"]).collect();
     let (bundle, report) = report(&flags, &[])?;
     check_devices(&report)?;
     for (path, result) in report["tried"]["open"].as_object().into_iter().flatten() {
@@ -270,10 +192,7 @@ fn made_devices(rules: Value, nodes: &[&str]) -> Result<(Bundle, Value), Failed>
     let flags: Vec<&str> = nodes.iter().flat_map(|node| ["--mknod", node]).collect();
     let mut bundle = Bundle::reporter(&flags)?;
     for set in ["bounding", "permitted", "effective"] {
-        bundle.set(
-            &format!("/process/capabilities/{set}/-"),
-            json!("CAP_MKNOD"),
-        )?;
+        bundle.set(&format!("/process/capabilities/{set}/-"), json!("CAP_MKNOD"))?;
     }
     bundle.set("/linux/resources/devices", rules)?;
     let mut report = bundle.report()?;
@@ -295,27 +214,16 @@ fn devices_denied() -> Outcome {
         json!([{"allow": false, "access": "rwm"}]),
         &["/dev/fuse:10:229", "/dev/kmsg:1:11", "/dev/null2:1:3"],
     )?;
-    same(
-        "c 10:229",
-        opened(&made, "/dev/fuse:10:229"),
-        "ok EPERM".into(),
-    )?;
+    same("c 10:229", opened(&made, "/dev/fuse:10:229"), "ok EPERM".into())?;
     same("c 1:11", opened(&made, "/dev/kmsg:1:11"), "ok EPERM".into())?;
-    same(
-        "c 1:3, a default device",
-        opened(&made, "/dev/null2:1:3"),
-        "ok ok".into(),
-    )?;
+    same("c 1:3, a default device", opened(&made, "/dev/null2:1:3"), "ok ok".into())?;
     bundle.clean()
 }
 
 /// A kernel without the driver says ENXIO or ENODEV; the rule would say EPERM.
 fn let_through(made: &Value, node: &str) -> Outcome {
     let result = opened(made, node);
-    ensure!(
-        ["ok ok", "ok ENXIO", "ok ENODEV", "ok ENOENT"].contains(&result.as_str()),
-        "{node}: {result}"
-    );
+    ensure!(["ok ok", "ok ENXIO", "ok ENODEV", "ok ENOENT"].contains(&result.as_str()), "{node}: {result}");
     Ok(())
 }
 
@@ -326,11 +234,7 @@ fn devices_allowed() -> Outcome {
     ]);
     let (bundle, made) = made_devices(rules, &["/dev/fuse:10:229", "/dev/other:10:228"])?;
     let_through(&made, "/dev/fuse:10:229")?;
-    same(
-        "c 10:228",
-        opened(&made, "/dev/other:10:228"),
-        "ok EPERM".into(),
-    )?;
+    same("c 10:228", opened(&made, "/dev/other:10:228"), "ok EPERM".into())?;
     bundle.clean()
 }
 
@@ -341,20 +245,9 @@ fn devices_last_rule() -> Outcome {
         {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"},
         {"allow": true, "type": "c", "major": 10, "minor": 228, "access": "r"},
     ]);
-    let (bundle, made) = made_devices(
-        rules,
-        &["/dev/fuse:10:229", "/dev/half:10:228", "/dev/none:10:227"],
-    )?;
+    let (bundle, made) = made_devices(rules, &["/dev/fuse:10:229", "/dev/half:10:228", "/dev/none:10:227"])?;
     let_through(&made, "/dev/fuse:10:229")?;
-    same(
-        "c 10:228, for reading alone",
-        opened(&made, "/dev/half:10:228"),
-        "ok EPERM".into(),
-    )?;
-    same(
-        "c 10:227",
-        opened(&made, "/dev/none:10:227"),
-        "ok EPERM".into(),
-    )?;
+    same("c 10:228, for reading alone", opened(&made, "/dev/half:10:228"), "ok EPERM".into())?;
+    same("c 10:227", opened(&made, "/dev/none:10:227"), "ok EPERM".into())?;
     bundle.clean()
 }

@@ -32,9 +32,7 @@ const CASES: &[Case] = &[
 /// `alone`: this area alone was asked for, and the view was not entered.
 pub fn cases(alone: bool) -> Vec<Trial> {
     let missing = !alone || !Path::new("/run/systemd/private").exists();
-    let trial = |(what, case): &Case| {
-        Trial::test(format!("systemd::{what}"), *case).with_ignored_flag(missing)
-    };
+    let trial = |(what, case): &Case| Trial::test(format!("systemd::{what}"), *case).with_ignored_flag(missing);
     CASES.iter().map(trial).collect()
 }
 
@@ -55,9 +53,7 @@ fn create(bundle: &Bundle) -> Outcome {
 
 /// What systemd says of a unit.
 fn property(unit: &str, name: &str) -> Result<String, Failed> {
-    let done = Command::new("systemctl")
-        .args(["show", "--value", "-p", name, unit])
-        .output()?;
+    let done = Command::new("systemctl").args(["show", "--value", "-p", name, unit]).output()?;
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
 
@@ -88,9 +84,7 @@ fn limited(bundle: &mut Bundle) -> Outcome {
         "pids": {"limit": 20},
         "blockIO": {"weight": 500},
     });
-    if let (Value::Object(all), Value::Object(mut more)) =
-        (&mut bundle.config["linux"]["resources"], limits)
-    {
+    if let (Value::Object(all), Value::Object(mut more)) = (&mut bundle.config["linux"]["resources"], limits) {
         all.append(&mut more);
     }
     Ok(())
@@ -102,11 +96,7 @@ fn limits() -> Outcome {
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
     let path = format!("/sys/fs/cgroup/machine.slice/{unit}");
-    same(
-        "cgroup",
-        cgroup(&bundle)?.to_string_lossy().as_ref(),
-        path.as_str(),
-    )?;
+    same("cgroup", cgroup(&bundle)?.to_string_lossy().as_ref(), path.as_str())?;
     properties(
         &unit,
         &[
@@ -160,10 +150,7 @@ fn with(bundle: &Bundle, name: &str, value: &str, words: &[&str]) -> Result<Done
     bundle.write_config()?;
     let here = bundle.path("");
     let mut command = bundle.command(words)?;
-    command
-        .args(["--bundle", here.to_string_lossy().trim_end_matches('/')])
-        .arg(&bundle.id)
-        .env(name, value);
+    command.args(["--bundle", here.to_string_lossy().trim_end_matches('/')]).arg(&bundle.id).env(name, value);
     bundle.finish(command)
 }
 
@@ -191,10 +178,7 @@ fn default_names() -> Outcome {
     bundle.set("/linux/cgroupsPath", json!("::a+b"))?;
     create(&bundle)?;
     let unit = "a\\x2bb.scope";
-    properties(
-        unit,
-        &[("Slice", "system.slice"), ("ActiveState", "active")],
-    )?;
+    properties(unit, &[("Slice", "system.slice"), ("ActiveState", "active")])?;
     gone(bundle, unit)
 }
 
@@ -205,11 +189,7 @@ fn slices() -> Outcome {
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
     let wanted = format!("/sys/fs/cgroup/nka.slice/nka-nkb.slice/{unit}");
-    same(
-        "cgroup",
-        cgroup(&bundle)?.to_string_lossy().as_ref(),
-        wanted.as_str(),
-    )?;
+    same("cgroup", cgroup(&bundle)?.to_string_lossy().as_ref(), wanted.as_str())?;
     gone(bundle, &unit)
 }
 
@@ -222,10 +202,7 @@ fn annotations() -> Outcome {
     bundle.set("/annotations", annotations)?;
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
-    let wanted = [
-        ("TimeoutStopUSec", "7s"),
-        ("Description", "of the configuration"),
-    ];
+    let wanted = [("TimeoutStopUSec", "7s"), ("Description", "of the configuration")];
     properties(&unit, &wanted)?;
     gone(bundle, &unit)?;
     let mut bundle = sleeper()?;
@@ -234,13 +211,8 @@ fn annotations() -> Outcome {
         .bundled(&["--systemd-cgroup", "create"])?
         .refused("/annotations/org.systemd.property.A: `what` is no value")?;
     let mut bundle = sleeper()?;
-    bundle.set(
-        "/annotations",
-        json!({"org.systemd.property.Frobs": "true"}),
-    )?;
-    bundle
-        .bundled(&["--systemd-cgroup", "create"])?
-        .refused("systemd says: Cannot set property Frobs")?;
+    bundle.set("/annotations", json!({"org.systemd.property.Frobs": "true"}))?;
+    bundle.bundled(&["--systemd-cgroup", "create"])?.refused("systemd says: Cannot set property Frobs")?;
     bundle.clean()
 }
 
@@ -248,21 +220,10 @@ fn update() -> Outcome {
     let bundle = sleeper()?;
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
-    let words = [
-        "update",
-        "--memory",
-        "50331648",
-        "--pids-limit",
-        "30",
-        &bundle.id,
-    ];
+    let words = ["update", "--memory", "50331648", "--pids-limit", "30", &bundle.id];
     bundle.call(&words)?.ok()?;
     properties(&unit, &[("MemoryMax", "50331648"), ("TasksMax", "30")])?;
-    same(
-        "memory.max",
-        read(&bundle, "memory.max")?.as_str(),
-        "50331648",
-    )?;
+    same("memory.max", read(&bundle, "memory.max")?.as_str(), "50331648")?;
     gone(bundle, &unit)
 }
 
@@ -271,21 +232,13 @@ fn taken() -> Outcome {
     let bundle = sleeper()?;
     let unit = format!("nk-{}.scope", bundle.id);
     let service = format!("--unit={unit}");
-    let mut running = Command::new("systemd-run")
-        .args(["--quiet", "--scope", &service, "sleep", "1000"])
-        .spawn()?;
-    patiently("the other scope", || {
-        Ok(property(&unit, "ActiveState")? == "active")
-    })?;
-    bundle
-        .bundled(&["--systemd-cgroup", "create"])?
-        .refused("org.freedesktop.systemd1.UnitExists")?;
+    let mut running = Command::new("systemd-run").args(["--quiet", "--scope", &service, "sleep", "1000"]).spawn()?;
+    patiently("the other scope", || Ok(property(&unit, "ActiveState")? == "active"))?;
+    bundle.bundled(&["--systemd-cgroup", "create"])?.refused("org.freedesktop.systemd1.UnitExists")?;
     properties(&unit, &[("ActiveState", "active")])?;
     running.kill()?;
     running.wait()?;
-    patiently("its end", || {
-        Ok(property(&unit, "LoadState")? == "not-found")
-    })?;
+    patiently("its end", || Ok(property(&unit, "LoadState")? == "not-found"))?;
     create(&bundle)?;
     gone(bundle, &unit)
 }
@@ -293,10 +246,7 @@ fn taken() -> Outcome {
 /// Without a pid namespace nothing ends with init.
 fn left_behind() -> Outcome {
     let mut bundle = script("sleep 1000 & echo > /tmp/ready")?;
-    bundle.set(
-        "/linux/cgroupsPath",
-        json!(format!("machine.slice:nk:{}", bundle.id)),
-    )?;
+    bundle.set("/linux/cgroupsPath", json!(format!("machine.slice:nk:{}", bundle.id)))?;
     let namespaces = &mut bundle.config["linux"]["namespaces"];
     if let Some(all) = namespaces.as_array_mut() {
         all.retain(|namespace| namespace["type"] != "pid");
@@ -312,9 +262,7 @@ fn left_behind() -> Outcome {
 fn failure() -> Outcome {
     let mut bundle = sleeper()?;
     bundle.set("/process/args", json!(["/there/is/no/such"]))?;
-    bundle
-        .bundled(&["--systemd-cgroup", "create"])?
-        .refused("no such file")?;
+    bundle.bundled(&["--systemd-cgroup", "create"])?.refused("no such file")?;
     not_there(&format!("nk-{}.scope", bundle.id))?;
     bundle.clean()
 }
@@ -323,10 +271,7 @@ fn failure() -> Outcome {
 fn one_process() -> Outcome {
     let mut bundle = Bundle::reporter(&["--sleep"])?;
     bundle.set("/linux/resources/pids", json!({"limit": 1}))?;
-    bundle.set(
-        "/linux/cgroupsPath",
-        json!(format!("machine.slice:nk:{}", bundle.id)),
-    )?;
+    bundle.set("/linux/cgroupsPath", json!(format!("machine.slice:nk:{}", bundle.id)))?;
     bundle.bundled(&["--systemd-cgroup", "run", "-d"])?.ok()?;
     let unit = format!("nk-{}.scope", bundle.id);
     properties(&unit, &[("TasksMax", "1"), ("TasksCurrent", "1")])?;
@@ -337,10 +282,7 @@ fn one_process() -> Outcome {
 fn hooks() -> Outcome {
     let mut bundle = sleeper()?;
     let marks = json!([{"path": "/bin/sh", "args": ["sh", "-c", "cat > /dev/null"]}]);
-    bundle.set(
-        "/hooks",
-        json!({"prestart": marks, "createRuntime": marks, "createContainer": []}),
-    )?;
+    bundle.set("/hooks", json!({"prestart": marks, "createRuntime": marks, "createContainer": []}))?;
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
     gone(bundle, &unit)
@@ -372,22 +314,16 @@ fn nobody() -> Outcome {
     let here = bundle.path("");
     let mut command = Command::new("unshare");
     command
-        .args([
-            "--mount",
-            "sh",
-            "-c",
-            "mount -t tmpfs tmpfs /run; exec \"$@\"",
-            "sh",
-        ])
+        .args(["--mount", "sh", "-c", "mount -t tmpfs tmpfs /run; exec \"$@\"", "sh"])
         .arg(crate::bundle::runtime())
         .arg("--root")
         .arg(bundle.state_root())
         .args(["--systemd-cgroup", "create", "--bundle"])
         .arg(&here)
         .arg(&bundle.id);
-    let done = bundle.finish(command)?.refused(
-        "no systemd listens at /run/systemd/private (ENOENT), /run/dbus/system_bus_socket (ENOENT)",
-    )?;
+    let done = bundle
+        .finish(command)?
+        .refused("no systemd listens at /run/systemd/private (ENOENT), /run/dbus/system_bus_socket (ENOENT)")?;
     same("lines", done.err.lines().count(), 1)?;
     ensure!(done.err.contains("; try: "), "{}", done.err);
     bundle.clean()
@@ -409,11 +345,7 @@ fn wrong() -> Outcome {
         bundle
             .bundled(&["--systemd-cgroup", "create"])?
             .refused(&format!("/linux/cgroupsPath: {words}"))
-            .or_else(|_| {
-                bundle
-                    .bundled(&["--systemd-cgroup", "create"])?
-                    .refused(words)
-            })?;
+            .or_else(|_| bundle.bundled(&["--systemd-cgroup", "create"])?.refused(words))?;
     }
     bundle.clean()
 }
@@ -423,9 +355,7 @@ const USERS: &str = "/run/user/1000/systemd/private";
 
 /// Starts the manager of a user's before any case has mounts of its own, where what it mounts would not be seen.
 pub fn prepare() {
-    let _ = Command::new("loginctl")
-        .args(["enable-linger", "user"])
-        .output();
+    let _ = Command::new("loginctl").args(["enable-linger", "user"]).output();
     let _ = patiently("the user's systemd", || Ok(Path::new(USERS).exists()));
 }
 
@@ -433,10 +363,7 @@ fn rootless() -> Outcome {
     ensure!(Path::new(USERS).exists(), "needs a user `user` and {USERS}");
     let mut bundle = Bundle::shell("echo > /tmp/ready; sleep 1000")?;
     let given = |path: &Path| -> Outcome {
-        let done = Command::new("chown")
-            .args(["-R", "user:user"])
-            .arg(path)
-            .status()?;
+        let done = Command::new("chown").args(["-R", "user:user"]).arg(path).status()?;
         ensure!(done.success(), "chown");
         Ok(())
     };
@@ -445,21 +372,13 @@ fn rootless() -> Outcome {
     bundle.set("/linux/gidMappings", map)?;
     bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
     bundle.set("/root/readonly", json!(false))?;
-    bundle.set(
-        "/linux/resources",
-        json!({"pids": {"limit": 20}, "memory": {"limit": 64 * MIB}}),
-    )?;
-    bundle.set(
-        "/linux/cgroupsPath",
-        json!(format!("user.slice:nk:{}", bundle.id)),
-    )?;
+    bundle.set("/linux/resources", json!({"pids": {"limit": 20}, "memory": {"limit": 64 * MIB}}))?;
+    bundle.set("/linux/cgroupsPath", json!(format!("user.slice:nk:{}", bundle.id)))?;
     if let Some(all) = bundle.config["linux"]["namespaces"].as_array_mut() {
         all.retain(|namespace| namespace["type"] != "network");
     }
     if let Some(all) = bundle.config["mounts"].as_array_mut() {
-        all.retain(|mount| {
-            mount["destination"] != "/sys" && mount["destination"] != "/sys/fs/cgroup"
-        });
+        all.retain(|mount| mount["destination"] != "/sys" && mount["destination"] != "/sys/fs/cgroup");
         for mount in all {
             if let Some(options) = mount["options"].as_array_mut() {
                 options.retain(|option| !option.to_string().contains("gid="));
@@ -471,10 +390,7 @@ fn rootless() -> Outcome {
     given(&bundle.path(""))?;
     let user = |words: &[&str]| -> Result<Done, Failed> {
         let mut command = bundle.command(words)?;
-        command
-            .uid(USER)
-            .gid(USER)
-            .env("XDG_RUNTIME_DIR", format!("/run/user/{USER}"));
+        command.uid(USER).gid(USER).env("XDG_RUNTIME_DIR", format!("/run/user/{USER}"));
         bundle.finish(command)
     };
     let here = bundle.path("").to_string_lossy().into_owned();
@@ -483,18 +399,11 @@ fn rootless() -> Outcome {
     user(&["start", &bundle.id])?.ok()?;
     patiently("the program", || Ok(bundle.rootfs("tmp/ready").exists()))?;
     // The state is this user's: root does not use it.
-    let state = || -> Result<Value, Failed> {
-        Ok(serde_json::from_str(
-            &user(&["state", &bundle.id])?.ok()?.out,
-        )?)
-    };
+    let state = || -> Result<Value, Failed> { Ok(serde_json::from_str(&user(&["state", &bundle.id])?.ok()?.out)?) };
     let pid = state()?["pid"].as_i64().unwrap_or(0);
     let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let wanted = format!("/user@{USER}.service/user.slice/nk-{}.scope\n", bundle.id);
-    ensure!(
-        cgroups.ends_with(&wanted),
-        "{cgroups} should end in {wanted}"
-    );
+    ensure!(cgroups.ends_with(&wanted), "{cgroups} should end in {wanted}");
     let limit = std::fs::read_to_string(cgroup_of(pid)?.join("pids.max"))?;
     same("pids.max", limit.trim(), "20")?;
     user(&["kill", &bundle.id, "KILL"])?.ok()?;

@@ -22,12 +22,8 @@ pub fn cases() -> Vec<Trial> {
     area(
         "terminals",
         &[
-            ("a_shell_in_the_foreground", || {
-                foreground(shell("exec sh")?)
-            }),
-            ("a_shell_in_a_user_namespace", || {
-                foreground(in_user_namespace(shell("exec sh")?)?)
-            }),
+            ("a_shell_in_the_foreground", || foreground(shell("exec sh")?)),
+            ("a_shell_in_a_user_namespace", || foreground(in_user_namespace(shell("exec sh")?)?)),
             ("a_shell_without_root", rootless),
             ("the_window_changes_its_size", resized),
             ("all_that_is_shown_arrives", || long(false)),
@@ -73,11 +69,9 @@ fn at_home(mut seat: Seat) -> Result<Seat, Failed> {
     seat.screen.keys("stty size; tty\r")?;
     seat.screen.until("33 111\r\n/dev/pts/0\r\n")?;
     // Of the program's own session, and the very same behind all names.
-    seat.screen
-        .keys("for n in /dev/console /dev/pts/0 /proc/self/fd/2; do stat -Lc %t:%T $n; done\r")?;
+    seat.screen.keys("for n in /dev/console /dev/pts/0 /proc/self/fd/2; do stat -Lc %t:%T $n; done\r")?;
     seat.screen.until("88:0\r\n88:0\r\n88:0\r\n")?;
-    seat.screen
-        .keys("echo to the console > /dev/console; echo to the tty > /dev/tty\r")?;
+    seat.screen.keys("echo to the console > /dev/console; echo to the tty > /dev/tty\r")?;
     seat.screen.until("to the console\r\nto the tty\r\n")?;
     seat.screen.keys("sleep 1000\r")?;
     seat.screen.until("sleep 1000\r\n")?;
@@ -129,11 +123,7 @@ fn long(nobody_waits: bool) -> Outcome {
     let shown = seat.leave(0)?;
     let mut wanted: Vec<String> = (1..=60000).map(|n| n.to_string()).collect();
     wanted.push("the end".into());
-    ensure!(
-        shown.lines().eq(wanted.iter()),
-        "{} lines",
-        shown.lines().count()
-    );
+    ensure!(shown.lines().eq(wanted.iter()), "{} lines", shown.lines().count());
     bundle.clean()
 }
 
@@ -185,9 +175,8 @@ fn end_of_input() -> Outcome {
 }
 
 fn reopened() -> Outcome {
-    let bundle = shell(
-        "echo first; exec </dev/null >/dev/null 2>/dev/null; sleep 0.5; echo again >/dev/console; exit 3",
-    )?;
+    let bundle =
+        shell("echo first; exec </dev/null >/dev/null 2>/dev/null; sleep 0.5; echo again >/dev/console; exit 3")?;
     let shown = seat(&bundle, &[])?.leave(3)?;
     same("shown", shown.as_str(), "first\r\nagain\r\n")?;
     bundle.clean()
@@ -254,14 +243,7 @@ fn detached() -> Outcome {
     let bundle = shell("echo here; sleep 1000")?;
     let path = bundle.path("console");
     let listener = console(&path)?;
-    bundle
-        .bundled(&[
-            "run",
-            "--detach",
-            "--console-socket",
-            &path.to_string_lossy(),
-        ])?
-        .ok()?;
+    bundle.bundled(&["run", "--detach", "--console-socket", &path.to_string_lossy()])?.ok()?;
     let mut screen = came(listener)?;
     screen.until("here\r\n")?;
     same("status", bundle.status()?, "running".into())?;
@@ -269,8 +251,7 @@ fn detached() -> Outcome {
 }
 
 fn owned() -> Outcome {
-    let mut bundle =
-        shell("stat -c %u:%g:%a /dev/pts/0; echo x > /dev/pts/0 && echo y > /dev/stderr")?;
+    let mut bundle = shell("stat -c %u:%g:%a /dev/pts/0; echo x > /dev/pts/0 && echo y > /dev/stderr")?;
     bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
     let shown = seat(&bundle, &[])?.leave(0)?;
     same("shown", shown.as_str(), "1000:5:620\r\nx\r\ny\r\n")?;
@@ -284,30 +265,13 @@ fn pipes() -> Outcome {
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
     let mut command = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
-    let done = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output()?;
-    same(
-        "stdout",
-        String::from_utf8_lossy(&done.stdout).as_ref(),
-        "one\n",
-    )?;
-    same(
-        "stderr",
-        String::from_utf8_lossy(&done.stderr).as_ref(),
-        "two\n",
-    )?;
+    let done = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
+    same("stdout", String::from_utf8_lossy(&done.stdout).as_ref(), "one\n")?;
+    same("stderr", String::from_utf8_lossy(&done.stderr).as_ref(), "two\n")?;
     let file = bundle.path("log");
     let mut command = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
-    let done = command
-        .stdout(fs::File::create(&file)?)
-        .stderr(Stdio::piped())
-        .output()?;
-    ensure!(
-        String::from_utf8_lossy(&done.stderr).contains("/dev/stdout"),
-        "{done:?}"
-    );
+    let done = command.stdout(fs::File::create(&file)?).stderr(Stdio::piped()).output()?;
+    ensure!(String::from_utf8_lossy(&done.stderr).contains("/dev/stdout"), "{done:?}");
     same("the file's owner", fs::metadata(&file)?.uid(), 0)?;
     bundle.clean()
 }
@@ -317,35 +281,22 @@ fn refused() -> Outcome {
     let path = bundle.path("console").to_string_lossy().into_owned();
     let socket = ["--console-socket", path.as_str()];
     bundle.bundled(&["create"])?.refused("/process/terminal")?;
-    bundle
-        .bundled(&["run", "-d"])?
-        .refused("--console-socket")?;
-    bundle
-        .bundled(&[&["run"][..], &socket].concat())?
-        .refused("/process/terminal")?;
+    bundle.bundled(&["run", "-d"])?.refused("--console-socket")?;
+    bundle.bundled(&[&["run"][..], &socket].concat())?.refused("/process/terminal")?;
     bundle.set("/process/terminal", json!(false))?;
-    bundle
-        .bundled(&[&["create"][..], &socket].concat())?
-        .refused("/process/terminal")?;
+    bundle.bundled(&[&["create"][..], &socket].concat())?.refused("/process/terminal")?;
     let long = format!("/{}", "x".repeat(107));
-    bundle
-        .bundled(&["create", "--console-socket", &long])?
-        .refused("107 bytes")?;
+    bundle.bundled(&["create", "--console-socket", &long])?.refused("107 bytes")?;
     bundle.set("/process/terminal", json!(true))?;
     bundle.set("/process/consoleSize", json!({"height": 70000, "width": 8}))?;
-    bundle
-        .bundled(&["create"])?
-        .refused("/process/consoleSize/height")?;
+    bundle.bundled(&["create"])?.refused("/process/consoleSize/height")?;
     bundle.remove("/process/consoleSize")?;
     bundle.clean()?;
 
     let bundle = sleeper()?;
     let path = bundle.path("console").to_string_lossy().into_owned();
     let socket = ["--console-socket", path.as_str()];
-    failed(
-        bundle.call(&["exec", "-d", "-t", &bundle.id, "sh"])?,
-        "--console-socket",
-    )?;
+    failed(bundle.call(&["exec", "-d", "-t", &bundle.id, "sh"])?, "--console-socket")?;
     let words = [&["exec", "-d"][..], &socket, &[&bundle.id, "sh"]].concat();
     failed(bundle.call(&words)?, "/process/terminal")?;
     end(bundle)
@@ -356,10 +307,7 @@ fn nobody() -> Outcome {
     let path = bundle.path("console");
     let words = ["create", "--console-socket", &path.to_string_lossy()];
     let done = bundle.bundled(&words)?.refused("connect(")?;
-    ensure!(
-        done.err.contains("ENOENT") && done.err.contains("try: "),
-        "{done:?}"
-    );
+    ensure!(done.err.contains("ENOENT") && done.err.contains("try: "), "{done:?}");
     bundle.nothing_left()?;
     drop(UnixListener::bind(&path)?);
     let done = bundle.bundled(&words)?.refused("connect(")?;
@@ -369,14 +317,8 @@ fn nobody() -> Outcome {
 
 fn no_devpts() -> Outcome {
     let mut bundle = shell("true")?;
-    let mounts = bundle.config["mounts"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let at = mounts
-        .iter()
-        .position(|m| m["type"] == "devpts")
-        .ok_or("no devpts")?;
+    let mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+    let at = mounts.iter().position(|m| m["type"] == "devpts").ok_or("no devpts")?;
     let other = json!({"destination": "/dev/pts", "type": "tmpfs", "source": "tmpfs"});
     bundle.set(&format!("/mounts/{at}"), other)?;
     bundle.bundled(&["run"])?.refused("is no devpts")?;
@@ -392,14 +334,8 @@ fn no_devpts() -> Outcome {
 /// An image whose /dev is its own, and full of links to the outside.
 fn hostile() -> Outcome {
     let mut bundle = shell("tty; echo inside > /dev/console")?;
-    let mounts = bundle.config["mounts"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let kept: Vec<Value> = mounts
-        .into_iter()
-        .filter(|m| m["destination"] != "/dev")
-        .collect();
+    let mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+    let kept: Vec<Value> = mounts.into_iter().filter(|m| m["destination"] != "/dev").collect();
     bundle.set("/mounts", Value::Array(kept))?;
     let victim = bundle.path("victim");
     fs::write(&victim, "untouched")?;
@@ -408,21 +344,13 @@ fn hostile() -> Outcome {
     // The place of the console is a link: it is mounted over as it is, and never followed.
     let shown = seat(&bundle, &[])?.leave(0)?;
     same("shown", shown.as_str(), "/dev/pts/0\r\ninside\r\n")?;
-    same(
-        "the host's file",
-        fs::read_to_string(&victim)?,
-        "untouched".into(),
-    )?;
+    same("the host's file", fs::read_to_string(&victim)?, "untouched".into())?;
     bundle.nothing_left()?;
     fs::remove_file(bundle.rootfs("dev/console"))?;
     fs::write(bundle.rootfs("dev/console"), "the image's")?;
     let shown = seat(&bundle, &[])?.leave(0)?;
     same("shown", shown.as_str(), "/dev/pts/0\r\ninside\r\n")?;
-    same(
-        "the image's file",
-        fs::read_to_string(bundle.rootfs("dev/console"))?,
-        "the image's".into(),
-    )?;
+    same("the image's file", fs::read_to_string(bundle.rootfs("dev/console"))?, "the image's".into())?;
     bundle.clean()
 }
 
@@ -432,17 +360,11 @@ fn traced() -> Outcome {
     let seat = seat(&bundle, &[])?;
     let id = bundle.id.clone();
     seat.leave(0)?;
-    let trace = bundle
-        .call(&["trace", &id, "--format", "strace"])?
-        .ok()?
-        .out;
+    let trace = bundle.call(&["trace", &id, "--format", "strace"])?.ok()?.out;
     for call in ["TIOCGPTPEER", "TIOCSCTTY", "recvmsg(", "signalfd4("] {
         ensure!(trace.contains(call), "no {call} in the trace");
     }
     let last = trace.lines().last().unwrap_or("");
-    ensure!(
-        trace.contains("unlinkat(") || trace.contains("renameat"),
-        "nothing behind the relay: {last}"
-    );
+    ensure!(trace.contains("unlinkat(") || trace.contains("renameat"), "nothing behind the relay: {last}");
     bundle.clean()
 }

@@ -16,12 +16,8 @@ pub fn cases() -> Vec<Trial> {
     area(
         "terminals",
         &[
-            ("exec_in_the_foreground", || {
-                exec_foreground(script("sleep 1000")?)
-            }),
-            ("exec_in_a_user_namespace", || {
-                exec_foreground(in_user_namespace(script("sleep 1000")?)?)
-            }),
+            ("exec_in_the_foreground", || exec_foreground(script("sleep 1000")?)),
+            ("exec_in_a_user_namespace", || exec_foreground(in_user_namespace(script("sleep 1000")?)?)),
             ("exec_with_a_console_socket", exec_detached),
             ("exec_of_a_process_from_a_file", exec_file),
             ("exec_of_nothing_at_a_terminal_is_a_shell", exec_shell),
@@ -60,17 +56,7 @@ fn exec_detached() -> Outcome {
     let path = bundle.path("console");
     let listener = console(&path)?;
     let socket = path.to_string_lossy();
-    let words = [
-        "exec",
-        "-d",
-        "--tty",
-        "--console-socket",
-        &socket,
-        &bundle.id,
-        "sh",
-        "-c",
-        "tty; read x; echo $x",
-    ];
+    let words = ["exec", "-d", "--tty", "--console-socket", &socket, &bundle.id, "sh", "-c", "tty; read x; echo $x"];
     bundle.call(&words)?.ok()?;
     let mut screen = came(listener)?;
     screen.until("/dev/pts/0\r\n")?;
@@ -92,16 +78,7 @@ fn exec_file() -> Outcome {
     let path = bundle.path("console");
     let listener = console(&path)?;
     let (file, socket) = (file.to_string_lossy(), path.to_string_lossy());
-    let words = [
-        "exec",
-        "--process",
-        &file,
-        "--console-socket",
-        &socket,
-        "--detach",
-        "--tty",
-        &bundle.id,
-    ];
+    let words = ["exec", "--process", &file, "--console-socket", &socket, "--detach", "--tty", &bundle.id];
     bundle.call(&words)?.ok()?;
     came(listener)?.until("7 8\r\n")?;
     let done = bundle.call(&["exec", "--process", &file, &bundle.id])?;
@@ -121,29 +98,17 @@ fn exec_shell() -> Outcome {
 
 /// Root inside has put something else there meanwhile.
 fn hostile_exec() -> Outcome {
-    let mut bundle = script(
-        "mount -t tmpfs x /dev/pts && mkfifo /dev/pts/ptmx && echo > /tmp/ready; sleep 1000",
-    )?;
+    let mut bundle = script("mount -t tmpfs x /dev/pts && mkfifo /dev/pts/ptmx && echo > /tmp/ready; sleep 1000")?;
     for set in ["bounding", "permitted", "effective"] {
-        bundle.set(
-            &format!("/process/capabilities/{set}/-"),
-            json!("CAP_SYS_ADMIN"),
-        )?;
+        bundle.set(&format!("/process/capabilities/{set}/-"), json!("CAP_SYS_ADMIN"))?;
     }
     crate::cgroups::ready(&bundle)?;
-    failed(
-        bundle.call(&["exec", "-t", &bundle.id, "true"])?,
-        "is no devpts",
-    )?;
+    failed(bundle.call(&["exec", "-t", &bundle.id, "true"])?, "is no devpts")?;
     end(bundle)?;
-    let mut bundle = script(
-        "mkfifo /tmp/fifo; mount -o bind /tmp/fifo /dev/pts/ptmx && echo > /tmp/ready; sleep 1000",
-    )?;
+    let mut bundle =
+        script("mkfifo /tmp/fifo; mount -o bind /tmp/fifo /dev/pts/ptmx && echo > /tmp/ready; sleep 1000")?;
     for set in ["bounding", "permitted", "effective"] {
-        bundle.set(
-            &format!("/process/capabilities/{set}/-"),
-            json!("CAP_SYS_ADMIN"),
-        )?;
+        bundle.set(&format!("/process/capabilities/{set}/-"), json!("CAP_SYS_ADMIN"))?;
     }
     crate::cgroups::ready(&bundle)?;
     failed(bundle.call(&["exec", "-t", &bundle.id, "true"])?, "EXDEV")?;

@@ -59,10 +59,7 @@ fn below() -> Outcome {
     ensure!(!above.0.join("x").exists(), "the cgroup is left");
     // Where a bridge makes the first process.
     bundle.set("/linux/namespaces/-", json!({"type": "time"}))?;
-    bundle.set(
-        "/linux/timeOffsets",
-        json!({"monotonic": {"secs": 10, "nanosecs": 0}}),
-    )?;
+    bundle.set("/linux/timeOffsets", json!({"monotonic": {"secs": 10, "nanosecs": 0}}))?;
     same("with a bridge", bundle.bundled(&["run"])?.status, 5)?;
     // One of before, in which nothing is.
     fs::create_dir(above.0.join("x"))?;
@@ -75,8 +72,7 @@ fn below() -> Outcome {
 
 fn found() -> Outcome {
     for own_pids in [true, false] {
-        let mut bundle =
-            script("trap '' TERM; sleep 1000 & sleep 1001 & echo > /tmp/ready; wait; wait")?;
+        let mut bundle = script("trap '' TERM; sleep 1000 & sleep 1001 & echo > /tmp/ready; wait; wait")?;
         let above = Above::make(&mut bundle, "x")?;
         if !own_pids {
             let list = bundle.config.pointer_mut("/linux/namespaces");
@@ -98,9 +94,7 @@ fn found() -> Outcome {
         let _ = fs::remove_file(bundle.rootfs("tmp/ready"));
         ready(&bundle)?;
         bundle.call(&["delete", "--force", &id])?.ok()?;
-        patiently("the end of its processes", || {
-            Ok(crate::host::processes(&id).is_empty())
-        })?;
+        patiently("the end of its processes", || Ok(crate::host::processes(&id).is_empty()))?;
         drop(above);
         bundle.clean()?;
     }
@@ -154,11 +148,7 @@ fn pressure() -> Outcome {
     let group = crate::cgroups::cgroup(&bundle)?;
     let line = bundle.call(&["events", "--stats", &bundle.id])?.ok()?.out;
     let stats: Value = serde_json::from_str(&line)?;
-    for (place, file) in [
-        ("cpu", "cpu.pressure"),
-        ("memory", "memory.pressure"),
-        ("blkio", "io.pressure"),
-    ] {
+    for (place, file) in [("cpu", "cpu.pressure"), ("memory", "memory.pressure"), ("blkio", "io.pressure")] {
         let psi = &stats["data"][place]["psi"];
         if fs::read_to_string(group.join(file)).is_err() {
             ensure!(psi.is_null(), "{place}: {psi}");
@@ -167,10 +157,7 @@ fn pressure() -> Outcome {
         for kind in ["some", "full"] {
             for key in ["avg10", "avg60", "avg300"] {
                 let value = psi[kind][key].as_f64().unwrap_or(-1.0);
-                ensure!(
-                    (0.0..=100.0).contains(&value),
-                    "{place} {kind} {key}: {psi}"
-                );
+                ensure!((0.0..=100.0).contains(&value), "{place} {kind} {key}: {psi}");
             }
             ensure!(psi[kind]["total"].is_u64(), "{place} {kind}: {psi}");
         }

@@ -59,61 +59,24 @@ fn try_enter() -> Result<Home, Failed> {
     }
     let above = own_cgroup()?;
     let name = format!("nk-tests-{}", std::process::id());
-    let folder = open(
-        above.as_str(),
-        OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
-    let procs = File::options()
-        .write(true)
-        .open(format!("{above}/cgroup.procs"))?;
+    let folder = open(above.as_str(), OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let procs = File::options().write(true).open(format!("{above}/cgroup.procs"))?;
     fs::create_dir(format!("{above}/{name}"))?;
     // Whatever controllers there are: a machine whose own cgroup holds processes hands none down.
     let controllers = fs::read_to_string(format!("{above}/cgroup.controllers"))?;
     for controller in controllers.split_whitespace() {
-        let _ = fs::write(
-            format!("{above}/cgroup.subtree_control"),
-            format!("+{controller}"),
-        );
+        let _ = fs::write(format!("{above}/cgroup.subtree_control"), format!("+{controller}"));
     }
     fs::write(format!("{above}/{name}/cgroup.procs"), "0")?;
-    let home = Home {
-        procs,
-        folder,
-        name,
-    };
+    let home = Home { procs, folder, name };
 
     unshare(CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNS)?;
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        NOTHING,
-    )?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
     while umount2("/sys/fs/cgroup", MntFlags::MNT_DETACH).is_ok() {}
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(
-        Some("cgroup2"),
-        "/sys/fs/cgroup",
-        Some("cgroup2"),
-        flags,
-        NOTHING,
-    )?;
-    mount(
-        Some("tmpfs"),
-        "/run",
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=755"),
-    )?;
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_SHARED,
-        NOTHING,
-    )?;
+    mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), flags, NOTHING)?;
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_SHARED, NOTHING)?;
     // Out of the way: a cgroup that holds a process cannot hand controllers to those below it.
     fs::create_dir("/sys/fs/cgroup/tests")?;
     fs::write("/sys/fs/cgroup/tests/cgroup.procs", "0")?;
@@ -123,16 +86,10 @@ fn try_enter() -> Result<Home, Failed> {
 /// The path of the cgroup2 folder that this process is in.
 fn own_cgroup() -> Result<String, Failed> {
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let line = mounts
-        .lines()
-        .find(|line| line.contains(" - cgroup2 "))
-        .ok_or("no cgroup2 is mounted")?;
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 ")).ok_or("no cgroup2 is mounted")?;
     let at = line.split(' ').nth(4).ok_or("mountinfo makes no sense")?;
     let cgroups = fs::read_to_string("/proc/self/cgroup")?;
-    let path = cgroups
-        .lines()
-        .find_map(|line| line.strip_prefix("0::"))
-        .ok_or("no line 0:: in /proc/self/cgroup")?;
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no line 0:: in /proc/self/cgroup")?;
     Ok(format!("{at}{}", path.trim_end_matches('/')))
 }
 
@@ -141,20 +98,8 @@ fn own_cgroup() -> Result<String, Failed> {
 pub fn own_mounts() -> Result<(), Failed> {
     needed()?;
     unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        NOTHING,
-    )?;
-    mount(
-        NOTHING,
-        "/",
-        NOTHING,
-        MsFlags::MS_REC | MsFlags::MS_SHARED,
-        NOTHING,
-    )?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_SHARED, NOTHING)?;
     Ok(())
 }
 
@@ -166,10 +111,7 @@ impl View {
         };
         // The file was opened before the namespace: that is what the kernel judges the move by.
         if let Err(error) = home.procs.write_all(b"0") {
-            eprintln!(
-                "the tests could not leave their cgroup {}: {error}",
-                home.name
-            );
+            eprintln!("the tests could not leave their cgroup {}: {error}", home.name);
         }
         let _ = fs::write("/sys/fs/cgroup/cgroup.kill", "1");
         remove_below("/sys/fs/cgroup");
@@ -187,9 +129,7 @@ fn remove_below(folder: &str) {
             // Busy as long as somebody is on his way out.
             for _ in 0..100 {
                 match fs::remove_dir(&path) {
-                    Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                        sleep(Duration::from_millis(10))
-                    }
+                    Err(error) if error.kind() == ErrorKind::ResourceBusy => sleep(Duration::from_millis(10)),
                     _ => break,
                 }
             }

@@ -58,8 +58,7 @@ fn lines(done: &Done) -> Vec<&str> {
 }
 
 fn runs() -> Outcome {
-    let bundle =
-        Bundle::shell("echo $$; hostname; ls /sys/fs/cgroup | grep -c cgroup.procs; exit 7")?;
+    let bundle = Bundle::shell("echo $$; hostname; ls /sys/fs/cgroup | grep -c cgroup.procs; exit 7")?;
     symlink("busybox", bundle.rootfs("bin/grep"))?;
     let done = run(&bundle, VM)?;
     same("status", done.status, 7)?;
@@ -86,10 +85,7 @@ fn rootfs() -> Outcome {
     fs::write(kept.join("five"), "five\n")?;
     fs::set_permissions(kept.join("five"), fs::Permissions::from_mode(0o4751))?;
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-    fs::File::options()
-        .write(true)
-        .open(kept.join("five"))?
-        .set_modified(old)?;
+    fs::File::options().write(true).open(kept.join("five"))?.set_modified(old)?;
     fs::hard_link(kept.join("five"), kept.join("hard"))?;
     fs::write(kept.join("big"), vec![0; 300_001])?;
     chown(kept.join("big"), Some(1000), Some(2000))?;
@@ -97,19 +93,11 @@ fn rootfs() -> Outcome {
     fs::create_dir(kept.join("dir"))?;
     fs::set_permissions(kept.join("dir"), fs::Permissions::from_mode(0o1700))?;
     let made = Command::new("sh")
-        .args([
-            "-c",
-            "mknod null c 1 3; mkfifo pipe; : > \"$(printf 'un\\377')\"; mv un* ..",
-        ])
+        .args(["-c", "mknod null c 1 3; mkfifo pipe; : > \"$(printf 'un\\377')\"; mv un* .."])
         .current_dir(&kept)
         .status()?;
     ensure!(made.success(), "mknod");
-    ensure!(
-        fs::metadata(kept.join("null"))?
-            .file_type()
-            .is_char_device(),
-        "no device"
-    );
+    ensure!(fs::metadata(kept.join("null"))?.file_type().is_char_device(), "no device");
     fs::set_permissions(bundle.rootfs("tmp"), fs::Permissions::from_mode(0o1777))?;
     let links = fs::metadata(kept.join("five"))?.nlink();
     same("links", links, 2)?;
@@ -132,10 +120,7 @@ fn rootfs() -> Outcome {
         "1",
     ];
     let said = lines(&done);
-    let said: Vec<&str> = said
-        .into_iter()
-        .filter(|l| !l.starts_with("cmp: EOF"))
-        .collect();
+    let said: Vec<&str> = said.into_iter().filter(|l| !l.starts_with("cmp: EOF")).collect();
     // A directory's size is the file system's business.
     let said: Vec<String> = said.iter().map(|line| size_left_out(line)).collect();
     let wanted: Vec<String> = wanted.iter().map(|line| size_left_out(line)).collect();
@@ -156,9 +141,7 @@ fn input() -> Outcome {
     let mut command = command(&bundle, VM)?;
     command.stdin(Stdio::piped());
     let mut running = bundle.start(command)?;
-    patiently("the program's word", || {
-        Ok(running.said().0.contains("ready"))
-    })?;
+    patiently("the program's word", || Ok(running.said().0.contains("ready")))?;
     let mut stdin = running.child.stdin.take().ok_or("no stdin")?;
     std::io::Write::write_all(&mut stdin, b"this\n")?;
     let done = bundle.wait(running)?;
@@ -170,9 +153,7 @@ fn input() -> Outcome {
 /// A machine whose program waits: on its way, and known to be.
 fn waiting(bundle: &Bundle) -> Result<Running, Failed> {
     let running = bundle.start(command(bundle, VM)?)?;
-    patiently("the program's word", || {
-        Ok(running.said().0.contains("ready"))
-    })?;
+    patiently("the program's word", || Ok(running.said().0.contains("ready")))?;
     Ok(running)
 }
 
@@ -187,12 +168,8 @@ fn lifecycle() -> Outcome {
     let listed: Value = serde_json::from_str(&bundle.call(&["list", "-f", "json"])?.ok()?.out)?;
     same("listed mode", listed[0]["mode"].as_str(), Some("vm"))?;
     let refused = "TERM and KILL end the machine";
-    bundle
-        .call(&["kill", &bundle.id, "USR1"])?
-        .refused(refused)?;
-    bundle
-        .call(&["delete", &bundle.id])?
-        .refused("that is not stopped")?;
+    bundle.call(&["kill", &bundle.id, "USR1"])?.refused(refused)?;
+    bundle.call(&["delete", &bundle.id])?.refused("that is not stopped")?;
     bundle.call(&["pause", &bundle.id])?.refused(&bundle.id)?;
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     same("status", bundle.wait(running)?.status, 137)?;
@@ -220,26 +197,12 @@ fn traced() -> Outcome {
     let bundle = Bundle::shell("exit 0")?;
     let done = run(&bundle, &[&["--trace=json"], VM].concat())?;
     let has = |text: &str, call: &str| {
-        let calls = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let calls = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         calls.into_iter().any(|one| one["call"] == call)
     };
-    ensure!(
-        has(&done.out, "pivot_root"),
-        "nothing from inside:\n{}",
-        done.out
-    );
-    ensure!(
-        has(&done.err, "memfd_create"),
-        "nothing from outside:\n{}",
-        done.err
-    );
-    ensure!(
-        !has(&done.err, "pivot_root"),
-        "the host pivots:\n{}",
-        done.err
-    );
+    ensure!(has(&done.out, "pivot_root"), "nothing from inside:\n{}", done.out);
+    ensure!(has(&done.err, "memfd_create"), "nothing from outside:\n{}", done.err);
+    ensure!(!has(&done.err, "pivot_root"), "the host pivots:\n{}", done.err);
     bundle.clean()
 }
 
@@ -250,34 +213,19 @@ fn no_word() -> Outcome {
     bundle.call(&["kill", &bundle.id, "TERM"])?.ok()?;
     let done = bundle.wait(running)?;
     same("status", done.status, 1)?;
-    ensure!(
-        done.err.contains("the machine ended before its program"),
-        "{done:?}"
-    );
+    ensure!(done.err.contains("the machine ended before its program"), "{done:?}");
     bundle.clean()
 }
 
 fn injected() -> Outcome {
     let bundle = Bundle::plain()?;
     for (call, errno, said) in [
-        (
-            "memfd_create",
-            "ENOMEM",
-            "make the machine's initramfs: memfd_create(",
-        ),
-        (
-            "sendfile",
-            "ENOSPC",
-            "put /init into the machine's initramfs: sendfile(",
-        ),
+        ("memfd_create", "ENOMEM", "make the machine's initramfs: memfd_create("),
+        ("sendfile", "ENOSPC", "put /init into the machine's initramfs: sendfile("),
         ("clone3", "EAGAIN", "clone3("),
         ("dup3", "EBADF", "dup3("),
         ("renameat", "EIO", "save the state: renameat("),
-        (
-            "rt_sigtimedwait",
-            "EINVAL",
-            "wait for the program: rt_sigtimedwait(",
-        ),
+        ("rt_sigtimedwait", "EINVAL", "wait for the program: rt_sigtimedwait("),
     ] {
         let own = command(&bundle, VM)?;
         let mut strace = Command::new(tool("strace")?);
@@ -286,10 +234,7 @@ fn injected() -> Outcome {
             .arg(format!("--inject={call}:error={errno}:when=1"))
             .arg(own.get_program())
             .args(own.get_args())
-            .envs(
-                own.get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
+            .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .stdin(Stdio::null());
         bundle.finish(strace)?.refused(said)?;
         bundle.nothing_left()?;
@@ -303,8 +248,7 @@ fn no_qemu() -> Outcome {
     without.env("PATH", "/nowhere");
     let said = "there is no qemu-system-x86_64 in $PATH: install it (Debian: qemu-system-x86), or name it with --qemu";
     bundle.finish(without)?.refused(said)?;
-    run(&bundle, &[VM, &["--qemu", "/etc/passwd"]].concat())?
-        .refused("--qemu /etc/passwd: no program")?;
+    run(&bundle, &[VM, &["--qemu", "/etc/passwd"]].concat())?.refused("--qemu /etc/passwd: no program")?;
     bundle.clean()
 }
 
@@ -314,20 +258,15 @@ fn no_kernel() -> Outcome {
     without.env_remove("NK_KERNEL");
     // The machine of the tests may have a kernel installed.
     let boot = fs::read_dir("/boot").into_iter().flatten();
-    let usual = boot
-        .flatten()
-        .any(|e| e.file_name().to_string_lossy().starts_with("vmlinuz"));
+    let usual = boot.flatten().any(|e| e.file_name().to_string_lossy().starts_with("vmlinuz"));
     if !usual && fs::metadata("/vmlinuz").is_err() {
         let said = "install one (Debian: linux-image-amd64), or name it with --kernel";
         bundle.finish(without)?.refused(said)?;
     }
     let words = ["--qemu", "/bin/true", "--kernel", "/nowhere/vmlinuz"];
     run(&bundle, &[VM, &words].concat())?.refused("the kernel /nowhere/vmlinuz is no file")?;
-    run(
-        &bundle,
-        &[VM, &["--qemu", "/bin/true", "--kernel", "/etc/passwd"]].concat(),
-    )?
-    .refused("/etc/passwd is no Linux kernel that QEMU could start")?;
+    run(&bundle, &[VM, &["--qemu", "/bin/true", "--kernel", "/etc/passwd"]].concat())?
+        .refused("/etc/passwd is no Linux kernel that QEMU could start")?;
     bundle.clean()
 }
 
@@ -335,22 +274,10 @@ fn refused() -> Outcome {
     let bind = json!({"destination": "/x", "type": "bind", "source": "/srv", "options": ["rbind"]});
     let cases = [
         ("/mounts/0", bind, "/mounts/0"),
-        (
-            "/linux/namespaces/-",
-            json!({"type": "user", "path": "/proc/1/ns/user"}),
-            "/path",
-        ),
-        (
-            "/linux/netDevices",
-            json!({"eth7": {}}),
-            "/linux/netDevices/eth7",
-        ),
+        ("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"}), "/path"),
+        ("/linux/netDevices", json!({"eth7": {}}), "/linux/netDevices/eth7"),
         ("/linux/intelRdt", json!({"closID": "x"}), "/linux/intelRdt"),
-        (
-            "/hooks",
-            json!({"poststop": [{"path": "/bin/true"}]}),
-            "/hooks/poststop/0",
-        ),
+        ("/hooks", json!({"poststop": [{"path": "/bin/true"}]}), "/hooks/poststop/0"),
         ("/root/path", json!("/dev/shm"), "/root/path"),
     ];
     for (pointer, value, named) in cases {
@@ -366,26 +293,11 @@ fn refused() -> Outcome {
 fn options() -> Outcome {
     let bundle = Bundle::plain()?;
     for (words, said) in [
-        (
-            &["run", "--mode", "vm", "--detach"][..],
-            "--detach does not go with --mode vm",
-        ),
-        (
-            &["run", "--mode", "vm", "--no-pivot"],
-            "--no-pivot does not go with --mode vm",
-        ),
-        (
-            &["run", "--kernel", "/k"],
-            "--kernel is for --mode vm alone",
-        ),
-        (
-            &["run", "--mode", "jail"],
-            "`jail` is no mode; write container or vm",
-        ),
-        (
-            &["run", "--mode", "vm", "--accel", "xen"],
-            "`xen` is no accelerator; write kvm or tcg",
-        ),
+        (&["run", "--mode", "vm", "--detach"][..], "--detach does not go with --mode vm"),
+        (&["run", "--mode", "vm", "--no-pivot"], "--no-pivot does not go with --mode vm"),
+        (&["run", "--kernel", "/k"], "--kernel is for --mode vm alone"),
+        (&["run", "--mode", "jail"], "`jail` is no mode; write container or vm"),
+        (&["run", "--mode", "vm", "--accel", "xen"], "`xen` is no accelerator; write kvm or tcg"),
         (&["create", "--mode", "vm"], "no option `--mode`"),
     ] {
         run(&bundle, words)?.refused(said)?;

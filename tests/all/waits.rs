@@ -15,9 +15,7 @@ pub fn cases() -> Vec<Trial> {
         "waits",
         &[
             ("for_a_hook_of_the_host", || interrupted("createRuntime")),
-            ("for_a_hook_of_the_container", || {
-                interrupted("createContainer")
-            }),
+            ("for_a_hook_of_the_container", || interrupted("createContainer")),
             ("for_a_hook_of_start", start),
             ("for_a_process_in_a_paused_container", paused),
             ("for_a_frozen_init_end", frozen),
@@ -38,11 +36,7 @@ fn signalled(bundle: &Bundle, running: Running, signal: Signal) -> Result<Done, 
     kill(Pid::from_raw(running.child.id() as i32), signal)?;
     let begun = Instant::now();
     let done = bundle.wait(running)?;
-    ensure!(
-        begun.elapsed() < Duration::from_secs(5),
-        "it took {:?}: {done:?}",
-        begun.elapsed()
-    );
+    ensure!(begun.elapsed() < Duration::from_secs(5), "it took {:?}: {done:?}", begun.elapsed());
     ensure!(
         done.err.trim().lines().count() == 1 && done.err.contains("a signal (TERM, INT or HUP)"),
         "{signal}: {done:?}"
@@ -58,20 +52,14 @@ fn begin(bundle: &Bundle, words: &[&str]) -> Result<Running, Failed> {
 }
 
 fn interrupted(name: &str) -> Outcome {
-    for (words, signal) in [
-        ("run", Signal::SIGTERM),
-        ("create", Signal::SIGINT),
-        ("run", Signal::SIGHUP),
-        ("create", Signal::SIGTERM),
-    ] {
+    for (words, signal) in
+        [("run", Signal::SIGTERM), ("create", Signal::SIGINT), ("run", Signal::SIGHUP), ("create", Signal::SIGTERM)]
+    {
         let mut bundle = Bundle::plain()?;
         bundle.set("/hooks", json!({}))?;
         bundle.set(&format!("/hooks/{name}"), hook(&["sleep", "1000"])?)?;
         // The hook is known by its environment.
-        bundle.set(
-            &format!("/hooks/{name}/0/env"),
-            json!([format!("NK_TEST={}", bundle.id)]),
-        )?;
+        bundle.set(&format!("/hooks/{name}/0/env"), json!([format!("NK_TEST={}", bundle.id)]))?;
         let running = begin(&bundle, &[words])?;
         let done = signalled(&bundle, running, signal)?;
         ensure!(done.status == 1, "{words}: {done:?}");
@@ -118,9 +106,7 @@ fn frozen() -> Outcome {
         let script = format!("echo 1 > {file}");
         bundle.set("/hooks", json!({}))?;
         bundle.set("/hooks/createRuntime", hook(&["sh", "-c", &script])?)?;
-        bundle
-            .bundled(&[words])?
-            .refused("container's cgroup unexpectedly frozen")?;
+        bundle.bundled(&[words])?.refused("container's cgroup unexpectedly frozen")?;
         bundle.clean()?;
     }
     Ok(())
@@ -135,10 +121,7 @@ fn systemd() -> Outcome {
         let here = bundle.path("").to_string_lossy().into_owned();
         let words = ["--systemd-cgroup", words, "--bundle", &here, &bundle.id];
         let mut command = bundle.command(&words)?;
-        command.env(
-            "DBUS_SYSTEM_BUS_ADDRESS",
-            format!("unix:path={}", path.display()),
-        );
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", path.display()));
         let running = bundle.start(command)?;
         let done = signalled(&bundle, running, Signal::SIGTERM)?;
         ensure!(done.status == 1, "{done:?}");
@@ -160,10 +143,7 @@ fn socket() -> Outcome {
         use nix::sys::socket::*;
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let one = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        let full = connect(
-            std::os::fd::AsRawFd::as_raw_fd(&one),
-            &UnixAddr::new(&path)?,
-        );
+        let full = connect(std::os::fd::AsRawFd::as_raw_fd(&one), &UnixAddr::new(&path)?);
         waiting.push(one);
         Ok(full == Err(nix::errno::Errno::EAGAIN))
     })?;

@@ -35,8 +35,7 @@ fn odd() -> Result<Bundle, Failed> {
     Ok(bundle)
 }
 
-const CAPABILITY: &str =
-    "config.json /process/capabilities/bounding/1: `CAP_FROB` is left out: it is no capability";
+const CAPABILITY: &str = "config.json /process/capabilities/bounding/1: `CAP_FROB` is left out: it is no capability";
 const HOOK: &str = "hook /bin/false (config.json /hooks/poststop/0): exit status 1";
 
 fn once() -> Outcome {
@@ -45,10 +44,7 @@ fn once() -> Outcome {
     same("status", done.status, 0)?;
     same("lines", done.err.lines().count(), 2)?;
     for (line, words) in done.err.lines().zip([CAPABILITY, HOOK]) {
-        ensure!(
-            line.contains("level=warning") && line.contains(words),
-            "{done:?}"
-        );
+        ensure!(line.contains("level=warning") && line.contains(words), "{done:?}");
     }
     for quiet in [&["--quiet"][..], &["--log-level", "error"]] {
         bundle.bundled(&[quiet, &["run"]].concat())?.ok()?;
@@ -67,24 +63,16 @@ fn shapes() -> Outcome {
         let (time, rest) = behind.ok_or_else(|| Failed::from(format!("no time: {line}")))?;
         ensure!(time.len() >= 20 && time.ends_with('Z'), "{line}");
         let message = rest.strip_prefix(" level=warning msg=\"");
-        ensure!(
-            message.is_some_and(|m| m.starts_with(words) && m.ends_with('"')),
-            "{line}"
-        );
+        ensure!(message.is_some_and(|m| m.starts_with(words) && m.ends_with('"')), "{line}");
     }
     fs::remove_file(&log)?;
-    bundle
-        .bundled(&["--log", &log, "--log-format", "json", "run"])?
-        .ok()?;
+    bundle.bundled(&["--log", &log, "--log-format", "json", "run"])?.ok()?;
     let text = fs::read_to_string(&log)?;
     same("lines", text.lines().count(), 2)?;
     for (line, words) in text.lines().zip([CAPABILITY, HOOK]) {
         let line: Value = serde_json::from_str(line)?;
         same("level", line["level"].as_str(), Some("warning"))?;
-        ensure!(
-            line["msg"].as_str().is_some_and(|m| m.starts_with(words)),
-            "{line}"
-        );
+        ensure!(line["msg"].as_str().is_some_and(|m| m.starts_with(words)), "{line}");
         ensure!(line["time"].is_string(), "{line}");
     }
     bundle.clean()
@@ -102,9 +90,7 @@ fn engines() -> Outcome {
         let done = bundle.call(&[&logged[..], words, &[&bundle.id]].concat())?;
         done.ok()?;
     }
-    bundle
-        .call(&[&logged[..], &["delete", "--force", &bundle.id]].concat())?
-        .ok()?;
+    bundle.call(&[&logged[..], &["delete", "--force", &bundle.id]].concat())?.ok()?;
     bundle.set("/process/args", json!(["nosuch"]))?;
     let done = bundle.bundled(&[&logged[..], &["create"]].concat())?;
     same("status", done.status, 1)?;
@@ -115,10 +101,7 @@ fn engines() -> Outcome {
     let lines = text.lines().map(serde_json::from_str);
     let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
     let last = lines.iter().rfind(|line| line["level"] == "error");
-    ensure!(
-        last.is_some_and(|line| line["msg"].as_str().is_some_and(|m| m.contains(words))),
-        "{text}"
-    );
+    ensure!(last.is_some_and(|line| line["msg"].as_str().is_some_and(|m| m.contains(words))), "{text}");
     bundle.clean()
 }
 
@@ -127,10 +110,7 @@ fn exec() -> Outcome {
     bundle.remove("/hooks")?;
     bundle.set("/process/args", json!(["sleep", "1000"]))?;
     let done = bundle.bundled(&["run", "--detach"])?;
-    ensure!(
-        done.status == 0 && done.err.contains(CAPABILITY),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && done.err.contains(CAPABILITY), "{done:?}");
     bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
     let mut process = bundle.config["process"].clone();
     process["args"] = json!(["true"]);
@@ -138,10 +118,7 @@ fn exec() -> Outcome {
     let path = bundle.path("process.json").to_string_lossy().into_owned();
     fs::write(&path, process.to_string())?;
     let done = bundle.call(&["exec", "--process", &path, &bundle.id])?;
-    ensure!(
-        done.status == 0 && done.err.contains(&format!("{path} /process/capabilities")),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && done.err.contains(&format!("{path} /process/capabilities")), "{done:?}");
     same("lines", done.err.lines().count(), 1)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
@@ -164,17 +141,12 @@ fn none() -> Outcome {
         bundle.set("/process/args", json!(["sleep", "1000"]))?;
         bundle.set("/process/terminal", json!(false))?;
         bundle.write_config()?;
-        bundle
-            .call(&["run", "--detach", "--bundle", &here, &id])?
-            .ok()?;
+        bundle.call(&["run", "--detach", "--bundle", &here, &id])?.ok()?;
         bundle.call(&["exec", "--exec", "ps; id", &id])?.ok()?;
         bundle.call(&["delete", "--force", &id])?.ok()?;
     }
     let done = bundle.call(&["--trace-file", &bundle.path("t").to_string_lossy(), "demo"])?;
-    ensure!(
-        done.status == 0 && !done.err.contains("warning"),
-        "{done:?}"
-    );
+    ensure!(done.status == 0 && !done.err.contains("warning"), "{done:?}");
     bundle.clean()
 }
 
@@ -213,10 +185,7 @@ fn journal() -> Outcome {
     let setup = format!("{RUN}; ln -s \"$PWD/journal\" /run/systemd/journal");
     logged(&bundle, &setup, &["--log", "journald:me"])?.ok()?;
     let first = received(&socket)?;
-    let head = format!(
-        "PRIORITY=4\nSYSLOG_IDENTIFIER=me\nID={}\nMESSAGE={CAPABILITY}\n",
-        bundle.id
-    );
+    let head = format!("PRIORITY=4\nSYSLOG_IDENTIFIER=me\nID={}\nMESSAGE={CAPABILITY}\n", bundle.id);
     same("the entry", first, head)?;
     ensure!(received(&socket)?.contains(HOOK), "the second entry");
     let file = bundle.path("journald:me");
@@ -258,11 +227,7 @@ fn file() -> Outcome {
 fn no_daemon() -> Outcome {
     let bundle = odd()?;
     for (setup, word, place) in [
-        (
-            RUN,
-            "journald:x",
-            "systemd's journal at /run/systemd/journal/socket",
-        ),
+        (RUN, "journald:x", "systemd's journal at /run/systemd/journal/socket"),
         (DEV, "syslog:x", "syslog at /dev/log"),
     ] {
         let done = logged(&bundle, setup, &["--log", word])?.refused(place)?;

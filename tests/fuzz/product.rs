@@ -9,8 +9,8 @@ pub use product::*;
 #[path = "../../src"]
 mod product {
     pub mod cgroup;
-    pub mod dbus;
     pub mod cli;
+    pub mod dbus;
     pub mod error;
     pub mod hints;
     pub mod host;

@@ -121,11 +121,7 @@ fn prepend(back: &mut Vec<Insn>, end: usize, c: &Condition, wide: bool) {
     };
     let at = ARGS + 8 * c.index;
     let half = |word: u64, high: bool| {
-        if high {
-            (word >> 32) as u32
-        } else {
-            word as u32
-        }
+        if high { (word >> 32) as u32 } else { word as u32 }
     };
     // The compare of the low half: which jump, and whether it leads to the end of the condition or of the alternative.
     let (compare, holds) = match c.op.as_str() {

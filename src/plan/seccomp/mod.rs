@@ -39,11 +39,7 @@ const AUDIT: [(u32, bool); 5] = [
 const X86_64: usize = 0;
 const X32: usize = 2;
 /// The column of the machine that this program is for.
-const NATIVE: usize = if cfg!(target_arch = "aarch64") {
-    3
-} else {
-    X86_64
-};
+const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
 /// Set in the number of every call of x32.
 const X32_BIT: u32 = 0x4000_0000;
 
@@ -137,18 +133,17 @@ pub fn unknown(seccomp: &Seccomp) -> Option<(String, String)> {
 pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
     let mut words = Vec::new();
     for (i, rule) in seccomp.rules.iter().enumerate() {
-        for (j, name) in rule
-            .names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| look_up(name).is_none())
-        {
-            words.push(format!("config.json /linux/seccomp/syscalls/{i}/names/{j}: `{name}` is no known system call, and is left out"));
+        for (j, name) in rule.names.iter().enumerate().filter(|(_, name)| look_up(name).is_none()) {
+            words.push(format!(
+                "config.json /linux/seccomp/syscalls/{i}/names/{j}: `{name}` is no known system call, and is left out"
+            ));
         }
     }
     for (i, arch) in seccomp.architectures.iter().enumerate() {
         if OTHER_ARCHES.contains(&arch.as_str()) {
-            words.push(format!("config.json /linux/seccomp/architectures/{i}: no call of {arch} can be made on this machine"));
+            words.push(format!(
+                "config.json /linux/seccomp/architectures/{i}: no call of {arch} can be made on this machine"
+            ));
         }
     }
     words
@@ -180,26 +175,15 @@ pub fn flags(seccomp: &Seccomp) -> u32 {
 
 /// Whether somebody is asked about calls.
 pub fn listener(seccomp: &Seccomp) -> bool {
-    seccomp
-        .rules
-        .iter()
-        .any(|rule| rule.action == "SCMP_ACT_NOTIFY")
+    seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY")
 }
 
 /// What the one who answers is told of the container, before, between and behind the process id, which it has twice;
 /// once, if the container's first process is another.
-pub fn document(
-    version: &str,
-    metadata: &str,
-    state: [Vec<u8>; 2],
-    first: Option<i32>,
-) -> Vec<Vec<u8>> {
+pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2], first: Option<i32>) -> Vec<Vec<u8>> {
     let quoted = |text: &str| crate::spec::quoted(text);
     let [before, behind] = state;
-    let beginning = format!(
-        "{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":",
-        quoted(version)
-    );
+    let beginning = format!("{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":", quoted(version));
     let mut between = format!(",\"metadata\":{},\"state\":", quoted(metadata)).into_bytes();
     between.extend_from_slice(&before);
     let mut end = behind;
@@ -215,8 +199,7 @@ pub fn document(
 
 /// The filter.
 pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
-    let listed =
-        |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
+    let listed = |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
     let profile = Profile::of(seccomp);
     let tree = |back: &mut Vec<Insn>, arch: usize| match listed(arch) {
         true => profile.tree(back, arch),
@@ -248,10 +231,7 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
     if program.len() > MOST {
         return Err(Problem {
             pointer: "/linux/seccomp/syscalls".into(),
-            problem: format!(
-                "makes a filter of {} instructions: the kernel takes at most {MOST}",
-                program.len()
-            ),
+            problem: format!("makes a filter of {} instructions: the kernel takes at most {MOST}", program.len()),
         });
     }
     Ok(program)
@@ -270,30 +250,15 @@ struct Profile<'a> {
 
 impl<'a> Profile<'a> {
     fn of(seccomp: &'a Seccomp<'a>) -> Profile<'a> {
-        let refuses = !matches!(
-            seccomp.default_action.as_str(),
-            "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE"
-        );
+        let refuses = !matches!(seccomp.default_action.as_str(), "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE");
         let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
         let rules = &seccomp.rules;
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
         for (i, rule) in rules.iter().enumerate() {
-            named.extend(
-                rule.names
-                    .iter()
-                    .filter_map(|name| Some((look_up(name)?, i))),
-            );
+            named.extend(rule.names.iter().filter_map(|name| Some((look_up(name)?, i))));
         }
-        let said = rules
-            .iter()
-            .map(|rule| verdict(&rule.action, rule.errno_ret));
-        Profile {
-            seccomp,
-            named,
-            verdicts: said.collect(),
-            default,
-            beyond: if refuses { ENOSYS } else { default },
-        }
+        let said = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret));
+        Profile { seccomp, named, verdicts: said.collect(), default, beyond: if refuses { ENOSYS } else { default } }
     }
 
     /// The code of one architecture, for the call's number.
@@ -363,17 +328,11 @@ fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
     }
     let twice = |c: &Condition| conditions.iter().filter(|o| o.index == c.index).count() > 1;
     if conditions.iter().any(twice) {
-        let one = |c| Alternative {
-            conditions: alloc::vec![c],
-            verdict,
-        };
+        let one = |c| Alternative { conditions: alloc::vec![c], verdict };
         entry.alternatives.extend(conditions.iter().map(one));
         return;
     }
-    entry.alternatives.push(Alternative {
-        conditions: conditions.iter().collect(),
-        verdict,
-    });
+    entry.alternatives.push(Alternative { conditions: conditions.iter().collect(), verdict });
 }
 
 #[cfg(test)]

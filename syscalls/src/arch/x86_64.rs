@@ -84,12 +84,7 @@ pub fn set_thread_pointer(pointer: usize) {
     // SAFETY: the pointer is good for the length of the process, and nothing was looked up through the register before.
     unsafe {
         match crate::entry::auxv(libc::AT_HWCAP2) & HWCAP2_FSGSBASE {
-            0 => {
-                _ = syscall(
-                    libc::SYS_arch_prctl as usize,
-                    [ARCH_SET_FS, pointer, 0, 0, 0, 0],
-                )
-            }
+            0 => _ = syscall(libc::SYS_arch_prctl as usize, [ARCH_SET_FS, pointer, 0, 0, 0, 0]),
             _ => {
                 core::arch::asm!("wrfsbase {}", in(reg) pointer, options(nostack, preserves_flags))
             }

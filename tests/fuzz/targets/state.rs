@@ -7,10 +7,7 @@ use product::{perform, procfs, state};
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(saved) = state::understand("x", bytes) {
         assert!(!saved.cgroup_path.split('/').any(|part| part == ".."));
-        let _ = procfs::understand(
-            b"7 (a) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0",
-            saved.start_time,
-        );
+        let _ = procfs::understand(b"7 (a) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0", saved.start_time);
     }
     let _ = procfs::understand(bytes, [0, u64::MAX]);
     let text = String::from_utf8_lossy(bytes);
