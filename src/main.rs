@@ -26,38 +26,30 @@
 
 extern crate alloc;
 
-mod cgroup;
 mod cli;
 mod commands;
-mod dbus;
-mod error;
-mod hints;
+mod entry;
 mod host;
-mod input;
-mod log;
-#[cfg(all(not(test), target_arch = "x86_64"))]
-mod no_libc;
-mod out;
 mod perform;
 mod plan;
-mod procfs;
 #[cfg(test)]
+#[path = "../tests/unit/properties.rs"]
 mod properties;
-mod recorder;
-mod seal;
+mod say;
 mod spec;
 mod state;
-mod systemd;
-mod time;
 mod trace;
-mod traces;
 mod vm;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::c_char;
-use error::Error;
+use entry::seal;
+use host::input;
+use say::error::{self, Error};
+use say::{log, out};
+use state::{recorder, traces};
 use syscalls::Why;
 
 #[cfg(not(test))]
@@ -91,7 +83,7 @@ fn run(argv: *const *const c_char) -> i32 {
     syscalls::record::set_own_pid(pid);
     // On other machines libc's start-up does it.
     #[cfg(all(not(test), target_arch = "x86_64"))]
-    if let Err(error) = no_libc::protect_tables() {
+    if let Err(error) = entry::no_libc::protect_tables() {
         return finish(Err(error), means_exec(argv));
     }
     let own = (!sealed).then_some(argv);

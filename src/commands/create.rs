@@ -3,12 +3,13 @@
 use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
-use crate::error::{Error, Said, at, stopped};
+use crate::host::input;
 use crate::perform::{Lanes, host};
 use crate::plan::caller::{self, Notify};
 use crate::plan::{self, Slot, Step, Wish, scope};
+use crate::say::error::{Error, Said, at, stopped};
 use crate::spec::{self, Spec};
-use crate::{input, state};
+use crate::state;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -167,12 +168,12 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
     // A pipe can be read once only, and the process that was executed again has to read it.
     let lent = options.config.as_deref().and_then(input::descriptor);
     if let Some(argv) = context.argv.filter(|_| lent.is_some()) {
-        crate::seal::seal(argv, context.host.uid)?;
+        crate::entry::seal::seal(argv, context.host.uid)?;
     }
     let mut bundle = read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
     let notify = surroundings(context, &mut bundle.spec, &options.id)?;
     if let Some(argv) = context.argv.filter(|_| watched(&bundle.spec)) {
-        crate::seal::seal(argv, context.host.uid)?;
+        crate::entry::seal::seal(argv, context.host.uid)?;
     }
     context.say_all("config.json", bundle.spec.warnings());
     let passed_over = plan::options::passed_over(&bundle.spec.mounts);

@@ -3,10 +3,10 @@
 use super::several::{self, Among};
 use super::{Context, hooks, ours, step, systemd_failed};
 use crate::cli::{self, Level};
-use crate::error::{Error, at};
+use crate::host::systemd;
 use crate::plan::Step;
+use crate::say::error::{Error, at};
 use crate::state::{self, Status};
-use crate::systemd;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;
@@ -158,7 +158,7 @@ fn refuse_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(),
         return remains(context, root, saved);
     }
     let failed = |failed| at(format!("look what is left of {id}"), failed);
-    let Some((hierarchy, _)) = crate::cgroup::open_pair(path).map_err(failed)? else {
+    let Some((hierarchy, _)) = crate::host::cgroup::open_pair(path).map_err(failed)? else {
         return Ok(());
     };
     let others = ours::others(root, saved)?;
@@ -191,7 +191,7 @@ fn end_own(saved: &state::Saved) -> Result<(), Error> {
     if saved.cgroup_path.is_empty() {
         return Ok(());
     }
-    let pair = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)?;
+    let pair = crate::host::cgroup::open_pair(&saved.cgroup_path).map_err(failed)?;
     let Some((_, group)) = pair else {
         return Ok(());
     };
@@ -204,12 +204,12 @@ fn end_own(saved: &state::Saved) -> Result<(), Error> {
 fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Error> {
     let id = &known.id;
     let failed = |failed| at(format!("kill what is left of {id}"), failed);
-    let Some((hierarchy, group)) = crate::cgroup::open_pair(&known.cgroup_path).map_err(failed)? else {
+    let Some((hierarchy, group)) = crate::host::cgroup::open_pair(&known.cgroup_path).map_err(failed)? else {
         return Ok(());
     };
     if known.made() == 0 {
         let why = Why("a cgroup that was there before the container can hold processes of others, which stay");
-        let left = crate::cgroup::processes(group.at(), why).map_err(failed)?;
+        let left = crate::host::cgroup::processes(group.at(), why).map_err(failed)?;
         if !left.is_empty() {
             let text = format!(
                 "processes are left in the cgroup /{}, which was there before container {id}, and are not known to be its own: {}",
@@ -222,7 +222,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
     }
     let others = ours::others(root, known)?;
     // A kernel before 5.14, and a threaded cgroup, cannot end all at once.
-    if others.is_empty() && crate::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok() {
+    if others.is_empty() && crate::host::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok() {
         return Ok(());
     }
     ours::end_but(hierarchy.at(), &known.cgroup_path, &others).map_err(failed)
@@ -272,15 +272,15 @@ fn remove_around(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
 /// A cgroup that was there before the container, and was not frozen then, is not left frozen when it is empty.
 fn thaw(saved: &state::Saved) -> Result<(), Error> {
     let failed = |failed| at(format!("thaw the cgroup of {}", saved.id), failed);
-    let Some((_, group)) = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
+    let Some((_, group)) = crate::host::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
         return Ok(());
     };
     let why = Why("a container that was paused has left it frozen");
-    let frozen = crate::cgroup::read(group.at(), c"cgroup.freeze", why);
+    let frozen = crate::host::cgroup::read(group.at(), c"cgroup.freeze", why);
     if frozen.is_ok_and(|text| text.trim() == "1")
-        && crate::cgroup::processes(group.at(), why).is_ok_and(|all| all.is_empty())
+        && crate::host::cgroup::processes(group.at(), why).is_ok_and(|all| all.is_empty())
     {
-        crate::cgroup::write(group.at(), c"cgroup.freeze", b"0", why).map_err(failed)?;
+        crate::host::cgroup::write(group.at(), c"cgroup.freeze", b"0", why).map_err(failed)?;
     }
     Ok(())
 }
@@ -294,7 +294,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     let leave_parent = hierarchy.is_some();
     let hierarchy = match hierarchy {
         Some(open) => Some(open),
-        None => crate::cgroup::open_root().map_err(failed)?,
+        None => crate::host::cgroup::open_root().map_err(failed)?,
     };
     let Some(hierarchy) = hierarchy else {
         return Ok(());
@@ -308,18 +308,18 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
             above.get(kept..).unwrap_or_default().to_vec()
         }
     };
-    let removed = crate::cgroup::remove(hierarchy.at(), &parents, &state::c(path)?);
+    let removed = crate::host::cgroup::remove(hierarchy.at(), &parents, &state::c(path)?);
     if usual && !leave_parent && removed.is_ok() {
         // Another container may need it, or it may be another user's.
-        let _ = crate::cgroup::remove_if_unused(hierarchy.at(), c"nano-sandbox");
+        let _ = crate::host::cgroup::remove_if_unused(hierarchy.at(), c"nano-sandbox");
     }
     match removed {
         Err(busy) if busy.errno == syscalls::Errno::EBUSY => {
             let why = Why("a cgroup cannot be removed while processes are in it");
-            let left = crate::cgroup::open(hierarchy.at(), &state::c(path)?, why)
+            let left = crate::host::cgroup::open(hierarchy.at(), &state::c(path)?, why)
                 .ok()
                 .flatten()
-                .and_then(|group| crate::cgroup::processes(group.at(), why).ok())
+                .and_then(|group| crate::host::cgroup::processes(group.at(), why).ok())
                 .map_or(0, |left| left.len());
             Err(at(format!("remove the cgroup /{path} of {id}, in which {left} processes are left"), busy))
         }

@@ -3,10 +3,11 @@
 
 use super::{Context, create, inside, step};
 use crate::cli;
-use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::{out, spec};
+use crate::say::error::{Error, at};
+use crate::say::out;
+use crate::spec;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Why};
@@ -58,7 +59,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
 /// Without root: a user namespace around the whole demo, whose root is this user.
 fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     let failed = |failed| at("demo: become root of a user namespace".into(), failed);
-    let procfs = crate::procfs::open().map_err(failed)?;
+    let procfs = crate::host::procfs::open().map_err(failed)?;
     let why = Why("the files of a process that is not dumpable belong to root");
     syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 1, why).map_err(failed)?;
     let why = Why("an ordinary user has privileges only in a user namespace of its own");

@@ -2,9 +2,11 @@
 //! everything below.
 
 use super::{Context, find, step};
-use crate::error::{Error, at};
+use crate::cli;
+use crate::host::{cgroup, input};
 use crate::plan::Step;
-use crate::{cgroup, cli, input, out};
+use crate::say::error::{Error, at};
+use crate::say::out;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

@@ -1,11 +1,11 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
 use super::{Context, create, process, step};
-use crate::cgroup::{self, Obstacle};
 use crate::cli::{self, Level};
-use crate::error::{Error, Said, at, stopped};
+use crate::host::cgroup::{self, Obstacle};
 use crate::perform::{Check, Lanes, Trouble, host};
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish, scope};
+use crate::say::error::{Error, Said, at, stopped};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     step(Step::Command);
     // The container's processes can look at this one as soon as it has joined them.
     if let Some(argv) = context.argv {
-        crate::seal::seal(argv, context.host.uid)?;
+        crate::entry::seal::seal(argv, context.host.uid)?;
     }
     step(Step::Exec);
     let root = context.open_root()?;
@@ -123,7 +123,7 @@ fn join(
     endless: [bool; 3],
     options: &cli::Exec,
 ) -> Result<Made, Error> {
-    crate::recorder::share()?;
+    crate::state::recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
     lanes.endless = endless;
     lanes.lend(Slot::CONTAINER, Some(first));
@@ -182,7 +182,7 @@ fn namespaces(spec: &Spec, first: i32) -> Result<u32, Error> {
 fn same_users(pid: i32) -> Result<bool, Error> {
     let why = Why("a user namespace that this process is in already cannot be joined");
     let look = || {
-        let procfs = crate::procfs::open()?;
+        let procfs = crate::host::procfs::open()?;
         let theirs = alloc::ffi::CString::new(format!("{pid}/ns/user")).unwrap_or_default();
         let [ours, theirs] = [
             syscalls::newfstatat(procfs.at(), c"self/ns/user", 0, why)?,
@@ -230,7 +230,7 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
     if control.trim().is_empty() {
         return Ok(Some(group));
     }
-    let path = crate::procfs::cgroup_of(saved.pid).map_err(failed)?;
+    let path = crate::host::procfs::cgroup_of(saved.pid).map_err(failed)?;
     let path = path.trim_start_matches('/');
     let inside = path.strip_prefix(saved.cgroup_path.as_str());
     if inside.is_none_or(|rest| !rest.starts_with('/')) {

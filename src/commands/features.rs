@@ -1,11 +1,12 @@
 //! `features`: what this runtime can do, out of the tables that its code uses (features.md, features-linux.md).
 //! May touch: everything below.
 
-use crate::error::Error;
 use crate::plan::options::option_words;
 use crate::plan::scope;
+use crate::say::error::Error;
+use crate::say::out;
 use crate::spec::annotations;
-use crate::{cli, out, spec};
+use crate::{cli, spec};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,10 +3,10 @@
 //! everything below.
 
 use crate::cli::Level;
-use crate::error::{self, Error};
-use crate::log::Log;
 use crate::perform::{hooks, sync};
 use crate::plan::{self, Lane};
+use crate::say::error::{self, Error};
+use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
 use alloc::format;

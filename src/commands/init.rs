@@ -15,10 +15,12 @@
 //! machine come to PID 1, and `run` reaps them while it waits. May touch: everything below.
 
 use super::step;
-use crate::error::{Error, at};
+use crate::host::input;
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::{input, out, state};
+use crate::say::error::{Error, at};
+use crate::say::out;
+use crate::state;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

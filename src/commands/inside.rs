@@ -1,7 +1,9 @@
 //! `inside`: what the demo's program, pid 1 of its container, sees around itself. May touch: system calls.
 
-use crate::error::{Error, at};
-use crate::{input, out, spec};
+use crate::host::input;
+use crate::say::error::{Error, at};
+use crate::say::out;
+use crate::spec;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

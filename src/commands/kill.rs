@@ -3,8 +3,8 @@
 use super::several::{self, Among};
 use super::{Context, ours, step};
 use crate::cli::{self, Which};
-use crate::error::{Error, at};
 use crate::plan::Step;
+use crate::say::error::{Error, at};
 use crate::state::{self, Now, Saved};
 use alloc::format;
 use syscalls::{Errno, Fd, Why};
@@ -53,7 +53,7 @@ fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Erro
 /// Ends all of a container without a pid namespace of its own, also what its first process has left. False: there is nothing.
 fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
     let failed = |failed| at(format!("kill {}", saved.id), failed);
-    let Some((_, group)) = crate::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
+    let Some((_, group)) = crate::host::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
         return Ok(false);
     };
     let own = ours::own(group.at(), saved, now.init.as_ref()).map_err(failed)?;
@@ -67,7 +67,7 @@ fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
 fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> {
     let (id, path) = (&saved.id, saved.cgroup_path.as_str());
     let failed = |failed| at(format!("kill {id}"), failed);
-    let Some((root, group)) = crate::cgroup::open_pair(path).map_err(failed)? else {
+    let Some((root, group)) = crate::host::cgroup::open_pair(path).map_err(failed)? else {
         return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));
     };
     if saved.made() == 0 {
@@ -76,7 +76,7 @@ fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> 
     }
     let others = ours::others(state, saved)?;
     // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
-    if others.is_empty() && signal == libc::SIGKILL && crate::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
+    if others.is_empty() && signal == libc::SIGKILL && crate::host::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
         return Ok(0);
     }
     ours::signal_but(root.at(), path, &others, signal).map_err(failed)?;

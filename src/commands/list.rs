@@ -2,10 +2,11 @@
 
 use super::{Context, step};
 use crate::cli::{self, Level, ListFormat};
-use crate::error::{Error, at};
+use crate::host::input;
 use crate::plan::Step;
+use crate::say::error::{Error, at};
+use crate::say::out;
 use crate::state::{self, Document, Status};
-use crate::{input, out};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -28,15 +28,15 @@ mod update;
 mod vm;
 
 use crate::cli::{self, CgroupManager, Command, Globals, Level};
-use crate::error::{Error, at};
 use crate::host::Host;
-use crate::log::Log;
-use crate::out;
+use crate::host::{cgroup, dbus, systemd};
 use crate::plan::scope::Manager;
 use crate::plan::{Lane, Step};
+use crate::say::error::{Error, at};
+use crate::say::log::Log;
+use crate::say::out;
 use crate::spec::Spec;
 use crate::state::{self as containers, Now, Saved, Status};
-use crate::{cgroup, dbus, systemd};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -64,7 +64,7 @@ pub struct Context {
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
     /// What becomes of the records.
-    pub recording: crate::recorder::Recording,
+    pub recording: crate::state::recorder::Recording,
 }
 
 impl Context {
@@ -134,7 +134,7 @@ impl Context {
 
     /// This command's calls belong to the trace of the container in this directory. It can make processes of its own.
     pub fn join_trace(&mut self, dir: At) -> Result<(), Error> {
-        crate::recorder::share()?;
+        crate::state::recorder::share()?;
         self.recording.join(dir);
         Ok(())
     }
@@ -219,7 +219,7 @@ pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
     match trouble {
         dbus::Trouble::Call(failed) => at(step, failed),
         dbus::Trouble::Said(text) => {
-            Error::State(format!("{step}: {text}; try: {}", crate::hints::check(crate::perform::Check::Systemd)))
+            Error::State(format!("{step}: {text}; try: {}", crate::say::hints::check(crate::perform::Check::Systemd)))
         }
     }
 }

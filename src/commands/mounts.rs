@@ -2,15 +2,16 @@
 
 use super::{Context, step};
 use crate::cli::{self, MountsAction};
-use crate::error::{Error, at, at_hint};
-use crate::hints;
+use crate::host::{input, procfs};
 use crate::perform::Trouble;
 use crate::perform::later_mounts::{self, Bind, Job};
 use crate::plan::op::Attributes;
 use crate::plan::options::{passed_over, understand};
 use crate::plan::{Step, mounts::clean};
+use crate::say::error::{Error, at, at_hint};
+use crate::say::hints;
 use crate::spec::{self, Mount, NamespaceKind, Problem};
-use crate::{input, procfs, state};
+use crate::state;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -30,7 +31,7 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
     step(Step::Mounts);
     // A container that shares the host's processes could look at the helper.
     if let Some(argv) = context.argv {
-        crate::seal::seal(argv, context.host.uid)?;
+        crate::entry::seal::seal(argv, context.host.uid)?;
     }
     let add = options.action == MountsAction::Add;
     let text = read(&options.file)?;

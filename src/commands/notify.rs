@@ -2,9 +2,9 @@
 //! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
 
 use super::create::{self, ended, hand_on};
-use crate::error::{Error, at};
 use crate::perform::{Check, Trouble, caller, patience};
 use crate::plan::caller::Notify;
+use crate::say::error::{Error, at};
 use crate::state;
 use alloc::format;
 use alloc::string::String;

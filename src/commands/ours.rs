@@ -1,9 +1,9 @@
 //! Which processes in a cgroup are the container's own, which are another container's, and which were there before both.
 //! May touch: everything below.
 
-use crate::error::{Error, at};
+use crate::host::{cgroup, input, procfs};
+use crate::say::error::{Error, at};
 use crate::state::{self, Document, Saved};
-use crate::{cgroup, input, procfs};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

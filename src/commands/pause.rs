@@ -1,9 +1,9 @@
 //! `pause` and `resume`: the kernel's freezer of a cgroup (cgroup-v2.rst, "cgroup.freeze"). May touch: everything below.
 
 use super::{Context, find, step};
-use crate::cgroup;
-use crate::error::{Error, at};
+use crate::host::cgroup;
 use crate::plan::Step;
+use crate::say::error::{Error, at};
 use crate::state::Status;
 use alloc::format;
 

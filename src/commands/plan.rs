@@ -2,9 +2,10 @@
 
 use super::{Context, create};
 use crate::cli;
-use crate::error::Error;
 use crate::plan::{self, Wish};
-use crate::{out, spec};
+use crate::say::error::Error;
+use crate::say::out;
+use crate::spec;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

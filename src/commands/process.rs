@@ -3,7 +3,7 @@
 
 use super::create;
 use crate::cli;
-use crate::error::{Error, Said};
+use crate::say::error::{Error, Said};
 use crate::spec::{self, Spec, Value};
 use alloc::format;
 use alloc::string::String;

@@ -2,10 +2,12 @@
 
 use super::{Context, find, ours, step};
 use crate::cli::{self, ListFormat};
-use crate::error::{Error, at};
+use crate::host::{cgroup, input, procfs};
 use crate::perform::{Trouble, hooks};
 use crate::plan::{Hook, Lane, Step};
-use crate::{cgroup, input, out, procfs, state};
+use crate::say::error::{Error, at};
+use crate::say::out;
+use crate::state;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};

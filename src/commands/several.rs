@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::cli::{Level, Which};
-use crate::error::{Error, at};
-use crate::input;
+use crate::host::input;
+use crate::say::error::{Error, at};
 use crate::state::{self, Document};
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -2,9 +2,9 @@
 
 use super::{Context, step};
 use crate::cli;
-use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
+use crate::say::error::{Error, at};
 use crate::{spec as oci, state};
 use alloc::format;
 use alloc::string::String;

@@ -4,12 +4,12 @@ use super::create::{hand_on, signal};
 use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
-use crate::error::{Error, at};
+use crate::host::procfs::{self, Life};
 use crate::perform::sync::{self, Report, Word};
 use crate::perform::{Check, Trouble, patience};
 use crate::plan::{self, Lane, Op, Step};
-use crate::procfs::{self, Life};
-use crate::recorder::LastExecve;
+use crate::say::error::{Error, at};
+use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
 use alloc::format;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
@@ -82,7 +82,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     if let Some(error) = never_ran(dir.at(), &whole, now.init.as_ref())? {
         return Err(error);
     }
-    crate::recorder::execve_succeeded(dir.at());
+    crate::state::recorder::execve_succeeded(dir.at());
     whole.saved.state = "running".into();
     // The program runs, and its status comes from the kernel: what cannot be written down changes nothing.
     if let Err(error) = state::save(dir.at(), &whole) {
@@ -111,10 +111,10 @@ fn refuse_frozen(dir: syscalls::At, saved: &state::Saved) -> Result<(), Error> {
         return Ok(());
     }
     // Where the hierarchy cannot be had, this program froze nothing.
-    let Ok(Some((_, group))) = crate::cgroup::open_pair(&saved.cgroup_path) else {
+    let Ok(Some((_, group))) = crate::host::cgroup::open_pair(&saved.cgroup_path) else {
         return Ok(());
     };
-    if !crate::cgroup::is_frozen(group.at()) {
+    if !crate::host::cgroup::is_frozen(group.at()) {
         return Ok(());
     }
     Err(Error::State(match state::look(dir, saved)?.status {
@@ -144,7 +144,7 @@ fn never_ran(dir: syscalls::At, whole: &state::Whole, init: Option<&Fd>) -> Resu
     if init.is_some() && procfs::life(saved.pid, saved.start_time)? == Life::Executed {
         return Ok(None);
     }
-    Ok(match crate::recorder::last_execve(dir) {
+    Ok(match crate::state::recorder::last_execve(dir) {
         LastExecve::Failed(failed) => Some(failed_line(whole, Trouble::Call(failed))),
         LastExecve::None => Some(vanished()),
         LastExecve::OnItsWay | LastExecve::Unknown => None,
@@ -154,7 +154,7 @@ fn never_ran(dir: syscalls::At, whole: &state::Whole, init: Option<&Fd>) -> Resu
 /// What init reported. The plan is not at hand any more, but only hooks and execve come after `start`.
 fn failed_inside(dir: syscalls::At, whole: &state::Whole, report: Report, word: &Word) -> Error {
     if let Some((pointer, path)) = word.hook() {
-        return crate::error::hook(pointer, path, report.trouble, &hooks::said(dir));
+        return crate::say::error::hook(pointer, path, report.trouble, &hooks::said(dir));
     }
     failed_line(whole, report.trouble)
 }
@@ -167,7 +167,7 @@ fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
     let plan =
         plan::Plan { host: alloc::vec::Vec::new(), bridge: alloc::vec::Vec::new(), init: alloc::vec![line], slots: 0 };
     let stop = crate::perform::Stopped { lane: Lane::Init, line: 1, trouble };
-    crate::error::stopped(&plan, &crate::error::Said::default(), stop, "")
+    crate::say::error::stopped(&plan, &crate::say::error::Said::default(), stop, "")
 }
 
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for

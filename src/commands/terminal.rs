@@ -4,8 +4,8 @@
 
 use super::create::{ended, hand_on, signal};
 use super::notify::Between;
-use crate::error::{Error, at};
 use crate::perform::terminal;
+use crate::say::error::{Error, at};
 use syscalls::abi::Termios;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 

@@ -2,10 +2,13 @@
 
 use super::{Context, step};
 use crate::cli;
-use crate::error::{Error, at};
+use crate::host::input;
 use crate::plan::Step;
+use crate::say::error::{Error, at};
+use crate::say::out;
+use crate::state;
+use crate::state::traces;
 use crate::trace::{Piece, View, render};
-use crate::{input, out, state, traces};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;

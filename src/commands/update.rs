@@ -1,12 +1,13 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
 use super::{Context, Found, find, step, systemd_failed};
-use crate::error::{Error, at, at_op, at_with};
+use crate::host::{cgroup, input, systemd};
 use crate::perform::{Trouble, namespaces};
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
+use crate::say::error::{Error, at, at_op, at_with};
 use crate::spec::{self, Resources, check_device_rules};
-use crate::{cgroup, cli, input, state, systemd};
+use crate::{cli, state};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -82,7 +83,7 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
     written.map_err(|trouble| match trouble {
         Trouble::Call(failed) => at(doing, failed),
         Trouble::Check(check) => {
-            Error::State(format!("{doing}: {}; try: {}", check.text(), crate::hints::check(check)))
+            Error::State(format!("{doing}: {}; try: {}", check.text(), crate::say::hints::check(check)))
         }
         Trouble::Hook(_) => Error::State(doing),
     })

@@ -3,8 +3,8 @@
 
 use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
-use crate::error::{Error, at};
 use crate::plan::{Lane, Step};
+use crate::say::error::{Error, at};
 use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Image, Machine};

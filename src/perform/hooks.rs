@@ -3,8 +3,8 @@
 //! system calls.
 
 use super::{Done, Trouble, patience};
+use crate::entry::seal;
 use crate::plan::{Hook, Lane, Step};
-use crate::seal;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::Ordering::*;

@@ -6,10 +6,10 @@ use super::{
     Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices, patience, pid_file,
     process, terminal, trees,
 };
-use crate::cgroup::{self, Obstacle};
+use crate::host::cgroup::{self, Obstacle};
+use crate::host::{dbus, systemd};
 use crate::plan::scope::Scope;
 use crate::plan::{Born, Lane, Line, Op, Slot};
-use crate::{dbus, systemd};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Cloned, Disposition, Errno, SigSet, Why};
@@ -76,7 +76,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             let namespace = namespaces::mapping(lanes.at(Slot::HOST_PROC), uids, gids, why)?;
             lanes.put(*slot, namespace);
         }
-        Op::OpenHostProc => lanes.put(Slot::HOST_PROC, crate::procfs::open()?),
+        Op::OpenHostProc => lanes.put(Slot::HOST_PROC, crate::host::procfs::open()?),
         Op::SecurityModule { selinux } => namespaces::security_module(*selinux, why)?,
         Op::Resctrl { group, schemata, monitor } => {
             let own = line.from == crate::plan::OWN_RESCTRL;
@@ -175,7 +175,7 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::HELD, why)?);
         }
         Op::LookAtSignals => {
-            lanes.ignored = crate::procfs::ignored_signals(why)?;
+            lanes.ignored = crate::host::procfs::ignored_signals(why)?;
             if lanes.signals.is_some() && lanes.ignored.has(libc::SIGCHLD) {
                 let why = Why("an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))");
                 syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why)?;

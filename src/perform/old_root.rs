@@ -20,7 +20,7 @@ const LAYERS: u32 = 1000;
 
 /// Takes the host's mounts away, layer by layer, and then covers what is left.
 pub fn clear() -> Done {
-    let procfs = crate::procfs::open()?;
+    let procfs = crate::host::procfs::open()?;
     let away = |line: &Line| line.path().map_or(Ok(false), unmount);
     for _ in 0..LAYERS {
         if !each(procfs.at(), away)? {

@@ -66,7 +66,7 @@ pub fn clone_into(lanes: &Lanes, flags: u64, into: Option<At>, why: Why) -> sysc
     let (Err(failed), Some(group)) = (&first, into) else {
         return first;
     };
-    if failed.errno != Errno::EOPNOTSUPP || crate::cgroup::make_threaded(group, lanes.cgroup_made).is_err() {
+    if failed.errno != Errno::EOPNOTSUPP || crate::host::cgroup::make_threaded(group, lanes.cgroup_made).is_err() {
         return first;
     }
     syscalls::clone3(flags, into, Lane::Init as u8, why)

@@ -176,7 +176,7 @@ fn await_channel(lanes: &Lanes, why: Why) -> Done {
     let group = lanes.at(Slot::CGROUP);
     // One that is there already may be paused and go on later.
     let new = lanes.cgroup_root.is_some() && lanes.has(Slot::CGROUP);
-    let look = || match new && crate::cgroup::is_frozen(group) {
+    let look = || match new && crate::host::cgroup::is_frozen(group) {
         true => Err(Trouble::Check(Check::CgroupFrozen)),
         false => Ok(()),
     };

@@ -3,9 +3,10 @@
 //! Owners, modes, times, links and devices are kept; the format has no place for extended attributes. The tree is
 //! taken as hostile: no link is followed, and what is opened is looked at again. May touch: system calls.
 
-use crate::error::{Error, at};
+use crate::host::input;
 use crate::perform::files::write_all;
-use crate::{input, state};
+use crate::say::error::{Error, at};
+use crate::state;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

@@ -34,6 +34,7 @@ pub(crate) fn found_at(argv: *const *const c_char) {
 }
 
 /// What follows a vector.
+#[inline]
 pub(crate) fn after(mut at: *const *const c_char) -> *const *const c_char {
     // SAFETY: the vector is NULL-terminated.
     unsafe {
@@ -84,6 +85,7 @@ pub fn auxv(kind: u64) -> u64 {
 }
 
 /// The same, of the vector that follows this environment.
+#[inline]
 pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
     // SAFETY: behind the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
     unsafe {

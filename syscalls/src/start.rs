@@ -16,6 +16,7 @@ use libc::Elf64_Phdr as Header;
 /// the program holds in memory. `argv`: where the kernel laid it. Until this is done no table, no message and no static of
 /// another crate may be used. The compiler may load their addresses early: so the caller does the rest in a function that is
 /// not copied into it.
+#[inline] // so it stays in the crate that calls it: a call into another crate would go through an address not yet right
 pub fn relocate(argv: *const *const c_char) {
     let headers = headers(entry::after(argv));
     let bias = bias(headers);
@@ -53,6 +54,7 @@ pub fn begin(argv: *const *const c_char) {
 }
 
 /// The program's headers. `environment`: where the kernel laid it.
+#[inline]
 fn headers(environment: *const *const c_char) -> &'static [Header] {
     let at = entry::auxv_of(environment, libc::AT_PHDR) as *const Header;
     let len = entry::auxv_of(environment, libc::AT_PHNUM) as usize;
@@ -61,6 +63,7 @@ fn headers(environment: *const *const c_char) -> &'static [Header] {
 }
 
 /// The difference between the address at which the kernel has put the program and the one that the linker assumed.
+#[inline]
 fn bias(headers: &[Header]) -> usize {
     let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
     own.map_or(0, |own| (headers.as_ptr() as usize).wrapping_sub(own.p_vaddr as usize))
@@ -71,6 +74,7 @@ fn bias(headers: &[Header]) -> usize {
 ///
 /// # Safety
 /// `dynamic` is the program's own dynamic section, mapped for writing as all places are that it lists.
+#[inline]
 unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
     const DT_RELASZ: usize = 8;
     const DT_RELRSZ: usize = 35;
@@ -84,7 +88,8 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
                 [DT_RELR, at] => table = bias.wrapping_add(at),
                 [DT_RELRSZ, size] => bytes = size,
                 // There is none of any other form: `protections::the_linker_lists_packed_addresses_alone`.
-                [DT_RELASZ, size] if size != 0 => arch::trap(),
+                // (The build for quick tries has some, for functions of libc that are never come to.)
+                [DT_RELASZ, size] if size != 0 && !cfg!(debug_assertions) => arch::trap(),
                 _ => {}
             }
             entry = entry.add(1);

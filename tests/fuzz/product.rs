@@ -8,22 +8,15 @@ pub use product::*;
 
 #[path = "../../src"]
 mod product {
-    pub mod cgroup;
     pub mod cli;
-    pub mod dbus;
-    pub mod error;
-    pub mod hints;
+    pub mod entry {
+        pub mod seal;
+    }
     pub mod host;
-    pub mod input;
     pub mod perform;
     pub mod plan;
-    pub mod procfs;
-    pub mod recorder;
-    pub mod seal;
+    pub mod say;
     pub mod spec;
     pub mod state;
-    pub mod systemd;
-    pub mod time;
     pub mod trace;
-    pub mod traces;
 }

@@ -337,5 +337,5 @@ fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-#[path = "../../../tests/seccomp_compiler.rs"]
+#[path = "../../../tests/unit/seccomp_compiler.rs"]
 mod tests;

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use product::{perform, procfs, state};
+use product::host::procfs;
+use product::{perform, state};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(saved) = state::understand("x", bytes) {

@@ -1,15 +1,18 @@
 //! What is remembered of a container, and what the kernel says of it now. One directory a container, whose mkdir is
 //! the lock; in it `state.json`, the recorder `trace`, and the start fifos. May touch: system calls.
 
-use crate::cgroup;
-use crate::error::{Error, at};
+pub mod recorder;
+pub mod traces;
+
 use crate::host::Host;
+use crate::host::cgroup;
+use crate::host::procfs::Life;
+use crate::host::time;
 use crate::perform::{caller, files, sync};
 use crate::plan::scope::Sockets;
-use crate::procfs::Life;
-use crate::recorder::{FAILED, LATER, OLD, TRACE};
+use crate::say::error::{Error, at};
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
-use crate::time;
+use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -388,7 +391,7 @@ pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
     let document = document_of(dir, id)?;
     if let Document::Missing = document
         && let Document::Whole(saved) = read(dir, sync::CREATING, id)?
-        && crate::procfs::life(saved.pid, saved.start_time)? != Life::Over
+        && crate::host::procfs::life(saved.pid, saved.start_time)? != Life::Over
     {
         return Ok((*saved, Status::Creating));
     }
@@ -516,7 +519,7 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
         }
         opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
     };
-    let text = crate::input::read_enough(file.at(), enough, why)
+    let text = crate::host::input::read_enough(file.at(), enough, why)
         .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
     Ok(Document::Whole(text))
 }
@@ -572,7 +575,7 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
         }
         opened => opened.map_err(|failed| at(format!("look for process {}", saved.pid), failed))?,
     };
-    let status = match crate::procfs::life(saved.pid, saved.start_time)? {
+    let status = match crate::host::procfs::life(saved.pid, saved.start_time)? {
         Life::Over => return Ok(stopped),
         Life::Ending => Status::Stopped,
         Life::Executed => Status::Running,
@@ -645,7 +648,7 @@ pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
 /// stays. True: that process finds no directory any more for the document, and so ends the container.
 pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
     let failed = |failed| at(format!("remove the state of {id}"), failed);
-    let kept = crate::traces::keep(root, dir.at(), id);
+    let kept = crate::state::traces::keep(root, dir.at(), id);
     let remove = |name: &CStr, flags: i32| {
         let why = Why("nothing of the container stays behind");
         match syscalls::unlinkat(dir.at(), name, flags as u32, why) {

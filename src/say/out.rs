@@ -1,8 +1,8 @@
 //! Words out: standard output, standard error, files that are appended to. All through the gate, and none before a command has done its
 //! work, so that showing changes nothing. May touch: system calls.
 
-use crate::error::{Error, at};
 use crate::perform::files::write_all;
+use crate::say::error::{Error, at};
 use crate::state::c;
 use alloc::format;
 use alloc::string::String;

@@ -4,7 +4,7 @@
 //! A scope begins with a process. Init is to be born into its cgroup, where its limits are and its device program is, so a
 //! process that only waits holds the scope until then.
 
-use crate::dbus::{Body, Bus, Message, Method, Trouble};
+use crate::host::dbus::{Body, Bus, Message, Method, Trouble};
 use crate::plan::scope::{Property, Scope, Sockets};
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -3,10 +3,15 @@
 //! start-up makes the rest of it usable. So the process begins here, and these are the functions that the compiler and
 //! std ask for by their C names. Most are never come to. May touch: `syscalls`, the error type.
 
-use crate::error::{Error, at};
+use crate::say::error::{Error, at};
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicI32, AtomicPtr};
 use syscalls::{Why, start};
+
+// SAFETY: main.rs defines it, in C's form. The linker finds it, so nothing down here names what lies above.
+unsafe extern "C" {
+    safe fn main(argc: i32, argv: *const *const c_char) -> i32;
+}
 
 /// Where the process begins: the C compiler's `_start` calls this with what the kernel laid on the stack.
 // SAFETY: the name and the form are libc's own.
@@ -20,7 +25,7 @@ extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char)
 #[inline(never)]
 fn go_on(argc: i32, argv: *const *const c_char) -> ! {
     start::begin(argv);
-    start::on_own_stack(argc, argv, super::main)
+    start::on_own_stack(argc, argv, main)
 }
 
 /// What the start has written to, and nothing writes to after it, can be read alone from now on.

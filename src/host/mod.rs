@@ -1,7 +1,14 @@
 //! What is here: facts of this machine and of the caller that a plan may depend on. Read once, then a value.
 //! May touch: the auxiliary vector, system calls.
 
-use crate::error::Error;
+pub mod cgroup;
+pub mod dbus;
+pub mod input;
+pub mod procfs;
+pub mod systemd;
+pub mod time;
+
+use crate::say::error::Error;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Why};
@@ -41,7 +48,7 @@ impl Host {
             return String::new();
         }
         let why = Why("a cgroup of the caller's own may be delegated to him");
-        let own = crate::cgroup::read(At::CWD, c"/proc/self/cgroup", why).unwrap_or_default();
+        let own = crate::host::cgroup::read(At::CWD, c"/proc/self/cgroup", why).unwrap_or_default();
         let line = own.lines().find_map(|line| line.strip_prefix("0::/"));
         let above = line.and_then(|path| path.rsplit_once('/'));
         above.map_or_else(String::new, |(above, _)| format!("{above}/"))
@@ -58,7 +65,7 @@ impl Host {
         self.nested = read.is_ok_and(|name| name != FIRST);
         if self.nested {
             let why = Why("a user namespace that an ordinary user made denies groups as a rule");
-            let word = crate::cgroup::read(At::CWD, c"/proc/self/setgroups", why);
+            let word = crate::host::cgroup::read(At::CWD, c"/proc/self/setgroups", why);
             self.no_groups = word.is_ok_and(|word| word.trim() == "deny");
         }
     }

@@ -1,7 +1,7 @@
 //! The cgroup v2 hierarchy (the kernel's admin-guide/cgroup-v2.rst): found, and a container's place in it made, limited,
 //! frozen, emptied and removed. May touch: system calls, procfs.
 
-use crate::input;
+use crate::host::input;
 use crate::plan::resources::Setting;
 use alloc::ffi::CString;
 use alloc::format;
@@ -343,7 +343,7 @@ pub fn processes(group: At, why: Why) -> Result<Vec<i32>> {
         // A threaded one lists its threads alone. All of them are the container's.
         Err(failed) if failed.errno == Errno::EOPNOTSUPP => {
             gather(group, c"cgroup.threads", DEEPEST, why, &mut all)?;
-            crate::procfs::leaders(&all)
+            crate::host::procfs::leaders(&all)
         }
         Err(failed) if failed.errno != Errno::ENODEV => Err(failed),
         text => {

@@ -14,9 +14,9 @@
 //! What was recorded so far goes along in the environment, so that the trace is whole. May touch: the recorder, system
 //! calls.
 
-use crate::error::{Error, at};
 use crate::perform::trees::linux_raw_sys_fs as fs;
 use crate::plan::options::attr;
+use crate::say::error::{Error, at};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

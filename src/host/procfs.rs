@@ -1,6 +1,6 @@
 //! The host's /proc, checked to be procfs: which processes are there. May touch: system calls.
 
-use crate::error::{Error, at};
+use crate::say::error::{Error, at};
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Fd, Result, SigSet, Why};
@@ -65,7 +65,7 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
     let name = alloc::ffi::CString::new(format!("{pid}/cgroup")).unwrap_or_default();
     let why = Why("which cgroup a process is in");
     let file = syscalls::openat(procfs.at(), &name, 0, "cgroup", why)?;
-    let text = crate::input::read_all(file.at(), why)?;
+    let text = crate::host::input::read_all(file.at(), why)?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     Ok(line.unwrap_or("").into())

@@ -3,12 +3,12 @@
 //! with what a command prints. May touch: system calls.
 
 use crate::cli::{Globals, Level, LogFormat, LogTo, PROGRAM};
-use crate::error::{Error, at_hint, one_line};
-use crate::hints;
-use crate::out::{append, stderr};
+use crate::host::time;
 use crate::perform::files::write_all;
 use crate::perform::patience;
-use crate::time;
+use crate::say::error::{Error, at_hint, one_line};
+use crate::say::hints;
+use crate::say::out::{append, stderr};
 use alloc::format;
 use alloc::string::String;
 use core::ffi::CStr;

@@ -2,10 +2,11 @@
 //! their end and the container's id. All traces of a state root together take no more than a limit: those of containers
 //! that are gone go first, the oldest of them before the others. May touch: system calls.
 
-use crate::error::{Error, at};
-use crate::recorder::{FAILED, LATER, OLD, TRACE};
+use crate::host::input;
+use crate::say::error::{Error, at};
+use crate::state::recorder;
+use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
 use crate::state::{DIRECTORY, c, check_id};
-use crate::{input, recorder};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! The one error type. It is made where something fails and told once, by `main`. May touch: types, the recorder.
 
-use crate::hints;
 use crate::perform::{Check, Stopped, Trouble, hooks};
 use crate::plan::{self, Line, Op, Plan};
+use crate::say::hints;
 use crate::spec::Problem;
 use alloc::borrow::Cow;
 use alloc::format;

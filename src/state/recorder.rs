@@ -9,10 +9,10 @@
 //!   trace.failed     the last of them that failed
 //! ```
 
-use crate::error::{Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Lane;
-use crate::traces;
+use crate::say::error::{Error, at};
+use crate::state::traces;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -305,7 +305,7 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
     let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
     let why = Why("init has recorded there whether its execve succeeded");
     let file = syscalls::openat(dir, TRACE, flags, "recorder", why).ok()?;
-    let bytes = crate::input::read_recorder(file.at()).ok()?;
+    let bytes = crate::host::input::read_recorder(file.at()).ok()?;
     bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }
 

@@ -76,7 +76,7 @@ fn unreachable(code: &[BpfInsn]) -> Vec<usize> {
 /// The kernel's verifier takes it, or these are its words.
 fn verified(code: &[BpfInsn]) -> Result<(), String> {
     let why = Why("whether the kernel takes it");
-    let loaded = crate::cgroup::load_decider(code, why);
+    let loaded = crate::host::cgroup::load_decider(code, why);
     loaded.map(drop).map_err(|refused| format!("{:?}{}", refused.failed.errno, refused.said))
 }
 

@@ -4,8 +4,9 @@
 //! May touch: everything that reads what others wrote.
 
 use crate::cli::Format;
+use crate::host::procfs;
 use crate::plan::{self, Plan, Wish};
-use crate::{perform, procfs, spec, state, trace};
+use crate::{perform, spec, state, trace};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -439,7 +440,7 @@ fn shown(bytes: &[u8]) {
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
-    let pieces = crate::recorder::pieces(bytes);
+    let pieces = crate::state::recorder::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
     trace::render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text);
 }

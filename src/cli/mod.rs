@@ -20,6 +20,7 @@ mod regex;
 mod run;
 mod several;
 #[cfg(test)]
+#[path = "../../tests/unit/command_line.rs"]
 mod tests;
 mod values;
 mod words;

@@ -1,0 +1,5 @@
+//! Where the process begins: without libc's start-up on x86-64, and out of reach of any container.
+
+#[cfg(all(not(test), target_arch = "x86_64"))]
+pub mod no_libc;
+pub mod seal;

@@ -1,0 +1,6 @@
+//! What the program says: output, errors, what to try, and the log.
+
+pub mod error;
+pub mod hints;
+pub mod log;
+pub mod out;
