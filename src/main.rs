@@ -30,6 +30,7 @@ mod cli;
 mod commands;
 mod entry;
 mod host;
+mod outcome;
 mod perform;
 mod plan;
 #[cfg(test)]

@@ -253,7 +253,7 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
         host::walk(&mut lanes).map_err(|stop| {
             let stop = host::blame_limit(&lanes, stop);
             let said = match stop.trouble {
-                crate::perform::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
+                crate::outcome::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
                 _ => core::mem::take(&mut lanes.said),
             };
             stopped(plan, &Said::default(), stop, &said)

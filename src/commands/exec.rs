@@ -3,7 +3,8 @@
 use super::{Context, create, process, step};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
-use crate::perform::{Check, Lanes, Trouble, host};
+use crate::outcome::{Check, Trouble};
+use crate::perform::{Lanes, host};
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish, scope};
 use crate::say::error::{Error, Said, at, stopped};
 use crate::spec::{NamespaceKind, Spec};

@@ -3,8 +3,9 @@
 //! everything below.
 
 use crate::cli::Level;
+use crate::outcome::Lane;
 use crate::perform::{hooks, sync};
-use crate::plan::{self, Lane};
+use crate::plan::{self};
 use crate::say::error::{self, Error};
 use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};

@@ -30,8 +30,9 @@ mod vm;
 use crate::cli::{self, CgroupManager, Command, Globals, Level};
 use crate::host::Host;
 use crate::host::{cgroup, dbus, systemd};
+use crate::outcome::Lane;
+use crate::plan::Step;
 use crate::plan::scope::Manager;
-use crate::plan::{Lane, Step};
 use crate::say::error::{Error, at};
 use crate::say::log::Log;
 use crate::say::out;
@@ -219,7 +220,7 @@ pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
     match trouble {
         dbus::Trouble::Call(failed) => at(step, failed),
         dbus::Trouble::Said(text) => {
-            Error::State(format!("{step}: {text}; try: {}", crate::say::hints::check(crate::perform::Check::Systemd)))
+            Error::State(format!("{step}: {text}; try: {}", crate::say::hints::check(crate::outcome::Check::Systemd)))
         }
     }
 }

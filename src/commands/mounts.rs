@@ -3,7 +3,7 @@
 use super::{Context, step};
 use crate::cli::{self, MountsAction};
 use crate::host::{input, procfs};
-use crate::perform::Trouble;
+use crate::outcome::Trouble;
 use crate::perform::later_mounts::{self, Bind, Job};
 use crate::plan::op::Attributes;
 use crate::plan::options::{passed_over, understand};

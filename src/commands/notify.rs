@@ -2,7 +2,8 @@
 //! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
 
 use super::create::{self, ended, hand_on};
-use crate::perform::{Check, Trouble, caller, patience};
+use crate::outcome::{Check, Trouble};
+use crate::perform::{caller, patience};
 use crate::plan::caller::Notify;
 use crate::say::error::{Error, at};
 use crate::state;

@@ -3,8 +3,10 @@
 use super::{Context, find, ours, step};
 use crate::cli::{self, ListFormat};
 use crate::host::{cgroup, input, procfs};
-use crate::perform::{Trouble, hooks};
-use crate::plan::{Hook, Lane, Step};
+use crate::outcome::Lane;
+use crate::outcome::Trouble;
+use crate::perform::hooks;
+use crate::plan::{Hook, Step};
 use crate::say::error::{Error, at};
 use crate::say::out;
 use crate::state;

@@ -5,9 +5,11 @@ use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
 use crate::host::procfs::{self, Life};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Trouble};
+use crate::perform::patience;
 use crate::perform::sync::{self, Report, Word};
-use crate::perform::{Check, Trouble, patience};
-use crate::plan::{self, Lane, Op, Step};
+use crate::plan::{self, Op, Step};
 use crate::say::error::{Error, at};
 use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
@@ -166,7 +168,7 @@ fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
         plan::Line { op, step: Step::Program, from: "/process/args".into(), why: Why("the container's program") };
     let plan =
         plan::Plan { host: alloc::vec::Vec::new(), bridge: alloc::vec::Vec::new(), init: alloc::vec![line], slots: 0 };
-    let stop = crate::perform::Stopped { lane: Lane::Init, line: 1, trouble };
+    let stop = crate::outcome::Stopped { lane: Lane::Init, line: 1, trouble };
     crate::say::error::stopped(&plan, &crate::say::error::Said::default(), stop, "")
 }
 

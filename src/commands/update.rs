@@ -2,7 +2,8 @@
 
 use super::{Context, Found, find, step, systemd_failed};
 use crate::host::{cgroup, input, systemd};
-use crate::perform::{Trouble, namespaces};
+use crate::outcome::Trouble;
+use crate::perform::namespaces;
 use crate::plan::resources::{self, Setting};
 use crate::plan::{Op, Step, device_filter, scope};
 use crate::say::error::{Error, at, at_op, at_with};

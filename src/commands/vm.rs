@@ -3,7 +3,8 @@
 
 use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
-use crate::plan::{Lane, Step};
+use crate::outcome::Lane;
+use crate::plan::Step;
 use crate::say::error::{Error, at};
 use crate::spec::Spec;
 use crate::state;

@@ -2,7 +2,8 @@
 //! Protocol", "Marshaling", "Authentication Protocol"). Numbers are little-endian, as this side writes them; each value
 //! begins at a multiple of its own size, counted from the message's beginning. May touch: system calls.
 
-use crate::perform::{self, patience};
+use crate::outcome;
+use crate::perform::patience;
 use crate::plan::scope::Value;
 use alloc::ffi::CString;
 use alloc::format;
@@ -338,9 +339,9 @@ impl Bus {
         match patience::wait(fds, Some(PATIENCE_MS), why, patience::nothing) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Trouble::Said(format!("it does not answer within {} seconds", PATIENCE_MS / 1000))),
-            Err(perform::Trouble::Call(failed)) => Err(Trouble::Call(failed)),
-            Err(perform::Trouble::Check(check)) => Err(Trouble::Said(check.text().into())),
-            Err(perform::Trouble::Hook(_)) => Err(Trouble::Said("it does not answer".into())),
+            Err(outcome::Trouble::Call(failed)) => Err(Trouble::Call(failed)),
+            Err(outcome::Trouble::Check(check)) => Err(Trouble::Said(check.text().into())),
+            Err(outcome::Trouble::Hook(_)) => Err(Trouble::Said("it does not answer".into())),
         }
     }
 

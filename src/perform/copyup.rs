@@ -2,7 +2,7 @@
 //! link is followed, nothing is opened that could wait or act, and the depth is bounded. Nothing here allocates.
 //! May touch: system calls.
 
-use super::{Check, Done, Trouble};
+use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why, abi};
 

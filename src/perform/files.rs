@@ -1,7 +1,7 @@
 //! Files and directories, by descriptor. Inside a rootfs every path is resolved below its descriptor, since all that
 //! lies there is hostile. Nothing here allocates. May touch: system calls.
 
-use super::{Check, Done, Trouble};
+use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 

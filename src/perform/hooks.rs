@@ -2,17 +2,15 @@
 //! (config.md, "POSIX-platform Hooks"). Nothing here allocates: the init lane runs hooks too. May touch: plan types,
 //! system calls.
 
-use super::{Done, Trouble, patience};
+use super::patience;
 use crate::entry::seal;
-use crate::plan::{Hook, Lane, Step};
+use crate::outcome::Lane;
+use crate::outcome::{Done, SIGNALLED, TIMED_OUT, Trouble};
+use crate::plan::{Hook, Step};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::Ordering::*;
 use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why, room};
-
-/// What [`Trouble::Hook`] holds: an exit status, this and a signal, or that its time was over.
-pub const SIGNALLED: i32 = 256;
-pub const TIMED_OUT: i32 = -1;
 
 /// Room for execve's vectors, made before anything is frozen.
 #[derive(Default)]

@@ -3,13 +3,14 @@
 
 use super::sync::{self, Report};
 use super::{
-    Check, Done, Lanes, Stopped, Trouble, caller, home, hooks, listener, namespaces, net_devices, patience, pid_file,
-    process, terminal, trees,
+    Lanes, caller, home, hooks, listener, namespaces, net_devices, patience, pid_file, process, terminal, trees,
 };
 use crate::host::cgroup::{self, Obstacle};
 use crate::host::{dbus, systemd};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Done, Stopped, Trouble};
 use crate::plan::scope::Scope;
-use crate::plan::{Born, Lane, Line, Op, Slot};
+use crate::plan::{Born, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Cloned, Disposition, Errno, SigSet, Why};

@@ -3,8 +3,9 @@
 
 use super::files::{self, O_DIRECTORY};
 use super::mounts::on_place;
-use super::{Check, Done, Trouble, namespaces, trees};
-use crate::plan::Lane;
+use super::{namespaces, trees};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Done, Trouble};
 use crate::plan::op::{Attributes, Kind};
 use alloc::ffi::CString;
 use alloc::vec::Vec;

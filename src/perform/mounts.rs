@@ -5,7 +5,8 @@
 use super::files::{self, Leaf, O_DIRECTORY};
 use super::trees::linux_raw_sys_fs as fs;
 use super::trees::{self, set_attributes, set_attributes_at};
-use super::{Check, Done, Lanes, Trouble, copyup, old_root, ramfs, side_by_side};
+use super::{Lanes, copyup, old_root, ramfs, side_by_side};
+use crate::outcome::{Check, Done, Trouble};
 use crate::plan::op::{Attributes, Kind};
 use crate::plan::{Line, Op, Place, Slot};
 use core::ffi::CStr;

@@ -3,8 +3,10 @@
 
 use super::files::open_trusted;
 use super::hooks::{self, decimal};
-use super::{Check, Done, Lanes, Stopped, Trouble, process, sync};
-use crate::plan::{Hook, Lane, Slot};
+use super::{Lanes, process, sync};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Done, Stopped, Trouble};
+use crate::plan::{Hook, Slot};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;

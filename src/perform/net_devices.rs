@@ -16,7 +16,8 @@
 //!   behind either: attributes, each its length u16, type u16, value
 //! ```
 
-use super::{Check, Done, Lanes, Trouble};
+use super::Lanes;
+use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use alloc::format;
 use alloc::string::String;

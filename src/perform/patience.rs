@@ -1,7 +1,7 @@
 //! Waiting for another process. As a rule that has done its part within a moment. A wait that lasts hears the signals that
 //! ask this program to end, and looks whether what it waits for can still come. May touch: system calls.
 
-use super::{Check, Done, Trouble};
+use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 

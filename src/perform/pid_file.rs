@@ -2,8 +2,9 @@
 //! (`/tmp`), so what is there already is never written to: the file is made anew, and renamed over the old one.
 //! May touch: system calls.
 
+use super::Lanes;
 use super::files::write_all;
-use super::{Done, Lanes};
+use crate::outcome::Done;
 use alloc::ffi::CString;
 use alloc::format;
 use core::ffi::CStr;

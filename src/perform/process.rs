@@ -3,8 +3,10 @@
 
 use super::files;
 use super::sync::{self, Report};
-use super::{Check, Done, Lanes, Trouble, hooks, mounts, namespaces, net_devices, terminal};
-use crate::plan::{Born, Lane, Line, Op, Slot};
+use super::{Lanes, hooks, mounts, namespaces, net_devices, terminal};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Done, Trouble};
+use crate::plan::{Born, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::abi::{IfReq, SockFilter};

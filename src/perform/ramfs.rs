@@ -15,8 +15,9 @@
 //! root of its mount namespace. What the initramfs had mounted is taken away meanwhile (`old_root`): below the root nothing is
 //! left but the initramfs itself. May touch: system calls.
 
+use super::old_root;
 use super::trees::linux_raw_sys_fs as fs;
-use super::{Done, Trouble, old_root};
+use crate::outcome::{Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Failed, Why};
 

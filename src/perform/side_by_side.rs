@@ -1,10 +1,11 @@
 //! Binds side by side: see `plan::side_by_side`. The first one that is not as it should be (no such name, a link, a file
 //! on a directory) ends it: from there on each is made in the way of a single one. May touch: system calls.
 
+use super::Lanes;
 use super::files::{self, O_DIRECTORY};
 use super::mounts::on_place;
 use super::trees::{linux_raw_sys_fs as fs, set_attributes};
-use super::{Done, Lanes};
+use crate::outcome::Done;
 use crate::plan::Slot;
 use crate::plan::op::{Attributes, Kind};
 use core::ffi::CStr;

@@ -16,8 +16,10 @@
 //! or that init is dead: the slate that both have tells which (`syscalls::room`).
 
 use super::host::stopped;
-use super::{Check, Done, Lanes, Stopped, Trouble, patience};
-use crate::plan::{Lane, Slot};
+use super::{Lanes, patience};
+use crate::outcome::Lane;
+use crate::outcome::{Check, Done, Stopped, Trouble};
+use crate::plan::Slot;
 use core::ffi::CStr;
 use syscalls::table::Call;
 use syscalls::{At, Errno, Failed, Why, record};

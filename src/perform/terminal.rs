@@ -2,7 +2,8 @@
 //! plan types, system calls.
 
 use super::trees::linux_raw_sys_fs as fs;
-use super::{Check, Done, Lanes, Trouble, caller, files, mounts};
+use super::{Lanes, caller, files, mounts};
+use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::terminal::Terminal;
 use core::ffi::CStr;

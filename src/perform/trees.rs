@@ -1,7 +1,8 @@
 //! Trees of mounts that nobody can see yet: opened on the host's side, altered, and lent to the container. May touch: plan
 //! types, system calls.
 
-use super::{Done, Lanes, files};
+use super::{Lanes, files};
+use crate::outcome::Done;
 use crate::plan::op::Attributes;
 use crate::plan::options::attr;
 use crate::plan::{Line, Op, Slot};

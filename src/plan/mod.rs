@@ -28,7 +28,7 @@ mod weight;
 pub use create::{cgroup_path, create};
 pub use exec::{Joined, exec};
 pub use hooks::hook;
-pub use op::{Born, Hook, Lane, Line, Op, Place, Plan, Slot};
+pub use op::{Born, Hook, Line, Op, Place, Plan, Slot};
 pub use step::Step;
 pub use system::OWN_RESCTRL;
 

@@ -509,20 +509,6 @@ pub struct Line {
     pub why: Why,
 }
 
-/// Who walks which lines.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Lane {
-    Host = 0,
-    Init = 1,
-    /// Between the two, where the kernel lets no process move itself: it joins what init is to be born into.
-    Bridge = 2,
-    /// Helpers: a hook of the runtime's namespaces, one of the container's, the holder of a mapping.
-    Hook = 3,
-    InnerHook = 4,
-    Holder = 5,
-}
-
 /// What will be done, in order. Lines are numbered from 1: the host's, the bridge's, init's.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Plan {

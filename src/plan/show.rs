@@ -1,7 +1,8 @@
 //! The listing: a plan in words, one line a line, with the numbers that the trace shows. May touch: types.
 
 use super::Step;
-use super::op::{Born, Lane, Line, Op, Place, Plan};
+use super::op::{Born, Line, Op, Place, Plan};
+use crate::outcome::Lane;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,6 +1,7 @@
 //! The one error type. It is made where something fails and told once, by `main`. May touch: types, the recorder.
 
-use crate::perform::{Check, Stopped, Trouble, hooks};
+use crate::outcome::{Check, SIGNALLED, Stopped, TIMED_OUT, Trouble};
+
 use crate::plan::{self, Line, Op, Plan};
 use crate::say::hints;
 use crate::spec::Problem;
@@ -186,9 +187,9 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
 /// How a hook ended, in words.
 fn ended(code: i32) -> String {
     match code {
-        hooks::TIMED_OUT => "ran past its timeout, and was ended with its process group".into(),
-        code if code > hooks::SIGNALLED => {
-            format!("ended by {}", syscalls::flags::signal_name(code - hooks::SIGNALLED))
+        TIMED_OUT => "ran past its timeout, and was ended with its process group".into(),
+        code if code > SIGNALLED => {
+            format!("ended by {}", syscalls::flags::signal_name(code - SIGNALLED))
         }
         code => format!("exit status {code}"),
     }

@@ -1,6 +1,6 @@
 //! What to try, by what failed: data, and the only place for it. May touch: types.
 
-use crate::perform::{Check, Trouble};
+use crate::outcome::{Check, Trouble};
 use crate::plan::Op;
 use crate::plan::terminal::Terminal;
 use syscalls::Errno;

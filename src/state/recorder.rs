@@ -9,8 +9,8 @@
 //!   trace.failed     the last of them that failed
 //! ```
 
+use crate::outcome::Lane;
 use crate::perform::files::write_all;
-use crate::plan::Lane;
 use crate::say::error::{Error, at};
 use crate::state::traces;
 use alloc::format;

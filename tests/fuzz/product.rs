@@ -13,6 +13,7 @@ mod product {
         pub mod seal;
     }
     pub mod host;
+    pub mod outcome;
     pub mod perform;
     pub mod plan;
     pub mod say;
