@@ -5,8 +5,9 @@ use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::host::input;
 use crate::perform::{Lanes, host};
-use crate::plan::caller::{self, Notify};
-use crate::plan::{self, Slot, Step, Wish, scope};
+use crate::plan::callers::{self, Notify};
+use crate::plan::cgroup::scope;
+use crate::plan::{self, Slot, Step, Wish};
 use crate::say::error::{Error, Said, at, stopped};
 use crate::spec::{self, Spec};
 use crate::state;
@@ -139,11 +140,11 @@ fn watched(spec: &Spec) -> bool {
 fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<Notify>, Error> {
     let env = &mut spec.process.env;
     if context.listening > 0 {
-        caller::set(env, format!("LISTEN_FDS={}", context.listening));
+        callers::set(env, format!("LISTEN_FDS={}", context.listening));
         // The first process of its pid namespace, as runc and crun have it (sd_listen_fds(3)).
-        caller::set(env, "LISTEN_PID=1".into());
+        callers::set(env, "LISTEN_PID=1".into());
         if let Some(names) = crate::environment("LISTEN_FDNAMES") {
-            caller::set(env, format!("LISTEN_FDNAMES={names}"));
+            callers::set(env, format!("LISTEN_FDNAMES={names}"));
         }
     }
     if env.iter().any(|entry| entry.starts_with("NOTIFY_SOCKET=")) {
@@ -157,7 +158,7 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
         context.log.say(Level::Warn, word);
     }
     if notify.is_some() {
-        caller::set(env, caller::NOTIFY_INSIDE.into());
+        callers::set(env, callers::NOTIFY_INSIDE.into());
     }
     Ok(notify)
 }
@@ -176,7 +177,7 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
         crate::entry::seal::seal(argv, context.host.uid)?;
     }
     context.say_all("config.json", bundle.spec.warnings());
-    let passed_over = plan::options::passed_over(&bundle.spec.mounts);
+    let passed_over = plan::mounts::options::passed_over(&bundle.spec.mounts);
     let passed_over = passed_over.into_iter().map(|word| (false, word));
     context.say_all("config.json", passed_over.collect());
     if let Some(word) = devices_left_out(&bundle.spec) {

@@ -303,7 +303,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     let parents: Vec<CString> = match usual {
         true => Vec::new(),
         false => {
-            let above = crate::plan::resources::above(path).unwrap_or_default();
+            let above = crate::plan::cgroup::limits::above(path).unwrap_or_default();
             let kept = above.len().saturating_sub(saved.made() - 1).max(1);
             above.get(kept..).unwrap_or_default().to_vec()
         }

@@ -1,8 +1,8 @@
 //! `features`: what this runtime can do, out of the tables that its code uses (features.md, features-linux.md).
 //! May touch: everything below.
 
-use crate::plan::options::option_words;
-use crate::plan::scope;
+use crate::plan::cgroup::scope;
+use crate::plan::mounts::options::option_words;
 use crate::say::error::Error;
 use crate::say::out;
 use crate::spec::annotations;

@@ -32,7 +32,7 @@ use crate::host::Host;
 use crate::host::{cgroup, dbus, systemd};
 use crate::outcome::Lane;
 use crate::plan::Step;
-use crate::plan::scope::Manager;
+use crate::plan::cgroup::scope::Manager;
 use crate::say::error::{Error, at};
 use crate::say::log::Log;
 use crate::say::out;

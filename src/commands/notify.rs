@@ -4,7 +4,7 @@
 use super::create::{self, ended, hand_on};
 use crate::outcome::{Check, Trouble};
 use crate::perform::{caller, patience};
-use crate::plan::caller::Notify;
+use crate::plan::callers::Notify;
 use crate::say::error::{Error, at};
 use crate::state;
 use alloc::format;

@@ -23,7 +23,8 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     };
     // Where its manager has its own units is not asked: the listing is of no particular machine.
     let systemd = context.globals.cgroup_manager == cli::CgroupManager::Systemd;
-    let manager = systemd.then(|| plan::scope::Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
+    let manager =
+        systemd.then(|| plan::cgroup::scope::Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,

@@ -4,8 +4,10 @@ use super::{Context, Found, find, step, systemd_failed};
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;
 use crate::perform::namespaces;
-use crate::plan::resources::{self, Setting};
-use crate::plan::{Op, Step, device_filter, scope};
+use crate::plan::cgroup::limits::{self, Setting};
+use crate::plan::cgroup::scope;
+use crate::plan::devices::program;
+use crate::plan::{Op, Step};
 use crate::say::error::{Error, at, at_op, at_with};
 use crate::spec::{self, Resources, check_device_rules};
 use crate::{cli, state};
@@ -33,7 +35,7 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     add_from_kernel(group, &mut wanted, id)?;
     let problem = |problem| Error::Spec { file: file.clone(), problem };
     let resources: Resources = spec::read(&wanted.to_string()).map_err(problem)?;
-    let settings = resources::limits(&resources, "").map_err(problem)?;
+    let settings = limits::limits(&resources, "").map_err(problem)?;
     check_device_rules(&resources.devices, "/devices").map_err(problem)?;
     if resources.memory["checkBeforeUpdate"] == json!(true) {
         check(group, &settings, id)?;
@@ -92,12 +94,12 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
 
 /// Other device rules, all of them: these take the place of those there are. Engines send along what is so already.
 fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error> {
-    let rules = device_filter::fingerprint(&resources.devices);
+    let rules = program::fingerprint(&resources.devices);
     if resources.devices.is_empty() || rules == found.saved.device_rules {
         return Ok(());
     }
     let id = &found.saved.id;
-    let program = device_filter::compile(&resources.devices);
+    let program = program::compile(&resources.devices);
     let replaced = cgroup::decide_devices(group, &program).map_err(|refused| {
         let doing = format!("set the device rules of {id}");
         at_with(doing, refused.failed, &refused.said)
@@ -207,9 +209,9 @@ fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
 /// A controller that nobody has needed so far may have to be handed down first.
 fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Error> {
     // It holds no NUL byte: `state` has seen to that.
-    let above = resources::above(path).unwrap_or_default();
+    let above = limits::above(path).unwrap_or_default();
     let why = Why("a cgroup has the files of those controllers only that the one above hands down");
-    for setting in resources::controllers(settings) {
+    for setting in limits::controllers(settings) {
         let name = setting.controller();
         cgroup::need(root, &above, name, why).map_err(|failed| {
             let step = format!("enable the controller {name} for {id}");

@@ -15,7 +15,7 @@
 //! calls.
 
 use crate::perform::trees::linux_raw_sys_fs as fs;
-use crate::plan::options::attr;
+use crate::plan::mounts::options::attr;
 use crate::say::error::{Error, at};
 use alloc::ffi::CString;
 use alloc::format;

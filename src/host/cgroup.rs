@@ -2,7 +2,7 @@
 //! frozen, emptied and removed. May touch: system calls, procfs.
 
 use crate::host::input;
-use crate::plan::resources::Setting;
+use crate::plan::cgroup::limits::Setting;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

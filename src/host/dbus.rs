@@ -4,7 +4,7 @@
 
 use crate::outcome;
 use crate::perform::patience;
-use crate::plan::scope::Value;
+use crate::plan::cgroup::scope::Value;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;

@@ -5,7 +5,7 @@
 //! process that only waits holds the scope until then.
 
 use crate::host::dbus::{Body, Bus, Message, Method, Trouble};
-use crate::plan::scope::{Property, Scope, Sockets};
+use crate::plan::cgroup::scope::{Property, Scope, Sockets};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -188,7 +188,7 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
     let body = || {
         let mut properties = scope.properties.clone();
         let pids = Vec::from([pid as u32]);
-        properties.push(("PIDs".into(), crate::plan::scope::Value::Uints(pids)));
+        properties.push(("PIDs".into(), crate::plan::cgroup::scope::Value::Uints(pids)));
         let mut body = Body::default();
         body.text(&scope.unit).text("replace");
         // No auxiliary units.

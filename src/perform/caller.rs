@@ -4,7 +4,7 @@
 use super::{Lanes, patience};
 use crate::outcome::Done;
 use crate::plan::Slot;
-use crate::plan::caller::Caller;
+use crate::plan::callers::Caller;
 use alloc::ffi::CString;
 use alloc::format;
 use core::ffi::CStr;

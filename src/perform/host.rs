@@ -9,7 +9,7 @@ use crate::host::cgroup::{self, Obstacle};
 use crate::host::{dbus, systemd};
 use crate::outcome::Lane;
 use crate::outcome::{Check, Done, Stopped, Trouble};
-use crate::plan::scope::Scope;
+use crate::plan::cgroup::scope::Scope;
 use crate::plan::{Born, Line, Op, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;

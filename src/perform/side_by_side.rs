@@ -1,4 +1,4 @@
-//! Binds side by side: see `plan::side_by_side`. The first one that is not as it should be (no such name, a link, a file
+//! Binds side by side: see `plan::mounts::side_by_side`. The first one that is not as it should be (no such name, a link, a file
 //! on a directory) ends it: from there on each is made in the way of a single one. May touch: system calls.
 
 use super::Lanes;

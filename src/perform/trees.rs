@@ -3,8 +3,8 @@
 
 use super::{Lanes, files};
 use crate::outcome::Done;
+use crate::plan::mounts::options::attr;
 use crate::plan::op::Attributes;
-use crate::plan::options::attr;
 use crate::plan::{Line, Op, Slot};
 use core::ffi::CStr;
 use linux_raw_sys_fs as fs;

@@ -1,9 +1,10 @@
 //! THE ORDER: what `create` and `run` do, from the first descriptor to execve, as one list. Nothing else decides
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
+use super::cgroup::{limits, scope};
 use super::op::{Line, Op, Plan, Slot};
-use super::{Builder, MOST, Step, Wish, c, caller, devices, hooks, mounts, namespaces, net_devices, paths, too_long};
-use super::{process, resources, scope, seccomp, system, terminal};
+use super::{Builder, MOST, Step, Wish, c, callers, devices, hooks, mounts, namespaces, network, rootfs, too_long};
+use super::{process, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::boxed::Box;
 use alloc::ffi::CString;
@@ -30,7 +31,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     }
 
     // Host: the rootfs. What mounts need follows, then the cgroup that init is born into.
-    rootfs(&mut b)?;
+    root(&mut b)?;
     namespaces::open_joined(&mut b)?;
     system::modules(&mut b);
 
@@ -46,7 +47,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     }
     attach_rootfs(&mut b)?;
     mounts::plan(&mut b, &spec.mounts)?;
-    caller::notify(&mut b)?;
+    callers::notify(&mut b)?;
     match wish.cgroup {
         true => cgroup(&mut b)?,
         false => no_cgroup(&b)?,
@@ -59,18 +60,18 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     hooks::before_pivot(&mut b)?;
     pivot(&mut b)?;
     system::settings(&mut b)?;
-    paths::plan(&mut b)?;
+    rootfs::plan(&mut b)?;
     if spec.linux.rootfs_propagation.ends_with("unbindable") {
-        paths::propagation(&mut b);
+        rootfs::propagation(&mut b);
     }
     process::identity(&mut b);
-    let moves = net_devices::plan(&mut b);
+    let moves = network::plan(&mut b);
     process::privileges(&mut b)?;
     process::program(&mut b)?;
 
     // Host: the clone, and what surrounds it.
     terminal::before(&mut b, Step::Process)?;
-    caller::before(&mut b, Step::Process)?;
+    callers::before(&mut b, Step::Process)?;
     namespaces::clone(&mut b)?;
     if b.scope.is_some() {
         b.from = "/linux/cgroupsPath".into();
@@ -94,7 +95,7 @@ pub fn rootfs_path(spec: &Spec, wish: &Wish) -> String {
     if path.starts_with('/') { path.clone() } else { format!("{}/{path}", wish.bundle) }
 }
 
-fn rootfs(b: &mut Builder) -> Result<(), Problem> {
+fn root(b: &mut Builder) -> Result<(), Problem> {
     b.from = "/root/path".into();
     let whole = rootfs_path(b.spec, b.wish);
     // The `.` lets the kernel refuse what is no directory.
@@ -195,7 +196,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     }
     // What cannot be bound cannot be bound read-only either: that comes later.
     if !b.spec.linux.rootfs_propagation.ends_with("unbindable") {
-        paths::propagation(b);
+        rootfs::propagation(b);
     }
     Ok(())
 }
@@ -223,10 +224,10 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     if path.is_empty() || path.split('/').any(|part| part == "..") {
         return Err(problem(at, "must name a cgroup below the root of the hierarchy, without `..`"));
     }
-    let above = resources::above(&path).map_err(|p| problem(at, p))?;
+    let above = limits::above(&path).map_err(|p| problem(at, p))?;
     let parents: Vec<CString> = above.iter().skip(1).cloned().collect();
     let path = c(&path).map_err(|p| problem(at, p))?;
-    let limits = resources::limits(&b.spec.linux.resources, "/linux/resources")?;
+    let limits = limits::limits(&b.spec.linux.resources, "/linux/resources")?;
     // Limits cannot be done without: then the cgroup cannot, either.
     let optional = b.wish.rootless.unwrap_or(b.users.limited) && limits.is_empty();
     b.optional_cgroup = optional && b.wish.manager.is_none();
@@ -247,7 +248,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             );
         }
     }
-    let needed = resources::controllers(&limits);
+    let needed = limits::controllers(&limits);
     let names = needed.iter().map(|limit| limit.controller().into());
     b.host(
         Step::Cgroup,
@@ -293,7 +294,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
 
 /// `--cgroup-manager disabled`: what is asked of a cgroup cannot be had.
 fn no_cgroup(b: &Builder) -> Result<(), Problem> {
-    match resources::limits(&b.spec.linux.resources, "/linux/resources")?.first() {
+    match limits::limits(&b.spec.linux.resources, "/linux/resources")?.first() {
         None => Ok(()),
         Some(limit) => Err(problem(&limit.from, "needs a cgroup, which --cgroup-manager disabled denies")),
     }
@@ -345,7 +346,7 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     }
     terminal::after(b, Step::Start);
     b.from = String::new();
-    caller::after(b, Step::Start);
+    callers::after(b, Step::Start);
     b.plan.host.append(&mut b.before_go);
     b.host(Step::Start, Op::TellGo, "the container is on record: from here on init may live without us");
     if !b.wish.wait_for_start {

@@ -10,7 +10,9 @@
 
 use super::create::{has_home, home, pass_listener, path, pid_file, place_pid_file};
 use super::op::{Born, Op, Plan, Slot};
-use super::{Builder, MOST, Step, Users, Wish, caller, namespaces, process, scope, system, terminal, too_long};
+use super::{
+    Builder, MOST, Step, Users, Wish, callers, cgroup::scope, namespaces, process, system, terminal, too_long,
+};
 use crate::spec::{Problem, Spec};
 use alloc::boxed::Box;
 use alloc::format;
@@ -86,7 +88,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
         b.host(Step::Exec, op, "so that the way into the cgroup disturbs no processor but these");
     }
     terminal::before(b, Step::Exec)?;
-    caller::before(b, Step::Exec)?;
+    callers::before(b, Step::Exec)?;
     namespaces::channel(b);
     if let Some(score) = score {
         namespaces::oom_score(b, score);
@@ -174,7 +176,7 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     pid_file(b)?;
     terminal::after(b, Step::Exec);
     b.from = Default::default();
-    caller::after(b, Step::Exec);
+    callers::after(b, Step::Exec);
     b.plan.host.append(&mut b.before_go);
     b.host(Step::Exec, Op::TellGo, "all is noted: from here on it may live without us");
     if last {

@@ -1,29 +1,24 @@
 //! The plan: a pure function of what is wanted, what is here, and the command's options. May touch: types and
 //! tables. It makes no system call, so the same configuration gives the same listing on any machine.
 
-pub mod caller;
+pub mod callers;
+pub mod cgroup;
 mod create;
-pub mod device_filter;
 pub mod devices;
 mod exec;
 mod hooks;
 pub mod mounts;
 mod namespaces;
-mod net_devices;
+mod network;
 pub mod op;
-pub mod options;
-mod paths;
 mod process;
-pub mod resources;
-pub mod scope;
+mod rootfs;
 pub mod seccomp;
 pub mod show;
-mod side_by_side;
 mod slot;
 mod step;
 mod system;
 pub mod terminal;
-mod weight;
 
 pub use create::{cgroup_path, create};
 pub use exec::{Joined, exec};
@@ -55,7 +50,7 @@ pub struct Wish<'a> {
     pub console: Option<&'a str>,
     /// `--pidfd-socket`: who gets a handle on the new process.
     pub pidfd: Option<&'a str>,
-    pub notify: Option<&'a caller::Notify>,
+    pub notify: Option<&'a callers::Notify>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
     /// How many descriptors above standard error are the program's.
@@ -78,7 +73,7 @@ pub struct Wish<'a> {
     /// Where a cgroup goes that is not named from the hierarchy's root: empty, or a path that ends in `/`.
     pub cgroup_base: &'a str,
     /// `--systemd-cgroup`: whom to ask for the cgroup.
-    pub manager: Option<&'a scope::Manager>,
+    pub manager: Option<&'a cgroup::scope::Manager>,
     /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
     pub rootless: Option<bool>,
 }
@@ -112,7 +107,7 @@ pub struct Builder<'a> {
     /// Mounts with a propagation of their own, and the lines that set it again after the root's is set.
     pub own_propagation: Vec<(String, Line)>,
     /// What systemd makes.
-    pub scope: Option<scope::Scope>,
+    pub scope: Option<cgroup::scope::Scope>,
     /// Lines of the host lane that need init.
     pub after_clone: Vec<Line>,
     /// The same, for when init has done its part.

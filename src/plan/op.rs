@@ -4,9 +4,9 @@
 pub use super::slot::Slot;
 
 use super::Step;
-use super::caller::Caller;
-use super::resources::Setting;
-use super::scope::{Property, Scope, Sockets};
+use super::callers::Caller;
+use super::cgroup::limits::Setting;
+use super::cgroup::scope::{Property, Scope, Sockets};
 use super::terminal::Terminal;
 use alloc::boxed::Box;
 use alloc::ffi::CString;

@@ -9,7 +9,7 @@ use crate::host::cgroup;
 use crate::host::procfs::Life;
 use crate::host::time;
 use crate::perform::{caller, files, sync};
-use crate::plan::scope::Sockets;
+use crate::plan::cgroup::scope::Sockets;
 use crate::say::error::{Error, at};
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
@@ -187,7 +187,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         owner: if host.uid == 0 { String::new() } else { host.uid.to_string() },
         annotations: spec.annotations.clone(),
         hooks: later.then(|| spec.hooks.clone()),
-        device_rules: crate::plan::device_filter::fingerprint(&spec.linux.resources.devices),
+        device_rules: crate::plan::devices::program::fingerprint(&spec.linux.resources.devices),
         resctrl: rdt.filter(|rdt| rdt.clos_id.is_none()).map(|_| new.id.into()),
     }
 }
@@ -485,7 +485,7 @@ fn will_make(saved: &Saved) -> Result<usize, Error> {
     let Some(root) = cgroup::open_root().map_err(failed)? else {
         return Ok(0);
     };
-    let above = crate::plan::resources::above(&saved.cgroup_path).unwrap_or_default();
+    let above = crate::plan::cgroup::limits::above(&saved.cgroup_path).unwrap_or_default();
     let parents = above.get(1..).unwrap_or_default();
     cgroup::missing(root.at(), parents, &c(&saved.cgroup_path)?).map_err(failed)
 }

@@ -357,10 +357,10 @@ proptest! {
         let Ok(mount) = <spec::Mount as serde::Deserialize>::deserialize(&mount) else {
             return Ok(());
         };
-        if let Ok(o) = plan::options::understand(&mount, "/mounts/0") {
+        if let Ok(o) = plan::mounts::options::understand(&mount, "/mounts/0") {
             // The kernel refuses what is both set and cleared, but for the access-time field, which is cleared first.
             for a in [o.attributes, o.recursive] {
-                prop_assert_eq!(a.set & a.clear & !plan::options::attr::ATIME, 0);
+                prop_assert_eq!(a.set & a.clear & !plan::mounts::options::attr::ATIME, 0);
             }
             prop_assert!(o.data.len() <= words.iter().map(|w| w.len() + 1).sum::<usize>());
         }
@@ -394,7 +394,7 @@ proptest! {
 
 /// Option words, alone or with something behind them.
 fn option() -> impl Strategy<Value = String> {
-    let all: Vec<&'static str> = plan::options::option_words().collect();
+    let all: Vec<&'static str> = plan::mounts::options::option_words().collect();
     prop_oneof![
         3 => select(all.clone()).prop_map(String::from),
         1 => (select(all), word()).prop_map(|(a, b)| format!("{a}={b}")),

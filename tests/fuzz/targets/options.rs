@@ -11,9 +11,9 @@ fuzz_target!(|text: &str| {
     let Ok(mount) = <spec::Mount as serde::Deserialize>::deserialize(&document) else {
         return;
     };
-    if let Ok(o) = plan::options::understand(&mount, "/mounts/0") {
+    if let Ok(o) = plan::mounts::options::understand(&mount, "/mounts/0") {
         for a in [o.attributes, o.recursive] {
-            assert_eq!(a.set & a.clear & !plan::options::attr::ATIME, 0);
+            assert_eq!(a.set & a.clear & !plan::mounts::options::attr::ATIME, 0);
         }
     }
 });

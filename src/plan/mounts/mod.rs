@@ -1,16 +1,19 @@
 //! config.json's `mounts`: option words into flags, and each mount into plan lines, in the order listed
 //! (config.md, "Mounts"). May touch: types and tables.
 
+pub mod options;
+mod side_by_side;
+
 use super::create::mapping;
 use super::op::{Attributes, Kind, Op, Place, Slot};
-use super::options::{attr, understand};
-use super::{Builder, MOST, Problem, Step, c, devices, side_by_side, system, too_long};
+use super::{Builder, MOST, Problem, Step, c, devices, system, too_long};
 use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use libc::{MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
+use options::{attr, understand};
 
 /// A place in the container that an earlier mount of this plan covers.
 pub struct Covered {
@@ -256,7 +259,7 @@ fn remount(
     b: &mut Builder,
     at: Place,
     path: &str,
-    o: &super::options::Options,
+    o: &options::Options,
     data: Option<CString>,
     why: &'static str,
 ) -> Result<(), Problem> {
@@ -290,7 +293,7 @@ const MOST_HELD: usize = 128;
 fn open_source(
     b: &mut Builder,
     source: &str,
-    o: &super::options::Options,
+    o: &options::Options,
     (idmap, attributes, tree): (Option<(Slot, bool)>, Attributes, Slot),
 ) -> Result<(), &'static str> {
     let inside = inside(b, source).filter(|_| b.mounted);
@@ -319,7 +322,7 @@ fn open_source(
 }
 
 /// Whether init, which sees the host's tree until the switch of root, finds the same source there as the host does.
-fn reached_by_init(b: &Builder, source: &str, o: &super::options::Options) -> bool {
+fn reached_by_init(b: &Builder, source: &str, o: &options::Options) -> bool {
     let copied = b.new_namespace(NamespaceKind::Mount);
     let rights = b.users.inside || !(b.users.new || b.users.joined);
     let apart = !b.spec.linux.rootfs_propagation.ends_with("shared");
@@ -415,7 +418,7 @@ fn check_terminals(b: &Builder, kind: &str, data: &str, pointer: &str) -> Result
 fn idmap(
     b: &mut Builder,
     mount: &spec::Mount,
-    o: &super::options::Options,
+    o: &options::Options,
     pointer: &str,
 ) -> Result<Option<(Slot, bool)>, Problem> {
     let own = !mount.uid_mappings.is_empty();

@@ -3,11 +3,11 @@
 //! safe: the lane stands in the directory, and the kernel follows no links of the rootfs meanwhile (`nosymfollow`), so a
 //! name without a slash can only mean what lies there. May touch: types.
 
-use super::create::problem;
-use super::hooks::any_before_pivot;
-use super::mounts::below;
-use super::op::{Line, Op, Place};
-use super::{Builder, Covered, Problem, c, entry};
+use super::{below, inside, place};
+use crate::plan::create::problem;
+use crate::plan::hooks::any_before_pivot;
+use crate::plan::op::{Line, Op, Place};
+use crate::plan::{Builder, Covered, Problem, c, entry};
 use crate::spec::{Mount, NamespaceKind, Text};
 use syscalls::Why;
 
@@ -52,7 +52,7 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
         let name = mount.destination.strip_prefix(directory);
         let clear = |name: &str| clear(name) && name.bytes().all(|b| b != b'/');
         let source = mount.source.as_deref().unwrap_or("");
-        let host = super::mounts::inside(b, source).is_none();
+        let host = inside(b, source).is_none();
         plain(mount) && host && name.is_some_and(clear) && !known(&mount.destination)
     };
     let count = mounts.iter().take_while(beside).count();
@@ -61,7 +61,7 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     let reachable = copied && !b.users.foreign() && !any_before_pivot(b.spec);
     let slaves = !b.spec.linux.rootfs_propagation.ends_with("shared");
     let in_rootfs = |destination: &str| {
-        let place = super::mounts::place(&b.covered, destination, true);
+        let place = place(&b.covered, destination, true);
         matches!(place, Ok(Place::Rootfs { .. }))
     };
     match count >= FEW && reachable && slaves && in_rootfs(&mounts[0].destination) {

@@ -4,8 +4,8 @@
 //! Engines send 0 for what they leave as it is; only for `pids.limit` 0 is a limit. What only cgroup version 1 had is
 //! refused where it asks for something.
 
-use super::c;
 use super::weight::weight;
+use crate::plan::c;
 use crate::spec::{Problem, Resources, Value, escaped};
 use alloc::ffi::CString;
 use alloc::format;

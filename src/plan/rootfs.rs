@@ -1,9 +1,9 @@
 //! `readonlyPaths`, `maskedPaths` and the read-only root (config-linux.md, config.md). May touch: types and tables.
 
 use super::create::problem;
+use super::mounts::{self, options};
 use super::op::{Op, Place};
 use super::{Builder, Step, entry};
-use super::{mounts, options};
 use crate::spec::Problem;
 
 /// Those of the paths which engines mask that are directories; the others are files.

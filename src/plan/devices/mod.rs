@@ -4,10 +4,12 @@
 //! A /dev that is lent (a bind of the host's, or what a path leads to that lies on another mount than the rootfs) is
 //! others', too: no device, link or console is made in it, and nothing taken away, as runc has it.
 
+pub mod program;
+
 use super::create::problem;
 use super::mounts::{self, Covered};
 use super::op::{Attributes, Op, Slot};
-use super::{Builder, Step, c, device_filter};
+use super::{Builder, Step, c};
 use crate::spec::{Mount, Problem, Spec, Text};
 use alloc::format;
 use alloc::string::String;
@@ -225,6 +227,6 @@ pub fn rules(b: &mut Builder, optional: bool) {
         false => ("/linux/resources/devices", "the kernel asks this program at every open and mknod of a device"),
     };
     b.from = from.into();
-    let program = device_filter::compile(rules);
+    let program = program::compile(rules);
     b.host(Step::Cgroup, Op::DeviceProgram { program }, why);
 }

@@ -1,7 +1,7 @@
 //! A container's cgroup as a unit of systemd's, a scope: its names, and its properties (systemd.resource-control(5),
 //! systemd.scope(5)). A pure function. May touch: types.
 
-use super::resources::Setting;
+use super::limits::Setting;
 use crate::spec::{Problem, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};

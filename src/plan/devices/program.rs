@@ -308,5 +308,5 @@ pub fn compile(rules: &[DeviceRule]) -> Vec<BpfInsn> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/device_compiler.rs"]
+#[path = "../../../tests/unit/device_compiler.rs"]
 mod tests;
