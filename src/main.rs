@@ -47,8 +47,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::c_char;
 use entry::seal;
-use host::input;
-use say::error::{self, Error};
+use host::{environment, input};
+use outcome::{Error, at};
+use say::error;
 use say::{log, out};
 use state::{recorder, traces};
 use syscalls::Why;
@@ -71,11 +72,6 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     }));
     let status = run(argv);
     syscalls::exit_group(status, Why("the command is done"))
-}
-
-/// The value of an environment variable.
-fn environment(name: &str) -> Option<&'static str> {
-    syscalls::variable(name)?.to_str().ok()
 }
 
 fn run(argv: *const *const c_char) -> i32 {
@@ -160,13 +156,13 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let result = commands::run(&mut context, &command);
     let failed = result.is_err();
     if let Err(error) = &result {
-        context.log.say(cli::Level::Error, &error.line());
+        context.log.say(cli::Level::Error, &error::line(error));
     }
     let status = finish(result, exec);
     // Of a failure engines read one line: what is amiss with the trace is not in its way.
     let amiss = context.recording.end(&context.root, failed);
-    if let Some(text) = amiss.filter(|_| !failed) {
-        context.log.say(cli::Level::Warn, &text);
+    if let Some(amiss) = amiss.filter(|_| !failed) {
+        context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
     }
     match display(&context) {
         Ok(()) => status,
@@ -213,7 +209,7 @@ fn read_from(command: &cli::Command) -> Option<u32> {
 /// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them. `read_from`: stays open over execve.
 /// Of the three: which can always be read and written, as the null device can, a file and some terminals.
 fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
-    let failed = |failed| error::at("protect this process".into(), failed);
+    let failed = |failed| at("protect this process", failed);
     let why = Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
@@ -264,7 +260,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
         return Ok(());
     };
     let why = Why("the trace goes where --trace-file says");
-    let failed = |failed| error::at(format!("write the trace to {path}"), failed);
+    let failed = |failed| at(format!("write the trace to {path}"), failed);
     let file = out::append(path, "trace file", 0o600, context.host.uid, why)?;
     perform::files::write_all(file.at(), text.as_bytes(), why).map_err(failed)
 }

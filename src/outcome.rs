@@ -1,7 +1,12 @@
-//! How an op ends, and which lane it was in: what planning, performing and telling about both have in common.
-//! May touch: nothing.
+//! How an op ends, in which lane it was, and the error type: what all rooms have in common. `say` has the words for it.
+//! May touch: the recorder, to read of a call that failed.
 
-use syscalls::Failed;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Display;
+use syscalls::table::Call;
+use syscalls::{Errno, Failed, record};
 
 /// Who walks which lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,3 +119,94 @@ pub struct Stopped {
 }
 
 pub type Done<T = ()> = Result<T, Trouble>;
+
+/// What is wrong with a configuration.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// A JSON pointer (RFC 6901); empty: the document as a whole.
+    pub pointer: String,
+    pub problem: String,
+}
+
+/// Why a command failed. It is made where something fails, and `main` tells it once.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line.
+    Usage(String),
+    /// The configuration: which file, where in it, and what.
+    Spec { file: String, problem: Problem },
+    /// A container is not what the command needs; clients of runc look for these words.
+    State(String),
+    /// A system call, a line of a plan, or a hook.
+    Call(Told),
+}
+
+/// A failure in words, made while the recorder still held the call.
+#[derive(Debug)]
+pub struct Told {
+    /// One line: what was being done, the call with its arguments, the errno.
+    pub line: String,
+    /// The purpose of the call.
+    pub why: String,
+    pub advice: Advice,
+}
+
+/// What to try.
+#[derive(Clone, Copy, Debug)]
+pub enum Advice {
+    /// What helps as a rule where this call fails with this errno.
+    Usual(Call, Errno),
+    Text(&'static str),
+}
+
+/// The error of a call that failed outside of any plan. `doing` says what it was part of.
+pub fn at(doing: impl Display, failed: Failed) -> Error {
+    let (call, why) = show(failed);
+    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed.call, failed.errno) })
+}
+
+/// The same for the result of a call.
+pub trait Doing<T> {
+    fn doing(self, what: impl Display) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, Failed> {
+    fn doing(self, what: impl Display) -> Result<T, Error> {
+        self.map_err(|failed| at(what, failed))
+    }
+}
+
+/// Bytes that a part of a message has at most, if a document or a path decides its length.
+pub const PART: usize = 512;
+
+/// A text in at most about this many bytes. Its beginning and its end stay, since causes stand there.
+pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    // The words in between have room, too, so a text that was bounded once stays as it is.
+    let room = most.saturating_sub(48);
+    let (mut begin, mut end) = (room * 3 / 5, text.len() - room * 2 / 5);
+    while !text.is_char_boundary(begin) {
+        begin -= 1;
+    }
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    let (left, begin, end) = (end - begin, &text[..begin], &text[end..]);
+    Cow::Owned(format!("{begin} [{left} bytes left out] {end}"))
+}
+
+/// A call that failed, as the trace shows it; and its why.
+pub fn show(failed: Failed) -> (String, String) {
+    let end = format!(" = -1 {} ({})", failed.errno.name(), failed.errno.text());
+    let Some(record) = record::find(failed.at).filter(|record| record.call == failed.call as u16) else {
+        return (format!("{}{end}", failed.call.row().name), String::new());
+    };
+    let mut text = String::new();
+    let _ = syscalls::show::call(&record, &mut text);
+    if record.ret >= 0 {
+        text.push_str(": the answer"); // netlink takes a request, and refuses it later
+    }
+    (bounded(&(text + &end), 2 * PART).into_owned(), record.why().to_string())
+}

@@ -4,11 +4,12 @@ use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::host::input;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::{Lanes, host};
 use crate::plan::callers::{self, Notify};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Slot, Step, Wish};
-use crate::say::error::{Error, Said, at, stopped};
+use crate::say::error::{Said, stopped};
 use crate::spec::{self, Spec};
 use crate::state;
 use alloc::boxed::Box;
@@ -61,7 +62,7 @@ pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
 fn read_lent(file: &str, fd: i32) -> Result<Vec<u8>, Error> {
     let why = Why("the path that says what is wanted names this descriptor");
     let text = input::read_descriptor(At::from_raw(fd), why);
-    text.map_err(|failed| at(format!("read {file}"), failed))
+    text.doing(format_args!("read {file}"))
 }
 
 fn read_file(file: &str) -> Result<Vec<u8>, Error> {
@@ -81,7 +82,7 @@ fn read_file(file: &str) -> Result<Vec<u8>, Error> {
         _ => at(format!("open {file}"), failed),
     })?;
     let text = input::read_all(opened.at(), Why("the bundle's configuration says what is wanted"));
-    let text = text.map_err(|failed| at(format!("read {file}"), failed))?;
+    let text = text.doing(format_args!("read {file}"))?;
     opened.leak(); // the end of the process closes it, and execve does
     Ok(text)
 }
@@ -99,7 +100,7 @@ fn absolute(path: Option<&str>) -> Result<Option<String>, Error> {
 pub fn current_directory() -> Result<String, Error> {
     let mut buffer = [0u8; 4096];
     let here = syscalls::getcwd(&mut buffer, Why("the path that was given is relative to it"));
-    let here = here.map_err(|failed| at("find the current directory".into(), failed))?;
+    let here = here.doing("find the current directory")?;
     Ok(String::from_utf8_lossy(here).into_owned())
 }
 
@@ -143,7 +144,7 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
         callers::set(env, format!("LISTEN_FDS={}", context.listening));
         // The first process of its pid namespace, as runc and crun have it (sd_listen_fds(3)).
         callers::set(env, "LISTEN_PID=1".into());
-        if let Some(names) = crate::environment("LISTEN_FDNAMES") {
+        if let Some(names) = crate::host::environment("LISTEN_FDNAMES") {
             callers::set(env, format!("LISTEN_FDNAMES={names}"));
         }
     }
@@ -369,14 +370,13 @@ pub fn attend(master: Option<Fd>, notify: Option<Between>, process: &Fd, pid: i3
 /// Which signal it is that a signalfd has.
 pub fn signal(signals: &Fd) -> Result<i32, Error> {
     let mut info = [0u8; 128];
-    syscalls::read(signals.at(), &mut info, Why("which signal it is"))
-        .map_err(|failed| at("wait for the program".into(), failed))?;
+    syscalls::read(signals.at(), &mut info, Why("which signal it is")).doing("wait for the program")?;
     Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
 }
 
 /// Waits for a program's end, and hands every other signal on to it.
 pub fn wait(process: &Fd, pid: i32) -> Result<i32, Error> {
-    let failed = |failed| at("wait for the program".into(), failed);
+    let failed = |failed| at("wait for the program", failed);
     loop {
         let why = Why("the program's end, or a signal to hand on");
         let signal = syscalls::rt_sigwait(SigSet::ALL, why).map_err(failed)?;
@@ -394,8 +394,7 @@ pub fn wait(process: &Fd, pid: i32) -> Result<i32, Error> {
 /// A child has ended: the status, if it is the program.
 pub fn ended(process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
     let why = Why("the status that the program ended with");
-    let ended = syscalls::waitid_pidfd(process.at(), libc::WNOHANG as u32, why)
-        .map_err(|failed| at("wait for the program".into(), failed))?;
+    let ended = syscalls::waitid_pidfd(process.at(), libc::WNOHANG as u32, why).doing("wait for the program")?;
     if ended.is_none() {
         // Somebody else's end: without a pid namespace they come to us.
         reap(pid);

@@ -3,9 +3,9 @@
 
 use super::{Context, create, inside, step};
 use crate::cli;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::say::out;
 use crate::spec;
 use alloc::format;
@@ -28,7 +28,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         become_root(&context.host)?;
         context.host.uid = 0;
     }
-    bundle(&program, &outside, rootless).map_err(|failed| at("demo: make a bundle".into(), failed))?;
+    bundle(&program, &outside, rootless).doing("demo: make a bundle")?;
     drop(program);
     let options = cli::Run {
         create: cli::Create {
@@ -58,7 +58,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
 
 /// Without root: a user namespace around the whole demo, whose root is this user.
 fn become_root(host: &crate::host::Host) -> Result<(), Error> {
-    let failed = |failed| at("demo: become root of a user namespace".into(), failed);
+    let failed = |failed| at("demo: become root of a user namespace", failed);
     let procfs = crate::host::procfs::open().map_err(failed)?;
     let why = Why("the files of a process that is not dumpable belong to root");
     syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 1, why).map_err(failed)?;

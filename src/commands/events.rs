@@ -4,8 +4,8 @@
 use super::{Context, find, step};
 use crate::cli;
 use crate::host::{cgroup, input};
+use crate::outcome::{Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::say::out;
 use alloc::ffi::CString;
 use alloc::format;

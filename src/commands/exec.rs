@@ -4,10 +4,11 @@ use super::{Context, create, process, step};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
 use crate::outcome::{Check, Trouble};
+use crate::outcome::{Doing, Error, at};
 use crate::perform::{Lanes, host};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
-use crate::say::error::{Error, Said, at, stopped};
+use crate::say::error::{Said, stopped};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
 use alloc::boxed::Box;
@@ -192,7 +193,7 @@ fn same_users(pid: i32) -> Result<bool, Error> {
         ];
         Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
     };
-    look().map_err(|failed| at("look at the container's user namespace".into(), failed))
+    look().doing("look at the container's user namespace")
 }
 
 /// The cgroup that the process is born into, if the container has one.

@@ -1,9 +1,9 @@
 //! `features`: what this runtime can do, out of the tables that its code uses (features.md, features-linux.md).
 //! May touch: everything below.
 
+use crate::outcome::Error;
 use crate::plan::cgroup::scope;
 use crate::plan::mounts::options::option_words;
-use crate::say::error::Error;
 use crate::say::out;
 use crate::spec::annotations;
 use crate::{cli, spec};

@@ -4,9 +4,10 @@
 
 use crate::cli::Level;
 use crate::outcome::Lane;
+use crate::outcome::{Doing, Error};
 use crate::perform::{hooks, sync};
 use crate::plan::{self};
-use crate::say::error::{self, Error};
+use crate::say::error;
 use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
@@ -50,8 +51,8 @@ fn each(
             spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
         let bad = |problem| Error::Spec { file: "config.json".into(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
-        let output = syscalls::memfd_create(c"output", 0, "hook output", why)
-            .map_err(|f| error::at(format!("run the hook {at}"), f))?;
+        let output =
+            syscalls::memfd_create(c"output", 0, "hook output", why).doing(format_args!("run the hook {at}"))?;
         let mut room = hooks::Room::of(core::iter::once(&hook));
         let given = hooks::Given { pid, output: output.at(), home: None };
         if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {
@@ -70,7 +71,7 @@ pub fn poststart(saved: &Saved, hooks: &Hooks, pid: i32) -> Result<(), Error> {
 pub fn poststop(saved: &Saved, hooks: &Hooks, log: &mut Log) {
     let list = ("poststop", &hooks.poststop[..]);
     let _ = each(saved, list, ("stopped", 0), |error| {
-        log.say(Level::Warn, &error.line());
+        log.say(Level::Warn, &error::line(&error));
         Ok(())
     });
 }

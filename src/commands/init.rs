@@ -16,9 +16,9 @@
 
 use super::step;
 use crate::host::input;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::say::out;
 use crate::state;
 use alloc::format;
@@ -93,7 +93,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     syscalls::reboot(libc::LINUX_REBOOT_CMD_CAD_OFF as u32, why).or_else(|failed| match failed.errno {
         // As init of a pid namespace: the machine's keys are another's.
         Errno::EINVAL | Errno::EPERM => Ok(()),
-        _ => Err(at("be PID 1".into(), failed)),
+        _ => Err(at("be PID 1", failed)),
     })?;
     let line = read(c"/proc/cmdline")?;
     if let Some(end) = ending(&line) {
@@ -118,7 +118,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
         let why = Why("nk.status: whoever started the machine learns the status there");
         let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
         // Closing a serial line waits until all has been sent.
-        told.and_then(|()| to.close(why)).map_err(|failed| at("nk.status".into(), failed))?;
+        told.and_then(|()| to.close(why)).doing("nk.status")?;
     }
     Ok((status, tell))
 }
@@ -139,7 +139,7 @@ fn mount(place: &CStr, kind: &CStr) -> Result<(), Error> {
 
 /// The kernel opens /dev/console as descriptors 0 to 2 of its first process, if the initramfs has it. Now it is there.
 fn open_console() -> Result<(), Error> {
-    let failed = |failed| at("open the console".into(), failed);
+    let failed = |failed| at("open the console", failed);
     let why = Why("an initramfs without /dev/console leaves its first process without descriptors");
     let mut fds = [0, 1, 2].map(|fd| PollFd { fd, events: 0, revents: 0 });
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
@@ -154,7 +154,7 @@ fn read(path: &CStr) -> Result<String, Error> {
     let why = Why("what the kernel says there");
     let text = syscalls::openat(At::CWD, path, 0, "file of procfs", why)
         .and_then(|file| input::read_all(file.at(), why))
-        .map_err(|failed| at(format!("read {}", path.to_string_lossy()), failed))?;
+        .doing(format_args!("read {}", path.to_string_lossy()))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -162,8 +162,7 @@ fn read(path: &CStr) -> Result<String, Error> {
 fn open_status(path: &str) -> Result<Fd, Error> {
     let flags = (libc::O_WRONLY | libc::O_NOCTTY) as u32;
     let why = Why("nk.status: the program's exit status goes there");
-    syscalls::openat(At::CWD, &state::c(path)?, flags, "status", why)
-        .map_err(|failed| at(format!("nk.status: open {path}"), failed))
+    syscalls::openat(At::CWD, &state::c(path)?, flags, "status", why).doing(format_args!("nk.status: open {path}"))
 }
 
 /// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
@@ -269,7 +268,7 @@ fn finish(status: i32) -> ! {
     syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");
     if let Err(failed) = syscalls::reboot(END.load(Relaxed), why) {
-        out::stderr(&out::failure(&at("end the machine".into(), failed)));
+        out::stderr(&out::failure(&at("end the machine", failed)));
     }
     syscalls::exit_group(status, why)
 }
@@ -277,9 +276,10 @@ fn finish(status: i32) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::say::error;
 
     fn wish(line: &str) -> Wish {
-        understand(line).unwrap_or_else(|error| panic!("{line}: {}", error.line()))
+        understand(line).unwrap_or_else(|error| panic!("{line}: {}", error::line(&error)))
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
             ("nk.end=sleep", "nk.end: write poweroff, reboot or halt"),
         ] {
             match understand(line) {
-                Err(error) => assert!(error.line().contains(named), "{line}: {}", error.line()),
+                Err(error) => assert!(error::line(&error).contains(named), "{line}: {}", error::line(&error)),
                 Ok(wish) => panic!("{line}: {wish:?}"),
             }
         }

@@ -1,7 +1,7 @@
 //! `inside`: what the demo's program, pid 1 of its container, sees around itself. May touch: system calls.
 
 use crate::host::input;
-use crate::say::error::{Error, at};
+use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::spec;
 use alloc::format;
@@ -61,7 +61,7 @@ fn capabilities(hex: &str) -> String {
 
 /// `inside`.
 pub fn inside() -> Result<i32, Error> {
-    let names = syscalls::uname(LOOK).map_err(|failed| at("look around".into(), failed))?;
+    let names = syscalls::uname(LOOK).doing("look around")?;
     let text = |field: &[libc::c_char]| -> String {
         field.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect()
     };

@@ -3,8 +3,8 @@
 use super::several::{self, Among};
 use super::{Context, ours, step};
 use crate::cli::{self, Which};
+use crate::outcome::{Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::state::{self, Now, Saved};
 use alloc::format;
 use syscalls::{Errno, Fd, Why};

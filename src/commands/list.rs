@@ -3,8 +3,9 @@
 use super::{Context, step};
 use crate::cli::{self, Level, ListFormat};
 use crate::host::input;
+use crate::outcome::{Doing, Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
+use crate::say::error::line;
 use crate::say::out;
 use crate::state::{self, Document, Status};
 use alloc::format;
@@ -55,10 +56,9 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
         Why("each container is a directory in it"),
     ) {
         Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok((rows, None)),
-        opened => opened.map_err(|failed| at(format!("open the state root {}", context.root), failed))?,
+        opened => opened.doing(format_args!("open the state root {}", context.root))?,
     };
-    let mut names = input::names(root.at(), Why("each container is a directory in it"))
-        .map_err(|failed| at("list the state root".into(), failed))?;
+    let mut names = input::names(root.at(), Why("each container is a directory in it")).doing("list the state root")?;
     names.sort_unstable();
     for name in names.iter().filter_map(|name| name.to_str().ok()) {
         if state::check_id(name).is_err() {
@@ -78,7 +78,7 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
                 continue;
             }
             Ok(Document::Damaged(error)) => {
-                let word = format!("container {name} is left out: {}", error.line());
+                let word = format!("container {name} is left out: {}", line(&error));
                 context.log.say(Level::Warn, &word);
                 continue;
             }

@@ -31,9 +31,9 @@ use crate::cli::{self, CgroupManager, Command, Globals, Level};
 use crate::host::Host;
 use crate::host::{cgroup, dbus, systemd};
 use crate::outcome::Lane;
+use crate::outcome::{Doing, Error, at};
 use crate::plan::Step;
 use crate::plan::cgroup::scope::Manager;
-use crate::say::error::{Error, at};
 use crate::say::log::Log;
 use crate::say::out;
 use crate::spec::Spec;
@@ -90,7 +90,7 @@ impl Context {
         step(Step::Cgroup);
         // Engines without root run us as root of a user namespace.
         let user = self.host.uid != 0 || self.host.nested;
-        let sockets = systemd::sockets(user, crate::environment);
+        let sockets = systemd::sockets(user, crate::host::environment);
         let base =
             systemd::base(&sockets).map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
         Ok(Some(Manager { sockets, base, user }))
@@ -166,8 +166,7 @@ pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
     let saved = containers::load(dir.at(), id)?;
     let mut now = containers::look(dir.at(), &saved)?;
     if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {
-        now.cgroup = cgroup::open_pair(&saved.cgroup_path)
-            .map_err(|failed| at(format!("look for the cgroup of {id}"), failed))?;
+        now.cgroup = cgroup::open_pair(&saved.cgroup_path).doing(format_args!("look for the cgroup of {id}"))?;
     }
     Ok(Found { root, dir, saved, now })
 }
@@ -235,10 +234,10 @@ pub fn open_ourselves() -> Result<Fd, Error> {
     let why = Why("a rootfs or an initramfs shall hold this program");
     match syscalls::openat(At::CWD, c"/proc/self/exe", 0, "this program", why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
-        opened => return opened.map_err(|failed| at("open this program".into(), failed)),
+        opened => return opened.doing("open this program"),
     }
     let path = syscalls::executed_as();
-    syscalls::openat(At::CWD, path, 0, "this program", why).map_err(|failed| at("open this program".into(), failed))
+    syscalls::openat(At::CWD, path, 0, "this program", why).doing("open this program")
 }
 
 /// The exit status of a command that went well is that of the program where there is one.

@@ -4,11 +4,12 @@ use super::{Context, step};
 use crate::cli::{self, MountsAction};
 use crate::host::{input, procfs};
 use crate::outcome::Trouble;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::later_mounts::{self, Bind, Job};
 use crate::plan::mounts::options::{passed_over, understand};
 use crate::plan::op::Attributes;
 use crate::plan::{Step, mounts::clean};
-use crate::say::error::{Error, at, at_hint};
+use crate::say::error::at_hint;
 use crate::say::hints;
 use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::state;
@@ -185,7 +186,7 @@ fn job(context: &mut Context, id: &str, add: bool, binds: Vec<Bind>) -> Result<J
         add,
         binds,
         init,
-        procfs: procfs::open().map_err(|failed| at("look at processes".into(), failed))?,
+        procfs: procfs::open().doing("look at processes")?,
         root: name,
         user: spec::namespace(&config.linux, &NamespaceKind::User).is_some(),
         limited: context.host.uid != 0 && own(NamespaceKind::User).is_some(),

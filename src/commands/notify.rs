@@ -2,10 +2,11 @@
 //! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
 
 use super::create::{self, ended, hand_on};
+use crate::host::patience;
 use crate::outcome::{Check, Trouble};
-use crate::perform::{caller, patience};
+use crate::outcome::{Error, at};
+use crate::perform::caller;
 use crate::plan::callers::Notify;
-use crate::say::error::{Error, at};
 use crate::state;
 use alloc::format;
 use alloc::string::String;
@@ -22,7 +23,7 @@ const AT_ONCE: usize = 1024;
 
 /// Who is to be told, by the environment.
 pub fn address() -> Result<Option<&'static str>, Error> {
-    match crate::environment("NOTIFY_SOCKET") {
+    match crate::host::environment("NOTIFY_SOCKET") {
         None | Some("") => Ok(None),
         Some(path) if path.starts_with(['/', '@']) && crate::spec::socket_fits(path) => Ok(Some(path)),
         Some(path) => Err(Error::Usage(format!(
@@ -176,9 +177,9 @@ pub fn wait_for(fd: &Fd) -> PollFd {
 }
 
 fn begin_failed(failed: syscalls::Failed) -> Error {
-    at("open the program's NOTIFY_SOCKET".into(), failed)
+    at("open the program's NOTIFY_SOCKET", failed)
 }
 
 fn failed(failed: syscalls::Failed) -> Error {
-    at("wait for the program's words".into(), failed)
+    at("wait for the program's words", failed)
 }

@@ -2,7 +2,7 @@
 //! May touch: everything below.
 
 use crate::host::{cgroup, input, procfs};
-use crate::say::error::{Error, at};
+use crate::outcome::{Doing, Error, at};
 use crate::state::{self, Document, Saved};
 use alloc::ffi::CString;
 use alloc::format;
@@ -70,7 +70,7 @@ fn namespaces(procfs: At, pid: i32) -> syscalls::Result<Mark> {
 /// Other containers of this state root whose cgroup is this container's, or lies below it: their ids and cgroups.
 pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> {
     let why = Why("another container may be in this cgroup, or below it");
-    let failed = |failed| at("list the state root".into(), failed);
+    let failed = |failed| at("list the state root", failed);
     let names = syscalls::openat(root.at(), c".", libc::O_DIRECTORY as u32, "root", why)
         .and_then(|dir| input::names(dir.at(), why))
         .map_err(failed)?;
@@ -81,7 +81,7 @@ pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> 
         }
         let dir = match state::open(root, &state::c(name)?) {
             Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
-            dir => dir.map_err(|failed| at(format!("open the state of {name}"), failed))?,
+            dir => dir.doing(format_args!("open the state of {name}"))?,
         };
         let other = match state::document_of(dir.at(), name)? {
             Document::Whole(other) => Some(*other),

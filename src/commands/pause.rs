@@ -2,8 +2,8 @@
 
 use super::{Context, find, step};
 use crate::host::cgroup;
+use crate::outcome::{Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::state::Status;
 use alloc::format;
 

@@ -2,8 +2,8 @@
 
 use super::{Context, create};
 use crate::cli;
+use crate::outcome::Error;
 use crate::plan::{self, Wish};
-use crate::say::error::Error;
 use crate::say::out;
 use crate::spec;
 use alloc::format;

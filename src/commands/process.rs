@@ -3,7 +3,8 @@
 
 use super::create;
 use crate::cli;
-use crate::say::error::{Error, Said};
+use crate::outcome::Error;
+use crate::say::error::Said;
 use crate::spec::{self, Spec, Value};
 use alloc::format;
 use alloc::string::String;

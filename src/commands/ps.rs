@@ -5,9 +5,9 @@ use crate::cli::{self, ListFormat};
 use crate::host::{cgroup, input, procfs};
 use crate::outcome::Lane;
 use crate::outcome::Trouble;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::hooks;
 use crate::plan::{Hook, Step};
-use crate::say::error::{Error, at};
 use crate::say::out;
 use crate::state;
 use alloc::ffi::CString;
@@ -26,7 +26,7 @@ pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
     let found = find(context, id)?;
     let mut pids = match &found.now.cgroup {
         Some((_, group)) => ours::own(group.at(), &found.saved, found.now.init.as_ref())
-            .map_err(|failed| at(format!("list the processes of {id}"), failed))?,
+            .doing(format_args!("list the processes of {id}"))?,
         None if found.now.init.is_some() => alloc::vec![found.saved.pid],
         None => Vec::new(),
     };
@@ -48,12 +48,12 @@ pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
 
 /// The table of `ps -f`, read out of procfs: no other program is needed.
 fn table(pids: &[i32]) -> Result<String, Error> {
-    let procfs = procfs::open().map_err(|failed| at("look at processes".into(), failed))?;
+    let procfs = procfs::open().doing("look at processes")?;
     let mut text = String::from("UID          PID    PPID STAT     TIME CMD\n");
     for pid in pids {
         let process = match Process::of(procfs.at(), *pid) {
             Err(f) if [Errno::ENOENT, Errno::ESRCH].contains(&f.errno) => continue, // it has just ended
-            looked => looked.map_err(|failed| at(format!("look at process {pid}"), failed))?,
+            looked => looked.doing(format_args!("look at process {pid}"))?,
         };
         let Some(process) = process else {
             continue;
@@ -149,7 +149,7 @@ fn run(options: &[String]) -> Result<String, Error> {
         state: Default::default(),
         timeout: None,
     };
-    let failed = |failed| at("run ps(1)".into(), failed);
+    let failed = |failed| at("run ps(1)", failed);
     let said = syscalls::memfd_create(c"ps", 0, "output", why).map_err(failed)?;
     let mut room = hooks::Room::of(core::iter::once(&hook));
     let given = hooks::Given { pid: 0, output: said.at(), home: None };

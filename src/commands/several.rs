@@ -3,7 +3,8 @@
 use super::Context;
 use crate::cli::{Level, Which};
 use crate::host::input;
-use crate::say::error::{Error, at};
+use crate::outcome::{Error, at};
+use crate::say::error::{line, trace_amiss};
 use crate::state::{self, Document};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -56,7 +57,7 @@ pub fn each(
         (None, _) => Ok(0),
         (Some(error), []) => Err(error),
         (Some(error), more) => {
-            Err(Error::State(format!("{}; it failed for {} more: {}", error.line(), more.len(), more.join(", "))))
+            Err(Error::State(format!("{}; it failed for {} more: {}", line(&error), more.len(), more.join(", "))))
         }
     }
 }
@@ -64,8 +65,8 @@ pub fn each(
 /// What was done for one container belongs into its own trace.
 fn end_recording(context: &mut Context, failed: bool) {
     let amiss = context.recording.end(&context.root, failed);
-    if let Some(text) = amiss.filter(|_| !failed) {
-        context.log.say(Level::Warn, &text);
+    if let Some(amiss) = amiss.filter(|_| !failed) {
+        context.log.say(Level::Warn, &trace_amiss(&amiss));
     }
 }
 

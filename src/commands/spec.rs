@@ -2,9 +2,9 @@
 
 use super::{Context, step};
 use crate::cli;
+use crate::outcome::{Doing, Error};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::{spec as oci, state};
 use alloc::format;
 use alloc::string::String;
@@ -24,7 +24,7 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
         Err(failed) if failed.errno == Errno::EEXIST => {
             return Err(Error::State(format!("{path} exists: remove it first")));
         }
-        opened => opened.map_err(|failed| at(format!("write {path}"), failed))?,
+        opened => opened.doing(format_args!("write {path}"))?,
     };
     let text = match options.rootless {
         true => oci::rootless_default(context.host.uid, context.host.gid),
@@ -35,6 +35,6 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
         let why = Why("a part of a configuration would be taken for one");
         let _ = syscalls::unlinkat(At::CWD, &state::c(&path)?, 0, why);
     }
-    written.map_err(|failed| at(format!("write {path}"), failed))?;
+    written.doing(format_args!("write {path}"))?;
     Ok(0)
 }

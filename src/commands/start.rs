@@ -4,13 +4,14 @@ use super::create::{hand_on, signal};
 use super::notify::{Between, wait_for};
 use super::{Context, delete, hooks, step};
 use crate::cli::{self, Level};
+use crate::host::patience;
 use crate::host::procfs::{self, Life};
 use crate::outcome::Lane;
 use crate::outcome::{Check, Trouble};
-use crate::perform::patience;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::sync::{self, Report, Word};
 use crate::plan::{self, Op, Step};
-use crate::say::error::{Error, at};
+use crate::say::error::line;
 use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
 use alloc::format;
@@ -88,7 +89,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     whole.saved.state = "running".into();
     // The program runs, and its status comes from the kernel: what cannot be written down changes nothing.
     if let Err(error) = state::save(dir.at(), &whole) {
-        context.log.say(Level::Warn, &error.line());
+        context.log.say(Level::Warn, &line(&error));
     }
     let saved = whole.saved;
     context.log.say(Level::Info, &format!("container {id}: running"));
@@ -175,7 +176,7 @@ fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
 /// Waits for the end of a process that is no child of ours, and hands signals on to it. Its parent has to wait for
 /// it first: only then does the kernel tell others the status.
 fn watch(init: &Fd, notify: Option<Between>) -> Result<i32, Error> {
-    let failed = |failed| at("wait for the program".into(), failed);
+    let failed = |failed| at("wait for the program", failed);
     let signals = syscalls::signalfd4(SigSet::ALL, Why("signals and the program's end are waited for together"))
         .map_err(failed)?;
     loop {
@@ -209,7 +210,7 @@ fn status(init: &Fd) -> Result<i32, Error> {
         }
         let mut fds = [PollFd { fd: init.at().raw(), events: 0, revents: 0 }];
         let why = Why("its parent has to wait for it first");
-        syscalls::ppoll(&mut fds, Some(100), why).map_err(|failed| at("wait for the program".into(), failed))?;
+        syscalls::ppoll(&mut fds, Some(100), why).doing("wait for the program")?;
     }
     Err(Error::State(
         "the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)"

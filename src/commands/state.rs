@@ -1,8 +1,8 @@
 //! `state`: the OCI state document (runtime.md, "State"), with the keys and the order of runc. May touch: everything below.
 
 use super::{Context, step};
+use crate::outcome::Error;
 use crate::plan::Step;
-use crate::say::error::Error;
 use crate::say::out;
 use crate::state::{self, Saved, Status};
 use alloc::collections::BTreeMap;

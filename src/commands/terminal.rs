@@ -4,8 +4,8 @@
 
 use super::create::{ended, hand_on, signal};
 use super::notify::Between;
+use crate::outcome::{Error, at};
 use crate::perform::terminal;
-use crate::say::error::{Error, at};
 use syscalls::abi::Termios;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 
@@ -24,7 +24,7 @@ const SHOWN_LAST: usize = 64 << 10;
 
 /// Relays until the program has ended; its status.
 pub fn relay(master: Fd, notify: Option<Between>, process: &Fd, pid: i32) -> Result<i32, Error> {
-    let failed = |failed| at("relay the terminal".into(), failed);
+    let failed = |failed| at("relay the terminal", failed);
     let why = Why("signals, keys and output are waited for together");
     let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
     let before = raw();
@@ -133,7 +133,7 @@ impl Relay {
     }
 
     fn run(mut self, signals: &Fd, process: &Fd, pid: i32) -> Result<i32, Error> {
-        let failed = |failed| at("relay the terminal".into(), failed);
+        let failed = |failed| at("relay the terminal", failed);
         // Nobody has the program's side open: that can change, and is looked at from time to time.
         let mut left = false;
         loop {
@@ -223,7 +223,7 @@ impl Relay {
             Ok(_) => Ok(true),
             Err(f) if f.errno == Errno::EAGAIN => Ok(true),
             Err(f) if f.errno == Errno::EIO => Ok(false),
-            Err(f) => Err(at("relay the terminal".into(), f)),
+            Err(f) => Err(at("relay the terminal", f)),
         }
     }
 

@@ -3,8 +3,8 @@
 use super::{Context, step};
 use crate::cli;
 use crate::host::input;
+use crate::outcome::{Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::say::out;
 use crate::state;
 use crate::state::traces;
@@ -39,7 +39,7 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
     let mut text = String::new();
     let Some(root) = root else { return Ok(0) };
     let why = Why("of which containers there are traces");
-    let failed = |failed| at("list the traces".into(), failed);
+    let failed = |failed| at("list the traces", failed);
     let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
     let here = syscalls::openat(root.at(), c".", flags, "state root", why).map_err(failed)?;
     for name in input::names(here.at(), why).map_err(failed)? {

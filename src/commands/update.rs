@@ -3,12 +3,13 @@
 use super::{Context, Found, find, step, systemd_failed};
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::namespaces;
 use crate::plan::cgroup::limits::{self, Setting};
 use crate::plan::cgroup::scope;
 use crate::plan::devices::program;
 use crate::plan::{Op, Step};
-use crate::say::error::{Error, at, at_op, at_with};
+use crate::say::error::{at_op, at_with};
 use crate::spec::{self, Resources, check_device_rules};
 use crate::{cli, state};
 use alloc::boxed::Box;
@@ -173,8 +174,7 @@ fn flags(o: &cli::Update) -> Value {
 fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error> {
     let asks = |value: &Value| value.as_i64().is_some_and(|number| number != 0);
     let why = Why("what stays as it is");
-    let read =
-        |file| cgroup::read(group, file, why).map_err(|failed| at(format!("look at the limits of {id}"), failed));
+    let read = |file| cgroup::read(group, file, why).doing(format_args!("look at the limits of {id}"));
     let memory = &wanted["memory"];
     if memory["swap"].as_i64().is_some_and(|swap| swap > 0) && !asks(&memory["limit"]) {
         let now = read(c"memory.max")?;
@@ -197,7 +197,7 @@ fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
         return Ok(());
     };
     let now = cgroup::read(group, c"memory.current", Why("what is in use"))
-        .map_err(|failed| at(format!("look at the memory of {id}"), failed))?;
+        .doing(format_args!("look at the memory of {id}"))?;
     match now.trim().parse::<u64>() {
         Ok(used) if used > limit => Err(Error::State(format!(
             "memory limit {limit} of {id} is refused: {used} bytes are in use (/memory/checkBeforeUpdate)"

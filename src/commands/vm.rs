@@ -4,8 +4,8 @@
 use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
 use crate::outcome::Lane;
+use crate::outcome::{Doing, Error, at};
 use crate::plan::Step;
-use crate::say::error::{Error, at};
 use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Image, Machine};
@@ -72,7 +72,7 @@ fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> 
     let why = Why("the configuration goes into the machine as it is");
     let flags = libc::O_NONBLOCK as u32;
     let file = syscalls::openat(At::CWD, &state::c(config)?, flags, "config.json", why)
-        .map_err(|failed| at(format!("open {config}"), failed))?;
+        .doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
     image.file("/init", &super::open_ourselves()?, 0o755)?;
     let target = format!("{}/config.json", vm::BUNDLE);
@@ -91,8 +91,7 @@ fn parts(
     id: &str,
 ) -> Result<Parts, Error> {
     let why = Why("the program's status comes out of the machine through it");
-    let status = syscalls::memfd_create(c"status", 0, "status", why)
-        .map_err(|failed| at("make a file for the program's status".into(), failed))?;
+    let status = syscalls::memfd_create(c"status", 0, "status", why).doing("make a file for the program's status")?;
     let limit = spec.linux.resources.memory["limit"].as_i64();
     let verbose = context.log.wants(Level::Debug);
     let append = vm::append(id, context.globals.trace, verbose);
@@ -154,8 +153,7 @@ fn boot(
 fn status(told: At, qemu: i32) -> Result<i32, Error> {
     let why = Why("what the machine said last");
     let mut text = [0u8; 16];
-    let len =
-        syscalls::pread64(told, &mut text, 0, why).map_err(|failed| at("read the program's status".into(), failed))?;
+    let len = syscalls::pread64(told, &mut text, 0, why).doing("read the program's status")?;
     let text = core::str::from_utf8(text.get(..len).unwrap_or(&[])).unwrap_or("");
     match (text.trim().parse(), qemu) {
         (Ok(status), _) => Ok(status),

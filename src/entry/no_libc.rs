@@ -3,7 +3,7 @@
 //! start-up makes the rest of it usable. So the process begins here, and these are the functions that the compiler and
 //! std ask for by their C names. Most are never come to. May touch: `syscalls`, the error type.
 
-use crate::say::error::{Error, at};
+use crate::outcome::{Doing, Error};
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicI32, AtomicPtr};
 use syscalls::{Why, start};
@@ -32,7 +32,7 @@ fn go_on(argc: i32, argv: *const *const c_char) -> ! {
 pub fn protect_tables() -> Result<(), Error> {
     let why = Why("tables of functions and texts have their addresses now: nothing may change them");
     let protected = start::protect_relocated(why);
-    protected.map_err(|failed| at("protect the program's tables".into(), failed))
+    protected.doing("protect the program's tables")
 }
 
 /// Where the environment lies: [`start::begin`] says it.

@@ -14,9 +14,7 @@
 //! What was recorded so far goes along in the environment, so that the trace is whole. May touch: the recorder, system
 //! calls.
 
-use crate::perform::trees::linux_raw_sys_fs as fs;
-use crate::plan::mounts::options::attr;
-use crate::say::error::{Error, at};
+use crate::outcome::{Error, at};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -61,7 +59,7 @@ fn executed_through() -> Option<i32> {
 /// Refuses to go on in a container that had the kernel execute this program by a link of procfs: then its file is
 /// another's, and what this program would run could get at it.
 pub fn called_by_name() -> Result<(), Error> {
-    let failed = |failed| at("look at this program".into(), failed);
+    let failed = |failed| at("look at this program", failed);
     let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
     let mine = match syscalls::newfstatat(At::CWD, ITSELF, 0, why) {
         // Without procfs there are no such links.
@@ -104,7 +102,7 @@ fn unwritable() -> Result<bool, Failed> {
 
 /// Executes this program again where it is not sealed. It returns only if there is no need to, or no way.
 pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
-    let failed = |failed| at("seal this program".into(), failed);
+    let failed = |failed| at("seal this program", failed);
     let file = match open(uid).map_err(failed)? {
         Some(file) => file,
         None => return Ok(()),
@@ -135,19 +133,20 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
             _ => copy().map(Some),
         };
     }
-    let path = match syscalls::open_tree(At::CWD, ITSELF, fs::OPEN_TREE_CLONE, "this program", BECOME) {
+    let path = match syscalls::open_tree(At::CWD, ITSELF, libc::OPEN_TREE_CLONE, "this program", BECOME) {
         // No procfs, as in an initramfs: by the path that it was executed by.
         Err(f) if f.errno == Errno::ENOENT => {
-            syscalls::open_tree(At::CWD, syscalls::executed_as(), fs::OPEN_TREE_CLONE, "this program", BECOME)
+            syscalls::open_tree(At::CWD, syscalls::executed_as(), libc::OPEN_TREE_CLONE, "this program", BECOME)
         }
         opened => opened,
     };
     let Ok(tree) = path else {
         return copy().map(Some);
     };
-    let readonly = syscalls::mount_attr { attr_set: attr::RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let readonly =
+        syscalls::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let why = Why("a mount of this program alone, which is read-only and which nobody else has");
-    match syscalls::mount_setattr(tree.at(), c"", fs::AT_EMPTY_PATH, &readonly, why) {
+    match syscalls::mount_setattr(tree.at(), c"", libc::AT_EMPTY_PATH as u32, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
         Err(_) => copy().map(Some),
     }

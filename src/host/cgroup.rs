@@ -2,7 +2,6 @@
 //! frozen, emptied and removed. May touch: system calls, procfs.
 
 use crate::host::input;
-use crate::plan::cgroup::limits::Setting;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
@@ -18,6 +17,27 @@ const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
 const MOUNTED_AT: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
 
 const O_DIRECTORY: u32 = libc::O_DIRECTORY as u32;
+
+/// A setting of a cgroup: what is written into which of its files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setting {
+    pub file: CString,
+    pub value: Vec<u8>,
+    /// What is written where there is no such file.
+    pub instead: Option<(CString, Vec<u8>)>,
+    /// Without such a file nothing has to be done.
+    pub optional: bool,
+    /// Where it stands in the document.
+    pub from: String,
+}
+
+impl Setting {
+    /// The controller that has the file.
+    pub fn controller(&self) -> &str {
+        let name = self.file.to_str().unwrap_or("");
+        name.split('.').next().unwrap_or("")
+    }
+}
 
 /// Opens the hierarchy's root. Where nobody has mounted it, as in an initramfs, a mount that only we can see does:
 /// where somebody has, ours would reset the options of theirs. `None`: there is none to be had.

@@ -2,14 +2,27 @@
 //! Protocol", "Marshaling", "Authentication Protocol"). Numbers are little-endian, as this side writes them; each value
 //! begins at a multiple of its own size, counted from the message's beginning. May touch: system calls.
 
+use super::patience;
 use crate::outcome;
-use crate::perform::patience;
-use crate::plan::cgroup::scope::Value;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use syscalls::{Errno, Fd, Why};
+
+/// A property's value, by its type on the bus: `s`, `b`, `i`, `u`, `x`, `t`, `ay`, `au`, `as`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Value {
+    Text(String),
+    Flag(bool),
+    Int(i32),
+    Uint(u32),
+    Long(i64),
+    Ulong(u64),
+    Bytes(Vec<u8>),
+    Uints(Vec<u32>),
+    Texts(Vec<String>),
+}
 
 /// A message's body while it is written, behind a head that is as long as a multiple of 8.
 #[derive(Default)]

@@ -4,17 +4,23 @@
 pub mod cgroup;
 pub mod dbus;
 pub mod input;
+pub mod patience;
 pub mod procfs;
 pub mod systemd;
 pub mod time;
 
-use crate::say::error::Error;
+use crate::outcome::Error;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Why};
 
 /// The first user namespace has a number of its own (linux/proc_ns.h, PROC_USER_INIT_INO).
 const FIRST: &[u8] = b"user:[4026531837]";
+
+/// The value of an environment variable.
+pub fn environment(name: &str) -> Option<&'static str> {
+    syscalls::variable(name)?.to_str().ok()
+}
 
 /// What the plan may know of the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

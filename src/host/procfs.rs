@@ -1,6 +1,6 @@
 //! The host's /proc, checked to be procfs: which processes are there. May touch: system calls.
 
-use crate::say::error::{Error, at};
+use crate::outcome::{Doing, Error};
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Fd, Result, SigSet, Why};
@@ -42,19 +42,19 @@ pub enum Life {
 /// Looks at the process of that number, if it is the one that was started between these two times (CLOCK_BOOTTIME,
 /// nanoseconds).
 pub fn life(pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
-    let procfs = open().map_err(|failed| at("look at processes".into(), failed))?;
+    let procfs = open().doing("look at processes")?;
     let Ok(name) = alloc::ffi::CString::new(format!("{pid}/stat")) else {
         return Ok(Life::Over);
     };
     let why = Why("its start time tells it from a later process of the same number");
     let file = match syscalls::openat(procfs.at(), &name, 0, "process", why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Life::Over),
-        opened => opened.map_err(|failed| at(format!("look at process {pid}"), failed))?,
+        opened => opened.doing(format_args!("look at process {pid}"))?,
     };
     let mut buffer = [0u8; 1024];
     let len = match syscalls::read(file.at(), &mut buffer, why) {
         Err(failed) if failed.errno == Errno::ESRCH => return Ok(Life::Over),
-        read => read.map_err(|failed| at(format!("look at process {pid}"), failed))?,
+        read => read.doing(format_args!("look at process {pid}"))?,
     };
     Ok(understand(buffer.get(..len).unwrap_or(&[]), started))
 }

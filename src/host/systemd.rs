@@ -4,12 +4,25 @@
 //! A scope begins with a process. Init is to be born into its cgroup, where its limits are and its device program is, so a
 //! process that only waits holds the scope until then.
 
-use crate::host::dbus::{Body, Bus, Message, Method, Trouble};
-use crate::plan::cgroup::scope::{Property, Scope, Sockets};
+use super::dbus::{Body, Bus, Message, Method, Trouble, Value};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use syscalls::Why;
+
+pub type Property = (String, Value);
+
+/// Where a service manager may listen: the path of a socket, and whether behind it is a bus, which has to be greeted
+/// first, or the manager itself.
+pub type Sockets = Vec<(String, bool)>;
+
+/// A scope that is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scope {
+    pub unit: String,
+    pub sockets: Sockets,
+    pub properties: Vec<Property>,
+}
 
 const fn manager(name: &'static str, signature: &'static str) -> Method {
     Method {
@@ -188,7 +201,7 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
     let body = || {
         let mut properties = scope.properties.clone();
         let pids = Vec::from([pid as u32]);
-        properties.push(("PIDs".into(), crate::plan::cgroup::scope::Value::Uints(pids)));
+        properties.push(("PIDs".into(), Value::Uints(pids)));
         let mut body = Body::default();
         body.text(&scope.unit).text("replace");
         // No auxiliary units.

@@ -1,7 +1,8 @@
 //! Whoever called, and listens at a socket: `--console-socket`, `--pidfd-socket`, `NOTIFY_SOCKET`, a seccomp listener's.
 //! May touch: plan types, system calls.
 
-use super::{Lanes, patience};
+use super::Lanes;
+use crate::host::patience;
 use crate::outcome::Done;
 use crate::plan::Slot;
 use crate::plan::callers::Caller;

@@ -2,8 +2,8 @@
 //! (config.md, "POSIX-platform Hooks"). Nothing here allocates: the init lane runs hooks too. May touch: plan types,
 //! system calls.
 
-use super::patience;
 use crate::entry::seal;
+use crate::host::patience;
 use crate::outcome::Lane;
 use crate::outcome::{Done, SIGNALLED, TIMED_OUT, Trouble};
 use crate::plan::{Hook, Step};

@@ -2,10 +2,9 @@
 //! calls, the cgroup hierarchy.
 
 use super::sync::{self, Report};
-use super::{
-    Lanes, caller, home, hooks, listener, namespaces, net_devices, patience, pid_file, process, terminal, trees,
-};
+use super::{Lanes, caller, home, hooks, listener, namespaces, net_devices, pid_file, process, terminal, trees};
 use crate::host::cgroup::{self, Obstacle};
+use crate::host::patience;
 use crate::host::{dbus, systemd};
 use crate::outcome::Lane;
 use crate::outcome::{Check, Done, Stopped, Trouble};

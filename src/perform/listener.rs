@@ -2,7 +2,8 @@
 //! Container Process State"). Once the filter is loaded any call of init's could be one that it asks about, so init
 //! makes none: it writes the descriptor's number on the slate and waits there. May touch: system calls.
 
-use super::{caller, hooks, patience};
+use super::{caller, hooks};
+use crate::host::patience;
 use crate::outcome::{Check, Done, Trouble};
 use alloc::vec::Vec;
 use core::ffi::CStr;

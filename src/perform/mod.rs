@@ -13,7 +13,6 @@ mod mounts;
 pub mod namespaces;
 mod net_devices;
 mod old_root;
-pub mod patience;
 mod pid_file;
 mod process;
 mod ramfs;

@@ -15,8 +15,9 @@
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
 //! or that init is dead: the slate that both have tells which (`syscalls::room`).
 
+use super::Lanes;
 use super::host::stopped;
-use super::{Lanes, patience};
+use crate::host::patience;
 use crate::outcome::Lane;
 use crate::outcome::{Check, Done, Stopped, Trouble};
 use crate::plan::Slot;

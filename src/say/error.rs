@@ -1,61 +1,18 @@
-//! The one error type. It is made where something fails and told once, by `main`. May touch: types, the recorder.
+//! Errors in words. `main` tells each once. May touch: types, the recorder.
 
-use crate::outcome::{Check, SIGNALLED, Stopped, TIMED_OUT, Trouble};
-
+use crate::outcome::{
+    Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show,
+};
 use crate::plan::{self, Line, Op, Plan};
 use crate::say::hints;
-use crate::spec::Problem;
-use alloc::borrow::Cow;
+use crate::state::recorder::Amiss;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use syscalls::record;
 use syscalls::{Errno, Failed};
 
-/// What went wrong.
-#[derive(Debug)]
-pub enum Error {
-    /// The command line.
-    Usage(String),
-    /// The configuration: where in which file, and what.
-    Spec { file: String, problem: Problem },
-    /// A container is not what the command wants it to be; the words are those that clients of runc look for.
-    State(String),
-    /// A system call: told already, with the record that existed then.
-    Call(Told),
-}
-
-/// A failure in words, made while the record was at hand.
-#[derive(Debug)]
-pub struct Told {
-    /// One line: step, argument, call, errno.
-    pub line: String,
-    pub why: String,
-    pub hint: &'static str,
-}
-
-/// Bytes that a line of a message has at most, and a part of it that a document or a path may have made long.
+/// Bytes that a line of a message has at most.
 const MOST: usize = 2048;
-const PART: usize = 512;
-
-/// A text in at most about this many bytes: beginning and end stay, since causes stand there, and what is left out between
-/// them is counted.
-fn bounded(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return Cow::Borrowed(text);
-    }
-    // The words in between have room, too: what was bounded once stays as it is.
-    let room = most.saturating_sub(48);
-    let (mut begin, mut end) = (room * 3 / 5, text.len() - room * 2 / 5);
-    while !text.is_char_boundary(begin) {
-        begin -= 1;
-    }
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
-    let (left, begin, end) = (end - begin, &text[..begin], &text[end..]);
-    Cow::Owned(format!("{begin} [{left} bytes left out] {end}"))
-}
 
 /// A text as a message has it: one line, of a length that can be read. Engines take a line apart, and a document decides how
 /// long what is quoted of it is.
@@ -138,38 +95,39 @@ impl Said {
     }
 }
 
-/// A failing call outside of any plan; `doing` says what for.
-pub fn at(doing: String, failed: Failed) -> Error {
-    at_with(doing, failed, "")
-}
-
-/// The same, with what else was said of it.
+/// A failing call outside of any plan, with what else was said of it.
 pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
-    let (call, why) = render(failed);
-    Error::Call(Told {
-        line: format!("{doing}: {call}{said}"),
-        why,
-        hint: hints::hint(failed.call, failed.errno, None),
-    })
+    let (call, why) = show(failed);
+    let advice = Advice::Usual(failed.call, failed.errno);
+    Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice })
 }
 
 /// The same, where what to try is known.
 pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
-    let (call, why) = render(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, hint })
+    let (call, why) = show(failed);
+    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Text(hint) })
 }
 
 /// The same of a call that carries out what an op of a plan does: it has that one's hint.
 pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
-    let (call, why) = render(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, hint: hints::hint(failed.call, failed.errno, Some(op)) })
+    at_hint(doing, failed, hints::hint(failed.call, failed.errno, Some(op)))
+}
+
+/// What is wrong with the trace of a command.
+pub fn trace_amiss(amiss: &Amiss) -> String {
+    match amiss {
+        Amiss::PartLost => {
+            "a part of the trace is not kept: its file system has no room, or the file was cut off".into()
+        }
+        Amiss::NotKept(error) => format!("the trace of this command is not kept: {}", line(error)),
+    }
 }
 
 /// A hook that failed, and the end of what it said.
 pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     let (how, why) = match trouble {
         Trouble::Hook(code) => (ended(code), String::new()),
-        Trouble::Call(failed) => render(failed),
+        Trouble::Call(failed) => show(failed),
         Trouble::Check(check) => (check.text().into(), String::new()),
     };
     let said = match said.is_empty() {
@@ -180,7 +138,7 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     Error::Call(Told {
         line: format!("hook {path} (config.json {from}): {how}{said}"),
         why,
-        hint: hints::hook(trouble),
+        advice: Advice::Text(hints::hook(trouble)),
     })
 }
 
@@ -223,11 +181,11 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
             Error::Call(Told {
                 line: format!("line {number}, {what}{place}: newuidmap or newgidmap: {how}{said}"),
                 why: String::new(),
-                hint: hints::MAPPING_HELPERS,
+                advice: Advice::Text(hints::MAPPING_HELPERS),
             })
         }
         Trouble::Call(failed) => {
-            let (call, why) = render(failed);
+            let (call, why) = show(failed);
             let text = match op {
                 Some(Op::Execve { argv, .. }) => {
                     let name = argv.first().map(|a| a.to_string_lossy());
@@ -237,23 +195,23 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
                 }
                 _ => format!("line {number}, {what}{place}: {call}{said}"),
             };
-            Error::Call(Told { line: text, why, hint: advice(line, failed) })
+            Error::Call(Told { line: text, why, advice: Advice::Text(advice_of(line, failed)) })
         }
         Trouble::Check(Check::Systemd) => Error::Call(Told {
             line: format!("line {number}, {what}{place}: {said}"),
             why: String::new(),
-            hint: hints::check(Check::Systemd),
+            advice: Advice::Text(hints::check(Check::Systemd)),
         }),
         Trouble::Check(check) => {
             let why = line.map_or("", |line| line.why.0).to_string();
             let text = format!("line {number}, {what}{place}: {}", check.text());
-            Error::Call(Told { line: text, why, hint: hints::check(check) })
+            Error::Call(Told { line: text, why, advice: Advice::Text(hints::check(check)) })
         }
     }
 }
 
 /// What to try when a call of a line has failed.
-fn advice(line: Option<&Line>, failed: Failed) -> &'static str {
+fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
         Some(Op::OpenSource { .. }) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
@@ -283,59 +241,39 @@ fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
         }
     };
     let call = match trouble {
-        Trouble::Call(failed) => format!(": {}", render(failed).0),
+        Trouble::Call(failed) => format!(": {}", show(failed).0),
         _ => String::new(),
     };
-    Error::Call(Told { line: format!("{line}{place}{call}"), why: why.into(), hint })
+    Error::Call(Told { line: format!("{line}{place}{call}"), why: why.into(), advice: Advice::Text(hint) })
 }
 
-/// The call as the trace shows it, and its why.
-fn render(failed: Failed) -> (String, String) {
-    let mut text = String::new();
-    match record::find(failed.at) {
-        Some(r) if r.call == failed.call as u16 => {
-            let _ = syscalls::show::call(&r, &mut text);
-            if r.ret >= 0 {
-                text.push_str(": the answer"); // of netlink, which takes a request and refuses it later
-            }
-            text.push_str(&format!(" = -1 {} ({})", failed.errno.name(), failed.errno.text()));
-            let text = bounded(&text, 2 * PART).into_owned();
-            (text, r.why().into())
-        }
-        _ => (
-            format!("{} = -1 {} ({})", failed.call.row().name, failed.errno.name(), failed.errno.text()),
-            String::new(),
-        ),
-    }
-}
-
-impl Error {
-    /// The one line.
-    pub fn line(&self) -> String {
-        let line = match self {
-            Error::Usage(text) | Error::State(text) => text.clone(),
-            Error::Spec { file, problem } if problem.pointer.is_empty() => {
-                format!("{file}: {}", problem.problem)
-            }
-            Error::Spec { file, problem } => {
-                format!("{file} {}: {}", problem.pointer, problem.problem)
-            }
-            Error::Call(told) if told.hint.is_empty() => told.line.clone(),
+/// An error in one line.
+pub fn line(error: &Error) -> String {
+    let line = match error {
+        Error::Usage(text) | Error::State(text) => text.clone(),
+        Error::Spec { file, problem } if problem.pointer.is_empty() => format!("{file}: {}", problem.problem),
+        Error::Spec { file, problem } => format!("{file} {}: {}", problem.pointer, problem.problem),
+        Error::Call(told) => match advice(told.advice) {
+            "" => told.line.clone(),
             // What to try is never what is left out.
-            Error::Call(told) => {
-                let room = MOST.saturating_sub(told.hint.len() + 64);
-                format!("{}; try: {}", bounded(&told.line, room), told.hint)
-            }
-        };
-        one_line(&line)
-    }
+            hint => format!("{}; try: {hint}", bounded(&told.line, MOST.saturating_sub(hint.len() + 64))),
+        },
+    };
+    one_line(&line)
+}
 
-    /// What the failing call was for.
-    pub fn why(&self) -> Option<&str> {
-        match self {
-            Error::Call(told) if !told.why.is_empty() => Some(&told.why),
-            _ => None,
-        }
+fn advice(advice: Advice) -> &'static str {
+    match advice {
+        Advice::Usual(call, errno) => hints::hint(call, errno, None),
+        Advice::Text(text) => text,
+    }
+}
+
+/// The purpose of the call that failed.
+pub fn why(error: &Error) -> Option<&str> {
+    match error {
+        Error::Call(told) => Some(told.why.as_str()).filter(|why| !why.is_empty()),
+        _ => None,
     }
 }
 

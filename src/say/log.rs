@@ -3,10 +3,11 @@
 //! with what a command prints. May touch: system calls.
 
 use crate::cli::{Globals, Level, LogFormat, LogTo, PROGRAM};
+use crate::host::patience;
 use crate::host::time;
+use crate::outcome::Error;
 use crate::perform::files::write_all;
-use crate::perform::patience;
-use crate::say::error::{Error, at_hint, one_line};
+use crate::say::error::{at_hint, one_line};
 use crate::say::hints;
 use crate::say::out::{append, stderr};
 use alloc::format;

@@ -1,8 +1,9 @@
 //! Words out: standard output, standard error, files that are appended to. All through the gate, and none before a command has done its
 //! work, so that showing changes nothing. May touch: system calls.
 
+use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
-use crate::say::error::{Error, at};
+use crate::say::error::{line, why};
 use crate::state::c;
 use alloc::format;
 use alloc::string::String;
@@ -21,7 +22,7 @@ fn ignore_sigpipe() {
 pub fn stdout(text: &str) -> Result<(), Error> {
     ignore_sigpipe();
     let why = Why("this is what was asked for");
-    write_all(At::STDOUT, text.as_bytes(), why).map_err(|failed| at("write to standard output".into(), failed))
+    write_all(At::STDOUT, text.as_bytes(), why).doing("write to standard output")
 }
 
 /// Writes to standard error; nobody can be told if that fails.
@@ -76,7 +77,7 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
     };
     let why = Why("who made this file matters only where all users may make names");
     let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why)
-        .map_err(|failed| at(format!("look at the directory of the {what} {path}"), failed))?;
+        .doing(format_args!("look at the directory of the {what} {path}"))?;
     const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
     if dir.st_mode & SHARED != SHARED || dir.st_uid == found.st_uid && !linked {
         return Ok(());
@@ -93,8 +94,8 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
 /// What a failing command says on standard error: one line, since engines look at one; for people at a terminal also
 /// what the failing call was for.
 pub fn failure(error: &Error) -> String {
-    let mut text = format!("nk-runtime: {}\n", error.line());
-    if let Some(why) = error.why()
+    let mut text = format!("nk-runtime: {}\n", line(error));
+    if let Some(why) = why(error)
         && syscalls::isatty(At::STDERR, Why("a person reads further than one line"))
     {
         text.push_str(&format!("  the call was made because: {why}\n"));

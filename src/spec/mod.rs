@@ -25,6 +25,7 @@ pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARC
 pub use text::Text;
 pub use words::*;
 
+pub use crate::outcome::Problem;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -32,14 +33,6 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 pub use serde_json::Value;
 use unbuilt::Unbuilt;
-
-/// What is wrong with a configuration, and where.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// A JSON pointer (RFC 6901); empty: the document as a whole.
-    pub pointer: String,
-    pub problem: String,
-}
 
 /// A configuration that was checked. Lists that can be long refer to its text.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use crate::host::Host;
 use crate::host::cgroup;
 use crate::host::procfs::Life;
 use crate::host::time;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::{caller, files, sync};
 use crate::plan::cgroup::scope::Sockets;
-use crate::say::error::{Error, at};
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
 use alloc::boxed::Box;
@@ -305,7 +305,7 @@ pub fn open_root(path: &str, make: bool) -> Result<Option<Fd>, Error> {
             _ => {}
         }
     }
-    open().map(Some).map_err(|failed| at(format!("open the state root {path}"), failed))
+    open().map(Some).doing(format_args!("open the state root {path}"))
 }
 
 /// Takes an id: exactly one of all who try at once wins.
@@ -473,12 +473,12 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     let flags = (libc::O_WRONLY | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
     syscalls::openat_create(dir, INTENDED, flags, 0o600, "intended.json", why)
         .and_then(|file| files::write_all(file.at(), &text, why))
-        .map_err(|failed| at("note what will be made".into(), failed))
+        .doing("note what will be made")
 }
 
 /// How many cgroups there will be that were not there before.
 fn will_make(saved: &Saved) -> Result<usize, Error> {
-    let failed = |failed| at("look which cgroups are there".into(), failed);
+    let failed = |failed| at("look which cgroups are there", failed);
     if saved.scope.is_some() {
         return Ok(1);
     }
@@ -517,10 +517,10 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
         Err(failed) if failed.errno == Errno::ELOOP => {
             return Ok(Document::Damaged(damaged(id, "a link is in its place")));
         }
-        opened => opened.map_err(|failed| at(format!("open state.json of {id}"), failed))?,
+        opened => opened.doing(format_args!("open state.json of {id}"))?,
     };
-    let text = crate::host::input::read_enough(file.at(), enough, why)
-        .map_err(|failed| at(format!("read state.json of {id}"), failed))?;
+    let text =
+        crate::host::input::read_enough(file.at(), enough, why).doing(format_args!("read state.json of {id}"))?;
     Ok(Document::Whole(text))
 }
 
@@ -551,7 +551,7 @@ fn is_cgroup(path: &str) -> bool {
 pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
     let text = document.text();
     let why = Why("the transition is remembered");
-    files::replace(dir, c"state.json", NEW, &text, 0o600, why).map_err(|failed| at("save the state".into(), failed))
+    files::replace(dir, c"state.json", NEW, &text, 0o600, why).doing("save the state")
 }
 
 /// A container as it is now.
@@ -573,7 +573,7 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
         Err(failed) if failed.errno == Errno::ESRCH || failed.errno == Errno::EINVAL => {
             return Ok(stopped);
         }
-        opened => opened.map_err(|failed| at(format!("look for process {}", saved.pid), failed))?,
+        opened => opened.doing(format_args!("look for process {}", saved.pid))?,
     };
     let status = match crate::host::procfs::life(saved.pid, saved.start_time)? {
         Life::Over => return Ok(stopped),
@@ -622,7 +622,7 @@ fn waits(dir: At) -> Result<bool, Error> {
     let flags = libc::AT_SYMLINK_NOFOLLOW as u32;
     match syscalls::newfstatat(dir, sync::START, flags, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
-        Err(failed) => Err(at("look how far the container is".into(), failed)),
+        Err(failed) => Err(at("look how far the container is", failed)),
         Ok(_) => Ok(true),
     }
 }

@@ -10,11 +10,10 @@
 //! ```
 
 use crate::outcome::Lane;
+use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
-use crate::say::error::{Error, at};
 use crate::state::traces;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem::offset_of;
@@ -41,7 +40,14 @@ pub struct Recording {
     /// How many bytes of the recorder are written down already.
     written: usize,
     /// Why they cannot be kept.
-    trouble: Option<String>,
+    trouble: Option<Error>,
+}
+
+/// What is wrong with the trace of a command.
+pub enum Amiss {
+    /// Its file system has no room, or somebody has cut the file off.
+    PartLost,
+    NotKept(Error),
 }
 
 /// Memory that the other side of a clone has, too: it records there, and says how far it is.
@@ -55,7 +61,7 @@ pub fn share() -> Result<(), Error> {
 
 fn share_slate() -> Result<(), Error> {
     let why = Why("the sides of the clone have to know of each other how far they are");
-    room::share(why).map_err(|failed| at("set up the recorder".into(), failed))
+    room::share(why).doing("set up the recorder")
 }
 
 /// Where memory is short each side of the clone records for itself.
@@ -69,11 +75,11 @@ impl Recording {
     /// A container begins: its recorder gets a file.
     pub fn begin(&mut self, dir: At) -> Result<(), Error> {
         let why = Why("where a page of the trace's file cannot be had, memory takes its place");
-        syscalls::survive_lost_pages(why).map_err(|failed| at("set up the recorder".into(), failed))?;
+        syscalls::survive_lost_pages(why).doing("set up the recorder")?;
         share_slate()?;
         let laid = traces::limit() > 0
             && self.lay(dir).unwrap_or_else(|failed| {
-                self.trouble = Some(at("keep the trace".into(), failed).line());
+                self.trouble = Some(at("keep the trace", failed));
                 false
             });
         if !laid {
@@ -104,7 +110,7 @@ impl Recording {
         }
         match open_later(dir).and_then(|file| Ok((open_again(dir)?, file))) {
             Ok(place) => self.place = Some(place),
-            Err(failed) => self.trouble = Some(at("keep the trace".into(), failed).line()),
+            Err(failed) => self.trouble = Some(at("keep the trace", failed)),
         }
     }
 
@@ -116,32 +122,30 @@ impl Recording {
         let piece = piece(self.written);
         if before / STEP != (before + piece.len()) / STEP && !traces::make_room(root) {
             let limit = traces::limit();
-            self.trouble = Some(format!("those in {root} take {limit} bytes already"));
+            self.trouble = Some(Error::State(format!("those in {root} take {limit} bytes already")));
             self.place = None;
             return;
         }
         // One write: so the records of commands at the same time do not mix.
         let why = Why("the records of this command go where the container's trace is");
         if let Err(failed) = write_all(file.at(), &piece, why) {
-            self.trouble = Some(at("keep the trace".into(), failed).line());
+            self.trouble = Some(at("keep the trace", failed));
         }
         self.written = record::bytes().len();
         record::forget_whys();
     }
 
-    /// The command ends. Returns what there is to say about its trace.
-    pub fn end(&mut self, root: &str, failed: bool) -> Option<String> {
+    /// The command ends. Returns what is wrong with its trace.
+    pub fn end(&mut self, root: &str, failed: bool) -> Option<Amiss> {
         if let (true, Some((dir, _))) = (failed, &self.place) {
             keep_failure(dir.at());
         }
         self.write(root);
         self.place = None;
         if room::was_lost() {
-            let why = "its file system has no room, or the file was cut off";
-            return Some(format!("a part of the trace is not kept: {why}"));
+            return Some(Amiss::PartLost);
         }
-        let trouble = self.trouble.take()?;
-        Some(format!("the trace of this command is not kept: {trouble}"))
+        self.trouble.take().map(Amiss::NotKept)
     }
 }
 

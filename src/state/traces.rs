@@ -3,7 +3,7 @@
 //! that are gone go first, the oldest of them before the others. May touch: system calls.
 
 use crate::host::input;
-use crate::say::error::{Error, at};
+use crate::outcome::{Doing, Error, at};
 use crate::state::recorder;
 use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
 use crate::state::{DIRECTORY, c, check_id};
@@ -189,7 +189,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         Err(f) if absent(&f) => return Err(missing(there)),
         opened => opened.map_err(failed)?,
     };
-    let mut names = input::names(kept.at(), why).map_err(|failed| at("list the kept traces".into(), failed))?;
+    let mut names = input::names(kept.at(), why).doing("list the kept traces")?;
     names.sort_unstable();
     let newest = names.iter().rev().find(|name| id_of(name) == Some(id));
     let stem = newest.and_then(|name| name.to_str().ok()?.get(..17 + id.len()));
@@ -232,7 +232,7 @@ fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
     let file = match syscalls::openat(dir, name, flags, "recorder", Why("what was recorded")) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
-        opened => opened.map_err(|failed| at(format!("open the trace of {id}"), failed))?,
+        opened => opened.doing(format_args!("open the trace of {id}"))?,
     };
     let failed = |failed| at(format!("read the trace of {id}"), failed);
     let bytes = input::read_recorder(file.at()).map_err(failed)?;

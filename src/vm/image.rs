@@ -4,8 +4,8 @@
 //! taken as hostile: no link is followed, and what is opened is looked at again. May touch: system calls.
 
 use crate::host::input;
+use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
-use crate::say::error::{Error, at};
 use crate::state;
 use alloc::ffi::CString;
 use alloc::format;
@@ -99,7 +99,7 @@ impl Image {
     pub fn begin() -> Result<Image, Error> {
         let why = Why("the initramfs is a file without a name: nothing of it stays behind");
         let file = syscalls::memfd_create(c"initramfs", 0, "initramfs", why)
-            .map_err(|f| at("make the machine's initramfs".into(), f))?;
+            .map_err(|f| at("make the machine's initramfs", f))?;
         Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
 

@@ -3,7 +3,7 @@
 //! file (elf(5)). May touch: system calls.
 
 use super::machine::missing;
-use crate::say::error::{Error, at};
+use crate::outcome::{Error, at};
 use crate::state::c;
 use alloc::format;
 use syscalls::{At, Why};

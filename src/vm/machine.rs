@@ -3,7 +3,7 @@
 
 use super::kernel;
 use crate::cli::{self, Accel};
-use crate::say::error::Error;
+use crate::outcome::Error;
 use crate::state::c;
 use crate::{cli::Format, environment};
 use alloc::ffi::CString;

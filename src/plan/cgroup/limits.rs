@@ -5,33 +5,13 @@
 //! refused where it asks for something.
 
 use super::weight::weight;
+pub use crate::host::cgroup::Setting;
 use crate::plan::c;
 use crate::spec::{Problem, Resources, Value, escaped};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-
-/// A setting of a cgroup: what is written into which of its files.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Setting {
-    pub file: CString,
-    pub value: Vec<u8>,
-    /// What is written where there is no such file.
-    pub instead: Option<(CString, Vec<u8>)>,
-    /// Without such a file nothing has to be done.
-    pub optional: bool,
-    /// Where it stands in the document.
-    pub from: String,
-}
-
-impl Setting {
-    /// The controller that has the file.
-    pub fn controller(&self) -> &str {
-        let name = self.file.to_str().unwrap_or("");
-        name.split('.').next().unwrap_or("")
-    }
-}
 
 /// The first setting of each controller that there has to be.
 pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {

@@ -2,30 +2,12 @@
 //! systemd.scope(5)). A pure function. May touch: types.
 
 use super::limits::Setting;
+pub use crate::host::dbus::Value;
+pub use crate::host::systemd::{Property, Scope, Sockets};
 use crate::spec::{Problem, Spec};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-
-/// A property's value, by its type on the bus: `s`, `b`, `i`, `u`, `x`, `t`, `ay`, `au`, `as`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Value {
-    Text(String),
-    Flag(bool),
-    Int(i32),
-    Uint(u32),
-    Long(i64),
-    Ulong(u64),
-    Bytes(Vec<u8>),
-    Uints(Vec<u32>),
-    Texts(Vec<String>),
-}
-
-pub type Property = (String, Value);
-
-/// Where a service manager may listen: the path of a socket, and whether behind it is a bus, which has to be greeted
-/// first, or the manager itself.
-pub type Sockets = Vec<(String, bool)>;
 
 /// The service manager that is asked.
 #[derive(Clone, Debug)]
@@ -35,14 +17,6 @@ pub struct Manager {
     pub base: String,
     /// It is the caller's own, not the machine's.
     pub user: bool,
-}
-
-/// A scope that is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Scope {
-    pub unit: String,
-    pub sockets: Sockets,
-    pub properties: Vec<Property>,
 }
 
 const AT: &str = "/linux/cgroupsPath";
