@@ -20,6 +20,7 @@
 //! ```
 //! To read it from `main` to `execve`: this file, commands/create.rs, plan/create.rs, perform/host.rs,
 //! perform/process.rs. May touch: everything.
+#![deny(unsafe_code)]
 #![cfg_attr(not(test), no_main)]
 // The unit tests bring a `main` and threads of their own; they call the parts.
 #![cfg_attr(test, allow(dead_code))]
@@ -61,6 +62,7 @@ static ARENA: syscalls::Arena = syscalls::Arena;
 /// Where the program begins; std's start-up is not in between.
 // SAFETY: the name is main's own, and it is called as C's main.
 #[cfg(not(test))]
+#[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     std::panic::set_hook(alloc::boxed::Box::new(|info| {

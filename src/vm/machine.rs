@@ -5,7 +5,7 @@ use super::kernel;
 use crate::cli::{self, Accel};
 use crate::outcome::Error;
 use crate::state::c;
-use crate::{cli::Format, environment};
+use crate::{cli::Format, host::environment};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -6,6 +6,7 @@
 //! environment lets another OCI runtime take the tests that hold for any.
 
 mod absent;
+mod architecture;
 mod bundle;
 mod callers;
 mod cgroups;
@@ -208,6 +209,7 @@ fn main() {
         vm::cases(),
         lanes::cases(),
         picture::cases(),
+        architecture::cases(),
     ];
     let cases = cases.into_iter().flatten().map(needs::marked).collect();
     if words.list {
