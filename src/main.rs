@@ -31,6 +31,9 @@ mod cli;
 mod commands;
 mod entry;
 mod host;
+#[cfg(test)]
+#[path = "../tests/unit/ops.rs"]
+mod ops;
 mod outcome;
 mod perform;
 mod plan;

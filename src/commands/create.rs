@@ -263,7 +263,7 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
     });
     if context.log.wants(Level::Debug) {
         for (i, line) in plan.lines().enumerate() {
-            let text = format!("line {} of the plan: {}", i + 1, plan::show::describe(&line.op));
+            let text = format!("line {} of the plan: {}", i + 1, line.op);
             context.log.say(Level::Debug, &text);
         }
     }

@@ -10,7 +10,8 @@ use crate::outcome::Lane;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::sync::{self, Report, Word};
-use crate::plan::{self, Op, Step};
+use crate::plan::op::Process;
+use crate::plan::{self, Step};
 use crate::say::error::line;
 use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
@@ -164,7 +165,7 @@ fn failed_inside(dir: syscalls::At, whole: &state::Whole, report: Report, word: 
 
 /// The program that could not be executed, as `create` was told to.
 fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
-    let op = Op::Execve { argv: whole.program().into_iter().collect(), envp: alloc::vec::Vec::new() };
+    let op = Process::Execve { argv: whole.program().into_iter().collect(), envp: alloc::vec::Vec::new() }.into();
     let line =
         plan::Line { op, step: Step::Program, from: "/process/args".into(), why: Why("the container's program") };
     let plan =

@@ -5,10 +5,11 @@ use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::namespaces;
+use crate::plan::Step;
 use crate::plan::cgroup::limits::{self, Setting};
 use crate::plan::cgroup::scope;
 use crate::plan::devices::program;
-use crate::plan::{Op, Step};
+use crate::plan::op::Cgroup;
 use crate::say::error::{at_op, at_with};
 use crate::spec::{self, Resources, check_device_rules};
 use crate::{cli, state};
@@ -54,7 +55,7 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
         let set = cgroup::set(group, setting, Why("what update was asked for"));
         set.map_err(|failed| {
             let setting = Box::new(setting.clone());
-            at_op(step, failed, &Op::SetCgroup { setting })
+            at_op(step, failed, &Cgroup::Set { setting }.into())
         })?;
     }
     Ok(0)
@@ -216,7 +217,7 @@ fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Er
         cgroup::need(root, &above, name, why).map_err(|failed| {
             let step = format!("enable the controller {name} for {id}");
             let (above, name) = (above.clone(), name.to_string());
-            at_op(step, failed, &Op::NeedController { above, name })
+            at_op(step, failed, &Cgroup::NeedController { above, name }.into())
         })?;
     }
     Ok(())

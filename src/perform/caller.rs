@@ -1,11 +1,11 @@
 //! Whoever called, and listens at a socket: `--console-socket`, `--pidfd-socket`, `NOTIFY_SOCKET`, a seccomp listener's.
 //! May touch: plan types, system calls.
 
-use super::Lanes;
+use super::{Lanes, pid_file};
 use crate::host::patience;
 use crate::outcome::Done;
 use crate::plan::Slot;
-use crate::plan::callers::Caller;
+use crate::plan::op::Callers;
 use alloc::ffi::CString;
 use alloc::format;
 use core::ffi::CStr;
@@ -18,21 +18,23 @@ pub const DIRECTORY: &CStr = c"notify";
 pub const SOCKET: &CStr = c"notify/notify.sock";
 
 /// Carries out one line of the host lane.
-pub fn perform(lanes: &mut Lanes, op: &Caller, why: Why) -> Done {
+pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
     match op {
-        Caller::ConnectPidfd { path } => lanes.put(Slot::PIDFD, connect(path, why)?),
-        Caller::SendPidfd { name } => {
+        Callers::PidFile { path } => pid_file::write(lanes, path, why)?,
+        Callers::PlacePidFile { path } => pid_file::place(lanes, path, why)?,
+        Callers::ConnectPidfd { path } => lanes.put(Slot::PIDFD, connect(path, why)?),
+        Callers::SendPidfd { name } => {
             let (socket, process) = (lanes.at(Slot::PIDFD), lanes.at(Slot::INIT));
             syscalls::sendmsg_descriptor(socket, name.as_bytes(), process, why)?;
         }
-        Caller::ConnectNotify { path } => lanes.put(Slot::NOTIFIED, notified(path, why)?),
-        Caller::NotifyDirectory => {
+        Callers::ConnectNotify { path } => lanes.put(Slot::NOTIFIED, notified(path, why)?),
+        Callers::NotifyDirectory => {
             let state = lanes.at(Slot::STATE);
             syscalls::mkdirat(state, DIRECTORY, 0o755, why)?;
             let why = Why("whoever the program is, and whatever the caller's umask");
             syscalls::fchmodat(state, DIRECTORY, 0o755, why)?;
         }
-        Caller::Listen => {
+        Callers::Listen => {
             let socket = listen(lanes.at(Slot::STATE), why)?;
             lanes.put(Slot::NOTIFY, socket);
         }

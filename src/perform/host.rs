@@ -9,7 +9,10 @@ use crate::host::{dbus, systemd};
 use crate::outcome::Lane;
 use crate::outcome::{Check, Done, Stopped, Trouble};
 use crate::plan::cgroup::scope::Scope;
-use crate::plan::{Born, Line, Op, Slot};
+use crate::plan::op::{
+    Born, Cgroup, Devices, Hooks, Labels, Mounts, Namespaces, Network, Op, Process, Rdt, Rootfs, Seccomp, Sync, Users,
+};
+use crate::plan::{Line, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Cloned, Disposition, Errno, SigSet, Why};
@@ -34,8 +37,7 @@ pub fn walk(lanes: &mut Lanes) -> Result<(), Stopped> {
 
 /// Where init was killed for want of memory, the limit is what stopped it.
 pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
-    let of_memory =
-        |line: &Line| matches!(&line.op, Op::SetCgroup { setting } if setting.file.as_c_str() == c"memory.max");
+    let of_memory = |line: &Line| matches!(&line.op, Op::Cgroup(Cgroup::Set { setting }) if setting.file.as_c_str() == c"memory.max");
     let limit = lanes.plan.host.iter().position(of_memory);
     match (&stopped.trouble, limit) {
         (Trouble::Check(Check::InitVanished), Some(at)) if cgroup::oom_kills(lanes.at(Slot::CGROUP)) > 0 => {
@@ -49,13 +51,13 @@ pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
 fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
     let why = line.why;
     match &line.op {
-        Op::OpenRootfs { .. } | Op::OpenSource { .. } => trees::open(lanes, line)?,
-        Op::LookAtRootfs { path } => {
+        Op::Rootfs(Rootfs::Open { .. }) | Op::Mounts(Mounts::OpenSource { .. }) => trees::open(lanes, line)?,
+        Op::Rootfs(Rootfs::Look { path }) => {
             let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let dir = syscalls::openat(At::CWD, path, flags, "rootfs", why)?;
             lanes.put(Slot::ROOTFS, dir);
         }
-        Op::LookInside { path, enter } => {
+        Op::Rootfs(Rootfs::LookInside { path, enter }) => {
             let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, flags, "rootfs", why)?;
             lanes.put(Slot::ROOTFS, dir);
@@ -64,81 +66,87 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 syscalls::pidfd_send_signal(lanes.at(Slot::CONTAINER), 0, why)?;
             }
         }
-        Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
-        Op::RaiseLimit { resource, hard } => raise_limit(*resource, *hard, why)?,
-        Op::Scheduler { attr } => syscalls::sched_setattr(lanes.pid, attr, why)?,
-        Op::IoPriority { value } => syscalls::ioprio_set(lanes.pid, *value, why)?,
-        Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
-        Op::OpenNamespace { path, kind, changed, slot } => {
+        Op::Process(Process::Affinity { cpus }) => syscalls::sched_setaffinity(cpus, why)?,
+        Op::Process(Process::RaiseLimit { resource, hard }) => raise_limit(*resource, *hard, why)?,
+        Op::Process(Process::Scheduler { attr }) => syscalls::sched_setattr(lanes.pid, attr, why)?,
+        Op::Process(Process::IoPriority { value }) => syscalls::ioprio_set(lanes.pid, *value, why)?,
+        Op::Namespaces(Namespaces::JoinContainer { flags }) => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
+        Op::Namespaces(Namespaces::Open { path, kind, changed, slot }) => {
             lanes.put(*slot, namespaces::open(path, kind, *changed, why)?)
         }
-        Op::MappingNamespace { uids, gids, slot } => {
+        Op::Users(Users::MappingNamespace { uids, gids, slot }) => {
             let namespace = namespaces::mapping(lanes.at(Slot::HOST_PROC), uids, gids, why)?;
             lanes.put(*slot, namespace);
         }
-        Op::OpenHostProc => lanes.put(Slot::HOST_PROC, crate::host::procfs::open()?),
-        Op::SecurityModule { selinux } => namespaces::security_module(*selinux, why)?,
-        Op::Resctrl { group, schemata, monitor } => {
+        Op::Namespaces(Namespaces::OpenHostProc) => lanes.put(Slot::HOST_PROC, crate::host::procfs::open()?),
+        Op::Labels(Labels::SecurityModule { selinux }) => namespaces::security_module(*selinux, why)?,
+        Op::Rdt(Rdt::Make { group, schemata, monitor }) => {
             let own = line.from == crate::plan::OWN_RESCTRL;
             let dir = namespaces::resctrl(group, own, why)?;
             lanes.resctrl = own;
             namespaces::resctrl_share(&dir, schemata, monitor.as_deref(), why)?
         }
-        Op::ResctrlJoin { group, monitor } => namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?,
-        Op::HookOutput => {
+        Op::Rdt(Rdt::Join { group, monitor }) => namespaces::resctrl_join(lanes.pid, group, monitor.as_deref(), why)?,
+        Op::Hooks(Hooks::Output) => {
             let dir = lanes.at(Slot::STATE);
             let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
             let file = syscalls::openat_create(dir, sync::OUTPUT, flags, 0o600, "hook output", why)?;
             lanes.put(Slot::HOOK_OUTPUT, file);
         }
-        Op::CloneBridge { flags } => namespaces::clone_bridge(lanes, *flags, why)?,
-        Op::MapIds { uids, gids, deny_setgroups, helpers } => {
+        Op::Namespaces(Namespaces::CloneBridge { flags }) => namespaces::clone_bridge(lanes, *flags, why)?,
+        Op::Users(Users::MapIds { uids, gids, deny_setgroups, helpers }) => {
             namespaces::map_ids(lanes, uids, gids, *deny_setgroups, helpers.as_deref(), why)?
         }
-        Op::AwaitInit => {
+        Op::Sync(Sync::AwaitInit) => {
             if let Some(stopped) = namespaces::await_init(lanes, why)? {
                 return Ok(Some(stopped));
             }
         }
-        Op::TellMapped | Op::TellPlaced | Op::TellHooked | Op::TellMoved | Op::TellGo => sync::tell(lanes, why)?,
-        Op::Dumpable { dumpable } => process::dumpable(*dumpable, why)?,
-        Op::WriteProc { base, path, text } => namespaces::write_proc(lanes.at(*base), path, text, why)?,
-        Op::Hook { hook } => {
+        Op::Sync(Sync::TellMapped)
+        | Op::Sync(Sync::TellPlaced)
+        | Op::Sync(Sync::TellHooked)
+        | Op::Sync(Sync::TellMoved)
+        | Op::Sync(Sync::TellGo) => sync::tell(lanes, why)?,
+        Op::Users(Users::Dumpable { dumpable }) => process::dumpable(*dumpable, why)?,
+        Op::Namespaces(Namespaces::WriteProc { base, path, text }) => {
+            namespaces::write_proc(lanes.at(*base), path, text, why)?
+        }
+        Op::Hooks(Hooks::Run { hook }) => {
             let given = hooks::Given { pid: lanes.pid, output: lanes.at(Slot::HOOK_OUTPUT), home: None };
             hooks::run(hook, given, &mut lanes.hook_room, Lane::Hook, why)?
         }
-        Op::MakeCgroup { parents, path, optional } => match make_cgroup(lanes, line, parents, path) {
+        Op::Cgroup(Cgroup::Make { parents, path, optional }) => match make_cgroup(lanes, line, parents, path) {
             Err(Trouble::Call(failed)) if *optional && not_ours(failed.errno) => {}
             Err(Trouble::Check(Check::NoCgroup2)) if *optional => {}
             made => made?,
         },
-        Op::StartScope { scope, path } => start_scope(lanes, scope, path, why)?,
-        Op::JoinScope(scope) => {
+        Op::Cgroup(Cgroup::StartScope { scope, path }) => start_scope(lanes, scope, path, why)?,
+        Op::Cgroup(Cgroup::JoinScope(scope)) => {
             let asked = systemd::attach(scope, lanes.pid);
             listen(lanes, asked)?
         }
-        Op::ReleaseScope => release(lanes, why)?,
-        Op::SetScope { unit, sockets, properties } => {
+        Op::Cgroup(Cgroup::ReleaseScope) => release(lanes, why)?,
+        Op::Cgroup(Cgroup::SetScope { unit, sockets, properties }) => {
             let asked = systemd::set(unit, sockets, properties);
             listen(lanes, asked)?
         }
-        Op::EnableControllers { above, needed } => {
+        Op::Cgroup(Cgroup::EnableControllers { above, needed }) => {
             // A container without limits may be without a cgroup.
             if let (Some(root), true) = (&lanes.cgroup_root, lanes.has(Slot::CGROUP)) {
                 let group = lanes.at(Slot::CGROUP);
                 lanes.controllers = cgroup::enable(group, root.at(), above, needed, why)?;
             }
         }
-        Op::NeedController { above, name } if !lanes.controllers => {
+        Op::Cgroup(Cgroup::NeedController { above, name }) if !lanes.controllers => {
             if let Some(root) = &lanes.cgroup_root {
                 cgroup::need(root.at(), above, name, why)?;
             }
         }
-        Op::SetCgroup { setting } => cgroup::set(lanes.at(Slot::CGROUP), setting, why)?,
-        Op::GiveCgroup { uid, gid } if lanes.has(Slot::CGROUP) => {
+        Op::Cgroup(Cgroup::Set { setting }) => cgroup::set(lanes.at(Slot::CGROUP), setting, why)?,
+        Op::Cgroup(Cgroup::Give { uid, gid }) if lanes.has(Slot::CGROUP) => {
             cgroup::give(lanes.at(Slot::CGROUP), *uid, *gid, why)?
         }
-        Op::DeviceProgram { program } => {
+        Op::Devices(Devices::Program { program }) => {
             let loaded = cgroup::load_decider(program, why).map_err(|refused| {
                 lanes.said = refused.said;
                 refused.failed
@@ -147,16 +155,16 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), None, why)?;
             lanes.put(Slot::PROGRAM, loaded);
         }
-        Op::CloneCgroupTree { attributes, tree } => {
+        Op::Mounts(Mounts::OpenCgroup { attributes, tree }) => {
             let group = lanes.has(Slot::CGROUP).then(|| lanes.at(Slot::CGROUP));
             lanes.put(*tree, trees::cgroups(group, attributes, why)?);
         }
-        Op::Channel => {
+        Op::Sync(Sync::Channel) => {
             let (host, init) = syscalls::socketpair(why)?;
             lanes.put(Slot::CHANNEL, host);
             lanes.put(Slot::INIT_END, init);
         }
-        Op::StartFifos => {
+        Op::Sync(Sync::StartFifos) => {
             for (slot, name) in [(Slot::START, sync::START), (Slot::REPORT, sync::REPORT)] {
                 syscalls::mknodat(lanes.at(Slot::STATE), name, libc::S_IFIFO | 0o600, why)?;
                 let why =
@@ -171,34 +179,32 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
                 lanes.put(slot, fifo);
             }
         }
-        Op::HoldSignals => {
+        Op::Process(Process::HoldSignals) => {
             lanes.signals = Some(syscalls::rt_sigprocmask(SigSet::HELD, why)?);
         }
-        Op::LookAtSignals => {
+        Op::Process(Process::LookAtSignals) => {
             lanes.ignored = crate::host::procfs::ignored_signals(why)?;
             if lanes.signals.is_some() && lanes.ignored.has(libc::SIGCHLD) {
                 let why = Why("an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))");
                 syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, why)?;
             }
         }
-        Op::LookUpHome { uid } => lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?),
-        Op::Clone { flags, born } => clone(lanes, *flags, *born != Born::Outside, why)?,
-        Op::SaveState { parts, configuration } => {
+        Op::Rootfs(Rootfs::LookUpHome { uid }) => lanes.home = Some(home::look_up(lanes.at(Slot::ROOTFS), *uid, why)?),
+        Op::Namespaces(Namespaces::Clone { flags, born }) => clone(lanes, *flags, *born != Born::Outside, why)?,
+        Op::Sync(Sync::SaveState { parts, configuration }) => {
             let name = [c"state.json", c"state.json.new"];
             save_state(lanes, name, parts, configuration, why)?
         }
-        Op::NoteCreating { parts } => {
+        Op::Sync(Sync::NoteCreating { parts }) => {
             let name = [sync::CREATING, c"state.json.new"];
             save_state(lanes, name, parts, b"{}", why)?
         }
-        Op::PidFile { path } => pid_file::write(lanes, path, why)?,
-        Op::PlacePidFile { path } => pid_file::place(lanes, path, why)?,
-        Op::AwaitReady | Op::AwaitMounted | Op::AwaitAsk => {
+        Op::Sync(Sync::AwaitReady) | Op::Sync(Sync::AwaitMounted) | Op::Sync(Sync::AwaitAsk) => {
             if let Some(stopped) = sync::await_ready(lanes, why)? {
                 return Ok(Some(stopped));
             }
         }
-        Op::PassListener { path, document } => {
+        Op::Seccomp(Seccomp::PassListener { path, document }) => {
             // Where init has stopped, the next line that waits for it says why.
             if let Some(number) = listener::offered(lanes.at(Slot::CHANNEL), why)? {
                 let to = listener::To { path, document };
@@ -206,11 +212,11 @@ fn perform(lanes: &mut Lanes, line: &Line) -> Done<Option<Stopped>> {
             }
         }
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,
-        Op::Caller(op) => caller::perform(lanes, op, why)?,
-        Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
-        Op::ReadNetDevice { device, name } => net_devices::read(lanes, device, name, why)?,
-        Op::MoveNetDevice { number, .. } => net_devices::hand_over(lanes, *number, why)?,
-        Op::AwaitExec => {
+        Op::Callers(op) => caller::perform(lanes, op, why)?,
+        Op::Network(Network::Socket) => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
+        Op::Network(Network::Read { device, name }) => net_devices::read(lanes, device, name, why)?,
+        Op::Network(Network::Move { number, .. }) => net_devices::hand_over(lanes, *number, why)?,
+        Op::Sync(Sync::AwaitExec) => {
             if let Some(stopped) = sync::await_exec(lanes, why)? {
                 return Ok(Some(stopped));
             }
@@ -385,7 +391,7 @@ pub fn undo(lanes: &mut Lanes) {
     let root = lanes.cgroup_root.take();
     for line in &lanes.plan.host {
         match (&line.op, &root) {
-            (Op::MakeCgroup { parents, path, .. }, Some(root)) if lanes.cgroup_made > 0 => {
+            (Op::Cgroup(Cgroup::Make { parents, path, .. }), Some(root)) if lanes.cgroup_made > 0 => {
                 let kept = parents.len().saturating_sub(lanes.cgroup_made - 1);
                 let made = parents.get(kept..).unwrap_or_default();
                 if cgroup::remove(root.at(), made, path).is_err() {
@@ -394,10 +400,10 @@ pub fn undo(lanes: &mut Lanes) {
                     let _ = cgroup::remove(root.at(), made, path);
                 }
             }
-            (Op::StartScope { scope, .. }, _) if lanes.scope => {
+            (Op::Cgroup(Cgroup::StartScope { scope, .. }), _) if lanes.scope => {
                 let _ = systemd::stop(&scope.unit, &scope.sockets);
             }
-            (Op::Resctrl { group, .. }, _) if lanes.resctrl => {
+            (Op::Rdt(Rdt::Make { group, .. }), _) if lanes.resctrl => {
                 namespaces::resctrl_remove(group);
             }
             _ => {}

@@ -89,7 +89,7 @@ impl<'a> Lanes<'a> {
         slots[Slot::STATE.0 as usize] = state;
         let (mut args, mut entries) = (0, 0);
         for line in &plan.init {
-            if let crate::plan::Op::Execve { argv, envp } = &line.op {
+            if let crate::plan::Op::Process(crate::plan::op::Process::Execve { argv, envp }) = &line.op {
                 (args, entries) = (argv.len(), envp.len());
             }
         }
@@ -116,7 +116,7 @@ impl<'a> Lanes<'a> {
             argv: room(args),
             envp: room(entries),
             hook_room: hooks::Room::of(plan.lines().filter_map(|line| match &line.op {
-                crate::plan::Op::Hook { hook } => Some(&**hook),
+                crate::plan::Op::Hooks(crate::plan::op::Hooks::Run { hook }) => Some(&**hook),
                 _ => None,
             })),
             cgroup_root: None,

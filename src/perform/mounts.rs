@@ -8,7 +8,8 @@ use super::trees::{self, set_attributes, set_attributes_at};
 use super::{Lanes, copyup, old_root, ramfs, side_by_side};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::op::{Attributes, Kind};
-use crate::plan::{Line, Op, Place, Slot};
+use crate::plan::op::{Devices, Mounts, Op, Rootfs};
+use crate::plan::{Line, Place, Slot};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 
@@ -19,14 +20,16 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
     let why = line.why;
     let root = lanes.at(Slot::ROOTFS);
     match &line.op {
-        Op::Propagation { flags } => syscalls::mount_none(None, c"/", *flags, why)?,
-        Op::AttachRootfs { path } => {
+        Op::Rootfs(Rootfs::Propagation { flags }) => syscalls::mount_none(None, c"/", *flags, why)?,
+        Op::Rootfs(Rootfs::Attach { path }) => {
             let path = path.as_deref().unwrap_or(c"/");
             syscalls::move_mount(root, c"", At::CWD, path, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?
         }
-        Op::OpenRootfs { .. } | Op::OpenSource { .. } => open_inside(lanes, line)?,
-        Op::BoundDevice { base, name, tree } if lanes.makes_in(*base) => bound_device(lanes, *base, name, *tree, why)?,
-        Op::RootPropagation { flags } => {
+        Op::Rootfs(Rootfs::Open { .. }) | Op::Mounts(Mounts::OpenSource { .. }) => open_inside(lanes, line)?,
+        Op::Devices(Devices::Bound { base, name, tree }) if lanes.makes_in(*base) => {
+            bound_device(lanes, *base, name, *tree, why)?
+        }
+        Op::Rootfs(Rootfs::RootPropagation { flags }) => {
             let attributes = Attributes {
                 propagation: u64::from(*flags) & !libc::MS_REC,
                 recursive: u64::from(*flags) & libc::MS_REC != 0,
@@ -34,7 +37,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             };
             set_attributes(root, &attributes, why)?
         }
-        Op::Mount { at, source, kind, flags, data, open, copy_up, keep_mode } => {
+        Op::Mounts(Mounts::Mount { at, source, kind, flags, data, open, copy_up, keep_mode }) => {
             let (target, place, made) = stand(root, at, why)?;
             let mut room = [0; DATA];
             let data = match *keep_mode && !made {
@@ -68,32 +71,32 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
                 (place, _) => drop(place),
             }
         }
-        Op::Attach { at, tree, kind, open } => {
+        Op::Mounts(Mounts::Attach { at, tree, kind, open }) => {
             let target = attach(lanes, at, *tree, *kind, why)?;
             if let (Some(target), Some(slot)) = (target, open) {
                 open_slot(lanes, &target, *slot)?;
             }
         }
-        Op::Remount { at, flags, data } => remount(root, at, *flags, data.as_deref(), why)?,
-        Op::Alter { at, attributes } => match at {
+        Op::Mounts(Mounts::Remount { at, flags, data }) => remount(root, at, *flags, data.as_deref(), why)?,
+        Op::Mounts(Mounts::Alter { at, attributes }) => match at {
             Place::Rootfs { path, links } => {
                 let place = files::resolve(root, path, 0, *links, why)?;
                 set_attributes(place.at(), attributes, why)?;
             }
             Place::Under { base, path } => set_attributes_at(lanes.at(*base), path, 0, attributes, why)?,
         },
-        Op::StandBeside { path } => side_by_side::stand(lanes, path, why)?,
-        Op::BindBeside { source, path, name, recursive } => {
+        Op::Mounts(Mounts::StandBeside { path }) => side_by_side::stand(lanes, path, why)?,
+        Op::Mounts(Mounts::BindBeside { source, path, name, recursive }) => {
             side_by_side::bind(lanes, source, path, *name, *recursive, why)?
         }
-        Op::LeaveBeside => side_by_side::leave(lanes, why)?,
-        Op::OpenNull { check } => open_null(lanes, *check, why)?,
-        Op::PivotRoot { aside } => pivot(root, aside.as_deref(), why)?,
-        Op::Chroot => {
+        Op::Mounts(Mounts::LeaveBeside) => side_by_side::leave(lanes, why)?,
+        Op::Rootfs(Rootfs::OpenNull { check }) => open_null(lanes, *check, why)?,
+        Op::Rootfs(Rootfs::Pivot { aside }) => pivot(root, aside.as_deref(), why)?,
+        Op::Rootfs(Rootfs::Chroot) => {
             syscalls::fchdir(root, Why("standing in the rootfs, its name is `.`"))?;
             syscalls::chroot(c".", why)?;
         }
-        Op::MoveRoot { attached } => {
+        Op::Rootfs(Rootfs::Move { attached }) => {
             if *attached {
                 let flags = fs::MOVE_MOUNT_F_EMPTY_PATH;
                 syscalls::move_mount(root, c"", At::CWD, c"/", flags, why)?;
@@ -102,9 +105,9 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done {
             syscalls::fchdir(root, Why("the new root was mounted over the old one, where only its descriptor leads"))?;
             syscalls::chroot(c".", why)?;
         }
-        Op::ReadonlyPath { at } => readonly(lanes, at, why)?,
-        Op::Mask { at, directory } => mask(lanes, at, *directory, why)?,
-        Op::ReadonlyRoot => set_attributes(root, &Attributes { recursive: false, ..READONLY }, why)?,
+        Op::Rootfs(Rootfs::ReadonlyPath { at }) => readonly(lanes, at, why)?,
+        Op::Rootfs(Rootfs::Mask { at, directory }) => mask(lanes, at, *directory, why)?,
+        Op::Rootfs(Rootfs::Readonly) => set_attributes(root, &Attributes { recursive: false, ..READONLY }, why)?,
         // The other ops are the host lane's or were done before.
         _ => {}
     }
@@ -242,7 +245,7 @@ fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
     syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
     syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
     let attached = lanes.plan.init.iter().find_map(|line| match &line.op {
-        Op::AttachRootfs { path } => Some(path.as_deref().unwrap_or(c"/")),
+        Op::Rootfs(Rootfs::Attach { path }) => Some(path.as_deref().unwrap_or(c"/")),
         _ => None,
     });
     let why = Why("where the old root was");

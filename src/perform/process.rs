@@ -6,7 +6,8 @@ use super::sync::{self, Report};
 use super::{Lanes, hooks, mounts, namespaces, net_devices, terminal};
 use crate::outcome::Lane;
 use crate::outcome::{Check, Done, Trouble};
-use crate::plan::{Born, Line, Op, Slot};
+use crate::plan::op::{Born, Devices, Hooks, Mounts, Namespaces, Network, Op, Process, Rootfs, Seccomp, Sync, Users};
+use crate::plan::{Line, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::abi::{IfReq, SockFilter};
@@ -37,7 +38,9 @@ pub fn walk_bridge(lanes: &mut Lanes) -> ! {
         let number = first + i as u16;
         syscalls::record::at(Lane::Bridge as u8, number, line.step as u16);
         let done = match &line.op {
-            Op::Clone { flags, born } => make_init(lanes, *flags, *born != Born::Outside, line.why),
+            Op::Namespaces(Namespaces::Clone { flags, born }) => {
+                make_init(lanes, *flags, *born != Born::Outside, line.why)
+            }
             _ => perform(lanes, &mut none, line),
         };
         if let Err(trouble) = done {
@@ -93,7 +96,7 @@ fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
     let to = lanes.at(if started { Slot::REPORT } else { Slot::INIT_END });
     let mut message = [0; sync::LONGEST];
     let hook = lanes.plan.line(report.line).and_then(|line| match &line.op {
-        Op::Hook { hook } => Some((line.from.as_bytes(), hook.path.to_bytes())),
+        Op::Hooks(Hooks::Run { hook }) => Some((line.from.as_bytes(), hook.path.to_bytes())),
         _ => None,
     });
     let len = report.encode(hook, &mut message);
@@ -105,82 +108,86 @@ fn stop(lanes: &Lanes, started: bool, report: Report) -> ! {
 fn perform<'a>(lanes: &mut Lanes<'a>, init: &mut Init<'a>, line: &'a Line) -> Done {
     let why = line.why;
     match &line.op {
-        Op::ClearUmask => drop(syscalls::umask(0, why)),
-        Op::ReleaseSignals => release_signals(lanes.ignored, why)?,
-        Op::EndBySignals => {
+        Op::Process(Process::ClearUmask) => drop(syscalls::umask(0, why)),
+        Op::Process(Process::ReleaseSignals) => release_signals(lanes.ignored, why)?,
+        Op::Process(Process::EndBySignals) => {
             use libc::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
             syscalls::end_by(&[SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGTERM], why)?
         }
-        Op::CloseHostEnd => {
+        Op::Sync(Sync::CloseHostEnd) => {
             if let Some(end) = lanes.take(Slot::CHANNEL) {
                 end.close(why)?;
             }
         }
-        Op::Limit { resource, soft, hard } => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
-        Op::TellInit => sync::tell_init(lanes, why)?,
-        Op::Affinity { cpus } => syscalls::sched_setaffinity(cpus, why)?,
-        Op::JoinContainer { flags } => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
-        Op::JoinNamespace { slot, flags, .. } => namespaces::join(lanes, *slot, *flags, why)?,
-        Op::Dumpable { dumpable: to } => dumpable(*to, why)?,
-        Op::RootInside { uid, gid } => namespaces::root_inside(*uid, *gid, why)?,
-        Op::TellMounted => sync::tell_ready(lanes, why)?,
-        Op::AwaitMapped | Op::AwaitPlaced | Op::AwaitHooked => sync::await_go(lanes, why)?,
-        Op::Hook { hook } => {
+        Op::Process(Process::Limit { resource, soft, hard }) => syscalls::prlimit64(0, *resource, *soft, *hard, why)?,
+        Op::Sync(Sync::TellInit) => sync::tell_init(lanes, why)?,
+        Op::Process(Process::Affinity { cpus }) => syscalls::sched_setaffinity(cpus, why)?,
+        Op::Namespaces(Namespaces::JoinContainer { flags }) => namespaces::join(lanes, Slot::CONTAINER, *flags, why)?,
+        Op::Namespaces(Namespaces::Join { slot, flags, .. }) => namespaces::join(lanes, *slot, *flags, why)?,
+        Op::Users(Users::Dumpable { dumpable: to }) => dumpable(*to, why)?,
+        Op::Users(Users::RootInside { uid, gid }) => namespaces::root_inside(*uid, *gid, why)?,
+        Op::Sync(Sync::TellMounted) => sync::tell_ready(lanes, why)?,
+        Op::Sync(Sync::AwaitMapped) | Op::Sync(Sync::AwaitPlaced) | Op::Sync(Sync::AwaitHooked) => {
+            sync::await_go(lanes, why)?
+        }
+        Op::Hooks(Hooks::Run { hook }) => {
             let pid = syscalls::getpid(Why("the state tells the hook this process's number inside"));
             let given = hooks::Given { pid, output: lanes.at(Slot::HOOK_OUTPUT), home: lanes.home.as_deref() };
             hooks::run(hook, given, &mut lanes.hook_room, Lane::InnerHook, why)?
         }
-        Op::PrivateProc => namespaces::private_proc(lanes, why)?,
-        Op::WriteProc { base, path, text } => namespaces::write_proc(lanes.at(*base), path, text, why)?,
-        Op::Scheduler { attr } => syscalls::sched_setattr(0, attr, why)?,
-        Op::IoPriority { value } => syscalls::ioprio_set(0, *value, why)?,
-        Op::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
-        Op::Personality { persona } => syscalls::personality(*persona, why)?,
-        Op::AnyProcessor => any_processor(why)?,
-        Op::Session => syscalls::setsid(why)?,
-        Op::Keyring { name } => keyring(name, why)?,
-        Op::Unshare { flags } => syscalls::unshare(*flags, why)?,
-        Op::Enter { base } => syscalls::fchdir(lanes.at(*base), why)?,
-        Op::MakeCwd { path } => {
+        Op::Namespaces(Namespaces::PrivateProc) => namespaces::private_proc(lanes, why)?,
+        Op::Namespaces(Namespaces::WriteProc { base, path, text }) => {
+            namespaces::write_proc(lanes.at(*base), path, text, why)?
+        }
+        Op::Process(Process::Scheduler { attr }) => syscalls::sched_setattr(0, attr, why)?,
+        Op::Process(Process::IoPriority { value }) => syscalls::ioprio_set(0, *value, why)?,
+        Op::Process(Process::MemoryPolicy { mode, nodes }) => syscalls::set_mempolicy(*mode, nodes, why)?,
+        Op::Process(Process::Personality { persona }) => syscalls::personality(*persona, why)?,
+        Op::Process(Process::AnyProcessor) => any_processor(why)?,
+        Op::Process(Process::Session) => syscalls::setsid(why)?,
+        Op::Process(Process::Keyring { name }) => keyring(name, why)?,
+        Op::Namespaces(Namespaces::Unshare { flags }) => syscalls::unshare(*flags, why)?,
+        Op::Mounts(Mounts::Enter { base }) => syscalls::fchdir(lanes.at(*base), why)?,
+        Op::Rootfs(Rootfs::MakeCwd { path }) => {
             files::resolve_or_make(lanes.at(Slot::ROOTFS), path, || Ok(files::Leaf::Directory), true, why)?;
         }
-        Op::OpenDirectory { path, slot, own } => open_directory(lanes, path, *slot, *own, why)?,
-        Op::Directory { base, name, mode } => syscalls::mkdirat(lanes.at(*base), name, *mode, why)?,
-        Op::Device { base, .. } if lanes.makes_in(*base) => device(lanes, line)?,
-        Op::Link { base, name, target, replace } if lanes.makes_in(*base) => {
+        Op::Devices(Devices::OpenDirectory { path, slot, own }) => open_directory(lanes, path, *slot, *own, why)?,
+        Op::Devices(Devices::Directory { base, name, mode }) => syscalls::mkdirat(lanes.at(*base), name, *mode, why)?,
+        Op::Devices(Devices::Node { base, .. }) if lanes.makes_in(*base) => device(lanes, line)?,
+        Op::Devices(Devices::Link { base, name, target, replace }) if lanes.makes_in(*base) => {
             link(lanes.at(*base), name, target, *replace, why)?
         }
-        Op::Hostname { name } => syscalls::sethostname(name, why)?,
-        Op::Domainname { name } => syscalls::setdomainname(name, why)?,
-        Op::LoopbackUp => loopback_up(why)?,
-        Op::CloseDescriptors { first } => close_descriptors(lanes, *first, why)?,
-        Op::RouteSocket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
-        Op::FreeName { name } => net_devices::must_be_free(lanes.at(Slot::ROUTE), name, why)?,
-        Op::AskNetDevices => {
+        Op::Namespaces(Namespaces::Hostname { name }) => syscalls::sethostname(name, why)?,
+        Op::Namespaces(Namespaces::Domainname { name }) => syscalls::setdomainname(name, why)?,
+        Op::Network(Network::LoopbackUp) => loopback_up(why)?,
+        Op::Process(Process::CloseDescriptors { first }) => close_descriptors(lanes, *first, why)?,
+        Op::Network(Network::Socket) => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
+        Op::Network(Network::FreeName { name }) => net_devices::must_be_free(lanes.at(Slot::ROUTE), name, why)?,
+        Op::Sync(Sync::AskNetDevices) => {
             sync::tell_ready(lanes, why)?;
             sync::await_go(lanes, Why("the host moves them"))?;
         }
-        Op::SetUpNetDevice { number, .. } => net_devices::set_up(lanes, *number, why)?,
+        Op::Network(Network::SetUp { number, .. }) => net_devices::set_up(lanes, *number, why)?,
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,
-        Op::Cwd { path } => cwd(path, why)?,
-        Op::DropBounding { drop } => drop_bounding(*drop, why)?,
-        Op::Groups { gids, if_allowed } => match syscalls::setgroups(gids, why) {
+        Op::Rootfs(Rootfs::Cwd { path }) => cwd(path, why)?,
+        Op::Process(Process::DropBounding { drop }) => drop_bounding(*drop, why)?,
+        Op::Users(Users::Groups { gids, if_allowed }) => match syscalls::setgroups(gids, why) {
             Err(failed) if *if_allowed && failed.errno == Errno::EPERM => {}
             set => set?,
         },
-        Op::Ids { uid, gid } => ids(*uid, *gid, why)?,
-        Op::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
-        Op::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
-        Op::Seccomp { filter, flags, listener } => seccomp(filter, *flags, *listener, why)?,
-        Op::Umask { mask } => drop(syscalls::umask(*mask, why)),
-        Op::FindProgram { candidates, look, .. } => init.found = Some(find_program(candidates, *look, why)?),
-        Op::AwaitGo => sync::await_go(lanes, why)?,
-        Op::TellReady => sync::tell_ready(lanes, why)?,
-        Op::AwaitStart => {
+        Op::Users(Users::Ids { uid, gid }) => ids(*uid, *gid, why)?,
+        Op::Process(Process::Capabilities { sets, ambient }) => capabilities(sets, *ambient, why)?,
+        Op::Process(Process::NoNewPrivileges) => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
+        Op::Seccomp(Seccomp::Load { filter, flags, listener }) => seccomp(filter, *flags, *listener, why)?,
+        Op::Process(Process::Umask { mask }) => drop(syscalls::umask(*mask, why)),
+        Op::Process(Process::Find { candidates, look, .. }) => init.found = Some(find_program(candidates, *look, why)?),
+        Op::Sync(Sync::AwaitGo) => sync::await_go(lanes, why)?,
+        Op::Sync(Sync::TellReady) => sync::tell_ready(lanes, why)?,
+        Op::Sync(Sync::AwaitStart) => {
             sync::await_start(lanes, why)?;
             init.started = true;
         }
-        Op::Execve { argv, envp } => {
+        Op::Process(Process::Execve { argv, envp }) => {
             let program = init.found.ok_or(Trouble::Check(Check::ProgramNotFound))?;
             return Err(Trouble::Call(execve(lanes, program, argv, envp, why)));
         }
@@ -238,7 +245,7 @@ fn open_directory(lanes: &mut Lanes, path: &CStr, slot: Slot, own: bool, why: Wh
 }
 
 fn device(lanes: &Lanes, line: &Line) -> Done {
-    let Op::Device { base, name, mode, major, minor, uid, gid } = &line.op else {
+    let Op::Devices(Devices::Node { base, name, mode, major, minor, uid, gid }) = &line.op else {
         return Ok(());
     };
     let dir = lanes.at(*base);

@@ -5,7 +5,7 @@ use super::trees::linux_raw_sys_fs as fs;
 use super::{Lanes, caller, files, mounts};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
-use crate::plan::terminal::Terminal;
+use crate::plan::op::Terminal;
 use core::ffi::CStr;
 use syscalls::abi::WinSize;
 use syscalls::{At, Errno, Fd, Why};

@@ -5,7 +5,8 @@ use super::{Lanes, files};
 use crate::outcome::Done;
 use crate::plan::mounts::options::attr;
 use crate::plan::op::Attributes;
-use crate::plan::{Line, Op, Slot};
+use crate::plan::op::{Mounts, Op, Rootfs};
+use crate::plan::{Line, Slot};
 use core::ffi::CStr;
 use linux_raw_sys_fs as fs;
 use syscalls::{At, Fd, Why};
@@ -39,7 +40,7 @@ fn map_tree(tree: At, namespace: At, recursive: bool) -> syscalls::Result<()> {
 pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
     let why = line.why;
     match &line.op {
-        Op::OpenRootfs { path } => {
+        Op::Rootfs(Rootfs::Open { path }) => {
             let tree = open_tree(path, true, false, "rootfs", why)?;
             let slave = Attributes { propagation: libc::MS_SLAVE, recursive: true, ..Attributes::default() };
             set_attributes(
@@ -49,7 +50,7 @@ pub fn open(lanes: &mut Lanes, line: &Line) -> Done {
             )?;
             lanes.put(Slot::ROOTFS, tree);
         }
-        Op::OpenSource { path, in_rootfs, recursive, link, idmap, attributes, tree } => {
+        Op::Mounts(Mounts::OpenSource { path, in_rootfs, recursive, link, idmap, attributes, tree }) => {
             let source = match in_rootfs {
                 true => tree_inside(lanes.at(Slot::ROOTFS), path, *recursive, *link, why)?,
                 false => open_tree(path, *recursive, *link, "mount source", why)?,
@@ -80,7 +81,7 @@ pub fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> sysca
 }
 
 /// What a cgroup mount shows where there is no cgroup namespace: the container's cgroup. A container that had to do without one
-/// (`Op::MakeCgroup`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
+/// (`Op::Cgroup(Cgroup::Make)`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
 pub fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Result<Fd> {
     let all = why;
     let why = Why("its properties are set while nobody can see it yet");

@@ -6,48 +6,10 @@
 //! ```
 
 use super::create::path;
-use super::op::Op;
+use super::op::Callers;
 use super::{Builder, Step, mounts};
 use crate::spec::{Mount, Problem, Text};
-use alloc::ffi::CString;
-use alloc::format;
 use alloc::string::String;
-
-/// The instructions about it; all are the host lane's.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Caller {
-    /// To who shall get a handle on the new process, and the sending, with runc's words for it.
-    ConnectPidfd {
-        path: CString,
-    },
-    SendPidfd {
-        name: &'static str,
-    },
-    /// To who shall hear of the program.
-    ConnectNotify {
-        path: CString,
-    },
-    /// The directory of the socket that the program knows, in that of the container's state.
-    NotifyDirectory,
-    Listen,
-}
-
-impl Caller {
-    /// What the listing says.
-    pub fn describe(&self) -> String {
-        match self {
-            Caller::ConnectPidfd { path } => {
-                format!("connect to the pidfd socket {}", path.to_string_lossy())
-            }
-            Caller::SendPidfd { .. } => "send a handle on the new process".into(),
-            Caller::ConnectNotify { path } => {
-                format!("connect to NOTIFY_SOCKET, {}", path.to_string_lossy())
-            }
-            Caller::NotifyDirectory => "make the directory of the program's NOTIFY_SOCKET".into(),
-            Caller::Listen => "listen at the program's NOTIFY_SOCKET".into(),
-        }
-    }
-}
 
 /// Where the program finds its socket, as with runc.
 pub const NOTIFY_INSIDE: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
@@ -62,8 +24,8 @@ pub struct Notify {
 pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
     b.from = String::new();
     if let Some(socket) = b.wish.pidfd {
-        let op = Caller::ConnectPidfd { path: path("", socket)? };
-        b.host(step, Op::Caller(op), "whoever listens there gets a handle that never comes to mean another process");
+        let op = Callers::ConnectPidfd { path: path("", socket)? };
+        b.host(step, op, "whoever listens there gets a handle that never comes to mean another process");
     }
     Ok(())
 }
@@ -77,7 +39,7 @@ pub fn after(b: &mut Builder, step: Step) {
         };
         b.host(
             step,
-            Op::Caller(Caller::SendPidfd { name }),
+            Callers::SendPidfd { name },
             "before the program begins: whoever called can wait for its end from the start",
         );
     }
@@ -90,18 +52,18 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     };
     b.from = String::new();
     if !b.wish.wait_for_start {
-        let op = Caller::ConnectNotify { path: path("", &notify.address)? };
+        let op = Callers::ConnectNotify { path: path("", &notify.address)? };
         let why = "the environment says who wants to hear that the program is ready";
-        b.host(Step::Sources, Op::Caller(op), why);
+        b.host(Step::Sources, op, why);
     }
     b.host(
         Step::Sources,
-        Op::Caller(Caller::NotifyDirectory),
+        Callers::NotifyDirectory,
         "what the program sends itself nobody would take from it: it is in another cgroup",
     );
     if !b.wish.wait_for_start {
         let why = "what comes there is handed on";
-        b.host(Step::Sources, Op::Caller(Caller::Listen), why);
+        b.host(Step::Sources, Callers::Listen, why);
     }
     let mount = Mount {
         destination: "/run/notify".into(),

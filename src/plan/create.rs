@@ -2,8 +2,8 @@
 //! about order. The steps are those of the OCI runtime specification's lifecycle. May touch: types and tables.
 
 use super::cgroup::{limits, scope};
-use super::op::{Line, Op, Plan, Slot};
-use super::{Builder, MOST, Step, Wish, c, callers, devices, hooks, mounts, namespaces, network, rootfs, too_long};
+use super::op::{Callers, Cgroup, Line, Namespaces, Plan, Rootfs, Seccomp, Slot, Sync};
+use super::{Builder, Step, Wish, c, callers, devices, hooks, mounts, namespaces, network, rootfs, whole};
 use super::{process, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, Spec};
 use alloc::boxed::Box;
@@ -43,7 +43,10 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
         b.step = Step::Namespaces;
         b.from = namespaces::pointer(spec, &NamespaceKind::Cgroup);
         let flags = libc::CLONE_NEWCGROUP as u32;
-        b.init(Op::Unshare { flags }, "now that this process is in its cgroup, that cgroup becomes the root it sees");
+        b.init(
+            Namespaces::Unshare { flags },
+            "now that this process is in its cgroup, that cgroup becomes the root it sees",
+        );
     }
     attach_rootfs(&mut b)?;
     mounts::plan(&mut b, &spec.mounts)?;
@@ -75,14 +78,10 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     namespaces::clone(&mut b)?;
     if b.scope.is_some() {
         b.from = "/linux/cgroupsPath".into();
-        b.host(Step::Cgroup, Op::ReleaseScope, "init is in the scope and holds it: nobody else has to");
+        b.host(Step::Cgroup, Cgroup::ReleaseScope, "init is in the scope and holds it: nobody else has to");
     }
     finish_host(&mut b, moves)?;
-    let plan = b.done();
-    match plan.lines().count() > MOST {
-        true => Err(too_long()),
-        false => Ok(plan),
-    }
+    whole(b.done())
 }
 
 pub fn problem(pointer: &str, text: &str) -> Problem {
@@ -104,17 +103,15 @@ fn root(b: &mut Builder) -> Result<(), Problem> {
         let path = path.clone();
         b.host(
             Step::Sources,
-            Op::LookAtRootfs { path },
+            Rootfs::Look { path },
             "mounts may only be copied inside the new namespaces; this is for a look beforehand",
         );
     }
     match b.shares_mounts() {
-        true => b.host(
-            Step::Sources,
-            Op::LookAtRootfs { path },
-            "without a mount namespace the directory itself will become /",
-        ),
-        false => b.source(Op::OpenRootfs { path }, "a copy of its mount, apart from the host's, will become /"),
+        true => {
+            b.host(Step::Sources, Rootfs::Look { path }, "without a mount namespace the directory itself will become /")
+        }
+        false => b.source(Rootfs::Open { path }, "a copy of its mount, apart from the host's, will become /"),
     }
     if !has_home(b.spec) {
         home(b);
@@ -132,7 +129,7 @@ pub fn has_home(spec: &Spec) -> bool {
 /// Host: the home directory, out of the rootfs.
 pub fn home(b: &mut Builder) {
     b.from = "/process/user/uid".into();
-    let op = Op::LookUpHome { uid: b.spec.process.user.uid };
+    let op = Rootfs::LookUpHome { uid: b.spec.process.user.uid };
     b.host(Step::Sources, op, "programs count on HOME, and the configuration does not set it");
 }
 
@@ -143,7 +140,7 @@ fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
     }
     b.from = namespaces::pointer(b.spec, &NamespaceKind::Mount);
     let flags = (libc::MS_REC | libc::MS_SLAVE) as u32;
-    b.init(Op::Propagation { flags }, "no mount made from here on may appear on the host");
+    b.init(Rootfs::Propagation { flags }, "no mount made from here on may appear on the host");
     b.sources_at = b.plan.init.len();
     b.from = "/root/path".into();
     let path = match hooks::any_before_pivot(b.spec) {
@@ -157,7 +154,7 @@ fn attach_rootfs(b: &mut Builder) -> Result<(), Problem> {
         Some(_) => "pivot_root wants a mount of this namespace, and hooks look for it there",
         None => "pivot_root wants the new root to be a mount of this namespace",
     };
-    b.init(Op::AttachRootfs { path }, why);
+    b.init(Rootfs::Attach { path }, why);
     Ok(())
 }
 
@@ -168,7 +165,7 @@ fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Root;
     b.from = "/process/cwd".into();
     let path = c(mounts::clean(&b.spec.process.cwd).trim_start_matches('/')).map_err(|p| problem("/process/cwd", p))?;
-    b.init(Op::MakeCwd { path }, "images count on their working directory being made");
+    b.init(Rootfs::MakeCwd { path }, "images count on their working directory being made");
     Ok(())
 }
 
@@ -176,7 +173,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Pivot;
     b.from = "/root".into();
     if b.shares_mounts() {
-        b.init(Op::Chroot, "the mounts are the host's, and stay: only this process gets another root");
+        b.init(Rootfs::Chroot, "the mounts are the host's, and stay: only this process gets another root");
         return Ok(());
     }
     let aside = match hooks::any_before_pivot(b.spec) {
@@ -185,12 +182,12 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
     };
     if b.wish.no_pivot {
         b.init(
-            Op::MoveRoot { attached: hooks::any_before_pivot(b.spec) },
+            Rootfs::Move { attached: hooks::any_before_pivot(b.spec) },
             "--no-pivot: the new root lies over the old one, of which nothing but the root itself stays",
         );
     } else {
         b.init(
-            Op::PivotRoot { aside },
+            Rootfs::Pivot { aside },
             "the new root takes the place of the host's, which is then unmounted: no way back",
         );
     }
@@ -234,7 +231,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     match b.wish.manager {
         None => b.host(
             Step::Cgroup,
-            Op::MakeCgroup { parents, path, optional },
+            Cgroup::Make { parents, path, optional },
             "all that the container ever starts can be found, limited and ended there",
         ),
         Some(manager) => {
@@ -243,7 +240,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             let scope = Box::new(scope);
             b.host(
                 Step::Cgroup,
-                Op::StartScope { scope, path },
+                Cgroup::StartScope { scope, path },
                 "systemd makes the cgroup that all of the container can be found, limited and ended in",
             );
         }
@@ -252,13 +249,17 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
     let names = needed.iter().map(|limit| limit.controller().into());
     b.host(
         Step::Cgroup,
-        Op::EnableControllers { needed: names.collect(), above: above.clone() },
+        Cgroup::EnableControllers { needed: names.collect(), above: above.clone() },
         "a cgroup has the files of those controllers only that the one above hands down",
     );
     for limit in needed {
         b.from = limit.from.clone();
         let (above, name) = (above.clone(), limit.controller().into());
-        b.host(Step::Cgroup, Op::NeedController { above, name }, "without it there is no file to write the limit into");
+        b.host(
+            Step::Cgroup,
+            Cgroup::NeedController { above, name },
+            "without it there is no file to write the limit into",
+        );
     }
     for limit in limits {
         b.from = limit.from.clone();
@@ -267,7 +268,7 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             if let Some(scope) = &b.scope {
                 let properties = scope::properties(core::slice::from_ref(&limit));
                 let (unit, sockets) = (scope.unit.clone(), scope.sockets.clone());
-                let op = Op::SetScope { unit, sockets, properties };
+                let op = Cgroup::SetScope { unit, sockets, properties };
                 b.pids.push(b.line_of(
                     Step::Cgroup,
                     op,
@@ -276,14 +277,14 @@ fn cgroup(b: &mut Builder) -> Result<(), Problem> {
             }
             b.pids.push(b.line_of(
                 Step::Cgroup,
-                Op::SetCgroup { setting: Box::new(limit) },
+                Cgroup::Set { setting: Box::new(limit) },
                 "from here on the kernel refuses what would be one process too many",
             ));
             continue;
         }
         b.host(
             Step::Cgroup,
-            Op::SetCgroup { setting: Box::new(limit) },
+            Cgroup::Set { setting: Box::new(limit) },
             "the kernel holds all that runs in the cgroup to it",
         );
     }
@@ -314,7 +315,7 @@ fn give_cgroup(b: &mut Builder) {
         b.from = "/linux/uidMappings".into();
         b.host(
             Step::Cgroup,
-            Op::GiveCgroup { uid, gid },
+            Cgroup::Give { uid, gid },
             "its root may make cgroups of its own in there, and move its own processes",
         );
     }
@@ -331,12 +332,12 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     }
     b.from = String::new();
     if b.wish.wait_for_start {
-        b.host(Step::State, Op::AwaitReady, "create returns when the container is whole, not before");
+        b.host(Step::State, Sync::AwaitReady, "create returns when the container is whole, not before");
     }
     let parts = Box::new(b.wish.state.clone());
     b.host(
         Step::State,
-        Op::SaveState { parts, configuration: b.wish.text },
+        Sync::SaveState { parts, configuration: b.wish.text },
         "other commands find the container by this file",
     );
     pid_file(b)?;
@@ -348,13 +349,13 @@ fn finish_host(b: &mut Builder, mut moves: Vec<Line>) -> Result<(), Problem> {
     b.from = String::new();
     callers::after(b, Step::Start);
     b.plan.host.append(&mut b.before_go);
-    b.host(Step::Start, Op::TellGo, "the container is on record: from here on init may live without us");
+    b.host(Step::Start, Sync::TellGo, "the container is on record: from here on init may live without us");
     if !b.wish.wait_for_start {
         if last {
             pass_listener(b, "creating")?;
         }
         b.from = String::new();
-        b.host(Step::Start, Op::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
+        b.host(Step::Start, Sync::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
     }
     place_pid_file(b)
 }
@@ -364,7 +365,7 @@ pub fn pid_file(b: &mut Builder) -> Result<(), Problem> {
     if let Some(file) = b.wish.pid_file {
         let path = path("", file)?;
         let why = "the caller wants to know the new process";
-        b.host(Step::State, Op::PidFile { path }, why);
+        b.host(Step::State, Callers::PidFile { path }, why);
     }
     Ok(())
 }
@@ -374,7 +375,7 @@ pub fn place_pid_file(b: &mut Builder) -> Result<(), Problem> {
     if let Some(file) = b.wish.pid_file {
         let path = path("", file)?;
         let why = "a command that fails leaves the file alone: it may name another container";
-        b.host(Step::State, Op::PlacePidFile { path }, why);
+        b.host(Step::State, Callers::PlacePidFile { path }, why);
     }
     Ok(())
 }
@@ -392,7 +393,7 @@ pub fn pass_listener(b: &mut Builder, status: &str) -> Result<(), Problem> {
     let (spec, wish) = (b.spec, b.wish);
     let state = crate::spec::state_document(&spec.oci_version, wish.id, wish.bundle, status, &spec.annotations);
     let metadata = profile.listener_metadata.as_deref().unwrap_or("");
-    let op = Op::PassListener {
+    let op = Seccomp::PassListener {
         path: path(at, profile.listener_path.as_deref().unwrap_or(""))?,
         document: seccomp::document(&spec.oci_version, metadata, state, wish.joins),
     };

@@ -9,10 +9,8 @@
 //! Without root that takes the container's user namespace, which nobody comes back from: then a bridge does it.
 
 use super::create::{has_home, home, pass_listener, path, pid_file, place_pid_file};
-use super::op::{Born, Op, Plan, Slot};
-use super::{
-    Builder, MOST, Step, Users, Wish, callers, cgroup::scope, namespaces, process, system, terminal, too_long,
-};
+use super::op::{Born, Cgroup, Namespaces, Plan, Rootfs, Slot, Sync};
+use super::{Builder, Step, Users, Wish, callers, cgroup::scope, namespaces, process, system, terminal, whole};
 use crate::spec::{Problem, Spec};
 use alloc::boxed::Box;
 use alloc::format;
@@ -55,10 +53,7 @@ pub fn exec(spec: &Spec, wish: &Wish, joined: Joined) -> Result<Plan, Problem> {
     // A life of its own, with a heading of its own.
     let lanes = [&mut plan.host, &mut plan.bridge, &mut plan.init];
     lanes.into_iter().flatten().for_each(|line| line.step = Step::Exec);
-    match plan.lines().count() > MOST {
-        true => Err(too_long()),
-        false => Ok(plan),
-    }
+    whole(plan)
 }
 
 /// Host: what has to be known or held before the clone.
@@ -76,7 +71,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
             true => "without a mount namespace the container's root is that of its first process",
             false => "/etc/passwd is the container's, and lies there",
         };
-        b.host(Step::Exec, Op::LookInside { path, enter }, why);
+        b.host(Step::Exec, Rootfs::LookInside { path, enter }, why);
     }
     if b.wish.joins.is_some() && look {
         home(b);
@@ -107,7 +102,7 @@ fn clone(b: &mut Builder, joined: Joined) {
     let all = joined.namespaces;
     let cgroup = b.wish.cgroup && joined.scope.is_none();
     let bridge = b.users.inside && all & pid != 0;
-    b.init(Op::CloseHostEnd, "held here too, it would never end when the host does");
+    b.init(Sync::CloseHostEnd, "held here too, it would never end when the host does");
     let once = "one call, by the handle: all of them are the same process's, or none is joined";
     let (born, clone) = match cgroup {
         true => (Born::InCgroup, "the new process begins in the container's cgroup, and never is anywhere else"),
@@ -116,11 +111,11 @@ fn clone(b: &mut Builder, joined: Joined) {
     let rest = match bridge {
         false => all & !pid,
         true => {
-            b.init(Op::JoinContainer { flags: all & !cgroup_namespace }, once);
+            b.init(Namespaces::JoinContainer { flags: all & !cgroup_namespace }, once);
             b.plan.bridge.append(&mut b.plan.init);
             let flags = libc::CLONE_PARENT as u64;
-            b.bridge(Op::Clone { flags, born }, clone);
-            b.bridge(Op::TellInit, "the host learns the number of its child, and this process has done its part");
+            b.bridge(Namespaces::Clone { flags, born }, clone);
+            b.bridge(Sync::TellInit, "the host learns the number of its child, and this process has done its part");
             all & cgroup_namespace
         }
     };
@@ -130,10 +125,10 @@ fn clone(b: &mut Builder, joined: Joined) {
             // The kernel lets nobody into a cgroup that lies outside of his cgroup namespace.
             true => "last, for from inside it nobody comes from one cgroup into another",
         };
-        b.init(Op::JoinContainer { flags: rest }, why);
+        b.init(Namespaces::JoinContainer { flags: rest }, why);
     }
     if b.shares_mounts() {
-        b.init(Op::Chroot, "no namespace brings the container's root: it is entered by itself");
+        b.init(Rootfs::Chroot, "no namespace brings the container's root: it is entered by itself");
     }
     if b.users.new || b.users.joined {
         namespaces::root_inside(b);
@@ -142,25 +137,25 @@ fn clone(b: &mut Builder, joined: Joined) {
     if bridge {
         b.host(
             Step::Exec,
-            Op::CloneBridge { flags: 0 },
+            Namespaces::CloneBridge { flags: 0 },
             "a stepping stone: whoever enters the user namespace cannot come back",
         );
-        b.host(Step::Exec, Op::AwaitInit, "the bridge makes init as a child of ours, and ends");
+        b.host(Step::Exec, Sync::AwaitInit, "the bridge makes init as a child of ours, and ends");
     } else {
         if all & pid != 0 {
             b.host(
                 Step::Exec,
-                Op::JoinContainer { flags: pid },
+                Namespaces::JoinContainer { flags: pid },
                 "not this process, but its children from now on are in it (setns(2))",
             );
         }
-        b.host(Step::Exec, Op::Clone { flags: 0, born }, clone);
+        b.host(Step::Exec, Namespaces::Clone { flags: 0, born }, clone);
     }
     if let Some(scope) = joined.scope {
         b.from = "/linux/cgroupsPath".into();
         b.host(
             Step::Exec,
-            Op::JoinScope(Box::new(scope)),
+            Cgroup::JoinScope(Box::new(scope)),
             "only systemd may move it from a session's cgroup into one of its own",
         );
     }
@@ -178,11 +173,11 @@ fn after(b: &mut Builder) -> Result<(), Problem> {
     b.from = Default::default();
     callers::after(b, Step::Exec);
     b.plan.host.append(&mut b.before_go);
-    b.host(Step::Exec, Op::TellGo, "all is noted: from here on it may live without us");
+    b.host(Step::Exec, Sync::TellGo, "all is noted: from here on it may live without us");
     if last {
         pass_listener(b, "running")?;
     }
     b.from = Default::default();
-    b.host(Step::Exec, Op::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
+    b.host(Step::Exec, Sync::AwaitExec, "the close-on-exec end of the channel closes when execve succeeds");
     place_pid_file(b)
 }

@@ -8,7 +8,7 @@
 //!   poststart, poststop       by `start` or `run`, and by whoever deletes: kept in the state until then
 //! ```
 
-use super::op::{Hook, Op};
+use super::op::{Hook, Hooks, Sync};
 use super::{Builder, Step, c, create::problem, process};
 use crate::spec::{self, Problem, Spec};
 use alloc::boxed::Box;
@@ -67,26 +67,26 @@ pub fn hook(
 }
 
 /// The lines of one list.
-fn lines(b: &Builder, name: &str, list: &[spec::Hook], status: &str) -> Result<Vec<(String, Op)>, Problem> {
+fn lines(b: &Builder, name: &str, list: &[spec::Hook], status: &str) -> Result<Vec<(String, Hooks)>, Problem> {
     let mut all = Vec::new();
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
         let document = spec::state_document(&b.spec.oci_version, b.wish.id, b.wish.bundle, status, &b.spec.annotations);
         let inside = (name == "startContainer").then_some(&b.spec.process);
         let hook = hook(one, &at, document, b.wish.bundle, inside)?;
-        all.push((at, Op::Hook { hook: Box::new(hook) }));
+        all.push((at, Hooks::Run { hook: Box::new(hook) }));
     }
     Ok(all)
 }
 
 /// Host: the file that takes what hooks say, before init inherits it.
 pub fn output(b: &mut Builder) {
-    let there = |line: &super::Line| line.op == Op::HookOutput;
+    let there = |line: &super::Line| line.op == Hooks::Output.into();
     if b.plan.host.iter().any(there) {
         return;
     }
     b.from = "/hooks".into();
-    b.host(Step::Sources, Op::HookOutput, "what a hook says is shown when it fails");
+    b.host(Step::Sources, Hooks::Output, "what a hook says is shown when it fails");
 }
 
 /// Init: the word to the host, and the hooks of the container's namespaces.
@@ -99,8 +99,8 @@ pub fn before_pivot(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Hooks;
     if any_in_host(b.spec) {
         b.from = "/hooks".into();
-        b.init(Op::TellMounted, "the hooks of the runtime's namespaces come before the switch of root");
-        b.init(Op::AwaitHooked, "they may change what is to become the root");
+        b.init(Sync::TellMounted, "the hooks of the runtime's namespaces come before the switch of root");
+        b.init(Sync::AwaitHooked, "they may change what is to become the root");
     }
     for (from, op) in lines(b, "createContainer", &b.spec.hooks.create_container, "creating")? {
         b.from = from;
@@ -115,11 +115,11 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
         return Ok(());
     }
     b.from = "/hooks".into();
-    b.host(Step::Hooks, Op::AwaitMounted, "hooks want the namespaces and the mounts to be there");
+    b.host(Step::Hooks, Sync::AwaitMounted, "hooks want the namespaces and the mounts to be there");
     let parts = Box::new(b.wish.state.clone());
     b.host(
         Step::Hooks,
-        Op::NoteCreating { parts },
+        Sync::NoteCreating { parts },
         "a hook may ask `state` about the container, which is not on record yet",
     );
     let mut all = lines(b, "prestart", &b.spec.hooks.prestart, "creating")?;
@@ -129,7 +129,7 @@ pub fn host_before_pivot(b: &mut Builder) -> Result<(), Problem> {
         b.host(Step::Hooks, op, "the configuration has it run here, with the state as its input");
     }
     b.from = "/hooks".into();
-    b.host(Step::Hooks, Op::TellHooked, "init goes on to the switch of root");
+    b.host(Step::Hooks, Sync::TellHooked, "init goes on to the switch of root");
     Ok(())
 }
 

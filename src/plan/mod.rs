@@ -23,7 +23,7 @@ pub mod terminal;
 pub use create::{cgroup_path, create};
 pub use exec::{Joined, exec};
 pub use hooks::hook;
-pub use op::{Born, Hook, Line, Op, Place, Plan, Slot};
+pub use op::{Hook, Line, Op, Place, Plan, Slot};
 pub use step::Step;
 pub use system::OWN_RESCTRL;
 
@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A line that opens something outside: by the host, or by init where only that may.
-    pub fn source(&mut self, op: Op, why: &'static str) {
+    pub fn source(&mut self, op: impl Into<Op>, why: &'static str) {
         let line = self.line_of(Step::Sources, op, why);
         match self.users.inside {
             true => self.sources.push(line),
@@ -188,40 +188,46 @@ impl<'a> Builder<'a> {
     }
 
     /// A line of the bridge lane.
-    pub fn bridge(&mut self, op: Op, why: &'static str) {
+    pub fn bridge(&mut self, op: impl Into<Op>, why: &'static str) {
         let line = self.line_of(Step::Namespaces, op, why);
         self.plan.bridge.push(line);
     }
 
     /// A line for a list of its own, of another step.
-    pub fn line_of(&self, step: Step, op: Op, why: &'static str) -> Line {
+    pub fn line_of(&self, step: Step, op: impl Into<Op>, why: &'static str) -> Line {
         Line { step, ..self.line(op, why) }
     }
 
     /// A line of the current step, for a list of its own.
-    pub fn line(&self, op: Op, why: &'static str) -> Line {
-        Line { op, step: self.step, from: self.from.clone(), why: Why(why) }
+    pub fn line(&self, op: impl Into<Op>, why: &'static str) -> Line {
+        Line { op: op.into(), step: self.step, from: self.from.clone(), why: Why(why) }
     }
 
     /// A line of the host lane.
-    pub fn host(&mut self, step: Step, op: Op, why: &'static str) {
-        self.plan.host.push(Line { op, step, from: self.from.clone(), why: Why(why) });
+    pub fn host(&mut self, step: Step, op: impl Into<Op>, why: &'static str) {
+        self.plan.host.push(Line { op: op.into(), step, from: self.from.clone(), why: Why(why) });
     }
 
     /// A line of the init lane.
-    pub fn init(&mut self, op: Op, why: &'static str) {
+    pub fn init(&mut self, op: impl Into<Op>, why: &'static str) {
+        use op::{Mounts, Rootfs};
+        let op = op.into();
         // By-descriptor ops stand where they work, so the lane has moved.
-        if matches!(&op, Op::Mount { at: Place::Rootfs { .. }, .. } | Op::Remount { at: Place::Rootfs { .. }, .. }) {
+        if matches!(
+            &op,
+            Op::Mounts(Mounts::Mount { at: Place::Rootfs { .. }, .. })
+                | Op::Mounts(Mounts::Remount { at: Place::Rootfs { .. }, .. })
+        ) {
             self.here = None;
         }
         if matches!(
             &op,
-            Op::Mask { at: Place::Rootfs { .. }, .. }
-                | Op::StandBeside { .. }
-                | Op::PivotRoot { .. }
-                | Op::MoveRoot { .. }
-                | Op::Chroot
-                | Op::Cwd { .. }
+            Op::Rootfs(Rootfs::Mask { at: Place::Rootfs { .. }, .. })
+                | Op::Mounts(Mounts::StandBeside { .. })
+                | Op::Rootfs(Rootfs::Pivot { .. })
+                | Op::Rootfs(Rootfs::Move { .. })
+                | Op::Rootfs(Rootfs::Chroot)
+                | Op::Rootfs(Rootfs::Cwd { .. })
         ) {
             self.here = None;
         }
@@ -232,7 +238,10 @@ impl<'a> Builder<'a> {
     /// Lets the init lane stand in a directory, unless it does so already.
     pub fn enter(&mut self, base: Slot) {
         if self.here != Some(base) {
-            self.init(Op::Enter { base }, "a relative name below a mount that nobody else can reach needs no checks");
+            self.init(
+                op::Mounts::Enter { base },
+                "a relative name below a mount that nobody else can reach needs no checks",
+            );
             self.here = Some(base);
         }
     }
@@ -281,6 +290,15 @@ pub fn too_long() -> Problem {
     Problem { pointer: String::new(), problem: alloc::format!("asks for more than {MOST} steps") }
 }
 
+/// The plan, unless it is too long, or a line stands in a lane that cannot perform it.
+fn whole(plan: Plan) -> Result<Plan, Problem> {
+    match op::misplaced(&plan) {
+        Some(problem) => Err(problem),
+        None if plan.lines().count() > MOST => Err(too_long()),
+        None => Ok(plan),
+    }
+}
+
 /// A string as the kernel wants it.
 pub fn c(text: &str) -> Result<CString, &'static str> {
     CString::new(text).map_err(|_| "holds a NUL byte, which no path or argument can")
@@ -288,6 +306,7 @@ pub fn c(text: &str) -> Result<CString, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::op::{Namespaces, Network, Process, Sync};
     use super::*;
 
     const NET: &str = r#""linux": { "netDevices": {"a": {}, "b": {"name": "c%d"}},"#;
@@ -331,15 +350,15 @@ mod tests {
     fn the_lanes_fit_each_other() {
         for (wait, net) in [(false, false), (true, false), (false, true), (true, true)] {
             let plan = plan(wait, net);
-            let clone = plan.host.iter().position(|l| matches!(l.op, Op::Clone { .. }));
+            let clone = plan.host.iter().position(|l| matches!(l.op, Op::Namespaces(Namespaces::Clone { .. })));
             // Who has said what has been heard by the other: the words in the order of each lane.
             let words = |lines: &[Line]| -> Vec<&str> {
                 let word = |l: &Line| match &l.op {
-                    Op::AwaitAsk => vec!["ask"],
-                    Op::TellMoved => vec!["moved"],
-                    Op::AskNetDevices => vec!["ask", "moved"],
-                    Op::TellReady | Op::AwaitReady => vec!["ready"],
-                    Op::TellGo | Op::AwaitGo => vec!["go"],
+                    Op::Sync(Sync::AwaitAsk) => vec!["ask"],
+                    Op::Sync(Sync::TellMoved) => vec!["moved"],
+                    Op::Sync(Sync::AskNetDevices) => vec!["ask", "moved"],
+                    Op::Sync(Sync::TellReady) | Op::Sync(Sync::AwaitReady) => vec!["ready"],
+                    Op::Sync(Sync::TellGo) | Op::Sync(Sync::AwaitGo) => vec!["go"],
                     _ => vec![],
                 };
                 lines.iter().flat_map(word).collect()
@@ -354,10 +373,10 @@ mod tests {
             });
             assert_eq!(host, all);
             net_devices_fit(&plan, clone, net);
-            let awaits = plan.init.iter().filter(|l| l.op == Op::AwaitStart).count();
-            let fifos = plan.host.iter().filter(|l| l.op == Op::StartFifos).count();
+            let awaits = plan.init.iter().filter(|l| l.op == Op::Sync(Sync::AwaitStart)).count();
+            let fifos = plan.host.iter().filter(|l| l.op == Op::Sync(Sync::StartFifos)).count();
             assert_eq!((awaits, fifos), if wait { (1, 1) } else { (0, 0) });
-            assert!(matches!(plan.init.last().map(|l| &l.op), Some(Op::Execve { .. })));
+            assert!(matches!(plan.init.last().map(|l| &l.op), Some(Op::Process(Process::Execve { .. }))));
         }
     }
 
@@ -367,12 +386,12 @@ mod tests {
         let (mut read, mut moved, mut set_up) = (vec![], vec![], vec![]);
         for (i, line) in plan.host.iter().enumerate() {
             match &line.op {
-                Op::ReadNetDevice { device, .. } => {
-                    assert!(Some(i) < clone && at(&plan.host, &Op::RouteSocket) < Some(i));
+                Op::Network(Network::Read { device, .. }) => {
+                    assert!(Some(i) < clone && at(&plan.host, &Op::Network(Network::Socket)) < Some(i));
                     read.push((device, read.len() as u16));
                 }
-                Op::MoveNetDevice { device, number } => {
-                    let between = at(&plan.host, &Op::AwaitAsk)..at(&plan.host, &Op::TellMoved);
+                Op::Network(Network::Move { device, number }) => {
+                    let between = at(&plan.host, &Op::Sync(Sync::AwaitAsk))..at(&plan.host, &Op::Sync(Sync::TellMoved));
                     assert!(between.contains(&Some(i)));
                     moved.push((device, *number));
                 }
@@ -380,8 +399,8 @@ mod tests {
             }
         }
         for (i, line) in plan.init.iter().enumerate() {
-            if let Op::SetUpNetDevice { device, number, .. } = &line.op {
-                assert!(at(&plan.init, &Op::AskNetDevices) < Some(i));
+            if let Op::Network(Network::SetUp { device, number, .. }) = &line.op {
+                assert!(at(&plan.init, &Op::Sync(Sync::AskNetDevices)) < Some(i));
                 set_up.push((device, *number));
             }
         }

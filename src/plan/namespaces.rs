@@ -10,7 +10,7 @@
 //! there, into a new time namespace; and to be in a user namespace before the others are made in it.
 
 use super::create::{first_id, mapping, path, problem};
-use super::op::{Born, Hook, Op, Slot};
+use super::op::{self, Born, Cgroup, Hook, Namespaces, Process, Slot, Sync};
 use super::{Builder, Step, Wish, c, hooks, process};
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace, sysctl_kind};
 use alloc::boxed::Box;
@@ -93,7 +93,7 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
         let at = format!("/linux/namespaces/{i}/path");
         b.from = at.clone();
         let slot = b.slot();
-        let op = Op::OpenNamespace {
+        let op = Namespaces::Open {
             path: path(&at, joined)?,
             kind: n.kind.static_word(),
             changed: changed(b.spec, &n.kind),
@@ -134,7 +134,7 @@ fn join(b: &mut Builder, user: bool) {
             continue;
         }
         b.from = format!("/linux/namespaces/{at}/path");
-        let op = Op::JoinNamespace { slot, kind: n.kind.static_word(), flags: n.kind.flag() as u32 };
+        let op = Namespaces::Join { slot, kind: n.kind.static_word(), flags: n.kind.flag() as u32 };
         b.init(op, "the container shares this namespace with others");
     }
 }
@@ -142,7 +142,7 @@ fn join(b: &mut Builder, user: bool) {
 /// What the first process in a new user namespace does before it is anybody there.
 fn await_ids(b: &mut Builder) {
     b.from = "/linux/uidMappings".into();
-    b.init(Op::AwaitMapped, "until its ids are mapped, nobody can be anybody in the new user namespace");
+    b.init(Sync::AwaitMapped, "until its ids are mapped, nobody can be anybody in the new user namespace");
 }
 
 /// Whether systemd moves init into its scope: only systemd may move a process of a user's from a session's cgroup into one
@@ -156,7 +156,7 @@ fn await_place(b: &mut Builder) {
     if moved(b) {
         b.from = "/linux/cgroupsPath".into();
         b.init(
-            Op::AwaitPlaced,
+            Sync::AwaitPlaced,
             "a process that was moved still sees the root of the cgroup that it was in (cgroup_namespaces(7))",
         );
     }
@@ -173,10 +173,10 @@ fn place(b: &mut Builder) {
     b.from = "/linux/cgroupsPath".into();
     b.host(
         Step::Cgroup,
-        Op::JoinScope(Box::new(scope)),
+        Cgroup::JoinScope(Box::new(scope)),
         "only systemd may move it from a session's cgroup into one of its own",
     );
-    b.host(Step::Cgroup, Op::TellPlaced, "from here on it is held to the scope's limits");
+    b.host(Step::Cgroup, Sync::TellPlaced, "from here on it is held to the scope's limits");
 }
 
 /// What had to be this user's is written.
@@ -184,7 +184,7 @@ fn hide(b: &mut Builder) {
     if b.users.inside && b.users.new {
         b.from = String::new();
         b.init(
-            Op::Dumpable { dumpable: false },
+            op::Users::Dumpable { dumpable: false },
             "what had to be this user's is written: from now on nobody may look into this process",
         );
     }
@@ -197,7 +197,7 @@ pub fn root_inside(b: &mut Builder) {
         true => (first_id(&b.spec.linux.uid_mappings), first_id(&b.spec.linux.gid_mappings)),
         false => (0, 0),
     };
-    b.init(Op::RootInside { uid, gid }, "what is made from here on belongs to the user namespace's root");
+    b.init(op::Users::RootInside { uid, gid }, "what is made from here on belongs to the user namespace's root");
 }
 
 /// The beginning of the bridge lane and of the init lane.
@@ -206,7 +206,7 @@ pub fn enter(b: &mut Builder) {
     b.from = String::new();
     let first = "held here too, it would never end when the host does";
     if !bridged(b) {
-        b.init(Op::CloseHostEnd, first);
+        b.init(Sync::CloseHostEnd, first);
         await_place(b);
         if b.users.new {
             await_ids(b);
@@ -217,7 +217,7 @@ pub fn enter(b: &mut Builder) {
         return;
     }
     // The lines are written as init's and then moved: the bridge is the first part of what init would be.
-    b.init(Op::CloseHostEnd, first);
+    b.init(Sync::CloseHostEnd, first);
     // Without privileges nothing can be joined before the user namespace is entered; with them, what belongs to the
     // host has to be joined while they last.
     if b.users.inside {
@@ -250,7 +250,7 @@ fn time(b: &mut Builder) {
     }
     b.from = pointer(b.spec, &NamespaceKind::Time);
     let flags = NamespaceKind::Time.flag() as u32;
-    b.init(Op::Unshare { flags }, "the children of this process will be born into it (time_namespaces(7))");
+    b.init(Namespaces::Unshare { flags }, "the children of this process will be born into it (time_namespaces(7))");
     if b.spec.linux.time_offsets.is_empty() {
         return;
     }
@@ -260,7 +260,7 @@ fn time(b: &mut Builder) {
         text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
     }
     b.init(
-        Op::WriteProc { base: Slot::HOST_PROC, path: c"self/timens_offsets".into(), text: text.into_bytes() },
+        Namespaces::WriteProc { base: Slot::HOST_PROC, path: c"self/timens_offsets".into(), text: text.into_bytes() },
         "clocks can be set only while nobody lives in the namespace",
     );
 }
@@ -289,26 +289,26 @@ pub fn clone(b: &mut Builder) -> Result<(), Problem> {
     };
     let why = "one call makes the process and every namespace that it is to live in";
     if !bridge {
-        b.host(Step::Namespaces, Op::Clone { flags, born }, why);
+        b.host(Step::Namespaces, Namespaces::Clone { flags, born }, why);
         place(b);
         return map(b);
     }
     flags |= libc::CLONE_PARENT as u64;
-    b.bridge(Op::Clone { flags, born }, why);
+    b.bridge(Namespaces::Clone { flags, born }, why);
     b.from = String::new();
-    b.bridge(Op::TellInit, "the host learns the number of its child, and this process has done its part");
+    b.bridge(Sync::TellInit, "the host learns the number of its child, and this process has done its part");
     let user = b.users.inside && b.users.new;
     let flags = if user { libc::CLONE_NEWUSER as u64 } else { 0 };
     b.host(
         Step::Namespaces,
-        Op::CloneBridge { flags },
+        Namespaces::CloneBridge { flags },
         "a stepping stone: the kernel lets no process enter these namespaces itself",
     );
     if user {
         map(b)?;
     }
     b.from = String::new();
-    b.host(Step::Namespaces, Op::AwaitInit, "the bridge makes init as a child of ours, and ends");
+    b.host(Step::Namespaces, Sync::AwaitInit, "the bridge makes init as a child of ours, and ends");
     place(b);
     if user { Ok(()) } else { map(b) }
 }
@@ -329,7 +329,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
     if b.users.new && b.users.inside {
         b.host(
             Step::Namespaces,
-            Op::Dumpable { dumpable: true },
+            op::Users::Dumpable { dumpable: true },
             "the files of a process that is not dumpable belong to root, and root alone could map ids",
         );
     }
@@ -341,7 +341,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
         b.from = String::new();
         b.host(
             Step::Namespaces,
-            Op::StartFifos,
+            Sync::StartFifos,
             "init will wait on the one until `start` comes, and the other's end tells `start` of execve",
         );
     }
@@ -354,7 +354,7 @@ pub fn channel(b: &mut Builder) {
     b.from = String::new();
     b.host(
         Step::Namespaces,
-        Op::Channel,
+        Sync::Channel,
         "host and init tell each other how far they are; its end says that execve succeeded",
     );
 }
@@ -362,7 +362,7 @@ pub fn channel(b: &mut Builder) {
 pub fn host_proc(b: &mut Builder) {
     b.host(
         Step::Namespaces,
-        Op::OpenHostProc,
+        Namespaces::OpenHostProc,
         "files of processes are used through a /proc that was checked to be procfs",
     );
 }
@@ -372,13 +372,13 @@ pub fn signals(b: &mut Builder) {
     if b.wish.attached {
         b.host(
             Step::Namespaces,
-            Op::HoldSignals,
+            Process::HoldSignals,
             "held back before the clone, no signal and no end of a child can be missed",
         );
     }
     b.host(
         Step::Namespaces,
-        Op::LookAtSignals,
+        Process::LookAtSignals,
         "ignored signals stay ignored over execve, unlike handled ones (execve(2))",
     );
 }
@@ -390,16 +390,16 @@ pub fn oom_score(b: &mut Builder, score: i64) {
     let why = "whose the files in /proc are hangs on this";
     let unseen = b.users.limited && !b.users.new;
     if unseen {
-        b.host(Step::Namespaces, Op::Dumpable { dumpable: true }, why);
+        b.host(Step::Namespaces, op::Users::Dumpable { dumpable: true }, why);
     }
-    let op = Op::WriteProc {
+    let op = Namespaces::WriteProc {
         base: Slot::HOST_PROC,
         path: c"self/oom_score_adj".into(),
         text: format!("{score}").into_bytes(),
     };
     b.host(Step::Namespaces, op, "who is ended first when memory runs out; init is born with it");
     if unseen {
-        b.host(Step::Namespaces, Op::Dumpable { dumpable: false }, why);
+        b.host(Step::Namespaces, op::Users::Dumpable { dumpable: false }, why);
     }
 }
 
@@ -413,9 +413,9 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
         true => Some(Box::new([helper("newuidmap", uids)?, helper("newgidmap", gids)?])),
         false => None,
     };
-    let op = Op::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
+    let op = op::Users::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
     b.host(Step::Namespaces, op, "only a process outside may say who the users inside are (user_namespaces(7))");
-    b.host(Step::Namespaces, Op::TellMapped, "now there is a root in the new user namespace");
+    b.host(Step::Namespaces, Sync::TellMapped, "now there is a root in the new user namespace");
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 
 use super::Builder;
 use super::Step;
-use super::op::{Line, Op};
+use super::op::{Line, Network, Sync};
 use alloc::vec::Vec;
 
 /// Both lanes' lines up to the clone, and init's behind it. Returns what the host lane does after the clone.
@@ -22,31 +22,31 @@ pub fn plan(b: &mut Builder) -> Vec<Line> {
     b.step = Step::Identity;
     b.from = root.into();
     let why = "network interfaces are changed by messages to the kernel (rtnetlink(7))";
-    b.host(b.step, Op::RouteSocket, why);
-    b.init(Op::RouteSocket, why);
+    b.host(b.step, Network::Socket, why);
+    b.init(Network::Socket, why);
     let why = "should init fail before it is here, the host keeps its interfaces";
-    moves.push(b.line(Op::AwaitAsk, why));
+    moves.push(b.line(Sync::AwaitAsk, why));
     for (number, one) in all.iter().enumerate() {
         let number = number as u16;
         b.from = one.pointer();
         let (device, name) = (&one.device, one.name());
         if !one.is_pattern() {
-            let op = Op::FreeName { name: name.clone() };
+            let op = Network::FreeName { name: name.clone() };
             b.init(op, "with a name that is taken it could come in, but not be used");
         }
-        let op = Op::MoveNetDevice { device: device.clone(), number };
+        let op = Network::Move { device: device.clone(), number };
         let why = "an interface can be moved only from where it is";
         moves.push(b.line(op, why));
-        let op = Op::SetUpNetDevice { device: device.clone(), name: name.clone(), number };
+        let op = Network::SetUp { device: device.clone(), name: name.clone(), number };
         let why = "the program finds it as it was on the host, under the name that is wanted";
         set_ups.push(b.line(op, why));
         let why = "there must be such an interface, and the move takes its addresses from it";
-        let op = Op::ReadNetDevice { device: device.clone(), name: name.clone() };
+        let op = Network::Read { device: device.clone(), name: name.clone() };
         b.host(b.step, op, why);
     }
     b.from = root.into();
-    moves.push(b.line(Op::TellMoved, "the rest has to be done from inside"));
-    b.init(Op::AskNetDevices, "what is most likely to fail is done: now the host may give them away");
+    moves.push(b.line(Sync::TellMoved, "the rest has to be done from inside"));
+    b.init(Sync::AskNetDevices, "what is most likely to fail is done: now the host may give them away");
     b.plan.init.append(&mut set_ups);
     moves
 }

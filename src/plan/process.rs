@@ -2,7 +2,7 @@
 //! and tables.
 
 use super::create::problem;
-use super::op::Op;
+use super::op::{Namespaces, Network, Process, Rootfs, Seccomp, Sync, Users};
 use super::{Builder, Step, c, hooks, seccomp, system, terminal};
 use crate::spec::{NamespaceKind, Problem, capability_number, rlimit_number};
 use alloc::collections::BTreeSet;
@@ -16,23 +16,23 @@ use syscalls::CapabilitySets;
 pub fn begin(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Process;
     b.from = String::new();
-    b.init(Op::ClearUmask, "modes of devices and directories are meant exactly");
-    b.init(Op::ReleaseSignals, "the program must not inherit a mask that it did not ask for");
+    b.init(Process::ClearUmask, "modes of devices and directories are meant exactly");
+    b.init(Process::ReleaseSignals, "the program must not inherit a mask that it did not ask for");
     if b.wish.wait_for_start {
         b.init(
-            Op::EndBySignals,
+            Process::EndBySignals,
             "the first process of a pid namespace would never see them, and `kill` ends a created container",
         );
     }
-    b.init(Op::Session, "a session of its own: no terminal of the caller's can be reached (setsid(2))");
+    b.init(Process::Session, "a session of its own: no terminal of the caller's can be reached (setsid(2))");
     if !b.wish.no_new_keyring {
         let name = c(&format!("_ses.{}", b.wish.id)).map_err(|p| problem("", p))?;
         system::key_label(b);
-        b.init(Op::Keyring { name }, "the caller's session keyring stays the caller's");
+        b.init(Process::Keyring { name }, "the caller's session keyring stays the caller's");
     }
     let exec = b.spec.process.exec_cpu_affinity.as_ref();
     if b.wish.joins.is_none() || exec.is_none_or(|cpus| cpus.last.is_empty()) {
-        b.init(Op::AnyProcessor, "since Linux 6.2 the caller's affinity would outlast the way into the cgroup");
+        b.init(Process::AnyProcessor, "since Linux 6.2 the caller's affinity would outlast the way into the cgroup");
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub fn raise_limits(b: &mut Builder) -> Result<(), Problem> {
         let hard = limit.hard;
         b.host(
             step,
-            Op::RaiseLimit { resource, hard },
+            Process::RaiseLimit { resource, hard },
             "here, with the caller's rights: in its user namespace init may only lower a limit",
         );
     }
@@ -67,12 +67,15 @@ pub fn identity(b: &mut Builder) {
     b.step = Step::Identity;
     if let Some(name) = &b.spec.hostname {
         b.from = "/hostname".into();
-        b.init(Op::Hostname { name: name.as_bytes().to_vec() }, "the new UTS namespace begins with the host's name");
+        b.init(
+            Namespaces::Hostname { name: name.as_bytes().to_vec() },
+            "the new UTS namespace begins with the host's name",
+        );
     }
     if let Some(name) = &b.spec.domainname {
         b.from = "/domainname".into();
         b.init(
-            Op::Domainname { name: name.as_bytes().to_vec() },
+            Namespaces::Domainname { name: name.as_bytes().to_vec() },
             "the new UTS namespace begins with the host's domain",
         );
     }
@@ -81,7 +84,7 @@ pub fn identity(b: &mut Builder) {
         && b.new_namespace(NamespaceKind::Network)
     {
         b.from = format!("/linux/namespaces/{i}");
-        b.init(Op::LoopbackUp, "a new network namespace has only `lo`, and that is down");
+        b.init(Network::LoopbackUp, "a new network namespace has only `lo`, and that is down");
     }
 }
 
@@ -103,13 +106,13 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         };
         let (soft, hard) = (limit.soft, limit.hard);
         let why = "now: raising a limit is still allowed, and no more descriptors are needed";
-        b.init(Op::Limit { resource, soft, hard }, why);
+        b.init(Process::Limit { resource, soft, hard }, why);
     }
     system::process(b)?;
     terminal::streams(b);
     b.from = String::new();
     b.init(
-        Op::CloseDescriptors {
+        Process::CloseDescriptors {
             first: 3 + b.wish.preserve_fds,
         },
         "from here on the image chooses paths, and /proc/self/fd would lead from any of them to the host (CVE-2024-21626)",
@@ -120,24 +123,24 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         "/" => "the program begins there",
         _ => "the program begins there, and getcwd proves that there is inside the root",
     };
-    b.init(Op::Cwd { path }, why);
+    b.init(Rootfs::Cwd { path }, why);
     let wanted = &process.capabilities;
     b.from = "/process/capabilities/bounding".into();
     let every = (1 << crate::spec::CAPABILITIES.len()) - 1;
     let drop = every & !bits(&wanted.bounding);
-    b.init(Op::DropBounding { drop }, "what is not in the bounding set can never be gained again");
+    b.init(Process::DropBounding { drop }, "what is not in the bounding set can never be gained again");
     b.from = "/process/user".into();
     let mut gids: Vec<u32> = Vec::new();
     gids.extend_from_slice(&process.user.additional_gids);
     let if_allowed = b.users.limited && gids.is_empty();
     if !b.users.no_groups && !b.spec.keeps_groups() {
-        b.init(Op::Groups { gids, if_allowed }, "the caller's supplementary groups stay outside");
+        b.init(Users::Groups { gids, if_allowed }, "the caller's supplementary groups stay outside");
     }
     if !filter_is_last(b.spec) {
         filter(b)?;
     }
     b.from = "/process/user".into();
-    b.init(Op::Ids { uid: process.user.uid, gid: process.user.gid }, "the user that the program runs as");
+    b.init(Users::Ids { uid: process.user.uid, gid: process.user.gid }, "the user that the program runs as");
     b.from = "/process/capabilities".into();
     // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
     // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
@@ -155,10 +158,10 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
         sets.permitted |= right;
         why = "the program's, and the right to load the filter at the end: execve takes that away";
     }
-    b.init(Op::Capabilities { sets, ambient }, why);
+    b.init(Process::Capabilities { sets, ambient }, why);
     if process.no_new_privileges {
         b.from = "/process/noNewPrivileges".into();
-        b.init(Op::NoNewPrivileges, "no set-user-id program may win back what was given up");
+        b.init(Process::NoNewPrivileges, "no set-user-id program may win back what was given up");
     }
     let (from, why) = match process.user.umask {
         Some(_) => ("/process/user/umask", "the configuration asks for this mask"),
@@ -166,7 +169,7 @@ pub fn privileges(b: &mut Builder) -> Result<(), Problem> {
     };
     b.from = from.into();
     let mask = process.user.umask.unwrap_or(0o022);
-    b.init(Op::Umask { mask }, why);
+    b.init(Process::Umask { mask }, why);
     Ok(())
 }
 
@@ -203,7 +206,7 @@ fn filter(b: &mut Builder) -> Result<(), Problem> {
         return Err(Problem { pointer, problem });
     }
     b.from = "/linux/seccomp".into();
-    let op = Op::Seccomp {
+    let op = Seccomp::Load {
         filter: seccomp::compile(profile)?,
         flags: seccomp::flags(profile),
         listener: seccomp::listener(profile),
@@ -231,7 +234,7 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     let named = c(name).map_err(|p| bad("/process/args/0", p))?;
     let look = b.wish.wait_for_start || b.wish.joins.is_some() || candidates.len() > 1;
     b.init(
-        Op::FindProgram { named, candidates, look },
+        Process::Find { named, candidates, look },
         match b.wish.joins {
             None => "a program that is not there is said now, by create, not by start",
             Some(_) => "whoever execs waits to hear whether the program is there",
@@ -248,11 +251,11 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
     b.step = Step::Start;
     b.from = String::new();
     if b.wish.wait_for_start {
-        b.init(Op::TellReady, "create may put the container on record");
-        b.init(Op::AwaitGo, "a container that never came on record must not stay");
-        b.init(Op::AwaitStart, "the container is created; the program runs when `start` says so");
+        b.init(Sync::TellReady, "create may put the container on record");
+        b.init(Sync::AwaitGo, "a container that never came on record must not stay");
+        b.init(Sync::AwaitStart, "the container is created; the program runs when `start` says so");
     } else {
-        b.init(Op::AwaitGo, "the host side first puts the container on record");
+        b.init(Sync::AwaitGo, "the host side first puts the container on record");
     }
     b.step = Step::Hooks;
     hooks::start_container(b)?;
@@ -267,12 +270,12 @@ pub fn program(b: &mut Builder) -> Result<(), Problem> {
         argv.push(c(arg).map_err(|p| bad(&format!("/process/args/{i}"), p))?);
     }
     let envp = environment(&process.env)?;
-    b.init(Op::Execve { argv, envp }, "from here on it is the container's program, and no longer ours");
+    b.init(Process::Execve { argv, envp }, "from here on it is the container's program, and no longer ours");
     Ok(())
 }
 
 /// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so one entry
-/// a name is left. An empty `HOME` counts as none, and the user's takes its place (`Op::LookUpHome`).
+/// a name is left. An empty `HOME` counts as none, and the user's takes its place (`Rootfs::LookUpHome`).
 pub fn environment(entries: &[String]) -> Result<Vec<CString>, Problem> {
     let mut names = BTreeSet::new();
     let mut all = Vec::with_capacity(entries.len());

@@ -2,7 +2,7 @@
 
 use super::create::problem;
 use super::mounts::{self, options};
-use super::op::{Op, Place};
+use super::op::{Place, Rootfs};
 use super::{Builder, Step, entry};
 use crate::spec::Problem;
 
@@ -37,7 +37,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         if let Place::Under { base, .. } = at {
             b.enter(base);
         }
-        b.init(Op::ReadonlyPath { at }, "what lies there speaks for the whole machine: look, do not write");
+        b.init(Rootfs::ReadonlyPath { at }, "what lies there speaks for the whole machine: look, do not write");
     }
     if !b.spec.linux.masked_paths.is_empty() {
         b.from = "/linux/maskedPaths".into();
@@ -45,7 +45,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         // What this plan makes there is the device, unless the configuration asks for another one of that name.
         let other = |d: &crate::spec::Device| mounts::clean(&d.path) == "/dev/null";
         let check = !dev.is_some_and(|m| m.empty) || b.spec.linux.devices.iter().any(other);
-        b.init(Op::OpenNull { check }, "masks of files are binds of this device, which must be the real one");
+        b.init(Rootfs::OpenNull { check }, "masks of files are binds of this device, which must be the real one");
     }
     for (i, path) in b.spec.linux.masked_paths.iter().enumerate() {
         b.from = entry("/linux/maskedPaths", i);
@@ -54,7 +54,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
             b.enter(base);
         }
         let directory = directory(&mounts::clean(path));
-        b.init(Op::Mask { at, directory }, "what lies there tells about the host, or reaches into it");
+        b.init(Rootfs::Mask { at, directory }, "what lies there tells about the host, or reaches into it");
     }
     let named = b.spec.linux.readonly_paths.iter();
     let named = named.enumerate().find(|(_, path)| mounts::clean(path) == "/");
@@ -63,7 +63,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
             Some((i, _)) if !b.spec.root.readonly => format!("/linux/readonlyPaths/{i}"),
             _ => "/root/readonly".into(),
         };
-        b.init(Op::ReadonlyRoot, "last of all mounts, since mount points had to be made before");
+        b.init(Rootfs::Readonly, "last of all mounts, since mount points had to be made before");
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ pub fn propagation(b: &mut Builder) {
     if !b.spec.linux.rootfs_propagation.is_empty() {
         b.from = "/linux/rootfsPropagation".into();
         let flags = options::propagation(&b.spec.linux.rootfs_propagation) as u32;
-        b.init(Op::RootPropagation { flags }, "how mounts of the root are passed on from now on");
+        b.init(Rootfs::RootPropagation { flags }, "how mounts of the root are passed on from now on");
         for (_, line) in core::mem::take(&mut b.own_propagation) {
             b.plan.init.push(line);
         }

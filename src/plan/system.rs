@@ -2,7 +2,7 @@
 //! process is scheduled and where its memory lies. May touch: types and tables.
 
 use super::create::{path, problem};
-use super::op::{Op, Slot};
+use super::op::{Labels, Namespaces, Process, Rdt, Slot};
 use super::{Builder, Step};
 use crate::spec::{
     IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, list, sysctl_path,
@@ -24,7 +24,7 @@ pub fn modules(b: &mut Builder) {
             b.from = at.into();
             b.host(
                 Step::Sources,
-                Op::SecurityModule { selinux },
+                Labels::SecurityModule { selinux },
                 "a label that no module enforces would be a promise without a keeper",
             );
         }
@@ -57,11 +57,11 @@ pub fn resctrl(b: &mut Builder) -> Result<(), Problem> {
         true => Some(path("/linux/intelRdt", &format!("mon_groups/{}", b.wish.id))?),
         false => None,
     };
-    let op = Op::Resctrl { group: group.clone(), schemata, monitor: monitor.clone() };
+    let op = Rdt::Make { group: group.clone(), schemata, monitor: monitor.clone() };
     b.host(Step::Cgroup, op, "shares of cache and memory bandwidth are given to groups of processes");
     b.after_clone.push(b.line_of(
         Step::Cgroup,
-        Op::ResctrlJoin { group, monitor },
+        Rdt::Join { group, monitor },
         "all that init starts will be in the group too",
     ));
     Ok(())
@@ -74,7 +74,10 @@ fn procfs(b: &mut Builder) -> Slot {
     let own = b.covered.iter().any(|m| m.slot == Some(Slot::PROC) && m.fresh);
     if !b.private_proc && (!own || b.covered.iter().any(covered)) {
         let from = core::mem::take(&mut b.from);
-        b.init(Op::PrivateProc, "files of procfs are written through a mount that nothing in the rootfs can redirect");
+        b.init(
+            Namespaces::PrivateProc,
+            "files of procfs are written through a mount that nothing in the rootfs can redirect",
+        );
         b.from = from;
         b.private_proc = true;
     }
@@ -91,7 +94,7 @@ pub fn settings(b: &mut Builder) -> Result<(), Problem> {
         let at = format!("/linux/sysctl/{}", key.replace('~', "~0").replace('/', "~1"));
         b.from = at.clone();
         let base = procfs(b);
-        let op = Op::WriteProc {
+        let op = Namespaces::WriteProc {
             base,
             path: path(&at, &format!("sys/{}", sysctl_path(key)))?,
             text: value.as_bytes().to_vec(),
@@ -109,7 +112,7 @@ pub fn oom_score(b: &mut Builder) {
     };
     b.from = "/process/oomScoreAdj".into();
     let base = procfs(b);
-    let op = Op::WriteProc { base, path: c"self/oom_score_adj".into(), text: format!("{score}").into_bytes() };
+    let op = Namespaces::WriteProc { base, path: c"self/oom_score_adj".into(), text: format!("{score}").into_bytes() };
     b.init(op, "who is ended first when memory runs out");
 }
 
@@ -121,7 +124,7 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
         let class = IO_CLASSES.iter().position(|c| *c == priority.class);
         let class = class.map_or(0, |i| i as u32 + 1);
         let value = class << 13 | priority.priority as u32;
-        rightful(b, Op::IoPriority { value }, "how urgent its disk accesses are, beside those of others");
+        rightful(b, Process::IoPriority { value }, "how urgent its disk accesses are, beside those of others");
     }
     if let Some(policy) = &b.spec.linux.memory_policy {
         b.from = "/linux/memoryPolicy".into();
@@ -129,13 +132,13 @@ pub fn process(b: &mut Builder) -> Result<(), Problem> {
         let flags = MEMORY_FLAGS.iter().filter(|(name, _)| policy.flags.iter().any(|f| f == name));
         let mode = flags.fold(mode.unwrap_or(0) as u32, |mode, (_, bit)| mode | bit);
         let nodes = bits(list(&policy.nodes, 1023));
-        b.init(Op::MemoryPolicy { mode, nodes }, "from which memory nodes its pages come");
+        b.init(Process::MemoryPolicy { mode, nodes }, "from which memory nodes its pages come");
     }
     if let Some(personality) = &b.spec.linux.personality {
         b.from = "/linux/personality".into();
         const PER_LINUX32: u32 = 8;
         let persona = if personality.domain == "LINUX32" { PER_LINUX32 } else { 0 };
-        b.init(Op::Personality { persona }, "which machine uname(2) tells it that it runs on");
+        b.init(Process::Personality { persona }, "which machine uname(2) tells it that it runs on");
     }
     labels(b)
 }
@@ -152,13 +155,13 @@ fn bits(numbers: Option<Vec<u32>>) -> Vec<u64> {
 }
 
 /// The processors of a list, unless it names none.
-pub fn affinity(text: &str) -> Option<Op> {
+pub fn affinity(text: &str) -> Option<Process> {
     let cpus = bits(list(text, MOST_CPUS));
-    (!cpus.is_empty()).then_some(Op::Affinity { cpus })
+    (!cpus.is_empty()).then_some(Process::Affinity { cpus })
 }
 
 /// A line that may need a right over the machine: init's, or, where init has left such rights, the host's, for init.
-fn rightful(b: &mut Builder, op: Op, why: &'static str) {
+fn rightful(b: &mut Builder, op: Process, why: &'static str) {
     if !b.users.leaves_rights() {
         b.init(op, why);
         return;
@@ -192,7 +195,7 @@ fn scheduler(b: &mut Builder) {
         util_min: 0,
         util_max: 0,
     };
-    rightful(b, Op::Scheduler { attr }, "what is scheduled how it is from the first instruction on");
+    rightful(b, Process::Scheduler { attr }, "what is scheduled how it is from the first instruction on");
 }
 
 /// Labels are for the next execve: the kernel keeps them until then.
@@ -202,7 +205,7 @@ fn labels(b: &mut Builder) -> Result<(), Problem> {
         let at = "/process/apparmorProfile";
         b.from = at.into();
         let base = procfs(b);
-        let op = Op::WriteProc {
+        let op = Namespaces::WriteProc {
             base,
             path: c"thread-self/attr/apparmor/exec".into(),
             text: format!("exec {}", b.spec.process.apparmor_profile).into_bytes(),
@@ -213,7 +216,7 @@ fn labels(b: &mut Builder) -> Result<(), Problem> {
         let at = "/process/selinuxLabel";
         b.from = at.into();
         let base = procfs(b);
-        let op = Op::WriteProc {
+        let op = Namespaces::WriteProc {
             base,
             path: c"thread-self/attr/exec".into(),
             text: b.spec.process.selinux_label.as_bytes().to_vec(),
@@ -229,7 +232,7 @@ pub fn key_label(b: &mut Builder) {
     if label.is_empty() {
         return;
     }
-    let op = Op::WriteProc {
+    let op = Namespaces::WriteProc {
         base: Slot::HOST_PROC,
         path: c"thread-self/attr/keycreate".into(),
         text: label.as_bytes().to_vec(),

@@ -7,71 +7,9 @@
 //! ```
 
 use super::create::{path, problem};
-use super::op::Op;
+use super::op::Terminal;
 use super::{Builder, Slot, Step, c, devices};
 use crate::spec::{ConsoleSize, Problem};
-use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-
-/// The instructions about a terminal.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Terminal {
-    // The host lane.
-    /// To whoever shall get the other side.
-    Connect {
-        path: CString,
-    },
-    /// To the host itself.
-    Pair,
-    /// The other side, out of the pair; its window is as large as the caller's.
-    Take,
-
-    // The init lane.
-    /// Both sides. `base`: what /dev/pts lies below; none: the current directory. `relayed`: the host will wait for it
-    /// and for others at once, and must not be held up in a call.
-    Open {
-        base: Option<Slot>,
-        rows: u16,
-        columns: u16,
-        relayed: bool,
-    },
-    /// A mount of it on /dev/console. `make`: if that is missing, it is made.
-    Console {
-        name: CString,
-        make: bool,
-    },
-    Send,
-    /// It becomes the standard descriptors, the controlling terminal, and this user's.
-    Use {
-        uid: u32,
-    },
-    /// Without a terminal: of the standard descriptors, pipes become this user's, and the null device is the container's.
-    Streams {
-        uid: u32,
-    },
-}
-
-impl Terminal {
-    /// What the listing says.
-    pub fn describe(&self) -> String {
-        match self {
-            Terminal::Connect { path } => {
-                format!("connect to the console socket {}", path.to_string_lossy())
-            }
-            Terminal::Pair => "make the socket that the terminal will come through".into(),
-            Terminal::Take => "take the terminal's other side".into(),
-            Terminal::Open { .. } => "open a new terminal of the container's /dev/pts".into(),
-            Terminal::Console { .. } => "bind the terminal on /dev/console".into(),
-            Terminal::Send => "send the terminal's other side".into(),
-            Terminal::Use { .. } => "make the terminal that of the program".into(),
-            Terminal::Streams { uid: 0 } => "open standard streams that are /dev/null inside".into(),
-            Terminal::Streams { uid } => {
-                format!("open standard streams that are /dev/null inside, give pipes to user {uid}")
-            }
-        }
-    }
-}
 
 const AT: &str = "/process/terminal";
 
@@ -100,7 +38,7 @@ pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
         (true, None, true) => (Terminal::Pair, "init opens the terminal, and this process has to get its other side"),
     };
     b.from = AT.into();
-    b.host(step, Op::Terminal(op), why);
+    b.host(step, op, why);
     Ok(())
 }
 
@@ -112,19 +50,19 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
     let size = ConsoleSize::of(&b.spec.process)?;
     b.from = AT.into();
     let op = Terminal::Open { base, rows: size.height, columns: size.width, relayed: b.wish.attached };
-    b.init(Op::Terminal(op), "out of the container's own devpts: no terminal of the host's is ever inside");
+    b.init(op, "out of the container's own devpts: no terminal of the host's is ever inside");
     if base.is_some() {
         let name = c("console").map_err(|p| problem(AT, p))?;
         let make = !devices::lent(b);
         b.init(
-            Op::Terminal(Terminal::Console { name, make }),
+            Terminal::Console { name, make },
             "/dev/console is set up if terminal is true (config-linux.md, \"Default Devices\")",
         );
     }
-    b.init(Op::Terminal(Terminal::Send), "what is typed goes in there, and what is shown comes out");
+    b.init(Terminal::Send, "what is typed goes in there, and what is shown comes out");
     let uid = b.spec.process.user.uid;
     b.init(
-        Op::Terminal(Terminal::Use { uid }),
+        Terminal::Use { uid },
         "standard input, output and error, and what Ctrl-C at it means: the session's own terminal",
     );
     Ok(())
@@ -141,7 +79,7 @@ pub fn streams(b: &mut Builder) {
         _ => ("/process/user/uid", "/dev/stdout is a link to the pipe, and opening it takes the right to"),
     };
     b.from = from.into();
-    b.init(Op::Terminal(Terminal::Streams { uid }), why);
+    b.init(Terminal::Streams { uid }, why);
 }
 
 /// Host, behind the clone: in the foreground, the terminal's other side.
@@ -150,9 +88,5 @@ pub fn after(b: &mut Builder, step: Step) {
         return;
     }
     b.from = AT.into();
-    b.host(
-        step,
-        Op::Terminal(Terminal::Take),
-        "from here on this process stands between the terminal and the caller's",
-    );
+    b.host(step, Terminal::Take, "from here on this process stands between the terminal and the caller's");
 }

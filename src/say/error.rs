@@ -3,7 +3,8 @@
 use crate::outcome::{
     Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show,
 };
-use crate::plan::{self, Line, Op, Plan};
+use crate::plan::op::{Hooks, Mounts, Process};
+use crate::plan::{Line, Op, Plan};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
 use alloc::format;
@@ -158,17 +159,16 @@ fn ended(code: i32) -> String {
 pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
     let line = plan.line(stopped.line);
     let from = line.map_or("", |line| line.from.as_str());
-    let what = line.map_or(String::from("an unknown line of the plan"), |line| {
-        bounded(&plan::show::describe(&line.op), PART).into_owned()
-    });
+    let what = line
+        .map_or(String::from("an unknown line of the plan"), |line| bounded(&line.op.to_string(), PART).into_owned());
     let place = who.place(from);
     let number = stopped.line;
     let op = line.map(|line| &line.op);
-    if let Some(Op::FindProgram { named, .. }) = op {
+    if let Some(Op::Process(Process::Find { named, .. })) = op {
         let why = line.map_or("", |line| line.why.0);
         return program(&named.to_string_lossy(), &place, why, stopped.trouble);
     }
-    if let Some(Op::Hook { hook: failed }) = op {
+    if let Some(Op::Hooks(Hooks::Run { hook: failed })) = op {
         return hook(from, &failed.path.to_string_lossy(), stopped.trouble, said);
     }
     match stopped.trouble {
@@ -187,7 +187,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
         Trouble::Call(failed) => {
             let (call, why) = show(failed);
             let text = match op {
-                Some(Op::Execve { argv, .. }) => {
+                Some(Op::Process(Process::Execve { argv, .. })) => {
                     let name = argv.first().map(|a| a.to_string_lossy());
                     let name = name.unwrap_or_default();
                     let name = bounded(&name, PART);
@@ -214,7 +214,7 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
 fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
-        Some(Op::OpenSource { .. }) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
+        Some(Op::Mounts(Mounts::OpenSource { .. })) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
         op => hints::hint(failed.call, failed.errno, op),
     }
 }

@@ -1,8 +1,7 @@
 //! What to try, by what failed: data, and the only place for it. May touch: types.
 
 use crate::outcome::{Check, Trouble};
-use crate::plan::Op;
-use crate::plan::terminal::Terminal;
+use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Terminal, Users};
 use syscalls::Errno;
 use syscalls::table::Call;
 
@@ -39,86 +38,86 @@ const ROWS: &[Row] = &[
     Row(
         None,
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::NeedController { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::NeedController { .. }))),
         "this kernel knows no such controller: /sys/fs/cgroup/cgroup.controllers lists those it has",
     ),
     Row(
         None,
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::NeedController { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::NeedController { .. }))),
         "the cgroup above, or this kernel, has no such controller: cgroup.controllers of the cgroups on the way lists those there are; one that a version 1 hierarchy holds is not among them",
     ),
     Row(
         None,
         Errno::EBUSY,
-        |op| matches!(op, Some(Op::NeedController { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::NeedController { .. }))),
         "a cgroup on the way holds processes itself, and a cgroup has processes or hands controllers down: another cgroupsPath",
     ),
     Row(
         None,
         Errno::EACCES,
-        |op| matches!(op, Some(Op::NeedController { .. } | Op::MakeCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::NeedController { .. }) | Op::Cgroup(Cgroup::Make { .. }))),
         "nothing is delegated to this user there: run it in a cgroup that is, such as `systemd-run --user --scope -p Delegate=yes` makes, or leave the limits out",
     ),
     Row(
         None,
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { .. }))),
         "this kernel's controller has no such file: look at the cgroup's directory for those there are",
     ),
     Row(
         None,
         Errno::ENODEV,
-        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { .. }))),
         "there is no block device of that number: lsblk shows them",
     ),
     Row(
         None,
         Errno::EOPNOTSUPP,
-        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { .. }))),
         "a device has a weight of its own under the scheduler bfq, or when io.cost.qos is enabled for it",
     ),
     Row(
         None,
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::SetCgroup { setting }) if setting.file.as_c_str() == c"cpu.weight"),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { setting })) if setting.file.as_c_str() == c"cpu.weight"),
         "a cgroup with cpu.idle has no weight: set cpu.idle to 0 with it",
     ),
     Row(
         None,
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { .. }))),
         "the kernel does not take this value for this file: the least and the greatest stand in its cgroup-v2 documentation",
     ),
     Row(
         None,
         Errno::ERANGE,
-        |op| matches!(op, Some(Op::SetCgroup { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::Set { .. }))),
         "the value is out of range for this file: the least and the greatest stand in its cgroup-v2 documentation",
     ),
     Row(None, Errno::ENOENT, |op| matches!(op, Some(Op::Terminal(Terminal::Open { .. }))), NO_DEVPTS),
     Row(
         Some(Call::Connect),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::Terminal(_) | Op::Caller(_))),
+        |op| matches!(op, Some(Op::Terminal(_) | Op::Callers(_))),
         "whoever calls makes that socket, and listens there, before",
     ),
     Row(
         Some(Call::Connect),
         Errno::ECONNREFUSED,
-        |op| matches!(op, Some(Op::Terminal(_) | Op::Caller(_))),
+        |op| matches!(op, Some(Op::Terminal(_) | Op::Callers(_))),
         "nobody listens at that socket any more",
     ),
     Row(
         Some(Call::OpenTree),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::OpenRootfs { .. })),
+        |op| matches!(op, Some(Op::Rootfs(Rootfs::Open { .. }))),
         "make that directory, or correct root.path: it is relative to the bundle",
     ),
     Row(
         Some(Call::Openat2),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::OpenSource { .. })),
+        |op| matches!(op, Some(Op::Mounts(Mounts::OpenSource { .. }))),
         "make the source, in the rootfs or by an earlier mount, or correct the mount's `source`",
     ),
     Row(
@@ -137,7 +136,7 @@ const ROWS: &[Row] = &[
     Row(
         Some(Call::MoveMount),
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::Attach { .. })),
+        |op| matches!(op, Some(Op::Mounts(Mounts::Attach { .. }))),
         "source and destination must both be directories, or both be files",
     ),
     Row(
@@ -161,7 +160,7 @@ const ROWS: &[Row] = &[
     Row(
         Some(Call::Clone3),
         Errno::EPERM,
-        |op| matches!(op, Some(Op::Clone { flags, .. } | Op::CloneBridge { flags }) if flags & libc::CLONE_NEWUSER as u64 != 0),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::Clone { flags, .. }) | Op::Namespaces(Namespaces::CloneBridge { flags })) if flags & libc::CLONE_NEWUSER as u64 != 0),
         "user namespaces are switched off for this user: look at /proc/sys/user/max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
     ),
     Row(Some(Call::Clone3), Errno::EPERM, any, "new namespaces need root, or CAP_SYS_ADMIN: run this as root"),
@@ -175,7 +174,7 @@ const ROWS: &[Row] = &[
     Row(
         None,
         Errno::EOPNOTSUPP,
-        |op| matches!(op, Some(Op::NeedController { .. })),
+        |op| matches!(op, Some(Op::Cgroup(Cgroup::NeedController { .. }))),
         "a cgroup on the way is threaded, or holds processes and hands controllers down (cgroup.type): below it memory, io and hugetlb cannot be limited; another cgroupsPath, or another cgroup parent of the engine",
     ),
     Row(
@@ -246,56 +245,56 @@ const ROWS: &[Row] = &[
     Row(
         Some(Call::Openat2),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::WriteProc { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "this kernel has no such setting: a module may have to be loaded first",
     ),
     Row(
         Some(Call::Write),
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::MoveNetDevice { .. })),
+        |op| matches!(op, Some(Op::Network(Network::Move { .. }))),
         "another device: lo, bridges and others are bound to their network namespace",
     ),
     Row(
         Some(Call::Write),
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::WriteProc { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "the kernel does not take that value: look at what the file holds now",
     ),
     Row(
         Some(Call::Write),
         Errno::ERANGE,
-        |op| matches!(op, Some(Op::WriteProc { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "an offset with which the clock runs from 0 on, and for less than 146 years (time_namespaces(7))",
     ),
     Row(
         Some(Call::Write),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::WriteProc { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "load the profile first: apparmor_parser(8) does; aa-status(8) lists those there are",
     ),
     Row(
         Some(Call::Write),
         Errno::EACCES,
-        |op| matches!(op, Some(Op::WriteProc { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "that needs a privilege of the machine, such as CAP_SYS_RESOURCE for a lower oomScoreAdj",
     ),
     Row(
         Some(Call::Write),
         Errno::EPERM,
-        |op| matches!(op, Some(Op::MapIds { .. })),
+        |op| matches!(op, Some(Op::Users(Users::MapIds { .. }))),
         "without root only one's own user and group can be mapped; more need newuidmap and a line in /etc/subuid",
     ),
     Row(
         Some(Call::MountSetattr),
         Errno::EINVAL,
-        |op| matches!(op, Some(Op::OpenSource { idmap: Some(_), .. })),
+        |op| matches!(op, Some(Op::Mounts(Mounts::OpenSource { idmap: Some(_), .. }))),
         "this file system cannot map ids on this kernel, or a mount below it cannot (ridmap), or it is mapped already",
     ),
     Row(Some(Call::SchedSetattr), Errno::EPERM, any, "real-time policies and a nice below 0 need CAP_SYS_NICE"),
     Row(
         Some(Call::Openat),
         Errno::ENOENT,
-        |op| matches!(op, Some(Op::OpenNamespace { .. })),
+        |op| matches!(op, Some(Op::Namespaces(Namespaces::Open { .. }))),
         "is the process whose namespace this is still there?",
     ),
     Row(

@@ -318,7 +318,7 @@ fn plans_end() {
     let plan = understood(config.to_string().as_bytes(), 0x3f);
     let plan = plan.unwrap_or_default();
     let program = plan.host.iter().find_map(|line| match &line.op {
-        plan::Op::DeviceProgram { program } => Some(program),
+        plan::Op::Devices(plan::op::Devices::Program { program }) => Some(program),
         _ => None,
     });
     // Distances of jumps are numbers of 15 bits.

@@ -8,7 +8,7 @@ pub mod program;
 
 use super::create::problem;
 use super::mounts::{self, Covered};
-use super::op::{Attributes, Op, Slot};
+use super::op::{Attributes, Devices, Mounts, Slot};
 use super::{Builder, Step, c};
 use crate::spec::{Mount, Problem, Spec, Text};
 use alloc::format;
@@ -33,7 +33,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.from = String::new();
     if !b.covered.iter().any(|m| m.path == "/dev") {
         b.init(
-            Op::OpenDirectory { path: c("dev").map_err(|p| problem("", p))?, slot: Slot::DEV, own: true },
+            Devices::OpenDirectory { path: c("dev").map_err(|p| problem("", p))?, slot: Slot::DEV, own: true },
             "the default devices go there",
         );
         b.covered.push(Covered { path: "/dev".into(), slot: None, fresh: false, empty: false, lent: false });
@@ -105,7 +105,7 @@ fn defaults(b: &mut Builder) -> Result<(), Problem> {
         }
         let name = c(name).map_err(|p| problem("", p))?;
         let mode = libc::S_IFCHR | 0o666;
-        b.init(Op::Device { base: Slot::DEV, name, mode, major, minor, uid: 0, gid: 0 }, why);
+        b.init(Devices::Node { base: Slot::DEV, name, mode, major, minor, uid: 0, gid: 0 }, why);
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ fn configured(b: &mut Builder) -> Result<(), Problem> {
             bound(b, &pointer, &path, base, &name)?;
             continue;
         }
-        let op = Op::Device {
+        let op = Devices::Node {
             base,
             name: c(&name).map_err(|p| problem(&pointer, p))?,
             mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
@@ -161,7 +161,7 @@ fn directory_of(b: &mut Builder, pointer: &str, path: &str, own: bool) -> Result
     };
     let slot = b.slot();
     let path = c(parent).map_err(|p| problem(pointer, p))?;
-    b.init(Op::OpenDirectory { path, slot, own }, "the configuration wants a device there");
+    b.init(Devices::OpenDirectory { path, slot, own }, "the configuration wants a device there");
     Ok((slot, name.into()))
 }
 
@@ -175,7 +175,7 @@ fn links(b: &mut Builder) -> Result<(), Problem> {
             "programs expect this link (runtime-linux.md)"
         };
         let (name, target) = (c(name).map_err(|p| problem("", p))?, c(target).map_err(|p| problem("", p))?);
-        b.init(Op::Link { base: Slot::DEV, name, target, replace }, why);
+        b.init(Devices::Link { base: Slot::DEV, name, target, replace }, why);
     }
     Ok(())
 }
@@ -196,15 +196,15 @@ fn bound(b: &mut Builder, at: &str, host: &str, base: Slot, name: &str) -> Resul
     let tree = b.slot();
     let op = host_device(at, host, tree)?;
     b.source(op, "in a user namespace no device can be made, so the host's is lent");
-    let op = Op::BoundDevice { base, name: c(name).map_err(|p| problem(at, p))?, tree };
+    let op = Devices::Bound { base, name: c(name).map_err(|p| problem(at, p))?, tree };
     b.init(op, "a file for the host's device to stand on, and the device");
     Ok(())
 }
 
 /// A device of the host's, as a mount of its own.
-fn host_device(at: &str, path: &str, tree: Slot) -> Result<Op, Problem> {
+fn host_device(at: &str, path: &str, tree: Slot) -> Result<Mounts, Problem> {
     let attributes = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
-    Ok(Op::OpenSource {
+    Ok(Mounts::OpenSource {
         path: c(path).map_err(|p| problem(at, p))?,
         in_rootfs: false,
         recursive: false,
@@ -228,5 +228,5 @@ pub fn rules(b: &mut Builder, optional: bool) {
     };
     b.from = from.into();
     let program = program::compile(rules);
-    b.host(Step::Cgroup, Op::DeviceProgram { program }, why);
+    b.host(Step::Cgroup, Devices::Program { program }, why);
 }

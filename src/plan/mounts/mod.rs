@@ -5,7 +5,7 @@ pub mod options;
 mod side_by_side;
 
 use super::create::mapping;
-use super::op::{Attributes, Kind, Op, Place, Slot};
+use super::op::{self, Attributes, Kind, Mounts, Namespaces, Place, Slot, Users};
 use super::{Builder, MOST, Problem, Step, c, devices, system, too_long};
 use crate::spec::{self, IdMapping, NamespaceKind};
 use alloc::ffi::CString;
@@ -179,7 +179,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             (_, true) => Kind::AsSourceHere,
             _ => Kind::AsSource,
         };
-        b.init(Op::Attach { at: at.clone(), tree, kind, open: standard }, why);
+        b.init(Mounts::Attach { at: at.clone(), tree, kind, open: standard }, why);
         // A slave first, and only then shared with what is inside: so the host stays apart.
         if propagation != MS_SHARED {
             propagation = 0;
@@ -192,11 +192,11 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         let tree = b.slot();
         let attributes = Attributes { propagation: MS_PRIVATE, ..o.attributes };
         b.step = Step::Cgroup;
-        let op = Op::CloneCgroupTree { attributes, tree };
+        let op = Mounts::OpenCgroup { attributes, tree };
         b.after_cgroup
             .push(b.line(op, "without a cgroup namespace the container sees its own cgroup, not the host's tree"));
         b.step = Step::Mounts;
-        b.init(Op::Attach { at: at.clone(), tree, kind: Kind::Directory, open: None }, why);
+        b.init(Mounts::Attach { at: at.clone(), tree, kind: Kind::Directory, open: None }, why);
     } else {
         let kind = if kind == "cgroup" { "cgroup2" } else { kind };
         if kind.is_empty() {
@@ -206,7 +206,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
             });
         }
         let source = if source.is_empty() { kind } else { source };
-        let op = Op::Mount {
+        let op = Mounts::Mount {
             at: at.clone(),
             source: c(source).map_err(nul)?,
             kind: c(kind).map_err(nul)?,
@@ -223,7 +223,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, pointer: String) -> Result<(), 
         let attributes = Attributes { propagation, recursive: true, ..o.recursive };
         let recursive = o.attributes.recursive || o.recursive != Attributes::default();
         b.init(
-            Op::Alter { at, attributes: Attributes { recursive, ..attributes } },
+            Mounts::Alter { at, attributes: Attributes { recursive, ..attributes } },
             "these options speak of the mount as it stands, with all below it",
         );
     }
@@ -274,7 +274,7 @@ fn remount(
     let bind = if alone { MS_BIND } else { 0 };
     let flags = (o.flags | MS_REMOUNT | bind) as u32;
     let waits = path == "/dev" && o.flags & MS_RDONLY != 0;
-    let op = Op::Remount { at, flags, data };
+    let op = Mounts::Remount { at, flags, data };
     match waits {
         true => {
             let line = b.line_of(Step::Paths, op, why);
@@ -298,7 +298,7 @@ fn open_source(
 ) -> Result<(), &'static str> {
     let inside = inside(b, source).filter(|_| b.mounted);
     let in_rootfs = inside.is_some();
-    let op = Op::OpenSource {
+    let op = Mounts::OpenSource {
         path: c(inside.as_deref().unwrap_or(source))?,
         in_rootfs,
         recursive: o.recursive_bind,
@@ -368,7 +368,7 @@ fn own_propagation(b: &mut Builder, path: &str, at: &Place, own: &Attributes) {
     if own.propagation == 0 || !b.spec.linux.rootfs_propagation.starts_with('r') || path == "/" {
         return;
     }
-    let op = Op::Alter {
+    let op = Mounts::Alter {
         at: at.clone(),
         attributes: Attributes { propagation: own.propagation, recursive: own.recursive, ..Attributes::default() },
     };
@@ -379,7 +379,7 @@ fn own_propagation(b: &mut Builder, path: &str, at: &Place, own: &Attributes) {
 
 /// When all is made in it, as runc has it.
 fn readonly_dev(b: &mut Builder) {
-    let op = Op::Alter {
+    let op = Mounts::Alter {
         at: Place::Under { base: Slot::DEV, path: c".".into() },
         attributes: Attributes { set: attr::RDONLY, ..Attributes::default() },
     };
@@ -448,13 +448,17 @@ fn idmap(
     let slot = b.slot();
     if b.mappings.is_empty() {
         let from = core::mem::take(&mut b.from);
-        b.host(Step::Sources, Op::OpenHostProc, "mappings are written through a /proc that was checked to be procfs");
+        b.host(
+            Step::Sources,
+            Namespaces::OpenHostProc,
+            "mappings are written through a /proc that was checked to be procfs",
+        );
         b.from = from;
     }
     b.mappings.push((uids.clone(), gids.clone(), slot));
     b.host(
         Step::Sources,
-        Op::MappingNamespace { uids, gids, slot },
+        Users::MappingNamespace { uids, gids, slot },
         "the kernel takes a mapping of ids in the form of a user namespace that has it",
     );
     Ok(Some((slot, recursive)))
@@ -480,7 +484,7 @@ fn make_directories(b: &mut Builder, base: Slot, path: &CString, bind: bool) -> 
         if !b.made.contains(&known) {
             let name = c(&so_far).map_err(|p| Problem { pointer: b.from.clone(), problem: p.into() })?;
             b.init(
-                Op::Directory { base, name, mode: 0o755 },
+                op::Devices::Directory { base, name, mode: 0o755 },
                 "the fresh tmpfs is empty, and a mount needs a directory to stand on",
             );
             b.made.push(known);

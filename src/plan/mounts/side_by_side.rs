@@ -6,7 +6,7 @@
 use super::{below, inside, place};
 use crate::plan::create::problem;
 use crate::plan::hooks::any_before_pivot;
-use crate::plan::op::{Line, Op, Place};
+use crate::plan::op::{Line, Mounts, Place};
 use crate::plan::{Builder, Covered, Problem, c, entry};
 use crate::spec::{Mount, NamespaceKind, Text};
 use syscalls::Why;
@@ -77,25 +77,25 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
     b.from = entry("/mounts", first);
     let path = c(directory.trim_matches('/')).map_err(|text| problem(&b.from, text))?;
     b.init(
-        Op::StandBeside { path },
+        Mounts::StandBeside { path },
         "the next mounts lie beside each other: without links a name in here means what lies here",
     );
     for (i, mount) in mounts.iter().enumerate() {
         let from = entry("/mounts", first + i);
         let nul = |text: &str| problem(&from, text);
-        let op = Op::BindBeside {
+        let op = Mounts::BindBeside {
             source: c(mount.source.as_deref().unwrap_or("")).map_err(nul)?,
             path: c(&mount.destination[1..]).map_err(nul)?,
             name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
         b.plan.init.push(Line {
-            op,
+            op: op.into(),
             step: b.step,
             from,
             why: Why("a piece of the host that the configuration lends to the container"),
         });
     }
-    b.init(Op::LeaveBeside, "the program may follow links again, and so may the next lines");
+    b.init(Mounts::LeaveBeside, "the program may follow links again, and so may the next lines");
     Ok(())
 }

@@ -1,0 +1,47 @@
+//! Ops for the program that called: its pid file, and sockets that it listens at. May touch: types.
+
+use super::LaneSet;
+use super::lanes::HOST;
+use super::words::s;
+use alloc::ffi::CString;
+use core::fmt::{self, Write};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Callers {
+    /// The process id, in a file beside the one that is wanted.
+    PidFile {
+        path: CString,
+    },
+    PlacePidFile {
+        path: CString,
+    },
+    /// `--pidfd-socket`.
+    ConnectPidfd {
+        path: CString,
+    },
+    /// `name`: runc's word for the message.
+    SendPidfd {
+        name: &'static str,
+    },
+    /// `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)).
+    ConnectNotify {
+        path: CString,
+    },
+    /// The directory of the socket that the program knows, in that of the container's state.
+    NotifyDirectory,
+    Listen,
+}
+
+impl Callers {
+    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Callers::PidFile { path } => (HOST, write!(to, "write the process id beside {}", s(path))),
+            Callers::PlacePidFile { path } => (HOST, write!(to, "put the process id in its place, {}", s(path))),
+            Callers::ConnectPidfd { path } => (HOST, write!(to, "connect to the pidfd socket {}", s(path))),
+            Callers::SendPidfd { .. } => (HOST, write!(to, "send a handle on the new process")),
+            Callers::ConnectNotify { path } => (HOST, write!(to, "connect to NOTIFY_SOCKET, {}", s(path))),
+            Callers::NotifyDirectory => (HOST, write!(to, "make the directory of the program's NOTIFY_SOCKET")),
+            Callers::Listen => (HOST, write!(to, "listen at the program's NOTIFY_SOCKET")),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Ops for hooks: programs that are run at points of the container's life. May touch: types.
+
+use super::LaneSet;
+use super::lanes::{HOST, INIT};
+use super::words::s;
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hooks {
+    Output,
+    /// In the init lane it runs in the container's namespaces.
+    Run {
+        hook: Box<Hook>,
+    },
+}
+
+impl Hooks {
+    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Hooks::Output => (HOST, write!(to, "make the file for what hooks say")),
+            Hooks::Run { hook } => (HOST | INIT, write!(to, "run the hook {}", s(&hook.path))),
+        }
+    }
+}
+
+/// One program (config.md, "POSIX-platform Hooks").
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hook {
+    pub path: CString,
+    pub argv: Vec<CString>,
+    /// None: the environment of this command's caller.
+    pub envp: Option<Vec<CString>>,
+    /// Beside these the container's HOME, if that was looked up.
+    pub home: bool,
+    /// Where it begins, if it is not where its parent is.
+    pub cwd: Option<CString>,
+    /// Seconds that it may take.
+    pub timeout: Option<u64>,
+    /// The state document that it reads, before and after the process id.
+    pub state: [Vec<u8>; 2],
+}

@@ -1,0 +1,20 @@
+//! Ops for the labels of security modules. May touch: types.
+
+use super::LaneSet;
+use super::lanes::HOST;
+use core::fmt::{self, Write};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Labels {
+    /// Refuses a label for a security module that this kernel does not have.
+    SecurityModule { selinux: bool },
+}
+
+impl Labels {
+    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Labels::SecurityModule { selinux: true } => (HOST, write!(to, "look whether SELinux is there")),
+            Labels::SecurityModule { selinux: false } => (HOST, write!(to, "look whether AppArmor is there")),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The instruction set of a plan: each [`Op`] is a verb of at most about six system calls with fixed control flow.
+//! All that an op needs is in it, made before the clone: a lane only walks its lines. One file a subject, where each op
+//! stands with its lanes and its words. May touch: types.
+
+mod callers;
+mod cgroup;
+mod devices;
+mod hooks;
+mod labels;
+mod lanes;
+mod mounts;
+mod namespaces;
+mod network;
+mod process;
+mod rdt;
+mod rootfs;
+mod seccomp;
+mod sync;
+mod terminal;
+mod users;
+mod words;
+
+pub use super::slot::Slot;
+pub use callers::Callers;
+pub use cgroup::Cgroup;
+pub use devices::Devices;
+pub use hooks::{Hook, Hooks};
+pub use labels::Labels;
+pub use lanes::{LaneSet, lane_name, misplaced};
+pub use mounts::{Attributes, Kind, Mounts};
+pub use namespaces::{Born, Namespaces};
+pub use network::Network;
+pub use process::Process;
+pub use rdt::Rdt;
+pub use rootfs::Rootfs;
+pub use seccomp::Seccomp;
+pub use sync::Sync;
+pub use terminal::Terminal;
+pub use users::Users;
+
+use super::Step;
+use crate::outcome::Lane;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use syscalls::Why;
+
+/// One instruction, under its subject. What few plans have and takes much room is boxed: each line is as long as the
+/// longest instruction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    Callers(Callers),
+    Cgroup(Cgroup),
+    Devices(Devices),
+    Hooks(Hooks),
+    Labels(Labels),
+    Mounts(Mounts),
+    Namespaces(Namespaces),
+    Network(Network),
+    Process(Process),
+    Rdt(Rdt),
+    Rootfs(Rootfs),
+    Seccomp(Seccomp),
+    Sync(Sync),
+    Terminal(Terminal),
+    Users(Users),
+}
+
+impl Op {
+    /// The lanes that can perform it, and what the listing says of it, into `to`.
+    fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Op::Callers(op) => op.about(to),
+            Op::Cgroup(op) => op.about(to),
+            Op::Devices(op) => op.about(to),
+            Op::Hooks(op) => op.about(to),
+            Op::Labels(op) => op.about(to),
+            Op::Mounts(op) => op.about(to),
+            Op::Namespaces(op) => op.about(to),
+            Op::Network(op) => op.about(to),
+            Op::Process(op) => op.about(to),
+            Op::Rdt(op) => op.about(to),
+            Op::Rootfs(op) => op.about(to),
+            Op::Seccomp(op) => op.about(to),
+            Op::Sync(op) => op.about(to),
+            Op::Terminal(op) => op.about(to),
+            Op::Users(op) => op.about(to),
+        }
+    }
+}
+
+/// What it does, in words.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.about(f).1
+    }
+}
+
+macro_rules! from_subjects {
+    ($($subject:ident)*) => {
+        $(impl From<$subject> for Op {
+            fn from(op: $subject) -> Op {
+                Op::$subject(op)
+            }
+        })*
+    };
+}
+
+from_subjects! {
+    Callers Cgroup Devices Hooks Labels Mounts Namespaces Network Process Rdt Rootfs Seccomp Sync Terminal Users
+}
+
+/// Where something is mounted or looked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Below the rootfs, which is hostile: resolved with openat2 so that no link leads out, and used by descriptor.
+    Rootfs { path: CString, links: bool },
+    /// Below a file system that this plan has just made and that no other process can reach: a plain relative name will
+    /// do, and the lane stands there already.
+    Under { base: Slot, path: CString },
+}
+
+/// One line of a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    pub op: Op,
+    pub step: Step,
+    /// A JSON pointer into config.json: what asked for this line. Empty: it is always there.
+    pub from: String,
+    pub why: Why,
+}
+
+/// A plan of a thousand mounts has a line for each.
+const _: () = assert!(size_of::<Line>() <= 136);
+
+/// What will be done, in order. Lines are numbered from 1: the host's, the bridge's, init's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    pub host: Vec<Line>,
+    /// Empty: there is none.
+    pub bridge: Vec<Line>,
+    pub init: Vec<Line>,
+    /// How many descriptors have a numbered place.
+    pub slots: u16,
+}
+
+impl Plan {
+    /// The line with this number.
+    pub fn line(&self, number: u16) -> Option<&Line> {
+        let index = (number as usize).checked_sub(1)?;
+        self.lines().nth(index)
+    }
+
+    /// All lines, in the order of their numbers.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.host.iter().chain(&self.bridge).chain(&self.init)
+    }
+
+    /// The lanes, each with its lines and the number of the first.
+    pub fn lanes(&self) -> [(Lane, &[Line], u16); 3] {
+        let bridge = 1 + self.host.len();
+        let init = bridge + self.bridge.len();
+        [
+            (Lane::Host, &self.host, 1),
+            (Lane::Bridge, &self.bridge, bridge as u16),
+            (Lane::Init, &self.init, init as u16),
+        ]
+    }
+}

@@ -1,0 +1,113 @@
+//! Ops for mounts: new file systems, and trees of the host that are lent to the container. May touch: types.
+
+use super::lanes::{HOST, INIT};
+use super::words::{Options, flags, s};
+use super::{LaneSet, Place, Slot};
+use alloc::ffi::CString;
+use core::fmt::{self, Write};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Mounts {
+    OpenSource {
+        path: CString,
+        /// The path lies in the rootfs, as the mounts so far have made that.
+        in_rootfs: bool,
+        recursive: bool,
+        /// A link is opened itself.
+        link: bool,
+        /// The namespace with the mapping of ids that the tree gets, and whether all mounts below get it.
+        idmap: Option<(Slot, bool)>,
+        attributes: Attributes,
+        tree: Slot,
+    },
+    OpenCgroup {
+        attributes: Attributes,
+        tree: Slot,
+    },
+    /// The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
+    StandBeside {
+        path: CString,
+    },
+    /// `name`: where in the path it begins.
+    BindBeside {
+        source: CString,
+        path: CString,
+        name: usize,
+        recursive: bool,
+    },
+    LeaveBeside,
+    Enter {
+        base: Slot,
+    },
+    Mount {
+        at: Place,
+        source: CString,
+        kind: CString,
+        flags: u32,
+        data: Option<CString>,
+        open: Option<Slot>,
+        /// What lies below is copied into it.
+        copy_up: bool,
+        /// Its root gets the mode of the directory that it covers.
+        keep_mode: bool,
+    },
+    Attach {
+        at: Place,
+        tree: Slot,
+        kind: Kind,
+        open: Option<Slot>,
+    },
+    Remount {
+        at: Place,
+        flags: u32,
+        data: Option<CString>,
+    },
+    Alter {
+        at: Place,
+        attributes: Attributes,
+    },
+}
+
+/// What has to exist at a mount's target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Directory,
+    /// Known only when the source has been opened: a bind mount of a file needs a file.
+    AsSource,
+    /// The same, and the target's last part is not followed if it is a link.
+    AsSourceHere,
+    /// A source that is a link is not mounted but made again.
+    Copy,
+}
+
+/// Changes of a mount's properties, in mount_setattr(2)'s words.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    pub set: u64,
+    pub clear: u64,
+    pub propagation: u64,
+    pub recursive: bool,
+}
+
+impl Mounts {
+    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Mounts::OpenSource { path, in_rootfs, recursive, .. } => {
+                let inside = if *in_rootfs { "of the rootfs /" } else { "" };
+                let all = if *recursive { " with all mounts below it" } else { "" };
+                (HOST | INIT, write!(to, "open the mount source {inside}{}{all}", s(path)))
+            }
+            Mounts::OpenCgroup { .. } => (HOST, write!(to, "copy the mount of the container's cgroup")),
+            Mounts::StandBeside { path } => (INIT, write!(to, "stand in /{}, and follow no links", s(path))),
+            Mounts::BindBeside { source, path, .. } => (INIT, write!(to, "bind {} on /{}", s(source), s(path))),
+            Mounts::LeaveBeside => (INIT, write!(to, "follow links again")),
+            Mounts::Enter { base } => (INIT, write!(to, "go to {base}")),
+            Mounts::Mount { at, kind, flags, data, .. } => {
+                (INIT, write!(to, "mount {} on {at}{}", s(kind), Options(*flags, data.as_deref())))
+            }
+            Mounts::Attach { at, .. } => (INIT, write!(to, "attach the opened tree on {at}")),
+            Mounts::Remount { at, flags: f, .. } => (INIT, write!(to, "remount {at} ({})", flags(*f))),
+            Mounts::Alter { at, .. } => (INIT, write!(to, "change the properties of the mount on {at}")),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Ops for the network: devices of the host that move into the container, and its loopback. May touch: types.
+
+use super::LaneSet;
+use super::lanes::{HOST, INIT};
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Network {
+    /// Each lane has one, in its own network namespace.
+    Socket,
+    /// What a device loses on its way into the container is kept as requests to give it that again.
+    Read {
+        device: String,
+        name: String,
+    },
+    /// `number`: which of those that were read.
+    Move {
+        device: String,
+        number: u16,
+    },
+    FreeName {
+        name: String,
+    },
+    SetUp {
+        device: String,
+        name: String,
+        number: u16,
+    },
+    LoopbackUp,
+}
+
+impl Network {
+    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+        match self {
+            Network::Socket => (HOST | INIT, write!(to, "open a socket to the kernel's network configuration")),
+            Network::Read { device, .. } => (HOST, write!(to, "look up the network device {device} and its addresses")),
+            Network::Move { device, .. } => {
+                (HOST, write!(to, "move the network device {device} into the container's network namespace"))
+            }
+            Network::FreeName { name } => (INIT, write!(to, "look whether the interface name {name} is free")),
+            Network::SetUp { device, name, .. } => {
+                (INIT, write!(to, "call the network device {device} {name}, set it up, give it its addresses"))
+            }
+            Network::LoopbackUp => (INIT, write!(to, "bring lo up")),
+        }
+    }
+}
