@@ -15,7 +15,7 @@
 //!          ├─ recorder     where the records lie; traces: those of containers that are gone
 //!          ├─ trace, out   what was done, in words; log: warnings; time: when, for people
 //!          └─ error, hints what failed, and what to try; input: files as they are given, whole
-//!   properties             tests: whatever bytes come, no parser panics or goes round in circles
+//!   unit                   tests of the parts that need no kernel: tests/unit
 //!   syscalls (a crate)     one gate for every system call, and the flight recorder
 //! ```
 //! To read it from `main` to `execve`: this file, commands/create.rs, plan/create.rs, perform/host.rs,
@@ -37,13 +37,13 @@ mod ops;
 mod outcome;
 mod perform;
 mod plan;
-#[cfg(test)]
-#[path = "../tests/unit/properties.rs"]
-mod properties;
 mod say;
 mod spec;
 mod state;
 mod trace;
+#[cfg(test)]
+#[path = "../tests/unit/mod.rs"]
+mod unit;
 mod vm;
 
 use alloc::format;

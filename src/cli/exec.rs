@@ -1,9 +1,6 @@
 //! The words of `exec`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{capability, descriptors, marked, number, socket, user};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
+use super::values::{capability, descriptors, number, refuse, refuse_given, socket, user};
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 /// Run one more program in a container, by default a shell. The exit status is the program's, or 128 plus the number of
@@ -75,14 +72,13 @@ pub struct Exec {
 
 impl Exec {
     pub fn checked(self) -> Result<Exec, EarlyExit> {
-        let refuse = |text: &str| Err(marked(text).into());
         if self.exec.is_some() && !self.program.is_empty() {
             return refuse("--exec is a whole command line; leave out the program");
         }
         if self.process.is_none() {
             return Ok(self);
         }
-        let named = [
+        let said_there = [
             ("--exec", self.exec.is_some()),
             ("--cwd", self.cwd.is_some()),
             ("--env", !self.env.is_empty()),
@@ -94,9 +90,7 @@ impl Exec {
             ("--process-label", self.process_label.is_some()),
             ("the program", !self.program.is_empty()),
         ];
-        match named.iter().find(|(_, given)| *given) {
-            None => Ok(self),
-            Some((name, _)) => refuse(&format!("--process says all of that; leave out {name}")),
-        }
+        refuse_given(&said_there, |name| format!("--process says all of that; leave out {name}"))?;
+        Ok(self)
     }
 }

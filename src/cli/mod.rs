@@ -6,26 +6,21 @@
 //!                             \-------------> Stop::Usage (one line, stderr, exit 1)
 //! ```
 //!
-//! The callers are engines with habits of their own: podman writes `--log-format=json`, the shim
-//! `--log-format json`, go-runc `-no-subreaper`, people `run -db DIR` and options behind the ID.
-//! `normalise` spells all of them one way, argh turns that into values, and this file joins the two.
-//! What a word means and how it is explained stands in `words`, once.
+//! Engines have habits of their own: podman writes `--log-format=json`, the shim `--log-format json`, go-runc
+//! `-no-subreaper`, people `run -db DIR` and options after the ID. `normalise` spells all of them one way, argh makes values
+//! of that, and this file joins the two. `words` says what each word means, and explains it.
 //!
-//! May touch: strings. No file, no environment but the one handed in, no system call. Whether an ID
-//! is well formed is for `state` to say: it makes a path of it.
+//! May touch: strings. No file, no environment but the one handed in, no system call. `state` checks whether an ID is well
+//! formed, because it makes a path of it.
 
 mod exec;
 mod normalise;
 mod regex;
 mod run;
 mod several;
-#[cfg(test)]
-#[path = "../../tests/unit/command_line.rs"]
-mod tests;
 mod values;
 mod words;
 
-use alloc::{format, string::String};
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
 pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel};
@@ -134,117 +129,52 @@ struct Verb {
     make: fn(&[&str], &[&str]) -> Result<Command, EarlyExit>,
 }
 
+/// A row of `VERBS`: the name, the type of the words, what further checks make of these, and the command.
+macro_rules! verb {
+    ($name:expr, $words:ident $(.$check:ident)? => $command:expr) => {
+        Verb {
+            name: $name,
+            info: $words::get_args_info,
+            make: |name, words| $words::from_args(name, words)$(.and_then($words::$check))?.map($command),
+        }
+    };
+}
+
 const VERBS: &[Verb] = &[
-    Verb {
-        name: "create",
-        info: Create::get_args_info,
-        make: |name, words| Create::from_args(name, words).map(Command::Create),
-    },
-    Verb {
-        name: "start",
-        info: Start::get_args_info,
-        make: |name, words| Start::from_args(name, words).map(Command::Start),
-    },
-    Verb {
-        name: "run",
-        info: RunWords::get_args_info,
-        make: |name, words| RunWords::from_args(name, words)?.checked().map(Command::Run),
-    },
-    Verb {
-        name: "exec",
-        info: Exec::get_args_info,
-        make: |name, words| Exec::from_args(name, words)?.checked().map(Command::Exec),
-    },
-    Verb {
-        name: "pause",
-        info: Pause::get_args_info,
-        make: |name, words| Pause::from_args(name, words).map(Command::Pause),
-    },
-    Verb {
-        name: "resume",
-        info: Resume::get_args_info,
-        make: |name, words| Resume::from_args(name, words).map(Command::Resume),
-    },
-    Verb {
-        name: "update",
-        info: Update::get_args_info,
-        make: |name, words| Update::from_args(name, words).map(Command::Update),
-    },
-    Verb {
-        name: "mounts",
-        info: Mounts::get_args_info,
-        make: |name, words| Mounts::from_args(name, words).map(Command::Mounts),
-    },
-    Verb { name: "ps", info: Ps::get_args_info, make: |name, words| Ps::from_args(name, words).map(Command::Ps) },
-    Verb {
-        name: "events",
-        info: Events::get_args_info,
-        make: |name, words| Events::from_args(name, words).map(Command::Events),
-    },
-    Verb {
-        name: "kill",
-        info: KillWords::get_args_info,
-        make: |name, words| KillWords::from_args(name, words)?.checked().map(Command::Kill),
-    },
-    Verb {
-        name: "delete",
-        info: DeleteWords::get_args_info,
-        make: |name, words| DeleteWords::from_args(name, words)?.checked().map(Command::Delete),
-    },
-    Verb {
-        name: "state",
-        info: State::get_args_info,
-        make: |name, words| State::from_args(name, words).map(Command::State),
-    },
-    Verb {
-        name: "list",
-        info: List::get_args_info,
-        make: |name, words| List::from_args(name, words).map(Command::List),
-    },
-    Verb {
-        name: "trace",
-        info: TraceCmd::get_args_info,
-        make: |name, words| TraceCmd::from_args(name, words).map(Command::Trace),
-    },
-    Verb {
-        name: "plan",
-        info: PlanCmd::get_args_info,
-        make: |name, words| PlanCmd::from_args(name, words).map(Command::Plan),
-    },
-    Verb {
-        name: "features",
-        info: Features::get_args_info,
-        make: |name, words| Features::from_args(name, words).map(Command::Features),
-    },
-    Verb {
-        name: "demo",
-        info: Demo::get_args_info,
-        make: |name, words| Demo::from_args(name, words).map(Command::Demo),
-    },
-    Verb {
-        name: "spec",
-        info: SpecCmd::get_args_info,
-        make: |name, words| SpecCmd::from_args(name, words).map(Command::Spec),
-    },
-    Verb {
-        name: INSIDE,
-        info: InsideWords::get_args_info,
-        make: |name, words| InsideWords::from_args(name, words).map(|_| Command::Inside),
-    },
+    verb!("create", Create => Command::Create),
+    verb!("start", Start => Command::Start),
+    verb!("run", RunWords.checked => Command::Run),
+    verb!("exec", Exec.checked => Command::Exec),
+    verb!("pause", Pause => Command::Pause),
+    verb!("resume", Resume => Command::Resume),
+    verb!("update", Update => Command::Update),
+    verb!("mounts", Mounts => Command::Mounts),
+    verb!("ps", Ps => Command::Ps),
+    verb!("events", Events => Command::Events),
+    verb!("kill", KillWords.checked => Command::Kill),
+    verb!("delete", DeleteWords.checked => Command::Delete),
+    verb!("state", State => Command::State),
+    verb!("list", List => Command::List),
+    verb!("trace", TraceCmd => Command::Trace),
+    verb!("plan", PlanCmd => Command::Plan),
+    verb!("features", Features => Command::Features),
+    verb!("demo", Demo => Command::Demo),
+    verb!("spec", SpecCmd => Command::Spec),
+    verb!(INSIDE, InsideWords => |_| Command::Inside),
 ];
 
-/// Commands whose words behind the ID are another program's.
+/// The words after the ID of these commands belong to another program.
 const FOREIGN: &[&str] = &["exec", "ps"];
 
-/// The hidden command: never suggested, never listed.
+/// The hidden command: no help lists it, no error suggests it.
 const INSIDE: &str = "inside";
 
-/// Commands that a caller of runc or crun may expect. Refused by name, `--help` included: podman
-/// takes a `checkpoint --help` that ends well for the promise that checkpoints work.
+/// Commands that a caller of runc or crun may expect. They are refused by name, also with `--help`: if `checkpoint --help`
+/// ended well, podman would believe that checkpoints work.
 const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "restore"];
 
-/// Options of the same kind: the command ("" for all), the option, what to do instead. To ignore
-/// one would be to report a success that did not happen.
+/// Options of the same kind: the command ("" for all), the option, what to do instead. A command that ignored one would
+/// report a success that did not happen.
 const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("update", "--cpu-rt-period", "; it is of cgroup version 1"),
     ("update", "--cpu-rt-runtime", "; it is of cgroup version 1"),
@@ -252,7 +182,7 @@ const OPTIONS_NOT_YET: &[(&str, &str, &str)] = &[
     ("update", "--kernel-memory-tcp", "; it is of cgroup version 1"),
 ];
 
-/// The environment's way to say the same; an empty value is as good as none. The later row wins.
+/// Environment variables that stand for an option. An empty value counts as none. A later row wins.
 const VARIABLES: &[(&str, &str)] = &[
     ("NS_RUN_DIR", "--root"),
     ("NK_RUN_DIR", "--root"),
@@ -262,7 +192,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("NK_TRACE_LIMIT", "--trace-limit"),
 ];
 
-/// Reads the words behind the program's name, with `env` to look up variables.
+/// Reads the words after the program's name. `env` looks up variables.
 pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result<(Globals, Command), Stop> {
     if args.is_empty() {
         return Err(Stop::Help(words::SCREEN.into()));
@@ -286,8 +216,8 @@ pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result
     Ok((globals.settled(), command))
 }
 
-/// The environment as options written in front of all others, so that those win. Each is tried
-/// alone, or the error could not say that the wrong word came from a variable.
+/// The environment as options before all others, so that the others win. Each is tried alone: only then can the error say
+/// that the wrong word came from a variable.
 fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, Stop> {
     let mut options = Options::default();
     for &(variable, long) in VARIABLES {
@@ -318,7 +248,7 @@ impl Verb {
         Stop::Usage(format!("{}: {problem}", self.name))
     }
 
-    /// Too few or too many words: asked here, since argh's answer has several lines.
+    /// Too few or too many words are found here, because argh's answer has several lines.
     fn count(&self, operands: &[&str]) -> Result<(), Stop> {
         let wanted = (self.info)().positionals;
         let required = |optionality| matches!(optionality, &argh::Optionality::Required);
@@ -338,5 +268,20 @@ impl Verb {
         }
         let extra = values::quoted(extra);
         Err(self.usage(&format!("too many arguments: {extra}; write `{form}`")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_screen_has_every_command_and_every_option_of_all_commands() {
+        for verb in VERBS {
+            assert_eq!(words::SCREEN.contains(&format!("\n  {} ", verb.name)), verb.name != INSIDE, "{}", verb.name);
+        }
+        for flag in GlobalWords::get_args_info().flags {
+            assert!(words::SCREEN.contains(flag.long), "{}", flag.long);
+        }
     }
 }

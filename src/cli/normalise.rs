@@ -1,4 +1,4 @@
-//! Every spelling of an option that a caller may use, brought to the one that argh reads.
+//! Callers spell an option in several ways; here each becomes the one way that argh reads.
 //!
 //! ```text
 //!   -db DIR  --root=/x  -no-pivot  ID  -q    ->  globals: --root /x --quiet
@@ -6,16 +6,14 @@
 //!                                                operands: ID
 //! ```
 //!
-//! A word is looked up among the command's own options first, then among the global ones: so
-//! `list -q` is list's, and `run --root /x ID` is understood too. The tables are argh's, so no option
-//! is written down twice.
+//! A word is looked up among the command's own options first, then among the global ones: the `-q` of `list -q` is list's,
+//! and `run --root /x ID` works too. The tables are argh's, so no option is written down twice.
 //!
 //! May touch: strings, and the tables of `cli`.
 
 use super::values::quoted;
 use super::words::GlobalWords;
 use super::{COMMANDS_NOT_YET, FOREIGN, INSIDE, OPTIONS_NOT_YET, PROGRAM, Stop, VERBS, Verb};
-use alloc::{format, string::String, vec, vec::Vec};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
 #[derive(Default)]
@@ -24,12 +22,12 @@ pub struct Words<'a> {
     pub verb: Option<&'static Verb>,
     pub own: Options<'a>,
     pub operands: Vec<&'a str>,
-    /// What follows is for another program, whatever it begins with.
+    /// All words that follow are for another program, also those that begin with a dash.
     foreign_next: bool,
     pub help: bool,
 }
 
-/// Options by their long names, each at most once unless it is for several values.
+/// Options by their long names. Only those that take several values may be here more than once.
 #[derive(Default)]
 pub struct Options<'a>(Vec<(&'a str, Option<&'a str>)>);
 
@@ -45,7 +43,7 @@ impl<'a> Options<'a> {
         self.0.push((long, value));
     }
 
-    /// For argh. Operands stand behind `--`, where none can be taken for an option.
+    /// For argh. Operands come after `--`, where none can be taken for an option.
     pub fn argh_words(&self, operands: &[&'a str]) -> Vec<&'a str> {
         let mut words = Vec::new();
         for (long, value) in &self.0 {
@@ -65,7 +63,7 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
     Ok(words)
 }
 
-/// The command that the words name, also where something else about them is wrong.
+/// The command that the words name, even if something else about them is wrong.
 pub fn verb_of(args: &[&str]) -> Option<&'static str> {
     let mut words = Words::default();
     let _ = sort(&mut words, args);
@@ -119,7 +117,7 @@ impl<'a> Words<'a> {
             let found = self.find(name)?.ok_or_else(|| self.unknown(name))?;
             return self.take(found, value, rest);
         }
-        // Go's flag package knows no difference between one dash and two, and go-runc relies on it.
+        // Go's flag package takes one dash for two, and go-runc relies on that.
         if name.len() > 2
             && let Some(found) = self.find(&format!("-{name}"))?
         {
@@ -129,9 +127,9 @@ impl<'a> Words<'a> {
         while let Some(letter) = letters.next() {
             let found = self.find_letter(letter);
             let found = found.ok_or_else(|| self.unknown(&format!("-{letter}")))?;
-            let behind = letters.as_str();
-            let attached = behind.strip_prefix('=').unwrap_or(behind);
-            if behind != attached || (found.takes_value && !behind.is_empty()) {
+            let after = letters.as_str();
+            let attached = after.strip_prefix('=').unwrap_or(after);
+            if after != attached || (found.takes_value && !after.is_empty()) {
                 return self.take(found, Some(attached), rest);
             }
             self.take(found, None, rest)?;
@@ -170,7 +168,7 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
-    /// The option of that name, if there is one; refused here if it is one we owe.
+    /// The option of that name, if there is one. Those of `OPTIONS_NOT_YET` are refused here.
     fn find(&self, long: &str) -> Result<Option<Found>, Stop> {
         let name = self.verb.map_or("", |verb| verb.name);
         let owed = |verb: &str, option| option == long && (verb.is_empty() || verb == name);
@@ -228,7 +226,7 @@ struct Found {
     global: bool,
 }
 
-/// argh knows this one without a table.
+/// argh has this option of itself, and lists it nowhere.
 const HELP: Found = Found { long: "--help", short: Some('h'), takes_value: false, repeats: false, global: true };
 
 impl Found {
@@ -259,14 +257,14 @@ fn verb(name: &str) -> Result<&'static Verb, Stop> {
     Err(Stop::Usage(format!("no command {}; {advice}", quoted(name))))
 }
 
-/// The name that a slip of the finger or two away would have been `word`.
+/// The name that is at most two slips of the finger away from `word`.
 fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let letters = word.chars().filter(|c| *c != '-').count();
     let near = names.map(|name| (distance(word, name), name));
     near.filter(|(steps, _)| *steps <= 2 && *steps < letters).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)
 }
 
-/// How many letters to add, drop or replace to get from one word to the other (Levenshtein).
+/// How many letters must be added, dropped or replaced to make one word of the other (Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -1,19 +1,17 @@
-//! POSIX extended regular expressions (regex(7)), for `kill -r` and `delete -r`: parsed once, before anything is done, and
-//! matched against ids. What is not of POSIX, or means nothing, is refused by name.
+//! POSIX extended regular expressions (regex(7)), for `kill -r` and `delete -r`. A pattern is parsed once, before anything
+//! is done, and then matched against ids. What POSIX does not define is refused by name.
 //!
-//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin, so no pattern makes it
-//! try one way after another.
+//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin, so no pattern can make
+//! it try one way after another.
 
 use super::values::quoted;
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::{format, vec, vec::Vec};
 
-/// How deep groups may lie in each other, and how often all repetitions together may demand their part: both bound the work.
+/// How deep groups may be nested, and how often all repetitions together may demand their part: both bound the work.
 const DEPTH: usize = 32;
 const REPEATS: usize = 10_000;
 /// RE_DUP_MAX of POSIX.
 const MOST: usize = 255;
+const ENDLESS: usize = usize::MAX;
 
 #[derive(Debug, PartialEq)]
 pub struct Pattern(Node);
@@ -26,7 +24,8 @@ enum Node {
     End,
     Sequence(Vec<Node>),
     Either(Vec<Node>),
-    Repeat(Box<Node>, usize, Option<usize>),
+    /// A part, at least and at most so many times.
+    Repeat(Box<Node>, usize, usize),
 }
 
 /// At which places of the text a part may begin or has ended.
@@ -34,17 +33,13 @@ type Places = Vec<bool>;
 
 impl Pattern {
     pub fn parse(text: &str) -> Result<Pattern, String> {
-        let characters = text.chars().collect();
-        let mut parser = Parser { characters, at: 0, depth: 0 };
-        let bad = |problem| {
-            let text = quoted(text);
-            format!("{text} is no POSIX extended regular expression: {problem}")
-        };
+        let bad = |problem| format!("{} is no POSIX extended regular expression: {problem}", quoted(text));
+        let mut parser = Parser { rest: text, depth: 0 };
         let node = parser.either().map_err(bad)?;
-        if parser.peek().is_some() {
+        if !parser.rest.is_empty() {
             return Err(bad("a `)` closes no group".into()));
         }
-        match weight(&node) {
+        match node.weight() {
             0..=REPEATS => Ok(Pattern(node)),
             _ => Err(bad(format!("it repeats more than {REPEATS} times"))),
         }
@@ -52,253 +47,211 @@ impl Pattern {
 
     /// Whether any part of the text is what the pattern says, as regexec(3) has it.
     pub fn matches(&self, text: &str) -> bool {
-        let from = vec![true; text.len() + 1];
-        after(&self.0, from, text.as_bytes()).contains(&true)
+        self.0.ends(vec![true; text.len() + 1], text.as_bytes()).contains(&true)
     }
 }
 
-/// How often a part may be looked for, at most, because of counts.
-fn weight(node: &Node) -> usize {
-    match node {
-        Node::One(_) | Node::Begin | Node::End => 1,
-        Node::Sequence(parts) | Node::Either(parts) => {
-            let all = parts.iter().map(weight);
-            all.fold(1, usize::saturating_add)
-        }
-        Node::Repeat(part, least, most) => weight(part).saturating_mul(most.unwrap_or(*least).max(1)),
-    }
-}
-
-/// Where a part ends that begins at one of these places.
-fn after(node: &Node, from: Places, text: &[u8]) -> Places {
-    match node {
-        Node::One(set) => {
-            let fits = |i: &usize| from[*i] && set & bit(text[*i] as char) != 0;
-            let mut to = vec![false; from.len()];
-            for i in (0..text.len()).filter(fits) {
-                to[i + 1] = true;
+impl Node {
+    /// How often a part may be looked for, at most, because of counts.
+    fn weight(&self) -> usize {
+        match self {
+            Node::One(_) | Node::Begin | Node::End => 1,
+            Node::Sequence(parts) | Node::Either(parts) => {
+                parts.iter().map(Node::weight).fold(1, usize::saturating_add)
             }
-            to
+            Node::Repeat(part, least, ENDLESS) => part.weight().saturating_mul((*least).max(1)),
+            Node::Repeat(part, _, most) => part.weight().saturating_mul((*most).max(1)),
         }
-        Node::Begin => only(from, 0),
-        Node::End => only(from, text.len()),
-        Node::Sequence(parts) => parts.iter().fold(from, |from, part| after(part, from, text)),
-        Node::Either(parts) => {
-            let mut to = vec![false; from.len()];
-            for part in parts {
-                join(&mut to, &after(part, from.clone(), text));
+    }
+
+    /// Where a part ends that begins at one of these places.
+    fn ends(&self, from: Places, text: &[u8]) -> Places {
+        let only = |place: usize| from.iter().enumerate().map(|(i, there)| i == place && *there).collect();
+        match self {
+            Node::One(set) => {
+                let fits = |(from, c): (&bool, &u8)| *from && set & bit(*c as char) != 0;
+                std::iter::once(false).chain(from.iter().zip(text).map(fits)).collect()
             }
-            to
+            Node::Begin => only(0),
+            Node::End => only(text.len()),
+            Node::Sequence(parts) => parts.iter().fold(from, |from, part| part.ends(from, text)),
+            Node::Either(parts) => {
+                let mut all = vec![false; from.len()];
+                for part in parts {
+                    join(&mut all, &mut part.ends(from.clone(), text));
+                }
+                all
+            }
+            Node::Repeat(part, least, most) => {
+                let mut reached = (0..*least).fold(from, |from, _| part.ends(from, text));
+                let mut all = reached.clone();
+                for _ in *least..*most {
+                    reached = part.ends(reached, text);
+                    if !join(&mut all, &mut reached) {
+                        break;
+                    }
+                }
+                all
+            }
         }
-        Node::Repeat(part, least, most) => repeat(part, *least, *most, from, text),
     }
 }
 
-fn repeat(part: &Node, least: usize, most: Option<usize>, from: Places, text: &[u8]) -> Places {
-    let mut now = from;
-    for _ in 0..least {
-        now = after(part, now, text);
+/// Adds places, and leaves of the added ones those that are new. A place that was reached with fewer repetitions leads to
+/// all that it leads to again. Whether there is a new one.
+fn join(all: &mut Places, more: &mut Places) -> bool {
+    for (known, one) in all.iter_mut().zip(more.iter_mut()) {
+        *one &= !*known;
+        *known |= *one;
     }
-    let mut all = now.clone();
-    let mut left = most.map(|most| most - least);
-    while left != Some(0) {
-        now = after(part, now, text);
-        // A place that was reached with fewer repetitions leads to all that this one leads to.
-        for (new, known) in now.iter_mut().zip(&all) {
-            *new &= !known;
-        }
-        if !now.contains(&true) {
-            break;
-        }
-        join(&mut all, &now);
-        left = left.map(|left| left - 1);
-    }
-    all
-}
-
-fn only(from: Places, place: usize) -> Places {
-    let at = |(i, there)| i == place && there;
-    from.into_iter().enumerate().map(at).collect()
-}
-
-fn join(to: &mut Places, more: &Places) {
-    for (one, other) in to.iter_mut().zip(more) {
-        *one |= other;
-    }
+    more.contains(&true)
 }
 
 fn bit(c: char) -> u128 {
-    match c.is_ascii() {
-        true => 1 << (c as u32),
-        false => 0,
-    }
+    if c.is_ascii() { 1 << (c as u32) } else { 0 }
 }
 
-struct Parser {
-    characters: Vec<char>,
-    at: usize,
+struct Parser<'a> {
+    rest: &'a str,
     depth: usize,
 }
 
-impl Parser {
-    fn peek(&self) -> Option<char> {
-        self.characters.get(self.at).copied()
-    }
-
+impl Parser<'_> {
     fn next(&mut self) -> Option<char> {
-        let next = self.peek();
-        self.at += 1;
-        next
+        let c = self.rest.chars().next()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        Some(c)
     }
 
-    /// Takes a character if it comes next.
-    fn take(&mut self, c: char) -> bool {
-        let there = self.peek() == Some(c);
-        self.at += usize::from(there);
-        there
+    /// Takes a word if it comes next.
+    fn take(&mut self, word: &str) -> bool {
+        let after = self.rest.strip_prefix(word);
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
     }
 
     /// Branches with `|` between them.
     fn either(&mut self) -> Result<Node, String> {
-        let mut branches = vec![self.branch()?];
-        while self.take('|') {
+        let first = self.branch()?;
+        if !self.rest.starts_with('|') {
+            return Ok(first);
+        }
+        let mut branches = vec![first];
+        while self.take("|") {
             branches.push(self.branch()?);
         }
-        Ok(match branches.len() {
-            1 => branches.remove(0),
-            _ => Node::Either(branches),
-        })
+        Ok(Node::Either(branches))
     }
 
     fn branch(&mut self) -> Result<Node, String> {
         let mut parts = Vec::new();
-        while !matches!(self.peek(), None | Some('|' | ')')) {
-            let mut part = self.part()?;
+        while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
+            let part = self.part()?;
             // One count a part: POSIX leaves it open what a second one means.
-            if let Some((least, most)) = self.count()? {
-                part = Node::Repeat(Box::new(part), least, most);
-            }
-            parts.push(part);
+            parts.push(match self.count()? {
+                Some((least, most)) => Node::Repeat(Box::new(part), least, most),
+                None => part,
+            });
         }
         Ok(Node::Sequence(parts))
     }
 
     fn part(&mut self) -> Result<Node, String> {
-        let Some(c) = self.next() else {
-            return Ok(Node::Sequence(Vec::new()));
-        };
-        Ok(match c {
-            '(' => {
+        Ok(match self.next() {
+            None => Node::Sequence(Vec::new()),
+            Some('(') if self.depth == DEPTH => return Err(format!("more than {DEPTH} groups lie in each other")),
+            Some('(') => {
                 self.depth += 1;
-                if self.depth > DEPTH {
-                    return Err(format!("more than {DEPTH} groups lie in each other"));
-                }
                 let inner = self.either()?;
                 self.depth -= 1;
-                match self.take(')') {
-                    true => inner,
-                    false => return Err("a `(` is not closed".into()),
+                if !self.take(")") {
+                    return Err("a `(` is not closed".into());
                 }
+                inner
             }
-            '[' => self.bracket()?,
-            '.' => Node::One(u128::MAX),
-            '^' => Node::Begin,
-            '$' => Node::End,
-            '*' | '+' | '?' | '{' => return Err(format!("`{c}` has nothing to repeat")),
-            '\\' => match self.next() {
+            Some('[') => self.bracket()?,
+            Some('.') => Node::One(u128::MAX),
+            Some('^') => Node::Begin,
+            Some('$') => Node::End,
+            Some(c @ ('*' | '+' | '?' | '{')) => return Err(format!("`{c}` has nothing to repeat")),
+            Some('\\') => match self.next() {
                 None => return Err("a `\\` is its end".into()),
-                Some(c) if c.is_ascii_alphanumeric() => {
-                    return Err(format!("POSIX gives `\\{c}` no meaning"));
-                }
+                Some(c) if c.is_ascii_alphanumeric() => return Err(format!("POSIX gives `\\{c}` no meaning")),
                 Some(c) => Node::One(bit(c)),
             },
-            c => Node::One(bit(c)),
+            Some(c) => Node::One(bit(c)),
         })
     }
 
     /// How often the part before may stand there, if that is said.
-    fn count(&mut self) -> Result<Option<(usize, Option<usize>)>, String> {
-        let count = match self.peek() {
-            Some('*') => (0, None),
-            Some('+') => (1, None),
-            Some('?') => (0, Some(1)),
-            Some('{') => {
-                self.at += 1;
-                return self.interval().map(Some);
+    fn count(&mut self) -> Result<Option<(usize, usize)>, String> {
+        for (sign, least, most) in [("*", 0, ENDLESS), ("+", 1, ENDLESS), ("?", 0, 1)] {
+            if self.take(sign) {
+                return Ok(Some((least, most)));
             }
-            _ => return Ok(None),
+        }
+        if !self.take("{") {
+            return Ok(None);
+        }
+        let least = self.number();
+        let most = match self.take(",") {
+            false => least,
+            true if self.rest.starts_with('}') => Some(ENDLESS),
+            true => self.number(),
         };
-        self.at += 1;
-        Ok(Some(count))
-    }
-
-    fn interval(&mut self) -> Result<(usize, Option<usize>), String> {
-        let bad = || format!("a count is written `{{2}}`, `{{2,}}` or `{{2,5}}`, up to {MOST}");
-        let least = self.number().ok_or_else(bad)?;
-        let most = match self.take(',') {
-            false => Some(least),
-            true if self.peek() == Some('}') => None,
-            true => Some(self.number().ok_or_else(bad)?),
-        };
-        match self.take('}') && most.is_none_or(|most| most >= least) {
-            true => Ok((least, most)),
-            false => Err(bad()),
+        match (least, most, self.take("}")) {
+            (Some(least), Some(most), true) if least <= most => Ok(Some((least, most))),
+            _ => Err(format!("a count is written `{{2}}`, `{{2,}}` or `{{2,5}}`, up to {MOST}")),
         }
     }
 
     fn number(&mut self) -> Option<usize> {
-        let from = self.at;
-        while self.peek().is_some_and(|c| c.is_ascii_digit()) {
-            self.at += 1;
-        }
-        let digits: String = self.characters[from..self.at].iter().collect();
+        let after = self.rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = &self.rest[..self.rest.len() - after.len()];
+        self.rest = after;
         digits.parse().ok().filter(|number| *number <= MOST)
     }
 
-    /// What stands between `[` and `]`.
+    /// What stands between `[` and `]`. A `]` that comes first is one of the characters.
     fn bracket(&mut self) -> Result<Node, String> {
-        let not = self.take('^');
-        let (mut set, first) = (0, self.at);
-        loop {
-            let c = self.next().ok_or("a `[` is not closed")?;
-            match c {
-                ']' if self.at - 1 > first => break,
-                '[' if matches!(self.peek(), Some(':' | '.' | '=')) => set |= self.class()?,
-                from => set |= self.range(from)?,
-            }
+        let not = self.take("^");
+        let mut set = self.member()?;
+        while !self.take("]") {
+            set |= self.member()?;
         }
         Ok(Node::One(if not { !set } else { set }))
     }
 
-    /// A character of a bracket, or a range that it begins.
-    fn range(&mut self, from: char) -> Result<u128, String> {
-        let range = self.peek() == Some('-') && self.characters.get(self.at + 1) != Some(&']');
-        if !range {
-            return Ok(bit(from));
-        }
-        self.at += 1;
-        let to = self.next().ok_or("a `[` is not closed")?;
-        if from > to || (to == '[' && matches!(self.peek(), Some(':' | '.' | '='))) {
-            return Err(format!("`{from}-{to}` is no range"));
-        }
-        Ok((from..=to).take_while(char::is_ascii).map(bit).fold(0, |set, one| set | one))
+    fn class_next(&self) -> bool {
+        ["[:", "[.", "[="].iter().any(|open| self.rest.starts_with(open))
     }
 
-    /// `[:alpha:]` and the like.
-    fn class(&mut self) -> Result<u128, String> {
-        let rest: String = self.characters[self.at..].iter().collect();
-        let name = rest.strip_prefix(':').and_then(|rest| rest.split_once(":]"));
-        let known = name.and_then(|(name, _)| Some((name, holds(name)?)));
-        let (name, holds) = known.ok_or("a class is written `[:alpha:]`, `[:digit:]`, ...")?;
-        self.at += name.len() + 3;
-        let all = (0..128u8).filter(holds).map(|c| bit(c as char));
-        Ok(all.fold(0, |set, one| set | one))
+    /// A character of a bracket, a range, or a class such as `[:alpha:]`.
+    fn member(&mut self) -> Result<u128, String> {
+        if self.class_next() {
+            let named = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]"));
+            let known = named.and_then(|(name, rest)| Some((class(name)?, rest)));
+            let (holds, rest) = known.ok_or("a class is written `[:alpha:]`, `[:digit:]`, ...")?;
+            self.rest = rest;
+            return Ok((0..128u8).filter(holds).fold(0, |set, c| set | bit(c as char)));
+        }
+        let open = "a `[` is not closed";
+        let from = self.next().ok_or(open)?;
+        if self.rest.starts_with("-]") || !self.take("-") {
+            return Ok(bit(from));
+        }
+        let class = self.class_next();
+        let to = self.next().ok_or(open)?;
+        if from > to || class {
+            return Err(format!("`{from}-{to}` is no range"));
+        }
+        Ok((from..=to).take_while(char::is_ascii).fold(0, |set, c| set | bit(c)))
     }
 }
 
 /// What a class holds, in the C locale.
-fn holds(class: &str) -> Option<fn(&u8) -> bool> {
-    Some(match class {
+fn class(name: &str) -> Option<fn(&u8) -> bool> {
+    Some(match name {
         "alpha" => u8::is_ascii_alphabetic,
         "digit" => u8::is_ascii_digit,
         "alnum" => u8::is_ascii_alphanumeric,

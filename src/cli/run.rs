@@ -1,9 +1,7 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{Accel, Mode, accel, descriptors, marked, mode, socket};
+use super::values::{Accel, Mode, accel, descriptors, mode, refuse, refuse_given, socket};
 use super::words::Create;
-use alloc::format;
-use alloc::string::String;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 #[derive(Debug, PartialEq)]
@@ -11,11 +9,11 @@ pub struct Run {
     pub create: Create,
     pub detach: bool,
     pub keep: bool,
-    /// In a machine of its own; none: as a container of this machine's kernel.
+    /// In a machine of its own. Without it: a container of this machine's kernel.
     pub vm: Option<Vm>,
 }
 
-/// `--mode vm`: what the machine is made of, as far as it was named.
+/// `--mode vm`: the parts of the machine that were named.
 #[derive(Debug, PartialEq)]
 pub struct Vm {
     pub kernel: Option<String>,
@@ -84,10 +82,10 @@ pub struct RunWords {
 impl RunWords {
     pub fn checked(self) -> Result<Run, EarlyExit> {
         if self.rm && self.keep {
-            return Err(marked("--rm and --keep are opposites; leave out one").into());
+            return refuse("--rm and --keep are opposites; leave out one");
         }
         if self.rm && self.detach {
-            return Err(marked("with --detach nobody waits to delete; leave out --rm").into());
+            return refuse("with --detach nobody waits to delete; leave out --rm");
         }
         self.fits_mode()?;
         let create = Create {
@@ -109,29 +107,28 @@ impl RunWords {
 
     /// An option that the mode has no use for is a mistake.
     fn fits_mode(&self) -> Result<(), EarlyExit> {
-        let named = match self.mode {
-            Mode::Container => [
-                ("--kernel", self.kernel.is_some()),
-                ("--qemu", self.qemu.is_some()),
-                ("--accel", self.accel.is_some()),
-            ]
-            .to_vec(),
-            Mode::Vm => [
-                ("--detach", self.detach),
-                ("--pid-file", self.pid_file.is_some()),
-                ("--console-socket", self.console_socket.is_some()),
-                ("--pidfd-socket", self.pidfd_socket.is_some()),
-                ("--no-pivot", self.no_pivot),
-                ("--preserve-fds", self.preserve_fds != 0),
-                ("--no-new-keyring", self.no_new_keyring),
-                ("--no-subreaper", self.no_subreaper),
-            ]
-            .to_vec(),
-        };
-        match (named.iter().find(|(_, given)| *given), self.mode) {
-            (None, _) => Ok(()),
-            (Some((name, _)), Mode::Container) => Err(marked(&format!("{name} is for --mode vm alone")).into()),
-            (Some((name, _)), Mode::Vm) => Err(marked(&format!("{name} does not go with --mode vm")).into()),
+        match self.mode {
+            Mode::Container => refuse_given(
+                &[
+                    ("--kernel", self.kernel.is_some()),
+                    ("--qemu", self.qemu.is_some()),
+                    ("--accel", self.accel.is_some()),
+                ],
+                |name| format!("{name} is for --mode vm alone"),
+            ),
+            Mode::Vm => refuse_given(
+                &[
+                    ("--detach", self.detach),
+                    ("--pid-file", self.pid_file.is_some()),
+                    ("--console-socket", self.console_socket.is_some()),
+                    ("--pidfd-socket", self.pidfd_socket.is_some()),
+                    ("--no-pivot", self.no_pivot),
+                    ("--preserve-fds", self.preserve_fds != 0),
+                    ("--no-new-keyring", self.no_new_keyring),
+                    ("--no-subreaper", self.no_subreaper),
+                ],
+                |name| format!("{name} does not go with --mode vm"),
+            ),
         }
     }
 }

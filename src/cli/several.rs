@@ -2,9 +2,7 @@
 //! field is text for people at a terminal. May touch: the value types.
 
 use super::regex::Pattern;
-use super::values::{marked, signal};
-use alloc::string::String;
-use alloc::vec::Vec;
+use super::values::{refuse, signal};
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 /// Which containers are meant.
@@ -88,5 +86,5 @@ fn which(words: Vec<String>, regex: bool) -> Result<Which, EarlyExit> {
         return Ok(Which::Ids(words));
     }
     let patterns: Result<Vec<Pattern>, String> = words.iter().map(|word| Pattern::parse(word)).collect();
-    patterns.map(Which::Matching).map_err(|problem| marked(&problem).into())
+    patterns.map_or_else(|problem| refuse(&problem), |patterns| Ok(Which::Matching(patterns)))
 }

@@ -3,27 +3,43 @@
 //! May touch: strings, and libc's signal numbers.
 
 use crate::spec;
-use alloc::{format, string::String, vec::Vec};
+use argh::EarlyExit;
 
-/// How a trace is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Strace,
-    Json,
+/// An option that takes one of a few words: its type, and the function that reads the word.
+macro_rules! choice {
+    ($(#[$doc:meta])* $read:ident, $what:literal: enum $name:ident { $($variant:ident = $word:literal),+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($variant),+ }
+
+        pub fn $read(word: &str) -> Result<$name, String> {
+            choose($what, &[$(($word, $name::$variant)),+], word)
+        }
+    };
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
+choice! {
+    /// How a trace is shown.
+    format, "trace format": enum Format { Text = "text", Strace = "strace", Json = "json" }
 }
-
-/// What becomes of a container's mounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MountsAction {
-    Add,
-    Remove,
+choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
+choice! { log_format, "log format": enum LogFormat { Text = "text", Json = "json" } }
+choice! { log_level, "log level": enum Level { Debug = "debug", Info = "info", Warn = "warn", Error = "error" } }
+choice! {
+    /// What `mounts` does to a container's mounts.
+    mounts_action, "action": enum MountsAction { Add = "add", Remove = "remove" }
+}
+choice! {
+    cgroup_manager, "cgroup manager":
+    enum CgroupManager { Cgroupfs = "cgroupfs", Systemd = "systemd", Disabled = "disabled" }
+}
+choice! {
+    /// Where a container runs.
+    mode, "mode": enum Mode { Container = "container", Vm = "vm" }
+}
+choice! {
+    /// Who carries out a machine's instructions: the processor, or QEMU.
+    accel, "accelerator": enum Accel { Kvm = "kvm", Tcg = "tcg" }
 }
 
 /// Where log lines go.
@@ -35,43 +51,8 @@ pub enum LogTo {
     Syslog(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CgroupManager {
-    Cgroupfs,
-    Systemd,
-    Disabled,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListFormat {
-    Table,
-    Json,
-}
-
-/// Where a container runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Container,
-    Vm,
-}
-
-/// Who carries out a machine's instructions: the processor, or QEMU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accel {
-    Kvm,
-    Tcg,
-}
-
-/// Stands in front of our sentence inside argh's, which repeats the raw word before it. No word
-/// can forge it in the sentence proper: `quoted` lets no control character through.
+/// Marks where our sentence begins inside argh's, which repeats the raw word before it. No word can put another mark into
+/// the sentence: `quoted` lets no control character through.
 const MARK: char = '\u{1}';
 
 /// Our own sentence out of argh's error.
@@ -80,9 +61,22 @@ pub fn sentence(output: &str) -> String {
     ours.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Makes a sentence one that `sentence` finds again.
+/// Marks a sentence for `sentence` to find.
 pub fn marked(problem: &str) -> String {
     format!("{MARK}{problem}")
+}
+
+/// What further checks of a command's words say.
+pub fn refuse<T>(problem: &str) -> Result<T, EarlyExit> {
+    Err(marked(problem).into())
+}
+
+/// Refuses the first of these options that was given.
+pub fn refuse_given(options: &[(&str, bool)], problem: impl Fn(&str) -> String) -> Result<(), EarlyExit> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((name, _)) => refuse(&problem(name)),
+        None => Ok(()),
+    }
 }
 
 /// A word as error texts show it: on one line, whatever it holds.
@@ -105,30 +99,17 @@ fn choose<T: Copy>(what: &str, choices: &[(&str, T)], word: &str) -> Result<T, S
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
-    let names = match names.rsplit_once(", ") {
-        Some((others, last)) => format!("{others} or {last}"),
-        None => names,
-    };
-    let word = quoted(word);
-    Err(marked(&format!("{word} is no {what}; write {names}")))
+    let (others, last) = names.rsplit_once(", ").unwrap_or(("", &names));
+    no(word, &format!("{what}; write {others} or {last}"))
 }
 
-pub fn format(word: &str) -> Result<Format, String> {
-    let choices = [("text", Format::Text), ("strace", Format::Strace), ("json", Format::Json)];
-    choose("trace format", &choices, word)
+/// The word is not what the option takes.
+fn no<T>(word: &str, what: &str) -> Result<T, String> {
+    Err(marked(&format!("{} is no {what}", quoted(word))))
 }
 
-pub fn list_format(word: &str) -> Result<ListFormat, String> {
-    choose("list format", &[("table", ListFormat::Table), ("json", ListFormat::Json)], word)
-}
-
-pub fn mounts_action(word: &str) -> Result<MountsAction, String> {
-    let choices = [("add", MountsAction::Add), ("remove", MountsAction::Remove)];
-    choose("action", &choices, word)
-}
-
-/// crun's words, `BACKEND:WHERE`. Any other word is a path, whatever colons are in it: engines name the log by a container's
-/// directory.
+/// crun's words, `BACKEND:WHERE`. Any other word is a path, colons included: engines put the log into a container's
+/// directory, and that may have some.
 pub fn log(word: &str) -> Result<LogTo, String> {
     Ok(match word.split_once(':') {
         Some(("journald", name)) => LogTo::Journald(name.into()),
@@ -138,33 +119,9 @@ pub fn log(word: &str) -> Result<LogTo, String> {
     })
 }
 
-pub fn log_format(word: &str) -> Result<LogFormat, String> {
-    choose("log format", &[("text", LogFormat::Text), ("json", LogFormat::Json)], word)
-}
-
+/// Engines also write `warning`.
 pub fn level(word: &str) -> Result<Level, String> {
-    if word.eq_ignore_ascii_case("warning") {
-        return Ok(Level::Warn);
-    }
-    let choices = [("debug", Level::Debug), ("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)];
-    choose("log level", &choices, word)
-}
-
-pub fn cgroup_manager(word: &str) -> Result<CgroupManager, String> {
-    let choices = [
-        ("cgroupfs", CgroupManager::Cgroupfs),
-        ("systemd", CgroupManager::Systemd),
-        ("disabled", CgroupManager::Disabled),
-    ];
-    choose("cgroup manager", &choices, word)
-}
-
-pub fn mode(word: &str) -> Result<Mode, String> {
-    choose("mode", &[("container", Mode::Container), ("vm", Mode::Vm)], word)
-}
-
-pub fn accel(word: &str) -> Result<Accel, String> {
-    choose("accelerator", &[("kvm", Accel::Kvm), ("tcg", Accel::Tcg)], word)
+    log_level(if word.eq_ignore_ascii_case("warning") { "warn" } else { word })
 }
 
 /// The path of a unix socket that can be reached.
@@ -175,7 +132,7 @@ pub fn socket(word: &str) -> Result<String, String> {
     }
 }
 
-/// runc's words: `auto` leaves it to who the caller is.
+/// runc's words. With `auto` it depends on the caller.
 pub fn rootless(word: &str) -> Result<Option<bool>, String> {
     let choices = [("auto", None), ("false", Some(false)), ("true", Some(true))];
     choose("value of --rootless", &choices, word)
@@ -183,10 +140,10 @@ pub fn rootless(word: &str) -> Result<Option<bool>, String> {
 
 /// A number that may be -1.
 pub fn whole(word: &str) -> Result<i64, String> {
-    word.parse().map_err(|_| marked(&format!("{} is no whole number", quoted(word))))
+    word.parse().or_else(|_| no(word, "whole number"))
 }
 
-/// Bytes: a number, with k, m, g or t for powers of 1024 behind it.
+/// Bytes: a number, and after it k, m, g or t for powers of 1024.
 pub fn bytes(word: &str) -> Result<i64, String> {
     let lower = word.to_ascii_lowercase();
     let number = lower.trim_end_matches("ib").trim_end_matches('b');
@@ -194,10 +151,8 @@ pub fn bytes(word: &str) -> Result<i64, String> {
     let unit = units.iter().find_map(|(unit, shift)| Some((number.strip_suffix(unit)?, *shift)));
     let (digits, shift) = unit.unwrap_or((number, 0));
     let bytes = digits.parse::<i64>().ok();
-    bytes.and_then(|bytes| bytes.checked_mul(1 << shift)).ok_or_else(|| {
-        let word = quoted(word);
-        marked(&format!("{word} is no number of bytes; write 536870912, 512m or 1g"))
-    })
+    let bytes = bytes.and_then(|bytes| bytes.checked_mul(1 << shift));
+    bytes.map_or_else(|| no(word, "number of bytes; write 536870912, 512m or 1g"), Ok)
 }
 
 /// What all kept traces together may take, unless told otherwise.
@@ -211,24 +166,20 @@ pub fn trace_limit(word: &str) -> Result<u64, String> {
 
 /// Milliseconds, from a time as Go writes it: 500ms, 5s, 1m30s.
 pub fn duration(word: &str) -> Result<u64, String> {
-    let problem = || {
-        let word = quoted(word);
-        marked(&format!("{word} is no time; write 500ms, 5s or 1m30s"))
-    };
-    let (mut rest, mut total) = (word, 0u64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| problem())?;
+    let (mut rest, mut total) = (word, Some(0u64));
+    while let (Some(sum), false) = (total, rest.is_empty()) {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number: Option<u64> = rest[..rest.len() - after.len()].parse().ok();
         let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        let unit = units.iter().find_map(|(unit, ms)| Some((rest[digits..].strip_prefix(unit)?, *ms)));
-        let (behind, ms) = unit.ok_or_else(problem)?;
-        let part = number.checked_mul(ms).ok_or_else(problem)?;
-        total = total.checked_add(part).ok_or_else(problem)?;
-        rest = behind;
+        let unit = units.iter().find_map(|(unit, ms)| Some((after.strip_prefix(unit)?, *ms)));
+        let (next, ms) = unit.unwrap_or(("", 0));
+        total = number.filter(|_| ms > 0).and_then(|number| number.checked_mul(ms)?.checked_add(sum));
+        rest = next;
     }
     match total {
-        0 => Err(marked("a time of 0 would print without end")),
-        total => Ok(total),
+        None => no(word, "time; write 500ms, 5s or 1m30s"),
+        Some(0) => Err(marked("a time of 0 would print without end")),
+        Some(total) => Ok(total),
     }
 }
 
@@ -242,7 +193,7 @@ pub fn number(word: &str) -> Result<u32, String> {
     let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     match word.parse::<u32>() {
         Ok(id) if digits && id != u32::MAX => Ok(id),
-        _ => Err(marked(&format!("{} is no id: write a number, below {}", quoted(word), u32::MAX))),
+        _ => no(word, &format!("id: write a number, below {}", u32::MAX)),
     }
 }
 
@@ -256,88 +207,51 @@ pub fn user(word: &str) -> Result<(u32, Option<u32>), String> {
 
 /// The name of a capability, as config.json has it.
 pub fn capability(word: &str) -> Result<String, String> {
-    match crate::spec::capability_number(word) {
+    match spec::capability_number(word) {
         Some(_) => Ok(word.into()),
-        None => Err(marked(&format!(
-            "{} is no capability; their names are like CAP_NET_ADMIN (capabilities(7))",
-            quoted(word)
-        ))),
+        None => no(word, "capability; their names are like CAP_NET_ADMIN (capabilities(7))"),
     }
 }
 
-/// glibc keeps 32 and 33 for itself, so RTMIN is 34 to everyone who writes the name.
+/// The names of the signals from 1 on, as signal(7) has them for x86 and ARM.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
+    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "PWR", "SYS",
+];
+/// Second names of some.
+const SYNONYMS: [(&str, i32); 3] = [("IOT", libc::SIGABRT), ("CLD", libc::SIGCHLD), ("POLL", libc::SIGIO)];
+/// glibc keeps 32 and 33 for itself, so everyone who writes RTMIN means 34.
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("IOT", libc::SIGIOT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("POLL", libc::SIGPOLL),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-];
-
 /// A number, or a name with or without SIG, in any case. 0 asks whether the container is there.
 pub fn signal(word: &str) -> Result<i32, String> {
-    let problem = || {
-        let word = quoted(word);
-        marked(&format!("{word} is no signal; write a number up to {RTMAX}, TERM or RTMIN+3"))
-    };
-    if word.starts_with(|c: char| c.is_ascii_digit()) {
-        let number = word.parse().map_err(|_| problem())?;
-        return if number <= RTMAX { Ok(number) } else { Err(problem()) };
-    }
     let upper = word.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some((_, number)) = SIGNALS.iter().find(|(known, _)| *known == name) {
-        return Ok(*number);
-    }
-    realtime(name).ok_or_else(problem)
+    let number = match word.starts_with(|c: char| c.is_ascii_digit()) {
+        true => word.parse().ok().filter(|number| *number <= RTMAX),
+        false => named(name),
+    };
+    number.map_or_else(|| no(word, &format!("signal; write a number up to {RTMAX}, TERM or RTMIN+3")), Ok)
 }
 
-/// `RTMIN`, `RTMIN+3`, `RTMAX`, `RTMAX-1`: systemd images name their stop signal so.
-fn realtime(name: &str) -> Option<i32> {
-    if name == "RTMIN" {
-        return Some(RTMIN);
+/// `RTMIN`, `RTMIN+3`, `RTMAX` and `RTMAX-1` are names too: systemd's images stop on one.
+fn named(name: &str) -> Option<i32> {
+    if let Some(place) = SIGNALS.iter().position(|known| *known == name) {
+        return Some(place as i32 + 1);
     }
-    if name == "RTMAX" {
-        return Some(RTMAX);
+    if let Some((_, number)) = SYNONYMS.iter().find(|(known, _)| *known == name) {
+        return Some(*number);
     }
-    let distance = |digits: &str| {
+    let distance = |digits: &str, sign| {
+        let digits = if digits.is_empty() { "0" } else { digits.strip_prefix(sign)? };
         let plain = digits.bytes().all(|b| b.is_ascii_digit());
         digits.parse().ok().filter(|&n: &i32| plain && n <= RTMAX - RTMIN)
     };
-    if let Some(digits) = name.strip_prefix("RTMIN+") {
-        return Some(RTMIN + distance(digits)?);
+    match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
+        (Some(digits), _) => Some(RTMIN + distance(digits, '+')?),
+        (_, Some(digits)) => Some(RTMAX - distance(digits, '-')?),
+        _ => None,
     }
-    Some(RTMAX - distance(name.strip_prefix("RTMAX-")?)?)
 }

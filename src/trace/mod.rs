@@ -1,15 +1,13 @@
-//! Views over the same records: for people, as strace prints them, one JSON object a line. May touch: the recorder.
+//! Three views of the same records: for people, in strace's spelling, and as JSON with an object a line. May touch: the
+//! recorder.
 
 use crate::cli::Format;
 use crate::plan::Step;
 use crate::plan::show::lane_name;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write;
 use syscalls::record::{self, Record};
 
-/// The recorder's bytes of one command, with what belongs to all of its records.
+/// The recorder's bytes of one command, and what all of its records share.
 pub struct Piece<'a> {
     bytes: &'a [u8],
     /// The process id of the container's first process, and those of helpers.
@@ -49,7 +47,7 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// All records of the pieces of a trace, in the order in which they were made, and how many calls in between have none.
+/// All records of the pieces of a trace, in the order of their calls, and how many calls between them have no record.
 pub fn render(pieces: &[Vec<u8>], format: Format) -> String {
     let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     show(&pieces, format)
@@ -88,7 +86,7 @@ struct Cursor<'a> {
     piece: &'a Piece<'a>,
     records: Vec<(u32, Record<'a>)>,
     at: usize,
-    /// The sequence number that comes next if no call is without a record.
+    /// The sequence number of the next record if no call is missing.
     next: u32,
     /// The calls in the pieces before it.
     base: u32,
@@ -101,7 +99,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Of the pieces that have more to show, the one whose next record is the oldest.
+/// The piece with the oldest of the next records.
 fn first<'a, 'b>(open: &'a mut [Cursor<'b>]) -> Option<&'a mut Cursor<'b>> {
     let more = open.iter_mut().filter(|cursor| cursor.at < cursor.records.len());
     more.min_by_key(|cursor| cursor.records[cursor.at].1.start_ns)
@@ -112,7 +110,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     word.map_or(0, u32::from_ne_bytes)
 }
 
-/// A view being written: it knows what was shown last.
+/// A view being written. It knows the step that was shown last.
 pub struct View {
     format: Format,
     step: Option<u16>,
@@ -133,7 +131,7 @@ impl View {
         };
     }
 
-    /// How many calls come here that have no record: the recorder was full, or they repeat those before them.
+    /// Says how many calls have no record here: the recorder was full, or they repeat the calls before them.
     fn missing(&self, calls: u32, out: &mut String) {
         if calls > 0 && self.format != Format::Json {
             let _ = writeln!(out, "+++ {calls} calls are not on record here +++");
@@ -161,7 +159,8 @@ impl View {
     }
 }
 
-/// A long list of numbers by its ends, as in `[0 1 2 ... 1023]`: all processors are a line of 4 KiB. strace prints each.
+/// Shows a long list of numbers by its ends, as in `[0 1 2 ... 1023]`: a list of all processors has 4 KiB. strace prints
+/// each of them.
 fn shortened(call: String) -> String {
     let inner = |call: &str| -> Option<(usize, usize)> {
         let from = call.find('[')? + 1;

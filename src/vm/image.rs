@@ -1,22 +1,19 @@
 //! An initramfs, written by hand: cpio's "new ascii" format, as the kernel reads it (buffer-format.rst in its
 //! documentation). Each entry is a header of 13 numbers in hexadecimal, the name, the data, all at multiples of four.
-//! Owners, modes, times, links and devices are kept; the format has no place for extended attributes. The tree is
-//! taken as hostile: no link is followed, and what is opened is looked at again. May touch: system calls.
+//! Owners, modes, times, links and devices are kept; the format has no place for extended attributes. The tree may be
+//! hostile: no link is followed, and each file is looked at again after it was opened. May touch: system calls.
 
 use crate::host::input;
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
 use crate::state;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::{At, Failed, Fd, Stat, Why};
 
 const INTO: Why = Why("the machine gets its files in an initramfs");
-/// Headers and names are gathered up to about so many bytes before they are written.
+/// Headers and names are written together when they have about so many bytes.
 const GATHER: usize = 64 << 10;
-/// The kernel's longest path with its NUL: it passes longer ones over (init/initramfs.c), and says nothing.
+/// The kernel's longest path with its NUL. The kernel drops longer ones without a word (init/initramfs.c).
 const PATH_MAX: usize = 4096;
 const NOFOLLOW: u32 = libc::AT_SYMLINK_NOFOLLOW as u32;
 
@@ -97,13 +94,13 @@ fn wrong(name: &[u8], what: &str) -> Error {
 
 impl Image {
     pub fn begin() -> Result<Image, Error> {
-        let why = Why("the initramfs is a file without a name: nothing of it stays behind");
+        let why = Why("the initramfs is a file without a name: nothing of it is left on the host");
         let file = syscalls::memfd_create(c"initramfs", 0, "initramfs", why)
             .map_err(|f| at("make the machine's initramfs", f))?;
         Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
 
-    /// The directories on the way to a path, the path itself left out: of root's, for all to enter.
+    /// The directories on the way to a path, without the path itself. They are root's, and all users may enter them.
     pub fn parents(&mut self, path: &str) -> Result<(), Error> {
         let path = path.trim_start_matches('/');
         for (end, _) in path.match_indices('/') {
@@ -114,7 +111,7 @@ impl Image {
         Ok(())
     }
 
-    /// An open file under a name of its own, with this mode and root's.
+    /// An open file under a name, with this mode, as root's.
     pub fn file(&mut self, path: &str, from: &Fd, mode: u32) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
         let stat = syscalls::fstat(from.at(), INTO).map_err(|f| failed(name, f))?;
@@ -184,7 +181,7 @@ impl Image {
         Ok(())
     }
 
-    /// A file with several names has its data with the first, and the number of that with the others.
+    /// Of a file with several names the first entry has the data, and the others have its number.
     fn regular(&mut self, name: &[u8], stat: &Stat, file: &Fd) -> Result<(), Error> {
         let place = (stat.st_dev, stat.st_ino);
         self.entries += 1;

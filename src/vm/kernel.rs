@@ -1,17 +1,16 @@
-//! A kernel's file, as far as it says how much memory it needs: what lies in its header. Two kinds are started by QEMU:
-//! the one that unpacks itself ("bzImage"; the kernel's Documentation/arch/x86/boot.rst) and the unpacked one, an ELF
-//! file (elf(5)). May touch: system calls.
+//! How much memory a kernel needs, read from the header of its file. QEMU starts two kinds: the one that unpacks itself
+//! ("bzImage"; the kernel's Documentation/arch/x86/boot.rst) and the unpacked one, an ELF file (elf(5)). May touch: system
+//! calls.
 
-use super::machine::missing;
+use super::needs::missing;
 use crate::outcome::{Error, at};
 use crate::state::c;
-use alloc::format;
 use syscalls::{At, Why};
 
 /// Enough for a header: the program headers of an ELF file follow it.
 const HEAD: usize = 4096;
 
-/// Where the memory of the kernel in a file ends once it runs, in MiB.
+/// Where the running kernel's memory ends, in MiB.
 pub fn end(path: &str) -> Result<usize, Error> {
     let why = Why("its header says how much memory it needs");
     let failed = |failed| at(format!("read the kernel {path}"), failed);

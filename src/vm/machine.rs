@@ -1,20 +1,18 @@
-//! The machine: QEMU's microvm, which has no firmware to wait for, two serial lines and nothing else. Found here: the
-//! programs and files that it takes; made here: QEMU's command line. May touch: system calls.
+//! The machine: QEMU's microvm, which has no firmware to wait for, two serial lines and nothing else. This file finds QEMU
+//! and a kernel, and makes QEMU's command line. May touch: system calls.
 
 use super::kernel;
-use crate::cli::{self, Accel};
+use super::needs::missing;
+use crate::cli::{self, Accel, Format};
+use crate::host::environment;
 use crate::outcome::Error;
 use crate::state::c;
-use crate::{cli::Format, host::environment};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::{At, Why};
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// The descriptors under which QEMU finds the initramfs and the file for the status: far above those that it opens.
+/// The descriptors of the initramfs and of the file for the status in QEMU: far above those that it opens itself.
 pub const IMAGE_FD: i32 = 100;
 pub const STATUS_FD: i32 = 101;
 
@@ -22,13 +20,9 @@ pub const STATUS_FD: i32 = 101;
 pub struct Machine {
     pub qemu: String,
     kernel: String,
-    /// Where its memory ends once it runs, in MiB.
+    /// Where its memory ends when it runs, in MiB.
     kernel_end: usize,
     accel: Accel,
-}
-
-pub fn missing(text: &str) -> Error {
-    Error::State(format!("--mode vm: {text}"))
 }
 
 impl Machine {
@@ -41,9 +35,9 @@ impl Machine {
         Ok(Machine { qemu, kernel_end: kernel::end(&kernel)?, kernel, accel: accel(vm.accel)? })
     }
 
-    /// How much memory the machine gets, in MiB: what lies below the kernel's end, and 16 for what it makes of itself; three
-    /// times the initramfs, which the kernel has twice for a moment, and as a file system may fill half of all memory
-    /// only; and what the container may take, or 64.
+    /// How much memory the machine gets, in MiB: what lies below the kernel's end, and 16 for the tables that the kernel
+    /// makes; three times the initramfs, of which the kernel has two copies for a moment, and which may fill only half of
+    /// all memory; and what the container may take, or 64.
     pub fn memory(&self, image: usize, limit: Option<i64>) -> usize {
         let mib = |bytes: usize| bytes.div_ceil(1 << 20);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -58,51 +52,26 @@ impl Machine {
             Accel::Kvm => "kvm",
             Accel::Tcg => "tcg",
         };
-        let status = format!("file,id=status,path=/proc/self/fd/{STATUS_FD}");
+        // A machine without a power switch ends by a restart (-no-reboot). At a terminal Ctrl-C goes to the program inside
+        // (signal=off).
+        let made_of = format!(
+            "-machine microvm,acpi=off,rtc=on -accel {accel} -cpu max -m {memory} -no-user-config -nodefaults -no-reboot \
+             -display none -chardev stdio,id=console,signal=off -serial chardev:console \
+             -chardev file,id=status,path=/proc/self/fd/{STATUS_FD} -device isa-serial,chardev=status,index=1"
+        );
         let image = format!("/proc/self/fd/{IMAGE_FD}");
-        let memory = memory.to_string();
-        let words = [
-            &self.qemu,
-            "-machine",
-            "microvm,acpi=off,rtc=on",
-            "-accel",
-            accel,
-            "-cpu",
-            "max",
-            "-m",
-            &memory,
-            "-no-user-config",
-            "-nodefaults",
-            // A machine without a power switch ends by a restart.
-            "-no-reboot",
-            "-display",
-            "none",
-            // signal=off: at a terminal Ctrl-C goes to the program inside.
-            "-chardev",
-            "stdio,id=console,signal=off",
-            "-serial",
-            "chardev:console",
-            "-chardev",
-            &status,
-            "-device",
-            "isa-serial,chardev=status,index=1",
-            "-kernel",
-            &self.kernel,
-            "-initrd",
-            &image,
-            "-append",
-            append,
-        ];
-        words.into_iter().map(c).collect()
+        let boots = ["-kernel", &self.kernel, "-initrd", &image, "-append", append];
+        let words = [self.qemu.as_str()].into_iter().chain(made_of.split(' ')).chain(boots);
+        words.map(c).collect()
     }
 }
 
-/// The kernel's command line. `verbose`: let it say what it does, and this program too.
+/// The kernel's command line. `verbose`: the kernel and this program say what they do.
 pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
     let mut words = String::from("console=ttyS0 panic=-1 reboot=t ");
     words += match verbose {
         true => "nk.log-level=debug",
-        // Even the last word, that the machine restarts, would be in the program's output.
+        // The program's output would hold all that the kernel says, to the last line about the restart.
         false => "quiet loglevel=0",
     };
     words += &format!(" nk.end=reboot nk.status=/dev/ttyS1 nk.id={id}");
@@ -163,7 +132,7 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     )))
 }
 
-/// The processor itself, where the kernel lends it, is many times as fast.
+/// KVM where this process may use it: it is many times as fast.
 fn accel(named: Option<Accel>) -> Result<Accel, Error> {
     if let Some(accel) = named {
         return Ok(accel);
@@ -173,8 +142,5 @@ fn accel(named: Option<Accel>) -> Result<Accel, Error> {
     }
     let why = Why("whether this process may use the processor's virtual machines");
     let kvm = syscalls::openat(At::CWD, c"/dev/kvm", libc::O_RDWR as u32, "kvm", why);
-    Ok(match kvm {
-        Ok(_) => Accel::Kvm,
-        Err(_) => Accel::Tcg,
-    })
+    Ok(if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg })
 }

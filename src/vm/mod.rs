@@ -1,6 +1,6 @@
-//! `--mode vm`: a container in a machine of its own. The machine is QEMU's, its kernel is a file that was named, and its
-//! initramfs is written here out of the bundle: this very program as `/init` runs the container inside (commands/init.rs),
-//! contained as it would be on the host.
+//! `--mode vm`: a container in a machine of its own. The machine is QEMU's, its kernel is a file that the caller names, and
+//! this room writes its initramfs out of the bundle. Inside, this very program is `/init` and runs the container
+//! (commands/init.rs), contained as it would be on the host.
 //!
 //! ```text
 //!   host   bundle -> image (in memory) -> clone3, execve QEMU ......... waitid, read the status -> exit status
@@ -15,7 +15,4 @@ mod needs;
 
 pub use image::Image;
 pub use machine::{IMAGE_FD, Machine, STATUS_FD, append};
-pub use needs::{fits, rootfs};
-
-/// Where the bundle lies in the machine.
-pub const BUNDLE: &str = "/bundle";
+pub use needs::{BUNDLE, fits, rootfs};

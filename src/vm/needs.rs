@@ -1,11 +1,16 @@
-//! What a configuration may ask of a machine of its own: not what only the host has. Refused by its place in
-//! config.json, before anything is made. May touch: spec.
+//! What a configuration may ask of a machine of its own, and the place where the machine has the rootfs. What only the host
+//! has is refused by its place in config.json, before anything is made. May touch: spec.
 
-use super::BUNDLE;
+use crate::outcome::Error;
 use crate::plan::mounts::clean;
-use crate::spec::{Problem, Spec, Text};
-use alloc::format;
-use alloc::string::String;
+use crate::spec::{Problem, Seccomp, Spec, Text};
+
+/// Where the bundle lies in the machine.
+pub const BUNDLE: &str = "/bundle";
+
+pub fn missing(text: &str) -> Error {
+    Error::State(format!("--mode vm: {text}"))
+}
 
 fn no(pointer: String, problem: &str) -> Result<(), Problem> {
     let problem = format!("with --mode vm: {problem}");
@@ -15,32 +20,10 @@ fn no(pointer: String, problem: &str) -> Result<(), Problem> {
 /// Refuses what needs the host.
 pub fn fits(spec: &Spec) -> Result<(), Problem> {
     rootfs(spec)?;
-    for (i, mount) in spec.mounts.iter().enumerate() {
-        let bind = |word: &Text| matches!(word.as_str(), "bind" | "rbind");
-        if mount.kind == "bind" || mount.options.iter().any(bind) {
-            let text = "the machine has no directories of the host: put the files into the rootfs";
-            no(format!("/mounts/{i}"), text)?;
-        }
-    }
-    for (i, namespace) in spec.linux.namespaces.iter().enumerate() {
-        if namespace.joined().is_some() {
-            let text = "a namespace of the host cannot be joined from another kernel";
-            no(format!("/linux/namespaces/{i}/path"), text)?;
-        }
-    }
-    if let Some(device) = spec.linux.net_devices.0.first() {
-        let text = "an interface of the host cannot be moved to another kernel";
-        no(device.pointer(), text)?;
-    }
-    if spec.linux.intel_rdt.is_some() {
-        let text = "caches and memory bandwidth are the host's to divide";
-        no("/linux/intelRdt".into(), text)?;
-    }
-    let listens = |profile: &crate::spec::Seccomp| profile.listener_path.is_some();
-    if spec.linux.seccomp.as_ref().is_some_and(listens) {
-        let text = "nobody on the host can answer for calls to another kernel";
-        no("/linux/seccomp/listenerPath".into(), text)?;
-    }
+    let binds = |word: &Text| matches!(word.as_str(), "bind" | "rbind");
+    let bind = spec.mounts.iter().position(|mount| mount.kind == "bind" || mount.options.iter().any(binds));
+    let joined = spec.linux.namespaces.iter().position(|namespace| namespace.joined().is_some());
+    let listener = spec.linux.seccomp.as_ref().is_some_and(|profile: &Seccomp| profile.listener_path.is_some());
     // startContainer hooks are programs of the container's own rootfs.
     let hooks = [
         ("prestart", &spec.hooks.prestart),
@@ -49,11 +32,37 @@ pub fn fits(spec: &Spec) -> Result<(), Problem> {
         ("poststart", &spec.hooks.poststart),
         ("poststop", &spec.hooks.poststop),
     ];
-    if let Some((name, _)) = hooks.iter().find(|(_, list)| !list.is_empty()) {
-        let text = "the hook's program is the host's, and the container is not";
-        no(format!("/hooks/{name}/0"), text)?;
+    let hook = hooks.iter().find(|(_, list)| !list.is_empty());
+    let refused = [
+        (
+            bind.map(|i| format!("/mounts/{i}")),
+            "the machine has no directories of the host: put the files into the rootfs",
+        ),
+        (
+            joined.map(|i| format!("/linux/namespaces/{i}/path")),
+            "a namespace of the host cannot be joined from another kernel",
+        ),
+        (
+            spec.linux.net_devices.0.first().map(|device| device.pointer()),
+            "an interface of the host cannot be moved to another kernel",
+        ),
+        (
+            spec.linux.intel_rdt.is_some().then(|| "/linux/intelRdt".into()),
+            "caches and memory bandwidth are the host's to divide",
+        ),
+        (
+            listener.then(|| "/linux/seccomp/listenerPath".into()),
+            "no process of the host can answer for calls to another kernel",
+        ),
+        (
+            hook.map(|(name, _)| format!("/hooks/{name}/0")),
+            "the hook's program is the host's, and the container is not",
+        ),
+    ];
+    match refused.into_iter().find_map(|(pointer, problem)| Some((pointer?, problem))) {
+        Some((pointer, problem)) => no(pointer, problem),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Where in the machine the rootfs lies: where root.path leads from the bundle's place there.
