@@ -96,9 +96,8 @@ struct Annotations {
 /// One line a property: its pointer, and whether it works.
 fn table() -> Result<i32, Error> {
     let mut text = String::new();
-    for line in spec::PROPERTIES.lines() {
-        let (pointer, why) = line.split_once('\t').unwrap_or((line, ""));
-        let line = match why {
+    for (pointer, refused) in spec::properties() {
+        let line = match refused {
             "" => format!("works    {pointer}\n"),
             why => format!("refused  {pointer}: {why}\n"),
         };

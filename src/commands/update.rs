@@ -11,7 +11,7 @@ use crate::plan::cgroup::scope;
 use crate::plan::devices::program;
 use crate::plan::op::Cgroup;
 use crate::say::error::{at_op, at_with};
-use crate::spec::{self, Resources, check_device_rules};
+use crate::spec::{self, Resources};
 use crate::{cli, state};
 use alloc::boxed::Box;
 use alloc::format;
@@ -36,10 +36,9 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     found.alone(group, "update")?;
     add_from_kernel(group, &mut wanted, id)?;
     let problem = |problem| Error::Spec { file: file.clone(), problem };
-    let resources: Resources = spec::read(&wanted.to_string()).map_err(problem)?;
+    let resources = spec::parse_resources(&wanted.to_string()).map_err(problem)?;
     let settings = limits::limits(&resources, "").map_err(problem)?;
-    check_device_rules(&resources.devices, "/devices").map_err(problem)?;
-    if resources.memory["checkBeforeUpdate"] == json!(true) {
+    if resources.memory.check_before_update == Some(true) {
         check(group, &settings, id)?;
     }
     if let Some((root, _)) = &found.now.cgroup {

@@ -92,7 +92,7 @@ fn parts(
 ) -> Result<Parts, Error> {
     let why = Why("the program's status comes out of the machine through it");
     let status = syscalls::memfd_create(c"status", 0, "status", why).doing("make a file for the program's status")?;
-    let limit = spec.linux.resources.memory["limit"].as_i64();
+    let limit = spec.linux.resources.memory.limit;
     let verbose = context.log.wants(Level::Debug);
     let append = vm::append(id, context.globals.trace, verbose);
     let argv = machine.words(machine.memory(len, limit), &append)?;

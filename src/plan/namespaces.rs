@@ -93,12 +93,8 @@ pub fn open_joined(b: &mut Builder) -> Result<(), Problem> {
         let at = format!("/linux/namespaces/{i}/path");
         b.from = at.clone();
         let slot = b.slot();
-        let op = Namespaces::Open {
-            path: path(&at, joined)?,
-            kind: n.kind.static_word(),
-            changed: changed(b.spec, &n.kind),
-            slot,
-        };
+        let op =
+            Namespaces::Open { path: path(&at, joined)?, kind: n.kind.word(), changed: changed(b.spec, &n.kind), slot };
         b.host(Step::Sources, op, "a namespace that is there is joined through its descriptor");
         b.joined.push((i, slot));
     }
@@ -134,7 +130,7 @@ fn join(b: &mut Builder, user: bool) {
             continue;
         }
         b.from = format!("/linux/namespaces/{at}/path");
-        let op = Namespaces::Join { slot, kind: n.kind.static_word(), flags: n.kind.flag() as u32 };
+        let op = Namespaces::Join { slot, kind: n.kind.word(), flags: n.kind.flag() as u32 };
         b.init(op, "the container shares this namespace with others");
     }
 }
@@ -251,12 +247,12 @@ fn time(b: &mut Builder) {
     b.from = pointer(b.spec, &NamespaceKind::Time);
     let flags = NamespaceKind::Time.flag() as u32;
     b.init(Namespaces::Unshare { flags }, "the children of this process will be born into it (time_namespaces(7))");
-    if b.spec.linux.time_offsets.is_empty() {
+    if b.spec.linux.time_offsets.0.is_empty() {
         return;
     }
     b.from = "/linux/timeOffsets".into();
     let mut text = String::new();
-    for (clock, offset) in &b.spec.linux.time_offsets {
+    for (clock, offset) in &b.spec.linux.time_offsets.0 {
         text.push_str(&format!("{clock} {} {}\n", offset.secs, offset.nanosecs));
     }
     b.init(
@@ -318,7 +314,7 @@ fn before(b: &mut Builder) -> Result<(), Problem> {
     channel(b);
     let score = b.spec.process.oom_score_adj.filter(|_| b.users.foreign());
     let labels = !b.spec.process.selinux_label.is_empty();
-    let shifted = !b.spec.linux.time_offsets.is_empty();
+    let shifted = !b.spec.linux.time_offsets.0.is_empty();
     let wanted = b.users.new || score.is_some() || shifted || labels;
     if wanted && b.mappings.is_empty() {
         host_proc(b);

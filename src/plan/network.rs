@@ -9,6 +9,8 @@
 use super::Builder;
 use super::Step;
 use super::op::{Line, Network, Sync};
+use crate::spec::escaped;
+use alloc::format;
 use alloc::vec::Vec;
 
 /// Both lanes' lines up to the clone, and init's behind it. Returns what the host lane does after the clone.
@@ -26,11 +28,12 @@ pub fn plan(b: &mut Builder) -> Vec<Line> {
     b.init(Network::Socket, why);
     let why = "should init fail before it is here, the host keeps its interfaces";
     moves.push(b.line(Sync::AwaitAsk, why));
-    for (number, one) in all.iter().enumerate() {
+    for (number, (device, one)) in all.iter().enumerate() {
         let number = number as u16;
-        b.from = one.pointer();
-        let (device, name) = (&one.device, one.name());
-        if !one.is_pattern() {
+        b.from = format!("{root}/{}", escaped(device));
+        let name = one.name.as_ref().unwrap_or(device);
+        // Of a pattern the kernel makes a name that is free.
+        if !name.contains('%') {
             let op = Network::FreeName { name: name.clone() };
             b.init(op, "with a name that is taken it could come in, but not be used");
         }

@@ -9,7 +9,7 @@
 use super::create::{path, problem};
 use super::op::Terminal;
 use super::{Builder, Slot, Step, c, devices};
-use crate::spec::{ConsoleSize, Problem};
+use crate::spec::Problem;
 
 const AT: &str = "/process/terminal";
 
@@ -47,7 +47,7 @@ pub fn open(b: &mut Builder, base: Option<Slot>) -> Result<(), Problem> {
     if !wanted(b) {
         return Ok(());
     }
-    let size = ConsoleSize::of(&b.spec.process)?;
+    let size = b.spec.process.window()?;
     b.from = AT.into();
     let op = Terminal::Open { base, rows: size.height, columns: size.width, relayed: b.wish.attached };
     b.init(op, "out of the container's own devpts: no terminal of the host's is ever inside");

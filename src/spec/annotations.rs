@@ -1,7 +1,8 @@
-//! Annotations that crun gives a meaning (crun(1), "Extensions to OCI"), and podman's users set: what is done about each. One
-//! that would be passed over, though the container would be another than was asked for, is refused. May touch: types.
+//! Annotations to which crun gives a meaning (crun(1), "Extensions to OCI"), and which users of podman set. An annotation
+//! is refused if without it the container would be another than the user asked for. May touch: types.
 
-use super::{Problem, Spec};
+use super::Spec;
+use super::schema::{At, Checked};
 use alloc::format;
 use alloc::string::String;
 
@@ -48,26 +49,18 @@ impl Spec<'_> {
     }
 
     /// Whether what the annotations ask for can be done.
-    pub fn check_annotations(&self) -> Result<(), Problem> {
-        let no = |name: &str, problem: String| {
-            let pointer = format!("/annotations/{name}");
-            Err(Problem { pointer, problem })
-        };
-        if self.annotations.is_empty() {
-            return Ok(());
-        }
+    pub fn check_annotations(&self) -> Checked {
+        let at = At::ROOT.key("annotations");
         for (name, instead) in REFUSED {
-            let value = self.annotations.get(name);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                return no(name, format!("`{value}` is not supported: {instead}"));
+            if let Some(value) = self.annotations.get(name).filter(|value| !value.is_empty()) {
+                return at.key(name).no(format!("`{value}` is not supported: {instead}"));
             }
         }
         let context = self.context_option();
-        if !CONTEXTS.contains(&context) {
-            let all = CONTEXTS.join(", ");
-            return no(CONTEXT, format!("`{context}` must be one of {all}"));
+        match CONTEXTS.contains(&context) {
+            true => Ok(()),
+            false => at.key(CONTEXT).no(format!("`{context}` must be one of {}", CONTEXTS.join(", "))),
         }
-        Ok(())
     }
 
     /// What of the annotations is passed over, and of config.json because of them.

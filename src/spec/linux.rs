@@ -1,76 +1,71 @@
-//! What config-linux.md has beside namespaces, devices and resources: mappings, offsets, policies. May touch: serde.
+//! `linux`: what its subjects say, and the rules between them. May touch: serde.
 
-use super::null_is_absent;
+use super::cgroup::Resources;
+use super::devices::{Device, paths_differ};
+use super::namespaces::{Namespace, NamespaceKind, TimeOffsets, find, kinds_differ, offsets_fit, sysctl_fits};
+use super::network::{NetDevices, devices_fit};
+use super::process::{MemoryPolicy, Personality};
+use super::rdt::IntelRdt;
+use super::rootfs::{masked, propagation};
+use super::rules::{absolute, not_endless, path, text};
+use super::schema::{At, Checked, Word, schema};
+use super::seccomp::Seccomp;
+use super::users::{IdMapping, User, check_mappings, ids_are_mapped};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use serde::Deserialize;
 
-/// A range of ids: `size` of them, from `container_id` inside and `host_id` outside.
-#[derive(Deserialize, Default, Debug, Clone, Copy, PartialEq, Eq)]
-#[serde(default)]
-pub struct IdMapping {
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    pub size: u32,
+schema! {
+    Linux<'a>, then subjects_fit {
+        "devices" devices: Vec<Device>;
+        "netDevices" net_devices: NetDevices;
+        "uidMappings" uid_mappings: Vec<IdMapping>;
+        "gidMappings" gid_mappings: Vec<IdMapping>;
+        "namespaces" namespaces: Vec<Namespace>;
+        "resources" resources: Resources;
+        "cgroupsPath" cgroups_path: Option<String> => path;
+        "rootfsPropagation" rootfs_propagation: Word => propagation;
+        #[serde(borrow)]
+        "seccomp" seccomp: Option<Seccomp<'a>>;
+        "sysctl" sysctl: BTreeMap<String, String>;
+        "maskedPaths" masked_paths: Vec<String> => masked;
+        "readonlyPaths" readonly_paths: Vec<String> => absolute;
+        "mountLabel" mount_label: Word => text;
+        "intelRdt" intel_rdt: Option<IntelRdt>;
+        "memoryPolicy" memory_policy: Option<MemoryPolicy>;
+        "personality" personality: Option<Personality>;
+        "timeOffsets" time_offsets: TimeOffsets;
+    }
 }
 
-/// What is added to a clock inside.
-#[derive(Deserialize, Default, Debug, Clone, Copy)]
-#[serde(default)]
-pub struct TimeOffset {
-    pub secs: i64,
-    pub nanosecs: u32,
+/// The namespace of that kind, if there is one.
+pub fn namespace<'a>(linux: &'a Linux, kind: &NamespaceKind) -> Option<&'a Namespace> {
+    find(&linux.namespaces, kind)
 }
 
-#[derive(Deserialize, Default, Debug)]
-#[serde(default)]
-pub struct Scheduler {
-    pub policy: String,
-    pub nice: i32,
-    pub priority: i32,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub flags: Vec<String>,
-    /// Of SCHED_DEADLINE, in nanoseconds.
-    pub runtime: u64,
-    pub deadline: u64,
-    pub period: u64,
+fn subjects_fit(linux: &Linux, at: &At) -> Checked {
+    not_endless(&linux.devices, &at.key("devices"))?;
+    not_endless(&linux.masked_paths, &at.key("maskedPaths"))?;
+    not_endless(&linux.readonly_paths, &at.key("readonlyPaths"))?;
+    paths_differ(&linux.devices, &at.key("devices"))?;
+    kinds_differ(&linux.namespaces, &at.key("namespaces"))?;
+    devices_fit(&linux.net_devices, &linux.namespaces, &at.key("netDevices"))?;
+    offsets_fit(&linux.time_offsets, &linux.namespaces, &at.key("timeOffsets"))?;
+    check_mappings(&linux.uid_mappings, &linux.gid_mappings, at)?;
+    let sysctl = at.key("sysctl");
+    let mut all = linux.sysctl.iter();
+    all.try_for_each(|(key, value)| sysctl_fits(key, value, &linux.namespaces, &sysctl.key(key)))
 }
 
-#[derive(Deserialize, Default, Debug)]
-#[serde(default)]
-pub struct IoPriority {
-    pub class: String,
-    pub priority: i64,
-}
-
-#[derive(Deserialize, Default, Debug)]
-#[serde(default)]
-pub struct Personality {
-    pub domain: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub flags: Vec<String>,
-}
-
-#[derive(Deserialize, Default, Debug)]
-#[serde(default)]
-pub struct MemoryPolicy {
-    pub mode: String,
-    /// A list as in `0-3,7`.
-    pub nodes: String,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub flags: Vec<String>,
-}
-
-#[derive(Deserialize, Default, Debug)]
-#[serde(default, rename_all = "camelCase")]
-pub struct IntelRdt {
-    #[serde(rename = "closID")]
-    pub clos_id: Option<String>,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub schemata: Vec<String>,
-    pub l3_cache_schema: Option<String>,
-    pub mem_bw_schema: Option<String>,
-    pub enable_monitoring: bool,
+/// Mappings are for a user namespace, and a new one needs them.
+pub fn users_fit(linux: &Linux, user: &User, root: &At) -> Checked {
+    let (above, at) = (root.key("linux"), root.key("process"));
+    let uids = above.key("uidMappings");
+    match namespace(linux, &NamespaceKind::User) {
+        None if linux.uid_mappings.is_empty() => Ok(()),
+        None => uids.no("needs a `user` namespace in linux.namespaces"),
+        Some(one) if one.joined().is_some() => Ok(()),
+        Some(_) if linux.uid_mappings.is_empty() => uids.no("is missing: a new user namespace has no ids without it"),
+        Some(_) => ids_are_mapped(user, &linux.uid_mappings, &linux.gid_mappings, &at.key("user")),
+    }
 }

@@ -1,7 +1,7 @@
 //! Documents read by serde, but strictly: an object is an object and never a list, which serde's derived code would take
 //! field by field; and what does not fit its type is told with its place. May touch: serde.
 
-use super::Problem;
+use super::schema::{Problem, escaped};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -51,11 +51,6 @@ impl<'de> Place<'de> {
         }
         pointer
     }
-}
-
-/// A key as a JSON pointer has it (RFC 6901).
-pub fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// A document that is not UTF-8, which JSON is.

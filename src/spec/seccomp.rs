@@ -1,40 +1,38 @@
-//! config.json's `linux.seccomp` (config-linux.md, "Seccomp"): its types, and what of it can be wrong. May touch: serde.
+//! `linux.seccomp`: which system calls the program may make (config-linux.md, "Seccomp"). May touch: serde.
 
-use super::check::{Checked, no, no_nul};
-use super::{Text, null_is_absent};
+use super::callers::{SOCKET_TOO_LONG, socket_fits};
+use super::rules::{absolute, one_of};
+use super::schema::{At, Checked, Property, Row, schema};
+use super::text::Text;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::Deserialize;
 
-#[derive(Deserialize, Default, Debug)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Seccomp<'a> {
-    pub default_action: String,
-    pub default_errno_ret: Option<u32>,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub architectures: Vec<String>,
-    /// None at all is not an empty list: then the default flags count.
-    pub flags: Option<Vec<String>>,
-    pub listener_path: Option<String>,
-    pub listener_metadata: Option<String>,
-    #[serde(borrow, rename = "syscalls", deserialize_with = "null_is_absent")]
-    pub rules: Vec<Rule<'a>>,
+schema! {
+    Seccomp<'a>, then profile_fits {
+        "defaultAction" default_action: String => one_of(&ACTIONS, "is no action of seccomp");
+        "defaultErrnoRet" default_errno_ret: Option<u32>;
+        /// An absent list is not an empty one: it stands for the default flags.
+        "flags" flags: Option<Vec<String>> => one_of(&FILTER_FLAGS, "is no flag of seccomp(2)");
+        "listenerPath" listener_path: Option<String>;
+        "listenerMetadata" listener_metadata: Option<String>;
+        "architectures" architectures: Vec<String> => architecture;
+        #[serde(borrow)]
+        "syscalls" rules: Vec<Rule<'a>>;
+    }
+
+    /// Calls by name, and what becomes of them if all conditions hold.
+    Rule<'a>, then rule_fits {
+        #[serde(borrow)]
+        "names" names: Vec<Text<'a>> => call_name;
+        "action" action: String => one_of(&ACTIONS, "is no action of seccomp");
+        "errnoRet" errno_ret: Option<u32>;
+        "args" args: Vec<Condition>;
+    }
 }
 
-/// Calls by name, and what becomes of them if all conditions hold.
-#[derive(Deserialize, Default, Debug)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Rule<'a> {
-    #[serde(borrow, deserialize_with = "null_is_absent")]
-    pub names: Vec<Text<'a>>,
-    pub action: String,
-    pub errno_ret: Option<u32>,
-    #[serde(deserialize_with = "null_is_absent")]
-    pub args: Vec<Condition>,
-}
-
-/// A condition without index, value or operator would mean something else.
+/// Not of `schema!`, whose properties may be absent: a condition without index, value or operator would mean another.
 #[derive(Deserialize, Default, Debug, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -43,6 +41,23 @@ pub struct Condition {
     #[serde(default)]
     pub value_two: u64,
     pub op: String,
+}
+
+impl Property for Condition {
+    const ROWS: &'static [Row] =
+        &[Row::of::<u32>("index"), Row::of::<u64>("value"), Row::of::<u64>("valueTwo"), Row::of::<String>("op")];
+    type Leaf = Self;
+
+    fn each(&self, at: &At, rule: &dyn Fn(&Self, &At) -> Checked) -> Checked {
+        rule(self, at)
+    }
+
+    fn check(&self, at: &At) -> Checked {
+        if self.index > 5 {
+            return at.key("index").no(format!("{} is no argument: a call has six, from 0", self.index));
+        }
+        one_of(&OPERATORS, "is no operator of seccomp")(&self.op, &at.key("op"))
+    }
 }
 
 /// The actions, and what the kernel calls them (linux/seccomp.h).
@@ -94,100 +109,68 @@ pub const OTHER_ARCHES: [&str; 18] = [
     "SCMP_ARCH_SHEB",
 ];
 
-const AT: &str = "/linux/seccomp";
-
-fn check_action(at: &str, action: &str, errno: Option<u32>, errno_at: &str) -> Checked {
-    if !ACTIONS.iter().any(|(name, _)| *name == action) {
-        return no(at, format!("`{action}` is no action of seccomp"));
+fn architecture(name: &str, at: &At) -> Checked {
+    match ARCHES.contains(&name) || OTHER_ARCHES.contains(&name) {
+        true => Ok(()),
+        false => at.no(format!("`{name}` is no architecture of seccomp")),
     }
+}
+
+fn call_name(name: &str, at: &At) -> Checked {
+    if name.is_empty() { at.no("is empty: it names a call") } else { Ok(()) }
+}
+
+/// Which number an action takes.
+fn errno_fits(action: &str, errno: Option<u32>, at: &At) -> Checked {
     match errno {
         Some(_) if !matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") => {
-            no(errno_at, format!("is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE, not for {action}"))
+            at.no(format!("is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE, not for {action}"))
         }
         Some(errno) if action == "SCMP_ACT_ERRNO" && errno > 4095 => {
-            no(errno_at, format!("{errno} is no errno: the largest is 4095"))
+            at.no(format!("{errno} is no errno: the largest is 4095"))
         }
-        Some(data) if data > 0xffff => no(errno_at, format!("{data} has more than 16 bits")),
+        Some(data) if data > 0xffff => at.no(format!("{data} has more than 16 bits")),
         _ => Ok(()),
     }
 }
 
-pub fn check(seccomp: &Seccomp) -> Checked {
-    check_action(
-        &format!("{AT}/defaultAction"),
-        &seccomp.default_action,
-        seccomp.default_errno_ret,
-        &format!("{AT}/defaultErrnoRet"),
-    )?;
-    for (i, arch) in seccomp.architectures.iter().enumerate() {
-        let known = |list: &[&str]| list.contains(&arch.as_str());
-        if !known(&ARCHES) && !known(&OTHER_ARCHES) {
-            return no(format!("{AT}/architectures/{i}"), format!("`{arch}` is no architecture of seccomp"));
-        }
-    }
-    for (i, flag) in seccomp.flags.iter().flatten().enumerate() {
-        if !FILTER_FLAGS.iter().any(|(name, _)| name == flag) {
-            return no(format!("{AT}/flags/{i}"), format!("`{flag}` is no flag of seccomp(2)"));
-        }
-    }
-    let mut notifies = seccomp.default_action == "SCMP_ACT_NOTIFY";
-    if notifies {
-        return no(format!("{AT}/defaultAction"), "SCMP_ACT_NOTIFY would also hold the calls that start the program");
-    }
-    for (i, rule) in seccomp.rules.iter().enumerate() {
-        check_rule(&format!("{AT}/syscalls/{i}"), rule)?;
-        notifies |= rule.action == "SCMP_ACT_NOTIFY";
-    }
-    check_listener(seccomp, notifies)
-}
-
-fn check_rule(at: &str, rule: &Rule) -> Checked {
-    check_action(&format!("{at}/action"), &rule.action, rule.errno_ret, &format!("{at}/errnoRet"))?;
+fn rule_fits(rule: &Rule, at: &At) -> Checked {
+    errno_fits(&rule.action, rule.errno_ret, &at.key("errnoRet"))?;
+    let names = at.key("names");
     if rule.names.is_empty() {
-        return no(format!("{at}/names"), "is missing or empty");
-    }
-    if let Some(j) = rule.names.iter().position(|name| name.is_empty()) {
-        return no(format!("{at}/names/{j}"), "is empty: it names a call");
-    }
-    for (j, condition) in rule.args.iter().enumerate() {
-        let at = format!("{at}/args/{j}");
-        if condition.index > 5 {
-            return no(format!("{at}/index"), format!("{} is no argument: a call has six, from 0", condition.index));
-        }
-        if !OPERATORS.contains(&condition.op.as_str()) {
-            return no(format!("{at}/op"), format!("`{}` is no operator of seccomp", condition.op));
-        }
+        return names.no("is missing or empty");
     }
     let execve = |name: &Text| matches!(&**name, "execve" | "exit_group");
     match rule.names.iter().position(execve) {
-        // The listener is told by the runtime; a call that itself waits for it would wait for ever.
+        // The runtime tells the listener. Its own call would wait for that listener for ever.
         Some(j) if rule.action == "SCMP_ACT_NOTIFY" && rule.args.is_empty() => {
-            no(format!("{at}/names/{j}"), "with SCMP_ACT_NOTIFY the program could never be started")
+            names.index(j).no("with SCMP_ACT_NOTIFY the program could never be started")
         }
         _ => Ok(()),
     }
 }
 
-fn check_listener(seccomp: &Seccomp, notifies: bool) -> Checked {
+fn profile_fits(seccomp: &Seccomp, at: &At) -> Checked {
+    errno_fits(&seccomp.default_action, seccomp.default_errno_ret, &at.key("defaultErrnoRet"))?;
+    if seccomp.default_action == "SCMP_ACT_NOTIFY" {
+        let at = at.key("defaultAction");
+        return at.no("SCMP_ACT_NOTIFY would also hold the calls that start the program");
+    }
+    let place = at.key("listenerPath");
     let path = seccomp.listener_path.as_deref().unwrap_or("");
-    if path.is_empty() {
-        if notifies {
-            return no(format!("{AT}/listenerPath"), "is missing: SCMP_ACT_NOTIFY asks whoever listens there");
-        }
-        if seccomp.listener_metadata.is_some() {
-            return no(format!("{AT}/listenerMetadata"), "is for whoever listens at listenerPath, which is missing");
-        }
-        let waits = |flag: &String| flag.ends_with("WAIT_KILLABLE_RECV");
-        return match seccomp.flags.iter().flatten().position(waits) {
-            Some(i) => no(format!("{AT}/flags/{i}"), "is for SCMP_ACT_NOTIFY, which no rule has"),
-            None => Ok(()),
-        };
+    if !path.is_empty() {
+        absolute(path, &place)?;
+        return if socket_fits(path) { Ok(()) } else { place.no(SOCKET_TOO_LONG) };
     }
-    if !path.starts_with('/') {
-        return no(format!("{AT}/listenerPath"), format!("`{path}` must be an absolute path"));
+    if seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY") {
+        return place.no("is missing: SCMP_ACT_NOTIFY asks the program that listens there");
     }
-    if !super::socket_fits(path) {
-        return no(format!("{AT}/listenerPath"), super::SOCKET_TOO_LONG);
+    if seccomp.listener_metadata.is_some() {
+        return at.key("listenerMetadata").no("is for the program that listens at listenerPath, which is missing");
     }
-    no_nul(|| format!("{AT}/listenerPath"), path)
+    let waits = |flag: &String| flag.ends_with("WAIT_KILLABLE_RECV");
+    match seccomp.flags.iter().flatten().position(waits) {
+        Some(i) => at.key("flags").index(i).no("is for SCMP_ACT_NOTIFY, which no rule has"),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,7 @@
-//! A string of config.json where it stands. A profile names hundreds of calls, and an engine mounts what it likes: a copy
-//! of each would be most of the work of reading them. May touch: serde.
+//! A string of config.json that is not copied. A profile names hundreds of calls, and an engine lists many mounts: to copy
+//! each string would be most of the work of reading them. May touch: serde.
 
+use super::schema::{At, Checked, Property, leaves};
 use alloc::borrow::Cow;
 use core::fmt;
 use core::ops::Deref;
@@ -16,6 +17,8 @@ impl Text<'_> {
         &self.0
     }
 }
+
+leaves! { Text<'_> => str }
 
 impl Deref for Text<'_> {
     type Target = str;

@@ -3,7 +3,7 @@
 
 use crate::outcome::Error;
 use crate::plan::mounts::clean;
-use crate::spec::{Problem, Seccomp, Spec, Text};
+use crate::spec::{Problem, Seccomp, Spec, Text, escaped};
 
 /// Where the bundle lies in the machine.
 pub const BUNDLE: &str = "/bundle";
@@ -43,7 +43,7 @@ pub fn fits(spec: &Spec) -> Result<(), Problem> {
             "a namespace of the host cannot be joined from another kernel",
         ),
         (
-            spec.linux.net_devices.0.first().map(|device| device.pointer()),
+            spec.linux.net_devices.0.first().map(|(device, _)| format!("/linux/netDevices/{}", escaped(device))),
             "an interface of the host cannot be moved to another kernel",
         ),
         (

@@ -263,9 +263,9 @@ fn nonsense() -> Outcome {
     let good = bundle.config.clone();
     for (group, value, place, words) in [
         ("memory", json!({"limit": 100, "swap": 99}), "/memory/swap", "less than memory/limit"),
-        ("memory", json!({"limit": "1g"}), "/memory/limit", "`\"1g\"` is no whole number"),
+        ("memory", json!({"limit": "1g"}), "/memory/limit", "is a string, must be a number"),
         ("memory", json!({"disableOOMKiller": true}), "/memory/disableOOMKiller", "version 1"),
-        ("memory", json!([]), "/memory", "is no object"),
+        ("memory", json!([]), "/memory", "is a list, must be an object"),
         ("cpu", json!({"cpus": "all"}), "/cpu/cpus", "`all`"),
         ("cpu", json!({"idle": 2}), "/cpu/idle", "0 or 1"),
         ("cpu", json!({"shares": -5}), "/cpu/shares", "more than 0"),
@@ -280,7 +280,7 @@ fn nonsense() -> Outcome {
         ("rdma", json!({"mlx5_0": {}}), "/rdma/mlx5_0", "hcaHandles"),
         ("unified", json!({"../memory.max": "1"}), "/unified/..~1memory.max", "file of a cgroup"),
         ("unified", json!({"cgroup.procs": "1"}), "/unified/cgroup.procs", "file of a cgroup"),
-        ("unified", json!({"memory.max": 1}), "/unified/memory.max", "is no text"),
+        ("unified", json!({"memory.max": 1}), "/unified/memory.max", "is a number, must be a string"),
     ] {
         bundle.config = good.clone();
         bundle.set(&format!("/linux/resources/{group}"), value)?;

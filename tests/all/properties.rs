@@ -102,6 +102,7 @@ pub fn sample(bundle: &Bundle) -> Value {
             "personality": {"domain": "LINUX", "flags": []},
             "timeOffsets": {"boottime": {"secs": 1, "nanosecs": 1}, "monotonic": {"secs": 1, "nanosecs": 1}},
         },
+        "vm": {"kernel": {"path": "/k"}},
     })
 }
 

@@ -432,7 +432,7 @@ fn rates() -> Outcome {
         let words = format!(" /linux/resources/blockIO/{key}/0/{what}: is missing");
         bundle.bundled_plan()?.refused(&words)?;
         bundle.set("/linux/resources/blockIO", json!({key: [7]}))?;
-        let words = format!(" /linux/resources/blockIO/{key}/0: `7` is no object");
+        let words = format!(" /linux/resources/blockIO/{key}/0: is a number, must be an object");
         bundle.bundled_plan()?.refused(&words)?;
     }
     bundle.clean()

@@ -306,7 +306,8 @@ fn id_words(text: &str) -> Result<(Vec<IdMapping>, Vec<IdMapping>), String> {
             list.push(IdMapping { container_id: next()?, host_id: next()?, size: next()? });
         }
     }
-    spec::check_mappings("", &uids, &gids).map_err(|p| format!("`{text}`: {} {}", p.pointer, p.problem))?;
+    spec::check_mappings(&uids, &gids, &spec::At::ROOT)
+        .map_err(|p| format!("`{text}`: {} {}", p.pointer, p.problem))?;
     match uids.is_empty() {
         true => Err(bad()),
         false => Ok((uids, gids)),

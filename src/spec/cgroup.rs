@@ -1,0 +1,197 @@
+//! `linux.resources`: what a cgroup is limited to (config-linux.md, "Control groups"; the kernel's
+//! admin-guide/cgroup-v2.rst). `update` takes the same document. Engines send 0 for what they leave as it is; only for
+//! `pids.limit` 0 is a limit. May touch: serde.
+
+use super::devices::DeviceRule;
+use super::rules::not_endless;
+use super::schema::{At, Checked, Refused, schema};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+const V1: &str = "of cgroup version 1, which is not supported";
+
+schema! {
+    /// What several controllers of a cgroup allow.
+    Resources, then keys_fit {
+        "unified" unified: BTreeMap<String, String>;
+        "devices" devices: Vec<DeviceRule>;
+        "pids" pids: Pids;
+        "blockIO" block_io: BlockIo;
+        "cpu" cpu: Cpu;
+        "hugepageLimits" hugepage_limits: Vec<HugepageLimit>;
+        "memory" memory: Memory;
+        "network" network: Network, refused V1;
+        "rdma" rdma: BTreeMap<String, Rdma>;
+    }
+
+    Pids {
+        "limit" limit: Option<i64>;
+    }
+
+    BlockIo, then lists_end {
+        "weight" weight: Option<i64> => io_weight;
+        "leafWeight" leaf_weight: Refused, refused V1;
+        "throttleReadBpsDevice" read_bps: Vec<Throttle>;
+        "throttleWriteBpsDevice" write_bps: Vec<Throttle>;
+        "throttleReadIOPSDevice" read_iops: Vec<Throttle>;
+        "throttleWriteIOPSDevice" write_iops: Vec<Throttle>;
+        "weightDevice" weight_device: Vec<WeightDevice>;
+    }
+
+    Throttle, then throttle_is_given {
+        "major" major: Option<i64>;
+        "minor" minor: Option<i64>;
+        "rate" rate: Option<i64>;
+    }
+
+    WeightDevice, then weight_is_given {
+        "major" major: Option<i64>;
+        "minor" minor: Option<i64>;
+        "weight" weight: Option<i64> => io_weight;
+        "leafWeight" leaf_weight: Refused, refused V1;
+    }
+
+    Cpu {
+        "cpus" cpus: Option<String> => cpu_list;
+        "mems" mems: Option<String> => cpu_list;
+        "period" period: Option<i64>;
+        "quota" quota: Option<i64>;
+        "burst" burst: Option<i64>;
+        "realtimePeriod" realtime_period: Refused, refused V1;
+        "realtimeRuntime" realtime_runtime: Refused, refused V1;
+        "shares" shares: Option<i64> => not_negative;
+        "idle" idle: Option<i64> => zero_or_one;
+    }
+
+    HugepageLimit, then limit_is_given {
+        "pageSize" page_size: Option<String>;
+        "limit" limit: Option<i64>;
+    }
+
+    Memory, then swap_fits {
+        "kernel" kernel: Refused, refused V1;
+        "kernelTCP" kernel_tcp: Refused, refused V1;
+        "limit" limit: Option<i64>;
+        "reservation" reservation: Option<i64>;
+        /// The specification counts memory and swap together, the kernel each.
+        "swap" swap: Option<i64>;
+        "swappiness" swappiness: Refused, refused V1;
+        "disableOOMKiller" disable_oom_killer: Refused, refused V1;
+        "useHierarchy" use_hierarchy: Option<bool>;
+        "checkBeforeUpdate" check_before_update: Option<bool>;
+    }
+
+    Network {
+        "classID" class_id: Refused, refused V1;
+        "priorities" priorities: Vec<NetworkPriority>, refused V1;
+    }
+
+    NetworkPriority {
+        "name" name: Refused, refused V1;
+        "priority" priority: Refused, refused V1;
+    }
+
+    Rdma {
+        "hcaHandles" hca_handles: Option<i64>;
+        "hcaObjects" hca_objects: Option<i64>;
+    }
+}
+
+fn not_negative(number: &i64, at: &At) -> Checked {
+    if *number < 0 { at.no("must be more than 0") } else { Ok(()) }
+}
+
+fn zero_or_one(number: &i64, at: &At) -> Checked {
+    if matches!(number, 0 | 1) { Ok(()) } else { at.no("must be 0 or 1") }
+}
+
+/// 0 leaves the weight as it is.
+fn io_weight(weight: &i64, at: &At) -> Checked {
+    if matches!(weight, 0 | 10..=1000) { Ok(()) } else { at.no(format!("{weight} must be from 10 to 1000")) }
+}
+
+fn cpu_list(list: &str, at: &At) -> Checked {
+    match list.bytes().all(|b| b.is_ascii_digit() || b",- \n".contains(&b)) {
+        true => Ok(()),
+        false => at.no(format!("`{list}` is no list such as 0-3,7")),
+    }
+}
+
+fn given(number: Option<i64>, key: &str, at: &At) -> Checked {
+    if number.is_some() { Ok(()) } else { at.key(key).no("is missing") }
+}
+
+fn block_device(major: Option<i64>, minor: Option<i64>, at: &At) -> Checked {
+    for (key, number) in [("major", major), ("minor", minor)] {
+        if !number.is_some_and(|number| (0..=0xf_ffff).contains(&number)) {
+            return at.key(key).no("must be the number of a block device");
+        }
+    }
+    Ok(())
+}
+
+fn throttle_is_given(throttle: &Throttle, at: &At) -> Checked {
+    block_device(throttle.major, throttle.minor, at)?;
+    given(throttle.rate, "rate", at)
+}
+
+fn weight_is_given(device: &WeightDevice, at: &At) -> Checked {
+    block_device(device.major, device.minor, at)?;
+    given(device.weight, "weight", at)
+}
+
+fn lists_end(io: &BlockIo, at: &At) -> Checked {
+    not_endless(&io.read_bps, &at.key("throttleReadBpsDevice"))?;
+    not_endless(&io.write_bps, &at.key("throttleWriteBpsDevice"))?;
+    not_endless(&io.read_iops, &at.key("throttleReadIOPSDevice"))?;
+    not_endless(&io.write_iops, &at.key("throttleWriteIOPSDevice"))?;
+    not_endless(&io.weight_device, &at.key("weightDevice"))
+}
+
+fn limit_is_given(limit: &HugepageLimit, at: &At) -> Checked {
+    let size = limit.page_size.as_deref().unwrap_or("");
+    let digits = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit)).unwrap_or("");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return at.key("pageSize").no(format!("`{size}` is no size of a page such as 2MB"));
+    }
+    given(limit.limit, "limit", at)
+}
+
+fn swap_fits(memory: &Memory, at: &At) -> Checked {
+    let at = at.key("swap");
+    match (memory.limit.unwrap_or(0), memory.swap.unwrap_or(0)) {
+        (_, ..=0) => Ok(()),
+        (..=0, _) => at.no("counts memory and swap together: it needs memory/limit beside it"),
+        (limit, both) if both < limit => at.no(format!("{both} is memory and swap together: less than memory/limit")),
+        _ => Ok(()),
+    }
+}
+
+/// The files of a cgroup by which the runtime says which processes are in it, and ends them.
+const OURS: [&str; 6] = ["procs", "threads", "kill", "freeze", "type", "subtree_control"];
+
+/// The rules for names of files and devices, and for lists that can be long.
+fn keys_fit(resources: &Resources, at: &At) -> Checked {
+    not_endless(&resources.devices, &at.key("devices"))?;
+    not_endless(&resources.hugepage_limits, &at.key("hugepageLimits"))?;
+    let (unified, rdma) = (at.key("unified"), at.key("rdma"));
+    for (file, text) in &resources.unified {
+        let at = unified.key(file);
+        let ours = file.strip_prefix("cgroup.").is_some_and(|f| OURS.contains(&f));
+        if ours || file.contains(['/', '\0']) || !file.contains('.') || file.starts_with('.') {
+            return at.no("must be a file of a cgroup, and none of those by which it is governed");
+        }
+        if text.trim().is_empty() {
+            return at.no("is empty: nothing would be written");
+        }
+    }
+    for (device, limit) in &resources.rdma {
+        let odd = device.is_empty() || device.contains(char::is_whitespace);
+        if odd || limit.hca_handles.or(limit.hca_objects).is_none() {
+            return rdma.key(device).no("must be a device with hcaHandles or hcaObjects");
+        }
+    }
+    Ok(())
+}

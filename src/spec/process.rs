@@ -1,0 +1,358 @@
+//! `process`, and of `linux` what holds for the process (config.md, "process"; config-linux.md, "Personality", "Memory
+//! Policy"): the words of the specification with the kernel's numbers. May touch: serde.
+
+use super::read::read;
+use super::rules::{absolute, between, list, not_endless, one_of, one_of_these, text, variable};
+use super::schema::{At, Checked, Ignored, Later, Problem, Word, schema};
+use super::users::User;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+schema! {
+    Process, then program_is_given {
+        "args" args: Vec<String> => text;
+        "commandLine" command_line: Ignored;
+        /// It counts only with a terminal: [`Process::window`] reads it.
+        "consoleSize" console_size: Later<ConsoleSize>;
+        "cwd" cwd: String => absolute;
+        "env" env: Vec<String> => variable;
+        "terminal" terminal: Option<bool>;
+        "user" user: User;
+        "capabilities" capabilities: Capabilities;
+        "apparmorProfile" apparmor_profile: Word => text;
+        "oomScoreAdj" oom_score_adj: Option<i64> => between(-1000..=1000);
+        "selinuxLabel" selinux_label: Word => text;
+        "ioPriority" io_priority: Option<IoPriority>;
+        "noNewPrivileges" no_new_privileges: bool;
+        "scheduler" scheduler: Option<Scheduler>;
+        "rlimits" rlimits: Vec<Rlimit>;
+        "execCPUAffinity" exec_cpu_affinity: Option<ExecCpuAffinity>;
+    }
+
+    /// The size of the terminal's window, in characters.
+    #[derive(Clone, Copy)]
+    ConsoleSize {
+        "height" height: u16;
+        "width" width: u16;
+    }
+
+    /// The five sets.
+    Capabilities, then sets_end {
+        "bounding" bounding: Vec<String>;
+        "permitted" permitted: Vec<String>;
+        "effective" effective: Vec<String>;
+        "inheritable" inheritable: Vec<String>;
+        "ambient" ambient: Vec<String>;
+    }
+
+    IoPriority {
+        "class" class: String => one_of_these(&IO_CLASSES);
+        "priority" priority: i64 => between(0..=7);
+    }
+
+    Scheduler, then parameters_fit {
+        "policy" policy: String => policy;
+        "nice" nice: i32 => between(-20..=19);
+        "priority" priority: i32;
+        "flags" flags: Vec<String> => one_of(&SCHED_FLAGS, "is no flag of sched_setattr");
+        /// These three are for SCHED_DEADLINE, in nanoseconds.
+        "runtime" runtime: u64;
+        "deadline" deadline: u64;
+        "period" period: u64;
+    }
+
+    Rlimit, then limits_fit {
+        "hard" hard: u64;
+        "soft" soft: u64;
+        "type" kind: String => one_of(&RLIMITS, "is no resource limit of Linux");
+    }
+
+    /// The processors on which `exec` begins, and those on which its program runs: lists as of cpuset(7).
+    ExecCpuAffinity {
+        "initial" initial: String => processors;
+        "final" last: String => processors;
+    }
+
+    MemoryPolicy, then nodes_fit {
+        "mode" mode: String => one_of_these(&MEMORY_MODES);
+        /// A list as in `0-3,7`.
+        "nodes" nodes: String;
+        "flags" flags: Vec<String> => one_of(&MEMORY_FLAGS, "is no flag of set_mempolicy");
+    }
+
+    Personality {
+        "domain" domain: String => domain;
+        "flags" flags: Vec<String> => no_flag;
+    }
+}
+
+impl Process {
+    /// The size that config.json gives the terminal; none where there is none.
+    pub fn window(&self) -> Result<ConsoleSize, Problem> {
+        let size = &self.console_size.0;
+        if self.terminal != Some(true) || size.is_null() {
+            return Ok(ConsoleSize::default());
+        }
+        read(&size.to_string())
+            .map_err(|problem| Problem { pointer: format!("/process/consoleSize{}", problem.pointer), ..problem })
+    }
+}
+
+fn program_is_given(process: &Process, at: &At) -> Checked {
+    let args = at.key("args");
+    match process.args.first() {
+        None => return args.no("is missing or empty: its first entry is the program"),
+        Some(program) if program.is_empty() => return args.index(0).no("is empty: it names the program"),
+        Some(_) => {}
+    }
+    process.window()?;
+    let at = at.key("rlimits");
+    for (i, limit) in process.rlimits.iter().enumerate() {
+        if let Some(first) = process.rlimits[..i].iter().position(|other| other.kind == limit.kind) {
+            return at.index(i).no(format!("repeats {} of {}", limit.kind, at.index(first).pointer()));
+        }
+    }
+    Ok(())
+}
+
+fn limits_fit(limit: &Rlimit, at: &At) -> Checked {
+    match limit.soft > limit.hard {
+        true => at.key("soft").no(format!("{} is above the hard limit {}", limit.soft, limit.hard)),
+        false => Ok(()),
+    }
+}
+
+fn sets_end(capabilities: &Capabilities, at: &At) -> Checked {
+    capabilities.sets().iter().try_for_each(|(name, set)| not_endless(set, &at.key(name)))
+}
+
+/// The greatest number of a processor or a memory node that can be named.
+pub const MOST_CPUS: u32 = 1023;
+
+fn processors(text: &str, at: &At) -> Checked {
+    match list(text, MOST_CPUS) {
+        Some(_) => Ok(()),
+        None => at.no(format!("`{}` is no list of processors, like 0-3,7", text.escape_default())),
+    }
+}
+
+fn policy(word: &str, at: &At) -> Checked {
+    match word {
+        "SCHED_ISO" => at.no("SCHED_ISO is reserved: no kernel has it"),
+        word => one_of(&POLICIES, "is no scheduling policy of Linux")(word, at),
+    }
+}
+
+/// Which policy takes which parameters: sched_setattr(2), sched(7).
+fn parameters_fit(s: &Scheduler, at: &At) -> Checked {
+    let fair = matches!(s.policy.as_str(), "SCHED_OTHER" | "SCHED_BATCH");
+    if s.nice != 0 && !fair {
+        return at.key("nice").no(format!("is for SCHED_OTHER and SCHED_BATCH, not for {}", s.policy));
+    }
+    let real_time = matches!(s.policy.as_str(), "SCHED_FIFO" | "SCHED_RR");
+    let priority = at.key("priority");
+    if real_time && !(1..=99).contains(&s.priority) {
+        return priority.no(format!("{} is not between 1 and 99, as {} wants it", s.priority, s.policy));
+    }
+    if s.priority != 0 && !real_time {
+        return priority.no(format!("is for SCHED_FIFO and SCHED_RR, not for {}", s.policy));
+    }
+    if s.policy != "SCHED_DEADLINE" {
+        let times = [("runtime", s.runtime), ("deadline", s.deadline), ("period", s.period)];
+        return match times.iter().find(|(_, time)| *time != 0) {
+            Some((name, _)) => at.key(name).no(format!("is for SCHED_DEADLINE, not for {}", s.policy)),
+            None => Ok(()),
+        };
+    }
+    // A period of 0 stands for the deadline (sched(7)).
+    let period = if s.period == 0 { s.deadline } else { s.period };
+    match 1024 <= s.runtime && s.runtime <= s.deadline && s.deadline <= period {
+        true => Ok(()),
+        false => at.no("SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds"),
+    }
+}
+
+fn nodes_fit(p: &MemoryPolicy, at: &At) -> Checked {
+    let at = at.key("nodes");
+    let Some(nodes) = list(&p.nodes, MOST_CPUS) else {
+        return at.no(format!("`{}` is no list of nodes: 0-3,7 is one", p.nodes));
+    };
+    match p.mode.as_str() {
+        "MPOL_DEFAULT" | "MPOL_LOCAL" if !nodes.is_empty() => at.no(format!("{} takes none", p.mode)),
+        "MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED" => Ok(()),
+        _ if nodes.is_empty() => at.no(format!("{} needs some", p.mode)),
+        _ => Ok(()),
+    }
+}
+
+fn domain(word: &str, at: &At) -> Checked {
+    if matches!(word, "LINUX" | "LINUX32") { Ok(()) } else { at.no(format!("`{word}` must be LINUX or LINUX32")) }
+}
+
+fn no_flag(flag: &str, at: &At) -> Checked {
+    at.no(format!("`{flag}` is not supported: the specification defines no flags"))
+}
+
+impl Capabilities {
+    fn sets(&self) -> [(&'static str, &Vec<String>); 5] {
+        [
+            ("bounding", &self.bounding),
+            ("effective", &self.effective),
+            ("permitted", &self.permitted),
+            ("inheritable", &self.inheritable),
+            ("ambient", &self.ambient),
+        ]
+    }
+
+    /// What is left out, and why: names that no kernel knows, each said once, and those that another set would have to
+    /// hold too (config.md, "Linux Process"). True: it is usual.
+    pub fn warnings(&self) -> Vec<(bool, String)> {
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
+        for (set, names) in self.sets() {
+            for (i, name) in names.iter().enumerate() {
+                let Some((usual, missing)) = self.missing(set, name) else {
+                    continue;
+                };
+                if capability_number(name).is_none() {
+                    if unknown.contains(&name) {
+                        continue;
+                    }
+                    unknown.push(name);
+                }
+                let at = format!("/process/capabilities/{set}/{i}");
+                words.push((usual, format!("{at}: `{name}` is left out: it is {missing}")));
+            }
+        }
+        words
+    }
+
+    /// What keeps a capability that is in a set from being given, if anything does.
+    fn missing(&self, set: &str, name: &String) -> Option<(bool, &'static str)> {
+        let permitted = || self.permitted.contains(name);
+        let bounding = || self.bounding.contains(name);
+        let inheritable = || self.inheritable.contains(name) && bounding();
+        let missing = match set {
+            _ if capability_number(name).is_none() => "no capability",
+            "effective" if !permitted() => "not permitted",
+            "inheritable" if !bounding() => "not in the bounding set",
+            // Engines and `runc spec` write it so: they have given up the inheritable set (CVE-2022-24769).
+            "ambient" if self.inheritable.is_empty() => return Some((true, "not inheritable")),
+            "ambient" if !(permitted() && inheritable()) => "not both permitted and inheritable",
+            _ => return None,
+        };
+        Some((false, missing))
+    }
+}
+
+pub fn capability_number(name: &str) -> Option<u32> {
+    CAPABILITIES.iter().position(|known| *known == name).map(|i| i as u32)
+}
+
+pub fn rlimit_number(name: &str) -> Option<u32> {
+    RLIMITS.iter().position(|known| *known == name).map(|i| i as u32)
+}
+
+/// In the kernel's order (linux/capability.h): the index is the number.
+pub const CAPABILITIES: [&str; 41] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// In the kernel's order (asm-generic/resource.h): the index is the number.
+pub const RLIMITS: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+];
+
+/// The scheduling policies (config.md, "scheduler"), with the kernel's numbers (linux/sched.h).
+pub const POLICIES: [(&str, u32); 6] = [
+    ("SCHED_OTHER", 0),
+    ("SCHED_FIFO", 1),
+    ("SCHED_RR", 2),
+    ("SCHED_BATCH", 3),
+    ("SCHED_IDLE", 5),
+    ("SCHED_DEADLINE", 6),
+];
+
+/// Their flags: the index is the bit.
+pub const SCHED_FLAGS: [&str; 7] = [
+    "SCHED_FLAG_RESET_ON_FORK",
+    "SCHED_FLAG_RECLAIM",
+    "SCHED_FLAG_DL_OVERRUN",
+    "SCHED_FLAG_KEEP_POLICY",
+    "SCHED_FLAG_KEEP_PARAMS",
+    "SCHED_FLAG_UTIL_CLAMP_MIN",
+    "SCHED_FLAG_UTIL_CLAMP_MAX",
+];
+
+/// I/O priority classes: the index and one is the number (linux/ioprio.h).
+pub const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
+
+/// Memory policies: the index is the number (linux/mempolicy.h).
+pub const MEMORY_MODES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Their flags, with the kernel's bits.
+pub const MEMORY_FLAGS: [(&str, u32); 3] =
+    [("MPOL_F_NUMA_BALANCING", 1 << 13), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_STATIC_NODES", 1 << 15)];

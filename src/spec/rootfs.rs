@@ -1,0 +1,35 @@
+//! `root`, and the paths of `linux` that are masked or read-only (config.md, "Root"; config-linux.md, "Masked Paths",
+//! "Rootfs Mount Propagation"). May touch: serde.
+
+use super::rules::{absolute, path};
+use super::schema::{At, Checked, schema};
+use alloc::format;
+use alloc::string::String;
+
+schema! {
+    Root {
+        "path" path: String => root_path;
+        "readonly" readonly: bool;
+    }
+}
+
+fn root_path(text: &str, at: &At) -> Checked {
+    if text.is_empty() { at.no("is missing: it names the root file system's directory") } else { path(text, at) }
+}
+
+pub fn propagation(word: &str, at: &At) -> Checked {
+    match word {
+        "" | "shared" | "slave" | "private" | "unbindable" => Ok(()),
+        "rshared" | "rslave" | "rprivate" | "runbindable" => Ok(()),
+        _ => at.no(format!("`{word}` must be shared, slave, private or unbindable")),
+    }
+}
+
+/// Any path but the root, in any of its spellings.
+pub fn masked(text: &str, at: &At) -> Checked {
+    absolute(text, at)?;
+    match text.split('/').all(|part| matches!(part, "" | "." | "..")) {
+        true => at.no("is the root itself: nothing would be left of the container"),
+        false => Ok(()),
+    }
+}
