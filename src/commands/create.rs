@@ -4,6 +4,7 @@ use super::notify::{self, Between};
 use super::{Context, delete, hooks, step, terminal};
 use crate::cli::{self, Level};
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::{Lanes, host};
 use crate::plan::callers::{self, Notify};
@@ -70,7 +71,7 @@ fn read_file(file: &str) -> Result<Vec<u8>, Error> {
     let flags = libc::O_NONBLOCK as u32;
     let opened = syscalls::openat(
         At::CWD,
-        &state::c(file)?,
+        &c(file)?,
         flags,
         "config.json",
         Why("the bundle's configuration says what is wanted"),
@@ -237,15 +238,14 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
         scope: manager.as_ref().map(unit).transpose().map_err(refused)?,
     };
     let saved = state::new(&bundle.spec, &context.host, new);
-    wish.state = state::document(&saved);
+    wish.state = state::planned(&saved);
     let plan = plan::create(&bundle.spec, &wish).map_err(refused)?;
     // Neither is ever freed: after the clone, writing to their pages would copy each of them.
     let plan: &'static plan::Plan = Box::leak(Box::new(plan));
     let spec: &'static Spec<'static> = Box::leak(Box::new(bundle.spec));
 
     step(Step::State);
-    let missing = || Error::State(format!("the state root {} vanished", context.root));
-    let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
+    let root = state::make_root(&context.root)?;
     let dir = state::take(root.at(), &options.id)?;
     let begun = context.recording.begin(dir.at());
     let recorder = begun.and_then(|()| state::intend(dir.at(), &saved));

@@ -3,6 +3,7 @@
 use super::several::{self, Among};
 use super::{Context, hooks, ours, step, systemd_failed};
 use crate::cli::{self, Level};
+use crate::host::input::c;
 use crate::host::systemd;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
@@ -28,7 +29,7 @@ fn one(context: &mut Context, id: &str, force: bool) -> Result<i32, Error> {
             return Ok(status);
         }
     }
-    Err(Error::State(format!("remove the state of {id}: its directory holds files that are not the container's")))
+    Err(state::strangers(id))
 }
 
 /// `None`: another process has just finished making the container.
@@ -131,7 +132,7 @@ fn born_meanwhile(context: &Context, root: &Fd, known: &state::Saved) -> Result<
 
 /// What is done when all else of the container is gone: its own share of caches, and its last hooks.
 pub fn after(context: &mut Context, saved: &state::Saved) {
-    if let Some(group) = saved.resctrl.as_deref().and_then(|group| state::c(group).ok()) {
+    if let Some(group) = saved.resctrl.as_deref().and_then(|group| c(group).ok()) {
         crate::perform::namespaces::resctrl_remove(&group);
     }
     if let Some(list) = &saved.hooks {
@@ -222,7 +223,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
     }
     let others = ours::others(root, known)?;
     // A kernel before 5.14, and a threaded cgroup, cannot end all at once.
-    if others.is_empty() && crate::host::cgroup::kill(hierarchy.at(), &state::c(&known.cgroup_path)?).is_ok() {
+    if others.is_empty() && crate::host::cgroup::kill(hierarchy.at(), &c(&known.cgroup_path)?).is_ok() {
         return Ok(());
     }
     ours::end_but(hierarchy.at(), &known.cgroup_path, &others).map_err(failed)
@@ -308,7 +309,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
             above.get(kept..).unwrap_or_default().to_vec()
         }
     };
-    let removed = crate::host::cgroup::remove(hierarchy.at(), &parents, &state::c(path)?);
+    let removed = crate::host::cgroup::remove(hierarchy.at(), &parents, &c(path)?);
     if usual && !leave_parent && removed.is_ok() {
         // Another container may need it, or it may be another user's.
         let _ = crate::host::cgroup::remove_if_unused(hierarchy.at(), c"nano-sandbox");
@@ -316,7 +317,7 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     match removed {
         Err(busy) if busy.errno == syscalls::Errno::EBUSY => {
             let why = Why("a cgroup cannot be removed while processes are in it");
-            let left = crate::host::cgroup::open(hierarchy.at(), &state::c(path)?, why)
+            let left = crate::host::cgroup::open(hierarchy.at(), &c(path)?, why)
                 .ok()
                 .flatten()
                 .and_then(|group| crate::host::cgroup::processes(group.at(), why).ok())

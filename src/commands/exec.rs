@@ -3,6 +3,7 @@
 use super::{Context, create, process, step};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
+use crate::host::input::c;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::{Lanes, host};
@@ -218,7 +219,7 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
         Some(path) => {
             const RESOLVE_BENEATH_NO_LINKS: u32 = 8 | 4;
             let (flags, why) = (libc::O_DIRECTORY as u32, Why("--cgroup names it"));
-            let name = state::c(path)?;
+            let name = c(path)?;
             let resolve = RESOLVE_BENEATH_NO_LINKS;
             let sub = syscalls::openat2(group.at(), &name, flags, resolve, "cgroup", why);
             let doing = format!("open the cgroup {path} below that of {id}");
@@ -240,6 +241,6 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
         return Ok(Some(group));
     }
     let why = Why("where the container's first process is, there another may be, too");
-    let sub = cgroup::open(root.at(), &state::c(path)?, why).map_err(failed)?;
+    let sub = cgroup::open(root.at(), &c(path)?, why).map_err(failed)?;
     Ok(sub.or(Some(group)))
 }

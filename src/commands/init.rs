@@ -16,11 +16,11 @@
 
 use super::step;
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
-use crate::state;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -162,7 +162,7 @@ fn read(path: &CStr) -> Result<String, Error> {
 fn open_status(path: &str) -> Result<Fd, Error> {
     let flags = (libc::O_WRONLY | libc::O_NOCTTY) as u32;
     let why = Why("nk.status: the program's exit status goes there");
-    syscalls::openat(At::CWD, &state::c(path)?, flags, "status", why).doing(format_args!("nk.status: open {path}"))
+    syscalls::openat(At::CWD, &c(path)?, flags, "status", why).doing(format_args!("nk.status: open {path}"))
 }
 
 /// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
@@ -238,7 +238,7 @@ fn command(wish: &Wish) -> Result<Vec<String>, Error> {
     let why = Why("without nk.bundle, what lies there is run");
     let bundle = match &wish.bundle {
         Some(named) => Some(named.as_str()),
-        None => match syscalls::newfstatat(At::CWD, &state::c(BUNDLE)?, 0, why) {
+        None => match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, 0, why) {
             Err(failed) if failed.errno == Errno::ENOENT => None,
             _ => Some(BUNDLE),
         },

@@ -3,6 +3,7 @@
 use super::several::{self, Among};
 use super::{Context, ours, step};
 use crate::cli::{self, Which};
+use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Now, Saved};
@@ -76,7 +77,7 @@ fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> 
     }
     let others = ours::others(state, saved)?;
     // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
-    if others.is_empty() && signal == libc::SIGKILL && crate::host::cgroup::kill(root.at(), &state::c(path)?).is_ok() {
+    if others.is_empty() && signal == libc::SIGKILL && crate::host::cgroup::kill(root.at(), &c(path)?).is_ok() {
         return Ok(0);
     }
     ours::signal_but(root.at(), path, &others, signal).map_err(failed)?;

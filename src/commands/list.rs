@@ -3,6 +3,7 @@
 use super::{Context, step};
 use crate::cli::{self, Level, ListFormat};
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::plan::Step;
 use crate::say::error::line;
@@ -50,7 +51,7 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
     let flags = libc::O_DIRECTORY as u32;
     let root = match syscalls::openat(
         syscalls::At::CWD,
-        &state::c(&context.root)?,
+        &c(&context.root)?,
         flags,
         "state root",
         Why("each container is a directory in it"),
@@ -64,7 +65,7 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
         if state::check_id(name).is_err() {
             continue;
         }
-        let dir = match state::open(&root, &state::c(name)?) {
+        let dir = match state::open(root.at(), &c(name)?) {
             Ok(dir) => dir,
             // It was deleted meanwhile; or it is a file, and no container.
             Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,

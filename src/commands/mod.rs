@@ -142,7 +142,7 @@ impl Context {
 
     /// Opens the state root if it is there.
     pub fn open_root(&self) -> Result<Option<Fd>, Error> {
-        crate::state::open_root(&self.root, false)
+        containers::open_root(&self.root)
     }
 }
 

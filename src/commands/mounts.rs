@@ -2,6 +2,7 @@
 
 use super::{Context, step};
 use crate::cli::{self, MountsAction};
+use crate::host::input::c;
 use crate::host::{input, procfs};
 use crate::outcome::Trouble;
 use crate::outcome::{Doing, Error, at};
@@ -91,7 +92,7 @@ fn read(file: &str) -> Result<String, Error> {
         "-" => input::read_to_end(At::STDIN, why).map_err(failed)?,
         path => {
             let flags = libc::O_NONBLOCK as u32;
-            let opened = syscalls::openat(At::CWD, &state::c(path)?, flags, "mounts", why);
+            let opened = syscalls::openat(At::CWD, &c(path)?, flags, "mounts", why);
             input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
         }
     };

@@ -2,12 +2,12 @@
 //! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
 
 use super::create::{self, ended, hand_on};
+use crate::host::input::c;
 use crate::host::patience;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Error, at};
 use crate::perform::caller;
 use crate::plan::callers::Notify;
-use crate::state;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
@@ -59,7 +59,7 @@ impl Between {
             found => found.map_err(begin_failed)?,
         };
         let why = Why("the environment says who wants to hear that the program is ready");
-        match caller::notified(&state::c(path)?, why) {
+        match caller::notified(&c(path)?, why) {
             Ok(caller) => Ok(Some(caller)),
             Err(Trouble::Call(f)) => Err(at(format!("pass on what the program says to NOTIFY_SOCKET, {path}"), f)),
             Err(_) => Ok(None),

@@ -1,6 +1,7 @@
 //! Which processes in a cgroup are the container's own, which are another container's, and which were there before both.
 //! May touch: everything below.
 
+use crate::host::input::c;
 use crate::host::{cgroup, input, procfs};
 use crate::outcome::{Doing, Error, at};
 use crate::state::{self, Document, Saved};
@@ -79,7 +80,7 @@ pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> 
         if name == saved.id || state::check_id(name).is_err() {
             continue;
         }
-        let dir = match state::open(root, &state::c(name)?) {
+        let dir = match state::open(root.at(), &c(name)?) {
             Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
             dir => dir.doing(format_args!("open the state of {name}"))?,
         };

@@ -2,6 +2,7 @@
 
 use super::{Context, find, ours, step};
 use crate::cli::{self, ListFormat};
+use crate::host::input::c;
 use crate::host::{cgroup, input, procfs};
 use crate::outcome::Lane;
 use crate::outcome::Trouble;
@@ -9,7 +10,6 @@ use crate::outcome::{Doing, Error, at};
 use crate::perform::hooks;
 use crate::plan::{Hook, Step};
 use crate::say::out;
-use crate::state;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -138,7 +138,7 @@ fn run(options: &[String]) -> Result<String, Error> {
     };
     let mut argv = alloc::vec![CString::from(c"ps")];
     for option in options {
-        argv.push(state::c(option)?);
+        argv.push(c(option)?);
     }
     let hook = Hook {
         path: path.into(),

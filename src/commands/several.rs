@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cli::{Level, Which};
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::say::error::{line, trace_amiss};
 use crate::state::{self, Document};
@@ -98,7 +99,7 @@ fn matching(context: &Context, which: &Which, among: Among) -> Result<Vec<String
 }
 
 fn is_container(root: &Fd, name: &str, among: Among) -> Result<bool, Error> {
-    let dir = match state::open(root, &state::c(name)?) {
+    let dir = match state::open(root.at(), &c(name)?) {
         Ok(dir) => dir,
         Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => return Ok(false),
         Err(failed) => return Err(at(format!("open the state of {name}"), failed)),

@@ -2,10 +2,11 @@
 
 use super::{Context, step};
 use crate::cli;
+use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::{spec as oci, state};
+use crate::spec as oci;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Errno, Why};
@@ -20,7 +21,7 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     };
     let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
     let why = Why("a configuration to begin with");
-    let file = match syscalls::openat_create(At::CWD, &state::c(&path)?, flags, 0o666, "config.json", why) {
+    let file = match syscalls::openat_create(At::CWD, &c(&path)?, flags, 0o666, "config.json", why) {
         Err(failed) if failed.errno == Errno::EEXIST => {
             return Err(Error::State(format!("{path} exists: remove it first")));
         }
@@ -33,7 +34,7 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     let written = write_all(file.at(), text.as_bytes(), why);
     if written.is_err() {
         let why = Why("a part of a configuration would be taken for one");
-        let _ = syscalls::unlinkat(At::CWD, &state::c(&path)?, 0, why);
+        let _ = syscalls::unlinkat(At::CWD, &c(&path)?, 0, why);
     }
     written.doing(format_args!("write {path}"))?;
     Ok(0)

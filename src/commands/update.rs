@@ -1,6 +1,7 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
 use super::{Context, Found, find, step, systemd_failed};
+use crate::host::input::c;
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;
 use crate::outcome::{Doing, Error, at};
@@ -80,7 +81,7 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
         )));
     };
     let why = Why("the shares that update was asked for");
-    let group = state::c(rdt.clos_id.as_deref().unwrap_or(id).trim_start_matches('/'))?;
+    let group = c(rdt.clos_id.as_deref().unwrap_or(id).trim_start_matches('/'))?;
     let written = namespaces::resctrl(&group, false, why)
         .and_then(|dir| namespaces::resctrl_share(&dir, shares.as_bytes(), None, why));
     let doing = format!("change the shares of cache and memory bandwidth of {id}");
@@ -135,7 +136,7 @@ fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
         (_, Some(fd)) => input::read_descriptor(At::from_raw(fd), why).map_err(failed)?,
         (path, None) => {
             let flags = libc::O_NONBLOCK as u32;
-            let opened = syscalls::openat(At::CWD, &state::c(path)?, flags, "resources", why);
+            let opened = syscalls::openat(At::CWD, &c(path)?, flags, "resources", why);
             input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
         }
     };

@@ -3,6 +3,7 @@
 
 use super::{Context, create, delete, step};
 use crate::cli::{self, Level};
+use crate::host::input::c;
 use crate::outcome::Lane;
 use crate::outcome::{Doing, Error, at};
 use crate::plan::Step;
@@ -50,8 +51,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     saved.mode = "vm".into();
 
     step(Step::State);
-    let missing = || Error::State(format!("the state root {} vanished", context.root));
-    let root = state::open_root(&context.root, true)?.ok_or_else(missing)?;
+    let root = state::make_root(&context.root)?;
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
@@ -71,8 +71,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
 fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
     let why = Why("the configuration goes into the machine as it is");
     let flags = libc::O_NONBLOCK as u32;
-    let file = syscalls::openat(At::CWD, &state::c(config)?, flags, "config.json", why)
-        .doing(format_args!("open {config}"))?;
+    let file =
+        syscalls::openat(At::CWD, &c(config)?, flags, "config.json", why).doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
     image.file("/init", &super::open_ourselves()?, 0o755)?;
     let target = format!("{}/config.json", vm::BUNDLE);

@@ -1,12 +1,19 @@
 //! Reading whole files, directories and recorders. May touch: system calls.
 
+use crate::outcome::Error;
 use alloc::ffi::CString;
+use alloc::format;
 use alloc::vec::Vec;
 use syscalls::{At, Failed, Result, Why, record};
 
 /// The longest file that is read whole: a configuration is some kilobytes, no program takes more than six megabytes of
 /// arguments, and a document can take forty times its length of memory.
 pub const LONGEST: usize = 8 << 20;
+
+/// A text of the caller's as the kernel takes it.
+pub fn c(text: &str) -> core::result::Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Usage(format!("`{}` holds a NUL byte", text.escape_default())))
+}
 
 /// Reads a regular file to its end, in pieces that grow: one gives less than was asked for only there (read(2)).
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {

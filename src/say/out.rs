@@ -1,10 +1,10 @@
 //! Words out: standard output, standard error, files that are appended to. All through the gate, and none before a command has done its
 //! work, so that showing changes nothing. May touch: system calls.
 
+use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::say::error::{line, why};
-use crate::state::c;
 use alloc::format;
 use alloc::string::String;
 use syscalls::{At, Disposition, Errno, Fd, Why};

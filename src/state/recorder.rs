@@ -9,23 +9,19 @@
 //!   trace.failed     the last of them that failed
 //! ```
 
+use super::directory::DIRECTORY;
+use super::traces::{self, FAILED, LATER, OLD, TRACE, number};
+use crate::host::input;
 use crate::outcome::Lane;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
-use crate::state::traces;
 use alloc::format;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 use syscalls::record::{self, Entry, Head, Record};
 use syscalls::table::Call;
 use syscalls::{At, Errno, Failed, Fd, Why, room};
-
-pub const TRACE: &CStr = c"trace";
-pub const LATER: &CStr = c"trace.later";
-pub const OLD: &CStr = c"trace.old";
-pub const FAILED: &CStr = c"trace.failed";
 
 /// When `trace.later` is this long it takes the place of `trace.old`.
 const GENERATION: usize = 256 << 10;
@@ -152,7 +148,7 @@ impl Recording {
 /// The directory, by a descriptor of its own.
 fn open_again(dir: At) -> syscalls::Result<Fd> {
     let why = Why("if this command fails, its records are kept there apart from the others");
-    syscalls::openat(dir, c".", crate::state::DIRECTORY, "state", why)
+    syscalls::openat(dir, c".", DIRECTORY, "state", why)
 }
 
 /// Opens the file for the records of later commands. One that is long enough becomes the old one.
@@ -197,21 +193,16 @@ fn piece(from: usize) -> Vec<u8> {
     let places: Vec<usize> = record::offsets(&piece).map(|at| at as usize).collect();
     for (i, at) in places.into_iter().enumerate() {
         let (pid, why, seq) = (at + offset_of!(Entry, pid), at + offset_of!(Entry, why), at + offset_of!(Entry, seq));
-        let named = process(get(&piece, pid) as i32);
+        let named = process(number(&piece, pid) as i32);
         put(&mut piece, pid, named as u32);
-        let place = get(&piece, why).saturating_sub(moved);
+        let place = number(&piece, why).saturating_sub(moved);
         put(&mut piece, why, place);
         if i == 0 && moved > 0 {
-            let first = get(&piece, seq);
+            let first = number(&piece, seq);
             put(&mut piece, offset_of!(Head, first), first);
         }
     }
     piece
-}
-
-fn get(bytes: &[u8], at: usize) -> u32 {
-    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
-    word.map_or(0, u32::from_ne_bytes)
 }
 
 fn put(bytes: &mut [u8], at: usize, value: u32) {
@@ -233,27 +224,6 @@ fn process(number: i32) -> i32 {
     }
 }
 
-/// The pieces of a file to which commands have appended: each begins with a head. One that a full disk has cut off ends where
-/// the next begins.
-pub fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
-    let magic = record::MAGIC.to_ne_bytes();
-    let find = |bytes: &[u8]| bytes.windows(8).position(|word| word == magic);
-    let mut pieces = Vec::new();
-    let mut rest = bytes;
-    while let Some(start) = find(rest) {
-        rest = &rest[start..];
-        let used = get(rest, offset_of!(Head, used)) as usize;
-        let whole = rest.get(used..).is_some_and(|next| next.is_empty() || next.starts_with(&magic));
-        let end = match whole && used >= size_of::<Head>() {
-            true => used,
-            false => find(&rest[8..]).map_or(rest.len(), |next| next + 8),
-        };
-        pieces.push(&rest[..end]);
-        rest = &rest[end..];
-    }
-    pieces
-}
-
 /// What the trace says of the newest execve of the container's first process.
 pub enum LastExecve {
     None,
@@ -270,7 +240,7 @@ pub fn last_execve(dir: At) -> LastExecve {
     };
     match newest_execve(&bytes) {
         Some((at, r)) if r.state == record::RETURNED && r.ret < 0 => {
-            let size = get(&bytes, at) as usize;
+            let size = number(&bytes, at) as usize;
             let mut entry = bytes[at..at + size].to_vec();
             // Its why lies elsewhere in the file.
             put(&mut entry, offset_of!(Entry, why), u32::MAX);
@@ -281,7 +251,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             })
         }
         Some(_) => LastExecve::OnItsWay,
-        None if record::offsets(&bytes).count() as u32 == get(&bytes, offset_of!(Head, count)) => LastExecve::None,
+        None if record::offsets(&bytes).count() as u32 == number(&bytes, offset_of!(Head, count)) => LastExecve::None,
         None => LastExecve::Unknown,
     }
 }
@@ -309,7 +279,7 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
     let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
     let why = Why("init has recorded there whether its execve succeeded");
     let file = syscalls::openat(dir, TRACE, flags, "recorder", why).ok()?;
-    let bytes = crate::host::input::read_recorder(file.at()).ok()?;
+    let bytes = input::read_recorder(file.at()).ok()?;
     bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }
 

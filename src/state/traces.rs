@@ -2,19 +2,25 @@
 //! their end and the container's id. All traces of a state root together take no more than a limit: those of containers
 //! that are gone go first, the oldest of them before the others. May touch: system calls.
 
+use super::directory::{DIRECTORY, check_id};
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
-use crate::state::recorder;
-use crate::state::recorder::{FAILED, LATER, OLD, TRACE};
-use crate::state::{DIRECTORY, c, check_id};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use syscalls::record::Head;
 use syscalls::{At, Errno, Failed, Fd, Why, record};
 
 const TRACES: &CStr = c".traces";
+/// The files of a container's trace, which `recorder` writes.
+pub const TRACE: &CStr = c"trace";
+pub const LATER: &CStr = c"trace.later";
+pub const OLD: &CStr = c"trace.old";
+pub const FAILED: &CStr = c"trace.failed";
 /// At least so many traces of containers that are gone can still be asked for.
 const KEPT: usize = 64;
 /// With so many more the oldest go: not with every one, since listing them takes longer than all else at the end.
@@ -236,5 +242,32 @@ fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     };
     let failed = |failed| at(format!("read the trace of {id}"), failed);
     let bytes = input::read_recorder(file.at()).map_err(failed)?;
-    Ok(recorder::pieces(&bytes).into_iter().map(Vec::from).collect())
+    Ok(pieces(&bytes).into_iter().map(Vec::from).collect())
+}
+
+/// The pieces of a file to which commands have appended: each begins with a head. One that a full disk has cut off ends where
+/// the next begins.
+pub fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
+    let magic = record::MAGIC.to_ne_bytes();
+    let find = |bytes: &[u8]| bytes.windows(8).position(|word| word == magic);
+    let mut pieces = Vec::new();
+    let mut rest = bytes;
+    while let Some(start) = find(rest) {
+        rest = &rest[start..];
+        let used = number(rest, offset_of!(Head, used)) as usize;
+        let whole = rest.get(used..).is_some_and(|next| next.is_empty() || next.starts_with(&magic));
+        let end = match whole && used >= size_of::<Head>() {
+            true => used,
+            false => find(&rest[8..]).map_or(rest.len(), |next| next + 8),
+        };
+        pieces.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    pieces
+}
+
+/// A number of a head or of an entry.
+pub fn number(bytes: &[u8], at: usize) -> u32 {
+    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
+    word.map_or(0, u32::from_ne_bytes)
 }

@@ -4,9 +4,9 @@
 //! hostile: no link is followed, and each file is looked at again after it was opened. May touch: system calls.
 
 use crate::host::input;
+use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
-use crate::state;
 use alloc::ffi::CString;
 use syscalls::{At, Failed, Fd, Stat, Why};
 
@@ -130,7 +130,7 @@ impl Image {
     pub fn tree(&mut self, path: &str, from: &str) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
         let flags = libc::O_DIRECTORY as u32;
-        let dir = syscalls::openat(At::CWD, &state::c(from)?, flags, "rootfs", INTO)
+        let dir = syscalls::openat(At::CWD, &c(from)?, flags, "rootfs", INTO)
             .map_err(|f| at(format!("open the rootfs {from}"), f))?;
         self.directory(name, dir.at())
     }

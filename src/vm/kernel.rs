@@ -3,8 +3,8 @@
 //! calls.
 
 use super::needs::missing;
+use crate::host::input::c;
 use crate::outcome::{Error, at};
-use crate::state::c;
 use syscalls::{At, Why};
 
 /// Enough for a header: the program headers of an ELF file follow it.

@@ -5,8 +5,8 @@ use super::kernel;
 use super::needs::missing;
 use crate::cli::{self, Accel, Format};
 use crate::host::environment;
+use crate::host::input::c;
 use crate::outcome::Error;
-use crate::state::c;
 use alloc::ffi::CString;
 use syscalls::{At, Why};
 

@@ -366,12 +366,12 @@ proptest! {
     #[test]
     fn state_documents(changes in proptest::collection::vec(change(), 0..4)) {
         let text = mutated(&saved(), &changes).to_string();
-        let _ = state::understand("x", text.as_bytes());
+        let _ = state::document::understand("x", text.as_bytes());
     }
 
     #[test]
     fn raw_state_documents(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-        prop_assert!(state::understand("x", &bytes).is_err());
+        prop_assert!(state::document::understand("x", &bytes).is_err());
     }
 
     #[test]
@@ -437,7 +437,7 @@ fn shown(bytes: &[u8]) {
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
-    let pieces = crate::state::recorder::pieces(bytes);
+    let pieces = crate::state::traces::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
     trace::render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text);
 }

@@ -6,7 +6,7 @@ use product::host::procfs;
 use product::{perform, state};
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(saved) = state::understand("x", bytes) {
+    if let Ok(saved) = state::document::understand("x", bytes) {
         assert!(!saved.cgroup_path.split('/').any(|part| part == ".."));
         let _ = procfs::understand(b"7 (a) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0", saved.start_time);
     }

@@ -1,0 +1,192 @@
+//! `state.json` of a container: read, written, and understood. Its last key is the configuration, which few commands need.
+//! May touch: system calls.
+
+use super::saved::{CONFIGURATION, Saved, Whole, usual_cgroup};
+use crate::host::{cgroup, input};
+use crate::outcome::{Doing, Error};
+use crate::perform::files;
+use crate::plan::cgroup::limits::above;
+use crate::spec;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use serde::Deserialize;
+use syscalls::{At, Errno, Why};
+
+const NAME: &CStr = c"state.json";
+/// The document is written under this name first.
+pub const NEW: &CStr = c"state.json.new";
+/// What a container is about to make outside of its directory. The document's own file is no place for it: opening that to
+/// write the document would cut off what is noted.
+pub const INTENDED: &CStr = c"intended.json";
+
+/// The document of a container.
+pub enum Document<T = Box<Saved>> {
+    Whole(T),
+    /// It was read, and is not one. What is wrong with it.
+    Damaged(Error),
+    /// It is not there yet, or not any more.
+    Missing,
+}
+
+impl<T> Document<T> {
+    /// Of a container that is there. Without a document it does not exist: not yet, or not any more.
+    pub fn there(self, id: &str) -> Result<T, Error> {
+        match self {
+            Document::Whole(document) => Ok(document),
+            Document::Damaged(error) => Err(error),
+            Document::Missing => Err(Error::State(format!(
+                "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
+            ))),
+        }
+    }
+}
+
+/// Reads the document of a container that is there, without the configuration.
+pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
+    document_of(dir, id)?.there(id).map(|saved| *saved)
+}
+
+/// The same for a caller that has to go on without a document. An error: it could not be read.
+pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
+    read(dir, NAME, id)
+}
+
+/// Reads the document of a container that is there, to its end.
+pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
+    let text = text(dir, NAME, id, |_| false)?.there(id)?;
+    let saved = understand(id, &text)?;
+    let configuration = configuration(id, text)?;
+    Ok(Whole { saved, configuration })
+}
+
+/// Writes the document anew.
+pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
+    let why = Why("the transition is remembered");
+    files::replace(dir, NAME, NEW, &document.text(), 0o600, why).doing("save the state")
+}
+
+/// Reads a document that lies under this name.
+pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
+    Ok(match text(dir, name, id, |begin| place(begin).is_some())? {
+        Document::Whole(text) => match understand(id, &text) {
+            Ok(saved) => Document::Whole(Box::new(saved)),
+            Err(error) => Document::Damaged(error),
+        },
+        Document::Damaged(error) => Document::Damaged(error),
+        Document::Missing => Document::Missing,
+    })
+}
+
+/// The text of the document, up to where it is `enough`.
+fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Document<Vec<u8>>, Error> {
+    let why = Why("what is remembered of the container");
+    // O_NONBLOCK: opening a fifo would wait for its other end.
+    let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
+    let file = match syscalls::openat(dir, name, flags, "state.json", why) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Document::Missing),
+        Err(failed) if failed.errno == Errno::ELOOP => {
+            return Ok(Document::Damaged(damaged(id, "a link is in its place")));
+        }
+        opened => opened.doing(format_args!("open state.json of {id}"))?,
+    };
+    let text = input::read_enough(file.at(), enough, why).doing(format_args!("read state.json of {id}"))?;
+    Ok(Document::Whole(text))
+}
+
+/// The document's text as what it says.
+pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
+    match short(text).map_or_else(|| parse::<Saved>(text), Ok) {
+        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
+        Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
+        Err(problem) => Err(damaged(id, &problem)),
+    }
+}
+
+fn damaged(id: &str, what: &str) -> Error {
+    Error::State(format!("state.json of {id} is damaged ({what}): delete --force {id} removes what is left"))
+}
+
+/// Whether this names a cgroup below the hierarchy's root, or none: all processes there are killed, and it is removed.
+fn is_cgroup(path: &str) -> bool {
+    let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains('\0');
+    path.is_empty() || !path.split('/').any(odd)
+}
+
+/// Where the configuration begins.
+fn place(text: &[u8]) -> Option<usize> {
+    text.windows(CONFIGURATION.len()).position(|part| part == CONFIGURATION)
+}
+
+/// What stands before the configuration, if it is a document by itself.
+fn short(text: &[u8]) -> Option<Saved> {
+    let mut before = text.get(..place(text)?)?.to_vec();
+    before.push(b'}');
+    parse(&before).ok()
+}
+
+/// What the document's last key holds. A person who edits the document may give its keys another order.
+fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
+    if let Some(at) = place(&text)
+        && short(&text).is_some()
+    {
+        while text.pop().is_some_and(|last| last != b'}') {}
+        return Ok(text.split_off(at + CONFIGURATION.len() - 1));
+    }
+    #[derive(Deserialize)]
+    struct Only {
+        configuration: Option<serde_json::Value>,
+    }
+    let only: Only = parse(&text).map_err(|problem| damaged(id, &problem))?;
+    let text = only.configuration.map(|value| serde_json::to_vec(&value));
+    Ok(text.and_then(Result::ok).unwrap_or_default())
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+    let text = core::str::from_utf8(text).map_err(|_| String::from("it is not UTF-8"))?;
+    spec::read(text).map_err(|p| match p.pointer.is_empty() {
+        true => p.problem,
+        false => format!("{}: {}", p.pointer, p.problem),
+    })
+}
+
+/// What a `create` that did not come to its end meant to make.
+pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
+    match read(dir, INTENDED, id)? {
+        Document::Whole(saved) => Ok(Some(*saved)),
+        // It was interrupted while it wrote that, and had made nothing yet.
+        Document::Damaged(_) | Document::Missing => Ok(None),
+    }
+}
+
+/// Notes what will be made elsewhere, before it is: a cgroup that is not the usual one, or a scope. `delete --force` finds it
+/// by that also if this process is killed.
+pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
+    let elsewhere = saved.scope.is_some() || saved.resctrl.is_some();
+    if !elsewhere && saved.cgroup_path == usual_cgroup(&saved.id) {
+        return Ok(());
+    }
+    let saved = Saved { cgroup_made: Some(will_make(saved)?), ..saved.clone() };
+    let text = serde_json::to_vec(&saved).unwrap_or_default();
+    let why = Why("if this process is killed halfway, delete --force finds here what it was about to make");
+    let flags = (libc::O_WRONLY | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
+    syscalls::openat_create(dir, INTENDED, flags, 0o600, "intended.json", why)
+        .and_then(|file| files::write_all(file.at(), &text, why))
+        .doing("note what will be made")
+}
+
+/// How many cgroups there will be that were not there before.
+fn will_make(saved: &Saved) -> Result<usize, Error> {
+    const LOOK: &str = "look which cgroups are there";
+    if saved.scope.is_some() {
+        return Ok(1);
+    }
+    let Some(root) = cgroup::open_root().doing(LOOK)? else {
+        return Ok(0);
+    };
+    let above = above(&saved.cgroup_path).unwrap_or_default();
+    let parents = above.get(1..).unwrap_or_default();
+    cgroup::missing(root.at(), parents, &input::c(&saved.cgroup_path)?).doing(LOOK)
+}

@@ -1,0 +1,191 @@
+//! What the document of a container says. May touch: types.
+
+use crate::host::systemd::Sockets;
+use crate::host::{Host, input::c, time};
+use crate::outcome::Error;
+use crate::plan::devices::program;
+use crate::plan::mounts::clean;
+use crate::spec::{self, Hooks, NamespaceKind, Spec};
+use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The document on disk, without the configuration.
+#[derive(Serialize, Deserialize, Clone, Default)]
+pub struct Saved {
+    pub pid: i32,
+    /// CLOCK_BOOTTIME just before and just after the clone, in nanoseconds: the process's start lies between.
+    pub start_time: [u64; 2],
+    /// How many of its cgroup and that one's parents were made for it, counted from the last; the others were there.
+    #[serde(default)]
+    pub cgroup_made: Option<usize>,
+    pub id: String,
+    pub bundle_path: String,
+    pub rootfs: String,
+    pub state: String,
+    pub mode: String,
+    #[serde(rename = "ociVersion")]
+    pub oci_version: String,
+    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    pub cgroup_path: String,
+    pub created: String,
+    pub owner: String,
+    pub annotations: BTreeMap<String, String>,
+    /// Those that later commands run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
+    /// A checksum of the device rules; 0: an older version made the container, without rules.
+    #[serde(default)]
+    pub device_rules: u64,
+    /// The systemd scope that its cgroup is, and the sockets of that systemd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<(String, Sockets)>,
+    /// The file of the configuration, if it is not the bundle's config.json.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// It has a pid namespace of its own: with its first process all others end.
+    #[serde(default)]
+    pub own_pids: bool,
+    /// It has a mount namespace of its own.
+    #[serde(default = "yes")]
+    pub own_mounts: bool,
+    /// The group of resctrl that is the container's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<String>,
+}
+
+/// Documents of older versions do not say it: every container had one then.
+fn yes() -> bool {
+    true
+}
+
+impl Saved {
+    /// The mode, where it is not the usual one.
+    pub fn own_mode(&self) -> Option<&str> {
+        Some(self.mode.as_str()).filter(|mode| *mode != "container")
+    }
+
+    /// How many of its cgroup and that one's parents were made for it. Documents of older versions do not say so.
+    pub fn made(&self) -> usize {
+        let usual = usize::from(self.cgroup_path == usual_cgroup(&self.id));
+        self.cgroup_made.unwrap_or(usual)
+    }
+
+    /// The file that the configuration was read from, for messages. It may say something else by now.
+    pub fn config_file(&self) -> String {
+        let usual = || format!("{}/config.json", self.bundle_path);
+        self.config.clone().unwrap_or_else(usual)
+    }
+}
+
+/// The cgroup of a container whose configuration names none.
+pub fn usual_cgroup(id: &str) -> String {
+    format!("nano-sandbox/{id}")
+}
+
+/// What a new container's document says.
+pub struct New<'a> {
+    pub id: &'a str,
+    pub bundle: &'a str,
+    /// Another file in place of its config.json.
+    pub config: Option<String>,
+    pub waits: bool,
+    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    pub cgroup: String,
+    pub scope: Option<(String, Sockets)>,
+}
+
+/// A new container's document, without its first process.
+pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
+    let path = &spec.root.path;
+    let rootfs = if path.starts_with('/') { path.clone() } else { format!("{}/{path}", new.bundle) };
+    let later = !spec.hooks.poststart.is_empty() || !spec.hooks.poststop.is_empty();
+    let rdt = spec.linux.intel_rdt.as_ref();
+    let is_own = |kind| spec::namespace(&spec.linux, &kind).is_some_and(|n| n.joined().is_none());
+    Saved {
+        cgroup_made: Some(0),
+        own_pids: is_own(NamespaceKind::Pid),
+        own_mounts: is_own(NamespaceKind::Mount),
+        id: new.id.into(),
+        bundle_path: new.bundle.into(),
+        rootfs: clean(&rootfs),
+        state: if new.waits { "created" } else { "running" }.into(),
+        mode: "container".into(),
+        oci_version: spec.oci_version.clone(),
+        cgroup_path: new.cgroup,
+        config: new.config,
+        scope: new.scope,
+        created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
+        owner: if host.uid == 0 { String::new() } else { host.uid.to_string() },
+        annotations: spec.annotations.clone(),
+        hooks: later.then(|| spec.hooks.clone()),
+        device_rules: program::fingerprint(&spec.linux.resources.devices),
+        resctrl: rdt.filter(|rdt| rdt.clos_id.is_none()).map(|_| new.id.into()),
+        ..Saved::default()
+    }
+}
+
+/// What is assumed of a container without a document that can be read: the cgroup of its id, made for it.
+pub fn unknown(id: &str) -> Saved {
+    Saved { cgroup_made: Some(1), own_mounts: true, id: id.into(), cgroup_path: usual_cgroup(id), ..Saved::default() }
+}
+
+/// A document with its last key, the configuration.
+pub struct Whole {
+    pub saved: Saved,
+    /// The text of config.json as `create` read it; empty in documents of older versions.
+    pub configuration: Vec<u8>,
+}
+
+/// What stands before the configuration. No other key of the document has a name like it and an object as its value. A
+/// string cannot hold it, since its quotes would be escaped there.
+pub const CONFIGURATION: &[u8] = b",\"configuration\":{";
+
+impl Whole {
+    /// The text on disk: the configuration is spliced in as it was read.
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(&self.saved).unwrap_or_default();
+        if !self.configuration.is_empty() {
+            begin_configuration(&mut text);
+            text.extend_from_slice(&self.configuration);
+            text.push(b'}');
+        }
+        text
+    }
+
+    /// The name of the program, as process.args has it.
+    pub fn program(&self) -> Option<CString> {
+        let config: spec::Value = serde_json::from_slice(&self.configuration).ok()?;
+        c(config["process"]["args"][0].as_str()?).ok()
+    }
+
+    /// The configuration that the container was made with.
+    pub fn configuration(&self) -> Result<&[u8], Error> {
+        match self.configuration.is_empty() {
+            false => Ok(&self.configuration),
+            true => Err(Error::State(format!(
+                "state.json of {0} does not hold its configuration: an older nk-runtime created {0}; create it anew",
+                self.saved.id
+            ))),
+        }
+    }
+}
+
+/// Takes away the document's last brace, and begins the last key.
+fn begin_configuration(text: &mut Vec<u8>) {
+    text.pop();
+    text.extend_from_slice(&CONFIGURATION[..CONFIGURATION.len() - 1]);
+}
+
+/// The document as a plan line has it: the text before the pid, between pid and start time, and up to the configuration,
+/// after which it ends with a brace.
+pub fn planned(saved: &Saved) -> [Vec<u8>; 3] {
+    let text = serde_json::to_string(saved).unwrap_or_default();
+    let made = "[0,0],\"cgroup_made\":0";
+    let mut rest = text.split_once(made).map_or(Vec::new(), |(_, rest)| rest.into());
+    begin_configuration(&mut rest);
+    [b"{\"pid\":".to_vec(), b",\"start_time\":".to_vec(), rest]
+}
