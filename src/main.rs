@@ -45,10 +45,6 @@ mod trace;
 #[path = "../tests/unit/mod.rs"]
 mod unit;
 mod vm;
-
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::c_char;
 use entry::seal;
 use host::{environment, input};
@@ -68,7 +64,7 @@ static ARENA: syscalls::Arena = syscalls::Arena;
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
-    std::panic::set_hook(alloc::boxed::Box::new(|info| {
+    std::panic::set_hook(Box::new(|info| {
         // abort() would spin in pid 1 of a namespace, which ignores the signal.
         let text = format!("nk-runtime: a fault of its own: {info}\n");
         let _ = syscalls::write(syscalls::At::STDERR, text.as_bytes(), Why("a fault must not pass in silence"));

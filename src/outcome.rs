@@ -2,8 +2,6 @@
 //! May touch: the recorder, to read of a call that failed.
 
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
 use core::fmt::Display;
 use syscalls::table::Call;
 use syscalls::{Errno, Failed, record};

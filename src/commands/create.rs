@@ -13,10 +13,6 @@ use crate::plan::{self, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{self, Spec};
 use crate::state;
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, SigSet, Why};
 
 /// A bundle that was read: its absolute path, and what its configuration wants.

@@ -9,8 +9,6 @@ use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Status};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::vec::Vec;
 use syscalls::{Fd, Why};
 
 /// `delete`.

@@ -8,8 +8,6 @@ use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
 use crate::spec;
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Errno, Why};
 
 /// The id, and the host name inside.

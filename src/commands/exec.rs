@@ -12,10 +12,6 @@ use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::{At, Fd, SigSet, Why};
 
 /// `exec`.

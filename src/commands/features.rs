@@ -7,9 +7,6 @@ use crate::plan::mounts::options::option_words;
 use crate::say::out;
 use crate::spec::annotations;
 use crate::{cli, spec};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -11,8 +11,6 @@ use crate::say::error;
 use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Fd, Why};
 
 /// Bytes of what a hook said that are shown.

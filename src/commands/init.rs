@@ -21,9 +21,6 @@ use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use syscalls::{At, Errno, Fd, PollFd, Why};
@@ -167,7 +164,7 @@ fn open_status(path: &str) -> Result<Fd, Error> {
 
 /// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
 fn words(line: &str) -> Vec<String> {
-    let mut words = alloc::vec![String::new()];
+    let mut words = vec![String::new()];
     let mut quoted = false;
     for c in line.trim_end_matches(['\n', '\0']).chars() {
         match c {

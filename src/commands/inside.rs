@@ -4,9 +4,6 @@ use crate::host::input;
 use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::spec;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 use syscalls::{At, Why};
 

@@ -7,7 +7,6 @@ use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::state::{self, Now, Saved};
-use alloc::format;
 use syscalls::{Errno, Fd, Why};
 
 /// `kill`.

@@ -9,9 +9,6 @@ use crate::plan::Step;
 use crate::say::error::line;
 use crate::say::out;
 use crate::state::{self, Document, Status};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Serialize;
 use syscalls::{Errno, Why};
 
@@ -105,7 +102,7 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
 
 fn table(rows: &[Row]) -> String {
     let head = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
-    let mut lines: Vec<[String; 6]> = alloc::vec![head.map(String::from)];
+    let mut lines: Vec<[String; 6]> = vec![head.map(String::from)];
     for row in rows {
         lines.push([
             row.id.clone(),

@@ -38,9 +38,6 @@ use crate::say::log::Log;
 use crate::say::out;
 use crate::spec::Spec;
 use crate::state::{self as containers, Now, Saved, Status};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Acquire;
 use syscalls::{At, Errno, Fd, Why};
 

@@ -15,9 +15,6 @@ use crate::say::hints;
 use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::state;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use serde::Deserialize;
 use syscalls::{At, Errno, Why};
 

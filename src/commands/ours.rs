@@ -6,9 +6,6 @@ use crate::host::{cgroup, input, procfs};
 use crate::outcome::{Doing, Error, at};
 use crate::state::{self, Document, Saved};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, Why};
 
 /// The processes in the container's cgroup that are known to be its own. If the cgroup was made for it, that is all of them.

@@ -5,7 +5,6 @@ use crate::host::cgroup;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::state::Status;
-use alloc::format;
 
 /// `pause`.
 pub fn pause(context: &mut Context, id: &str) -> Result<i32, Error> {

@@ -6,9 +6,6 @@ use crate::outcome::Error;
 use crate::plan::{self, Wish};
 use crate::say::out;
 use crate::spec;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {

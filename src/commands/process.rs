@@ -6,9 +6,6 @@ use crate::cli;
 use crate::outcome::Error;
 use crate::say::error::Said;
 use crate::spec::{self, Spec, Value};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::{At, Why};
 
 /// What a shell is called in every image that has one.

@@ -11,9 +11,6 @@ use crate::perform::hooks;
 use crate::plan::{Hook, Step};
 use crate::say::out;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::{At, Errno, Why};
 
 /// Where ps(1) is, if somebody wants its options.
@@ -27,7 +24,7 @@ pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
     let mut pids = match &found.now.cgroup {
         Some((_, group)) => ours::own(group.at(), &found.saved, found.now.init.as_ref())
             .doing(format_args!("list the processes of {id}"))?,
-        None if found.now.init.is_some() => alloc::vec![found.saved.pid],
+        None if found.now.init.is_some() => vec![found.saved.pid],
         None => Vec::new(),
     };
     pids.sort_unstable();
@@ -136,7 +133,7 @@ fn run(options: &[String]) -> Result<String, Error> {
         let text = "ps: options are for ps(1), which is not installed here: leave them out, or use --format json";
         return Err(Error::State(text.into()));
     };
-    let mut argv = alloc::vec![CString::from(c"ps")];
+    let mut argv = vec![CString::from(c"ps")];
     for option in options {
         argv.push(c(option)?);
     }
@@ -166,7 +163,7 @@ fn run(options: &[String]) -> Result<String, Error> {
 fn whole(file: At) -> syscalls::Result<String> {
     let why = Why("what ps(1) said");
     let size = syscalls::fstat(file, why)?.st_size as usize;
-    let mut bytes = alloc::vec![0; size.min(input::LONGEST)];
+    let mut bytes = vec![0; size.min(input::LONGEST)];
     let len = syscalls::pread64(file, &mut bytes, 0, why)?;
     bytes.truncate(len);
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -7,9 +7,6 @@ use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::say::error::{line, trace_amiss};
 use crate::state::{self, Document};
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::{At, Errno, Fd, Why};
 
 /// Which containers a pattern can mean.

@@ -7,8 +7,6 @@ use crate::outcome::{Doing, Error};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::spec as oci;
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Errno, Why};
 
 /// `spec`. A file that is there already is left alone.

@@ -15,7 +15,6 @@ use crate::plan::{self, Step};
 use crate::say::error::line;
 use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
-use alloc::format;
 use syscalls::{Errno, Fd, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
@@ -165,11 +164,10 @@ fn failed_inside(dir: syscalls::At, whole: &state::Whole, report: Report, word: 
 
 /// The program that could not be executed, as `create` was told to.
 fn failed_line(whole: &state::Whole, trouble: Trouble) -> Error {
-    let op = Process::Execve { argv: whole.program().into_iter().collect(), envp: alloc::vec::Vec::new() }.into();
+    let op = Process::Execve { argv: whole.program().into_iter().collect(), envp: Vec::new() }.into();
     let line =
         plan::Line { op, step: Step::Program, from: "/process/args".into(), why: Why("the container's program") };
-    let plan =
-        plan::Plan { host: alloc::vec::Vec::new(), bridge: alloc::vec::Vec::new(), init: alloc::vec![line], slots: 0 };
+    let plan = plan::Plan { host: Vec::new(), bridge: Vec::new(), init: vec![line], slots: 0 };
     let stop = crate::outcome::Stopped { lane: Lane::Init, line: 1, trouble };
     crate::say::error::stopped(&plan, &crate::say::error::Said::default(), stop, "")
 }

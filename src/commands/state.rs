@@ -6,7 +6,6 @@ use crate::plan::Step;
 use crate::say::out;
 use crate::state::{self, Saved, Status};
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use serde::Serialize;
 
 #[derive(Serialize)]

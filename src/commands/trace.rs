@@ -10,8 +10,6 @@ use crate::state;
 use crate::state::traces;
 use crate::trace::{Piece, View, render};
 use alloc::collections::BTreeSet;
-use alloc::format;
-use alloc::string::String;
 use syscalls::record::{self, Record};
 use syscalls::{Fd, Why};
 

@@ -14,9 +14,6 @@ use crate::plan::op::Cgroup;
 use crate::say::error::{at_op, at_with};
 use crate::spec::{self, Resources};
 use crate::{cli, state};
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::{String, ToString};
 use serde_json::{Value, json};
 use syscalls::{At, Why};
 

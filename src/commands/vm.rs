@@ -11,8 +11,6 @@ use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Image, Machine};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use syscalls::table::Call;
 use syscalls::{At, Cloned, Disposition, Errno, Failed, Fd, SigSet, Vector, Why};
@@ -44,7 +42,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         bundle: &bundle.path,
         waits: false,
         // QEMU is one process, and what it may take is the machine's size.
-        cgroup: alloc::string::String::new(),
+        cgroup: String::new(),
         scope: None,
     };
     let mut saved = state::new(&bundle.spec, &context.host, new);
@@ -116,8 +114,7 @@ fn boot(
     let why = Why("it ends when QEMU is executed, or carries the reason why it could not be");
     let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
     let environment: Vec<&CStr> = syscalls::environment().collect();
-    let mut vectors =
-        [alloc::vec![core::ptr::null(); parts.argv.len() + 1], alloc::vec![core::ptr::null(); environment.len() + 1]];
+    let mut vectors = [vec![core::ptr::null(); parts.argv.len() + 1], vec![core::ptr::null(); environment.len() + 1]];
     saved.start_time[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     let why = Why("for the host, the machine is a process like any other");
     let (pid, qemu) = match syscalls::clone3(0, None, Lane::Init as u8, why).map_err(failed)? {

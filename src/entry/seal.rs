@@ -16,9 +16,6 @@
 
 use crate::outcome::{Error, at};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use syscalls::{At, Errno, Failed, Fd, Vector, Why, record};
 
@@ -107,10 +104,8 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
         Some(file) => file,
         None => return Ok(()),
     };
-    let mut vectors: [Vec<*const c_char>; 2] = [
-        alloc::vec![core::ptr::null(); syscalls::args(argv).count() + 1],
-        alloc::vec![core::ptr::null(); environment().count() + 2],
-    ];
+    let mut vectors: [Vec<*const c_char>; 2] =
+        [vec![core::ptr::null(); syscalls::args(argv).count() + 1], vec![core::ptr::null(); environment().count() + 2]];
     let [args, envs] = &mut vectors;
     let carried = format!("{CARRIED}={:x}:{}", envs.as_ptr() as usize, hexadecimal(record::bytes()));
     let carried = CString::new(carried).unwrap_or_default();

@@ -3,9 +3,6 @@
 
 use crate::host::input;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 use syscalls::abi::BpfInsn;
 use syscalls::{At, Errno, Failed, Fd, Result, Why};
@@ -296,7 +293,7 @@ pub fn load_decider(program: &[BpfInsn], why: Why) -> core::result::Result<Fd, R
     if ![Errno::EINVAL, Errno::EACCES, Errno::E2BIG].contains(&failed.errno) {
         return Err(failed.into());
     }
-    let mut log = alloc::vec![0; 4096];
+    let mut log = vec![0; 4096];
     let why = Why("what the kernel's verifier has against the program");
     match syscalls::bpf_prog_load_device(program, &mut log, why) {
         Ok(loaded) => Ok(loaded),

@@ -5,9 +5,6 @@
 use super::patience;
 use crate::outcome;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::{Errno, Fd, Why};
 
 /// A property's value, by its type on the bus: `s`, `b`, `i`, `u`, `x`, `t`, `ay`, `au`, `as`.

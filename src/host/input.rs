@@ -2,8 +2,6 @@
 
 use crate::outcome::Error;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::vec::Vec;
 use syscalls::{At, Failed, Result, Why, record};
 
 /// The longest file that is read whole: a configuration is some kilobytes, no program takes more than six megabytes of
@@ -54,7 +52,7 @@ pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
 
 /// So many bytes of a file, or fewer if it is shorter by now.
 fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
-    let mut bytes = alloc::vec![0; len];
+    let mut bytes = vec![0; len];
     let mut have = 0;
     while have < bytes.len() {
         match syscalls::pread64(fd, &mut bytes[have..], have, why)? {
@@ -73,7 +71,7 @@ fn read_until(
     longest: usize,
     why: Why,
 ) -> Result<Vec<u8>> {
-    let mut bytes = alloc::vec![0; 16 << 10];
+    let mut bytes = vec![0; 16 << 10];
     let mut len = 0;
     loop {
         match syscalls::read(fd, &mut bytes[len..], why) {
@@ -90,7 +88,7 @@ fn read_until(
         }
         if len == bytes.len() {
             // Much more at once: what is not read into is not touched either.
-            let mut more = alloc::vec![0; len * 8];
+            let mut more = vec![0; len * 8];
             more[..len].copy_from_slice(&bytes);
             bytes = more;
         }
@@ -109,7 +107,7 @@ pub fn directories(dir: At, why: Why) -> Result<Vec<CString>> {
 
 fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
     let mut names = Vec::new();
-    let mut buffer = alloc::vec![0; 8 << 10];
+    let mut buffer = vec![0; 8 << 10];
     loop {
         let len = match syscalls::getdents64(dir, &mut buffer, why)? {
             0 => return Ok(names),

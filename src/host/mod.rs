@@ -10,8 +10,6 @@ pub mod systemd;
 pub mod time;
 
 use crate::outcome::Error;
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Why};
 
 /// The first user namespace has a number of its own (linux/proc_ns.h, PROC_USER_INIT_INO).

@@ -1,8 +1,6 @@
 //! The host's /proc, checked to be procfs: which processes are there. May touch: system calls.
 
 use crate::outcome::{Doing, Error};
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Errno, Fd, Result, SigSet, Why};
 
 /// statfs(2)'s f_type of procfs.
@@ -72,9 +70,9 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
 }
 
 /// The processes that these threads are of, each once (proc_pid_status(5), "Tgid").
-pub fn leaders(threads: &[i32]) -> Result<alloc::vec::Vec<i32>> {
+pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
     let procfs = open()?;
-    let mut all = alloc::vec::Vec::new();
+    let mut all = Vec::new();
     for thread in threads {
         let name = alloc::ffi::CString::new(format!("{thread}/status")).unwrap_or_default();
         let why = Why("which process a thread is of");
@@ -116,7 +114,7 @@ fn ending(stat: &[u8]) -> bool {
     let Some((_, fields)) = text.rsplit_once(") ") else {
         return false;
     };
-    let fields: alloc::vec::Vec<&str> = fields.split(' ').collect();
+    let fields: Vec<&str> = fields.split(' ').collect();
     let has = |at: usize, bit: u64| {
         let number = fields.get(at).and_then(|field| field.parse::<u64>().ok());
         number.is_some_and(|number| number & bit != 0)
@@ -173,7 +171,7 @@ mod tests {
     #[test]
     fn start_times_and_flags() {
         let stat = |state, flags, ticks, pending| {
-            alloc::format!(
+            format!(
                 "7 (a) b) {state} 1 7 7 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {ticks} 0 0 0 0 0 0 0 0 {pending} 0\n"
             )
         };

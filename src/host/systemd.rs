@@ -5,9 +5,6 @@
 //! process that only waits holds the scope until then.
 
 use super::dbus::{Body, Bus, Message, Method, Trouble, Value};
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::Why;
 
 pub type Property = (String, Value);

@@ -1,8 +1,5 @@
 //! Wall-clock time as text: RFC 3339, UTC. May touch: nothing.
 
-use alloc::format;
-use alloc::string::String;
-
 /// `2026-11-23T14:05:09.123456789Z`, from nanoseconds since 1970.
 pub fn rfc3339(ns: u64) -> String {
     let (seconds, fraction) = (ns / 1_000_000_000, ns % 1_000_000_000);

@@ -7,9 +7,6 @@ use crate::plan::op::{Hooks, Mounts, Process};
 use crate::plan::{Line, Op, Plan};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use syscalls::{Errno, Failed};
 
 /// Bytes that a line of a message has at most.

@@ -10,8 +10,6 @@ use crate::perform::files::write_all;
 use crate::say::error::{at_hint, one_line};
 use crate::say::hints;
 use crate::say::out::{append, stderr};
-use alloc::format;
-use alloc::string::String;
 use core::ffi::CStr;
 use syscalls::{Fd, Why};
 

@@ -5,8 +5,6 @@ use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::say::error::{line, why};
-use alloc::format;
-use alloc::string::String;
 use syscalls::{At, Disposition, Errno, Fd, Why};
 
 /// A reader that has gone away must not kill us: without std's own `main` nobody has seen to that.

@@ -2,8 +2,6 @@
 
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
-use alloc::format;
-use alloc::string::String;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 

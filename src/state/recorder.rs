@@ -15,8 +15,6 @@ use crate::host::input;
 use crate::outcome::Lane;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
-use alloc::format;
-use alloc::vec::Vec;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 use syscalls::record::{self, Entry, Head, Record};

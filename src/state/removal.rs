@@ -5,7 +5,6 @@ use super::traces::{self, FAILED, LATER, OLD, TRACE};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::{caller, sync};
-use alloc::format;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 

@@ -8,9 +8,6 @@ use crate::plan::mounts::clean;
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// The document on disk, without the configuration.

@@ -7,8 +7,6 @@ use crate::host::input;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -47,7 +45,7 @@ pub fn limit() -> u64 {
 /// A trace on its way to the kept ones.
 pub struct Kept {
     place: Fd,
-    stem: alloc::string::String,
+    stem: String,
 }
 
 /// Moves the file of a container's creation to the kept ones, and lets the oldest go when there are too many. Without a
@@ -75,7 +73,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
     if !small {
         prune(&kept.place, limit());
     } else if names > (KEPT + SLACK) * NAME {
-        let sizes = |names: &[CString]| alloc::vec![0; names.len()];
+        let sizes = |names: &[CString]| vec![0; names.len()];
         remove_oldest(&kept.place, sizes, 0);
     }
     Some(kept)
