@@ -198,8 +198,8 @@ pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
 /// A call that failed, as the trace shows it; and its why.
 pub fn show(failed: Failed) -> (String, String) {
     let end = format!(" = -1 {} ({})", failed.errno.name(), failed.errno.text());
-    let Some(record) = record::find(failed.at).filter(|record| record.call == failed.call as u16) else {
-        return (format!("{}{end}", failed.call.row().name), String::new());
+    let Some(record) = record::find(failed.at).filter(|record| record.call == failed.call) else {
+        return (format!("{}{end}", failed.call.name()), String::new());
     };
     let mut text = String::new();
     let _ = syscalls::show::call(&record, &mut text);

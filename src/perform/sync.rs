@@ -64,7 +64,7 @@ impl Report {
             Trouble::Call(failed) => {
                 to[0] = CALL;
                 to[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
-                to[6..8].copy_from_slice(&(failed.call as u16).to_ne_bytes());
+                to[6..8].copy_from_slice(&failed.call.0.to_ne_bytes());
                 return words + record::carry(failed.at, &mut to[words..]);
             }
             Trouble::Check(check) => {
@@ -86,7 +86,7 @@ impl Report {
         let trouble = match fixed[0] {
             CALL => Trouble::Call(Failed {
                 errno: Errno(two(4)),
-                call: Call::from_number(two(6))?,
+                call: Call(two(6)),
                 at: record::accept(bytes.get(FIXED + usize::from(two(12))..)?),
             }),
             CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == fixed[1])?.0),

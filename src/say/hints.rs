@@ -1,7 +1,7 @@
 //! What to try, by what failed: data, and the only place for it. May touch: types.
 
 use crate::outcome::{Check, Trouble};
-use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Terminal, Users};
+use crate::plan::op::{Cgroup, Devices, Mounts, Namespaces, Network, Op, Process, Rootfs, Terminal, Users};
 use syscalls::Errno;
 use syscalls::table::Call;
 
@@ -204,9 +204,19 @@ const ROWS: &[Row] = &[
         "raising a hard limit needs CAP_SYS_RESOURCE: ask for no more than this process has",
     ),
     Row(Some(Call::Capset), Errno::EPERM, any, "a capability is asked for that this process does not have itself"),
-    Row(Some(Call::PrctlAmbient), Errno::EPERM, any, "an ambient capability must be in permitted and inheritable too"),
+    Row(
+        Some(Call::PrctlAmbient),
+        Errno::EPERM,
+        |op| matches!(op, Some(Op::Process(Process::Capabilities { .. }))),
+        "an ambient capability must be in permitted and inheritable too",
+    ),
     Row(Some(Call::Sethostname), Errno::EPERM, any, "add a `uts` namespace to linux.namespaces"),
-    Row(Some(Call::MknodatDevice), Errno::EPERM, any, "making devices needs CAP_MKNOD, and a cgroup that allows it"),
+    Row(
+        Some(Call::MknodatDevice),
+        Errno::EPERM,
+        |op| matches!(op, Some(Op::Devices(Devices::Node { .. }))),
+        "making devices needs CAP_MKNOD, and a cgroup that allows it",
+    ),
     Row(
         Some(Call::BpfLoad),
         Errno::EPERM,

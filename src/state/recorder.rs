@@ -284,5 +284,5 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
 /// The newest execve of the init lane, and its place.
 fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));
-    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve as u16).last()
+    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve).last()
 }

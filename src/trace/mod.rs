@@ -190,8 +190,8 @@ fn quoted(text: &str) -> String {
 
 fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
     write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{pid},\"line\":{}", r.seq, lane_name(r.lane), r.line)?;
-    write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.row().name)?;
-    for i in 0..r.row().args.len() {
+    write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.call.name())?;
+    for i in 0..r.argc {
         let mut arg = String::new();
         syscalls::show::arg(r, i, &mut arg)?;
         write!(out, "{}{}", if i > 0 { "," } else { "" }, quoted(&arg))?;

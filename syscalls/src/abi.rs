@@ -2,17 +2,6 @@
 
 use core::ffi::CStr;
 
-pub(crate) const BPF_PROG_LOAD: usize = 5;
-pub(crate) const BPF_PROG_ATTACH: usize = 8;
-pub(crate) const BPF_PROG_GET_FD_BY_ID: usize = 13;
-pub(crate) const BPF_PROG_QUERY: usize = 16;
-const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-const BPF_CGROUP_DEVICE: u32 = 6;
-const BPF_F_ALLOW_MULTI: u32 = 2;
-const BPF_F_REPLACE: u32 = 4;
-/// What the verifier has against a program, and what it counted; not each instruction (linux/bpf_verifier.h).
-const BPF_LOG_STATS: u32 = 4;
-
 /// One instruction of eBPF: `struct bpf_insn` of linux/bpf.h.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,104 +13,6 @@ pub struct BpfInsn {
     pub imm: i32,
 }
 const _: () = assert!(size_of::<BpfInsn>() == 8);
-
-/// The members of `union bpf_attr` for BPF_PROG_LOAD, as far as this project sets them; the rest is zero.
-#[repr(C)]
-pub struct BpfProgLoad {
-    pub prog_type: u32,
-    pub insn_cnt: u32,
-    pub insns: u64,
-    pub license: u64,
-    pub log_level: u32,
-    pub log_size: u32,
-    pub log_buf: u64,
-    pub kern_version: u32,
-    pub prog_flags: u32,
-    pub prog_name: [u8; 16],
-    pub rest: [u64; 8],
-}
-const _: () = assert!(size_of::<BpfProgLoad>() == 128);
-
-impl BpfProgLoad {
-    pub(crate) fn cgroup_device(program: &[BpfInsn], log: &mut [u8]) -> BpfProgLoad {
-        let license: &CStr = c"GPL";
-        let wanted = !log.is_empty();
-        BpfProgLoad {
-            prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
-            insn_cnt: program.len() as u32,
-            insns: program.as_ptr() as u64,
-            license: license.as_ptr() as u64,
-            // The kernel refuses a place for words where none are wanted.
-            log_level: if wanted { BPF_LOG_STATS } else { 0 },
-            log_size: log.len() as u32,
-            log_buf: if wanted { log.as_mut_ptr() as u64 } else { 0 },
-            kern_version: 0,
-            prog_flags: 0,
-            prog_name: [0; 16],
-            rest: [0; 8],
-        }
-    }
-}
-
-/// The members of `union bpf_attr` for BPF_PROG_ATTACH.
-#[repr(C)]
-pub struct BpfProgAttach {
-    pub target_fd: u32,
-    pub attach_bpf_fd: u32,
-    pub attach_type: u32,
-    pub attach_flags: u32,
-    pub replace_bpf_fd: u32,
-    pub padding: u32,
-}
-const _: () = assert!(size_of::<BpfProgAttach>() == 24);
-
-impl BpfProgAttach {
-    pub(crate) fn cgroup_device(target: u32, program: u32, old: Option<u32>) -> BpfProgAttach {
-        let replace = old.map_or(0, |_| BPF_F_REPLACE);
-        BpfProgAttach {
-            target_fd: target,
-            attach_bpf_fd: program,
-            attach_type: BPF_CGROUP_DEVICE,
-            attach_flags: BPF_F_ALLOW_MULTI | replace,
-            replace_bpf_fd: old.unwrap_or(0),
-            padding: 0,
-        }
-    }
-}
-
-/// The members of `union bpf_attr` for BPF_PROG_QUERY, as far as Linux 5.12 has them.
-#[repr(C)]
-pub struct BpfProgQuery {
-    pub target_fd: u32,
-    pub attach_type: u32,
-    pub query_flags: u32,
-    pub attach_flags: u32,
-    pub prog_ids: u64,
-    /// Room for how many, and then how many there are.
-    pub prog_cnt: u32,
-    pub padding: u32,
-    /// Linux 6.17 writes how often the programs were changed behind the rest, however much it was said there is.
-    pub room: [u64; 4],
-}
-
-/// What the kernel is told there is.
-pub(crate) const BPF_QUERY_SIZE: usize = 32;
-const _: () = assert!(size_of::<BpfProgQuery>() == 64);
-
-impl BpfProgQuery {
-    pub(crate) fn cgroup_device(target_fd: u32, ids: &mut [u32]) -> BpfProgQuery {
-        BpfProgQuery {
-            target_fd,
-            attach_type: BPF_CGROUP_DEVICE,
-            query_flags: 0,
-            attach_flags: 0,
-            prog_ids: ids.as_mut_ptr() as u64,
-            prog_cnt: ids.len() as u32,
-            padding: 0,
-            room: [0; 4],
-        }
-    }
-}
 
 /// `struct sched_attr` of linux/sched/types.h, with the clamps of Linux 5.3.
 #[repr(C)]
@@ -161,13 +52,8 @@ pub(crate) struct SockProgram {
 }
 const _: () = assert!(size_of::<SockProgram>() == 16);
 
-/// `struct sockaddr_un` of unix(7).
-#[repr(C)]
-pub(crate) struct SockAddr {
-    pub family: u16,
-    pub path: [u8; 108],
-}
-const _: () = assert!(size_of::<SockAddr>() == 110);
+/// `struct sockaddr_un` of unix(7): two bytes of a family, then a path.
+pub(crate) type SockAddr = [u8; 110];
 
 /// A message with one descriptor (cmsg(3)): all that sendmsg(2) is told, in one piece, so that a record can keep it.
 #[repr(C)]

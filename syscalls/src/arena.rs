@@ -4,9 +4,9 @@
 //! prepared before.
 
 use crate::call::Why;
-use crate::file::mmap_anonymous;
+use crate::calls::{exit_group, mmap};
+use crate::flags::Map;
 use crate::hot::HOT;
-use crate::process::exit_group;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
@@ -45,12 +45,12 @@ impl Arena {
         let Some(len) = size.checked_next_multiple_of(CHUNK) else {
             return false;
         };
-        let Ok(map) = mmap_anonymous(len, Why("the arena in .bss is used up")) else {
+        let Ok(map) = mmap(len, Map::MAP_PRIVATE, None, Why("the arena in .bss is used up")) else {
             return false;
         };
-        HOT.next.store(map as usize, Relaxed);
-        HOT.used.store(map as usize, Relaxed);
-        HOT.end.store(map as usize + len, Relaxed);
+        HOT.next.store(map, Relaxed);
+        HOT.used.store(map, Relaxed);
+        HOT.end.store(map + len, Relaxed);
         true
     }
 }

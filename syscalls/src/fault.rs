@@ -3,11 +3,11 @@
 //! file cannot be had (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them
 //! to the default (execve(2)).
 
-use crate::call::{Result, Why, announce, gate};
-use crate::signal::{Disposition, rt_sigaction};
-use crate::table::Call;
-use crate::{arch, room};
-use linux_raw_sys::general::kernel_sigaction;
+use crate::call::{Result, Why};
+use crate::calls::{Disposition, exit_group, rt_sigaction, sigaction};
+use crate::gate::announce;
+use crate::room;
+use linux_raw_sys::general::{__NR_rt_sigreturn, SA_NODEFER, SA_RESTART, SA_SIGINFO};
 
 /// A file that must not grow is an error of the call that writes to it, and no more.
 pub fn survive_file_limit(why: Why) -> Result<()> {
@@ -28,7 +28,7 @@ pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
 /// What the kernel calls then.
 unsafe extern "C" fn end(signal: i32, _info: *const libc::siginfo_t, _context: *const u8) {
     let why = Why("a signal ends a container that has not begun");
-    crate::process::exit_group(128 + signal, why)
+    exit_group(128 + signal, why)
 }
 
 fn handle(signal: i32, why: Why) -> Result<()> {
@@ -36,20 +36,9 @@ fn handle(signal: i32, why: Why) -> Result<()> {
 }
 
 fn handle_by(handler: usize, signal: i32, why: Why) -> Result<()> {
-    // SAFETY: kernel_sigaction is numbers and optional function pointers, for which all zeros is a value.
-    let mut action: kernel_sigaction = unsafe { core::mem::zeroed() };
     // SA_NODEFER: the handler of SIGBUS writes a record, whose page may be missing, too.
-    let mut flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_RESTART;
-    // SAFETY: with SA_SIGINFO the kernel calls the handler with these three arguments.
-    action.sa_handler_kernel =
-        unsafe { core::mem::transmute::<usize, linux_raw_sys::general::__kernel_sighandler_t>(handler) };
-    if let Some(restorer) = arch::RESTORER {
-        flags |= arch::SA_RESTORER;
-        action.sa_restorer = Some(restorer);
-    }
-    action.sa_flags = flags as u32 as _;
-    let args = [signal as usize, &raw const action as usize, 0, 8, 0, 0];
-    gate(Call::RtSigaction, args, why).map(drop)
+    // SAFETY: with SA_SIGINFO the kernel calls the handler with the three arguments that it takes.
+    unsafe { sigaction(signal, handler, SA_SIGINFO | SA_NODEFER | SA_RESTART, why) }
 }
 
 /// What the kernel calls, on the stack of the code that was interrupted.
@@ -62,5 +51,5 @@ unsafe extern "C" fn handler(signal: i32, info: *const libc::siginfo_t, _context
         let why = Why("a fault that is none of the recorder's ends the process");
         let _ = rt_sigaction(libc::SIGBUS, Disposition::Default, why);
     }
-    announce(Call::RtSigreturn, [0; 6], Why("the interrupted code goes on where it was"));
+    announce(__NR_rt_sigreturn, Why("the interrupted code goes on where it was"));
 }

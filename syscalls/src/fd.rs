@@ -1,14 +1,11 @@
-//! Descriptors: owned, named, closed through the gate. Every one is opened close-on-exec.
+//! Descriptors: owned, closed through the gate. Every one is opened close-on-exec.
 
-use crate::call::{Result, Why, gate};
-use crate::table::Call;
+use crate::call::{Result, Why};
+use crate::calls::close;
 
 /// A descriptor that this process owns. Dropping it closes it.
 #[derive(Debug)]
-pub struct Fd {
-    raw: i32,
-    name: &'static str,
-}
+pub struct Fd(i32);
 
 /// A descriptor lent for one call, or `AT_FDCWD`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,49 +23,44 @@ impl At {
         self.0
     }
 
-    /// A descriptor by its number, lent by whoever keeps it open.
+    /// A descriptor by its number, lent by its owner, who keeps it open.
     pub const fn from_raw(raw: i32) -> At {
         At(raw)
     }
 }
 
 impl Fd {
-    pub(crate) fn new(raw: usize, name: &'static str) -> Fd {
-        Fd { raw: raw as i32, name }
+    /// The descriptor that a call has returned.
+    pub(crate) fn new(result: usize) -> Fd {
+        Fd(result as i32)
     }
 
     /// Takes over a descriptor by its number: one that another process left open for us.
-    pub fn from_raw(raw: i32, name: &'static str) -> Fd {
-        Fd { raw, name }
+    pub fn from_raw(raw: i32, _name: &str) -> Fd {
+        Fd(raw)
     }
 
     /// Lends it.
     pub fn at(&self) -> At {
-        At(self.raw)
+        At(self.0)
     }
 
-    /// What it is, for people.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Gives the number away; nobody closes it any more but the end of the process or execve.
+    /// Gives the number away: the end of the process or execve closes it, and nothing before.
     pub fn leak(self) -> i32 {
-        let raw = self.raw;
+        let raw = self.0;
         core::mem::forget(self);
         raw
     }
 
     /// Closes it for a reason of its own.
     pub fn close(self, why: Why) -> Result<()> {
-        gate(Call::Close, [self.leak() as usize, 0, 0, 0, 0, 0], why).map(drop)
+        close(self.leak(), why)
     }
 }
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        let why = Why("nothing needs this descriptor any more");
         // close() frees the number even when it reports an error (close(2), "Dealing with error returns").
-        let _ = gate(Call::Close, [self.raw as usize, 0, 0, 0, 0, 0], why);
+        let _ = close(self.0, Why("nothing needs this descriptor any more"));
     }
 }

@@ -5,12 +5,14 @@
 //! cannot be touched: the kernel sends SIGBUS (mmap(2)). Then [`lost`] lays memory without a file there, and all goes on. What
 //! was to be kept there is not in the file; no lane reads anything but the trace's view out of it.
 
-use crate::call::{Result, Why, gate, gate_late};
+use crate::arg::{address, int, named, offset, uint};
+use crate::call::{Result, Why};
+use crate::calls::mmap;
 use crate::fd::At;
-use crate::file::d;
+use crate::flags::{Map, Prot};
+use crate::gate::gate_late;
 use crate::hot::HOT;
 use crate::record::{self, CAPACITY};
-use crate::table::Call;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 const PAGE: usize = 4096;
@@ -63,28 +65,18 @@ pub fn is_shared() -> bool {
 
 /// Makes a slate that the other side of a clone sees.
 pub fn share(why: Why) -> Result<()> {
-    HOT.slate.store(map(PAGE, None, why)?, Relaxed);
+    HOT.slate.store(mmap(PAGE, Map::MAP_SHARED, None, why)?, Relaxed);
     Ok(())
 }
 
 /// Moves the recorder into a file of [`CAPACITY`] bytes, or into memory that the other side of a clone has, too.
 pub fn lay(file: Option<At>, why: Why) -> Result<()> {
-    let at = map(CAPACITY, file, why)?;
+    let at = mmap(CAPACITY, Map::MAP_SHARED, file, why)?;
     HOT.laid.store(at, Relaxed);
     touch(at, record::head().used.load(Relaxed) as usize + PAGE);
     // SAFETY: as many bytes have just been mapped there, page-aligned, for the length of the process.
     unsafe { record::move_to(at as *mut u8) };
     Ok(())
-}
-
-/// mmap(2) of memory that is shared over clone3: of a file, or of none.
-fn map(len: usize, file: Option<At>, why: Why) -> Result<usize> {
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let (flags, fd) = match file {
-        Some(file) => (libc::MAP_SHARED, d(file)),
-        None => (libc::MAP_SHARED | libc::MAP_ANONYMOUS, usize::MAX),
-    };
-    gate(Call::Mmap, [0, len, prot, flags as usize, fd, 0], why)
 }
 
 /// Writes to each page of a piece of the recorder, and changes nothing: what can be lost is lost now.
@@ -107,19 +99,21 @@ pub(crate) fn settle() {
 }
 
 /// The kernel could not give the page of this address. False: it is none of the recorder's.
-pub(crate) fn lost(address: usize) -> bool {
+pub(crate) fn lost(place: usize) -> bool {
     let start = HOT.laid.load(Relaxed);
     let end = start + CAPACITY;
-    if start == 0 || !(start..end).contains(&address) {
+    if start == 0 || !(start..end).contains(&place) {
         return false;
     }
     HOT.lost.store(true, Relaxed);
-    let from = address & !(PAGE - 1);
-    let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED) as usize;
-    let args = [from, end - from, prot, flags, usize::MAX, 0];
+    let from = place & !(PAGE - 1);
+    // SAFETY: what lies there is the recorder's alone, which is written as bytes.
+    let first = unsafe { address(from) };
+    let prot = named(Prot::PROT_READ | Prot::PROT_WRITE);
+    let flags = named(Map::MAP_SHARED | Map::MAP_ANONYMOUS | Map::MAP_FIXED);
+    let args = [first, uint(end - from), prot, flags, int(-1), offset(0)];
     let why = Why("this part of the trace's file cannot be had, so memory takes its place");
-    gate_late(Call::Mmap, args, why, |_| {
+    gate_late(linux_raw_sys::general::__NR_mmap, &args, why, |_| {
         if from == start && HOT.base.load(Relaxed) == start {
             record::found_again(HOT.used_once.load(Relaxed));
         }

@@ -4,10 +4,10 @@
 //! environment, give the thread-local variables of the language a place, and the program a stack.
 
 use crate::arch;
-use crate::call::{Result, Why, gate};
+use crate::call::{Result, Why};
+use crate::calls::mprotect_read;
 use crate::entry;
 use crate::hot::{HOT, THREAD_POINTER};
-use crate::table::Call;
 use core::ffi::c_char;
 use core::ptr;
 use libc::Elf64_Phdr as Header;
@@ -76,7 +76,8 @@ fn bias(headers: &[Header]) -> usize {
 /// `dynamic` is the program's own dynamic section, mapped for writing as all places are that it lists.
 #[inline]
 unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
-    const DT_RELASZ: usize = 8;
+    const DT_RELASZ: usize = linux_raw_sys::elf_uapi::DT_RELASZ as usize;
+    // Of glibc's elf.h, as the kernel does not know them.
     const DT_RELRSZ: usize = 35;
     const DT_RELR: usize = 36;
     let (mut table, mut bytes) = (0, 0);
@@ -126,8 +127,8 @@ pub fn protect_relocated(why: Why) -> Result<()> {
     let first = bias(headers).wrapping_add(header.p_vaddr as usize);
     // The linker ends it where a page ends.
     let (start, end) = (first & !(PAGE - 1), (first + header.p_memsz as usize) & !(PAGE - 1));
-    let args = [start, end - start, libc::PROT_READ as usize, 0, 0, 0];
-    gate(Call::Mprotect, args, why).map(drop)
+    // SAFETY: relocate() has done its work, and the compiler writes to nothing that lies there.
+    unsafe { mprotect_read(start, end - start, why) }
 }
 
 /// How much stack there is. The deepest document that the parser takes needs a third of it. A page that is never touched

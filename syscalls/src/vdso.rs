@@ -13,8 +13,8 @@ type Clock = extern "C" fn(libc::clockid_t, *mut libc::timespec) -> i32;
 /// `HOT.clock` where there is no vDSO.
 const NONE: usize = 1;
 
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
+const DT_STRTAB: u64 = linux_raw_sys::elf_uapi::DT_STRTAB as u64;
+const DT_SYMTAB: u64 = linux_raw_sys::elf_uapi::DT_SYMTAB as u64;
 
 /// Nanoseconds of a clock.
 pub fn clock_ns(clock: libc::clockid_t) -> u64 {

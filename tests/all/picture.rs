@@ -184,7 +184,7 @@ fn plan() -> Outcome {
                 let braces = after.starts_with('{');
                 for name in names.take(if braces { usize::MAX } else { 1 }).filter(|name| !name.is_empty()) {
                     let first = name.split("::").next().unwrap_or(name);
-                    let allowed = first.starts_with(char::is_uppercase) || first == "abi" || first == "flags";
+                    let allowed = first.starts_with(char::is_uppercase) || ["abi", "flags", "names"].contains(&first);
                     if !allowed {
                         found.push(format!("{}:{number}: {}", source.path, line.trim()));
                     }

@@ -484,7 +484,7 @@ fn reasons_are_short() {
     let mut entry = [0u8; SIZE];
     entry[..4].copy_from_slice(&(SIZE as u32).to_ne_bytes());
     let call = core::mem::offset_of!(record::Entry, call);
-    entry[call..call + 2].copy_from_slice(&(syscalls::table::Call::Getpid as u16).to_ne_bytes());
+    entry[call..call + 2].copy_from_slice(&syscalls::Call::named("getpid").0.to_ne_bytes());
     let mark = core::mem::offset_of!(record::Entry, mark);
     entry[mark..mark + 4].copy_from_slice(&record::MARK.to_ne_bytes());
     let why = core::mem::offset_of!(record::Entry, why);

@@ -16,14 +16,13 @@
 //! the older call, where EPERM would have ended its work.
 
 mod code;
-mod names;
 
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use code::{Insn, Segments};
-use names::{ENDS, NAMES, NONE, NUMBERS};
+use syscalls::names::{ENDS, NAMES, NONE, NUMBERS};
 
 pub use code::MOST;
 

@@ -32,7 +32,7 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
 
 /// The kernel's own vDSO has the code by which a handler returns.
 pub const RESTORER: Option<unsafe extern "C" fn()> = None;
-pub const SA_RESTORER: i32 = 0;
+pub const SA_RESTORER: u32 = 0;
 
 /// Ends the process by an instruction that no machine has.
 pub fn trap() -> ! {

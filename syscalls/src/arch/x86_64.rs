@@ -35,7 +35,7 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
 /// This kernel returns from a handler only by code that the program brings (sigreturn(2)).
 pub const RESTORER: Option<unsafe extern "C" fn()> = Some(restore);
 /// asm/signal.h: `sa_restorer` is that code.
-pub const SA_RESTORER: i32 = 0x0400_0000;
+pub use linux_raw_sys::general::SA_RESTORER;
 
 /// What a handler returns to: rt_sigreturn(2), which takes all that it needs from the stack.
 #[unsafe(naked)]
@@ -80,7 +80,7 @@ pub unsafe fn call_on(
 /// the start, as execve does, and is on no record.
 pub fn set_thread_pointer(pointer: usize) {
     const HWCAP2_FSGSBASE: u64 = 2;
-    const ARCH_SET_FS: usize = 0x1002;
+    const ARCH_SET_FS: usize = linux_raw_sys::general::ARCH_SET_FS as usize;
     // SAFETY: the pointer is good for the length of the process, and nothing was looked up through the register before.
     unsafe {
         match crate::entry::auxv(libc::AT_HWCAP2) & HWCAP2_FSGSBASE {

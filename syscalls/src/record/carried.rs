@@ -2,8 +2,9 @@
 //! when the recorder is full, or when another process made it.
 
 use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, write_entry};
+use crate::arg::Arg;
+use crate::call::Call;
 use crate::hot::HOT;
-use crate::table::Call;
 use core::sync::atomic::Ordering::*;
 
 /// Where this record is, for those who ask by place.
@@ -21,8 +22,8 @@ pub(super) fn memory() -> *mut u8 {
 }
 
 /// Begins the record of a call that failed and found no place in the recorder. `len`: what the blobs take.
-pub(crate) fn begin(call: Call, args: &[usize; 6], seq: u32, len: usize) -> Option<u32> {
-    let len = (size_of::<Entry>() + 8 * call.row().args.len() + len + 7) & !7;
+pub(crate) fn begin(call: Call, args: &[Arg], seq: u32, len: usize) -> Option<u32> {
+    let len = (size_of::<Entry>() + 8 * args.len() + len + 7) & !7;
     if len > SIZE {
         return None;
     }

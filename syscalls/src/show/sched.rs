@@ -1,6 +1,7 @@
 //! The structures of scheduling, memory policies and filters.
 
-use super::{Bytes, address};
+use super::address;
+use super::structs::Bytes;
 use crate::flags;
 use core::fmt::{Result, Write};
 

@@ -1,40 +1,31 @@
 //! The structures that cross the border, printed member by member from the bytes that were copied.
 
-use super::{LIMIT, address, device, id, quoted};
+use super::{LIMIT, address, bpf, device, id, quoted, sched, talk};
+use crate::arg::Kind;
 use crate::flags::{self, NSIG, hex, octal, signal_name, signal_short};
 use crate::record::{OUT, Record};
-use crate::table::Shape;
 use core::fmt::{Result, Write};
 use core::mem::offset_of;
 use linux_raw_sys::general as g;
 
-#[path = "show_bpf.rs"]
-mod bpf;
-#[path = "show_sched.rs"]
-mod sched;
-#[path = "show_talk.rs"]
-mod talk;
-
-pub(super) use talk::ppoll_result;
-
 /// The bytes of a structure. A member that lies beyond them reads as 0.
 #[derive(Clone, Copy)]
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub &'a [u8]);
 
 impl Bytes<'_> {
-    fn u64(self, at: usize) -> u64 {
+    pub fn u64(self, at: usize) -> u64 {
         self.array(at).map_or(0, u64::from_ne_bytes)
     }
 
-    fn u32(self, at: usize) -> u32 {
+    pub fn u32(self, at: usize) -> u32 {
         self.array(at).map_or(0, u32::from_ne_bytes)
     }
 
-    fn i32(self, at: usize) -> i32 {
+    pub fn i32(self, at: usize) -> i32 {
         self.u32(at) as i32
     }
 
-    fn u16(self, at: usize) -> u16 {
+    pub fn u16(self, at: usize) -> u16 {
         self.array(at).map_or(0, u16::from_ne_bytes)
     }
 
@@ -43,7 +34,7 @@ impl Bytes<'_> {
     }
 
     /// A string in an array: it ends at its NUL; without one strace does not show the last byte. No other limit.
-    fn name(self, at: usize, len: usize, out: &mut dyn Write) -> Result {
+    pub fn name(self, at: usize, len: usize, out: &mut dyn Write) -> Result {
         let room = self.0.get(at..at + len).unwrap_or_default();
         match room.iter().position(|byte| *byte == 0) {
             Some(end) => quoted(room.get(..end).unwrap_or_default(), len, false, out),
@@ -52,65 +43,60 @@ impl Bytes<'_> {
     }
 }
 
-/// Argument `i`, which points to a structure.
-pub(super) fn shape(r: &Record, i: usize, shape: Shape, out: &mut dyn Write) -> Result {
-    let given = r.blob(i as u8).map(|blob| Bytes(blob.bytes));
+/// Argument `i`, which points to a structure; where nothing was kept, its address.
+pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -> Result {
+    let given = r.blob(i as u8);
     let filled = r.blob(i as u8 | OUT).map(|blob| Bytes(blob.bytes));
-    let Some(b) = given.or(filled) else {
-        if shape == Shape::Received {
-            return out.write_str("{msg_namelen=0}");
-        }
-        return address(r.args.get(i).copied().unwrap_or(0), out);
+    let cut = given.is_some_and(|blob| blob.cut);
+    let Some(b) = given.map(|blob| Bytes(blob.bytes)).or(filled) else {
+        return if kind == Kind::Received { out.write_str("{msg_namelen=0}") } else { address(r.args[i], out) };
     };
-    match shape {
-        Shape::OpenHow => open_how(b, out),
-        Shape::MountAttr => mount_attr(b, out),
-        Shape::CloneArgs => clone_args(b, filled, out),
-        Shape::Stat => stat(b, out),
-        Shape::StatFs => statfs(b, out),
-        Shape::SigInfo => siginfo(b, out),
-        Shape::SigSet => sigset(b.u64(0), out),
-        Shape::SigAction => sigaction(b, out),
-        Shape::TimeSpec => timespec(b, out),
-        Shape::RLimit => rlimit(b, out),
-        Shape::PollFds(count) => talk::poll_fds(b, r.args.get(count).copied().unwrap_or(0), out),
-        Shape::FdPair => write!(out, "[{}, {}]", b.i32(0), b.i32(4)),
-        Shape::CapHeader => {
-            out.write_str("{version=")?;
-            flags::CAP_VERSION.word(b.u32(0).into(), out)?;
-            write!(out, ", pid={}}}", b.i32(4))
-        }
-        Shape::CapData => cap_data(b, out),
-        Shape::Gids(count) => gids(b, r.args.get(count).copied().unwrap_or(0), out),
-        Shape::IfReq => ifreq(r, b, filled, out),
-        Shape::BpfLoad => bpf::load(b, out),
-        Shape::BpfAttach => bpf::attach(b, out),
-        Shape::BpfQuery => bpf::query(b, out),
-        Shape::BpfById => bpf::by_id(b, out),
-        Shape::Filter => sched::filter(b, out),
-        Shape::SockAddr(_) => talk::sock_addr(b, out),
-        Shape::Message => talk::message(b, out),
-        Shape::Received => talk::received(r, b, out),
-        Shape::Int => write!(out, "[{}]", b.i32(0)),
-        Shape::Termios => talk::termios(b, out),
-        Shape::WinSize => talk::win_size(b, out),
-        Shape::SchedAttr => sched::sched_attr(b, out),
-        Shape::Nodes(_) => sched::nodes(b, out),
-        Shape::Cpus(_) => sched::cpus(b, out),
-        Shape::Utsname => sched::utsname(b, out),
+    match kind {
+        Kind::OpenHow => open_how(b, out),
+        Kind::MountAttr => mount_attr(b, out),
+        Kind::CloneArgs => clone_args(b, filled, out),
+        Kind::Stat => stat(b, out),
+        Kind::StatFs => statfs(b, out),
+        Kind::SigInfo => siginfo(b, out),
+        Kind::SigSet => sigset(b.u64(0), out),
+        Kind::SigAction => sigaction(b, out),
+        Kind::TimeSpec => timespec(b, out),
+        Kind::RLimit => rlimit(b, out),
+        Kind::PollFds => talk::poll_fds(b, cut, out),
+        Kind::FdPair => write!(out, "[{}, {}]", b.i32(0), b.i32(4)),
+        Kind::CapHeader => cap_header(b, out),
+        Kind::CapData => cap_data(b, out),
+        Kind::Gids => gids(b, cut, out),
+        Kind::IfReq => ifreq(r, b, filled, out),
+        Kind::BpfLoad => bpf::load(b, out),
+        Kind::BpfAttach => bpf::attach(b, out),
+        Kind::BpfQuery => bpf::query(b, out),
+        Kind::BpfById => bpf::by_id(b, out),
+        Kind::Filter => sched::filter(b, out),
+        Kind::SockAddr => talk::sock_addr(b, out),
+        Kind::Message => talk::message(b, out),
+        Kind::Received => talk::received(r, b, out),
+        Kind::Number => write!(out, "[{}]", b.i32(0)),
+        Kind::Termios => talk::termios(b, out),
+        Kind::WinSize => talk::win_size(b, out),
+        Kind::SchedAttr => sched::sched_attr(b, out),
+        Kind::Nodes => sched::nodes(b, out),
+        Kind::Cpus => sched::cpus(b, out),
+        Kind::Utsname => sched::utsname(b, out),
+        _ => address(r.args[i], out),
     }
 }
 
 fn open_how(b: Bytes, out: &mut dyn Write) -> Result {
     let (flags, mode, resolve) = (b.u64(0), b.u64(8), b.u64(16));
     out.write_str("{flags=")?;
-    flags::OPEN.wide_flags(flags, out)?;
+    flags::OpenFlags::WORDS.flags(flags, out)?;
     if flags & u64::from(g::O_CREAT | g::__O_TMPFILE) != 0 {
         out.write_str(", mode=")?;
         octal(mode, out)?;
     }
     out.write_str(", resolve=")?;
-    flags::RESOLVE.flags(resolve, out)?;
+    flags::Resolve::WORDS.flags(resolve, out)?;
     out.write_char('}')
 }
 
@@ -124,7 +110,7 @@ fn mount_attr(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, ", userns_fd={}}}", b.u64(24))
 }
 
-/// `clone_args`, and behind it what the kernel wrote through it: the handle on the child.
+/// `clone_args`, and after it what the kernel wrote through it: the handle on the child.
 fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
     let at = |at: usize| b.u64(at);
     let flags = at(offset_of!(g::clone_args, flags));
@@ -218,7 +204,7 @@ fn siginfo(b: Bytes, out: &mut dyn Write) -> Result {
     let child = signal == libc::SIGCHLD && code > 0;
     write!(out, "{{si_signo={}, si_code=", signal_name(signal))?;
     let codes = if child && code < libc::SI_KERNEL { &flags::CLD_CODE } else { &flags::SI_CODE };
-    codes.word(code as u32 as u64, out)?;
+    codes.word(code as u64, out)?;
     if errno != 0 {
         write!(out, ", si_errno={errno}")?;
     }
@@ -279,7 +265,7 @@ fn sigaction(b: Bytes, out: &mut dyn Write) -> Result {
     out.write_char('}')
 }
 
-fn timespec(b: Bytes, out: &mut dyn Write) -> Result {
+pub(super) fn timespec(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, "{{tv_sec={}, tv_nsec={}}}", b.u64(0) as i64, b.u64(8) as i64)
 }
 
@@ -294,13 +280,15 @@ fn rlimit(b: Bytes, out: &mut dyn Write) -> Result {
     out.write_char('}')
 }
 
-fn comma(first: &mut bool, out: &mut dyn Write) -> Result {
+/// Before all but the first of a list.
+pub(super) fn comma(first: &mut bool, out: &mut dyn Write) -> Result {
     if core::mem::take(first) { Ok(()) } else { out.write_str(", ") }
 }
 
-/// Says that a list has more elements than were kept.
-fn more(count: u64, kept: usize, out: &mut dyn Write) -> Result {
-    if count > kept as u64 { out.write_str(", ...") } else { Ok(()) }
+fn cap_header(b: Bytes, out: &mut dyn Write) -> Result {
+    out.write_str("{version=")?;
+    flags::CAP_VERSION.word(b.u32(0).into(), out)?;
+    write!(out, ", pid={}}}", b.i32(4))
 }
 
 /// Three sets, each in two halves: the low ones first (capset(2)).
@@ -321,7 +309,7 @@ fn capabilities(set: u64, out: &mut dyn Write) -> Result {
     for half in [set & u64::from(u32::MAX), set >> 32 << 32] {
         let (mut rest, mut named) = (half, false);
         for bit in 0..64 {
-            let Some(name) = flags::CAPABILITY.name(bit).filter(|_| half >> bit & 1 != 0) else {
+            let Some(name) = flags::Capability::WORDS.name(bit).filter(|_| half >> bit & 1 != 0) else {
                 continue;
             };
             write!(out, "{}1<<{name}", if first { "" } else { "|" })?;
@@ -336,7 +324,8 @@ fn capabilities(set: u64, out: &mut dyn Write) -> Result {
     Ok(())
 }
 
-fn gids(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
+/// At most [`LIMIT`] groups, of which one more is kept.
+fn gids(b: Bytes, cut: bool, out: &mut dyn Write) -> Result {
     out.write_char('[')?;
     let mut first = true;
     let shown = b.0.chunks_exact(4).map(Bytes).take(LIMIT);
@@ -344,8 +333,7 @@ fn gids(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
         comma(&mut first, out)?;
         id(gid.u32(0), out)?;
     }
-    more(count, (b.0.len() / 4).min(LIMIT), out)?;
-    out.write_char(']')
+    out.write_str(if cut || b.0.len() > 4 * LIMIT { ", ...]" } else { "]" })
 }
 
 fn ifreq(r: &Record, b: Bytes, filled: Option<Bytes>, out: &mut dyn Write) -> Result {

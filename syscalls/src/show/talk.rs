@@ -1,6 +1,7 @@
 //! The structures of talking and waiting: addresses and messages of sockets, settings of terminals, descriptors to poll.
 
-use super::{Bytes, comma, more, quoted, timespec};
+use super::quoted;
+use super::structs::{Bytes, comma, timespec};
 use crate::abi::{Message, Termios};
 use crate::flags;
 use crate::record::{OUT, Record};
@@ -9,7 +10,7 @@ use core::mem::offset_of;
 
 pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
     out.write_str("{sa_family=")?;
-    flags::FAMILY.word(b.u16(0).into(), out)?;
+    flags::Family::WORDS.word(b.u16(0).into(), out)?;
     out.write_str(", sun_path=")?;
     let mut path = b.0.get(2..).unwrap_or_default();
     if path.len() > 1 && path[0] == 0 {
@@ -38,7 +39,7 @@ pub(super) fn received(r: &Record, b: Bytes, out: &mut dyn Write) -> Result {
         _ => descriptor(b, out)?,
     }
     out.write_str(", msg_flags=")?;
-    flags::MSG.flags(b.u32(offset_of!(Message, flags)).into(), out)?;
+    flags::MsgFlags::WORDS.flags(b.u32(offset_of!(Message, flags)).into(), out)?;
     out.write_char('}')
 }
 
@@ -123,7 +124,7 @@ pub(super) fn win_size(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, "{{ws_row={}, ws_col={}, ws_xpixel={}, ws_ypixel={}}}", b.u16(0), b.u16(2), b.u16(4), b.u16(6))
 }
 
-pub(super) fn poll_fds(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
+pub(super) fn poll_fds(b: Bytes, cut: bool, out: &mut dyn Write) -> Result {
     out.write_char('[')?;
     let mut first = true;
     for fd in b.0.chunks_exact(8).map(Bytes) {
@@ -135,12 +136,11 @@ pub(super) fn poll_fds(b: Bytes, count: u64, out: &mut dyn Write) -> Result {
         }
         out.write_char('}')?;
     }
-    more(count, b.0.len() / 8, out)?;
-    out.write_char(']')
+    out.write_str(if cut { ", ...]" } else { "]" })
 }
 
 /// What ppoll found: nothing in time, or the descriptors with something to tell and the time that was left.
-pub(in super::super) fn ppoll_result(r: &Record, out: &mut dyn Write) -> Result {
+pub(super) fn ppoll_result(r: &Record, out: &mut dyn Write) -> Result {
     if r.ret == 0 {
         return out.write_str(" (Timeout)");
     }

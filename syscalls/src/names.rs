@@ -1,5 +1,5 @@
 //! System calls by name, and their numbers on five architectures: made by scripts/syscall-names out of
-//! linux-raw-sys-0.12.1. May touch: nothing.
+//! linux-raw-sys-0.12.1.
 
 /// An architecture that does not have the call.
 pub const NONE: u16 = u16::MAX;

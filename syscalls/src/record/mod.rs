@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   Head | Entry args blobs | Entry args blobs | ...   each 8-byte aligned, `size` bytes as a whole
-//!   args = as many u64 as the call's row has
+//!   args = `argc` times u64
 //!   blob = which argument (u8), flags (u8), length (u16), bytes
 //! ```
 //! A why is written once, as a blob of the first record that has it; later ones say where it is.
@@ -14,11 +14,8 @@
 //! after [`STRETCH`] calls in a row that belong to the same line, only the calls that fail are recorded. Every call takes a
 //! sequence number, so a gap in the numbers tells a reader where calls are missing, and how many.
 
-#[path = "record_blobs.rs"]
 mod blobs;
-#[path = "record_carried.rs"]
 mod carried;
-#[path = "record_moves.rs"]
 mod moves;
 
 pub(crate) use blobs::{Later, Writer};
@@ -27,8 +24,9 @@ pub use carried::{accept, carry, find, shared};
 pub(crate) use moves::move_to;
 pub use moves::{adopt, set_own_pid};
 
+use crate::arg::Arg;
+use crate::call::{Call, EXECVE};
 use crate::hot::HOT;
-use crate::table::Call;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
 /// Bytes of the memory, and of the file under it, that hold a container's recorder. The file is sparse: what is never
@@ -40,8 +38,8 @@ const LAST: usize = 64 << 10;
 const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
-/// Tells a recorder file of this layout and this table from any other.
-pub const MAGIC: u64 = 0x6e6b_7472_6164_0000 + crate::table::TABLE.len() as u64;
+/// Tells a recorder file of this layout from any other: its last two bytes are the version.
+pub const MAGIC: u64 = 0x6e6b_7472_6164_0201;
 
 /// The start of a recorder.
 #[repr(C)]
@@ -70,18 +68,21 @@ pub struct Head {
 /// Helpers whose process id is kept: bridges, hooks and the like.
 pub const HELPERS: usize = 32;
 
-/// One system call: this, then its blobs.
+/// One system call: this, then its arguments, then its blobs.
 #[repr(C)]
 pub struct Entry {
     pub size: AtomicU32,
     pub state: AtomicU32,
     pub seq: u32,
     pub pid: i32,
-    pub call: u16,
+    /// The kernel's number.
+    pub call: Call,
     pub line: u16,
     pub lane: u8,
     pub argc: u8,
     pub step: u16,
+    /// How each argument is shown.
+    pub kinds: [u8; 8],
     /// Where the why's blob is in the recorder.
     pub why: u32,
     /// [`MARK`]: where a piece of the file was lost, a reader finds the next entry by it.
@@ -158,12 +159,6 @@ pub fn own_pid() -> i32 {
     HOT.pid.load(Relaxed)
 }
 
-/// Corrects an argument of a record of this process's own.
-pub(crate) fn set_arg(at: u32, index: usize, value: usize) {
-    // SAFETY: the place came from reserve, and the entry has as many arguments as its call's row.
-    unsafe { *(entry(at).add(1) as *mut u64).add(index) = value as u64 };
-}
-
 /// Where the record of this process's newest call is: for a request that is refused by an answer, not by its result.
 pub fn last() -> u32 {
     HOT.last.load(Relaxed)
@@ -187,7 +182,8 @@ pub fn set_cloned(pid: i32) {
 
 /// Calls by which a process begins, becomes another program or ends: without them no trace can be read.
 fn is_milestone(call: Call) -> bool {
-    matches!(call, Call::Clone3 | Call::Execve | Call::Execveat | Call::ExitGroup)
+    use linux_raw_sys::general as nr;
+    matches!(call.0.into(), nr::__NR_clone3 | nr::__NR_execve | nr::__NR_execveat | nr::__NR_exit_group)
 }
 
 /// A call that got no record: its sequence number, and whether the recorder is full.
@@ -210,12 +206,12 @@ impl Missed {
 /// refused it.
 pub(crate) fn reserve(
     call: Call,
-    args: &[usize; 6],
+    args: &[Arg],
     len: usize,
     failed: Option<Missed>,
 ) -> core::result::Result<u32, Missed> {
     let head = head();
-    let len = (size_of::<Entry>() + 8 * call.row().args.len() + len + 7) & !7;
+    let len = (size_of::<Entry>() + 8 * args.len() + len + 7) & !7;
     let seq = failed.map_or_else(|| head.count.fetch_add(1, Relaxed), |missed| missed.seq);
     let stretch = HOT.stretch.load(Relaxed);
     HOT.stretch.store(stretch.saturating_add(1), Relaxed);
@@ -240,24 +236,26 @@ pub(crate) fn reserve(
 ///
 /// # Safety
 /// `entry` has `len` bytes, as many as the entry and its arguments take at the least, and is 8-byte aligned.
-unsafe fn write_entry(entry: *mut Entry, call: Call, args: &[usize; 6], (len, seq): (usize, u32)) {
-    let argc = call.row().args.len();
+unsafe fn write_entry(entry: *mut Entry, call: Call, args: &[Arg], (len, seq): (usize, u32)) {
     // SAFETY: as the caller vouches.
     unsafe {
         (*entry).size = AtomicU32::new(len as u32);
         (*entry).seq = seq;
         (*entry).pid = HOT.pid.load(Relaxed);
-        (*entry).call = call as u16;
+        (*entry).call = call;
         (*entry).line = HOT.line.load(Relaxed) as u16;
         (*entry).lane = HOT.lane.load(Relaxed) as u8;
-        (*entry).argc = argc as u8;
+        (*entry).argc = args.len() as u8;
         (*entry).step = HOT.step.load(Relaxed) as u16;
         (*entry).why = 0;
         (*entry).mark = MARK;
         let to = entry.add(1) as *mut u64;
-        for (i, arg) in args.iter().take(argc).enumerate() {
-            *to.add(i) = *arg as u64;
+        let mut kinds = [0; 8];
+        for (i, arg) in args.iter().enumerate() {
+            *to.add(i) = arg.value as u64;
+            kinds[i] = arg.kind;
         }
+        (*entry).kinds = kinds;
         (*entry).ret = 0;
         (*entry).duration_ns = 0;
     }
@@ -314,9 +312,7 @@ pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
     let on_its_way = |at: &u32| {
         let entry = entry(*at);
         // SAFETY: it is the place of a whole entry in the recorder, by whoever made the record or by offsets().
-        unsafe {
-            (*entry).lane == lane && (*entry).call == Call::Execve as u16 && (*entry).state.load(Acquire) == ENTERED
-        }
+        unsafe { (*entry).lane == lane && (*entry).call == EXECVE && (*entry).state.load(Acquire) == ENTERED }
     };
     // As a rule it is the newest of all; if another lane's is, all are looked through.
     let newest = head().execve.load(Acquire);
@@ -368,14 +364,17 @@ fn entry_size(bytes: &[u8], at: usize) -> Option<usize> {
 /// A record, read out of a recorder's bytes.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    pub call: u16,
+    pub call: Call,
     pub state: u32,
     pub seq: u32,
     pub pid: i32,
     pub line: u16,
     pub lane: u8,
     pub step: u16,
+    /// How many arguments it has.
+    pub argc: usize,
     pub args: [u64; 6],
+    pub(crate) kinds: [u8; 8],
     pub ret: i64,
     pub start_ns: u64,
     pub duration_ns: u64,
@@ -400,32 +399,29 @@ impl<'a> Record<'a> {
         let u16_at = |i: usize| Some(u16::from_ne_bytes(entry.get(i..i + 2)?.try_into().ok()?));
         use core::mem::offset_of;
         let size = u32_at(0)? as usize;
-        let call = u16_at(offset_of!(Entry, call))?;
-        let argc = crate::table::TABLE.get(call as usize)?.args.len();
+        let argc = usize::from(*entry.get(offset_of!(Entry, argc))?).min(6);
+        let kinds = offset_of!(Entry, kinds);
         let mut args = [0; 6];
         for (i, arg) in args.iter_mut().take(argc).enumerate() {
             *arg = u64_at(size_of::<Entry>() + 8 * i)?;
         }
         Some(Record {
-            call,
+            call: Call(u16_at(offset_of!(Entry, call))?),
             state: u32_at(offset_of!(Entry, state))?,
             seq: u32_at(offset_of!(Entry, seq))?,
             pid: u32_at(offset_of!(Entry, pid))? as i32,
             line: u16_at(offset_of!(Entry, line))?,
             lane: *entry.get(offset_of!(Entry, lane))?,
             step: u16_at(offset_of!(Entry, step))?,
+            argc,
             args,
+            kinds: entry.get(kinds..kinds + 8)?.try_into().ok()?,
             ret: u64_at(offset_of!(Entry, ret))? as i64,
             start_ns: u64_at(offset_of!(Entry, start_ns))?,
             duration_ns: u64_at(offset_of!(Entry, duration_ns))?,
             blobs: entry.get(size_of::<Entry>() + 8 * argc..size)?,
             why: bytes.get(u32_at(offset_of!(Entry, why))? as usize..).unwrap_or(&[]),
         })
-    }
-
-    /// The table's row for this call.
-    pub fn row(&self) -> &'static crate::table::Row {
-        &crate::table::TABLE[self.call as usize]
     }
 
     /// The bytes kept under a tag: an argument's number, with [`OUT`] for what the kernel wrote, or [`WHY`].

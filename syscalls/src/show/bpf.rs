@@ -1,6 +1,7 @@
 //! The structures of bpf(2), whose members depend on what is asked.
 
-use super::{Bytes, address};
+use super::address;
+use super::structs::Bytes;
 use crate::flags;
 use core::fmt::{Result, Write};
 
@@ -23,7 +24,7 @@ pub(super) fn load(b: Bytes, out: &mut dyn Write) -> Result {
     let version = b.u32(40);
     let (major, minor, patch) = (version >> 16, version >> 8 & 0xff, version & 0xff);
     write!(out, ", kern_version=KERNEL_VERSION({major}, {minor}, {patch}), prog_flags=")?;
-    flags::BPF_PROG_FLAGS.flags(b.u32(44).into(), out)?;
+    flags::hex(b.u32(44).into(), out)?;
     out.write_str(", prog_name=")?;
     b.name(48, 16, out)?;
     int("prog_ifindex", 64, out)?;

@@ -1,0 +1,252 @@
+//! Files, directories and memory maps.
+
+use crate::arg::{
+    address, buffer, bytes, device, entries, fd, id, input, int, named, null, octal, offset, output, path, path_buffer,
+    plain, string, uint,
+};
+use crate::call::{Result, Why};
+use crate::fd::{At, Fd};
+use crate::flags::{
+    AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, Named, OpenFlags, Prot,
+    Resolve, Seals,
+};
+use crate::gate::gate;
+use core::ffi::CStr;
+use linux_raw_sys::general as nr;
+use linux_raw_sys::general::{open_how, stat, statfs64};
+
+plain! {
+    OpenHow: open_how;
+    Stat: stat;
+    StatFs: statfs64;
+}
+
+/// openat(2) of something that is there, close-on-exec.
+pub fn openat(dir: At, name: &CStr, flags: OpenFlags, why: Why) -> Result<Fd> {
+    gate(nr::__NR_openat, &[fd(dir), path(name), named(flags | OpenFlags::O_CLOEXEC)], why).map(Fd::new)
+}
+
+/// openat(2) with O_CREAT, close-on-exec: `mode` counts when the file is made.
+pub fn openat_create(dir: At, name: &CStr, flags: OpenFlags, mode: u32, why: Why) -> Result<Fd> {
+    let flags = flags | OpenFlags::O_CLOEXEC | OpenFlags::O_CREAT;
+    gate(nr::__NR_openat, &[fd(dir), path(name), named(flags), octal(mode)], why).map(Fd::new)
+}
+
+/// openat(2) into the lowest free number, and not close-on-exec: for a standard descriptor that the caller left closed.
+pub fn open_standard(name: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_openat, &[fd(At::CWD), path(name), named(OpenFlags::O_RDWR)], why).map(drop)
+}
+
+/// openat2(2), close-on-exec: `resolve` says how the path may be walked.
+pub fn openat2(dir: At, name: &CStr, flags: OpenFlags, resolve: Resolve, why: Why) -> Result<Fd> {
+    let how = open_how { flags: (flags | OpenFlags::O_CLOEXEC).bits(), mode: 0, resolve: resolve.bits() };
+    gate(nr::__NR_openat2, &[fd(dir), path(name), input(&how), uint(size_of::<open_how>())], why).map(Fd::new)
+}
+
+/// close(2).
+pub(crate) fn close(number: i32, why: Why) -> Result<()> {
+    gate(nr::__NR_close, &[fd(At(number))], why).map(drop)
+}
+
+/// close_range(2) with CLOSE_RANGE_CLOEXEC, from `first` to `last`: marks, does not close.
+pub fn close_range_cloexec(first: u32, last: u32, why: Why) -> Result<()> {
+    let args = [uint(first as usize), uint(last as usize), named(CloseRange::CLOSE_RANGE_CLOEXEC)];
+    gate(nr::__NR_close_range, &args, why).map(drop)
+}
+
+/// close_range(2): closes every descriptor from `first` to `last`.
+pub fn close_range(first: u32, last: u32, why: Why) -> Result<()> {
+    let args = [uint(first as usize), uint(last as usize), named(CloseRange::NONE)];
+    gate(nr::__NR_close_range, &args, why).map(drop)
+}
+
+/// read(2). Returns the bytes read; 0 at the end.
+pub fn read(file: At, to: &mut [u8], why: Why) -> Result<usize> {
+    let len = to.len();
+    gate(nr::__NR_read, &[fd(file), buffer(to), uint(len)], why)
+}
+
+/// pread64(2): reads at `at` bytes, without moving the file's own offset.
+pub fn pread64(file: At, to: &mut [u8], at: usize, why: Why) -> Result<usize> {
+    let len = to.len();
+    gate(nr::__NR_pread64, &[fd(file), buffer(to), uint(len), offset(at)], why)
+}
+
+/// write(2). Returns the bytes written, which may be fewer.
+pub fn write(file: At, from: &[u8], why: Why) -> Result<usize> {
+    gate(nr::__NR_write, &[fd(file), bytes(from), uint(from.len())], why)
+}
+
+/// pwrite64(2): writes at `at` bytes, without moving the file's own offset.
+pub fn pwrite64(file: At, from: &[u8], at: usize, why: Why) -> Result<usize> {
+    gate(nr::__NR_pwrite64, &[fd(file), bytes(from), uint(from.len()), offset(at)], why)
+}
+
+/// sendfile(2) from the input's own offset. Returns the bytes copied; 0 at the end.
+pub fn sendfile(to: At, from: At, count: usize, why: Why) -> Result<usize> {
+    gate(nr::__NR_sendfile, &[fd(to), fd(from), null(), uint(count)], why)
+}
+
+fn empty_stat() -> stat {
+    // SAFETY: stat is plain numbers, for which all zeros is a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// fstat(2).
+pub fn fstat(file: At, why: Why) -> Result<stat> {
+    let mut stat = empty_stat();
+    gate(nr::__NR_fstat, &[fd(file), output(&mut stat)], why)?;
+    Ok(stat)
+}
+
+/// newfstatat(2), the kernel's name for fstatat.
+pub fn newfstatat(dir: At, name: &CStr, flags: AtFlags, why: Why) -> Result<stat> {
+    let mut stat = empty_stat();
+    gate(nr::__NR_newfstatat, &[fd(dir), path(name), output(&mut stat), named(flags)], why)?;
+    Ok(stat)
+}
+
+/// fstatfs(2).
+pub fn fstatfs(file: At, why: Why) -> Result<statfs64> {
+    // SAFETY: statfs64 is plain numbers, for which all zeros is a value.
+    let mut stat: statfs64 = unsafe { core::mem::zeroed() };
+    gate(nr::__NR_fstatfs, &[fd(file), output(&mut stat)], why)?;
+    Ok(stat)
+}
+
+/// faccessat2(2).
+pub fn faccessat2(dir: At, name: &CStr, mode: AccessMode, flags: AccessFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_faccessat2, &[fd(dir), path(name), named(mode), named(flags)], why).map(drop)
+}
+
+/// mkdirat(2).
+pub fn mkdirat(dir: At, name: &CStr, mode: u32, why: Why) -> Result<()> {
+    gate(nr::__NR_mkdirat, &[fd(dir), path(name), octal(mode)], why).map(drop)
+}
+
+/// mknodat(2) of a fifo, a socket or an empty file: `mode` holds the type too.
+pub fn mknodat(dir: At, name: &CStr, mode: u32, why: Why) -> Result<()> {
+    gate(nr::__NR_mknodat, &[fd(dir), path(name), named(FileMode::from_bits(mode.into()))], why).map(drop)
+}
+
+/// mknodat(2) of a device: `mode` holds the type too.
+pub fn mknodat_device(dir: At, name: &CStr, mode: u32, major: u32, minor: u32, why: Why) -> Result<()> {
+    let mode = FileMode::from_bits(mode.into());
+    gate(nr::__NR_mknodat, &[fd(dir), path(name), named(mode), device(major, minor)], why).map(drop)
+}
+
+/// symlinkat(2): `name` in `dir` will say `target`.
+pub fn symlinkat(target: &CStr, dir: At, name: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_symlinkat, &[path(target), fd(dir), path(name)], why).map(drop)
+}
+
+/// unlinkat(2). `flags`: none, or AT_REMOVEDIR for a directory.
+pub fn unlinkat(dir: At, name: &CStr, flags: AtFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_unlinkat, &[fd(dir), path(name), named(flags)], why).map(drop)
+}
+
+/// renameat(2): replaces `to` if it is there.
+pub fn renameat(dir: At, from: &CStr, to_dir: At, to: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_renameat, &[fd(dir), path(from), fd(to_dir), path(to)], why).map(drop)
+}
+
+/// readlinkat(2). Returns the bytes of the link's text, cut to the buffer.
+pub fn readlinkat<'a>(dir: At, name: &CStr, to: &'a mut [u8], why: Why) -> Result<&'a [u8]> {
+    let room = to.len();
+    let len = gate(nr::__NR_readlinkat, &[fd(dir), path(name), buffer(to), uint(room)], why)?;
+    Ok(&to[..len])
+}
+
+/// getdents64(2): fills the buffer with entries; 0 bytes at the end. Walk them with [`crate::abi::entries`].
+pub fn getdents64(dir: At, to: &mut [u8], why: Why) -> Result<usize> {
+    let room = to.len();
+    gate(nr::__NR_getdents64, &[fd(dir), entries(to), uint(room)], why)
+}
+
+/// ftruncate(2), in bytes.
+pub fn ftruncate(file: At, len: usize, why: Why) -> Result<()> {
+    gate(nr::__NR_ftruncate, &[fd(file), offset(len)], why).map(drop)
+}
+
+/// fchdir(2).
+pub fn fchdir(dir: At, why: Why) -> Result<()> {
+    gate(nr::__NR_fchdir, &[fd(dir)], why).map(drop)
+}
+
+/// chdir(2).
+pub fn chdir(dir: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_chdir, &[path(dir)], why).map(drop)
+}
+
+/// getcwd(2), raw: the path without its NUL. It begins with `(unreachable)` when the directory lies outside the root.
+pub fn getcwd(to: &mut [u8], why: Why) -> Result<&[u8]> {
+    let room = to.len();
+    let len = gate(nr::__NR_getcwd, &[path_buffer(to), uint(room)], why)?;
+    Ok(&to[..len.saturating_sub(1)])
+}
+
+/// umask(2). Returns the mask that was in force.
+pub fn umask(mask: u32, why: Why) -> u32 {
+    gate(nr::__NR_umask, &[octal(mask)], why).unwrap_or(0) as u32
+}
+
+/// fchmod(2).
+pub fn fchmod(file: At, mode: u32, why: Why) -> Result<()> {
+    gate(nr::__NR_fchmod, &[fd(file), octal(mode)], why).map(drop)
+}
+
+/// fchmodat(2), which follows links.
+pub fn fchmodat(dir: At, name: &CStr, mode: u32, why: Why) -> Result<()> {
+    gate(nr::__NR_fchmodat, &[fd(dir), path(name), octal(mode)], why).map(drop)
+}
+
+/// fchown(2).
+pub fn fchown(file: At, uid: u32, gid: u32, why: Why) -> Result<()> {
+    gate(nr::__NR_fchown, &[fd(file), id(uid), id(gid)], why).map(drop)
+}
+
+/// fchownat(2).
+pub fn fchownat(dir: At, name: &CStr, uid: u32, gid: u32, flags: AtFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_fchownat, &[fd(dir), path(name), id(uid), id(gid), named(flags)], why).map(drop)
+}
+
+/// dup3(2) to a standard descriptor's number, which then stays open over execve.
+pub fn dup3_standard(from: At, to: i32, why: Why) -> Result<()> {
+    gate(nr::__NR_dup3, &[fd(from), fd(At(to)), named(DescriptorFlags::NONE)], why).map(drop)
+}
+
+/// memfd_create(2), close-on-exec.
+pub fn memfd_create(name: &CStr, flags: MemFd, why: Why) -> Result<Fd> {
+    gate(nr::__NR_memfd_create, &[string(name), named(flags | MemFd::MFD_CLOEXEC)], why).map(Fd::new)
+}
+
+/// fcntl(2) with F_GET_SEALS: what may not be done to a file in memory any more; EINVAL for any other.
+pub fn fcntl_get_seals(file: At, why: Why) -> Result<Seals> {
+    let seals = gate(nr::__NR_fcntl, &[fd(file), named(Fcntl::F_GET_SEALS)], why)?;
+    Ok(Seals::from_bits(seals as u64))
+}
+
+/// fcntl(2) with F_ADD_SEALS: forbids changes of a file in memory.
+pub fn fcntl_add_seals(file: At, seals: Seals, why: Why) -> Result<()> {
+    gate(nr::__NR_fcntl, &[fd(file), named(Fcntl::F_ADD_SEALS), named(seals)], why).map(drop)
+}
+
+/// mmap(2) of a file or, where there is none, of fresh zero bytes, anywhere.
+pub(crate) fn mmap(len: usize, flags: Map, file: Option<At>, why: Why) -> Result<usize> {
+    let (flags, file) = match file {
+        Some(file) => (flags, fd(file)),
+        None => (flags | Map::MAP_ANONYMOUS, int(-1)),
+    };
+    let prot = named(Prot::PROT_READ | Prot::PROT_WRITE);
+    gate(nr::__NR_mmap, &[null(), uint(len), prot, named(flags), file, offset(0)], why)
+}
+
+/// mprotect(2): memory that is only read from now on.
+///
+/// # Safety
+/// Nothing writes to these bytes, which begin where a page does.
+pub(crate) unsafe fn mprotect_read(at: usize, len: usize, why: Why) -> Result<()> {
+    // SAFETY: as the caller vouches.
+    let start = unsafe { address(at) };
+    gate(nr::__NR_mprotect, &[start, uint(len), named(Prot::PROT_READ)], why).map(drop)
+}

@@ -1,0 +1,87 @@
+//! Mounts, by the old call and by the new ones.
+
+use crate::arg::{Arg, fd, input, int, named, null, path, plain, string, uint};
+use crate::call::{Result, Why};
+use crate::fd::{At, Fd};
+use crate::flags::{FsConfig, FsMount, FsOpen, MountAttr, MountFlags, MountSetattr, MoveMount, OpenTree, UmountFlags};
+use crate::gate::gate;
+use core::ffi::CStr;
+use linux_raw_sys::general as nr;
+use linux_raw_sys::general::mount_attr;
+
+plain! {
+    MountAttr: mount_attr;
+}
+
+fn optional<'a>(text: Option<&'a CStr>, arg: fn(&'a CStr) -> Arg<'a>) -> Arg<'a> {
+    text.map_or(null(), arg)
+}
+
+/// mount(2) of a new file system. `data`: the file system's own options.
+pub fn mount(
+    source: &CStr,
+    target: &CStr,
+    kind: &CStr,
+    flags: MountFlags,
+    data: Option<&CStr>,
+    why: Why,
+) -> Result<()> {
+    let args = [path(source), path(target), string(kind), named(flags), optional(data, string)];
+    gate(nr::__NR_mount, &args, why).map(drop)
+}
+
+/// mount(2) that makes no file system: MS_BIND, MS_MOVE, or a change of propagation.
+pub fn mount_none(source: Option<&CStr>, target: &CStr, flags: MountFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_mount, &[optional(source, path), path(target), null(), named(flags), null()], why).map(drop)
+}
+
+/// mount(2) with MS_REMOUNT: changes the flags and options of the file system at `target`.
+pub fn remount(target: &CStr, flags: MountFlags, data: Option<&CStr>, why: Why) -> Result<()> {
+    gate(nr::__NR_mount, &[null(), path(target), null(), named(flags), optional(data, string)], why).map(drop)
+}
+
+/// umount2(2).
+pub fn umount2(target: &CStr, flags: UmountFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_umount2, &[path(target), named(flags)], why).map(drop)
+}
+
+/// pivot_root(2).
+pub fn pivot_root(new_root: &CStr, put_old: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_pivot_root, &[path(new_root), path(put_old)], why).map(drop)
+}
+
+/// chroot(2).
+pub fn chroot(root: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_chroot, &[path(root)], why).map(drop)
+}
+
+/// open_tree(2), close-on-exec.
+pub fn open_tree(dir: At, name: &CStr, flags: OpenTree, why: Why) -> Result<Fd> {
+    gate(nr::__NR_open_tree, &[fd(dir), path(name), named(flags | OpenTree::OPEN_TREE_CLOEXEC)], why).map(Fd::new)
+}
+
+/// move_mount(2).
+pub fn move_mount(from: At, from_path: &CStr, to: At, to_path: &CStr, flags: MoveMount, why: Why) -> Result<()> {
+    gate(nr::__NR_move_mount, &[fd(from), path(from_path), fd(to), path(to_path), named(flags)], why).map(drop)
+}
+
+/// mount_setattr(2). `attr`: MOUNT_ATTR_* to set and clear, MS_* propagation.
+pub fn mount_setattr(dir: At, name: &CStr, flags: MountSetattr, attr: &mount_attr, why: Why) -> Result<()> {
+    let args = [fd(dir), path(name), named(flags), input(attr), uint(size_of::<mount_attr>())];
+    gate(nr::__NR_mount_setattr, &args, why).map(drop)
+}
+
+/// fsopen(2): begins a file system of this kind.
+pub fn fsopen(kind: &CStr, why: Why) -> Result<Fd> {
+    gate(nr::__NR_fsopen, &[string(kind), named(FsOpen::FSOPEN_CLOEXEC)], why).map(Fd::new)
+}
+
+/// fsconfig(2) with FSCONFIG_CMD_CREATE: makes the file system that was begun.
+pub fn fsconfig_create(fs: At, why: Why) -> Result<()> {
+    gate(nr::__NR_fsconfig, &[fd(fs), named(FsConfig::FSCONFIG_CMD_CREATE), null(), null(), int(0)], why).map(drop)
+}
+
+/// fsmount(2): a detached mount of the file system.
+pub fn fsmount(fs: At, attr: MountAttr, why: Why) -> Result<Fd> {
+    gate(nr::__NR_fsmount, &[fd(fs), named(FsMount::FSMOUNT_CLOEXEC), named(attr)], why).map(Fd::new)
+}

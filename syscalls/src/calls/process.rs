@@ -1,0 +1,280 @@
+//! Processes: making them, becoming another program, ending, waiting.
+
+use crate::arg::{Arg, address, argv, clone_args, envp, fd, int, named, null, output, path, plain, signal, uint};
+use crate::call::{Failed, Result, Why};
+use crate::errno::Errno;
+use crate::fd::{At, Fd};
+use crate::flags::{AtFlags, CloneFlags, Ioctl, Named, SetNs, WaitFlags, WaitId};
+use crate::gate::{gate, past};
+use crate::record;
+use crate::room::{self, slate};
+use crate::vdso::clock_ns;
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::Ordering::Acquire;
+use linux_raw_sys::general as nr;
+
+plain! {
+    SigInfo: libc::siginfo_t;
+}
+
+/// Which side of clone3 the caller is on.
+pub enum Cloned {
+    /// The caller: the child's process id as seen from here, and a handle on it.
+    Parent {
+        pid: i32,
+        pidfd: Fd,
+    },
+    Child,
+}
+
+/// clone3(2) without shared memory, with CLONE_PIDFD added: a copy of the caller, in the new namespaces that `flags` asks
+/// for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end. The copy has the handlers of `fault`, too,
+/// up to its execve.
+///
+/// The child records as lane `lane`, into the same recorder.
+/// With CLONE_PARENT the child becomes the caller's sibling, and the signal is the one that the caller's own end sends.
+pub fn clone3(flags: CloneFlags, cgroup: Option<At>, lane: u8, why: Why) -> Result<Cloned> {
+    let cloned = clone(flags, cgroup, lane, 0, why)?;
+    if let Cloned::Parent { pid, .. } = &cloned {
+        record::set_cloned(*pid);
+    }
+    Ok(cloned)
+}
+
+/// clone3(2) of a helper: a process beside the container's first one. Its records say which helper they are of, and
+/// [`record::Head::helpers`] which process that is.
+pub fn clone3_helper(flags: CloneFlags, lane: u8, why: Why) -> Result<Cloned> {
+    let helper = record::next_helper();
+    let cloned = clone(flags, None, lane, helper, why)?;
+    if let Cloned::Parent { pid, .. } = &cloned {
+        record::set_helper(helper, *pid);
+    }
+    Ok(cloned)
+}
+
+/// `own`: what the child's records have in place of its process id.
+fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
+    let mut pidfd: i32 = -1;
+    let into = cgroup.map_or(CloneFlags::NONE, |_| CloneFlags::CLONE_INTO_CGROUP);
+    let args = nr::clone_args {
+        flags: (flags | CloneFlags::CLONE_PIDFD | into).bits(),
+        pidfd: &raw mut pidfd as u64,
+        // clone(2): with CLONE_PARENT none may be given, the caller's is taken.
+        exit_signal: if flags.has(CloneFlags::CLONE_PARENT) { 0 } else { libc::SIGCHLD as u64 },
+        cgroup: cgroup.map_or(0, |at| at.0 as u64),
+        child_tid: 0,
+        parent_tid: 0,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+    };
+    // SAFETY: `pidfd` lives across the call, and without CLONE_VM the child has a stack and a memory of its own.
+    let given = unsafe { clone_args(&args) };
+    let pid = gate(nr::__NR_clone3, &[given, uint(size_of::<nr::clone_args>())], why)?;
+    if pid == 0 {
+        record::set_pid(own);
+        record::at(lane, 0, 0);
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
+    let pidfd = unsafe { (&raw const pidfd).read_volatile() };
+    Ok(Cloned::Parent { pid: pid as i32, pidfd: Fd::new(pidfd as usize) })
+}
+
+/// execve(2). It returns only when it failed.
+pub fn execve(program: &CStr, arguments: &Vector, environment: &Vector, why: Why) -> Failed {
+    refused(gate(nr::__NR_execve, &[path(program), arguments.argv(), environment.envp()], why))
+}
+
+/// execveat(2) of an open file. It returns only when it failed.
+pub fn execveat(file: At, arguments: &Vector, environment: &Vector, why: Why) -> Failed {
+    let flags = named(AtFlags::AT_EMPTY_PATH);
+    let args = [fd(file), path(c""), arguments.argv(), environment.envp(), flags];
+    refused(gate(nr::__NR_execveat, &args, why))
+}
+
+fn refused(result: Result<usize>) -> Failed {
+    match result {
+        Err(failed) => failed,
+        // A successful execve has no caller to return to.
+        Ok(_) => exit_group(127, Why("execve returned without an error, which the kernel never does")),
+    }
+}
+
+/// Puts the execveat(2) that made this process what it is on record. `environment`: where it was then.
+pub fn execveat_succeeded(file: i32, arguments: *const *const c_char, environment: usize, why: Why) {
+    let here = crate::entry::environment_at() as usize;
+    // SAFETY: the kernel laid both vectors on the stack of this process.
+    let (argv, envp) = unsafe { (argv(arguments as usize), envp(environment, here)) };
+    past(nr::__NR_execveat, &[fd(At(file)), path(c""), argv, envp, named(AtFlags::AT_EMPTY_PATH)], why);
+}
+
+/// A NULL-terminated vector of C strings, made before clone3 out of memory that the caller keeps.
+pub struct Vector<'a> {
+    pointers: &'a [*const c_char],
+}
+
+impl<'a> Vector<'a> {
+    /// The longest prefix of `strings` that fits in `room` with a NULL behind it; `room` must be one longer.
+    pub fn new<'b: 'a>(strings: impl Iterator<Item = &'b CStr>, room: &'a mut [*const c_char]) -> Vector<'a> {
+        let last = room.len().saturating_sub(1);
+        let mut len = 0;
+        for (slot, string) in room[..last].iter_mut().zip(strings) {
+            *slot = string.as_ptr();
+            len += 1;
+        }
+        if let Some(end) = room.get_mut(len) {
+            *end = core::ptr::null();
+        }
+        Vector { pointers: room }
+    }
+
+    fn argv(&self) -> Arg<'_> {
+        // SAFETY: new() has ended it with a NULL, and its strings live as long as it does.
+        unsafe { argv(self.pointers.as_ptr() as usize) }
+    }
+
+    fn envp(&self) -> Arg<'_> {
+        let at = self.pointers.as_ptr() as usize;
+        // SAFETY: as above.
+        unsafe { envp(at, at) }
+    }
+}
+
+/// exit_group(2).
+pub fn exit_group(status: i32, why: Why) -> ! {
+    let _ = gate(nr::__NR_exit_group, &[int(status)], why);
+    // A filter has refused it, and there is nothing left that it could not refuse as well.
+    crate::arch::trap()
+}
+
+/// What became of a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Exited(i32),
+    Killed(i32),
+}
+
+impl Ended {
+    /// The exit status that a shell would show: 128+n for a signal.
+    pub fn status(self) -> i32 {
+        match self {
+            Ended::Exited(status) => status,
+            Ended::Killed(signal) => 128 + signal,
+        }
+    }
+}
+
+/// waitid(2) on a process handle, for its end. `None`: with WNOHANG, it has not ended.
+pub fn waitid_pidfd(pidfd: At, options: WaitFlags, why: Why) -> Result<Option<Ended>> {
+    Ok(wait(WaitId::P_PIDFD, pidfd.0, options, why)?.map(|(_, ended)| ended))
+}
+
+/// waitid(2) on a child by its number, for its end.
+pub fn waitid_pid(pid: i32, why: Why) -> Result<()> {
+    wait(WaitId::P_PID, pid, WaitFlags::NONE, why).map(drop)
+}
+
+/// waitid(2) on any child that has ended, without taking its status: which it is.
+pub fn waitid_any_ended(why: Why) -> Result<Option<i32>> {
+    let options = WaitFlags::WNOHANG | WaitFlags::WNOWAIT;
+    Ok(wait(WaitId::P_ALL, 0, options, why)?.map(|(pid, _)| pid))
+}
+
+fn wait(kind: WaitId, id: i32, options: WaitFlags, why: Why) -> Result<Option<(i32, Ended)>> {
+    // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
+    let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
+    let options = named(options | WaitFlags::WEXITED);
+    gate(nr::__NR_waitid, &[named(kind), int(id), output(&mut info), options, null()], why)?;
+    // SAFETY: waitid filled the SIGCHLD members, or left them zero (WNOHANG).
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(match (pid, info.si_code) {
+        (0, _) => None,
+        (pid, libc::CLD_EXITED) => Some((pid, Ended::Exited(status))),
+        (pid, _) => Some((pid, Ended::Killed(status))),
+    })
+}
+
+/// ioctl(2) with PIDFD_GET_INFO, for PIDFD_INFO_EXIT: what became of a process that another one has waited for. `None`:
+/// it has not come to that yet, or the kernel does not tell; Linux 6.15 does.
+pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
+    let wanted = u64::from(libc::PIDFD_INFO_EXIT);
+    // SAFETY: pidfd_info is plain numbers, for which all zeros is a value.
+    let mut info: libc::pidfd_info = unsafe { core::mem::zeroed() };
+    info.mask = wanted;
+    let request = named(Ioctl::from_bits(libc::PIDFD_GET_INFO));
+    // SAFETY: the request's number says how long the structure is; no address is in it.
+    let filled = unsafe { address(&raw mut info as usize) };
+    gate(nr::__NR_ioctl, &[fd(pidfd), request, filled], why)?;
+    if info.mask & wanted == 0 {
+        return Ok(None);
+    }
+    // As wait(2) has it.
+    let (status, signal) = (info.exit_code >> 8 & 0xff, info.exit_code & 0x7f);
+    Ok(Some(if signal == 0 { Ended::Exited(status) } else { Ended::Killed(signal) }))
+}
+
+/// getpid(2).
+pub fn getpid(why: Why) -> i32 {
+    gate(nr::__NR_getpid, &[], why).unwrap_or(0) as i32
+}
+
+/// getppid(2).
+pub fn getppid(why: Why) -> i32 {
+    gate(nr::__NR_getppid, &[], why).unwrap_or(0) as i32
+}
+
+/// setsid(2).
+pub fn setsid(why: Why) -> Result<()> {
+    gate(nr::__NR_setsid, &[], why).map(drop)
+}
+
+/// unshare(2).
+pub fn unshare(flags: CloneFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_unshare, &[named(flags)], why).map(drop)
+}
+
+/// setns(2). `kind`: the CLONE_NEW* that the namespace must be of.
+pub fn setns(namespace: At, kind: CloneFlags, why: Why) -> Result<()> {
+    gate(nr::__NR_setns, &[fd(namespace), named(SetNs::from_bits(kind.bits()))], why).map(drop)
+}
+
+/// setpgid(2) of the caller, into a group of its own.
+pub fn setpgid(why: Why) -> Result<()> {
+    gate(nr::__NR_setpgid, &[int(0), int(0)], why).map(drop)
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32, why: Why) -> Result<Fd> {
+    gate(nr::__NR_pidfd_open, &[int(pid), uint(0)], why).map(Fd::new)
+}
+
+/// pidfd_getfd(2): another process's descriptor, as one of ours.
+pub fn pidfd_getfd(pidfd: At, number: i32, why: Why) -> Result<Fd> {
+    gate(nr::__NR_pidfd_getfd, &[fd(pidfd), int(number), uint(0)], why).map(Fd::new)
+}
+
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: At, number: i32, why: Why) -> Result<()> {
+    gate(nr::__NR_pidfd_send_signal, &[fd(pidfd), signal(number), null(), uint(0)], why).map(drop)
+}
+
+/// kill(2).
+pub fn kill(pid: i32, number: i32, why: Why) -> Result<()> {
+    gate(nr::__NR_kill, &[int(pid), signal(number)], why).map(drop)
+}
+
+/// The other lane's newest execve: `None`, there was none; else whether it succeeded, or the errno with which it failed. To
+/// be asked when the other lane has ended, or has become its program.
+pub fn execve_of(lane: u8) -> Option<core::result::Result<(), Errno>> {
+    match slate().execve(lane).load(Acquire) {
+        room::NONE => None,
+        room::ON_ITS_WAY => {
+            record::complete_execve(lane, clock_ns(libc::CLOCK_MONOTONIC));
+            Some(Ok(()))
+        }
+        errno => Some(Err(Errno(errno as u16))),
+    }
+}

@@ -1,0 +1,95 @@
+//! Signals: held back in a mask and taken one by one, so that none interrupts a call and none is lost.
+
+use crate::arg::{Kind, fd, input, named, null, output, plain, pointing, signal, uint};
+use crate::call::{Result, Why};
+use crate::fd::{At, Fd};
+use crate::flags::{SigHow, SignalFd};
+use crate::gate::gate;
+use linux_raw_sys::general as nr;
+use linux_raw_sys::general::{__kernel_sighandler_t, kernel_sigaction};
+
+plain! {
+    SigSet: SigSet;
+}
+
+/// A set of signals: bit n-1 is signal n.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct SigSet(pub u64);
+
+impl SigSet {
+    pub const EMPTY: SigSet = SigSet(0);
+    pub const ALL: SigSet = SigSet(u64::MAX);
+    /// All that may be held back. A page of memory that cannot be had ends a process that holds SIGBUS back (sigprocmask(2)),
+    /// and its handler has to be called (see `fault`).
+    pub const HELD: SigSet = SigSet::ALL.without(libc::SIGBUS);
+
+    pub const fn has(self, signal: i32) -> bool {
+        self.0 & 1 << (signal - 1) != 0
+    }
+
+    pub const fn with(self, signal: i32) -> SigSet {
+        SigSet(self.0 | 1 << (signal - 1))
+    }
+
+    pub const fn without(self, signal: i32) -> SigSet {
+        SigSet(self.0 & !(1 << (signal - 1)))
+    }
+}
+
+/// What a signal does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    Default = 0,
+    Ignore = 1,
+}
+
+/// Bytes of a set: the kernel has one size alone.
+const SET: usize = size_of::<SigSet>();
+
+/// rt_sigprocmask(2) with SIG_SETMASK. Returns the mask that was in force.
+pub fn rt_sigprocmask(set: SigSet, why: Why) -> Result<SigSet> {
+    let mut old = SigSet::EMPTY;
+    let args = [named(SigHow::SIG_SETMASK), input(&set), output(&mut old), uint(SET)];
+    gate(nr::__NR_rt_sigprocmask, &args, why)?;
+    Ok(old)
+}
+
+/// rt_sigaction(2).
+pub fn rt_sigaction(number: i32, disposition: Disposition, why: Why) -> Result<()> {
+    // SAFETY: the kernel knows 0 and 1 as SIG_DFL and SIG_IGN, and never calls them.
+    unsafe { sigaction(number, disposition as usize, 0, why) }
+}
+
+/// rt_sigaction(2) with any handler.
+///
+/// # Safety
+/// With these flags the kernel may call `handler` at any time.
+pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why) -> Result<()> {
+    // SAFETY: kernel_sigaction is numbers and optional function pointers, for which all zeros is a value.
+    let mut action: kernel_sigaction = unsafe { core::mem::zeroed() };
+    // SAFETY: the type is an optional function pointer, which is never called from here.
+    action.sa_handler_kernel = unsafe { core::mem::transmute::<usize, __kernel_sighandler_t>(handler) };
+    if flags != 0 {
+        action.sa_restorer = crate::arch::RESTORER;
+        action.sa_flags = u64::from(flags | crate::arch::SA_RESTORER);
+    }
+    // SAFETY: as the caller vouches.
+    let given = unsafe { pointing(&action, size_of::<kernel_sigaction>(), Kind::SigAction) };
+    gate(nr::__NR_rt_sigaction, &[signal(number), given, null(), uint(SET)], why).map(drop)
+}
+
+/// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, all of which are held back.
+pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
+    // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
+    let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
+    let args = [input(&set), output(&mut info), null(), uint(SET)];
+    gate(nr::__NR_rt_sigtimedwait, &args, why).map(|number| number as i32)
+}
+
+/// signalfd4(2): signals of `set`, all of which are held back, are read from the descriptor, 128 bytes each, the
+/// number first.
+pub fn signalfd4(set: SigSet, why: Why) -> Result<Fd> {
+    let args = [fd(At(-1)), input(&set), uint(SET), named(SignalFd::SFD_CLOEXEC)];
+    gate(nr::__NR_signalfd4, &args, why).map(Fd::new)
+}

@@ -1,0 +1,187 @@
+//! The gate. Every system call of the program, on both sides of clone3, goes through [`gate`]: it writes the record, enters
+//! the kernel, completes the record. Three other `syscall` instructions are in use. Two are for machines that lack
+//! something: the clock where there is no vDSO, the thread pointer on an old x86-64. The third is the end of a signal's
+//! handler, rt_sigreturn(2), which [`announce`] puts on record.
+
+use crate::arch;
+use crate::arg::Arg;
+use crate::call::{CLONE3, Call, EXECVE, Failed, Result, Why};
+use crate::errno::Errno;
+use crate::hot::HOT;
+use crate::record::{self, ENTERED, Later, Missed, RETURNED, WHY, Writer};
+use crate::room::{ON_ITS_WAY, slate};
+use crate::vdso::clock_ns;
+use core::sync::atomic::Ordering::*;
+use linux_raw_sys::general as nr;
+
+/// How often a call is made again that was interrupted: a file system of another process could say so without an end.
+const AGAIN: u32 = 10_000;
+
+/// Makes a system call and its record. A wrapper calls it. Its arguments vouch for the memory that they point to; the
+/// wrapper vouches that they are those of the call with this number, a length beside the buffer that has it.
+///
+/// No signal that this program handles interrupts a call (SA_RESTART). Still a call is interrupted when the process is
+/// stopped and goes on, or is traced (signal(7)). It has done nothing then, and is made again, with a record of its own. Only
+/// close(2) has done its part.
+pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
+    let call = Call(number as u16);
+    for _ in 0..AGAIN {
+        match once(call, args, why) {
+            Err(failed) if failed.errno == Errno::EINTR && number == nr::__NR_close => return Ok(0),
+            Err(failed) if failed.errno == Errno::EINTR => {}
+            other => return other,
+        }
+    }
+    once(call, args, why)
+}
+
+fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
+    let (begun, later) = begin(call, args, why, None);
+    if call == EXECVE {
+        slate().execve(HOT.lane.load(Relaxed) as u8).store(ON_ITS_WAY, Release);
+    }
+    // SAFETY: gate() says who vouches for what.
+    let result = unsafe { enter(call, args) };
+    if call == CLONE3 && result == 0 {
+        return Ok(0); // The other side: the record belongs to the one that called.
+    }
+    match begun {
+        Ok(at) => complete(at, args, &later, result),
+        Err(missed) if result >= 0 => missed.count(),
+        Err(_) => {}
+    }
+    let errno = match result {
+        -4095..=-1 => Errno(-result as u16),
+        value => return Ok(value as usize),
+    };
+    if call == EXECVE {
+        slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
+    }
+    let at = begun.or_else(|missed| refused(call, args, why, missed, result));
+    Err(Failed { errno, call, at: at.unwrap_or(record::NOWHERE) })
+}
+
+/// The one instruction.
+///
+/// # Safety
+/// The arguments are those of this call, and the memory that they point to is good for it.
+unsafe fn enter(call: Call, args: &[Arg]) -> isize {
+    let mut registers = [0; 6];
+    for (register, arg) in registers.iter_mut().zip(args) {
+        *register = arg.value;
+    }
+    // SAFETY: as the caller vouches.
+    unsafe { arch::syscall(call.0.into(), registers) }
+}
+
+/// The same as [`gate`], with the record made only when the call has returned and `then` was done: before, no record can be
+/// made.
+pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(isize)) -> Result<usize> {
+    let call = Call(number as u16);
+    // SAFETY: as in once().
+    let result = unsafe { enter(call, args) };
+    then(result);
+    let (begun, later) = begin(call, args, why, None);
+    if let Ok(at) = begun {
+        complete(at, args, &later, result);
+    }
+    match result {
+        -4095..=-1 => Err(Failed { errno: Errno(-result as u16), call, at: begun.unwrap_or(record::NOWHERE) }),
+        value => Ok(value as usize),
+    }
+}
+
+/// The record of a call that comes right after the words that make it, and does not return to us: rt_sigreturn(2).
+pub(crate) fn announce(number: u32, why: Why) {
+    let _ = begin(Call(number as u16), &[], why, None);
+}
+
+/// The record of a call that was made by this process before it became what it is: a successful execveat does not return.
+pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
+    if let Ok(at) = begin(Call(number as u16), args, why, None).0 {
+        // SAFETY: begin() gave this entry to us alone.
+        unsafe { (*record::entry(at)).state.store(RETURNED, Release) };
+    }
+}
+
+/// The kernel refused a call that missed its record. The message about that is made out of a record: so the call gets one
+/// all the same, in the recorder or beside it.
+fn refused(call: Call, args: &[Arg], why: Why, missed: Missed, result: isize) -> core::result::Result<u32, Missed> {
+    let (begun, later) = begin(call, args, why, Some(missed));
+    let begun = begun.or_else(|missed| {
+        missed.count();
+        let room = 4 + why.0.len() + args.iter().map(Arg::room).sum::<usize>();
+        let at = record::carried_begin(call, args, missed.seq, room).ok_or(missed)?;
+        write_blobs(at, args, why, None);
+        Ok(at)
+    });
+    if let Ok(at) = begun {
+        complete(at, args, &later, result);
+    }
+    begun
+}
+
+/// Fills in what a call has brought.
+fn complete(at: u32, args: &[Arg], later: &[Option<Later>; 6], result: isize) {
+    let entry = record::entry(at);
+    // SAFETY: reserve() gave this entry to us alone.
+    unsafe {
+        (*entry).duration_ns = clock_ns(libc::CLOCK_MONOTONIC).saturating_sub((*entry).start_ns);
+        (*entry).ret = result as i64;
+        if result >= 0 {
+            for (arg, later) in args.iter().zip(later) {
+                if let Some(later) = later {
+                    arg.fill(*later, result as usize);
+                }
+            }
+        }
+        (*entry).state.store(RETURNED, Release);
+    }
+}
+
+/// Writes the record of a call that is about to be made, or says that it missed its record. Then what has to be filled in
+/// when it returns. `failed`: it was made, and missed its record before.
+fn begin(
+    call: Call,
+    args: &[Arg],
+    why: Why,
+    failed: Option<Missed>,
+) -> (core::result::Result<u32, Missed>, [Option<Later>; 6]) {
+    let known = record::known_why(why.0);
+    let room = if known.is_some() { 0 } else { 4 + why.0.len() };
+    let begun = record::reserve(call, args, room + args.iter().map(Arg::room).sum::<usize>(), failed);
+    HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
+    let Ok(at) = begun else {
+        return (begun, [None; 6]);
+    };
+    let later = write_blobs(at, args, why, known);
+    if call == EXECVE {
+        record::head().execve.store(at, Release);
+    }
+    (begun, later)
+}
+
+/// Writes what is kept beside the numbers. From then on the record is whole up to what its call will bring. `known`: where
+/// the why stands already.
+fn write_blobs(at: u32, args: &[Arg], why: Why, known: Option<u32>) -> [Option<Later>; 6] {
+    let mut writer = Writer::new(at);
+    let mut later = [None; 6];
+    for (i, arg) in args.iter().enumerate() {
+        later[i] = arg.capture(&mut writer, i as u8);
+    }
+    let place = known.unwrap_or_else(|| {
+        let place = writer.put(WHY, why.0.as_bytes(), false);
+        if at != record::CARRIED {
+            record::remember_why(why.0, place);
+        }
+        place
+    });
+    let entry = record::entry(at);
+    // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
+    unsafe {
+        (*entry).why = place;
+        (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
+        (*entry).state.store(ENTERED, Release);
+    }
+    later
+}
