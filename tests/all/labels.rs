@@ -3,8 +3,8 @@
 //! `settings::labels_without_a_module` has the refusal.
 
 use crate::bundle::{Bundle, tool};
-use crate::cgroups::{end, start};
-use crate::execs::exec;
+use crate::cgroup::{end, start};
+use crate::exec::exec;
 use crate::namespaces::in_user_namespace;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;

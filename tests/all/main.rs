@@ -5,97 +5,32 @@
 //! Before the first case the program steps into the view of a cgroup v2 host (see `view`). `RUNTIME=PROGRAM` in the
 //! environment lets another OCI runtime take the tests that hold for any.
 
-mod absent;
-mod architecture;
-mod bundle;
 mod callers;
-mod cgroups;
-mod command_line;
+mod cgroup;
 mod config;
-mod corners;
-mod crowds;
-mod decisions;
-mod device_rules;
-mod everything;
-mod execs;
-mod execs_words;
-mod freezer;
-mod fuzz;
+mod devices;
+mod exec;
 mod hooks;
-mod hooks_late;
-mod host;
 mod hostile;
-mod hostile_exec;
-mod hostile_files;
-mod hostile_paths;
-mod hostile_state;
-mod initramfs;
+mod house;
 mod injection;
-mod injection_all;
-mod injection_each;
-mod injection_exec;
-mod install;
-mod kept;
 mod labels;
-mod lanes;
-mod leftovers;
-mod lent;
 mod lifecycle;
-mod lifecycle_errors;
-mod limits;
-mod limits_devices;
-mod listing;
-mod little_room;
-mod machine;
-mod made_mounts;
+mod machines;
+mod messages;
 mod mounts;
-mod mounts_later;
-mod mounts_mapped;
 mod namespaces;
-mod needs;
-mod netdev;
-mod no_room;
-mod notify;
+mod network;
 mod parity;
-mod parity_terminals;
-mod picture;
-mod plans;
-mod planted;
-mod programs;
-mod properties;
-mod protections;
-mod random_ends;
-mod real;
+mod process;
 mod recorder;
-mod refusals;
-mod rights;
-mod rootless;
-mod said;
-mod same_as_runc;
-mod screen;
-mod sealed;
 mod seccomp;
-mod seccomp_notify;
-mod settings;
-mod shapes;
-mod shared;
-mod shared_mounts;
-mod side_by_side;
-mod signals;
-mod states;
-mod strace;
-mod strace_itself;
-mod surroundings;
-mod systemd;
-mod terminals;
-mod terminals_exec;
-mod threaded;
-mod view;
-mod vm;
-mod waits;
-mod warnings;
+mod terminal;
+mod tools;
+mod users;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use tools::{bundle, everything, host, machine, needs, real, screen, strace, view};
 
 /// How a case ends: well, or with what is wrong. Any error that can be printed becomes one with `?`.
 type Outcome = Result<(), Failed>;
@@ -131,92 +66,91 @@ fn main() {
     let systemd = words.filter.as_deref().is_some_and(|filter| filter.starts_with("systemd"));
     let cases = [
         lifecycle::cases(),
-        lifecycle_errors::cases(),
-        decisions::cases(),
+        lifecycle::errors::cases(),
+        house::decisions::cases(),
         callers::cases(),
-        notify::cases(),
-        config::cases(),
-        absent::cases(),
-        said::cases(),
-        shapes::cases(),
-        surroundings::cases(),
+        callers::notify::cases(),
+        process::cases(),
+        config::absent::cases(),
+        messages::said::cases(),
+        config::shapes::cases(),
+        namespaces::surroundings::cases(),
         mounts::cases(),
-        mounts_mapped::cases(),
-        leftovers::cases(),
-        signals::cases(),
-        freezer::cases(),
-        threaded::cases(),
-        lent::cases(),
-        side_by_side::cases(),
-        made_mounts::cases(),
-        shared_mounts::cases(),
+        mounts::mapped::cases(),
+        cgroup::leftovers::cases(),
+        lifecycle::signals::cases(),
+        cgroup::freezer::cases(),
+        cgroup::threaded::cases(),
+        mounts::lent::cases(),
+        mounts::side_by_side::cases(),
+        mounts::made::cases(),
+        mounts::inherited::cases(),
         namespaces::cases(),
-        rights::cases(),
-        rootless::cases(),
-        settings::cases(),
+        process::rights::cases(),
+        users::cases(),
+        process::settings::cases(),
         labels::cases(),
-        execs::cases(),
-        execs_words::cases(),
-        kept::cases(),
-        programs::cases(),
-        terminals::cases(),
-        terminals_exec::cases(),
-        sealed::cases(),
+        exec::cases(),
+        exec::words::cases(),
+        lifecycle::kept::cases(),
+        process::programs::cases(),
+        terminal::cases(),
+        terminal::exec::cases(),
+        process::sealed::cases(),
         seccomp::cases(),
-        seccomp_notify::cases(),
-        cgroups::cases(),
-        shared::cases(),
-        waits::cases(),
-        limits::cases(),
-        limits_devices::cases(),
-        device_rules::cases(),
-        protections::cases(),
-        crowds::cases(),
-        systemd::cases(systemd),
+        seccomp::notify::cases(),
+        cgroup::cases(),
+        cgroup::shared::cases(),
+        callers::waits::cases(),
+        cgroup::limits::cases(),
+        devices::cases(),
+        process::protections::cases(),
+        cgroup::crowds::cases(),
+        cgroup::systemd::cases(systemd),
         hooks::cases(),
-        hooks_late::cases(),
-        corners::cases(),
-        netdev::cases(),
-        refusals::cases(),
-        same_as_runc::cases(),
-        listing::cases(),
-        command_line::cases(),
-        mounts_later::cases(),
-        warnings::cases(),
-        states::cases(),
-        little_room::cases(),
-        strace_itself::cases(),
+        hooks::later::cases(),
+        config::corners::cases(),
+        network::cases(),
+        config::refusals::cases(),
+        lifecycle::same_as_runc::cases(),
+        messages::listing::cases(),
+        messages::command_line::cases(),
+        mounts::later::cases(),
+        messages::warnings::cases(),
+        lifecycle::states::cases(),
+        callers::little_room::cases(),
+        parity::strace_itself::cases(),
         parity::cases(),
-        parity_terminals::cases(),
+        parity::terminals::cases(),
         injection::cases(),
-        injection_all::cases(),
-        injection_each::cases(),
-        injection_exec::cases(),
+        injection::all::cases(),
+        injection::each::cases(),
+        injection::exec::cases(),
         hostile::cases(),
-        hostile_exec::cases(),
-        hostile_paths::cases(),
-        hostile_files::cases(),
-        hostile_state::cases(),
-        planted::cases(),
-        fuzz::cases(),
-        random_ends::cases(),
+        hostile::exec::cases(),
+        hostile::paths::cases(),
+        hostile::files::cases(),
+        hostile::state::cases(),
+        hostile::planted::cases(),
+        hostile::fuzz::cases(),
+        lifecycle::random_ends::cases(),
         recorder::cases(),
-        no_room::cases(),
-        install::cases(),
-        plans::cases(),
-        properties::cases(),
-        initramfs::cases(),
-        vm::cases(),
-        lanes::cases(),
-        picture::cases(),
-        architecture::cases(),
+        recorder::no_room::cases(),
+        house::install::cases(),
+        house::plans::cases(),
+        config::properties::cases(),
+        machines::initramfs::cases(),
+        machines::vm::cases(),
+        house::lanes::cases(),
+        house::picture::cases(),
+        house::architecture::cases(),
     ];
     let cases = cases.into_iter().flatten().map(needs::marked).collect();
     if words.list {
         libtest_mimic::run(&words, cases).exit();
     }
     if systemd {
-        systemd::prepare();
+        cgroup::systemd::prepare();
         libtest_mimic::run(&words, cases).exit();
     }
     let view = view::enter();

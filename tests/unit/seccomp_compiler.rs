@@ -324,7 +324,7 @@ fn as_libseccomp() {
     let folder = std::env::temp_dir().join(format!("nk-libseccomp-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let program = folder.join("libseccomp");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/libseccomp.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/libseccomp.c");
     let built = Command::new("gcc").args(["-O1", "-o"]).arg(&program).args([source, "-lseccomp"]).status();
     assert!(built.is_ok_and(|status| status.success()), "needs gcc and libseccomp-dev: scripts/test installs them");
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);

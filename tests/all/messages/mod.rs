@@ -1,0 +1,6 @@
+//! What the program says: help and listings, errors, warnings.
+
+pub mod command_line;
+pub mod listing;
+pub mod said;
+pub mod warnings;
