@@ -9,11 +9,11 @@
 //! A word is looked up among the command's own options first, then among the global ones: the `-q` of `list -q` is list's,
 //! and `run --root /x ID` works too. The tables are argh's, so no option is written down twice.
 //!
-//! May touch: strings, and the tables of `cli`.
+//! May touch: strings, and the tables of `verbs` and `words`.
 
 use super::values::quoted;
+use super::verbs::{COMMANDS_NOT_YET, FOREIGN, INSIDE, OF_VERSION_1, PROGRAM, Stop, VERBS, Verb};
 use super::words::GlobalWords;
-use super::{COMMANDS_NOT_YET, FOREIGN, INSIDE, OPTIONS_NOT_YET, PROGRAM, Stop, VERBS, Verb};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
 #[derive(Default)]
@@ -168,13 +168,10 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
-    /// The option of that name, if there is one. Those of `OPTIONS_NOT_YET` are refused here.
+    /// The option of that name, if there is one. Those of `OF_VERSION_1` are refused here.
     fn find(&self, long: &str) -> Result<Option<Found>, Stop> {
-        let name = self.verb.map_or("", |verb| verb.name);
-        let owed = |verb: &str, option| option == long && (verb.is_empty() || verb == name);
-        if let Some((.., instead)) = OPTIONS_NOT_YET.iter().find(|row| owed(row.0, row.1)) {
-            let yet = if instead.contains("version 1") { "" } else { " yet" };
-            return Err(self.usage(&format!("{long} is not supported{yet}{instead}")));
+        if self.verb.is_some_and(|verb| verb.name == "update") && OF_VERSION_1.contains(&long) {
+            return Err(self.usage(&format!("{long} is not supported; it is of cgroup version 1")));
         }
         Ok(self.options().into_iter().find(|found| found.long == long))
     }

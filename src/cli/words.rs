@@ -4,7 +4,6 @@
 //! fields below, so here a `///` is text for people at a terminal. To add an option, add a field: `normalise` asks argh for
 //! the options. May touch: the value types.
 
-use super::Globals;
 use super::values::{
     CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes, cgroup_manager,
     descriptors, duration, format, level, list_format, log, log_format, mounts_action, rootless, socket, trace_limit,
@@ -64,6 +63,22 @@ Examples
   nk-runtime plan --bundle bundles/hello
   nk-runtime run --trace --bundle bundles/hello first
 ";
+
+/// What holds for every command.
+#[derive(Debug, PartialEq)]
+pub struct Globals {
+    pub root: Option<String>,
+    pub log: Option<LogTo>,
+    pub log_format: LogFormat,
+    pub log_level: Level,
+    pub quiet: bool,
+    pub cgroup_manager: CgroupManager,
+    pub rootless: Option<bool>,
+    pub trace: Option<Format>,
+    pub trace_file: Option<String>,
+    /// Bytes that all traces of the state root together may take; 0: none is kept.
+    pub trace_limit: u64,
+}
 
 // The options of all commands, as the caller wrote them; `settled` joins those that say the same.
 /// run OCI containers and show how

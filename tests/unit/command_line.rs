@@ -1,9 +1,10 @@
 //! Command lines, and what the program reads in them. Each row is a line that an engine sends, or that a person is likely to
 //! type.
 
+use crate::cli::words::{Demo, State};
 use crate::cli::{
-    CgroupManager, Command, Create, Delete, Demo, Features, Format, Globals, Kill, Level, List, ListFormat, LogFormat,
-    LogTo, PlanCmd, Run, SpecCmd, Start, State, Stop, TraceCmd, Which, parse,
+    CgroupManager, Command, Create, Delete, Features, Format, Globals, Kill, Level, List, ListFormat, LogFormat, LogTo,
+    PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];

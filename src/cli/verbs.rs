@@ -1,0 +1,172 @@
+//! The commands: one row each, with its words and the typed value that becomes of them. May touch: the words.
+
+use super::exec::Exec;
+use super::run::{Run, RunWords};
+use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
+use super::values::quoted;
+use super::words::{
+    Create, Demo, Events, Features, InsideWords, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start,
+    State, TraceCmd, Update,
+};
+use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
+
+pub const PROGRAM: &str = "nk-runtime";
+
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    Create(Create),
+    Run(Run),
+    Start(Start),
+    Exec(Exec),
+    State(State),
+    Pause(Pause),
+    Resume(Resume),
+    Update(Update),
+    Mounts(Mounts),
+    Ps(Ps),
+    Events(Events),
+    Kill(Kill),
+    Delete(Delete),
+    List(List),
+    Spec(SpecCmd),
+    Plan(PlanCmd),
+    Trace(TraceCmd),
+    Features(Features),
+    Demo(Demo),
+    /// What `demo` runs as pid 1 of its container; no help text names it.
+    Inside,
+    Version,
+}
+
+impl Command {
+    /// The container that the command is about, if it is about one.
+    pub fn id(&self) -> Option<&str> {
+        Some(match self {
+            Command::Create(one) => &one.id,
+            Command::Run(one) => &one.create.id,
+            Command::Start(one) => &one.id,
+            Command::Exec(one) => &one.id,
+            Command::State(one) => &one.id,
+            Command::Pause(one) => &one.id,
+            Command::Resume(one) => &one.id,
+            Command::Update(one) => &one.id,
+            Command::Mounts(one) => &one.id,
+            Command::Ps(one) => &one.id,
+            Command::Events(one) => &one.id,
+            Command::Plan(one) => &one.id,
+            Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
+                Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
+                Which::Matching(_) => return None,
+            },
+            Command::Trace(one) => one.id.as_ref()?,
+            Command::List(_)
+            | Command::Spec(_)
+            | Command::Features(_)
+            | Command::Demo(_)
+            | Command::Inside
+            | Command::Version => return None,
+        })
+    }
+}
+
+/// The two ways in which a command line ends before any work begins.
+#[derive(Debug, PartialEq)]
+pub enum Stop {
+    /// For stdout, with exit status 0.
+    Help(String),
+    /// One line for stderr, with exit status 1.
+    Usage(String),
+}
+
+/// A command: its name, its options as argh knows them, and the way from words to values.
+pub struct Verb {
+    pub name: &'static str,
+    pub info: fn() -> CommandInfoWithArgs,
+    pub make: fn(&[&str], &[&str]) -> Result<Command, EarlyExit>,
+}
+
+/// A row of `VERBS`: the name, the type of the words, what further checks make of these, and the command.
+macro_rules! verb {
+    ($name:expr, $words:ident $(.$check:ident)? => $command:expr) => {
+        Verb {
+            name: $name,
+            info: $words::get_args_info,
+            make: |name, words| $words::from_args(name, words)$(.and_then($words::$check))?.map($command),
+        }
+    };
+}
+
+pub const VERBS: &[Verb] = &[
+    verb!("create", Create => Command::Create),
+    verb!("start", Start => Command::Start),
+    verb!("run", RunWords.checked => Command::Run),
+    verb!("exec", Exec.checked => Command::Exec),
+    verb!("pause", Pause => Command::Pause),
+    verb!("resume", Resume => Command::Resume),
+    verb!("update", Update => Command::Update),
+    verb!("mounts", Mounts => Command::Mounts),
+    verb!("ps", Ps => Command::Ps),
+    verb!("events", Events => Command::Events),
+    verb!("kill", KillWords.checked => Command::Kill),
+    verb!("delete", DeleteWords.checked => Command::Delete),
+    verb!("state", State => Command::State),
+    verb!("list", List => Command::List),
+    verb!("trace", TraceCmd => Command::Trace),
+    verb!("plan", PlanCmd => Command::Plan),
+    verb!("features", Features => Command::Features),
+    verb!("demo", Demo => Command::Demo),
+    verb!("spec", SpecCmd => Command::Spec),
+    verb!(INSIDE, InsideWords => |_| Command::Inside),
+];
+
+/// The words after the ID of these commands belong to another program.
+pub const FOREIGN: &[&str] = &["exec", "ps"];
+
+/// The hidden command: no help lists it, no error suggests it.
+pub const INSIDE: &str = "inside";
+
+/// Commands that a caller of runc or crun may expect. They are refused by name, also with `--help`: if `checkpoint --help`
+/// ended well, podman would believe that checkpoints work.
+pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "restore"];
+
+/// Options of `update` that runc has and cgroup version 2 has not. A command that ignored one would report a success that
+/// did not happen.
+pub const OF_VERSION_1: &[&str] = &["--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--kernel-memory-tcp"];
+
+/// A command's usage and options, as argh writes them.
+pub fn help(verb: &Verb) -> String {
+    match (verb.make)(&[PROGRAM, verb.name], &["--help"]) {
+        Err(exit) => {
+            format!("{}\nThe options of all commands: {PROGRAM} --help\n", exit.output)
+        }
+        Ok(_) => SCREEN.into(),
+    }
+}
+
+impl Verb {
+    pub fn usage(&self, problem: &str) -> Stop {
+        Stop::Usage(format!("{}: {problem}", self.name))
+    }
+
+    /// Too few or too many words are found here, because argh's answer has several lines.
+    pub fn count(&self, operands: &[&str]) -> Result<(), Stop> {
+        let wanted = (self.info)().positionals;
+        let required = |optionality| matches!(optionality, &argh::Optionality::Required);
+        if operands.is_empty() && wanted.iter().any(|one| required(&one.optionality)) {
+            return Err(self.usage("an ID is needed"));
+        }
+        if wanted.iter().any(|one| matches!(one.optionality, argh::Optionality::Repeating)) {
+            return Ok(());
+        }
+        let Some(extra) = operands.get(wanted.len()) else {
+            return Ok(());
+        };
+        let mut form = String::from(self.name);
+        for one in wanted {
+            let name = one.name.to_uppercase();
+            form += &if required(&one.optionality) { format!(" {name}") } else { format!(" [{name}]") };
+        }
+        let extra = quoted(extra);
+        Err(self.usage(&format!("too many arguments: {extra}; write `{form}`")))
+    }
+}
