@@ -7,9 +7,9 @@ use crate::host::input;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::{Lanes, host};
-use crate::plan::callers::{self, Notify};
+use crate::plan::callers;
 use crate::plan::cgroup::scope;
-use crate::plan::{self, Slot, Step, Wish};
+use crate::plan::{self, Notify, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{self, Spec};
 use crate::state;
@@ -28,7 +28,7 @@ pub fn read_bundle(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle,
     step(Step::Command);
     let given = bundle.unwrap_or(".");
     let path = if given.starts_with('/') { given.into() } else { format!("{}/{given}", current_directory()?) };
-    let path = plan::mounts::clean(&path);
+    let path = plan::clean(&path);
     let file = match config {
         Some(file) => file.to_string(),
         None => format!("{path}/config.json"),

@@ -94,7 +94,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         no_new_keyring: false,
         preserve_fds: context.preserve_fds,
         wait_for_start: false,
-        joins: Some(saved.pid),
+        joins: Some(Joined { first: saved.pid, namespaces: namespaces(&spec, saved.pid)?, scope }),
         attached: !options.detach,
         cgroup: group.is_some(),
         uid: context.host.uid,
@@ -105,8 +105,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         manager: None,
         rootless: context.globals.rootless,
     };
-    let joined = Joined { namespaces: namespaces(&spec, saved.pid)?, scope };
-    let plan = plan::exec(&spec, &wish, joined).map_err(|problem| said.refused(problem))?;
+    let plan = plan::exec(&spec, &wish).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let made = join(plan, &said, first, group, context.endless, options)?;

@@ -9,7 +9,7 @@ use crate::outcome::{Doing, Error, at};
 use crate::perform::later_mounts::{self, Bind, Job};
 use crate::plan::mounts::options::{passed_over, understand};
 use crate::plan::op::Attributes;
-use crate::plan::{Step, mounts::clean};
+use crate::plan::{Step, clean};
 use crate::say::error::at_hint;
 use crate::say::hints;
 use crate::spec::{self, Mount, NamespaceKind, Problem};

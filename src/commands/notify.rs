@@ -7,7 +7,7 @@ use crate::host::patience;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Error, at};
 use crate::perform::caller;
-use crate::plan::callers::Notify;
+use crate::plan::Notify;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 
 /// What means the same outside as inside. A process id does not, and descriptors are not handed on.

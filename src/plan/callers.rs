@@ -5,65 +5,50 @@
 //!   NOTIFY_SOCKET:  program ── /run/notify/notify.sock = STATE/ID/notify/notify.sock ──► `start`, or `run` ──► the caller's
 //! ```
 
-use super::create::path;
+use super::builder::Builder;
+use super::mounts;
 use super::op::Callers;
-use super::{Builder, Step, mounts};
+use super::order::Host;
+use super::text::c;
 use crate::spec::{Mount, Problem, Text};
 use alloc::string::String;
 
 /// Where the program finds its socket, as with runc.
 pub const NOTIFY_INSIDE: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
 
-/// `NOTIFY_SOCKET`: whom to tell, and the absolute path of the directory for the socket that the program tells it through.
-pub struct Notify {
-    pub address: String,
-    pub directory: String,
-}
-
-/// Host, before the clone: whoever has to hear is there, or nothing is made.
-pub fn before(b: &mut Builder, step: Step) -> Result<(), Problem> {
-    b.from = String::new();
+/// The pid file and the pidfd socket.
+pub fn plan(b: &mut Builder) -> Result<(), Problem> {
+    if let Some(file) = b.wish.pid_file {
+        let why = "the caller wants to know the new process";
+        b.host(Host::PidFile, "", Callers::PidFile { path: c("", file)? }, why);
+        let why = "a command that fails leaves the file alone: it may name another container";
+        b.host(Host::PlacePidFile, "", Callers::PlacePidFile { path: c("", file)? }, why);
+    }
     if let Some(socket) = b.wish.pidfd {
-        let op = Callers::ConnectPidfd { path: path("", socket)? };
-        b.host(step, op, "whoever listens there gets a handle that never comes to mean another process");
+        let op = Callers::ConnectPidfd { path: c("", socket)? };
+        let why = "whoever listens there gets a handle that never comes to mean another process";
+        b.host(Host::Pidfd, "", op, why);
+        let name = if b.is_exec() { "setns" } else { "standard" };
+        let why = "before the program begins: whoever called can wait for its end from the start";
+        b.host(Host::SendPidfd, "", Callers::SendPidfd { name }, why);
     }
     Ok(())
 }
 
-/// Host, behind the clone.
-pub fn after(b: &mut Builder, step: Step) {
-    if b.wish.pidfd.is_some() {
-        let name = match b.wish.joins {
-            None => "standard",
-            Some(_) => "setns",
-        };
-        b.host(
-            step,
-            Callers::SendPidfd { name },
-            "before the program begins: whoever called can wait for its end from the start",
-        );
-    }
-}
-
-/// All lanes: the socket that the program finds.
+/// The socket that the program finds, on a mount after those of the list.
 pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     let Some(notify) = b.wish.notify else {
         return Ok(());
     };
-    b.from = String::new();
     if !b.wish.wait_for_start {
-        let op = Callers::ConnectNotify { path: path("", &notify.address)? };
+        let op = Callers::ConnectNotify { path: c("", &notify.address)? };
         let why = "the environment says who wants to hear that the program is ready";
-        b.host(Step::Sources, op, why);
+        b.host(Host::Mounts, "", op, why);
     }
-    b.host(
-        Step::Sources,
-        Callers::NotifyDirectory,
-        "what the program sends itself nobody would take from it: it is in another cgroup",
-    );
+    let why = "what the program sends itself nobody would take from it: it is in another cgroup";
+    b.host(Host::Mounts, "", Callers::NotifyDirectory, why);
     if !b.wish.wait_for_start {
-        let why = "what comes there is handed on";
-        b.host(Step::Sources, Callers::Listen, why);
+        b.host(Host::Mounts, "", Callers::Listen, "what comes there is handed on");
     }
     let mount = Mount {
         destination: "/run/notify".into(),
@@ -71,7 +56,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
         options: ["bind", "nosuid", "noexec", "nodev", "ro"].map(Text::from).into(),
         ..Mount::default()
     };
-    mounts::one(b, &mount, String::new())
+    mounts::one(b, &mount, "")
 }
 
 /// A variable for the program: the last one of its name.

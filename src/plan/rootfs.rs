@@ -1,10 +1,217 @@
-//! `readonlyPaths`, `maskedPaths` and the read-only root (config-linux.md, config.md). May touch: types and tables.
+//! The root file system: `root`, its propagation, the switch of root, home and working directory, and the paths that are
+//! masked or read-only in it (config.md, "Root"; config-linux.md). May touch: types and tables.
 
-use super::create::problem;
-use super::mounts::{self, options};
-use super::op::{Place, Rootfs};
-use super::{Builder, Step, entry};
-use crate::spec::Problem;
+use super::builder::{Builder, rootfs_path};
+use super::hooks;
+use super::mounts::options;
+use super::namespaces::pointer;
+use super::op::{Mounts, Place, Rootfs};
+use super::order::{Host, Init};
+use super::text::{c, clean, entry};
+use crate::spec::{Device, NamespaceKind, Problem, Spec};
+use alloc::format;
+use alloc::string::String;
+
+/// `create`: the rootfs becomes the root.
+pub fn plan(b: &mut Builder) -> Result<(), Problem> {
+    open(b)?;
+    attach(b)?;
+    make_cwd(b)?;
+    pivot(b)?;
+    propagation(b);
+    readonly_paths(b)?;
+    masked_paths(b)?;
+    readonly(b);
+    cwd(b)
+}
+
+/// `exec`: the container's root is there.
+pub fn join(b: &mut Builder) -> Result<(), Problem> {
+    let (look, enter) = (!has_home(b.spec), b.shares_mounts());
+    if let (Some(joined), true) = (&b.wish.joins, look || enter) {
+        let path = c("", &format!("{}/root", joined.first))?;
+        let why = match enter {
+            true => "without a mount namespace the container's root is that of its first process",
+            false => "/etc/passwd is the container's, and lies there",
+        };
+        b.host_proc();
+        b.host(Host::Container, "", Rootfs::LookInside { path, enter }, why);
+    }
+    if look {
+        home(b, Host::Container);
+    }
+    if enter {
+        let why = "no namespace brings the container's root: it is entered by itself";
+        b.init(Init::JoinRoot, "/linux/namespaces", Rootfs::Chroot, why);
+    }
+    cwd(b)
+}
+
+fn open(b: &mut Builder) -> Result<(), Problem> {
+    let at = "/root/path";
+    // The `.` lets the kernel refuse what is no directory.
+    let path = c(at, &format!("{}/.", rootfs_path(b.spec, b.wish).trim_end_matches('/')))?;
+    if b.users.inside {
+        let why = "mounts may only be copied inside the new namespaces; this is for a look beforehand";
+        b.host(Host::Rootfs, at, Rootfs::Look { path: path.clone() }, why);
+    }
+    match b.shares_mounts() {
+        true => {
+            let why = "without a mount namespace the directory itself will become /";
+            b.host(Host::Rootfs, at, Rootfs::Look { path }, why);
+        }
+        false => {
+            let why = "a copy of its mount, apart from the host's, will become /";
+            b.source(Host::Rootfs, at, Rootfs::Open { path }, why);
+        }
+    }
+    if !has_home(b.spec) {
+        home(b, Host::Rootfs);
+    }
+    Ok(())
+}
+
+/// Whether the configuration says where home is: an empty `HOME=` does not, as with runc.
+fn has_home(spec: &Spec) -> bool {
+    let mut entries = spec.process.env.iter().rev();
+    let home = entries.find_map(|entry| entry.strip_prefix("HOME="));
+    home.is_some_and(|home| !home.is_empty())
+}
+
+/// Host: the home directory, out of the rootfs.
+fn home(b: &mut Builder, stage: Host) {
+    let op = Rootfs::LookUpHome { uid: b.spec.process.user.uid };
+    b.host(stage, "/process/user/uid", op, "programs count on HOME, and the configuration does not set it");
+}
+
+fn attach(b: &mut Builder) -> Result<(), Problem> {
+    if b.shares_mounts() {
+        return Ok(());
+    }
+    let from = pointer(b.spec, &NamespaceKind::Mount);
+    let flags = (libc::MS_REC | libc::MS_SLAVE) as u32;
+    b.init(
+        Init::Propagation,
+        &from,
+        Rootfs::Propagation { flags },
+        "no mount made from here on may appear on the host",
+    );
+    let at = "/root/path";
+    let (path, why) = match hooks::any_before_pivot(b.spec) {
+        true => (
+            Some(c(at, &clean(&rootfs_path(b.spec, b.wish)))?),
+            "pivot_root wants a mount of this namespace, and hooks look for it there",
+        ),
+        false => (None, "pivot_root wants the new root to be a mount of this namespace"),
+    };
+    b.init(Init::Attach, at, Rootfs::Attach { path }, why);
+    Ok(())
+}
+
+fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
+    let cwd = &b.spec.process.cwd;
+    if cwd != "/" {
+        let path = c("/process/cwd", clean(cwd).trim_start_matches('/'))?;
+        let why = "images count on their working directory being made";
+        b.init(Init::MakeCwd, "/process/cwd", Rootfs::MakeCwd { path }, why);
+    }
+    Ok(())
+}
+
+fn cwd(b: &mut Builder) -> Result<(), Problem> {
+    let cwd = &b.spec.process.cwd;
+    let why = match cwd.as_str() {
+        "/" => "the program begins there",
+        _ => "the program begins there, and getcwd proves that there is inside the root",
+    };
+    b.init(Init::Cwd, "/process/cwd", Rootfs::Cwd { path: c("/process/cwd", cwd)? }, why);
+    Ok(())
+}
+
+fn pivot(b: &mut Builder) -> Result<(), Problem> {
+    let attached = hooks::any_before_pivot(b.spec);
+    if b.shares_mounts() {
+        let why = "the mounts are the host's, and stay: only this process gets another root";
+        b.init(Init::Pivot, "/root", Rootfs::Chroot, why);
+    } else if b.wish.no_pivot {
+        let why = "--no-pivot: the new root lies over the old one, of which nothing but the root itself stays";
+        b.init(Init::Pivot, "/root", Rootfs::Move { attached }, why);
+    } else {
+        // Where it is attached to its own directory it does not lie on `/`.
+        let aside = match attached {
+            true => None,
+            false => Some(c("/root/path", &rootfs_path(b.spec, b.wish))?),
+        };
+        let why = "the new root takes the place of the host's, which is then unmounted: no way back";
+        b.init(Init::Pivot, "/root", Rootfs::Pivot { aside }, why);
+    }
+    Ok(())
+}
+
+/// How mounts of the root are passed on (mount_namespaces(7)).
+fn propagation(b: &mut Builder) {
+    let word = &b.spec.linux.rootfs_propagation;
+    // What cannot be bound cannot be bound read-only either: that comes late.
+    let stage = match word.ends_with("unbindable") {
+        true => Init::Unbindable,
+        false => Init::RootPropagation,
+    };
+    if word.is_empty() || stage == Init::RootPropagation && b.shares_mounts() {
+        return;
+    }
+    let flags = options::propagation(word) as u32;
+    let why = "how mounts of the root are passed on from now on";
+    b.init(stage, "/linux/rootfsPropagation", Rootfs::RootPropagation { flags }, why);
+    for m in core::mem::take(&mut b.tree.propagated) {
+        let why = "the mount asks for a propagation of its own, which that of the root does not override";
+        b.init(stage, &m.from, Mounts::Alter { at: m.at, attributes: m.attributes }, why);
+    }
+}
+
+fn readonly_paths(b: &mut Builder) -> Result<(), Problem> {
+    for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
+        if clean(path) == "/" {
+            continue; // with the root, at the end
+        }
+        let from = entry("/linux/readonlyPaths", i);
+        let at = place(b, &from, path)?;
+        let why = "what lies there speaks for the whole machine: look, do not write";
+        b.init(Init::Paths, &from, Rootfs::ReadonlyPath { at }, why);
+    }
+    Ok(())
+}
+
+fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
+    let paths = &b.spec.linux.masked_paths;
+    if paths.is_empty() {
+        return Ok(());
+    }
+    // What this plan makes there is the device, unless the configuration asks for another one of that name.
+    let other = |d: &Device| clean(&d.path) == "/dev/null";
+    let own = b.tree.at("/dev").is_some_and(|m| m.empty) && !b.spec.linux.devices.iter().any(other);
+    let why = "masks of files are binds of this device, which must be the real one";
+    b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
+    for (i, path) in paths.iter().enumerate() {
+        let from = entry("/linux/maskedPaths", i);
+        let at = place(b, &from, path)?;
+        let nowhere = matches!(at, Place::Rootfs { .. });
+        let why = "what lies there tells about the host, or reaches into it";
+        b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)) }, why);
+        if nowhere {
+            b.stands_nowhere();
+        }
+    }
+    Ok(())
+}
+
+/// Where a path is, with init standing in the directory that its name begins in.
+fn place(b: &mut Builder, from: &str, path: &str) -> Result<Place, Problem> {
+    let at = b.tree.place(from, path, true)?;
+    if let Place::Under { base, .. } = at {
+        b.enter(Init::Paths, from, base);
+    }
+    Ok(at)
+}
 
 /// Those of the paths which engines mask that are directories; the others are files.
 const DIRECTORIES: [&str; 7] = [
@@ -17,65 +224,17 @@ const DIRECTORIES: [&str; 7] = [
     "/sys/fs/selinux",
 ];
 
-/// Whether a path that engines mask is a directory. One of each processor, in newer ones.
+/// Whether a path that engines mask is a directory. Newer engines mask one of each processor.
 fn directory(path: &str) -> bool {
     DIRECTORIES.contains(&path) || path.ends_with("/thermal_throttle")
 }
 
-/// After the switch of root.
-pub fn plan(b: &mut Builder) -> Result<(), Problem> {
-    b.step = Step::Paths;
-    let mut late = core::mem::take(&mut b.late);
-    b.plan.init.append(&mut late);
-    b.stands_nowhere();
-    for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
-        b.from = entry("/linux/readonlyPaths", i);
-        if mounts::clean(path) == "/" {
-            continue; // with the root, at the end
-        }
-        let at = mounts::place(&b.covered, path, true).map_err(|p| problem(&b.from.clone(), p))?;
-        if let Place::Under { base, .. } = at {
-            b.enter(base);
-        }
-        b.init(Rootfs::ReadonlyPath { at }, "what lies there speaks for the whole machine: look, do not write");
-    }
-    if !b.spec.linux.masked_paths.is_empty() {
-        b.from = "/linux/maskedPaths".into();
-        let dev = b.covered.iter().rev().find(|m| m.path == "/dev");
-        // What this plan makes there is the device, unless the configuration asks for another one of that name.
-        let other = |d: &crate::spec::Device| mounts::clean(&d.path) == "/dev/null";
-        let check = !dev.is_some_and(|m| m.empty) || b.spec.linux.devices.iter().any(other);
-        b.init(Rootfs::OpenNull { check }, "masks of files are binds of this device, which must be the real one");
-    }
-    for (i, path) in b.spec.linux.masked_paths.iter().enumerate() {
-        b.from = entry("/linux/maskedPaths", i);
-        let at = mounts::place(&b.covered, path, true).map_err(|p| problem(&b.from.clone(), p))?;
-        if let Place::Under { base, .. } = at {
-            b.enter(base);
-        }
-        let directory = directory(&mounts::clean(path));
-        b.init(Rootfs::Mask { at, directory }, "what lies there tells about the host, or reaches into it");
-    }
-    let named = b.spec.linux.readonly_paths.iter();
-    let named = named.enumerate().find(|(_, path)| mounts::clean(path) == "/");
-    if b.spec.root.readonly || named.is_some() {
-        b.from = match named {
-            Some((i, _)) if !b.spec.root.readonly => format!("/linux/readonlyPaths/{i}"),
-            _ => "/root/readonly".into(),
-        };
-        b.init(Rootfs::Readonly, "last of all mounts, since mount points had to be made before");
-    }
-    Ok(())
-}
-
-/// The root itself, to whom its mounts are passed on (mount_namespaces(7)).
-pub fn propagation(b: &mut Builder) {
-    if !b.spec.linux.rootfs_propagation.is_empty() {
-        b.from = "/linux/rootfsPropagation".into();
-        let flags = options::propagation(&b.spec.linux.rootfs_propagation) as u32;
-        b.init(Rootfs::RootPropagation { flags }, "how mounts of the root are passed on from now on");
-        for (_, line) in core::mem::take(&mut b.own_propagation) {
-            b.plan.init.push(line);
-        }
-    }
+fn readonly(b: &mut Builder) {
+    let named = b.spec.linux.readonly_paths.iter().position(|path| clean(path) == "/");
+    let from = match named {
+        _ if b.spec.root.readonly => String::from("/root/readonly"),
+        Some(i) => entry("/linux/readonlyPaths", i),
+        None => return,
+    };
+    b.init(Init::Paths, &from, Rootfs::Readonly, "last of all mounts, since mount points had to be made before");
 }

@@ -3,8 +3,8 @@
 use crate::host::systemd::Sockets;
 use crate::host::{Host, input::c, time};
 use crate::outcome::Error;
+use crate::plan::clean;
 use crate::plan::devices::program;
-use crate::plan::mounts::clean;
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;

@@ -2,7 +2,7 @@
 //! has is refused by its place in config.json, before anything is made. May touch: spec.
 
 use crate::outcome::Error;
-use crate::plan::mounts::clean;
+use crate::plan::clean;
 use crate::spec::{Problem, Seccomp, Spec, Text, escaped};
 
 /// Where the bundle lies in the machine.

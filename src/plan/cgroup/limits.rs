@@ -5,7 +5,7 @@
 
 use super::weight::weight;
 pub use crate::host::cgroup::Setting;
-use crate::plan::c;
+use crate::plan::text::c;
 use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Problem, Rdma, Resources, escaped};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -27,9 +27,9 @@ pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {
 }
 
 /// The cgroups above one, from the hierarchy's root on, which is `.`.
-pub fn above(path: &str) -> Result<Vec<CString>, &'static str> {
+pub fn above(path: &str) -> Result<Vec<CString>, Problem> {
     let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
-    core::iter::once(".").chain(ends).map(c).collect()
+    core::iter::once(".").chain(ends).map(|path| c("/linux/cgroupsPath", path)).collect()
 }
 
 /// The settings, in the order in which they are to be written, and where in the document they stand.
@@ -79,16 +79,9 @@ fn block_device(major: Option<i64>, minor: Option<i64>) -> String {
 impl Settings<'_> {
     /// A setting without which the cgroup would not be what was asked for.
     fn set(&mut self, place: &str, file: &str, value: &str) -> Result<(), Problem> {
-        let Ok(name) = c(file) else {
-            return Err(Problem { pointer: format!("{}{place}", self.base), problem: "holds a NUL byte".into() });
-        };
-        self.all.push(Setting {
-            file: name,
-            value: value.as_bytes().to_vec(),
-            instead: None,
-            optional: false,
-            from: format!("{}{place}", self.base),
-        });
+        let from = format!("{}{place}", self.base);
+        let (file, value) = (c(&from, file)?, value.as_bytes().to_vec());
+        self.all.push(Setting { file, value, instead: None, optional: false, from });
         Ok(())
     }
 

@@ -1,9 +1,8 @@
 //! The option words of a mount: into mount(2)'s flags, mount_setattr(2)'s attributes, and data for the file system
 //! (config.md, "Linux mount options"). May touch: types and tables.
 
-use crate::plan::Problem;
 use crate::plan::op::Attributes;
-use crate::spec::{self, IdMapping};
+use crate::spec::{self, IdMapping, Problem};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,13 +3,14 @@
 //! safe: the lane stands in the directory, and the kernel follows no links of the rootfs meanwhile (`nosymfollow`), so a
 //! name without a slash can only mean what lies there. May touch: types.
 
-use super::{below, inside, place};
-use crate::plan::create::problem;
+use super::sources::inside;
+use crate::plan::builder::Builder;
 use crate::plan::hooks::any_before_pivot;
-use crate::plan::op::{Line, Mounts, Place};
-use crate::plan::{Builder, Covered, Problem, c, entry};
-use crate::spec::{Mount, NamespaceKind, Text};
-use syscalls::Why;
+use crate::plan::op::{Mounts, Place};
+use crate::plan::order::Init;
+use crate::plan::text::{below, c, entry};
+use crate::plan::tree::Covered;
+use crate::spec::{Mount, NamespaceKind, Problem, Text};
 
 /// From so many on it is worth the four calls that begin and end it.
 const FEW: usize = 8;
@@ -46,7 +47,7 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     // What lies over a mount that later lines use has to be known to them, and so has /dev.
     let known = |path: &str| {
         let hides = |m: &Covered| m.path == path || below(&m.path, path).is_some();
-        path == "/dev" || b.covered.iter().any(hides)
+        path == "/dev" || b.tree.covered.iter().any(hides)
     };
     let beside = |mount: &&Mount| {
         let name = mount.destination.strip_prefix(directory);
@@ -60,42 +61,33 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     let copied = b.new_namespace(NamespaceKind::Mount);
     let reachable = copied && !b.users.foreign() && !any_before_pivot(b.spec);
     let slaves = !b.spec.linux.rootfs_propagation.ends_with("shared");
-    let in_rootfs = |destination: &str| {
-        let place = place(&b.covered, destination, true);
-        matches!(place, Ok(Place::Rootfs { .. }))
-    };
+    let in_rootfs = |path: &str| matches!(b.tree.place("", path, true), Ok(Place::Rootfs { .. }));
     match count >= FEW && reachable && slaves && in_rootfs(&mounts[0].destination) {
         true => count,
         false => 0,
     }
 }
 
-/// Plans so many of them.
+/// So many of them, from the mount number `first` on.
 pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Problem> {
     let directory = mounts.first().and_then(directory).unwrap_or_default();
-    b.mounted = true;
-    b.from = entry("/mounts", first);
-    let path = c(directory.trim_matches('/')).map_err(|text| problem(&b.from, text))?;
-    b.init(
-        Mounts::StandBeside { path },
-        "the next mounts lie beside each other: without links a name in here means what lies here",
-    );
+    b.tree.mounted = true;
+    let at = entry("/mounts", first);
+    let path = c(&at, directory.trim_matches('/'))?;
+    let why = "the next mounts lie beside each other: without links a name in here means what lies here";
+    b.init(Init::Mounts, &at, Mounts::StandBeside { path }, why);
     for (i, mount) in mounts.iter().enumerate() {
         let from = entry("/mounts", first + i);
-        let nul = |text: &str| problem(&from, text);
         let op = Mounts::BindBeside {
-            source: c(mount.source.as_deref().unwrap_or("")).map_err(nul)?,
-            path: c(&mount.destination[1..]).map_err(nul)?,
+            source: c(&from, mount.source.as_deref().unwrap_or(""))?,
+            path: c(&from, &mount.destination[1..])?,
             name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
-        b.plan.init.push(Line {
-            op: op.into(),
-            step: b.step,
-            from,
-            why: Why("a piece of the host that the configuration lends to the container"),
-        });
+        b.init(Init::Mounts, &from, op, "a piece of the host that the configuration lends to the container");
     }
-    b.init(Mounts::LeaveBeside, "the program may follow links again, and so may the next lines");
+    let why = "the program may follow links again, and so may the next lines";
+    b.init(Init::Mounts, &at, Mounts::LeaveBeside, why);
+    b.stands_nowhere();
     Ok(())
 }

@@ -1,340 +1,79 @@
-//! Our own compiler of config.json's `linux.seccomp` to classic BPF (seccomp(2), "Seccomp filters"): a pure function.
-//! May touch: types and tables.
-//!
-//! ```text
-//!   arch == x86_64 ─► nr with the x32 bit? ─► tree of x32
-//!          │                  └────────────► tree of x86_64 ─► verdict
-//!          ├─ x86 ──────────────────────────► tree of x86        or conditions on arguments ─► verdict
-//!          └─ anything else ─► killed
-//! ```
-//! A tree halves the sorted numbers at each step, so a list of 400 names costs nine comparisons a call, not 400; numbers
-//! beside each other with one verdict are one range.
-//!
-//! Rules as libseccomp and runc have them: of several rules for a call the first whose conditions hold counts, one without
-//! conditions before all; two conditions on one argument are two rules; a rule with the default verdict says nothing. A
-//! call that is newer than all that the profile names answers ENOSYS where the default refuses: a C library then takes
-//! the older call, where EPERM would have ended its work.
+//! config.json's `linux.seccomp`: when the filter is loaded, and which process gets its listener (config-linux.md,
+//! "Seccomp"; seccomp(2)). May touch: types.
 
-mod code;
+pub mod code;
+mod compile;
 
-use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use code::{Insn, Segments};
-use syscalls::names::{ENDS, NAMES, NONE, NUMBERS};
+pub use compile::{compile, document, flags, listener, unknown, warnings};
 
-pub use code::MOST;
+use super::builder::Builder;
+use super::op;
+use super::order::{Host, Init};
+use super::text::c;
+use crate::spec::{Problem, Seccomp, Spec, state_document};
 
-/// AUDIT_ARCH_* of linux/audit.h, in the order of [`ARCHES`], and whether arguments have 64 bits.
-const AUDIT: [(u32, bool); 5] = [
-    (0xc000_003e, true),
-    (0x4000_0003, false),
-    // The ABI's arguments have 32 bits, as libseccomp has it, though registers have more.
-    (0xc000_003e, false),
-    (0xc000_00b7, true),
-    (0x4000_0028, false),
-];
-const X86_64: usize = 0;
-const X32: usize = 2;
-/// The column of the machine that this program is for.
-const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
-/// Set in the number of every call of x32.
-const X32_BIT: u32 = 0x4000_0000;
-
-const ENOSYS: u32 = 0x0005_0000 | libc::ENOSYS as u32;
-const KILL_THREAD: u32 = 0;
-
-/// What a call is answered, if its conditions hold.
-struct Alternative<'a> {
-    conditions: Vec<&'a Condition>,
-    verdict: u32,
-}
-
-/// What a profile says of a call.
-#[derive(Default)]
-struct Entry<'a> {
-    always: Option<u32>,
-    alternatives: Vec<Alternative<'a>>,
-}
-
-/// The kernel's word for an action.
-fn verdict(action: &str, errno: Option<u32>) -> u32 {
-    let known = ACTIONS.iter().find(|(name, _)| *name == action);
-    let word = known.map_or(KILL_THREAD, |(_, word)| *word);
-    match action {
-        "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE" => word | errno.unwrap_or(libc::EPERM as u32) & 0xffff,
-        _ => word,
-    }
-}
-
-/// Where the search for a name begins: FNV-1a (www.isthe.com/chongo/tech/comp/fnv).
-const fn place(name: &[u8]) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut i = 0;
-    while i < name.len() {
-        hash = (hash ^ name[i] as u32).wrapping_mul(0x0100_0193);
-        i += 1;
-    }
-    (hash >> 16) as usize % PLACES
-}
-
-/// Twice as many places as names: most are found at once.
-const PLACES: usize = 1024;
-
-const fn name(row: usize) -> &'static [u8] {
-    let start = if row == 0 { 0 } else { ENDS[row - 1] as usize };
-    let (_, rest) = NAMES.as_bytes().split_at(start);
-    rest.split_at(ENDS[row] as usize - start).0
-}
-
-/// The names' rows, each at its place, or the next one that was free. Made by the compiler.
-static ROWS: [u16; PLACES] = {
-    let mut rows = [NONE; PLACES];
-    let mut row = 0;
-    while row < ENDS.len() {
-        let mut at = place(name(row));
-        while rows[at] != NONE {
-            at = (at + 1) % PLACES;
-        }
-        rows[at] = row as u16;
-        row += 1;
-    }
-    rows
-};
-
-/// A call's row in the tables.
-fn look_up(word: &str) -> Option<usize> {
-    let mut at = place(word.as_bytes());
-    while ROWS[at] != NONE {
-        let row = usize::from(ROWS[at]);
-        if name(row) == word.as_bytes() {
-            return Some(row);
-        }
-        at = (at + 1) % PLACES;
-    }
-    None
-}
-
-/// The first name that is no known system call's: where it is, and what is wrong.
-pub fn unknown(seccomp: &Seccomp) -> Option<(String, String)> {
-    for (i, rule) in seccomp.rules.iter().enumerate() {
-        if let Some(j) = rule.names.iter().position(|name| look_up(name).is_none()) {
-            let pointer = format!("/linux/seccomp/syscalls/{i}/names/{j}");
-            let problem = format!("`{}` is no known system call", rule.names[j]);
-            return Some((pointer, problem));
-        }
-    }
-    None
-}
-
-/// What of the profile has no meaning here: names that no known kernel has, architectures of other machines.
-pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
-    let mut words = Vec::new();
-    for (i, rule) in seccomp.rules.iter().enumerate() {
-        for (j, name) in rule.names.iter().enumerate().filter(|(_, name)| look_up(name).is_none()) {
-            words.push(format!(
-                "config.json /linux/seccomp/syscalls/{i}/names/{j}: `{name}` is no known system call, and is left out"
-            ));
-        }
-    }
-    for (i, arch) in seccomp.architectures.iter().enumerate() {
-        if OTHER_ARCHES.contains(&arch.as_str()) {
-            words.push(format!(
-                "config.json /linux/seccomp/architectures/{i}: no call of {arch} can be made on this machine"
-            ));
-        }
-    }
-    words
-}
-
-/// A call's number on an architecture.
-fn number(row: usize, arch: usize) -> Option<u32> {
-    match NUMBERS[row][arch] {
-        NONE => None,
-        // The calls of ARM alone: see scripts/syscall-names.
-        n @ 0xf000.. => Some(0x0f_0000 + u32::from(n & 0xfff)),
-        n if arch == X32 => Some(u32::from(n) | X32_BIT),
-        n => Some(u32::from(n)),
-    }
-}
-
-/// The bits of seccomp(2)'s flags. Without any word about them, runc's default.
-pub fn flags(seccomp: &Seccomp) -> u32 {
-    const SPEC_ALLOW: u32 = 4;
-    let Some(words) = &seccomp.flags else {
-        return SPEC_ALLOW;
+pub fn plan(b: &mut Builder) -> Result<(), Problem> {
+    let Some(profile) = &b.spec.linux.seccomp else {
+        return Ok(());
     };
-    let bit = |word: &alloc::string::String| {
-        let known = FILTER_FLAGS.iter().find(|(name, _)| name == word);
-        known.map_or(0, |(_, bit)| *bit)
+    let (last, asks) = (is_last(b.spec), listener(profile));
+    load(b, profile, last, asks)?;
+    if asks {
+        let stage = if last && !b.wish.wait_for_start { Host::LateListener } else { Host::Listener };
+        pass_listener(b, profile, stage)?;
+    }
+    Ok(())
+}
+
+/// Whether the filter is loaded right before execve, so that it is asked about no other call of ours: a profile knows the
+/// calls of programs, and need not know those of a runtime. With a listener it is so only where no right is missing then.
+fn is_last(spec: &Spec) -> bool {
+    may_load(spec) || !spec.linux.seccomp.as_ref().is_some_and(listener)
+}
+
+/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)). Whether the program's own privileges do.
+fn may_load(spec: &Spec) -> bool {
+    let sets = &spec.process.capabilities;
+    let both = [&sets.effective, &sets.permitted].iter().all(|set| set.iter().any(|name| name == "CAP_SYS_ADMIN"));
+    spec.process.no_new_privileges || both
+}
+
+/// Whether CAP_SYS_ADMIN is kept for loading the filter, though the program is not to have it. execve computes what is
+/// permitted and effective from the inheritable, the bounding and the ambient set alone (capabilities(7)), and these are
+/// the program's: it gets what it would have got.
+pub fn keeps_right(spec: &Spec) -> bool {
+    spec.linux.seccomp.is_some() && !may_load(spec) && is_last(spec)
+}
+
+fn load(b: &mut Builder, profile: &Seccomp, last: bool, listener: bool) -> Result<(), Problem> {
+    if b.spec.fails_on_unknown_calls()
+        && let Some((pointer, problem)) = unknown(profile)
+    {
+        return Err(Problem { pointer, problem });
+    }
+    let stage = match last {
+        false => Init::Filter,
+        // `create` passes the listener on, whatever the order: an agent waits for it before it says `start`.
+        true if listener && b.wish.wait_for_start => Init::WaitingFilter,
+        true => Init::LastFilter,
     };
-    words.iter().map(bit).fold(0, |set, bit| set | bit)
+    let op = op::Seccomp::Load { filter: compile(profile)?, flags: flags(profile), listener };
+    b.init(stage, "/linux/seccomp", op, "from here on the kernel answers each call as the profile says");
+    Ok(())
 }
 
-/// Whether somebody is asked about calls.
-pub fn listener(seccomp: &Seccomp) -> bool {
-    seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY")
-}
-
-/// What the one who answers is told of the container, before, between and behind the process id, which it has twice;
-/// once, if the container's first process is another.
-pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2], first: Option<i32>) -> Vec<Vec<u8>> {
-    let quoted = |text: &str| crate::spec::quoted(text);
-    let [before, behind] = state;
-    let beginning = format!("{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":", quoted(version));
-    let mut between = format!(",\"metadata\":{},\"state\":", quoted(metadata)).into_bytes();
-    between.extend_from_slice(&before);
-    let mut end = behind;
-    end.push(b'}');
-    match first {
-        None => alloc::vec![beginning.into_bytes(), between, end],
-        Some(pid) => {
-            let rest = [between, format!("{pid}").into_bytes(), end].concat();
-            alloc::vec![beginning.into_bytes(), rest]
-        }
-    }
-}
-
-/// The filter.
-pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
-    let listed = |arch: usize| arch == NATIVE || seccomp.architectures.iter().any(|a| a == ARCHES[arch]);
-    let profile = Profile::of(seccomp);
-    let tree = |back: &mut Vec<Insn>, arch: usize| match listed(arch) {
-        true => profile.tree(back, arch),
-        false => back.push(code::ret(KILL_THREAD)),
+/// The descriptor of a filter that asks goes to the agent that answers.
+fn pass_listener(b: &mut Builder, profile: &Seccomp, stage: Host) -> Result<(), Problem> {
+    let (spec, wish) = (b.spec, b.wish);
+    let status = if b.is_exec() { "running" } else { "creating" };
+    let state = state_document(&spec.oci_version, wish.id, wish.bundle, status, &spec.annotations);
+    let at = "/linux/seccomp/listenerPath";
+    let metadata = profile.listener_metadata.as_deref().unwrap_or("");
+    let first = wish.joins.as_ref().map(|joined| joined.first);
+    let op = op::Seccomp::PassListener {
+        path: c(at, profile.listener_path.as_deref().unwrap_or(""))?,
+        document: document(&spec.oci_version, metadata, state, first),
     };
-    let mut back = Vec::with_capacity(1024);
-    let mut ends = Vec::new();
-    for arch in (0..ARCHES.len()).filter(|arch| *arch != X32) {
-        // x86_64 and x32 are one architecture to the kernel.
-        let either = arch == X86_64 && (listed(X86_64) || listed(X32));
-        if either {
-            // A tracer that skips a call sets its number to -1, which is neither's.
-            back.push(code::ret(profile.default));
-            let skipped = back.len();
-            tree(&mut back, X32);
-            code::branch(&mut back, skipped, code::EQUAL, u32::MAX);
-            let high = back.len();
-            tree(&mut back, X86_64);
-            code::branch(&mut back, high, code::AT_LEAST, X32_BIT);
-        } else if listed(arch) {
-            tree(&mut back, arch);
-        } else {
-            continue;
-        }
-        code::load_number(&mut back);
-        ends.push((AUDIT[arch].0, back.len()));
-    }
-    let program = code::whole(back, &ends);
-    if program.len() > MOST {
-        return Err(Problem {
-            pointer: "/linux/seccomp/syscalls".into(),
-            problem: format!("makes a filter of {} instructions: the kernel takes at most {MOST}", program.len()),
-        });
-    }
-    Ok(program)
+    b.host(stage, at, op, "whoever listens there answers for the calls that the profile asks about");
+    Ok(())
 }
-
-/// What a profile says, with its words looked up once for all architectures.
-struct Profile<'a> {
-    seccomp: &'a Seccomp<'a>,
-    /// Every name that is known: its row in the tables, and which rule names it.
-    named: Vec<(usize, usize)>,
-    /// The rules' verdicts, and those on calls that no rule names, and on calls that nobody knew when it was written.
-    verdicts: Vec<u32>,
-    default: u32,
-    beyond: u32,
-}
-
-impl<'a> Profile<'a> {
-    fn of(seccomp: &'a Seccomp<'a>) -> Profile<'a> {
-        let refuses = !matches!(seccomp.default_action.as_str(), "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE");
-        let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
-        let rules = &seccomp.rules;
-        let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
-        for (i, rule) in rules.iter().enumerate() {
-            named.extend(rule.names.iter().filter_map(|name| Some((look_up(name)?, i))));
-        }
-        let said = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret));
-        Profile { seccomp, named, verdicts: said.collect(), default, beyond: if refuses { ENOSYS } else { default } }
-    }
-
-    /// The code of one architecture, for the call's number.
-    fn tree(&self, back: &mut Vec<Insn>, arch: usize) {
-        let ret = |verdict: u32| move |back: &mut Vec<Insn>| back.push(code::ret(verdict));
-        let calls = self.calls(arch);
-        let mut segments = Segments::default();
-        let mut next = if arch == X32 { X32_BIT } else { 0 };
-        for calls in calls.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let number = (calls[0] >> 32) as u32;
-            let mut entry = Entry::default();
-            for call in calls {
-                let rule = *call as u32 as usize;
-                if self.verdicts[rule] != self.default {
-                    let conditions = &self.seccomp.rules[rule].args;
-                    add(&mut entry, conditions, self.verdicts[rule]);
-                }
-            }
-            if entry.always.is_none() && entry.alternatives.is_empty() {
-                continue;
-            }
-            if number > next {
-                segments.push(next, ret(self.default));
-            }
-            segments.push(number, |back| {
-                back.push(code::ret(entry.always.unwrap_or(self.default)));
-                for one in entry.alternatives.iter().rev() {
-                    code::alternative(back, &one.conditions, one.verdict, AUDIT[arch].1);
-                }
-            });
-            next = number + 1;
-        }
-        let Some(last) = calls.last() else {
-            // A profile that names none of this architecture's calls says nothing about their age.
-            segments.push(next, ret(self.default));
-            return segments.tree(back);
-        };
-        let end = (last >> 32) as u32 + 1;
-        if next < end {
-            segments.push(next, ret(self.default));
-        }
-        segments.push(end, ret(self.beyond));
-        segments.tree(back);
-    }
-
-    /// The calls of an architecture that the profile speaks of, by number; of one call, the rules in the profile's order.
-    /// The rule lies below the number, in one word: so they are sorted in half the time.
-    fn calls(&self, arch: usize) -> Vec<u64> {
-        let mut calls = Vec::with_capacity(self.named.len());
-        let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
-        let of_arch = |(row, rule): &(usize, usize)| Some(word(number(*row, arch)?, *rule));
-        calls.extend(self.named.iter().filter_map(of_arch));
-        calls.sort_unstable();
-        calls
-    }
-}
-
-fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
-    if conditions.is_empty() {
-        // It speaks of all that the others speak of, too.
-        entry.always.get_or_insert(verdict);
-        entry.alternatives.clear();
-        return;
-    }
-    if entry.always.is_some() {
-        return;
-    }
-    let twice = |c: &Condition| conditions.iter().filter(|o| o.index == c.index).count() > 1;
-    if conditions.iter().any(twice) {
-        let one = |c| Alternative { conditions: alloc::vec![c], verdict };
-        entry.alternatives.extend(conditions.iter().map(one));
-        return;
-    }
-    entry.alternatives.push(Alternative { conditions: conditions.iter().collect(), verdict });
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-#[path = "../../../tests/unit/seccomp_compiler.rs"]
-mod tests;

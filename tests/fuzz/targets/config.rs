@@ -13,29 +13,21 @@ fuzz_target!(|bytes: &[u8]| {
     let wish = plan::Wish {
         id: "x",
         bundle: "/b",
-        state: Default::default(),
-        text: b"",
         pid_file: bit(0).then_some("/pid"),
-        pidfd: None,
-        notify: None,
         console: (spec.process.terminal == Some(true) && !bit(4)).then_some("/console"),
         no_pivot: bit(1),
         no_new_keyring: bit(2),
-        preserve_fds: 0,
         wait_for_start: bit(3),
-        joins: None,
         attached: bit(4),
         cgroup: bit(5),
         uid: if bit(6) { 1000 } else { 0 },
         gid: if bit(6) { 1000 } else { 0 },
         nested: bit(7),
         no_groups: bit(7),
-        cgroup_base: "",
-        manager: None,
-        rootless: None,
+        ..plan::Wish::default()
     };
     if let Ok(plan) = plan::create(&spec, &wish) {
-        assert!(plan.host.len() + plan.init.len() <= plan::MOST);
+        assert!(plan.host.len() + plan.init.len() <= plan::text::MOST);
         assert!(!plan::show::listing(&plan).is_empty());
     }
 });

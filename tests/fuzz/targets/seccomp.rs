@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use product::plan::seccomp::{MOST, compile, document, flags, warnings};
+use product::plan::seccomp::code::MOST;
+use product::plan::seccomp::{compile, document, flags, warnings};
 use product::spec::{ACTIONS, ARCHES, OPERATORS, Seccomp};
 use serde_json::{Value, json};
 

@@ -1,0 +1,216 @@
+//! A plan being written: subjects put lines into stages of [`super::order`], and [`Builder::done`] sorts them. What
+//! several subjects have to know stands here too. May touch: types.
+
+use super::op::{Line, Mounts, Namespaces, Op, Plan, misplaced};
+use super::order::{Bridge, Host, Init};
+use super::slot::Slot;
+use super::step::Step;
+use super::text::{MOST, plain, too_long};
+use super::tree::Tree;
+use super::wish::{UserRights, Wish};
+use crate::spec::{NamespaceKind, Problem, Spec, namespace};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use syscalls::Why;
+
+pub struct Builder<'a> {
+    pub spec: &'a Spec<'a>,
+    pub wish: &'a Wish<'a>,
+    pub users: UserRights,
+    /// The rootfs's path, without `.` and `..`.
+    pub rootfs: String,
+    /// Namespaces that are joined: which of `linux.namespaces`, and where its descriptor is.
+    pub joined: Vec<(usize, Slot)>,
+    /// Whether a process between host and init makes init.
+    pub bridged: bool,
+    pub tree: Tree,
+    /// The lines of each lane, with their stages.
+    host: Vec<(u8, Line)>,
+    bridge: Vec<(u8, Line)>,
+    init: Vec<(u8, Line)>,
+    slots: u16,
+    /// Whether the host's procfs is open, and which line of init's opens one of its own.
+    host_proc: bool,
+    private_proc: Option<usize>,
+    /// The stage and the directory that the init lane stands in.
+    stands: Option<(Init, Slot)>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(spec: &'a Spec<'a>, wish: &'a Wish<'a>) -> Result<Builder<'a>, Problem> {
+        let mounts = spec.mounts.len();
+        let mut b = Builder {
+            spec,
+            wish,
+            users: UserRights::of(spec, wish)?,
+            rootfs: plain(&rootfs_path(spec, wish)),
+            joined: Vec::new(),
+            bridged: false,
+            tree: Tree::default(),
+            // Room for a usual plan: growing would copy it, and the arena keeps what it gave.
+            host: Vec::with_capacity(24 + mounts),
+            bridge: Vec::new(),
+            init: Vec::with_capacity(96 + 2 * mounts),
+            slots: Slot::FIRST_FREE,
+            host_proc: false,
+            private_proc: None,
+            stands: None,
+        };
+        if wish.joins.is_none() {
+            let joined = spec.linux.namespaces.iter().enumerate().filter(|(_, n)| n.joined().is_some());
+            b.joined = joined.map(|(i, _)| (i, b.slot())).collect();
+        }
+        b.bridged = match &wish.joins {
+            Some(joined) => b.users.inside && joined.namespaces & NamespaceKind::Pid.flag() as u32 != 0,
+            None => b.needs_bridge(),
+        };
+        Ok(b)
+    }
+
+    /// Whether `create` needs a process in between: see [`super::namespaces`].
+    fn needs_bridge(&self) -> bool {
+        let namespaces = &self.spec.linux.namespaces;
+        let joins = |kind| namespace(&self.spec.linux, &kind).is_some_and(|n| n.joined().is_some());
+        let others = namespaces.iter().any(|n| n.joined().is_some());
+        let time = self.new_namespace(NamespaceKind::Time);
+        joins(NamespaceKind::Pid) || self.users.joined || time || others && self.users.new
+    }
+
+    /// Whether a namespace of this kind is made for the container.
+    pub fn new_namespace(&self, kind: NamespaceKind) -> bool {
+        namespace(&self.spec.linux, &kind).is_some_and(|n| n.joined().is_none())
+    }
+
+    /// Whether the container lives in the runtime's mount namespace, where nothing may be mounted.
+    pub fn shares_mounts(&self) -> bool {
+        namespace(&self.spec.linux, &NamespaceKind::Mount).is_none()
+    }
+
+    /// Whether this is the plan of `exec`.
+    pub fn is_exec(&self) -> bool {
+        self.wish.joins.is_some()
+    }
+
+    /// A line of the host lane. `from`: the JSON pointer of what asks for it.
+    pub fn host(&mut self, stage: Host, from: &str, op: impl Into<Op>, why: &'static str) {
+        let line = self.line(stage.heading(), from, op.into(), why);
+        self.host.push((stage as u8, line));
+    }
+
+    /// A line of the bridge lane.
+    pub fn bridge(&mut self, stage: Bridge, from: &str, op: impl Into<Op>, why: &'static str) {
+        let line = self.line(stage.heading(), from, op.into(), why);
+        self.bridge.push((stage as u8, line));
+    }
+
+    /// A line of the init lane.
+    pub fn init(&mut self, stage: Init, from: &str, op: impl Into<Op>, why: &'static str) {
+        let line = self.line(stage.heading(), from, op.into(), why);
+        self.init.push((stage as u8, line));
+    }
+
+    /// A line that opens something outside: the host's, or init's where only init may.
+    pub fn source(&mut self, stage: Host, from: &str, op: impl Into<Op>, why: &'static str) {
+        match self.users.inside {
+            true => self.init(stage.by_init(), from, op, why),
+            false => self.host(stage, from, op, why),
+        }
+    }
+
+    fn line(&self, heading: Step, from: &str, op: Op, why: &'static str) -> Line {
+        Line { op, step: self.heading(heading), from: from.into(), why: Why(why) }
+    }
+
+    /// All lines of `exec` have one heading.
+    fn heading(&self, heading: Step) -> Step {
+        if self.is_exec() { Step::Exec } else { heading }
+    }
+
+    /// Lets the init lane stand in a directory, unless it does so already.
+    pub fn enter(&mut self, stage: Init, from: &str, base: Slot) {
+        if self.stands != Some((stage, base)) {
+            let why = "a relative name below a mount that nobody else can reach needs no checks";
+            self.init(stage, from, Mounts::Enter { base }, why);
+            self.stands = Some((stage, base));
+        }
+    }
+
+    /// The last line has moved the init lane.
+    pub fn stands_nowhere(&mut self) {
+        self.stands = None;
+    }
+
+    /// A numbered place for one more descriptor.
+    pub fn slot(&mut self) -> Slot {
+        let slot = Slot(self.slots);
+        // After the last number all slots are the same. Such a plan is refused at its end.
+        self.slots = self.slots.saturating_add(1);
+        slot
+    }
+
+    /// Before a line that uses the host's procfs.
+    pub fn host_proc(&mut self) {
+        let stage = if self.is_exec() { Host::Container } else { Host::HostProc };
+        self.host_proc_at(stage, "files of processes are used through a /proc that was checked to be procfs");
+    }
+
+    pub fn host_proc_at(&mut self, stage: Host, why: &'static str) {
+        if !self.host_proc {
+            self.host(stage, "", Namespaces::OpenHostProc, why);
+            self.host_proc = true;
+        }
+    }
+
+    /// Where init can write to its own procfs: in the mount that the plan makes, if nothing lies over a part of it;
+    /// otherwise in one that nobody else can reach.
+    pub fn procfs(&mut self, stage: Init) -> Slot {
+        let fresh = self.tree.covered.iter().any(|m| m.slot == Some(Slot::PROC) && m.fresh);
+        if fresh && !self.tree.covered.iter().any(|m| m.path.starts_with("/proc/")) {
+            return Slot::PROC;
+        }
+        let Some(at) = self.private_proc else {
+            self.private_proc = Some(self.init.len());
+            let why = "files of procfs are written through a mount that nothing in the rootfs can redirect";
+            self.init(stage, "", Namespaces::PrivateProc, why);
+            return Slot::PRIVATE_PROC;
+        };
+        // The line stands in the earliest stage that needs it.
+        let step = self.heading(stage.heading());
+        let (first, line) = &mut self.init[at];
+        if (stage as u8) < *first {
+            *first = stage as u8;
+            line.step = step;
+        }
+        Slot::PRIVATE_PROC
+    }
+
+    /// How many lines there are so far.
+    pub fn len(&self) -> usize {
+        self.host.len() + self.bridge.len() + self.init.len()
+    }
+
+    /// The plan: all lines in the order of their stages.
+    pub fn done(self) -> Result<Plan, Problem> {
+        if self.len() > MOST {
+            return Err(too_long());
+        }
+        let [host, bridge, init] = [self.host, self.bridge, self.init].map(in_order);
+        let plan = Plan { host, bridge, init, slots: self.slots };
+        match misplaced(&plan) {
+            Some(problem) => Err(problem),
+            None => Ok(plan),
+        }
+    }
+}
+
+fn in_order(mut lines: Vec<(u8, Line)>) -> Vec<Line> {
+    lines.sort_by_key(|(stage, _)| *stage);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// `root.path` is absolute, or relative to the bundle (config.md, "Root").
+pub fn rootfs_path(spec: &Spec, wish: &Wish) -> String {
+    let path = &spec.root.path;
+    if path.starts_with('/') { path.clone() } else { format!("{}/{path}", wish.bundle) }
+}

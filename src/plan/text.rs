@@ -1,0 +1,97 @@
+//! Texts of config.json as a plan needs them: C strings, paths, JSON pointers. May touch: types.
+
+use crate::spec::{IdMapping, Problem};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// How many lines a plan may have: they and the descriptors are numbered with 16 bits.
+pub const MOST: usize = 10_000;
+
+pub fn too_long() -> Problem {
+    problem("", format!("asks for more than {MOST} steps"))
+}
+
+/// What is wrong at the JSON pointer `at`.
+pub fn problem(at: &str, problem: impl Into<String>) -> Problem {
+    Problem { pointer: at.into(), problem: problem.into() }
+}
+
+/// A text as the kernel wants it. It stands at the JSON pointer `at`.
+pub fn c(at: &str, text: &str) -> Result<CString, Problem> {
+    CString::new(text).map_err(|_| problem(at, "holds a NUL byte, which no path or argument can"))
+}
+
+/// A list of texts, which stands at `at`.
+pub fn c_list(at: &str, texts: &[String]) -> Result<Vec<CString>, Problem> {
+    texts.iter().enumerate().map(|(i, text)| c(&entry(at, i), text)).collect()
+}
+
+/// The JSON pointer of an entry in a list. There may be thousands of entries, and format! takes ten times as long.
+pub fn entry(list: &str, mut number: usize) -> String {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] += (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let digits = core::str::from_utf8(&digits[first..]).unwrap_or_default();
+    [list, "/", digits].concat()
+}
+
+/// `path` without double slashes, `.` and trailing slashes. `..` stays: the part before it may be a link.
+pub fn clean(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 1);
+    for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        out.push('/');
+        out.push_str(part);
+    }
+    if out.is_empty() { String::from("/") } else { out }
+}
+
+/// A path without `.` and `..`, as if no part of it were a link.
+pub fn plain(path: &str) -> String {
+    if !path.contains("/.") && !path.contains("//") && !path.ends_with('/') {
+        return path.into();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The remainder of `path` below `base`, both clean.
+pub fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
+    path.strip_prefix(base)?.strip_prefix('/')
+}
+
+/// A mapping of ids as the kernel reads it (user_namespaces(7)).
+pub fn mapping(mappings: &[IdMapping]) -> Vec<u8> {
+    let mut text = String::new();
+    for m in mappings {
+        text.push_str(&format!("{} {} {}\n", m.container_id, m.host_id, m.size));
+    }
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clean_paths() {
+        for (from, to) in [("/", "/"), ("", "/"), ("//a/./b//", "/a/b"), ("dev", "/dev")] {
+            assert_eq!(clean(from), to);
+        }
+    }
+}
