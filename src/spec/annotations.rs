@@ -6,17 +6,17 @@ use super::schema::{At, Checked};
 use alloc::format;
 use alloc::string::String;
 
-/// The names that crun has given a meaning begin so.
+/// The beginning of all names to which crun gives a meaning.
 pub const CRUN: &str = "run.oci.";
-/// The groups of the caller stay.
+/// The process keeps the groups of the caller.
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
-/// Which option of mount(8) gives a new file system its label.
+/// The option of mount(8) by which a new file system gets its label.
 const CONTEXT: &str = "run.oci.mount_context_type";
 const CONTEXTS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
-/// A name of no system call in the seccomp profile is an error.
+/// An unknown name of a system call in the seccomp profile is an error.
 const UNKNOWN_CALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
-/// Those that would make another container, and what does the same here.
+/// Refused annotations, and what does the same here.
 const REFUSED: [(&str, &str); 9] = [
     ("run.oci.seccomp.receiver", "`linux.seccomp.listenerPath` says it"),
     ("run.oci.seccomp.plugins", "`linux.seccomp.listenerPath` names an agent"),
@@ -48,7 +48,7 @@ impl Spec<'_> {
         self.annotations.get(CONTEXT).map_or("context", |word| word)
     }
 
-    /// Whether what the annotations ask for can be done.
+    /// Refuses annotations that ask for what cannot be done.
     pub fn check_annotations(&self) -> Checked {
         let at = At::ROOT.key("annotations");
         for (name, instead) in REFUSED {
@@ -63,12 +63,12 @@ impl Spec<'_> {
         }
     }
 
-    /// What of the annotations is passed over, and of config.json because of them.
+    /// Annotations that are passed over, and the property that is passed over because of one.
     pub fn annotation_warnings(&self) -> impl Iterator<Item = String> {
         let hooks = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
         let hooks = hooks.into_iter().filter(|name| self.annotations.contains_key(*name));
-        let hooks =
-            hooks.map(|name| format!("/annotations/{name}: is passed over: what a hook says is told where it fails"));
+        let hooks = hooks
+            .map(|name| format!("/annotations/{name}: is passed over: if a hook fails, the error shows what it wrote"));
         let left = self.keeps_groups() && !self.process.user.additional_gids.is_empty();
         let groups = format!(
             "/process/user/additionalGids: are left out: the annotation {KEEP_GROUPS} keeps the caller's groups"

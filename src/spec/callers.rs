@@ -1,5 +1,5 @@
-//! What callers are told and where: the state document of runtime.md, "State", as hooks and listeners read it; paths of
-//! their sockets. May touch: serde.
+//! For callers: the state document of runtime.md, "State", as hooks and listeners read it; the paths of their sockets.
+//! May touch: serde.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -3,8 +3,9 @@
 //! `pids.limit` 0 is a limit. May touch: serde.
 
 use super::devices::DeviceRule;
-use super::rules::not_endless;
-use super::schema::{At, Checked, Refused, schema};
+use super::rules::{fits, not_endless};
+use super::schema::{At, Checked, schema};
+use super::types::Refused;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -32,7 +33,7 @@ schema! {
 
     BlockIo, then lists_end {
         "weight" weight: Option<i64> => io_weight;
-        "leafWeight" leaf_weight: Refused, refused V1;
+        "leafWeight" leaf_weight: Refused<i64>, refused V1;
         "throttleReadBpsDevice" read_bps: Vec<Throttle>;
         "throttleWriteBpsDevice" write_bps: Vec<Throttle>;
         "throttleReadIOPSDevice" read_iops: Vec<Throttle>;
@@ -50,7 +51,7 @@ schema! {
         "major" major: Option<i64>;
         "minor" minor: Option<i64>;
         "weight" weight: Option<i64> => io_weight;
-        "leafWeight" leaf_weight: Refused, refused V1;
+        "leafWeight" leaf_weight: Refused<i64>, refused V1;
     }
 
     Cpu {
@@ -59,10 +60,10 @@ schema! {
         "period" period: Option<i64>;
         "quota" quota: Option<i64>;
         "burst" burst: Option<i64>;
-        "realtimePeriod" realtime_period: Refused, refused V1;
-        "realtimeRuntime" realtime_runtime: Refused, refused V1;
-        "shares" shares: Option<i64> => not_negative;
-        "idle" idle: Option<i64> => zero_or_one;
+        "realtimePeriod" realtime_period: Refused<i64>, refused V1;
+        "realtimeRuntime" realtime_runtime: Refused<i64>, refused V1;
+        "shares" shares: Option<i64> => fits(|n: &i64| *n >= 0, "must be more than 0");
+        "idle" idle: Option<i64> => fits(|n: &i64| matches!(n, 0 | 1), "must be 0 or 1");
     }
 
     HugepageLimit, then limit_is_given {
@@ -71,26 +72,26 @@ schema! {
     }
 
     Memory, then swap_fits {
-        "kernel" kernel: Refused, refused V1;
-        "kernelTCP" kernel_tcp: Refused, refused V1;
+        "kernel" kernel: Refused<i64>, refused V1;
+        "kernelTCP" kernel_tcp: Refused<i64>, refused V1;
         "limit" limit: Option<i64>;
         "reservation" reservation: Option<i64>;
         /// The specification counts memory and swap together, the kernel each.
         "swap" swap: Option<i64>;
-        "swappiness" swappiness: Refused, refused V1;
-        "disableOOMKiller" disable_oom_killer: Refused, refused V1;
+        "swappiness" swappiness: Refused<i64>, refused V1;
+        "disableOOMKiller" disable_oom_killer: Refused<bool>, refused V1;
         "useHierarchy" use_hierarchy: Option<bool>;
         "checkBeforeUpdate" check_before_update: Option<bool>;
     }
 
     Network {
-        "classID" class_id: Refused, refused V1;
+        "classID" class_id: Refused<i64>, refused V1;
         "priorities" priorities: Vec<NetworkPriority>, refused V1;
     }
 
     NetworkPriority {
-        "name" name: Refused, refused V1;
-        "priority" priority: Refused, refused V1;
+        "name" name: Refused<String>, refused V1;
+        "priority" priority: Refused<i64>, refused V1;
     }
 
     Rdma {
@@ -99,35 +100,24 @@ schema! {
     }
 }
 
-fn not_negative(number: &i64, at: &At) -> Checked {
-    if *number < 0 { at.no("must be more than 0") } else { Ok(()) }
-}
-
-fn zero_or_one(number: &i64, at: &At) -> Checked {
-    if matches!(number, 0 | 1) { Ok(()) } else { at.no("must be 0 or 1") }
-}
-
 /// 0 leaves the weight as it is.
 fn io_weight(weight: &i64, at: &At) -> Checked {
-    if matches!(weight, 0 | 10..=1000) { Ok(()) } else { at.no(format!("{weight} must be from 10 to 1000")) }
+    at.refuse(!matches!(weight, 0 | 10..=1000), || format!("{weight} must be from 10 to 1000"))
 }
 
 fn cpu_list(list: &str, at: &At) -> Checked {
-    match list.bytes().all(|b| b.is_ascii_digit() || b",- \n".contains(&b)) {
-        true => Ok(()),
-        false => at.no(format!("`{list}` is no list such as 0-3,7")),
-    }
+    let known = list.bytes().all(|b| b.is_ascii_digit() || b",- \n".contains(&b));
+    at.refuse(!known, || format!("`{list}` is no list such as 0-3,7"))
 }
 
 fn given(number: Option<i64>, key: &str, at: &At) -> Checked {
-    if number.is_some() { Ok(()) } else { at.key(key).no("is missing") }
+    at.key(key).refuse(number.is_none(), || "is missing")
 }
 
 fn block_device(major: Option<i64>, minor: Option<i64>, at: &At) -> Checked {
     for (key, number) in [("major", major), ("minor", minor)] {
-        if !number.is_some_and(|number| (0..=0xf_ffff).contains(&number)) {
-            return at.key(key).no("must be the number of a block device");
-        }
+        let known = matches!(number, Some(0..=0xf_ffff));
+        at.key(key).refuse(!known, || "must be the number of a block device")?;
     }
     Ok(())
 }
@@ -153,20 +143,15 @@ fn lists_end(io: &BlockIo, at: &At) -> Checked {
 fn limit_is_given(limit: &HugepageLimit, at: &At) -> Checked {
     let size = limit.page_size.as_deref().unwrap_or("");
     let digits = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit)).unwrap_or("");
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return at.key("pageSize").no(format!("`{size}` is no size of a page such as 2MB"));
-    }
+    let odd = digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit());
+    at.key("pageSize").refuse(odd, || format!("`{size}` is no size of a page such as 2MB"))?;
     given(limit.limit, "limit", at)
 }
 
 fn swap_fits(memory: &Memory, at: &At) -> Checked {
-    let at = at.key("swap");
-    match (memory.limit.unwrap_or(0), memory.swap.unwrap_or(0)) {
-        (_, ..=0) => Ok(()),
-        (..=0, _) => at.no("counts memory and swap together: it needs memory/limit beside it"),
-        (limit, both) if both < limit => at.no(format!("{both} is memory and swap together: less than memory/limit")),
-        _ => Ok(()),
-    }
+    let (at, limit, both) = (at.key("swap"), memory.limit.unwrap_or(0), memory.swap.unwrap_or(0));
+    at.refuse(both > 0 && limit <= 0, || "counts memory and swap together: it needs memory/limit beside it")?;
+    at.refuse(both > 0 && both < limit, || format!("{both} is memory and swap together: less than memory/limit"))
 }
 
 /// The files of a cgroup by which the runtime says which processes are in it, and ends them.
@@ -180,18 +165,14 @@ fn keys_fit(resources: &Resources, at: &At) -> Checked {
     for (file, text) in &resources.unified {
         let at = unified.key(file);
         let ours = file.strip_prefix("cgroup.").is_some_and(|f| OURS.contains(&f));
-        if ours || file.contains(['/', '\0']) || !file.contains('.') || file.starts_with('.') {
-            return at.no("must be a file of a cgroup, and none of those by which it is governed");
-        }
-        if text.trim().is_empty() {
-            return at.no("is empty: nothing would be written");
-        }
+        let odd = file.contains(['/', '\0']) || !file.contains('.') || file.starts_with('.');
+        at.refuse(ours || odd, || "must be a file of a cgroup, and none of those by which it is governed")?;
+        at.refuse(text.trim().is_empty(), || "is empty: nothing would be written")?;
     }
     for (device, limit) in &resources.rdma {
         let odd = device.is_empty() || device.contains(char::is_whitespace);
-        if odd || limit.hca_handles.or(limit.hca_objects).is_none() {
-            return rdma.key(device).no("must be a device with hcaHandles or hcaObjects");
-        }
+        let odd = odd || limit.hca_handles.or(limit.hca_objects).is_none();
+        rdma.key(device).refuse(odd, || "must be a device with hcaHandles or hcaObjects")?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `linux.devices`: nodes that are made; `linux.resources.devices`: rules for which devices may be used
 //! (config-linux.md, "Devices", "Allowed Device list"). May touch: serde.
 
-use super::rules::{id, path};
+use super::rules::{id, one_of, path};
 use super::schema::{At, Checked, schema};
 use alloc::format;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 schema! {
     Device, then numbers_fit {
-        "type" kind: String => node_type;
+        "type" kind: String => one_of(&["b", "c", "u", "p"], "must be c, b, u or p");
         "path" path: String => node_path;
         "fileMode" file_mode: Option<u32>;
         "major" major: Option<i64>;
@@ -22,7 +22,7 @@ schema! {
     DeviceRule, then access_is_given {
         "allow" allow: bool;
         /// `a`, `b` or `c`; empty is `a`.
-        "type" kind: String => rule_type;
+        "type" kind: String => one_of(&["", "a", "b", "c"], "must be a, b or c");
         "major" major: Option<i64> => number_or_any;
         "minor" minor: Option<i64> => number_or_any;
         /// Letters of `rwm`; empty, where it denies, is all of them.
@@ -30,14 +30,9 @@ schema! {
     }
 }
 
-fn node_type(kind: &str, at: &At) -> Checked {
-    if matches!(kind, "b" | "c" | "u" | "p") { Ok(()) } else { at.no(format!("`{kind}` must be c, b, u or p")) }
-}
-
 fn node_path(node: &str, at: &At) -> Checked {
-    if !node.starts_with('/') || node.ends_with('/') || node.split('/').any(|part| part == "..") {
-        return at.no(format!("`{node}` must be an absolute path to a file, without `..`"));
-    }
+    let odd = !node.starts_with('/') || node.ends_with('/') || node.split('/').any(|part| part == "..");
+    at.refuse(odd, || format!("`{node}` must be an absolute path to a file, without `..`"))?;
     path(node, at)
 }
 
@@ -55,10 +50,7 @@ fn numbers_fit(device: &Device, at: &At) -> Checked {
 
 /// Every interface takes 32 bits, though the kernel uses 12 and 20.
 fn device_number(number: i64, least: i64, at: &At) -> Checked {
-    match number < least || number > i64::from(u32::MAX) {
-        true => at.no(format!("{number} is no device number")),
-        false => Ok(()),
-    }
+    at.refuse(number < least || number > i64::from(u32::MAX), || format!("{number} is no device number"))
 }
 
 /// -1 stands for any number.
@@ -66,23 +58,14 @@ fn number_or_any(number: &i64, at: &At) -> Checked {
     device_number(*number, -1, at)
 }
 
-fn rule_type(kind: &str, at: &At) -> Checked {
-    if matches!(kind, "" | "a" | "b" | "c") { Ok(()) } else { at.no(format!("`{kind}` must be a, b or c")) }
-}
-
 fn letters(access: &str, at: &At) -> Checked {
-    match access.chars().all(|letter| "rwm".contains(letter)) {
-        true => Ok(()),
-        false => at.no(format!("`{access}` may hold only r, w and m")),
-    }
+    at.refuse(access.contains(|letter| !"rwm".contains(letter)), || format!("`{access}` may hold only r, w and m"))
 }
 
 /// An absent value must not give rights. runc and crun refuse it too.
 fn access_is_given(rule: &DeviceRule, at: &At) -> Checked {
-    match rule.allow && rule.access.is_empty() {
-        true => at.key("access").no("is missing: a rule that allows has to say what, with letters of rwm"),
-        false => Ok(()),
-    }
+    let nothing = rule.allow && rule.access.is_empty();
+    at.key("access").refuse(nothing, || "is missing: a rule that allows has to say what, with letters of rwm")
 }
 
 /// No path twice.

@@ -35,8 +35,6 @@ schema! {
 }
 
 fn not_over(seconds: &i64, at: &At) -> Checked {
-    match *seconds {
-        ..=0 => at.no(format!("{seconds} seconds are over before the hook begins: leave it out for no limit")),
-        _ => Ok(()),
-    }
+    let problem = || format!("{seconds} seconds are over before the hook begins: leave it out for no limit");
+    at.refuse(*seconds <= 0, problem)
 }

@@ -1,7 +1,6 @@
 //! The one schema of config.json (the OCI runtime specification: config.md, config-linux.md), a file a subject. Each
-//! property is a row; `schema.rs` says how to write one. What a row says is all there is to know of a property: how it is
-//! read, what it may hold, whether it works. A rule between several properties is a function beside their rows.
-//! May touch: serde.
+//! property is a row, which says how it is read, what it may hold, and whether it works; `schema.rs` shows how to write
+//! one. A rule between several properties is a function beside their rows. May touch: serde.
 
 pub mod annotations;
 mod callers;
@@ -20,7 +19,7 @@ mod rootfs;
 mod rules;
 mod schema;
 pub mod seccomp;
-mod text;
+mod types;
 mod users;
 
 pub use callers::{SOCKET_TOO_LONG, quoted, socket_fits, state_document};
@@ -37,9 +36,10 @@ pub use rootfs::Root;
 #[cfg(test)]
 pub use rules::LONGEST_LIST;
 pub use rules::list;
-pub use schema::{At, Problem, Value, escaped};
+pub use schema::{At, Problem, escaped};
 pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARCHES, Seccomp};
-pub use text::Text;
+pub use serde_json::Value;
+pub use types::Text;
 pub use users::{IdMapping, check_mappings};
 
 use alloc::collections::BTreeMap;
@@ -47,9 +47,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rules::not_endless;
-use schema::{Checked, Property, Refused, schema};
+use schema::{Checked, Property, schema};
+use types::{Ignored, Refused};
 
-/// A configuration that was checked. Lists that can be long refer to its text.
+/// A checked configuration. Strings in long lists are not copied: they refer to the text of the document.
 #[derive(Debug)]
 pub struct Spec<'a> {
     pub oci_version: String,
@@ -64,7 +65,7 @@ pub struct Spec<'a> {
 }
 
 schema! {
-    /// The document as it is written. Keys that the specification does not know are ignored, as it demands.
+    /// The document as it is written. Unknown keys are ignored, as the specification demands.
     Document<'a> {
         "ociVersion" oci_version: Option<String> => version;
         "hooks" hooks: Hooks;
@@ -76,7 +77,7 @@ schema! {
         "root" root: Option<Root>;
         "process" process: Option<Process>;
         "linux" linux: Linux<'a>;
-        "vm" vm: Refused, refused "not supported yet";
+        "vm" vm: Refused<BTreeMap<String, Ignored>>, refused "not supported yet";
     }
 }
 
@@ -89,7 +90,7 @@ pub fn properties() -> Vec<(String, &'static str)> {
 
 /// Reads and checks a configuration.
 pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
-    // Looked at once as a whole: each string would be by itself.
+    // One look at the whole text is cheaper than one at each string.
     let text = core::str::from_utf8(text).map_err(|error| read::no_text(text, &error))?;
     checked(read(text)?)
 }
@@ -100,7 +101,7 @@ pub fn parse_resources(text: &str) -> Result<Resources, Problem> {
     resources.check(&At::ROOT).map(|()| resources)
 }
 
-/// The document, as something that can be carried out. Nothing was made yet when this refuses.
+/// Checks the document and makes the configuration of it. Nothing was made yet when this refuses.
 fn checked(document: Document) -> Result<Spec, Problem> {
     let at = At::ROOT;
     let Some(oci_version) = document.oci_version.clone() else {

@@ -2,7 +2,7 @@
 
 use super::rules::{path, text};
 use super::schema::{At, Checked, Property, schema};
-use super::text::Text;
+use super::types::Text;
 use super::users::{IdMapping, check_mappings};
 use alloc::vec::Vec;
 
@@ -22,19 +22,16 @@ fn mount_fits(mount: &Mount, at: &At) -> Checked {
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         check_mappings(&mount.uid_mappings, &mount.gid_mappings, at)?;
     }
-    if mount.destination.is_empty() {
-        return at.key("destination").no("is missing: it says where in the container the mount goes");
-    }
+    let destination = at.key("destination");
+    destination.refuse(mount.destination.is_empty(), || "is missing: it says where in the container the mount goes")?;
     let has = |words: [&str; 2]| mount.options.iter().any(|option| words.contains(&&**option));
     let bind = mount.kind == "bind" || has(["bind", "rbind"]);
     let sourceless = mount.source.as_deref().is_none_or(str::is_empty);
-    match bind && sourceless && !has(["remount", "remount"]) {
-        true => at.key("source").no("is missing or empty: it names what a bind mount shows"),
-        false => Ok(()),
-    }
+    let wrong = bind && sourceless && !has(["remount", "remount"]);
+    at.key("source").refuse(wrong, || "is missing or empty: it names what a bind mount shows")
 }
 
-/// A mount that is not out of config.json.
+/// Checks a mount that does not come from config.json.
 pub fn check_mount(number: usize, mount: &Mount) -> Checked {
     mount.check(&At::ROOT.key("mounts").index(number))
 }

@@ -2,7 +2,8 @@
 //! (config-linux.md, "Namespaces", "Offset for Time Namespace", "Sysctl"). May touch: serde.
 
 use super::rules::{absolute, text};
-use super::schema::{At, Checked, Property, Row, leaves, schema};
+use super::schema::{At, Checked, Property, Row, schema};
+use super::types::leaves;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -42,10 +43,7 @@ fn absolute_or_empty(path: &str, at: &At) -> Checked {
 }
 
 fn below_a_second(nanoseconds: &u32, at: &At) -> Checked {
-    match *nanoseconds {
-        0..=999_999_999 => Ok(()),
-        more => at.no(format!("{more} is a second or more")),
-    }
+    at.refuse(*nanoseconds >= 1_000_000_000, || format!("{nanoseconds} is a second or more"))
 }
 
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -110,11 +108,6 @@ pub fn find<'a>(namespaces: &'a [Namespace], kind: &NamespaceKind) -> Option<&'a
     namespaces.iter().find(|n| n.kind == *kind)
 }
 
-/// A new namespace of that kind is among them.
-fn is_new(namespaces: &[Namespace], kind: &NamespaceKind) -> bool {
-    find(namespaces, kind).is_some_and(|n| n.joined().is_none())
-}
-
 /// No kind twice.
 pub fn kinds_differ(namespaces: &[Namespace], at: &At) -> Checked {
     for (i, one) in namespaces.iter().enumerate() {
@@ -126,17 +119,14 @@ pub fn kinds_differ(namespaces: &[Namespace], at: &At) -> Checked {
     Ok(())
 }
 
-/// A name of the machine. sethostname(2) takes 64 bytes, and would name the host itself without a namespace.
+/// sethostname(2) takes 64 bytes, and without a uts namespace it would rename the host.
 pub fn name_fits(name: Option<&str>, namespaces: &[Namespace], at: &At) -> Checked {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Ok(());
     };
-    if find(namespaces, &NamespaceKind::Uts).is_none() {
-        return at.no("needs a new `uts` namespace in linux.namespaces: without one it would be the host's");
-    }
-    if name.len() > 64 {
-        return at.no(format!("has {} bytes: the kernel takes at most 64", name.len()));
-    }
+    let own = find(namespaces, &NamespaceKind::Uts).is_some();
+    at.refuse(!own, || "needs a new `uts` namespace in linux.namespaces: without one it would be the host's")?;
+    at.refuse(name.len() > 64, || format!("has {} bytes: the kernel takes at most 64", name.len()))?;
     text(name, at)
 }
 
@@ -166,10 +156,8 @@ pub fn offsets_fit(offsets: &TimeOffsets, namespaces: &[Namespace], at: &At) -> 
         let at = at.key(clock);
         return at.no("is no clock of a time namespace: monotonic and boottime are (time_namespaces(7))");
     }
-    match offsets.0.is_empty() || is_new(namespaces, &NamespaceKind::Time) {
-        true => Ok(()),
-        false => at.no("needs a new `time` namespace in linux.namespaces"),
-    }
+    let new = find(namespaces, &NamespaceKind::Time).is_some_and(|n| n.joined().is_none());
+    at.refuse(!offsets.0.is_empty() && !new, || "needs a new `time` namespace in linux.namespaces")
 }
 
 /// A key as a path below /proc/sys. As sysctl(8) has it: if the first separator is a slash, slashes part and dots are
@@ -202,22 +190,19 @@ pub fn sysctl_kind(key: &str) -> Option<NamespaceKind> {
     }
 }
 
-/// Only what belongs to a namespace of the container's own may be set: the rest is the host's.
+/// A key must belong to a namespace of the container: any other would change the host.
 pub fn sysctl_fits(key: &str, value: &str, namespaces: &[Namespace], at: &At) -> Checked {
     text(key, at)?;
     text(value, at)?;
-    if value.is_empty() {
-        return at.no("is empty: nothing would be written");
-    }
+    at.refuse(value.is_empty(), || "is empty: nothing would be written")?;
     let path = sysctl_path(key);
-    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return at.no("is no sysctl key");
-    }
-    match sysctl_kind(key) {
-        None if path == "kernel/hostname" => at.no("is set by `hostname`"),
-        None => at.no("belongs to no namespace: it would change the whole machine"),
-        Some(kind) if find(namespaces, &kind).is_none() => at
-            .no(format!("needs a `{}` namespace in linux.namespaces: without one it would be the host's", kind.word())),
-        Some(_) => Ok(()),
-    }
+    let odd = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+    at.refuse(odd, || "is no sysctl key")?;
+    let Some(kind) = sysctl_kind(key) else {
+        at.refuse(path == "kernel/hostname", || "is set by `hostname`")?;
+        return at.no("belongs to no namespace: it would change the whole machine");
+    };
+    let word = kind.word();
+    let problem = || format!("needs a `{word}` namespace in linux.namespaces: without one it would be the host's");
+    at.refuse(find(namespaces, &kind).is_none(), problem)
 }

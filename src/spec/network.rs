@@ -2,7 +2,8 @@
 //! Whether there is such a device, and whether its new name is free, only the kernel can tell. May touch: serde.
 
 use super::namespaces::{Namespace, NamespaceKind, find};
-use super::schema::{At, Checked, Entries, schema};
+use super::schema::{At, Checked, schema};
+use super::types::Entries;
 use alloc::format;
 use alloc::string::String;
 

@@ -3,7 +3,8 @@
 
 use super::read::read;
 use super::rules::{absolute, between, list, not_endless, one_of, one_of_these, text, variable};
-use super::schema::{At, Checked, Ignored, Later, Problem, Word, schema};
+use super::schema::{At, Checked, Problem, schema};
+use super::types::{Ignored, Later, Word};
 use super::users::User;
 use alloc::format;
 use alloc::string::String;
@@ -82,7 +83,7 @@ schema! {
     }
 
     Personality {
-        "domain" domain: String => domain;
+        "domain" domain: String => one_of(&["LINUX", "LINUX32"], "must be LINUX or LINUX32");
         "flags" flags: Vec<String> => no_flag;
     }
 }
@@ -117,10 +118,8 @@ fn program_is_given(process: &Process, at: &At) -> Checked {
 }
 
 fn limits_fit(limit: &Rlimit, at: &At) -> Checked {
-    match limit.soft > limit.hard {
-        true => at.key("soft").no(format!("{} is above the hard limit {}", limit.soft, limit.hard)),
-        false => Ok(()),
-    }
+    let Rlimit { soft, hard, .. } = limit;
+    at.key("soft").refuse(soft > hard, || format!("{soft} is above the hard limit {hard}"))
 }
 
 fn sets_end(capabilities: &Capabilities, at: &At) -> Checked {
@@ -131,10 +130,8 @@ fn sets_end(capabilities: &Capabilities, at: &At) -> Checked {
 pub const MOST_CPUS: u32 = 1023;
 
 fn processors(text: &str, at: &At) -> Checked {
-    match list(text, MOST_CPUS) {
-        Some(_) => Ok(()),
-        None => at.no(format!("`{}` is no list of processors, like 0-3,7", text.escape_default())),
-    }
+    let problem = || format!("`{}` is no list of processors, like 0-3,7", text.escape_default());
+    at.refuse(list(text, MOST_CPUS).is_none(), problem)
 }
 
 fn policy(word: &str, at: &At) -> Checked {
@@ -147,30 +144,23 @@ fn policy(word: &str, at: &At) -> Checked {
 /// Which policy takes which parameters: sched_setattr(2), sched(7).
 fn parameters_fit(s: &Scheduler, at: &At) -> Checked {
     let fair = matches!(s.policy.as_str(), "SCHED_OTHER" | "SCHED_BATCH");
-    if s.nice != 0 && !fair {
-        return at.key("nice").no(format!("is for SCHED_OTHER and SCHED_BATCH, not for {}", s.policy));
-    }
     let real_time = matches!(s.policy.as_str(), "SCHED_FIFO" | "SCHED_RR");
-    let priority = at.key("priority");
-    if real_time && !(1..=99).contains(&s.priority) {
-        return priority.no(format!("{} is not between 1 and 99, as {} wants it", s.priority, s.policy));
+    let deadline = s.policy == "SCHED_DEADLINE";
+    for (key, set, taken, policies) in [
+        ("nice", s.nice != 0, fair, "SCHED_OTHER and SCHED_BATCH"),
+        ("priority", s.priority != 0, real_time, "SCHED_FIFO and SCHED_RR"),
+        ("runtime", s.runtime != 0, deadline, "SCHED_DEADLINE"),
+        ("deadline", s.deadline != 0, deadline, "SCHED_DEADLINE"),
+        ("period", s.period != 0, deadline, "SCHED_DEADLINE"),
+    ] {
+        at.key(key).refuse(set && !taken, || format!("is for {policies}, not for {}", s.policy))?;
     }
-    if s.priority != 0 && !real_time {
-        return priority.no(format!("is for SCHED_FIFO and SCHED_RR, not for {}", s.policy));
-    }
-    if s.policy != "SCHED_DEADLINE" {
-        let times = [("runtime", s.runtime), ("deadline", s.deadline), ("period", s.period)];
-        return match times.iter().find(|(_, time)| *time != 0) {
-            Some((name, _)) => at.key(name).no(format!("is for SCHED_DEADLINE, not for {}", s.policy)),
-            None => Ok(()),
-        };
-    }
+    let problem = || format!("{} is not between 1 and 99, as {} wants it", s.priority, s.policy);
+    at.key("priority").refuse(real_time && !(1..=99).contains(&s.priority), problem)?;
     // A period of 0 stands for the deadline (sched(7)).
     let period = if s.period == 0 { s.deadline } else { s.period };
-    match 1024 <= s.runtime && s.runtime <= s.deadline && s.deadline <= period {
-        true => Ok(()),
-        false => at.no("SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds"),
-    }
+    let ordered = 1024 <= s.runtime && s.runtime <= s.deadline && s.deadline <= period;
+    at.refuse(deadline && !ordered, || "SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds")
 }
 
 fn nodes_fit(p: &MemoryPolicy, at: &At) -> Checked {
@@ -184,10 +174,6 @@ fn nodes_fit(p: &MemoryPolicy, at: &At) -> Checked {
         _ if nodes.is_empty() => at.no(format!("{} needs some", p.mode)),
         _ => Ok(()),
     }
-}
-
-fn domain(word: &str, at: &At) -> Checked {
-    if matches!(word, "LINUX" | "LINUX32") { Ok(()) } else { at.no(format!("`{word}` must be LINUX or LINUX32")) }
 }
 
 fn no_flag(flag: &str, at: &At) -> Checked {
@@ -254,102 +240,46 @@ pub fn rlimit_number(name: &str) -> Option<u32> {
 }
 
 /// In the kernel's order (linux/capability.h): the index is the number.
+#[rustfmt::skip]
 pub const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
+    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
+    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
 ];
 
 /// In the kernel's order (asm-generic/resource.h): the index is the number.
+#[rustfmt::skip]
 pub const RLIMITS: [&str; 16] = [
-    "RLIMIT_CPU",
-    "RLIMIT_FSIZE",
-    "RLIMIT_DATA",
-    "RLIMIT_STACK",
-    "RLIMIT_CORE",
-    "RLIMIT_RSS",
-    "RLIMIT_NPROC",
-    "RLIMIT_NOFILE",
-    "RLIMIT_MEMLOCK",
-    "RLIMIT_AS",
-    "RLIMIT_LOCKS",
-    "RLIMIT_SIGPENDING",
-    "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE",
-    "RLIMIT_RTPRIO",
-    "RLIMIT_RTTIME",
+    "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC",
+    "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
 ];
 
 /// The scheduling policies (config.md, "scheduler"), with the kernel's numbers (linux/sched.h).
+#[rustfmt::skip]
 pub const POLICIES: [(&str, u32); 6] = [
-    ("SCHED_OTHER", 0),
-    ("SCHED_FIFO", 1),
-    ("SCHED_RR", 2),
-    ("SCHED_BATCH", 3),
-    ("SCHED_IDLE", 5),
+    ("SCHED_OTHER", 0), ("SCHED_FIFO", 1), ("SCHED_RR", 2), ("SCHED_BATCH", 3), ("SCHED_IDLE", 5),
     ("SCHED_DEADLINE", 6),
 ];
 
 /// Their flags: the index is the bit.
+#[rustfmt::skip]
 pub const SCHED_FLAGS: [&str; 7] = [
-    "SCHED_FLAG_RESET_ON_FORK",
-    "SCHED_FLAG_RECLAIM",
-    "SCHED_FLAG_DL_OVERRUN",
-    "SCHED_FLAG_KEEP_POLICY",
-    "SCHED_FLAG_KEEP_PARAMS",
-    "SCHED_FLAG_UTIL_CLAMP_MIN",
-    "SCHED_FLAG_UTIL_CLAMP_MAX",
+    "SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY",
+    "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX",
 ];
 
 /// I/O priority classes: the index and one is the number (linux/ioprio.h).
 pub const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
 /// Memory policies: the index is the number (linux/mempolicy.h).
+#[rustfmt::skip]
 pub const MEMORY_MODES: [&str; 7] = [
-    "MPOL_DEFAULT",
-    "MPOL_PREFERRED",
-    "MPOL_BIND",
-    "MPOL_INTERLEAVE",
-    "MPOL_LOCAL",
-    "MPOL_PREFERRED_MANY",
+    "MPOL_DEFAULT", "MPOL_PREFERRED", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_LOCAL", "MPOL_PREFERRED_MANY",
     "MPOL_WEIGHTED_INTERLEAVE",
 ];
 

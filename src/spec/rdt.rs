@@ -1,6 +1,6 @@
 //! `linux.intelRdt`: shares of cache and memory bandwidth (config-linux.md, "IntelRdt"). May touch: serde.
 
-use super::rules::text;
+use super::rules::{fits, text};
 use super::schema::{At, Checked, schema};
 use alloc::format;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 schema! {
     IntelRdt {
         "closID" clos_id: Option<String> => group;
-        "schemata" schemata: Vec<String> => one_line;
+        "schemata" schemata: Vec<String> => fits(|s: &str| !s.is_empty() && !s.contains(['\n', '\0']), "must be one line");
         "l3CacheSchema" l3_cache_schema: Option<String> => cache_only;
         "memBwSchema" mem_bw_schema: Option<String> => text;
         "enableMonitoring" enable_monitoring: bool;
@@ -19,20 +19,12 @@ schema! {
 /// resctrl names its directories by closID; `/` is the root group.
 fn group(id: &str, at: &At) -> Checked {
     let odd = matches!(id, "" | "." | "..") || id.contains(['/', '\n', '\0']);
-    match odd && id != "/" {
-        true => at.no(format!("`{}` is no name of a directory", id.escape_default())),
-        false => Ok(()),
-    }
-}
-
-fn one_line(line: &str, at: &At) -> Checked {
-    if line.is_empty() || line.contains(['\n', '\0']) { at.no("must be one line") } else { Ok(()) }
+    at.refuse(odd && id != "/", || format!("`{}` is no name of a directory", id.escape_default()))
 }
 
 /// Both schemas become lines of one file: a line for MB here would override memBwSchema unseen.
 fn cache_only(schema: &str, at: &At) -> Checked {
-    if schema.lines().any(|line| line.trim_start().starts_with("MB:")) {
-        return at.no("holds a line for MB: that belongs into memBwSchema");
-    }
+    let both = schema.lines().any(|line| line.trim_start().starts_with("MB:"));
+    at.refuse(both, || "holds a line for MB: that belongs into memBwSchema")?;
     text(schema, at)
 }

@@ -1,5 +1,5 @@
-//! Documents read by serde, but strictly: an object is an object and never a list, which serde's derived code would take
-//! field by field; and what does not fit its type is told with its place. May touch: serde.
+//! Reads documents with serde, strictly: no list passes for an object (serde's derived code would take its entries as
+//! fields), and a value of a wrong type is told with its place. May touch: serde.
 
 use super::schema::{Problem, escaped};
 use alloc::borrow::Cow;
@@ -11,7 +11,7 @@ use core::fmt;
 use core::str::Utf8Error;
 use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Reads a whole document.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
@@ -29,7 +29,7 @@ enum Part<'de> {
     Index(usize),
 }
 
-/// The way from the document's root to the value that is being read. After an error it leads to what was wrong.
+/// The way from the document's root to the value that is being read. After an error it leads to the wrong value.
 #[derive(Default)]
 struct Place<'de>(RefCell<Vec<Part<'de>>>);
 
@@ -53,7 +53,7 @@ impl<'de> Place<'de> {
     }
 }
 
-/// A document that is not UTF-8, which JSON is.
+/// JSON is UTF-8, and this text is not.
 pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
     let good = text.get(..error.valid_up_to()).unwrap_or_default();
     let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
@@ -61,7 +61,7 @@ pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
     Problem { pointer: String::new(), problem: format!("line {line} column {column}: is not UTF-8") }
 }
 
-/// What serde says is wrong, in words about the value.
+/// An error of serde, in words about the value.
 fn problem(error: &serde_json::Error, place: &Place) -> Problem {
     let sentence = error.to_string();
     let (sentence, _) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));
@@ -85,7 +85,7 @@ fn problem(error: &serde_json::Error, place: &Place) -> Problem {
     }
 }
 
-/// A value as serde describes it, and what its place takes.
+/// Says what a value is and what it must be, out of serde's descriptions of both.
 fn misfit(is: &str, expected: &str) -> String {
     let range = match expected {
         "u16" => Some((0, u64::from(u16::MAX))),
@@ -125,7 +125,7 @@ fn misfit(is: &str, expected: &str) -> String {
     format!("is {kind}, must be {must}")
 }
 
-/// Anything of serde's, with the place noted.
+/// A deserializer, visitor or seed of serde that keeps the place.
 struct Strict<'p, 'de, X> {
     inner: X,
     place: &'p Place<'de>,
@@ -142,14 +142,14 @@ macro_rules! pass {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
     type Error = D::Error;
 
-    pass! {
-        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
-        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_char deserialize_str
-        deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option deserialize_unit deserialize_seq
-        deserialize_map deserialize_identifier deserialize_ignored_any
+    pass! { deserialize_any deserialize_map deserialize_option deserialize_ignored_any }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
+        enum identifier
     }
 
-    /// The one difference: serde_json would take a list as well.
+    /// serde_json would take a list as well.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -159,38 +159,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.deserialize_unit(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, D::Error> {
         visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_enum(name, variants, visitor)
     }
 }
 
@@ -239,10 +209,6 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         self.inner.visit_map(Keys { inner, place: self.place, key: Cow::Borrowed("") })
     }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(inner)
-    }
 }
 
 impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, T> {
@@ -254,7 +220,7 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<'_, 'de, T> {
     }
 }
 
-/// A list.
+/// The entries of a list.
 struct Entries<'p, 'de, A> {
     inner: A,
     place: &'p Place<'de>,
@@ -271,7 +237,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Entries<'_, 'de, A> {
     }
 }
 
-/// An object.
+/// The keys of an object.
 struct Keys<'p, 'de, A> {
     inner: A,
     place: &'p Place<'de>,

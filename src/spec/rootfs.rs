@@ -14,22 +14,19 @@ schema! {
 }
 
 fn root_path(text: &str, at: &At) -> Checked {
-    if text.is_empty() { at.no("is missing: it names the root file system's directory") } else { path(text, at) }
+    at.refuse(text.is_empty(), || "is missing: it names the root file system's directory")?;
+    path(text, at)
 }
 
 pub fn propagation(word: &str, at: &At) -> Checked {
-    match word {
-        "" | "shared" | "slave" | "private" | "unbindable" => Ok(()),
-        "rshared" | "rslave" | "rprivate" | "runbindable" => Ok(()),
-        _ => at.no(format!("`{word}` must be shared, slave, private or unbindable")),
-    }
+    let kind = word.strip_prefix('r').unwrap_or(word);
+    let known = word.is_empty() || matches!(kind, "shared" | "slave" | "private" | "unbindable");
+    at.refuse(!known, || format!("`{word}` must be shared, slave, private or unbindable"))
 }
 
 /// Any path but the root, in any of its spellings.
 pub fn masked(text: &str, at: &At) -> Checked {
     absolute(text, at)?;
-    match text.split('/').all(|part| matches!(part, "" | "." | "..")) {
-        true => at.no("is the root itself: nothing would be left of the container"),
-        false => Ok(()),
-    }
+    let root = text.split('/').all(|part| matches!(part, "" | "." | ".."));
+    at.refuse(root, || "is the root itself: nothing would be left of the container")
 }

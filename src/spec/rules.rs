@@ -8,23 +8,20 @@ use core::ops::RangeInclusive;
 
 /// A string that becomes a C string.
 pub fn text(text: &str, at: &At) -> Checked {
-    if text.contains('\0') { at.no("holds a NUL byte") } else { Ok(()) }
+    at.refuse(text.contains('\0'), || "holds a NUL byte")
 }
 
 /// The kernel takes no longer path (PATH_MAX, without its NUL).
 const LONGEST_PATH: usize = 4095;
 
 pub fn path(path: &str, at: &At) -> Checked {
-    if path.len() > LONGEST_PATH {
-        return at.no(format!("has {} bytes: the kernel takes at most {LONGEST_PATH}", path.len()));
-    }
+    let len = path.len();
+    at.refuse(len > LONGEST_PATH, || format!("has {len} bytes: the kernel takes at most {LONGEST_PATH}"))?;
     text(path, at)
 }
 
 pub fn absolute(text: &str, at: &At) -> Checked {
-    if !text.starts_with('/') {
-        return at.no(format!("`{text}` must be an absolute path"));
-    }
+    at.refuse(!text.starts_with('/'), || format!("`{text}` must be an absolute path"))?;
     path(text, at)
 }
 
@@ -47,33 +44,28 @@ impl<const N: usize> Words for [(&str, u32); N] {
 
 /// One of many words; the problem says what another word is not.
 pub fn one_of(words: &impl Words, problem: &str) -> impl Fn(&str, &At) -> Checked {
-    move |word, at| match words.have(word) {
-        true => Ok(()),
-        false => at.no(format!("`{word}` {problem}")),
-    }
+    move |word, at| at.refuse(!words.have(word), || format!("`{word}` {problem}"))
 }
 
 /// One of few words: the problem names them all.
 pub fn one_of_these(words: &[&str]) -> impl Fn(&str, &At) -> Checked {
-    move |word, at| match words.contains(&word) {
-        true => Ok(()),
-        false => at.no(format!("`{word}` must be one of {}", words.join(", "))),
-    }
+    move |word, at| at.refuse(!words.contains(&word), || format!("`{word}` must be one of {}", words.join(", ")))
 }
 
 pub fn between<T: PartialOrd + Display>(range: RangeInclusive<T>) -> impl Fn(&T, &At) -> Checked {
-    move |number, at| match range.contains(number) {
-        true => Ok(()),
-        false => at.no(format!("{number} is not between {} and {}", range.start(), range.end())),
+    move |number, at| {
+        at.refuse(!range.contains(number), || format!("{number} is not between {} and {}", range.start(), range.end()))
     }
+}
+
+/// Any value for which that is true.
+pub fn fits<T: ?Sized>(test: impl Fn(&T) -> bool, problem: &str) -> impl Fn(&T, &At) -> Checked {
+    move |value, at| at.refuse(!test(value), || problem)
 }
 
 /// The kernel takes the highest number as "leave the id as it is" (setresuid(2), chown(2)): the id would stay root's.
 pub fn id(id: &u32, at: &At) -> Checked {
-    match *id {
-        u32::MAX => at.no("4294967295 is no id: to the kernel it stands for no change"),
-        _ => Ok(()),
-    }
+    at.refuse(*id == u32::MAX, || "4294967295 is no id: to the kernel it stands for no change")
 }
 
 /// Longer lists than a container needs: the plan compares some entries with each other, and a jump in the device program
@@ -81,17 +73,13 @@ pub fn id(id: &u32, at: &At) -> Checked {
 pub const LONGEST_LIST: usize = 2048;
 
 pub fn not_endless<T>(list: &[T], at: &At) -> Checked {
-    match list.len() {
-        0..=LONGEST_LIST => Ok(()),
-        len => at.no(format!("has {len} entries: at most {LONGEST_LIST} are taken")),
-    }
+    let len = list.len();
+    at.refuse(len > LONGEST_LIST, || format!("has {len} entries: at most {LONGEST_LIST} are taken"))
 }
 
 /// Entries are NAME=VALUE; an older habit is a NAME alone.
 pub fn variable(entry: &str, at: &At) -> Checked {
-    if entry.is_empty() || entry.starts_with('=') {
-        return at.no(format!("`{entry}` has no name"));
-    }
+    at.refuse(entry.is_empty() || entry.starts_with('='), || format!("`{entry}` has no name"))?;
     text(entry, at)
 }
 

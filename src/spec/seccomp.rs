@@ -1,9 +1,9 @@
 //! `linux.seccomp`: which system calls the program may make (config-linux.md, "Seccomp"). May touch: serde.
 
 use super::callers::{SOCKET_TOO_LONG, socket_fits};
-use super::rules::{absolute, one_of};
+use super::rules::{absolute, fits, one_of};
 use super::schema::{At, Checked, Property, Row, schema};
-use super::text::Text;
+use super::types::Text;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ schema! {
     /// Calls by name, and what becomes of them if all conditions hold.
     Rule<'a>, then rule_fits {
         #[serde(borrow)]
-        "names" names: Vec<Text<'a>> => call_name;
+        "names" names: Vec<Text<'a>> => fits(|name: &str| !name.is_empty(), "is empty: it names a call");
         "action" action: String => one_of(&ACTIONS, "is no action of seccomp");
         "errnoRet" errno_ret: Option<u32>;
         "args" args: Vec<Condition>;
@@ -53,24 +53,18 @@ impl Property for Condition {
     }
 
     fn check(&self, at: &At) -> Checked {
-        if self.index > 5 {
-            return at.key("index").no(format!("{} is no argument: a call has six, from 0", self.index));
-        }
+        let index = self.index;
+        at.key("index").refuse(index > 5, || format!("{index} is no argument: a call has six, from 0"))?;
         one_of(&OPERATORS, "is no operator of seccomp")(&self.op, &at.key("op"))
     }
 }
 
 /// The actions, and what the kernel calls them (linux/seccomp.h).
+#[rustfmt::skip]
 pub const ACTIONS: [(&str, u32); 9] = [
-    ("SCMP_ACT_ALLOW", 0x7fff_0000),
-    ("SCMP_ACT_ERRNO", 0x0005_0000),
-    ("SCMP_ACT_KILL", 0),
-    ("SCMP_ACT_KILL_PROCESS", 0x8000_0000),
-    ("SCMP_ACT_KILL_THREAD", 0),
-    ("SCMP_ACT_LOG", 0x7ffc_0000),
-    ("SCMP_ACT_NOTIFY", 0x7fc0_0000),
-    ("SCMP_ACT_TRACE", 0x7ff0_0000),
-    ("SCMP_ACT_TRAP", 0x0003_0000),
+    ("SCMP_ACT_ALLOW", 0x7fff_0000), ("SCMP_ACT_ERRNO", 0x0005_0000), ("SCMP_ACT_KILL", 0),
+    ("SCMP_ACT_KILL_PROCESS", 0x8000_0000), ("SCMP_ACT_KILL_THREAD", 0), ("SCMP_ACT_LOG", 0x7ffc_0000),
+    ("SCMP_ACT_NOTIFY", 0x7fc0_0000), ("SCMP_ACT_TRACE", 0x7ff0_0000), ("SCMP_ACT_TRAP", 0x0003_0000),
 ];
 
 pub const OPERATORS: [&str; 7] =
@@ -88,36 +82,17 @@ pub const FILTER_FLAGS: [(&str, u32); 4] = [
 /// ever be made on a machine that runs this program.
 pub const ARCHES: [&str; 5] =
     ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
+#[rustfmt::skip]
 pub const OTHER_ARCHES: [&str; 18] = [
-    "SCMP_ARCH_LOONGARCH64",
-    "SCMP_ARCH_M68K",
-    "SCMP_ARCH_MIPS",
-    "SCMP_ARCH_MIPS64",
-    "SCMP_ARCH_MIPS64N32",
-    "SCMP_ARCH_MIPSEL",
-    "SCMP_ARCH_MIPSEL64",
-    "SCMP_ARCH_MIPSEL64N32",
-    "SCMP_ARCH_PARISC",
-    "SCMP_ARCH_PARISC64",
-    "SCMP_ARCH_PPC",
-    "SCMP_ARCH_PPC64",
-    "SCMP_ARCH_PPC64LE",
-    "SCMP_ARCH_RISCV64",
-    "SCMP_ARCH_S390",
-    "SCMP_ARCH_S390X",
-    "SCMP_ARCH_SH",
-    "SCMP_ARCH_SHEB",
+    "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",
+    "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
+    "SCMP_ARCH_SH", "SCMP_ARCH_SHEB",
 ];
 
 fn architecture(name: &str, at: &At) -> Checked {
-    match ARCHES.contains(&name) || OTHER_ARCHES.contains(&name) {
-        true => Ok(()),
-        false => at.no(format!("`{name}` is no architecture of seccomp")),
-    }
-}
-
-fn call_name(name: &str, at: &At) -> Checked {
-    if name.is_empty() { at.no("is empty: it names a call") } else { Ok(()) }
+    let known = ARCHES.contains(&name) || OTHER_ARCHES.contains(&name);
+    at.refuse(!known, || format!("`{name}` is no architecture of seccomp"))
 }
 
 /// Which number an action takes.
@@ -137,9 +112,7 @@ fn errno_fits(action: &str, errno: Option<u32>, at: &At) -> Checked {
 fn rule_fits(rule: &Rule, at: &At) -> Checked {
     errno_fits(&rule.action, rule.errno_ret, &at.key("errnoRet"))?;
     let names = at.key("names");
-    if rule.names.is_empty() {
-        return names.no("is missing or empty");
-    }
+    names.refuse(rule.names.is_empty(), || "is missing or empty")?;
     let execve = |name: &Text| matches!(&**name, "execve" | "exit_group");
     match rule.names.iter().position(execve) {
         // The runtime tells the listener. Its own call would wait for that listener for ever.
@@ -152,22 +125,18 @@ fn rule_fits(rule: &Rule, at: &At) -> Checked {
 
 fn profile_fits(seccomp: &Seccomp, at: &At) -> Checked {
     errno_fits(&seccomp.default_action, seccomp.default_errno_ret, &at.key("defaultErrnoRet"))?;
-    if seccomp.default_action == "SCMP_ACT_NOTIFY" {
-        let at = at.key("defaultAction");
-        return at.no("SCMP_ACT_NOTIFY would also hold the calls that start the program");
-    }
+    let all = seccomp.default_action == "SCMP_ACT_NOTIFY";
+    at.key("defaultAction").refuse(all, || "SCMP_ACT_NOTIFY would also hold the calls that start the program")?;
     let place = at.key("listenerPath");
     let path = seccomp.listener_path.as_deref().unwrap_or("");
     if !path.is_empty() {
         absolute(path, &place)?;
-        return if socket_fits(path) { Ok(()) } else { place.no(SOCKET_TOO_LONG) };
+        return place.refuse(!socket_fits(path), || SOCKET_TOO_LONG);
     }
-    if seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY") {
-        return place.no("is missing: SCMP_ACT_NOTIFY asks the program that listens there");
-    }
-    if seccomp.listener_metadata.is_some() {
-        return at.key("listenerMetadata").no("is for the program that listens at listenerPath, which is missing");
-    }
+    let notifies = seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY");
+    place.refuse(notifies, || "is missing: SCMP_ACT_NOTIFY asks the program that listens there")?;
+    let (place, told) = (at.key("listenerMetadata"), seccomp.listener_metadata.is_some());
+    place.refuse(told, || "is for the program that listens at listenerPath, which is missing")?;
     let waits = |flag: &String| flag.ends_with("WAIT_KILLABLE_RECV");
     match seccomp.flags.iter().flatten().position(waits) {
         Some(i) => at.key("flags").index(i).no("is for SCMP_ACT_NOTIFY, which no rule has"),

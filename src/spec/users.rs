@@ -1,8 +1,9 @@
 //! `process.user`, and the mappings of ids (config.md, "User"; config-linux.md, "User namespace mappings").
 //! May touch: serde.
 
-use super::rules::id;
-use super::schema::{At, Checked, Ignored, schema};
+use super::rules::{fits, id};
+use super::schema::{At, Checked, schema};
+use super::types::Ignored;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ schema! {
     User {
         "uid" uid: u32 => id;
         "gid" gid: u32 => id;
-        "umask" umask: Option<u32> => permissions;
+        "umask" umask: Option<u32> => fits(|mask: &u32| *mask <= 0o777, "must be at most 511 (octal 777)");
         "additionalGids" additional_gids: Vec<u32> => id;
         "username" username: Ignored;
     }
@@ -22,10 +23,6 @@ schema! {
         "hostID" host_id: u32;
         "size" size: u32;
     }
-}
-
-fn permissions(mask: &u32, at: &At) -> Checked {
-    if *mask > 0o777 { at.no("must be at most 511 (octal 777)") } else { Ok(()) }
 }
 
 /// The kernel takes this many lines of a mapping (user_namespaces(7)).
@@ -42,18 +39,15 @@ pub fn check_mappings(uids: &[IdMapping], gids: &[IdMapping], at: &At) -> Checke
 }
 
 fn ranges_fit(mappings: &[IdMapping], at: &At) -> Checked {
-    if mappings.len() > MOST_MAPPINGS {
-        return at.no(format!("has {} entries: the kernel takes at most {MOST_MAPPINGS}", mappings.len()));
-    }
+    let len = mappings.len();
+    at.refuse(len > MOST_MAPPINGS, || format!("has {len} entries: the kernel takes at most {MOST_MAPPINGS}"))?;
     for (i, m) in mappings.iter().enumerate() {
         let place = at.index(i);
-        if m.size == 0 {
-            return place.key("size").no("is 0: nothing would be mapped");
-        }
+        place.key("size").refuse(m.size == 0, || "is 0: nothing would be mapped")?;
+        let more = m.size - 1;
         for (side, first) in [("containerID", m.container_id), ("hostID", m.host_id)] {
-            if first.checked_add(m.size - 1).is_none() {
-                return place.key(side).no(format!("{first} and {} more go beyond the last id", m.size - 1));
-            }
+            let over = first.checked_add(more).is_none();
+            place.key(side).refuse(over, || format!("{first} and {more} more go beyond the last id"))?;
         }
         let overlap = |a: u32, b: u32, len: u32| a < b.saturating_add(len) && b < a.saturating_add(m.size);
         let meets =
@@ -67,12 +61,9 @@ fn ranges_fit(mappings: &[IdMapping], at: &At) -> Checked {
 
 /// In a new user namespace the process can only have ids that are mapped.
 pub fn ids_are_mapped(user: &User, uids: &[IdMapping], gids: &[IdMapping], at: &At) -> Checked {
-    let mapped = |mappings: &[IdMapping], name: &str, id: u32, at: At| match mappings
-        .iter()
-        .any(|m| id >= m.container_id && id - m.container_id < m.size)
-    {
-        true => Ok(()),
-        false => at.no(format!("{id} is not mapped by /linux/{name}Mappings")),
+    let mapped = |mappings: &[IdMapping], name: &str, id: u32, at: At| {
+        let known = mappings.iter().any(|m| id >= m.container_id && id - m.container_id < m.size);
+        at.refuse(!known, || format!("{id} is not mapped by /linux/{name}Mappings"))
     };
     mapped(uids, "uid", user.uid, at.key("uid"))?;
     mapped(gids, "gid", user.gid, at.key("gid"))?;

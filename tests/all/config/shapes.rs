@@ -35,7 +35,7 @@ const NOT_READ: [&str; 2] = ["/process/commandLine", "/process/user/username"];
 /// Where null is as good as nothing: Go writes it for a slice, a map or a pointer that is nil. Everywhere else it is a value of
 /// the wrong kind.
 const TAKES_NULL: &str = "
-/annotations /domainname /hooks /hostname
+/annotations /domainname /hooks /hostname /vm
 /hooks/createContainer /hooks/createRuntime /hooks/poststart /hooks/poststop /hooks/prestart /hooks/startContainer
 /hooks/createContainer/*/args /hooks/createContainer/*/env /hooks/createContainer/*/timeout
 /hooks/createRuntime/*/args /hooks/createRuntime/*/env /hooks/createRuntime/*/timeout /hooks/poststart/*/args
@@ -162,7 +162,10 @@ fn kinds() -> Outcome {
                 null_taken.insert(place.clone());
             } else if value.is_null() && done.status == 1 && beside() {
                 continue;
-            } else if done.status != 1 || !done.err.contains(&format!(" {pointer}: ")) {
+            } else if done.status != 1
+                || !done.err.contains(&format!(" {pointer}: is "))
+                || !done.err.contains(", must be ")
+            {
                 wrong.push(format!("{place}: {value}: {}{}", done.status, done.err.trim()));
             }
         }
