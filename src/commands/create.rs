@@ -6,7 +6,7 @@ use crate::cli::{self, Level};
 use crate::host::input;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
-use crate::perform::{Lanes, host};
+use crate::perform::{Lanes, cgroup, undo, walk};
 use crate::plan::callers;
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Notify, Slot, Step, Wish};
@@ -248,8 +248,8 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
     let made = recorder.and_then(|()| {
-        host::walk(&mut lanes).map_err(|stop| {
-            let stop = host::blame_limit(&lanes, stop);
+        walk::host(&mut lanes).map_err(|stop| {
+            let stop = cgroup::blame_limit(&lanes, stop);
             let said = match stop.trouble {
                 crate::outcome::Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
                 _ => core::mem::take(&mut lanes.said),
@@ -264,7 +264,7 @@ fn make(context: &mut Context, options: &cli::Create, wait_for_start: bool, atta
         }
     }
     if let Err(error) = made {
-        host::undo(&mut lanes);
+        undo::container(&mut lanes);
         if let Some(dir) = lanes.take(Slot::STATE) {
             state::remove(root.at(), dir, &options.id)?;
         }

@@ -131,7 +131,7 @@ fn born_meanwhile(context: &Context, root: &Fd, known: &state::Saved) -> Result<
 /// What is done when all else of the container is gone: its own share of caches, and its last hooks.
 pub fn after(context: &mut Context, saved: &state::Saved) {
     if let Some(group) = saved.resctrl.as_deref().and_then(|group| c(group).ok()) {
-        crate::perform::namespaces::resctrl_remove(&group);
+        crate::perform::rdt::remove(&group);
     }
     if let Some(list) = &saved.hooks {
         hooks::poststop(saved, list, &mut context.log);

@@ -6,7 +6,7 @@ use crate::host::cgroup::{self, Obstacle};
 use crate::host::input::c;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Doing, Error, at};
-use crate::perform::{Lanes, host};
+use crate::perform::{Lanes, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
@@ -125,15 +125,17 @@ fn join(
     crate::state::recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
     lanes.endless = endless;
-    lanes.lend(Slot::CONTAINER, Some(first));
-    lanes.lend(Slot::CGROUP, group);
-    if let Err(stop) = host::walk(&mut lanes) {
+    lanes.put(Slot::CONTAINER, first);
+    if let Some(group) = group {
+        lanes.put(Slot::CGROUP, group);
+    }
+    if let Err(stop) = walk::host(&mut lanes) {
         let said = match stop.trouble {
             Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
             _ => String::new(),
         };
         let error = stopped(plan, who, stop, &said);
-        host::end(&mut lanes);
+        undo::processes(&mut lanes);
         return Err(error);
     }
     step(Step::Exec);

@@ -6,7 +6,7 @@ use crate::host::input::c;
 use crate::host::{input, procfs};
 use crate::outcome::Trouble;
 use crate::outcome::{Doing, Error, at};
-use crate::perform::later_mounts::{self, Bind, Job};
+use crate::perform::mounts::later::{self, Bind, Job};
 use crate::plan::mounts::options::{passed_over, understand};
 use crate::plan::op::Attributes;
 use crate::plan::{Step, clean};
@@ -58,10 +58,10 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
     }
     let mut job = job(context, &options.id, add, binds)?;
     let opened = match add && !job.limited {
-        true => later_mounts::open(&mut job).map_err(|(i, failed)| (i, Trouble::Call(failed))),
+        true => later::open(&mut job).map_err(|(i, failed)| (i, Trouble::Call(failed))),
         false => Ok(()),
     };
-    let done = opened.and_then(|()| later_mounts::carry_out(&mut job));
+    let done = opened.and_then(|()| later::carry_out(&mut job));
     done.map_err(|(i, trouble)| {
         let destination = list.get(i).map_or("", |mount| &mount.destination);
         let verb = if add { "add the mount at" } else { "remove the mount at" };

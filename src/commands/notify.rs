@@ -6,7 +6,7 @@ use crate::host::input::c;
 use crate::host::patience;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Error, at};
-use crate::perform::caller;
+use crate::perform::callers;
 use crate::plan::Notify;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
 
@@ -52,12 +52,12 @@ impl Between {
             return Ok(None);
         };
         let why = Why("whether the container was created for somebody who wants to hear of it");
-        match syscalls::newfstatat(dir, caller::DIRECTORY, 0, why) {
+        match syscalls::newfstatat(dir, callers::DIRECTORY, 0, why) {
             Err(f) if f.errno == Errno::ENOENT => return Ok(None),
             found => found.map_err(begin_failed)?,
         };
         let why = Why("the environment says who wants to hear that the program is ready");
-        match caller::notified(&c(path)?, why) {
+        match callers::notified(&c(path)?, why) {
             Ok(caller) => Ok(Some(caller)),
             Err(Trouble::Call(f)) => Err(at(format!("pass on what the program says to NOTIFY_SOCKET, {path}"), f)),
             Err(_) => Ok(None),
@@ -67,7 +67,7 @@ impl Between {
     /// `start`, once it has taken it: the program's side.
     pub fn begin(dir: At, caller: Fd, pid: i32) -> Result<Between, Error> {
         let why = Why("the program's words are taken here");
-        Ok(Between { program: caller::listen(dir, why).map_err(begin_failed)?, caller, pid })
+        Ok(Between { program: callers::listen(dir, why).map_err(begin_failed)?, caller, pid })
     }
 
     /// Hands on what has come. True: the program is ready.

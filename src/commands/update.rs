@@ -5,7 +5,7 @@ use crate::host::input::c;
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;
 use crate::outcome::{Doing, Error, at};
-use crate::perform::namespaces;
+use crate::perform::rdt;
 use crate::plan::Step;
 use crate::plan::cgroup::limits::{self, Setting};
 use crate::plan::cgroup::scope;
@@ -79,8 +79,7 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
     };
     let why = Why("the shares that update was asked for");
     let group = c(rdt.clos_id.as_deref().unwrap_or(id).trim_start_matches('/'))?;
-    let written = namespaces::resctrl(&group, false, why)
-        .and_then(|dir| namespaces::resctrl_share(&dir, shares.as_bytes(), None, why));
+    let written = rdt::make(&group, false, why).and_then(|dir| rdt::share(&dir, shares.as_bytes(), None, why));
     let doing = format!("change the shares of cache and memory bandwidth of {id}");
     written.map_err(|trouble| match trouble {
         Trouble::Call(failed) => at(doing, failed),

@@ -3,7 +3,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, Errno, Fd, Stat, Why};
 
 /// openat2(2)'s rules (linux/openat2.h).
 const RESOLVE_NO_MAGICLINKS: u32 = 0x02;
@@ -11,9 +11,42 @@ const RESOLVE_NO_SYMLINKS: u32 = 0x04;
 const RESOLVE_NO_XDEV: u32 = 0x01;
 const RESOLVE_BENEATH: u32 = 0x08;
 const RESOLVE_IN_ROOT: u32 = 0x10;
+/// A directory as a place: nothing of it is read.
+pub const PLACE: u32 = (libc::O_PATH | libc::O_DIRECTORY) as u32;
 const O_PATH: u32 = libc::O_PATH as u32;
 pub const O_DIRECTORY: u32 = libc::O_DIRECTORY as u32;
 const O_NOFOLLOW: u32 = libc::O_NOFOLLOW as u32;
+
+/// The kind of a file: one of S_IFMT's.
+pub fn kind(stat: &Stat) -> u32 {
+    stat.st_mode & libc::S_IFMT
+}
+
+/// Whether it is the null device.
+pub fn is_null(stat: &Stat) -> bool {
+    kind(stat) == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3)
+}
+
+/// The result of a call that may fail with one of these.
+pub fn despite(errors: &[Errno], result: syscalls::Result<()>) -> Done {
+    match result {
+        Err(failed) if errors.contains(&failed.errno) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A number that is not negative, in digits.
+pub fn decimal(number: i32, room: &mut [u8; 12]) -> &[u8] {
+    let (mut rest, mut at) = (number.unsigned_abs(), room.len());
+    loop {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 || at == 0 {
+            return &room[at..];
+        }
+    }
+}
 
 /// How often a path is walked again when somebody renames its parts meanwhile (openat2(2), EAGAIN).
 const TRIES: u32 = 32;
@@ -64,6 +97,11 @@ pub enum Leaf {
     File,
 }
 
+/// A directory, for what makes a path.
+pub fn directory() -> Done<Leaf> {
+    Ok(Leaf::Directory)
+}
+
 /// Longest path that can be made; the kernel takes no longer one either.
 const PATH_MAX: usize = 4096;
 
@@ -87,7 +125,6 @@ pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CSt
     let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
     let mut parent = Way::new();
     parent.push(&bytes[..slash.unwrap_or(0)])?;
-    let directory = || Ok(Leaf::Directory);
     let parent = resolve_or_make(root, parent.text(), directory, true, why)?;
     Ok((parent, name))
 }
@@ -267,23 +304,15 @@ impl Way {
 }
 
 /// Makes one name in a directory and opens it as a place.
-fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> syscalls::Result<Fd> {
+fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> Done<Fd> {
     let made = match leaf {
         Leaf::Directory => syscalls::mkdirat(parent, name, 0o755, why),
         Leaf::File => syscalls::mknodat(parent, name, libc::S_IFREG | 0o644, why),
     };
-    match made {
-        Err(failed) if failed.errno != Errno::EEXIST => return Err(failed),
-        _ => {}
-    }
+    despite(&[Errno::EEXIST], made)?;
     let directory = if leaf == Leaf::Directory { O_DIRECTORY } else { 0 };
-    syscalls::openat(
-        parent,
-        name,
-        O_PATH | O_NOFOLLOW | directory,
-        "place in the rootfs",
-        Why("what was just made, and no link that took its place"),
-    )
+    let why = Why("what was just made, and no link that took its place");
+    Ok(syscalls::openat(parent, name, O_PATH | O_NOFOLLOW | directory, "place in the rootfs", why)?)
 }
 
 /// Opens a name in a directory that the caller trusts.

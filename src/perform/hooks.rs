@@ -2,37 +2,40 @@
 //! (config.md, "POSIX-platform Hooks"). Nothing here allocates: the init lane runs hooks too. May touch: plan types,
 //! system calls.
 
+pub use super::vectors::Room;
+
+use super::Lanes;
+use super::files::decimal;
+use super::sync::OUTPUT;
 use crate::entry::seal;
 use crate::host::patience;
-use crate::outcome::Lane;
-use crate::outcome::{Done, SIGNALLED, TIMED_OUT, Trouble};
-use crate::plan::{Hook, Step};
-use alloc::vec::Vec;
-use core::ffi::{CStr, c_char};
+use crate::outcome::{Done, Lane, SIGNALLED, TIMED_OUT, Trouble};
+use crate::plan::op::Hooks;
+use crate::plan::{Hook, Slot, Step};
+use alloc::ffi::CString;
+use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
 use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why, room};
 
-/// Room for execve's vectors, made before anything is frozen.
-#[derive(Default)]
-pub struct Room {
-    argv: Vec<*const c_char>,
-    envp: Vec<*const c_char>,
-}
-
-impl Room {
-    /// As much as the largest of these needs.
-    pub fn of<'a>(hooks: impl Iterator<Item = &'a Hook>) -> Room {
-        let (mut args, mut entries) = (0, 0);
-        for hook in hooks {
-            args = args.max(hook.argv.len());
-            entries = entries.max(match &hook.envp {
-                Some(own) => own.len(),
-                None => seal::environment().count(),
-            });
+pub fn perform(lanes: &mut Lanes, op: &Hooks, why: Why) -> Done {
+    match op {
+        Hooks::Output => {
+            let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
+            let file = syscalls::openat_create(lanes.at(Slot::STATE), OUTPUT, flags, 0o600, "hook output", why)?;
+            lanes.put(Slot::HOOK_OUTPUT, file);
+            Ok(())
         }
-        // One more for the NULL, and one for HOME.
-        let room = |len: usize| alloc::vec![core::ptr::null(); len + 2];
-        Room { argv: room(args), envp: room(entries) }
+        Hooks::Run { hook } => {
+            let (lane, pid) = match lanes.lane {
+                Lane::Host => (Lane::Hook, lanes.pid),
+                _ => {
+                    let why = Why("the state tells the hook this process's number inside");
+                    (Lane::InnerHook, syscalls::getpid(why))
+                }
+            };
+            let given = Given { pid, output: lanes.at(Slot::HOOK_OUTPUT), home: lanes.home.as_deref() };
+            run(hook, given, &mut lanes.hook_room, lane, why)
+        }
     }
 }
 
@@ -99,28 +102,14 @@ fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
     Ok(file)
 }
 
-/// A number that is not negative, in digits.
-pub fn decimal(number: i32, room: &mut [u8; 12]) -> &[u8] {
-    let (mut rest, mut at) = (number.unsigned_abs(), room.len());
-    loop {
-        at -= 1;
-        room[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 || at == 0 {
-            return &room[at..];
-        }
-    }
-}
-
 /// The hook's process, up to its execve.
 fn child(hook: &Hook, input: &Fd, given: Given, room: &mut Room, lane: Lane) -> ! {
     syscalls::freeze();
     syscalls::record::at(lane as u8, 0, Step::Hooks as u16);
-    let argv = Vector::new(hook.argv.iter().map(|a| a.as_c_str()), &mut room.argv);
     let home = given.home.filter(|_| hook.home);
-    let envp = match &hook.envp {
-        Some(own) => Vector::new(own.iter().map(|e| e.as_c_str()).chain(home), &mut room.envp),
-        None => Vector::new(seal::environment(), &mut room.envp),
+    let (argv, envp) = match &hook.envp {
+        Some(own) => room.fill(&hook.argv, own.iter().map(CString::as_c_str).chain(home)),
+        None => room.fill(&hook.argv, seal::environment()),
     };
     if let Err(failed) = become_hook(hook, input, given.output, &argv, &envp) {
         room::slate().helper_failure.store(failed.packed(), Release);
@@ -136,9 +125,9 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     syscalls::dup3_standard(output, 1, why)?;
     syscalls::dup3_standard(output, 2, why)?;
     if let Some(cwd) = &hook.cwd {
+        // An engine may take the bundle away before the container, and not every user may go there: the hook begins
+        // where this command is, as runc has it for the late ones.
         match syscalls::chdir(cwd, Why("a hook begins in the bundle's directory")) {
-            // An engine may take the bundle away before the container, and not every user may go there: the hook begins
-            // where this command is, as runc has it for the late ones.
             Err(f) if [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES].contains(&f.errno) => {}
             entered => entered?,
         }

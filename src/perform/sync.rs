@@ -1,4 +1,4 @@
-//! How the two lanes talk. May touch: plan types, system calls.
+//! How the lanes talk, and what of the container is noted for other commands. May touch: plan types, system calls.
 //!
 //! ```text
 //!   run:      host  clone3 .. limits, state ── go ──────────► read .. EOF: execve succeeded
@@ -15,12 +15,15 @@
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
 //! or that init is dead: the slate that both have tells which (`syscalls::room`).
 
-use super::Lanes;
-use super::host::stopped;
-use crate::host::patience;
-use crate::outcome::Lane;
-use crate::outcome::{Check, Done, Stopped, Trouble};
+pub use super::report::{Report, Word};
+
+use super::files::{self, despite};
+use super::report::{INIT, LONGEST, READY};
+use super::{Lanes, Then};
+use crate::host::{cgroup, patience};
+use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
+use crate::plan::op::Sync;
 use core::ffi::CStr;
 use syscalls::table::Call;
 use syscalls::{At, Errno, Failed, Why, record};
@@ -33,126 +36,102 @@ pub const CREATING: &CStr = c"creating.json";
 /// What hooks said.
 pub const OUTPUT: &CStr = c"hooks.out";
 
-/// What init sends when it stops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Report {
-    pub line: u16,
-    pub trouble: Trouble,
-}
-
 const RESET: Errno = Errno(libc::ECONNRESET as u16);
 
-const READY: u8 = 0;
-const CALL: u8 = 1;
-const CHECK: u8 = 2;
-const HOOK: u8 = 3;
-const INIT: u8 = 4;
-
-/// A message's fixed part. In a report two parts follow: the pointer and the path of a hook that failed, with a NUL after
-/// each; and the record of the call that failed, so that the reader needs no recorder.
-const FIXED: usize = 16;
-/// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
-pub const LONGEST: usize = 4096;
-
-impl Report {
-    /// Writes the message. `hook`: the pointer and the path, where a hook failed.
-    pub fn encode(self, hook: Option<(&[u8], &[u8])>, to: &mut [u8; LONGEST]) -> usize {
-        to[2..4].copy_from_slice(&self.line.to_ne_bytes());
-        let words = FIXED + put_words(hook, &mut to[FIXED..]);
-        to[12..14].copy_from_slice(&((words - FIXED) as u16).to_ne_bytes());
-        match self.trouble {
-            Trouble::Call(failed) => {
-                to[0] = CALL;
-                to[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
-                to[6..8].copy_from_slice(&failed.call.0.to_ne_bytes());
-                return words + record::carry(failed.at, &mut to[words..]);
-            }
-            Trouble::Check(check) => {
-                to[0] = CHECK;
-                to[1] = check as u8;
-            }
-            Trouble::Hook(code) => {
-                to[0] = HOOK;
-                to[4..8].copy_from_slice(&code.to_ne_bytes());
+pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
+    match op {
+        Sync::Channel => {
+            let (host, init) = syscalls::socketpair(why)?;
+            lanes.put(Slot::CHANNEL, host);
+            lanes.put(Slot::INIT_END, init);
+        }
+        Sync::CloseHostEnd => {
+            if let Some(end) = lanes.take(Slot::CHANNEL) {
+                end.close(why)?;
             }
         }
-        words
+        Sync::StartFifos => start_fifos(lanes, why)?,
+        Sync::NoteCreating { parts } => save(lanes, CREATING, parts, b"{}", why)?,
+        Sync::SaveState { parts, configuration } => save(lanes, c"state.json", parts, configuration, why)?,
+        Sync::TellMapped | Sync::TellPlaced | Sync::TellHooked | Sync::TellMoved | Sync::TellGo => tell(lanes, why)?,
+        Sync::TellInit => tell_init(lanes, why)?,
+        Sync::TellMounted | Sync::TellReady => tell_ready(lanes, why)?,
+        Sync::AskNetDevices => {
+            tell_ready(lanes, why)?;
+            await_go(lanes, Why("the host moves them"))?;
+        }
+        Sync::AwaitMapped | Sync::AwaitPlaced | Sync::AwaitHooked | Sync::AwaitGo => await_go(lanes, why)?,
+        Sync::AwaitStart => {
+            message(lanes.at(Slot::START), why)?;
+            lanes.started = true;
+        }
+        Sync::AwaitMounted | Sync::AwaitAsk | Sync::AwaitReady => return await_ready(lanes, why),
+        Sync::AwaitInit => return await_init(lanes, why),
+        Sync::AwaitExec => return await_exec(lanes, why),
     }
-
-    /// `None`: it is no report.
-    fn decode(bytes: &[u8]) -> Option<Report> {
-        let fixed: &[u8; FIXED] = bytes.get(..FIXED)?.try_into().ok()?;
-        let two = |i: usize| u16::from_ne_bytes([fixed[i], fixed[i + 1]]);
-        let trouble = match fixed[0] {
-            CALL => Trouble::Call(Failed {
-                errno: Errno(two(4)),
-                call: Call(two(6)),
-                at: record::accept(bytes.get(FIXED + usize::from(two(12))..)?),
-            }),
-            CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == fixed[1])?.0),
-            HOOK => Trouble::Hook(i32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
-            _ => return None,
-        };
-        Some(Report { line: two(2), trouble })
-    }
+    Ok(Then::Next)
 }
 
-/// Both words, if there is room for them; how long they are.
-fn put_words(words: Option<(&[u8], &[u8])>, to: &mut [u8]) -> usize {
-    let Some((first, second)) = words else {
-        return 0;
-    };
-    // The record begins at a multiple of 8 bytes.
-    let len = (first.len() + second.len() + 2).next_multiple_of(8);
-    let Some(to) = to.get_mut(..len) else {
-        return 0;
-    };
-    to.fill(0);
-    to[..first.len()].copy_from_slice(first);
-    to[first.len() + 1..first.len() + 1 + second.len()].copy_from_slice(second);
-    len
+fn start_fifos(lanes: &mut Lanes, why: Why) -> Done {
+    let dir = lanes.at(Slot::STATE);
+    for (slot, name) in [(Slot::START, START), (Slot::REPORT, REPORT)] {
+        syscalls::mknodat(dir, name, libc::S_IFIFO | 0o600, why)?;
+        let why = Why("opened for both directions, a fifo neither waits for a partner nor ends with one (fifo(7))");
+        let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+        lanes.put(slot, syscalls::openat(dir, name, flags, "start fifo", why)?);
+    }
+    Ok(())
 }
 
-/// One message of the channel or the report fifo; an empty one is its end.
-#[derive(Clone, Copy)]
-pub struct Word {
-    bytes: [u8; LONGEST],
-    len: usize,
+/// Writes a state document under a temporary name, then renames it: a reader sees the old one or the new one.
+fn save(lanes: &Lanes, name: &CStr, parts: &[Vec<u8>; 3], configuration: &[u8], why: Why) -> Done {
+    let [before, between, after] = parts;
+    let times = format!("[{}, {}]", lanes.cloned[0], lanes.cloned[1]);
+    let pid = format!("{}", lanes.pid);
+    let made = format!(",\"cgroup_made\":{}", lanes.cgroup_made);
+    let pieces = [before, pid.as_bytes(), between, times.as_bytes(), made.as_bytes(), after, configuration, b"}"];
+    // The text is one piece: so it is one write, and memory is asked for once.
+    let text = pieces.concat();
+    Ok(files::replace(lanes.at(Slot::STATE), name, c"state.json.new", &text, 0o600, why)?)
 }
 
-impl Word {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
+/// Host: the word for which init waits.
+fn tell(lanes: &Lanes, why: Why) -> Done {
+    // If init has stopped already, its report waits in the channel and is read next.
+    despite(&[Errno::EPIPE, RESET], syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why).map(drop))
+}
 
-    /// What init told, if it is that.
-    pub fn report(&self) -> Option<Report> {
-        Report::decode(self.bytes())
-    }
+/// Init: says that all is made so far.
+fn tell_ready(lanes: &Lanes, why: Why) -> Done {
+    Ok(syscalls::write(lanes.at(Slot::INIT_END), &[READY], why).map(drop)?)
+}
 
-    /// The pointer and the path of the hook that failed.
-    pub fn hook(&self) -> Option<(&str, &str)> {
-        let len = u16::from_ne_bytes([self.bytes[12], self.bytes[13]]);
-        let words = self.bytes().get(FIXED..FIXED + usize::from(len))?;
-        let mut words = words.split(|byte| *byte == 0);
-        let mut next = || words.next().and_then(|word| core::str::from_utf8(word).ok());
-        Some((next().filter(|pointer| !pointer.is_empty())?, next()?))
+/// Bridge: the number of the process that it has made, in its own namespace, which is the host's.
+fn tell_init(lanes: &Lanes, why: Why) -> Done {
+    let [a, b, c, d] = lanes.pid.to_ne_bytes();
+    let word = [INIT, 0, 0, 0, a, b, c, d];
+    Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
+}
+
+/// Bridge, init: waits for the host's word.
+fn await_go(lanes: &Lanes, why: Why) -> Done {
+    if message(lanes.at(Slot::INIT_END), why)?.bytes().is_empty() {
+        // The host side is gone, and with it the reader of any report.
+        syscalls::exit_group(1, Why("the runtime that made this process has ended"));
     }
+    Ok(())
 }
 
 /// Reads one message.
 fn message(from: At, why: Why) -> syscalls::Result<Word> {
-    read_message(from, LONGEST, why)
-}
-
-fn read_message(from: At, most: usize, why: Why) -> syscalls::Result<Word> {
-    let mut bytes = [0; LONGEST];
+    let mut word = Word::EMPTY;
     loop {
-        match syscalls::read(from, &mut bytes[..most], why) {
+        match syscalls::read(from, &mut word.bytes, why) {
             Ok(len) => {
-                return Ok(Word { bytes, len: len.min(most) });
+                word.len = len.min(LONGEST);
+                return Ok(word);
             }
-            // Whoever ends with our word unread resets the channel; what it said before that is read next.
+            // A process that ends with our word unread resets the channel; what it said before that is read next.
             Err(failed) if failed.errno == RESET => {}
             Err(failed) => return Err(failed),
         }
@@ -175,72 +154,71 @@ fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
 
 /// Host: waits until the channel has a word, or has ended. In a frozen cgroup neither would ever come.
 fn await_channel(lanes: &Lanes, why: Why) -> Done {
-    let from = lanes.at(Slot::CHANNEL);
-    let group = lanes.at(Slot::CGROUP);
-    // One that is there already may be paused and go on later.
+    // A cgroup that was there before may be paused and go on later.
     let new = lanes.cgroup_root.is_some() && lanes.has(Slot::CGROUP);
-    let look = || match new && crate::host::cgroup::is_frozen(group) {
+    let look = || match new && cgroup::is_frozen(lanes.at(Slot::CGROUP)) {
         true => Err(Trouble::Check(Check::CgroupFrozen)),
         false => Ok(()),
     };
-    patience::readable([from, patience::NONE], None, why, look)?;
-    Ok(())
+    patience::readable([lanes.at(Slot::CHANNEL), patience::NONE], None, why, look).map(drop)
 }
 
-/// Host: waits until init has done all its lines but the last ones.
-pub fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
+/// Host: waits until init has done its lines so far.
+fn await_ready(lanes: &mut Lanes, why: Why) -> Done<Then> {
     let word = hear(lanes, why)?;
-    match word.bytes() {
-        [READY] => Ok(None),
-        _ => match word.report() {
-            Some(report) => Ok(Some(stopped(report))),
-            None => Err(Trouble::Check(Check::InitVanished)),
-        },
+    match (word.bytes(), word.report()) {
+        ([READY], _) => Ok(Then::Next),
+        (_, Some(report)) => Ok(stopped(report)),
+        (_, None) => Err(Trouble::Check(Check::InitVanished)),
     }
 }
 
 /// Host: the bridge says which process init is, or why there is none. Init runs as soon as it is cloned: what it says
 /// before the bridge does is kept.
-pub fn await_init(lanes: &mut Lanes, why: Why) -> Done<Result<i32, Stopped>> {
-    let bridge_ends = (lanes.plan.host.len() + lanes.plan.bridge.len()) as u16;
+fn await_init(lanes: &mut Lanes, why: Why) -> Done<Then> {
+    let (_, first) = lanes.plan.lane(Lane::Init);
     loop {
         let word = channel(lanes, why)?;
-        match *word.bytes() {
-            [INIT, _, _, _, a, b, c, d] => return Ok(Ok(i32::from_ne_bytes([a, b, c, d]))),
-            [READY] => lanes.heard = Some(word),
-            _ => match word.report() {
-                Some(report) if report.line > bridge_ends => lanes.heard = Some(word),
-                Some(report) => return Ok(Err(stopped(report))),
-                None => return Err(Trouble::Check(Check::InitVanished)),
-            },
+        match (word.bytes(), word.report()) {
+            ([INIT, _, _, _, a, b, c, d], _) => {
+                return found(lanes, i32::from_ne_bytes([*a, *b, *c, *d])).map(|()| Then::Next);
+            }
+            ([READY], _) => lanes.heard = Some(word),
+            (_, Some(report)) if report.line >= first => lanes.heard = Some(word),
+            (_, Some(report)) => return Ok(stopped(report)),
+            (_, None) => return Err(Trouble::Check(Check::InitVanished)),
         }
     }
 }
 
-/// Bridge: the number of the process that it has made, in its own namespace, which is the host's.
-pub fn tell_init(lanes: &Lanes, why: Why) -> Done {
-    let [a, b, c, d] = lanes.pid.to_ne_bytes();
-    let word = [INIT, 0, 0, 0, a, b, c, d];
-    Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
-}
-
-/// Host: the word for which init waits.
-pub fn tell(lanes: &Lanes, why: Why) -> Done {
-    match syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why) {
-        // Init has stopped already; its report waits in the channel and is read next.
-        Err(failed) if [Errno::EPIPE, RESET].contains(&failed.errno) => Ok(()),
-        other => Ok(other.map(drop)?),
+/// Host: init is this process. It is our own child, so its number stays its own until we wait for it.
+fn found(lanes: &mut Lanes, pid: i32) -> Done {
+    lanes.cloned[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+    lanes.pid = pid;
+    record::set_cloned(pid);
+    match syscalls::pidfd_open(pid, Why("a handle on init, as clone3 would have given")) {
+        Ok(init) => lanes.put(Slot::INIT, init),
+        Err(failed) => {
+            let why = Why("without a handle it could not be ended later");
+            let _ = syscalls::kill(pid, libc::SIGKILL, why);
+            let _ = syscalls::waitid_pid(pid, why);
+            return Err(failed.into());
+        }
     }
+    if let Some(bridge) = lanes.take(Slot::BRIDGE) {
+        syscalls::waitid_pidfd(bridge.at(), 0, Why("the bridge has done its part"))?;
+    }
+    Ok(())
 }
 
 /// Host: reads the channel to its end.
-pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
+fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Then> {
     if lanes.heard.is_none() {
         await_channel(lanes, why)?;
     }
     // Init says on the slate that its execve failed before it says so here: with that call on its way this is the end.
     let end = match lanes.heard.is_none() && syscalls::execve_of(Lane::Init as u8) == Some(Ok(())) {
-        true => Ok(None),
+        true => Ok(Then::Next),
         false => hear(lanes, why).map(ended)?,
     };
     // The end of the process closes it as well; while the program runs nothing comes this way any more.
@@ -250,52 +228,30 @@ pub fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Option<Stopped>> {
     end
 }
 
-/// The last word in the report fifo: a report, or its end. `init`: a handle on its process.
-pub fn last_word(report: At, init: At, why: Why) -> Done<Word> {
-    patience::readable([report, init], None, why, patience::nothing)?;
-    word_of_fifo(report, LONGEST, why)
-}
-
-/// A word in a fifo that does not wait: if there is none, init has ended and said nothing.
-fn word_of_fifo(fifo: At, most: usize, why: Why) -> Done<Word> {
-    match read_message(fifo, most, why) {
-        Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word { bytes: [0; LONGEST], len: 0 }),
-        word => Ok(word?),
-    }
-}
-
-fn ended(last: Word) -> Done<Option<Stopped>> {
+fn ended(last: Word) -> Done<Then> {
     if let Some(report) = last.report() {
-        return Ok(Some(stopped(report)));
+        return Ok(stopped(report));
     }
     // Both ends look alike from here; but a process that is killed before execve has made none.
     match syscalls::execve_of(Lane::Init as u8) {
-        Some(Ok(())) => {}
+        Some(Ok(())) => Ok(Then::Next),
         // It failed, and a filter kept init from saying so.
-        Some(Err(errno)) => {
-            let at = record::newest_execve();
-            return Err(Trouble::Call(Failed { errno, call: Call::Execve, at }));
-        }
-        None => return Err(Trouble::Check(Check::InitVanished)),
+        Some(Err(errno)) => Err(Trouble::Call(Failed { errno, call: Call::Execve, at: record::newest_execve() })),
+        None => Err(Trouble::Check(Check::InitVanished)),
     }
-    Ok(None)
 }
 
-/// Init: waits for the host's word.
-pub fn await_go(lanes: &Lanes, why: Why) -> Done {
-    if message(lanes.at(Slot::INIT_END), why)?.bytes().is_empty() {
-        // The host side is gone, and nobody is left to tell.
-        syscalls::exit_group(1, Why("the runtime that made this process has ended"));
+/// What init told, as a stop of its lane.
+fn stopped(report: Report) -> Then {
+    Then::Stopped(Stopped { lane: Lane::Init, line: report.line, trouble: report.trouble })
+}
+
+/// `start`: the last word in the report fifo: a report, or its end. `init`: a handle on its process.
+pub fn last_word(report: At, init: At, why: Why) -> Done<Word> {
+    patience::readable([report, init], None, why, patience::nothing)?;
+    match message(report, why) {
+        // The fifo does not wait: without a word in it, init has ended and said nothing.
+        Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word::EMPTY),
+        word => Ok(word?),
     }
-    Ok(())
-}
-
-/// Init: says that all is made.
-pub fn tell_ready(lanes: &Lanes, why: Why) -> Done {
-    Ok(syscalls::write(lanes.at(Slot::INIT_END), &[READY], why).map(drop)?)
-}
-
-/// Init: waits for `start`.
-pub fn await_start(lanes: &Lanes, why: Why) -> Done {
-    Ok(message(lanes.at(Slot::START), why).map(drop)?)
 }

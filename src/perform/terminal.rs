@@ -1,8 +1,8 @@
 //! A terminal for the program, in both lanes: opened by init in the container, its other side taken outside. May touch:
 //! plan types, system calls.
 
-use super::trees::linux_raw_sys_fs as fs;
-use super::{Lanes, caller, files, mounts};
+use super::files::{self, despite, is_null, kind};
+use super::{Lanes, callers, trees};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Terminal;
@@ -17,7 +17,7 @@ const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
 pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
     match op {
         Terminal::Connect { path } => {
-            lanes.put(Slot::CONSOLE, caller::connect(path, why)?);
+            lanes.put(Slot::CONSOLE, callers::connect(path, why)?);
         }
         Terminal::Pair => {
             let (host, init) = syscalls::socketpair(why)?;
@@ -71,9 +71,8 @@ fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> 
 /// no file is made.
 fn console(lanes: &Lanes, name: &CStr, make: bool, why: Why) -> Done {
     let (terminal, dir) = (lanes.at(Slot::TERMINAL), lanes.at(Slot::DEV));
-    let flags = fs::OPEN_TREE_CLONE | fs::AT_EMPTY_PATH;
-    let tree = syscalls::open_tree(terminal, c"", flags, "console", why)?;
-    mounts::bind_on_file(tree, dir, name, make && !lanes.dev_is_lent, why)
+    let tree = trees::copy(terminal, false, "console", why)?;
+    trees::bind_on_file(tree, dir, name, make && !lanes.dev_is_lent, why)
 }
 
 /// The program's standard descriptors, and its controlling terminal: only a session's first process can take one, and
@@ -102,10 +101,10 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
     let mut null = Null::Unknown;
     for (number, (fd, _)) in fds.into_iter().zip(some).enumerate().filter(|(_, (_, look))| *look) {
         let found = syscalls::fstat(fd, Why("what the stream is says what becomes of it"))?;
-        if uid != 0 && found.st_mode & libc::S_IFMT == libc::S_IFIFO && found.st_uid != uid {
+        if uid != 0 && kind(&found) == libc::S_IFIFO && found.st_uid != uid {
             chown(fd, uid, why)?;
         }
-        if !is_null(found.st_mode, found.st_rdev) {
+        if !is_null(&found) {
             continue;
         }
         if let Null::Unknown = null {
@@ -123,10 +122,6 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
         fd.leak(); // init closes what is not the program's all at once
     }
     Ok(())
-}
-
-fn is_null(mode: u32, device: u64) -> bool {
-    mode & libc::S_IFMT == libc::S_IFCHR && device == libc::makedev(1, 3)
 }
 
 /// The container's null device, open for both directions.
@@ -151,7 +146,7 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     };
     let real = |fd: &Fd| {
         let found = syscalls::fstat(fd.at(), Why("an image could have put anything there"));
-        found.is_ok_and(|found| is_null(found.st_mode, found.st_rdev))
+        found.is_ok_and(|found| is_null(&found))
     };
     let Ok(place) = open(libc::O_PATH, Why("a look at what is there, before it is opened")) else {
         return Ok(Null::None);
@@ -173,10 +168,7 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
 
 /// What this process may not give away, or where there is no such user, the program has to do without.
 fn chown(fd: At, uid: u32, why: Why) -> Done {
-    match syscalls::fchown(fd, uid, u32::MAX, why) {
-        Err(f) if [Errno::EPERM, Errno::EINVAL, Errno::EROFS].contains(&f.errno) => Ok(()),
-        other => Ok(other?),
-    }
+    despite(&[Errno::EPERM, Errno::EINVAL, Errno::EROFS], syscalls::fchown(fd, uid, u32::MAX, why))
 }
 
 /// Host: the terminal's other side. If init has stopped, none comes, and the next line that waits for it says why.

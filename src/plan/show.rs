@@ -5,12 +5,11 @@ pub use super::op::lane_name;
 use super::Step;
 use super::op::Plan;
 use crate::outcome::Lane;
-use alloc::string::String;
 use core::fmt::{self, Display, Formatter};
 
 /// The whole listing. Steps head it, in the order in which they begin.
 pub fn listing(plan: &Plan) -> String {
-    alloc::format!("{}", Listing(plan))
+    format!("{}", Listing(plan))
 }
 
 struct Listing<'a>(&'a Plan);
@@ -18,7 +17,11 @@ struct Listing<'a>(&'a Plan);
 impl Display for Listing<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         let mut before = "";
-        for (lane, lines, first) in self.0.lanes().into_iter().filter(|(_, lines, _)| !lines.is_empty()) {
+        for lane in [Lane::Host, Lane::Bridge, Lane::Init] {
+            let (lines, first) = self.0.lane(lane);
+            if lines.is_empty() {
+                continue;
+            }
             writeln!(f, "{before}{} lane: {}", lane_name(lane as u8), lane_text(lane))?;
             let mut step: Option<Step> = None;
             for (number, line) in (first..).zip(lines) {

@@ -4,13 +4,24 @@ use super::document::{INTENDED, NEW};
 use super::traces::{self, FAILED, LATER, OLD, TRACE};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
-use crate::perform::{caller, sync};
+use crate::perform::{callers, sync};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, Why};
 
 /// What a container's directory may hold, besides its document.
-const FILES: [&CStr; 11] =
-    [NEW, INTENDED, sync::START, sync::REPORT, sync::OUTPUT, sync::CREATING, caller::SOCKET, TRACE, LATER, OLD, FAILED];
+const FILES: [&CStr; 11] = [
+    NEW,
+    INTENDED,
+    sync::START,
+    sync::REPORT,
+    sync::OUTPUT,
+    sync::CREATING,
+    callers::SOCKET,
+    TRACE,
+    LATER,
+    OLD,
+    FAILED,
+];
 
 /// Removes a container's state.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
@@ -46,7 +57,7 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
         for file in FILES {
             remove_name(dir.at(), file, 0, why)?;
         }
-        remove_name(dir.at(), caller::DIRECTORY, libc::AT_REMOVEDIR, why)?;
+        remove_name(dir.at(), callers::DIRECTORY, libc::AT_REMOVEDIR, why)?;
         freed = free();
     }
     match is_full(&freed) {

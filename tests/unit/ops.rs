@@ -4,11 +4,7 @@ use crate::outcome::Lane;
 use crate::plan::cgroup::{limits::Setting, scope::Scope};
 use crate::plan::op::*;
 use crate::plan::{Place, Slot, Step};
-use alloc::boxed::Box;
 use alloc::ffi::CString;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use alloc::{format, vec};
 use syscalls::{CapabilitySets, Why};
 
 /// One of each op.

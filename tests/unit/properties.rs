@@ -383,7 +383,7 @@ proptest! {
 
     #[test]
     fn homes(text in "([a-z]{0,2}:?[x0-9]{0,3}:|[0-9]{1,12}|/\\PC{0,3}|:|\n|\r|\u{0}){0,40}", uid in 0u32..20) {
-        if let Some(home) = perform::home::home(&text, uid) {
+        if let Some(home) = perform::rootfs::home::home(&text, uid) {
             prop_assert!(home.starts_with('/') && !home.contains(['\n', ':']));
         }
     }

@@ -5,10 +5,7 @@ use super::lanes::HOST;
 use super::words::{list, s};
 use crate::plan::cgroup::limits::Setting;
 use crate::plan::cgroup::scope::{Property, Scope, Sockets};
-use alloc::boxed::Box;
 use alloc::ffi::CString;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,7 +4,6 @@ use super::lanes::{HOST, INIT};
 use super::words::s;
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use syscalls::abi::BpfInsn;
 

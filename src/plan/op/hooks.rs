@@ -3,9 +3,7 @@
 use super::LaneSet;
 use super::lanes::{HOST, INIT};
 use super::words::s;
-use alloc::boxed::Box;
 use alloc::ffi::CString;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

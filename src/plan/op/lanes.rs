@@ -4,7 +4,6 @@
 use super::{Line, Op, Plan};
 use crate::outcome::Lane;
 use crate::spec::Problem;
-use alloc::format;
 use core::fmt::{self, Write};
 use core::ops::BitOr;
 
@@ -67,7 +66,8 @@ impl Op {
 
 /// The first line that its lane cannot perform, as a reason to refuse the plan.
 pub fn misplaced(plan: &Plan) -> Option<Problem> {
-    plan.lanes().into_iter().find_map(|(lane, lines, first)| {
+    [Lane::Host, Lane::Bridge, Lane::Init].into_iter().find_map(|lane| {
+        let (lines, first) = plan.lane(lane);
         let at = lines.iter().position(|line: &Line| !line.op.lanes().has(lane))?;
         let (number, name) = (first as usize + at, lane_name(lane as u8));
         let problem = format!("is line {number} of the plan, `{}`, which the {name} lane cannot do", lines[at].op);

@@ -41,8 +41,6 @@ pub use users::Users;
 use super::Step;
 use crate::outcome::Lane;
 use alloc::ffi::CString;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use syscalls::Why;
 
@@ -157,14 +155,13 @@ impl Plan {
         self.host.iter().chain(&self.bridge).chain(&self.init)
     }
 
-    /// The lanes, each with its lines and the number of the first.
-    pub fn lanes(&self) -> [(Lane, &[Line], u16); 3] {
-        let bridge = 1 + self.host.len();
-        let init = bridge + self.bridge.len();
-        [
-            (Lane::Host, &self.host, 1),
-            (Lane::Bridge, &self.bridge, bridge as u16),
-            (Lane::Init, &self.init, init as u16),
-        ]
+    /// The lines of a lane, and the number of the first.
+    pub fn lane(&self, lane: Lane) -> (&[Line], u16) {
+        let (host, bridge) = (self.host.len(), self.bridge.len());
+        match lane {
+            Lane::Host => (&self.host, 1),
+            Lane::Bridge => (&self.bridge, (1 + host) as u16),
+            _ => (&self.init, (1 + host + bridge) as u16),
+        }
     }
 }

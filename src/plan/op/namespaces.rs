@@ -5,8 +5,6 @@ use super::lanes::{BRIDGE, HOST, INIT};
 use super::words::{kinds, s};
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

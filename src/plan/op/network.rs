@@ -2,7 +2,6 @@
 
 use super::LaneSet;
 use super::lanes::{HOST, INIT};
-use alloc::string::String;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,6 @@ use super::lanes::{HOST, INIT};
 use super::words::{self, s};
 use crate::spec::{MEMORY_MODES, POLICIES, RLIMITS};
 use alloc::ffi::CString;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use syscalls::CapabilitySets;
 use syscalls::abi::SchedAttr;

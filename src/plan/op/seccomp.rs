@@ -4,7 +4,6 @@ use super::LaneSet;
 use super::lanes::{HOST, INIT};
 use super::words::s;
 use alloc::ffi::CString;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use syscalls::abi::SockFilter;
 

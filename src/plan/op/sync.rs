@@ -3,8 +3,6 @@
 
 use super::LaneSet;
 use super::lanes::{BRIDGE, HOST, INIT};
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,8 +2,6 @@
 
 use super::lanes::{BRIDGE, HOST, INIT};
 use super::{Hook, LaneSet, Slot};
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -24,10 +24,22 @@ fn frozen() -> Outcome {
     same("exit status", done.status.code(), Some(FROZEN_STATUS))
 }
 
-/// Between the clone and the first line of init's lane stands nothing but the freeze.
+/// Between the clone and the first line of a lane stands nothing but the freeze.
 fn first() -> Outcome {
-    let source = std::fs::read_to_string("src/perform/host.rs")?;
-    let child = source.split("Cloned::Child => {").nth(1);
-    let words: Vec<&str> = child.unwrap_or("").split_whitespace().take(2).collect();
-    same("what the child does", words, vec!["syscalls::freeze();", "process::walk(lanes)"])
+    let source = std::fs::read_to_string("src/perform/namespaces.rs")?;
+    let child = |at: &str| -> Vec<String> {
+        let after = source.split(at).nth(1).unwrap_or("");
+        after.split_whitespace().take(3).map(String::from).collect()
+    };
+    for lane in ["Init", "Bridge"] {
+        ensure!(
+            source.contains(&format!("Cloned::Child => Ok(child(lanes, Lane::{lane})),")),
+            "the child walks {lane}"
+        );
+    }
+    same(
+        "what the child does",
+        child("-> Then {"),
+        ["syscalls::freeze();", "lanes.lane", "="].map(String::from).to_vec(),
+    )
 }

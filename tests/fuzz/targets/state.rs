@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = procfs::understand(bytes, [0, u64::MAX]);
     let text = String::from_utf8_lossy(bytes);
-    if let Some(home) = perform::home::home(&text, 0) {
+    if let Some(home) = perform::rootfs::home::home(&text, 0) {
         assert!(home.starts_with('/'));
     }
 });

@@ -1,28 +1,18 @@
 //! Binds side by side: see `plan::mounts::side_by_side`. The first one that is not as it should be (no such name, a link, a file
 //! on a directory) ends it: from there on each is made in the way of a single one. May touch: system calls.
 
-use super::Lanes;
-use super::files::{self, O_DIRECTORY};
-use super::mounts::on_place;
-use super::trees::{linux_raw_sys_fs as fs, set_attributes};
 use crate::outcome::Done;
+use crate::perform::files::{self, O_DIRECTORY};
+use crate::perform::lanes::{Beside, Lanes};
+use crate::perform::trees::{self, set_attributes};
 use crate::plan::Slot;
+use crate::plan::mounts::options::attr;
 use crate::plan::op::{Attributes, Kind};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Why};
+use syscalls::{Errno, Why};
 
-/// mount_setattr(2), and how fstatfs(2) tells of it (linux/statfs.h).
-const NOSYMFOLLOW: u64 = 0x20_0000;
+/// How fstatfs(2) tells of it (linux/statfs.h).
 const ST_NOSYMFOLLOW: i64 = 0x2000;
-
-/// How the lane stands.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Beside {
-    #[default]
-    No,
-    /// In the directory. `ours`: links of the rootfs are followed again when it leaves.
-    Yes { ours: bool },
-}
 
 pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
@@ -34,7 +24,7 @@ pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
         Err(f) if unlike(f.errno) => return Ok(()),
         Err(f) => return Err(f.into()),
     };
-    let off = Attributes { set: NOSYMFOLLOW, ..Attributes::default() };
+    let off = Attributes { set: attr::NOSYMFOLLOW, ..Attributes::default() };
     match set_attributes(root, &off, why) {
         // Before 5.14 the kernel has no such property.
         Err(f) if f.errno == Errno::EINVAL => return Ok(()),
@@ -56,15 +46,13 @@ pub fn bind(lanes: &mut Lanes, source: &CStr, path: &CStr, name: usize, recursiv
         }
     }
     // A copy of what is a slave of the host's already.
-    let recursive = if recursive { fs::AT_RECURSIVE } else { 0 };
-    let flags = fs::OPEN_TREE_CLONE | recursive;
-    let tree = syscalls::open_tree(At::CWD, source, flags, "mount source", why)?;
-    on_place(lanes.at(Slot::ROOTFS), path, true, tree, Kind::AsSource, why).map(drop)
+    let tree = trees::copy_path(source, recursive, false, "mount source", why)?;
+    trees::attach_made(lanes.at(Slot::ROOTFS), path, true, tree, Kind::AsSource, why).map(drop)
 }
 
 pub fn leave(lanes: &mut Lanes, why: Why) -> Done {
     if let Beside::Yes { ours: true } = lanes.beside {
-        let on = Attributes { clear: NOSYMFOLLOW, ..Attributes::default() };
+        let on = Attributes { clear: attr::NOSYMFOLLOW, ..Attributes::default() };
         set_attributes(lanes.at(Slot::ROOTFS), &on, why)?;
     }
     lanes.beside = Beside::No;

@@ -1,10 +1,9 @@
 //! The home directory of a user, out of the rootfs's /etc/passwd (passwd(5)). That file is the image's and hostile: it
 //! may be anything of any size. May touch: system calls.
 
-use super::Done;
-use super::files;
+use crate::outcome::Done;
+use crate::perform::files::{self, kind};
 use alloc::ffi::CString;
-use alloc::format;
 use syscalls::{At, Errno, Why};
 
 /// As much of the file as is looked at, in bytes.
@@ -21,18 +20,18 @@ pub fn look_up(rootfs: At, uid: u32, why: Why) -> Done<CString> {
         place => place?,
     };
     let stat = syscalls::fstat(place.at(), Why("an image can put anything there, and only a file is read"))?;
-    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+    if kind(&stat) != libc::S_IFREG {
         return Ok(unknown);
     }
     let file = match files::reopen(rootfs, c"etc/passwd", why) {
         Err(_) => return Ok(unknown),
         Ok(file) => file,
     };
-    let mut text = alloc::vec![0; MOST];
+    let mut text = vec![0; MOST];
     let len = syscalls::read(file.at(), &mut text, why)?;
     file.leak(); // execve closes both
     place.leak();
-    let text = alloc::string::String::from_utf8_lossy(text.get(..len).unwrap_or(&[]));
+    let text = String::from_utf8_lossy(text.get(..len).unwrap_or(&[]));
     Ok(home(&text, uid).and_then(|home| CString::new(format!("HOME={home}")).ok()).unwrap_or(unknown))
 }
 

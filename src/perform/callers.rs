@@ -1,15 +1,15 @@
-//! Whoever called, and listens at a socket: `--console-socket`, `--pidfd-socket`, `NOTIFY_SOCKET`, a seccomp listener's.
-//! May touch: plan types, system calls.
+//! The program that called: its pid file, and the sockets at which it listens (`--console-socket`, `--pidfd-socket`,
+//! `NOTIFY_SOCKET`, a seccomp listener's). May touch: plan types, system calls.
 
-use super::{Lanes, pid_file};
+use super::Lanes;
+use super::files::{PLACE, write_all};
 use crate::host::patience;
 use crate::outcome::Done;
 use crate::plan::Slot;
 use crate::plan::op::Callers;
 use alloc::ffi::CString;
-use alloc::format;
 use core::ffi::CStr;
-use syscalls::{At, Fd, Why};
+use syscalls::{At, Errno, Fd, Why};
 
 /// The bytes of a path that struct sockaddr_un has room for (unix(7)).
 const ROOM: usize = 107;
@@ -17,11 +17,15 @@ const ROOM: usize = 107;
 pub const DIRECTORY: &CStr = c"notify";
 pub const SOCKET: &CStr = c"notify/notify.sock";
 
-/// Carries out one line of the host lane.
 pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
     match op {
-        Callers::PidFile { path } => pid_file::write(lanes, path, why)?,
-        Callers::PlacePidFile { path } => pid_file::place(lanes, path, why)?,
+        Callers::PidFile { path } => write_pid(lanes, path, why)?,
+        Callers::PlacePidFile { path } => {
+            if let Some(name) = &lanes.pid_file {
+                syscalls::renameat(At::CWD, name, At::CWD, path, why)?;
+                lanes.pid_file = None;
+            }
+        }
         Callers::ConnectPidfd { path } => lanes.put(Slot::PIDFD, connect(path, why)?),
         Callers::SendPidfd { name } => {
             let (socket, process) = (lanes.at(Slot::PIDFD), lanes.at(Slot::INIT));
@@ -42,7 +46,44 @@ pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
     Ok(())
 }
 
-/// A stream to who listens at `path`.
+/// Writes the pid file under a name beside its own. Its directory may be one where all may make names (`/tmp`), so what
+/// is there already is never written to. Digits and nothing else: a newline would stop containerd's shim.
+fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
+    let (file, name) = new_beside(path, why)?;
+    lanes.pid_file = Some(name);
+    write_all(file.at(), format!("{}", lanes.pid).as_bytes(), why)?;
+    Ok(file.close(Why("all of it is written"))?)
+}
+
+/// A new file beside the one that is wanted: O_EXCL takes nothing that is there, a link neither.
+fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
+    // The first name may be taken by another user, or by what a killed command left.
+    const NAMES: u32 = 16;
+    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
+    let mut number = 0;
+    loop {
+        let mut name = path.to_bytes().to_vec();
+        name.extend_from_slice(b".nk-new");
+        if number > 0 {
+            name.extend_from_slice(format!("{number}").as_bytes());
+        }
+        let name = CString::new(name).unwrap_or_default();
+        match syscalls::openat_create(At::CWD, &name, flags, 0o644, "new file", why) {
+            Err(failed) if failed.errno == Errno::EEXIST && number < NAMES => number += 1,
+            made => return made.map(|file| (file, name)),
+        }
+    }
+}
+
+/// Removes a pid file that did not get its own name.
+pub fn undo(lanes: &mut Lanes) {
+    if let Some(name) = lanes.pid_file.take() {
+        let why = Why("a command that fails leaves nothing");
+        let _ = syscalls::unlinkat(At::CWD, &name, 0, why);
+    }
+}
+
+/// A stream to the program that listens at `path`.
 pub fn connect(path: &CStr, why: Why) -> Done<Fd> {
     to(path, syscalls::socket_unix(why)?, why)
 }
@@ -58,9 +99,8 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
     match bytes.iter().rposition(|byte| *byte == b'/') {
         Some(slash) if bytes.len() > ROOM => {
             let [dir, name] = [&bytes[..slash], &bytes[slash + 1..]].map(|part| CString::new(part).unwrap_or_default());
-            let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
             let long = Why("the address of a socket has room for 107 bytes (unix(7))");
-            let dir = syscalls::openat(At::CWD, &dir, flags, "socket's directory", long)?;
+            let dir = syscalls::openat(At::CWD, &dir, PLACE, "socket's directory", long)?;
             patience::connect(socket.at(), &below(dir.at(), &name), why)?;
         }
         _ => patience::connect(socket.at(), path, why)?,
@@ -68,7 +108,7 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
     Ok(socket)
 }
 
-/// The socket that the program sends word of itself to. `state`: the directory of the container's state.
+/// The socket through which the program sends word of itself. `state`: the directory of the container's state.
 pub fn listen(state: At, why: Why) -> syscalls::Result<Fd> {
     let socket = syscalls::socket_datagram(why)?;
     syscalls::bind_unix(socket.at(), &below(state, SOCKET), why)?;

@@ -16,8 +16,9 @@
 //! left but the initramfs itself. May touch: system calls.
 
 use super::old_root;
-use super::trees::linux_raw_sys_fs as fs;
 use crate::outcome::{Done, Trouble};
+use crate::perform::files::PLACE;
+use crate::perform::trees;
 use core::ffi::CStr;
 use syscalls::{At, Failed, Why};
 
@@ -29,8 +30,7 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// `refused`: pivot_root's failure, which stands if `/` is no such file system.
 pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done {
     let why_look = Why("only of an initramfs is it known why pivot_root refused");
-    let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-    let first = syscalls::openat(At::CWD, c"/", flags, "/", why_look)?;
+    let first = syscalls::openat(At::CWD, c"/", PLACE, "/", why_look)?;
     let kind = syscalls::fstatfs(first.at(), why_look)?.f_type as i64;
     first.leak(); // execve closes it
     if kind != RAMFS_MAGIC && kind != TMPFS_MAGIC {
@@ -39,19 +39,16 @@ pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done 
     if let Some(aside) = aside {
         // Before the copy is made: in it, this would lie over the place where the new root has to be.
         let why = Why("it makes room for a copy of /, which may not lie upon what is to stay");
-        syscalls::move_mount(root, c"", At::CWD, aside, fs::MOVE_MOUNT_F_EMPTY_PATH, why)?;
+        trees::attach_at(root, At::CWD, aside, why)?;
     }
-    let flags = fs::OPEN_TREE_CLONE | fs::AT_RECURSIVE;
     let why_copy = Why(
         "pivot_root(2) cannot put away the kernel's first root, an initramfs; of its copy it can. Mounts go along: in a user namespace they may not be left off",
     );
-    let copy = syscalls::open_tree(At::CWD, c"/", flags, "copy of /", why_copy)?;
+    let copy = trees::copy_path(c"/", true, false, "copy of /", why_copy)?;
     let why_over = Why("the copy lies over the initramfs, so it is a root with something below it");
-    let from = fs::MOVE_MOUNT_F_EMPTY_PATH;
-    syscalls::move_mount(copy.at(), c"", At::CWD, c"/", from, why_over)?;
-    let onto = from | fs::MOVE_MOUNT_T_EMPTY_PATH;
+    trees::attach_at(copy.at(), At::CWD, c"/", why_over)?;
     let why_back = Why("pivot_root wants the new root below the old one, which is now the copy");
-    syscalls::move_mount(root, c"", copy.at(), c"", onto, why_back)?;
+    trees::attach(root, copy.at(), why_back)?;
     // This process's root is still the initramfs, and so paths mean what lies there, not in its copy.
     old_root::clear()?;
     let why_root = Why("this process's root becomes the copy: that is what pivot_root swaps");

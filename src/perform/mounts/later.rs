@@ -1,14 +1,12 @@
 //! Bind mounts of a container that is there: made and taken away by a helper in the container's mount namespace. This
 //! process never goes there, where its own paths would mean something else. May touch: system calls.
 
-use super::files::{self, O_DIRECTORY};
-use super::mounts::on_place;
-use super::{namespaces, trees};
-use crate::outcome::Lane;
-use crate::outcome::{Check, Done, Trouble};
+use crate::outcome::{Check, Done, Lane, Trouble};
+use crate::perform::files::{self, O_DIRECTORY, PLACE};
+use crate::perform::trees;
 use crate::plan::op::{Attributes, Kind};
 use alloc::ffi::CString;
-use alloc::vec::Vec;
+use core::ffi::CStr;
 use syscalls::{At, Cloned, Failed, Fd, Why};
 
 /// One bind mount.
@@ -44,10 +42,23 @@ pub struct Job {
 /// Opens the sources. Each is a copy of the host's mount that is attached nowhere.
 pub fn open(job: &mut Job) -> Result<(), (usize, Failed)> {
     for (i, bind) in job.binds.iter_mut().enumerate() {
-        let tree = trees::lend(&bind.source, bind.recursive, &bind.attributes);
+        let tree = lend(&bind.source, bind.recursive, &bind.attributes);
         bind.tree = Some(tree.map_err(|failed| (i, failed))?);
     }
     Ok(())
+}
+
+/// A copy of the host's mount at a path, with the properties of the mount itself, and of all mounts of its tree.
+fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
+    let why = Why("a copy that is attached nowhere can go to another mount namespace");
+    let tree = trees::copy_path(path, recursive, false, "mount source", why)?;
+    let why = Why("its properties are set while no other process can see it");
+    let [own, all] = attributes;
+    trees::set_attributes(tree.at(), own, why)?;
+    if all.set | all.clear != 0 {
+        trees::set_attributes(tree.at(), all, why)?;
+    }
+    Ok(tree)
 }
 
 /// Does it. A failure says at which bind it was.
@@ -113,7 +124,7 @@ fn inside(job: &mut Job) -> Result<(), (usize, Trouble)> {
         };
         let why = Why("the mounts were asked for in this order");
         let done: Done = match bind.tree.take() {
-            Some(tree) => on_place(root.at(), &bind.path, true, tree, Kind::AsSource, why).map(drop),
+            Some(tree) => trees::attach_made(root.at(), &bind.path, true, tree, Kind::AsSource, why).map(drop),
             None => detach(root.at(), bind).map_err(Trouble::Call),
         };
         if let Err(trouble) = done {
@@ -132,7 +143,8 @@ fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
     if job.user {
         let why = Why("what is made there belongs to the container's users");
         syscalls::setns(job.init.at(), libc::CLONE_NEWUSER as u32, why).map_err(first)?;
-        namespaces::root_inside(0, 0, why).map_err(|trouble| (0, trouble))?;
+        syscalls::setresgid(0, why).map_err(first)?;
+        syscalls::setresuid(0, why).map_err(first)?;
     }
     if job.user && job.limited && job.add {
         let why = Why("without root, mounts can be copied in a mount namespace of one's own alone");
@@ -140,8 +152,7 @@ fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
         open(job).map_err(|(i, failed)| (i, Trouble::Call(failed)))?;
     }
     let why = Why("the root of the container's first process: targets are looked up below it");
-    let flags = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-    let root = syscalls::openat(job.procfs.at(), &job.root, flags, "root", why).map_err(first)?;
+    let root = syscalls::openat(job.procfs.at(), &job.root, PLACE, "root", why).map_err(first)?;
     let why = Why("mounts can be attached only where this process is; it fails if that one has ended");
     syscalls::setns(job.init.at(), libc::CLONE_NEWNS as u32, why).map_err(first)?;
     Ok(root)

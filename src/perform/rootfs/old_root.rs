@@ -8,8 +8,8 @@
 //! lines of the list that are about the container's mounts name nothing, or something of the host's.
 //! Nothing here allocates. May touch: system calls.
 
-use super::Done;
-use super::files::O_DIRECTORY;
+use crate::outcome::Done;
+use crate::perform::files::O_DIRECTORY;
 use core::ffi::CStr;
 use syscalls::{At, Why};
 
@@ -196,7 +196,7 @@ mod tests {
             let line = line(text);
             assert_eq!((line.path(), line.whole, line.kind()), (path, whole, kind), "{text}");
         }
-        let long = alloc::format!("1 1 0:1 / /{} rw - proc proc rw", "x".repeat(5000));
+        let long = format!("1 1 0:1 / /{} rw - proc proc rw", "x".repeat(5000));
         assert_eq!(line(&long).path(), None);
     }
 }

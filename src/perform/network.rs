@@ -1,4 +1,4 @@
-//! Network devices of the host, moved into the container. May touch: plan types, system calls.
+//! The network: devices of the host that move into the container, and its loopback. May touch: plan types, system calls.
 //!
 //! ```text
 //!   host  index, addresses .. clone3 ............... move, as nk-if7 ─ word
@@ -17,24 +17,13 @@
 //! ```
 
 use super::Lanes;
+use super::lanes::NetDevice;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
+use crate::plan::op::Network;
 use syscalls::abi::IfReq;
 use syscalls::table::Call;
 use syscalls::{At, Errno, Failed, Why};
-
-/// A network device that was read.
-pub struct NetDevice {
-    /// Its number on the host.
-    index: u32,
-    /// What it is called on its way.
-    way: String,
-    /// What init asks for; the index is not known yet.
-    requests: Vec<u8>,
-}
 
 /// Where a request has the index of its interface.
 const INDEX: usize = 20;
@@ -42,6 +31,18 @@ const INDEX: usize = 20;
 const ATTRIBUTES: usize = 24;
 /// Nothing that this program asks for is answered by longer messages: of a dump the kernel gives no more at a time.
 const LONGEST: usize = 8192;
+
+pub fn perform(lanes: &mut Lanes, op: &Network, why: Why) -> Done {
+    match op {
+        Network::Socket => lanes.put(Slot::ROUTE, syscalls::socket_route(why)?),
+        Network::Read { device, name } => read(lanes, device, name, why)?,
+        Network::Move { number, .. } => hand_over(lanes, *number, why)?,
+        Network::FreeName { name } => must_be_free(lanes.at(Slot::ROUTE), name, why)?,
+        Network::SetUp { number, .. } => set_up(lanes, *number, why)?,
+        Network::LoopbackUp => loopback_up(why)?,
+    }
+    Ok(())
+}
 
 /// Bytes of a message; those beyond its end are 0.
 fn bytes<const N: usize>(message: &[u8], at: usize) -> [u8; N] {
@@ -100,7 +101,7 @@ fn acknowledged(request: &mut [u8], at: usize) {
 }
 
 /// Host: finds the interface, and makes the requests that will give it its new name and its addresses inside.
-pub fn read(lanes: &mut Lanes, device: &str, name: &str, why: Why) -> Done {
+fn read(lanes: &mut Lanes, device: &str, name: &str, why: Why) -> Done {
     let socket = lanes.at(Slot::ROUTE);
     let index = find(socket, device, why)?;
     // The name first: an IPv4 address takes over what its interface is called when it comes.
@@ -118,7 +119,7 @@ fn addresses(socket: At, index: u32, requests: &mut Vec<u8>) -> Done<usize> {
     let dump = header(24, libc::RTM_GETADDR, libc::NLM_F_REQUEST | libc::NLM_F_DUMP);
     syscalls::write(socket, &dump, why)?;
     let asked = syscalls::record::last();
-    let mut buffer = alloc::vec![0; LONGEST];
+    let mut buffer = vec![0; LONGEST];
     let mut last = 0;
     loop {
         let len = syscalls::read(socket, &mut buffer, why)?;
@@ -162,7 +163,7 @@ fn again(address: &mut [u8]) {
 }
 
 /// Host: moves one into the network namespace of init.
-pub fn hand_over(lanes: &mut Lanes, number: u16, why: Why) -> Done {
+fn hand_over(lanes: &mut Lanes, number: u16, why: Why) -> Done {
     let Some(device) = lanes.net.get(usize::from(number)) else {
         return Ok(());
     };
@@ -175,7 +176,7 @@ pub fn hand_over(lanes: &mut Lanes, number: u16, why: Why) -> Done {
 }
 
 /// Init: an interface of this name must not be there.
-pub fn must_be_free(socket: At, name: &str, why: Why) -> Done {
+fn must_be_free(socket: At, name: &str, why: Why) -> Done {
     match find(socket, name, why) {
         Ok(_) => Err(Trouble::Check(Check::NameTaken)),
         Err(failed) if failed.errno == Errno::ENODEV => Ok(()),
@@ -184,7 +185,7 @@ pub fn must_be_free(socket: At, name: &str, why: Why) -> Done {
 }
 
 /// Init: finds the one that has come, and makes of it what is wanted.
-pub fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
+fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
     let socket = lanes.at(Slot::ROUTE);
     let Some(device) = lanes.net.get_mut(usize::from(number)) else {
         return Ok(());
@@ -221,4 +222,13 @@ fn verdict(answer: &[u8], asked: u32) -> Done {
         0 => Ok(()),
         code => Err(Trouble::Call(Failed { errno: Errno(code.unsigned_abs() as u16), call: Call::Write, at: asked })),
     }
+}
+
+fn loopback_up(why: Why) -> Done {
+    let socket = syscalls::socket_inet(Why("network interfaces are asked through a socket (netdevice(7))"))?;
+    let mut lo = IfReq::new(b"lo");
+    lo.flags = libc::IFF_UP as i16;
+    syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
+    socket.leak(); // execve closes it
+    Ok(())
 }

@@ -1,0 +1,184 @@
+//! What the lanes hold while they walk: descriptors in the plan's slots, and all that the far side of the clone needs,
+//! made beforehand. May touch: plan types, system calls.
+
+use super::report::Word;
+use super::vectors::Room;
+use crate::outcome::{Done, Lane, Stopped};
+use crate::plan::op::{Hooks, Op, Process};
+use crate::plan::{Plan, Slot};
+use alloc::ffi::CString;
+use core::ffi::CStr;
+use syscalls::{At, Fd, SigSet, Why};
+
+pub struct Lanes<'a> {
+    pub plan: &'a Plan,
+    /// The one that this process walks.
+    pub lane: Lane,
+    slots: Vec<Option<Fd>>,
+    /// The container's first process, as the host sees it; 0 before the clone.
+    pub pid: i32,
+    /// CLOCK_BOOTTIME before and after the clone, in nanoseconds.
+    pub cloned: [u64; 2],
+    /// The mask of signals that the caller had, if it was changed.
+    pub signals: Option<SigSet>,
+    /// Signals that the caller ignores.
+    pub ignored: SigSet,
+    /// `HOME=...`, where the configuration has none.
+    pub home: Option<CString>,
+    /// What init said before it was known.
+    pub heard: Option<Word>,
+    /// Whether the lane makes binds side by side.
+    pub beside: Beside,
+    /// The first directory that is masked below each of the bases.
+    pub masked: [Option<(Slot, &'a CStr)>; 3],
+    /// The empty tmpfs that masks directories of the rootfs.
+    pub mask: Option<Fd>,
+    /// The pid file to be.
+    pub pid_file: Option<CString>,
+    /// A group of resctrl was made for the container.
+    pub resctrl: bool,
+    /// /dev lies on a mount other than the rootfs's: nothing is made in it.
+    pub dev_is_lent: bool,
+    /// The descriptor of /dev/null for masks can be read and written.
+    pub null_is_open: bool,
+    /// Which standard descriptors can be the null device.
+    pub endless: [bool; 3],
+    /// What was read of the host's network devices.
+    pub net: Vec<NetDevice>,
+    /// The program's path, once it was found.
+    pub program: Option<&'a CStr>,
+    /// `start` has given its word.
+    pub started: bool,
+    /// For the program's execve, and for those of hooks.
+    pub room: Room,
+    pub hook_room: Room,
+    /// The cgroup hierarchy, and where in it the container's cgroup is.
+    pub cgroup_root: Option<Fd>,
+    /// How many of the cgroup and its parents this process made, counted from the last.
+    pub cgroup_made: usize,
+    /// All controllers that are needed are handed down to it.
+    pub controllers: bool,
+    /// The process that holds the scope until init is in it: the end of a socket at whose closing it ends, and its handle.
+    pub holder: Option<[Fd; 2]>,
+    /// The scope is there, and ours.
+    pub scope: bool,
+    /// What systemd said, or the kernel's verifier.
+    pub said: String,
+}
+
+/// How the lane stands while binds are made side by side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    No,
+    /// In their directory. `ours`: links of the rootfs are followed again when it leaves.
+    Yes {
+        ours: bool,
+    },
+}
+
+/// A network device that was read.
+pub struct NetDevice {
+    /// Its number on the host.
+    pub index: u32,
+    /// What it is called on its way.
+    pub way: String,
+    /// What init asks for; the index is not known yet.
+    pub requests: Vec<u8>,
+}
+
+/// What comes after a line.
+pub enum Then {
+    Next,
+    /// This is the process that the line has made: it walks a lane of its own.
+    Child,
+    /// Another lane has stopped, and has said where.
+    Stopped(Stopped),
+}
+
+impl<'a> Lanes<'a> {
+    /// `state`: the container's state directory, if the plan needs it.
+    pub fn new(plan: &'a Plan, state: Option<Fd>) -> Lanes<'a> {
+        let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE)).map(|_| None).collect();
+        slots[Slot::STATE.0 as usize] = state;
+        let program = plan.init.iter().find_map(|line| match &line.op {
+            Op::Process(Process::Execve { argv, envp }) => Some(Room::new(argv.len(), envp.len())),
+            _ => None,
+        });
+        let hooks = plan.lines().filter_map(|line| match &line.op {
+            Op::Hooks(Hooks::Run { hook }) => Some(&**hook),
+            _ => None,
+        });
+        Lanes {
+            plan,
+            lane: Lane::Host,
+            slots,
+            pid: 0,
+            cloned: [0; 2],
+            signals: None,
+            ignored: SigSet::EMPTY,
+            home: None,
+            heard: None,
+            beside: Beside::No,
+            masked: [None; 3],
+            mask: None,
+            pid_file: None,
+            resctrl: false,
+            dev_is_lent: false,
+            null_is_open: false,
+            endless: [true; 3],
+            net: Vec::new(),
+            program: None,
+            started: false,
+            room: program.unwrap_or(Room::new(0, 0)),
+            hook_room: Room::of(hooks),
+            cgroup_root: None,
+            cgroup_made: 0,
+            controllers: false,
+            holder: None,
+            scope: false,
+            said: String::new(),
+        }
+    }
+
+    /// Lends what is in a slot. An empty slot lends a number that the kernel refuses with EBADF.
+    pub fn at(&self, slot: Slot) -> At {
+        self.slots.get(slot.0 as usize).and_then(|fd| fd.as_ref()).map_or(At::from_raw(-1), Fd::at)
+    }
+
+    /// Puts a descriptor into a slot.
+    pub fn put(&mut self, slot: Slot, fd: Fd) {
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            *place = Some(fd);
+        }
+    }
+
+    /// Whether something is in a slot.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.slots.get(slot.0 as usize).is_some_and(Option::is_some)
+    }
+
+    /// Takes a descriptor out of a slot.
+    pub fn take(&mut self, slot: Slot) -> Option<Fd> {
+        self.slots.get_mut(slot.0 as usize).and_then(Option::take)
+    }
+
+    /// The process that becomes the program, as calls of this lane name it: 0 is the caller itself.
+    pub fn process(&self) -> i32 {
+        if self.lane == Lane::Host { self.pid } else { 0 }
+    }
+
+    /// Whether devices and links may be made in the directory of this slot.
+    pub fn makes_in(&self, slot: Slot) -> bool {
+        self.has(slot) && !(slot == Slot::DEV && self.dev_is_lent)
+    }
+
+    /// While our copy of init's end of the channel is open, the channel cannot end. Other descriptors are closed when
+    /// the host lane is done: init has its own copies, and until then no process waits because of ours.
+    pub fn close_init_end(&mut self) -> Done {
+        if let Some(end) = self.take(Slot::INIT_END) {
+            let why = Why("only init holds this end now: when it lets go, that can be seen");
+            end.close(why)?;
+        }
+        Ok(())
+    }
+}

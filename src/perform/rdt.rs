@@ -1,0 +1,91 @@
+//! Groups of resctrl(7): shares of cache and memory bandwidth. May touch: plan types, system calls.
+
+use super::Lanes;
+use super::files::{PLACE, decimal, despite, open_trusted};
+use crate::outcome::{Check, Done, Trouble};
+use crate::plan::op::Rdt;
+use crate::plan::{Line, OWN_RESCTRL};
+use alloc::ffi::CString;
+use core::ffi::CStr;
+use syscalls::{At, Errno, Fd, Why};
+
+pub fn perform(lanes: &mut Lanes, op: &Rdt, line: &Line) -> Done {
+    match op {
+        Rdt::Make { group, schemata, monitor } => {
+            let own = line.from == OWN_RESCTRL;
+            let dir = make(group, own, line.why)?;
+            lanes.resctrl = own;
+            share(&dir, schemata, monitor.as_deref(), line.why)
+        }
+        Rdt::Join { group, monitor } => join(lanes.pid, group, monitor.as_deref(), line.why),
+    }
+}
+
+/// resctrl's root, checked to be that.
+fn root() -> Done<Fd> {
+    const RDTGROUP_SUPER_MAGIC: i64 = 0x0765_5821;
+    let why = Why("shares of cache and memory bandwidth are given there");
+    let root = match syscalls::openat(At::CWD, c"/sys/fs/resctrl", PLACE, "resctrl", why) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Err(Trouble::Check(Check::NoResctrl)),
+        root => root?,
+    };
+    let found = syscalls::fstatfs(root.at(), Why("any file system could be mounted there"))?;
+    match found.f_type as i64 {
+        RDTGROUP_SUPER_MAGIC => Ok(root),
+        _ => Err(Trouble::Check(Check::NoResctrl)),
+    }
+}
+
+/// A group that is there. An empty name is the root group.
+fn open(root: Fd, group: &CStr, why: Why) -> Done<Fd> {
+    match group.is_empty() {
+        true => Ok(root),
+        false => Ok(open_trusted(root.at(), group, PLACE, "resctrl group", why)?),
+    }
+}
+
+/// The group, made if it is missing. `own`: it will be removed with the container, so one that is there is an error.
+pub fn make(group: &CStr, own: bool, why: Why) -> Done<Fd> {
+    let root = root()?;
+    if own {
+        syscalls::mkdirat(root.at(), group, 0o755, why)?;
+    } else if !group.is_empty() {
+        despite(&[Errno::EEXIST], syscalls::mkdirat(root.at(), group, 0o755, why))?;
+    }
+    open(root, group, why)
+}
+
+/// The shares of a group, and its monitor.
+pub fn share(dir: &Fd, schemata: &[u8], monitor: Option<&CStr>, why: Why) -> Done {
+    let dir = dir.at();
+    if !schemata.is_empty() {
+        let flags = (libc::O_WRONLY | libc::O_TRUNC) as u32;
+        let file = open_trusted(dir, c"schemata", flags, "schemata", why)?;
+        syscalls::write(file.at(), schemata, why)?;
+    }
+    match monitor {
+        Some(name) => despite(&[Errno::EEXIST], syscalls::mkdirat(dir, name, 0o755, why)),
+        None => Ok(()),
+    }
+}
+
+/// Puts init into the group, and into its monitor.
+fn join(pid: i32, group: &CStr, monitor: Option<&CStr>, why: Why) -> Done {
+    let dir = open(root()?, group, why)?;
+    let mut digits = [0; 12];
+    let digits = decimal(pid, &mut digits);
+    let monitor = monitor.map(|name| CString::new(format!("{}/tasks", name.to_string_lossy())).unwrap_or_default());
+    for tasks in [Some(CString::from(c"tasks")), monitor].into_iter().flatten() {
+        let file = open_trusted(dir.at(), &tasks, libc::O_WRONLY as u32, "tasks", why)?;
+        syscalls::write(file.at(), digits, why)?;
+    }
+    Ok(())
+}
+
+/// Removes a group that the container owned, if it is there.
+pub fn remove(group: &CStr) {
+    let why = Why("nothing of the container stays behind");
+    if let Ok(root) = root() {
+        let _ = syscalls::unlinkat(root.at(), group, libc::AT_REMOVEDIR as u32, why);
+    }
+}

@@ -1,0 +1,113 @@
+//! The messages that init and the bridge send, as bytes: how far they are, or at which line they stopped and why. Nothing
+//! here allocates. May touch: types, the recorder.
+
+use crate::outcome::{Check, Trouble};
+use syscalls::table::Call;
+use syscalls::{Errno, Failed, record};
+
+/// What init sends when it stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub line: u16,
+    pub trouble: Trouble,
+}
+
+pub const READY: u8 = 0;
+const CALL: u8 = 1;
+const CHECK: u8 = 2;
+const HOOK: u8 = 3;
+pub const INIT: u8 = 4;
+
+/// A message's fixed part. In a report two parts follow: the pointer and the path of a hook that failed, with a NUL after
+/// each; and the record of the call that failed, so that the reader needs no recorder.
+const FIXED: usize = 16;
+/// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
+pub const LONGEST: usize = 4096;
+
+impl Report {
+    /// Writes the message. `hook`: the pointer and the path, where a hook failed.
+    pub fn encode(self, hook: Option<(&[u8], &[u8])>, to: &mut [u8; LONGEST]) -> usize {
+        to[2..4].copy_from_slice(&self.line.to_ne_bytes());
+        let words = FIXED + put_words(hook, &mut to[FIXED..]);
+        to[12..14].copy_from_slice(&((words - FIXED) as u16).to_ne_bytes());
+        match self.trouble {
+            Trouble::Call(failed) => {
+                to[0] = CALL;
+                to[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
+                to[6..8].copy_from_slice(&failed.call.0.to_ne_bytes());
+                return words + record::carry(failed.at, &mut to[words..]);
+            }
+            Trouble::Check(check) => {
+                to[0] = CHECK;
+                to[1] = check as u8;
+            }
+            Trouble::Hook(code) => {
+                to[0] = HOOK;
+                to[4..8].copy_from_slice(&code.to_ne_bytes());
+            }
+        }
+        words
+    }
+
+    /// `None`: it is no report.
+    fn decode(bytes: &[u8]) -> Option<Report> {
+        let fixed: &[u8; FIXED] = bytes.get(..FIXED)?.try_into().ok()?;
+        let two = |i: usize| u16::from_ne_bytes([fixed[i], fixed[i + 1]]);
+        let trouble = match fixed[0] {
+            CALL => Trouble::Call(Failed {
+                errno: Errno(two(4)),
+                call: Call(two(6)),
+                at: record::accept(bytes.get(FIXED + usize::from(two(12))..)?),
+            }),
+            CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == fixed[1])?.0),
+            HOOK => Trouble::Hook(i32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
+            _ => return None,
+        };
+        Some(Report { line: two(2), trouble })
+    }
+}
+
+/// Both words, if there is room for them; how long they are.
+fn put_words(words: Option<(&[u8], &[u8])>, to: &mut [u8]) -> usize {
+    let Some((first, second)) = words else {
+        return 0;
+    };
+    // The record begins at a multiple of 8 bytes.
+    let len = (first.len() + second.len() + 2).next_multiple_of(8);
+    let Some(to) = to.get_mut(..len) else {
+        return 0;
+    };
+    to.fill(0);
+    to[..first.len()].copy_from_slice(first);
+    to[first.len() + 1..first.len() + 1 + second.len()].copy_from_slice(second);
+    len
+}
+
+/// One message of the channel or the report fifo; an empty one is its end.
+#[derive(Clone, Copy)]
+pub struct Word {
+    pub bytes: [u8; LONGEST],
+    pub len: usize,
+}
+
+impl Word {
+    pub const EMPTY: Word = Word { bytes: [0; LONGEST], len: 0 };
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// What init told, if it is that.
+    pub fn report(&self) -> Option<Report> {
+        Report::decode(self.bytes())
+    }
+
+    /// The pointer and the path of the hook that failed.
+    pub fn hook(&self) -> Option<(&str, &str)> {
+        let len = u16::from_ne_bytes([self.bytes[12], self.bytes[13]]);
+        let words = self.bytes().get(FIXED..FIXED + usize::from(len))?;
+        let mut words = words.split(|byte| *byte == 0);
+        let mut next = || words.next().and_then(|word| core::str::from_utf8(word).ok());
+        Some((next().filter(|pointer| !pointer.is_empty())?, next()?))
+    }
+}

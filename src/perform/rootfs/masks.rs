@@ -1,0 +1,173 @@
+//! Paths of the container that are masked or read-only, and the null device that masks files. May touch: plan types, system
+//! calls.
+
+use crate::outcome::{Check, Done, Trouble};
+use crate::perform::files::{self, decimal, is_null, kind};
+use crate::perform::{Lanes, trees};
+use crate::plan::op::Attributes;
+use crate::plan::{Place, Slot};
+use core::ffi::CStr;
+use syscalls::{At, Errno, Fd, Why};
+
+/// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
+pub const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: 0, recursive: true };
+
+/// `check`: unless this plan has made the device itself, in a tmpfs of its own.
+pub fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
+    match find_null(lanes, check, why) {
+        Ok(null) => lanes.put(Slot::NULL, null),
+        // The host's takes its place. (Another file of that name stays an error.)
+        Err(Trouble::Call(failed)) if failed.errno == Errno::ENOENT && lanes.has(Slot::SPARE_NULL) => {}
+        Err(trouble) => return Err(trouble),
+    }
+    Ok(())
+}
+
+fn find_null(lanes: &mut Lanes, check: bool, why: Why) -> Done<Fd> {
+    if !check {
+        // For the standard streams too, unless a rule or the mount's options forbid to open it.
+        let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, "null device", why) {
+            lanes.null_is_open = true;
+            return Ok(both);
+        }
+    }
+    let null = files::open_below(lanes.at(Slot::DEV), c"null", 0, why)?;
+    if !check {
+        return Ok(null);
+    }
+    let stat = syscalls::fstat(null.at(), Why("an image could have put anything there (CVE-2025-31133)"))?;
+    match is_null(&stat) {
+        true => Ok(null),
+        false => Err(Trouble::Check(Check::NotTheNullDevice)),
+    }
+}
+
+/// Whether the path is simply not there, which is no error for masks and read-only paths.
+fn absent(errno: Errno) -> bool {
+    errno == Errno::ENOENT || errno == Errno::ENOTDIR
+}
+
+pub fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
+    match at {
+        Place::Under { base, path } => {
+            match syscalls::mount_none(Some(path), path, (libc::MS_BIND | libc::MS_REC) as u32, why) {
+                Err(failed) if absent(failed.errno) => return Ok(()),
+                other => other?,
+            }
+            let why = Why("the bind is a mount of its own, and can be read-only by itself");
+            Ok(trees::set_attributes_at(lanes.at(*base), path, 0, &READONLY, why)?)
+        }
+        Place::Rootfs { path, links } => {
+            let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, *links, why) {
+                Err(failed) if absent(failed.errno) => return Ok(()),
+                other => other?,
+            };
+            let tree = trees::copy(place.at(), true, "read-only path", why)?;
+            trees::set_attributes(tree.at(), &READONLY, Why("read-only before anybody can reach it"))?;
+            Ok(trees::attach(tree.at(), place.at(), why)?)
+        }
+    }
+}
+
+/// Covers a file with the null device, a directory with an empty read-only tmpfs.
+pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why) -> Done {
+    match at {
+        Place::Under { base, path } => mask_below(lanes, *base, path, directory, why),
+        Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, why),
+    }
+}
+
+/// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
+/// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
+/// would be dear.
+fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: bool, why: Why) -> Done {
+    let mut cover = |directory: bool| match directory {
+        true => mask_directory(lanes, base, path, why),
+        // procfs itself leads to the checked device, by its descriptor.
+        false if base == Slot::PROC && lanes.has(Slot::NULL) => {
+            let mut buffer = [0; 24];
+            let null = own_descriptor(lanes.at(Slot::NULL), &mut buffer);
+            syscalls::mount_none(Some(null), path, libc::MS_BIND as u32, why)
+        }
+        false => attach_null(lanes, lanes.at(base), path, why),
+    };
+    match cover(directory) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(()),
+        // mount(2) says ENOTDIR of a file and a directory, move_mount(2) EINVAL.
+        Err(failed) if [Errno::ENOTDIR, Errno::EINVAL].contains(&failed.errno) => {
+            match cover(!directory) {
+                // Neither file nor directory: some part of the path above is a file.
+                Err(failed) if failed.errno == Errno::ENOTDIR => Ok(()),
+                other => Ok(other?),
+            }
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
+fn mask_directory<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, why: Why) -> syscalls::Result<()> {
+    if let Some((_, first)) = lanes.masked.iter().flatten().find(|(b, _)| *b == base) {
+        return syscalls::mount_none(Some(first), path, libc::MS_BIND as u32, why);
+    }
+    syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why)?;
+    if let Some(free) = lanes.masked.iter_mut().find(|m| m.is_none()) {
+        *free = Some((base, path));
+    }
+    Ok(())
+}
+
+/// `self/fd/N`, as seen from the root of a procfs.
+fn own_descriptor(fd: At, buffer: &mut [u8; 24]) -> &CStr {
+    let prefix = b"self/fd/";
+    buffer[..prefix.len()].copy_from_slice(prefix);
+    let mut room = [0; 12];
+    let digits = decimal(fd.raw(), &mut room);
+    buffer[prefix.len()..][..digits.len()].copy_from_slice(digits);
+    CStr::from_bytes_until_nul(buffer).unwrap_or(c"")
+}
+
+/// In the rootfs it looks first, by descriptor.
+fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done {
+    let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, links, why) {
+        Err(failed) if absent(failed.errno) => return Ok(()),
+        other => other?,
+    };
+    let stat = syscalls::fstat(place.at(), Why("a file is covered by a file, a directory by a directory"))?;
+    if kind(&stat) == libc::S_IFDIR {
+        return mask_place(lanes, &place, why);
+    }
+    Ok(attach_null(lanes, place.at(), c"", why)?)
+}
+
+/// A directory of the rootfs: the first gets the empty tmpfs, later ones a copy of that mount.
+fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
+    if let Some(first) = &lanes.mask {
+        let tree = trees::copy(first.at(), false, "mask", Why("one empty file system is enough for all masks"))?;
+        return Ok(trees::attach(tree.at(), place.at(), why)?);
+    }
+    syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
+    let flags = libc::MS_RDONLY as u32;
+    syscalls::mount(c"tmpfs", c".", c"tmpfs", flags, None, why)?;
+    lanes.mask = Some(trees::step_up(place)?);
+    Ok(())
+}
+
+/// A mount of the null device alone. The host's, where that has to do, is a mount already: the first place gets it, and
+/// later ones a copy.
+fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::Result<()> {
+    let put = |null: &Fd| match path.is_empty() {
+        true => trees::attach(null.at(), dir, why),
+        false => trees::attach_at(null.at(), dir, path, why),
+    };
+    if !lanes.has(Slot::NULL)
+        && let Some(spare) = lanes.take(Slot::SPARE_NULL)
+    {
+        let attached = put(&spare);
+        lanes.put(if attached.is_ok() { Slot::NULL } else { Slot::SPARE_NULL }, spare);
+        return attached;
+    }
+    let why = Why("reads of what it covers give nothing");
+    put(&trees::copy(lanes.at(Slot::NULL), false, "null device", why)?)
+}

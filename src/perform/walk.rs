@@ -1,0 +1,83 @@
+//! The walks: each lane carries out its lines, one by one. From clone3 to execve nothing is allocated, parsed, or decided
+//! that could have been decided before. May touch: plan types, system calls.
+
+use super::report::{LONGEST, Report};
+use super::{Lanes, Then};
+use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
+use super::{sync, terminal, users};
+use crate::outcome::{Done, Lane, Stopped};
+use crate::plan::op::{Hooks, Op};
+use crate::plan::{Line, Slot};
+use syscalls::Why;
+
+/// The host's lines. The processes that its clones make walk their own lanes, and do not come back here.
+pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
+    let (lines, first) = lanes.plan.lane(Lane::Host);
+    for (number, line) in (first..).zip(lines) {
+        syscalls::record::at(Lane::Host as u8, number, line.step as u16);
+        match perform(lanes, line) {
+            Ok(Then::Next) => {}
+            Ok(Then::Child) => child(lanes),
+            Ok(Then::Stopped(stopped)) => return Err(stopped),
+            Err(trouble) => return Err(Stopped { lane: Lane::Host, line: number, trouble }),
+        }
+    }
+    syscalls::record::at(Lane::Host as u8, 0, 0);
+    Ok(())
+}
+
+/// What a clone has made: the bridge, which makes init and ends, or init, whose last line does not return.
+fn child(lanes: &mut Lanes) -> ! {
+    let lane = lanes.lane;
+    let (lines, first) = lanes.plan.lane(lane);
+    for (number, line) in (first..).zip(lines) {
+        syscalls::record::at(lane as u8, number, line.step as u16);
+        match perform(lanes, line) {
+            Ok(Then::Child) => child(lanes),
+            Ok(_) => {}
+            Err(trouble) => stop(lanes, Report { line: number, trouble }),
+        }
+    }
+    match lane {
+        Lane::Bridge => syscalls::exit_group(0, Why("init is there: nobody needs a bridge any more")),
+        _ => syscalls::exit_group(1, Why("a plan ends with execve")),
+    }
+}
+
+/// Tells the process that waits, and ends.
+fn stop(lanes: &Lanes, report: Report) -> ! {
+    // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.
+    let to = lanes.at(if lanes.started { Slot::REPORT } else { Slot::INIT_END });
+    let mut message = [0; LONGEST];
+    let hook = lanes.plan.line(report.line).and_then(|line| match &line.op {
+        Op::Hooks(Hooks::Run { hook }) => Some((line.from.as_bytes(), hook.path.to_bytes())),
+        _ => None,
+    });
+    let len = report.encode(hook, &mut message);
+    let why = Why("the runtime that waits learns which call failed");
+    let _ = syscalls::write(to, &message[..len], why);
+    syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))
+}
+
+/// Carries out one line, in any lane that it may stand in.
+fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done<Then> {
+    let why = line.why;
+    match &line.op {
+        Op::Callers(op) => callers::perform(lanes, op, why)?,
+        Op::Cgroup(op) => cgroup::perform(lanes, op, line)?,
+        Op::Devices(op) => devices::perform(lanes, op, why)?,
+        Op::Hooks(op) => hooks::perform(lanes, op, why)?,
+        Op::Labels(op) => labels::perform(op, why)?,
+        Op::Mounts(op) => mounts::perform(lanes, op, why)?,
+        Op::Namespaces(op) => return namespaces::perform(lanes, op, why),
+        Op::Network(op) => network::perform(lanes, op, why)?,
+        Op::Process(op) => process::perform(lanes, op, why)?,
+        Op::Rdt(op) => rdt::perform(lanes, op, line)?,
+        Op::Rootfs(op) => rootfs::perform(lanes, op, why)?,
+        Op::Seccomp(op) => seccomp::perform(lanes, op, why)?,
+        Op::Sync(op) => return sync::perform(lanes, op, why),
+        Op::Terminal(op) => terminal::perform(lanes, op, why)?,
+        Op::Users(op) => users::perform(lanes, op, why)?,
+    }
+    Ok(Then::Next)
+}
