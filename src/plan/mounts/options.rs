@@ -2,34 +2,24 @@
 //! (config.md, "Linux mount options"). May touch: types and tables.
 
 use crate::plan::op::Attributes;
+use crate::plan::text::problem;
 use crate::spec::{self, IdMapping, Problem};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use linux_raw_sys_mount::*;
+use libc::{
+    MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID,
+    MS_NOSYMFOLLOW, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME,
+    MS_SYNCHRONOUS, MS_UNBINDABLE,
+};
 
-/// The kernel's mount constants under their own names.
-mod linux_raw_sys_mount {
-    pub use libc::{
-        MS_DIRSYNC, MS_I_VERSION, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_PRIVATE,
-        MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME, MS_SYNCHRONOUS, MS_UNBINDABLE,
-    };
-    pub const MS_LAZYTIME: u64 = 1 << 25;
-    pub const MS_NOSYMFOLLOW: u64 = 256;
-}
-
-/// mount_setattr(2)'s bits (linux/mount.h).
+/// mount_setattr(2)'s bits. The access-time setting is a field of three bits, not three flags.
 pub mod attr {
-    pub const RDONLY: u64 = 0x1;
-    pub const NOSUID: u64 = 0x2;
-    pub const NODEV: u64 = 0x4;
-    pub const NOEXEC: u64 = 0x8;
-    /// The access-time setting is a field of three bits, not three flags.
-    pub const ATIME: u64 = 0x70;
-    pub const NOATIME: u64 = 0x10;
-    pub const STRICTATIME: u64 = 0x20;
-    pub const NODIRATIME: u64 = 0x80;
-    pub const NOSYMFOLLOW: u64 = 0x20_0000;
+    pub use libc::{
+        MOUNT_ATTR__ATIME as ATIME, MOUNT_ATTR_NOATIME as NOATIME, MOUNT_ATTR_NODEV as NODEV,
+        MOUNT_ATTR_NODIRATIME as NODIRATIME, MOUNT_ATTR_NOEXEC as NOEXEC, MOUNT_ATTR_NOSUID as NOSUID,
+        MOUNT_ATTR_NOSYMFOLLOW as NOSYMFOLLOW, MOUNT_ATTR_RDONLY as RDONLY, MOUNT_ATTR_STRICTATIME as STRICTATIME,
+    };
 }
 
 /// What an option word does.
@@ -193,94 +183,104 @@ pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
     words
 }
 
-pub fn understand(mount: &spec::Mount, pointer: &str) -> Result<Options, Problem> {
+/// Sets and clears attributes. The last word wins, so each undoes its opposite.
+fn set(attributes: &mut Attributes, bits: u64) {
+    attributes.set |= bits;
+    attributes.clear &= !bits;
+}
+
+fn clear(attributes: &mut Attributes, bits: u64) {
+    attributes.set &= !bits;
+    attributes.clear |= if bits & attr::ATIME == 0 { bits } else { attr::ATIME };
+}
+
+fn set_atime(attributes: &mut Attributes, value: u64) {
+    attributes.set = attributes.set & !attr::ATIME | value;
+    attributes.clear |= attr::ATIME;
+}
+
+impl Options {
+    fn apply(&mut self, does: Does) {
+        const ATIMES: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+        match does {
+            Set(ms, bits) => {
+                self.flags |= ms;
+                set(&mut self.attributes, bits);
+            }
+            Clear(ms, bits) => {
+                self.flags &= !ms;
+                clear(&mut self.attributes, bits);
+            }
+            Atime(ms, bits) => {
+                self.flags = self.flags & !ATIMES | ms;
+                set_atime(&mut self.attributes, bits);
+            }
+            RecursiveSet(bits) => set(&mut self.recursive, bits),
+            RecursiveClear(bits) => clear(&mut self.recursive, bits),
+            RecursiveAtime(bits) => set_atime(&mut self.recursive, bits),
+            Propagation(flags) => {
+                self.attributes.propagation = flags & !MS_REC;
+                self.attributes.recursive = flags & MS_REC != 0;
+            }
+            Bind => self.bind = true,
+            RecursiveBind => (self.bind, self.recursive_bind) = (true, true),
+            Remount => self.remount = true,
+            Idmap => self.idmap = Some((false, Vec::new(), Vec::new())),
+            RecursiveIdmap => self.idmap = Some((true, Vec::new(), Vec::new())),
+            CopyUp => self.copy_up = true,
+            SourceAsItIs => self.source_as_it_is = true,
+            TargetAsItIs => self.target_as_it_is = true,
+            CopyLink => self.copy_link = true,
+            Nothing => {}
+        }
+    }
+
+    /// A word for the file system.
+    fn pass_on(&mut self, word: &str) {
+        if !self.data.is_empty() && !word.is_empty() {
+            self.data.push(',');
+        }
+        self.data.push_str(word);
+    }
+
+    /// What is wrong with the options together.
+    fn contradiction(&self, kind: &str) -> Option<&'static str> {
+        let lone_bind = self.bind && !self.remount;
+        let spread = self.recursive != Attributes::default() || self.attributes.propagation == MS_SHARED;
+        match self.source_as_it_is || self.target_as_it_is || self.copy_link {
+            true if !lone_bind => Some("src-nofollow, dest-nofollow and copy-symlink are for a bind mount"),
+            true if spread => Some("src-nofollow, dest-nofollow and copy-symlink go with no option of a tree"),
+            _ if self.copy_up && (self.bind || kind != "tmpfs") => Some("tmpcopyup is for a tmpfs"),
+            _ if self.idmap.is_some() && !self.bind => {
+                Some("idmap is for a bind mount: a new file system belongs to the container as it is")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The options of a mount, which stands at the JSON pointer `at`.
+pub fn understand(mount: &spec::Mount, at: &str) -> Result<Options, Problem> {
     let mut o = Options::default();
-    const ATIMES: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
     for (i, word) in mount.options.iter().enumerate() {
-        let at = || format!("{pointer}/options/{i}");
-        if let Some((name, text)) = word.split_once('=')
-            && matches!(name, "idmap" | "ridmap")
-        {
-            let bad = |problem| Problem { pointer: at(), problem };
-            let (uids, gids) = id_words(text).map_err(bad)?;
+        if let Some((name @ ("idmap" | "ridmap"), text)) = word.split_once('=') {
+            let (uids, gids) = id_words(text).map_err(|text| problem(&format!("{at}/options/{i}"), text))?;
             o.idmap = Some((name == "ridmap", uids, gids));
             continue;
         }
-        // The last one wins, so each option undoes its opposite.
-        match OPTIONS.binary_search_by_key(&word.as_str(), |(name, _)| name).map(|found| OPTIONS[found].1) {
-            Ok(Set(ms, bits)) => {
-                o.flags |= ms;
-                o.attributes.set |= bits;
-                o.attributes.clear &= !bits;
-            }
-            Ok(Clear(ms, bits)) => {
-                o.flags &= !ms;
-                o.attributes.set &= !bits;
-                o.attributes.clear |= if bits & attr::ATIME == 0 { bits } else { attr::ATIME };
-            }
-            Ok(Atime(ms, bits)) => {
-                o.flags = o.flags & !ATIMES | ms;
-                o.attributes.set = o.attributes.set & !attr::ATIME | bits;
-                o.attributes.clear |= attr::ATIME;
-            }
-            Ok(RecursiveSet(bits)) => {
-                o.recursive.set |= bits;
-                o.recursive.clear &= !bits;
-            }
-            Ok(RecursiveClear(bits)) => {
-                o.recursive.set &= !bits;
-                o.recursive.clear |= bits;
-            }
-            Ok(RecursiveAtime(bits)) => {
-                o.recursive.set = o.recursive.set & !attr::ATIME | bits;
-                o.recursive.clear |= attr::ATIME;
-            }
-            Ok(Propagation(flags)) => {
-                o.attributes.propagation = flags & !MS_REC;
-                o.attributes.recursive = flags & MS_REC != 0;
-            }
-            Ok(Bind) => o.bind = true,
-            Ok(RecursiveBind) => (o.bind, o.recursive_bind) = (true, true),
-            Ok(Remount) => o.remount = true,
-            Ok(Idmap) => o.idmap = Some((false, Vec::new(), Vec::new())),
-            Ok(RecursiveIdmap) => o.idmap = Some((true, Vec::new(), Vec::new())),
-            Ok(CopyUp) => o.copy_up = true,
-            Ok(SourceAsItIs) => o.source_as_it_is = true,
-            Ok(TargetAsItIs) => o.target_as_it_is = true,
-            Ok(CopyLink) => o.copy_link = true,
-            Ok(Nothing) => {}
-            Err(_) if word.is_empty() => {}
-            Err(_) => {
-                if !o.data.is_empty() {
-                    o.data.push(',');
-                }
-                o.data.push_str(word);
-            }
+        match OPTIONS.binary_search_by_key(&word.as_str(), |(name, _)| name) {
+            Ok(found) => o.apply(OPTIONS[found].1),
+            Err(_) => o.pass_on(word),
         }
     }
     o.bind |= mount.kind == "bind";
     if o.bind && !o.remount {
         o.data.clear();
     }
-    let links = o.source_as_it_is || o.target_as_it_is || o.copy_link;
-    let spread = o.recursive != Attributes::default() || o.attributes.propagation == MS_SHARED;
-    if links && (!o.bind || o.remount || spread) {
-        let problem = match !o.bind || o.remount {
-            true => "src-nofollow, dest-nofollow and copy-symlink are for a bind mount",
-            false => "src-nofollow, dest-nofollow and copy-symlink go with no option of a tree",
-        };
-        return Err(Problem { pointer: format!("{pointer}/options"), problem: problem.into() });
+    match o.contradiction(&mount.kind) {
+        Some(text) => Err(problem(&format!("{at}/options"), text)),
+        None => Ok(o),
     }
-    if o.copy_up && (o.bind || mount.kind != "tmpfs") {
-        return Err(Problem { pointer: format!("{pointer}/options"), problem: "tmpcopyup is for a tmpfs".into() });
-    }
-    if o.idmap.is_some() && !o.bind {
-        return Err(Problem {
-            pointer: format!("{pointer}/options"),
-            problem: "idmap is for a bind mount: a new file system belongs to the container as it is".into(),
-        });
-    }
-    Ok(o)
 }
 
 /// crun's own spelling: `uids=0-1000-1#1-2000-10;gids=0-1000-1`, each inside, outside, how many.
