@@ -52,7 +52,7 @@ use outcome::{Error, at};
 use say::error;
 use say::{log, out};
 use state::{recorder, traces};
-use syscalls::Why;
+use syscalls::{Prctl, Why};
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -214,7 +214,7 @@ fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error
     let why = Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
-    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
+    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     let why = Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
     let mut first = 3 + preserve_fds;
     if let Some(kept) = read_from.filter(|fd| *fd >= first) {

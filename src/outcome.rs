@@ -3,7 +3,7 @@
 
 use alloc::borrow::Cow;
 use core::fmt::Display;
-use syscalls::table::Call;
+use syscalls::Call;
 use syscalls::{Errno, Failed, record};
 
 /// Who walks which lines.

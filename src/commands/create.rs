@@ -13,7 +13,7 @@ use crate::plan::{self, Notify, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{self, Spec};
 use crate::state;
-use syscalls::{At, Errno, Fd, SigSet, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Prctl, SigSet, WaitFlags, Why};
 
 /// A bundle that was read: its absolute path, and what its configuration wants.
 pub struct Bundle {
@@ -64,14 +64,8 @@ fn read_lent(file: &str, fd: i32) -> Result<Vec<u8>, Error> {
 
 fn read_file(file: &str) -> Result<Vec<u8>, Error> {
     // O_NONBLOCK: opening a fifo must not hang.
-    let flags = libc::O_NONBLOCK as u32;
-    let opened = syscalls::openat(
-        At::CWD,
-        &c(file)?,
-        flags,
-        "config.json",
-        Why("the bundle's configuration says what is wanted"),
-    );
+    let flags = OpenFlags::O_NONBLOCK;
+    let opened = syscalls::openat(At::CWD, &c(file)?, flags, Why("the bundle's configuration says what is wanted"));
     let opened = opened.map_err(|failed| match failed.errno {
         Errno::ENOENT => Error::State(format!(
             "{file}: no such file or directory: a bundle has a config.json; `nk-runtime spec` writes one to begin with"
@@ -328,7 +322,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     }
     if !options.create.no_subreaper && !own_pids(made.spec) {
         let why = Why("without a pid namespace, what the program leaves behind comes to us");
-        let _ = syscalls::prctl(libc::PR_SET_CHILD_SUBREAPER as u32, 1, why);
+        let _ = syscalls::prctl(Prctl::PR_SET_CHILD_SUBREAPER, 1, why);
     }
     let Some(init) = made.init else {
         return Err(Error::State(format!("container {id} has no first process")));
@@ -390,7 +384,7 @@ pub fn wait(process: &Fd, pid: i32) -> Result<i32, Error> {
 /// A child has ended: the status, if it is the program.
 pub fn ended(process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
     let why = Why("the status that the program ended with");
-    let ended = syscalls::waitid_pidfd(process.at(), libc::WNOHANG as u32, why).doing("wait for the program")?;
+    let ended = syscalls::waitid_pidfd(process.at(), WaitFlags::WNOHANG, why).doing("wait for the program")?;
     if ended.is_none() {
         // Somebody else's end: without a pid namespace they come to us.
         reap(pid);

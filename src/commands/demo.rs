@@ -8,7 +8,7 @@ use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
 use crate::spec;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, CloneFlags, Errno, MountFlags, OpenFlags, Prctl, Why};
 
 /// The id, and the host name inside.
 const ID: &str = "nk-demo";
@@ -59,9 +59,9 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     let failed = |failed| at("demo: become root of a user namespace", failed);
     let procfs = crate::host::procfs::open().map_err(failed)?;
     let why = Why("the files of a process that is not dumpable belong to root");
-    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 1, why).map_err(failed)?;
+    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 1, why).map_err(failed)?;
     let why = Why("an ordinary user has privileges only in a user namespace of its own");
-    syscalls::unshare(libc::CLONE_NEWUSER as u32, why).map_err(failed)?;
+    syscalls::unshare(CloneFlags::CLONE_NEWUSER, why).map_err(failed)?;
     let why = Why("this user is root inside, and nobody else is there");
     let files = [
         (c"self/setgroups", "deny".into()),
@@ -69,18 +69,18 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
         (c"self/gid_map", format!("0 {} 1", host.gid)),
     ];
     for (name, text) in files {
-        let flags = libc::O_WRONLY as u32;
-        let file = syscalls::openat(procfs.at(), name, flags, "mapping", why).map_err(failed)?;
+        let flags = OpenFlags::O_WRONLY;
+        let file = syscalls::openat(procfs.at(), name, flags, why).map_err(failed)?;
         syscalls::write(file.at(), text.as_bytes(), why).map_err(failed)?;
     }
     let why = Why("from now on nobody may look into this process");
-    syscalls::prctl(libc::PR_SET_DUMPABLE as u32, 0, why).map_err(failed)?;
+    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     Ok(())
 }
 
 fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
-    syscalls::unshare(libc::CLONE_NEWNS as u32, Why("what the demo mounts is its own, and ends with it"))?;
-    let private = (libc::MS_REC | libc::MS_PRIVATE) as u32;
+    syscalls::unshare(CloneFlags::CLONE_NEWNS, Why("what the demo mounts is its own, and ends with it"))?;
+    let private = MountFlags::MS_REC | MountFlags::MS_PRIVATE;
     syscalls::mount_none(None, c"/", private, Why("no mount of the demo may appear outside"))?;
     let there = syscalls::mkdirat(At::CWD, c"/tmp", 0o1777, Why("the demo's bundle needs a place"));
     if let Err(failed) = there
@@ -92,7 +92,7 @@ fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Re
         c"tmpfs",
         c"/tmp",
         c"tmpfs",
-        (libc::MS_NOSUID | libc::MS_NODEV) as u32,
+        MountFlags::MS_NOSUID | MountFlags::MS_NODEV,
         Some(c"mode=0700"),
         Why("a fresh place in memory for the bundle"),
     )?;
@@ -103,22 +103,14 @@ fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Re
     let copy = syscalls::openat_create(
         At::CWD,
         c"/tmp/rootfs/nk-runtime",
-        (libc::O_WRONLY | libc::O_EXCL) as u32,
+        OpenFlags::O_WRONLY | OpenFlags::O_EXCL,
         0o755,
-        "copy",
         why,
     )?;
     while syscalls::sendfile(copy.at(), program.at(), 1 << 24, why)? > 0 {}
     copy.close(Why("a file that is open for writing cannot be executed (execve(2), ETXTBSY)"))?;
-    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
-    let config = syscalls::openat_create(
-        At::CWD,
-        c"/tmp/config.json",
-        flags,
-        0o644,
-        "config.json",
-        Why("the demo's configuration"),
-    )?;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
+    let config = syscalls::openat_create(At::CWD, c"/tmp/config.json", flags, 0o644, Why("the demo's configuration"))?;
     write_all(config.at(), configuration(outside, rootless).as_bytes(), Why("the demo's configuration"))
 }
 

@@ -10,7 +10,7 @@ use crate::say::out;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use serde_json::{Value, json};
-use syscalls::{At, Errno, Failed, Fd, PollFd, Why};
+use syscalls::{At, Errno, Failed, Fd, OpenFlags, PollFd, Why};
 
 const MS: u64 = 1_000_000;
 
@@ -29,7 +29,7 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
         return Ok(0);
     };
     let why = Why("it changes when memory runs out");
-    let watched = syscalls::openat(group, c"memory.events", 0, "memory.events", why).ok();
+    let watched = syscalls::openat(group, c"memory.events", OpenFlags::NONE, why).ok();
     let mut kills = cgroup::oom_kills(group);
     let now = || syscalls::clock_ns(libc::CLOCK_MONOTONIC) / MS;
     let mut next = now() + options.interval;
@@ -218,8 +218,8 @@ fn huge_pages(group: At) -> syscalls::Result<Value> {
     let mut all = json!({});
     let why = Why("each size of page has files of its own");
     // The cgroup's own descriptor keeps its place: this one begins at the first name.
-    let flags = libc::O_DIRECTORY as u32;
-    let dir = syscalls::openat(group, c".", flags, "cgroup", why)?;
+    let flags = OpenFlags::O_DIRECTORY;
+    let dir = syscalls::openat(group, c".", flags, why)?;
     for name in input::names(dir.at(), why)? {
         let size = name.to_str().ok();
         let size = size.and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(".current"));

@@ -12,7 +12,7 @@ use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
-use syscalls::{At, Fd, SigSet, Why};
+use syscalls::{At, AtFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 
 /// `exec`.
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
@@ -186,8 +186,8 @@ fn same_users(pid: i32) -> Result<bool, Error> {
         let procfs = crate::host::procfs::open()?;
         let theirs = alloc::ffi::CString::new(format!("{pid}/ns/user")).unwrap_or_default();
         let [ours, theirs] = [
-            syscalls::newfstatat(procfs.at(), c"self/ns/user", 0, why)?,
-            syscalls::newfstatat(procfs.at(), &theirs, 0, why)?,
+            syscalls::newfstatat(procfs.at(), c"self/ns/user", AtFlags::NONE, why)?,
+            syscalls::newfstatat(procfs.at(), &theirs, AtFlags::NONE, why)?,
         ];
         Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
     };
@@ -214,11 +214,10 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
     match below {
         Some("") => return Ok(Some(group)),
         Some(path) => {
-            const RESOLVE_BENEATH_NO_LINKS: u32 = 8 | 4;
-            let (flags, why) = (libc::O_DIRECTORY as u32, Why("--cgroup names it"));
+            let (flags, why) = (OpenFlags::O_DIRECTORY, Why("--cgroup names it"));
             let name = c(path)?;
-            let resolve = RESOLVE_BENEATH_NO_LINKS;
-            let sub = syscalls::openat2(group.at(), &name, flags, resolve, "cgroup", why);
+            let resolve = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_SYMLINKS;
+            let sub = syscalls::openat2(group.at(), &name, flags, resolve, why);
             let doing = format!("open the cgroup {path} below that of {id}");
             return sub.map(Some).map_err(|failed| at(doing, failed));
         }

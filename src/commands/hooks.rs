@@ -11,7 +11,7 @@ use crate::say::error;
 use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
-use syscalls::{At, Fd, Why};
+use syscalls::{At, Fd, MemFd, OpenFlags, Why};
 
 /// Bytes of what a hook said that are shown.
 const SHOWN: usize = 512;
@@ -19,8 +19,8 @@ const SHOWN: usize = 512;
 /// The end of what hooks said into the container's file. Empty: nothing, or there is no such file.
 pub fn said(dir: At) -> String {
     let why = Why("what the hook said belongs to its failure");
-    let flags = libc::O_NOFOLLOW as u32;
-    match syscalls::openat(dir, sync::OUTPUT, flags, "hook output", why) {
+    let flags = OpenFlags::O_NOFOLLOW;
+    match syscalls::openat(dir, sync::OUTPUT, flags, why) {
         Ok(file) => tail(&file),
         Err(_) => String::new(),
     }
@@ -49,8 +49,7 @@ fn each(
             spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
         let bad = |problem| Error::Spec { file: "config.json".into(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
-        let output =
-            syscalls::memfd_create(c"output", 0, "hook output", why).doing(format_args!("run the hook {at}"))?;
+        let output = syscalls::memfd_create(c"output", MemFd::NONE, why).doing(format_args!("run the hook {at}"))?;
         let mut room = hooks::Room::of(core::iter::once(&hook));
         let given = hooks::Given { pid, output: output.at(), home: None };
         if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {

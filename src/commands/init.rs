@@ -22,20 +22,20 @@ use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
 use core::ffi::{CStr, c_char};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use syscalls::{At, Errno, Fd, PollFd, Why};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, PollFd, Reboot, Why};
 
 /// Whether this process is the machine's first.
 static FIRST: AtomicBool = AtomicBool::new(false);
 
 /// How the machine ends, as reboot(2) has it.
-static END: AtomicU32 = AtomicU32::new(libc::LINUX_REBOOT_CMD_POWER_OFF as u32);
+static END: AtomicU64 = AtomicU64::new(Reboot::LINUX_REBOOT_CMD_POWER_OFF.bits());
 
 /// The words of nk.end.
-const ENDS: [(&str, i32); 3] = [
-    ("poweroff", libc::LINUX_REBOOT_CMD_POWER_OFF),
-    ("reboot", libc::LINUX_REBOOT_CMD_RESTART),
-    ("halt", libc::LINUX_REBOOT_CMD_HALT),
+const ENDS: [(&str, Reboot); 3] = [
+    ("poweroff", Reboot::LINUX_REBOOT_CMD_POWER_OFF),
+    ("reboot", Reboot::LINUX_REBOOT_CMD_RESTART),
+    ("halt", Reboot::LINUX_REBOOT_CMD_HALT),
 ];
 
 /// Where a bundle is looked for that nobody has named.
@@ -87,14 +87,14 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     mount(c"/sys", c"sysfs")?;
     mount(c"/sys/fs/cgroup", c"cgroup2")?;
     let why = Why("Ctrl-Alt-Del is a signal to this process, which hands it on to the program");
-    syscalls::reboot(libc::LINUX_REBOOT_CMD_CAD_OFF as u32, why).or_else(|failed| match failed.errno {
+    syscalls::reboot(Reboot::LINUX_REBOOT_CMD_CAD_OFF, why).or_else(|failed| match failed.errno {
         // As init of a pid namespace: the machine's keys are another's.
         Errno::EINVAL | Errno::EPERM => Ok(()),
         _ => Err(at("be PID 1", failed)),
     })?;
     let line = read(c"/proc/cmdline")?;
     if let Some(end) = ending(&line) {
-        END.store(end, Relaxed);
+        END.store(end.bits(), Relaxed);
     }
     let wish = understand(&line)?;
     let to = wish.status.as_deref().map(open_status).transpose()?;
@@ -128,7 +128,7 @@ fn mount(place: &CStr, kind: &CStr) -> Result<(), Error> {
         Err(f) if f.errno != Errno::EEXIST => return Err(failed(f)),
         _ => {}
     }
-    match syscalls::mount(kind, place, kind, 0, None, why) {
+    match syscalls::mount(kind, place, kind, MountFlags::NONE, None, why) {
         Err(f) if f.errno != Errno::EBUSY => Err(failed(f)),
         _ => Ok(()),
     }
@@ -149,7 +149,7 @@ fn open_console() -> Result<(), Error> {
 
 fn read(path: &CStr) -> Result<String, Error> {
     let why = Why("what the kernel says there");
-    let text = syscalls::openat(At::CWD, path, 0, "file of procfs", why)
+    let text = syscalls::openat(At::CWD, path, OpenFlags::NONE, why)
         .and_then(|file| input::read_all(file.at(), why))
         .doing(format_args!("read {}", path.to_string_lossy()))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -157,9 +157,9 @@ fn read(path: &CStr) -> Result<String, Error> {
 
 /// Opened before anything runs: a status that cannot be told is known in time.
 fn open_status(path: &str) -> Result<Fd, Error> {
-    let flags = (libc::O_WRONLY | libc::O_NOCTTY) as u32;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_NOCTTY;
     let why = Why("nk.status: the program's exit status goes there");
-    syscalls::openat(At::CWD, &c(path)?, flags, "status", why).doing(format_args!("nk.status: open {path}"))
+    syscalls::openat(At::CWD, &c(path)?, flags, why).doing(format_args!("nk.status: open {path}"))
 }
 
 /// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
@@ -177,11 +177,11 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// How the machine shall end: read first, since it also holds for words that are wrong.
-fn ending(line: &str) -> Option<u32> {
+fn ending(line: &str) -> Option<Reboot> {
     let named = |word: &str| {
         let wanted = word.strip_prefix("nk.end=")?;
         let (_, command) = ENDS.iter().find(|(name, _)| *name == wanted)?;
-        Some(*command as u32)
+        Some(*command)
     };
     words(line).iter().rev().find_map(|word| named(word))
 }
@@ -235,7 +235,7 @@ fn command(wish: &Wish) -> Result<Vec<String>, Error> {
     let why = Why("without nk.bundle, what lies there is run");
     let bundle = match &wish.bundle {
         Some(named) => Some(named.as_str()),
-        None => match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, 0, why) {
+        None => match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, AtFlags::NONE, why) {
             Err(failed) if failed.errno == Errno::ENOENT => None,
             _ => Some(BUNDLE),
         },
@@ -264,7 +264,7 @@ fn say_and_finish(status: i32) -> ! {
 fn finish(status: i32) -> ! {
     syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");
-    if let Err(failed) = syscalls::reboot(END.load(Relaxed), why) {
+    if let Err(failed) = syscalls::reboot(Reboot::from_bits(END.load(Relaxed)), why) {
         out::stderr(&out::failure(&at("end the machine", failed)));
     }
     syscalls::exit_group(status, why)
@@ -295,7 +295,7 @@ mod tests {
     fn how_it_ends() {
         assert_eq!(ending("quiet nk.trace=json"), None);
         assert_eq!(ending("nk.end=sleep"), None);
-        let restart = Some(libc::LINUX_REBOOT_CMD_RESTART as u32);
+        let restart = Some(Reboot::LINUX_REBOOT_CMD_RESTART);
         assert_eq!(ending("nk.end=poweroff nk.bundel=/x nk.end=reboot\n"), restart);
     }
 

@@ -5,7 +5,7 @@ use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::spec;
 use core::ffi::CStr;
-use syscalls::{At, Why};
+use syscalls::{At, OpenFlags, Why};
 
 const LOOK: Why = Why("to see it from inside");
 
@@ -28,14 +28,14 @@ pub fn namespaces(dir: At, prefix: &CStr) -> String {
 }
 
 fn file(path: &CStr) -> String {
-    let Ok(file) = syscalls::openat(At::CWD, path, 0, "file", LOOK) else {
+    let Ok(file) = syscalls::openat(At::CWD, path, OpenFlags::NONE, LOOK) else {
         return String::new();
     };
     String::from_utf8_lossy(&input::read_all(file.at(), LOOK).unwrap_or_default()).into_owned()
 }
 
 fn directory(path: &CStr) -> Vec<String> {
-    let Ok(dir) = syscalls::openat(At::CWD, path, libc::O_DIRECTORY as u32, "directory", LOOK) else {
+    let Ok(dir) = syscalls::openat(At::CWD, path, OpenFlags::O_DIRECTORY, LOOK) else {
         return Vec::new();
     };
     let mut names: Vec<String> =

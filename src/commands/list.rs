@@ -10,7 +10,7 @@ use crate::say::error::line;
 use crate::say::out;
 use crate::state::{self, Document, Status};
 use serde::Serialize;
-use syscalls::{Errno, Why};
+use syscalls::{Errno, OpenFlags, Why};
 
 #[derive(Serialize)]
 struct Row {
@@ -45,12 +45,11 @@ pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
 /// The containers, and why one that is there could not be looked at.
 fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
     let (mut rows, mut unread) = (Vec::new(), None);
-    let flags = libc::O_DIRECTORY as u32;
+    let flags = OpenFlags::O_DIRECTORY;
     let root = match syscalls::openat(
         syscalls::At::CWD,
         &c(&context.root)?,
         flags,
-        "state root",
         Why("each container is a directory in it"),
     ) {
         Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok((rows, None)),

@@ -39,7 +39,7 @@ use crate::say::out;
 use crate::spec::Spec;
 use crate::state::{self as containers, Now, Saved, Status};
 use core::sync::atomic::Ordering::Acquire;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
 /// The status of an `exec` that did not come to run its program, as runc's clients know it.
 pub const EXEC_FAILED: i32 = 255;
@@ -229,12 +229,12 @@ pub fn step(step: Step) {
 /// This very program, as it was executed.
 pub fn open_ourselves() -> Result<Fd, Error> {
     let why = Why("a rootfs or an initramfs shall hold this program");
-    match syscalls::openat(At::CWD, c"/proc/self/exe", 0, "this program", why) {
+    match syscalls::openat(At::CWD, c"/proc/self/exe", OpenFlags::NONE, why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
         opened => return opened.doing("open this program"),
     }
     let path = syscalls::executed_as();
-    syscalls::openat(At::CWD, path, 0, "this program", why).doing("open this program")
+    syscalls::openat(At::CWD, path, OpenFlags::NONE, why).doing("open this program")
 }
 
 /// The exit status of a command that went well is that of the program where there is one.

@@ -16,7 +16,7 @@ use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::state;
 use alloc::ffi::CString;
 use serde::Deserialize;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Errno, OpenFlags, Why};
 
 /// What the file holds: the part of a config.json, or its list alone.
 #[derive(Deserialize)]
@@ -73,7 +73,7 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
 
 fn told(doing: String, trouble: Trouble) -> Error {
     match trouble {
-        Trouble::Call(f) if f.call == syscalls::table::Call::Umount2 && f.errno == Errno::EINVAL => {
+        Trouble::Call(f) if f.call == syscalls::Call::named("umount2") && f.errno == Errno::EINVAL => {
             at_hint(doing, f, hints::NO_MOUNT_THERE)
         }
         Trouble::Call(failed) => at(doing, failed),
@@ -88,8 +88,8 @@ fn read(file: &str) -> Result<String, Error> {
     let text = match file {
         "-" => input::read_to_end(At::STDIN, why).map_err(failed)?,
         path => {
-            let flags = libc::O_NONBLOCK as u32;
-            let opened = syscalls::openat(At::CWD, &c(path)?, flags, "mounts", why);
+            let flags = OpenFlags::O_NONBLOCK;
+            let opened = syscalls::openat(At::CWD, &c(path)?, flags, why);
             input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
         }
     };

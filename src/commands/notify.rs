@@ -8,7 +8,7 @@ use crate::outcome::{Check, Trouble};
 use crate::outcome::{Error, at};
 use crate::perform::callers;
 use crate::plan::Notify;
-use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
+use syscalls::{At, AtFlags, Errno, Fd, PollFd, SigSet, Why};
 
 /// What means the same outside as inside. A process id does not, and descriptors are not handed on.
 const WORDS: [&[u8]; 7] =
@@ -52,7 +52,7 @@ impl Between {
             return Ok(None);
         };
         let why = Why("whether the container was created for somebody who wants to hear of it");
-        match syscalls::newfstatat(dir, callers::DIRECTORY, 0, why) {
+        match syscalls::newfstatat(dir, callers::DIRECTORY, AtFlags::NONE, why) {
             Err(f) if f.errno == Errno::ENOENT => return Ok(None),
             found => found.map_err(begin_failed)?,
         };

@@ -6,7 +6,7 @@ use crate::host::{cgroup, input, procfs};
 use crate::outcome::{Doing, Error, at};
 use crate::state::{self, Document, Saved};
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 /// The processes in the container's cgroup that are known to be its own. If the cgroup was made for it, that is all of them.
 /// Otherwise it is those that share a namespace with its first process, while that lives.
@@ -31,7 +31,7 @@ pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
     let mut mark = namespaces(procfs.at(), saved.pid)?;
     let why = Why("the host's own mount namespace is no mark of a container");
     for host in [c"self/ns/mnt", c"1/ns/mnt"] {
-        match syscalls::newfstatat(procfs.at(), host, 0, why) {
+        match syscalls::newfstatat(procfs.at(), host, AtFlags::NONE, why) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == mark[1] => mark[1] = (0, 0),
             _ => {}
         }
@@ -59,7 +59,7 @@ fn namespaces(procfs: At, pid: i32) -> syscalls::Result<Mark> {
     let why = Why("a process of the container shares a namespace with its first one");
     let look = |name: &str| {
         let path = CString::new(format!("{pid}/ns/{name}")).unwrap_or_default();
-        let stat = syscalls::newfstatat(procfs, &path, 0, why)?;
+        let stat = syscalls::newfstatat(procfs, &path, AtFlags::NONE, why)?;
         Ok((stat.st_dev, stat.st_ino))
     };
     Ok([look("pid")?, look("mnt")?])
@@ -69,7 +69,7 @@ fn namespaces(procfs: At, pid: i32) -> syscalls::Result<Mark> {
 pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> {
     let why = Why("another container may be in this cgroup, or below it");
     let failed = |failed| at("list the state root", failed);
-    let names = syscalls::openat(root.at(), c".", libc::O_DIRECTORY as u32, "root", why)
+    let names = syscalls::openat(root.at(), c".", OpenFlags::O_DIRECTORY, why)
         .and_then(|dir| input::names(dir.at(), why))
         .map_err(failed)?;
     let mut others = Vec::new();

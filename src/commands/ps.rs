@@ -11,7 +11,7 @@ use crate::perform::hooks;
 use crate::plan::{Hook, Step};
 use crate::say::out;
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Why};
+use syscalls::{AccessFlags, AccessMode, At, Errno, MemFd, OpenFlags, Why};
 
 /// Where ps(1) is, if somebody wants its options.
 const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
@@ -79,9 +79,9 @@ impl Process {
     /// `None`: the kernel says nothing of it. Fields of /proc/PID/stat by their place after the name (proc_pid_stat(5)).
     fn of(procfs: At, pid: i32) -> syscalls::Result<Option<Process>> {
         let why = Why("what the process is, and what it has used");
-        let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;
+        let directory = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
         let name = CString::new(pid.to_string()).unwrap_or_default();
-        let dir = syscalls::openat(procfs, &name, directory, "process", why)?;
+        let dir = syscalls::openat(procfs, &name, directory, why)?;
         let owner = syscalls::fstat(dir.at(), Why("a process's files are its user's"))?;
         let stat = cgroup::read(dir.at(), c"stat", why)?;
         let words = cgroup::read(dir.at(), c"cmdline", why)?;
@@ -128,7 +128,8 @@ fn filtered(pids: &[i32], options: &[String]) -> Result<String, Error> {
 
 fn run(options: &[String]) -> Result<String, Error> {
     let why = Why("the table is ps(1)'s own");
-    let there = |path: &&core::ffi::CStr| syscalls::faccessat2(At::CWD, path, 1, 0, why).is_ok();
+    let there =
+        |path: &&core::ffi::CStr| syscalls::faccessat2(At::CWD, path, AccessMode::X_OK, AccessFlags::NONE, why).is_ok();
     let Some(path) = PS.into_iter().find(there) else {
         let text = "ps: options are for ps(1), which is not installed here: leave them out, or use --format json";
         return Err(Error::State(text.into()));
@@ -147,7 +148,7 @@ fn run(options: &[String]) -> Result<String, Error> {
         timeout: None,
     };
     let failed = |failed| at("run ps(1)", failed);
-    let said = syscalls::memfd_create(c"ps", 0, "output", why).map_err(failed)?;
+    let said = syscalls::memfd_create(c"ps", MemFd::NONE, why).map_err(failed)?;
     let mut room = hooks::Room::of(core::iter::once(&hook));
     let given = hooks::Given { pid: 0, output: said.at(), home: None };
     let ran = hooks::run(&hook, given, &mut room, Lane::Hook, why);

@@ -7,7 +7,7 @@ use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::say::error::{line, trace_amiss};
 use crate::state::{self, Document};
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
 /// Which containers a pattern can mean.
 #[derive(Clone, Copy, PartialEq)]
@@ -81,7 +81,7 @@ fn matching(context: &Context, which: &Which, among: Among) -> Result<Vec<String
     };
     let why = Why("each container is a directory in it");
     let failed = |failed| at(format!("list the state root {}", context.root), failed);
-    let names = syscalls::openat(root.at(), c".", libc::O_DIRECTORY as u32, "state root", why)
+    let names = syscalls::openat(root.at(), c".", OpenFlags::O_DIRECTORY, why)
         .and_then(|dir| input::names(dir.at(), why))
         .map_err(failed)?;
     let mut ids = Vec::new();

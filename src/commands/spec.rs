@@ -7,7 +7,7 @@ use crate::outcome::{Doing, Error};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::spec as oci;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, AtFlags, Errno, OpenFlags, Why};
 
 /// `spec`. A file that is there already is left alone.
 pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
@@ -17,9 +17,9 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
         Some(bundle) if !file.starts_with('/') => format!("{bundle}/{file}"),
         _ => String::from(file),
     };
-    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
     let why = Why("a configuration to begin with");
-    let file = match syscalls::openat_create(At::CWD, &c(&path)?, flags, 0o666, "config.json", why) {
+    let file = match syscalls::openat_create(At::CWD, &c(&path)?, flags, 0o666, why) {
         Err(failed) if failed.errno == Errno::EEXIST => {
             return Err(Error::State(format!("{path} exists: remove it first")));
         }
@@ -32,7 +32,7 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     let written = write_all(file.at(), text.as_bytes(), why);
     if written.is_err() {
         let why = Why("a part of a configuration would be taken for one");
-        let _ = syscalls::unlinkat(At::CWD, &c(&path)?, 0, why);
+        let _ = syscalls::unlinkat(At::CWD, &c(&path)?, AtFlags::NONE, why);
     }
     written.doing(format_args!("write {path}"))?;
     Ok(0)

@@ -15,7 +15,7 @@ use crate::plan::{self, Step};
 use crate::say::error::line;
 use crate::state::recorder::LastExecve;
 use crate::state::{self, Status};
-use syscalls::{Errno, Fd, PollFd, SigSet, Why};
+use syscalls::{AtFlags, Errno, Fd, OpenFlags, PollFd, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
 pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> {
@@ -38,18 +38,21 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
 
     let caller = Between::caller(dir.at())?;
     // Of several who start at once, the one that takes the name away has the right to.
-    let flags = (libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW) as u32;
-    let fifo = syscalls::openat(dir.at(), sync::START, flags, "start fifo", Why("init waits at its other end"))
-        .map_err(failed)?;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_NOFOLLOW;
+    let fifo = syscalls::openat(dir.at(), sync::START, flags, Why("init waits at its other end")).map_err(failed)?;
     let report = syscalls::openat(
         dir.at(),
         sync::REPORT,
-        (libc::O_NONBLOCK | libc::O_NOFOLLOW) as u32,
-        "report fifo",
+        OpenFlags::O_NONBLOCK | OpenFlags::O_NOFOLLOW,
         Why("its end tells that execve succeeded"),
     )
     .map_err(failed)?;
-    match syscalls::unlinkat(dir.at(), sync::START, 0, Why("whoever removes the name is the one that starts it")) {
+    match syscalls::unlinkat(
+        dir.at(),
+        sync::START,
+        AtFlags::NONE,
+        Why("whoever removes the name is the one that starts it"),
+    ) {
         Err(f) if f.errno == Errno::ENOENT => {
             return Err(Error::State(format!(
                 "cannot start a container that is running: {id}: somebody else has just started it"

@@ -11,7 +11,7 @@ use crate::state::traces;
 use crate::trace::{Piece, View, render};
 use alloc::collections::BTreeSet;
 use syscalls::record::{self, Record};
-use syscalls::{Fd, Why};
+use syscalls::{Fd, OpenFlags, Why};
 
 /// How often `--follow` looks for new records, in milliseconds.
 const EVERY: u64 = 50;
@@ -38,14 +38,14 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
     let Some(root) = root else { return Ok(0) };
     let why = Why("of which containers there are traces");
     let failed = |failed| at("list the traces", failed);
-    let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
-    let here = syscalls::openat(root.at(), c".", flags, "state root", why).map_err(failed)?;
+    let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
+    let here = syscalls::openat(root.at(), c".", flags, why).map_err(failed)?;
     for name in input::names(here.at(), why).map_err(failed)? {
         if let Some(name) = name.to_str().ok().filter(|name| *name != ".traces") {
             text.push_str(&format!("{name}\n"));
         }
     }
-    if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, "kept traces", why) {
+    if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, why) {
         let mut names = input::names(kept.at(), why).map_err(failed)?;
         names.sort_unstable();
         for name in

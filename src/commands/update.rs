@@ -15,7 +15,7 @@ use crate::say::error::{at_op, at_with};
 use crate::spec::{self, Resources};
 use crate::{cli, state};
 use serde_json::{Value, json};
-use syscalls::{At, Why};
+use syscalls::{At, OpenFlags, Why};
 
 /// `update`.
 pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error> {
@@ -131,8 +131,8 @@ fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
         ("-", _) => input::read_to_end(At::STDIN, why).map_err(failed)?,
         (_, Some(fd)) => input::read_descriptor(At::from_raw(fd), why).map_err(failed)?,
         (path, None) => {
-            let flags = libc::O_NONBLOCK as u32;
-            let opened = syscalls::openat(At::CWD, &c(path)?, flags, "resources", why);
+            let flags = OpenFlags::O_NONBLOCK;
+            let opened = syscalls::openat(At::CWD, &c(path)?, flags, why);
             input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
         }
     };

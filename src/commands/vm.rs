@@ -12,8 +12,10 @@ use crate::state;
 use crate::vm::{self, Image, Machine};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
-use syscalls::table::Call;
-use syscalls::{At, Cloned, Disposition, Errno, Failed, Fd, SigSet, Vector, Why};
+use syscalls::Call;
+use syscalls::{
+    At, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, SigSet, Vector, WaitFlags, Why,
+};
 
 /// What the machine is given: open files, and QEMU's words.
 struct Parts {
@@ -68,9 +70,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
 /// The initramfs: this program, the configuration, the rootfs.
 fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
     let why = Why("the configuration goes into the machine as it is");
-    let flags = libc::O_NONBLOCK as u32;
-    let file =
-        syscalls::openat(At::CWD, &c(config)?, flags, "config.json", why).doing(format_args!("open {config}"))?;
+    let flags = OpenFlags::O_NONBLOCK;
+    let file = syscalls::openat(At::CWD, &c(config)?, flags, why).doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
     image.file("/init", &super::open_ourselves()?, 0o755)?;
     let target = format!("{}/config.json", vm::BUNDLE);
@@ -89,7 +90,7 @@ fn parts(
     id: &str,
 ) -> Result<Parts, Error> {
     let why = Why("the program's status comes out of the machine through it");
-    let status = syscalls::memfd_create(c"status", 0, "status", why).doing("make a file for the program's status")?;
+    let status = syscalls::memfd_create(c"status", MemFd::NONE, why).doing("make a file for the program's status")?;
     let limit = spec.linux.resources.memory.limit;
     let verbose = context.log.wants(Level::Debug);
     let append = vm::append(id, context.globals.trace, verbose);
@@ -117,7 +118,7 @@ fn boot(
     let mut vectors = [vec![core::ptr::null(); parts.argv.len() + 1], vec![core::ptr::null(); environment.len() + 1]];
     saved.start_time[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     let why = Why("for the host, the machine is a process like any other");
-    let (pid, qemu) = match syscalls::clone3(0, None, Lane::Init as u8, why).map_err(failed)? {
+    let (pid, qemu) = match syscalls::clone3(CloneFlags::NONE, None, Lane::Init as u8, why).map_err(failed)? {
         Cloned::Child => become_qemu(parts, &theirs, &environment, &mut vectors),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
@@ -139,7 +140,7 @@ fn boot(
         .inspect_err(|_| {
             let why = Why("a machine that nobody waits for must not live on");
             let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
-            let _ = syscalls::waitid_pidfd(qemu.at(), 0, why);
+            let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
         })?;
     let why = Why("the wait is over: signals act on us again");
     let _ = syscalls::rt_sigprocmask(mask, why);
@@ -191,7 +192,7 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
     let failed = match (prepare(), parts.argv.first()) {
         (Ok(()), Some(program)) => syscalls::execve(program, &argv, &envp, Why("this becomes the machine")),
         (Err(failed), _) => failed,
-        (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::Execve, at: syscalls::record::NOWHERE },
+        (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::named("execve"), at: syscalls::record::NOWHERE },
     };
     let reason = failed.packed();
     let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("whoever waits learns which call failed"));

@@ -17,7 +17,10 @@
 use crate::outcome::{Error, at};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
-use syscalls::{At, Errno, Failed, Fd, Vector, Why, record};
+use syscalls::{
+    AccessFlags, AccessMode, At, AtFlags, Errno, Failed, Fd, MemFd, OpenFlags, OpenTree, Resolve, Seals, Vector, Why,
+    record,
+};
 
 /// Where the records wait: the address of the environment that execveat got, and the recorder, in hexadecimal.
 const CARRIED: &str = "NK_SEALED";
@@ -58,15 +61,14 @@ fn executed_through() -> Option<i32> {
 pub fn called_by_name() -> Result<(), Error> {
     let failed = |failed| at("look at this program", failed);
     let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
-    let mine = match syscalls::newfstatat(At::CWD, ITSELF, 0, why) {
+    let mine = match syscalls::newfstatat(At::CWD, ITSELF, AtFlags::NONE, why) {
         // Without procfs there are no such links.
         Err(f) if f.errno == Errno::ENOENT => return Ok(()),
         mine => mine.map_err(failed)?,
     };
-    const RESOLVE_NO_MAGICLINKS: u32 = 2;
-    let (name, flags) = (syscalls::executed_as(), libc::O_PATH as u32);
+    let (name, flags) = (syscalls::executed_as(), OpenFlags::O_PATH);
     let missing = [Errno::ELOOP, Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES];
-    match syscalls::openat2(At::CWD, name, flags, RESOLVE_NO_MAGICLINKS, "name", why) {
+    match syscalls::openat2(At::CWD, name, flags, Resolve::RESOLVE_NO_MAGICLINKS, why) {
         Ok(named) => {
             let other = syscalls::fstat(named.at(), why).map_err(failed)?;
             named.leak(); // execve closes it
@@ -89,9 +91,9 @@ pub fn called_by_name() -> Result<(), Error> {
 fn unwritable() -> Result<bool, Failed> {
     const ST_RDONLY: i64 = 1;
     let why = Why("by its descriptor its mount can be asked, or its seals");
-    let file = syscalls::openat(At::CWD, ITSELF, 0, "this program", why)?;
+    let file = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, why)?;
     let readonly = syscalls::fstatfs(file.at(), why)?.f_flags as i64 & ST_RDONLY != 0;
-    let sealed = |seals: u32| seals & libc::F_SEAL_WRITE as u32 != 0;
+    let sealed = |seals: Seals| seals.has(Seals::F_SEAL_WRITE);
     let safe = readonly || syscalls::fcntl_get_seals(file.at(), why).is_ok_and(sealed);
     file.leak();
     Ok(safe)
@@ -121,17 +123,17 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
 fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     if uid != 0 {
         let why = Why("what this user may not write, nobody in its containers may");
-        let own = syscalls::faccessat2(At::CWD, ITSELF, libc::W_OK as u32, libc::AT_EACCESS as u32, why);
+        let own = syscalls::faccessat2(At::CWD, ITSELF, AccessMode::W_OK, AccessFlags::AT_EACCESS, why);
         return match own {
             Err(f) if [Errno::EACCES, Errno::EROFS, Errno::ENOENT].contains(&f.errno) => Ok(None),
             Err(f) if f.errno != Errno::ETXTBSY => Err(f),
             _ => copy().map(Some),
         };
     }
-    let path = match syscalls::open_tree(At::CWD, ITSELF, libc::OPEN_TREE_CLONE, "this program", BECOME) {
+    let path = match syscalls::open_tree(At::CWD, ITSELF, OpenTree::OPEN_TREE_CLONE, BECOME) {
         // No procfs, as in an initramfs: by the path that it was executed by.
         Err(f) if f.errno == Errno::ENOENT => {
-            syscalls::open_tree(At::CWD, syscalls::executed_as(), libc::OPEN_TREE_CLONE, "this program", BECOME)
+            syscalls::open_tree(At::CWD, syscalls::executed_as(), OpenTree::OPEN_TREE_CLONE, BECOME)
         }
         opened => opened,
     };
@@ -141,7 +143,7 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     let readonly =
         syscalls::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let why = Why("a mount of this program alone, which is read-only and which nobody else has");
-    match syscalls::mount_setattr(tree.at(), c"", libc::AT_EMPTY_PATH as u32, &readonly, why) {
+    match syscalls::mount_setattr(tree.at(), c"", AtFlags::AT_EMPTY_PATH, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
         Err(_) => copy().map(Some),
     }
@@ -149,11 +151,11 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
 
 /// A copy in memory that nobody can change any more.
 fn copy() -> Result<Fd, Failed> {
-    let from = syscalls::openat(At::CWD, ITSELF, 0, "this program", BECOME)?;
-    let copy = syscalls::memfd_create(c"nk-runtime", libc::MFD_ALLOW_SEALING, "sealed program", BECOME)?;
+    let from = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, BECOME)?;
+    let copy = syscalls::memfd_create(c"nk-runtime", MemFd::MFD_ALLOW_SEALING, BECOME)?;
     while syscalls::sendfile(copy.at(), from.at(), 1 << 30, BECOME)? > 0 {}
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    syscalls::fcntl_add_seals(copy.at(), seals as u32, Why("from now on nobody can change it"))?;
+    let seals = Seals::F_SEAL_SEAL | Seals::F_SEAL_SHRINK | Seals::F_SEAL_GROW | Seals::F_SEAL_WRITE;
+    syscalls::fcntl_add_seals(copy.at(), seals, Why("from now on nobody can change it"))?;
     Ok(copy)
 }
 

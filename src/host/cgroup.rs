@@ -5,15 +5,10 @@ use crate::host::input;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::abi::BpfInsn;
-use syscalls::{At, Errno, Failed, Fd, Result, Why};
-
-/// statfs(2)'s f_type of cgroup2.
-const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, Failed, Fd, MountAttr, OpenFlags, Result, Why};
 
 /// Where distributions mount it: alone, or beside the version 1 hierarchies.
 const MOUNTED_AT: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
-
-const O_DIRECTORY: u32 = libc::O_DIRECTORY as u32;
 
 /// A setting of a cgroup: what is written into which of its files.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +36,7 @@ impl Setting {
 pub fn open_root() -> Result<Option<Fd>> {
     for path in MOUNTED_AT {
         let why = Why("the cgroup hierarchy");
-        let dir = match syscalls::openat(At::CWD, path, O_DIRECTORY, "cgroup hierarchy", why) {
+        let dir = match syscalls::openat(At::CWD, path, OpenFlags::O_DIRECTORY, why) {
             Ok(dir) => dir,
             Err(failed) if failed.errno == Errno::ENOENT || failed.errno == Errno::ENOTDIR => {
                 continue;
@@ -49,17 +44,16 @@ pub fn open_root() -> Result<Option<Fd>> {
             Err(failed) => return Err(failed),
         };
         let found = syscalls::fstatfs(dir.at(), Why("any file system could be mounted there"))?;
-        if found.f_type as i64 == CGROUP2_SUPER_MAGIC {
+        if found.f_type as i64 == libc::CGROUP2_SUPER_MAGIC {
             return Ok(Some(dir));
         }
     }
     let why = Why("nobody has mounted the cgroup hierarchy here");
-    let Ok(fs) = syscalls::fsopen(c"cgroup2", "new cgroup2", why) else {
+    let Ok(fs) = syscalls::fsopen(c"cgroup2", why) else {
         return Ok(None);
     };
     syscalls::fsconfig_create(fs.at(), why)?;
-    syscalls::fsmount(fs.at(), 0, "cgroup hierarchy", Why("a mount without a place: it ends with this process"))
-        .map(Some)
+    syscalls::fsmount(fs.at(), MountAttr::NONE, Why("a mount without a place: it ends with this process")).map(Some)
 }
 
 /// The hierarchy, and the cgroup at a path below its root. `None`: one of them is not there.
@@ -94,8 +88,8 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
             }
         }
     }
-    let flags = O_DIRECTORY | libc::O_NOFOLLOW as u32;
-    syscalls::openat(root, path, flags, "cgroup", Why("clone3 takes the cgroup by descriptor"))
+    let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
+    syscalls::openat(root, path, flags, Why("clone3 takes the cgroup by descriptor"))
 }
 
 /// Makes a cgroup threaded, and before it those of its parents that were made for the container: `made` with itself.
@@ -169,7 +163,7 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     let line = |names: &[&str]| names.iter().map(|name| format!("+{name} ")).collect::<String>();
     // A former container has usually seen to it: a look, or one write, is enough to know.
     let done = match needed.is_empty() {
-        true => syscalls::faccessat2(group, c"pids.max", 0, 0, why).is_ok(),
+        true => syscalls::faccessat2(group, c"pids.max", AccessMode::NONE, AccessFlags::NONE, why).is_ok(),
         false => hand_down_all(root, above, &line(&wanted), why).is_ok(),
     };
     if done {
@@ -216,8 +210,8 @@ fn hand_down(root: At, group: &CStr, words: &str, why: Why) -> Result<()> {
 
 /// Opens a file of a cgroup and writes into it: one value a write.
 pub fn write(group: At, file: &CStr, value: &[u8], why: Why) -> Result<()> {
-    let flags = (libc::O_WRONLY | libc::O_NOFOLLOW) as u32;
-    let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_NOFOLLOW;
+    let file = syscalls::openat(group, file, flags, why)?;
     syscalls::write(file.at(), value, why).map(drop)
 }
 
@@ -227,8 +221,8 @@ pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
 }
 
 fn read_by(how: fn(At, Why) -> Result<Vec<u8>>, group: At, file: &CStr, why: Why) -> Result<String> {
-    let flags = libc::O_NOFOLLOW as u32;
-    let file = syscalls::openat(group, file, flags, "cgroup file", why)?;
+    let flags = OpenFlags::O_NOFOLLOW;
+    let file = syscalls::openat(group, file, flags, why)?;
     let bytes = how(file.at(), why)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -337,14 +331,14 @@ pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bo
 pub fn give(group: At, uid: u32, gid: u32, why: Why) -> Result<()> {
     syscalls::fchown(group, uid, gid, why)?;
     for file in [c"cgroup.procs", c"cgroup.subtree_control", c"cgroup.threads"] {
-        syscalls::fchownat(group, file, uid, gid, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+        syscalls::fchownat(group, file, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
     }
     Ok(())
 }
 
 /// Opens a cgroup. `None`: it is gone.
 pub fn open(root: At, path: &CStr, why: Why) -> Result<Option<Fd>> {
-    match syscalls::openat(root, path, O_DIRECTORY, "cgroup", why) {
+    match syscalls::openat(root, path, OpenFlags::O_DIRECTORY, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
         group => group.map(Some),
     }
@@ -403,7 +397,7 @@ pub fn freeze(group: At, frozen: bool) -> Result<bool> {
     };
     write(group, c"cgroup.freeze", value, why)?;
     let why = Why("cgroup.events says when all of them have");
-    let events = syscalls::openat(group, c"cgroup.events", 0, "cgroup.events", why)?;
+    let events = syscalls::openat(group, c"cgroup.events", OpenFlags::NONE, why)?;
     for _ in 0..100 {
         if said(events.at(), word, why)? {
             return Ok(true);
@@ -454,7 +448,7 @@ pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
     remove_tree(root, path, DEEPEST)?;
     for parent in parents.iter().rev() {
         let why = Why("an empty parent goes too; one that is in use stays");
-        match syscalls::unlinkat(root, parent, libc::AT_REMOVEDIR as u32, why) {
+        match syscalls::unlinkat(root, parent, AtFlags::AT_REMOVEDIR, why) {
             Err(failed) if failed.errno == Errno::ENOENT => {}
             Err(failed) if failed.errno == Errno::EBUSY => break,
             other => other?,
@@ -466,14 +460,14 @@ pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
 /// Removes a cgroup that nothing is in.
 pub fn remove_if_unused(root: At, path: &CStr) -> Result<()> {
     let why = Why("an empty parent goes too; one that is in use stays");
-    syscalls::unlinkat(root, path, libc::AT_REMOVEDIR as u32, why)
+    syscalls::unlinkat(root, path, AtFlags::AT_REMOVEDIR, why)
 }
 
 fn remove_tree(above: At, path: &CStr, depth: usize) -> Result<()> {
     let why = Why("nothing of the container stays behind");
     let mut tries = 0u32;
     loop {
-        let busy = match syscalls::unlinkat(above, path, libc::AT_REMOVEDIR as u32, why) {
+        let busy = match syscalls::unlinkat(above, path, AtFlags::AT_REMOVEDIR, why) {
             Err(failed) if failed.errno == Errno::EBUSY && tries < 200 => failed,
             Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
             other => return other,

@@ -3,7 +3,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
+use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
 
 /// How long a wait may last before it listens, in milliseconds.
 const MOMENT: u64 = 300;
@@ -88,7 +88,7 @@ pub fn ended(process: &Fd) -> bool {
     let mut fds = [PollFd { fd: process.at().raw(), events: libc::POLLIN, revents: 0 }];
     let why = Why("it is gone only when it has been waited for");
     syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0)
-        && syscalls::waitid_pidfd(process.at(), 0, why).is_ok()
+        && syscalls::waitid_pidfd(process.at(), WaitFlags::NONE, why).is_ok()
 }
 
 /// Sends by `send` to a socket that does not wait. Where the reader's queue is full (unix(7): EAGAIN), it waits for room and

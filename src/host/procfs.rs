@@ -1,27 +1,24 @@
 //! The host's /proc, checked to be procfs: which processes are there. May touch: system calls.
 
 use crate::outcome::{Doing, Error};
-use syscalls::{At, Errno, Fd, Result, SigSet, Why};
+use syscalls::{At, Errno, Fd, MountAttr, OpenFlags, Result, SigSet, Why};
 
-/// statfs(2)'s f_type of procfs.
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 /// Nanoseconds of a clock tick of /proc/PID/stat: USER_HZ is 100 on every architecture that we know.
 const TICK: u64 = 10_000_000;
 
 /// Opens procfs: the one at /proc, or one of our own where none is mounted.
 pub fn open() -> Result<Fd> {
-    let directory = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-    if let Ok(dir) = syscalls::openat(At::CWD, c"/proc", directory, "procfs", Why("processes are looked at through it"))
-    {
+    let directory = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
+    if let Ok(dir) = syscalls::openat(At::CWD, c"/proc", directory, Why("processes are looked at through it")) {
         let found = syscalls::fstatfs(dir.at(), Why("any file system could be mounted there"))?;
-        if found.f_type as i64 == PROC_SUPER_MAGIC {
+        if found.f_type as i64 == libc::PROC_SUPER_MAGIC {
             return Ok(dir);
         }
     }
     let why = Why("no procfs is mounted at /proc, so we make one that only we can see");
-    let fs = syscalls::fsopen(c"proc", "new procfs", why)?;
+    let fs = syscalls::fsopen(c"proc", why)?;
     syscalls::fsconfig_create(fs.at(), why)?;
-    syscalls::fsmount(fs.at(), 0, "procfs", why)
+    syscalls::fsmount(fs.at(), MountAttr::NONE, why)
 }
 
 /// How far a process is that was started at a given time.
@@ -45,7 +42,7 @@ pub fn life(pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
         return Ok(Life::Over);
     };
     let why = Why("its start time tells it from a later process of the same number");
-    let file = match syscalls::openat(procfs.at(), &name, 0, "process", why) {
+    let file = match syscalls::openat(procfs.at(), &name, OpenFlags::NONE, why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Life::Over),
         opened => opened.doing(format_args!("look at process {pid}"))?,
     };
@@ -62,7 +59,7 @@ pub fn cgroup_of(pid: i32) -> Result<String> {
     let procfs = open()?;
     let name = alloc::ffi::CString::new(format!("{pid}/cgroup")).unwrap_or_default();
     let why = Why("which cgroup a process is in");
-    let file = syscalls::openat(procfs.at(), &name, 0, "cgroup", why)?;
+    let file = syscalls::openat(procfs.at(), &name, OpenFlags::NONE, why)?;
     let text = crate::host::input::read_all(file.at(), why)?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
@@ -76,7 +73,7 @@ pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
     for thread in threads {
         let name = alloc::ffi::CString::new(format!("{thread}/status")).unwrap_or_default();
         let why = Why("which process a thread is of");
-        let Ok(file) = syscalls::openat(procfs.at(), &name, 0, "status", why) else {
+        let Ok(file) = syscalls::openat(procfs.at(), &name, OpenFlags::NONE, why) else {
             continue; // it has just ended
         };
         let mut buffer = [0u8; 1024];
@@ -94,7 +91,7 @@ pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
 pub fn is_ending(procfs: At, pid: i32) -> bool {
     let name = alloc::ffi::CString::new(format!("{pid}/stat")).unwrap_or_default();
     let why = Why("a process that was killed takes a moment to end");
-    let file = match syscalls::openat(procfs, &name, 0, "process", why) {
+    let file = match syscalls::openat(procfs, &name, OpenFlags::NONE, why) {
         Ok(file) => file,
         Err(failed) => return failed.errno == Errno::ENOENT,
     };
@@ -153,7 +150,7 @@ pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
 /// Which signals this process ignores. Where that cannot be seen, it may be any.
 pub fn ignored_signals(why: Why) -> Result<SigSet> {
     let unknown = SigSet(!(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1)));
-    let Ok(file) = syscalls::openat(At::CWD, c"/proc/self/status", 0, "status", why) else {
+    let Ok(file) = syscalls::openat(At::CWD, c"/proc/self/status", OpenFlags::NONE, why) else {
         return Ok(unknown);
     };
     let mut buffer = [0u8; 2048];

@@ -9,7 +9,7 @@ use crate::plan::Slot;
 use crate::plan::op::Callers;
 use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 /// The bytes of a path that struct sockaddr_un has room for (unix(7)).
 const ROOM: usize = 107;
@@ -59,7 +59,7 @@ fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
 fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
     // The first name may be taken by another user, or by what a killed command left.
     const NAMES: u32 = 16;
-    let flags = (libc::O_WRONLY | libc::O_EXCL) as u32;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
     let mut number = 0;
     loop {
         let mut name = path.to_bytes().to_vec();
@@ -68,7 +68,7 @@ fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
             name.extend_from_slice(format!("{number}").as_bytes());
         }
         let name = CString::new(name).unwrap_or_default();
-        match syscalls::openat_create(At::CWD, &name, flags, 0o644, "new file", why) {
+        match syscalls::openat_create(At::CWD, &name, flags, 0o644, why) {
             Err(failed) if failed.errno == Errno::EEXIST && number < NAMES => number += 1,
             made => return made.map(|file| (file, name)),
         }
@@ -79,7 +79,7 @@ fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
 pub fn undo(lanes: &mut Lanes) {
     if let Some(name) = lanes.pid_file.take() {
         let why = Why("a command that fails leaves nothing");
-        let _ = syscalls::unlinkat(At::CWD, &name, 0, why);
+        let _ = syscalls::unlinkat(At::CWD, &name, AtFlags::NONE, why);
     }
 }
 
@@ -100,7 +100,7 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
         Some(slash) if bytes.len() > ROOM => {
             let [dir, name] = [&bytes[..slash], &bytes[slash + 1..]].map(|part| CString::new(part).unwrap_or_default());
             let long = Why("the address of a socket has room for 107 bytes (unix(7))");
-            let dir = syscalls::openat(At::CWD, &dir, PLACE, "socket's directory", long)?;
+            let dir = syscalls::openat(At::CWD, &dir, PLACE, long)?;
             patience::connect(socket.at(), &below(dir.at(), &name), why)?;
         }
         _ => patience::connect(socket.at(), path, why)?,

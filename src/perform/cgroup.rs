@@ -10,7 +10,7 @@ use crate::plan::op::{Cgroup, Op};
 use crate::plan::{Line, Slot};
 use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, CloneFlags, Errno, Fd, OpenFlags, WaitFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Cgroup, line: &Line) -> Done {
     let why = line.why;
@@ -93,13 +93,13 @@ fn not_ours(errno: Errno) -> bool {
 /// The scope, and its cgroup.
 fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done {
     let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
-    let (holder, pid) = namespaces::holder(0, Why("a scope begins with a process"))?;
+    let (holder, pid) = namespaces::holder(CloneFlags::NONE, Why("a scope begins with a process"))?;
     lanes.holder = Some(holder);
     let asked = systemd::start(scope, pid);
     listen(lanes, asked)?;
     lanes.scope = true;
-    let flags = (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
-    let group = syscalls::openat(root.at(), path, flags, "cgroup", why)?;
+    let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
+    let group = syscalls::openat(root.at(), path, flags, why)?;
     // The holder is in it.
     if cgroup::obstacle(group.at())? == Some(Obstacle::Frozen) {
         return Err(Trouble::Check(Check::CgroupFrozen));
@@ -128,7 +128,7 @@ fn release(lanes: &mut Lanes, why: Why) -> Done {
     };
     syscalls::send(end.at(), &[0], why)?;
     let why = Why("it is gone when it has been waited for");
-    syscalls::waitid_pidfd(holder.at(), 0, why)?;
+    syscalls::waitid_pidfd(holder.at(), WaitFlags::NONE, why)?;
     lanes.holder = None;
     Ok(())
 }

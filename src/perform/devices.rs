@@ -9,7 +9,7 @@ use crate::plan::Slot;
 use crate::plan::op::Devices;
 use core::ffi::CStr;
 use syscalls::abi::BpfInsn;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, AtFlags, Errno, OpenFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Devices, why: Why) -> Done {
     match op {
@@ -56,7 +56,7 @@ fn open_own(lanes: &mut Lanes, path: &CStr, slot: Slot, why: Why) -> Done {
     match files::resolve_or_make_own(root, path, directory, why) {
         Ok(fd) => lanes.put(slot, fd),
         Err(Trouble::Call(failed)) if failed.errno == Errno::EXDEV && slot == Slot::DEV => {
-            let fd = files::resolve(root, path, files::O_DIRECTORY, true, why)?;
+            let fd = files::resolve(root, path, OpenFlags::O_DIRECTORY, true, why)?;
             lanes.dev_is_lent = true;
             lanes.put(slot, fd);
         }
@@ -83,12 +83,12 @@ fn node(dir: At, name: &CStr, device: Node, why: Why) -> Done {
         Ok(()) if owner == (0, 0) => Ok(()),
         Ok(()) => {
             let why = Why("the configuration gives the device to this user");
-            Ok(syscalls::fchownat(dir, name, owner.0, owner.1, libc::AT_SYMLINK_NOFOLLOW as u32, why)?)
+            Ok(syscalls::fchownat(dir, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW, why)?)
         }
         // What an image or a mount put there may stay if it is what was asked for (config-linux.md, "Devices").
         Err(failed) if failed.errno == Errno::EEXIST => {
             let why = Why("what stands there may stay if it is the same device");
-            let found = syscalls::newfstatat(dir, name, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+            let found = syscalls::newfstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
             let same_kind = kind(&found) == mode & libc::S_IFMT;
             let same = same_kind && (fifo || found.st_rdev == libc::makedev(major, minor));
             if same { Ok(()) } else { Err(Trouble::Check(Check::OtherDevice)) }
@@ -103,7 +103,7 @@ fn link(dir: At, name: &CStr, target: &CStr, replace: bool, why: Why) -> Done {
         Err(failed) if failed.errno == Errno::EEXIST => return Ok(()),
         other => return Ok(other?),
     }
-    match syscalls::unlinkat(dir, name, 0, Why("the image's own must give way")) {
+    match syscalls::unlinkat(dir, name, AtFlags::NONE, Why("the image's own must give way")) {
         // A mount stands there that the configuration asked for.
         Err(failed) if failed.errno == Errno::EBUSY => return Ok(()),
         removed => removed?,

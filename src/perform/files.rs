@@ -3,19 +3,10 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Stat, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Stat, Why};
 
-/// openat2(2)'s rules (linux/openat2.h).
-const RESOLVE_NO_MAGICLINKS: u32 = 0x02;
-const RESOLVE_NO_SYMLINKS: u32 = 0x04;
-const RESOLVE_NO_XDEV: u32 = 0x01;
-const RESOLVE_BENEATH: u32 = 0x08;
-const RESOLVE_IN_ROOT: u32 = 0x10;
 /// A directory as a place: nothing of it is read.
-pub const PLACE: u32 = (libc::O_PATH | libc::O_DIRECTORY) as u32;
-const O_PATH: u32 = libc::O_PATH as u32;
-pub const O_DIRECTORY: u32 = libc::O_DIRECTORY as u32;
-const O_NOFOLLOW: u32 = libc::O_NOFOLLOW as u32;
+pub const PLACE: OpenFlags = OpenFlags::O_PATH.or(OpenFlags::O_DIRECTORY);
 
 /// The kind of a file: one of S_IFMT's.
 pub fn kind(stat: &Stat) -> u32 {
@@ -53,18 +44,19 @@ const TRIES: u32 = 32;
 
 /// Opens what `path` means inside `root`, as a place: nothing is read. Links are taken as the container would take
 /// them, or refused.
-pub fn resolve(root: At, path: &CStr, flags: u32, links: bool, why: Why) -> syscalls::Result<Fd> {
+pub fn resolve(root: At, path: &CStr, flags: OpenFlags, links: bool, why: Why) -> syscalls::Result<Fd> {
     resolve_by(root, path, flags, rules(links), why)
 }
 
-fn rules(links: bool) -> u32 {
-    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | if links { 0 } else { RESOLVE_NO_SYMLINKS }
+fn rules(links: bool) -> Resolve {
+    let links = if links { Resolve::NONE } else { Resolve::RESOLVE_NO_SYMLINKS };
+    Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS | links
 }
 
-fn resolve_by(root: At, path: &CStr, flags: u32, rules: u32, why: Why) -> syscalls::Result<Fd> {
+fn resolve_by(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;
     loop {
-        match syscalls::openat2(root, path, O_PATH | flags, rules, "place in the rootfs", why) {
+        match syscalls::openat2(root, path, OpenFlags::O_PATH | flags, rules, why) {
             Err(failed) if failed.errno == Errno::EAGAIN && tries < TRIES => tries += 1,
             other => return other,
         }
@@ -72,22 +64,22 @@ fn resolve_by(root: At, path: &CStr, flags: u32, rules: u32, why: Why) -> syscal
 }
 
 /// The same without any link and without leaving the mount of `root`.
-pub fn on_one_mount(root: At, path: &CStr, flags: u32, why: Why) -> syscalls::Result<Fd> {
-    let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
-    syscalls::openat2(root, path, O_PATH | flags, rules, "place in the rootfs", why)
+pub fn on_one_mount(root: At, path: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
+    let rules = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_XDEV | Resolve::RESOLVE_NO_SYMLINKS;
+    syscalls::openat2(root, path, OpenFlags::O_PATH | flags, rules, why)
 }
 
 /// Opens a file of the rootfs for reading, without waiting for anybody: it was looked at, but may be another by now.
 pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
-    let flags = (libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
-    syscalls::openat2(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, "file in the rootfs", why)
+    let flags = OpenFlags::O_RDONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY;
+    syscalls::openat2(root, path, flags, Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS, why)
 }
 
 /// Opens a file of a file system that was checked, and of no other: not through a mount over a part of it, nor a link
 /// that leads out (CVE-2025-52881).
-pub fn open_trusted(root: At, path: &CStr, flags: u32, name: &'static str, why: Why) -> syscalls::Result<Fd> {
-    let rules = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
-    syscalls::openat2(root, path, flags, rules, name, why)
+pub fn open_trusted(root: At, path: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
+    let rules = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_XDEV | Resolve::RESOLVE_NO_MAGICLINKS;
+    syscalls::openat2(root, path, flags, rules, why)
 }
 
 /// What a missing last part of a path becomes.
@@ -109,12 +101,12 @@ const PATH_MAX: usize = 4096;
 /// that dangles is followed: what it names is made, inside `root`. Where nothing is there yet, `..` takes the part before
 /// it away.
 pub fn resolve_or_make(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, links: bool, why: Why) -> Done<Fd> {
-    resolve_or_make_by(root, path, leaf, (0, rules(links)), why)
+    resolve_or_make_by(root, path, leaf, (OpenFlags::NONE, rules(links)), why)
 }
 
 /// The same, but the last part of the path is taken as it is, also where it is a link.
 pub fn resolve_or_make_last(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, why: Why) -> Done<Fd> {
-    resolve_or_make_by(root, path, leaf, (O_NOFOLLOW, rules(true)), why)
+    resolve_or_make_by(root, path, leaf, (OpenFlags::O_NOFOLLOW, rules(true)), why)
 }
 
 /// The directory of `path`, made where it is missing, and the name in it.
@@ -131,14 +123,20 @@ pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CSt
 
 /// The same on the mount of `root` alone: EXDEV if the path leads to another one.
 pub fn resolve_or_make_own(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, why: Why) -> Done<Fd> {
-    resolve_or_make_by(root, path, leaf, (0, rules(true) | RESOLVE_NO_XDEV), why)
+    resolve_or_make_by(root, path, leaf, (OpenFlags::NONE, rules(true) | Resolve::RESOLVE_NO_XDEV), why)
 }
 
 /// As many links as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
 
 /// `how`: flags and rules of openat2(2).
-fn resolve_or_make_by(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, how: (u32, u32), why: Why) -> Done<Fd> {
+fn resolve_or_make_by(
+    root: At,
+    path: &CStr,
+    leaf: impl Fn() -> Done<Leaf>,
+    how: (OpenFlags, Resolve),
+    why: Why,
+) -> Done<Fd> {
     let (flags, rules) = how;
     match resolve_by(root, path, flags, rules, why) {
         Err(failed) if failed.errno == Errno::ENOENT => {}
@@ -194,7 +192,7 @@ impl Way {
     }
 
     /// The longest part that is there, and where the rest begins.
-    fn there(&mut self, root: At, rules: u32) -> Done<(Option<Fd>, usize)> {
+    fn there(&mut self, root: At, rules: Resolve) -> Done<(Option<Fd>, usize)> {
         let mut len = self.len;
         loop {
             let slash = self.bytes[..len].iter().rposition(|b| *b == b'/');
@@ -204,7 +202,7 @@ impl Way {
             }
             self.bytes[len] = 0;
             let why = Why("how much of the path is there already");
-            let found = resolve_by(root, self.text(), O_DIRECTORY, rules, why);
+            let found = resolve_by(root, self.text(), OpenFlags::O_DIRECTORY, rules, why);
             self.bytes[len] = b'/';
             match found {
                 Ok(fd) => return Ok((Some(fd), len + 1)),
@@ -298,7 +296,7 @@ impl Way {
         }
         match at {
             Some(at) => Ok(at),
-            None => Ok(resolve_by(root, c".", 0, rules(true), why)?),
+            None => Ok(resolve_by(root, c".", OpenFlags::NONE, rules(true), why)?),
         }
     }
 }
@@ -310,20 +308,20 @@ fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> Done<Fd> {
         Leaf::File => syscalls::mknodat(parent, name, libc::S_IFREG | 0o644, why),
     };
     despite(&[Errno::EEXIST], made)?;
-    let directory = if leaf == Leaf::Directory { O_DIRECTORY } else { 0 };
+    let directory = if leaf == Leaf::Directory { OpenFlags::O_DIRECTORY } else { OpenFlags::NONE };
     let why = Why("what was just made, and no link that took its place");
-    Ok(syscalls::openat(parent, name, O_PATH | O_NOFOLLOW | directory, "place in the rootfs", why)?)
+    Ok(syscalls::openat(parent, name, OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | directory, why)?)
 }
 
 /// Opens a name in a directory that the caller trusts.
-pub fn open_below(dir: At, name: &CStr, flags: u32, why: Why) -> syscalls::Result<Fd> {
-    syscalls::openat(dir, name, O_PATH | O_NOFOLLOW | flags, "place below a fresh mount", why)
+pub fn open_below(dir: At, name: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
+    syscalls::openat(dir, name, OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | flags, why)
 }
 
 /// Writes a whole file under a temporary name and renames it over `name`: nobody ever reads a half of it.
 pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, why: Why) -> syscalls::Result<()> {
-    let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
-    let file = syscalls::openat_create(dir, temporary, flags, mode, "new file", why)?;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
+    let file = syscalls::openat_create(dir, temporary, flags, mode, why)?;
     write_all(file.at(), bytes, why)?;
     file.close(Why("all of it is written"))?;
     syscalls::renameat(dir, temporary, dir, name, Why("a reader sees the old file or the new one, never a part"))

@@ -15,13 +15,15 @@ use crate::plan::{Hook, Slot, Step};
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
-use syscalls::{At, Cloned, Ended, Errno, Failed, Fd, PollFd, SigSet, Vector, Why, room};
+use syscalls::{
+    At, CloneFlags, Cloned, Ended, Errno, Failed, Fd, MemFd, OpenFlags, PollFd, SigSet, Vector, WaitFlags, Why, room,
+};
 
 pub fn perform(lanes: &mut Lanes, op: &Hooks, why: Why) -> Done {
     match op {
         Hooks::Output => {
-            let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
-            let file = syscalls::openat_create(lanes.at(Slot::STATE), OUTPUT, flags, 0o600, "hook output", why)?;
+            let flags = OpenFlags::O_WRONLY | OpenFlags::O_APPEND | OpenFlags::O_NOFOLLOW;
+            let file = syscalls::openat_create(lanes.at(Slot::STATE), OUTPUT, flags, 0o600, why)?;
             lanes.put(Slot::HOOK_OUTPUT, file);
             Ok(())
         }
@@ -54,7 +56,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     let input = input(&hook.state, pid)?;
     let failure = &room::slate().helper_failure;
     failure.store(0, Relaxed);
-    let (pid, pidfd) = match syscalls::clone3_helper(0, lane as u8, why)? {
+    let (pid, pidfd) = match syscalls::clone3_helper(CloneFlags::NONE, lane as u8, why)? {
         Cloned::Child => child(hook, &input, given, room, lane),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
@@ -68,7 +70,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
             other => other?,
         }
     }
-    let ended = syscalls::waitid_pidfd(pidfd.at(), 0, Why("how the hook ended"))?;
+    let ended = syscalls::waitid_pidfd(pidfd.at(), WaitFlags::NONE, Why("how the hook ended"))?;
     waited?;
     let code = match ended {
         _ if !in_time => TIMED_OUT,
@@ -90,7 +92,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
 /// The state document in a file without a name: a hook that does not read it keeps nobody waiting, as a pipe could.
 fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
     let why = Why("the hook reads the container's state from its standard input");
-    let file = syscalls::memfd_create(c"state", 0, "hook input", why)?;
+    let file = syscalls::memfd_create(c"state", MemFd::NONE, why)?;
     let mut digits = [0u8; 12];
     let mut at = 0;
     for part in [&state[0][..], decimal(pid, &mut digits), &state[1][..]] {

@@ -3,9 +3,7 @@
 use super::files::PLACE;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::op::Labels;
-use syscalls::{At, Why};
-
-const SELINUX_MAGIC: i64 = 0xf97c_ff8c;
+use syscalls::{At, OpenFlags, Why};
 
 pub fn perform(op: &Labels, why: Why) -> Done {
     match op {
@@ -16,15 +14,15 @@ pub fn perform(op: &Labels, why: Why) -> Done {
 }
 
 fn selinux(why: Why) -> Done<bool> {
-    let Ok(dir) = syscalls::openat(At::CWD, c"/sys/fs/selinux", PLACE, "selinuxfs", why) else {
+    let Ok(dir) = syscalls::openat(At::CWD, c"/sys/fs/selinux", PLACE, why) else {
         return Ok(false);
     };
-    Ok(syscalls::fstatfs(dir.at(), why)?.f_type as i64 == SELINUX_MAGIC)
+    Ok(syscalls::fstatfs(dir.at(), why)?.f_type as i64 == libc::SELINUX_MAGIC)
 }
 
 fn apparmor(why: Why) -> Done<bool> {
     let path = c"/sys/module/apparmor/parameters/enabled";
-    let Ok(file) = syscalls::openat(At::CWD, path, 0, "apparmor", why) else {
+    let Ok(file) = syscalls::openat(At::CWD, path, OpenFlags::NONE, why) else {
         return Ok(false);
     };
     let mut answer = [0];

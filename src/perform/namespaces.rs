@@ -8,17 +8,23 @@ use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::{Born, Namespaces};
 use core::ffi::CStr;
-use syscalls::{At, Cloned, Errno, Fd, Why};
+use syscalls::{At, AtFlags, CloneFlags, Cloned, Errno, Fd, MountAttr, OpenFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Namespaces, why: Why) -> Done<Then> {
     match op {
         Namespaces::Open { path, kind, changed, slot } => lanes.put(*slot, open(path, kind, *changed, why)?),
-        Namespaces::Clone { flags, born } => return clone(lanes, *flags, *born != Born::Outside, why),
-        Namespaces::CloneBridge { flags } => return clone_bridge(lanes, *flags, why),
+        Namespaces::Clone { flags, born } => {
+            return clone(lanes, CloneFlags::from_bits(*flags), *born != Born::Outside, why);
+        }
+        Namespaces::CloneBridge { flags } => return clone_bridge(lanes, CloneFlags::from_bits(*flags), why),
         // setns(2) also makes sure that it is one of that kind.
-        Namespaces::Join { slot, flags, .. } => syscalls::setns(lanes.at(*slot), *flags, why)?,
-        Namespaces::JoinContainer { flags } => syscalls::setns(lanes.at(Slot::CONTAINER), *flags, why)?,
-        Namespaces::Unshare { flags } => syscalls::unshare(*flags, why)?,
+        Namespaces::Join { slot, flags, .. } => {
+            syscalls::setns(lanes.at(*slot), CloneFlags::from_bits((*flags).into()), why)?
+        }
+        Namespaces::JoinContainer { flags } => {
+            syscalls::setns(lanes.at(Slot::CONTAINER), CloneFlags::from_bits((*flags).into()), why)?
+        }
+        Namespaces::Unshare { flags } => syscalls::unshare(CloneFlags::from_bits((*flags).into()), why)?,
         Namespaces::OpenHostProc => lanes.put(Slot::HOST_PROC, procfs::open()?),
         Namespaces::PrivateProc => lanes.put(Slot::PRIVATE_PROC, private_proc(why)?),
         Namespaces::WriteProc { base, path, text } => write_proc(lanes.at(*base), path, text, why)?,
@@ -30,7 +36,7 @@ pub fn perform(lanes: &mut Lanes, op: &Namespaces, why: Why) -> Done<Then> {
 
 /// Opens a namespace. `changed`: the runtime's own is refused, because the host would be changed.
 fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
-    let namespace = syscalls::openat(At::CWD, path, libc::O_NONBLOCK as u32, "namespace", why)?;
+    let namespace = syscalls::openat(At::CWD, path, OpenFlags::O_NONBLOCK, why)?;
     if changed {
         let own = match kind {
             "network" => c"/proc/self/ns/net",
@@ -39,7 +45,8 @@ fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
             _ => c"/proc/self/ns/uts",
         };
         let why = Why("names, settings and mounts are for the container's namespaces, not for the host's");
-        let (joined, own) = (syscalls::fstat(namespace.at(), why)?, syscalls::newfstatat(At::CWD, own, 0, why)?);
+        let (joined, own) =
+            (syscalls::fstat(namespace.at(), why)?, syscalls::newfstatat(At::CWD, own, AtFlags::NONE, why)?);
         if (joined.st_dev, joined.st_ino) == (own.st_dev, own.st_ino) {
             return Err(Trouble::Check(Check::OwnNamespace));
         }
@@ -48,7 +55,7 @@ fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
 }
 
 /// Init, as a child of the host's; also where the bridge makes it.
-fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done<Then> {
+fn clone(lanes: &mut Lanes, flags: CloneFlags, cgroup: bool, why: Why) -> Done<Then> {
     let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     match clone_into(lanes, flags, into, why)? {
@@ -59,7 +66,7 @@ fn clone(lanes: &mut Lanes, flags: u64, cgroup: bool, why: Why) -> Done<Then> {
 
 /// clone3 into a cgroup. Below a threaded cgroup a new one holds no process until it is threaded, too (cgroup-v2.rst,
 /// "Threads").
-fn clone_into(lanes: &Lanes, flags: u64, into: Option<At>, why: Why) -> syscalls::Result<Cloned> {
+fn clone_into(lanes: &Lanes, flags: CloneFlags, into: Option<At>, why: Why) -> syscalls::Result<Cloned> {
     let first = syscalls::clone3(flags, into, Lane::Init as u8, why);
     let (Err(failed), Some(group)) = (&first, into) else {
         return first;
@@ -71,7 +78,7 @@ fn clone_into(lanes: &Lanes, flags: u64, into: Option<At>, why: Why) -> syscalls
 }
 
 /// The bridge: a child that walks its lines and makes init.
-fn clone_bridge(lanes: &mut Lanes, flags: u64, why: Why) -> Done<Then> {
+fn clone_bridge(lanes: &mut Lanes, flags: CloneFlags, why: Why) -> Done<Then> {
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     match syscalls::clone3_helper(flags, Lane::Bridge as u8, why)? {
         Cloned::Child => Ok(child(lanes, Lane::Bridge)),
@@ -98,7 +105,7 @@ fn parent(lanes: &mut Lanes, pid: i32, slot: Slot, pidfd: Fd) -> Done<Then> {
 
 /// A process that does nothing, for what begins with one: it ends at a word to the first of both descriptors, or when all
 /// copies of that are closed. The second is its handle.
-pub fn holder(flags: u64, why: Why) -> Done<([Fd; 2], i32)> {
+pub fn holder(flags: CloneFlags, why: Why) -> Done<([Fd; 2], i32)> {
     let (mine, theirs) = syscalls::socketpair(Why("the holder ends at a word, or with us"))?;
     match syscalls::clone3_helper(flags, Lane::Holder as u8, why)? {
         Cloned::Child => hold(mine, &theirs),
@@ -116,16 +123,16 @@ fn hold(theirs: Fd, mine: &Fd) -> ! {
 
 /// A procfs of the container's pid namespace, mounted nowhere.
 fn private_proc(why: Why) -> Done<Fd> {
-    let fs = syscalls::fsopen(c"proc", "new procfs", why)?;
+    let fs = syscalls::fsopen(c"proc", why)?;
     syscalls::fsconfig_create(fs.at(), why)?;
-    let mounted = syscalls::fsmount(fs.at(), 0, "procfs", why)?;
+    let mounted = syscalls::fsmount(fs.at(), MountAttr::NONE, why)?;
     fs.leak(); // execve closes it
     Ok(mounted)
 }
 
 /// Writes a file of a procfs that was checked, in one go, as its files want it.
 pub fn write_proc(base: At, path: &CStr, text: &[u8], why: Why) -> Done {
-    let file = open_trusted(base, path, libc::O_WRONLY as u32, "file of procfs", why)?;
+    let file = open_trusted(base, path, OpenFlags::O_WRONLY, why)?;
     syscalls::write(file.at(), text, why)?;
     file.leak(); // execve closes it
     Ok(())

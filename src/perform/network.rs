@@ -21,9 +21,9 @@ use super::lanes::NetDevice;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Network;
+use syscalls::Call;
 use syscalls::abi::IfReq;
-use syscalls::table::Call;
-use syscalls::{At, Errno, Failed, Why};
+use syscalls::{At, Errno, Failed, Ioctl, Why};
 
 /// Where a request has the index of its interface.
 const INDEX: usize = 20;
@@ -202,7 +202,7 @@ fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
 /// The number of an interface. Any socket will do for that (netdevice(7)).
 fn find(socket: At, name: &str, why: Why) -> syscalls::Result<u32> {
     let mut request = IfReq::new(name.as_bytes());
-    syscalls::ioctl_ifreq(socket, libc::SIOCGIFINDEX as u32, &mut request, why)?;
+    syscalls::ioctl_ifreq(socket, Ioctl::SIOCGIFINDEX, &mut request, why)?;
     Ok(request.index())
 }
 
@@ -220,7 +220,11 @@ fn ask(socket: At, requests: &[u8], why: Why) -> Done {
 fn verdict(answer: &[u8], asked: u32) -> Done {
     match i32::from_ne_bytes(bytes(answer, 16)) {
         0 => Ok(()),
-        code => Err(Trouble::Call(Failed { errno: Errno(code.unsigned_abs() as u16), call: Call::Write, at: asked })),
+        code => Err(Trouble::Call(Failed {
+            errno: Errno(code.unsigned_abs() as u16),
+            call: Call::named("write"),
+            at: asked,
+        })),
     }
 }
 
@@ -228,7 +232,7 @@ fn loopback_up(why: Why) -> Done {
     let socket = syscalls::socket_inet(Why("network interfaces are asked through a socket (netdevice(7))"))?;
     let mut lo = IfReq::new(b"lo");
     lo.flags = libc::IFF_UP as i16;
-    syscalls::ioctl_ifreq(socket.at(), libc::SIOCSIFFLAGS as u32, &mut lo, why)?;
+    syscalls::ioctl_ifreq(socket.at(), Ioctl::SIOCSIFFLAGS, &mut lo, why)?;
     socket.leak(); // execve closes it
     Ok(())
 }

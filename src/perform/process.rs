@@ -10,7 +10,10 @@ use crate::plan::op::Process;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use syscalls::{At, CapabilitySets, Disposition, Errno, SigSet, Why};
+use syscalls::{
+    AccessFlags, AccessMode, Ambient, At, AtFlags, CapabilitySets, Disposition, Errno, MemoryPolicy, Persona, Prctl,
+    SigSet, Why,
+};
 
 pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Process, why: Why) -> Done {
     match op {
@@ -28,11 +31,13 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Process, why: Why) -> Done {
         Process::Keyring { name } => keyring(name, why)?,
         Process::Scheduler { attr } => syscalls::sched_setattr(lanes.process(), attr, why)?,
         Process::IoPriority { value } => syscalls::ioprio_set(lanes.process(), *value, why)?,
-        Process::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
-        Process::Personality { persona } => syscalls::personality(*persona, why)?,
+        Process::MemoryPolicy { mode, nodes } => {
+            syscalls::set_mempolicy(MemoryPolicy::from_bits((*mode).into()), nodes, why)?
+        }
+        Process::Personality { persona } => syscalls::personality(Persona::from_bits((*persona).into()), why)?,
         Process::DropBounding { drop } => drop_bounding(*drop, why)?,
         Process::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
-        Process::NoNewPrivileges => drop(syscalls::prctl(libc::PR_SET_NO_NEW_PRIVS as u32, 1, why)?),
+        Process::NoNewPrivileges => drop(syscalls::prctl(Prctl::PR_SET_NO_NEW_PRIVS, 1, why)?),
         Process::CloseDescriptors { first } => close_descriptors(lanes, *first, why)?,
         Process::Find { candidates, look, .. } => lanes.program = Some(find_program(candidates, *look, why)?),
         Process::Execve { argv, envp } => return execve(lanes, argv, envp, why),
@@ -97,7 +102,7 @@ fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
 
 fn drop_bounding(drop: u64, why: Why) -> Done {
     for capability in (0..64).filter(|n| drop & (1 << n) != 0) {
-        match syscalls::prctl(libc::PR_CAPBSET_DROP as u32, capability, why) {
+        match syscalls::prctl(Prctl::PR_CAPBSET_DROP, capability, why) {
             // This kernel knows no capability of that number, nor any above it.
             Err(failed) if failed.errno == Errno::EINVAL => break,
             other => other.map(core::mem::drop)?,
@@ -132,7 +137,7 @@ fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
     }
     for capability in (0..64u32).filter(|n| ambient & (1 << n) != 0) {
         let why = Why("an ambient capability survives execve of a program without file capabilities");
-        syscalls::prctl_ambient(libc::PR_CAP_AMBIENT_RAISE as u32, capability, why)?;
+        syscalls::prctl_ambient(Ambient::PR_CAP_AMBIENT_RAISE, capability, why)?;
     }
     Ok(())
 }
@@ -142,8 +147,8 @@ fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
 fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
     let mut refused = None;
     for path in candidates {
-        let access = libc::AT_EACCESS as u32;
-        match syscalls::faccessat2(At::CWD, path, libc::X_OK as u32, access, why) {
+        let access = AccessFlags::AT_EACCESS;
+        match syscalls::faccessat2(At::CWD, path, AccessMode::X_OK, access, why) {
             Ok(()) if !look => return Ok(path),
             Ok(()) => {}
             // Of X_OK the kernel says neither: an engine's filter around us does not know the call. execve will tell.
@@ -156,7 +161,7 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
             }
         }
         let why = Why("a directory can be searched, but not executed");
-        match syscalls::newfstatat(At::CWD, path, 0, why) {
+        match syscalls::newfstatat(At::CWD, path, AtFlags::NONE, why) {
             Ok(stat) if kind(&stat) == libc::S_IFREG => return Ok(path),
             Ok(_) => {}
             Err(failed) if candidates.len() == 1 => return Err(failed.into()),

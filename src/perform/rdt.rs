@@ -7,7 +7,7 @@ use crate::plan::op::Rdt;
 use crate::plan::{Line, OWN_RESCTRL};
 use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Rdt, line: &Line) -> Done {
     match op {
@@ -23,15 +23,14 @@ pub fn perform(lanes: &mut Lanes, op: &Rdt, line: &Line) -> Done {
 
 /// resctrl's root, checked to be that.
 fn root() -> Done<Fd> {
-    const RDTGROUP_SUPER_MAGIC: i64 = 0x0765_5821;
     let why = Why("shares of cache and memory bandwidth are given there");
-    let root = match syscalls::openat(At::CWD, c"/sys/fs/resctrl", PLACE, "resctrl", why) {
+    let root = match syscalls::openat(At::CWD, c"/sys/fs/resctrl", PLACE, why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Err(Trouble::Check(Check::NoResctrl)),
         root => root?,
     };
     let found = syscalls::fstatfs(root.at(), Why("any file system could be mounted there"))?;
     match found.f_type as i64 {
-        RDTGROUP_SUPER_MAGIC => Ok(root),
+        libc::RDTGROUP_SUPER_MAGIC => Ok(root),
         _ => Err(Trouble::Check(Check::NoResctrl)),
     }
 }
@@ -40,7 +39,7 @@ fn root() -> Done<Fd> {
 fn open(root: Fd, group: &CStr, why: Why) -> Done<Fd> {
     match group.is_empty() {
         true => Ok(root),
-        false => Ok(open_trusted(root.at(), group, PLACE, "resctrl group", why)?),
+        false => Ok(open_trusted(root.at(), group, PLACE, why)?),
     }
 }
 
@@ -59,8 +58,8 @@ pub fn make(group: &CStr, own: bool, why: Why) -> Done<Fd> {
 pub fn share(dir: &Fd, schemata: &[u8], monitor: Option<&CStr>, why: Why) -> Done {
     let dir = dir.at();
     if !schemata.is_empty() {
-        let flags = (libc::O_WRONLY | libc::O_TRUNC) as u32;
-        let file = open_trusted(dir, c"schemata", flags, "schemata", why)?;
+        let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC;
+        let file = open_trusted(dir, c"schemata", flags, why)?;
         syscalls::write(file.at(), schemata, why)?;
     }
     match monitor {
@@ -76,7 +75,7 @@ fn join(pid: i32, group: &CStr, monitor: Option<&CStr>, why: Why) -> Done {
     let digits = decimal(pid, &mut digits);
     let monitor = monitor.map(|name| CString::new(format!("{}/tasks", name.to_string_lossy())).unwrap_or_default());
     for tasks in [Some(CString::from(c"tasks")), monitor].into_iter().flatten() {
-        let file = open_trusted(dir.at(), &tasks, libc::O_WRONLY as u32, "tasks", why)?;
+        let file = open_trusted(dir.at(), &tasks, OpenFlags::O_WRONLY, why)?;
         syscalls::write(file.at(), digits, why)?;
     }
     Ok(())
@@ -86,6 +85,6 @@ fn join(pid: i32, group: &CStr, monitor: Option<&CStr>, why: Why) -> Done {
 pub fn remove(group: &CStr) {
     let why = Why("nothing of the container stays behind");
     if let Ok(root) = root() {
-        let _ = syscalls::unlinkat(root.at(), group, libc::AT_REMOVEDIR as u32, why);
+        let _ = syscalls::unlinkat(root.at(), group, AtFlags::AT_REMOVEDIR, why);
     }
 }

@@ -2,7 +2,7 @@
 //! here allocates. May touch: types, the recorder.
 
 use crate::outcome::{Check, Trouble};
-use syscalls::table::Call;
+use syscalls::Call;
 use syscalls::{Errno, Failed, record};
 
 /// What init sends when it stops.

@@ -13,7 +13,7 @@ use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
 use syscalls::abi::SockFilter;
 use syscalls::room::slate;
-use syscalls::{At, Why};
+use syscalls::{At, SeccompFlags, Why};
 
 /// As long as init waits for the host, and never a call long.
 const PATIENCE_NS: u64 = 10_000_000_000;
@@ -21,9 +21,11 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 pub fn perform(lanes: &mut Lanes, op: &Seccomp, why: Why) -> Done {
     match op {
         Seccomp::Load { filter, flags, listener: false } => {
-            syscalls::seccomp_set_mode_filter(filter, *flags, why)?;
+            syscalls::seccomp_set_mode_filter(filter, SeccompFlags::from_bits((*flags).into()), why)?;
         }
-        Seccomp::Load { filter, flags, listener: true } => load_and_offer(filter, *flags, why)?,
+        Seccomp::Load { filter, flags, listener: true } => {
+            load_and_offer(filter, SeccompFlags::from_bits((*flags).into()), why)?
+        }
         Seccomp::PassListener { path, document } => {
             // Where init has stopped, the next line that waits for it says why.
             if let Some(number) = offered(lanes.at(Slot::CHANNEL), why)? {
@@ -35,13 +37,14 @@ pub fn perform(lanes: &mut Lanes, op: &Seccomp, why: Why) -> Done {
 }
 
 /// Init: loads the filter, and goes on when the host has taken the listener's descriptor.
-fn load_and_offer(filter: &[SockFilter], flags: u32, why: Why) -> Done {
-    const TSYNC: u32 = 1;
-    const NEW_LISTENER: u32 = 8;
+fn load_and_offer(filter: &[SockFilter], flags: SeccompFlags, why: Why) -> Done {
     // Its result says one thing: the descriptor, so that a thread that is out of step has to be an errno (seccomp(2)).
-    const TSYNC_ESRCH: u32 = 0x10;
-    let tsync = if flags & TSYNC != 0 { TSYNC_ESRCH } else { 0 };
-    let descriptor = syscalls::seccomp_set_mode_filter(filter, flags | NEW_LISTENER | tsync, why)?;
+    let tsync = match flags.has(SeccompFlags::SECCOMP_FILTER_FLAG_TSYNC) {
+        true => SeccompFlags::SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+        false => SeccompFlags::NONE,
+    };
+    let flags = flags | SeccompFlags::SECCOMP_FILTER_FLAG_NEW_LISTENER | tsync;
+    let descriptor = syscalls::seccomp_set_mode_filter(filter, flags, why)?;
     let offered = &slate().offered;
     offered.store(descriptor as u32 + 1, Release);
     let end = syscalls::clock_ns(libc::CLOCK_MONOTONIC) + PATIENCE_NS;
@@ -73,7 +76,7 @@ fn offered(end: At, why: Why) -> Done<Option<i32>> {
 /// Host: takes the descriptor and sends it on, with the document about the container.
 fn pass(lanes: &Lanes, number: i32, path: &CStr, document: &[Vec<u8>], why: Why) -> Done {
     let taken = Why("init itself may make no call between its filter and its program");
-    let listener = syscalls::pidfd_getfd(lanes.at(Slot::INIT), number, "seccomp listener", taken)?;
+    let listener = syscalls::pidfd_getfd(lanes.at(Slot::INIT), number, taken)?;
     let socket = callers::connect(path, why)?;
     let mut digits = [0; 12];
     let text = document.join(decimal(lanes.pid, &mut digits));

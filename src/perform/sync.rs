@@ -25,8 +25,8 @@ use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Sync;
 use core::ffi::CStr;
-use syscalls::table::Call;
-use syscalls::{At, Errno, Failed, Why, record};
+use syscalls::Call;
+use syscalls::{At, Errno, Failed, OpenFlags, WaitFlags, Why, record};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
@@ -77,8 +77,8 @@ fn start_fifos(lanes: &mut Lanes, why: Why) -> Done {
     for (slot, name) in [(Slot::START, START), (Slot::REPORT, REPORT)] {
         syscalls::mknodat(dir, name, libc::S_IFIFO | 0o600, why)?;
         let why = Why("opened for both directions, a fifo neither waits for a partner nor ends with one (fifo(7))");
-        let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
-        lanes.put(slot, syscalls::openat(dir, name, flags, "start fifo", why)?);
+        let flags = OpenFlags::O_RDWR | OpenFlags::O_NOFOLLOW;
+        lanes.put(slot, syscalls::openat(dir, name, flags, why)?);
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ fn found(lanes: &mut Lanes, pid: i32) -> Done {
         }
     }
     if let Some(bridge) = lanes.take(Slot::BRIDGE) {
-        syscalls::waitid_pidfd(bridge.at(), 0, Why("the bridge has done its part"))?;
+        syscalls::waitid_pidfd(bridge.at(), WaitFlags::NONE, Why("the bridge has done its part"))?;
     }
     Ok(())
 }
@@ -236,7 +236,9 @@ fn ended(last: Word) -> Done<Then> {
     match syscalls::execve_of(Lane::Init as u8) {
         Some(Ok(())) => Ok(Then::Next),
         // It failed, and a filter kept init from saying so.
-        Some(Err(errno)) => Err(Trouble::Call(Failed { errno, call: Call::Execve, at: record::newest_execve() })),
+        Some(Err(errno)) => {
+            Err(Trouble::Call(Failed { errno, call: Call::named("execve"), at: record::newest_execve() }))
+        }
         None => Err(Trouble::Check(Check::InitVanished)),
     }
 }

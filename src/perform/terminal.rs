@@ -8,10 +8,7 @@ use crate::plan::Slot;
 use crate::plan::op::Terminal;
 use core::ffi::CStr;
 use syscalls::abi::WinSize;
-use syscalls::{At, Errno, Fd, Why};
-
-/// statfs(2)'s f_type of devpts (linux/magic.h).
-const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Why};
 
 /// Carries out one line, of either lane.
 pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
@@ -45,14 +42,14 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
 /// Both sides of a new terminal. The image and who is in the container already choose what lies at /dev/pts, so it is
 /// looked at; the program's side is asked of the other one, and not looked for.
 fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> Done {
-    let dir = files::resolve(base, c"dev/pts", files::O_DIRECTORY, true, why)?;
+    let dir = files::resolve(base, c"dev/pts", OpenFlags::O_DIRECTORY, true, why)?;
     let found = syscalls::fstatfs(dir.at(), Why("the image could have another file system there"))?;
-    if found.f_type as i64 != DEVPTS_SUPER_MAGIC {
+    if found.f_type as i64 != libc::DEVPTS_SUPER_MAGIC {
         return Err(Trouble::Check(Check::NoDevpts));
     }
-    let wait = if relayed { libc::O_NONBLOCK } else { 0 };
-    let flags = (libc::O_RDWR | libc::O_NOCTTY | wait) as u32;
-    let master = files::open_trusted(dir.at(), c"ptmx", flags, "terminal's other side", why)?;
+    let wait = if relayed { OpenFlags::O_NONBLOCK } else { OpenFlags::NONE };
+    let flags = OpenFlags::O_RDWR | OpenFlags::O_NOCTTY | wait;
+    let master = files::open_trusted(dir.at(), c"ptmx", flags, why)?;
     let why = Why("a new one is locked, until whoever made it has seen to its owner (unlockpt(3))");
     syscalls::tiocsptlck_unlock(master.at(), why)?;
     let why = Why("its peer, whatever /dev/pts is by now (TIOCGPTPEER in ioctl_tty(2))");
@@ -71,7 +68,7 @@ fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> 
 /// no file is made.
 fn console(lanes: &Lanes, name: &CStr, make: bool, why: Why) -> Done {
     let (terminal, dir) = (lanes.at(Slot::TERMINAL), lanes.at(Slot::DEV));
-    let tree = trees::copy(terminal, false, "console", why)?;
+    let tree = trees::copy(terminal, false, why)?;
     trees::bind_on_file(tree, dir, name, make && !lanes.dev_is_lent, why)
 }
 
@@ -139,16 +136,13 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     if lanes.null_is_open {
         return Ok(Null::Masks);
     }
-    const NO_MAGIC_LINKS: u32 = 0x02;
-    let open = |flags: i32, why| {
-        let flags = flags as u32;
-        syscalls::openat2(At::CWD, c"/dev/null", flags, NO_MAGIC_LINKS, "null device", why)
-    };
+    let open =
+        |flags: OpenFlags, why| syscalls::openat2(At::CWD, c"/dev/null", flags, Resolve::RESOLVE_NO_MAGICLINKS, why);
     let real = |fd: &Fd| {
         let found = syscalls::fstat(fd.at(), Why("an image could have put anything there"));
         found.is_ok_and(|found| is_null(&found))
     };
-    let Ok(place) = open(libc::O_PATH, Why("a look at what is there, before it is opened")) else {
+    let Ok(place) = open(OpenFlags::O_PATH, Why("a look at what is there, before it is opened")) else {
         return Ok(Null::None);
     };
     let there = real(&place);
@@ -156,7 +150,7 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     if !there {
         return Ok(Null::None);
     }
-    Ok(match open(libc::O_RDWR | libc::O_NOCTTY, Why("for reading and for writing")) {
+    Ok(match open(OpenFlags::O_RDWR | OpenFlags::O_NOCTTY, Why("for reading and for writing")) {
         Ok(fd) if real(&fd) => Null::Opened(fd),
         Ok(fd) => {
             fd.leak();
@@ -176,7 +170,7 @@ fn take(lanes: &mut Lanes, why: Why) -> Done {
     if let Some(end) = lanes.take(Slot::CONSOLE) {
         end.close(Why("only init holds this end now: if it stops, nothing is waited for"))?;
     }
-    let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), "terminal", why)? else {
+    let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), why)? else {
         lanes.take(Slot::MASTER);
         return Ok(());
     };

@@ -1,41 +1,37 @@
 //! Trees of mounts, by descriptor: copied where no other process can see them yet, altered, and attached where they
 //! belong. May touch: system calls.
 
-use super::files::{self, Leaf, O_DIRECTORY, despite, kind};
+use super::files::{self, Leaf, despite, kind};
 use crate::outcome::Done;
 use crate::plan::op::{Attributes, Kind};
 use core::ffi::CStr;
-use libc::{MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLONE};
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, MoveMount, OpenFlags, OpenTree, Why};
 
-const AT_EMPTY_PATH: u32 = libc::AT_EMPTY_PATH as u32;
-const AT_RECURSIVE: u32 = libc::AT_RECURSIVE as u32;
-const AT_SYMLINK_NOFOLLOW: u32 = libc::AT_SYMLINK_NOFOLLOW as u32;
-
-fn recursively(recursive: bool) -> u32 {
-    if recursive { AT_RECURSIVE } else { 0 }
+fn cloned(recursive: bool) -> OpenTree {
+    let all = if recursive { OpenTree::AT_RECURSIVE } else { OpenTree::NONE };
+    OpenTree::OPEN_TREE_CLONE | all
 }
 
 /// A detached copy of the mount at a path of the host's.
-pub fn copy_path(path: &CStr, recursive: bool, link: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
-    let link = if link { AT_SYMLINK_NOFOLLOW } else { 0 };
-    let flags = OPEN_TREE_CLONE | recursively(recursive) | link;
-    syscalls::open_tree(At::CWD, path, flags, name, why)
+pub fn copy_path(path: &CStr, recursive: bool, link: bool, why: Why) -> syscalls::Result<Fd> {
+    let link = if link { OpenTree::AT_SYMLINK_NOFOLLOW } else { OpenTree::NONE };
+    syscalls::open_tree(At::CWD, path, cloned(recursive) | link, why)
 }
 
 /// A detached copy of what is mounted at an open place.
-pub fn copy(place: At, recursive: bool, name: &'static str, why: Why) -> syscalls::Result<Fd> {
-    syscalls::open_tree(place, c"", OPEN_TREE_CLONE | AT_EMPTY_PATH | recursively(recursive), name, why)
+pub fn copy(place: At, recursive: bool, why: Why) -> syscalls::Result<Fd> {
+    syscalls::open_tree(place, c"", cloned(recursive) | OpenTree::AT_EMPTY_PATH, why)
 }
 
 /// Attaches a tree at an open place.
 pub fn attach(tree: At, place: At, why: Why) -> syscalls::Result<()> {
-    syscalls::move_mount(tree, c"", place, c"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH, why)
+    let flags = MoveMount::MOVE_MOUNT_F_EMPTY_PATH | MoveMount::MOVE_MOUNT_T_EMPTY_PATH;
+    syscalls::move_mount(tree, c"", place, c"", flags, why)
 }
 
 /// Attaches a tree where a path leads, from a directory on.
 pub fn attach_at(tree: At, dir: At, path: &CStr, why: Why) -> syscalls::Result<()> {
-    syscalls::move_mount(tree, c"", dir, path, MOVE_MOUNT_F_EMPTY_PATH, why)
+    syscalls::move_mount(tree, c"", dir, path, MoveMount::MOVE_MOUNT_F_EMPTY_PATH, why)
 }
 
 /// Attaches a tree in the rootfs; what is missing of the path is made. Returns the place below it.
@@ -61,7 +57,7 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
     if make {
         despite(&[Errno::EEXIST], syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why))?;
     }
-    match files::open_below(dir, name, 0, why) {
+    match files::open_below(dir, name, OpenFlags::NONE, why) {
         Err(failed) if failed.errno == Errno::ENOENT && !make => Ok(()),
         place => Ok(attach(source.at(), place?.at(), why)?),
     }
@@ -71,18 +67,18 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
 /// root is that root itself, and what is mounted on it, on the way there.
 pub fn step_up(place: &Fd) -> syscalls::Result<Fd> {
     let why = Why("what is mounted there now, for later lines");
-    files::resolve(place.at(), c"..", O_DIRECTORY, true, why)
+    files::resolve(place.at(), c"..", OpenFlags::O_DIRECTORY, true, why)
 }
 
 /// Changes the properties of a mount by its descriptor. Flags may be given to the top mount alone while propagation
 /// goes to the whole tree, so there can be two calls.
 pub fn set_attributes(tree: At, a: &Attributes, why: Why) -> syscalls::Result<()> {
-    set_attributes_at(tree, c"", AT_EMPTY_PATH, a, why)
+    set_attributes_at(tree, c"", AtFlags::AT_EMPTY_PATH, a, why)
 }
 
 /// The same below a directory.
-pub fn set_attributes_at(dir: At, path: &CStr, flags: u32, a: &Attributes, why: Why) -> syscalls::Result<()> {
-    let all = flags | recursively(a.recursive);
+pub fn set_attributes_at(dir: At, path: &CStr, flags: AtFlags, a: &Attributes, why: Why) -> syscalls::Result<()> {
+    let all = if a.recursive { flags | AtFlags::AT_RECURSIVE } else { flags };
     let attr = syscalls::mount_attr { attr_set: a.set, attr_clr: a.clear, propagation: a.propagation, userns_fd: 0 };
     if !a.recursive || a.propagation == 0 || (a.set == 0 && a.clear == 0) {
         return syscalls::mount_setattr(dir, path, all, &attr, why);
@@ -102,5 +98,6 @@ pub fn map_ids(tree: At, namespace: At, recursive: bool) -> syscalls::Result<()>
         userns_fd: namespace.raw() as u64,
     };
     let why = Why("its files appear as those of other users, and nothing on disk changes");
-    syscalls::mount_setattr(tree, c"", AT_EMPTY_PATH | recursively(recursive), &attr, why)
+    let all = if recursive { AtFlags::AT_RECURSIVE } else { AtFlags::NONE };
+    syscalls::mount_setattr(tree, c"", AtFlags::AT_EMPTY_PATH | all, &attr, why)
 }

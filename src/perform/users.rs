@@ -7,7 +7,7 @@ use crate::outcome::{Done, Lane};
 use crate::plan::op::Users;
 use crate::plan::{Hook, Slot};
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, CloneFlags, Errno, Fd, OpenFlags, Prctl, WaitFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Users, why: Why) -> Done {
     match op {
@@ -20,7 +20,7 @@ pub fn perform(lanes: &mut Lanes, op: &Users, why: Why) -> Done {
         }
         Users::MapIds { helpers: Some(helpers), .. } => helpers.iter().try_for_each(|one| run(lanes, one, why))?,
         Users::Dumpable { dumpable } => {
-            syscalls::prctl(libc::PR_SET_DUMPABLE as u32, usize::from(*dumpable), why)?;
+            syscalls::prctl(Prctl::PR_SET_DUMPABLE, usize::from(*dumpable), why)?;
         }
         // From an id of the host's, or one without a mapping, to the namespace's first user.
         Users::RootInside { uid, gid } => {
@@ -62,13 +62,13 @@ fn run(lanes: &Lanes, helper: &Hook, why: Why) -> Done {
 
 /// A user namespace with a mapping, kept by its descriptor alone: the process that is needed to make it ends at once.
 fn mapping(base: At, uids: &[u8], gids: &[u8], why: Why) -> Done<Fd> {
-    let ([end, holder], pid) = namespaces::holder(libc::CLONE_NEWUSER as u64, why)?;
+    let ([end, holder], pid) = namespaces::holder(CloneFlags::CLONE_NEWUSER, why)?;
     let opened = map(base, pid, uids, gids, false, why).and_then(|()| {
         let why = Why("the namespace lives on as long as somebody has it open");
-        Ok(syscalls::openat(base, &of_process(pid, "ns/user"), 0, "mapping", why)?)
+        Ok(syscalls::openat(base, &of_process(pid, "ns/user"), OpenFlags::NONE, why)?)
     });
     drop(end);
-    syscalls::waitid_pidfd(holder.at(), 0, Why("nobody needs to live in that namespace"))?;
+    syscalls::waitid_pidfd(holder.at(), WaitFlags::NONE, Why("nobody needs to live in that namespace"))?;
     opened
 }
 
@@ -77,7 +77,7 @@ fn mapping(base: At, uids: &[u8], gids: &[u8], why: Why) -> Done<Fd> {
 fn ids(uid: u32, gid: u32, why: Why) -> Done {
     syscalls::setresgid(gid, why)?;
     if uid != 0 {
-        syscalls::prctl(libc::PR_SET_KEEPCAPS as u32, 1, Why("the capabilities are chosen after the change of user"))?;
+        syscalls::prctl(Prctl::PR_SET_KEEPCAPS, 1, Why("the capabilities are chosen after the change of user"))?;
     }
     Ok(syscalls::setresuid(uid, why)?)
 }

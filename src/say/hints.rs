@@ -2,8 +2,8 @@
 
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::{Cgroup, Devices, Mounts, Namespaces, Network, Op, Process, Rootfs, Terminal, Users};
+use syscalls::Call;
 use syscalls::Errno;
-use syscalls::table::Call;
 
 pub const NO_MOUNT_THERE: &str =
     "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
@@ -27,14 +27,24 @@ fn any(_: Option<&Op>) -> bool {
 
 const ROWS: &[Row] = &[
     Row(
-        Some(Call::Execve),
+        Some(Call::named("execve")),
         Errno::ENOENT,
         any,
         "the file is there, so its interpreter is not: the loader of a dynamic program, or what its first line `#!` names (a line that ends in CR names nothing)",
     ),
-    Row(Some(Call::Execve), Errno::ENOEXEC, any, "a program for this machine, or a script that begins with `#!`"),
-    Row(Some(Call::Execve), Errno::EACCES, any, "look for a missing x bit, or a noexec mount on the way to it"),
-    Row(Some(Call::Execve), Errno::E2BIG, any, "fewer or shorter process.args and process.env"),
+    Row(
+        Some(Call::named("execve")),
+        Errno::ENOEXEC,
+        any,
+        "a program for this machine, or a script that begins with `#!`",
+    ),
+    Row(
+        Some(Call::named("execve")),
+        Errno::EACCES,
+        any,
+        "look for a missing x bit, or a noexec mount on the way to it",
+    ),
+    Row(Some(Call::named("execve")), Errno::E2BIG, any, "fewer or shorter process.args and process.env"),
     Row(
         None,
         Errno::EINVAL,
@@ -97,76 +107,76 @@ const ROWS: &[Row] = &[
     ),
     Row(None, Errno::ENOENT, |op| matches!(op, Some(Op::Terminal(Terminal::Open { .. }))), NO_DEVPTS),
     Row(
-        Some(Call::Connect),
+        Some(Call::named("connect")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Terminal(_) | Op::Callers(_))),
         "whoever calls makes that socket, and listens there, before",
     ),
     Row(
-        Some(Call::Connect),
+        Some(Call::named("connect")),
         Errno::ECONNREFUSED,
         |op| matches!(op, Some(Op::Terminal(_) | Op::Callers(_))),
         "nobody listens at that socket any more",
     ),
     Row(
-        Some(Call::OpenTree),
+        Some(Call::named("open_tree")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Rootfs(Rootfs::Open { .. }))),
         "make that directory, or correct root.path: it is relative to the bundle",
     ),
     Row(
-        Some(Call::Openat2),
+        Some(Call::named("openat2")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Mounts(Mounts::OpenSource { .. }))),
         "make the source, in the rootfs or by an earlier mount, or correct the mount's `source`",
     ),
     Row(
-        Some(Call::OpenTree),
+        Some(Call::named("open_tree")),
         Errno::ENOENT,
         any,
         "make the source, or correct the mount's `source`: it is relative to the bundle",
     ),
-    Row(Some(Call::OpenTree), Errno::EPERM, any, "mounts need root, or CAP_SYS_ADMIN: run this as root"),
+    Row(Some(Call::named("open_tree")), Errno::EPERM, any, "mounts need root, or CAP_SYS_ADMIN: run this as root"),
     Row(
-        Some(Call::MoveMount),
+        Some(Call::named("move_mount")),
         Errno::ENOTDIR,
         any,
         "source and destination must both be directories, or both be files",
     ),
     Row(
-        Some(Call::MoveMount),
+        Some(Call::named("move_mount")),
         Errno::EINVAL,
         |op| matches!(op, Some(Op::Mounts(Mounts::Attach { .. }))),
         "source and destination must both be directories, or both be files",
     ),
     Row(
-        Some(Call::Mount),
+        Some(Call::named("mount")),
         Errno::EINVAL,
         any,
         "one of its options is unknown to this file system, or its value is wrong: `dmesg` may name it",
     ),
     Row(
-        Some(Call::Mount),
+        Some(Call::named("mount")),
         Errno::ENODEV,
         any,
         "this kernel has no such file system: look at `type`, or load its module",
     ),
     Row(
-        Some(Call::Mount),
+        Some(Call::named("mount")),
         Errno::EPERM,
         any,
         "an outer container or a user namespace hides part of what this would show; or this is not root",
     ),
     Row(
-        Some(Call::Clone3),
+        Some(Call::named("clone3")),
         Errno::EPERM,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::Clone { flags, .. }) | Op::Namespaces(Namespaces::CloneBridge { flags })) if flags & libc::CLONE_NEWUSER as u64 != 0),
         "user namespaces are switched off for this user: look at /proc/sys/user/max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns",
     ),
-    Row(Some(Call::Clone3), Errno::EPERM, any, "new namespaces need root, or CAP_SYS_ADMIN: run this as root"),
-    Row(Some(Call::Clone3), Errno::ENOSPC, any, "a limit of /proc/sys/user/max_*_namespaces is reached"),
+    Row(Some(Call::named("clone3")), Errno::EPERM, any, "new namespaces need root, or CAP_SYS_ADMIN: run this as root"),
+    Row(Some(Call::named("clone3")), Errno::ENOSPC, any, "a limit of /proc/sys/user/max_*_namespaces is reached"),
     Row(
-        Some(Call::Clone3),
+        Some(Call::named("clone3")),
         Errno::EAGAIN,
         any,
         "a limit on processes is reached: pids.max of a cgroup above, or RLIMIT_NPROC",
@@ -178,137 +188,147 @@ const ROWS: &[Row] = &[
         "a cgroup on the way is threaded, or holds processes and hands controllers down (cgroup.type): below it memory, io and hugetlb cannot be limited; another cgroupsPath, or another cgroup parent of the engine",
     ),
     Row(
-        Some(Call::Clone3),
+        Some(Call::named("clone3")),
         Errno::EOPNOTSUPP,
         any,
         "the cgroup takes no process, since one above it is threaded and one between them is not (cgroup.type): another cgroupsPath",
     ),
     Row(
-        Some(Call::Clone3),
+        Some(Call::named("clone3")),
         Errno::EBUSY,
         any,
         "the cgroup has controllers enabled for its children, and so takes no process itself: another cgroupsPath",
     ),
     Row(
-        Some(Call::Mkdirat),
+        Some(Call::named("mkdirat")),
         Errno::EROFS,
         any,
         "that file system is read-only: make the directory beforehand, or use --root DIR for state",
     ),
-    Row(Some(Call::Mkdirat), Errno::EACCES, any, "run this as root, or use --root DIR for state"),
-    Row(Some(Call::Mkdirat), Errno::ENOSPC, any, "that file system is full"),
+    Row(Some(Call::named("mkdirat")), Errno::EACCES, any, "run this as root, or use --root DIR for state"),
+    Row(Some(Call::named("mkdirat")), Errno::ENOSPC, any, "that file system is full"),
     Row(
-        Some(Call::Prlimit64),
+        Some(Call::named("prlimit64")),
         Errno::EPERM,
         any,
         "raising a hard limit needs CAP_SYS_RESOURCE: ask for no more than this process has",
     ),
-    Row(Some(Call::Capset), Errno::EPERM, any, "a capability is asked for that this process does not have itself"),
     Row(
-        Some(Call::PrctlAmbient),
+        Some(Call::named("capset")),
+        Errno::EPERM,
+        any,
+        "a capability is asked for that this process does not have itself",
+    ),
+    Row(
+        Some(Call::named("prctl")),
         Errno::EPERM,
         |op| matches!(op, Some(Op::Process(Process::Capabilities { .. }))),
         "an ambient capability must be in permitted and inheritable too",
     ),
-    Row(Some(Call::Sethostname), Errno::EPERM, any, "add a `uts` namespace to linux.namespaces"),
+    Row(Some(Call::named("sethostname")), Errno::EPERM, any, "add a `uts` namespace to linux.namespaces"),
     Row(
-        Some(Call::MknodatDevice),
+        Some(Call::named("mknodat")),
         Errno::EPERM,
         |op| matches!(op, Some(Op::Devices(Devices::Node { .. }))),
         "making devices needs CAP_MKNOD, and a cgroup that allows it",
     ),
     Row(
-        Some(Call::BpfLoad),
+        Some(Call::named("bpf")),
         Errno::EPERM,
         any,
         "device rules need root, or CAP_BPF and CAP_NET_ADMIN, in the first user namespace",
     ),
-    Row(Some(Call::IoctlIfreq), Errno::ENODEV, any, "`ip link` lists the interfaces that are there"),
-    Row(Some(Call::Seccomp), Errno::EACCES, any, "a filter needs noNewPrivileges, or CAP_SYS_ADMIN"),
+    Row(Some(Call::named("ioctl")), Errno::ENODEV, any, "`ip link` lists the interfaces that are there"),
+    Row(Some(Call::named("seccomp")), Errno::EACCES, any, "a filter needs noNewPrivileges, or CAP_SYS_ADMIN"),
     Row(
-        Some(Call::Seccomp),
+        Some(Call::named("seccomp")),
         Errno::EINVAL,
         any,
         "this kernel does not know one of the flags or actions: WAIT_KILLABLE_RECV came with Linux 5.19",
     ),
-    Row(Some(Call::Connect), Errno::ECONNREFUSED, any, "nobody listens at linux.seccomp.listenerPath"),
-    Row(Some(Call::Connect), Errno::ENOENT, any, "start whoever listens at linux.seccomp.listenerPath first"),
-    Row(Some(Call::Execve), Errno::ENOSYS, any, "the seccomp profile answers execve with ENOSYS: allow it"),
+    Row(Some(Call::named("connect")), Errno::ECONNREFUSED, any, "nobody listens at linux.seccomp.listenerPath"),
+    Row(Some(Call::named("connect")), Errno::ENOENT, any, "start whoever listens at linux.seccomp.listenerPath first"),
+    Row(Some(Call::named("execve")), Errno::ENOSYS, any, "the seccomp profile answers execve with ENOSYS: allow it"),
     Row(
-        Some(Call::Execve),
+        Some(Call::named("execve")),
         Errno::EPERM,
         any,
         "the seccomp profile may refuse execve: allow it; or SELinux a new label under noNewPrivileges, unless its policy allows nnp_transition",
     ),
     Row(
-        Some(Call::Setns),
+        Some(Call::named("setns")),
         Errno::EINVAL,
         any,
         "that file is a namespace of another kind, or none at all: look at it with `readlink`",
     ),
     Row(
-        Some(Call::Setns),
+        Some(Call::named("setns")),
         Errno::EPERM,
         any,
         "that namespace belongs to another user namespace: join that one as well",
     ),
     Row(
-        Some(Call::Openat2),
+        Some(Call::named("openat2")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "this kernel has no such setting: a module may have to be loaded first",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::EINVAL,
         |op| matches!(op, Some(Op::Network(Network::Move { .. }))),
         "another device: lo, bridges and others are bound to their network namespace",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::EINVAL,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "the kernel does not take that value: look at what the file holds now",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::ERANGE,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "an offset with which the clock runs from 0 on, and for less than 146 years (time_namespaces(7))",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "load the profile first: apparmor_parser(8) does; aa-status(8) lists those there are",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::EACCES,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::WriteProc { .. }))),
         "that needs a privilege of the machine, such as CAP_SYS_RESOURCE for a lower oomScoreAdj",
     ),
     Row(
-        Some(Call::Write),
+        Some(Call::named("write")),
         Errno::EPERM,
         |op| matches!(op, Some(Op::Users(Users::MapIds { .. }))),
         "without root only one's own user and group can be mapped; more need newuidmap and a line in /etc/subuid",
     ),
     Row(
-        Some(Call::MountSetattr),
+        Some(Call::named("mount_setattr")),
         Errno::EINVAL,
         |op| matches!(op, Some(Op::Mounts(Mounts::OpenSource { idmap: Some(_), .. }))),
         "this file system cannot map ids on this kernel, or a mount below it cannot (ridmap), or it is mapped already",
     ),
-    Row(Some(Call::SchedSetattr), Errno::EPERM, any, "real-time policies and a nice below 0 need CAP_SYS_NICE"),
     Row(
-        Some(Call::Openat),
+        Some(Call::named("sched_setattr")),
+        Errno::EPERM,
+        any,
+        "real-time policies and a nice below 0 need CAP_SYS_NICE",
+    ),
+    Row(
+        Some(Call::named("openat")),
         Errno::ENOENT,
         |op| matches!(op, Some(Op::Namespaces(Namespaces::Open { .. }))),
         "is the process whose namespace this is still there?",
     ),
     Row(
-        Some(Call::Openat),
+        Some(Call::named("openat")),
         Errno::ENOENT,
         any,
         "look whether the path is right; `nk-runtime spec` writes a config.json to begin with",
@@ -323,7 +343,7 @@ const ROWS: &[Row] = &[
     ),
     Row(None, Errno::EFBIG, any, "raise the limit on the size of files (ulimit -f)"),
     // ppoll(2): more descriptors than RLIMIT_NOFILE allows are asked about.
-    Row(Some(Call::Ppoll), Errno::EINVAL, any, "raise the limit on open files (ulimit -n)"),
+    Row(Some(Call::named("ppoll")), Errno::EINVAL, any, "raise the limit on open files (ulimit -n)"),
     Row(None, Errno::EDQUOT, any, "a quota on that file system is used up"),
     Row(None, Errno::EACCES, any, "run this as root, or as a user that may do this"),
     Row(
@@ -346,7 +366,7 @@ pub fn hint(call: Call, errno: Errno, op: Option<&Op>) -> &'static str {
 /// Advice for a hook that failed.
 pub fn hook(trouble: Trouble) -> &'static str {
     match trouble {
-        Trouble::Call(f) if f.call == Call::Execve && f.errno == Errno::ENOENT => {
+        Trouble::Call(f) if f.call == Call::named("execve") && f.errno == Errno::ENOENT => {
             "is the hook installed where `path` says, in the namespace that it is run in?"
         }
         Trouble::Call(f) => hint(f.call, f.errno, None),

@@ -5,7 +5,7 @@ use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::say::error::{line, why};
-use syscalls::{At, Disposition, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Disposition, Errno, Fd, OpenFlags, Why};
 
 /// A reader that has gone away must not kill us: without std's own `main` nobody has seen to that.
 fn ignore_sigpipe() {
@@ -35,19 +35,19 @@ pub fn stderr(text: &str) {
 pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> Result<Fd, Error> {
     let name = c(path)?;
     let failed = |failed| at(format!("open the {what} {path}"), failed);
-    let open = |more: i32| {
-        let flags = (libc::O_WRONLY | libc::O_APPEND | more) as u32;
-        syscalls::openat_create(At::CWD, &name, flags, mode, what, why)
+    let open = |more: OpenFlags| {
+        let flags = OpenFlags::O_WRONLY | OpenFlags::O_APPEND | more;
+        syscalls::openat_create(At::CWD, &name, flags, mode, why)
     };
     let look = Why("another user may have put it there");
     // O_NONBLOCK: a fifo is looked at before anything waits for its reader.
-    let file = match open(libc::O_NOFOLLOW | libc::O_NONBLOCK) {
+    let file = match open(OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK) {
         Err(f) if [Errno::ELOOP, Errno::ENXIO].contains(&f.errno) => {
-            let nofollow = libc::AT_SYMLINK_NOFOLLOW as u32;
+            let nofollow = AtFlags::AT_SYMLINK_NOFOLLOW;
             let found = syscalls::newfstatat(At::CWD, &name, nofollow, look).map_err(failed)?;
             trusted(path, what, &found, uid)?;
             let link = found.st_mode & libc::S_IFMT == libc::S_IFLNK;
-            return open(if link { 0 } else { libc::O_NOFOLLOW }).map_err(failed);
+            return open(if link { OpenFlags::NONE } else { OpenFlags::O_NOFOLLOW }).map_err(failed);
         }
         opened => opened.map_err(failed)?,
     };
@@ -56,7 +56,7 @@ pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> 
     match found.st_mode & libc::S_IFMT {
         libc::S_IFREG => Ok(file),
         // Its reader may be slow, and is waited for.
-        _ => open(libc::O_NOFOLLOW).map_err(failed),
+        _ => open(OpenFlags::O_NOFOLLOW).map_err(failed),
     }
 }
 
@@ -74,7 +74,7 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
         Some((above, _)) => above,
     };
     let why = Why("who made this file matters only where all users may make names");
-    let dir = syscalls::newfstatat(At::CWD, &c(above)?, 0, why)
+    let dir = syscalls::newfstatat(At::CWD, &c(above)?, AtFlags::NONE, why)
         .doing(format_args!("look at the directory of the {what} {path}"))?;
     const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
     if dir.st_mode & SHARED != SHARED || dir.st_uid == found.st_uid && !linked {

@@ -3,9 +3,9 @@
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
-pub const DIRECTORY: u32 = (libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+pub const DIRECTORY: OpenFlags = OpenFlags::O_PATH.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
 /// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
 pub fn check_id(id: &str) -> Result<(), Error> {
@@ -24,8 +24,8 @@ pub fn check_id(id: &str) -> Result<(), Error> {
 
 /// Opens the state root. `None`: it is not there.
 pub fn open_root(path: &str) -> Result<Option<Fd>, Error> {
-    let (flags, why) = (DIRECTORY & !(libc::O_NOFOLLOW as u32), Why("where containers are remembered"));
-    match syscalls::openat(At::CWD, &c(path)?, flags, "state root", why) {
+    let (flags, why) = (DIRECTORY.without(OpenFlags::O_NOFOLLOW), Why("where containers are remembered"));
+    match syscalls::openat(At::CWD, &c(path)?, flags, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
         opened => opened.map(Some).doing(format_args!("open the state root {path}")),
     }
@@ -58,7 +58,7 @@ pub fn take(root: At, id: &str) -> Result<Fd, Error> {
     }
     open(root, &name).map_err(|failed| {
         let why = Why("an id that could not be used is free again");
-        let _ = syscalls::unlinkat(root, &name, libc::AT_REMOVEDIR as u32, why);
+        let _ = syscalls::unlinkat(root, &name, AtFlags::AT_REMOVEDIR, why);
         at(format_args!("open the state of {id}"), failed)
     })
 }
@@ -91,5 +91,5 @@ pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
 
 /// Opens a directory of the state root. A link is not followed.
 pub fn open(root: At, name: &CStr) -> syscalls::Result<Fd> {
-    syscalls::openat(root, name, DIRECTORY, "state", Why("all state of the container lies in it"))
+    syscalls::openat(root, name, DIRECTORY, Why("all state of the container lies in it"))
 }

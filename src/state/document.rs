@@ -9,7 +9,7 @@ use crate::plan::cgroup::limits::above;
 use crate::spec;
 use core::ffi::CStr;
 use serde::Deserialize;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Errno, OpenFlags, Why};
 
 const NAME: &CStr = c"state.json";
 /// The document is written under this name first.
@@ -80,8 +80,8 @@ pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
 fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Document<Vec<u8>>, Error> {
     let why = Why("what is remembered of the container");
     // O_NONBLOCK: opening a fifo would wait for its other end.
-    let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
-    let file = match syscalls::openat(dir, name, flags, "state.json", why) {
+    let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
+    let file = match syscalls::openat(dir, name, flags, why) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Document::Missing),
         Err(failed) if failed.errno == Errno::ELOOP => {
             return Ok(Document::Damaged(damaged(id, "a link is in its place")));
@@ -167,8 +167,8 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     let saved = Saved { cgroup_made: Some(will_make(saved)?), ..saved.clone() };
     let text = serde_json::to_vec(&saved).unwrap_or_default();
     let why = Why("if this process is killed halfway, delete --force finds here what it was about to make");
-    let flags = (libc::O_WRONLY | libc::O_EXCL | libc::O_NOFOLLOW) as u32;
-    syscalls::openat_create(dir, INTENDED, flags, 0o600, "intended.json", why)
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL | OpenFlags::O_NOFOLLOW;
+    syscalls::openat_create(dir, INTENDED, flags, 0o600, why)
         .and_then(|file| files::write_all(file.at(), &text, why))
         .doing("note what will be made")
 }

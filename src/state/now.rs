@@ -7,7 +7,7 @@ use crate::host::cgroup;
 use crate::host::procfs::{self, Life};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::sync;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, Why};
 
 /// What an OCI client may see a container as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +107,7 @@ pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
 /// Whether the container waits for `start`, which removes the fifo's name first.
 fn waits(dir: At) -> Result<bool, Error> {
     let why = Why("`start` takes this name away first");
-    match syscalls::newfstatat(dir, sync::START, libc::AT_SYMLINK_NOFOLLOW as u32, why) {
+    match syscalls::newfstatat(dir, sync::START, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
         found => found.map(|_| true).doing("look how far the container is"),
     }

@@ -17,9 +17,9 @@ use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
+use syscalls::Call;
 use syscalls::record::{self, Entry, Head, Record};
-use syscalls::table::Call;
-use syscalls::{At, Errno, Failed, Fd, Why, room};
+use syscalls::{At, AtFlags, Errno, Failed, Fd, OpenFlags, Why, room};
 
 /// When `trace.later` is this long it takes the place of `trace.old`.
 const GENERATION: usize = 256 << 10;
@@ -84,9 +84,9 @@ impl Recording {
 
     /// Lays the recorder into a file. False: it may not be as long, and takes the records when the command ends.
     fn lay(&mut self, dir: At) -> syscalls::Result<bool> {
-        let flags = (libc::O_RDWR | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_APPEND) as u32;
+        let flags = OpenFlags::O_RDWR | OpenFlags::O_EXCL | OpenFlags::O_NOFOLLOW | OpenFlags::O_APPEND;
         let why = Why("the trace outlives the container in this file");
-        let file = syscalls::openat_create(dir, TRACE, flags, 0o600, "recorder", why)?;
+        let file = syscalls::openat_create(dir, TRACE, flags, 0o600, why)?;
         let why = Why("room for the records; what stays empty takes none");
         let long = syscalls::ftruncate(file.at(), record::CAPACITY, why);
         if long.and_then(|()| room::lay(Some(file.at()), RECORDS)).is_ok() {
@@ -146,14 +146,14 @@ impl Recording {
 /// The directory, by a descriptor of its own.
 fn open_again(dir: At) -> syscalls::Result<Fd> {
     let why = Why("if this command fails, its records are kept there apart from the others");
-    syscalls::openat(dir, c".", DIRECTORY, "state", why)
+    syscalls::openat(dir, c".", DIRECTORY, why)
 }
 
 /// Opens the file for the records of later commands. One that is long enough becomes the old one.
 fn open_later(dir: At) -> syscalls::Result<Fd> {
-    let flags = (libc::O_WRONLY | libc::O_APPEND | libc::O_NOFOLLOW) as u32;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_APPEND | OpenFlags::O_NOFOLLOW;
     let why = Why("this command belongs to the container's trace");
-    let open = || syscalls::openat_create(dir, LATER, flags, 0o600, "later records", why);
+    let open = || syscalls::openat_create(dir, LATER, flags, 0o600, why);
     let file = open()?;
     let why = Why("a container's trace must not grow for ever");
     let stat = syscalls::fstat(file.at(), why)?;
@@ -161,7 +161,7 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
         return Ok(file);
     }
     // Another command may have done it in between.
-    let named = syscalls::newfstatat(dir, LATER, libc::AT_SYMLINK_NOFOLLOW as u32, why)?;
+    let named = syscalls::newfstatat(dir, LATER, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
     if named.st_ino == stat.st_ino {
         syscalls::renameat(dir, LATER, dir, OLD, why)?;
     }
@@ -170,9 +170,9 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
 
 /// Keeps all that this command recorded, in place of the records of the last failure.
 fn keep_failure(dir: At) {
-    let flags = (libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW) as u32;
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
     let why = Why("what failed last can be asked for when much has come after it");
-    if let Ok(file) = syscalls::openat_create(dir, FAILED, flags, 0o600, "failure", why) {
+    if let Ok(file) = syscalls::openat_create(dir, FAILED, flags, 0o600, why) {
         let _ = write_all(file.at(), &piece(0), why);
     }
 }
@@ -244,7 +244,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             put(&mut entry, offset_of!(Entry, why), u32::MAX);
             LastExecve::Failed(Failed {
                 errno: Errno(r.ret.unsigned_abs() as u16),
-                call: Call::Execve,
+                call: Call::named("execve"),
                 at: record::accept(&entry),
             })
         }
@@ -274,9 +274,9 @@ pub fn execve_succeeded(dir: At) {
 
 /// The file of the container's creation, and what is in use of it.
 fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
-    let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
+    let flags = OpenFlags::O_RDWR | OpenFlags::O_NOFOLLOW;
     let why = Why("init has recorded there whether its execve succeeded");
-    let file = syscalls::openat(dir, TRACE, flags, "recorder", why).ok()?;
+    let file = syscalls::openat(dir, TRACE, flags, why).ok()?;
     let bytes = input::read_recorder(file.at()).ok()?;
     bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }
@@ -284,5 +284,5 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
 /// The newest execve of the init lane, and its place.
 fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));
-    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::Execve).last()
+    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::named("execve")).last()
 }

@@ -6,7 +6,7 @@ use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::{callers, sync};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, Why};
 
 /// What a container's directory may hold, besides its document.
 const FILES: [&CStr; 11] = [
@@ -25,7 +25,7 @@ const FILES: [&CStr; 11] = [
 
 /// Removes a container's state.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
-    remove_name(dir.at(), c"state.json", 0, Why("from here on there is no such container"))
+    remove_name(dir.at(), c"state.json", AtFlags::NONE, Why("from here on there is no such container"))
         .doing(format_args!("remove the state of {id}"))?;
     match remove_unfinished(root, dir, id)? {
         true => Ok(()),
@@ -47,7 +47,7 @@ pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
 
 fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
     let kept = traces::keep(root, dir.at(), id);
-    let free = || remove_name(root, name, libc::AT_REMOVEDIR, Why("the id is free again"));
+    let free = || remove_name(root, name, AtFlags::AT_REMOVEDIR, Why("the id is free again"));
     let mut freed = free();
     if is_full(&freed) {
         if let Some(kept) = kept {
@@ -55,9 +55,9 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
         }
         let why = Why("nothing of the container stays behind");
         for file in FILES {
-            remove_name(dir.at(), file, 0, why)?;
+            remove_name(dir.at(), file, AtFlags::NONE, why)?;
         }
-        remove_name(dir.at(), callers::DIRECTORY, libc::AT_REMOVEDIR, why)?;
+        remove_name(dir.at(), callers::DIRECTORY, AtFlags::AT_REMOVEDIR, why)?;
         freed = free();
     }
     match is_full(&freed) {
@@ -71,8 +71,8 @@ fn is_full(freed: &syscalls::Result<()>) -> bool {
 }
 
 /// Removes a name, if it is there.
-fn remove_name(dir: At, name: &CStr, flags: i32, why: Why) -> syscalls::Result<()> {
-    match syscalls::unlinkat(dir, name, flags as u32, why) {
+fn remove_name(dir: At, name: &CStr, flags: AtFlags, why: Why) -> syscalls::Result<()> {
+    match syscalls::unlinkat(dir, name, flags, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(()),
         done => done,
     }

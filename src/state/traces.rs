@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use syscalls::record::Head;
-use syscalls::{At, Errno, Failed, Fd, Why, record};
+use syscalls::{At, AtFlags, Errno, Failed, Fd, OpenFlags, Why, record};
 
 const TRACES: &CStr = c".traces";
 /// The files of a container's trace, which `recorder` writes.
@@ -28,7 +28,7 @@ const SLACK: usize = 16;
 const NAME: usize = 20;
 /// The files of one container's trace, and how their names end once it is gone. No id has this sign in it.
 const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
-const OPEN: u32 = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+const OPEN: OpenFlags = OpenFlags::O_RDONLY.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
 /// What all traces of the state root together may take, in bytes; 0: none is kept.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
@@ -55,7 +55,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
         return None;
     }
     let why = Why("the trace of a container that is gone can still be asked for");
-    let open = || syscalls::openat(root, TRACES, OPEN, "kept traces", why);
+    let open = || syscalls::openat(root, TRACES, OPEN, why);
     let place = match open() {
         Err(failed) if failed.errno == Errno::ENOENT => {
             let _ = syscalls::mkdirat(root, TRACES, 0o700, why);
@@ -103,7 +103,7 @@ impl Kept {
 /// What a file takes on the disk.
 fn size(dir: At, name: &CStr) -> u64 {
     let why = Why("all traces together have a limit");
-    let stat = syscalls::newfstatat(dir, name, libc::AT_SYMLINK_NOFOLLOW as u32, why);
+    let stat = syscalls::newfstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW, why);
     stat.map_or(0, |stat| stat.st_blocks as u64 * 512)
 }
 
@@ -133,7 +133,7 @@ fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) 
         if total <= limit && traces <= most && is_first(name) {
             break;
         }
-        let _ = syscalls::unlinkat(kept.at(), name, 0, Why("what is gone longest goes first"));
+        let _ = syscalls::unlinkat(kept.at(), name, AtFlags::NONE, Why("what is gone longest goes first"));
         total -= size;
         traces -= usize::from(is_first(name));
     }
@@ -145,17 +145,18 @@ fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) 
 pub fn make_room(root: &str) -> bool {
     let limit = limit();
     let why = Why("all traces together have a limit");
-    let Ok(root) = c(root).map_err(drop).and_then(|root| {
-        syscalls::openat(At::CWD, &root, OPEN & !(libc::O_NOFOLLOW as u32), "state root", why).map_err(drop)
-    }) else {
+    let Ok(root) = c(root)
+        .map_err(drop)
+        .and_then(|root| syscalls::openat(At::CWD, &root, OPEN.without(OpenFlags::O_NOFOLLOW), why).map_err(drop))
+    else {
         return true;
     };
     let names = input::names(root.at(), why).unwrap_or_default();
     let living = names.iter().filter(|name| name.as_c_str() != TRACES);
-    let open = |name: &CString| syscalls::openat(root.at(), name, DIRECTORY, "state", why).ok();
+    let open = |name: &CString| syscalls::openat(root.at(), name, DIRECTORY, why).ok();
     let of_one = |dir: Fd| FILES.iter().map(|(name, _)| size(dir.at(), name)).sum::<u64>();
     let total: u64 = living.filter_map(open).map(of_one).sum();
-    match syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) {
+    match syscalls::openat(root.at(), TRACES, OPEN, why) {
         Ok(kept) => total + prune(&kept, limit.saturating_sub(total)) <= limit,
         Err(_) => total <= limit,
     }
@@ -178,7 +179,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
     let why = Why("what was recorded");
     let failed = |failed| at(format!("look for the trace of {id}"), failed);
     let absent = |f: &Failed| [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].contains(&f.errno);
-    let of_now = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, "state", why) {
+    let of_now = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, why) {
         Err(f) if absent(&f) => None,
         opened => Some(opened.map_err(failed)?),
     };
@@ -189,7 +190,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         }
         there = true;
     }
-    let kept = match syscalls::openat(root.at(), TRACES, OPEN, "kept traces", why) {
+    let kept = match syscalls::openat(root.at(), TRACES, OPEN, why) {
         Err(f) if absent(&f) => return Err(missing(there)),
         opened => opened.map_err(failed)?,
     };
@@ -233,8 +234,8 @@ fn begins_alike(a: &[u8], b: &[u8]) -> bool {
 }
 
 fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
-    let flags = (libc::O_NOFOLLOW | libc::O_NONBLOCK) as u32;
-    let file = match syscalls::openat(dir, name, flags, "recorder", Why("what was recorded")) {
+    let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
+    let file = match syscalls::openat(dir, name, flags, Why("what was recorded")) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
         opened => opened.doing(format_args!("open the trace of {id}"))?,
     };

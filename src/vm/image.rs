@@ -8,14 +8,14 @@ use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
 use alloc::ffi::CString;
-use syscalls::{At, Failed, Fd, Stat, Why};
+use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, Stat, Why};
 
 const INTO: Why = Why("the machine gets its files in an initramfs");
 /// Headers and names are written together when they have about so many bytes.
 const GATHER: usize = 64 << 10;
 /// The kernel's longest path with its NUL. The kernel drops longer ones without a word (init/initramfs.c).
 const PATH_MAX: usize = 4096;
-const NOFOLLOW: u32 = libc::AT_SYMLINK_NOFOLLOW as u32;
+const NOFOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
 /// An initramfs in the making: a file in memory.
 pub struct Image {
@@ -95,7 +95,7 @@ fn wrong(name: &[u8], what: &str) -> Error {
 impl Image {
     pub fn begin() -> Result<Image, Error> {
         let why = Why("the initramfs is a file without a name: nothing of it is left on the host");
-        let file = syscalls::memfd_create(c"initramfs", 0, "initramfs", why)
+        let file = syscalls::memfd_create(c"initramfs", MemFd::NONE, why)
             .map_err(|f| at("make the machine's initramfs", f))?;
         Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
@@ -129,9 +129,9 @@ impl Image {
     /// A directory of the host with all that is below it.
     pub fn tree(&mut self, path: &str, from: &str) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
-        let flags = libc::O_DIRECTORY as u32;
-        let dir = syscalls::openat(At::CWD, &c(from)?, flags, "rootfs", INTO)
-            .map_err(|f| at(format!("open the rootfs {from}"), f))?;
+        let flags = OpenFlags::O_DIRECTORY;
+        let dir =
+            syscalls::openat(At::CWD, &c(from)?, flags, INTO).map_err(|f| at(format!("open the rootfs {from}"), f))?;
         self.directory(name, dir.at())
     }
 
@@ -151,14 +151,14 @@ impl Image {
     fn any(&mut self, whole: &[u8], dir: At, name: &CString) -> Result<(), Error> {
         let told = |f| failed(whole, f);
         let stat = syscalls::newfstatat(dir, name, NOFOLLOW, INTO).map_err(told)?;
-        let open = |flags: i32| {
-            let flags = (flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
-            syscalls::openat(dir, name, flags, "file of the rootfs", INTO).map_err(told)
+        let open = |flags: OpenFlags| {
+            let flags = flags | OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY;
+            syscalls::openat(dir, name, flags, INTO).map_err(told)
         };
         match stat.st_mode & libc::S_IFMT {
-            libc::S_IFDIR => return self.directory(whole, open(libc::O_DIRECTORY)?.at()),
+            libc::S_IFDIR => return self.directory(whole, open(OpenFlags::O_DIRECTORY)?.at()),
             libc::S_IFREG => {
-                let file = open(libc::O_RDONLY)?;
+                let file = open(OpenFlags::O_RDONLY)?;
                 let stat = syscalls::fstat(file.at(), INTO).map_err(told)?;
                 if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
                     return Err(wrong(whole, "it became something else meanwhile"));

@@ -5,7 +5,7 @@
 use super::needs::missing;
 use crate::host::input::c;
 use crate::outcome::{Error, at};
-use syscalls::{At, Why};
+use syscalls::{At, OpenFlags, Why};
 
 /// Enough for a header: the program headers of an ELF file follow it.
 const HEAD: usize = 4096;
@@ -14,8 +14,8 @@ const HEAD: usize = 4096;
 pub fn end(path: &str) -> Result<usize, Error> {
     let why = Why("its header says how much memory it needs");
     let failed = |failed| at(format!("read the kernel {path}"), failed);
-    let flags = libc::O_NONBLOCK as u32;
-    let file = syscalls::openat(At::CWD, &c(path)?, flags, "kernel", why).map_err(failed)?;
+    let flags = OpenFlags::O_NONBLOCK;
+    let file = syscalls::openat(At::CWD, &c(path)?, flags, why).map_err(failed)?;
     let mut head = [0u8; HEAD];
     let len = syscalls::pread64(file.at(), &mut head, 0, why).map_err(failed)?;
     let bytes = end_of(head.get(..len).unwrap_or(&[])).ok_or_else(|| {

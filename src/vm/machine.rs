@@ -8,7 +8,7 @@ use crate::host::environment;
 use crate::host::input::c;
 use crate::outcome::Error;
 use alloc::ffi::CString;
-use syscalls::{At, Why};
+use syscalls::{AccessFlags, AccessMode, At, OpenFlags, Why};
 
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -85,15 +85,15 @@ pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
 }
 
 /// Whether a file may be executed, or read.
-fn usable(path: &str, mode: i32) -> Result<bool, Error> {
+fn usable(path: &str, mode: AccessMode) -> Result<bool, Error> {
     let why = Why("a machine needs a QEMU to make it, and a kernel");
     let path = c(path)?;
-    Ok(syscalls::faccessat2(At::CWD, &path, mode as u32, 0, why).is_ok())
+    Ok(syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok())
 }
 
 fn qemu(named: Option<&str>) -> Result<String, Error> {
     if let Some(named) = named {
-        return match usable(named, libc::X_OK)? {
+        return match usable(named, AccessMode::X_OK)? {
             true => Ok(named.into()),
             false => Err(missing(&format!("--qemu {named}: no program to be executed"))),
         };
@@ -101,7 +101,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
     let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     for dir in path.split(':').filter(|dir| dir.starts_with('/')) {
         let candidate = format!("{dir}/{QEMU}");
-        if usable(&candidate, libc::X_OK)? {
+        if usable(&candidate, AccessMode::X_OK)? {
             return Ok(candidate);
         }
     }
@@ -111,7 +111,7 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
 fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     let variable = environment("NK_KERNEL").filter(|path| !path.is_empty());
     if let Some(path) = named.or(variable) {
-        return match usable(path, libc::R_OK)? {
+        return match usable(path, AccessMode::R_OK)? {
             true => Ok(path.into()),
             false => Err(missing(&format!("the kernel {path} is no file that can be read"))),
         };
@@ -123,7 +123,7 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     });
     let usual = format!("/boot/vmlinuz-{release}");
     for path in [usual.as_str(), "/vmlinuz"] {
-        if usable(path, libc::R_OK)? {
+        if usable(path, AccessMode::R_OK)? {
             return Ok(path.into());
         }
     }
@@ -141,6 +141,6 @@ fn accel(named: Option<Accel>) -> Result<Accel, Error> {
         return cli::accel(word).map_err(|_| Error::Usage("NK_VM_ACCEL: write kvm or tcg".into()));
     }
     let why = Why("whether this process may use the processor's virtual machines");
-    let kvm = syscalls::openat(At::CWD, c"/dev/kvm", libc::O_RDWR as u32, "kvm", why);
+    let kvm = syscalls::openat(At::CWD, c"/dev/kvm", OpenFlags::O_RDWR, why);
     Ok(if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg })
 }

@@ -36,7 +36,7 @@ impl Fd {
     }
 
     /// Takes over a descriptor by its number: one that another process left open for us.
-    pub fn from_raw(raw: i32, _name: &str) -> Fd {
+    pub fn from_raw(raw: i32) -> Fd {
         Fd(raw)
     }
 

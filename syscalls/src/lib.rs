@@ -12,7 +12,6 @@ mod arena;
 mod arg;
 mod call;
 mod calls;
-mod compat;
 mod entry;
 pub mod errno;
 mod fault;
@@ -31,15 +30,13 @@ mod vdso;
 pub use arena::{Arena, freeze};
 pub use call::{Call, Failed, Result, Why};
 pub use calls::*;
-pub use compat::{
-    clone3, clone3_helper, faccessat2, fchownat, fcntl_add_seals, fcntl_get_seals, fsmount, fsopen, ioctl_ifreq,
-    memfd_create, mount, mount_none, mount_setattr, move_mount, newfstatat, open_tree, openat, openat_create, openat2,
-    personality, pidfd_getfd, prctl, prctl_ambient, reboot, recvmsg_descriptor, remount, seccomp_set_mode_filter,
-    set_mempolicy, setns, table, umount2, unlinkat, unshare, waitid_pidfd,
-};
 pub use entry::{args, auxv, environment, executed_as, variable};
 pub use errno::Errno;
 pub use fault::{end_by, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
+pub use flags::{
+    AccessFlags, AccessMode, Ambient, AtFlags, CloneFlags, Ioctl, MemFd, MemoryPolicy, MountAttr, MountFlags,
+    MoveMount, OpenFlags, OpenTree, Persona, Prctl, Reboot, Resolve, Seals, SeccompFlags, UmountFlags, WaitFlags,
+};
 pub use linux_raw_sys::general::{mount_attr, stat as Stat};
 pub use vdso::clock_ns;

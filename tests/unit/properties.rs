@@ -10,7 +10,7 @@ use crate::{perform, spec, state, trace};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use syscalls::{At, Why, record};
+use syscalls::{At, AtFlags, MountFlags, OpenFlags, Resolve, Why, record};
 
 fn cases(number: u32) -> ProptestConfig {
     ProptestConfig { cases: number, failure_persistence: None, ..ProptestConfig::default() }
@@ -415,15 +415,15 @@ fn record_some() -> Vec<u8> {
     let why = Why("a test needs records");
     syscalls::getpid(why);
     let _ = syscalls::uname(why);
-    let _ = syscalls::openat(At::CWD, c"/no/such \"file\"\n", 0, "nothing", why);
-    let _ = syscalls::openat2(At::CWD, c"/no/such", 0, 4, "nothing", why);
-    let _ = syscalls::newfstatat(At::CWD, c"/", 0, why);
+    let _ = syscalls::openat(At::CWD, c"/no/such \"file\"\n", OpenFlags::NONE, why);
+    let _ = syscalls::openat2(At::CWD, c"/no/such", OpenFlags::NONE, Resolve::RESOLVE_NO_SYMLINKS, why);
+    let _ = syscalls::newfstatat(At::CWD, c"/", AtFlags::NONE, why);
     let _ = syscalls::readlinkat(At::CWD, c"/proc/self/exe", &mut [0; 64], why);
     let _ = syscalls::getcwd(&mut [0; 64], why);
     let _ = syscalls::capget(why);
     let _ = syscalls::ppoll(&mut [], Some(0), why);
     let _ = syscalls::sethostname(&[b'x'; 200], why);
-    let _ = syscalls::mount_none(None, c"/no/such", 1, why);
+    let _ = syscalls::mount_none(None, c"/no/such", MountFlags::MS_RDONLY, why);
     if let Ok((one, _other)) = syscalls::socketpair(why) {
         let _ = syscalls::write(one.at(), b"\0\x01bytes", why);
     }

@@ -2,14 +2,14 @@
 //! on a directory) ends it: from there on each is made in the way of a single one. May touch: system calls.
 
 use crate::outcome::Done;
-use crate::perform::files::{self, O_DIRECTORY};
+use crate::perform::files::{self};
 use crate::perform::lanes::{Beside, Lanes};
 use crate::perform::trees::{self, set_attributes};
 use crate::plan::Slot;
 use crate::plan::mounts::options::attr;
 use crate::plan::op::{Attributes, Kind};
 use core::ffi::CStr;
-use syscalls::{Errno, Why};
+use syscalls::{Errno, MountFlags, OpenFlags, Why};
 
 /// How fstatfs(2) tells of it (linux/statfs.h).
 const ST_NOSYMFOLLOW: i64 = 0x2000;
@@ -19,7 +19,7 @@ pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let was = syscalls::fstatfs(root, Why("a rootfs whose links nobody follows stays so"))?;
     let ours = was.f_flags as i64 & ST_NOSYMFOLLOW == 0;
     // On the mount of the rootfs itself, for that is the one whose links are not followed.
-    let parent = match files::on_one_mount(root, path, O_DIRECTORY, why) {
+    let parent = match files::on_one_mount(root, path, OpenFlags::O_DIRECTORY, why) {
         Ok(parent) => parent,
         Err(f) if unlike(f.errno) => return Ok(()),
         Err(f) => return Err(f.into()),
@@ -39,14 +39,14 @@ pub fn bind(lanes: &mut Lanes, source: &CStr, path: &CStr, name: usize, recursiv
     if lanes.beside != Beside::No {
         let name = path.to_bytes_with_nul().get(name..).unwrap_or(&[]);
         let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
-        let flags = libc::MS_BIND | if recursive { libc::MS_REC } else { 0 };
-        match syscalls::mount_none(Some(source), name, flags as u32, why) {
+        let flags = if recursive { MountFlags::MS_BIND | MountFlags::MS_REC } else { MountFlags::MS_BIND };
+        match syscalls::mount_none(Some(source), name, flags, why) {
             Err(f) if unlike(f.errno) => leave(lanes, Why("this one has to be made as if alone"))?,
             other => return Ok(other?),
         }
     }
     // A copy of what is a slave of the host's already.
-    let tree = trees::copy_path(source, recursive, false, "mount source", why)?;
+    let tree = trees::copy_path(source, recursive, false, why)?;
     trees::attach_made(lanes.at(Slot::ROOTFS), path, true, tree, Kind::AsSource, why).map(drop)
 }
 

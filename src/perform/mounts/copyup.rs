@@ -4,7 +4,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why, abi};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why, abi};
 
 /// Directories within directories: each takes a page of the stack.
 const DEEPEST: u32 = 64;
@@ -13,8 +13,8 @@ const ENTRIES: usize = 2048;
 /// Bytes that are copied at once; the kernel copies fewer where it must.
 const CHUNK: usize = 1 << 30;
 
-const NOFOLLOW: u32 = (libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY) as u32;
-const DIRECTORY: u32 = libc::O_DIRECTORY as u32;
+const NOFOLLOW: OpenFlags = OpenFlags::O_NOFOLLOW.or(OpenFlags::O_NONBLOCK).or(OpenFlags::O_NOCTTY);
+const DIRECTORY: OpenFlags = OpenFlags::O_DIRECTORY;
 
 /// Copies all that is in `from` into `to`: contents, modes, owners, links, devices.
 pub fn copy(from: At, to: At, why: Why) -> Done {
@@ -41,7 +41,7 @@ fn entries(from: At, to: At, depth: u32, why: Why) -> Done {
 }
 
 fn entry(from: At, to: At, name: &CStr, depth: u32, why: Why) -> Done {
-    let nofollow = libc::AT_SYMLINK_NOFOLLOW as u32;
+    let nofollow = AtFlags::AT_SYMLINK_NOFOLLOW;
     let stat = match syscalls::newfstatat(from, name, nofollow, why) {
         // Somebody took it away meanwhile.
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
@@ -51,15 +51,15 @@ fn entry(from: At, to: At, name: &CStr, depth: u32, why: Why) -> Done {
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFDIR => {
             syscalls::mkdirat(to, name, 0o700, why)?;
-            let inner = syscalls::openat(from, name, NOFOLLOW | DIRECTORY, "directory", why)?;
-            let copy = syscalls::openat(to, name, NOFOLLOW | DIRECTORY, "copy", why)?;
+            let inner = syscalls::openat(from, name, NOFOLLOW | DIRECTORY, why)?;
+            let copy = syscalls::openat(to, name, NOFOLLOW | DIRECTORY, why)?;
             entries(inner.at(), copy.at(), depth + 1, why)?;
             return finish(&copy, &stat, why);
         }
         libc::S_IFREG => {
-            let file = syscalls::openat(from, name, NOFOLLOW, "file", why)?;
-            let flags = NOFOLLOW | (libc::O_WRONLY | libc::O_EXCL) as u32;
-            let copy = syscalls::openat_create(to, name, flags, 0o600, "copy", why)?;
+            let file = syscalls::openat(from, name, NOFOLLOW, why)?;
+            let flags = NOFOLLOW | OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
+            let copy = syscalls::openat_create(to, name, flags, 0o600, why)?;
             while syscalls::sendfile(copy.at(), file.at(), CHUNK, why)? > 0 {}
             return finish(&copy, &stat, why);
         }

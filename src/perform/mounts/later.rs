@@ -2,12 +2,12 @@
 //! process never goes there, where its own paths would mean something else. May touch: system calls.
 
 use crate::outcome::{Check, Done, Lane, Trouble};
-use crate::perform::files::{self, O_DIRECTORY, PLACE};
+use crate::perform::files::{self, PLACE};
 use crate::perform::trees;
 use crate::plan::op::{Attributes, Kind};
 use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, Cloned, Failed, Fd, Why};
+use syscalls::{At, CloneFlags, Cloned, Failed, Fd, OpenFlags, UmountFlags, WaitFlags, Why};
 
 /// One bind mount.
 pub struct Bind {
@@ -51,7 +51,7 @@ pub fn open(job: &mut Job) -> Result<(), (usize, Failed)> {
 /// A copy of the host's mount at a path, with the properties of the mount itself, and of all mounts of its tree.
 fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
     let why = Why("a copy that is attached nowhere can go to another mount namespace");
-    let tree = trees::copy_path(path, recursive, false, "mount source", why)?;
+    let tree = trees::copy_path(path, recursive, false, why)?;
     let why = Why("its properties are set while no other process can see it");
     let [own, all] = attributes;
     trees::set_attributes(tree.at(), own, why)?;
@@ -67,13 +67,13 @@ pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
     let why = Why("the helper says there how it went");
     let (mine, theirs) = syscalls::socketpair(why).map_err(first)?;
     let why = Why("a process that is alone in the container's mount namespace");
-    let pidfd = match syscalls::clone3_helper(0, Lane::Holder as u8, why).map_err(first)? {
+    let pidfd = match syscalls::clone3_helper(CloneFlags::NONE, Lane::Holder as u8, why).map_err(first)? {
         Cloned::Child => helper(job, &theirs),
         Cloned::Parent { pidfd, .. } => pidfd,
     };
     drop(theirs);
     let why = Why("the helper has ended, and has said how it went");
-    syscalls::waitid_pidfd(pidfd.at(), 0, why).map_err(first)?;
+    syscalls::waitid_pidfd(pidfd.at(), WaitFlags::NONE, why).map_err(first)?;
     let mut said = [0u8; REPORT];
     match syscalls::read(mine.at(), &mut said, why).map_err(first)? {
         REPORT => {}
@@ -142,28 +142,28 @@ fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
     let first = |failed: Failed| (0, Trouble::Call(failed));
     if job.user {
         let why = Why("what is made there belongs to the container's users");
-        syscalls::setns(job.init.at(), libc::CLONE_NEWUSER as u32, why).map_err(first)?;
+        syscalls::setns(job.init.at(), CloneFlags::CLONE_NEWUSER, why).map_err(first)?;
         syscalls::setresgid(0, why).map_err(first)?;
         syscalls::setresuid(0, why).map_err(first)?;
     }
     if job.user && job.limited && job.add {
         let why = Why("without root, mounts can be copied in a mount namespace of one's own alone");
-        syscalls::unshare(libc::CLONE_NEWNS as u32, why).map_err(first)?;
+        syscalls::unshare(CloneFlags::CLONE_NEWNS, why).map_err(first)?;
         open(job).map_err(|(i, failed)| (i, Trouble::Call(failed)))?;
     }
     let why = Why("the root of the container's first process: targets are looked up below it");
-    let root = syscalls::openat(job.procfs.at(), &job.root, PLACE, "root", why).map_err(first)?;
+    let root = syscalls::openat(job.procfs.at(), &job.root, PLACE, why).map_err(first)?;
     let why = Why("mounts can be attached only where this process is; it fails if that one has ended");
-    syscalls::setns(job.init.at(), libc::CLONE_NEWNS as u32, why).map_err(first)?;
+    syscalls::setns(job.init.at(), CloneFlags::CLONE_NEWNS, why).map_err(first)?;
     Ok(root)
 }
 
 /// Takes away what is mounted at a place. Its name is not followed if it is a link.
 fn detach(root: At, bind: &Bind) -> syscalls::Result<()> {
     let why = Why("the directory that holds it: there its name cannot lead elsewhere");
-    let above = files::resolve(root, &bind.above, O_DIRECTORY, true, why)?;
+    let above = files::resolve(root, &bind.above, OpenFlags::O_DIRECTORY, true, why)?;
     syscalls::fchdir(above.at(), why)?;
-    let flags = (libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) as u32;
+    let flags = UmountFlags::MNT_DETACH | UmountFlags::UMOUNT_NOFOLLOW;
     let why = Why("what is mounted there is to go, also where it is in use");
     syscalls::umount2(&bind.name, flags, why)
 }

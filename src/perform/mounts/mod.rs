@@ -6,14 +6,14 @@ mod beside;
 mod copyup;
 pub mod later;
 
-use super::files::{self, O_DIRECTORY, directory, kind};
+use super::files::{self, directory, kind};
 use super::{Lanes, trees};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::mounts::options::attr;
 use crate::plan::op::{Attributes, Kind, Mounts, Op, Rootfs};
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, MountAttr, MountFlags, OpenFlags, UmountFlags, Why};
 
 pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
@@ -33,19 +33,19 @@ pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
         Mounts::Mount { .. } => mount(lanes, op, why),
         Mounts::Attach { at, tree, kind, open } => attach(lanes, at, *tree, *kind, *open, why),
         Mounts::Remount { at: Place::Under { path, .. }, flags, data } => {
-            Ok(syscalls::remount(path, *flags, data.as_deref(), why)?)
+            Ok(syscalls::remount(path, MountFlags::from_bits((*flags).into()), data.as_deref(), why)?)
         }
         Mounts::Remount { at: Place::Rootfs { path, links }, flags, data } => {
             // `.` would be what lies below the mount: the mount's own root is reached by its descriptor.
-            let place = files::resolve(root, path, O_DIRECTORY, *links, why)?;
+            let place = files::resolve(root, path, OpenFlags::O_DIRECTORY, *links, why)?;
             syscalls::fchdir(place.at(), Why("standing in the mount, its name is `.`"))?;
-            Ok(syscalls::remount(c".", *flags, data.as_deref(), why)?)
+            Ok(syscalls::remount(c".", MountFlags::from_bits((*flags).into()), data.as_deref(), why)?)
         }
         Mounts::Alter { at: Place::Under { base, path }, attributes } => {
-            Ok(trees::set_attributes_at(lanes.at(*base), path, 0, attributes, why)?)
+            Ok(trees::set_attributes_at(lanes.at(*base), path, AtFlags::NONE, attributes, why)?)
         }
         Mounts::Alter { at: Place::Rootfs { path, links }, attributes } => {
-            let place = files::resolve(root, path, 0, *links, why)?;
+            let place = files::resolve(root, path, OpenFlags::NONE, *links, why)?;
             Ok(trees::set_attributes(place.at(), attributes, why)?)
         }
     }
@@ -58,12 +58,12 @@ fn open_source(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     };
     let source = match in_rootfs {
         true => {
-            let nofollow = if *link { libc::O_NOFOLLOW as u32 } else { 0 };
+            let nofollow = if *link { OpenFlags::O_NOFOLLOW } else { OpenFlags::NONE };
             let place = files::resolve(lanes.at(Slot::ROOTFS), path, nofollow, true, why)?;
             let why = Why("a copy of what the mounts before this one have put there");
-            trees::copy(place.at(), *recursive, "mount source", why)?
+            trees::copy(place.at(), *recursive, why)?
         }
-        false => trees::copy_path(path, *recursive, *link, "mount source", why)?,
+        false => trees::copy_path(path, *recursive, *link, why)?,
     };
     if let Some((namespace, recursive)) = idmap {
         trees::map_ids(source.at(), lanes.at(*namespace), *recursive)?;
@@ -78,11 +78,11 @@ fn open_source(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
 fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Result<Fd> {
     let set = Why("its properties are set while nobody can see it yet");
     if let Some(group) = group {
-        let copy = trees::copy(group, false, "cgroup tree", why)?;
+        let copy = trees::copy(group, false, why)?;
         trees::set_attributes(copy.at(), attributes, set)?;
         return Ok(copy);
     }
-    let copy = trees::copy_path(c"/sys/fs/cgroup", true, false, "cgroup tree", why)?;
+    let copy = trees::copy_path(c"/sys/fs/cgroup", true, false, why)?;
     // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
     let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let spread = Attributes { propagation: libc::MS_PRIVATE, recursive: true, ..Attributes::default() };
@@ -107,18 +107,21 @@ fn mount(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
         true => Some(look_below(name, why)?),
         false => None,
     };
-    match syscalls::mount(source, name, kind, *flags, data, why) {
+    let flags = MountFlags::from_bits((*flags).into());
+    match syscalls::mount(source, name, kind, flags, data, why) {
         // mount(2) refuses what is mounted there already, though it shows another part of the file system.
-        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, *flags, why)?,
+        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, flags, why)?,
         mounted => mounted?,
     }
     if let Some(below) = below {
         let above = match (&place, at) {
             (Some(place), _) => trees::step_up(place)?,
-            (None, Place::Under { base, path }) => files::open_below(lanes.at(*base), path, O_DIRECTORY, why)?,
+            (None, Place::Under { base, path }) => {
+                files::open_below(lanes.at(*base), path, OpenFlags::O_DIRECTORY, why)?
+            }
             (None, Place::Rootfs { .. }) => return Ok(()),
         };
-        let above = syscalls::openat(above.at(), c".", O_DIRECTORY, "copy", why)?;
+        let above = syscalls::openat(above.at(), c".", OpenFlags::O_DIRECTORY, why)?;
         copyup::copy(below.at(), above.at(), why)?;
     }
     if let (Some(place), Some(slot)) = (place, open) {
@@ -144,7 +147,7 @@ fn stand<'a>(root: At, at: &'a Place, why: Why) -> Done<Target<'a>> {
         Place::Under { path, .. } => return Ok(Target { name: path, place: None, made: false }),
         Place::Rootfs { path, links } => (path, *links),
     };
-    let (place, made) = match files::resolve(root, path, O_DIRECTORY, links, why) {
+    let (place, made) = match files::resolve(root, path, OpenFlags::O_DIRECTORY, links, why) {
         Err(f) if f.errno == Errno::ENOENT => (files::resolve_or_make(root, path, directory, links, why)?, true),
         Err(f) if f.errno == Errno::ELOOP && !links => return Err(Trouble::Check(Check::LinkInTheWay)),
         place => (place?, false),
@@ -166,7 +169,7 @@ fn with_mode<'a>(
     let why = Why("the new file system's root gets the mode of the directory that it covers");
     let stat = match place {
         Some(place) => syscalls::fstat(place.at(), why)?,
-        None => syscalls::newfstatat(At::CWD, target, libc::AT_SYMLINK_NOFOLLOW as u32, why)?,
+        None => syscalls::newfstatat(At::CWD, target, AtFlags::AT_SYMLINK_NOFOLLOW, why)?,
     };
     let mode = stat.st_mode & 0o7777;
     room[..5].copy_from_slice(b"mode=");
@@ -185,18 +188,18 @@ fn with_mode<'a>(
 }
 
 /// By the new calls, which do not mind the same file system below.
-fn mount_over(target: &CStr, kind: &CStr, flags: u32, why: Why) -> Done {
-    let fs = syscalls::fsopen(kind, "new file system", why)?;
+fn mount_over(target: &CStr, kind: &CStr, flags: MountFlags, why: Why) -> Done {
+    let fs = syscalls::fsopen(kind, why)?;
     syscalls::fsconfig_create(fs.at(), why)?;
     // The first four flags are the same to both calls (linux/mount.h).
-    let made = syscalls::fsmount(fs.at(), flags & 0xf, "new file system", why)?;
+    let made = syscalls::fsmount(fs.at(), MountAttr::from_bits(flags.bits() & 0xf), why)?;
     Ok(trees::attach_at(made.at(), At::CWD, target, why)?)
 }
 
 /// The directory that a mount is about to cover.
 fn look_below(target: &CStr, why: Why) -> syscalls::Result<Fd> {
-    let flags = O_DIRECTORY | libc::O_NOFOLLOW as u32;
-    syscalls::openat(At::CWD, target, flags, "what lies below", why)
+    let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
+    syscalls::openat(At::CWD, target, flags, why)
 }
 
 /// Opens what was just mounted for later lines. What is mounted on the root becomes the root.
@@ -207,11 +210,11 @@ fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
         return Ok(());
     }
     let why = Why("a copy takes the place of the root below it, which no path leads to any more");
-    let tree = trees::copy(top.at(), true, "rootfs", why)?;
+    let tree = trees::copy(top.at(), true, why)?;
     syscalls::fchdir(place.at(), Why("from here, `.` is what lies on top"))?;
     let why = Why("the mount on the old root, then the old root: pivot_root wants one root alone");
-    syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
-    syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?;
+    syscalls::umount2(c".", UmountFlags::MNT_DETACH, why)?;
+    syscalls::umount2(c".", UmountFlags::MNT_DETACH, why)?;
     let attached = lanes.plan.init.iter().find_map(|line| match &line.op {
         Op::Rootfs(Rootfs::Attach { path }) => path.as_deref(),
         _ => None,

@@ -4,7 +4,7 @@
 use crate::outcome::Done;
 use crate::perform::files::{self, kind};
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Errno, OpenFlags, Why};
 
 /// As much of the file as is looked at, in bytes.
 const MOST: usize = 64 << 10;
@@ -13,7 +13,7 @@ const MOST: usize = 64 << 10;
 pub fn look_up(rootfs: At, uid: u32, why: Why) -> Done<CString> {
     let unknown = CString::from(c"HOME=/");
     // Opened as a place first: opening a fifo would hang, and opening a device could do anything.
-    let place = match files::resolve(rootfs, c"etc/passwd", 0, true, why) {
+    let place = match files::resolve(rootfs, c"etc/passwd", OpenFlags::NONE, true, why) {
         Err(failed) if [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].contains(&failed.errno) => {
             return Ok(unknown);
         }

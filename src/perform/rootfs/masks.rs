@@ -7,7 +7,7 @@ use crate::perform::{Lanes, trees};
 use crate::plan::op::Attributes;
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, Why};
 
 /// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
 pub const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: 0, recursive: true };
@@ -26,13 +26,13 @@ pub fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
 fn find_null(lanes: &mut Lanes, check: bool, why: Why) -> Done<Fd> {
     if !check {
         // For the standard streams too, unless a rule or the mount's options forbid to open it.
-        let flags = (libc::O_RDWR | libc::O_NOFOLLOW) as u32;
-        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, "null device", why) {
+        let flags = OpenFlags::O_RDWR | OpenFlags::O_NOFOLLOW;
+        if let Ok(both) = syscalls::openat(lanes.at(Slot::DEV), c"null", flags, why) {
             lanes.null_is_open = true;
             return Ok(both);
         }
     }
-    let null = files::open_below(lanes.at(Slot::DEV), c"null", 0, why)?;
+    let null = files::open_below(lanes.at(Slot::DEV), c"null", OpenFlags::NONE, why)?;
     if !check {
         return Ok(null);
     }
@@ -51,19 +51,19 @@ fn absent(errno: Errno) -> bool {
 pub fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
     match at {
         Place::Under { base, path } => {
-            match syscalls::mount_none(Some(path), path, (libc::MS_BIND | libc::MS_REC) as u32, why) {
+            match syscalls::mount_none(Some(path), path, MountFlags::MS_BIND | MountFlags::MS_REC, why) {
                 Err(failed) if absent(failed.errno) => return Ok(()),
                 other => other?,
             }
             let why = Why("the bind is a mount of its own, and can be read-only by itself");
-            Ok(trees::set_attributes_at(lanes.at(*base), path, 0, &READONLY, why)?)
+            Ok(trees::set_attributes_at(lanes.at(*base), path, AtFlags::NONE, &READONLY, why)?)
         }
         Place::Rootfs { path, links } => {
-            let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, *links, why) {
+            let place = match files::resolve(lanes.at(Slot::ROOTFS), path, OpenFlags::NONE, *links, why) {
                 Err(failed) if absent(failed.errno) => return Ok(()),
                 other => other?,
             };
-            let tree = trees::copy(place.at(), true, "read-only path", why)?;
+            let tree = trees::copy(place.at(), true, why)?;
             trees::set_attributes(tree.at(), &READONLY, Why("read-only before anybody can reach it"))?;
             Ok(trees::attach(tree.at(), place.at(), why)?)
         }
@@ -88,7 +88,7 @@ fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: 
         false if base == Slot::PROC && lanes.has(Slot::NULL) => {
             let mut buffer = [0; 24];
             let null = own_descriptor(lanes.at(Slot::NULL), &mut buffer);
-            syscalls::mount_none(Some(null), path, libc::MS_BIND as u32, why)
+            syscalls::mount_none(Some(null), path, MountFlags::MS_BIND, why)
         }
         false => attach_null(lanes, lanes.at(base), path, why),
     };
@@ -109,9 +109,9 @@ fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: 
 /// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
 fn mask_directory<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, why: Why) -> syscalls::Result<()> {
     if let Some((_, first)) = lanes.masked.iter().flatten().find(|(b, _)| *b == base) {
-        return syscalls::mount_none(Some(first), path, libc::MS_BIND as u32, why);
+        return syscalls::mount_none(Some(first), path, MountFlags::MS_BIND, why);
     }
-    syscalls::mount(c"tmpfs", path, c"tmpfs", libc::MS_RDONLY as u32, None, why)?;
+    syscalls::mount(c"tmpfs", path, c"tmpfs", MountFlags::MS_RDONLY, None, why)?;
     if let Some(free) = lanes.masked.iter_mut().find(|m| m.is_none()) {
         *free = Some((base, path));
     }
@@ -130,7 +130,7 @@ fn own_descriptor(fd: At, buffer: &mut [u8; 24]) -> &CStr {
 
 /// In the rootfs it looks first, by descriptor.
 fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done {
-    let place = match files::resolve(lanes.at(Slot::ROOTFS), path, 0, links, why) {
+    let place = match files::resolve(lanes.at(Slot::ROOTFS), path, OpenFlags::NONE, links, why) {
         Err(failed) if absent(failed.errno) => return Ok(()),
         other => other?,
     };
@@ -144,11 +144,11 @@ fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, why: Why) -> Done 
 /// A directory of the rootfs: the first gets the empty tmpfs, later ones a copy of that mount.
 fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
     if let Some(first) = &lanes.mask {
-        let tree = trees::copy(first.at(), false, "mask", Why("one empty file system is enough for all masks"))?;
+        let tree = trees::copy(first.at(), false, Why("one empty file system is enough for all masks"))?;
         return Ok(trees::attach(tree.at(), place.at(), why)?);
     }
     syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;
-    let flags = libc::MS_RDONLY as u32;
+    let flags = MountFlags::MS_RDONLY;
     syscalls::mount(c"tmpfs", c".", c"tmpfs", flags, None, why)?;
     lanes.mask = Some(trees::step_up(place)?);
     Ok(())
@@ -169,5 +169,5 @@ fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::R
         return attached;
     }
     let why = Why("reads of what it covers give nothing");
-    put(&trees::copy(lanes.at(Slot::NULL), false, "null device", why)?)
+    put(&trees::copy(lanes.at(Slot::NULL), false, why)?)
 }

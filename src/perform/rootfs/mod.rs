@@ -12,16 +12,16 @@ use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::{Attributes, Rootfs};
 use core::ffi::CStr;
-use syscalls::{At, Errno, Why};
+use syscalls::{At, Errno, MountFlags, UmountFlags, Why};
 
 pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
     match op {
         Rootfs::Open { path } => open(lanes, path, why)?,
-        Rootfs::Look { path } => lanes.put(Slot::ROOTFS, syscalls::openat(At::CWD, path, PLACE, "rootfs", why)?),
+        Rootfs::Look { path } => lanes.put(Slot::ROOTFS, syscalls::openat(At::CWD, path, PLACE, why)?),
         Rootfs::LookInside { path, enter } => look_inside(lanes, path, *enter, why)?,
         Rootfs::LookUpHome { uid } => lanes.home = Some(home::look_up(root, *uid, why)?),
-        Rootfs::Propagation { flags } => syscalls::mount_none(None, c"/", *flags, why)?,
+        Rootfs::Propagation { flags } => syscalls::mount_none(None, c"/", MountFlags::from_bits((*flags).into()), why)?,
         Rootfs::Attach { path } => trees::attach_at(root, At::CWD, path.as_deref().unwrap_or(c"/"), why)?,
         Rootfs::MakeCwd { path } => drop(files::resolve_or_make(root, path, directory, true, why)?),
         Rootfs::Pivot { aside } => pivot(root, aside.as_deref(), why)?,
@@ -58,7 +58,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
 
 /// A copy of its mount, with all below it.
 fn open(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
-    let tree = trees::copy_path(path, true, false, "rootfs", why)?;
+    let tree = trees::copy_path(path, true, false, why)?;
     let slave = Attributes { propagation: libc::MS_SLAVE, recursive: true, ..Attributes::default() };
     let why = Why("pivot_root refuses a shared mount, and nothing mounted in it may reach the host");
     trees::set_attributes(tree.at(), &slave, why)?;
@@ -67,7 +67,7 @@ fn open(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
 }
 
 fn look_inside(lanes: &mut Lanes, path: &CStr, enter: bool, why: Why) -> Done {
-    let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, PLACE, "rootfs", why)?;
+    let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, PLACE, why)?;
     lanes.put(Slot::ROOTFS, dir);
     if enter {
         let why = Why("it lives: the number that was looked up was still its own");
@@ -83,7 +83,7 @@ fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
         done => done?,
     }
     let why = Why("the host's tree lies over the new root now; detached, it is gone from this namespace");
-    Ok(syscalls::umount2(c".", libc::MNT_DETACH as u32, why)?)
+    Ok(syscalls::umount2(c".", UmountFlags::MNT_DETACH, why)?)
 }
 
 /// A current directory outside the root would be a way back to the host, however the path came to lead there

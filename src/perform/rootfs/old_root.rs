@@ -9,9 +9,8 @@
 //! Nothing here allocates. May touch: system calls.
 
 use crate::outcome::Done;
-use crate::perform::files::O_DIRECTORY;
 use core::ffi::CStr;
-use syscalls::{At, Why};
+use syscalls::{At, MountFlags, OpenFlags, UmountFlags, Why};
 
 /// statfs(2)'s f_type of procfs and sysfs (linux/magic.h).
 const WHOLE: [i64; 2] = [0x9fa0, 0x6265_6572];
@@ -36,7 +35,7 @@ pub fn clear() -> Done {
 /// Does something about each mount of the list. Whether it changed anything.
 fn each(procfs: At, change: impl Fn(&Line) -> Done<bool>) -> Done<bool> {
     let why = Why("each mount that is left of the host's");
-    let list = syscalls::openat(procfs, c"self/mountinfo", 0, "mounts", why)?;
+    let list = syscalls::openat(procfs, c"self/mountinfo", OpenFlags::NONE, why)?;
     let (mut buffer, mut line, mut changed) = ([0u8; 2048], Line::new(), false);
     loop {
         let len = syscalls::read(list.at(), &mut buffer, why)?;
@@ -59,15 +58,15 @@ fn each(procfs: At, change: impl Fn(&Line) -> Done<bool>) -> Done<bool> {
 /// Unmounts what is on a path, with all below it. Not what is locked, or no mount at all.
 fn unmount(path: &CStr) -> Done<bool> {
     let why = Why("the kernel looks for a whole procfs in this namespace, also where no path leads");
-    let flags = libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW;
-    Ok(syscalls::umount2(path, flags as u32, why).is_ok())
+    let flags = UmountFlags::MNT_DETACH | UmountFlags::UMOUNT_NOFOLLOW;
+    Ok(syscalls::umount2(path, flags, why).is_ok())
 }
 
 /// Covers a procfs or sysfs that could not be unmounted.
 fn cover(path: &CStr) -> Done<bool> {
     let why = Why("a mount that came with the namespace is locked there: it can only be covered");
-    let flags = (libc::O_PATH | libc::O_NOFOLLOW) as u32 | O_DIRECTORY;
-    let Ok(place) = syscalls::openat(At::CWD, path, flags, "mount of the host's", why) else {
+    let flags = OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | OpenFlags::O_DIRECTORY;
+    let Ok(place) = syscalls::openat(At::CWD, path, flags, why) else {
         return Ok(false);
     };
     let found = syscalls::fstatfs(place.at(), why)?;
@@ -75,7 +74,7 @@ fn cover(path: &CStr) -> Done<bool> {
         return Ok(false);
     }
     syscalls::fchdir(place.at(), why)?;
-    syscalls::mount(c"tmpfs", c".", c"tmpfs", libc::MS_RDONLY as u32, None, why)?;
+    syscalls::mount(c"tmpfs", c".", c"tmpfs", MountFlags::MS_RDONLY, None, why)?;
     Ok(true)
 }
 

@@ -24,16 +24,15 @@ use syscalls::{At, Failed, Why};
 
 /// statfs(2)'s f_type of what the kernel unpacks an initramfs into (ramfs-rootfs-initramfs.rst in its documentation).
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
-const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// `aside`: a directory to move the new root to while the copy is mounted; none if it is not on `/` anyway.
 /// `refused`: pivot_root's failure, which stands if `/` is no such file system.
 pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done {
     let why_look = Why("only of an initramfs is it known why pivot_root refused");
-    let first = syscalls::openat(At::CWD, c"/", PLACE, "/", why_look)?;
+    let first = syscalls::openat(At::CWD, c"/", PLACE, why_look)?;
     let kind = syscalls::fstatfs(first.at(), why_look)?.f_type as i64;
     first.leak(); // execve closes it
-    if kind != RAMFS_MAGIC && kind != TMPFS_MAGIC {
+    if kind != RAMFS_MAGIC && kind != libc::TMPFS_MAGIC {
         return Err(Trouble::Call(refused));
     }
     if let Some(aside) = aside {
@@ -44,7 +43,7 @@ pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done 
     let why_copy = Why(
         "pivot_root(2) cannot put away the kernel's first root, an initramfs; of its copy it can. Mounts go along: in a user namespace they may not be left off",
     );
-    let copy = trees::copy_path(c"/", true, false, "copy of /", why_copy)?;
+    let copy = trees::copy_path(c"/", true, false, why_copy)?;
     let why_over = Why("the copy lies over the initramfs, so it is a root with something below it");
     trees::attach_at(copy.at(), At::CWD, c"/", why_over)?;
     let why_back = Why("pivot_root wants the new root below the old one, which is now the copy");

@@ -7,7 +7,7 @@ use crate::arg::{
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
 use crate::flags::{
-    AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, Named, OpenFlags, Prot,
+    AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, OpenFlags, Prot,
     Resolve, Seals,
 };
 use crate::gate::gate;

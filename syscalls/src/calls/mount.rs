@@ -3,7 +3,9 @@
 use crate::arg::{Arg, fd, input, int, named, null, path, plain, string, uint};
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
-use crate::flags::{FsConfig, FsMount, FsOpen, MountAttr, MountFlags, MountSetattr, MoveMount, OpenTree, UmountFlags};
+use crate::flags::{
+    AtFlags, FsConfig, FsMount, FsOpen, MountAttr, MountFlags, MountSetattr, MoveMount, OpenTree, UmountFlags,
+};
 use crate::gate::gate;
 use core::ffi::CStr;
 use linux_raw_sys::general as nr;
@@ -66,7 +68,8 @@ pub fn move_mount(from: At, from_path: &CStr, to: At, to_path: &CStr, flags: Mov
 }
 
 /// mount_setattr(2). `attr`: MOUNT_ATTR_* to set and clear, MS_* propagation.
-pub fn mount_setattr(dir: At, name: &CStr, flags: MountSetattr, attr: &mount_attr, why: Why) -> Result<()> {
+pub fn mount_setattr(dir: At, name: &CStr, flags: AtFlags, attr: &mount_attr, why: Why) -> Result<()> {
+    let flags = MountSetattr::from_bits(flags.bits());
     let args = [fd(dir), path(name), named(flags), input(attr), uint(size_of::<mount_attr>())];
     gate(nr::__NR_mount_setattr, &args, why).map(drop)
 }

@@ -4,7 +4,7 @@ use crate::arg::{Arg, address, argv, clone_args, envp, fd, int, named, null, out
 use crate::call::{Failed, Result, Why};
 use crate::errno::Errno;
 use crate::fd::{At, Fd};
-use crate::flags::{AtFlags, CloneFlags, Ioctl, Named, SetNs, WaitFlags, WaitId};
+use crate::flags::{AtFlags, CloneFlags, Ioctl, SetNs, WaitFlags, WaitId};
 use crate::gate::{gate, past};
 use crate::record;
 use crate::room::{self, slate};

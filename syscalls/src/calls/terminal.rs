@@ -4,7 +4,7 @@ use crate::abi::{Termios, WinSize};
 use crate::arg::{Arg, fd, hex, input, named, output, plain};
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
-use crate::flags::{Ioctl, Named, OpenFlags};
+use crate::flags::{Ioctl, OpenFlags};
 use crate::gate::gate;
 use linux_raw_sys::general::__NR_ioctl;
 

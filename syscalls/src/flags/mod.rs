@@ -117,8 +117,16 @@ macro_rules! lists {
                     $name(bits)
                 }
 
+                pub const fn bits(self) -> u64 {
+                    self.0
+                }
+
                 pub const fn has(self, other: $name) -> bool {
                     self.0 & other.0 == other.0
+                }
+
+                pub const fn without(self, other: $name) -> $name {
+                    $name(self.0 & !other.0)
                 }
 
                 pub const fn or(self, other: $name) -> $name {

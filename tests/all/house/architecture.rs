@@ -43,10 +43,8 @@ const CIRCLES: &[(&str, &str)] = &[("commands", "open")];
 
 /// The lines that a function has at most, and those that may have more.
 const PAGE: usize = 70;
-const LONG: &[(&str, &str, &str)] = &[
-    ("src/commands/create.rs", "make", "open"),
-    ("src/commands/start.rs", "start", "open"),
-];
+const LONG: &[(&str, &str, &str)] =
+    &[("src/commands/create.rs", "make", "open"), ("src/commands/start.rs", "start", "open")];
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
