@@ -3,8 +3,6 @@
 
 use super::Spec;
 use super::schema::{At, Checked};
-use alloc::format;
-use alloc::string::String;
 
 /// The beginning of all names to which crun gives a meaning.
 pub const CRUN: &str = "run.oci.";

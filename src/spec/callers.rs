@@ -2,9 +2,6 @@
 //! May touch: serde.
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A string in JSON.
 pub fn quoted(text: &str) -> String {

@@ -7,9 +7,6 @@ use super::rules::{fits, not_endless};
 use super::schema::{At, Checked, schema};
 use super::types::Refused;
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 const V1: &str = "of cgroup version 1, which is not supported";
 

@@ -3,9 +3,6 @@
 
 use super::rules::{id, one_of, path};
 use super::schema::{At, Checked, schema};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 schema! {
     Device, then numbers_fit {

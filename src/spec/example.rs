@@ -1,8 +1,5 @@
 //! The example that `spec` writes, as it is and for a user namespace. May touch: nothing.
 
-use alloc::format;
-use alloc::string::String;
-
 pub const DEFAULT: &str = include_str!("default.json");
 
 /// The same in a user namespace whose root is this user, on the host's network, without what only root of the machine

@@ -2,9 +2,6 @@
 
 use super::rules::{absolute, text, variable};
 use super::schema::{At, Checked, schema};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Serialize;
 
 schema! {

@@ -13,8 +13,6 @@ use super::seccomp::Seccomp;
 use super::types::Word;
 use super::users::{IdMapping, User, check_mappings, ids_are_mapped};
 use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 schema! {
     Linux<'a>, then subjects_fit {

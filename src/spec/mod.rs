@@ -43,9 +43,6 @@ pub use types::Text;
 pub use users::{IdMapping, check_mappings};
 
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use rules::not_endless;
 use schema::{Checked, Property, schema};
 use types::{Ignored, Refused};

@@ -4,7 +4,6 @@ use super::rules::{path, text};
 use super::schema::{At, Checked, Property, schema};
 use super::types::Text;
 use super::users::{IdMapping, check_mappings};
-use alloc::vec::Vec;
 
 schema! {
     Mount<'a>, then mount_fits {

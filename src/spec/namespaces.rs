@@ -5,8 +5,6 @@ use super::rules::{absolute, text};
 use super::schema::{At, Checked, Property, Row, schema};
 use super::types::leaves;
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
 use serde::Deserialize;
 
 schema! {

@@ -4,8 +4,6 @@
 use super::namespaces::{Namespace, NamespaceKind, find};
 use super::schema::{At, Checked, schema};
 use super::types::Entries;
-use alloc::format;
-use alloc::string::String;
 
 schema! {
     NetDevice {

@@ -6,9 +6,6 @@ use super::rules::{absolute, between, list, not_endless, one_of, one_of_these, t
 use super::schema::{At, Checked, Problem, schema};
 use super::types::{Ignored, Later, Word};
 use super::users::User;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 schema! {
     Process, then program_is_given {

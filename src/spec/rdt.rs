@@ -2,9 +2,6 @@
 
 use super::rules::{fits, text};
 use super::schema::{At, Checked, schema};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 schema! {
     IntelRdt {

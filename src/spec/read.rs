@@ -2,15 +2,13 @@
 //! fields), and a value of a wrong type is told with its place. May touch: serde.
 
 use super::schema::{Problem, escaped};
+use super::types::Text;
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 use core::str::Utf8Error;
 use serde::Deserialize;
-use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
+use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Reads a whole document.
@@ -145,8 +143,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
     pass! { deserialize_any deserialize_map deserialize_option deserialize_ignored_any }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct
-        enum identifier
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq
+        tuple tuple_struct enum identifier
     }
 
     /// serde_json would take a list as well.
@@ -157,10 +155,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         self.deserialize_map(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        visitor.visit_newtype_struct(self)
     }
 }
 
@@ -195,11 +189,6 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let place = self.place;
         self.inner.visit_some(Strict { inner, place })
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let place = self.place;
-        self.inner.visit_newtype_struct(Strict { inner, place })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
@@ -248,45 +237,16 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<'_, 'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let key = &mut self.key;
-        self.inner.next_key_seed(Key { seed, key })
+        let Some(Text(key)) = self.inner.next_key()? else {
+            return Ok(None);
+        };
+        self.key = key;
+        seed.deserialize(StrDeserializer::new(&self.key)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         let (inner, place) = (&mut self.inner, self.place);
         let key = core::mem::take(&mut self.key);
         place.within(Part::Key(key), || inner.next_value_seed(Strict { inner: seed, place }))
-    }
-}
-
-/// Notes a key's text as it is read.
-struct Key<'k, 'de, K> {
-    seed: K,
-    key: &'k mut Cow<'de, str>,
-}
-
-impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<'_, 'de, K> {
-    type Value = K::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<K::Value, D::Error> {
-        inner.deserialize_str(self)
-    }
-}
-
-impl<'de, K: DeserializeSeed<'de>> Visitor<'de> for Key<'_, 'de, K> {
-    type Value = K::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<K::Value, E> {
-        *self.key = Cow::Borrowed(text);
-        self.seed.deserialize(BorrowedStrDeserializer::new(text))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<K::Value, E> {
-        *self.key = Cow::Owned(text.into());
-        self.seed.deserialize(StrDeserializer::new(text))
     }
 }

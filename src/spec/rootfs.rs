@@ -3,8 +3,6 @@
 
 use super::rules::{absolute, path};
 use super::schema::{At, Checked, schema};
-use alloc::format;
-use alloc::string::String;
 
 schema! {
     Root {

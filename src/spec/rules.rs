@@ -1,8 +1,6 @@
 //! Rules for one value that rows of several subjects name. May touch: types.
 
 use super::schema::{At, Checked};
-use alloc::format;
-use alloc::vec::Vec;
 use core::fmt::Display;
 use core::ops::RangeInclusive;
 

@@ -15,9 +15,6 @@
 //! May touch: serde.
 
 pub use crate::outcome::Problem;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer};
 
 pub type Checked = Result<(), Problem>;

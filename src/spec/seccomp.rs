@@ -4,9 +4,6 @@ use super::callers::{SOCKET_TOO_LONG, socket_fits};
 use super::rules::{absolute, fits, one_of};
 use super::schema::{At, Checked, Property, Row, schema};
 use super::types::Text;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use serde::Deserialize;
 
 schema! {

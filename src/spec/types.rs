@@ -3,9 +3,6 @@
 use super::schema::{At, Checked, Property, Row};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -65,7 +62,7 @@ holders! {
 /// many mounts: to copy each string would be most of the work of reading them.
 #[derive(Deserialize, Default, Clone, PartialEq, Eq, Debug)]
 #[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl Text<'_> {
     pub fn as_str(&self) -> &str {

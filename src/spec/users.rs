@@ -4,8 +4,6 @@
 use super::rules::{fits, id};
 use super::schema::{At, Checked, schema};
 use super::types::Ignored;
-use alloc::format;
-use alloc::vec::Vec;
 
 schema! {
     User {
