@@ -3,7 +3,7 @@
 //! `pids.limit` 0 is a limit. May touch: serde.
 
 use super::devices::DeviceRule;
-use super::rules::{fits, not_endless};
+use super::rules::{LONGEST_LIST, fits};
 use super::schema::{At, Checked, schema};
 use super::types::Refused;
 use alloc::collections::BTreeMap;
@@ -14,11 +14,11 @@ schema! {
     /// What several controllers of a cgroup allow.
     Resources, then keys_fit {
         "unified" unified: BTreeMap<String, String>;
-        "devices" devices: Vec<DeviceRule>;
+        "devices" devices: Vec<DeviceRule>, most LONGEST_LIST;
         "pids" pids: Pids;
         "blockIO" block_io: BlockIo;
         "cpu" cpu: Cpu;
-        "hugepageLimits" hugepage_limits: Vec<HugepageLimit>;
+        "hugepageLimits" hugepage_limits: Vec<HugepageLimit>, most LONGEST_LIST;
         "memory" memory: Memory;
         "network" network: Network, refused V1;
         "rdma" rdma: BTreeMap<String, Rdma>;
@@ -28,14 +28,14 @@ schema! {
         "limit" limit: Option<i64>;
     }
 
-    BlockIo, then lists_end {
+    BlockIo {
         "weight" weight: Option<i64> => io_weight;
         "leafWeight" leaf_weight: Refused<i64>, refused V1;
-        "throttleReadBpsDevice" read_bps: Vec<Throttle>;
-        "throttleWriteBpsDevice" write_bps: Vec<Throttle>;
-        "throttleReadIOPSDevice" read_iops: Vec<Throttle>;
-        "throttleWriteIOPSDevice" write_iops: Vec<Throttle>;
-        "weightDevice" weight_device: Vec<WeightDevice>;
+        "throttleReadBpsDevice" read_bps: Vec<Throttle>, most LONGEST_LIST;
+        "throttleWriteBpsDevice" write_bps: Vec<Throttle>, most LONGEST_LIST;
+        "throttleReadIOPSDevice" read_iops: Vec<Throttle>, most LONGEST_LIST;
+        "throttleWriteIOPSDevice" write_iops: Vec<Throttle>, most LONGEST_LIST;
+        "weightDevice" weight_device: Vec<WeightDevice>, most LONGEST_LIST;
     }
 
     Throttle, then throttle_is_given {
@@ -129,14 +129,6 @@ fn weight_is_given(device: &WeightDevice, at: &At) -> Checked {
     given(device.weight, "weight", at)
 }
 
-fn lists_end(io: &BlockIo, at: &At) -> Checked {
-    not_endless(&io.read_bps, &at.key("throttleReadBpsDevice"))?;
-    not_endless(&io.write_bps, &at.key("throttleWriteBpsDevice"))?;
-    not_endless(&io.read_iops, &at.key("throttleReadIOPSDevice"))?;
-    not_endless(&io.write_iops, &at.key("throttleWriteIOPSDevice"))?;
-    not_endless(&io.weight_device, &at.key("weightDevice"))
-}
-
 fn limit_is_given(limit: &HugepageLimit, at: &At) -> Checked {
     let size = limit.page_size.as_deref().unwrap_or("");
     let digits = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit)).unwrap_or("");
@@ -154,10 +146,8 @@ fn swap_fits(memory: &Memory, at: &At) -> Checked {
 /// The files of a cgroup by which the runtime says which processes are in it, and ends them.
 const OURS: [&str; 6] = ["procs", "threads", "kill", "freeze", "type", "subtree_control"];
 
-/// The rules for names of files and devices, and for lists that can be long.
+/// The names of files and devices.
 fn keys_fit(resources: &Resources, at: &At) -> Checked {
-    not_endless(&resources.devices, &at.key("devices"))?;
-    not_endless(&resources.hugepage_limits, &at.key("hugepageLimits"))?;
     let (unified, rdma) = (at.key("unified"), at.key("rdma"));
     for (file, text) in &resources.unified {
         let at = unified.key(file);

@@ -7,7 +7,7 @@ use super::network::{NetDevices, devices_fit};
 use super::process::{MemoryPolicy, Personality};
 use super::rdt::IntelRdt;
 use super::rootfs::{masked, propagation};
-use super::rules::{absolute, not_endless, path, text};
+use super::rules::{LONGEST_LIST, absolute, path, text};
 use super::schema::{At, Checked, schema};
 use super::seccomp::Seccomp;
 use super::types::Word;
@@ -16,7 +16,7 @@ use alloc::collections::BTreeMap;
 
 schema! {
     Linux<'a>, then subjects_fit {
-        "devices" devices: Vec<Device>;
+        "devices" devices: Vec<Device>, most LONGEST_LIST;
         "netDevices" net_devices: NetDevices;
         "uidMappings" uid_mappings: Vec<IdMapping>;
         "gidMappings" gid_mappings: Vec<IdMapping>;
@@ -27,8 +27,8 @@ schema! {
         #[serde(borrow)]
         "seccomp" seccomp: Option<Seccomp<'a>>;
         "sysctl" sysctl: BTreeMap<String, String>;
-        "maskedPaths" masked_paths: Vec<String> => masked;
-        "readonlyPaths" readonly_paths: Vec<String> => absolute;
+        "maskedPaths" masked_paths: Vec<String>, most LONGEST_LIST => masked;
+        "readonlyPaths" readonly_paths: Vec<String>, most LONGEST_LIST => absolute;
         "mountLabel" mount_label: Word => text;
         "intelRdt" intel_rdt: Option<IntelRdt>;
         "memoryPolicy" memory_policy: Option<MemoryPolicy>;
@@ -43,9 +43,6 @@ pub fn namespace<'a>(linux: &'a Linux, kind: &NamespaceKind) -> Option<&'a Names
 }
 
 fn subjects_fit(linux: &Linux, at: &At) -> Checked {
-    not_endless(&linux.devices, &at.key("devices"))?;
-    not_endless(&linux.masked_paths, &at.key("maskedPaths"))?;
-    not_endless(&linux.readonly_paths, &at.key("readonlyPaths"))?;
     paths_differ(&linux.devices, &at.key("devices"))?;
     kinds_differ(&linux.namespaces, &at.key("namespaces"))?;
     devices_fit(&linux.net_devices, &linux.namespaces, &at.key("netDevices"))?;

@@ -2,7 +2,7 @@
 //! Policy"): the words of the specification with the kernel's numbers. May touch: serde.
 
 use super::read::read;
-use super::rules::{absolute, between, list, not_endless, one_of, one_of_these, text, variable};
+use super::rules::{LONGEST_LIST, absolute, between, list, one_of, one_of_these, text, variable};
 use super::schema::{At, Checked, Problem, schema};
 use super::types::{Ignored, Later, Word};
 use super::users::User;
@@ -36,12 +36,12 @@ schema! {
     }
 
     /// The five sets.
-    Capabilities, then sets_end {
-        "bounding" bounding: Vec<String>;
-        "permitted" permitted: Vec<String>;
-        "effective" effective: Vec<String>;
-        "inheritable" inheritable: Vec<String>;
-        "ambient" ambient: Vec<String>;
+    Capabilities {
+        "bounding" bounding: Vec<String>, most LONGEST_LIST;
+        "permitted" permitted: Vec<String>, most LONGEST_LIST;
+        "effective" effective: Vec<String>, most LONGEST_LIST;
+        "inheritable" inheritable: Vec<String>, most LONGEST_LIST;
+        "ambient" ambient: Vec<String>, most LONGEST_LIST;
     }
 
     IoPriority {
@@ -117,10 +117,6 @@ fn program_is_given(process: &Process, at: &At) -> Checked {
 fn limits_fit(limit: &Rlimit, at: &At) -> Checked {
     let Rlimit { soft, hard, .. } = limit;
     at.key("soft").refuse(soft > hard, || format!("{soft} is above the hard limit {hard}"))
-}
-
-fn sets_end(capabilities: &Capabilities, at: &At) -> Checked {
-    capabilities.sets().iter().try_for_each(|(name, set)| not_endless(set, &at.key(name)))
 }
 
 /// The greatest number of a processor or a memory node that can be named.

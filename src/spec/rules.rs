@@ -70,11 +70,6 @@ pub fn id(id: &u32, at: &At) -> Checked {
 /// has 15 bits for its distance.
 pub const LONGEST_LIST: usize = 2048;
 
-pub fn not_endless<T>(list: &[T], at: &At) -> Checked {
-    let len = list.len();
-    at.refuse(len > LONGEST_LIST, || format!("has {len} entries: at most {LONGEST_LIST} are taken"))
-}
-
 /// Entries are NAME=VALUE; an older habit is a NAME alone.
 pub fn variable(entry: &str, at: &At) -> Checked {
     at.refuse(entry.is_empty() || entry.starts_with('='), || format!("`{entry}` has no name"))?;

@@ -9,8 +9,8 @@
 //!         }
 //!     }
 //!
-//! A row has the key in config.json, the field of the struct, and its type. After `=>` stands the rule for each value,
-//! after `refused` the reason why the property does not work. `then` names the rule between several properties of the
+//! A row has the key in config.json, the field of the struct, and its type. After `most` stands the length that a list may
+//! have, after `=>` the rule for each value, after `refused` the reason why the property does not work. `then` names the rule between several properties of the
 //! object. These rows become the struct that serde fills, its checks, and the lines of `features --table`.
 //! May touch: serde.
 
@@ -56,6 +56,11 @@ impl At<'_> {
     /// Refuses the value if it is wrong.
     pub fn refuse<P: Into<String>>(&self, wrong: bool, problem: impl FnOnce() -> P) -> Checked {
         if wrong { self.no(problem()) } else { Ok(()) }
+    }
+
+    /// Refuses a list that is too long.
+    pub fn at_most(&self, most: usize, len: usize) -> Checked {
+        self.refuse(len > most, || format!("has {len} entries: at most {most} are taken"))
     }
 
     /// Refuses the value.
@@ -131,7 +136,7 @@ macro_rules! schema {
         $name:ident $(<$life:lifetime>)? $(, then $together:path)? {
             $(
                 $(#[$note:meta])*
-                $key:literal $field:ident: $type:ty $(, refused $reason:expr)? $(=> $rule:expr)?;
+                $key:literal $field:ident: $type:ty $(, most $most:expr)? $(, refused $reason:expr)? $(=> $rule:expr)?;
             )*
         }
     )*) => { $(
@@ -161,6 +166,7 @@ macro_rules! schema {
                 fn check(&self, at: &At) -> Checked {
                     $(
                         let place = at.key($key);
+                        $(place.at_most($most, self.$field.len())?;)?
                         self.$field.check(&place)?;
                         $(self.$field.each(&place, &$rule)?;)?
                         $(self.$field.refuse(&place, $reason)?;)?
