@@ -67,7 +67,7 @@ fn main() {
     let cases = [
         lifecycle::cases(),
         lifecycle::errors::cases(),
-        house::decisions::cases(),
+        house::papers::cases(),
         callers::cases(),
         callers::notify::cases(),
         process::cases(),

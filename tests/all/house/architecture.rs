@@ -20,7 +20,7 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The rooms, the highest row first. A room may use those of lower rows.
-const ROWS: [&[&str]; 12] = [
+pub const ROWS: [&[&str]; 12] = [
     &["main"],
     &["commands"],
     &["vm", "trace"],

@@ -1,8 +1,8 @@
 //! The repository itself: who may use whom in the sources, the listings of its bundles, its papers, its installation.
 
 pub mod architecture;
-pub mod decisions;
 pub mod install;
 pub mod lanes;
+pub mod papers;
 pub mod picture;
 pub mod plans;
