@@ -1,7 +1,8 @@
 //! `delete`: what `create` made is taken away. May touch: everything below.
 
+use super::context::{Context, step, systemd_failed};
 use super::several::{self, Among};
-use super::{Context, hooks, ours, step, systemd_failed};
+use super::{hooks, ours};
 use crate::cli::{self, Level};
 use crate::host::input::c;
 use crate::host::systemd;

@@ -1,7 +1,8 @@
 //! `demo`: a container out of nothing but this program. In a mount namespace of its own it mounts a tmpfs, makes a
 //! bundle whose rootfs holds only itself, runs that, and shows the trace. May touch: everything below.
 
-use super::{Context, create, inside, step};
+use super::context::{Context, step};
+use super::{inside, run};
 use crate::cli;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
@@ -19,7 +20,7 @@ const BUNDLE: &str = "/tmp";
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
-    let program = super::open_ourselves()?;
+    let program = super::context::open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
     let rootless = context.host.uid != 0;
     if rootless {
@@ -46,7 +47,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         vm: None,
     };
     context.root = format!("{BUNDLE}/state");
-    let status = create::run(context, &options)?;
+    let status = run::run(context, &options)?;
     if context.globals.trace.is_none() {
         let shown = crate::trace::own(cli::Format::Text);
         out::stdout(&format!("\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"))?;

@@ -1,7 +1,7 @@
 //! `events`: what a container uses, in runc's shape, and a line when the kernel killed for want of memory. May touch:
 //! everything below.
 
-use super::{Context, find, step};
+use super::context::{Context, find, step};
 use crate::cli;
 use crate::host::{cgroup, input};
 use crate::outcome::{Error, at};

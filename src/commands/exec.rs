@@ -1,6 +1,8 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
-use super::{Context, create, process, step};
+use super::context::{Context, step};
+use super::process;
+use super::wait::Foreground;
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
 use crate::host::input::c;
@@ -18,9 +20,7 @@ use syscalls::{At, AtFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     step(Step::Command);
     // The container's processes can look at this one as soon as it has joined them.
-    if let Some(argv) = context.argv {
-        crate::entry::seal::seal(argv, context.host.uid)?;
-    }
+    context.seal()?;
     step(Step::Exec);
     let root = context.open_root()?;
     let dir = state::find(root.as_ref(), &options.id)?;
@@ -35,7 +35,8 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     if options.detach {
         return Ok(0);
     }
-    let status = create::attend(made.master, None, &made.process, made.pid)?;
+    let status =
+        Foreground { process: &made.process, pid: made.pid, child: true, notify: None, master: made.master }.wait()?;
     if let Some(mask) = made.signals {
         let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
     }
@@ -82,28 +83,13 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         _ => None,
     };
     let wish = Wish {
-        id,
-        bundle: &saved.bundle_path,
-        state: Default::default(),
-        text: b"",
         pid_file: options.pid_file.as_deref(),
         console: options.console_socket.as_deref(),
         pidfd: options.pidfd_socket.as_deref(),
-        notify: None,
-        no_pivot: false,
-        no_new_keyring: false,
-        preserve_fds: context.preserve_fds,
-        wait_for_start: false,
         joins: Some(Joined { first: saved.pid, namespaces: namespaces(&spec, saved.pid)?, scope }),
         attached: !options.detach,
         cgroup: group.is_some(),
-        uid: context.host.uid,
-        gid: context.host.gid,
-        nested: context.host.nested,
-        no_groups: context.host.no_groups,
-        cgroup_base: "",
-        manager: None,
-        rootless: context.globals.rootless,
+        ..context.wish(id, &saved.bundle_path)
     };
     let plan = plan::exec(&spec, &wish).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.

@@ -14,7 +14,7 @@
 //! would panic. So every way out of here, a fault of this program's own too, ends the machine. Orphans of the whole
 //! machine come to PID 1, and `run` reaps them while it waits. May touch: everything below.
 
-use super::step;
+use super::context::step;
 use crate::host::input;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};

@@ -1,7 +1,8 @@
 //! `kill`: a signal to the container's first process, or to all. May touch: everything below.
 
+use super::context::{Context, step};
+use super::ours;
 use super::several::{self, Among};
-use super::{Context, ours, step};
 use crate::cli::{self, Which};
 use crate::host::input::c;
 use crate::outcome::{Error, at};

@@ -1,6 +1,6 @@
 //! `list`: every container of the state root, in runc's shapes. May touch: everything below.
 
-use super::{Context, step};
+use super::context::{Context, step};
 use crate::cli::{self, Level, ListFormat};
 use crate::host::input;
 use crate::host::input::c;

@@ -1,6 +1,6 @@
 //! `mounts`: bind mounts into a container that is there, and out of it again, as crun has it. May touch: everything below.
 
-use super::{Context, step};
+use super::context::{Context, step};
 use crate::cli::{self, MountsAction};
 use crate::host::input::c;
 use crate::host::{input, procfs};
@@ -29,9 +29,7 @@ struct Document<'a> {
 pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error> {
     step(Step::Mounts);
     // A container that shares the host's processes could look at the helper.
-    if let Some(argv) = context.argv {
-        crate::entry::seal::seal(argv, context.host.uid)?;
-    }
+    context.seal()?;
     let add = options.action == MountsAction::Add;
     let text = read(&options.file)?;
     let alone = text.trim_start().starts_with('[');

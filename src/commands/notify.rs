@@ -1,14 +1,13 @@
 //! `NOTIFY_SOCKET` (sd_notify(3)): what the program says of itself is handed on to who asked for it in the environment.
 //! From the container itself nothing would be taken: its processes are none of that service's. May touch: everything below.
 
-use super::create::{self, ended, hand_on};
 use crate::host::input::c;
 use crate::host::patience;
 use crate::outcome::{Check, Trouble};
 use crate::outcome::{Error, at};
 use crate::perform::callers;
 use crate::plan::Notify;
-use syscalls::{At, AtFlags, Errno, Fd, PollFd, SigSet, Why};
+use syscalls::{At, AtFlags, Errno, Fd, PollFd, Why};
 
 /// What means the same outside as inside. A process id does not, and descriptors are not handed on.
 const WORDS: [&[u8]; 7] =
@@ -143,34 +142,10 @@ impl Between {
         }
         Ok(())
     }
-
-    /// As `create::wait`, with a word now and then.
-    pub fn wait(&self, process: &Fd, pid: i32) -> Result<i32, Error> {
-        let why = Why("signals and the program's words are waited for together");
-        let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
-        loop {
-            let mut fds = [&self.program, &signals].map(wait_for);
-            let why = Why("a word of the program's, its end, or a signal to hand on");
-            syscalls::ppoll(&mut fds, None, why).map_err(failed)?;
-            self.carry();
-            if fds[1].revents == 0 {
-                continue;
-            }
-            match create::signal(&signals)? {
-                libc::SIGCHLD => {
-                    if let Some(status) = ended(process, pid)? {
-                        self.carry();
-                        return Ok(status);
-                    }
-                }
-                signal => hand_on(process, signal),
-            }
-        }
-    }
 }
 
 /// Something to wait for.
-pub fn wait_for(fd: &Fd) -> PollFd {
+fn wait_for(fd: &Fd) -> PollFd {
     PollFd { fd: fd.at().raw(), events: libc::POLLIN, revents: 0 }
 }
 

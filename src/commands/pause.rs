@@ -1,6 +1,6 @@
 //! `pause` and `resume`: the kernel's freezer of a cgroup (cgroup-v2.rst, "cgroup.freeze"). May touch: everything below.
 
-use super::{Context, find, step};
+use super::context::{Context, find, step};
 use crate::host::cgroup;
 use crate::outcome::{Error, at};
 use crate::plan::Step;

@@ -1,6 +1,7 @@
 //! `plan`: the listing of what `run` would do. It needs no root and changes nothing. May touch: everything below.
 
-use super::{Context, create};
+use super::bundle;
+use super::context::Context;
 use crate::cli;
 use crate::outcome::Error;
 use crate::plan::{self, Wish};
@@ -9,7 +10,7 @@ use crate::spec;
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
-    let bundle = create::read_bundle(options.bundle.as_deref(), options.config.as_deref())?;
+    let bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
     // The same listing for everybody; only what needs no root is planned as its caller would run it.
     let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
     let host = &context.host;
@@ -25,26 +26,15 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,
-        state: Default::default(),
-        text: b"",
-        pid_file: None,
-        console: None,
-        pidfd: None,
-        notify: None,
         no_pivot: options.no_pivot,
-        no_new_keyring: false,
-        preserve_fds: 0,
-        wait_for_start: false,
-        joins: None,
         attached: true,
         cgroup: context.cgroup(),
         uid,
         gid,
-        nested: false,
-        no_groups: false,
         manager: manager.as_ref(),
         cgroup_base: &base,
         rootless: context.globals.rootless,
+        ..Wish::default()
     };
     let made = plan::create(&bundle.spec, &wish);
     let plan = made.map_err(|problem| Error::Spec { file: format!("{}/config.json", bundle.path), problem })?;

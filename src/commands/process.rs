@@ -1,7 +1,7 @@
 //! What `exec` runs: the container's configuration, with the process that is wanted in place of its own, and who said
 //! which part of that. May touch: everything below.
 
-use super::create;
+use super::bundle;
 use crate::cli;
 use crate::outcome::Error;
 use crate::say::error::Said;
@@ -22,7 +22,7 @@ pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'s
         serde_json::from_slice(text).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
     match &options.process {
         Some(path) => {
-            let text = create::read_config(path)?;
+            let text = bundle::read_config(path)?;
             let process: Value =
                 serde_json::from_slice(&text).map_err(|error| Error::State(format!("{path}: {error}")))?;
             replace(&mut config, process, path, &mut said);

@@ -1,6 +1,7 @@
 //! `ps`: the processes of a container, by the numbers that the caller sees. May touch: everything below.
 
-use super::{Context, find, ours, step};
+use super::context::{Context, find, step};
+use super::ours;
 use crate::cli::{self, ListFormat};
 use crate::host::input::c;
 use crate::host::{cgroup, input, procfs};

@@ -1,6 +1,6 @@
 //! One command for several containers. May touch: everything below.
 
-use super::Context;
+use super::context::Context;
 use crate::cli::{Level, Which};
 use crate::host::input;
 use crate::host::input::c;

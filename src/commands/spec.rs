@@ -1,6 +1,6 @@
 //! `spec`: writes a config.json to begin with. May touch: everything below.
 
-use super::{Context, step};
+use super::context::{Context, step};
 use crate::cli;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};

@@ -1,6 +1,6 @@
 //! `state`: the OCI state document (runtime.md, "State"), with the keys and the order of runc. May touch: everything below.
 
-use super::{Context, step};
+use super::context::{Context, step};
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;

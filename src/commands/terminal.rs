@@ -2,12 +2,9 @@
 //! caller's own terminal is raw meanwhile, so that each key is the program's, and is put back whatever happens. May touch:
 //! everything below.
 
-use super::create::{ended, hand_on, signal};
-use super::notify::Between;
-use crate::outcome::{Error, at};
 use crate::perform::terminal;
 use syscalls::abi::Termios;
-use syscalls::{At, Errno, Fd, PollFd, SigSet, Why};
+use syscalls::{At, Errno, Fd, PollFd, Result, Why};
 
 /// Bytes that are carried at once: a pipe that can take any takes as many without a wait (pipe(7), PIPE_BUF).
 const PART: usize = 4096;
@@ -21,20 +18,6 @@ const AGAIN: u64 = 100;
 /// More than the kernel keeps of what was shown and not read yet (12 KiB). Whoever the program left behind may show
 /// something for ever, and is not waited for.
 const SHOWN_LAST: usize = 64 << 10;
-
-/// Relays until the program has ended; its status.
-pub fn relay(master: Fd, notify: Option<Between>, process: &Fd, pid: i32) -> Result<i32, Error> {
-    let failed = |failed| at("relay the terminal", failed);
-    let why = Why("signals, keys and output are waited for together");
-    let signals = syscalls::signalfd4(SigSet::ALL, why).map_err(failed)?;
-    let before = raw();
-    let status = Relay::new(master, notify).run(&signals, process, pid);
-    if let Some(before) = before {
-        let why = Why("the caller's terminal is as it was");
-        let _ = syscalls::tcsets(At::STDIN, &before, why);
-    }
-    status
-}
 
 /// Makes the caller's terminal raw, if standard input is one (termios(3), cfmakeraw). What it was before.
 fn raw() -> Option<Termios> {
@@ -78,14 +61,14 @@ impl Part {
     }
 
     /// Takes what can be had. The number of bytes; 0 at the end.
-    fn fill(&mut self, from: At, why: Why) -> syscalls::Result<usize> {
+    fn fill(&mut self, from: At, why: Why) -> Result<usize> {
         let len = syscalls::read(from, &mut self.bytes, why)?;
         (self.from, self.to) = (0, len);
         Ok(len)
     }
 
     /// Gives what can be taken.
-    fn drain(&mut self, to: At, why: Why) -> syscalls::Result<()> {
+    fn drain(&mut self, to: At, why: Why) -> Result<()> {
         match syscalls::write(to, self.rest(), why) {
             Ok(len) => self.from += len,
             Err(failed) if failed.errno == Errno::EAGAIN => {}
@@ -95,103 +78,90 @@ impl Part {
     }
 }
 
-struct Relay {
+/// Both directions of a terminal that is relayed.
+pub struct Relay {
     master: Fd,
-    /// The program says how it is.
-    notify: Option<Between>,
+    /// What the caller's own terminal was before.
+    before: Option<Termios>,
     keys: Part,
     screen: Part,
     /// Standard input has more to say.
     typing: bool,
     /// What it said last was a whole line.
     line_ended: bool,
-    /// It has ended: when that is said again.
+    /// It has ended: when that is said again, in milliseconds.
     again: Option<u64>,
     /// Standard output takes more.
     showing: bool,
+    /// No process has the program's side open. That can change, and is looked at from time to time.
+    left: bool,
 }
 
-/// Which of the descriptors is which.
-const STDIN: usize = 0;
-const MASTER: usize = 1;
-const STDOUT: usize = 2;
-const SIGNALS: usize = 3;
-const WORDS: usize = 4;
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let why = Why("the caller's terminal is as it was");
+            let _ = syscalls::tcsets(At::STDIN, before, why);
+        }
+    }
+}
 
 impl Relay {
-    fn new(master: Fd, notify: Option<Between>) -> Relay {
+    pub fn begin(master: Fd) -> Relay {
         Relay {
             master,
-            notify,
+            before: raw(),
             keys: Part::EMPTY,
             screen: Part::EMPTY,
             typing: true,
             line_ended: true,
             again: None,
             showing: true,
+            left: false,
         }
     }
 
-    fn run(mut self, signals: &Fd, process: &Fd, pid: i32) -> Result<i32, Error> {
-        let failed = |failed| at("relay the terminal", failed);
-        // Nobody has the program's side open: that can change, and is looked at from time to time.
-        let mut left = false;
-        loop {
-            let mut fds = self.interests(signals, left);
-            let limit = if left { Some(AGAIN) } else { self.again };
-            let why = Why("a key, something to show, or a signal");
-            if syscalls::ppoll(&mut fds, limit, why).map_err(failed)? == 0 && !left {
-                self.end_of_input(1);
-            }
-            let [stdin, master, stdout, signal, words] = fds.map(|fd| fd.revents);
-            if let (true, Some(notify)) = (words | signal != 0, &self.notify) {
-                notify.carry();
-            }
-            if signal != 0
-                && let Some(status) = self.signal(signals, process, pid)?
-            {
-                self.rest_of_the_screen().map_err(failed)?;
-                return Ok(status);
-            }
-            if stdout != 0 {
-                self.show();
-            }
-            if master & libc::POLLOUT != 0 {
-                self.keys.drain(self.master.at(), Why("what was typed")).map_err(failed)?;
-            }
-            if master & libc::POLLIN != 0 && self.screen.is_empty() {
-                left = !self.look()?;
-            } else {
-                left = master & libc::POLLHUP != 0;
-            }
-            if stdin != 0 {
-                self.typed();
-            }
-        }
+    /// How long the wait may last, in milliseconds.
+    pub fn limit(&self) -> Option<u64> {
+        if self.left { Some(AGAIN) } else { self.again }
     }
 
-    /// What is waited for: nothing that there is no room for.
-    fn interests(&self, signals: &Fd, left: bool) -> [PollFd; 5] {
-        let fd = |fd: At, wanted: bool, events: i16| PollFd {
-            fd: if wanted { fd.raw() } else { -1 }, // the kernel passes it over (poll(2))
-            events,
-            revents: 0,
+    /// The events that are waited for at standard input, the terminal and standard output: none for which there is no room.
+    pub fn wants(&self) -> [(At, i16); 3] {
+        let when = |wanted: bool, events: i16| if wanted { events } else { 0 };
+        let screen = when(self.screen.is_empty(), libc::POLLIN);
+        let keys = when(!self.keys.is_empty(), libc::POLLOUT);
+        [
+            (At::STDIN, when(self.typing && self.keys.is_empty(), libc::POLLIN)),
+            (self.master.at(), when(!self.left, screen | keys)),
+            (At::STDOUT, when(!self.screen.is_empty(), libc::POLLOUT)),
+        ]
+    }
+
+    /// Carries what can be carried. `passed`: the time was over and nothing came.
+    pub fn carry(&mut self, passed: bool, [stdin, master, stdout]: [i16; 3]) -> Result<()> {
+        if passed && !self.left {
+            self.end_of_input(1);
+        }
+        if stdout != 0 {
+            self.show();
+        }
+        if master & libc::POLLOUT != 0 {
+            self.keys.drain(self.master.at(), Why("what was typed"))?;
+        }
+        self.left = match master & libc::POLLIN != 0 && self.screen.is_empty() {
+            true => !self.look()?,
+            false => master & libc::POLLHUP != 0,
         };
-        let mut master = 0;
-        if self.screen.is_empty() {
-            master |= libc::POLLIN;
+        if stdin != 0 {
+            self.typed();
         }
-        if !self.keys.is_empty() {
-            master |= libc::POLLOUT;
-        }
-        let mut all = [fd(signals.at(), true, libc::POLLIN); 5];
-        all[STDIN] = fd(At::STDIN, self.typing && self.keys.is_empty(), libc::POLLIN);
-        all[MASTER] = fd(self.master.at(), master != 0 && !left, master);
-        all[STDOUT] = fd(At::STDOUT, !self.screen.is_empty(), libc::POLLOUT);
-        let words = self.notify.as_ref().map(|notify| notify.program.at());
-        all[WORDS] = fd(words.unwrap_or(At::STDIN), words.is_some(), libc::POLLIN);
-        all[SIGNALS] = fd(signals.at(), true, libc::POLLIN);
-        all
+        Ok(())
+    }
+
+    /// The program's terminal gets the size of the caller's.
+    pub fn fit(&self) {
+        let _ = terminal::fit(self.master.at());
     }
 
     /// Something was typed, or the input has ended: then the program's terminal says so, too.
@@ -203,7 +173,7 @@ impl Relay {
                 self.end_of_input(if self.line_ended { 1 } else { 2 });
             }
             Ok(_) => self.line_ended = self.keys.rest().last() == Some(&b'\n'),
-            // From the background nobody reads a terminal (tty_ioctl(4)): that is not the end of the program's input.
+            // A process in the background may not read its terminal (tty_ioctl(4)): the program's input has not ended by that.
             Err(_) => self.typing = false,
         }
     }
@@ -217,17 +187,16 @@ impl Relay {
         }
     }
 
-    /// Something is to be shown. False: nobody has the program's side open any more.
-    fn look(&mut self) -> Result<bool, Error> {
+    /// Takes what is to be shown. False: no process has the program's side open any more.
+    fn look(&mut self) -> Result<bool> {
         match self.screen.fill(self.master.at(), Why("what the program shows")) {
-            Ok(_) => Ok(true),
-            Err(f) if f.errno == Errno::EAGAIN => Ok(true),
             Err(f) if f.errno == Errno::EIO => Ok(false),
-            Err(f) => Err(at("relay the terminal", f)),
+            Err(f) if f.errno != Errno::EAGAIN => Err(f),
+            _ => Ok(true),
         }
     }
 
-    /// Whoever no longer reads what the program shows does not end the program.
+    /// A reader that has gone away does not end the program.
     fn show(&mut self) {
         let why = Why("what the program shows");
         self.showing = self.showing && self.screen.drain(At::STDOUT, why).is_ok();
@@ -236,8 +205,8 @@ impl Relay {
         }
     }
 
-    /// What was shown before the end.
-    fn rest_of_the_screen(&mut self) -> syscalls::Result<()> {
+    /// Shows what the program showed before its end.
+    pub fn show_the_rest(&mut self) -> Result<()> {
         let fd = |fd: At, events| PollFd { fd: fd.raw(), events, revents: 0 };
         let mut shown = 0;
         loop {
@@ -255,15 +224,5 @@ impl Relay {
             }
             shown += self.screen.rest().len();
         }
-    }
-
-    /// One signal. The program's status, if that is what it tells.
-    fn signal(&self, signals: &Fd, process: &Fd, pid: i32) -> Result<Option<i32>, Error> {
-        match signal(signals)? {
-            libc::SIGCHLD => return ended(process, pid),
-            libc::SIGWINCH => drop(terminal::fit(self.master.at())),
-            signal => hand_on(process, signal),
-        }
-        Ok(None)
     }
 }

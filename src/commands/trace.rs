@@ -1,6 +1,6 @@
 //! `trace`: what was done for a container, whether it is there or gone. May touch: everything below.
 
-use super::{Context, step};
+use super::context::{Context, step};
 use crate::cli;
 use crate::host::input;
 use crate::outcome::{Error, at};

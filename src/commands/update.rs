@@ -1,6 +1,6 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
-use super::{Context, Found, find, step, systemd_failed};
+use super::context::{Context, Found, find, step, systemd_failed};
 use crate::host::input::c;
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::Trouble;

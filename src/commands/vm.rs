@@ -1,7 +1,9 @@
 //! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: its end
 //! is the container's, and a signal is one for the whole machine. May touch: everything below.
 
-use super::{Context, create, delete, step};
+use super::context::{Context, step};
+use super::wait::Foreground;
+use super::{bundle, delete};
 use crate::cli::{self, Level};
 use crate::host::input::c;
 use crate::outcome::Lane;
@@ -29,7 +31,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let id = &options.create.id;
     state::check_id(id)?;
     let given = &options.create;
-    let bundle = create::read_bundle(given.bundle.as_deref(), given.config.as_deref())?;
+    let bundle = bundle::read(given.bundle.as_deref(), given.config.as_deref())?;
     let config = match &given.config {
         Some(file) => file.clone(),
         None => format!("{}/config.json", bundle.path),
@@ -73,7 +75,7 @@ fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> 
     let flags = OpenFlags::O_NONBLOCK;
     let file = syscalls::openat(At::CWD, &c(config)?, flags, why).doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
-    image.file("/init", &super::open_ourselves()?, 0o755)?;
+    image.file("/init", &super::context::open_ourselves()?, 0o755)?;
     let target = format!("{}/config.json", vm::BUNDLE);
     image.parents(&target)?;
     image.file(&target, &file, 0o644)?;
@@ -135,7 +137,7 @@ fn boot(
             let text = format!("container {id}: running, in a machine of its own");
             context.log.say(Level::Info, &text);
             step(Step::Wait);
-            create::wait(&qemu, pid)
+            Foreground { process: &qemu, pid, child: true, notify: None, master: None }.wait()
         })
         .inspect_err(|_| {
             let why = Why("a machine that nobody waits for must not live on");

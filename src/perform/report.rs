@@ -18,24 +18,22 @@ const CHECK: u8 = 2;
 const HOOK: u8 = 3;
 pub const INIT: u8 = 4;
 
-/// A message's fixed part. In a report two parts follow: the pointer and the path of a hook that failed, with a NUL after
-/// each; and the record of the call that failed, so that the reader needs no recorder.
+/// A message's fixed part. In a report the record of the call that failed follows, so that the reader needs no recorder.
 const FIXED: usize = 16;
 /// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
 pub const LONGEST: usize = 4096;
 
 impl Report {
-    /// Writes the message. `hook`: the pointer and the path, where a hook failed.
-    pub fn encode(self, hook: Option<(&[u8], &[u8])>, to: &mut [u8; LONGEST]) -> usize {
+    /// Writes the message. `rest`: how many lines the plan has after this one.
+    pub fn encode(self, rest: u16, to: &mut [u8; LONGEST]) -> usize {
         to[2..4].copy_from_slice(&self.line.to_ne_bytes());
-        let words = FIXED + put_words(hook, &mut to[FIXED..]);
-        to[12..14].copy_from_slice(&((words - FIXED) as u16).to_ne_bytes());
+        to[12..14].copy_from_slice(&rest.to_ne_bytes());
         match self.trouble {
             Trouble::Call(failed) => {
                 to[0] = CALL;
                 to[4..6].copy_from_slice(&failed.errno.0.to_ne_bytes());
                 to[6..8].copy_from_slice(&failed.call.0.to_ne_bytes());
-                return words + record::carry(failed.at, &mut to[words..]);
+                return FIXED + record::carry(failed.at, &mut to[FIXED..]);
             }
             Trouble::Check(check) => {
                 to[0] = CHECK;
@@ -46,7 +44,7 @@ impl Report {
                 to[4..8].copy_from_slice(&code.to_ne_bytes());
             }
         }
-        words
+        FIXED
     }
 
     /// `None`: it is no report.
@@ -57,7 +55,7 @@ impl Report {
             CALL => Trouble::Call(Failed {
                 errno: Errno(two(4)),
                 call: Call(two(6)),
-                at: record::accept(bytes.get(FIXED + usize::from(two(12))..)?),
+                at: record::accept(bytes.get(FIXED..)?),
             }),
             CHECK => Trouble::Check(Check::ALL.iter().find(|(c, _)| *c as u8 == fixed[1])?.0),
             HOOK => Trouble::Hook(i32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
@@ -65,22 +63,6 @@ impl Report {
         };
         Some(Report { line: two(2), trouble })
     }
-}
-
-/// Both words, if there is room for them; how long they are.
-fn put_words(words: Option<(&[u8], &[u8])>, to: &mut [u8]) -> usize {
-    let Some((first, second)) = words else {
-        return 0;
-    };
-    // The record begins at a multiple of 8 bytes.
-    let len = (first.len() + second.len() + 2).next_multiple_of(8);
-    let Some(to) = to.get_mut(..len) else {
-        return 0;
-    };
-    to.fill(0);
-    to[..first.len()].copy_from_slice(first);
-    to[first.len() + 1..first.len() + 1 + second.len()].copy_from_slice(second);
-    len
 }
 
 /// One message of the channel or the report fifo; an empty one is its end.
@@ -102,12 +84,9 @@ impl Word {
         Report::decode(self.bytes())
     }
 
-    /// The pointer and the path of the hook that failed.
-    pub fn hook(&self) -> Option<(&str, &str)> {
-        let len = u16::from_ne_bytes([self.bytes[12], self.bytes[13]]);
-        let words = self.bytes().get(FIXED..FIXED + usize::from(len))?;
-        let mut words = words.split(|byte| *byte == 0);
-        let mut next = || words.next().and_then(|word| core::str::from_utf8(word).ok());
-        Some((next().filter(|pointer| !pointer.is_empty())?, next()?))
+    /// How many lines the plan has after the one that a report is about. `start` has another plan at hand than `create`: only
+    /// from the end on their lines are the same.
+    pub fn rest(&self) -> usize {
+        u16::from_ne_bytes([self.bytes[12], self.bytes[13]]).into()
     }
 }

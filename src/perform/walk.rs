@@ -6,7 +6,7 @@ use super::{Lanes, Then};
 use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
 use super::{sync, terminal, users};
 use crate::outcome::{Done, Lane, Stopped};
-use crate::plan::op::{Hooks, Op};
+use crate::plan::op::Op;
 use crate::plan::{Line, Slot};
 use syscalls::Why;
 
@@ -49,11 +49,8 @@ fn stop(lanes: &Lanes, report: Report) -> ! {
     // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.
     let to = lanes.at(if lanes.started { Slot::REPORT } else { Slot::INIT_END });
     let mut message = [0; LONGEST];
-    let hook = lanes.plan.line(report.line).and_then(|line| match &line.op {
-        Op::Hooks(Hooks::Run { hook }) => Some((line.from.as_bytes(), hook.path.to_bytes())),
-        _ => None,
-    });
-    let len = report.encode(hook, &mut message);
+    let rest = lanes.plan.lines().count().saturating_sub(report.line.into());
+    let len = report.encode(rest as u16, &mut message);
     let why = Why("the runtime that waits learns which call failed");
     let _ = syscalls::write(to, &message[..len], why);
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))

@@ -154,7 +154,11 @@ fn ended(code: i32) -> String {
 /// A plan that stopped. `who` said what is wanted; `said`: the end of what hooks said, or what systemd or the kernel's
 /// verifier did.
 pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
-    let line = plan.line(stopped.line);
+    stopped_at(plan.line(stopped.line), who, stopped, said)
+}
+
+/// The same, where the line is known.
+pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
     let from = line.map_or("", |line| line.from.as_str());
     let what = line
         .map_or(String::from("an unknown line of the plan"), |line| bounded(&line.op.to_string(), PART).into_owned());

@@ -1,13 +1,12 @@
 //! What the document of a container says. May touch: types.
 
 use crate::host::systemd::Sockets;
-use crate::host::{Host, input::c, time};
+use crate::host::{Host, time};
 use crate::outcome::Error;
 use crate::plan::clean;
 use crate::plan::devices::program;
 use crate::spec::{self, Hooks, NamespaceKind, Spec};
 use alloc::collections::BTreeMap;
-use alloc::ffi::CString;
 use serde::{Deserialize, Serialize};
 
 /// The document on disk, without the configuration.
@@ -151,12 +150,6 @@ impl Whole {
             text.push(b'}');
         }
         text
-    }
-
-    /// The name of the program, as process.args has it.
-    pub fn program(&self) -> Option<CString> {
-        let config: spec::Value = serde_json::from_slice(&self.configuration).ok()?;
-        c(config["process"]["args"][0].as_str()?).ok()
     }
 
     /// The configuration that the container was made with.

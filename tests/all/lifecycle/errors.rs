@@ -34,6 +34,7 @@ pub fn cases() -> Vec<Trial> {
             ("program_without_its_interpreter", missing_interpreter),
             ("program_of_no_format", no_format),
             ("script_without_its_interpreter", script_without_interpreter),
+            ("start_says_what_run_says", start_as_run),
             ("log_file_has_one_json_line", log_json),
             ("log_file_is_empty_on_success", log_empty),
             ("pid_file_in_a_missing_folder", pid_file_nowhere),
@@ -200,6 +201,45 @@ fn script_without_interpreter() -> Outcome {
     script(&bundle, "#!/bin/sh\r\ntrue\r\n")?;
     bundle.set("/process/args", json!(["program"]))?;
     failing_exec(bundle, "ENOENT")
+}
+
+/// A failure after `start` has the same words as in `run`, to the letter.
+fn start_as_run() -> Outcome {
+    let hook = |line: &str| json!({"startContainer": [{"path": "/bin/true"}, {"path": "/bin/sh", "args": ["sh", "-c", line]}]});
+    let missing = json!({"startContainer": [{"path": "/nowhere/hook"}]});
+    for (file, hooks, words) in [
+        (
+            "#!/bin/sh\n",
+            hook("echo it broke; exit 3"),
+            "hook /bin/sh (config.json /hooks/startContainer/1): exit status 3",
+        ),
+        ("#!/bin/sh\n", missing, "hook /nowhere/hook (config.json /hooks/startContainer/0): execve("),
+        ("no format", json!({}), "exec: \"/bin/program\": exec format error (config.json /process/args): execve("),
+        ("#!/nowhere/sh\n", json!({}), "exec: \"/bin/program\": no such file or directory (config.json /process/args)"),
+    ] {
+        let mut bundle = Bundle::plain()?;
+        script(&bundle, file)?;
+        bundle.set("/process/args", json!(["/bin/program"]))?;
+        bundle.set("/hooks", hooks)?;
+        bundle.bundled(&["create"])?.ok()?;
+        let start = bundle.call(&["start", &bundle.id])?.refused(words)?;
+        bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+        let run = bundle.bundled(&["run"])?.refused(words)?;
+        let words = |done: &Done| -> Vec<String> {
+            // Where the environment lies in memory is another place each time.
+            done.err.split(' ').filter(|word| !word.starts_with("0x")).map(String::from).collect()
+        };
+        same("what start says", words(&start), words(&run))?;
+        bundle.clean()?;
+    }
+    // What `create` can find out it says by another call than `run`: the reason is the same.
+    let mut bundle = Bundle::plain()?;
+    fs::write(bundle.rootfs("bin/program"), "#!/bin/sh\n")?;
+    bundle.set("/process/args", json!(["/bin/program"]))?;
+    let [create, run] = ["create", "run"].map(|command| bundle.bundled(&[command]));
+    let reason = |done: Done| done.err.split(" (config.json").next().map(String::from);
+    same("what create says", reason(create?.refused("permission denied")?), reason(run?))?;
+    bundle.clean()
 }
 
 fn script(bundle: &Bundle, content: &str) -> Outcome {

@@ -1,0 +1,84 @@
+//! A bundle, and the files that say what is wanted: read whole and checked. May touch: everything from `state` down.
+
+use super::context::step;
+use crate::host::input::{self, c};
+use crate::outcome::{Doing, Error, at};
+use crate::plan::{self, Step};
+use crate::spec::{self, Problem, Spec};
+use syscalls::{At, Errno, OpenFlags, Why};
+
+/// A bundle that was read.
+pub struct Bundle {
+    /// Its absolute path.
+    pub path: String,
+    pub spec: Spec<'static>,
+    /// The text of the configuration, from its first brace to its last.
+    pub text: &'static [u8],
+    /// The file of the configuration.
+    pub file: String,
+}
+
+impl Bundle {
+    /// The error of a configuration that cannot be planned.
+    pub fn refused(&self, problem: Problem) -> Error {
+        Error::Spec { file: self.file.clone(), problem }
+    }
+}
+
+/// Reads and checks a bundle's configuration. Nothing is made yet.
+pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error> {
+    step(Step::Command);
+    let path = plan::clean(&absolute(bundle.unwrap_or("."))?);
+    let file = config.map_or_else(|| format!("{path}/config.json"), String::from);
+    // What is wanted refers to it, and lives as long as the process.
+    let text: &'static [u8] = read_config(&file)?.leak();
+    match spec::parse(text) {
+        Ok(spec) => Ok(Bundle { path, spec, text: text.trim_ascii(), file }),
+        Err(problem) => Err(Error::Spec { file, problem }),
+    }
+}
+
+/// The text of a file that says what is wanted. It may name a descriptor of the caller's, which the container does not get:
+/// init closes what is not the program's.
+pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
+    let text = match input::descriptor(file) {
+        Some(fd) => {
+            let why = Why("the path that says what is wanted names this descriptor");
+            input::read_descriptor(At::from_raw(fd), why).doing(format_args!("read {file}"))?
+        }
+        None => read_file(file)?,
+    };
+    match text.len() < input::LONGEST {
+        true => Ok(text),
+        false => {
+            let most = input::LONGEST >> 20;
+            Err(Error::State(format!("{file}: longer than {most} MiB: that is no configuration")))
+        }
+    }
+}
+
+fn read_file(file: &str) -> Result<Vec<u8>, Error> {
+    let why = Why("the bundle's configuration says what is wanted");
+    // O_NONBLOCK: opening a fifo must not hang.
+    let opened = syscalls::openat(At::CWD, &c(file)?, OpenFlags::O_NONBLOCK, why);
+    let opened = opened.map_err(|failed| match failed.errno {
+        Errno::ENOENT => Error::State(format!(
+            "{file}: no such file or directory: a bundle has a config.json; `nk-runtime spec` writes one to begin with"
+        )),
+        _ => at(format_args!("open {file}"), failed),
+    })?;
+    let text = input::read_all(opened.at(), why).doing(format_args!("read {file}"))?;
+    opened.leak(); // the end of the process closes it, and execve does
+    Ok(text)
+}
+
+/// A path that later commands can use, wherever they are called.
+pub fn absolute(path: &str) -> Result<String, Error> {
+    if path.starts_with('/') {
+        return Ok(path.into());
+    }
+    let mut buffer = [0u8; 4096];
+    let here = syscalls::getcwd(&mut buffer, Why("the path that was given is relative to it"));
+    let here = here.doing("find the current directory")?;
+    Ok(format!("{}/{path}", String::from_utf8_lossy(here)))
+}

@@ -1,0 +1,228 @@
+//! What commands share: what they are told, and a container that they look up. May touch: everything from `say` down.
+
+use super::ours;
+use crate::cli::{CgroupManager, Globals, Level};
+use crate::entry::seal;
+use crate::host::{self, Host, cgroup, dbus, systemd};
+use crate::outcome::{Check, Doing, Error, Lane, at};
+use crate::plan::cgroup::scope::Manager;
+use crate::plan::{Step, Wish};
+use crate::say::hints;
+use crate::say::log::Log;
+use crate::spec::{self, Spec};
+use crate::state::recorder::{self, Recording};
+use crate::state::{self, Now, Saved, Status};
+use core::sync::atomic::Ordering::Acquire;
+use syscalls::{At, Errno, Fd, OpenFlags, Why};
+
+/// What every command is told.
+pub struct Context {
+    pub globals: Globals,
+    pub host: Host,
+    pub log: Log,
+    /// The state root's path.
+    pub root: String,
+    /// Our own process id.
+    pub pid: i32,
+    /// How many descriptors above standard error are the program's, and not ours.
+    pub preserve_fds: u32,
+    /// How many of them a service manager has passed (sd_listen_fds(3)).
+    pub listening: u32,
+    /// Which standard descriptors can be the null device.
+    pub endless: [bool; 3],
+    /// What this process was called with; none if it is sealed already.
+    pub argv: Option<*const *const core::ffi::c_char>,
+    /// What becomes of the records.
+    pub recording: Recording,
+}
+
+impl Context {
+    pub fn cgroup(&self) -> bool {
+        self.globals.cgroup_manager != CgroupManager::Disabled
+    }
+
+    /// Where a cgroup goes that config.json does not name from the hierarchy's root.
+    pub fn cgroup_base(&self, spec: &Spec) -> String {
+        let named = spec.linux.cgroups_path.as_deref();
+        match self.cgroup() && !named.is_some_and(|path| path.starts_with('/')) {
+            true => self.host.cgroup_base(),
+            false => String::new(),
+        }
+    }
+
+    /// The service manager that makes cgroups, if one does: the machine's, or that of a user.
+    pub fn manager(&self) -> Result<Option<Manager>, Error> {
+        if self.globals.cgroup_manager != CgroupManager::Systemd {
+            return Ok(None);
+        }
+        step(Step::Cgroup);
+        // Engines without root run us as root of a user namespace.
+        let user = self.host.uid != 0 || self.host.nested;
+        let sockets = systemd::sockets(user, host::environment);
+        let base =
+            systemd::base(&sockets).map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
+        Ok(Some(Manager { sockets, base, user }))
+    }
+
+    /// What a plan for this caller begins with. `look` has to come before.
+    pub fn wish<'a>(&self, id: &'a str, bundle: &'a str) -> Wish<'a> {
+        Wish {
+            id,
+            bundle,
+            preserve_fds: self.preserve_fds,
+            cgroup: self.cgroup(),
+            uid: self.host.uid,
+            gid: self.host.gid,
+            nested: self.host.nested,
+            no_groups: self.host.no_groups,
+            rootless: self.globals.rootless,
+            ..Wish::default()
+        }
+    }
+
+    /// Executes this program again from a file that no container can write to, if that was not done yet.
+    pub fn seal(&self) -> Result<(), Error> {
+        self.argv.map_or(Ok(()), |argv| seal::seal(argv, self.host.uid))
+    }
+
+    /// Words about what is odd in a configuration, to a number that can be read. `file`: its name.
+    pub fn say_all(&self, file: &str, words: Vec<(bool, String)>) {
+        const MOST: usize = 16;
+        let (usual, odd): (Vec<_>, Vec<_>) = words.into_iter().partition(|(usual, _)| *usual);
+        for (level, words) in [(Level::Warn, odd), (Level::Info, usual)] {
+            for (_, word) in words.iter().take(MOST) {
+                self.log.say(level, &format!("{file} {word}"));
+            }
+            if let Some(more @ 1..) = words.len().checked_sub(MOST) {
+                self.log.say(level, &format!("and {more} more of the kind"));
+            }
+        }
+    }
+
+    /// Groups that the kernel forbids setting here: runc and crun pass them over, too.
+    pub fn say_groups(&self, spec: &Spec) {
+        if self.host.no_groups && !spec.process.user.additional_gids.is_empty() {
+            let word = "config.json /process/user/additionalGids: left out, since setting groups is forbidden in the caller's user namespace (/proc/self/setgroups is `deny`)";
+            self.log.say(Level::Warn, word);
+        }
+    }
+
+    /// Capabilities that this process does not have itself.
+    pub fn say_left_out(&self) {
+        let set = syscalls::room::slate().left_out.load(Acquire);
+        if set == 0 {
+            return;
+        }
+        let all = spec::CAPABILITIES.iter().enumerate();
+        let names: Vec<&str> = all.filter(|(i, _)| set & 1 << i != 0).map(|(_, name)| *name).collect();
+        let word = format!(
+            "config.json /process/capabilities: left out, since this process does not have them itself: {}",
+            names.join(", ")
+        );
+        self.log.say(Level::Warn, &word);
+    }
+
+    /// This command's calls belong to the trace of the container in this directory. It can make processes of its own.
+    pub fn join_trace(&mut self, dir: At) -> Result<(), Error> {
+        recorder::share()?;
+        self.recording.join(dir);
+        Ok(())
+    }
+
+    /// Opens the state root if it is there.
+    pub fn open_root(&self) -> Result<Option<Fd>, Error> {
+        state::open_root(&self.root)
+    }
+}
+
+/// A container that is there, as it is now, and its cgroup.
+pub struct Found {
+    /// The state root, and in it where its state lies.
+    pub root: Fd,
+    pub dir: Fd,
+    pub saved: Saved,
+    /// With its cgroup, which a rootless one may not have.
+    pub now: Now,
+}
+
+/// Finds a container of which something is wanted that only its cgroup has.
+pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
+    let root = context.open_root()?;
+    let dir = state::find(root.as_ref(), id)?;
+    let missing = || Error::State(format!("container does not exist: {id}"));
+    let root = root.ok_or_else(missing)?;
+    context.recording.join(dir.at());
+    let saved = state::load(dir.at(), id)?;
+    let mut now = state::look(dir.at(), &saved)?;
+    if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {
+        now.cgroup = cgroup::open_pair(&saved.cgroup_path).doing(format_args!("look for the cgroup of {id}"))?;
+    }
+    Ok(Found { root, dir, saved, now })
+}
+
+impl Found {
+    /// Its cgroup, if its processes are there to be in it.
+    pub fn group(&self) -> Result<At, Error> {
+        let id = &self.saved.id;
+        match (&self.now.cgroup, self.now.status) {
+            (_, Status::Stopped) => Err(Error::State(format!("container not running: {id} is stopped"))),
+            (Some((_, group)), _) => Ok(group.at()),
+            (None, _) => Err(Error::State(format!("container {id} has no cgroup of its own"))),
+        }
+    }
+}
+
+impl Found {
+    /// Refuses what would stop other containers, which are in this one's cgroup or below it.
+    pub fn refuse_others_below(&self, verb: &str) -> Result<(), Error> {
+        let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
+        if let Some((other, _)) = ours::others(&self.root, &self.saved)?.first() {
+            return Err(Error::State(format!(
+                "cannot {verb} container {id}: container {other} is in its cgroup /{path}, or below it"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would reach processes of others, in a cgroup that was there before the container.
+    pub fn alone(&self, group: At, verb: &str) -> Result<(), Error> {
+        let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
+        if self.saved.made() > 0 {
+            return Ok(());
+        }
+        let failed = |failed| at(format!("look which processes are in the cgroup of {id}"), failed);
+        let why = Why("the cgroup was there before the container: others may be in it");
+        let all = cgroup::processes(group, why).map_err(failed)?.len();
+        let own = ours::own(group, &self.saved, self.now.init.as_ref()).map_err(failed)?;
+        match all.saturating_sub(own.len()) {
+            0 => Ok(()),
+            more => Err(Error::State(format!(
+                "cannot {verb} container {id}: its cgroup /{path} was there before it, and {more} processes of others are in it"
+            ))),
+        }
+    }
+}
+
+/// One line about systemd, that it was asked in vain.
+pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
+    match trouble {
+        dbus::Trouble::Call(failed) => at(step, failed),
+        dbus::Trouble::Said(text) => Error::State(format!("{step}: {text}; try: {}", hints::check(Check::Systemd))),
+    }
+}
+
+/// What records from now on belong to.
+pub fn step(step: Step) {
+    syscalls::record::at(Lane::Host as u8, 0, step as u16);
+}
+
+/// This very program, as it was executed.
+pub fn open_ourselves() -> Result<Fd, Error> {
+    let why = Why("a rootfs or an initramfs shall hold this program");
+    match syscalls::openat(At::CWD, c"/proc/self/exe", OpenFlags::NONE, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => {}
+        opened => return opened.doing("open this program"),
+    }
+    let path = syscalls::executed_as();
+    syscalls::openat(At::CWD, path, OpenFlags::NONE, why).doing("open this program")
+}

@@ -1,0 +1,57 @@
+//! `run`: a container, its program, and the end of both. May touch: everything from `say` down.
+
+use super::context::{Context, step};
+use super::create::{self, Manner};
+use super::wait::Foreground;
+use super::{delete, hooks};
+use crate::cli::{self, Level};
+use crate::outcome::Error;
+use crate::plan::Step;
+use crate::spec::NamespaceKind;
+use syscalls::{Prctl, Why};
+
+/// `run`. Attached, it returns the program's status and deletes the container at its end.
+pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
+    let id = &options.create.id;
+    let made = create::make(context, &options.create, Manner { waits: false, attached: !options.detach })?;
+    if let Err(error) = hooks::poststart(&made.saved, &made.spec.hooks, made.saved.pid) {
+        delete::destroy(context, &made.root, &made.saved, made.init.as_ref())?;
+        return Err(error);
+    }
+    context.log.say(Level::Info, &format!("container {id}: running"));
+    if options.detach {
+        if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
+            notify.until_ready(init)?;
+        }
+        return Ok(0);
+    }
+    let own_pids = made.spec.linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Pid);
+    if !options.create.no_subreaper && !own_pids {
+        let why = Why("without a pid namespace, what the program leaves behind comes to us");
+        let _ = syscalls::prctl(Prctl::PR_SET_CHILD_SUBREAPER, 1, why);
+    }
+    let Some(init) = made.init else {
+        return Err(Error::State(format!("container {id} has no first process")));
+    };
+    let (notify, master) = (made.notify, made.master);
+    let waited = Foreground { process: &init, pid: made.saved.pid, child: true, notify, master }.wait();
+    let status = match waited {
+        Ok(status) => status,
+        Err(error) => {
+            delete::destroy(context, &made.root, &made.saved, Some(&init))?;
+            return Err(error);
+        }
+    };
+    drop(init);
+    if let Some(mask) = made.signals {
+        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
+    }
+    context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
+    if !options.keep {
+        step(Step::Delete);
+        delete::end_left(context, &made.root, &made.saved)?;
+        delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
+        delete::after(context, &made.saved);
+    }
+    Ok(status)
+}

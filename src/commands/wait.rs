@@ -1,0 +1,161 @@
+//! Staying with a program until its end: its signals, its terminal, its words for a service manager, in one loop. May touch:
+//! everything from `say` down.
+
+use super::notify::Between;
+use super::terminal::Relay;
+use crate::outcome::{Doing, Error};
+use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
+
+const DOING: &str = "wait for the program";
+
+/// A program in the foreground.
+pub struct Foreground<'a> {
+    /// A handle on its process, and the number.
+    pub process: &'a Fd,
+    pub pid: i32,
+    /// It is a child of this process, and so SIGCHLD tells of its end. The end of another process is seen by its handle.
+    pub child: bool,
+    /// The program's words that are handed on.
+    pub notify: Option<Between>,
+    /// The other side of its terminal.
+    pub master: Option<Fd>,
+}
+
+/// What is watched, by its place in the table of ppoll(2).
+const SIGNALS: usize = 0;
+const END: usize = 1;
+const WORDS: usize = 2;
+const STDIN: usize = 3;
+const MASTER: usize = 4;
+const STDOUT: usize = 5;
+
+/// One row of that table. The kernel passes over a negative number.
+fn row(fd: Option<At>, events: i16) -> PollFd {
+    PollFd { fd: fd.map_or(-1, At::raw), events, revents: 0 }
+}
+
+impl Foreground<'_> {
+    /// Waits for the program's end, and hands every other signal on to it. Returns the program's status.
+    pub fn wait(mut self) -> Result<i32, Error> {
+        if self.child && self.notify.is_none() && self.master.is_none() {
+            return self.signals_alone();
+        }
+        let why = Why("signals, the program's end, its words and its terminal are waited for together");
+        let signals = syscalls::signalfd4(SigSet::ALL, why).doing(DOING)?;
+        let mut relay = self.master.take().map(Relay::begin);
+        loop {
+            let mut table = self.table(&signals, relay.as_ref());
+            let limit = relay.as_ref().and_then(Relay::limit);
+            let why = Why("the program's end, a signal to hand on, its words, a key, or something to show");
+            let passed = syscalls::ppoll(&mut table, limit, why).doing(DOING)? == 0;
+            let ready = table.map(|row| row.revents);
+            if ready[SIGNALS] | ready[WORDS] != 0
+                && let Some(notify) = &self.notify
+            {
+                notify.carry();
+            }
+            if ready[SIGNALS] != 0 {
+                match (next(&signals)?, &mut relay) {
+                    (libc::SIGWINCH, Some(relay)) => relay.fit(),
+                    (signal, relay) => {
+                        if let Some(status) = self.signal(signal)? {
+                            relay.as_mut().map_or(Ok(()), Relay::show_the_rest).doing("relay the terminal")?;
+                            return Ok(status);
+                        }
+                    }
+                }
+            } else if ready[END] != 0 {
+                return status(self.process);
+            }
+            if let Some(relay) = &mut relay {
+                relay.carry(passed, [ready[STDIN], ready[MASTER], ready[STDOUT]]).doing("relay the terminal")?;
+            }
+        }
+    }
+
+    /// What is waited for.
+    fn table(&self, signals: &Fd, relay: Option<&Relay>) -> [PollFd; 6] {
+        let mut table = [row(None, 0); 6];
+        table[SIGNALS] = row(Some(signals.at()), libc::POLLIN);
+        table[END] = row((!self.child).then(|| self.process.at()), libc::POLLIN);
+        table[WORDS] = row(self.notify.as_ref().map(|notify| notify.program.at()), libc::POLLIN);
+        if let Some(relay) = relay {
+            for (place, (fd, events)) in [STDIN, MASTER, STDOUT].into_iter().zip(relay.wants()) {
+                table[place] = row(Some(fd).filter(|_| events != 0), events);
+            }
+        }
+        table
+    }
+
+    /// Nothing but signals can come: one call waits, and tells which signal it is.
+    fn signals_alone(&self) -> Result<i32, Error> {
+        loop {
+            let why = Why("the program's end, or a signal to hand on");
+            let signal = syscalls::rt_sigwait(SigSet::ALL, why).doing(DOING)?;
+            if let Some(status) = self.signal(signal)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Acts on a signal. If it tells of the program's end: the status.
+    fn signal(&self, signal: i32) -> Result<Option<i32>, Error> {
+        match signal {
+            libc::SIGCHLD if self.child => return self.ended(),
+            // These are about this process itself: a write of its own that ulimit -f forbids, or its terminal's size.
+            libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE | libc::SIGXFSZ => {}
+            signal => {
+                let why = Why("a signal for this command is meant for the program");
+                let _ = syscalls::pidfd_send_signal(self.process.at(), signal, why);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A child has ended: the status, if it is the program.
+    fn ended(&self) -> Result<Option<i32>, Error> {
+        let why = Why("the status that the program ended with");
+        let ended = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, why).doing(DOING)?;
+        if ended.is_none() {
+            self.reap();
+        }
+        Ok(ended.map(|ended| ended.status()))
+    }
+
+    /// Takes the status of other children: without a pid namespace, orphans of the container come to this process. The program
+    /// itself is waited for by name.
+    fn reap(&self) {
+        let why = Why("what the program left behind must not stay a zombie");
+        while let Ok(Some(pid)) = syscalls::waitid_any_ended(why) {
+            // It has ended just now: the signal that tells of it is on its way.
+            if pid == self.pid || syscalls::waitid_pid(pid, why).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The next signal of a signalfd.
+fn next(signals: &Fd) -> Result<i32, Error> {
+    let mut info = [0u8; 128];
+    syscalls::read(signals.at(), &mut info, Why("which signal it is")).doing(DOING)?;
+    Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+}
+
+/// The status of a process that has ended and is no child of ours. The kernel tells it once its parent has waited for it.
+fn status(process: &Fd) -> Result<i32, Error> {
+    for _ in 0..50 {
+        match syscalls::pidfd_exit(process.at(), Why("the status that the program ended with")) {
+            Ok(Some(ended)) => return Ok(ended.status()),
+            Err(f) if f.errno != Errno::ESRCH => break,
+            _ => {}
+        }
+        let mut fds = [row(Some(process.at()), 0)];
+        let why = Why("its parent has to wait for it first");
+        syscalls::ppoll(&mut fds, Some(100), why).doing(DOING)?;
+    }
+    Err(Error::State(
+        "the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)"
+            .into(),
+    ))
+}
