@@ -31,9 +31,6 @@ mod cli;
 mod commands;
 mod entry;
 mod host;
-#[cfg(test)]
-#[path = "../tests/unit/ops.rs"]
-mod ops;
 mod outcome;
 mod perform;
 mod plan;

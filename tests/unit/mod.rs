@@ -1,4 +1,6 @@
-//! Tests of parts of the program, by their names in it. They need no container: `cargo test --bin nk-runtime` runs them.
+//! Tests of parts of the program, by their names in it. They need no container: `cargo test --bin nk-runtime` runs them. The
+//! two compilers' tests use what is private in these, and are declared there.
 
 mod command_line;
+mod ops;
 mod properties;
