@@ -2,6 +2,7 @@
 //! is refused if without it the container would be another than the user asked for. May touch: types.
 
 use super::Spec;
+use super::rules::one_of_these;
 use super::schema::{At, Checked};
 
 /// The beginning of all names to which crun gives a meaning.
@@ -55,10 +56,7 @@ impl Spec<'_> {
             }
         }
         let context = self.context_option();
-        match CONTEXTS.contains(&context) {
-            true => Ok(()),
-            false => at.key(CONTEXT).no(format!("`{context}` must be one of {}", CONTEXTS.join(", "))),
-        }
+        one_of_these(&CONTEXTS)(context, &at.key(CONTEXT))
     }
 
     /// Annotations that are passed over, and the property that is passed over because of one.

@@ -180,8 +180,8 @@ impl Spec<'_> {
         }
     }
 
-    /// What is odd but no error: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are
-    /// left out, annotations that are passed over. True: it is usual all the same. Each begins with its place.
+    /// Oddities that are no errors: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are
+    /// left out, annotations that are passed over. True: engines write it often. Each text begins with its place.
     pub fn warnings(&self) -> Vec<(bool, String)> {
         let mut words = Vec::new();
         if let Some(at) = self.mounts.iter().position(|mount| !mount.destination.starts_with('/')) {

@@ -44,6 +44,10 @@ macro_rules! holders {
             }
 
             fn check(&self, $at: &At) -> Checked {
+                // A type without rows has no rules inside: a long list of strings is not walked.
+                if T::ROWS.is_empty() {
+                    return Ok(());
+                }
                 let ($all, $visit) = (self, T::check);
                 $walk
             }
