@@ -10,7 +10,7 @@ pub use signals::signal_name;
 pub(crate) use signals::{NSIG, signal_short};
 pub(crate) use structs::*;
 
-use core::fmt::{Result, Write};
+use core::fmt::{Display, Formatter, Result, Write};
 use linux_raw_sys::general::fsconfig_command as fsconfig;
 use linux_raw_sys::{general, ioctl, mempolicy, net, prctl, ptrace};
 
@@ -272,30 +272,38 @@ impl Words {
     }
 
     /// An argument, as its list is.
-    pub fn show(&self, value: u64, out: &mut dyn Write) -> Result {
-        match self.style {
-            One => self.word(value, out),
-            Mode => mode(value as u32, out),
+    pub fn show(&self, value: u64) -> impl Display {
+        with(move |out| match self.style {
+            One => self.one(value, out),
+            Mode => write!(out, "{}", mode(value as u32)),
             // sound/soundcard.h has the same number.
             Request if value == ioctl::TCSETS.into() => out.write_str("SNDCTL_TMR_START or TCSETS"),
             Request => match self.name(value) {
                 Some(name) => out.write_str(name),
                 None => request(value, out),
             },
-            _ => self.flags(value, out),
-        }
+            _ => self.set(value, out),
+        })
     }
 
     /// One of the list.
-    pub fn word(&self, value: u64, out: &mut dyn Write) -> Result {
+    pub fn word(&self, value: u64) -> impl Display {
+        with(move |out| self.one(value, out))
+    }
+
+    /// Flags of the list.
+    pub fn flags(&self, value: u64) -> impl Display {
+        with(move |out| self.set(value, out))
+    }
+
+    fn one(&self, value: u64, out: &mut Formatter) -> Result {
         match self.name(value) {
             Some(name) => out.write_str(name),
             None => self.number(value, out),
         }
     }
 
-    /// Flags of the list.
-    pub fn flags(&self, value: u64, out: &mut dyn Write) -> Result {
+    fn set(&self, value: u64, out: &mut Formatter) -> Result {
         let (First(mask, choices) | Type(mask, choices)) = self.style else {
             return self.bits(value, true, true, out);
         };
@@ -312,15 +320,15 @@ impl Words {
     }
 
     /// Single flags. `first`: nothing stands before them; `comment`: the comment after unknown bits is wanted.
-    fn bits(&self, value: u64, mut first: bool, mut comment: bool, out: &mut dyn Write) -> Result {
+    fn bits(&self, value: u64, mut first: bool, mut comment: bool, out: &mut Formatter) -> Result {
         if value == 0 {
             return out.write_str(self.name(0).unwrap_or("0"));
         }
+        let mut bar = || if core::mem::take(&mut first) { "" } else { "|" };
         let mut rest = value;
         for (bits, name) in self.names.iter() {
             if bits != 0 && rest & bits == bits {
-                bar(&mut first, out)?;
-                out.write_str(name)?;
+                write!(out, "{}{name}", bar())?;
                 rest &= !bits;
                 comment = false;
             }
@@ -328,61 +336,61 @@ impl Words {
         if rest == 0 {
             return Ok(());
         }
-        bar(&mut first, out)?;
-        if comment { self.number(rest, out) } else { hex(rest, out) }
+        out.write_str(bar())?;
+        if comment { self.number(rest, out) } else { write!(out, "{}", hex(rest)) }
     }
 
     /// What has no name.
-    fn number(&self, value: u64, out: &mut dyn Write) -> Result {
-        hex(value, out)?;
-        write!(out, " /* {} */", self.unknown)
+    fn number(&self, value: u64, out: &mut Formatter) -> Result {
+        write!(out, "{} /* {} */", hex(value), self.unknown)
     }
+}
+
+/// What writes itself by a function.
+struct With<F>(F);
+
+impl<F: Fn(&mut Formatter) -> Result> Display for With<F> {
+    fn fmt(&self, out: &mut Formatter) -> Result {
+        self.0(out)
+    }
+}
+
+pub(crate) fn with(write: impl Fn(&mut Formatter) -> Result) -> impl Display {
+    With(write)
 }
 
 /// Type and permissions of a file. A type without a name makes all of it a number.
-pub(crate) fn mode(mode: u32, out: &mut dyn Write) -> Result {
-    let mode = u64::from(mode & 0xffff);
-    let kind = mode & u64::from(general::S_IFMT);
-    match FileMode::WORDS.name(kind) {
-        Some(name) => write!(out, "{name}|")?,
-        None if kind == 0 => {}
-        None => return octal(mode, out),
-    }
-    for (bit, name) in names!(general S_ISUID S_ISGID S_ISVTX).iter() {
-        if mode & bit != 0 {
-            write!(out, "{name}|")?;
+pub(crate) fn mode(mode: u32) -> impl Display {
+    with(move |out| {
+        let mode = u64::from(mode & 0xffff);
+        let kind = mode & u64::from(general::S_IFMT);
+        match FileMode::WORDS.name(kind) {
+            Some(name) => write!(out, "{name}|")?,
+            None if kind == 0 => {}
+            None => return write!(out, "{}", octal(mode)),
         }
-    }
-    octal(mode & 0o777, out)
-}
-
-fn bar(first: &mut bool, out: &mut dyn Write) -> Result {
-    if core::mem::take(first) { Ok(()) } else { out.write_char('|') }
+        for (bit, name) in names!(general S_ISUID S_ISGID S_ISVTX).iter() {
+            if mode & bit != 0 {
+                write!(out, "{name}|")?;
+            }
+        }
+        write!(out, "{}", octal(mode & 0o777))
+    })
 }
 
 /// A number in hexadecimal; 0 is `0`.
-pub(crate) fn hex(value: u64, out: &mut dyn Write) -> Result {
-    if value == 0 { out.write_char('0') } else { write!(out, "{value:#x}") }
+pub(crate) fn hex(value: u64) -> impl Display {
+    with(move |out| if value == 0 { out.write_char('0') } else { write!(out, "{value:#x}") })
 }
 
 /// Permission bits: a zero and at least two digits more.
-pub(crate) fn octal(value: u64, out: &mut dyn Write) -> Result {
-    write!(out, "0{value:02o}")
+pub(crate) fn octal(value: u64) -> impl Display {
+    with(move |out| write!(out, "0{value:02o}"))
 }
 
 /// An ioctl request without a name, by its parts (ioctl(2): direction, size, type, number).
-fn request(value: u64, out: &mut dyn Write) -> Result {
-    let direction = match value >> 30 & 3 {
-        0 => "_IOC_NONE",
-        1 => "_IOC_WRITE",
-        2 => "_IOC_READ",
-        _ => "_IOC_READ|_IOC_WRITE",
-    };
-    write!(out, "_IOC({direction}, ")?;
-    hex(value >> 8 & 0xff, out)?;
-    out.write_str(", ")?;
-    hex(value & 0xff, out)?;
-    out.write_str(", ")?;
-    hex(value >> 16 & 0x3fff, out)?;
-    out.write_char(')')
+fn request(value: u64, out: &mut Formatter) -> Result {
+    let direction = ["_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE"][(value >> 30 & 3) as usize];
+    let [kind, number, size] = [value >> 8 & 0xff, value & 0xff, value >> 16 & 0x3fff].map(hex);
+    write!(out, "_IOC({direction}, {kind}, {number}, {size})")
 }

@@ -10,13 +10,13 @@ mod talk;
 
 use crate::arg::{Kind, NAMED};
 use crate::errno::Errno;
-use crate::flags::{self, hex, octal, signal_name};
+use crate::flags::{self, hex, octal, signal_name, with};
 use crate::record::{OUT, RETURNED, Record};
-use core::fmt::{Result, Write};
+use core::fmt::{Display, Result, Write};
 use linux_raw_sys::general as nr;
 
 /// Longest string that is printed (strace's `-s`), and most elements of a list.
-pub(crate) const LIMIT: usize = 32;
+const LIMIT: usize = 32;
 /// Longest path that is printed: PATH_MAX without its NUL.
 const PATH: usize = 4095;
 /// The column in which results begin (strace's `-a`).
@@ -48,20 +48,13 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
     }
     let value = r.ret as u64;
     match u32::from(r.call.0) {
-        nr::__NR_mmap => hex(value, out),
-        nr::__NR_fcntl if r.args[1] == libc::F_GET_SEALS as u64 => hex(value, out),
-        nr::__NR_umask => octal(value, out),
-        nr::__NR_personality => {
-            hex(value, out)?;
-            out.write_str(" (")?;
-            flags::Persona::WORDS.word(value, out)?;
-            out.write_char(')')
-        }
+        nr::__NR_mmap => write!(out, "{}", hex(value)),
+        nr::__NR_fcntl if r.args[1] == libc::F_GET_SEALS as u64 => write!(out, "{}", hex(value)),
+        nr::__NR_umask => write!(out, "{}", octal(value)),
+        nr::__NR_personality => write!(out, "{} ({})", hex(value), flags::Persona::WORDS.word(value)),
         nr::__NR_rt_sigtimedwait => write!(out, "{value} ({})", signal_name(r.ret as i32)),
-        number => {
-            write!(out, "{}", r.ret)?;
-            if number == nr::__NR_ppoll { talk::ppoll_result(r, out) } else { Ok(()) }
-        }
+        nr::__NR_ppoll => talk::ppoll_result(r, out),
+        _ => write!(out, "{}", r.ret),
     }
 }
 
@@ -100,132 +93,123 @@ pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
     let value = r.args[i];
     let named = r.kinds[i].checked_sub(NAMED).and_then(|place| flags::LISTS.get(usize::from(place)));
     if let Some(words) = named {
-        return words.show(value, out);
+        return write!(out, "{}", words.show(value));
     }
     let Some(kind) = Kind::of(r.kinds[i]) else {
-        return hex(value, out);
+        return write!(out, "{}", hex(value));
     };
     match kind {
         Kind::Int => write!(out, "{}", value as i64),
         Kind::Uint => write!(out, "{value}"),
-        Kind::Id => id(value as u32, out),
-        Kind::Octal => octal(value & 0xffff, out),
-        Kind::Hex => hex(value, out),
-        Kind::Address => address(value, out),
+        Kind::Id => write!(out, "{}", id(value as u32)),
+        Kind::Octal => write!(out, "{}", octal(value & 0xffff)),
+        Kind::Hex => write!(out, "{}", hex(value)),
+        Kind::Address => write!(out, "{}", address(value)),
         Kind::Fd if value as i32 == libc::AT_FDCWD => out.write_str("AT_FDCWD"),
         Kind::Fd => write!(out, "{}", value as i32),
         Kind::Path => text(r, i, PATH, out),
         Kind::Text => text(r, i, LIMIT, out),
-        Kind::Entries => entries(r, i, out),
+        Kind::Entries => counted(r, i, "entries", "entries", out),
         Kind::Argv => argv(r, i, out),
-        Kind::Envp => envp(r, i, out),
-        Kind::Device => device(value & u64::from(u32::MAX), out),
+        Kind::Envp => counted(r, i, "var", "vars", out),
+        Kind::Device => write!(out, "{}", device(value & u64::from(u32::MAX))),
         Kind::Signal => write!(out, "{}", signal_name(value as i32)),
-        Kind::IoPriority => io_priority(value, out),
+        Kind::IoPriority => {
+            write!(out, "IOPRIO_PRIO_VALUE({}, {})", flags::IOPRIO_CLASS.word(value >> 13), value & 0x1fff)
+        }
         structure => structs::structure(r, i, structure, out),
     }
 }
 
 /// An address; 0 is `NULL`.
-pub(crate) fn address(value: u64, out: &mut dyn Write) -> Result {
-    if value == 0 { out.write_str("NULL") } else { write!(out, "{value:#x}") }
-}
-
-/// An I/O priority: its class, and how urgent within it.
-fn io_priority(value: u64, out: &mut dyn Write) -> Result {
-    out.write_str("IOPRIO_PRIO_VALUE(")?;
-    flags::IOPRIO_CLASS.word(value >> 13, out)?;
-    write!(out, ", {})", value & 0x1fff)
+fn address(value: u64) -> impl Display {
+    with(move |out| if value == 0 { out.write_str("NULL") } else { write!(out, "{value:#x}") })
 }
 
 /// A user or group: the highest number, which means "leave it as it is", is -1.
-pub(crate) fn id(value: u32, out: &mut dyn Write) -> Result {
-    if value == u32::MAX { out.write_str("-1") } else { write!(out, "{value}") }
+fn id(value: u32) -> impl Display {
+    if value == u32::MAX { -1 } else { i64::from(value) }
 }
 
 /// Device numbers, as makedev(3) packs them; the kernel uses the low 32 bits only.
-pub(crate) fn device(value: u64, out: &mut dyn Write) -> Result {
-    out.write_str("makedev(")?;
-    hex(value >> 8 & 0xfff | value >> 32 & 0xffff_f000, out)?;
-    out.write_str(", ")?;
-    hex(value & 0xff | value >> 12 & 0xf_ff00, out)?;
-    out.write_char(')')
+fn device(value: u64) -> impl Display {
+    let major = value >> 8 & 0xfff | value >> 32 & 0xffff_f000;
+    let minor = value & 0xff | value >> 12 & 0xf_ff00;
+    with(move |out| write!(out, "makedev({}, {})", hex(major), hex(minor)))
 }
 
 /// The text that the kernel read or wrote; where nothing was kept, its address. getcwd's path has a NUL at its end.
 fn text(r: &Record, i: usize, limit: usize, out: &mut dyn Write) -> Result {
-    match r.blob(i as u8).or(r.blob(i as u8 | OUT)) {
-        Some(blob) if limit == PATH => {
-            quoted(blob.bytes.strip_suffix(b"\0").unwrap_or(blob.bytes), limit, blob.cut, out)
-        }
-        Some(blob) => quoted(blob.bytes, limit, blob.cut, out),
-        None => address(r.args[i], out),
-    }
+    let Some(blob) = r.blob(i as u8).or(r.blob(i as u8 | OUT)) else {
+        return write!(out, "{}", address(r.args[i]));
+    };
+    let ended = if limit == PATH { blob.bytes.strip_suffix(b"\0") } else { None };
+    write!(out, "{}", quoted(ended.unwrap_or(blob.bytes), limit, blob.cut))
 }
 
 /// A string in quotes, with `...` after it when there is more.
-pub(crate) fn quoted(bytes: &[u8], limit: usize, cut: bool, out: &mut dyn Write) -> Result {
+fn quoted(bytes: &[u8], limit: usize, cut: bool) -> impl Display {
     let kept = bytes.get(..limit).unwrap_or(bytes);
-    out.write_char('"')?;
-    for (i, byte) in kept.iter().enumerate() {
-        match byte {
-            b'"' => out.write_str("\\\"")?,
-            b'\\' => out.write_str("\\\\")?,
-            b'\n' => out.write_str("\\n")?,
-            b'\t' => out.write_str("\\t")?,
-            b'\r' => out.write_str("\\r")?,
-            0x0b => out.write_str("\\v")?,
-            0x0c => out.write_str("\\f")?,
-            b' '..=b'~' => out.write_char(*byte as char)?,
-            // Shortest form, unless a digit after it would be taken for a part of it.
-            _ if kept.get(i + 1).is_some_and(|next| matches!(next, b'0'..=b'7')) => write!(out, "\\{byte:03o}")?,
-            _ => write!(out, "\\{byte:o}")?,
+    with(move |out| {
+        out.write_char('"')?;
+        for (i, byte) in kept.iter().enumerate() {
+            match byte {
+                b'"' => out.write_str("\\\"")?,
+                b'\\' => out.write_str("\\\\")?,
+                b'\n' => out.write_str("\\n")?,
+                b'\t' => out.write_str("\\t")?,
+                b'\r' => out.write_str("\\r")?,
+                0x0b => out.write_str("\\v")?,
+                0x0c => out.write_str("\\f")?,
+                b' '..=b'~' => out.write_char(*byte as char)?,
+                // Shortest form, unless a digit after it would be taken for a part of it.
+                _ if kept.get(i + 1).is_some_and(|next| matches!(next, b'0'..=b'7')) => write!(out, "\\{byte:03o}")?,
+                _ => write!(out, "\\{byte:o}")?,
+            }
         }
-    }
-    out.write_str(if cut || kept.len() < bytes.len() { "\"..." } else { "\"" })
+        out.write_str(if cut || kept.len() < bytes.len() { "\"..." } else { "\"" })
+    })
 }
 
 /// An argument vector: strings, each with a NUL at its end and kept to one byte more than is printed.
 fn argv(r: &Record, i: usize, out: &mut dyn Write) -> Result {
     let Some(blob) = r.blob(i as u8) else {
-        return address(r.args[i], out);
+        return write!(out, "{}", address(r.args[i]));
     };
-    let strings = blob.bytes.strip_suffix(b"\0").unwrap_or(blob.bytes);
+    let strings = blob.bytes.split_inclusive(|byte| *byte == 0);
+    let string = |string: &[u8], out: &mut dyn Write| {
+        write!(out, "{}", quoted(string.strip_suffix(b"\0").unwrap_or(string), LIMIT, false))
+    };
+    list(strings, ", ", false, string, out)
+}
+
+/// At most [`LIMIT`] elements in brackets. `cut`: there are more than these.
+fn list<T>(
+    elements: impl Iterator<Item = T>,
+    between: &str,
+    cut: bool,
+    mut show: impl FnMut(T, &mut dyn Write) -> Result,
+    out: &mut dyn Write,
+) -> Result {
     out.write_char('[')?;
-    if !blob.bytes.is_empty() {
-        for (n, string) in strings.split(|byte| *byte == 0).enumerate() {
-            if n > 0 {
-                out.write_str(", ")?;
-            }
-            if n == LIMIT {
-                out.write_str("...")?;
-                break;
-            }
-            quoted(string, LIMIT, false, out)?;
+    let mut more = cut;
+    for (n, element) in elements.enumerate() {
+        if n == LIMIT {
+            more = true;
+            break;
         }
+        out.write_str(if n > 0 { between } else { "" })?;
+        show(element, out)?;
     }
-    out.write_char(']')
+    out.write_str(if more { ", ...]" } else { "]" })
 }
 
-/// Directory entries: their address and how many they are. It is always a plural.
-fn entries(r: &Record, i: usize, out: &mut dyn Write) -> Result {
-    address(r.args[i], out)?;
-    match count(r, i as u8 | OUT) {
-        Some(count) => write!(out, " /* {count} entries */"),
+/// Directory entries or an environment: the address, and how many there are.
+fn counted(r: &Record, i: usize, one: &str, many: &str, out: &mut dyn Write) -> Result {
+    write!(out, "{}", address(r.args[i]))?;
+    let kept = r.blob(i as u8).or(r.blob(i as u8 | OUT));
+    match kept.and_then(|blob| blob.bytes.try_into().ok()).map(u32::from_ne_bytes) {
+        Some(count) => write!(out, " /* {count} {} */", if count == 1 { one } else { many }),
         None => Ok(()),
     }
-}
-
-/// An environment: its address and how many strings it has.
-fn envp(r: &Record, i: usize, out: &mut dyn Write) -> Result {
-    address(r.args[i], out)?;
-    match count(r, i as u8) {
-        Some(count) => write!(out, " /* {count} var{} */", if count == 1 { "" } else { "s" }),
-        None => Ok(()),
-    }
-}
-
-/// The number that was kept instead of what was counted.
-fn count(r: &Record, tag: u8) -> Option<u32> {
-    Some(u32::from_ne_bytes(r.blob(tag)?.bytes.try_into().ok()?))
 }

@@ -1,44 +1,32 @@
 //! The structures of scheduling, memory policies and filters.
 
-use super::address;
 use super::structs::Bytes;
-use crate::flags;
+use super::{address, list};
+use crate::flags::{self, SCHED, SCHED_FLAGS};
 use core::fmt::{Result, Write};
+use linux_raw_sys::general::SCHED_FLAG_KEEP_PARAMS;
 
+/// Where parameters stay, strace prints neither them nor the policy.
 pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
     let flags = b.u64(8);
+    let set = flags & u64::from(SCHED_FLAG_KEEP_PARAMS) == 0;
     write!(out, "{{size={}, ", b.u32(0))?;
-    // Where parameters stay (SCHED_FLAG_KEEP_PARAMS), strace prints neither them nor the policy.
-    let set = flags & 0x10 == 0;
     if set {
-        out.write_str("sched_policy=")?;
-        flags::SCHED.word(b.u32(4).into(), out)?;
-        out.write_str(", ")?;
+        write!(out, "sched_policy={}, ", SCHED.word(b.u32(4).into()))?;
     }
-    out.write_str("sched_flags=")?;
-    flags::SCHED_FLAGS.flags(flags, out)?;
+    write!(out, "sched_flags={}", SCHED_FLAGS.flags(flags))?;
     if set {
-        write!(
-            out,
-            ", sched_nice={}, sched_priority={}, sched_runtime={}, sched_deadline={}, sched_period={}",
-            b.i32(16),
-            b.u32(20),
-            b.u64(24),
-            b.u64(32),
-            b.u64(40)
-        )?;
+        let (nice, priority, runtime) = (b.i32(16), b.u32(20), b.u64(24));
+        write!(out, ", sched_nice={nice}, sched_priority={priority}, sched_runtime={runtime}")?;
+        write!(out, ", sched_deadline={}, sched_period={}", b.u64(32), b.u64(40))?;
     }
     write!(out, ", sched_util_min={}, sched_util_max={}}}", b.u32(48), b.u32(52))
 }
 
 /// Whole words of the set, each padded as strace does.
 pub(super) fn nodes(b: Bytes, out: &mut dyn Write) -> Result {
-    out.write_char('[')?;
-    for at in (0..b.0.len()).step_by(8) {
-        let comma = if at > 0 { ", " } else { "" };
-        write!(out, "{comma}{:#016x}", b.u64(at))?;
-    }
-    out.write_char(']')
+    let words = b.0.chunks(8).map(|word| Bytes(word).u64(0));
+    list(words, ", ", false, |word, out| write!(out, "{word:#016x}"), out)
 }
 
 /// The numbers of the processors in a set.
@@ -52,15 +40,13 @@ pub(super) fn cpus(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 pub(super) fn filter(b: Bytes, out: &mut dyn Write) -> Result {
-    write!(out, "{{len={}, filter=", b.u16(0))?;
-    address(b.u64(8), out)?;
-    out.write_char('}')
+    write!(out, "{{len={}, filter={}}}", b.u16(0), address(b.u64(8)))
 }
 
 pub(super) fn utsname(b: Bytes, out: &mut dyn Write) -> Result {
-    out.write_str("{sysname=")?;
-    b.name(0, 65, out)?;
-    out.write_str(", nodename=")?;
-    b.name(65, 65, out)?;
-    out.write_str(", ...}")
+    write!(out, "{{sysname={}, nodename={}, ...}}", b.name(0, 65), b.name(65, 65))
+}
+
+pub(super) fn cap_header(b: Bytes, out: &mut dyn Write) -> Result {
+    write!(out, "{{version={}, pid={}}}", flags::CAP_VERSION.word(b.u32(0).into()), b.i32(4))
 }

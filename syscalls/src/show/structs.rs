@@ -1,10 +1,10 @@
 //! The structures that cross the border, printed member by member from the bytes that were copied.
 
-use super::{LIMIT, address, bpf, device, id, quoted, sched, talk};
+use super::{address, bpf, device, id, list, quoted, sched, talk};
 use crate::arg::Kind;
-use crate::flags::{self, NSIG, hex, octal, signal_name, signal_short};
+use crate::flags::{self, NSIG, hex, octal, signal_name, signal_short, with};
 use crate::record::{OUT, Record};
-use core::fmt::{Result, Write};
+use core::fmt::{Display, Result, Write};
 use core::mem::offset_of;
 use linux_raw_sys::general as g;
 
@@ -12,7 +12,7 @@ use linux_raw_sys::general as g;
 #[derive(Clone, Copy)]
 pub(super) struct Bytes<'a>(pub &'a [u8]);
 
-impl Bytes<'_> {
+impl<'a> Bytes<'a> {
     pub fn u64(self, at: usize) -> u64 {
         self.array(at).map_or(0, u64::from_ne_bytes)
     }
@@ -34,11 +34,11 @@ impl Bytes<'_> {
     }
 
     /// A string in an array: it ends at its NUL; without one strace does not show the last byte. No other limit.
-    pub fn name(self, at: usize, len: usize, out: &mut dyn Write) -> Result {
+    pub fn name(self, at: usize, len: usize) -> impl Display + use<'a> {
         let room = self.0.get(at..at + len).unwrap_or_default();
         match room.iter().position(|byte| *byte == 0) {
-            Some(end) => quoted(room.get(..end).unwrap_or_default(), len, false, out),
-            None => quoted(room, len.saturating_sub(1), true, out),
+            Some(end) => quoted(room.get(..end).unwrap_or_default(), len, false),
+            None => quoted(room, len.saturating_sub(1), true),
         }
     }
 }
@@ -49,7 +49,8 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
     let filled = r.blob(i as u8 | OUT).map(|blob| Bytes(blob.bytes));
     let cut = given.is_some_and(|blob| blob.cut);
     let Some(b) = given.map(|blob| Bytes(blob.bytes)).or(filled) else {
-        return if kind == Kind::Received { out.write_str("{msg_namelen=0}") } else { address(r.args[i], out) };
+        let none = kind == Kind::Received;
+        return if none { out.write_str("{msg_namelen=0}") } else { write!(out, "{}", address(r.args[i])) };
     };
     match kind {
         Kind::OpenHow => open_how(b, out),
@@ -58,13 +59,13 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         Kind::Stat => stat(b, out),
         Kind::StatFs => statfs(b, out),
         Kind::SigInfo => siginfo(b, out),
-        Kind::SigSet => sigset(b.u64(0), out),
+        Kind::SigSet => write!(out, "{}", sigset(b.u64(0))),
         Kind::SigAction => sigaction(b, out),
-        Kind::TimeSpec => timespec(b, out),
-        Kind::RLimit => rlimit(b, out),
+        Kind::TimeSpec => write!(out, "{}", timespec(b)),
+        Kind::RLimit => write!(out, "{{rlim_cur={}, rlim_max={}}}", limit(b.u64(0)), limit(b.u64(8))),
         Kind::PollFds => talk::poll_fds(b, cut, out),
         Kind::FdPair => write!(out, "[{}, {}]", b.i32(0), b.i32(4)),
-        Kind::CapHeader => cap_header(b, out),
+        Kind::CapHeader => sched::cap_header(b, out),
         Kind::CapData => cap_data(b, out),
         Kind::Gids => gids(b, cut, out),
         Kind::IfReq => ifreq(r, b, filled, out),
@@ -83,68 +84,53 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         Kind::Nodes => sched::nodes(b, out),
         Kind::Cpus => sched::cpus(b, out),
         Kind::Utsname => sched::utsname(b, out),
-        _ => address(r.args[i], out),
+        _ => write!(out, "{}", address(r.args[i])),
     }
 }
 
 fn open_how(b: Bytes, out: &mut dyn Write) -> Result {
-    let (flags, mode, resolve) = (b.u64(0), b.u64(8), b.u64(16));
-    out.write_str("{flags=")?;
-    flags::OpenFlags::WORDS.flags(flags, out)?;
+    let (flags, mode) = (b.u64(0), b.u64(8));
+    write!(out, "{{flags={}", flags::OpenFlags::WORDS.flags(flags))?;
     if flags & u64::from(g::O_CREAT | g::__O_TMPFILE) != 0 {
-        out.write_str(", mode=")?;
-        octal(mode, out)?;
+        write!(out, ", mode={}", octal(mode))?;
     }
-    out.write_str(", resolve=")?;
-    flags::Resolve::WORDS.flags(resolve, out)?;
-    out.write_char('}')
+    write!(out, ", resolve={}}}", flags::Resolve::WORDS.flags(b.u64(16)))
 }
 
 fn mount_attr(b: Bytes, out: &mut dyn Write) -> Result {
-    out.write_str("{attr_set=")?;
-    flags::MOUNT_ATTR.flags(b.u64(0), out)?;
-    out.write_str(", attr_clr=")?;
-    flags::MOUNT_ATTR.flags(b.u64(8), out)?;
-    out.write_str(", propagation=")?;
-    flags::PROPAGATION.word(b.u64(16), out)?;
-    write!(out, ", userns_fd={}}}", b.u64(24))
+    let [set, clear] = [b.u64(0), b.u64(8)].map(|attr| flags::MOUNT_ATTR.flags(attr));
+    let propagation = flags::PROPAGATION.word(b.u64(16));
+    write!(out, "{{attr_set={set}, attr_clr={clear}, propagation={propagation}, userns_fd={}}}", b.u64(24))
 }
 
 /// `clone_args`, and after it what the kernel wrote through it: the handle on the child.
 fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
-    let at = |at: usize| b.u64(at);
-    let flags = at(offset_of!(g::clone_args, flags));
+    macro_rules! member {
+        ($name:ident) => {
+            b.u64(offset_of!(g::clone_args, $name))
+        };
+    }
+    let flags = member!(flags);
     let has = |flag: u32| flags & u64::from(flag) != 0;
-    out.write_str("{flags=")?;
-    flags::CLONE_ARGS.flags(flags, out)?;
-    let member = |name: &str, offset: usize, out: &mut dyn Write| {
-        write!(out, ", {name}=")?;
-        address(at(offset), out)
+    write!(out, "{{flags={}", flags::CLONE_ARGS.flags(flags))?;
+    let tids = g::CLONE_CHILD_SETTID | g::CLONE_CHILD_CLEARTID;
+    let mut pointer = |wanted: bool, name: &str, at: u64| match wanted {
+        true => write!(out, ", {name}={}", address(at)),
+        false => Ok(()),
     };
-    if has(g::CLONE_PIDFD) {
-        member("pidfd", offset_of!(g::clone_args, pidfd), out)?;
-    }
-    if has(g::CLONE_CHILD_SETTID | g::CLONE_CHILD_CLEARTID) {
-        member("child_tid", offset_of!(g::clone_args, child_tid), out)?;
-    }
-    if has(g::CLONE_PARENT_SETTID) {
-        member("parent_tid", offset_of!(g::clone_args, parent_tid), out)?;
-    }
-    write!(out, ", exit_signal={}", signal_name(at(offset_of!(g::clone_args, exit_signal)) as i32))?;
-    member("stack", offset_of!(g::clone_args, stack), out)?;
-    out.write_str(", stack_size=")?;
-    hex(at(offset_of!(g::clone_args, stack_size)), out)?;
+    pointer(has(g::CLONE_PIDFD), "pidfd", member!(pidfd))?;
+    pointer(has(tids), "child_tid", member!(child_tid))?;
+    pointer(has(g::CLONE_PARENT_SETTID), "parent_tid", member!(parent_tid))?;
+    write!(out, ", exit_signal={}", signal_name(member!(exit_signal) as i32))?;
+    write!(out, ", stack={}, stack_size={}", address(member!(stack)), hex(member!(stack_size)))?;
     if has(g::CLONE_SETTLS) {
-        member("tls", offset_of!(g::clone_args, tls), out)?;
+        write!(out, ", tls={}", address(member!(tls)))?;
     }
-    let (set_tid, size) = (at(offset_of!(g::clone_args, set_tid)), at(offset_of!(g::clone_args, set_tid_size)));
-    if set_tid != 0 || size != 0 {
-        member("set_tid", offset_of!(g::clone_args, set_tid), out)?;
-        write!(out, ", set_tid_size={size}")?;
+    if member!(set_tid) != 0 || member!(set_tid_size) != 0 {
+        write!(out, ", set_tid={}, set_tid_size={}", address(member!(set_tid)), member!(set_tid_size))?;
     }
-    let cgroup = at(offset_of!(g::clone_args, cgroup));
-    if cgroup != 0 || flags & g::CLONE_INTO_CGROUP != 0 {
-        write!(out, ", cgroup={cgroup}")?;
+    if member!(cgroup) != 0 || flags & g::CLONE_INTO_CGROUP != 0 {
+        write!(out, ", cgroup={}", member!(cgroup))?;
     }
     out.write_char('}')?;
     match pidfd {
@@ -155,63 +141,49 @@ fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
 
 fn stat(b: Bytes, out: &mut dyn Write) -> Result {
     let mode = b.u32(offset_of!(g::stat, st_mode));
-    out.write_str("{st_mode=")?;
-    flags::mode(mode, out)?;
-    if matches!(mode & g::S_IFMT, g::S_IFCHR | g::S_IFBLK) {
-        out.write_str(", st_rdev=")?;
-        device(b.u64(offset_of!(g::stat, st_rdev)), out)?;
-    } else {
-        write!(out, ", st_size={}", b.u64(offset_of!(g::stat, st_size)) as i64)?;
+    write!(out, "{{st_mode={}", flags::mode(mode))?;
+    match mode & g::S_IFMT {
+        g::S_IFCHR | g::S_IFBLK => write!(out, ", st_rdev={}", device(b.u64(offset_of!(g::stat, st_rdev))))?,
+        _ => write!(out, ", st_size={}", b.u64(offset_of!(g::stat, st_size)) as i64)?,
     }
     out.write_str(", ...}")
 }
 
 fn statfs(b: Bytes, out: &mut dyn Write) -> Result {
-    let kind = b.u64(offset_of!(g::statfs64, f_type));
-    out.write_str("{f_type=")?;
+    macro_rules! member {
+        ($name:ident) => {
+            b.u64(offset_of!(g::statfs64, $name))
+        };
+    }
+    let kind = member!(f_type);
     match flags::FS_MAGIC.name(kind) {
-        Some(name) => out.write_str(name)?,
-        None => hex(kind, out)?,
+        Some(name) => write!(out, "{{f_type={name}")?,
+        None => write!(out, "{{f_type={}", hex(kind))?,
     }
-    let counts = [
-        ("f_bsize", offset_of!(g::statfs64, f_bsize)),
-        ("f_blocks", offset_of!(g::statfs64, f_blocks)),
-        ("f_bfree", offset_of!(g::statfs64, f_bfree)),
-        ("f_bavail", offset_of!(g::statfs64, f_bavail)),
-        ("f_files", offset_of!(g::statfs64, f_files)),
-        ("f_ffree", offset_of!(g::statfs64, f_ffree)),
-    ];
-    for (name, at) in counts {
-        write!(out, ", {name}={}", b.u64(at))?;
-    }
-    let fsid = offset_of!(g::statfs64, f_fsid);
-    out.write_str(", f_fsid={val=[")?;
-    hex(b.u32(fsid).into(), out)?;
-    out.write_str(", ")?;
-    hex(b.u32(fsid + 4).into(), out)?;
-    write!(out, "]}}, f_namelen={}", b.u64(offset_of!(g::statfs64, f_namelen)))?;
-    write!(out, ", f_frsize={}, f_flags=", b.u64(offset_of!(g::statfs64, f_frsize)))?;
-    flags::ST.flags(b.u64(offset_of!(g::statfs64, f_flags)), out)?;
-    out.write_char('}')
+    let (size, blocks, free) = (member!(f_bsize), member!(f_blocks), member!(f_bfree));
+    write!(out, ", f_bsize={size}, f_blocks={blocks}, f_bfree={free}, f_bavail={}", member!(f_bavail))?;
+    write!(out, ", f_files={}, f_ffree={}", member!(f_files), member!(f_ffree))?;
+    let at = offset_of!(g::statfs64, f_fsid);
+    let [first, second] = [at, at + 4].map(|at| hex(b.u32(at).into()));
+    write!(out, ", f_fsid={{val=[{first}, {second}]}}, f_namelen={}", member!(f_namelen))?;
+    write!(out, ", f_frsize={}, f_flags={}}}", member!(f_frsize), flags::ST.flags(member!(f_flags)))
 }
 
-/// The members of `siginfo_t` depend on who sent the signal (sigaction(2)).
+/// The members of `siginfo_t` depend on the sender of the signal (sigaction(2)).
 fn siginfo(b: Bytes, out: &mut dyn Write) -> Result {
     let (signal, errno, code) = (b.i32(0), b.i32(4), b.i32(8));
     if signal == 0 {
         return out.write_str("{}");
     }
     let child = signal == libc::SIGCHLD && code > 0;
-    write!(out, "{{si_signo={}, si_code=", signal_name(signal))?;
     let codes = if child && code < libc::SI_KERNEL { &flags::CLD_CODE } else { &flags::SI_CODE };
-    codes.word(code as u64, out)?;
+    write!(out, "{{si_signo={}, si_code={}", signal_name(signal), codes.word(code as u64))?;
     if errno != 0 {
         write!(out, ", si_errno={errno}")?;
     }
     let (pid, uid, value) = (b.i32(16), b.u32(20), b.u64(24));
     if child || pid != 0 || uid != 0 || matches!(code, libc::SI_USER | libc::SI_TKILL) {
-        write!(out, ", si_pid={pid}, si_uid=")?;
-        id(uid, out)?;
+        write!(out, ", si_pid={pid}, si_uid={}", id(uid))?;
     }
     if child {
         match (code, b.i32(24)) {
@@ -232,123 +204,95 @@ fn siginfo(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 /// A set of signals. When two thirds or more are in it, those that are not are named.
-fn sigset(set: u64, out: &mut dyn Write) -> Result {
+fn sigset(set: u64) -> impl Display {
     let inverted = set.count_ones() >= NSIG * 2 / 3;
-    let mut rest = if inverted { !set } else { set };
-    out.write_str(if inverted { "~[" } else { "[" })?;
-    while rest != 0 {
-        write!(out, "{}", signal_short(rest.trailing_zeros() as i32 + 1))?;
-        rest &= rest - 1;
-        if rest != 0 {
-            out.write_char(' ')?;
+    with(move |out| {
+        let mut rest = if inverted { !set } else { set };
+        out.write_str(if inverted { "~[" } else { "[" })?;
+        while rest != 0 {
+            write!(out, "{}", signal_short(rest.trailing_zeros() as i32 + 1))?;
+            rest &= rest - 1;
+            out.write_str(if rest != 0 { " " } else { "" })?;
         }
-    }
-    out.write_char(']')
+        out.write_char(']')
+    })
 }
 
 fn sigaction(b: Bytes, out: &mut dyn Write) -> Result {
-    let flags = b.u64(offset_of!(g::kernel_sigaction, sa_flags));
-    out.write_str("{sa_handler=")?;
     match b.u64(offset_of!(g::kernel_sigaction, sa_handler_kernel)) {
-        0 => out.write_str("SIG_DFL")?,
-        1 => out.write_str("SIG_IGN")?,
-        handler => hex(handler, out)?,
+        0 => out.write_str("{sa_handler=SIG_DFL")?,
+        1 => out.write_str("{sa_handler=SIG_IGN")?,
+        handler => write!(out, "{{sa_handler={}", hex(handler))?,
     }
-    out.write_str(", sa_mask=")?;
-    sigset(b.u64(offset_of!(g::kernel_sigaction, sa_mask)), out)?;
-    out.write_str(", sa_flags=")?;
-    flags::SA.flags(flags, out)?;
+    let flags = b.u64(offset_of!(g::kernel_sigaction, sa_flags));
+    let mask = b.u64(offset_of!(g::kernel_sigaction, sa_mask));
+    write!(out, ", sa_mask={}, sa_flags={}", sigset(mask), flags::SA.flags(flags))?;
     if flags & u64::from(g::SA_RESTORER) != 0 {
-        out.write_str(", sa_restorer=")?;
-        address(b.u64(offset_of!(g::kernel_sigaction, sa_restorer)), out)?;
+        write!(out, ", sa_restorer={}", address(b.u64(offset_of!(g::kernel_sigaction, sa_restorer))))?;
     }
     out.write_char('}')
 }
 
-pub(super) fn timespec(b: Bytes, out: &mut dyn Write) -> Result {
-    write!(out, "{{tv_sec={}, tv_nsec={}}}", b.u64(0) as i64, b.u64(8) as i64)
+pub(super) fn timespec(b: Bytes) -> impl Display {
+    let (seconds, nanoseconds) = (b.u64(0) as i64, b.u64(8) as i64);
+    with(move |out| write!(out, "{{tv_sec={seconds}, tv_nsec={nanoseconds}}}"))
 }
 
-fn rlimit(b: Bytes, out: &mut dyn Write) -> Result {
-    for (name, at) in [("{rlim_cur", 0), (", rlim_max", 8)] {
-        match b.u64(at) {
-            u64::MAX => write!(out, "{name}=RLIM64_INFINITY")?,
-            limit if limit > 1024 && limit % 1024 == 0 => write!(out, "{name}={}*1024", limit / 1024)?,
-            limit => write!(out, "{name}={limit}")?,
-        }
-    }
-    out.write_char('}')
-}
-
-/// Before all but the first of a list.
-pub(super) fn comma(first: &mut bool, out: &mut dyn Write) -> Result {
-    if core::mem::take(first) { Ok(()) } else { out.write_str(", ") }
-}
-
-fn cap_header(b: Bytes, out: &mut dyn Write) -> Result {
-    out.write_str("{version=")?;
-    flags::CAP_VERSION.word(b.u32(0).into(), out)?;
-    write!(out, ", pid={}}}", b.i32(4))
+/// A resource limit.
+fn limit(value: u64) -> impl Display {
+    with(move |out| match value {
+        u64::MAX => out.write_str("RLIM64_INFINITY"),
+        limit if limit > 1024 && limit % 1024 == 0 => write!(out, "{}*1024", limit / 1024),
+        limit => write!(out, "{limit}"),
+    })
 }
 
 /// Three sets, each in two halves: the low ones first (capset(2)).
 fn cap_data(b: Bytes, out: &mut dyn Write) -> Result {
-    for (name, at) in [("{effective=", 0), (", permitted=", 4), (", inheritable=", 8)] {
-        out.write_str(name)?;
-        capabilities(u64::from(b.u32(at)) | u64::from(b.u32(at + 12)) << 32, out)?;
-    }
-    out.write_char('}')
+    let [effective, permitted, inheritable] = [0, 4, 8].map(|at| capabilities(b.u32(at), b.u32(at + 12)));
+    write!(out, "{{effective={effective}, permitted={permitted}, inheritable={inheritable}}}")
 }
 
 /// strace prints each half on its own, so what has no name in the high one is shown as a number of 32 bits.
-fn capabilities(set: u64, out: &mut dyn Write) -> Result {
-    if set == 0 {
-        return out.write_char('0');
-    }
-    let mut first = true;
-    for half in [set & u64::from(u32::MAX), set >> 32 << 32] {
-        let (mut rest, mut named) = (half, false);
-        for bit in 0..64 {
-            let Some(name) = flags::Capability::WORDS.name(bit).filter(|_| half >> bit & 1 != 0) else {
-                continue;
-            };
-            write!(out, "{}1<<{name}", if first { "" } else { "|" })?;
-            rest &= !(1 << bit);
-            (first, named) = (false, true);
+fn capabilities(low: u32, high: u32) -> impl Display {
+    with(move |out| {
+        if (low, high) == (0, 0) {
+            return out.write_char('0');
         }
-        if rest != 0 {
-            let comment = if named { "" } else { " /* CAP_??? */" };
-            write!(out, "{}{:#x}{comment}", if first { "" } else { "|" }, rest >> 32)?;
+        let mut bar = "";
+        for (half, first) in [(low, 0), (high, 32)] {
+            let mut rest = half;
+            for bit in 0..32 {
+                let name = flags::Capability::WORDS.name(first + bit).filter(|_| half >> bit & 1 != 0);
+                if let Some(name) = name {
+                    write!(out, "{bar}1<<{name}")?;
+                    (rest, bar) = (rest & !(1 << bit), "|");
+                }
+            }
+            if rest != 0 {
+                let comment = if rest == half { " /* CAP_??? */" } else { "" };
+                write!(out, "{bar}{rest:#x}{comment}")?;
+                bar = "|";
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// At most [`LIMIT`] groups, of which one more is kept.
 fn gids(b: Bytes, cut: bool, out: &mut dyn Write) -> Result {
-    out.write_char('[')?;
-    let mut first = true;
-    let shown = b.0.chunks_exact(4).map(Bytes).take(LIMIT);
-    for gid in shown {
-        comma(&mut first, out)?;
-        id(gid.u32(0), out)?;
-    }
-    out.write_str(if cut || b.0.len() > 4 * LIMIT { ", ...]" } else { "]" })
+    let gids = b.0.chunks_exact(4).map(|gid| id(Bytes(gid).u32(0)));
+    list(gids, ", ", cut, |gid, out| write!(out, "{gid}"), out)
 }
 
+/// Which member counts, the request says.
 fn ifreq(r: &Record, b: Bytes, filled: Option<Bytes>, out: &mut dyn Write) -> Result {
-    out.write_str("{ifr_name=")?;
-    b.name(0, 16, out)?;
-    if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCGIFINDEX {
-        if let Some(b) = filled {
-            write!(out, ", ifr_ifindex={}", b.i32(16))?;
-        }
-        return out.write_char('}');
-    }
-    let flags = if r.args[1] as u32 == linux_raw_sys::ioctl::SIOCSIFFLAGS { Some(b) } else { filled };
-    if let Some(b) = flags {
-        out.write_str(", ifr_flags=")?;
-        flags::IFF.flags(b.u16(16).into(), out)?;
+    write!(out, "{{ifr_name={}", b.name(0, 16))?;
+    let request = r.args[1] as u32;
+    let set = request == linux_raw_sys::ioctl::SIOCSIFFLAGS;
+    match if set { Some(b) } else { filled } {
+        None => {}
+        Some(b) if request == linux_raw_sys::ioctl::SIOCGIFINDEX => write!(out, ", ifr_ifindex={}", b.i32(16))?,
+        Some(b) => write!(out, ", ifr_flags={}", flags::IFF.flags(b.u16(16).into()))?,
     }
     out.write_char('}')
 }
