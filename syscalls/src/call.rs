@@ -1,7 +1,7 @@
 //! What a call is known by: its number and its name, what it is for, and how it fails.
 
 use crate::errno::Errno;
-use crate::names::{ENDS, NAMES, NUMBERS};
+use crate::names::{NUMBERS, name};
 use crate::record;
 
 /// The column of [`NUMBERS`] that is this machine's.
@@ -17,10 +17,10 @@ pub(crate) const EXECVE: Call = Call::named("execve");
 
 impl Call {
     /// The call of this name. It is for constants: there, a wrong name does not compile.
-    pub const fn named(name: &str) -> Call {
+    pub const fn named(wanted: &str) -> Call {
         let mut row = 0;
-        while row < ENDS.len() {
-            if is_same(name_at(row), name.as_bytes()) {
+        while row < NUMBERS.len() {
+            if is_same(name(row), wanted.as_bytes()) {
                 return Call(NUMBERS[row][OWN]);
             }
             row += 1;
@@ -31,15 +31,8 @@ impl Call {
     /// `openat`; a number that no call has, as a damaged file may hold one, is `?`.
     pub fn name(self) -> &'static str {
         let row = NUMBERS.iter().position(|numbers| numbers[OWN] == self.0);
-        row.and_then(|row| core::str::from_utf8(name_at(row)).ok()).unwrap_or("?")
+        row.and_then(|row| core::str::from_utf8(name(row)).ok()).unwrap_or("?")
     }
-}
-
-/// The name in a row of the table.
-const fn name_at(row: usize) -> &'static [u8] {
-    let start = if row == 0 { 0 } else { ENDS[row - 1] as usize };
-    let (_, rest) = NAMES.as_bytes().split_at(start);
-    rest.split_at(ENDS[row] as usize - start).0
 }
 
 const fn is_same(a: &[u8], b: &[u8]) -> bool {

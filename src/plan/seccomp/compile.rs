@@ -20,7 +20,7 @@ use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Proble
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use syscalls::names::{ENDS, NAMES, NONE, NUMBERS};
+use syscalls::names::{NONE, NUMBERS, name};
 
 /// AUDIT_ARCH_* of linux/audit.h, in the order of [`ARCHES`], and whether arguments have 64 bits.
 const AUDIT: [(u32, bool); 5] = [
@@ -78,17 +78,11 @@ const fn place(name: &[u8]) -> usize {
 /// Twice as many places as names: most are found at once.
 const PLACES: usize = 1024;
 
-const fn name(row: usize) -> &'static [u8] {
-    let start = if row == 0 { 0 } else { ENDS[row - 1] as usize };
-    let (_, rest) = NAMES.as_bytes().split_at(start);
-    rest.split_at(ENDS[row] as usize - start).0
-}
-
 /// The names' rows, each at its place, or the next one that was free. Made by the compiler.
 static ROWS: [u16; PLACES] = {
     let mut rows = [NONE; PLACES];
     let mut row = 0;
-    while row < ENDS.len() {
+    while row < NUMBERS.len() {
         let mut at = place(name(row));
         while rows[at] != NONE {
             at = (at + 1) % PLACES;
