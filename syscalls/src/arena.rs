@@ -31,7 +31,7 @@ pub fn freeze() {
 pub struct Arena;
 
 impl Arena {
-    /// Makes room for `size` more bytes behind `at`. False: the kernel has none.
+    /// Makes room for `size` more bytes. False: the kernel has none.
     fn grow(size: usize) -> bool {
         if HOT.end.load(Relaxed) == 0 {
             let start = &raw mut PAGES as usize;
@@ -55,7 +55,7 @@ impl Arena {
     }
 }
 
-// SAFETY: pieces are cut one after the other from memory that nobody else has; the program has one thread.
+// SAFETY: pieces are cut one after the other from memory that has no other owner; the program has one thread.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if HOT.frozen.load(Relaxed) {

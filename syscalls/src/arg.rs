@@ -87,7 +87,7 @@ kinds! {
 /// The kind of the first list of `flags`.
 pub(crate) const NAMED: u8 = 128;
 
-/// What the record keeps of the memory that an argument points to.
+/// What a record keeps of the memory that an argument points to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Nothing,

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_char};
 /// The strings of a vector that the kernel made.
 fn strings(mut at: *const *const c_char) -> impl Iterator<Item = &'static CStr> + Clone {
     core::iter::from_fn(move || {
-        // SAFETY: the vector is NULL-terminated, its strings live as long as the process, and nobody writes to them.
+        // SAFETY: the vector is NULL-terminated, its strings live as long as the process, and no code writes to them.
         unsafe {
             let string = *at;
             if string.is_null() {
@@ -45,7 +45,7 @@ pub(crate) fn after(mut at: *const *const c_char) -> *const *const c_char {
     }
 }
 
-/// Where the kernel laid it.
+/// Where the kernel laid the environment.
 pub(crate) fn environment_at() -> *const *const c_char {
     // SAFETY: it was set before main, and this program never changes it.
     unsafe { environ }
@@ -56,7 +56,7 @@ pub fn environment() -> impl Iterator<Item = &'static CStr> + Clone {
     strings(environment_at())
 }
 
-/// The value of an environment variable. No entry is read further than it is like the name.
+/// The value of an environment variable. An entry is read only as far as it agrees with the name.
 pub fn variable(name: &str) -> Option<&'static CStr> {
     let mut at = environment_at();
     // SAFETY: as for the strings above; the name holds no NUL, so none is read past.
@@ -87,7 +87,7 @@ pub fn auxv(kind: u64) -> u64 {
 /// The same, of the vector that follows this environment.
 #[inline]
 pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
-    // SAFETY: behind the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
+    // SAFETY: after the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
     unsafe {
         let mut pair = after(environment) as *const [u64; 2];
         while (*pair)[0] != libc::AT_NULL {

@@ -1,4 +1,4 @@
-//! Handlers of signals. Two signals would end the process where a call, or a write to memory, only failed: SIGXFSZ, sent
+//! Handlers of signals. Two signals would end the process although only a call, or a write to memory, failed: SIGXFSZ, sent
 //! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped
 //! file cannot be had (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them
 //! to the default (execve(2)).
@@ -25,7 +25,7 @@ pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
     signals.iter().try_for_each(|signal| handle_by(end as *const () as usize, *signal, why))
 }
 
-/// What the kernel calls then.
+/// The handler of such a signal.
 unsafe extern "C" fn end(signal: i32, _info: *const libc::siginfo_t, _context: *const u8) {
     let why = Why("a signal ends a container that has not begun");
     exit_group(128 + signal, why)
@@ -36,7 +36,7 @@ fn handle(signal: i32, why: Why) -> Result<()> {
 }
 
 fn handle_by(handler: usize, signal: i32, why: Why) -> Result<()> {
-    // SA_NODEFER: the handler of SIGBUS writes a record, whose page may be missing, too.
+    // SA_NODEFER: the handler of SIGBUS writes a record, and the page of that record may be missing, too.
     // SAFETY: with SA_SIGINFO the kernel calls the handler with the three arguments that it takes.
     unsafe { sigaction(signal, handler, SA_SIGINFO | SA_NODEFER | SA_RESTART, why) }
 }

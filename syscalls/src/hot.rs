@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
 #[repr(C, align(4096))]
 pub(crate) struct Hot {
-    /// The language's thread-local variables, and behind them what the thread's pointer points to: see `start`.
+    /// The language's thread-local variables, and after them what the thread's pointer points to: see `start`.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub thread: [AtomicUsize; THREAD_POINTER + 8],
     /// Where the recorder begins, 0 for the early buffer, and how long it may become.
@@ -29,10 +29,10 @@ pub(crate) struct Hot {
     pub lost: AtomicBool,
     /// The place of the newest record.
     pub last: AtomicU32,
-    /// No memory may be asked for any more.
+    /// From now on no memory may be asked for.
     pub frozen: AtomicBool,
-    /// The arena: the next free byte and the end of the current piece. Up to `used` memory of that piece has been given
-    /// out at some time; behind it, it is still the kernel's zeros.
+    /// The arena: the next free byte and the end of the current piece. Memory of that piece up to `used` was given out at
+    /// some time; what follows is still the kernel's zeros.
     pub next: AtomicUsize,
     pub end: AtomicUsize,
     pub used: AtomicUsize,

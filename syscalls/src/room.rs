@@ -1,9 +1,9 @@
 //! Memory that both sides of clone3 have: a slate, one page, on which they tell each other what needs no call; and apart
 //! from it the recorder's, [`CAPACITY`] bytes of a file of the container's or, where there is none, of no file.
 //!
-//! A page of the file that the file system has no room for, that cannot be read, or that was cut off, is a page that
-//! cannot be touched: the kernel sends SIGBUS (mmap(2)). Then [`lost`] lays memory without a file there, and all goes on. What
-//! was to be kept there is not in the file; no lane reads anything but the trace's view out of it.
+//! A page of the file can be lost: the file system has no room for it, it cannot be read, or it was cut off. The kernel sends
+//! SIGBUS when the page is touched (mmap(2)). Then [`lost`] puts memory without a file there, and all goes on. Only the view
+//! of the trace misses those records; no lane reads anything else out of the file.
 
 use crate::arg::{address, int, named, offset, uint};
 use crate::call::{Result, Why};
@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 const PAGE: usize = 4096;
 
-/// What the sides tell each other without a call: once a filter is loaded, any call could be refused.
+/// What the sides tell each other without a call: once a filter is loaded, the kernel may refuse any call.
 #[repr(C, align(4096))]
 pub struct Slate {
     /// Per lane, how far its newest execve is: [`NONE`], [`ON_ITS_WAY`], or the errno with which it failed.
@@ -88,8 +88,8 @@ fn touch(at: usize, len: usize) {
     }
 }
 
-/// Records to come within the next pages cannot be lost any more: a filter that is about to be loaded might not let
-/// [`lost`] do its work.
+/// Makes sure that the next pages of records cannot be lost: a filter that is about to be loaded might forbid what [`lost`]
+/// does.
 pub(crate) fn settle() {
     let base = HOT.base.load(Relaxed);
     let used = record::head().used.load(Relaxed) as usize;

@@ -1,7 +1,7 @@
-//! Where a process begins, in place of libc's start-up: that one asks the processor what it can do (which a virtual
-//! machine makes dear), and makes a dozen system calls for a heap, for threads and for a loader that this program does
-//! not have. What is left to do: make the program's own addresses those at which the kernel has put it, find the
-//! environment, give the thread-local variables of the language a place, and the program a stack.
+//! Where a process begins, in place of libc's start-up. libc asks the processor what it can do (which a virtual machine
+//! makes dear), and makes a dozen system calls for a heap, for threads and for a loader that this program does not have.
+//! What is left: correct the program's own addresses to where the kernel has put it, find the environment, and find
+//! room for the language's thread-local variables and for a stack.
 
 use crate::arch;
 use crate::call::{Result, Why};
@@ -35,7 +35,7 @@ pub fn begin(argv: *const *const c_char) {
     let bias = bias(headers);
     let pointer = &raw const HOT.thread[THREAD_POINTER] as usize;
     // SAFETY: the headers are the program's own, mapped by the kernel; what is written lies inside `HOT.thread`, which
-    // nobody has looked at yet.
+    // no code has looked at yet.
     unsafe {
         for header in headers.iter().filter(|h| h.p_type == libc::PT_TLS) {
             // x86-64: they lie right below the pointer (ELF Handling for Thread-Local Storage, variant II).
@@ -115,8 +115,8 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
     }
 }
 
-/// mprotect(2) of what [`relocate`] has written to and nothing writes to any more: the tables with addresses of functions and
-/// texts (the linker's PT_GNU_RELRO).
+/// mprotect(2) of the tables with addresses of functions and texts (the linker's PT_GNU_RELRO): [`relocate`] has written to
+/// them, and nothing does from now on.
 pub fn protect_relocated(why: Why) -> Result<()> {
     const PAGE: usize = 4096;
     let headers = headers(entry::environment_at());
@@ -142,8 +142,8 @@ static mut OWN: Stack = Stack([0; STACK]);
 /// What a program is: it gets its words and says its status.
 type Main = extern "C" fn(i32, *const *const c_char) -> i32;
 
-/// Runs the program on a stack of its own. The one that the kernel gives ends where RLIMIT_STACK says, and beyond it is
-/// SIGSEGV without a word: `ulimit -s 32` is less than a start needs, and a container's own limit counts before execve.
+/// Runs the program on a stack of its own. The one that the kernel gives ends where RLIMIT_STACK says, and beyond it the
+/// kernel sends SIGSEGV, and the program can say nothing: `ulimit -s 32` is less than a start needs, and a container's own limit counts before execve.
 pub fn on_own_stack(argc: i32, argv: *const *const c_char, main: Main) -> ! {
     let top = &raw mut OWN as usize + STACK;
     // SAFETY: nothing else uses that memory, and its end is aligned as the convention of calls wants it.
@@ -246,7 +246,7 @@ pub unsafe fn compare(a: *const u8, b: *const u8, len: usize) -> i32 {
 #[inline(always)]
 pub unsafe fn length(string: *const u8) -> usize {
     let mut len = 0;
-    // SAFETY: no byte behind the NUL is read.
+    // SAFETY: no byte after the NUL is read.
     while unsafe { string.add(len).read_volatile() } != 0 {
         len += 1;
     }

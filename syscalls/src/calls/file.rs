@@ -220,7 +220,7 @@ pub fn memfd_create(name: &CStr, flags: MemFd, why: Why) -> Result<Fd> {
     gate(nr::__NR_memfd_create, &[string(name), named(flags | MemFd::MFD_CLOEXEC)], why).map(Fd::new)
 }
 
-/// fcntl(2) with F_GET_SEALS: what may not be done to a file in memory any more; EINVAL for any other.
+/// fcntl(2) with F_GET_SEALS: which changes of a file in memory are forbidden; EINVAL for a file of another kind.
 pub fn fcntl_get_seals(file: At, why: Why) -> Result<Seals> {
     let seals = gate(nr::__NR_fcntl, &[fd(file), named(Fcntl::F_GET_SEALS)], why)?;
     Ok(Seals::from_bits(seals as u64))

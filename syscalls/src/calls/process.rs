@@ -117,7 +117,7 @@ pub struct Vector<'a> {
 }
 
 impl<'a> Vector<'a> {
-    /// The longest prefix of `strings` that fits in `room` with a NULL behind it; `room` must be one longer.
+    /// The longest prefix of `strings` that fits in `room` with a NULL at its end; `room` must be one longer.
     pub fn new<'b: 'a>(strings: impl Iterator<Item = &'b CStr>, room: &'a mut [*const c_char]) -> Vector<'a> {
         let last = room.len().saturating_sub(1);
         let mut len = 0;

@@ -70,7 +70,7 @@ fn address(call: u32, socket: At, path: &CStr, why: Why) -> Result<()> {
     // The family, the path and its NUL.
     let mut whole = 2 + len + 1;
     if place[0] == b'@' {
-        // As everybody writes it: a name without a file begins with a NUL, and its length is its end (unix(7)).
+        // People write `@` for the NUL that a name without a file begins with. Such a name ends by its length (unix(7)).
         place[0] = 0;
         whole -= 1;
     }

@@ -1,10 +1,10 @@
-//! What a record keeps beside numbers: written behind its entry, some of it before the kernel has.
+//! What a record keeps beside numbers. It follows the entry; for what the kernel will write, room is taken before the call.
 
 use super::{Entry, base, carried, entry, room};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::*;
 
-/// Writes blobs behind an entry, in order. The sizes were counted before the room was taken.
+/// Writes blobs after an entry, in order. The sizes were counted before the room was taken.
 pub(crate) struct Writer {
     at: *mut u8,
     end: *mut u8,

@@ -1,5 +1,5 @@
-//! One record outside of the recorder: of the call that failed. What went wrong is told out of it, so it must be there also
-//! when the recorder is full, or when another process made it.
+//! One record outside of the recorder: that of the call that failed. The message about the failure is made out of it, so it
+//! must be there even when the recorder is full, or when another process made it.
 
 use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, write_entry};
 use crate::arg::Arg;

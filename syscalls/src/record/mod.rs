@@ -1,14 +1,14 @@
-//! The flight recorder: where every system call is written down, before it is made and again
-//! when it returns. It is memory, not output: first a static buffer, later memory that is mapped
-//! MAP_SHARED before clone3, so that both sides of the clone write to one recorder and no record
-//! costs a system call. As a rule a file lies under that memory (see `room`). A record never moves once written.
+//! The flight recorder. The gate writes every system call down here, before it is made and again when it returns. The
+//! recorder is memory, so a record costs no system call: first a static buffer, later memory that is mapped MAP_SHARED
+//! before clone3, so that both sides of the clone write to one recorder. As a rule a file lies under that memory (see
+//! `room`). A record never moves once it is written.
 //!
 //! ```text
 //!   Head | Entry args blobs | Entry args blobs | ...   each 8-byte aligned, `size` bytes as a whole
 //!   args = `argc` times u64
 //!   blob = which argument (u8), flags (u8), length (u16), bytes
 //! ```
-//! A why is written once, as a blob of the first record that has it; later ones say where it is.
+//! A why is written once, as a blob of the first record that has it; later records say where it is.
 //!
 //! Not every call gets a record. One op may make thousands (it copies a tree), and they would push out all others:
 //! after [`STRETCH`] calls in a row that belong to the same line, only the calls that fail are recorded. Every call takes a
@@ -154,7 +154,7 @@ pub fn set_pid(pid: i32) {
     HOT.pid.store(pid, Relaxed);
 }
 
-/// Which process this is, as the last of these two said.
+/// Which process this is, as [`set_pid`] or [`set_own_pid`] said last.
 pub fn own_pid() -> i32 {
     HOT.pid.load(Relaxed)
 }
@@ -175,7 +175,7 @@ pub(crate) fn set_helper(helper: i32, pid: i32) {
     }
 }
 
-/// Says which process the container's first one is: the cloner does, and whoever had another process clone it.
+/// Says which process the container's first one is. The process that clones it says so, or the one that ordered the clone.
 pub fn set_cloned(pid: i32) {
     head().child.store(pid, Release);
 }
@@ -306,12 +306,12 @@ pub fn newest_execve() -> u32 {
     }
 }
 
-/// Completes the newest execve of the other lane that is still on its way: it never returns to its caller, so
-/// whoever sees the close-on-exec channel end says that it succeeded, at `now_ns`. True: there was one.
+/// Completes the newest execve of the other lane that is still on its way. A successful execve never returns, so the process
+/// that sees the close-on-exec channel end says that it succeeded, at `now_ns`. True: there was one.
 pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
     let on_its_way = |at: &u32| {
         let entry = entry(*at);
-        // SAFETY: it is the place of a whole entry in the recorder, by whoever made the record or by offsets().
+        // SAFETY: it is the place of a whole entry in the recorder: offsets() gave it, or the process that made the record.
         unsafe { (*entry).lane == lane && (*entry).call == EXECVE && (*entry).state.load(Acquire) == ENTERED }
     };
     // As a rule it is the newest of all; if another lane's is, all are looked through.
@@ -454,8 +454,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Bytes of payload behind a blob's four: for what the kernel writes the room is fixed before the length is known,
-/// in units of 8 in the upper bits of the flag byte.
+/// Bytes of payload after a blob's first four. For what the kernel writes, the room is fixed before the length is known: in
+/// units of 8, in the upper bits of the flag byte.
 fn room(flags: u8, len: usize) -> usize {
     match (flags >> 2) as usize * 8 {
         0 => len,

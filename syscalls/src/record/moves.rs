@@ -1,5 +1,4 @@
-//! The recorder on its way from one memory to another: what a process recorded so far comes along, and says which
-//! process made it.
+//! The recorder's way from one memory to another. The records made so far come along, and say which process made them.
 
 use super::{CAPACITY, EARLY, Head, MAGIC, base, bytes, entry, head, offsets, set_pid};
 use crate::hot::HOT;
@@ -15,8 +14,8 @@ pub fn set_own_pid(pid: i32) {
     }
 }
 
-/// Goes on with the records that this process made before it executed itself. False: they are none of ours, or this
-/// process has made some already.
+/// Goes on with the records that this process made before it executed itself. False: they are of another layout, or
+/// this process has made records already.
 pub fn adopt(bytes: &[u8]) -> bool {
     let head = head();
     let mine = head.used.load(Relaxed) as usize == size_of::<Head>();
@@ -27,7 +26,7 @@ pub fn adopt(bytes: &[u8]) -> bool {
     if !(mine && magic && used) || whole == 0 || bytes.len() > EARLY / 2 {
         return false;
     }
-    // SAFETY: the early buffer is larger, nobody else writes to it, and what is copied is a head with whole entries.
+    // SAFETY: the early buffer is larger, no other process writes to it, and what is copied is a head with whole entries.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), base(), bytes.len()) };
     head.count.store(whole, Relaxed);
     true
