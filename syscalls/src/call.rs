@@ -70,3 +70,18 @@ impl Failed {
         Failed { errno: Errno((word >> 48) as u16), call: Call((word >> 32) as u16), at: word as u32 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_and_its_number() {
+        for (name, number) in [("accept", libc::SYS_accept), ("openat", libc::SYS_openat), ("writev", libc::SYS_writev)]
+        {
+            let call = Call::named(name);
+            assert_eq!((call.name(), i64::from(call.0)), (name, number));
+        }
+        assert_eq!(Call(60_000).name(), "?");
+    }
+}
