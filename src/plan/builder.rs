@@ -130,7 +130,7 @@ impl<'a> Builder<'a> {
     /// Lets the init lane stand in a directory, unless it does so already.
     pub fn enter(&mut self, stage: Init, from: &str, base: Slot) {
         if self.stands != Some((stage, base)) {
-            let why = "a relative name below a mount that nobody else can reach needs no checks";
+            let why = "no other process can reach what lies here, so a relative name needs no checks";
             self.init(stage, from, Mounts::Enter { base }, why);
             self.stands = Some((stage, base));
         }
@@ -152,11 +152,12 @@ impl<'a> Builder<'a> {
     /// Before a line that uses the host's procfs.
     pub fn host_proc(&mut self) {
         let stage = if self.is_exec() { Host::Container } else { Host::HostProc };
-        self.host_proc_at(stage, "files of processes are used through a /proc that was checked to be procfs");
+        self.host_proc_at(stage);
     }
 
-    pub fn host_proc_at(&mut self, stage: Host, why: &'static str) {
+    pub fn host_proc_at(&mut self, stage: Host) {
         if !self.host_proc {
+            let why = "a fake /proc could lead reads and writes anywhere: this one was checked to be procfs";
             self.host(stage, "", Namespaces::OpenHostProc, why);
             self.host_proc = true;
         }
@@ -171,7 +172,7 @@ impl<'a> Builder<'a> {
         }
         let Some(at) = self.private_proc else {
             self.private_proc = Some(self.init.len());
-            let why = "files of procfs are written through a mount that nothing in the rootfs can redirect";
+            let why = "a procfs of init's own, since what lies at /proc could lead a write elsewhere";
             self.init(stage, "", Namespaces::PrivateProc, why);
             return Slot::PRIVATE_PROC;
         };

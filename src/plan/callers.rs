@@ -19,17 +19,17 @@ pub const NOTIFY_INSIDE: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
 /// The pid file and the pidfd socket.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     if let Some(file) = b.wish.pid_file {
-        let why = "the caller wants to know the new process";
+        let why = "the caller wants the number of the new process";
         b.host(Host::PidFile, "", Callers::PidFile { path: c("", file)? }, why);
-        let why = "a command that fails leaves the file alone: it may name another container";
+        let why = "last, so that a command that fails leaves the old file alone: it may name another container";
         b.host(Host::PlacePidFile, "", Callers::PlacePidFile { path: c("", file)? }, why);
     }
     if let Some(socket) = b.wish.pidfd {
         let op = Callers::ConnectPidfd { path: c("", socket)? };
-        let why = "whoever listens there gets a handle that never comes to mean another process";
+        let why = "the listener gets a handle; a number could come to mean another process";
         b.host(Host::Pidfd, "", op, why);
         let name = if b.is_exec() { "setns" } else { "standard" };
-        let why = "before the program begins: whoever called can wait for its end from the start";
+        let why = "before the program begins, so that the caller cannot miss its end";
         b.host(Host::SendPidfd, "", Callers::SendPidfd { name }, why);
     }
     Ok(())
@@ -42,13 +42,13 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     };
     if !b.wish.wait_for_start {
         let op = Callers::ConnectNotify { path: c("", &notify.address)? };
-        let why = "the environment says who wants to hear that the program is ready";
+        let why = "NOTIFY_SOCKET names the service manager that waits to hear that the program is ready";
         b.host(Host::Mounts, "", op, why);
     }
-    let why = "what the program sends itself nobody would take from it: it is in another cgroup";
+    let why = "the caller's service manager takes no word from the program, which is in another cgroup: the runtime passes it on";
     b.host(Host::Mounts, "", Callers::NotifyDirectory, why);
     if !b.wish.wait_for_start {
-        b.host(Host::Mounts, "", Callers::Listen, "what comes there is handed on");
+        b.host(Host::Mounts, "", Callers::Listen, "the runtime passes on what the program sends there");
     }
     let mount = Mount {
         destination: "/run/notify".into(),

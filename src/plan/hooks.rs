@@ -23,16 +23,16 @@ use alloc::vec::Vec;
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     let hooks = &b.spec.hooks;
     if any(b.spec) {
-        b.host(Host::HookOutput, "/hooks", Hooks::Output, "what a hook says is shown when it fails");
+        b.host(Host::HookOutput, "/hooks", Hooks::Output, "what a hook prints is shown if it fails");
     }
     if !(hooks.prestart.is_empty() && hooks.create_runtime.is_empty()) {
         in_host(b)?;
     }
     for (from, op) in lines(b, "createContainer", &hooks.create_container, "creating")? {
-        b.init(Init::Hooks, &from, op, "it sees the container's namespaces, and still the host's files");
+        b.init(Init::Hooks, &from, op, "the hook runs in the container's namespaces, and still sees the host's files");
     }
     for (from, op) in lines(b, "startContainer", &hooks.start_container, "created")? {
-        b.init(Init::StartHooks, &from, op, "it runs inside, just before the program");
+        b.init(Init::StartHooks, &from, op, "the hook runs inside the container, just before the program");
     }
     Ok(())
 }
@@ -51,19 +51,24 @@ pub fn any(spec: &Spec) -> bool {
 /// The hooks of the runtime's own namespaces, which need init's number. Init waits for them.
 fn in_host(b: &mut Builder) -> Result<(), Problem> {
     let at = "/hooks";
-    let why = "the hooks of the runtime's namespaces come before the switch of root";
+    let why = "hooks of the host run before the switch of root";
     b.init(Init::Hooks, at, Sync::TellMounted, why);
-    b.init(Init::Hooks, at, Sync::AwaitHooked, "they may change what is to become the root");
-    b.host(Host::Hooks, at, Sync::AwaitMounted, "hooks want the namespaces and the mounts to be there");
+    b.init(Init::Hooks, at, Sync::AwaitHooked, "the hooks may still change what becomes the root");
+    b.host(Host::Hooks, at, Sync::AwaitMounted, "the hooks expect the namespaces and the mounts to be there");
     let parts = Box::new(b.wish.state.clone());
-    let why = "a hook may ask `state` about the container, which is not on record yet";
+    let why = "a hook may ask for `state`, and the container is not on record yet";
     b.host(Host::Hooks, at, Sync::NoteCreating { parts }, why);
     for (name, list) in [("prestart", &b.spec.hooks.prestart), ("createRuntime", &b.spec.hooks.create_runtime)] {
         for (from, op) in lines(b, name, list, "creating")? {
-            b.host(Host::Hooks, &from, op, "the configuration has it run here, with the state as its input");
+            b.host(
+                Host::Hooks,
+                &from,
+                op,
+                "the configuration asks for this hook; it reads the container's state from its input",
+            );
         }
     }
-    b.host(Host::Hooks, at, Sync::TellHooked, "init goes on to the switch of root");
+    b.host(Host::Hooks, at, Sync::TellHooked, "init waits for this before the switch of root");
     Ok(())
 }
 

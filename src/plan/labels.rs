@@ -18,20 +18,20 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         [(APPARMOR, profile, false), (SELINUX, label, true), ("/linux/mountLabel", &b.spec.linux.mount_label, true)]
     {
         if !label.is_empty() {
-            let why = "a label that no module enforces would be a promise without a keeper";
+            let why = "without the security module the kernel would take the label and enforce nothing";
             b.host(Host::Modules, at, Labels::SecurityModule { selinux }, why);
         }
     }
     if !profile.is_empty() {
         let base = b.procfs(Init::Labels);
         let (path, text) = (c"thread-self/attr/apparmor/exec".into(), format!("exec {profile}").into_bytes());
-        let why = "the profile confines the program from execve on";
+        let why = "the kernel confines the program by this profile from execve on";
         b.init(Init::Labels, APPARMOR, Namespaces::WriteProc { base, path, text }, why);
     }
     if !label.is_empty() {
         let base = b.procfs(Init::Labels);
         let (path, text) = (c"thread-self/attr/exec".into(), label.as_bytes().to_vec());
-        let why = "the program runs under this label from execve on";
+        let why = "the kernel runs the program under this label from execve on";
         b.init(Init::Labels, SELINUX, Namespaces::WriteProc { base, path, text }, why);
         key_label(b, label);
     }
@@ -44,7 +44,12 @@ fn key_label(b: &mut Builder, label: &str) {
     if !b.wish.no_new_keyring {
         let (path, text) = (c"thread-self/attr/keycreate".into(), label.as_bytes().to_vec());
         let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
-        b.init(Init::KeyLabel, SELINUX, op, "the keyring to come is the program's, and labelled so");
+        b.init(
+            Init::KeyLabel,
+            SELINUX,
+            op,
+            "a keyring gets its maker's label, and this process still has the runtime's",
+        );
     }
 }
 

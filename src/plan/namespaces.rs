@@ -52,7 +52,12 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
             changed: changed(b.spec, &namespace.kind),
             slot,
         };
-        b.host(Host::Joined, &from, op, "a namespace that is there is joined through its descriptor");
+        b.host(
+            Host::Joined,
+            &from,
+            op,
+            "opened before anything is made: setns takes a descriptor, and a bad path is found early",
+        );
     }
     Ok(())
 }
@@ -74,7 +79,7 @@ fn join(b: &mut Builder, user: bool) {
         }
         let from = format!("{AT}/{i}/path");
         let op = Namespaces::Join { slot, kind: kind.word(), flags: kind.flag() as u32 };
-        let why = "the container shares this namespace with others";
+        let why = "the configuration has the container share this namespace";
         match b.bridged {
             true => b.bridge(Bridge::Join, &from, op, why),
             false => b.init(Init::Join, &from, op, why),
@@ -89,7 +94,7 @@ fn time(b: &mut Builder) {
     }
     let from = pointer(b.spec, &NamespaceKind::Time);
     let flags = NamespaceKind::Time.flag() as u32;
-    let why = "the children of this process will be born into it (time_namespaces(7))";
+    let why = "the kernel puts only the children of this process into it (time_namespaces(7))";
     b.bridge(Bridge::Time, &from, Namespaces::Unshare { flags }, why);
     let mut text = String::new();
     for (clock, offset) in &b.spec.linux.time_offsets.0 {
@@ -101,7 +106,7 @@ fn time(b: &mut Builder) {
     b.host_proc();
     let (path, text) = (c"self/timens_offsets".into(), text.into_bytes());
     let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
-    let why = "clocks can be set only while nobody lives in the namespace";
+    let why = "the kernel lets the clocks be set only while no process is in the namespace";
     b.bridge(Bridge::Time, "/linux/timeOffsets", op, why);
 }
 
@@ -110,7 +115,7 @@ fn cgroup_namespace(b: &mut Builder) {
     if b.new_namespace(NamespaceKind::Cgroup) && b.wish.cgroup {
         let from = pointer(b.spec, &NamespaceKind::Cgroup);
         let op = Namespaces::Unshare { flags: libc::CLONE_NEWCGROUP as u32 };
-        let why = "now that this process is in its cgroup, that cgroup becomes the root it sees";
+        let why = "the cgroup that this process is in becomes the root of what the container sees";
         b.init(Init::CgroupNamespace, &from, op, why);
     }
 }
@@ -127,7 +132,7 @@ fn clone(b: &mut Builder) {
     let new = b.spec.linux.namespaces.iter().filter(|n| n.joined().is_none() && !elsewhere(&n.kind));
     let flags = new.fold(0, |flags, n| flags | n.kind.flag());
     let born = cgroup::born(b);
-    let why = "one call makes the process and every namespace that it is to live in";
+    let why = "one call makes the process and all its new namespaces";
     if !b.bridged {
         b.host(Host::Clone, AT, Namespaces::Clone { flags, born }, why);
         return;
@@ -135,7 +140,7 @@ fn clone(b: &mut Builder) {
     let flags = flags | libc::CLONE_PARENT as u64;
     b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags, born }, why);
     let flags = if b.users.inside && b.users.new { libc::CLONE_NEWUSER as u64 } else { 0 };
-    let why = "a stepping stone: the kernel lets no process enter these namespaces itself";
+    let why = "a bridge, since the kernel puts only the children of a process into these namespaces";
     b.host(Host::Clone, "", Namespaces::CloneBridge { flags }, why);
 }
 
@@ -152,16 +157,16 @@ pub fn join_container(b: &mut Builder) {
         return;
     };
     let [pid, cgroup] = [NamespaceKind::Pid, NamespaceKind::Cgroup].map(|kind| kind.flag() as u32);
-    let once = "one call, by the handle: all of them are the same process's, or none is joined";
+    let once = "one call on a handle: all namespaces are those of one process, or none is joined";
     let born = cgroup::born(b);
     let clone = match born {
-        Born::Outside => "the process that becomes the program",
-        _ => "the new process begins in the container's cgroup, and never is anywhere else",
+        Born::Outside => "this process becomes the program",
+        _ => "the new process begins in the container's cgroup, so that it is never outside the limits",
     };
     let (rest, why) = match b.bridged {
         false => (all & !pid, once),
         // The kernel lets no process into a cgroup that lies outside of its cgroup namespace.
-        true => (all & cgroup, "last, for from inside it nobody comes from one cgroup into another"),
+        true => (all & cgroup, "last, since once inside, the kernel allows no move between cgroups outside"),
     };
     if rest != 0 {
         b.init(Init::Join, AT, Namespaces::JoinContainer { flags: rest }, why);
@@ -169,12 +174,12 @@ pub fn join_container(b: &mut Builder) {
     if b.bridged {
         b.bridge(Bridge::Join, AT, Namespaces::JoinContainer { flags: all & !cgroup }, once);
         b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags: libc::CLONE_PARENT as u64, born }, clone);
-        let why = "a stepping stone: whoever enters the user namespace cannot come back";
+        let why = "a bridge, since a process that enters the user namespace cannot come back";
         b.host(Host::Clone, "", Namespaces::CloneBridge { flags: 0 }, why);
         return;
     }
     if all & pid != 0 {
-        let why = "not this process, but its children from now on are in it (setns(2))";
+        let why = "the kernel puts only the children of this process into it (setns(2))";
         b.host(Host::Clone, AT, Namespaces::JoinContainer { flags: pid }, why);
     }
     b.host(Host::Clone, AT, Namespaces::Clone { flags: 0, born }, clone);
@@ -182,11 +187,11 @@ pub fn join_container(b: &mut Builder) {
 
 fn names(b: &mut Builder) {
     if let Some(name) = &b.spec.hostname {
-        let why = "the new UTS namespace begins with the host's name";
+        let why = "a new UTS namespace begins with the host's name";
         b.init(Init::Names, "/hostname", Namespaces::Hostname { name: name.as_bytes().to_vec() }, why);
     }
     if let Some(name) = &b.spec.domainname {
-        let why = "the new UTS namespace begins with the host's domain";
+        let why = "a new UTS namespace begins with the host's domain";
         b.init(Init::Names, "/domainname", Namespaces::Domainname { name: name.as_bytes().to_vec() }, why);
     }
 }
@@ -197,7 +202,7 @@ fn sysctl(b: &mut Builder) -> Result<(), Problem> {
         let base = b.procfs(Init::Settings);
         let path = c(&from, &format!("sys/{}", sysctl_path(key)))?;
         let op = Namespaces::WriteProc { base, path, text: value.as_bytes().to_vec() };
-        b.init(Init::Settings, &from, op, "a setting of a namespace of the container's own");
+        b.init(Init::Settings, &from, op, "the configuration sets this for a namespace of the container's own");
     }
     Ok(())
 }

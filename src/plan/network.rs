@@ -19,13 +19,18 @@ const AT: &str = "/linux/netDevices";
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     if b.new_namespace(NamespaceKind::Network) {
         let from = pointer(b.spec, &NamespaceKind::Network);
-        b.init(Init::Network, &from, Network::LoopbackUp, "a new network namespace has only `lo`, and that is down");
+        b.init(
+            Init::Network,
+            &from,
+            Network::LoopbackUp,
+            "a new network namespace has only `lo`, and until it is up 127.0.0.1 is unreachable",
+        );
     }
     let all = &b.spec.linux.net_devices.0;
     if all.is_empty() {
         return Ok(());
     }
-    let why = "network interfaces are changed by messages to the kernel (rtnetlink(7))";
+    let why = "the kernel takes changes of network interfaces as messages (rtnetlink(7))";
     b.host(Host::Network, AT, Network::Socket, why);
     b.init(Init::Network, AT, Network::Socket, why);
     for (device, one) in all {
@@ -33,24 +38,25 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         // Of a pattern the kernel makes a name that is free.
         if !name.contains('%') {
             let op = Network::FreeName { name: name.clone() };
-            let why = "with a name that is taken it could come in, but not be used";
+            let why = "the kernel would move the interface first, and only then refuse a name that is taken";
             b.init(Init::Network, &pointer_of(device), op, why);
         }
     }
-    let why = "what is most likely to fail is done: now the host may give them away";
+    let why = "late, since a failure after the move could cost the host its interfaces";
     b.init(Init::Network, AT, Sync::AskNetDevices, why);
-    let why = "should init fail before it is here, the host keeps its interfaces";
+    let why = "if init fails before this, the host keeps its interfaces";
     b.host(Host::MoveNetwork, AT, Sync::AwaitAsk, why);
     for ((device, one), number) in all.iter().zip(0..) {
         let (from, device, name) = (pointer_of(device), device.clone(), one.name.as_ref().unwrap_or(device).clone());
         let op = Network::Read { device: device.clone(), name: name.clone() };
-        b.host(Host::Network, &from, op, "there must be such an interface, and the move takes its addresses from it");
+        b.host(Host::Network, &from, op, "the interface must exist, and the move will take its addresses from it");
         let op = Network::Move { device: device.clone(), number };
-        b.host(Host::MoveNetwork, &from, op, "an interface can be moved only from where it is");
-        let why = "the program finds it as it was on the host, under the name that is wanted";
+        b.host(Host::MoveNetwork, &from, op, "only a process in the interface's own namespace can move it");
+        let why =
+            "the move took its addresses and set it down: the program finds both again, under the name that is wanted";
         b.init(Init::Network, &from, Network::SetUp { device, name, number }, why);
     }
-    b.host(Host::MoveNetwork, AT, Sync::TellMoved, "the rest has to be done from inside");
+    b.host(Host::MoveNetwork, AT, Sync::TellMoved, "only init, inside, can set the interfaces up again");
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     limits(b)?;
     scheduling(b);
     let op = Process::CloseDescriptors { first: 3 + b.wish.preserve_fds };
-    let why = "from here on the image chooses paths, and /proc/self/fd would lead from any of them to the host (CVE-2024-21626)";
+    let why = "through an open descriptor, /proc/self/fd would lead a path of the image to the host (CVE-2024-21626)";
     b.init(Init::Descriptors, "", op, why);
     capabilities(b);
     program(b)
@@ -35,27 +35,37 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
 /// What is done about the caller's signals.
 fn signals(b: &mut Builder) {
     if b.wish.attached {
-        let why = "held back before the clone, no signal and no end of a child can be missed";
+        let why = "before the clone, so that no signal and no end of a child is missed";
         b.host(Host::Signals, "", Process::HoldSignals, why);
     }
-    let why = "ignored signals stay ignored over execve, unlike handled ones (execve(2))";
+    let why = "the program would inherit a signal that the caller ignores (execve(2))";
     b.host(Host::Signals, "", Process::LookAtSignals, why);
 }
 
 /// What a process is before it is anything in particular.
 fn session(b: &mut Builder) -> Result<(), Problem> {
-    b.init(Init::Session, "", Process::ClearUmask, "modes of devices and directories are meant exactly");
-    let why = "the program must not inherit a mask that it did not ask for";
+    b.init(
+        Init::Session,
+        "",
+        Process::ClearUmask,
+        "the caller's umask would take bits from the modes of devices and directories",
+    );
+    let why = "the program would inherit the mask, and never get a signal that it holds back";
     b.init(Init::Session, "", Process::ReleaseSignals, why);
     if b.wish.wait_for_start {
-        let why = "the first process of a pid namespace would never see them, and `kill` ends a created container";
+        let why = "the first process of a pid namespace gets no signal without a handler, and `kill` has to end a created container";
         b.init(Init::Session, "", Process::EndBySignals, why);
     }
-    let why = "a session of its own: no terminal of the caller's can be reached (setsid(2))";
+    let why = "in the caller's session the program could use the caller's terminal (setsid(2))";
     b.init(Init::Session, "", Process::Session, why);
     if !b.wish.no_new_keyring {
         let name = c("", &format!("_ses.{}", b.wish.id))?;
-        b.init(Init::Keyring, "", Process::Keyring { name }, "the caller's session keyring stays the caller's");
+        b.init(
+            Init::Keyring,
+            "",
+            Process::Keyring { name },
+            "the program would inherit the keys in the caller's session keyring",
+        );
     }
     Ok(())
 }
@@ -68,15 +78,15 @@ fn affinity(b: &mut Builder) {
     };
     let wanted = b.spec.process.exec_cpu_affinity.as_ref().filter(|_| b.is_exec());
     if let Some(op) = wanted.and_then(|cpus| of(&cpus.initial)) {
-        let why = "so that the way into the cgroup disturbs no processor but these";
+        let why = "the way into the cgroup disturbs no processor but these";
         b.host(Host::Affinity, "/process/execCPUAffinity/initial", op, why);
     }
     if let Some(op) = wanted.and_then(|cpus| of(&cpus.last)) {
-        let why = "in its cgroup it may use these processors, and no others";
+        let why = "inside the cgroup the program may use these processors only";
         b.init(Init::Affinity, "/process/execCPUAffinity/final", op, why);
     }
     if wanted.is_none_or(|cpus| cpus.last.is_empty()) {
-        let why = "since Linux 6.2 the caller's affinity would outlast the way into the cgroup";
+        let why = "since Linux 6.2 the caller's affinity lasts inside the cgroup: the program would miss processors";
         b.init(Init::Processors, "", Process::AnyProcessor, why);
     }
 }
@@ -103,18 +113,23 @@ fn oom_score(b: &mut Builder) {
     let text = format!("{score}").into_bytes();
     if !b.users.foreign() {
         let base = b.procfs(Init::OomScore);
-        let why = "who is ended first when memory runs out";
+        let why = "it tells the kernel which processes to kill first when memory runs out";
         b.init(Init::OomScore, from, Namespaces::WriteProc { base, path, text }, why);
         return;
     }
     b.host_proc();
-    let why = "whose the files in /proc are hangs on this";
+    let why = "the owner of /proc/PID depends on the dumpable flag";
     let unseen = b.users.limited && !b.users.new;
     if unseen {
         b.host(Host::OomScore, from, Users::Dumpable { dumpable: true }, why);
     }
     let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
-    b.host(Host::OomScore, from, op, "who is ended first when memory runs out; init is born with it");
+    b.host(
+        Host::OomScore,
+        from,
+        op,
+        "it tells the kernel which processes to kill first when memory runs out; init inherits it",
+    );
     if unseen {
         b.host(Host::OomScore, from, Users::Dumpable { dumpable: false }, why);
     }
@@ -128,10 +143,10 @@ fn limits(b: &mut Builder) -> Result<(), Problem> {
         let resource = rlimit_number(&limit.kind).ok_or_else(|| problem(&from, "is no resource limit"))?;
         let (soft, hard) = (limit.soft, limit.hard);
         if b.users.leaves_rights() {
-            let why = "here, with the caller's rights: in its user namespace init may only lower a limit";
+            let why = "with the caller's rights, since init in its user namespace may only lower a limit";
             b.host(Host::Limits, &from, Process::RaiseLimit { resource, hard }, why);
         }
-        let why = "now: raising a limit is still allowed, and no more descriptors are needed";
+        let why = "here, because raising a limit is still allowed, and no more descriptors are needed";
         b.init(Init::Limits, &from, Process::Limit { resource, soft, hard }, why);
     }
     Ok(())
@@ -141,12 +156,12 @@ fn limits(b: &mut Builder) -> Result<(), Problem> {
 fn scheduling(b: &mut Builder) {
     if let Some(scheduler) = &b.spec.process.scheduler {
         let op = Process::Scheduler { attr: sched_attr(scheduler) };
-        rightful(b, "/process/scheduler", op, "what is scheduled how it is from the first instruction on");
+        rightful(b, "/process/scheduler", op, "the program is scheduled so from its first instruction on");
     }
     if let Some(priority) = &b.spec.process.io_priority {
         let class = IO_CLASSES.iter().position(|c| *c == priority.class);
         let value = class.map_or(0, |i| i as u32 + 1) << 13 | priority.priority as u32;
-        let why = "how urgent its disk accesses are, beside those of others";
+        let why = "it tells the kernel how urgent the program's disk accesses are";
         rightful(b, "/process/ioPriority", Process::IoPriority { value }, why);
     }
     if let Some(policy) = &b.spec.linux.memory_policy {
@@ -154,12 +169,17 @@ fn scheduling(b: &mut Builder) {
         let flags = MEMORY_FLAGS.iter().filter(|(name, _)| policy.flags.iter().any(|f| f == name));
         let mode = flags.fold(mode.unwrap_or(0) as u32, |mode, (_, bit)| mode | bit);
         let op = Process::MemoryPolicy { mode, nodes: bits(list(&policy.nodes, 1023)) };
-        b.init(Init::Scheduling, "/linux/memoryPolicy", op, "from which memory nodes its pages come");
+        b.init(
+            Init::Scheduling,
+            "/linux/memoryPolicy",
+            op,
+            "it tells the kernel from which memory nodes to take the program's pages",
+        );
     }
     if let Some(personality) = &b.spec.linux.personality {
         const PER_LINUX32: u32 = 8;
         let persona = if personality.domain == "LINUX32" { PER_LINUX32 } else { 0 };
-        let why = "which machine uname(2) tells it that it runs on";
+        let why = "uname(2) tells the program that it runs on this kind of machine";
         b.init(Init::Scheduling, "/linux/personality", Process::Personality { persona }, why);
     }
 }
@@ -201,7 +221,7 @@ fn capabilities(b: &mut Builder) {
     let wanted = &process.capabilities;
     let every = (1 << CAPABILITIES.len()) - 1;
     let op = Process::DropBounding { drop: every & !set(&wanted.bounding) };
-    let why = "what is not in the bounding set can never be gained again";
+    let why = "what leaves the bounding set can never be gained again, not even by a set-user-id program";
     b.init(Init::Bounding, "/process/capabilities/bounding", op, why);
     // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
     // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
@@ -212,21 +232,21 @@ fn capabilities(b: &mut Builder) {
         inheritable: set(&wanted.inheritable) & set(&wanted.bounding),
     };
     let ambient = set(&wanted.ambient) & sets.permitted & sets.inheritable;
-    let mut why = "root inside is not root of the machine";
+    let mut why = "root inside shall not be root of the machine";
     if seccomp::keeps_right(b.spec) {
         let right = set(&["CAP_SYS_ADMIN".into()]);
         sets.effective |= right;
         sets.permitted |= right;
-        why = "the program's, and the right to load the filter at the end: execve takes that away";
+        why = "the program's, and CAP_SYS_ADMIN to load the filter at the end: execve takes that away";
     }
     b.init(Init::Capabilities, "/process/capabilities", Process::Capabilities { sets, ambient }, why);
     if process.no_new_privileges {
-        let why = "no set-user-id program may win back what was given up";
+        let why = "without it a set-user-id program could win back what was given up";
         b.init(Init::Capabilities, "/process/noNewPrivileges", Process::NoNewPrivileges, why);
     }
     let (from, why) = match process.user.umask {
         Some(_) => ("/process/user/umask", "the configuration asks for this mask"),
-        None => ("", "as with runc and crun: the caller's mask does not reach the program"),
+        None => ("", "the caller's mask must not reach the program: 0022, as with runc and crun"),
     };
     b.init(Init::Capabilities, from, Process::Umask { mask: process.user.umask.unwrap_or(0o022) }, why);
 }
@@ -243,8 +263,8 @@ fn program(b: &mut Builder) -> Result<(), Problem> {
     };
     let look = b.wish.wait_for_start || b.is_exec() || candidates.len() > 1;
     let why = match b.is_exec() {
-        false => "a program that is not there is said now, by create, not by start",
-        true => "whoever execs waits to hear whether the program is there",
+        false => "a missing program makes create fail, and not start",
+        true => "a missing program makes exec fail while the caller still waits",
     };
     b.init(Init::Find, at, Process::Find { named: c(at, name)?, candidates, look }, why);
     let op = Process::Execve { argv: c_list("/process/args", &process.args)?, envp: environment(&process.env)? };

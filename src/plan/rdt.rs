@@ -33,8 +33,8 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         false => None,
     };
     let op = Rdt::Make { group: group.clone(), schemata, monitor: monitor.clone() };
-    b.host(Host::Rdt, from, op, "shares of cache and memory bandwidth are given to groups of processes");
-    let why = "all that init starts will be in the group too";
+    b.host(Host::Rdt, from, op, "the kernel gives shares of cache and memory bandwidth to groups of processes");
+    let why = "children of init are born into its group, so none escapes the limit";
     b.host(Host::JoinRdt, from, Rdt::Join { group, monitor }, why);
     Ok(())
 }

@@ -31,8 +31,8 @@ pub fn join(b: &mut Builder) -> Result<(), Problem> {
     if let (Some(joined), true) = (&b.wish.joins, look || enter) {
         let path = c("", &format!("{}/root", joined.first))?;
         let why = match enter {
-            true => "without a mount namespace the container's root is that of its first process",
-            false => "/etc/passwd is the container's, and lies there",
+            true => "without a mount namespace the container's root is known only by its first process",
+            false => "the home directory is in /etc/passwd of the container",
         };
         b.host_proc();
         b.host(Host::Container, "", Rootfs::LookInside { path, enter }, why);
@@ -41,7 +41,7 @@ pub fn join(b: &mut Builder) -> Result<(), Problem> {
         home(b, Host::Container);
     }
     if enter {
-        let why = "no namespace brings the container's root: it is entered by itself";
+        let why = "without a mount namespace no namespace brings the container's root along";
         b.init(Init::JoinRoot, "/linux/namespaces", Rootfs::Chroot, why);
     }
     cwd(b)
@@ -52,16 +52,17 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
     // The `.` lets the kernel refuse what is no directory.
     let path = c(at, &format!("{}/.", rootfs_path(b.spec, b.wish).trim_end_matches('/')))?;
     if b.users.inside {
-        let why = "mounts may only be copied inside the new namespaces; this is for a look beforehand";
+        let why =
+            "only init may copy mounts, inside the new namespaces; a bad path is found here, before anything is made";
         b.host(Host::Rootfs, at, Rootfs::Look { path: path.clone() }, why);
     }
     match b.shares_mounts() {
         true => {
-            let why = "without a mount namespace the directory itself will become /";
+            let why = "without a mount namespace the directory itself becomes /";
             b.host(Host::Rootfs, at, Rootfs::Look { path }, why);
         }
         false => {
-            let why = "a copy of its mount, apart from the host's, will become /";
+            let why = "a copy of its mount will become /: changes of it do not reach the host's mount";
             b.source(Host::Rootfs, at, Rootfs::Open { path }, why);
         }
     }
@@ -81,7 +82,7 @@ fn has_home(spec: &Spec) -> bool {
 /// Host: the home directory, out of the rootfs.
 fn home(b: &mut Builder, stage: Host) {
     let op = Rootfs::LookUpHome { uid: b.spec.process.user.uid };
-    b.host(stage, "/process/user/uid", op, "programs count on HOME, and the configuration does not set it");
+    b.host(stage, "/process/user/uid", op, "programs expect HOME, and the configuration does not set it");
 }
 
 fn attach(b: &mut Builder) -> Result<(), Problem> {
@@ -94,15 +95,15 @@ fn attach(b: &mut Builder) -> Result<(), Problem> {
         Init::Propagation,
         &from,
         Rootfs::Propagation { flags },
-        "no mount made from here on may appear on the host",
+        "otherwise the container's mounts would appear on the host",
     );
     let at = "/root/path";
     let (path, why) = match hooks::any_before_pivot(b.spec) {
         true => (
             Some(c(at, &clean(&rootfs_path(b.spec, b.wish)))?),
-            "pivot_root wants a mount of this namespace, and hooks look for it there",
+            "pivot_root takes only a mount of this namespace, and hooks look for it at its path",
         ),
-        false => (None, "pivot_root wants the new root to be a mount of this namespace"),
+        false => (None, "pivot_root takes only a mount of this namespace"),
     };
     b.init(Init::Attach, at, Rootfs::Attach { path }, why);
     Ok(())
@@ -112,7 +113,7 @@ fn make_cwd(b: &mut Builder) -> Result<(), Problem> {
     let cwd = &b.spec.process.cwd;
     if cwd != "/" {
         let path = c("/process/cwd", clean(cwd).trim_start_matches('/'))?;
-        let why = "images count on their working directory being made";
+        let why = "images expect that their working directory is made";
         b.init(Init::MakeCwd, "/process/cwd", Rootfs::MakeCwd { path }, why);
     }
     Ok(())
@@ -122,7 +123,7 @@ fn cwd(b: &mut Builder) -> Result<(), Problem> {
     let cwd = &b.spec.process.cwd;
     let why = match cwd.as_str() {
         "/" => "the program begins there",
-        _ => "the program begins there, and getcwd proves that there is inside the root",
+        _ => "the program begins there, and getcwd proves that it lies inside the root",
     };
     b.init(Init::Cwd, "/process/cwd", Rootfs::Cwd { path: c("/process/cwd", cwd)? }, why);
     Ok(())
@@ -131,10 +132,10 @@ fn cwd(b: &mut Builder) -> Result<(), Problem> {
 fn pivot(b: &mut Builder) -> Result<(), Problem> {
     let attached = hooks::any_before_pivot(b.spec);
     if b.shares_mounts() {
-        let why = "the mounts are the host's, and stay: only this process gets another root";
+        let why = "the mounts are the host's and stay as they are: only this process gets another root";
         b.init(Init::Pivot, "/root", Rootfs::Chroot, why);
     } else if b.wish.no_pivot {
-        let why = "--no-pivot: the new root lies over the old one, of which nothing but the root itself stays";
+        let why = "--no-pivot: the new root covers the old one, whose mounts are unmounted first";
         b.init(Init::Pivot, "/root", Rootfs::Move { attached }, why);
     } else {
         // Where it is attached to its own directory it does not lie on `/`.
@@ -142,7 +143,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
             true => None,
             false => Some(c("/root/path", &rootfs_path(b.spec, b.wish))?),
         };
-        let why = "the new root takes the place of the host's, which is then unmounted: no way back";
+        let why = "the new root replaces the host's, which is then unmounted, so that no path leads back";
         b.init(Init::Pivot, "/root", Rootfs::Pivot { aside }, why);
     }
     Ok(())
@@ -160,10 +161,10 @@ fn propagation(b: &mut Builder) {
         return;
     }
     let flags = options::propagation(word) as u32;
-    let why = "how mounts of the root are passed on from now on";
+    let why = "the configuration says how later mounts of the root are passed on";
     b.init(stage, "/linux/rootfsPropagation", Rootfs::RootPropagation { flags }, why);
     for m in core::mem::take(&mut b.tree.propagated) {
-        let why = "the mount asks for a propagation of its own, which that of the root does not override";
+        let why = "the propagation of the root has reached this mount too, which asks for another";
         b.init(stage, &m.from, Mounts::Alter { at: m.at, attributes: m.attributes }, why);
     }
 }
@@ -175,7 +176,7 @@ fn readonly_paths(b: &mut Builder) -> Result<(), Problem> {
         }
         let from = entry("/linux/readonlyPaths", i);
         let at = place(b, &from, path)?;
-        let why = "what lies there speaks for the whole machine: look, do not write";
+        let why = "a write there would change the whole machine, and not only the container";
         b.init(Init::Paths, &from, Rootfs::ReadonlyPath { at }, why);
     }
     Ok(())
@@ -189,13 +190,13 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
     // What this plan makes there is the device, unless the configuration asks for another one of that name.
     let other = |d: &Device| clean(&d.path) == "/dev/null";
     let own = b.tree.at("/dev").is_some_and(|m| m.empty) && !b.spec.linux.devices.iter().any(other);
-    let why = "masks of files are binds of this device, which must be the real one";
+    let why = "a mask of a file is a bind of this device: a false one would mask nothing";
     b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
     for (i, path) in paths.iter().enumerate() {
         let from = entry("/linux/maskedPaths", i);
         let at = place(b, &from, path)?;
         let nowhere = matches!(at, Place::Rootfs { .. });
-        let why = "what lies there tells about the host, or reaches into it";
+        let why = "what lies there tells about the host, or gives a way to change it";
         b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)) }, why);
         if nowhere {
             b.stands_nowhere();
@@ -236,5 +237,5 @@ fn readonly(b: &mut Builder) {
         Some(i) => entry("/linux/readonlyPaths", i),
         None => return,
     };
-    b.init(Init::Paths, &from, Rootfs::Readonly, "last of all mounts, since mount points had to be made before");
+    b.init(Init::Paths, &from, Rootfs::Readonly, "last, since mount points had to be made in it before");
 }

@@ -16,46 +16,47 @@ use alloc::boxed::Box;
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     let parts = Box::new(b.wish.state.clone());
     let op = Sync::SaveState { parts, configuration: b.wish.text };
-    b.host(Host::State, "", op, "other commands find the container by this file");
+    b.host(Host::State, "", op, "by this file other commands find the container");
     if !b.wish.wait_for_start {
-        lanes(b, "the container is on record: from here on init may live without us");
-        let why = "the host side first puts the container on record";
+        lanes(b, "the container is on record: from here on init may live without the runtime");
+        let why = "a program that runs before the host is done could not be found or ended";
         b.init(Init::Go, "", Sync::AwaitGo, why);
         return Ok(());
     }
-    let why = "init will wait on the one until `start` comes, and the other's end tells `start` of execve";
+    let why = "init waits at one for `start`; the end of the other tells `start` that execve succeeded";
     b.host(Host::Fifos, "", Sync::StartFifos, why);
-    b.host(Host::Ready, "", Sync::AwaitReady, "create returns when the container is whole, not before");
-    lanes(b, "the container is on record: from here on init may live without us");
-    b.init(Init::Go, "", Sync::TellReady, "create may put the container on record");
-    b.init(Init::Go, "", Sync::AwaitGo, "a container that never came on record must not stay");
-    b.init(Init::Go, "", Sync::AwaitStart, "the container is created; the program runs when `start` says so");
+    b.host(Host::Ready, "", Sync::AwaitReady, "create must not return before the container is whole");
+    lanes(b, "the container is on record: from here on init may live without the runtime");
+    b.init(Init::Go, "", Sync::TellReady, "the host may put the container on record: all of it is made");
+    b.init(Init::Go, "", Sync::AwaitGo, "if the host fails to put the container on record, init must end");
+    b.init(Init::Go, "", Sync::AwaitStart, "the container is created; the program runs when `start` opens the fifo");
     Ok(())
 }
 
 /// `exec`.
 pub fn join(b: &mut Builder) -> Result<(), Problem> {
-    lanes(b, "all is noted: from here on it may live without us");
-    b.init(Init::Go, "", Sync::AwaitGo, "the host side first puts the container on record");
+    lanes(b, "from here on the process may live without the runtime");
+    b.init(Init::Go, "", Sync::AwaitGo, "a program that runs before the host is done could not be found or ended");
     Ok(())
 }
 
 /// What every plan has.
 fn lanes(b: &mut Builder, go: &'static str) {
-    let why = "host and init tell each other how far they are; its end says that execve succeeded";
+    let why = "by it host and init tell each other how far they are; its end tells that execve succeeded";
     b.host(Host::Channel, "", Sync::Channel, why);
     b.host(Host::Go, "", Sync::TellGo, go);
     if !b.wish.wait_for_start {
-        let why = "the close-on-exec end of the channel closes when execve succeeds";
+        let why =
+            "init's end of the channel closes when execve succeeds: if it brings words before, they tell the failure";
         b.host(Host::Exec, "", Sync::AwaitExec, why);
     }
-    let why = "held here too, it would never end when the host does";
+    let why = "if init held the host's end too, it would never learn that the host has ended";
     if !b.bridged {
         b.init(Init::HostEnd, "", Sync::CloseHostEnd, why);
         return;
     }
     b.bridge(Bridge::HostEnd, "", Sync::CloseHostEnd, why);
-    let why = "the host learns the number of its child, and this process has done its part";
+    let why = "the host has to know its child, and the bridge has no more to do";
     b.bridge(Bridge::Tell, "", Sync::TellInit, why);
-    b.host(Host::AwaitInit, "", Sync::AwaitInit, "the bridge makes init as a child of ours, and ends");
+    b.host(Host::AwaitInit, "", Sync::AwaitInit, "the bridge makes init as a child of the host, and ends");
 }

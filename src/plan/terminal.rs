@@ -24,7 +24,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     }
     open(b)?;
     if b.wish.attached {
-        let why = "from here on this process stands between the terminal and the caller's";
+        let why = "this process relays between the terminal and the caller's";
         b.host(Host::Terminal, AT, Terminal::Take, why);
     }
     Ok(())
@@ -44,9 +44,11 @@ fn connect(b: &mut Builder, wanted: bool) -> Result<(), Problem> {
         }
         (true, Some(socket), false) => (
             Terminal::Connect { path: c("", socket)? },
-            "whoever listens there gets the terminal's other side; inside there is no way to it",
+            "the listener gets the terminal's other side, to which nothing inside leads",
         ),
-        (true, None, true) => (Terminal::Pair, "init opens the terminal, and this process has to get its other side"),
+        (true, None, true) => {
+            (Terminal::Pair, "init opens the terminal, and this process needs its other side to relay it")
+        }
     };
     b.host(Host::Console, AT, op, why);
     Ok(())
@@ -57,17 +59,17 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
     let size = b.spec.process.window()?;
     let base = (!b.is_exec()).then_some(Slot::ROOTFS);
     let op = Terminal::Open { base, rows: size.height, columns: size.width, relayed: b.wish.attached };
-    let why = "out of the container's own devpts: no terminal of the host's is ever inside";
+    let why = "from the container's own devpts, so that no terminal of the host is ever inside";
     b.init(Init::Terminal, AT, op, why);
     if base.is_some() {
         let op = Terminal::Console { name: c"console".into(), make: !devices::lent(b) };
-        let why = "/dev/console is set up if terminal is true (config-linux.md, \"Default Devices\")";
+        let why = "with a terminal there is a /dev/console (config-linux.md, \"Default Devices\")";
         b.init(Init::Terminal, AT, op, why);
     }
-    let why = "what is typed goes in there, and what is shown comes out";
+    let why = "the other side takes what is typed, and gives what is shown";
     b.init(Init::Terminal, AT, Terminal::Send, why);
     let op = Terminal::Use { uid: b.spec.process.user.uid };
-    let why = "standard input, output and error, and what Ctrl-C at it means: the session's own terminal";
+    let why = "the terminal becomes the standard streams, and the session's, so that Ctrl-C reaches the program";
     b.init(Init::Terminal, AT, op, why);
     Ok(())
 }
@@ -76,8 +78,8 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
 fn streams(b: &mut Builder) {
     let uid = b.spec.process.user.uid;
     let (from, why) = match uid {
-        0 => ("", "the caller's may be open for one direction only, and lies on a file system of the host's"),
-        _ => ("/process/user/uid", "/dev/stdout is a link to the pipe, and opening it takes the right to"),
+        0 => ("", "the caller's /dev/null lies on a file system of the host, and may be open in one direction only"),
+        _ => ("/process/user/uid", "/dev/stdout is a link to the pipe, and only its owner may open it again"),
     };
     b.init(Init::Streams, from, Terminal::Streams { uid }, why);
 }

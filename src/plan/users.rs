@@ -30,7 +30,7 @@ pub fn join(b: &mut Builder) -> Result<(), Problem> {
     }
     groups(b);
     let user = &b.spec.process.user;
-    let why = "the user that the program runs as";
+    let why = "the program runs as this user; the kernel takes root's capabilities with root's id";
     b.init(Init::User, "/process/user", Users::Ids { uid: user.uid, gid: user.gid }, why);
     Ok(())
 }
@@ -44,10 +44,10 @@ fn bridge_is_first(b: &Builder) -> bool {
 fn map(b: &mut Builder) -> Result<(), Problem> {
     b.host_proc();
     if b.users.helpers && !hooks::any(b.spec) {
-        b.host(Host::HelperOutput, "/hooks", Hooks::Output, "what a hook says is shown when it fails");
+        b.host(Host::HelperOutput, "/hooks", Hooks::Output, "what a hook prints is shown if it fails");
     }
     if b.users.inside {
-        let why = "the files of a process that is not dumpable belong to root, and root alone could map ids";
+        let why = "/proc/PID of a process that is not dumpable belongs to root: only root could map its ids";
         b.host(Host::Dumpable, "", Users::Dumpable { dumpable: true }, why);
     }
     let (uids, gids) = (&b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings);
@@ -57,8 +57,13 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     };
     let stage = if bridge_is_first(b) { Host::BridgeMapped } else { Host::Mapped };
     let op = Users::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
-    b.host(stage, MAPPED, op, "only a process outside may say who the users inside are (user_namespaces(7))");
-    b.host(stage, MAPPED, Sync::TellMapped, "now there is a root in the new user namespace");
+    b.host(
+        stage,
+        MAPPED,
+        op,
+        "only a process outside may say which users of the host the users inside are (user_namespaces(7))",
+    );
+    b.host(stage, MAPPED, Sync::TellMapped, "the user namespace has its ids: the process in it may go on");
     Ok(())
 }
 
@@ -77,14 +82,14 @@ fn helper(name: &str, mappings: &[IdMapping]) -> Result<Hook, Problem> {
 }
 
 fn await_mapped(b: &mut Builder) {
-    let why = "until its ids are mapped, nobody can be anybody in the new user namespace";
+    let why = "until the ids are mapped, the process has no user id in the new user namespace";
     match bridge_is_first(b) {
         true => b.bridge(Bridge::Mapped, MAPPED, Sync::AwaitMapped, why),
         false => b.init(Init::Mapped, MAPPED, Sync::AwaitMapped, why),
     }
     if b.users.inside {
         let op = Users::Dumpable { dumpable: false };
-        let why = "what had to be this user's is written: from now on nobody may look into this process";
+        let why = "the ids are mapped: from here on other processes of this user must not look into this one";
         match b.bridged {
             true => b.bridge(Bridge::Hide, "", op, why),
             false => b.init(Init::Mapped, "", op, why),
@@ -102,7 +107,7 @@ fn root_inside(b: &mut Builder) {
         false => (0, 0),
     };
     let op = Users::RootInside { uid, gid };
-    let why = "what is made from here on belongs to the user namespace's root";
+    let why = "mounts and files that are made from here on belong to the user namespace's root";
     match b.users.new && bridge_is_first(b) {
         true => b.bridge(Bridge::Mapped, &from, op, why),
         false => b.init(Init::Root, &from, op, why),
@@ -115,6 +120,6 @@ fn groups(b: &mut Builder) {
     }
     let gids = b.spec.process.user.additional_gids.clone();
     let if_allowed = b.users.limited && gids.is_empty();
-    let why = "the caller's supplementary groups stay outside";
+    let why = "with the caller's groups the program could reach the files of those groups";
     b.init(Init::Groups, "/process/user", Users::Groups { gids, if_allowed }, why);
 }

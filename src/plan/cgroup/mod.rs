@@ -46,7 +46,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
         if b.wish.manager.is_some_and(|manager| manager.user) {
             place(b, scope);
         }
-        let why = "init is in the scope and holds it: nobody else has to";
+        let why = "init is in the scope and keeps it alive: the process that held it may end";
         b.host(Host::ReleaseScope, AT, Cgroup::ReleaseScope, why);
     }
     Ok(())
@@ -55,7 +55,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
 /// `exec`: the cgroup is there, and the new process begins in it or is moved.
 pub fn join(b: &mut Builder) -> Result<(), Problem> {
     if let Some(scope) = b.wish.joins.as_ref().and_then(|joined| joined.scope.clone()) {
-        let why = "only systemd may move it from a session's cgroup into one of its own";
+        let why = "only systemd may move a process from a session's cgroup into one of its own";
         b.host(Host::Placed, AT, Cgroup::JoinScope(Box::new(scope)), why);
     }
     Ok(())
@@ -100,12 +100,17 @@ fn make(b: &mut Builder, above: &[CString], path: CString, limits: &[Setting]) -
     let from = if b.spec.linux.cgroups_path.is_some() { AT } else { "" };
     let Some(manager) = b.wish.manager else {
         let op = Cgroup::Make { parents: above.iter().skip(1).cloned().collect(), path, optional: is_optional(b) };
-        b.host(Host::Cgroup, from, op, "all that the container ever starts can be found, limited and ended there");
+        b.host(
+            Host::Cgroup,
+            from,
+            op,
+            "all processes of the container can be found, limited and ended by their cgroup",
+        );
         return Ok(None);
     };
     let scope = scope::scope(b.spec, b.wish.id, manager, limits)?;
     let op = Cgroup::StartScope { scope: Box::new(scope.clone()), path };
-    let why = "systemd makes the cgroup that all of the container can be found, limited and ended in";
+    let why = "systemd makes the cgroup by which all processes of the container can be found, limited and ended";
     b.host(Host::Cgroup, from, op, why);
     Ok(Some(scope))
 }
@@ -115,11 +120,11 @@ fn controllers(b: &mut Builder, above: Vec<CString>, limits: &[Setting]) {
     let needed = limits::controllers(limits);
     let from = if b.spec.linux.cgroups_path.is_some() { AT } else { "" };
     let names = needed.iter().map(|limit| limit.controller().into()).collect();
-    let why = "a cgroup has the files of those controllers only that the one above hands down";
+    let why = "a cgroup has only the files of controllers that the cgroups above hand down";
     b.host(Host::Cgroup, from, Cgroup::EnableControllers { needed: names, above: above.clone() }, why);
     for limit in needed {
         let op = Cgroup::NeedController { above: above.clone(), name: limit.controller().into() };
-        b.host(Host::Cgroup, &limit.from, op, "without it there is no file to write the limit into");
+        b.host(Host::Cgroup, &limit.from, op, "without the controller there is no file for the limit");
     }
 }
 
@@ -127,13 +132,13 @@ fn controllers(b: &mut Builder, above: Vec<CString>, limits: &[Setting]) {
 fn set(b: &mut Builder, scope: Option<&Scope>, limit: Setting) {
     let from = limit.from.clone();
     let (stage, why) = match scope::late(&limit) {
-        false => (Host::Cgroup, "the kernel holds all that runs in the cgroup to it"),
-        true => (Host::PidsLimit, "from here on the kernel refuses what would be one process too many"),
+        false => (Host::Cgroup, "the kernel holds all processes of the cgroup to this limit"),
+        true => (Host::PidsLimit, "late, because the limit counts the runtime's own processes too"),
     };
     if let (Host::PidsLimit, Some(scope)) = (stage, scope) {
         let properties = scope::properties(core::slice::from_ref(&limit));
         let op = Cgroup::SetScope { unit: scope.unit.clone(), sockets: scope.sockets.clone(), properties };
-        b.host(stage, &from, op, "systemd writes its limits again when it likes: it has to know ours");
+        b.host(stage, &from, op, "systemd writes its own limits again at any time: it has to know this one");
     }
     b.host(stage, &from, Cgroup::Set { setting: Box::new(limit) }, why);
 }
@@ -147,16 +152,16 @@ fn give(b: &mut Builder) {
     }
     let root = |mappings: &[IdMapping]| mappings.iter().find(|m| m.container_id == 0).map(|m| m.host_id);
     if let (Some(uid), Some(gid)) = (root(&b.spec.linux.uid_mappings), root(&b.spec.linux.gid_mappings)) {
-        let why = "its root may make cgroups of its own in there, and move its own processes";
+        let why = "root of the container may make cgroups below its own, and move its processes between them";
         b.host(Host::Cgroup, "/linux/uidMappings", Cgroup::Give { uid, gid }, why);
     }
 }
 
 /// A user's own systemd moves init into its scope: the user may not move a process out of a session's cgroup.
 fn place(b: &mut Builder, scope: Scope) {
-    let why = "only systemd may move it from a session's cgroup into one of its own";
+    let why = "only systemd may move a process from a session's cgroup into one of its own";
     b.host(Host::Placed, AT, Cgroup::JoinScope(Box::new(scope)), why);
-    b.host(Host::Placed, AT, Sync::TellPlaced, "from here on it is held to the scope's limits");
-    let why = "a process that was moved still sees the root of the cgroup that it was in (cgroup_namespaces(7))";
+    b.host(Host::Placed, AT, Sync::TellPlaced, "init may go on: it is in the scope, and held to its limits");
+    let why = "if init made its cgroup namespace before the move, it would keep the old root (cgroup_namespaces(7))";
     b.init(Init::Placed, AT, Sync::AwaitPlaced, why);
 }

@@ -32,7 +32,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     rules(b);
     if b.tree.at("/dev").is_none() {
         let op = Devices::OpenDirectory { path: c"dev".into(), slot: Slot::DEV, own: true };
-        b.init(Init::Devices, "", op, "the default devices go there");
+        b.init(Init::Devices, "", op, "the default devices are made in this directory");
         b.tree.covered.push(Covered { path: "/dev".into(), slot: None, fresh: false, empty: false, lent: false });
     }
     if lent(b) {
@@ -69,7 +69,7 @@ fn defaults(b: &mut Builder) -> Result<(), Problem> {
         }
         let mode = libc::S_IFCHR | 0o666;
         let op = Devices::Node { base: Slot::DEV, name: c("", name)?, mode, major, minor, uid: 0, gid: 0 };
-        b.init(Init::Devices, "", op, "every container has the default devices (config-linux.md, \"Default Devices\")");
+        b.init(Init::Devices, "", op, "programs expect the default devices (config-linux.md, \"Default Devices\")");
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ fn directory_of<'p>(b: &mut Builder, from: &str, path: &'p str, own: bool) -> Re
     };
     let slot = b.slot();
     let op = Devices::OpenDirectory { path: c(from, parent)?, slot, own };
-    b.init(Init::Devices, from, op, "the configuration wants a device there");
+    b.init(Init::Devices, from, op, "the configuration asks for a device in this directory");
     Ok((slot, name))
 }
 
@@ -136,7 +136,7 @@ fn links(b: &mut Builder) -> Result<(), Problem> {
     for (name, target) in LINKS {
         let replace = name == "ptmx";
         let why = match replace {
-            true => "new terminals come from the container's own devpts",
+            true => "new terminals must come from the container's own devpts",
             false => "programs expect this link (runtime-linux.md)",
         };
         let (name, target) = (c("", name)?, c("", target)?);
@@ -149,7 +149,7 @@ fn links(b: &mut Builder) -> Result<(), Problem> {
 fn spare_null(b: &mut Builder) -> Result<(), Problem> {
     let at = "/linux/maskedPaths";
     if !b.spec.linux.masked_paths.is_empty() {
-        let why = "masks of files are binds of the null device, and a /dev that is lent may have none";
+        let why = "a mask of a file is a bind of the null device, and a /dev that is lent may have none";
         b.source(Host::Devices, at, host_device(at, "/dev/null", Slot::SPARE_NULL)?, why);
     }
     Ok(())
@@ -158,10 +158,10 @@ fn spare_null(b: &mut Builder) -> Result<(), Problem> {
 /// In a user namespace no process may make a device (mknod(2)): the host's is bound there.
 fn bound(b: &mut Builder, from: &str, host: &str, base: Slot, name: &str) -> Result<(), Problem> {
     let tree = b.slot();
-    let why = "in a user namespace no device can be made, so the host's is lent";
+    let why = "in a user namespace no device can be made, so the host's is bound";
     b.source(Host::Devices, from, host_device(from, host, tree)?, why);
     let op = Devices::Bound { base, name: c(from, name)?, tree };
-    b.init(Init::Devices, from, op, "a file for the host's device to stand on, and the device");
+    b.init(Init::Devices, from, op, "a bind needs a file to lie on; the host's device is attached there");
     Ok(())
 }
 
@@ -186,8 +186,11 @@ fn rules(b: &mut Builder) {
         return;
     }
     let (from, why) = match rules.is_empty() {
-        true => ("", "without a list the default devices alone are allowed: what is absent gives no rights"),
-        false => ("/linux/resources/devices", "the kernel asks this program at every open and mknod of a device"),
+        true => ("", "without a list only the default devices are allowed"),
+        false => (
+            "/linux/resources/devices",
+            "without this program root of the container could open every device of the host",
+        ),
     };
     b.host(Host::DeviceProgram, from, Devices::Program { program: program::compile(rules) }, why);
 }

@@ -147,14 +147,14 @@ fn check_terminals(b: &Builder, kind: &str, data: &str, from: &str) -> Result<()
 /// What a mount is for, by what it is.
 fn purpose(kind: &str, path: &str, bind: bool) -> &'static str {
     match (kind, path) {
-        _ if bind => "a piece of the host that the configuration lends to the container",
-        ("proc", _) => "the container's own processes, and no others, can be seen in it",
-        ("sysfs", _) => "devices and drivers can be looked at; the network part is the container's own",
-        ("tmpfs", "/dev") => "an empty place for the few devices that the container gets",
-        ("devpts", _) => "terminals of its own, numbered from 0, apart from the host's",
-        ("tmpfs", "/dev/shm") => "POSIX shared memory lives here, and counts against the container alone",
-        ("mqueue", _) => "POSIX message queues of the new IPC namespace",
-        ("cgroup", _) => "the container can see its own limits",
+        _ if bind => "the configuration lends this part of the host to the container",
+        ("proc", _) => "the container sees its own processes in it, and no others",
+        ("sysfs", _) => "the container may look at devices and drivers; the network part is its own",
+        ("tmpfs", "/dev") => "an empty directory for the few devices that the container gets",
+        ("devpts", _) => "terminals of the container's own, numbered from 0, apart from the host's",
+        ("tmpfs", "/dev/shm") => "POSIX shared memory lies here, and counts against the container alone",
+        ("mqueue", _) => "the POSIX message queues of the container's IPC namespace",
+        ("cgroup", _) => "the container can look at its own limits and use",
         ("tmpfs", _) => "scratch space in memory that ends with the container",
         _ => "the configuration asks for this file system",
     }
@@ -187,7 +187,7 @@ fn make_directories(b: &mut Builder, from: &str, base: Slot, path: &CString) -> 
         }
         if !b.tree.made.iter().any(|(at, name)| *at == base && name == directory) {
             let op = Devices::Directory { base, name: c(from, directory)?, mode: 0o755 };
-            b.init(Init::Mounts, from, op, "the fresh tmpfs is empty, and a mount needs a directory to stand on");
+            b.init(Init::Mounts, from, op, "the new tmpfs is empty, and a mount needs a directory to lie on");
             b.tree.made.push((base, directory.into()));
         }
     }
@@ -238,7 +238,7 @@ fn readonly_later(b: &mut Builder, m: &mut Wanted) {
         options.recursive.set &= !attr::RDONLY;
         let at = Place::Under { base: Slot::DEV, path: c".".into() };
         let attributes = Attributes { set: attr::RDONLY, ..Attributes::default() };
-        let why = "the option `ro`, now that devices and links are made";
+        let why = "the option `ro`, late, because devices and links had to be made first";
         b.init(Init::ReadonlyDev, m.from, Mounts::Alter { at, attributes }, why);
     }
 }
@@ -277,7 +277,7 @@ fn cgroup_tree(b: &mut Builder, m: &Wanted) -> Result<(), Problem> {
     }
     let tree = b.slot();
     let attributes = Attributes { propagation: MS_PRIVATE, ..m.options.attributes };
-    let why = "without a cgroup namespace the container sees its own cgroup, not the host's tree";
+    let why = "without a cgroup namespace a new mount would show the host's whole tree: this one shows the container's cgroup";
     b.host(Host::CgroupTree, m.from, Mounts::OpenCgroup { attributes, tree }, why);
     let op = Mounts::Attach { at: m.at.clone(), tree, kind: Kind::Directory, open: None };
     b.init(Init::Mounts, m.from, op, m.why);
@@ -322,7 +322,7 @@ fn alter(b: &mut Builder, m: &Wanted) {
     if propagation != 0 || below {
         let recursive = options.attributes.recursive || below;
         let attributes = Attributes { propagation, recursive, ..options.recursive };
-        let why = "these options speak of the mount as it stands, with all below it";
+        let why = "these options hold for the mount as it lies there, and for all mounts below it";
         b.init(Init::Mounts, m.from, Mounts::Alter { at: m.at.clone(), attributes }, why);
     }
 }

@@ -74,7 +74,7 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
     b.tree.mounted = true;
     let at = entry("/mounts", first);
     let path = c(&at, directory.trim_matches('/'))?;
-    let why = "the next mounts lie beside each other: without links a name in here means what lies here";
+    let why = "the next mounts lie side by side: without links a name in here means what lies here";
     b.init(Init::Mounts, &at, Mounts::StandBeside { path }, why);
     for (i, mount) in mounts.iter().enumerate() {
         let from = entry("/mounts", first + i);
@@ -84,9 +84,9 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
             name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
-        b.init(Init::Mounts, &from, op, "a piece of the host that the configuration lends to the container");
+        b.init(Init::Mounts, &from, op, "the configuration lends this part of the host to the container");
     }
-    let why = "the program may follow links again, and so may the next lines";
+    let why = "from here on links are followed again: the program needs them";
     b.init(Init::Mounts, &at, Mounts::LeaveBeside, why);
     b.stands_nowhere();
     Ok(())

@@ -34,14 +34,19 @@ pub fn open(
         tree,
     };
     if in_rootfs {
-        let why = "the source lies in the rootfs, where the mounts before this one count";
+        let why = "the source lies in the rootfs, and earlier mounts may have changed what lies there";
         b.init(Init::Mounts, from, op, why);
     } else if b.tree.held >= MOST_HELD && reached_by_init(b, source, options) {
-        let why = "many sources are open already: this one is opened just before it is attached";
+        let why = "many sources are open already, and a process may have only so many descriptors: so this one is opened late";
         b.init(Init::Mounts, from, op, why);
     } else {
         b.tree.held += 1;
-        b.source(Host::Mounts, from, op, "the source is opened here: inside, host paths mean nothing");
+        b.source(
+            Host::Mounts,
+            from,
+            op,
+            "opened outside, since after the switch of root a path of the host means nothing",
+        );
     }
     Ok(())
 }
@@ -95,9 +100,9 @@ pub fn idmap(b: &mut Builder, mount: &Mount, options: &Options, from: &str) -> R
         return Ok(Some((*slot, recursive)));
     }
     let slot = b.slot();
-    b.host_proc_at(Host::Mounts, "mappings are written through a /proc that was checked to be procfs");
+    b.host_proc_at(Host::Mounts);
     b.tree.mappings.push((uids.clone(), gids.clone(), slot));
-    let why = "the kernel takes a mapping of ids in the form of a user namespace that has it";
+    let why = "the kernel takes a mapping of ids only as a user namespace that has it";
     b.host(Host::Mounts, from, Users::MappingNamespace { uids, gids, slot }, why);
     Ok(Some((slot, recursive)))
 }

@@ -58,7 +58,7 @@ fn load(b: &mut Builder, profile: &Seccomp, last: bool, listener: bool) -> Resul
         true => Init::LastFilter,
     };
     let op = op::Seccomp::Load { filter: compile(profile)?, flags: flags(profile), listener };
-    b.init(stage, "/linux/seccomp", op, "from here on the kernel answers each call as the profile says");
+    b.init(stage, "/linux/seccomp", op, "from here on the kernel answers each system call as the profile says");
     Ok(())
 }
 
@@ -74,6 +74,6 @@ fn pass_listener(b: &mut Builder, profile: &Seccomp, stage: Host) -> Result<(), 
         path: c(at, profile.listener_path.as_deref().unwrap_or(""))?,
         document: document(&spec.oci_version, metadata, state, first),
     };
-    b.host(stage, at, op, "whoever listens there answers for the calls that the profile asks about");
+    b.host(stage, at, op, "the listener answers for the system calls that the profile asks about");
     Ok(())
 }
