@@ -1,25 +1,20 @@
-//! nk-runtime: the OCI container runtime that shows its work. The map of the house:
+//! nk-runtime: the OCI container runtime that shows its work. The rooms of the house; each may use those below it:
 //!
 //! ```text
-//!   main ── no_libc        where the process begins, on x86-64
-//!     ├─ cli               words in
-//!     ├─ seal              no container gets at this program's own file
-//!     └─ commands          one file a command
-//!          ├─ spec         what is wanted: config.json
-//!          ├─ host         what is here
-//!          ├─ plan         a pure function of both: what will be done, line by line
-//!          ├─ perform      does it, in two lanes: host, and init on the far side of clone3
-//!          ├─ vm           a machine in place of namespaces: its initramfs, and QEMU's command line
-//!          ├─ state        what is remembered of a container; cgroup, procfs: what the kernel says of it
-//!          ├─ systemd      who makes cgroups where it rules: asked over its socket, in the messages of dbus
-//!          ├─ recorder     where the records lie; traces: those of containers that are gone
-//!          ├─ trace, out   what was done, in words; log: warnings; time: when, for people
-//!          └─ error, hints what failed, and what to try; input: files as they are given, whole
-//!   unit                   tests of the parts that need no kernel: tests/unit
-//!   syscalls (a crate)     one gate for every system call, and the flight recorder
+//!   main           the process begins, and obeys
+//!   commands       one file a command
+//!   vm   trace     a machine in place of namespaces; the views of what was recorded
+//!   say            output, errors in words, what to try, the log
+//!   state          what is remembered of a container: its document, its records
+//!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
+//!   plan           a pure function: from the configuration to lines, in THE ORDER
+//!   spec           the one schema of config.json
+//!   cli            words in
+//!   host  entry    what is read of this machine; where the process begins, out of reach of containers
+//!   outcome        how a line ends, and the error type
+//!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
-//! To read it from `main` to `execve`: this file, commands/create.rs, plan/create.rs, perform/host.rs,
-//! perform/process.rs. May touch: everything.
+//! To read it from `main` to `execve`: this file, commands/create.rs, plan/order.rs, perform/walk.rs, perform/process.rs.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), no_main)]
 // The unit tests bring a `main` and threads of their own; they call the parts.
@@ -55,7 +50,7 @@ use syscalls::{Prctl, Why};
 #[global_allocator]
 static ARENA: syscalls::Arena = syscalls::Arena;
 
-/// Where the program begins; std's start-up is not in between.
+/// Where the program begins, without std's start-up.
 // SAFETY: the name is main's own, and it is called as C's main.
 #[cfg(not(test))]
 #[allow(unsafe_code)]
@@ -64,7 +59,8 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     std::panic::set_hook(Box::new(|info| {
         // abort() would spin in pid 1 of a namespace, which ignores the signal.
         let text = format!("nk-runtime: a fault of its own: {info}\n");
-        let _ = syscalls::write(syscalls::At::STDERR, text.as_bytes(), Why("a fault must not pass in silence"));
+        let _ =
+            syscalls::write(syscalls::At::STDERR, text.as_bytes(), Why("a fault of this program is told, not hidden"));
         commands::init::fault();
         syscalls::exit_group(1, Why("nothing can be trusted after a fault"));
     }));
@@ -76,7 +72,7 @@ fn run(argv: *const *const c_char) -> i32 {
     let sealed = seal::take_over(argv);
     let pid = syscalls::getpid(Why("records say which process made them"));
     syscalls::record::set_own_pid(pid);
-    // On other machines libc's start-up does it.
+    // On other machines the start-up of libc does this.
     #[cfg(all(not(test), target_arch = "x86_64"))]
     if let Err(error) = entry::no_libc::protect_tables() {
         return finish(Err(error), means_exec(argv));
@@ -95,7 +91,7 @@ fn run(argv: *const *const c_char) -> i32 {
     }
 }
 
-/// Whether the words, which may not be parsed, ask for `exec`.
+/// Whether the words ask for `exec`. They may be none that can be parsed.
 fn means_exec(argv: *const *const c_char) -> bool {
     let words = syscalls::args(argv).skip(1);
     let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
@@ -113,7 +109,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         }
     };
     let exec = matches!(command, cli::Command::Exec(_));
-    // What can come to run programs of others.
+    // Commands that can run programs of the container or hooks.
     let runs = matches!(
         command,
         cli::Command::Create(_)
@@ -157,7 +153,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         context.log.say(cli::Level::Error, &error::line(error));
     }
     let status = finish(result, exec);
-    // Of a failure engines read one line: what is amiss with the trace is not in its way.
+    // Engines read one line of a failure. So nothing is said of the trace then.
     let amiss = context.recording.end(&context.root, failed);
     if let Some(amiss) = amiss.filter(|_| !failed) {
         context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
@@ -168,7 +164,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     }
 }
 
-/// The status; an error is told here, once. That of `exec` is otherwise the program's, so an error has one of its own.
+/// The exit status. An error is told here, once. The status of `exec` is the program's, so an error of ours has another.
 fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     match result {
         Ok(status) => status,
@@ -179,8 +175,8 @@ fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     }
 }
 
-/// How many descriptors above standard error go through to the program: those of a service manager (sd_listen_fds(3)),
-/// which are for a container's first process alone; and all of them, `--preserve-fds` included.
+/// How many descriptors above standard error the program gets: those of a service manager (sd_listen_fds(3)), which are for a
+/// container's first process alone; and all of them, with those of `--preserve-fds`.
 fn preserved(command: &cli::Command) -> (u32, u32) {
     let asked = match command {
         cli::Command::Create(create) => create.preserve_fds,
@@ -192,7 +188,7 @@ fn preserved(command: &cli::Command) -> (u32, u32) {
     (listening, asked.saturating_add(listening).min(1024))
 }
 
-/// The descriptor above standard error that the command reads, if a path of its words names one.
+/// The descriptor that the command reads its configuration from, if the path names one.
 fn read_from(command: &cli::Command) -> Option<u32> {
     let path = match command {
         cli::Command::Create(create) => &create.config,
@@ -203,9 +199,9 @@ fn read_from(command: &cli::Command) -> Option<u32> {
     input::descriptor(path.as_deref()?).map(|fd| fd as u32)
 }
 
-/// Before anything else: no other process may look into this one, what the caller left open does not reach the
-/// program, and descriptors 0 to 2 are there, so that nothing of ours is taken for them. `read_from`: stays open over execve.
-/// Of the three: which can always be read and written, as the null device can, a file and some terminals.
+/// Before anything else: no other process may look into this one; the program does not get what the caller left open; and
+/// descriptors 0 to 2 are there, so that no file of ours takes their place. `read_from` stays open over execve. Returns which
+/// of the three can always be read and written: the null device, a file and some terminals can.
 fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
     let failed = |failed| at("protect this process", failed);
     let why = Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
@@ -229,7 +225,7 @@ fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error
         events: if fd < 3 { BOTH } else { 0 },
         revents: 0,
     }));
-    let why = Why("a closed standard descriptor would be taken by one of ours");
+    let why = Why("a file of ours would take the place of a closed standard descriptor");
     let mut endless = [true; 3];
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
     for (endless, fd) in endless.iter_mut().zip(&fds) {
@@ -247,7 +243,7 @@ fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error
     Ok(endless)
 }
 
-/// `--trace`: what this command did, after it was done.
+/// `--trace`: shows what this command did, once it is done.
 fn display(context: &commands::Context) -> Result<(), Error> {
     let Some(format) = context.globals.trace else {
         return Ok(());

@@ -55,7 +55,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     Ok(status)
 }
 
-/// Without root: a user namespace around the whole demo, whose root is this user.
+/// Without root: a user namespace around the whole demo. This user is root in it.
 fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     let failed = |failed| at("demo: become root of a user namespace", failed);
     let procfs = crate::host::procfs::open().map_err(failed)?;
@@ -63,7 +63,7 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 1, why).map_err(failed)?;
     let why = Why("an ordinary user has privileges only in a user namespace of its own");
     syscalls::unshare(CloneFlags::CLONE_NEWUSER, why).map_err(failed)?;
-    let why = Why("this user is root inside, and nobody else is there");
+    let why = Why("this user is root inside; no other user is there");
     let files = [
         (c"self/setgroups", "deny".into()),
         (c"self/uid_map", format!("0 {} 1", host.uid)),
@@ -74,7 +74,7 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
         let file = syscalls::openat(procfs.at(), name, flags, why).map_err(failed)?;
         syscalls::write(file.at(), text.as_bytes(), why).map_err(failed)?;
     }
-    let why = Why("from now on nobody may look into this process");
+    let why = Why("from now on no other process may look into this one");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     Ok(())
 }

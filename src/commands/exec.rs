@@ -156,7 +156,7 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
 fn namespaces(spec: &Spec, first: i32) -> Result<u32, Error> {
     let mut flags = 0;
     for n in &spec.linux.namespaces {
-        // Nobody may enter the user namespace that he is in (setns(2)).
+        // The kernel lets no process enter the user namespace that it is in already (setns(2)).
         let shared = n.kind == NamespaceKind::User && n.joined().is_some();
         if !(shared && same_users(first)?) {
             flags |= n.kind.flag() as u32;

@@ -38,7 +38,7 @@ const ENDS: [(&str, Reboot); 3] = [
     ("halt", Reboot::LINUX_REBOOT_CMD_HALT),
 ];
 
-/// Where a bundle is looked for that nobody has named.
+/// Where a bundle is looked for if nk.bundle names none.
 const BUNDLE: &str = "/bundle";
 
 /// What the kernel's command line asks for: a command line of ours, and what is for this file.
@@ -112,7 +112,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     }
     let tell = to.is_some();
     if let Some(to) = to {
-        let why = Why("nk.status: whoever started the machine learns the status there");
+        let why = Why("nk.status: the process that started the machine reads the status there");
         let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
         // Closing a serial line waits until all has been sent.
         told.and_then(|()| to.close(why)).doing("nk.status")?;
@@ -200,7 +200,7 @@ fn understand(line: &str) -> Result<Wish, Error> {
         };
         if value.is_empty() && name != "trace" {
             return match KNOWN.contains(&name) {
-                true => wrong("a value is needed, behind ="),
+                true => wrong("a value is needed after ="),
                 false => wrong(&unknown()),
             };
         }

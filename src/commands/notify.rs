@@ -50,7 +50,7 @@ impl Between {
         let Some(path) = address()? else {
             return Ok(None);
         };
-        let why = Why("whether the container was created for somebody who wants to hear of it");
+        let why = Why("whether the container was created for a service manager");
         match syscalls::newfstatat(dir, callers::DIRECTORY, AtFlags::NONE, why) {
             Err(f) if f.errno == Errno::ENOENT => return Ok(None),
             found => found.map_err(begin_failed)?,

@@ -14,7 +14,7 @@ use crate::say::out;
 use alloc::ffi::CString;
 use syscalls::{AccessFlags, AccessMode, At, Errno, MemFd, OpenFlags, Why};
 
-/// Where ps(1) is, if somebody wants its options.
+/// Where ps(1) is, for its options.
 const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
 
 /// `ps`.
@@ -161,7 +161,7 @@ fn run(options: &[String]) -> Result<String, Error> {
     }
 }
 
-/// All that was written into a file whose offset is at its end.
+/// All of a file. Its offset is at its end.
 fn whole(file: At) -> syscalls::Result<String> {
     let why = Why("what ps(1) said");
     let size = syscalls::fstat(file, why)?.st_size as usize;

@@ -108,7 +108,7 @@ fn release(context: &Context, options: &cli::Start, dir: At, pid: i32) -> Result
     match syscalls::unlinkat(dir, sync::START, AtFlags::NONE, why) {
         Err(f) if f.errno == Errno::ENOENT => {
             return Err(Error::State(format!(
-                "cannot start a container that is running: {id}: somebody else has just started it"
+                "cannot start a container that is running: {id}: another command has just started it"
             )));
         }
         other => other.map_err(failed)?,

@@ -13,15 +13,15 @@ const EOT: u8 = 4;
 /// A program that changes its terminal's settings may throw away what was typed before: the end of the input is typed
 /// again, after this many milliseconds, then twice as many, up to a minute.
 const ONCE_MORE: u64 = 100;
-/// How long one waits before looking whether somebody has opened the terminal again, in milliseconds.
+/// Milliseconds until the next look whether a process has opened the terminal again.
 const AGAIN: u64 = 100;
-/// More than the kernel keeps of what was shown and not read yet (12 KiB). Whoever the program left behind may show
-/// something for ever, and is not waited for.
+/// More than the kernel keeps of what was shown and not read yet (12 KiB). What the program has started may show
+/// something for ever: it is not waited for.
 const SHOWN_LAST: usize = 64 << 10;
 
 /// Makes the caller's terminal raw, if standard input is one (termios(3), cfmakeraw). What it was before.
 fn raw() -> Option<Termios> {
-    let why = Why("is there a terminal, whose keys the program shall get?");
+    let why = Why("if standard input is a terminal, its keys are for the program");
     let before = syscalls::tcgets(At::STDIN, why).ok()?;
     let mut raw = before;
     raw.input &= !(libc::IGNBRK

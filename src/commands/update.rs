@@ -203,7 +203,7 @@ fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
     }
 }
 
-/// A controller that nobody has needed so far may have to be handed down first.
+/// Has the cgroups above hand down the controllers that the settings need.
 fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Error> {
     // It holds no NUL byte: `state` has seen to that.
     let above = limits::above(path).unwrap_or_default();

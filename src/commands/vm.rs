@@ -140,7 +140,7 @@ fn boot(
             Foreground { process: &qemu, pid, child: true, notify: None, master: None }.wait()
         })
         .inspect_err(|_| {
-            let why = Why("a machine that nobody waits for must not live on");
+            let why = Why("a machine that no command waits for must not live on");
             let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
             let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
         })?;
@@ -197,7 +197,7 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
         (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::named("execve"), at: syscalls::record::NOWHERE },
     };
     let reason = failed.packed();
-    let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("whoever waits learns which call failed"));
+    let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("the command that waits learns which call failed"));
     syscalls::exit_group(1, Why("there is no machine"))
 }
 

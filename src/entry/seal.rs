@@ -5,7 +5,7 @@
 //!   ever hold such a path is this program itself, executed by that link. It sees that it was not called by its name, and
 //!   ends before it does anything: [`called_by_name`]. Three calls.
 //! - Where others may be watching, in a pid namespace that is shared or where hooks run inside, it executes itself again,
-//!   through a mount that nobody can write through: [`seal`]. That costs as much as starting a program does.
+//!   through a read-only mount: [`seal`]. That costs as much as starting a program does.
 //!
 //! ```text
 //!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied
@@ -87,7 +87,8 @@ pub fn called_by_name() -> Result<(), Error> {
     }
 }
 
-/// Whether nobody can write this program's file by the path that this process holds: a read-only mount, or a sealed copy.
+/// Whether the path that this process holds gives no way to write to this program's file: by a read-only mount, or since it
+/// is a sealed copy.
 fn unwritable() -> Result<bool, Failed> {
     const ST_RDONLY: i64 = 1;
     let why = Why("by its descriptor its mount can be asked, or its seals");
@@ -119,10 +120,10 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
     Err(failed(refused))
 }
 
-/// The program in a form that cannot be written. `None`: nobody in a container of this user's could write to its file.
+/// The program in a form that cannot be written. `None`: no process in a container of this user could write to its file.
 fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     if uid != 0 {
-        let why = Why("what this user may not write, nobody in its containers may");
+        let why = Why("what this user may not write, no process in its containers may");
         let own = syscalls::faccessat2(At::CWD, ITSELF, AccessMode::W_OK, AccessFlags::AT_EACCESS, why);
         return match own {
             Err(f) if [Errno::EACCES, Errno::EROFS, Errno::ENOENT].contains(&f.errno) => Ok(None),
@@ -142,20 +143,20 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     };
     let readonly =
         syscalls::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let why = Why("a mount of this program alone, which is read-only and which nobody else has");
+    let why = Why("a read-only mount of this program alone, which no other process has");
     match syscalls::mount_setattr(tree.at(), c"", AtFlags::AT_EMPTY_PATH, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
         Err(_) => copy().map(Some),
     }
 }
 
-/// A copy in memory that nobody can change any more.
+/// A copy in memory that cannot be changed any more.
 fn copy() -> Result<Fd, Failed> {
     let from = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, BECOME)?;
     let copy = syscalls::memfd_create(c"nk-runtime", MemFd::MFD_ALLOW_SEALING, BECOME)?;
     while syscalls::sendfile(copy.at(), from.at(), 1 << 30, BECOME)? > 0 {}
     let seals = Seals::F_SEAL_SEAL | Seals::F_SEAL_SHRINK | Seals::F_SEAL_GROW | Seals::F_SEAL_WRITE;
-    syscalls::fcntl_add_seals(copy.at(), seals, Why("from now on nobody can change it"))?;
+    syscalls::fcntl_add_seals(copy.at(), seals, Why("from now on no process can change it"))?;
     Ok(copy)
 }
 

@@ -31,8 +31,8 @@ impl Setting {
     }
 }
 
-/// Opens the hierarchy's root. Where nobody has mounted it, as in an initramfs, a mount that only we can see does:
-/// where somebody has, ours would reset the options of theirs. `None`: there is none to be had.
+/// Opens the hierarchy's root. If it is mounted nowhere, as in an initramfs, it is mounted for this process alone. (Another
+/// mount beside the host's would reset that one's options.) `None`: it cannot be mounted.
 pub fn open_root() -> Result<Option<Fd>> {
     for path in MOUNTED_AT {
         let why = Why("the cgroup hierarchy");
@@ -48,7 +48,7 @@ pub fn open_root() -> Result<Option<Fd>> {
             return Ok(Some(dir));
         }
     }
-    let why = Why("nobody has mounted the cgroup hierarchy here");
+    let why = Why("the cgroup hierarchy is not mounted here");
     let Ok(fs) = syscalls::fsopen(c"cgroup2", why) else {
         return Ok(None);
     };
@@ -151,7 +151,7 @@ pub fn missing(root: At, parents: &[CString], path: &CStr) -> Result<usize> {
     Ok(missing)
 }
 
-/// What somebody may ask about later (`events`, an engine's `stats`), whether or not there is a limit.
+/// The controllers that `events` and an engine's `stats` read, whether or not there is a limit.
 const USUAL: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
 /// Has the cgroups above hand controllers down to `group`: the usual ones, as far as there are any, and those that are
@@ -173,7 +173,7 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     let why = Why("not all may be to be had: these are");
     let there = read(root, c"cgroup.controllers", why)?;
     wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
-    // Whoever may not do it finds out when one is needed.
+    // A caller without the right to do it finds out when one is needed.
     if !wanted.is_empty() {
         let _ = hand_down_all(root, above, &line(&wanted), why);
     }
@@ -186,7 +186,7 @@ pub fn need(root: At, above: &[CString], name: &str, why: Why) -> Result<()> {
 }
 
 /// Where a former container has seen to it, one write is enough. Otherwise the next one above has to hand them down
-/// first (-ENOENT); how far up that goes is found out, since those further above may be somebody else's.
+/// first (-ENOENT); how far up that goes is found out, since those further above may belong to another user.
 fn hand_down_all(root: At, above: &[CString], words: &str, why: Why) -> Result<()> {
     let mut highest = above.len().saturating_sub(1);
     while let Some(group) = above.get(highest) {
@@ -227,7 +227,7 @@ fn read_by(how: fn(At, Why) -> Result<Vec<u8>>, group: At, file: &CStr, why: Why
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The number behind a key of a file that has one on each line ("flat keyed").
+/// The number after a key of a file that has one on each line ("flat keyed").
 pub fn keyed(text: &str, key: &str) -> u64 {
     let line = |line: &str| line.strip_prefix(key)?.trim().parse().ok();
     text.lines().find_map(line).unwrap_or(0)
@@ -309,7 +309,7 @@ fn words_of_verifier(log: &[u8]) -> String {
 }
 
 /// Has a program decide on devices from now on. True: it has taken, in one step, the place of the only one there was, or
-/// there was none. False: there are several, of which nobody knows which is the container's.
+/// there was none. False: there are several, and the kernel does not say which of them is the container's.
 pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bool, Refused> {
     let why = Why("which program decides now");
     let mut ids = [0; 2];

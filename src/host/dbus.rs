@@ -21,7 +21,7 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
-/// A message's body while it is written, behind a head that is as long as a multiple of 8.
+/// A message's body while it is written. The head before it has a length that is a multiple of 8.
 #[derive(Default)]
 pub struct Body(Vec<u8>);
 

@@ -9,8 +9,8 @@ use syscalls::Why;
 
 pub type Property = (String, Value);
 
-/// Where a service manager may listen: the path of a socket, and whether behind it is a bus, which has to be greeted
-/// first, or the manager itself.
+/// Where a service manager may listen: the path of a socket, and whether it is a bus, which has to be greeted first,
+/// or the manager itself.
 pub type Sockets = Vec<(String, bool)>;
 
 /// A scope that is asked for.
@@ -206,7 +206,7 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
         body
     };
     let method = manager("StartTransientUnit", "ssa(sv)a(sa(sv))");
-    let why = Why("systemd makes the cgroup and knows whose it is");
+    let why = Why("systemd makes the cgroup, and knows it by the name of the scope");
     let job = match service.ask(&method, body(), why) {
         Err(Refused::Named(name, _)) if name == "org.freedesktop.systemd1.UnitExists" => {
             service.forget(&scope.unit);

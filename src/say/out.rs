@@ -7,7 +7,7 @@ use crate::perform::files::write_all;
 use crate::say::error::{line, why};
 use syscalls::{At, AtFlags, Disposition, Errno, Fd, OpenFlags, Why};
 
-/// A reader that has gone away must not kill us: without std's own `main` nobody has seen to that.
+/// A reader that has gone away must not kill this process. std's own `main` would see to that.
 fn ignore_sigpipe() {
     let _ = syscalls::rt_sigaction(
         libc::SIGPIPE,
@@ -16,17 +16,17 @@ fn ignore_sigpipe() {
     );
 }
 
-/// Writes to standard output. A failure is one: somebody counts on these words.
+/// Writes to standard output. If that fails the command fails: the caller counts on these words.
 pub fn stdout(text: &str) -> Result<(), Error> {
     ignore_sigpipe();
     let why = Why("this is what was asked for");
     write_all(At::STDOUT, text.as_bytes(), why).doing("write to standard output")
 }
 
-/// Writes to standard error; nobody can be told if that fails.
+/// Writes to standard error. If that fails there is no other way to tell.
 pub fn stderr(text: &str) {
     ignore_sigpipe();
-    let _ = write_all(At::STDERR, text.as_bytes(), Why("somebody has to be told"));
+    let _ = write_all(At::STDERR, text.as_bytes(), Why("the caller learns what is wrong"));
 }
 
 /// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all may make names

@@ -39,7 +39,7 @@ pub struct Recording {
 
 /// What is wrong with the trace of a command.
 pub enum Amiss {
-    /// Its file system has no room, or somebody has cut the file off.
+    /// Its file system has no room, or the file was cut off.
     PartLost,
     NotKept(Error),
 }
