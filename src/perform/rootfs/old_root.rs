@@ -17,39 +17,45 @@ const WHOLE: [i64; 2] = [0x9fa0, 0x6265_6572];
 /// Mounts can hide mounts: so many layers are taken away.
 const LAYERS: u32 = 1000;
 
+/// Bytes of a path, of a line of the list, and of what is read of it at once.
+const PATH: usize = 4096;
+const LINE: usize = 8192;
+const PIECE: usize = 2048;
+
 /// Takes the host's mounts away, layer by layer, and then covers what is left.
 pub fn clear() -> Done {
     let procfs = crate::host::procfs::open()?;
-    let away = |line: &Line| line.path().map_or(Ok(false), unmount);
     for _ in 0..LAYERS {
-        if !each(procfs.at(), away)? {
+        if !each(procfs.at(), |mount| unmount(mount.path))? {
             break;
         }
     }
-    let whole = |line: &Line| line.path().filter(|_| line.whole && line.kind()).map_or(Ok(false), cover);
-    each(procfs.at(), whole)?;
+    each(procfs.at(), |mount| if mount.whole { cover(mount.path) } else { Ok(false) })?;
     procfs.leak(); // execve closes it
     Ok(())
 }
 
 /// Does something about each mount of the list. Whether it changed anything.
-fn each(procfs: At, change: impl Fn(&Line) -> Done<bool>) -> Done<bool> {
+fn each(procfs: At, change: impl Fn(Mount) -> Done<bool>) -> Done<bool> {
     let why = Why("each mount that is left of the host's");
     let list = syscalls::openat(procfs, c"self/mountinfo", OpenFlags::NONE, why)?;
-    let (mut buffer, mut line, mut changed) = ([0u8; 2048], Line::new(), false);
+    let (mut buffer, mut path) = ([0u8; LINE + PIECE], [0u8; PATH]);
+    let (mut len, mut changed) = (0, false);
     loop {
-        let len = syscalls::read(list.at(), &mut buffer, why)?;
-        if len == 0 {
+        let read = syscalls::read(list.at(), &mut buffer[len..len + PIECE], why)?;
+        if read == 0 {
             break;
         }
-        for byte in buffer.get(..len).unwrap_or(&[]) {
-            if *byte != b'\n' {
-                line.take(*byte);
-                continue;
+        len += read;
+        while let Some(end) = buffer[..len].iter().position(|byte| *byte == b'\n') {
+            if let Some(mount) = Mount::of(&buffer[..end], &mut path) {
+                changed |= change(mount)?;
             }
-            changed |= change(&line)?;
-            line = Line::new();
+            buffer.copy_within(end + 1..len, 0);
+            len -= end + 1;
         }
+        // A longer line keeps its beginning, where the path is.
+        len = len.min(LINE);
     }
     list.leak(); // execve closes it
     Ok(changed)
@@ -78,124 +84,61 @@ fn cover(path: &CStr) -> Done<bool> {
     Ok(true)
 }
 
-/// A line of mountinfo (proc_pid_mountinfo(5)), byte by byte: `ID PARENT DEVICE ROOT PATH OPTIONS TAGS - TYPE ...`.
-struct Line {
-    field: u32,
-    /// Which field is the type: the one after the dash.
-    kind_at: Option<u32>,
-    /// The field so far: its length, and whether it is a lone dash.
-    len: usize,
-    dash: bool,
-    /// The mount shows the root of its file system.
+/// A line of mountinfo (proc_pid_mountinfo(5)): `ID PARENT DEVICE ROOT PATH OPTIONS TAGS - TYPE ...`.
+struct Mount<'a> {
+    /// Where it is mounted.
+    path: &'a CStr,
+    /// It shows all of a procfs or sysfs, the kinds that the kernel looks for.
     whole: bool,
-    path: [u8; 4096],
-    path_len: usize,
-    kind: [u8; 8],
-    kind_len: usize,
-    /// Of `\040` and the like.
-    octal: Option<(u32, u32)>,
 }
 
-impl Line {
-    fn new() -> Line {
-        Line {
-            field: 0,
-            kind_at: None,
-            len: 0,
-            dash: false,
-            whole: false,
-            path: [0; 4096],
-            path_len: 0,
-            kind: [0; 8],
-            kind_len: 0,
-            octal: None,
-        }
+impl Mount<'_> {
+    /// None for the root, and for what no call can name.
+    fn of<'a>(line: &[u8], room: &'a mut [u8; PATH]) -> Option<Mount<'a>> {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let root = fields.nth(3)?;
+        let path = plain(fields.next()?, room)?;
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let whole = root == b"/" && [&b"proc"[..], b"sysfs"].contains(&kind);
+        (path != c"/").then_some(Mount { path, whole })
     }
+}
 
-    fn take(&mut self, byte: u8) {
-        if byte == b' ' {
-            if self.dash && self.len == 1 && self.field > 5 && self.kind_at.is_none() {
-                self.kind_at = Some(self.field + 1);
-            }
-            (self.field, self.len, self.dash) = (self.field + 1, 0, false);
-            return;
-        }
-        self.len += 1;
-        self.dash = self.len == 1 && byte == b'-';
-        match self.field {
-            3 => self.whole = self.len == 1 && byte == b'/',
-            4 => self.take_path(byte),
-            field if self.kind_at == Some(field) => {
-                if let Some(place) = self.kind.get_mut(self.kind_len) {
-                    *place = byte;
-                }
-                self.kind_len += 1;
-            }
-            _ => {}
-        }
-    }
-
-    fn take_path(&mut self, byte: u8) {
-        let byte = match self.octal {
-            None if byte == b'\\' => {
-                self.octal = Some((0, 0));
-                return;
-            }
-            None => byte,
-            Some((digits, value)) => {
-                let value = value * 8 + u32::from(byte.wrapping_sub(b'0') & 7);
-                if digits < 2 {
-                    self.octal = Some((digits + 1, value));
-                    return;
-                }
-                self.octal = None;
-                value as u8
-            }
+/// A path of the list without its `\040` and the like.
+fn plain<'a>(path: &[u8], room: &'a mut [u8; PATH]) -> Option<&'a CStr> {
+    let (mut from, mut len) = (0, 0);
+    while from < path.len() {
+        let (byte, next) = match &path[from..] {
+            [b'\\', a, b, c, ..] => (a.wrapping_sub(b'0') << 6 | (b & 7) << 3 | c & 7, from + 4),
+            [byte, ..] => (*byte, from + 1),
+            [] => break,
         };
-        if let Some(place) = self.path.get_mut(self.path_len) {
-            *place = byte;
-        }
-        self.path_len += 1;
+        *room.get_mut(len)? = byte;
+        (from, len) = (next, len + 1);
     }
-
-    /// Where it is mounted; none for the root, and for what no call can name.
-    fn path(&self) -> Option<&CStr> {
-        if self.path_len < 2 || self.path_len >= self.path.len() {
-            return None;
-        }
-        CStr::from_bytes_until_nul(&self.path).ok()
-    }
-
-    /// Whether it is of the kinds that the kernel looks for.
-    fn kind(&self) -> bool {
-        [&b"proc"[..], b"sysfs"].contains(&self.kind.get(..self.kind_len).unwrap_or(&[]))
-    }
+    *room.get_mut(len)? = 0;
+    CStr::from_bytes_until_nul(room).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        let mut line = Line::new();
-        text.bytes().for_each(|byte| line.take(byte));
-        line
-    }
-
     #[test]
     fn lines_of_mountinfo() {
-        for (text, path, whole, kind) in [
-            ("24 1 0:22 / /proc rw,nosuid shared:3 - proc proc rw", Some(c"/proc"), true, true),
-            ("24 1 0:22 / /sys rw - sysfs sys rw", Some(c"/sys"), true, true),
-            ("24 1 0:22 /sys /a\\040b\\134 rw - proc proc rw", Some(c"/a b\\"), false, true),
-            ("24 1 0:22 / /- rw master:1 shared:2 - procs x rw", Some(c"/-"), true, false),
-            ("24 1 0:22 / / rw - ext4 /dev/root rw", None, true, false),
-            ("", None, false, false),
+        let mut room = [0; PATH];
+        for (text, path, whole) in [
+            ("24 1 0:22 / /proc rw,nosuid shared:3 - proc proc rw", Some(c"/proc"), true),
+            ("24 1 0:22 / /sys rw - sysfs sys rw", Some(c"/sys"), true),
+            ("24 1 0:22 /sys /a\\040b\\134 rw - proc proc rw", Some(c"/a b\\"), false),
+            ("24 1 0:22 / /- rw master:1 shared:2 - procs x rw", Some(c"/-"), false),
+            ("24 1 0:22 / / rw - ext4 /dev/root rw", None, false),
+            ("", None, false),
         ] {
-            let line = line(text);
-            assert_eq!((line.path(), line.whole, line.kind()), (path, whole, kind), "{text}");
+            let mount = Mount::of(text.as_bytes(), &mut room);
+            assert_eq!(mount.map(|mount| (mount.path, mount.whole)), path.map(|path| (path, whole)), "{text}");
         }
         let long = format!("1 1 0:1 / /{} rw - proc proc rw", "x".repeat(5000));
-        assert_eq!(line(&long).path(), None);
+        assert!(Mount::of(long.as_bytes(), &mut room).is_none());
     }
 }

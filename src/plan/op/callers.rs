@@ -8,26 +8,16 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Callers {
-    /// The process id, in a file beside the one that is wanted.
-    PidFile {
-        path: CString,
-    },
-    PlacePidFile {
-        path: CString,
-    },
-    /// `--pidfd-socket`.
-    ConnectPidfd {
-        path: CString,
-    },
-    /// `name`: runc's word for the message.
-    SendPidfd {
-        name: &'static str,
-    },
-    /// `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)).
-    ConnectNotify {
-        path: CString,
-    },
-    /// The directory of the socket that the program knows, in that of the container's state.
+    // The process id, in a file beside the one that is wanted.
+    PidFile { path: CString },
+    PlacePidFile { path: CString },
+    // `--pidfd-socket`.
+    ConnectPidfd { path: CString },
+    // `name`: runc's word for the message.
+    SendPidfd { name: &'static str },
+    // `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)).
+    ConnectNotify { path: CString },
+    // The directory of the socket that the program knows, in that of the container's state.
     NotifyDirectory,
     Listen,
 }
@@ -35,13 +25,13 @@ pub enum Callers {
 impl Callers {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Callers::PidFile { path } => (HOST, write!(to, "write the process id beside {}", s(path))),
-            Callers::PlacePidFile { path } => (HOST, write!(to, "put the process id in its place, {}", s(path))),
-            Callers::ConnectPidfd { path } => (HOST, write!(to, "connect to the pidfd socket {}", s(path))),
-            Callers::SendPidfd { .. } => (HOST, write!(to, "send a handle on the new process")),
-            Callers::ConnectNotify { path } => (HOST, write!(to, "connect to NOTIFY_SOCKET, {}", s(path))),
-            Callers::NotifyDirectory => (HOST, write!(to, "make the directory of the program's NOTIFY_SOCKET")),
-            Callers::Listen => (HOST, write!(to, "listen at the program's NOTIFY_SOCKET")),
+            Self::PidFile { path } => (HOST, write!(to, "write the process id beside {}", s(path))),
+            Self::PlacePidFile { path } => (HOST, write!(to, "put the process id in its place, {}", s(path))),
+            Self::ConnectPidfd { path } => (HOST, write!(to, "connect to the pidfd socket {}", s(path))),
+            Self::SendPidfd { .. } => (HOST, write!(to, "send a handle on the new process")),
+            Self::ConnectNotify { path } => (HOST, write!(to, "connect to NOTIFY_SOCKET, {}", s(path))),
+            Self::NotifyDirectory => (HOST, write!(to, "make the directory of the program's NOTIFY_SOCKET")),
+            Self::Listen => (HOST, write!(to, "listen at the program's NOTIFY_SOCKET")),
         }
     }
 }

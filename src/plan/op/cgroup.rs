@@ -10,74 +10,52 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cgroup {
-    Make {
-        parents: Vec<CString>,
-        path: CString,
-        /// Without privileges, where nothing is delegated, the container does without.
-        optional: bool,
-    },
-    /// The same, made by systemd: a scope, held by a process that waits until init is in it.
-    StartScope {
-        scope: Box<Scope>,
-        path: CString,
-    },
-    /// Init was born outside: its user may not place it there himself.
+    // `optional`: without privileges, where nothing is delegated, the container does without.
+    Make { parents: Vec<CString>, path: CString, optional: bool },
+    // The same, made by systemd: a scope, held by a process that waits until init is in it.
+    StartScope { scope: Box<Scope>, path: CString },
+    // Init was born outside: its user may not place it there himself.
     JoinScope(Box<Scope>),
     ReleaseScope,
-    /// What systemd shall know of a limit that came late.
-    SetScope {
-        unit: String,
-        sockets: Sockets,
-        properties: Vec<Property>,
-    },
-    /// The cgroups above hand controllers down: those that somebody may ask about later, as far as there are any, and
-    /// those that limits need.
-    EnableControllers {
-        above: Vec<CString>,
-        needed: Vec<String>,
-    },
-    /// What could not be had together is asked for alone.
-    NeedController {
-        above: Vec<CString>,
-        name: String,
-    },
-    /// A file of the cgroup gets a value.
-    Set {
-        setting: Box<Setting>,
-    },
-    /// The cgroup is given to who is root inside (cgroup-v2.rst, "Delegation").
-    Give {
-        uid: u32,
-        gid: u32,
-    },
+    // What systemd shall know of a limit that came late.
+    SetScope { unit: String, sockets: Sockets, properties: Vec<Property> },
+    // The cgroups above hand controllers down: those that somebody may ask about later, as far as there are any, and
+    // those that limits need.
+    EnableControllers { above: Vec<CString>, needed: Vec<String> },
+    // What could not be had together is asked for alone.
+    NeedController { above: Vec<CString>, name: String },
+    // A file of the cgroup gets a value.
+    Set { setting: Box<Setting> },
+    // The cgroup is given to who is root inside (cgroup-v2.rst, "Delegation").
+    Give { uid: u32, gid: u32 },
 }
 
 impl Cgroup {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         let words = match self {
-            Cgroup::Make { path, optional, .. } => {
+            Self::Make { path, optional, .. } => {
                 let perhaps = if *optional { ", if this user may" } else { "" };
                 write!(to, "make the cgroup /{}{perhaps}", s(path))
             }
-            Cgroup::StartScope { scope, path } => {
+            Self::StartScope { scope, path } => {
                 let all = list("", scope.properties.iter().map(|(name, _)| name.as_str()), ", ");
                 write!(to, "have systemd make the scope {}, cgroup /{}, with {all}", scope.unit, s(path))
             }
-            Cgroup::JoinScope(scope) => write!(to, "have systemd move init into {}", scope.unit),
-            Cgroup::ReleaseScope => write!(to, "end the process that held the scope"),
-            Cgroup::SetScope { unit, .. } => write!(to, "tell systemd the limit of {unit}"),
-            Cgroup::EnableControllers { needed, .. } if needed.is_empty() => {
+            Self::JoinScope(scope) => write!(to, "have systemd move init into {}", scope.unit),
+            Self::ReleaseScope => write!(to, "end the process that held the scope"),
+            Self::SetScope { unit, .. } => write!(to, "tell systemd the limit of {unit}"),
+            Self::EnableControllers { needed, .. } if needed.is_empty() => {
                 write!(to, "enable the usual controllers for the cgroup, as far as there are any")
             }
-            Cgroup::EnableControllers { needed, .. } => {
+            Self::EnableControllers { needed, .. } => {
                 let needed = list("", needed.iter().map(String::as_str), ", ");
                 write!(to, "enable controllers for the cgroup: the usual ones, and {needed}")
             }
-            Cgroup::NeedController { name, .. } => write!(to, "unless that was done: enable the controller {name}"),
-            Cgroup::Set { setting } => {
+            Self::NeedController { name, .. } => write!(to, "unless that was done: enable the controller {name}"),
+            Self::Set { setting } => {
                 write!(to, "set {} of the cgroup to {}", s(&setting.file), String::from_utf8_lossy(&setting.value))
             }
-            Cgroup::Give { uid, gid } => write!(to, "give the cgroup to user {uid}, group {gid}"),
+            Self::Give { uid, gid } => write!(to, "give the cgroup to user {uid}, group {gid}"),
         };
         (HOST, words)
     }

@@ -9,54 +9,27 @@ use syscalls::abi::BpfInsn;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Devices {
-    Program {
-        program: Vec<BpfInsn>,
-    },
-    /// `own`: only on the mount of the rootfs itself.
-    OpenDirectory {
-        path: CString,
-        slot: Slot,
-        own: bool,
-    },
-    Directory {
-        base: Slot,
-        name: CString,
-        mode: u32,
-    },
-    Node {
-        base: Slot,
-        name: CString,
-        mode: u32,
-        major: u32,
-        minor: u32,
-        uid: u32,
-        gid: u32,
-    },
-    Link {
-        base: Slot,
-        name: CString,
-        target: CString,
-        replace: bool,
-    },
-    /// A file that the device of the host is bound on, where a user namespace may make none.
-    Bound {
-        base: Slot,
-        name: CString,
-        tree: Slot,
-    },
+    Program { program: Vec<BpfInsn> },
+    // `own`: only on the mount of the rootfs itself.
+    OpenDirectory { path: CString, slot: Slot, own: bool },
+    Directory { base: Slot, name: CString, mode: u32 },
+    Node { base: Slot, name: CString, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 },
+    Link { base: Slot, name: CString, target: CString, replace: bool },
+    // A file that the device of the host is bound on, where a user namespace may make none.
+    Bound { base: Slot, name: CString, tree: Slot },
 }
 
 impl Devices {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Devices::Program { program } => {
+            Self::Program { program } => {
                 (HOST, write!(to, "attach a device program of {} instructions to the cgroup", program.len()))
             }
-            Devices::OpenDirectory { path, .. } => (INIT, write!(to, "open /{}, made if missing", s(path))),
-            Devices::Directory { base, name, mode } => {
+            Self::OpenDirectory { path, .. } => (INIT, write!(to, "open /{}, made if missing", s(path))),
+            Self::Directory { base, name, mode } => {
                 (INIT, write!(to, "make the directory {base}/{} (mode {mode:04o})", s(name)))
             }
-            Devices::Node { base, name, mode, major, minor, .. } => {
+            Self::Node { base, name, mode, major, minor, .. } => {
                 let letter = match mode & libc::S_IFMT {
                     libc::S_IFBLK => "b",
                     libc::S_IFIFO => "p",
@@ -65,8 +38,8 @@ impl Devices {
                 let (name, mode) = (s(name), mode & 0o7777);
                 (INIT, write!(to, "make the device {base}/{name} ({letter} {major}:{minor}, mode {mode:04o})"))
             }
-            Devices::Link { base, name, target, .. } => (INIT, write!(to, "link {base}/{} to {}", s(name), s(target))),
-            Devices::Bound { base, name, .. } => (INIT, write!(to, "bind the host's device on {base}/{}", s(name))),
+            Self::Link { base, name, target, .. } => (INIT, write!(to, "link {base}/{} to {}", s(name), s(target))),
+            Self::Bound { base, name, .. } => (INIT, write!(to, "bind the host's device on {base}/{}", s(name))),
         }
     }
 }

@@ -9,17 +9,15 @@ use core::fmt::{self, Write};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hooks {
     Output,
-    /// In the init lane it runs in the container's namespaces.
-    Run {
-        hook: Box<Hook>,
-    },
+    // In the init lane it runs in the container's namespaces.
+    Run { hook: Box<Hook> },
 }
 
 impl Hooks {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Hooks::Output => (HOST, write!(to, "make the file for what hooks say")),
-            Hooks::Run { hook } => (HOST | INIT, write!(to, "run the hook {}", s(&hook.path))),
+            Self::Output => (HOST, write!(to, "make the file for what hooks say")),
+            Self::Run { hook } => (HOST | INIT, write!(to, "run the hook {}", s(&hook.path))),
         }
     }
 }

@@ -6,15 +6,15 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Labels {
-    /// Refuses a label for a security module that this kernel does not have.
+    // Refuses a label for a security module that this kernel does not have.
     SecurityModule { selinux: bool },
 }
 
 impl Labels {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Labels::SecurityModule { selinux: true } => (HOST, write!(to, "look whether SELinux is there")),
-            Labels::SecurityModule { selinux: false } => (HOST, write!(to, "look whether AppArmor is there")),
+            Self::SecurityModule { selinux: true } => (HOST, write!(to, "look whether SELinux is there")),
+            Self::SecurityModule { selinux: false } => (HOST, write!(to, "look whether AppArmor is there")),
         }
     }
 }

@@ -44,59 +44,24 @@ use alloc::ffi::CString;
 use core::fmt::{self, Write};
 use syscalls::Why;
 
-/// One instruction, under its subject. What few plans have and takes much room is boxed: each line is as long as the
-/// longest instruction.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Op {
-    Callers(Callers),
-    Cgroup(Cgroup),
-    Devices(Devices),
-    Hooks(Hooks),
-    Labels(Labels),
-    Mounts(Mounts),
-    Namespaces(Namespaces),
-    Network(Network),
-    Process(Process),
-    Rdt(Rdt),
-    Rootfs(Rootfs),
-    Seccomp(Seccomp),
-    Sync(Sync),
-    Terminal(Terminal),
-    Users(Users),
-}
-
-impl Op {
-    /// The lanes that can perform it, and what the listing says of it, into `to`.
-    fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
-        match self {
-            Op::Callers(op) => op.about(to),
-            Op::Cgroup(op) => op.about(to),
-            Op::Devices(op) => op.about(to),
-            Op::Hooks(op) => op.about(to),
-            Op::Labels(op) => op.about(to),
-            Op::Mounts(op) => op.about(to),
-            Op::Namespaces(op) => op.about(to),
-            Op::Network(op) => op.about(to),
-            Op::Process(op) => op.about(to),
-            Op::Rdt(op) => op.about(to),
-            Op::Rootfs(op) => op.about(to),
-            Op::Seccomp(op) => op.about(to),
-            Op::Sync(op) => op.about(to),
-            Op::Terminal(op) => op.about(to),
-            Op::Users(op) => op.about(to),
-        }
-    }
-}
-
-/// What it does, in words.
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.about(f).1
-    }
-}
-
-macro_rules! from_subjects {
+macro_rules! subjects {
     ($($subject:ident)*) => {
+        /// One instruction, under its subject. What few plans have and takes much room is boxed: each line is as long as
+        /// the longest instruction.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum Op {
+            $($subject($subject),)*
+        }
+
+        impl Op {
+            /// The lanes that can perform it, and what the listing says of it, into `to`.
+            fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+                match self {
+                    $(Op::$subject(op) => op.about(to),)*
+                }
+            }
+        }
+
         $(impl From<$subject> for Op {
             fn from(op: $subject) -> Op {
                 Op::$subject(op)
@@ -105,8 +70,15 @@ macro_rules! from_subjects {
     };
 }
 
-from_subjects! {
+subjects! {
     Callers Cgroup Devices Hooks Labels Mounts Namespaces Network Process Rdt Rootfs Seccomp Sync Terminal Users
+}
+
+/// What it does, in words.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.about(f).1
+    }
 }
 
 /// Where something is mounted or looked for.

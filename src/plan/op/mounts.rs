@@ -8,14 +8,14 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Mounts {
+    // `in_rootfs`: the path lies in the rootfs, as the mounts so far have made that.
+    // `link`: a link is opened itself.
+    // `idmap`: the namespace with the mapping of ids that the tree gets, and whether all mounts below get it.
     OpenSource {
         path: CString,
-        /// The path lies in the rootfs, as the mounts so far have made that.
         in_rootfs: bool,
         recursive: bool,
-        /// A link is opened itself.
         link: bool,
-        /// The namespace with the mapping of ids that the tree gets, and whether all mounts below get it.
         idmap: Option<(Slot, bool)>,
         attributes: Attributes,
         tree: Slot,
@@ -24,11 +24,11 @@ pub enum Mounts {
         attributes: Attributes,
         tree: Slot,
     },
-    /// The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
+    // The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
     StandBeside {
         path: CString,
     },
-    /// `name`: where in the path it begins.
+    // `name`: where in the path it begins.
     BindBeside {
         source: CString,
         path: CString,
@@ -39,6 +39,8 @@ pub enum Mounts {
     Enter {
         base: Slot,
     },
+    // `copy_up`: what lies below is copied into it.
+    // `keep_mode`: its root gets the mode of the directory that it covers.
     Mount {
         at: Place,
         source: CString,
@@ -46,9 +48,7 @@ pub enum Mounts {
         flags: u32,
         data: Option<CString>,
         open: Option<Slot>,
-        /// What lies below is copied into it.
         copy_up: bool,
-        /// Its root gets the mode of the directory that it covers.
         keep_mode: bool,
     },
     Attach {
@@ -92,22 +92,22 @@ pub struct Attributes {
 impl Mounts {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Mounts::OpenSource { path, in_rootfs, recursive, .. } => {
+            Self::OpenSource { path, in_rootfs, recursive, .. } => {
                 let inside = if *in_rootfs { "of the rootfs /" } else { "" };
                 let all = if *recursive { " with all mounts below it" } else { "" };
                 (HOST | INIT, write!(to, "open the mount source {inside}{}{all}", s(path)))
             }
-            Mounts::OpenCgroup { .. } => (HOST, write!(to, "copy the mount of the container's cgroup")),
-            Mounts::StandBeside { path } => (INIT, write!(to, "stand in /{}, and follow no links", s(path))),
-            Mounts::BindBeside { source, path, .. } => (INIT, write!(to, "bind {} on /{}", s(source), s(path))),
-            Mounts::LeaveBeside => (INIT, write!(to, "follow links again")),
-            Mounts::Enter { base } => (INIT, write!(to, "go to {base}")),
-            Mounts::Mount { at, kind, flags, data, .. } => {
+            Self::OpenCgroup { .. } => (HOST, write!(to, "copy the mount of the container's cgroup")),
+            Self::StandBeside { path } => (INIT, write!(to, "stand in /{}, and follow no links", s(path))),
+            Self::BindBeside { source, path, .. } => (INIT, write!(to, "bind {} on /{}", s(source), s(path))),
+            Self::LeaveBeside => (INIT, write!(to, "follow links again")),
+            Self::Enter { base } => (INIT, write!(to, "go to {base}")),
+            Self::Mount { at, kind, flags, data, .. } => {
                 (INIT, write!(to, "mount {} on {at}{}", s(kind), Options(*flags, data.as_deref())))
             }
-            Mounts::Attach { at, .. } => (INIT, write!(to, "attach the opened tree on {at}")),
-            Mounts::Remount { at, flags: f, .. } => (INIT, write!(to, "remount {at} ({})", flags(*f))),
-            Mounts::Alter { at, .. } => (INIT, write!(to, "change the properties of the mount on {at}")),
+            Self::Attach { at, .. } => (INIT, write!(to, "attach the opened tree on {at}")),
+            Self::Remount { at, flags: f, .. } => (INIT, write!(to, "remount {at} ({})", flags(*f))),
+            Self::Alter { at, .. } => (INIT, write!(to, "change the properties of the mount on {at}")),
         }
     }
 }

@@ -9,48 +9,22 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Namespaces {
-    /// `changed`: something of it is changed, so it may not be the runtime's own.
-    Open {
-        path: CString,
-        kind: &'static str,
-        changed: bool,
-        slot: Slot,
-    },
-    Clone {
-        flags: u64,
-        born: Born,
-    },
-    /// A child in the same namespaces, or only in a new user namespace, which will make init.
-    CloneBridge {
-        flags: u64,
-    },
-    Join {
-        slot: Slot,
-        kind: &'static str,
-        flags: u32,
-    },
-    /// `exec`: several namespaces of the container at once, by a handle on its first process.
-    JoinContainer {
-        flags: u32,
-    },
-    Unshare {
-        flags: u32,
-    },
+    // `changed`: something of it is changed, so it may not be the runtime's own.
+    Open { path: CString, kind: &'static str, changed: bool, slot: Slot },
+    Clone { flags: u64, born: Born },
+    // A child in the same namespaces, or only in a new user namespace, which will make init.
+    CloneBridge { flags: u64 },
+    Join { slot: Slot, kind: &'static str, flags: u32 },
+    // `exec`: several namespaces of the container at once, by a handle on its first process.
+    JoinContainer { flags: u32 },
+    Unshare { flags: u32 },
     OpenHostProc,
-    /// A procfs that no other process can reach, for writes.
+    // A procfs that no other process can reach, for writes.
     PrivateProc,
-    /// Into a file of a procfs that this plan made, or of the host's that was checked.
-    WriteProc {
-        base: Slot,
-        path: CString,
-        text: Vec<u8>,
-    },
-    Hostname {
-        name: Vec<u8>,
-    },
-    Domainname {
-        name: Vec<u8>,
-    },
+    // Into a file of a procfs that this plan made, or of the host's that was checked.
+    WriteProc { base: Slot, path: CString, text: Vec<u8> },
+    Hostname { name: Vec<u8> },
+    Domainname { name: Vec<u8> },
 }
 
 /// Where a process begins.
@@ -66,8 +40,8 @@ pub enum Born {
 impl Namespaces {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Namespaces::Open { path, kind, .. } => (HOST, write!(to, "open the {kind} namespace {}", s(path))),
-            Namespaces::Clone { flags, born } => {
+            Self::Open { path, kind, .. } => (HOST, write!(to, "open the {kind} namespace {}", s(path))),
+            Self::Clone { flags, born } => {
                 let born = match born {
                     Born::Outside => "",
                     Born::InCgroup => ", born inside the cgroup",
@@ -75,30 +49,26 @@ impl Namespaces {
                 };
                 (HOST | BRIDGE, write!(to, "clone init{}{born}", kinds(" in new namespaces: ", *flags)))
             }
-            Namespaces::CloneBridge { flags } => {
+            Self::CloneBridge { flags } => {
                 (HOST, write!(to, "clone the bridge{}", kinds(" in new namespaces: ", *flags)))
             }
-            Namespaces::Join { kind, .. } => (BRIDGE | INIT, write!(to, "join the {kind} namespace")),
-            Namespaces::JoinContainer { flags } => {
+            Self::Join { kind, .. } => (BRIDGE | INIT, write!(to, "join the {kind} namespace")),
+            Self::JoinContainer { flags } => {
                 let all = kinds("", u64::from(*flags));
                 (HOST | BRIDGE | INIT, write!(to, "join the container's namespaces: {all}"))
             }
-            Namespaces::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {
+            Self::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {
                 (INIT, write!(to, "enter a new cgroup namespace"))
             }
-            Namespaces::Unshare { .. } => (BRIDGE, write!(to, "make a new time namespace for its children")),
-            Namespaces::OpenHostProc => (HOST, write!(to, "open the host's procfs")),
-            Namespaces::PrivateProc => (INIT, write!(to, "make a procfs of its own")),
-            Namespaces::WriteProc { path, text, .. } => {
+            Self::Unshare { .. } => (BRIDGE, write!(to, "make a new time namespace for its children")),
+            Self::OpenHostProc => (HOST, write!(to, "open the host's procfs")),
+            Self::PrivateProc => (INIT, write!(to, "make a procfs of its own")),
+            Self::WriteProc { path, text, .. } => {
                 let text = String::from_utf8_lossy(text);
                 (HOST | BRIDGE | INIT, write!(to, "write {text:?} to /proc/{}", s(path)))
             }
-            Namespaces::Hostname { name } => {
-                (INIT, write!(to, "set the host name to {}", String::from_utf8_lossy(name)))
-            }
-            Namespaces::Domainname { name } => {
-                (INIT, write!(to, "set the domain name to {}", String::from_utf8_lossy(name)))
-            }
+            Self::Hostname { name } => (INIT, write!(to, "set the host name to {}", String::from_utf8_lossy(name))),
+            Self::Domainname { name } => (INIT, write!(to, "set the domain name to {}", String::from_utf8_lossy(name))),
         }
     }
 }

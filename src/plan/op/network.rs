@@ -6,42 +6,30 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Network {
-    /// Each lane has one, in its own network namespace.
+    // Each lane has one, in its own network namespace.
     Socket,
-    /// What a device loses on its way into the container is kept as requests to give it that again.
-    Read {
-        device: String,
-        name: String,
-    },
-    /// `number`: which of those that were read.
-    Move {
-        device: String,
-        number: u16,
-    },
-    FreeName {
-        name: String,
-    },
-    SetUp {
-        device: String,
-        name: String,
-        number: u16,
-    },
+    // What a device loses on its way into the container is kept as requests to give it that again.
+    Read { device: String, name: String },
+    // `number`: which of those that were read.
+    Move { device: String, number: u16 },
+    FreeName { name: String },
+    SetUp { device: String, name: String, number: u16 },
     LoopbackUp,
 }
 
 impl Network {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Network::Socket => (HOST | INIT, write!(to, "open a socket to the kernel's network configuration")),
-            Network::Read { device, .. } => (HOST, write!(to, "look up the network device {device} and its addresses")),
-            Network::Move { device, .. } => {
+            Self::Socket => (HOST | INIT, write!(to, "open a socket to the kernel's network configuration")),
+            Self::Read { device, .. } => (HOST, write!(to, "look up the network device {device} and its addresses")),
+            Self::Move { device, .. } => {
                 (HOST, write!(to, "move the network device {device} into the container's network namespace"))
             }
-            Network::FreeName { name } => (INIT, write!(to, "look whether the interface name {name} is free")),
-            Network::SetUp { device, name, .. } => {
+            Self::FreeName { name } => (INIT, write!(to, "look whether the interface name {name} is free")),
+            Self::SetUp { device, name, .. } => {
                 (INIT, write!(to, "call the network device {device} {name}, set it up, give it its addresses"))
             }
-            Network::LoopbackUp => (INIT, write!(to, "bring lo up")),
+            Self::LoopbackUp => (INIT, write!(to, "bring lo up")),
         }
     }
 }

@@ -15,116 +15,80 @@ pub enum Process {
     HoldSignals,
     LookAtSignals,
     ReleaseSignals,
-    /// What asks a process to end ends this one, until its execve.
+    // What asks a process to end ends this one, until its execve.
     EndBySignals,
-    /// A bit a processor.
-    Affinity {
-        cpus: Vec<u64>,
-    },
-    /// All processors that the cgroup allows.
+    // A bit a processor.
+    Affinity { cpus: Vec<u64> },
+    // All processors that the cgroup allows.
     AnyProcessor,
-    /// The host's own hard limit, as far as init cannot raise it any more: init is born with it.
-    RaiseLimit {
-        resource: u32,
-        hard: u64,
-    },
-    Limit {
-        resource: u32,
-        soft: u64,
-        hard: u64,
-    },
+    // The host's own hard limit, as far as init cannot raise it any more: init is born with it.
+    RaiseLimit { resource: u32, hard: u64 },
+    Limit { resource: u32, soft: u64, hard: u64 },
     ClearUmask,
-    Umask {
-        mask: u32,
-    },
+    Umask { mask: u32 },
     Session,
-    Keyring {
-        name: CString,
-    },
-    Scheduler {
-        attr: SchedAttr,
-    },
-    IoPriority {
-        value: u32,
-    },
-    MemoryPolicy {
-        mode: u32,
-        nodes: Vec<u64>,
-    },
-    Personality {
-        persona: u32,
-    },
-    DropBounding {
-        drop: u64,
-    },
-    Capabilities {
-        sets: CapabilitySets,
-        ambient: u64,
-    },
+    Keyring { name: CString },
+    Scheduler { attr: SchedAttr },
+    IoPriority { value: u32 },
+    MemoryPolicy { mode: u32, nodes: Vec<u64> },
+    Personality { persona: u32 },
+    DropBounding { drop: u64 },
+    Capabilities { sets: CapabilitySets, ambient: u64 },
     NoNewPrivileges,
-    /// Closes every descriptor from `first` on, but those through which init and the host talk.
-    CloseDescriptors {
-        first: u32,
-    },
-    /// `look`: also whether it is a file, which otherwise execve tells at once.
-    Find {
-        named: CString,
-        candidates: Vec<CString>,
-        look: bool,
-    },
-    Execve {
-        argv: Vec<CString>,
-        envp: Vec<CString>,
-    },
+    // Closes every descriptor from `first` on, but those through which init and the host talk.
+    CloseDescriptors { first: u32 },
+    // `look`: also whether it is a file, which otherwise execve tells at once.
+    Find { named: CString, candidates: Vec<CString>, look: bool },
+    Execve { argv: Vec<CString>, envp: Vec<CString> },
 }
 
 impl Process {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Process::HoldSignals => (HOST, write!(to, "hold all signals back")),
-            Process::LookAtSignals => (HOST, write!(to, "look which signals the caller ignores")),
-            Process::ReleaseSignals => (INIT, write!(to, "let all signals through, and ignore none")),
-            Process::EndBySignals => (INIT, write!(to, "let the signals that ask for an end bring it, until execve")),
-            Process::Affinity { cpus } => (HOST | INIT, affinity(to, cpus)),
-            Process::AnyProcessor => (INIT, write!(to, "run on every processor that the cgroup allows")),
-            Process::RaiseLimit { resource, hard } => {
+            Self::HoldSignals => (HOST, write!(to, "hold all signals back")),
+            Self::LookAtSignals => (HOST, write!(to, "look which signals the caller ignores")),
+            Self::ReleaseSignals => (INIT, write!(to, "let all signals through, and ignore none")),
+            Self::EndBySignals => (INIT, write!(to, "let the signals that ask for an end bring it, until execve")),
+            Self::Affinity { cpus } => (HOST | INIT, affinity(to, cpus)),
+            Self::AnyProcessor => (INIT, write!(to, "run on every processor that the cgroup allows")),
+            Self::RaiseLimit { resource, hard } => {
                 let (name, most) = (limit(*resource), words::Limit(*hard));
                 (HOST, write!(to, "raise the hard limit of {name} to {most}, unless it is as high already"))
             }
-            Process::Limit { resource, soft, hard } => {
+            Self::Limit { resource, soft, hard } => {
                 let (name, soft, hard) = (limit(*resource), words::Limit(*soft), words::Limit(*hard));
                 (INIT, write!(to, "set {name} to {soft}, at most {hard}"))
             }
-            Process::ClearUmask => (INIT, write!(to, "clear the umask")),
-            Process::Umask { mask } => (INIT, write!(to, "set the umask to {mask:04o}")),
-            Process::Session => (INIT, write!(to, "begin a session")),
-            Process::Keyring { name } => (INIT, write!(to, "join a new session keyring {}", s(name))),
-            Process::Scheduler { attr } => {
+            Self::ClearUmask => (INIT, write!(to, "clear the umask")),
+            Self::Umask { mask } => (INIT, write!(to, "set the umask to {mask:04o}")),
+            Self::Session => (INIT, write!(to, "begin a session")),
+            Self::Keyring { name } => (INIT, write!(to, "join a new session keyring {}", s(name))),
+            Self::Scheduler { attr } => {
                 let policy = POLICIES.iter().find(|(_, number)| *number == attr.policy).map_or("", |(name, _)| name);
                 (HOST | INIT, write!(to, "set the scheduling policy to {policy}"))
             }
-            Process::IoPriority { value } => {
+            Self::IoPriority { value } => {
                 (HOST | INIT, write!(to, "set the I/O priority to class {}, level {}", value >> 13, value & 7))
             }
-            Process::MemoryPolicy { mode, .. } => {
+            Self::MemoryPolicy { mode, .. } => {
                 let mode = MEMORY_MODES.get((mode & 0xfff) as usize).unwrap_or(&"");
                 (INIT, write!(to, "set the memory policy to {mode}"))
             }
-            Process::Personality { persona: 0 } => (INIT, write!(to, "take Linux's own personality")),
-            Process::Personality { .. } => (INIT, write!(to, "take the personality of 32 bits")),
-            Process::DropBounding { drop } => {
+            Self::Personality { persona: 0 } => (INIT, write!(to, "take Linux's own personality")),
+            Self::Personality { .. } => (INIT, write!(to, "take the personality of 32 bits")),
+            Self::DropBounding { drop } => {
                 (INIT, write!(to, "drop from the bounding set {}", words::Capabilities(*drop)))
             }
-            Process::Capabilities { sets, ambient } => (INIT, capabilities(to, sets, *ambient)),
-            Process::NoNewPrivileges => (INIT, write!(to, "set no_new_privs")),
-            Process::CloseDescriptors { first } => {
+            Self::Capabilities { sets, ambient } => (INIT, capabilities(to, sets, *ambient)),
+            Self::NoNewPrivileges => (INIT, write!(to, "set no_new_privs")),
+            Self::CloseDescriptors { first } => {
                 (INIT, write!(to, "close all descriptors from {first} on, but the ones for talking with the host"))
             }
-            Process::Find { named, candidates, .. } => {
+            Self::Find { named, candidates, .. } => {
                 let path = if candidates.len() == 1 { "" } else { " in PATH" };
                 (INIT, write!(to, "look for the program {}{path}", s(named)))
             }
-            Process::Execve { argv, .. } => (INIT, write!(to, "execve {}", s(argv.first().map_or(c"", |first| first)))),
+            Self::Execve { argv, .. } => (INIT, write!(to, "execve {}", s(argv.first().map_or(c"", |first| first)))),
         }
     }
 }

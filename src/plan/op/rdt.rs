@@ -8,23 +8,16 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rdt {
-    /// A group: its directory, lines for its schemata, and a group that only monitors.
-    Make {
-        group: CString,
-        schemata: Vec<u8>,
-        monitor: Option<CString>,
-    },
-    Join {
-        group: CString,
-        monitor: Option<CString>,
-    },
+    // A group: its directory, lines for its schemata, and a group that only monitors.
+    Make { group: CString, schemata: Vec<u8>, monitor: Option<CString> },
+    Join { group: CString, monitor: Option<CString> },
 }
 
 impl Rdt {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Rdt::Make { group, .. } => (HOST, write!(to, "make the resctrl group /{}", s(group))),
-            Rdt::Join { group, .. } => (HOST, write!(to, "put init into the resctrl group /{}", s(group))),
+            Self::Make { group, .. } => (HOST, write!(to, "make the resctrl group /{}", s(group))),
+            Self::Join { group, .. } => (HOST, write!(to, "put init into the resctrl group /{}", s(group))),
         }
     }
 }

@@ -8,93 +8,61 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rootfs {
-    Open {
-        path: CString,
-    },
-    /// Without privileges the rootfs can only be looked at from outside.
-    Look {
-        path: CString,
-    },
-    /// `exec`: the container's root, in its procfs directory, for a look. `enter`: it becomes the root of the new
-    /// process, so it has to be that of a process that still lives.
-    LookInside {
-        path: CString,
-        enter: bool,
-    },
-    /// `uid`'s home directory goes into the environment: config.json names none.
-    LookUpHome {
-        uid: u32,
-    },
-    /// Of every mount that is there.
-    Propagation {
-        flags: u32,
-    },
-    /// `path`: where hooks look for it, if there are any; else over `/`.
-    Attach {
-        path: Option<CString>,
-    },
-    MakeCwd {
-        path: CString,
-    },
-    /// `aside`: the rootfs's own directory. If `/` is a ramfs, what lies on `/` has to go there for a moment.
-    Pivot {
-        aside: Option<CString>,
-    },
-    /// Where the mounts are the host's.
+    Open { path: CString },
+    // Without privileges the rootfs can only be looked at from outside.
+    Look { path: CString },
+    // `exec`: the container's root, in its procfs directory, for a look. `enter`: it becomes the root of the new
+    // process, so it has to be that of a process that still lives.
+    LookInside { path: CString, enter: bool },
+    // `uid`'s home directory goes into the environment: config.json names none.
+    LookUpHome { uid: u32 },
+    // Of every mount that is there.
+    Propagation { flags: u32 },
+    // `path`: where hooks look for it, if there are any; else over `/`.
+    Attach { path: Option<CString> },
+    MakeCwd { path: CString },
+    // `aside`: the rootfs's own directory. If `/` is a ramfs, what lies on `/` has to go there for a moment.
+    Pivot { aside: Option<CString> },
+    // Where the mounts are the host's.
     Chroot,
-    /// `attached`: the rootfs is not on `/` yet, but in its own directory.
-    Move {
-        attached: bool,
-    },
-    RootPropagation {
-        flags: u32,
-    },
-    /// `check`: unless this plan has made the device itself, in a tmpfs of its own.
-    OpenNull {
-        check: bool,
-    },
-    /// `directory`: what the path is expected to be.
-    Mask {
-        at: Place,
-        directory: bool,
-    },
-    ReadonlyPath {
-        at: Place,
-    },
+    // `attached`: the rootfs is not on `/` yet, but in its own directory.
+    Move { attached: bool },
+    RootPropagation { flags: u32 },
+    // `check`: unless this plan has made the device itself, in a tmpfs of its own.
+    OpenNull { check: bool },
+    // `directory`: what the path is expected to be.
+    Mask { at: Place, directory: bool },
+    ReadonlyPath { at: Place },
     Readonly,
-    Cwd {
-        path: CString,
-    },
+    Cwd { path: CString },
 }
 
 impl Rootfs {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Rootfs::Open { path } => (HOST | INIT, write!(to, "open the rootfs {}", s(path))),
-            Rootfs::Look { path } => (HOST, write!(to, "look at the rootfs {}", s(path))),
-            Rootfs::LookInside { .. } => (HOST, write!(to, "open the container's root for a look")),
-            Rootfs::LookUpHome { uid } => {
+            Self::Open { path } => (HOST | INIT, write!(to, "open the rootfs {}", s(path))),
+            Self::Look { path } => (HOST, write!(to, "look at the rootfs {}", s(path))),
+            Self::LookInside { .. } => (HOST, write!(to, "open the container's root for a look")),
+            Self::LookUpHome { uid } => {
                 (HOST, write!(to, "look up the home directory of user {uid} in /etc/passwd of the rootfs"))
             }
-            Rootfs::Propagation { flags: f } => (INIT, write!(to, "make every mount {}", flags(*f))),
-            Rootfs::Attach { path } => {
+            Self::Propagation { flags: f } => (INIT, write!(to, "make every mount {}", flags(*f))),
+            Self::Attach { path } => {
                 (INIT, write!(to, "attach the rootfs over {}", s(path.as_deref().unwrap_or(c"/"))))
             }
-            Rootfs::MakeCwd { path } => (INIT, write!(to, "make the working directory /{} if it is missing", s(path))),
-            Rootfs::Pivot { .. } => (INIT, write!(to, "switch the root, unmount the host's")),
-            Rootfs::Chroot => (INIT, write!(to, "change the root to the rootfs")),
-            Rootfs::Move { .. } => {
+            Self::MakeCwd { path } => (INIT, write!(to, "make the working directory /{} if it is missing", s(path))),
+            Self::Pivot { .. } => (INIT, write!(to, "switch the root, unmount the host's")),
+            Self::Chroot => (INIT, write!(to, "change the root to the rootfs")),
+            Self::Move { .. } => {
                 (INIT, write!(to, "unmount the host's mounts, chroot into the rootfs that lies over /"))
             }
-            Rootfs::RootPropagation { flags: f } => (INIT, write!(to, "make / {}", flags(*f))),
-            Rootfs::OpenNull { check: true } => {
-                (INIT, write!(to, "open /dev/null and check that it is the null device"))
-            }
-            Rootfs::OpenNull { check: false } => (INIT, write!(to, "open the /dev/null that was made")),
-            Rootfs::Mask { at, .. } => (INIT, write!(to, "mask {at}")),
-            Rootfs::ReadonlyPath { at } => (INIT, write!(to, "make {at} read-only")),
-            Rootfs::Readonly => (INIT, write!(to, "make / read-only")),
-            Rootfs::Cwd { path } => (INIT, write!(to, "change the working directory to {}", s(path))),
+            Self::RootPropagation { flags: f } => (INIT, write!(to, "make / {}", flags(*f))),
+            Self::OpenNull { check: true } => (INIT, write!(to, "open /dev/null and check that it is the null device")),
+            Self::OpenNull { check: false } => (INIT, write!(to, "open the /dev/null that was made")),
+            Self::Mask { at, .. } => (INIT, write!(to, "mask {at}")),
+            Self::ReadonlyPath { at } => (INIT, write!(to, "make {at} read-only")),
+            Self::Readonly => (INIT, write!(to, "make / read-only")),
+            Self::Cwd { path } => (INIT, write!(to, "change the working directory to {}", s(path))),
         }
     }
 }

@@ -9,19 +9,17 @@ use syscalls::abi::SockFilter;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Seccomp {
-    /// `listener`: the host takes the descriptor on which calls are asked about.
+    // `listener`: the host takes the descriptor on which calls are asked about.
     Load { filter: Vec<SockFilter>, flags: u32, listener: bool },
-    /// The descriptor goes to the agent that listens at the path, with a document about the container.
+    // The descriptor goes to the agent that listens at the path, with a document about the container.
     PassListener { path: CString, document: Vec<Vec<u8>> },
 }
 
 impl Seccomp {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Seccomp::Load { filter, .. } => {
-                (INIT, write!(to, "load a seccomp filter of {} instructions", filter.len()))
-            }
-            Seccomp::PassListener { path, .. } => (HOST, write!(to, "pass the seccomp listener to {}", s(path))),
+            Self::Load { filter, .. } => (INIT, write!(to, "load a seccomp filter of {} instructions", filter.len())),
+            Self::PassListener { path, .. } => (HOST, write!(to, "pass the seccomp listener to {}", s(path))),
         }
     }
 }

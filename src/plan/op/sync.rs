@@ -10,20 +10,15 @@ pub enum Sync {
     Channel,
     CloseHostEnd,
     StartFifos,
-    /// What `state` tells while the hooks run.
-    NoteCreating {
-        parts: Box<[Vec<u8>; 3]>,
-    },
-    /// The state document: text, the pid, text, the clone's time before and after, text, the configuration.
-    SaveState {
-        parts: Box<[Vec<u8>; 3]>,
-        configuration: &'static [u8],
-    },
+    // What `state` tells while the hooks run.
+    NoteCreating { parts: Box<[Vec<u8>; 3]> },
+    // The state document: text, the pid, text, the clone's time before and after, text, the configuration.
+    SaveState { parts: Box<[Vec<u8>; 3]>, configuration: &'static [u8] },
     TellMapped,
     AwaitMapped,
     TellPlaced,
     AwaitPlaced,
-    /// The bridge says which process init is, and ends.
+    // The bridge says which process init is, and ends.
     TellInit,
     AwaitInit,
     TellMounted,
@@ -44,30 +39,30 @@ pub enum Sync {
 impl Sync {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         let (lanes, words) = match self {
-            Sync::Channel => (HOST, "make the channel between host and init"),
-            Sync::CloseHostEnd => (BRIDGE | INIT, "close the host's end of the channel"),
-            Sync::StartFifos => (HOST, "make the fifos for `start`"),
-            Sync::NoteCreating { .. } => (HOST, "save creating.json"),
-            Sync::SaveState { .. } => (HOST, "save state.json"),
-            Sync::TellMapped => (HOST, "say that the ids are mapped"),
-            Sync::AwaitMapped => (BRIDGE | INIT, "wait until the ids are mapped"),
-            Sync::TellPlaced => (HOST, "say that init is in the scope"),
-            Sync::AwaitPlaced => (INIT, "wait until this process is in the scope"),
-            Sync::TellInit => (BRIDGE, "say which process init is"),
-            Sync::AwaitInit => (HOST, "wait for the bridge to make init"),
-            Sync::TellMounted => (INIT, "say that all is mounted"),
-            Sync::AwaitMounted => (HOST, "wait until all is mounted"),
-            Sync::TellHooked => (HOST, "say that the hooks have run"),
-            Sync::AwaitHooked => (INIT, "wait until the hooks have run"),
-            Sync::AskNetDevices => (INIT, "ask the host for the network devices"),
-            Sync::AwaitAsk => (HOST, "wait until init asks for the network devices"),
-            Sync::TellMoved => (HOST, "tell init that the network devices are there"),
-            Sync::TellReady => (INIT, "say that all is made"),
-            Sync::AwaitReady => (HOST, "wait until init is ready"),
-            Sync::TellGo => (HOST, "tell init to go on"),
-            Sync::AwaitGo => (INIT, "wait for the host's word"),
-            Sync::AwaitStart => (INIT, "wait for `start`"),
-            Sync::AwaitExec => (HOST, "wait for execve to succeed"),
+            Self::Channel => (HOST, "make the channel between host and init"),
+            Self::CloseHostEnd => (BRIDGE | INIT, "close the host's end of the channel"),
+            Self::StartFifos => (HOST, "make the fifos for `start`"),
+            Self::NoteCreating { .. } => (HOST, "save creating.json"),
+            Self::SaveState { .. } => (HOST, "save state.json"),
+            Self::TellMapped => (HOST, "say that the ids are mapped"),
+            Self::AwaitMapped => (BRIDGE | INIT, "wait until the ids are mapped"),
+            Self::TellPlaced => (HOST, "say that init is in the scope"),
+            Self::AwaitPlaced => (INIT, "wait until this process is in the scope"),
+            Self::TellInit => (BRIDGE, "say which process init is"),
+            Self::AwaitInit => (HOST, "wait for the bridge to make init"),
+            Self::TellMounted => (INIT, "say that all is mounted"),
+            Self::AwaitMounted => (HOST, "wait until all is mounted"),
+            Self::TellHooked => (HOST, "say that the hooks have run"),
+            Self::AwaitHooked => (INIT, "wait until the hooks have run"),
+            Self::AskNetDevices => (INIT, "ask the host for the network devices"),
+            Self::AwaitAsk => (HOST, "wait until init asks for the network devices"),
+            Self::TellMoved => (HOST, "tell init that the network devices are there"),
+            Self::TellReady => (INIT, "say that all is made"),
+            Self::AwaitReady => (HOST, "wait until init is ready"),
+            Self::TellGo => (HOST, "tell init to go on"),
+            Self::AwaitGo => (INIT, "wait for the host's word"),
+            Self::AwaitStart => (INIT, "wait for `start`"),
+            Self::AwaitExec => (HOST, "wait for execve to succeed"),
         };
         (lanes, to.write_str(words))
     }

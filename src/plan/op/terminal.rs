@@ -8,50 +8,36 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Terminal {
-    /// To the program that shall get the other side.
-    Connect {
-        path: CString,
-    },
-    /// To the host itself.
+    // To the program that shall get the other side.
+    Connect { path: CString },
+    // To the host itself.
     Pair,
-    /// The other side, out of the pair; its window is as large as the caller's.
+    // The other side, out of the pair; its window is as large as the caller's.
     Take,
-    /// Both sides. `base`: what /dev/pts lies below; none: the current directory. `relayed`: the host will wait for it
-    /// and for others at once, and must not be held up in a call.
-    Open {
-        base: Option<Slot>,
-        rows: u16,
-        columns: u16,
-        relayed: bool,
-    },
-    /// A mount of it on /dev/console. `make`: if that is missing, it is made.
-    Console {
-        name: CString,
-        make: bool,
-    },
+    // Both sides. `base`: what /dev/pts lies below; none: the current directory. `relayed`: the host will wait for it
+    // and for others at once, and must not be held up in a call.
+    Open { base: Option<Slot>, rows: u16, columns: u16, relayed: bool },
+    // A mount of it on /dev/console. `make`: if that is missing, it is made.
+    Console { name: CString, make: bool },
     Send,
-    /// It becomes the standard descriptors, the controlling terminal, and this user's.
-    Use {
-        uid: u32,
-    },
-    /// Without a terminal: of the standard descriptors, pipes become this user's, and the null device is the container's.
-    Streams {
-        uid: u32,
-    },
+    // It becomes the standard descriptors, the controlling terminal, and this user's.
+    Use { uid: u32 },
+    // Without a terminal: of the standard descriptors, pipes become this user's, and the null device is the container's.
+    Streams { uid: u32 },
 }
 
 impl Terminal {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Terminal::Connect { path } => (HOST, write!(to, "connect to the console socket {}", s(path))),
-            Terminal::Pair => (HOST, write!(to, "make the socket that the terminal will come through")),
-            Terminal::Take => (HOST, write!(to, "take the terminal's other side")),
-            Terminal::Open { .. } => (INIT, write!(to, "open a new terminal of the container's /dev/pts")),
-            Terminal::Console { .. } => (INIT, write!(to, "bind the terminal on /dev/console")),
-            Terminal::Send => (INIT, write!(to, "send the terminal's other side")),
-            Terminal::Use { .. } => (INIT, write!(to, "make the terminal that of the program")),
-            Terminal::Streams { uid: 0 } => (INIT, write!(to, "open standard streams that are /dev/null inside")),
-            Terminal::Streams { uid } => {
+            Self::Connect { path } => (HOST, write!(to, "connect to the console socket {}", s(path))),
+            Self::Pair => (HOST, write!(to, "make the socket that the terminal will come through")),
+            Self::Take => (HOST, write!(to, "take the terminal's other side")),
+            Self::Open { .. } => (INIT, write!(to, "open a new terminal of the container's /dev/pts")),
+            Self::Console { .. } => (INIT, write!(to, "bind the terminal on /dev/console")),
+            Self::Send => (INIT, write!(to, "send the terminal's other side")),
+            Self::Use { .. } => (INIT, write!(to, "make the terminal that of the program")),
+            Self::Streams { uid: 0 } => (INIT, write!(to, "open standard streams that are /dev/null inside")),
+            Self::Streams { uid } => {
                 (INIT, write!(to, "open standard streams that are /dev/null inside, give pipes to user {uid}"))
             }
         }

@@ -6,51 +6,31 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Users {
-    /// A user namespace without processes: it stands for a mapping of ids.
-    MappingNamespace {
-        uids: Vec<u8>,
-        gids: Vec<u8>,
-        slot: Slot,
-    },
-    /// Writes the mappings of the new user namespace, or has them written by newuidmap(1) and newgidmap(1).
-    MapIds {
-        uids: Vec<u8>,
-        gids: Vec<u8>,
-        deny_setgroups: bool,
-        helpers: Option<Box<[Hook; 2]>>,
-    },
-    /// The owner of /proc/PID depends on the dumpable flag (proc(5)).
-    Dumpable {
-        dumpable: bool,
-    },
-    /// The first user of the new user namespace.
-    RootInside {
-        uid: u32,
-        gid: u32,
-    },
-    /// `if_allowed`: in a user namespace of another user's, the kernel may forbid setting groups.
-    Groups {
-        gids: Vec<u32>,
-        if_allowed: bool,
-    },
-    Ids {
-        uid: u32,
-        gid: u32,
-    },
+    // A user namespace without processes: it stands for a mapping of ids.
+    MappingNamespace { uids: Vec<u8>, gids: Vec<u8>, slot: Slot },
+    // Writes the mappings of the new user namespace, or has them written by newuidmap(1) and newgidmap(1).
+    MapIds { uids: Vec<u8>, gids: Vec<u8>, deny_setgroups: bool, helpers: Option<Box<[Hook; 2]>> },
+    // The owner of /proc/PID depends on the dumpable flag (proc(5)).
+    Dumpable { dumpable: bool },
+    // The first user of the new user namespace.
+    RootInside { uid: u32, gid: u32 },
+    // `if_allowed`: in a user namespace of another user's, the kernel may forbid setting groups.
+    Groups { gids: Vec<u32>, if_allowed: bool },
+    Ids { uid: u32, gid: u32 },
 }
 
 impl Users {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         let any = HOST | BRIDGE | INIT;
         match self {
-            Users::MappingNamespace { .. } => (HOST, write!(to, "make a user namespace that has this mapping")),
-            Users::MapIds { helpers: None, .. } => (HOST, write!(to, "write the mappings of users and groups")),
-            Users::MapIds { .. } => (HOST, write!(to, "have newuidmap and newgidmap write the mappings")),
-            Users::Dumpable { dumpable: true } => (any, write!(to, "let the files in /proc be the user's")),
-            Users::Dumpable { dumpable: false } => (any, write!(to, "let nobody look into this process")),
-            Users::RootInside { uid, gid } => (BRIDGE | INIT, write!(to, "become user {uid}, group {gid} inside")),
-            Users::Groups { gids, .. } => (INIT, write!(to, "set the supplementary groups to {gids:?}")),
-            Users::Ids { uid, gid } => (INIT, write!(to, "become user {uid}, group {gid}")),
+            Self::MappingNamespace { .. } => (HOST, write!(to, "make a user namespace that has this mapping")),
+            Self::MapIds { helpers: None, .. } => (HOST, write!(to, "write the mappings of users and groups")),
+            Self::MapIds { .. } => (HOST, write!(to, "have newuidmap and newgidmap write the mappings")),
+            Self::Dumpable { dumpable: true } => (any, write!(to, "let the files in /proc be the user's")),
+            Self::Dumpable { dumpable: false } => (any, write!(to, "let nobody look into this process")),
+            Self::RootInside { uid, gid } => (BRIDGE | INIT, write!(to, "become user {uid}, group {gid} inside")),
+            Self::Groups { gids, .. } => (INIT, write!(to, "set the supplementary groups to {gids:?}")),
+            Self::Ids { uid, gid } => (INIT, write!(to, "become user {uid}, group {gid}")),
         }
     }
 }
