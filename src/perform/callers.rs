@@ -35,7 +35,7 @@ pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
         Callers::NotifyDirectory => {
             let state = lanes.at(Slot::STATE);
             syscalls::mkdirat(state, DIRECTORY, 0o755, why)?;
-            let why = Why("whoever the program is, and whatever the caller's umask");
+            let why = Why("the program may run as any user, and the caller's umask may be any");
             syscalls::fchmodat(state, DIRECTORY, 0o755, why)?;
         }
         Callers::Listen => {
@@ -112,7 +112,7 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
 pub fn listen(state: At, why: Why) -> syscalls::Result<Fd> {
     let socket = syscalls::socket_datagram(why)?;
     syscalls::bind_unix(socket.at(), &below(state, SOCKET), why)?;
-    let why = Why("whoever the program is, it may send");
+    let why = Why("the program may send, whichever user it runs as");
     syscalls::fchmodat(state, SOCKET, 0o777, why)?;
     Ok(socket)
 }

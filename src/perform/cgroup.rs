@@ -66,9 +66,9 @@ fn make(lanes: &mut Lanes, line: &Line, parents: &[CString], path: &CStr) -> Don
     }
     lanes.put(Slot::CGROUP, group);
     if made == 0 && !named {
-        // An empty one of a name that this program gives: its container is gone, and the state of that is lost.
+        // An empty cgroup with a name that this program gives: its container is gone, and so is that one's state.
         lanes.cgroup_made = 1;
-        let why = Why("an empty cgroup that a lost container left has settings of that one");
+        let why = Why("the empty cgroup has the settings of a container that is gone: they must not hold for this one");
         cgroup::remove(root, &[], path)?;
         let group = cgroup::make(root, &[], path, &mut lanes.cgroup_made, why)?;
         lanes.put(Slot::CGROUP, group);
@@ -85,7 +85,7 @@ fn free(group: At) -> Done {
     }
 }
 
-/// What the kernel says of a hierarchy that was not given to this user.
+/// The errors of a hierarchy that was not delegated to this user.
 fn not_ours(errno: Errno) -> bool {
     [Errno::EACCES, Errno::EPERM, Errno::EROFS, Errno::ENOENT].contains(&errno)
 }
@@ -110,7 +110,7 @@ fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done 
     Ok(())
 }
 
-/// What systemd says instead of an answer is kept for the message.
+/// An error message of systemd is kept for the report.
 fn listen<T>(lanes: &mut Lanes, asked: Result<T, dbus::Trouble>) -> Done<T> {
     asked.map_err(|trouble| match trouble {
         dbus::Trouble::Call(failed) => Trouble::Call(failed),
@@ -127,7 +127,7 @@ fn release(lanes: &mut Lanes, why: Why) -> Done {
         return Ok(());
     };
     syscalls::send(end.at(), &[0], why)?;
-    let why = Why("it is gone when it has been waited for");
+    let why = Why("a process is gone only after a wait for it");
     syscalls::waitid_pidfd(holder.at(), WaitFlags::NONE, why)?;
     lanes.holder = None;
     Ok(())
@@ -151,8 +151,8 @@ pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
 /// The holder of a scope that was not released ends. Init is gone by now: this is the last copy of the end.
 pub fn end_holder(lanes: &mut Lanes) {
     if let Some([end, holder]) = lanes.holder.take() {
-        let _ = end.close(Why("the holder of the scope ends, too"));
-        let why = Why("in a frozen cgroup it cannot see that the other end was closed");
+        let _ = end.close(Why("the holder of the scope ends when this end is closed"));
+        let why = Why("in a frozen cgroup the holder cannot see that the other end was closed");
         let _ = syscalls::pidfd_send_signal(holder.at(), libc::SIGKILL, why);
         patience::ended(&holder);
     }

@@ -43,7 +43,7 @@ fn attach(lanes: &mut Lanes, program: &[BpfInsn], why: Why) -> Done {
         lanes.said = refused.said;
         refused.failed
     })?;
-    let why = Why("it decides for this cgroup and all below it, beside what decides above");
+    let why = Why("it decides for this cgroup and all below it; programs of the cgroups above decide as well");
     syscalls::bpf_prog_attach_device(lanes.at(Slot::CGROUP), loaded.at(), None, why)?;
     lanes.put(Slot::PROGRAM, loaded);
     Ok(())
@@ -87,7 +87,7 @@ fn node(dir: At, name: &CStr, device: Node, why: Why) -> Done {
         }
         // What an image or a mount put there may stay if it is what was asked for (config-linux.md, "Devices").
         Err(failed) if failed.errno == Errno::EEXIST => {
-            let why = Why("what stands there may stay if it is the same device");
+            let why = Why("the file that stands there may stay if it is the same device");
             let found = syscalls::newfstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
             let same_kind = kind(&found) == mode & libc::S_IFMT;
             let same = same_kind && (fifo || found.st_rdev == libc::makedev(major, minor));
@@ -103,7 +103,7 @@ fn link(dir: At, name: &CStr, target: &CStr, replace: bool, why: Why) -> Done {
         Err(failed) if failed.errno == Errno::EEXIST => return Ok(()),
         other => return Ok(other?),
     }
-    match syscalls::unlinkat(dir, name, AtFlags::NONE, Why("the image's own must give way")) {
+    match syscalls::unlinkat(dir, name, AtFlags::NONE, Why("what the image has there must give way")) {
         // A mount stands there that the configuration asked for.
         Err(failed) if failed.errno == Errno::EBUSY => return Ok(()),
         removed => removed?,

@@ -39,7 +39,7 @@ pub fn decimal(number: i32, room: &mut [u8; 12]) -> &[u8] {
     }
 }
 
-/// How often a path is walked again when somebody renames its parts meanwhile (openat2(2), EAGAIN).
+/// How often a path is resolved again if another process renames its parts meanwhile (openat2(2), EAGAIN).
 const TRIES: u32 = 32;
 
 /// Opens what `path` means inside `root`, as a place: nothing is read. Links are taken as the container would take
@@ -69,7 +69,7 @@ pub fn on_one_mount(root: At, path: &CStr, flags: OpenFlags, why: Why) -> syscal
     syscalls::openat2(root, path, OpenFlags::O_PATH | flags, rules, why)
 }
 
-/// Opens a file of the rootfs for reading, without waiting for anybody: it was looked at, but may be another by now.
+/// Opens a file of the rootfs for reading, without a wait: it was looked at, but may be another by now, even a fifo.
 pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
     let flags = OpenFlags::O_RDONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY;
     syscalls::openat2(root, path, flags, Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS, why)
@@ -201,7 +201,7 @@ impl Way {
                 return Ok((None, slash.map_or(0, |at| at + 1)));
             }
             self.bytes[len] = 0;
-            let why = Why("how much of the path is there already");
+            let why = Why("the part of the path that exists already");
             let found = resolve_by(root, self.text(), OpenFlags::O_DIRECTORY, rules, why);
             self.bytes[len] = b'/';
             match found {
@@ -234,7 +234,7 @@ impl Way {
         let mut name = Way::new();
         name.push(&self.bytes[start..end])?;
         let mut target = [0u8; PATH_MAX];
-        let why = Why("a link that leads to nothing: what it names has to be made");
+        let why = Why("the link dangles: what it names has to be made");
         let mut other = Way::new();
         match syscalls::readlinkat(parent, name.text(), &mut target, why) {
             Ok(target) => {
@@ -309,7 +309,7 @@ fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> Done<Fd> {
     };
     despite(&[Errno::EEXIST], made)?;
     let directory = if leaf == Leaf::Directory { OpenFlags::O_DIRECTORY } else { OpenFlags::NONE };
-    let why = Why("what was just made, and no link that took its place");
+    let why = Why("the file that was just made, and no link that took its place");
     Ok(syscalls::openat(parent, name, OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | directory, why)?)
 }
 
@@ -318,7 +318,7 @@ pub fn open_below(dir: At, name: &CStr, flags: OpenFlags, why: Why) -> syscalls:
     syscalls::openat(dir, name, OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | flags, why)
 }
 
-/// Writes a whole file under a temporary name and renames it over `name`: nobody ever reads a half of it.
+/// Writes a whole file under a temporary name and renames it over `name`: a reader never sees half of it.
 pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, why: Why) -> syscalls::Result<()> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
     let file = syscalls::openat_create(dir, temporary, flags, mode, why)?;

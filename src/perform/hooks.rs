@@ -70,7 +70,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
             other => other?,
         }
     }
-    let ended = syscalls::waitid_pidfd(pidfd.at(), WaitFlags::NONE, Why("how the hook ended"))?;
+    let ended = syscalls::waitid_pidfd(pidfd.at(), WaitFlags::NONE, Why("the hook's exit status"))?;
     waited?;
     let code = match ended {
         _ if !in_time => TIMED_OUT,
@@ -89,7 +89,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     }
 }
 
-/// The state document in a file without a name: a hook that does not read it keeps nobody waiting, as a pipe could.
+/// The state document in a file without a name: with a pipe, a hook that does not read could make the runtime wait.
 fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
     let why = Why("the hook reads the container's state from its standard input");
     let file = syscalls::memfd_create(c"state", MemFd::NONE, why)?;
@@ -123,7 +123,7 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     syscalls::setpgid(Why("a group of its own: it can be ended with all that it starts"))?;
     syscalls::rt_sigprocmask(SigSet::EMPTY, Why("a hook takes signals as any program does"))?;
     syscalls::dup3_standard(input.at(), 0, Why("the state is its input"))?;
-    let why = Why("what it says is kept, and shown if it fails");
+    let why = Why("its output is kept, and shown if the hook fails");
     syscalls::dup3_standard(output, 1, why)?;
     syscalls::dup3_standard(output, 2, why)?;
     if let Some(cwd) = &hook.cwd {

@@ -25,7 +25,7 @@ pub struct Lanes<'a> {
     pub ignored: SigSet,
     /// `HOME=...`, where the configuration has none.
     pub home: Option<CString>,
-    /// What init said before it was known.
+    /// A word of init's that came before the bridge's.
     pub heard: Option<Word>,
     /// Whether the lane makes binds side by side.
     pub beside: Beside,
@@ -43,7 +43,7 @@ pub struct Lanes<'a> {
     pub null_is_open: bool,
     /// Which standard descriptors can be the null device.
     pub endless: [bool; 3],
-    /// What was read of the host's network devices.
+    /// The network devices that were read.
     pub net: Vec<NetDevice>,
     /// The program's path, once it was found.
     pub program: Option<&'a CStr>,
@@ -62,7 +62,7 @@ pub struct Lanes<'a> {
     pub holder: Option<[Fd; 2]>,
     /// The scope is there, and ours.
     pub scope: bool,
-    /// What systemd said, or the kernel's verifier.
+    /// The message of systemd, or of the kernel's verifier.
     pub said: String,
 }
 
@@ -80,9 +80,9 @@ pub enum Beside {
 pub struct NetDevice {
     /// Its number on the host.
     pub index: u32,
-    /// What it is called on its way.
+    /// Its name on the way.
     pub way: String,
-    /// What init asks for; the index is not known yet.
+    /// The requests that init will send; the index in them is not known yet.
     pub requests: Vec<u8>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Lends what is in a slot. An empty slot lends a number that the kernel refuses with EBADF.
+    /// The descriptor in a slot. For an empty slot it is a number that the kernel refuses with EBADF.
     pub fn at(&self, slot: Slot) -> At {
         self.slots.get(slot.0 as usize).and_then(|fd| fd.as_ref()).map_or(At::from_raw(-1), Fd::at)
     }
@@ -152,7 +152,7 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Whether something is in a slot.
+    /// Whether a slot holds a descriptor.
     pub fn has(&self, slot: Slot) -> bool {
         self.slots.get(slot.0 as usize).is_some_and(Option::is_some)
     }
@@ -176,7 +176,7 @@ impl<'a> Lanes<'a> {
     /// the host lane is done: init has its own copies, and until then no process waits because of ours.
     pub fn close_init_end(&mut self) -> Done {
         if let Some(end) = self.take(Slot::INIT_END) {
-            let why = Why("only init holds this end now: when it lets go, that can be seen");
+            let why = Why("only init holds this end now: the host can see when init lets go of it");
             end.close(why)?;
         }
         Ok(())

@@ -117,8 +117,12 @@ fn hold(theirs: Fd, mine: &Fd) -> ! {
     syscalls::freeze();
     drop(theirs);
     let mut word = [0];
-    let _ = syscalls::read(mine.at(), &mut word, Why("until the namespace is open elsewhere"));
-    syscalls::exit_group(0, Why("the namespace is held by its descriptor now"))
+    let _ = syscalls::read(
+        mine.at(),
+        &mut word,
+        Why("this process holds the namespace until it is open elsewhere, or the scope until init is in it"),
+    );
+    syscalls::exit_group(0, Why("the holder is needed no longer"))
 }
 
 /// A procfs of the container's pid namespace, mounted nowhere.

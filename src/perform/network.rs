@@ -4,16 +4,16 @@
 //!   host  index, addresses .. clone3 ............... move, as nk-if7 ─ word
 //!   init                             names free? ask ───────────────── index of nk-if7 ─ name, up, addresses
 //! ```
-//! Nobody can say beforehand how an interface will be known inside: its index may be in use there, and of a pattern
-//! like `eth%d` the kernel makes the name. So it travels under a name of its own, made of its index on the host,
-//! and gets the wanted one inside. All requests are made by the host lane; init only fills in the index.
+//! The number and name of an interface inside are not known beforehand: its index may be in use there, and the kernel
+//! completes a pattern like `eth%d`. So it travels under a name made of its index on the host, and gets the wanted name
+//! inside. All requests are made by the host lane; init only fills in the index.
 //!
 //! A request of rtnetlink(7), in the caller's byte order; everything begins at a multiple of four bytes:
 //! ```text
 //!    0 length u32, 4 type u16, 6 flags u16, 8 sequence u32, 12 sender u32        netlink(7)
 //!   16 family u8, u8, type u16, 20 index i32, 24 flags u32, 28 which flags u32   RTM_NEWLINK
 //!   16 family u8, prefix u8, flags u8, scope u8, 20 index u32                    RTM_NEWADDR
-//!   behind either: attributes, each its length u16, type u16, value
+//!   after either: attributes, each its length u16, type u16, value
 //! ```
 
 use super::Lanes;
@@ -115,7 +115,7 @@ fn read(lanes: &mut Lanes, device: &str, name: &str, why: Why) -> Done {
 
 /// Appends a request for each address of an interface that is to be kept. Returns where the last request begins.
 fn addresses(socket: At, index: u32, requests: &mut Vec<u8>) -> Done<usize> {
-    let why = Why("the kernel tells all addresses of the namespace at once");
+    let why = Why("the kernel lists the addresses of all devices at once");
     let dump = header(24, libc::RTM_GETADDR, libc::NLM_F_REQUEST | libc::NLM_F_DUMP);
     syscalls::write(socket, &dump, why)?;
     let asked = syscalls::record::last();
@@ -140,7 +140,7 @@ fn addresses(socket: At, index: u32, requests: &mut Vec<u8>) -> Done<usize> {
     }
 }
 
-/// Addresses of global scope that somebody set to stay; what the interface or a router made will be made again.
+/// Permanent addresses of global scope. The interface or a router makes the others again.
 fn keeps(message: &[u8], index: u32) -> bool {
     let [_, _, flags, scope] = bytes(message, 16);
     u32::from(flags) & libc::IFA_F_PERMANENT != 0
@@ -184,13 +184,13 @@ fn must_be_free(socket: At, name: &str, why: Why) -> Done {
     }
 }
 
-/// Init: finds the one that has come, and makes of it what is wanted.
+/// Init: finds the device that has come, and gives it its name and addresses.
 fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
     let socket = lanes.at(Slot::ROUTE);
     let Some(device) = lanes.net.get_mut(usize::from(number)) else {
         return Ok(());
     };
-    let index = find(socket, &device.way, Why("it may have another number here than it had on the host"))?;
+    let index = find(socket, &device.way, Why("the device may have another number here than on the host"))?;
     let mut at = 0;
     while at < device.requests.len() {
         put(&mut device.requests, at + INDEX, &index.to_ne_bytes());

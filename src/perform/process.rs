@@ -56,25 +56,25 @@ fn look_at_signals(lanes: &mut Lanes, why: Why) -> Done {
 
 fn release_signals(ignored: SigSet, why: Why) -> Done {
     for signal in (1..=64).filter(|n| ignored.0 & 1 << (n - 1) != 0) {
-        let why = Why("a signal that the caller ignores, the program must not have to ignore");
+        let why = Why("the program would inherit that the caller ignores this signal");
         syscalls::rt_sigaction(signal, Disposition::Default, why)?;
     }
     syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
     Ok(())
 }
 
-/// As many bits as runc sets: the kernel leaves out what is not there, and what the cgroup's cpuset does not allow. Where a
-/// filter around us refuses the call, the caller's affinity stays.
+/// As many bits as runc sets: the kernel leaves out processors that do not exist or that the cpuset forbids. If an
+/// engine's filter forbids the call, the caller's affinity stays.
 fn any_processor(why: Why) -> Done {
     despite(&[Errno::EPERM, Errno::ENOSYS], syscalls::sched_setaffinity(&[u64::MAX; 16], why))
 }
 
-/// A kernel without keyrings, or an engine's filter around us, leaves nothing to join: then nothing is shared either.
+/// Without keyrings in the kernel, or with an engine's filter that forbids the call, there is none to join or to share.
 fn keyring(name: &CStr, why: Why) -> Done {
     despite(&[Errno::ENOSYS, Errno::EDQUOT, Errno::EPERM], syscalls::keyctl_join_session_keyring(name, why))
 }
 
-/// Where this process may not raise it, init may not either, and its own line says so.
+/// If this process may not raise it, init may not either, and init's own line fails.
 fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
     let look = Why("a hard limit that is high enough stays");
     let (soft, most) = syscalls::prlimit64_ask(resource, look)?;
@@ -85,7 +85,7 @@ fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
 }
 
 /// Close-on-exec would be too late: execve looks up the program, and the interpreter that the program names, while
-/// all descriptors are still open. What is kept is a socket and two fifos, through which no path leads anywhere.
+/// all descriptors are still open. Only a socket and two fifos are kept: no path leads through them.
 fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
     let kept = [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT];
     let mut kept = kept.map(|slot| lanes.at(slot).raw());
@@ -103,7 +103,7 @@ fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
 fn drop_bounding(drop: u64, why: Why) -> Done {
     for capability in (0..64).filter(|n| drop & (1 << n) != 0) {
         match syscalls::prctl(Prctl::PR_CAPBSET_DROP, capability, why) {
-            // This kernel knows no capability of that number, nor any above it.
+            // The kernel knows no capability of this number or above.
             Err(failed) if failed.errno == Errno::EINVAL => break,
             other => other.map(core::mem::drop)?,
         }
@@ -115,8 +115,8 @@ fn drop_bounding(drop: u64, why: Why) -> Done {
 fn capabilities(sets: &CapabilitySets, ambient: u64, why: Why) -> Done {
     let mut ambient = ambient;
     match syscalls::capset(sets, why) {
-        // Of what this process does not have itself nothing can be given: that is a warning, and no error (config.md,
-        // "Linux Process").
+        // A capability that this process lacks cannot be given: that is a warning, and no error (config.md, "Linux
+        // Process").
         Err(failed) if failed.errno == Errno::EPERM => {
             let held = syscalls::capget(why)?.permitted;
             let rest = CapabilitySets {
@@ -151,7 +151,7 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
         match syscalls::faccessat2(At::CWD, path, AccessMode::X_OK, access, why) {
             Ok(()) if !look => return Ok(path),
             Ok(()) => {}
-            // Of X_OK the kernel says neither: an engine's filter around us does not know the call. execve will tell.
+            // These are no answers about X_OK: an engine's filter does not know the call. execve will tell.
             Err(failed) if [Errno::ENOSYS, Errno::EPERM].contains(&failed.errno) => {}
             Err(failed) if candidates.len() == 1 => return Err(failed.into()),
             Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => continue,

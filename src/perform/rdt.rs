@@ -28,7 +28,7 @@ fn root() -> Done<Fd> {
         Err(failed) if failed.errno == Errno::ENOENT => return Err(Trouble::Check(Check::NoResctrl)),
         root => root?,
     };
-    let found = syscalls::fstatfs(root.at(), Why("any file system could be mounted there"))?;
+    let found = syscalls::fstatfs(root.at(), Why("another file system could be mounted there"))?;
     match found.f_type as i64 {
         libc::RDTGROUP_SUPER_MAGIC => Ok(root),
         _ => Err(Trouble::Check(Check::NoResctrl)),
@@ -83,7 +83,7 @@ fn join(pid: i32, group: &CStr, monitor: Option<&CStr>, why: Why) -> Done {
 
 /// Removes a group that the container owned, if it is there.
 pub fn remove(group: &CStr) {
-    let why = Why("nothing of the container stays behind");
+    let why = Why("no group of the container is left after it");
     if let Ok(root) = root() {
         let _ = syscalls::unlinkat(root.at(), group, AtFlags::AT_REMOVEDIR, why);
     }

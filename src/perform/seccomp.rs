@@ -75,7 +75,7 @@ fn offered(end: At, why: Why) -> Done<Option<i32>> {
 
 /// Host: takes the descriptor and sends it on, with the document about the container.
 fn pass(lanes: &Lanes, number: i32, path: &CStr, document: &[Vec<u8>], why: Why) -> Done {
-    let taken = Why("init itself may make no call between its filter and its program");
+    let taken = Why("init itself may make no call between its filter and its program: the filter could ask about it");
     let listener = syscalls::pidfd_getfd(lanes.at(Slot::INIT), number, taken)?;
     let socket = callers::connect(path, why)?;
     let mut digits = [0; 12];

@@ -58,7 +58,7 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
         Sync::TellMounted | Sync::TellReady => tell_ready(lanes, why)?,
         Sync::AskNetDevices => {
             tell_ready(lanes, why)?;
-            await_go(lanes, Why("the host moves them"))?;
+            await_go(lanes, Why("the host moves the devices meanwhile"))?;
         }
         Sync::AwaitMapped | Sync::AwaitPlaced | Sync::AwaitHooked | Sync::AwaitGo => await_go(lanes, why)?,
         Sync::AwaitStart => {

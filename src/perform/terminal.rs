@@ -39,20 +39,20 @@ pub fn perform(lanes: &mut Lanes, op: &Terminal, why: Why) -> Done {
     Ok(())
 }
 
-/// Both sides of a new terminal. The image and who is in the container already choose what lies at /dev/pts, so it is
-/// looked at; the program's side is asked of the other one, and not looked for.
+/// Opens both sides of a new terminal. The image, or a process in the container, chooses what lies at /dev/pts: it is
+/// checked to be devpts. The program's side comes from the other side by a call, and not by a path.
 fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> Done {
     let dir = files::resolve(base, c"dev/pts", OpenFlags::O_DIRECTORY, true, why)?;
-    let found = syscalls::fstatfs(dir.at(), Why("the image could have another file system there"))?;
+    let found = syscalls::fstatfs(dir.at(), Why("an image could have another file system there"))?;
     if found.f_type as i64 != libc::DEVPTS_SUPER_MAGIC {
         return Err(Trouble::Check(Check::NoDevpts));
     }
     let wait = if relayed { OpenFlags::O_NONBLOCK } else { OpenFlags::NONE };
     let flags = OpenFlags::O_RDWR | OpenFlags::O_NOCTTY | wait;
     let master = files::open_trusted(dir.at(), c"ptmx", flags, why)?;
-    let why = Why("a new one is locked, until whoever made it has seen to its owner (unlockpt(3))");
+    let why = Why("a new terminal is locked until its maker has set its owner (unlockpt(3))");
     syscalls::tiocsptlck_unlock(master.at(), why)?;
-    let why = Why("its peer, whatever /dev/pts is by now (TIOCGPTPEER in ioctl_tty(2))");
+    let why = Why("the terminal itself, whatever /dev/pts is by now (TIOCGPTPEER in ioctl_tty(2))");
     let terminal = syscalls::tiocgptpeer(master.at(), why)?;
     if size != WinSize::default() {
         let why = Why("process.consoleSize: the program sees this size at once");
@@ -97,7 +97,7 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
     };
     let mut null = Null::Unknown;
     for (number, (fd, _)) in fds.into_iter().zip(some).enumerate().filter(|(_, (_, look))| *look) {
-        let found = syscalls::fstat(fd, Why("what the stream is says what becomes of it"))?;
+        let found = syscalls::fstat(fd, Why("a pipe, the null device, and other files are treated differently"))?;
         if uid != 0 && kind(&found) == libc::S_IFIFO && found.st_uid != uid {
             chown(fd, uid, why)?;
         }
@@ -112,7 +112,7 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
             Null::Masks => lanes.at(Slot::NULL),
             Null::Opened(fd) => fd.at(),
         };
-        let why = Why("the stream is the container's null device now, and no longer the host's");
+        let why = Why("the stream becomes the container's null device in place of the host's");
         syscalls::dup3_standard(own, number as i32, why)?;
     }
     if let Null::Opened(fd) = null {
@@ -124,7 +124,7 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
 /// The container's null device, open for both directions.
 enum Null {
     Unknown,
-    /// There is none, or what is there is something else: the caller's stays.
+    /// There is none, or another file has its name: the caller's stays.
     None,
     /// That of the masks.
     Masks,
@@ -150,7 +150,7 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     if !there {
         return Ok(Null::None);
     }
-    Ok(match open(OpenFlags::O_RDWR | OpenFlags::O_NOCTTY, Why("for reading and for writing")) {
+    Ok(match open(OpenFlags::O_RDWR | OpenFlags::O_NOCTTY, Why("the stream has to work for reading and for writing")) {
         Ok(fd) if real(&fd) => Null::Opened(fd),
         Ok(fd) => {
             fd.leak();
@@ -168,7 +168,7 @@ fn chown(fd: At, uid: u32, why: Why) -> Done {
 /// Host: the terminal's other side. If init has stopped, none comes, and the next line that waits for it says why.
 fn take(lanes: &mut Lanes, why: Why) -> Done {
     if let Some(end) = lanes.take(Slot::CONSOLE) {
-        end.close(Why("only init holds this end now: if it stops, nothing is waited for"))?;
+        end.close(Why("only init holds this end now: if init stops, the wait for the terminal ends"))?;
     }
     let Some(master) = syscalls::recvmsg_descriptor(lanes.at(Slot::MASTER), why)? else {
         lanes.take(Slot::MASTER);

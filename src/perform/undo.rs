@@ -15,7 +15,7 @@ pub fn processes(lanes: &mut Lanes) {
         let Some(process) = lanes.take(slot) else {
             continue;
         };
-        let why = Why("what could not be created must not live on");
+        let why = Why("a container that could not be created must not live on");
         let _ = syscalls::pidfd_send_signal(process.at(), libc::SIGKILL, why);
         patience::ended(&process);
     }

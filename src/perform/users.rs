@@ -64,11 +64,15 @@ fn run(lanes: &Lanes, helper: &Hook, why: Why) -> Done {
 fn mapping(base: At, uids: &[u8], gids: &[u8], why: Why) -> Done<Fd> {
     let ([end, holder], pid) = namespaces::holder(CloneFlags::CLONE_NEWUSER, why)?;
     let opened = map(base, pid, uids, gids, false, why).and_then(|()| {
-        let why = Why("the namespace lives on as long as somebody has it open");
+        let why = Why("the namespace lives as long as a descriptor of it is open");
         Ok(syscalls::openat(base, &of_process(pid, "ns/user"), OpenFlags::NONE, why)?)
     });
     drop(end);
-    syscalls::waitid_pidfd(holder.at(), WaitFlags::NONE, Why("nobody needs to live in that namespace"))?;
+    syscalls::waitid_pidfd(
+        holder.at(),
+        WaitFlags::NONE,
+        Why("the descriptor keeps the namespace: it needs no process"),
+    )?;
     opened
 }
 

@@ -39,7 +39,7 @@ fn child(lanes: &mut Lanes) -> ! {
         }
     }
     match lane {
-        Lane::Bridge => syscalls::exit_group(0, Why("init is there: nobody needs a bridge any more")),
+        Lane::Bridge => syscalls::exit_group(0, Why("init is made: the bridge has done its part")),
         _ => syscalls::exit_group(1, Why("a plan ends with execve")),
     }
 }
@@ -51,7 +51,7 @@ fn stop(lanes: &Lanes, report: Report) -> ! {
     let mut message = [0; LONGEST];
     let rest = lanes.plan.lines().count().saturating_sub(report.line.into());
     let len = report.encode(rest as u16, &mut message);
-    let why = Why("the runtime that waits learns which call failed");
+    let why = Why("the waiting runtime learns which call failed");
     let _ = syscalls::write(to, &message[..len], why);
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))
 }

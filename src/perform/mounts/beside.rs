@@ -16,7 +16,7 @@ const ST_NOSYMFOLLOW: i64 = 0x2000;
 
 pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
-    let was = syscalls::fstatfs(root, Why("a rootfs whose links nobody follows stays so"))?;
+    let was = syscalls::fstatfs(root, Why("a rootfs that was mounted with nosymfollow keeps that"))?;
     let ours = was.f_flags as i64 & ST_NOSYMFOLLOW == 0;
     // On the mount of the rootfs itself, for that is the one whose links are not followed.
     let parent = match files::on_one_mount(root, path, OpenFlags::O_DIRECTORY, why) {
@@ -41,7 +41,7 @@ pub fn bind(lanes: &mut Lanes, source: &CStr, path: &CStr, name: usize, recursiv
         let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
         let flags = if recursive { MountFlags::MS_BIND | MountFlags::MS_REC } else { MountFlags::MS_BIND };
         match syscalls::mount_none(Some(source), name, flags, why) {
-            Err(f) if unlike(f.errno) => leave(lanes, Why("this one has to be made as if alone"))?,
+            Err(f) if unlike(f.errno) => leave(lanes, Why("this bind has to be made alone"))?,
             other => return Ok(other?),
         }
     }

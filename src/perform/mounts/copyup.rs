@@ -43,7 +43,7 @@ fn entries(from: At, to: At, depth: u32, why: Why) -> Done {
 fn entry(from: At, to: At, name: &CStr, depth: u32, why: Why) -> Done {
     let nofollow = AtFlags::AT_SYMLINK_NOFOLLOW;
     let stat = match syscalls::newfstatat(from, name, nofollow, why) {
-        // Somebody took it away meanwhile.
+        // Another process removed it meanwhile.
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
         stat => stat?,
     };

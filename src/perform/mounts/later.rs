@@ -1,5 +1,5 @@
-//! Bind mounts of a container that is there: made and taken away by a helper in the container's mount namespace. This
-//! process never goes there, where its own paths would mean something else. May touch: system calls.
+//! Bind mounts of a running container: a helper in the container's mount namespace makes them and takes them away. This
+//! process never goes there: its own paths would mean something else. May touch: system calls.
 
 use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::perform::files::{self, PLACE};
@@ -52,7 +52,7 @@ pub fn open(job: &mut Job) -> Result<(), (usize, Failed)> {
 fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
     let why = Why("a copy that is attached nowhere can go to another mount namespace");
     let tree = trees::copy_path(path, recursive, false, why)?;
-    let why = Why("its properties are set while no other process can see it");
+    let why = Why("its properties are set before any other process can see it");
     let [own, all] = attributes;
     trees::set_attributes(tree.at(), own, why)?;
     if all.set | all.clear != 0 {
@@ -112,8 +112,8 @@ fn helper(job: &mut Job, report: &Fd) -> ! {
     for (eight, number) in said.chunks_exact_mut(8).zip(numbers) {
         eight.copy_from_slice(&number.to_ne_bytes());
     }
-    let _ = syscalls::send(report.at(), &said, Why("how it went"));
-    syscalls::exit_group(0, Why("that was all"))
+    let _ = syscalls::send(report.at(), &said, Why("the runtime learns how it went"));
+    syscalls::exit_group(0, Why("the helper has done its part"))
 }
 
 fn inside(job: &mut Job) -> Result<(), (usize, Trouble)> {
@@ -141,13 +141,13 @@ fn inside(job: &mut Job) -> Result<(), (usize, Trouble)> {
 fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
     let first = |failed: Failed| (0, Trouble::Call(failed));
     if job.user {
-        let why = Why("what is made there belongs to the container's users");
+        let why = Why("files that are made there belong to the container's users");
         syscalls::setns(job.init.at(), CloneFlags::CLONE_NEWUSER, why).map_err(first)?;
         syscalls::setresgid(0, why).map_err(first)?;
         syscalls::setresuid(0, why).map_err(first)?;
     }
     if job.user && job.limited && job.add {
-        let why = Why("without root, mounts can be copied in a mount namespace of one's own alone");
+        let why = Why("without root, mounts can be copied only in a mount namespace of one's own");
         syscalls::unshare(CloneFlags::CLONE_NEWNS, why).map_err(first)?;
         open(job).map_err(|(i, failed)| (i, Trouble::Call(failed)))?;
     }
@@ -160,10 +160,10 @@ fn enter(job: &mut Job) -> Result<Fd, (usize, Trouble)> {
 
 /// Takes away what is mounted at a place. Its name is not followed if it is a link.
 fn detach(root: At, bind: &Bind) -> syscalls::Result<()> {
-    let why = Why("the directory that holds it: there its name cannot lead elsewhere");
+    let why = Why("from the directory that holds it, its name cannot lead elsewhere");
     let above = files::resolve(root, &bind.above, OpenFlags::O_DIRECTORY, true, why)?;
     syscalls::fchdir(above.at(), why)?;
     let flags = UmountFlags::MNT_DETACH | UmountFlags::UMOUNT_NOFOLLOW;
-    let why = Why("what is mounted there is to go, also where it is in use");
+    let why = Why("the mount has to go, even if it is in use");
     syscalls::umount2(&bind.name, flags, why)
 }

@@ -68,7 +68,7 @@ fn open_source(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     if let Some((namespace, recursive)) = idmap {
         trees::map_ids(source.at(), lanes.at(*namespace), *recursive)?;
     }
-    trees::set_attributes(source.at(), attributes, Why("its properties are set while nobody can see it yet"))?;
+    trees::set_attributes(source.at(), attributes, Why("its properties are set before any other process can see it"))?;
     lanes.put(*tree, source);
     Ok(())
 }
@@ -76,7 +76,7 @@ fn open_source(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
 /// What a cgroup mount shows where there is no cgroup namespace: the container's cgroup. A container that had to do without
 /// one (`Cgroup::Make`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
 fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Result<Fd> {
-    let set = Why("its properties are set while nobody can see it yet");
+    let set = Why("its properties are set before any other process can see it");
     if let Some(group) = group {
         let copy = trees::copy(group, false, why)?;
         trees::set_attributes(copy.at(), attributes, set)?;
@@ -209,17 +209,17 @@ fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
         lanes.put(slot, top);
         return Ok(());
     }
-    let why = Why("a copy takes the place of the root below it, which no path leads to any more");
+    let why = Why("a copy replaces the root below it, to which no path leads any more");
     let tree = trees::copy(top.at(), true, why)?;
-    syscalls::fchdir(place.at(), Why("from here, `.` is what lies on top"))?;
-    let why = Why("the mount on the old root, then the old root: pivot_root wants one root alone");
+    syscalls::fchdir(place.at(), Why("standing here, `.` names the mount on top"))?;
+    let why = Why("first the mount on the old root, then the old root: pivot_root wants a single root");
     syscalls::umount2(c".", UmountFlags::MNT_DETACH, why)?;
     syscalls::umount2(c".", UmountFlags::MNT_DETACH, why)?;
     let attached = lanes.plan.init.iter().find_map(|line| match &line.op {
         Op::Rootfs(Rootfs::Attach { path }) => path.as_deref(),
         _ => None,
     });
-    trees::attach_at(tree.at(), At::CWD, attached.unwrap_or(c"/"), Why("where the old root was"))?;
+    trees::attach_at(tree.at(), At::CWD, attached.unwrap_or(c"/"), Why("the copy goes where the old root was"))?;
     lanes.put(Slot::ROOTFS, tree);
     Ok(())
 }
@@ -254,7 +254,7 @@ fn copy_link(base: At, path: &CStr, tree: &Fd, why: Why) -> Done<Option<Fd>> {
         return Ok(None);
     }
     let (mut text, mut there) = ([0; DATA], [0; DATA]);
-    let why_read = Why("what the link says, to say it again");
+    let why_read = Why("the text of the link, for the new one");
     let len = syscalls::readlinkat(tree.at(), c"", &mut text[..DATA - 1], why_read)?.len();
     let text = CStr::from_bytes_until_nul(&text[..len + 1]).unwrap_or(c"");
     let (parent, name) = files::resolve_or_make_parent(base, path, why)?;

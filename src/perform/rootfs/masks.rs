@@ -64,7 +64,7 @@ pub fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
                 other => other?,
             };
             let tree = trees::copy(place.at(), true, why)?;
-            trees::set_attributes(tree.at(), &READONLY, Why("read-only before anybody can reach it"))?;
+            trees::set_attributes(tree.at(), &READONLY, Why("read-only before any process can reach it"))?;
             Ok(trees::attach(tree.at(), place.at(), why)?)
         }
     }
@@ -78,9 +78,9 @@ pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why)
     }
 }
 
-/// Below a mount that nobody else can reach, where the lane stands: it tries what the plan expects, and the other way
-/// only if that was wrong. A mount of a file on a directory fails after a wait for all processors, so trying blindly
-/// would be dear.
+/// Below a mount that no other process can reach, where the lane stands: it tries what the plan expects, and the other
+/// way only if that was wrong. A mount of a file on a directory fails after a wait for all processors: without the plan's
+/// expectation every second try would cost that wait.
 fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: bool, why: Why) -> Done {
     let mut cover = |directory: bool| match directory {
         true => mask_directory(lanes, base, path, why),
@@ -168,6 +168,6 @@ fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::R
         lanes.put(if attached.is_ok() { Slot::NULL } else { Slot::SPARE_NULL }, spare);
         return attached;
     }
-    let why = Why("reads of what it covers give nothing");
+    let why = Why("a file that the null device covers reads as empty");
     put(&trees::copy(lanes.at(Slot::NULL), false, why)?)
 }

@@ -70,7 +70,7 @@ fn look_inside(lanes: &mut Lanes, path: &CStr, enter: bool, why: Why) -> Done {
     let dir = syscalls::openat(lanes.at(Slot::HOST_PROC), path, PLACE, why)?;
     lanes.put(Slot::ROOTFS, dir);
     if enter {
-        let why = Why("it lives: the number that was looked up was still its own");
+        let why = Why("the process lives, so its number in /proc was still its own");
         syscalls::pidfd_send_signal(lanes.at(Slot::CONTAINER), 0, why)?;
     }
     Ok(())

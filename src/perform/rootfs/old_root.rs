@@ -37,7 +37,7 @@ pub fn clear() -> Done {
 
 /// Does something about each mount of the list. Whether it changed anything.
 fn each(procfs: At, change: impl Fn(Mount) -> Done<bool>) -> Done<bool> {
-    let why = Why("each mount that is left of the host's");
+    let why = Why("the mounts of the host that are left");
     let list = syscalls::openat(procfs, c"self/mountinfo", OpenFlags::NONE, why)?;
     let (mut buffer, mut path) = ([0u8; LINE + PIECE], [0u8; PATH]);
     let (mut len, mut changed) = (0, false);
@@ -54,7 +54,7 @@ fn each(procfs: At, change: impl Fn(Mount) -> Done<bool>) -> Done<bool> {
             buffer.copy_within(end + 1..len, 0);
             len -= end + 1;
         }
-        // A longer line keeps its beginning, where the path is.
+        // Of a longer line the beginning stays, where the path is.
         len = len.min(LINE);
     }
     list.leak(); // execve closes it
@@ -63,7 +63,8 @@ fn each(procfs: At, change: impl Fn(Mount) -> Done<bool>) -> Done<bool> {
 
 /// Unmounts what is on a path, with all below it. Not what is locked, or no mount at all.
 fn unmount(path: &CStr) -> Done<bool> {
-    let why = Why("the kernel looks for a whole procfs in this namespace, also where no path leads");
+    let why =
+        Why("a whole procfs in this namespace, even where no path leads, would let a program mount one without masks");
     let flags = UmountFlags::MNT_DETACH | UmountFlags::UMOUNT_NOFOLLOW;
     Ok(syscalls::umount2(path, flags, why).is_ok())
 }

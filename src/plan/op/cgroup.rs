@@ -14,19 +14,18 @@ pub enum Cgroup {
     Make { parents: Vec<CString>, path: CString, optional: bool },
     // The same, made by systemd: a scope, held by a process that waits until init is in it.
     StartScope { scope: Box<Scope>, path: CString },
-    // Init was born outside: its user may not place it there himself.
+    // Init was born outside: an ordinary user may not move it into the scope.
     JoinScope(Box<Scope>),
     ReleaseScope,
-    // What systemd shall know of a limit that came late.
+    // Tells systemd a limit that was set late.
     SetScope { unit: String, sockets: Sockets, properties: Vec<Property> },
-    // The cgroups above hand controllers down: those that somebody may ask about later, as far as there are any, and
-    // those that limits need.
+    // The cgroups above hand controllers down: the usual ones, as far as there are any, and those that limits need.
     EnableControllers { above: Vec<CString>, needed: Vec<String> },
-    // What could not be had together is asked for alone.
+    // Where all controllers could not be enabled at once, each is tried alone: the failure names it.
     NeedController { above: Vec<CString>, name: String },
     // A file of the cgroup gets a value.
     Set { setting: Box<Setting> },
-    // The cgroup is given to who is root inside (cgroup-v2.rst, "Delegation").
+    // The cgroup is given to the root of the container's user namespace (cgroup-v2.rst, "Delegation").
     Give { uid: u32, gid: u32 },
 }
 

@@ -29,7 +29,7 @@ pub struct Hook {
     pub argv: Vec<CString>,
     /// None: the environment of this command's caller.
     pub envp: Option<Vec<CString>>,
-    /// Beside these the container's HOME, if that was looked up.
+    /// The container's HOME is added, if it was looked up.
     pub home: bool,
     /// Where it begins, if it is not where its parent is.
     pub cwd: Option<CString>,

@@ -8,9 +8,9 @@ use core::fmt::{self, Write};
 pub enum Network {
     // Each lane has one, in its own network namespace.
     Socket,
-    // What a device loses on its way into the container is kept as requests to give it that again.
+    // Keeps the name and addresses, which the device loses on its way, as requests to set them again.
     Read { device: String, name: String },
-    // `number`: which of those that were read.
+    // `number`: counted in the order in which they were read.
     Move { device: String, number: u16 },
     FreeName { name: String },
     SetUp { device: String, name: String, number: u16 },

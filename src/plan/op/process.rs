@@ -15,13 +15,13 @@ pub enum Process {
     HoldSignals,
     LookAtSignals,
     ReleaseSignals,
-    // What asks a process to end ends this one, until its execve.
+    // TERM, INT and the like end this process, until its execve.
     EndBySignals,
-    // A bit a processor.
+    // One bit for each processor.
     Affinity { cpus: Vec<u64> },
     // All processors that the cgroup allows.
     AnyProcessor,
-    // The host's own hard limit, as far as init cannot raise it any more: init is born with it.
+    // The host raises its own hard limit, and init inherits it: init itself may lack the right.
     RaiseLimit { resource: u32, hard: u64 },
     Limit { resource: u32, soft: u64, hard: u64 },
     ClearUmask,
@@ -35,9 +35,9 @@ pub enum Process {
     DropBounding { drop: u64 },
     Capabilities { sets: CapabilitySets, ambient: u64 },
     NoNewPrivileges,
-    // Closes every descriptor from `first` on, but those through which init and the host talk.
+    // Those stay through which init and the host talk.
     CloseDescriptors { first: u32 },
-    // `look`: also whether it is a file, which otherwise execve tells at once.
+    // `look`: also whether it is a file; without it, execve tells.
     Find { named: CString, candidates: Vec<CString>, look: bool },
     Execve { argv: Vec<CString>, envp: Vec<CString> },
 }

@@ -16,14 +16,14 @@ pub enum Rootfs {
     LookInside { path: CString, enter: bool },
     // `uid`'s home directory goes into the environment: config.json names none.
     LookUpHome { uid: u32 },
-    // Of every mount that is there.
+    // Of all mounts in the new mount namespace.
     Propagation { flags: u32 },
     // `path`: where hooks look for it, if there are any; else over `/`.
     Attach { path: Option<CString> },
     MakeCwd { path: CString },
     // `aside`: the rootfs's own directory. If `/` is a ramfs, what lies on `/` has to go there for a moment.
     Pivot { aside: Option<CString> },
-    // Where the mounts are the host's.
+    // Without a mount namespace of its own.
     Chroot,
     // `attached`: the rootfs is not on `/` yet, but in its own directory.
     Move { attached: bool },

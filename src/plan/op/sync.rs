@@ -10,7 +10,7 @@ pub enum Sync {
     Channel,
     CloseHostEnd,
     StartFifos,
-    // What `state` tells while the hooks run.
+    // `state` reads it while the hooks run.
     NoteCreating { parts: Box<[Vec<u8>; 3]> },
     // The state document: text, the pid, text, the clone's time before and after, text, the configuration.
     SaveState { parts: Box<[Vec<u8>; 3]>, configuration: &'static [u8] },

@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Terminal {
-    // To the program that shall get the other side.
+    // To the program that gets the other side.
     Connect { path: CString },
     // To the host itself.
     Pair,
