@@ -330,10 +330,10 @@ fn listing() -> Outcome {
         "wait until init asks for the network devices  [/linux/netDevices]",
         "move the network device nka into the container's network namespace  [/linux/netDevices/nka]",
         "tell init that the network devices are there",
-        "look whether the interface name eth0 is free",
+        "check that the interface name eth0 is free",
         "ask the host for the network devices",
-        "call the network device nka eth0, set it up, give it its addresses",
-        "call the network device nkb in%d, set it up, give it its addresses",
+        "name the network device nka eth0, bring it up, set its addresses",
+        "name the network device nkb in%d, bring it up, set its addresses",
         "set the capabilities",
     ];
     let mut rest = text.as_str();

@@ -16,7 +16,7 @@ pub enum Hooks {
 impl Hooks {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Output => (HOST, write!(to, "make the file for what hooks say")),
+            Self::Output => (HOST, write!(to, "make the file for the output of hooks")),
             Self::Run { hook } => (HOST | INIT, write!(to, "run the hook {}", s(&hook.path))),
         }
     }

@@ -13,8 +13,8 @@ pub enum Labels {
 impl Labels {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Self::SecurityModule { selinux: true } => (HOST, write!(to, "look whether SELinux is there")),
-            Self::SecurityModule { selinux: false } => (HOST, write!(to, "look whether AppArmor is there")),
+            Self::SecurityModule { selinux: true } => (HOST, write!(to, "check that the kernel has SELinux")),
+            Self::SecurityModule { selinux: false } => (HOST, write!(to, "check that the kernel has AppArmor")),
         }
     }
 }

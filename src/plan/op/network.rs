@@ -25,9 +25,9 @@ impl Network {
             Self::Move { device, .. } => {
                 (HOST, write!(to, "move the network device {device} into the container's network namespace"))
             }
-            Self::FreeName { name } => (INIT, write!(to, "look whether the interface name {name} is free")),
+            Self::FreeName { name } => (INIT, write!(to, "check that the interface name {name} is free")),
             Self::SetUp { device, name, .. } => {
-                (INIT, write!(to, "call the network device {device} {name}, set it up, give it its addresses"))
+                (INIT, write!(to, "name the network device {device} {name}, bring it up, set its addresses"))
             }
             Self::LoopbackUp => (INIT, write!(to, "bring lo up")),
         }

@@ -46,9 +46,9 @@ impl Process {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
             Self::HoldSignals => (HOST, write!(to, "hold all signals back")),
-            Self::LookAtSignals => (HOST, write!(to, "look which signals the caller ignores")),
+            Self::LookAtSignals => (HOST, write!(to, "find out which signals the caller ignores")),
             Self::ReleaseSignals => (INIT, write!(to, "let all signals through, and ignore none")),
-            Self::EndBySignals => (INIT, write!(to, "let the signals that ask for an end bring it, until execve")),
+            Self::EndBySignals => (INIT, write!(to, "let signals that ask for an end take effect, until execve")),
             Self::Affinity { cpus } => (HOST | INIT, affinity(to, cpus)),
             Self::AnyProcessor => (INIT, write!(to, "run on every processor that the cgroup allows")),
             Self::RaiseLimit { resource, hard } => {
@@ -74,15 +74,15 @@ impl Process {
                 let mode = MEMORY_MODES.get((mode & 0xfff) as usize).unwrap_or(&"");
                 (INIT, write!(to, "set the memory policy to {mode}"))
             }
-            Self::Personality { persona: 0 } => (INIT, write!(to, "take Linux's own personality")),
-            Self::Personality { .. } => (INIT, write!(to, "take the personality of 32 bits")),
+            Self::Personality { persona: 0 } => (INIT, write!(to, "set Linux's own personality")),
+            Self::Personality { .. } => (INIT, write!(to, "set the personality of a 32-bit system")),
             Self::DropBounding { drop } => {
                 (INIT, write!(to, "drop from the bounding set {}", words::Capabilities(*drop)))
             }
             Self::Capabilities { sets, ambient } => (INIT, capabilities(to, sets, *ambient)),
             Self::NoNewPrivileges => (INIT, write!(to, "set no_new_privs")),
             Self::CloseDescriptors { first } => {
-                (INIT, write!(to, "close all descriptors from {first} on, but the ones for talking with the host"))
+                (INIT, write!(to, "close all descriptors from {first} on, except those for talking with the host"))
             }
             Self::Find { named, candidates, .. } => {
                 let path = if candidates.len() == 1 { "" } else { " in PATH" };

@@ -48,7 +48,7 @@ impl Sync {
             Self::AwaitMapped => (BRIDGE | INIT, "wait until the ids are mapped"),
             Self::TellPlaced => (HOST, "say that init is in the scope"),
             Self::AwaitPlaced => (INIT, "wait until this process is in the scope"),
-            Self::TellInit => (BRIDGE, "say which process init is"),
+            Self::TellInit => (BRIDGE, "tell the host which process init is"),
             Self::AwaitInit => (HOST, "wait for the bridge to make init"),
             Self::TellMounted => (INIT, "say that all is mounted"),
             Self::AwaitMounted => (HOST, "wait until all is mounted"),

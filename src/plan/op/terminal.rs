@@ -30,12 +30,12 @@ impl Terminal {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
             Self::Connect { path } => (HOST, write!(to, "connect to the console socket {}", s(path))),
-            Self::Pair => (HOST, write!(to, "make the socket that the terminal will come through")),
-            Self::Take => (HOST, write!(to, "take the terminal's other side")),
+            Self::Pair => (HOST, write!(to, "make the socket through which the terminal will come")),
+            Self::Take => (HOST, write!(to, "receive the terminal's other side")),
             Self::Open { .. } => (INIT, write!(to, "open a new terminal of the container's /dev/pts")),
             Self::Console { .. } => (INIT, write!(to, "bind the terminal on /dev/console")),
             Self::Send => (INIT, write!(to, "send the terminal's other side")),
-            Self::Use { .. } => (INIT, write!(to, "make the terminal that of the program")),
+            Self::Use { .. } => (INIT, write!(to, "make the terminal the program's own")),
             Self::Streams { uid: 0 } => (INIT, write!(to, "open standard streams that are /dev/null inside")),
             Self::Streams { uid } => {
                 (INIT, write!(to, "open standard streams that are /dev/null inside, give pipes to user {uid}"))

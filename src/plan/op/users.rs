@@ -23,11 +23,11 @@ impl Users {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         let any = HOST | BRIDGE | INIT;
         match self {
-            Self::MappingNamespace { .. } => (HOST, write!(to, "make a user namespace that has this mapping")),
+            Self::MappingNamespace { .. } => (HOST, write!(to, "make a user namespace with this mapping")),
             Self::MapIds { helpers: None, .. } => (HOST, write!(to, "write the mappings of users and groups")),
             Self::MapIds { .. } => (HOST, write!(to, "have newuidmap and newgidmap write the mappings")),
-            Self::Dumpable { dumpable: true } => (any, write!(to, "let the files in /proc be the user's")),
-            Self::Dumpable { dumpable: false } => (any, write!(to, "let nobody look into this process")),
+            Self::Dumpable { dumpable: true } => (any, write!(to, "let this user own the process's files in /proc")),
+            Self::Dumpable { dumpable: false } => (any, write!(to, "let no other process look into this one")),
             Self::RootInside { uid, gid } => (BRIDGE | INIT, write!(to, "become user {uid}, group {gid} inside")),
             Self::Groups { gids, .. } => (INIT, write!(to, "set the supplementary groups to {gids:?}")),
             Self::Ids { uid, gid } => (INIT, write!(to, "become user {uid}, group {gid}")),
