@@ -1,4 +1,4 @@
-// The yardstick of scripts/bench, in parts that have nothing in common but that they have to be small and static.
+// The yardstick of scripts/bench: three programs in one file, all small and static.
 //
 //   floor run ROOTFS [BINDS [FILTER]]
 //                          the kernel work that the default configuration cannot do without, its values written down
@@ -6,8 +6,8 @@
 //                          BINDS directories of ROOTFS/../data are bound on those of ROOTFS/mnt, both named 0, 1, 2;
 //                          FILTER is a file of seccomp's instructions.
 //   floor meter PROGRAM..  runs a program and prints: wall ns, CPU us, peak KiB, exit status. The peak of a child
-//                          begins with its parent's size, so whoever measures has to be small himself.
-//   true                   under this name it is the program that ends at once, smaller than any shell's.
+//                          begins with its parent's size, so the measuring program has to be small too.
+//   true                   under this name it ends at once, and is smaller than any shell's `true`.
 //
 // Build: cc -O2 -static -o floor floor.c
 #define _GNU_SOURCE

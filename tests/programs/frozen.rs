@@ -1,4 +1,4 @@
-//! A program whose memory is the cellar's arena: it takes some, freezes the arena, and asks for more, as nothing on
+//! A program with the arena of `syscalls` for its memory: it takes some, freezes the arena, and asks for more, as nothing on
 //! the far side of clone3 may. The test looks at how it ends.
 
 #[global_allocator]
