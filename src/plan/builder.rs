@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Where init can write to its own procfs: in the mount that the plan makes, if nothing lies over a part of it;
-    /// otherwise in one that nobody else can reach.
+    /// otherwise in one that no other process can reach.
     pub fn procfs(&mut self, stage: Init) -> Slot {
         let fresh = self.tree.covered.iter().any(|m| m.slot == Some(Slot::PROC) && m.fresh);
         if fresh && !self.tree.covered.iter().any(|m| m.path.starts_with("/proc/")) {

@@ -1,5 +1,5 @@
-//! What whoever calls wants to have or to hear: `--pidfd-socket`, and `NOTIFY_SOCKET` of its environment (sd_notify(3)).
-//! May touch: types and tables.
+//! What the caller gets: the pid file, a handle on the new process (`--pidfd-socket`), and the program's words for
+//! `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)). May touch: types.
 //!
 //! ```text
 //!   NOTIFY_SOCKET:  program ── /run/notify/notify.sock = STATE/ID/notify/notify.sock ──► `start`, or `run` ──► the caller's

@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    /// Read before the clone, moved between question and answer, set up behind it; each by the number it was read as.
+    /// An interface is read before the clone, moved between question and answer, and set up after that, under one number.
     fn net_devices_fit(plan: &Plan, clone: Option<usize>, net: bool) {
         let at = |lines: &[Line], op: &Op| lines.iter().position(|l| l.op == *op);
         let (mut read, mut moved, mut set_up) = (vec![], vec![], vec![]);

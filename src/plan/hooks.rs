@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!   prestart, createRuntime   host lane, in the caller's namespaces, when all is mounted and before the switch of root
-//!   createContainer           init lane, in the container's namespaces, just behind them
+//!   createContainer           init lane, in the container's namespaces, just after them
 //!   startContainer            init lane, inside the container, between `start` and execve
-//!   poststart, poststop       by `start` or `run`, and by whoever deletes: kept in the state until then
+//!   poststart, poststop       by `start` or `run`, and by `delete`: kept in the state until then
 //! ```
 
 use super::builder::Builder;

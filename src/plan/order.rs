@@ -142,7 +142,7 @@ stages! {
             Terminal,
             /// The caller gets its handle on the new process.
             SendPidfd,
-            /// What takes a right over the machine that init has left behind.
+            /// Settings that take a right over the machine, where init no longer has that right.
             Rights,
             /// Init may go on.
             Go,
@@ -210,7 +210,7 @@ stages! {
             Processors,
         }
         Namespaces {
-            /// The cgroup namespace, whose root is the cgroup that this process is in.
+            /// The cgroup namespace: its root is the cgroup that this process is in.
             CgroupNamespace,
         }
         Root {

@@ -102,8 +102,8 @@ fn bits(numbers: Option<Vec<u32>>) -> Vec<u64> {
     words
 }
 
-/// The out-of-memory score. The files in /proc of a process that is not dumpable belong to the machine's root, who is nobody
-/// in a user namespace: there the host sets its own score, and init is born with it.
+/// The out-of-memory score. /proc/PID of a process that is not dumpable belongs to the machine's root, and init in a user
+/// namespace cannot write there. So the host sets its own score, and init inherits it.
 fn oom_score(b: &mut Builder) {
     let Some(score) = b.spec.process.oom_score_adj else {
         return;

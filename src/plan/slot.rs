@@ -14,7 +14,7 @@ impl Slot {
     /// The host's and the init's end of what they talk through.
     pub const CHANNEL: Slot = Slot(3);
     pub const INIT_END: Slot = Slot(4);
-    /// The fifo on which a created container waits, and the one whose end says that execve succeeded.
+    /// The fifo on which a created container waits for `start`, and the fifo that ends when execve has succeeded.
     pub const START: Slot = Slot(5);
     pub const REPORT: Slot = Slot(6);
     /// Handle on the container's first process.
@@ -37,7 +37,7 @@ impl Slot {
     pub const PRIVATE_PROC: Slot = Slot(16);
     /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
     pub const ROUTE: Slot = Slot(17);
-    /// `exec`: handle on the process whose container is joined.
+    /// `exec`: a handle on the first process of the container.
     pub const CONTAINER: Slot = Slot(18);
     /// Through which init sends its terminal's other side.
     pub const CONSOLE: Slot = Slot(19);

@@ -1,8 +1,8 @@
 //! config.json's `process.terminal`: a pseudoterminal out of the container's own devpts for the program, and its other side
-//! for whoever called (config.md, "process"). May touch: types and tables.
+//! for the caller (config.md, "process"). May touch: types.
 //!
 //! ```text
-//!   --console-socket   host ── connect ──── clone3 ─► init ── opens both sides ── sends one ──► who listens there
+//!   --console-socket   host ── connect ──── clone3 ─► init ── opens both sides ── sends one ──► the listener
 //!   in the foreground  host ── socketpair ─ clone3 ─► init ── the same ──► host, which relays from and to its own
 //! ```
 

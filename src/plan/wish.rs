@@ -18,9 +18,9 @@ pub struct Wish<'a> {
     /// The configuration as it was read.
     pub text: &'static [u8],
     pub pid_file: Option<&'a str>,
-    /// `--console-socket`: who gets the other side of the program's terminal.
+    /// `--console-socket`: where the other side of the program's terminal is sent.
     pub console: Option<&'a str>,
-    /// `--pidfd-socket`: who gets a handle on the new process.
+    /// `--pidfd-socket`: where a handle on the new process is sent.
     pub pidfd: Option<&'a str>,
     pub notify: Option<&'a Notify>,
     pub no_pivot: bool,

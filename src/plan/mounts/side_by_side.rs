@@ -19,7 +19,7 @@ const FEW: usize = 8;
 fn plain(mount: &Mount) -> bool {
     let bind = |option: &Text| matches!(option.as_str(), "bind" | "rbind");
     let source = mount.source.as_deref().unwrap_or("");
-    // What /proc shows depends on who looks.
+    // What /proc shows depends on the process that looks.
     let fixed = source.starts_with('/') && !source.starts_with("/proc/");
     let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
     // The whole root would hold the rootfs, which lies over it by then.
@@ -31,7 +31,7 @@ fn clear(part: &str) -> bool {
     !matches!(part, "" | "." | "..")
 }
 
-/// The directory of a mount's target, with the slash behind it.
+/// The directory of a mount's target, with its slash.
 fn directory<'a>(mount: &'a Mount) -> Option<&'a str> {
     let path = mount.destination.as_str();
     let (parent, _) = path.strip_prefix('/')?.rsplit_once('/')?;

@@ -75,7 +75,7 @@ pub fn inside(b: &Builder, source: &str) -> Option<String> {
     }
 }
 
-/// The namespace whose ids a bind mount shows, and whether it shows them below too: the mapping is the option's, the
+/// The namespace that maps the ids of a bind mount, and whether it maps them below too. The mapping is the option's, the
 /// mount's, or the container's.
 pub fn idmap(b: &mut Builder, mount: &Mount, options: &Options, from: &str) -> Result<Option<(Slot, bool)>, Problem> {
     let linux = &b.spec.linux;

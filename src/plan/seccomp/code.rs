@@ -23,7 +23,7 @@ const NR: u32 = 0;
 const ARCH: u32 = 4;
 const ARGS: u32 = 16;
 
-/// What is done for which numbers: where each segment starts, and its code, one behind the other, in reverse.
+/// What is done for which numbers: where each segment starts, and the code of all segments, one after the other, in reverse.
 #[derive(Default)]
 pub struct Segments {
     starts: Vec<(u32, usize)>,
@@ -101,7 +101,7 @@ pub fn load_number(back: &mut Vec<Insn>) {
     back.push(insn(LOAD, 0, 0, NR));
 }
 
-/// A verdict behind its conditions; where one of them does not hold, the code behind it goes on.
+/// A verdict after its conditions. If one of them does not hold, the program goes on after the verdict.
 pub fn alternative(back: &mut Vec<Insn>, conditions: &[&Condition], verdict: u32, wide: bool) {
     let end = back.len();
     back.push(ret(verdict));

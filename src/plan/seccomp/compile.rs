@@ -10,7 +10,7 @@
 //! A tree halves the sorted numbers at each step, so a list of 400 names costs nine comparisons a call, not 400; numbers
 //! beside each other with one verdict are one range.
 //!
-//! Rules as libseccomp and runc have them: of several rules for a call the first whose conditions hold counts, one without
+//! Rules as libseccomp and runc have them: of several rules for a call the first counts that holds, a rule without
 //! conditions before all; two conditions on one argument are two rules; a rule with the default verdict says nothing. A
 //! call that is newer than all that the profile names answers ENOSYS where the default refuses: a C library then takes
 //! the older call, where EPERM would have ended its work.
@@ -162,13 +162,13 @@ pub fn flags(seccomp: &Seccomp) -> u32 {
     words.iter().map(bit).fold(0, |set, bit| set | bit)
 }
 
-/// Whether somebody is asked about calls.
+/// Whether the profile has an agent asked about calls.
 pub fn listener(seccomp: &Seccomp) -> bool {
     seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY")
 }
 
-/// What the one who answers is told of the container, before, between and behind the process id, which it has twice;
-/// once, if the container's first process is another.
+/// The document about the container for the agent, cut at the process id, which it holds twice; once, if the container's
+/// first process is another.
 pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2], first: Option<i32>) -> Vec<Vec<u8>> {
     let quoted = |text: &str| crate::spec::quoted(text);
     let [before, behind] = state;
@@ -231,7 +231,7 @@ struct Profile<'a> {
     seccomp: &'a Seccomp<'a>,
     /// Every name that is known: its row in the tables, and which rule names it.
     named: Vec<(usize, usize)>,
-    /// The rules' verdicts, and those on calls that no rule names, and on calls that nobody knew when it was written.
+    /// The verdicts of the rules, the verdict on calls that no rule names, and on calls newer than the profile.
     verdicts: Vec<u32>,
     default: u32,
     beyond: u32,
