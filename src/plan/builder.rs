@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
 
     /// Before a line that uses the host's procfs.
     pub fn host_proc(&mut self) {
-        let stage = if self.is_exec() { Host::Container } else { Host::HostProc };
+        let stage = if self.is_exec() { Host::Container } else { Host::Procfs };
         self.host_proc_at(stage);
     }
 

@@ -75,7 +75,7 @@ stages! {
             /// Host and init will talk through this channel.
             Channel,
             /// The host's procfs is opened: files of processes are read and written through it.
-            HostProc,
+            Procfs,
         }
         Sources {
             /// The file that takes what newuidmap prints.
