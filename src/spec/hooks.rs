@@ -7,6 +7,7 @@ use serde::Serialize;
 schema! {
     /// The state keeps the last two lists: later commands run them.
     #[derive(Serialize, Clone)]
+    #[serde(rename_all = "camelCase")]
     Hooks {
         #[serde(skip_serializing)]
         "prestart" prestart: Vec<Hook>;

@@ -24,7 +24,6 @@ schema! {
         "resources" resources: Resources;
         "cgroupsPath" cgroups_path: Option<String> => path;
         "rootfsPropagation" rootfs_propagation: Word => propagation;
-        #[serde(borrow)]
         "seccomp" seccomp: Option<Seccomp<'a>>;
         "sysctl" sysctl: BTreeMap<String, String>;
         "maskedPaths" masked_paths: Vec<String>, most LONGEST_LIST => masked;

@@ -66,7 +66,6 @@ schema! {
         "annotations" annotations: BTreeMap<String, String>;
         "hostname" hostname: Option<String>;
         "domainname" domainname: Option<String>;
-        #[serde(borrow)]
         "mounts" mounts: Vec<Mount<'a>>, most LONGEST_LIST;
         "root" root: Option<Root>;
         "process" process: Option<Process>;

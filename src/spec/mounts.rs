@@ -7,7 +7,6 @@ use super::users::{IdMapping, check_mappings};
 
 schema! {
     Mount<'a>, then mount_fits {
-        #[serde(borrow)]
         "source" source: Option<Text<'a>> => path;
         "destination" destination: Text<'a> => path;
         "options" options: Vec<Text<'a>> => text;

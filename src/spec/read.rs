@@ -8,7 +8,7 @@ use core::cell::RefCell;
 use core::fmt;
 use core::str::Utf8Error;
 use serde::Deserialize;
-use serde::de::value::StrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Reads a whole document.
@@ -241,7 +241,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Keys<'_, 'de, A> {
             return Ok(None);
         };
         self.key = key;
-        seed.deserialize(StrDeserializer::new(&self.key)).map(Some)
+        match &self.key {
+            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
+            Cow::Owned(key) => seed.deserialize(StrDeserializer::new(key)),
+        }
+        .map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {

@@ -11,11 +11,14 @@
 //!
 //! A row has the key in config.json, the field of the struct, and its type. After `most` stands the length that a list may
 //! have, after `=>` the rule for each value, after `refused` the reason why the property does not work. `then` names the rule between several properties of the
-//! object. These rows become the struct that serde fills, its checks, and the lines of `features --table`.
+//! object. These rows become a struct, its reading with serde, its checks, and the lines of `features --table`.
 //! May touch: serde.
 
 pub use crate::outcome::Problem;
-use serde::{Deserialize, Deserializer};
+use alloc::borrow::Cow;
+use core::fmt;
+use core::marker::PhantomData;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 pub type Checked = Result<(), Problem>;
 
@@ -113,11 +116,53 @@ pub trait Property {
     }
 }
 
-/// Reads the value of a property.
-pub fn value<'de, D: Deserializer<'de>, T: Property + Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+/// A struct of the schema, as it is read: only from an object, each key once.
+pub trait Object<'de>: Default {
+    /// Reads the value of a key into its field.
+    fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error>;
+}
+
+/// The keys that were read.
+pub type Seen = Vec<&'static str>;
+
+/// A key that is copied only if it has escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Object<'de>> Visitor<'de> for Fields<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let (mut object, mut seen) = (T::default(), Seen::new());
+        while let Some(Key(key)) = map.next_key()? {
+            object.take(&key, &mut map, &mut seen)?;
+        }
+        Ok(object)
+    }
+}
+
+pub fn object<'de, T: Object<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    from.deserialize_map(Fields(PhantomData))
+}
+
+pub fn value<'de, A: MapAccess<'de>, T>(map: &mut A, key: &'static str, seen: &mut Seen) -> Result<T, A::Error>
+where
+    T: Property + Deserialize<'de> + Default,
+{
+    if seen.contains(&key) {
+        return Err(Error::duplicate_field(key));
+    }
+    seen.push(key);
     match T::NULL {
-        true => Ok(Option::deserialize(from)?.unwrap_or_default()),
-        false => T::deserialize(from),
+        true => Ok(map.next_value::<Option<T>>()?.unwrap_or_default()),
+        false => map.next_value(),
     }
 }
 
@@ -141,18 +186,30 @@ macro_rules! schema {
         }
     )*) => { $(
         $(#[$about])*
-        #[derive(serde::Deserialize, Default, Debug)]
-        #[serde(default)]
+        #[derive(Default, Debug)]
         pub struct $name $(<$life>)? {
-            $(
-                $(#[$note])*
-                #[serde(rename = $key, deserialize_with = "crate::spec::schema::value")]
-                pub $field: $type,
-            )*
+            $($(#[$note])* pub $field: $type,)*
         }
 
         const _: () = {
-            use crate::spec::schema::{At, Checked, Property, Row, reason};
+            use crate::spec::schema::{At, Checked, Object, Property, Row, Seen, object, reason, value};
+            use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
+
+            impl<'de $(: $life, $life)?> Object<'de> for $name $(<$life>)? {
+                fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error> {
+                    match key {
+                        $($key => self.$field = value(map, $key, seen)?,)*
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                    Ok(())
+                }
+            }
+
+            impl<'de $(: $life, $life)?> Deserialize<'de> for $name $(<$life>)? {
+                fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                    object(from)
+                }
+            }
 
             impl $(<$life>)? Property for $name $(<$life>)? {
                 const NULL: bool = true;

@@ -15,13 +15,11 @@ schema! {
         "listenerPath" listener_path: Option<String>;
         "listenerMetadata" listener_metadata: Option<String>;
         "architectures" architectures: Vec<String> => architecture;
-        #[serde(borrow)]
         "syscalls" rules: Vec<Rule<'a>>;
     }
 
     /// Calls by name, and what becomes of them if all conditions hold.
     Rule<'a>, then rule_fits {
-        #[serde(borrow)]
         "names" names: Vec<Text<'a>> => fits(|name: &str| !name.is_empty(), "is empty: it names a call");
         "action" action: String => one_of(&ACTIONS, "is no action of seccomp");
         "errnoRet" errno_ret: Option<u32>;
