@@ -176,7 +176,7 @@ fn bounded() -> Outcome {
         ("/ociVersion", json!(long), &["/ociVersion", "is no version", "bytes left out"]),
         ("/linux/sysctl", json!({&long: "1"}), &["/linux/sysctl/ä", "bytes left out"]),
         ("/linux/resources/cpu", json!({"cpus": long}), &["/linux/resources/cpu/cpus", "bytes left out"]),
-        ("/linux/resources/cpu", json!([options]), &["/linux/resources/cpu", "bytes left out"]),
+        ("/linux/resources/cpu", json!([options]), &["/linux/resources/cpu", "is a list, must be an object"]),
     ] {
         bundle.config = good.clone();
         bundle.set(at, value)?;
