@@ -25,10 +25,10 @@ pub struct Builder<'a> {
     /// Whether a process between host and init makes init.
     pub bridged: bool,
     pub tree: Tree,
-    /// The lines of each lane, with their stages.
-    host: Vec<(u8, Line)>,
-    bridge: Vec<(u8, Line)>,
-    init: Vec<(u8, Line)>,
+    /// The lines of each lane, as the subjects write them.
+    host: Vec<Line>,
+    bridge: Vec<Line>,
+    init: Vec<Line>,
     slots: u16,
     /// Whether the host's procfs is open, and which line of init's opens one of its own.
     host_proc: bool,
@@ -94,20 +94,20 @@ impl<'a> Builder<'a> {
 
     /// A line of the host lane. `from`: the JSON pointer of what asks for it.
     pub fn host(&mut self, stage: Host, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage.heading(), from, op.into(), why);
-        self.host.push((stage as u8, line));
+        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        self.host.push(line);
     }
 
     /// A line of the bridge lane.
     pub fn bridge(&mut self, stage: Bridge, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage.heading(), from, op.into(), why);
-        self.bridge.push((stage as u8, line));
+        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        self.bridge.push(line);
     }
 
     /// A line of the init lane.
     pub fn init(&mut self, stage: Init, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage.heading(), from, op.into(), why);
-        self.init.push((stage as u8, line));
+        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        self.init.push(line);
     }
 
     /// A line that opens something outside: the host's, or init's where only init may.
@@ -118,8 +118,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn line(&self, heading: Step, from: &str, op: Op, why: &'static str) -> Line {
-        Line { op, step: self.heading(heading), from: from.into(), why: Why(why) }
+    fn line(&self, stage: u8, heading: Step, from: &str, op: Op, why: &'static str) -> Line {
+        Line { op, stage, step: self.heading(heading), from: from.into(), why: Why(why) }
     }
 
     /// All lines of `exec` have one heading.
@@ -178,9 +178,9 @@ impl<'a> Builder<'a> {
         };
         // The line stands in the earliest stage that needs it.
         let step = self.heading(stage.heading());
-        let (first, line) = &mut self.init[at];
-        if (stage as u8) < *first {
-            *first = stage as u8;
+        let line = &mut self.init[at];
+        if (stage as u8) < line.stage {
+            line.stage = stage as u8;
             line.step = step;
         }
         Slot::PRIVATE_PROC
@@ -205,9 +205,19 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn in_order(mut lines: Vec<(u8, Line)>) -> Vec<Line> {
-    lines.sort_by_key(|(stage, _)| *stage);
-    lines.into_iter().map(|(_, line)| line).collect()
+/// The lines in the order of their stages. Numbers of lines are sorted, and then each line is moved once: a sort of the
+/// lines themselves would take their memory again, and the arena keeps what it gave.
+fn in_order(mut lines: Vec<Line>) -> Vec<Line> {
+    let mut order: Vec<u16> = (0..lines.len() as u16).collect();
+    order.sort_by_key(|at| lines[usize::from(*at)].stage);
+    for to in 0..order.len() {
+        let mut from = usize::from(order[to]);
+        while from < to {
+            from = order[from].into(); // that line was moved to make room
+        }
+        lines.swap(to, from);
+    }
+    lines
 }
 
 /// `root.path` is absolute, or relative to the bundle (config.md, "Root").

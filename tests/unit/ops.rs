@@ -233,7 +233,7 @@ fn all_ops_are_tried() {
 
 /// A plan of one line, in this lane.
 fn plan(op: Op, lane: Lane) -> Plan {
-    let line = Line { op, step: Step::Command, from: "/here".into(), why: Why("") };
+    let line = Line { op, step: Step::Command, stage: 0, from: "/here".into(), why: Why("") };
     let mut plan = Plan::default();
     match lane {
         Lane::Bridge => plan.bridge.push(line),

@@ -96,6 +96,8 @@ pub enum Place {
 pub struct Line {
     pub op: Op,
     pub step: Step,
+    /// The number of its stage in [`super::order`].
+    pub stage: u8,
     /// A JSON pointer into config.json: what asked for this line. Empty: it is always there.
     pub from: String,
     pub why: Why,
