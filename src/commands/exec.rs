@@ -14,7 +14,7 @@ use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status};
-use syscalls::{At, AtFlags, Fd, OpenFlags, Resolve, SigSet, Why};
+use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 
 /// `exec`.
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
@@ -153,13 +153,13 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
 }
 
 /// The kinds of namespaces that the container has of its own or shares with others, in clone(2)'s flags.
-fn namespaces(spec: &Spec, first: i32) -> Result<u32, Error> {
-    let mut flags = 0;
+fn namespaces(spec: &Spec, first: i32) -> Result<CloneFlags, Error> {
+    let mut flags = CloneFlags::NONE;
     for n in &spec.linux.namespaces {
         // The kernel lets no process enter the user namespace that it is in already (setns(2)).
         let shared = n.kind == NamespaceKind::User && n.joined().is_some();
         if !(shared && same_users(first)?) {
-            flags |= n.kind.flag() as u32;
+            flags = flags | n.kind.flag();
         }
     }
     Ok(flags)

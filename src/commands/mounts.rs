@@ -16,7 +16,7 @@ use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::state;
 use alloc::ffi::CString;
 use serde::Deserialize;
-use syscalls::{At, Errno, OpenFlags, Why};
+use syscalls::{At, Errno, MountFlags, OpenFlags, Why};
 
 /// What the file holds: the part of a config.json, or its list alone.
 #[derive(Deserialize)]
@@ -115,10 +115,10 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     }
     let mut own = o.attributes;
     // What is mounted below it inside must not appear on the host (mount_namespaces(7), "Shared subtrees").
-    if own.propagation == 0 || own.propagation == libc::MS_SHARED {
-        (own.propagation, own.recursive) = (libc::MS_SLAVE, true);
+    if own.propagation == MountFlags::NONE || own.propagation == MountFlags::MS_SHARED {
+        (own.propagation, own.recursive) = (MountFlags::MS_SLAVE, true);
     }
-    let all = Attributes { set: o.recursive.set, clear: o.recursive.clear, propagation: 0, recursive: true };
+    let all = Attributes { propagation: MountFlags::NONE, recursive: true, ..o.recursive };
     let source = mount.source.as_deref().unwrap_or("");
     if !source.starts_with('/') {
         return Err(problem(i, "/source", "is no absolute path: there is no bundle to look in"));

@@ -14,17 +14,13 @@ pub fn perform(lanes: &mut Lanes, op: &Namespaces, why: Why) -> Done<Then> {
     match op {
         Namespaces::Open { path, kind, changed, slot } => lanes.put(*slot, open(path, kind, *changed, why)?),
         Namespaces::Clone { flags, born } => {
-            return clone(lanes, CloneFlags::from_bits(*flags), *born != Born::Outside, why);
+            return clone(lanes, *flags, *born != Born::Outside, why);
         }
-        Namespaces::CloneBridge { flags } => return clone_bridge(lanes, CloneFlags::from_bits(*flags), why),
+        Namespaces::CloneBridge { flags } => return clone_bridge(lanes, *flags, why),
         // setns(2) also makes sure that it is one of that kind.
-        Namespaces::Join { slot, flags, .. } => {
-            syscalls::setns(lanes.at(*slot), CloneFlags::from_bits((*flags).into()), why)?
-        }
-        Namespaces::JoinContainer { flags } => {
-            syscalls::setns(lanes.at(Slot::CONTAINER), CloneFlags::from_bits((*flags).into()), why)?
-        }
-        Namespaces::Unshare { flags } => syscalls::unshare(CloneFlags::from_bits((*flags).into()), why)?,
+        Namespaces::Join { slot, flags, .. } => syscalls::setns(lanes.at(*slot), *flags, why)?,
+        Namespaces::JoinContainer { flags } => syscalls::setns(lanes.at(Slot::CONTAINER), *flags, why)?,
+        Namespaces::Unshare { flags } => syscalls::unshare(*flags, why)?,
         Namespaces::OpenHostProc => lanes.put(Slot::HOST_PROC, procfs::open()?),
         Namespaces::PrivateProc => lanes.put(Slot::PRIVATE_PROC, private_proc(why)?),
         Namespaces::WriteProc { base, path, text } => write_proc(lanes.at(*base), path, text, why)?,

@@ -10,10 +10,7 @@ use crate::plan::op::Process;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use syscalls::{
-    AccessFlags, AccessMode, Ambient, At, AtFlags, CapabilitySets, Disposition, Errno, MemoryPolicy, Persona, Prctl,
-    SigSet, Why,
-};
+use syscalls::{AccessFlags, AccessMode, Ambient, At, AtFlags, CapabilitySets, Disposition, Errno, Prctl, SigSet, Why};
 
 pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Process, why: Why) -> Done {
     match op {
@@ -31,10 +28,8 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Process, why: Why) -> Done {
         Process::Keyring { name } => keyring(name, why)?,
         Process::Scheduler { attr } => syscalls::sched_setattr(lanes.process(), attr, why)?,
         Process::IoPriority { value } => syscalls::ioprio_set(lanes.process(), *value, why)?,
-        Process::MemoryPolicy { mode, nodes } => {
-            syscalls::set_mempolicy(MemoryPolicy::from_bits((*mode).into()), nodes, why)?
-        }
-        Process::Personality { persona } => syscalls::personality(Persona::from_bits((*persona).into()), why)?,
+        Process::MemoryPolicy { mode, nodes } => syscalls::set_mempolicy(*mode, nodes, why)?,
+        Process::Personality { persona } => syscalls::personality(*persona, why)?,
         Process::DropBounding { drop } => drop_bounding(*drop, why)?,
         Process::Capabilities { sets, ambient } => capabilities(sets, *ambient, why)?,
         Process::NoNewPrivileges => drop(syscalls::prctl(Prctl::PR_SET_NO_NEW_PRIVS, 1, why)?),

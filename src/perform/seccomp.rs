@@ -21,11 +21,9 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 pub fn perform(lanes: &mut Lanes, op: &Seccomp, why: Why) -> Done {
     match op {
         Seccomp::Load { filter, flags, listener: false } => {
-            syscalls::seccomp_set_mode_filter(filter, SeccompFlags::from_bits((*flags).into()), why)?;
+            syscalls::seccomp_set_mode_filter(filter, *flags, why)?;
         }
-        Seccomp::Load { filter, flags, listener: true } => {
-            load_and_offer(filter, SeccompFlags::from_bits((*flags).into()), why)?
-        }
+        Seccomp::Load { filter, flags, listener: true } => load_and_offer(filter, *flags, why)?,
         Seccomp::PassListener { path, document } => {
             // Where init has stopped, the next line that waits for it says why.
             if let Some(number) = offered(lanes.at(Slot::CHANNEL), why)? {

@@ -79,8 +79,9 @@ pub fn set_attributes(tree: At, a: &Attributes, why: Why) -> syscalls::Result<()
 /// The same below a directory.
 pub fn set_attributes_at(dir: At, path: &CStr, flags: AtFlags, a: &Attributes, why: Why) -> syscalls::Result<()> {
     let all = if a.recursive { flags | AtFlags::AT_RECURSIVE } else { flags };
-    let attr = syscalls::mount_attr { attr_set: a.set, attr_clr: a.clear, propagation: a.propagation, userns_fd: 0 };
-    if !a.recursive || a.propagation == 0 || (a.set == 0 && a.clear == 0) {
+    let propagation = a.propagation.bits();
+    let attr = syscalls::mount_attr { attr_set: a.set, attr_clr: a.clear, propagation, userns_fd: 0 };
+    if !a.recursive || propagation == 0 || (a.set == 0 && a.clear == 0) {
         return syscalls::mount_setattr(dir, path, all, &attr, why);
     }
     let spread = syscalls::mount_attr { attr_set: 0, attr_clr: 0, ..attr };

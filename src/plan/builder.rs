@@ -9,9 +9,6 @@ use super::text::{MOST, plain, too_long};
 use super::tree::Tree;
 use super::wish::{UserRights, Wish};
 use crate::spec::{NamespaceKind, Problem, Spec, namespace};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use syscalls::Why;
 
 pub struct Builder<'a> {
@@ -62,7 +59,7 @@ impl<'a> Builder<'a> {
             b.joined = joined.map(|(i, _)| (i, b.slot())).collect();
         }
         b.bridged = match &wish.joins {
-            Some(joined) => b.users.inside && joined.namespaces & NamespaceKind::Pid.flag() as u32 != 0,
+            Some(joined) => b.users.inside && joined.namespaces.has(NamespaceKind::Pid.flag()),
             None => b.needs_bridge(),
         };
         Ok(b)

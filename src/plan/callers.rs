@@ -11,7 +11,6 @@ use super::op::Callers;
 use super::order::Host;
 use super::text::c;
 use crate::spec::{Mount, Problem, Text};
-use alloc::string::String;
 
 /// Where the program finds its socket, as with runc.
 pub const NOTIFY_INSIDE: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
@@ -60,7 +59,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// A variable for the program: the last one of its name.
-pub fn set(env: &mut alloc::vec::Vec<String>, entry: String) {
+pub fn set(env: &mut Vec<String>, entry: String) {
     let end = entry.find('=').map_or(0, |at| at + 1);
     env.retain(|old| !old.starts_with(&entry[..end]));
     env.push(entry);

@@ -51,8 +51,6 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 mod tests {
     use super::*;
     use crate::plan::op::{Line, Namespaces, Network, Op, Process, Sync};
-    use alloc::vec;
-    use alloc::vec::Vec;
 
     const NET: &str = r#""linux": { "netDevices": {"a": {}, "b": {"name": "c%d"}},"#;
 

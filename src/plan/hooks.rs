@@ -14,10 +14,6 @@ use super::order::{Host, Init};
 use super::process;
 use super::text::{c, c_list};
 use crate::spec::{self, Problem, Spec, state_document};
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// `create`: all of them but poststart and poststop.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {

@@ -6,8 +6,6 @@ use super::op::{Labels, Namespaces, Slot};
 use super::order::{Host, Init};
 use super::text::problem;
 use crate::spec::Problem;
-use alloc::format;
-use alloc::string::String;
 
 const APPARMOR: &str = "/process/apparmorProfile";
 const SELINUX: &str = "/process/selinuxLabel";

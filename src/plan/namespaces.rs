@@ -15,8 +15,7 @@ use super::op::{Born, Namespaces, Slot};
 use super::order::{Bridge, Host, Init};
 use super::text::c;
 use crate::spec::{NamespaceKind, Problem, Spec, escaped, sysctl_kind, sysctl_path};
-use alloc::format;
-use alloc::string::String;
+use syscalls::CloneFlags;
 
 const AT: &str = "/linux/namespaces";
 
@@ -78,7 +77,7 @@ fn join(b: &mut Builder, user: bool) {
             continue;
         }
         let from = format!("{AT}/{i}/path");
-        let op = Namespaces::Join { slot, kind: kind.word(), flags: kind.flag() as u32 };
+        let op = Namespaces::Join { slot, kind: kind.word(), flags: kind.flag() };
         let why = "the configuration has the container share this namespace";
         match b.bridged {
             true => b.bridge(Bridge::Join, &from, op, why),
@@ -93,7 +92,7 @@ fn time(b: &mut Builder) {
         return;
     }
     let from = pointer(b.spec, &NamespaceKind::Time);
-    let flags = NamespaceKind::Time.flag() as u32;
+    let flags = NamespaceKind::Time.flag();
     let why = "the kernel puts only the children of this process into it (time_namespaces(7))";
     b.bridge(Bridge::Time, &from, Namespaces::Unshare { flags }, why);
     let mut text = String::new();
@@ -114,7 +113,7 @@ fn time(b: &mut Builder) {
 fn cgroup_namespace(b: &mut Builder) {
     if b.new_namespace(NamespaceKind::Cgroup) && b.wish.cgroup {
         let from = pointer(b.spec, &NamespaceKind::Cgroup);
-        let op = Namespaces::Unshare { flags: libc::CLONE_NEWCGROUP as u32 };
+        let op = Namespaces::Unshare { flags: CloneFlags::CLONE_NEWCGROUP };
         let why = "the cgroup that this process is in becomes the root of what the container sees";
         b.init(Init::CgroupNamespace, &from, op, why);
     }
@@ -130,16 +129,16 @@ fn clone(b: &mut Builder) {
         _ => false,
     };
     let new = b.spec.linux.namespaces.iter().filter(|n| n.joined().is_none() && !elsewhere(&n.kind));
-    let flags = new.fold(0, |flags, n| flags | n.kind.flag());
+    let flags = new.fold(CloneFlags::NONE, |flags, n| flags | n.kind.flag());
     let born = cgroup::born(b);
     let why = "one call makes the process and all its new namespaces";
     if !b.bridged {
         b.host(Host::Clone, AT, Namespaces::Clone { flags, born }, why);
         return;
     }
-    let flags = flags | libc::CLONE_PARENT as u64;
+    let flags = flags | CloneFlags::CLONE_PARENT;
     b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags, born }, why);
-    let flags = if b.users.inside && b.users.new { libc::CLONE_NEWUSER as u64 } else { 0 };
+    let flags = if b.users.inside && b.users.new { CloneFlags::CLONE_NEWUSER } else { CloneFlags::NONE };
     let why = "a bridge, since the kernel puts only the children of a process into these namespaces";
     b.host(Host::Clone, "", Namespaces::CloneBridge { flags }, why);
 }
@@ -156,7 +155,7 @@ pub fn join_container(b: &mut Builder) {
     let Some(all) = b.wish.joins.as_ref().map(|joined| joined.namespaces) else {
         return;
     };
-    let [pid, cgroup] = [NamespaceKind::Pid, NamespaceKind::Cgroup].map(|kind| kind.flag() as u32);
+    let [pid, cgroup] = [NamespaceKind::Pid, NamespaceKind::Cgroup].map(|kind| kind.flag());
     let once = "one call on a handle: all namespaces are those of one process, or none is joined";
     let born = cgroup::born(b);
     let clone = match born {
@@ -164,25 +163,28 @@ pub fn join_container(b: &mut Builder) {
         _ => "the new process begins in the container's cgroup, so that it is never outside the limits",
     };
     let (rest, why) = match b.bridged {
-        false => (all & !pid, once),
+        false => (all.without(pid), once),
         // The kernel lets no process into a cgroup that lies outside of its cgroup namespace.
-        true => (all & cgroup, "last, since once inside, the kernel allows no move between cgroups outside"),
+        true => (
+            if all.has(cgroup) { cgroup } else { CloneFlags::NONE },
+            "last, since once inside, the kernel allows no move between cgroups outside",
+        ),
     };
-    if rest != 0 {
+    if rest != CloneFlags::NONE {
         b.init(Init::Join, AT, Namespaces::JoinContainer { flags: rest }, why);
     }
     if b.bridged {
-        b.bridge(Bridge::Join, AT, Namespaces::JoinContainer { flags: all & !cgroup }, once);
-        b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags: libc::CLONE_PARENT as u64, born }, clone);
+        b.bridge(Bridge::Join, AT, Namespaces::JoinContainer { flags: all.without(cgroup) }, once);
+        b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags: CloneFlags::CLONE_PARENT, born }, clone);
         let why = "a bridge, since a process that enters the user namespace cannot come back";
-        b.host(Host::Clone, "", Namespaces::CloneBridge { flags: 0 }, why);
+        b.host(Host::Clone, "", Namespaces::CloneBridge { flags: CloneFlags::NONE }, why);
         return;
     }
-    if all & pid != 0 {
+    if all.has(pid) {
         let why = "the kernel puts only the children of this process into it (setns(2))";
         b.host(Host::Clone, AT, Namespaces::JoinContainer { flags: pid }, why);
     }
-    b.host(Host::Clone, AT, Namespaces::Clone { flags: 0, born }, clone);
+    b.host(Host::Clone, AT, Namespaces::Clone { flags: CloneFlags::NONE, born }, clone);
 }
 
 fn names(b: &mut Builder) {

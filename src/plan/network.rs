@@ -11,8 +11,6 @@ use super::namespaces::pointer;
 use super::op::{Network, Sync};
 use super::order::{Host, Init};
 use crate::spec::{NamespaceKind, Problem, escaped};
-use alloc::format;
-use alloc::string::String;
 
 const AT: &str = "/linux/netDevices";
 

@@ -12,11 +12,8 @@ use crate::spec::{
 };
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use syscalls::CapabilitySets;
 use syscalls::abi::SchedAttr;
+use syscalls::{CapabilitySets, MemoryPolicy, Persona};
 
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     signals(b);
@@ -167,8 +164,8 @@ fn scheduling(b: &mut Builder) {
     if let Some(policy) = &b.spec.linux.memory_policy {
         let mode = MEMORY_MODES.iter().position(|m| *m == policy.mode);
         let flags = MEMORY_FLAGS.iter().filter(|(name, _)| policy.flags.iter().any(|f| f == name));
-        let mode = flags.fold(mode.unwrap_or(0) as u32, |mode, (_, bit)| mode | bit);
-        let op = Process::MemoryPolicy { mode, nodes: bits(list(&policy.nodes, 1023)) };
+        let mode = flags.fold(mode.unwrap_or(0) as u64, |mode, (_, bit)| mode | u64::from(*bit));
+        let op = Process::MemoryPolicy { mode: MemoryPolicy::from_bits(mode), nodes: bits(list(&policy.nodes, 1023)) };
         b.init(
             Init::Scheduling,
             "/linux/memoryPolicy",
@@ -177,8 +174,7 @@ fn scheduling(b: &mut Builder) {
         );
     }
     if let Some(personality) = &b.spec.linux.personality {
-        const PER_LINUX32: u32 = 8;
-        let persona = if personality.domain == "LINUX32" { PER_LINUX32 } else { 0 };
+        let persona = if personality.domain == "LINUX32" { Persona::PER_LINUX32 } else { Persona::PER_LINUX };
         let why = "uname(2) tells the program that it runs on this kind of machine";
         b.init(Init::Scheduling, "/linux/personality", Process::Personality { persona }, why);
     }

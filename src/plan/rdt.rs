@@ -6,8 +6,6 @@ use super::op::Rdt;
 use super::order::Host;
 use super::text::c;
 use crate::spec::Problem;
-use alloc::format;
-use alloc::vec::Vec;
 
 /// The pointer of a group that belongs to the container alone.
 pub const OWN_RESCTRL: &str = "/linux/intelRdt";

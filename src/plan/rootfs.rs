@@ -9,8 +9,7 @@ use super::op::{Mounts, Place, Rootfs};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
 use crate::spec::{Device, NamespaceKind, Problem, Spec};
-use alloc::format;
-use alloc::string::String;
+use syscalls::MountFlags;
 
 /// `create`: the rootfs becomes the root.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
@@ -90,7 +89,7 @@ fn attach(b: &mut Builder) -> Result<(), Problem> {
         return Ok(());
     }
     let from = pointer(b.spec, &NamespaceKind::Mount);
-    let flags = (libc::MS_REC | libc::MS_SLAVE) as u32;
+    let flags = MountFlags::MS_REC | MountFlags::MS_SLAVE;
     b.init(
         Init::Propagation,
         &from,
@@ -160,7 +159,7 @@ fn propagation(b: &mut Builder) {
     if word.is_empty() || stage == Init::RootPropagation && b.shares_mounts() {
         return;
     }
-    let flags = options::propagation(word) as u32;
+    let flags = options::propagation(word);
     let why = "the configuration says how later mounts of the root are passed on";
     b.init(stage, "/linux/rootfsPropagation", Rootfs::RootPropagation { flags }, why);
     for m in core::mem::take(&mut b.tree.propagated) {

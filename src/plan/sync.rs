@@ -10,7 +10,6 @@ use super::builder::Builder;
 use super::op::Sync;
 use super::order::{Bridge, Host, Init};
 use crate::spec::Problem;
-use alloc::boxed::Box;
 
 /// `create` and `run`.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {

@@ -2,9 +2,6 @@
 
 use crate::spec::{IdMapping, Problem};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// How many lines a plan may have: they and the descriptors are numbered with 16 bits.
 pub const MOST: usize = 10_000;

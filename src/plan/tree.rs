@@ -5,8 +5,6 @@ use super::op::{Attributes, Place};
 use super::slot::Slot;
 use super::text::{below, c, clean};
 use crate::spec::{Mount, Problem, Spec, Text};
-use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A place in the container that a mount of this plan covers.
 pub struct Covered {

@@ -8,9 +8,6 @@ use super::op::{Hook, Hooks, Sync, Users};
 use super::order::{Bridge, Host, Init};
 use super::text::{c, mapping};
 use crate::spec::{IdMapping, NamespaceKind, Problem};
-use alloc::boxed::Box;
-use alloc::format;
-use alloc::vec::Vec;
 
 const MAPPED: &str = "/linux/uidMappings";
 

@@ -3,8 +3,7 @@
 use super::cgroup::scope::{Manager, Scope};
 use super::text::problem;
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace};
-use alloc::string::String;
-use alloc::vec::Vec;
+use syscalls::CloneFlags;
 
 /// What the command line adds to the configuration.
 #[derive(Default)]
@@ -60,8 +59,8 @@ pub struct Notify {
 pub struct Joined {
     /// Its first process.
     pub first: i32,
-    /// Its namespaces, in clone(2)'s flags.
-    pub namespaces: u32,
+    /// The kinds of its namespaces.
+    pub namespaces: CloneFlags,
     /// The scope that systemd has to move the process into; by itself it may not go there.
     pub scope: Option<Scope>,
 }

@@ -215,7 +215,7 @@ pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str)
 fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
-        Some(Op::Mounts(Mounts::OpenSource { .. })) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
+        Some(Op::Mounts(Mounts::OpenSource(_))) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
         op => hints::hint(failed.call, failed.errno, op),
     }
 }

@@ -1,9 +1,9 @@
 //! What to try, by what failed: data, and the only place for it. May touch: types.
 
 use crate::outcome::{Check, Trouble};
-use crate::plan::op::{Cgroup, Devices, Mounts, Namespaces, Network, Op, Process, Rootfs, Terminal, Users};
-use syscalls::Call;
+use crate::plan::op::{Cgroup, Devices, Mounts, Namespaces, Network, Op, Process, Rootfs, Source, Terminal, Users};
 use syscalls::Errno;
+use syscalls::{Call, CloneFlags};
 
 pub const NO_MOUNT_THERE: &str =
     "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
@@ -31,11 +31,11 @@ fn words(op: &Op) -> &'static [&'static str] {
         Op::Terminal(Terminal::Open { .. }) => &["terminal", "socket"],
         Op::Terminal(_) | Op::Callers(_) => &["socket"],
         Op::Rootfs(Rootfs::Open { .. }) => &["rootfs"],
-        Op::Mounts(Mounts::OpenSource { idmap: Some(_), .. }) => &["idmap", "source"],
-        Op::Mounts(Mounts::OpenSource { .. }) => &["source"],
+        Op::Mounts(Mounts::OpenSource(Source { idmap: Some(_), .. })) => &["idmap", "source"],
+        Op::Mounts(Mounts::OpenSource(_)) => &["source"],
         Op::Mounts(Mounts::Attach { .. }) => &["attach"],
         Op::Namespaces(Namespaces::Clone { flags, .. } | Namespaces::CloneBridge { flags })
-            if flags & libc::CLONE_NEWUSER as u64 != 0 =>
+            if flags.has(CloneFlags::CLONE_NEWUSER) =>
         {
             &["user"]
         }

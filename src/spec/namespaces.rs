@@ -6,6 +6,7 @@ use super::schema::{At, Checked, Property, Row, schema};
 use super::types::leaves;
 use alloc::collections::BTreeMap;
 use serde::Deserialize;
+use syscalls::CloneFlags;
 
 schema! {
     Namespace {
@@ -67,15 +68,15 @@ impl Default for NamespaceKind {
 }
 
 /// The word of each kind, and its bit for clone3, unshare and setns.
-const KINDS: [(&str, NamespaceKind, u64); 8] = [
-    ("cgroup", NamespaceKind::Cgroup, libc::CLONE_NEWCGROUP as u64),
-    ("ipc", NamespaceKind::Ipc, libc::CLONE_NEWIPC as u64),
-    ("mount", NamespaceKind::Mount, libc::CLONE_NEWNS as u64),
-    ("network", NamespaceKind::Network, libc::CLONE_NEWNET as u64),
-    ("pid", NamespaceKind::Pid, libc::CLONE_NEWPID as u64),
-    ("time", NamespaceKind::Time, 0x80),
-    ("user", NamespaceKind::User, libc::CLONE_NEWUSER as u64),
-    ("uts", NamespaceKind::Uts, libc::CLONE_NEWUTS as u64),
+const KINDS: [(&str, NamespaceKind, CloneFlags); 8] = [
+    ("cgroup", NamespaceKind::Cgroup, CloneFlags::CLONE_NEWCGROUP),
+    ("ipc", NamespaceKind::Ipc, CloneFlags::CLONE_NEWIPC),
+    ("mount", NamespaceKind::Mount, CloneFlags::CLONE_NEWNS),
+    ("network", NamespaceKind::Network, CloneFlags::CLONE_NEWNET),
+    ("pid", NamespaceKind::Pid, CloneFlags::CLONE_NEWPID),
+    ("time", NamespaceKind::Time, CloneFlags::CLONE_NEWTIME),
+    ("user", NamespaceKind::User, CloneFlags::CLONE_NEWUSER),
+    ("uts", NamespaceKind::Uts, CloneFlags::CLONE_NEWUTS),
 ];
 
 impl From<String> for NamespaceKind {
@@ -91,8 +92,8 @@ impl NamespaceKind {
         KINDS.iter().find(|(_, known, _)| known == self).map_or("", |(word, ..)| word)
     }
 
-    pub fn flag(&self) -> u64 {
-        KINDS.iter().find(|(_, known, _)| known == self).map_or(0, |(.., flag)| *flag)
+    pub fn flag(&self) -> CloneFlags {
+        KINDS.iter().find(|(_, known, _)| known == self).map_or(CloneFlags::NONE, |(.., flag)| *flag)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::plan::cgroup::{limits::Setting, scope::Scope};
 use crate::plan::op::*;
 use crate::plan::{Place, Slot, Step};
 use alloc::ffi::CString;
-use syscalls::{CapabilitySets, Why};
+use syscalls::{CapabilitySets, CloneFlags, MemoryPolicy, MountFlags, Persona, SeccompFlags, Why};
 
 /// One of each op.
 fn all() -> Vec<Op> {
@@ -31,7 +31,7 @@ fn all() -> Vec<Op> {
     let sets = CapabilitySets { effective: 0, permitted: 0, inheritable: 0 };
     let attributes = Attributes::default();
     let name = String::new;
-    let source = Mounts::OpenSource {
+    let source = Mounts::OpenSource(Source {
         path: x(),
         in_rootfs: false,
         recursive: false,
@@ -39,17 +39,17 @@ fn all() -> Vec<Op> {
         idmap: None,
         attributes,
         tree: slot,
-    };
-    let mount = Mounts::Mount {
+    });
+    let mount = Mounts::Mount(FileSystem {
         at: at(),
         source: x(),
         kind: x(),
-        flags: 0,
+        flags: MountFlags::NONE,
         data: None,
         open: None,
         copy_up: false,
         keep_mode: false,
-    };
+    });
     let node = Devices::Node { base: slot, name: x(), mode: 0, major: 0, minor: 0, uid: 0, gid: 0 };
     vec![
         Callers::PidFile { path: x() }.into(),
@@ -85,15 +85,15 @@ fn all() -> Vec<Op> {
         Mounts::Enter { base: slot }.into(),
         mount.into(),
         Mounts::Attach { at: at(), tree: slot, kind: Kind::Directory, open: None }.into(),
-        Mounts::Remount { at: at(), flags: 0, data: None }.into(),
+        Mounts::Remount { at: at(), flags: MountFlags::NONE, data: None }.into(),
         Mounts::Alter { at: at(), attributes }.into(),
         Namespaces::Open { path: x(), kind: "", changed: false, slot }.into(),
-        Namespaces::Clone { flags: 0, born: Born::Outside }.into(),
-        Namespaces::CloneBridge { flags: 0 }.into(),
-        Namespaces::Join { slot, kind: "", flags: 0 }.into(),
-        Namespaces::JoinContainer { flags: 0 }.into(),
-        Namespaces::Unshare { flags: libc::CLONE_NEWCGROUP as u32 }.into(),
-        Namespaces::Unshare { flags: libc::CLONE_NEWTIME as u32 }.into(),
+        Namespaces::Clone { flags: CloneFlags::NONE, born: Born::Outside }.into(),
+        Namespaces::CloneBridge { flags: CloneFlags::NONE }.into(),
+        Namespaces::Join { slot, kind: "", flags: CloneFlags::NONE }.into(),
+        Namespaces::JoinContainer { flags: CloneFlags::NONE }.into(),
+        Namespaces::Unshare { flags: CloneFlags::CLONE_NEWCGROUP }.into(),
+        Namespaces::Unshare { flags: CloneFlags::CLONE_NEWTIME }.into(),
         Namespaces::OpenHostProc.into(),
         Namespaces::PrivateProc.into(),
         Namespaces::WriteProc { base: slot, path: x(), text: vec![] }.into(),
@@ -119,8 +119,8 @@ fn all() -> Vec<Op> {
         Process::Keyring { name: x() }.into(),
         Process::Scheduler { attr }.into(),
         Process::IoPriority { value: 0 }.into(),
-        Process::MemoryPolicy { mode: 0, nodes: vec![] }.into(),
-        Process::Personality { persona: 0 }.into(),
+        Process::MemoryPolicy { mode: MemoryPolicy::NONE, nodes: vec![] }.into(),
+        Process::Personality { persona: Persona::NONE }.into(),
         Process::DropBounding { drop: 0 }.into(),
         Process::Capabilities { sets, ambient: 0 }.into(),
         Process::NoNewPrivileges.into(),
@@ -133,19 +133,19 @@ fn all() -> Vec<Op> {
         Rootfs::Look { path: x() }.into(),
         Rootfs::LookInside { path: x(), enter: false }.into(),
         Rootfs::LookUpHome { uid: 0 }.into(),
-        Rootfs::Propagation { flags: 0 }.into(),
+        Rootfs::Propagation { flags: MountFlags::NONE }.into(),
         Rootfs::Attach { path: None }.into(),
         Rootfs::MakeCwd { path: x() }.into(),
         Rootfs::Pivot { aside: None }.into(),
         Rootfs::Chroot.into(),
         Rootfs::Move { attached: false }.into(),
-        Rootfs::RootPropagation { flags: 0 }.into(),
+        Rootfs::RootPropagation { flags: MountFlags::NONE }.into(),
         Rootfs::OpenNull { check: false }.into(),
         Rootfs::Mask { at: at(), directory: false }.into(),
         Rootfs::ReadonlyPath { at: at() }.into(),
         Rootfs::Readonly.into(),
         Rootfs::Cwd { path: x() }.into(),
-        Seccomp::Load { filter: vec![], flags: 0, listener: false }.into(),
+        Seccomp::Load { filter: vec![], flags: SeccompFlags::NONE, listener: false }.into(),
         Seccomp::PassListener { path: x(), document: vec![] }.into(),
         Sync::Channel.into(),
         Sync::CloseHostEnd.into(),

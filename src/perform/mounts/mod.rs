@@ -10,7 +10,7 @@ use super::files::{self, directory, kind};
 use super::{Lanes, trees};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::mounts::options::attr;
-use crate::plan::op::{Attributes, Kind, Mounts, Op, Rootfs};
+use crate::plan::op::{Attributes, FileSystem, Kind, Mounts, Op, Rootfs, Source};
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, MountAttr, MountFlags, OpenFlags, UmountFlags, Why};
@@ -18,7 +18,7 @@ use syscalls::{At, AtFlags, Errno, Fd, MountAttr, MountFlags, OpenFlags, UmountF
 pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
     match op {
-        Mounts::OpenSource { .. } => open_source(lanes, op, why),
+        Mounts::OpenSource(source) => open_source(lanes, source, why),
         Mounts::OpenCgroup { attributes, tree } => {
             let group = lanes.has(Slot::CGROUP).then(|| lanes.at(Slot::CGROUP));
             lanes.put(*tree, cgroups(group, attributes, why)?);
@@ -30,16 +30,16 @@ pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
         }
         Mounts::LeaveBeside => beside::leave(lanes, why),
         Mounts::Enter { base } => Ok(syscalls::fchdir(lanes.at(*base), why)?),
-        Mounts::Mount { .. } => mount(lanes, op, why),
+        Mounts::Mount(wanted) => mount(lanes, wanted, why),
         Mounts::Attach { at, tree, kind, open } => attach(lanes, at, *tree, *kind, *open, why),
         Mounts::Remount { at: Place::Under { path, .. }, flags, data } => {
-            Ok(syscalls::remount(path, MountFlags::from_bits((*flags).into()), data.as_deref(), why)?)
+            Ok(syscalls::remount(path, *flags, data.as_deref(), why)?)
         }
         Mounts::Remount { at: Place::Rootfs { path, links }, flags, data } => {
             // `.` would be what lies below the mount: the mount's own root is reached by its descriptor.
             let place = files::resolve(root, path, OpenFlags::O_DIRECTORY, *links, why)?;
             syscalls::fchdir(place.at(), Why("standing in the mount, its name is `.`"))?;
-            Ok(syscalls::remount(c".", MountFlags::from_bits((*flags).into()), data.as_deref(), why)?)
+            Ok(syscalls::remount(c".", *flags, data.as_deref(), why)?)
         }
         Mounts::Alter { at: Place::Under { base, path }, attributes } => {
             Ok(trees::set_attributes_at(lanes.at(*base), path, AtFlags::NONE, attributes, why)?)
@@ -52,24 +52,22 @@ pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
 }
 
 /// A copy of what is lent to the container. Without privileges init makes it, where paths are still the host's.
-fn open_source(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
-    let Mounts::OpenSource { path, in_rootfs, recursive, link, idmap, attributes, tree } = op else {
-        return Ok(());
-    };
-    let source = match in_rootfs {
+fn open_source(lanes: &mut Lanes, source: &Source, why: Why) -> Done {
+    let tree = match source.in_rootfs {
         true => {
-            let nofollow = if *link { OpenFlags::O_NOFOLLOW } else { OpenFlags::NONE };
-            let place = files::resolve(lanes.at(Slot::ROOTFS), path, nofollow, true, why)?;
+            let nofollow = if source.link { OpenFlags::O_NOFOLLOW } else { OpenFlags::NONE };
+            let place = files::resolve(lanes.at(Slot::ROOTFS), &source.path, nofollow, true, why)?;
             let why = Why("a copy of what the mounts before this one have put there");
-            trees::copy(place.at(), *recursive, why)?
+            trees::copy(place.at(), source.recursive, why)?
         }
-        false => trees::copy_path(path, *recursive, *link, why)?,
+        false => trees::copy_path(&source.path, source.recursive, source.link, why)?,
     };
-    if let Some((namespace, recursive)) = idmap {
-        trees::map_ids(source.at(), lanes.at(*namespace), *recursive)?;
+    if let Some((namespace, recursive)) = source.idmap {
+        trees::map_ids(tree.at(), lanes.at(namespace), recursive)?;
     }
-    trees::set_attributes(source.at(), attributes, Why("its properties are set before any other process can see it"))?;
-    lanes.put(*tree, source);
+    let why = Why("its properties are set before any other process can see it");
+    trees::set_attributes(tree.at(), &source.attributes, why)?;
+    lanes.put(source.tree, tree);
     Ok(())
 }
 
@@ -85,7 +83,7 @@ fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Re
     let copy = trees::copy_path(c"/sys/fs/cgroup", true, false, why)?;
     // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
     let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    let spread = Attributes { propagation: libc::MS_PRIVATE, recursive: true, ..Attributes::default() };
+    let spread = Attributes { propagation: MountFlags::MS_PRIVATE, recursive: true, ..Attributes::default() };
     trees::set_attributes(copy.at(), &spread, set)?;
     let all = Attributes { set: attributes.set & safe | attr::RDONLY, recursive: true, ..Attributes::default() };
     trees::set_attributes(copy.at(), &all, set)?;
@@ -93,10 +91,8 @@ fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Re
 }
 
 /// A new file system, mounted by one call.
-fn mount(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
-    let Mounts::Mount { at, source, kind, flags, data, open, copy_up, keep_mode } = op else {
-        return Ok(());
-    };
+fn mount(lanes: &mut Lanes, wanted: &FileSystem, why: Why) -> Done {
+    let FileSystem { at, source, kind, flags, data, open, copy_up, keep_mode } = wanted;
     let Target { name, place, made } = stand(lanes.at(Slot::ROOTFS), at, why)?;
     let mut room = [0; DATA];
     let data = match *keep_mode && !made {
@@ -107,10 +103,9 @@ fn mount(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
         true => Some(look_below(name, why)?),
         false => None,
     };
-    let flags = MountFlags::from_bits((*flags).into());
-    match syscalls::mount(source, name, kind, flags, data, why) {
+    match syscalls::mount(source, name, kind, *flags, data, why) {
         // mount(2) refuses what is mounted there already, though it shows another part of the file system.
-        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, flags, why)?,
+        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, *flags, why)?,
         mounted => mounted?,
     }
     if let Some(below) = below {

@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, Why};
 
 /// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
-pub const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: 0, recursive: true };
+pub const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: MountFlags::NONE, recursive: true };
 
 /// `check`: unless this plan has made the device itself, in a tmpfs of its own.
 pub fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {

@@ -21,7 +21,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
         Rootfs::Look { path } => lanes.put(Slot::ROOTFS, syscalls::openat(At::CWD, path, PLACE, why)?),
         Rootfs::LookInside { path, enter } => look_inside(lanes, path, *enter, why)?,
         Rootfs::LookUpHome { uid } => lanes.home = Some(home::look_up(root, *uid, why)?),
-        Rootfs::Propagation { flags } => syscalls::mount_none(None, c"/", MountFlags::from_bits((*flags).into()), why)?,
+        Rootfs::Propagation { flags } => syscalls::mount_none(None, c"/", *flags, why)?,
         Rootfs::Attach { path } => trees::attach_at(root, At::CWD, path.as_deref().unwrap_or(c"/"), why)?,
         Rootfs::MakeCwd { path } => drop(files::resolve_or_make(root, path, directory, true, why)?),
         Rootfs::Pivot { aside } => pivot(root, aside.as_deref(), why)?,
@@ -39,8 +39,8 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
         }
         Rootfs::RootPropagation { flags } => {
             let attributes = Attributes {
-                propagation: u64::from(*flags) & !libc::MS_REC,
-                recursive: u64::from(*flags) & libc::MS_REC != 0,
+                propagation: flags.without(MountFlags::MS_REC),
+                recursive: flags.has(MountFlags::MS_REC),
                 ..Attributes::default()
             };
             trees::set_attributes(root, &attributes, why)?
@@ -59,7 +59,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
 /// A copy of its mount, with all below it.
 fn open(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let tree = trees::copy_path(path, true, false, why)?;
-    let slave = Attributes { propagation: libc::MS_SLAVE, recursive: true, ..Attributes::default() };
+    let slave = Attributes { propagation: MountFlags::MS_SLAVE, recursive: true, ..Attributes::default() };
     let why = Why("pivot_root refuses a shared mount, and nothing mounted in it may reach the host");
     trees::set_attributes(tree.at(), &slave, why)?;
     lanes.put(Slot::ROOTFS, tree);

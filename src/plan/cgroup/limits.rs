@@ -9,9 +9,6 @@ use crate::plan::text::c;
 use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Problem, Rdma, Resources, escaped};
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 /// The first setting of each controller that there has to be.
 pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {

@@ -11,11 +11,7 @@ use super::order::{Host, Init};
 use super::text::{c, clean, problem};
 use super::wish::Wish;
 use crate::spec::{IdMapping, Mount, NamespaceKind, Problem, Spec};
-use alloc::boxed::Box;
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
 use limits::Setting;
 use scope::Scope;
 

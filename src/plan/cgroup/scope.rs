@@ -5,9 +5,6 @@ use super::limits::Setting;
 pub use crate::host::dbus::Value;
 pub use crate::host::systemd::{Property, Scope, Sockets};
 use crate::spec::{Problem, Spec};
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 /// The service manager that is asked.
 #[derive(Clone, Debug)]

@@ -8,12 +8,12 @@ pub mod program;
 
 use super::builder::Builder;
 use super::cgroup;
-use super::op::{Attributes, Devices, Mounts, Slot};
+use super::op::{Attributes, Devices, Mounts, Slot, Source};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
 use super::tree::{Covered, Covering, covering};
 use crate::spec::{Device, Problem, Spec};
-use alloc::format;
+use syscalls::MountFlags;
 
 /// The default devices of config-linux.md: name, major, minor.
 const DEVICES: [(&str, u32, u32); 6] =
@@ -167,15 +167,15 @@ fn bound(b: &mut Builder, from: &str, host: &str, base: Slot, name: &str) -> Res
 
 /// A device of the host's, as a mount of its own.
 fn host_device(from: &str, path: &str, tree: Slot) -> Result<Mounts, Problem> {
-    Ok(Mounts::OpenSource {
+    Ok(Mounts::OpenSource(Source {
         path: c(from, path)?,
         in_rootfs: false,
         recursive: false,
         link: false,
         idmap: None,
-        attributes: Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() },
+        attributes: Attributes { propagation: MountFlags::MS_SLAVE, ..Attributes::default() },
         tree,
-    })
+    }))
 }
 
 /// Which devices the cgroup may use.

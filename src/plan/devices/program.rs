@@ -14,7 +14,6 @@
 //! program with an instruction that nothing leads to, so a rule that later ones leave nothing to decide is left out.
 
 use crate::spec::DeviceRule;
-use alloc::vec::Vec;
 use syscalls::abi::BpfInsn;
 
 const BLOCK: i32 = 1;

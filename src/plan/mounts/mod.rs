@@ -7,16 +7,14 @@ mod sources;
 
 use super::builder::Builder;
 use super::labels;
-use super::op::{Attributes, Devices, Kind, Mounts, Place, Slot};
+use super::op::{Attributes, Devices, FileSystem, Kind, Mounts, Place, Slot};
 use super::order::{Host, Init};
 use super::text::{MOST, c, clean, entry, problem, too_long};
 use super::tree::{Covered, Covering, OWN, Propagated, covering};
 use crate::spec::{self, IdMapping, NamespaceKind, Problem, namespace};
 use alloc::ffi::CString;
-use alloc::format;
-use alloc::string::String;
-use libc::{MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REMOUNT, MS_SHARED, MS_SLAVE};
 use options::{Options, attr, understand};
+use syscalls::MountFlags;
 
 /// Every mount of the list.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
@@ -209,10 +207,10 @@ fn remount(b: &mut Builder, m: Wanted) -> Result<(), Problem> {
         let text = format!("`{}` would change a file system that others use too", m.options.data);
         return Err(problem(&format!("{}/options", m.from), text));
     }
-    let bind = if alone { MS_BIND } else { 0 };
+    let bind = if alone { MountFlags::MS_BIND } else { MountFlags::NONE };
     let by_descriptor = matches!(m.at, Place::Rootfs { .. });
-    let op = Mounts::Remount { data: data(&m)?, flags: (m.options.flags | MS_REMOUNT | bind) as u32, at: m.at };
-    if m.path == "/dev" && m.options.flags & MS_RDONLY != 0 {
+    let op = Mounts::Remount { data: data(&m)?, flags: m.options.flags | MountFlags::MS_REMOUNT | bind, at: m.at };
+    if m.path == "/dev" && m.options.flags.has(MountFlags::MS_RDONLY) {
         b.init(Init::ReadonlyDev, m.from, op, m.why);
         return Ok(());
     }
@@ -230,8 +228,8 @@ fn readonly_later(b: &mut Builder, m: &mut Wanted) {
     if options.bind || !matches!(m.kind, "tmpfs" | "ramfs") {
         return;
     }
-    if options.flags & MS_RDONLY != 0 {
-        options.flags &= !MS_RDONLY;
+    if options.flags.has(MountFlags::MS_RDONLY) {
+        options.flags = options.flags.without(MountFlags::MS_RDONLY);
         options.recursive.set |= attr::RDONLY;
     }
     if m.path == "/dev" && options.recursive.set & attr::RDONLY != 0 {
@@ -251,8 +249,8 @@ fn bind(b: &mut Builder, mount: &spec::Mount, m: &Wanted) -> Result<(), Problem>
     // this mount.
     let with_host = b.spec.linux.rootfs_propagation.ends_with("shared");
     let propagation = attributes.propagation;
-    if propagation == 0 || propagation == MS_SHARED && !with_host {
-        (attributes.propagation, attributes.recursive) = (MS_SLAVE, true);
+    if propagation == MountFlags::NONE || propagation == MountFlags::MS_SHARED && !with_host {
+        (attributes.propagation, attributes.recursive) = (MountFlags::MS_SLAVE, true);
     }
     let idmap = sources::idmap(b, mount, &m.options, m.from)?;
     let source = match m.source.starts_with('/') {
@@ -276,7 +274,7 @@ fn cgroup_tree(b: &mut Builder, m: &Wanted) -> Result<(), Problem> {
         return Err(problem(&format!("{}/type", m.from), text));
     }
     let tree = b.slot();
-    let attributes = Attributes { propagation: MS_PRIVATE, ..m.options.attributes };
+    let attributes = Attributes { propagation: MountFlags::MS_PRIVATE, ..m.options.attributes };
     let why = "without a cgroup namespace a new mount would show the host's whole tree: this one shows the container's cgroup";
     b.host(Host::CgroupTree, m.from, Mounts::OpenCgroup { attributes, tree }, why);
     let op = Mounts::Attach { at: m.at.clone(), tree, kind: Kind::Directory, open: None };
@@ -293,16 +291,16 @@ fn file_system(b: &mut Builder, m: &Wanted, made: bool) -> Result<(), Problem> {
     };
     let source = if m.source.is_empty() { kind } else { m.source };
     let has_mode = m.options.data.split(',').any(|word| word.starts_with("mode="));
-    let op = Mounts::Mount {
+    let op = Mounts::Mount(FileSystem {
         at: m.at.clone(),
         source: c(m.from, source)?,
         kind: c(m.from, kind)?,
-        flags: m.options.flags as u32,
+        flags: m.options.flags,
         data: data(m)?,
         open: m.open,
         copy_up: m.options.copy_up,
         keep_mode: kind == "tmpfs" && !m.options.copy_up && !made && !has_mode,
-    };
+    });
     b.init(Init::Mounts, m.from, op, m.why);
     if matches!(m.at, Place::Rootfs { .. }) {
         b.stands_nowhere();
@@ -314,12 +312,12 @@ fn file_system(b: &mut Builder, m: &Wanted, made: bool) -> Result<(), Problem> {
 fn alter(b: &mut Builder, m: &Wanted) {
     let options = &m.options;
     // A bind is a slave first, and only then shared with what is inside: so the host stays apart.
-    let propagation = match options.bind && options.attributes.propagation != MS_SHARED {
-        true => 0,
+    let propagation = match options.bind && options.attributes.propagation != MountFlags::MS_SHARED {
+        true => MountFlags::NONE,
         false => options.attributes.propagation,
     };
     let below = options.recursive != Attributes::default();
-    if propagation != 0 || below {
+    if propagation != MountFlags::NONE || below {
         let recursive = options.attributes.recursive || below;
         let attributes = Attributes { propagation, recursive, ..options.recursive };
         let why = "these options hold for the mount as it lies there, and for all mounts below it";
@@ -341,7 +339,7 @@ fn cover(b: &mut Builder, m: Wanted) {
     });
     // `rootfsPropagation` with an `r` goes to all mounts: what one of them asks for itself is set again after it.
     let Attributes { propagation, recursive, .. } = options.attributes;
-    if propagation != 0 && b.spec.linux.rootfs_propagation.starts_with('r') && path != "/" {
+    if propagation != MountFlags::NONE && b.spec.linux.rootfs_propagation.starts_with('r') && path != "/" {
         let attributes = Attributes { propagation, recursive, ..Attributes::default() };
         b.tree.propagated.push(Propagated { path, from: from.into(), at, attributes });
     }

@@ -4,14 +4,7 @@
 use crate::plan::op::Attributes;
 use crate::plan::text::problem;
 use crate::spec::{self, IdMapping, Problem};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use libc::{
-    MS_DIRSYNC, MS_I_VERSION, MS_LAZYTIME, MS_MANDLOCK, MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID,
-    MS_NOSYMFOLLOW, MS_PRIVATE, MS_RDONLY, MS_REC, MS_RELATIME, MS_SHARED, MS_SILENT, MS_SLAVE, MS_STRICTATIME,
-    MS_SYNCHRONOUS, MS_UNBINDABLE,
-};
+use syscalls::MountFlags as Ms;
 
 /// mount_setattr(2)'s bits. The access-time setting is a field of three bits, not three flags.
 pub mod attr {
@@ -26,15 +19,15 @@ pub mod attr {
 #[derive(Clone, Copy)]
 enum Does {
     /// Sets or clears bits of mount(2); with what mount_setattr(2) calls the same.
-    Set(u64, u64),
-    Clear(u64, u64),
+    Set(Ms, u64),
+    Clear(Ms, u64),
     /// Sets the access-time field.
-    Atime(u64, u64),
+    Atime(Ms, u64),
     /// The same on the whole tree of mounts.
     RecursiveSet(u64),
     RecursiveClear(u64),
     RecursiveAtime(u64),
-    Propagation(u64),
+    Propagation(Ms),
     Bind,
     RecursiveBind,
     Remount,
@@ -50,83 +43,83 @@ use Does::*;
 
 /// Every option that is no data for the file system: FEATURES of the mount, by config.md's "Linux mount options".
 const OPTIONS: &[(&str, Does)] = &[
-    ("async", Clear(MS_SYNCHRONOUS, 0)),
-    ("atime", Clear(MS_NOATIME, attr::NOATIME)),
+    ("async", Clear(Ms::MS_SYNCHRONOUS, 0)),
+    ("atime", Clear(Ms::MS_NOATIME, attr::NOATIME)),
     ("bind", Bind),
     ("copy-symlink", CopyLink),
     ("defaults", Nothing),
     ("dest-nofollow", TargetAsItIs),
-    ("dev", Clear(MS_NODEV, attr::NODEV)),
-    ("diratime", Clear(MS_NODIRATIME, attr::NODIRATIME)),
-    ("dirsync", Set(MS_DIRSYNC, 0)),
-    ("exec", Clear(MS_NOEXEC, attr::NOEXEC)),
+    ("dev", Clear(Ms::MS_NODEV, attr::NODEV)),
+    ("diratime", Clear(Ms::MS_NODIRATIME, attr::NODIRATIME)),
+    ("dirsync", Set(Ms::MS_DIRSYNC, 0)),
+    ("exec", Clear(Ms::MS_NOEXEC, attr::NOEXEC)),
     ("idmap", Idmap),
-    ("iversion", Set(MS_I_VERSION, 0)),
-    ("lazytime", Set(MS_LAZYTIME, 0)),
-    ("loud", Clear(MS_SILENT, 0)),
-    ("mand", Set(MS_MANDLOCK, 0)),
-    ("noatime", Atime(MS_NOATIME, attr::NOATIME)),
-    ("nodev", Set(MS_NODEV, attr::NODEV)),
-    ("nodiratime", Set(MS_NODIRATIME, attr::NODIRATIME)),
-    ("noexec", Set(MS_NOEXEC, attr::NOEXEC)),
-    ("noiversion", Clear(MS_I_VERSION, 0)),
-    ("nolazytime", Clear(MS_LAZYTIME, 0)),
-    ("nomand", Clear(MS_MANDLOCK, 0)),
-    ("norelatime", Clear(MS_RELATIME, 0)),
-    ("nostrictatime", Clear(MS_STRICTATIME, attr::STRICTATIME)),
-    ("nosuid", Set(MS_NOSUID, attr::NOSUID)),
-    ("nosymfollow", Set(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
-    ("private", Propagation(MS_PRIVATE)),
-    ("rasync", Clear(MS_SYNCHRONOUS, 0)),
+    ("iversion", Set(Ms::MS_I_VERSION, 0)),
+    ("lazytime", Set(Ms::MS_LAZYTIME, 0)),
+    ("loud", Clear(Ms::MS_SILENT, 0)),
+    ("mand", Set(Ms::MS_MANDLOCK, 0)),
+    ("noatime", Atime(Ms::MS_NOATIME, attr::NOATIME)),
+    ("nodev", Set(Ms::MS_NODEV, attr::NODEV)),
+    ("nodiratime", Set(Ms::MS_NODIRATIME, attr::NODIRATIME)),
+    ("noexec", Set(Ms::MS_NOEXEC, attr::NOEXEC)),
+    ("noiversion", Clear(Ms::MS_I_VERSION, 0)),
+    ("nolazytime", Clear(Ms::MS_LAZYTIME, 0)),
+    ("nomand", Clear(Ms::MS_MANDLOCK, 0)),
+    ("norelatime", Clear(Ms::MS_RELATIME, 0)),
+    ("nostrictatime", Clear(Ms::MS_STRICTATIME, attr::STRICTATIME)),
+    ("nosuid", Set(Ms::MS_NOSUID, attr::NOSUID)),
+    ("nosymfollow", Set(Ms::MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
+    ("private", Propagation(Ms::MS_PRIVATE)),
+    ("rasync", Clear(Ms::MS_SYNCHRONOUS, 0)),
     ("ratime", RecursiveAtime(0)),
     ("rbind", RecursiveBind),
     ("rdev", RecursiveClear(attr::NODEV)),
     ("rdiratime", RecursiveClear(attr::NODIRATIME)),
-    ("rdirsync", Set(MS_DIRSYNC, 0)),
-    ("relatime", Atime(MS_RELATIME, 0)),
+    ("rdirsync", Set(Ms::MS_DIRSYNC, 0)),
+    ("relatime", Atime(Ms::MS_RELATIME, 0)),
     ("remount", Remount),
     ("rexec", RecursiveClear(attr::NOEXEC)),
     ("ridmap", RecursiveIdmap),
-    ("rmand", Set(MS_MANDLOCK, 0)),
+    ("rmand", Set(Ms::MS_MANDLOCK, 0)),
     ("rnoatime", RecursiveAtime(attr::NOATIME)),
     ("rnodev", RecursiveSet(attr::NODEV)),
     ("rnodiratime", RecursiveSet(attr::NODIRATIME)),
     ("rnoexec", RecursiveSet(attr::NOEXEC)),
-    ("rnomand", Clear(MS_MANDLOCK, 0)),
+    ("rnomand", Clear(Ms::MS_MANDLOCK, 0)),
     ("rnorelatime", RecursiveClear(0)),
     ("rnostrictatime", RecursiveAtime(0)),
     ("rnosuid", RecursiveSet(attr::NOSUID)),
     ("rnosymfollow", RecursiveSet(attr::NOSYMFOLLOW)),
-    ("ro", Set(MS_RDONLY, attr::RDONLY)),
-    ("rprivate", Propagation(MS_PRIVATE | MS_REC)),
+    ("ro", Set(Ms::MS_RDONLY, attr::RDONLY)),
+    ("rprivate", Propagation(Ms::MS_PRIVATE.or(Ms::MS_REC))),
     ("rrelatime", RecursiveAtime(0)),
     ("rro", RecursiveSet(attr::RDONLY)),
     ("rrw", RecursiveClear(attr::RDONLY)),
-    ("rshared", Propagation(MS_SHARED | MS_REC)),
-    ("rslave", Propagation(MS_SLAVE | MS_REC)),
+    ("rshared", Propagation(Ms::MS_SHARED.or(Ms::MS_REC))),
+    ("rslave", Propagation(Ms::MS_SLAVE.or(Ms::MS_REC))),
     ("rstrictatime", RecursiveAtime(attr::STRICTATIME)),
     ("rsuid", RecursiveClear(attr::NOSUID)),
     ("rsymfollow", RecursiveClear(attr::NOSYMFOLLOW)),
-    ("rsync", Set(MS_SYNCHRONOUS, 0)),
-    ("runbindable", Propagation(MS_UNBINDABLE | MS_REC)),
-    ("rw", Clear(MS_RDONLY, attr::RDONLY)),
-    ("shared", Propagation(MS_SHARED)),
-    ("silent", Set(MS_SILENT, 0)),
-    ("slave", Propagation(MS_SLAVE)),
+    ("rsync", Set(Ms::MS_SYNCHRONOUS, 0)),
+    ("runbindable", Propagation(Ms::MS_UNBINDABLE.or(Ms::MS_REC))),
+    ("rw", Clear(Ms::MS_RDONLY, attr::RDONLY)),
+    ("shared", Propagation(Ms::MS_SHARED)),
+    ("silent", Set(Ms::MS_SILENT, 0)),
+    ("slave", Propagation(Ms::MS_SLAVE)),
     ("src-nofollow", SourceAsItIs),
-    ("strictatime", Atime(MS_STRICTATIME, attr::STRICTATIME)),
-    ("suid", Clear(MS_NOSUID, attr::NOSUID)),
-    ("symfollow", Clear(MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
-    ("sync", Set(MS_SYNCHRONOUS, 0)),
+    ("strictatime", Atime(Ms::MS_STRICTATIME, attr::STRICTATIME)),
+    ("suid", Clear(Ms::MS_NOSUID, attr::NOSUID)),
+    ("symfollow", Clear(Ms::MS_NOSYMFOLLOW, attr::NOSYMFOLLOW)),
+    ("sync", Set(Ms::MS_SYNCHRONOUS, 0)),
     ("tmpcopyup", CopyUp),
-    ("unbindable", Propagation(MS_UNBINDABLE)),
+    ("unbindable", Propagation(Ms::MS_UNBINDABLE)),
 ];
 
-/// mount(2)'s word for a propagation, as rootfsPropagation has it; 0 for none.
-pub fn propagation(word: &str) -> u64 {
+/// mount(2)'s word for a propagation, as rootfsPropagation has it.
+pub fn propagation(word: &str) -> Ms {
     match OPTIONS.iter().find(|(name, _)| *name == word) {
         Some((_, Propagation(flags))) => *flags,
-        _ => 0,
+        _ => Ms::NONE,
     }
 }
 
@@ -138,7 +131,7 @@ pub fn option_words() -> impl Iterator<Item = &'static str> {
 /// A mount's options, understood.
 #[derive(Default)]
 pub struct Options {
-    pub flags: u64,
+    pub flags: Ms,
     pub attributes: Attributes,
     pub recursive: Attributes,
     pub bind: bool,
@@ -164,7 +157,7 @@ pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
         let nothing = |option: &&spec::Text| {
             let mapped = option.starts_with("idmap=") || option.starts_with("ridmap=");
             match OPTIONS.binary_search_by_key(&option.as_str(), |(name, _)| name) {
-                Ok(at) => matches!(OPTIONS[at].1, Set(ms, 0) if ms != MS_SILENT),
+                Ok(at) => matches!(OPTIONS[at].1, Set(ms, 0) if ms != Ms::MS_SILENT),
                 Err(_) => !option.is_empty() && !mapped,
             }
         };
@@ -201,26 +194,26 @@ fn set_atime(attributes: &mut Attributes, value: u64) {
 
 impl Options {
     fn apply(&mut self, does: Does) {
-        const ATIMES: u64 = MS_NOATIME | MS_RELATIME | MS_STRICTATIME;
+        const ATIMES: Ms = Ms::MS_NOATIME.or(Ms::MS_RELATIME).or(Ms::MS_STRICTATIME);
         match does {
             Set(ms, bits) => {
-                self.flags |= ms;
+                self.flags = self.flags | ms;
                 set(&mut self.attributes, bits);
             }
             Clear(ms, bits) => {
-                self.flags &= !ms;
+                self.flags = self.flags.without(ms);
                 clear(&mut self.attributes, bits);
             }
             Atime(ms, bits) => {
-                self.flags = self.flags & !ATIMES | ms;
+                self.flags = self.flags.without(ATIMES) | ms;
                 set_atime(&mut self.attributes, bits);
             }
             RecursiveSet(bits) => set(&mut self.recursive, bits),
             RecursiveClear(bits) => clear(&mut self.recursive, bits),
             RecursiveAtime(bits) => set_atime(&mut self.recursive, bits),
             Propagation(flags) => {
-                self.attributes.propagation = flags & !MS_REC;
-                self.attributes.recursive = flags & MS_REC != 0;
+                self.attributes.propagation = flags.without(Ms::MS_REC);
+                self.attributes.recursive = flags.has(Ms::MS_REC);
             }
             Bind => self.bind = true,
             RecursiveBind => (self.bind, self.recursive_bind) = (true, true),
@@ -246,7 +239,7 @@ impl Options {
     /// What is wrong with the options together.
     fn contradiction(&self, kind: &str) -> Option<&'static str> {
         let lone_bind = self.bind && !self.remount;
-        let spread = self.recursive != Attributes::default() || self.attributes.propagation == MS_SHARED;
+        let spread = self.recursive != Attributes::default() || self.attributes.propagation == Ms::MS_SHARED;
         match self.source_as_it_is || self.target_as_it_is || self.copy_link {
             true if !lone_bind => Some("src-nofollow, dest-nofollow and copy-symlink are for a bind mount"),
             true if spread => Some("src-nofollow, dest-nofollow and copy-symlink go with no option of a tree"),

@@ -3,12 +3,10 @@
 
 use super::options::Options;
 use crate::plan::builder::Builder;
-use crate::plan::op::{Attributes, Mounts, Slot, Users};
+use crate::plan::op::{Attributes, Mounts, Slot, Source, Users};
 use crate::plan::order::{Host, Init};
 use crate::plan::text::{below, c, mapping, plain, problem};
 use crate::spec::{Mount, NamespaceKind, Problem};
-use alloc::format;
-use alloc::string::String;
 
 /// How many sources are held open at once: a caller may have no more than 1024 descriptors.
 const MOST_HELD: usize = 128;
@@ -24,7 +22,7 @@ pub fn open(
 ) -> Result<(), Problem> {
     let inside = inside(b, source).filter(|_| b.tree.mounted);
     let in_rootfs = inside.is_some();
-    let op = Mounts::OpenSource {
+    let op = Mounts::OpenSource(Source {
         path: c(from, inside.as_deref().unwrap_or(source))?,
         in_rootfs,
         recursive: options.recursive_bind,
@@ -32,7 +30,7 @@ pub fn open(
         idmap,
         attributes,
         tree,
-    };
+    });
     if in_rootfs {
         let why = "the source lies in the rootfs, and earlier mounts may have changed what lies there";
         b.init(Init::Mounts, from, op, why);

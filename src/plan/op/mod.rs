@@ -27,7 +27,7 @@ pub use devices::Devices;
 pub use hooks::{Hook, Hooks};
 pub use labels::Labels;
 pub use lanes::{LaneSet, lane_name, misplaced};
-pub use mounts::{Attributes, Kind, Mounts};
+pub use mounts::{Attributes, FileSystem, Kind, Mounts, Source};
 pub use namespaces::{Born, Namespaces};
 pub use network::Network;
 pub use process::Process;

@@ -5,67 +5,52 @@ use super::words::{Options, flags, s};
 use super::{LaneSet, Place, Slot};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
+use syscalls::MountFlags;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Mounts {
-    // `in_rootfs`: the path lies in the rootfs, as the mounts so far have made that.
-    // `link`: a link is opened itself.
-    // `idmap`: the namespace with the mapping of ids that the tree gets, and whether all mounts below get it.
-    OpenSource {
-        path: CString,
-        in_rootfs: bool,
-        recursive: bool,
-        link: bool,
-        idmap: Option<(Slot, bool)>,
-        attributes: Attributes,
-        tree: Slot,
-    },
-    OpenCgroup {
-        attributes: Attributes,
-        tree: Slot,
-    },
+    OpenSource(Source),
+    OpenCgroup { attributes: Attributes, tree: Slot },
     // The lane stands in a directory of the rootfs, and links of the rootfs are not followed.
-    StandBeside {
-        path: CString,
-    },
+    StandBeside { path: CString },
     // `name`: where in the path it begins.
-    BindBeside {
-        source: CString,
-        path: CString,
-        name: usize,
-        recursive: bool,
-    },
+    BindBeside { source: CString, path: CString, name: usize, recursive: bool },
     LeaveBeside,
-    Enter {
-        base: Slot,
-    },
-    // `copy_up`: what lies below is copied into it.
-    // `keep_mode`: its root gets the mode of the directory that it covers.
-    Mount {
-        at: Place,
-        source: CString,
-        kind: CString,
-        flags: u32,
-        data: Option<CString>,
-        open: Option<Slot>,
-        copy_up: bool,
-        keep_mode: bool,
-    },
-    Attach {
-        at: Place,
-        tree: Slot,
-        kind: Kind,
-        open: Option<Slot>,
-    },
-    Remount {
-        at: Place,
-        flags: u32,
-        data: Option<CString>,
-    },
-    Alter {
-        at: Place,
-        attributes: Attributes,
-    },
+    Enter { base: Slot },
+    Mount(FileSystem),
+    Attach { at: Place, tree: Slot, kind: Kind, open: Option<Slot> },
+    Remount { at: Place, flags: MountFlags, data: Option<CString> },
+    Alter { at: Place, attributes: Attributes },
+}
+
+/// What a bind mount shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    pub path: CString,
+    /// The path lies in the rootfs, as the mounts so far have made that.
+    pub in_rootfs: bool,
+    pub recursive: bool,
+    /// A link is opened itself.
+    pub link: bool,
+    /// The user namespace with the mapping of ids that the tree gets, and whether all mounts below get it.
+    pub idmap: Option<(Slot, bool)>,
+    pub attributes: Attributes,
+    pub tree: Slot,
+}
+
+/// A new file system, and where it is mounted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileSystem {
+    pub at: Place,
+    pub source: CString,
+    pub kind: CString,
+    pub flags: MountFlags,
+    pub data: Option<CString>,
+    pub open: Option<Slot>,
+    /// The files that it covers are copied into it.
+    pub copy_up: bool,
+    /// Its root gets the mode of the directory that it covers.
+    pub keep_mode: bool,
 }
 
 /// What has to exist at a mount's target.
@@ -85,14 +70,14 @@ pub enum Kind {
 pub struct Attributes {
     pub set: u64,
     pub clear: u64,
-    pub propagation: u64,
+    pub propagation: MountFlags,
     pub recursive: bool,
 }
 
 impl Mounts {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
         match self {
-            Self::OpenSource { path, in_rootfs, recursive, .. } => {
+            Self::OpenSource(Source { path, in_rootfs, recursive, .. }) => {
                 let inside = if *in_rootfs { "of the rootfs /" } else { "" };
                 let all = if *recursive { " with all mounts below it" } else { "" };
                 (HOST | INIT, write!(to, "open the mount source {inside}{}{all}", s(path)))
@@ -102,7 +87,7 @@ impl Mounts {
             Self::BindBeside { source, path, .. } => (INIT, write!(to, "bind {} on /{}", s(source), s(path))),
             Self::LeaveBeside => (INIT, write!(to, "follow links again")),
             Self::Enter { base } => (INIT, write!(to, "go to {base}")),
-            Self::Mount { at, kind, flags, data, .. } => {
+            Self::Mount(FileSystem { at, kind, flags, data, .. }) => {
                 (INIT, write!(to, "mount {} on {at}{}", s(kind), Options(*flags, data.as_deref())))
             }
             Self::Attach { at, .. } => (INIT, write!(to, "attach the opened tree on {at}")),

@@ -6,18 +6,19 @@ use super::words::{kinds, s};
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
+use syscalls::CloneFlags;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Namespaces {
     // `changed`: something of it is changed, so it may not be the runtime's own.
     Open { path: CString, kind: &'static str, changed: bool, slot: Slot },
-    Clone { flags: u64, born: Born },
+    Clone { flags: CloneFlags, born: Born },
     // A child in the same namespaces, or only in a new user namespace, which will make init.
-    CloneBridge { flags: u64 },
-    Join { slot: Slot, kind: &'static str, flags: u32 },
+    CloneBridge { flags: CloneFlags },
+    Join { slot: Slot, kind: &'static str, flags: CloneFlags },
     // `exec`: several namespaces of the container at once, by a handle on its first process.
-    JoinContainer { flags: u32 },
-    Unshare { flags: u32 },
+    JoinContainer { flags: CloneFlags },
+    Unshare { flags: CloneFlags },
     OpenHostProc,
     // A procfs that no other process can reach, for writes.
     PrivateProc,
@@ -54,12 +55,9 @@ impl Namespaces {
             }
             Self::Join { kind, .. } => (BRIDGE | INIT, write!(to, "join the {kind} namespace")),
             Self::JoinContainer { flags } => {
-                let all = kinds("", u64::from(*flags));
-                (HOST | BRIDGE | INIT, write!(to, "join the container's namespaces: {all}"))
+                (HOST | BRIDGE | INIT, write!(to, "join the container's namespaces: {}", kinds("", *flags)))
             }
-            Self::Unshare { flags } if *flags == libc::CLONE_NEWCGROUP as u32 => {
-                (INIT, write!(to, "enter a new cgroup namespace"))
-            }
+            Self::Unshare { flags: CloneFlags::CLONE_NEWCGROUP } => (INIT, write!(to, "enter a new cgroup namespace")),
             Self::Unshare { .. } => (BRIDGE, write!(to, "make a new time namespace for its children")),
             Self::OpenHostProc => (HOST, write!(to, "open the host's procfs")),
             Self::PrivateProc => (INIT, write!(to, "make a procfs of its own")),

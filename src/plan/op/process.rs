@@ -7,8 +7,8 @@ use super::words::{self, s};
 use crate::spec::{MEMORY_MODES, POLICIES, RLIMITS};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
-use syscalls::CapabilitySets;
 use syscalls::abi::SchedAttr;
+use syscalls::{CapabilitySets, MemoryPolicy, Persona};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Process {
@@ -30,8 +30,8 @@ pub enum Process {
     Keyring { name: CString },
     Scheduler { attr: SchedAttr },
     IoPriority { value: u32 },
-    MemoryPolicy { mode: u32, nodes: Vec<u64> },
-    Personality { persona: u32 },
+    MemoryPolicy { mode: MemoryPolicy, nodes: Vec<u64> },
+    Personality { persona: Persona },
     DropBounding { drop: u64 },
     Capabilities { sets: CapabilitySets, ambient: u64 },
     NoNewPrivileges,
@@ -71,10 +71,10 @@ impl Process {
                 (HOST | INIT, write!(to, "set the I/O priority to class {}, level {}", value >> 13, value & 7))
             }
             Self::MemoryPolicy { mode, .. } => {
-                let mode = MEMORY_MODES.get((mode & 0xfff) as usize).unwrap_or(&"");
+                let mode = MEMORY_MODES.get((mode.bits() & 0xfff) as usize).unwrap_or(&"");
                 (INIT, write!(to, "set the memory policy to {mode}"))
             }
-            Self::Personality { persona: 0 } => (INIT, write!(to, "set Linux's own personality")),
+            Self::Personality { persona: Persona::PER_LINUX } => (INIT, write!(to, "set Linux's own personality")),
             Self::Personality { .. } => (INIT, write!(to, "set the personality of a 32-bit system")),
             Self::DropBounding { drop } => {
                 (INIT, write!(to, "drop from the bounding set {}", words::Capabilities(*drop)))

@@ -5,6 +5,7 @@ use super::words::{flags, s};
 use super::{LaneSet, Place};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
+use syscalls::MountFlags;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rootfs {
@@ -17,7 +18,7 @@ pub enum Rootfs {
     // `uid`'s home directory goes into the environment: config.json names none.
     LookUpHome { uid: u32 },
     // Of all mounts in the new mount namespace.
-    Propagation { flags: u32 },
+    Propagation { flags: MountFlags },
     // `path`: where hooks look for it, if there are any; else over `/`.
     Attach { path: Option<CString> },
     MakeCwd { path: CString },
@@ -27,7 +28,7 @@ pub enum Rootfs {
     Chroot,
     // `attached`: the rootfs is not on `/` yet, but in its own directory.
     Move { attached: bool },
-    RootPropagation { flags: u32 },
+    RootPropagation { flags: MountFlags },
     // `check`: unless this plan has made the device itself, in a tmpfs of its own.
     OpenNull { check: bool },
     // `directory`: what the path is expected to be.

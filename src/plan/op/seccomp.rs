@@ -5,12 +5,13 @@ use super::lanes::{HOST, INIT};
 use super::words::s;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
+use syscalls::SeccompFlags;
 use syscalls::abi::SockFilter;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Seccomp {
     // `listener`: the host takes the descriptor on which calls are asked about.
-    Load { filter: Vec<SockFilter>, flags: u32, listener: bool },
+    Load { filter: Vec<SockFilter>, flags: SeccompFlags, listener: bool },
     // The descriptor goes to the agent that listens at the path, with a document about the container.
     PassListener { path: CString, document: Vec<Vec<u8>> },
 }

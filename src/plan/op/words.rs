@@ -6,6 +6,7 @@ use crate::spec::CAPABILITIES;
 use alloc::borrow::Cow;
 use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
+use syscalls::{CloneFlags, MountFlags};
 
 /// A path, a name or an argument.
 pub fn s(text: &CStr) -> Cow<'_, str> {
@@ -48,66 +49,61 @@ pub fn list<'a>(before: &'a str, words: impl Iterator<Item = &'a str> + Clone, b
     List(before, words, between)
 }
 
-/// The words of the bits that are set.
-fn set<'a>(bits: u64, words: &'a [(u64, &'a str)]) -> impl Iterator<Item = &'a str> + Clone {
-    words.iter().filter(move |(bit, _)| bits & bit != 0).map(|(_, word)| *word)
-}
-
 /// The flags of mount(2), and of propagation.
-pub fn flags(bits: u32) -> impl Display {
-    const WORDS: &[(u64, &str)] = &[
-        (libc::MS_RDONLY, "ro"),
-        (libc::MS_NOSUID, "nosuid"),
-        (libc::MS_NODEV, "nodev"),
-        (libc::MS_NOEXEC, "noexec"),
-        (libc::MS_SYNCHRONOUS, "sync"),
-        (libc::MS_REMOUNT, "remount"),
-        (libc::MS_MANDLOCK, "mand"),
-        (libc::MS_DIRSYNC, "dirsync"),
-        (256, "nosymfollow"),
-        (libc::MS_NOATIME, "noatime"),
-        (libc::MS_NODIRATIME, "nodiratime"),
-        (libc::MS_BIND, "bind"),
-        (libc::MS_MOVE, "move"),
-        (libc::MS_REC, "rec"),
-        (libc::MS_SILENT, "silent"),
-        (libc::MS_UNBINDABLE, "unbindable"),
-        (libc::MS_PRIVATE, "private"),
-        (libc::MS_SLAVE, "slave"),
-        (libc::MS_SHARED, "shared"),
-        (libc::MS_RELATIME, "relatime"),
-        (libc::MS_I_VERSION, "iversion"),
-        (libc::MS_STRICTATIME, "strictatime"),
-        (1 << 25, "lazytime"),
+pub fn flags(all: MountFlags) -> impl Display {
+    const WORDS: &[(MountFlags, &str)] = &[
+        (MountFlags::MS_RDONLY, "ro"),
+        (MountFlags::MS_NOSUID, "nosuid"),
+        (MountFlags::MS_NODEV, "nodev"),
+        (MountFlags::MS_NOEXEC, "noexec"),
+        (MountFlags::MS_SYNCHRONOUS, "sync"),
+        (MountFlags::MS_REMOUNT, "remount"),
+        (MountFlags::MS_MANDLOCK, "mand"),
+        (MountFlags::MS_DIRSYNC, "dirsync"),
+        (MountFlags::MS_NOSYMFOLLOW, "nosymfollow"),
+        (MountFlags::MS_NOATIME, "noatime"),
+        (MountFlags::MS_NODIRATIME, "nodiratime"),
+        (MountFlags::MS_BIND, "bind"),
+        (MountFlags::MS_MOVE, "move"),
+        (MountFlags::MS_REC, "rec"),
+        (MountFlags::MS_SILENT, "silent"),
+        (MountFlags::MS_UNBINDABLE, "unbindable"),
+        (MountFlags::MS_PRIVATE, "private"),
+        (MountFlags::MS_SLAVE, "slave"),
+        (MountFlags::MS_SHARED, "shared"),
+        (MountFlags::MS_RELATIME, "relatime"),
+        (MountFlags::MS_I_VERSION, "iversion"),
+        (MountFlags::MS_STRICTATIME, "strictatime"),
+        (MountFlags::MS_LAZYTIME, "lazytime"),
     ];
-    list("", set(u64::from(bits), WORDS), ",")
+    list("", WORDS.iter().filter(move |(flag, _)| all.has(*flag)).map(|(_, word)| *word), ",")
 }
 
 /// The kinds of namespaces in a set of clone(2)'s flags, after `before` if there are any.
-pub fn kinds(before: &'static str, bits: u64) -> impl Display {
-    const WORDS: &[(u64, &str)] = &[
-        (libc::CLONE_NEWNS as u64, "mount"),
-        (libc::CLONE_NEWCGROUP as u64, "cgroup"),
-        (libc::CLONE_NEWUTS as u64, "uts"),
-        (libc::CLONE_NEWIPC as u64, "ipc"),
-        (libc::CLONE_NEWUSER as u64, "user"),
-        (libc::CLONE_NEWPID as u64, "pid"),
-        (libc::CLONE_NEWNET as u64, "network"),
-        (libc::CLONE_NEWTIME as u64, "time"),
+pub fn kinds(before: &'static str, all: CloneFlags) -> impl Display {
+    const WORDS: &[(CloneFlags, &str)] = &[
+        (CloneFlags::CLONE_NEWNS, "mount"),
+        (CloneFlags::CLONE_NEWCGROUP, "cgroup"),
+        (CloneFlags::CLONE_NEWUTS, "uts"),
+        (CloneFlags::CLONE_NEWIPC, "ipc"),
+        (CloneFlags::CLONE_NEWUSER, "user"),
+        (CloneFlags::CLONE_NEWPID, "pid"),
+        (CloneFlags::CLONE_NEWNET, "network"),
+        (CloneFlags::CLONE_NEWTIME, "time"),
     ];
-    list(before, set(bits, WORDS), " ")
+    list(before, WORDS.iter().filter(move |(flag, _)| all.has(*flag)).map(|(_, word)| *word), " ")
 }
 
 /// A mount's options, with what its file system takes besides the flags.
-pub struct Options<'a>(pub u32, pub Option<&'a CStr>);
+pub struct Options<'a>(pub MountFlags, pub Option<&'a CStr>);
 
 impl Display for Options<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         match self {
-            Options(0, None) => Ok(()),
-            Options(bits, None) => write!(f, " ({})", flags(*bits)),
-            Options(0, Some(data)) => write!(f, " ({})", s(data)),
-            Options(bits, Some(data)) => write!(f, " ({},{})", flags(*bits), s(data)),
+            Options(MountFlags::NONE, None) => Ok(()),
+            Options(all, None) => write!(f, " ({})", flags(*all)),
+            Options(MountFlags::NONE, Some(data)) => write!(f, " ({})", s(data)),
+            Options(all, Some(data)) => write!(f, " ({},{})", flags(*all), s(data)),
         }
     }
 }

@@ -4,7 +4,6 @@
 //! touch: types.
 
 use crate::spec::Condition;
-use alloc::vec::Vec;
 pub use syscalls::abi::SockFilter as Insn;
 
 /// Instructions that the kernel takes (linux/bpf_common.h, BPF_MAXINSNS).

@@ -17,9 +17,7 @@
 
 use super::code::{self, Insn, MOST, Segments};
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
+use syscalls::SeccompFlags;
 use syscalls::names::{NONE, NUMBERS, name};
 
 /// AUDIT_ARCH_* of linux/audit.h, in the order of [`ARCHES`], and whether arguments have 64 bits.
@@ -149,17 +147,13 @@ fn number(row: usize, arch: usize) -> Option<u32> {
     }
 }
 
-/// The bits of seccomp(2)'s flags. Without any word about them, runc's default.
-pub fn flags(seccomp: &Seccomp) -> u32 {
-    const SPEC_ALLOW: u32 = 4;
+/// seccomp(2)'s flags. Without the property, runc's default.
+pub fn flags(seccomp: &Seccomp) -> SeccompFlags {
     let Some(words) = &seccomp.flags else {
-        return SPEC_ALLOW;
+        return SeccompFlags::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     };
-    let bit = |word: &alloc::string::String| {
-        let known = FILTER_FLAGS.iter().find(|(name, _)| name == word);
-        known.map_or(0, |(_, bit)| *bit)
-    };
-    words.iter().map(bit).fold(0, |set, bit| set | bit)
+    let named = FILTER_FLAGS.iter().filter(|(name, _)| words.iter().any(|word| word == name));
+    SeccompFlags::from_bits(named.fold(0, |set, (_, bit)| set | u64::from(*bit)))
 }
 
 /// Whether the profile has an agent asked about calls.
@@ -178,10 +172,10 @@ pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2], first: Optio
     let mut end = behind;
     end.push(b'}');
     match first {
-        None => alloc::vec![beginning.into_bytes(), between, end],
+        None => vec![beginning.into_bytes(), between, end],
         Some(pid) => {
             let rest = [between, format!("{pid}").into_bytes(), end].concat();
-            alloc::vec![beginning.into_bytes(), rest]
+            vec![beginning.into_bytes(), rest]
         }
     }
 }
@@ -317,7 +311,7 @@ fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
     }
     let twice = |c: &Condition| conditions.iter().filter(|o| o.index == c.index).count() > 1;
     if conditions.iter().any(twice) {
-        let one = |c| Alternative { conditions: alloc::vec![c], verdict };
+        let one = |c| Alternative { conditions: vec![c], verdict };
         entry.alternatives.extend(conditions.iter().map(one));
         return;
     }
