@@ -13,7 +13,7 @@ use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 /// The bytes of a path that struct sockaddr_un has room for (unix(7)).
 const ROOM: usize = 107;
-/// In the directory of the container's state, and in the other one.
+/// Below the directory of the container's state: the directory for the program's NOTIFY_SOCKET, and the socket.
 pub const DIRECTORY: &CStr = c"notify";
 pub const SOCKET: &CStr = c"notify/notify.sock";
 
@@ -46,8 +46,8 @@ pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
     Ok(())
 }
 
-/// Writes the pid file under a name beside its own. Its directory may be one where all may make names (`/tmp`), so what
-/// is there already is never written to. Digits and nothing else: a newline would stop containerd's shim.
+/// Writes the pid file under a name beside its own. In its directory every user may be allowed to make files (`/tmp`), so
+/// no file that exists is written to. Digits and nothing else: a newline would stop containerd's shim.
 fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let (file, name) = new_beside(path, why)?;
     lanes.pid_file = Some(name);
@@ -55,7 +55,7 @@ fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     Ok(file.close(Why("all of it is written"))?)
 }
 
-/// A new file beside the one that is wanted: O_EXCL takes nothing that is there, a link neither.
+/// A new file beside the one that is wanted. O_EXCL fails if anything has that name, even a link.
 fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
     // The first name may be taken by another user, or by what a killed command left.
     const NAMES: u32 = 16;
@@ -93,7 +93,7 @@ pub fn notified(path: &CStr, why: Why) -> Done<Fd> {
     to(path, syscalls::socket_datagram(why)?, why)
 }
 
-/// A path that is too long goes by a descriptor of its directory.
+/// Connects. Where the path is too long for the address, a descriptor of its directory makes it short.
 fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
     let bytes = path.to_bytes();
     match bytes.iter().rposition(|byte| *byte == b'/') {
@@ -108,7 +108,7 @@ fn to(path: &CStr, socket: Fd, why: Why) -> Done<Fd> {
     Ok(socket)
 }
 
-/// The socket through which the program sends word of itself. `state`: the directory of the container's state.
+/// The program's NOTIFY_SOCKET, bound and open to all. `state`: the directory of the container's state.
 pub fn listen(state: At, why: Why) -> syscalls::Result<Fd> {
     let socket = syscalls::socket_datagram(why)?;
     syscalls::bind_unix(socket.at(), &below(state, SOCKET), why)?;

@@ -57,7 +57,7 @@ fn make(lanes: &mut Lanes, line: &Line, parents: &[CString], path: &CStr) -> Don
     let named = !line.from.is_empty();
     let mut made = 0;
     let group = cgroup::make(root.at(), parents, path, &mut made, line.why);
-    // Kept first: what was made before it failed has to be removed.
+    // Noted before an error returns: the cgroups that were made have to be removed.
     lanes.cgroup_made = made;
     let root = lanes.cgroup_root.insert(root).at();
     let group = group?;
@@ -66,7 +66,7 @@ fn make(lanes: &mut Lanes, line: &Line, parents: &[CString], path: &CStr) -> Don
     }
     lanes.put(Slot::CGROUP, group);
     if made == 0 && !named {
-        // An empty cgroup with a name that this program gives: its container is gone, and so is that one's state.
+        // The cgroup is empty, and only this program gives such names: its container is gone, with its state.
         lanes.cgroup_made = 1;
         let why = Why("the empty cgroup has the settings of a container that is gone: they must not hold for this one");
         cgroup::remove(root, &[], path)?;
@@ -90,7 +90,7 @@ fn not_ours(errno: Errno) -> bool {
     [Errno::EACCES, Errno::EPERM, Errno::EROFS, Errno::ENOENT].contains(&errno)
 }
 
-/// The scope, and its cgroup.
+/// Has systemd start the scope, and opens its cgroup.
 fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done {
     let root = cgroup::open_root()?.ok_or(Trouble::Check(Check::NoCgroup2))?;
     let (holder, pid) = namespaces::holder(CloneFlags::NONE, Why("a scope begins with a process"))?;
@@ -100,7 +100,7 @@ fn start_scope(lanes: &mut Lanes, scope: &Scope, path: &CStr, why: Why) -> Done 
     lanes.scope = true;
     let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
     let group = syscalls::openat(root.at(), path, flags, why)?;
-    // The holder is in it.
+    // Only the holder is in it.
     if cgroup::obstacle(group.at())? == Some(Obstacle::Frozen) {
         return Err(Trouble::Check(Check::CgroupFrozen));
     }
@@ -121,7 +121,8 @@ fn listen<T>(lanes: &mut Lanes, asked: Result<T, dbus::Trouble>) -> Done<T> {
     })
 }
 
-/// The holder of the scope ends. At a word: init has a copy of this end, and may wait for us itself.
+/// Ends the holder of the scope by a message. To close our end would not do: init has a copy of it, and may itself wait
+/// for this process.
 fn release(lanes: &mut Lanes, why: Why) -> Done {
     let Some([end, holder]) = &lanes.holder else {
         return Ok(());
@@ -133,7 +134,7 @@ fn release(lanes: &mut Lanes, why: Why) -> Done {
     Ok(())
 }
 
-/// Where init was killed for want of memory, the limit is what stopped it.
+/// If the kernel killed init for its use of memory, the line that set the limit is what stopped it.
 pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
     let of_memory = |line: &Line| match &line.op {
         Op::Cgroup(Cgroup::Set { setting }) => setting.file.as_c_str() == c"memory.max",
@@ -148,7 +149,7 @@ pub fn blame_limit(lanes: &Lanes, stopped: Stopped) -> Stopped {
     }
 }
 
-/// The holder of a scope that was not released ends. Init is gone by now: this is the last copy of the end.
+/// Ends the holder of a scope that was not released. Init is gone by now, so this is the last copy of the end.
 pub fn end_holder(lanes: &mut Lanes) {
     if let Some([end, holder]) = lanes.holder.take() {
         let _ = end.close(Why("the holder of the scope ends when this end is closed"));
@@ -158,7 +159,7 @@ pub fn end_holder(lanes: &mut Lanes) {
     }
 }
 
-/// Removes what a line has made: the cgroup, with those above it that were not there before, or the scope.
+/// Removes what a line has made: the cgroup with its new parents, or the scope.
 pub fn undo(lanes: &Lanes, op: &Cgroup, root: Option<&Fd>) {
     match (op, root) {
         (Cgroup::Make { parents, path, .. }, Some(root)) if lanes.cgroup_made > 0 => {

@@ -49,8 +49,8 @@ fn attach(lanes: &mut Lanes, program: &[BpfInsn], why: Why) -> Done {
     Ok(())
 }
 
-/// A directory on the mount of the rootfs itself, made if it is missing. What lies on another mount is not the container's
-/// alone, so nothing is made there (and of /dev, which has the null device, only that is used).
+/// A directory on the mount of the rootfs itself, made if it is missing. Others may use what lies on
+/// another mount, so nothing is made there, and of such a /dev only the null device is used.
 fn open_own(lanes: &mut Lanes, path: &CStr, slot: Slot, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
     match files::resolve_or_make_own(root, path, directory, why) {

@@ -18,7 +18,7 @@ pub fn is_null(stat: &Stat) -> bool {
     kind(stat) == libc::S_IFCHR && stat.st_rdev == libc::makedev(1, 3)
 }
 
-/// The result of a call that may fail with one of these.
+/// The result of a call, where these errors count as success.
 pub fn despite(errors: &[Errno], result: syscalls::Result<()>) -> Done {
     match result {
         Err(failed) if errors.contains(&failed.errno) => Ok(()),
@@ -94,12 +94,12 @@ pub fn directory() -> Done<Leaf> {
     Ok(Leaf::Directory)
 }
 
-/// Longest path that can be made; the kernel takes no longer one either.
+/// The longest path, with its NUL. The kernel takes none that is longer.
 const PATH_MAX: usize = 4096;
 
 /// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there. A link
-/// that dangles is followed: what it names is made, inside `root`. Where nothing is there yet, `..` takes the part before
-/// it away.
+/// that dangles is followed: what it names is made, inside `root`. In the part that is missing, `..` cancels the name
+/// before it.
 pub fn resolve_or_make(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, links: bool, why: Why) -> Done<Fd> {
     resolve_or_make_by(root, path, leaf, (OpenFlags::NONE, rules(links)), why)
 }
@@ -151,7 +151,7 @@ fn resolve_or_make_by(
         if !way.turn(parent, rest)? {
             return way.make(root, at, rest, leaf, why);
         }
-        // The text is another one now, and what it names may be there.
+        // The path has changed, and what it names may exist.
         match resolve_by(root, way.text(), flags, rules, why) {
             Err(failed) if failed.errno == Errno::ENOENT => {}
             other => return Ok(other?),
@@ -160,7 +160,7 @@ fn resolve_or_make_by(
     Err(Trouble::Check(Check::LinkInTheWay))
 }
 
-/// A path that is walked and changes on the way: a link's text takes the place of its name.
+/// A path that changes while it is walked: a link's text takes the place of the link's name.
 struct Way {
     bytes: [u8; PATH_MAX],
     len: usize,
@@ -212,7 +212,7 @@ impl Way {
         }
     }
 
-    /// What follows the part that is there: its first name, and where that ends.
+    /// The next name from a place on: where it begins and ends.
     fn next(&self, from: usize) -> Option<(usize, usize)> {
         let mut start = from;
         loop {
@@ -226,7 +226,8 @@ impl Way {
         }
     }
 
-    /// Puts a link's text where its name is; takes away what `..` takes away. Whether the text is another one now.
+    /// Replaces the first missing name by its text, if it is a link; otherwise cancels each `..` with the name before it.
+    /// Returns whether the path changed.
     fn turn(&mut self, parent: At, rest: usize) -> Done<bool> {
         let Some((start, end)) = self.next(rest) else {
             return Ok(false);
@@ -257,7 +258,7 @@ impl Way {
         Ok(true)
     }
 
-    /// Adds the names from `rest` on to `other`, without `..` and what it takes away. Whether there was any.
+    /// Adds the names from `rest` on to `other`, each `..` cancelled with the name before it. Returns whether there was any.
     fn without_dots(&self, rest: usize, other: &mut Way) -> Done<bool> {
         let (mut at, base, mut any) = (rest, other.len, false);
         while let Some((start, end)) = self.next(at) {
@@ -280,7 +281,7 @@ impl Way {
         Ok(any)
     }
 
-    /// Makes the rest, part by part: what was just made is opened without following links.
+    /// Makes the rest, part by part. Each new part is opened without following links.
     fn make(&self, root: At, at: Option<Fd>, rest: usize, leaf: Leaf, why: Why) -> Done<Fd> {
         let (mut at, mut from) = (at, rest);
         while let Some((start, end)) = self.next(from) {
@@ -330,10 +331,8 @@ pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, 
 /// write(2) until all is written.
 pub fn write_all(fd: At, mut bytes: &[u8], why: Why) -> syscalls::Result<()> {
     while !bytes.is_empty() {
-        match syscalls::write(fd, bytes, why) {
-            Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
-            Err(failed) => return Err(failed),
-        }
+        let len = syscalls::write(fd, bytes, why)?;
+        bytes = bytes.get(len..).unwrap_or(&[]);
     }
     Ok(())
 }

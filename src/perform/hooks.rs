@@ -65,7 +65,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     if !in_time {
         let why = Why("its time is over, or this command was told to end: the hook ends, with its process group");
         match syscalls::kill(-pid, libc::SIGKILL, why) {
-            // It has not come to have a group yet.
+            // The hook has not made its group yet.
             Err(failed) if failed.errno == Errno::ESRCH => syscalls::pidfd_send_signal(pidfd.at(), libc::SIGKILL, why)?,
             other => other?,
         }
@@ -79,7 +79,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
         None => 0,
     };
     if failure.load(Acquire) == 0 {
-        // It has become its program, and that has ended.
+        // execve succeeded, and the program has ended.
         syscalls::execve_of(lane as u8);
     }
     match (failure.load(Acquire), code) {
@@ -127,8 +127,8 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     syscalls::dup3_standard(output, 1, why)?;
     syscalls::dup3_standard(output, 2, why)?;
     if let Some(cwd) = &hook.cwd {
-        // An engine may take the bundle away before the container, and not every user may go there: the hook begins
-        // where this command is, as runc has it for the late ones.
+        // The engine may have removed the bundle before the container, or this user may not enter it. Then the hook begins
+        // in this command's directory, as runc's late hooks do.
         match syscalls::chdir(cwd, Why("a hook begins in the bundle's directory")) {
             Err(f) if [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES].contains(&f.errno) => {}
             entered => entered?,
@@ -137,8 +137,7 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     Err(syscalls::execve(&hook.path, argv, envp, Why("the hook's program")))
 }
 
-/// Whether it ended before its time was over. For its own hooks the host also hears TERM, INT and HUP; a hook of init's ends
-/// with init.
+/// Whether it ended before its time was over. TERM, INT and HUP end the host's wait too. A hook of init's ends with init.
 fn wait(pidfd: &Fd, timeout: Option<u64>, lane: Lane) -> Done<bool> {
     let why = Why("the end of the hook, or of its time");
     if lane != Lane::InnerHook {

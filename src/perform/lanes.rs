@@ -1,5 +1,5 @@
-//! What the lanes hold while they walk: descriptors in the plan's slots, and all that the far side of the clone needs,
-//! made beforehand. May touch: plan types, system calls.
+//! What the lanes hold while they walk: descriptors in the plan's slots, and all that init needs, made before
+//! the clone. May touch: plan types, system calls.
 
 use super::report::Word;
 use super::vectors::Room;
@@ -25,7 +25,7 @@ pub struct Lanes<'a> {
     pub ignored: SigSet,
     /// `HOME=...`, where the configuration has none.
     pub home: Option<CString>,
-    /// A word of init's that came before the bridge's.
+    /// A message of init's that came before the bridge's.
     pub heard: Option<Word>,
     /// Whether the lane makes binds side by side.
     pub beside: Beside,
@@ -33,7 +33,7 @@ pub struct Lanes<'a> {
     pub masked: [Option<(Slot, &'a CStr)>; 3],
     /// The empty tmpfs that masks directories of the rootfs.
     pub mask: Option<Fd>,
-    /// The pid file to be.
+    /// The first name of the pid file, until it gets its own.
     pub pid_file: Option<CString>,
     /// A group of resctrl was made for the container.
     pub resctrl: bool,
@@ -47,7 +47,7 @@ pub struct Lanes<'a> {
     pub net: Vec<NetDevice>,
     /// The program's path, once it was found.
     pub program: Option<&'a CStr>,
-    /// `start` has given its word.
+    /// `start` has let the container go on.
     pub started: bool,
     /// For the program's execve, and for those of hooks.
     pub room: Room,
@@ -56,11 +56,11 @@ pub struct Lanes<'a> {
     pub cgroup_root: Option<Fd>,
     /// How many of the cgroup and its parents this process made, counted from the last.
     pub cgroup_made: usize,
-    /// All controllers that are needed are handed down to it.
+    /// All controllers that are needed are enabled for it.
     pub controllers: bool,
-    /// The process that holds the scope until init is in it: the end of a socket at whose closing it ends, and its handle.
+    /// The process that holds the scope until init is in it: a socket, whose closing ends the process, and its handle.
     pub holder: Option<[Fd; 2]>,
-    /// The scope is there, and ours.
+    /// systemd has started the container's scope.
     pub scope: bool,
     /// The message of systemd, or of the kernel's verifier.
     pub said: String,

@@ -99,8 +99,8 @@ fn parent(lanes: &mut Lanes, pid: i32, slot: Slot, pidfd: Fd) -> Done<Then> {
     Ok(Then::Next)
 }
 
-/// A process that does nothing, for what begins with one: it ends at a word to the first of both descriptors, or when all
-/// copies of that are closed. The second is its handle.
+/// A process that does nothing: a scope and a user namespace begin with a process. The first descriptor is a socket: a
+/// message through it ends the process, and so does the end of its last copy. The second is the handle.
 pub fn holder(flags: CloneFlags, why: Why) -> Done<([Fd; 2], i32)> {
     let (mine, theirs) = syscalls::socketpair(Why("the holder ends at a word, or with us"))?;
     match syscalls::clone3_helper(flags, Lane::Holder as u8, why)? {

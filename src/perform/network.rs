@@ -29,7 +29,7 @@ use syscalls::{At, Errno, Failed, Ioctl, Why};
 const INDEX: usize = 20;
 /// Where the attributes of an address begin.
 const ATTRIBUTES: usize = 24;
-/// Nothing that this program asks for is answered by longer messages: of a dump the kernel gives no more at a time.
+/// The kernel answers none of these requests by a longer message, and gives no more of a dump at a time.
 const LONGEST: usize = 8192;
 
 pub fn perform(lanes: &mut Lanes, op: &Network, why: Why) -> Done {
@@ -104,7 +104,7 @@ fn acknowledged(request: &mut [u8], at: usize) {
 fn read(lanes: &mut Lanes, device: &str, name: &str, why: Why) -> Done {
     let socket = lanes.at(Slot::ROUTE);
     let index = find(socket, device, why)?;
-    // The name first: an IPv4 address takes over what its interface is called when it comes.
+    // The name first: a new IPv4 address gets its interface's name as its label.
     let mut requests = change_link(52, 0, name, libc::IFF_UP as u32);
     let last = addresses(socket, index, &mut requests)?;
     acknowledged(&mut requests, last);

@@ -79,7 +79,7 @@ impl Word {
         &self.bytes[..self.len]
     }
 
-    /// What init told, if it is that.
+    /// The report, if it is one.
     pub fn report(&self) -> Option<Report> {
         Report::decode(self.bytes())
     }

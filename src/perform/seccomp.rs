@@ -15,7 +15,7 @@ use syscalls::abi::SockFilter;
 use syscalls::room::slate;
 use syscalls::{At, SeccompFlags, Why};
 
-/// As long as init waits for the host, and never a call long.
+/// How long init waits for the host. It makes no call meanwhile.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
 pub fn perform(lanes: &mut Lanes, op: &Seccomp, why: Why) -> Done {
@@ -36,7 +36,7 @@ pub fn perform(lanes: &mut Lanes, op: &Seccomp, why: Why) -> Done {
 
 /// Init: loads the filter, and goes on when the host has taken the listener's descriptor.
 fn load_and_offer(filter: &[SockFilter], flags: SeccompFlags, why: Why) -> Done {
-    // Its result says one thing: the descriptor, so that a thread that is out of step has to be an errno (seccomp(2)).
+    // The result is the descriptor, so a thread that cannot get the filter has to be an errno (seccomp(2)).
     let tsync = match flags.has(SeccompFlags::SECCOMP_FILTER_FLAG_TSYNC) {
         true => SeccompFlags::SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
         false => SeccompFlags::NONE,
@@ -63,7 +63,7 @@ fn offered(end: At, why: Why) -> Done<Option<i32>> {
             0 => {}
             number => return Ok(Some(number as i32 - 1)),
         }
-        // Longer each time: a wait that lasts hears signals.
+        // Each wait is longer than the last. While it lasts, signals are noticed.
         if patience::readable([end, patience::NONE], Some(step), why, patience::nothing)? {
             return Ok(None);
         }

@@ -33,7 +33,7 @@ pub const START: &CStr = c"start.fifo";
 pub const REPORT: &CStr = c"report.fifo";
 /// What `state` tells of a container while the hooks of its `create` run.
 pub const CREATING: &CStr = c"creating.json";
-/// What hooks said.
+/// What hooks printed.
 pub const OUTPUT: &CStr = c"hooks.out";
 
 const RESET: Errno = Errno(libc::ECONNRESET as u16);
@@ -95,7 +95,7 @@ fn save(lanes: &Lanes, name: &CStr, parts: &[Vec<u8>; 3], configuration: &[u8], 
     Ok(files::replace(lanes.at(Slot::STATE), name, c"state.json.new", &text, 0o600, why)?)
 }
 
-/// Host: the word for which init waits.
+/// Host: sends the message that init waits for.
 fn tell(lanes: &Lanes, why: Why) -> Done {
     // If init has stopped already, its report waits in the channel and is read next.
     despite(&[Errno::EPIPE, RESET], syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why).map(drop))
@@ -113,7 +113,7 @@ fn tell_init(lanes: &Lanes, why: Why) -> Done {
     Ok(syscalls::write(lanes.at(Slot::INIT_END), &word, why).map(drop)?)
 }
 
-/// Bridge, init: waits for the host's word.
+/// Bridge, init: waits for the host's message.
 fn await_go(lanes: &Lanes, why: Why) -> Done {
     if message(lanes.at(Slot::INIT_END), why)?.bytes().is_empty() {
         // The host side is gone, and with it the reader of any report.
@@ -131,14 +131,14 @@ fn message(from: At, why: Why) -> syscalls::Result<Word> {
                 word.len = len.min(LONGEST);
                 return Ok(word);
             }
-            // A process that ends with our word unread resets the channel; what it said before that is read next.
+            // A process that ends before it has read our message resets the channel. What it sent before is read next.
             Err(failed) if failed.errno == RESET => {}
             Err(failed) => return Err(failed),
         }
     }
 }
 
-/// Host: the next word of init's, which may have come while the host waited for the bridge's.
+/// Host: init's next message, which may have come while the host waited for the bridge's.
 fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
     match lanes.heard.take() {
         Some(word) => Ok(word),
@@ -146,13 +146,13 @@ fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
     }
 }
 
-/// Host: the next word that comes through the channel.
+/// Host: the next message that comes through the channel.
 fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
     await_channel(lanes, why)?;
     Ok(message(lanes.at(Slot::CHANNEL), why)?)
 }
 
-/// Host: waits until the channel has a word, or has ended. In a frozen cgroup neither would ever come.
+/// Host: waits until the channel has a message, or has ended. In a frozen cgroup neither would ever come.
 fn await_channel(lanes: &Lanes, why: Why) -> Done {
     // A cgroup that was there before may be paused and go on later.
     let new = lanes.cgroup_root.is_some() && lanes.has(Slot::CGROUP);
@@ -216,12 +216,12 @@ fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Then> {
     if lanes.heard.is_none() {
         await_channel(lanes, why)?;
     }
-    // Init says on the slate that its execve failed before it says so here: with that call on its way this is the end.
+    // If execve fails, init notes that on the slate before it sends a report. So while the slate has execve under way, a
+    // channel that can be read has ended.
     let end = match lanes.heard.is_none() && syscalls::execve_of(Lane::Init as u8) == Some(Ok(())) {
         true => Ok(Then::Next),
         false => hear(lanes, why).map(ended)?,
     };
-    // The end of the process closes it as well; while the program runs nothing comes this way any more.
     if let Some(fd) = lanes.take(Slot::CHANNEL) {
         fd.close(Why("nothing more comes through the channel"))?;
     }
@@ -232,10 +232,10 @@ fn ended(last: Word) -> Done<Then> {
     if let Some(report) = last.report() {
         return Ok(stopped(report));
     }
-    // Both ends look alike from here; but a process that is killed before execve has made none.
+    // The channel ends in both cases, but a process that was killed before execve has not made that call.
     match syscalls::execve_of(Lane::Init as u8) {
         Some(Ok(())) => Ok(Then::Next),
-        // It failed, and a filter kept init from saying so.
+        // It failed, and a seccomp filter forbade init's report.
         Some(Err(errno)) => {
             Err(Trouble::Call(Failed { errno, call: Call::named("execve"), at: record::newest_execve() }))
         }
@@ -243,16 +243,16 @@ fn ended(last: Word) -> Done<Then> {
     }
 }
 
-/// What init told, as a stop of its lane.
+/// Init's report, as a stop of its lane.
 fn stopped(report: Report) -> Then {
     Then::Stopped(Stopped { lane: Lane::Init, line: report.line, trouble: report.trouble })
 }
 
-/// `start`: the last word in the report fifo: a report, or its end. `init`: a handle on its process.
+/// `start`: the last message in the report fifo: a report, or its end. `init`: a handle on its process.
 pub fn last_word(report: At, init: At, why: Why) -> Done<Word> {
     patience::readable([report, init], None, why, patience::nothing)?;
     match message(report, why) {
-        // The fifo does not wait: without a word in it, init has ended and said nothing.
+        // The fifo is empty: init has ended without a report.
         Err(failed) if failed.errno == Errno::EAGAIN => Ok(Word::EMPTY),
         word => Ok(word?),
     }

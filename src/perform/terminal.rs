@@ -64,8 +64,8 @@ fn open(lanes: &mut Lanes, base: At, size: WinSize, relayed: bool, why: Why) -> 
     Ok(())
 }
 
-/// A file for it to stand on, and a mount of the terminal itself: no path leads to the wrong one. In a /dev that is lent
-/// no file is made.
+/// A file for it to stand on, and a mount of the terminal itself: no path leads to the wrong one. In a /dev that others
+/// use no file is made.
 fn console(lanes: &Lanes, name: &CStr, make: bool, why: Why) -> Done {
     let (terminal, dir) = (lanes.at(Slot::TERMINAL), lanes.at(Slot::DEV));
     let tree = trees::copy(terminal, false, why)?;
@@ -90,7 +90,7 @@ fn become_standard(terminal: At, uid: u32, why: Why) -> Done {
 /// container's own, open for both directions: an engine may have opened the host's for reading only.
 fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
     let fds = [At::STDIN, At::STDOUT, At::STDERR];
-    // Nothing is given to root, so that only those have to be looked at that the null device can be.
+    // Root needs no pipe of its own, so only descriptors that can be the null device are looked at.
     let some = match uid {
         0 => lanes.endless,
         _ => [true; 3],
@@ -124,7 +124,7 @@ fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
 /// The container's null device, open for both directions.
 enum Null {
     Unknown,
-    /// There is none, or another file has its name: the caller's stays.
+    /// There is none, or another file has its name: the stream stays as it is.
     None,
     /// That of the masks.
     Masks,
@@ -160,7 +160,7 @@ fn own_null(lanes: &Lanes) -> Done<Null> {
     })
 }
 
-/// What this process may not give away, or where there is no such user, the program has to do without.
+/// Without the right to do this, or without such a user, the program has to do without it.
 fn chown(fd: At, uid: u32, why: Why) -> Done {
     despite(&[Errno::EPERM, Errno::EINVAL, Errno::EROFS], syscalls::fchown(fd, uid, u32::MAX, why))
 }

@@ -52,7 +52,7 @@ pub fn attach_made(base: At, path: &CStr, links: bool, tree: Fd, how: Kind, why:
     Ok(place)
 }
 
-/// Attaches a mount of one file to a file that is there. `make`: or that is made.
+/// Attaches a mount of one file to a file. `make`: the file is made if it is missing; otherwise nothing is done then.
 pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> Done {
     if make {
         despite(&[Errno::EEXIST], syscalls::mknodat(dir, name, libc::S_IFREG | 0o644, why))?;
@@ -63,8 +63,8 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
     }
 }
 
-/// The root of what was just mounted on a place. Not by its name, which may stand for another directory by now: `..` of a
-/// root is that root itself, and what is mounted on it, on the way there.
+/// The root of what was just mounted on a place. Not by its name, which may stand for another directory by now. `..` of a
+/// root is that root itself, and leads to what is mounted on it.
 pub fn step_up(place: &Fd) -> syscalls::Result<Fd> {
     let why = Why("later lines work below the mount that is there now");
     files::resolve(place.at(), c"..", OpenFlags::O_DIRECTORY, true, why)

@@ -1,4 +1,4 @@
-//! What a plan has made goes again, if it was not carried out to its end. May touch: plan types, system calls, the cgroup
+//! Removes what a plan has made, if it was not carried out to its end. May touch: plan types, system calls, the cgroup
 //! hierarchy.
 
 use super::{Lanes, callers, cgroup, rdt};
@@ -8,7 +8,7 @@ use crate::plan::op::{Op, Rdt};
 use crate::plan::{Slot, Step};
 use syscalls::Why;
 
-/// Ends the processes that the lanes made, and takes away what names them.
+/// Ends the processes that the lanes made, and removes a pid file that names them.
 pub fn processes(lanes: &mut Lanes) {
     callers::undo(lanes);
     for slot in [Slot::BRIDGE, Slot::INIT] {

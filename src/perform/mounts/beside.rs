@@ -1,8 +1,8 @@
-//! Binds side by side: see `plan::mounts::side_by_side`. The first one that is not as it should be (no such name, a link, a file
-//! on a directory) ends it: from there on each is made in the way of a single one. May touch: system calls.
+//! Binds side by side: see `plan::mounts::side_by_side`. The first one that the kernel refuses (no such name, a
+//! link, a file on a directory) ends that: it and the others are made one by one. May touch: system calls.
 
 use crate::outcome::Done;
-use crate::perform::files::{self};
+use crate::perform::files;
 use crate::perform::lanes::{Beside, Lanes};
 use crate::perform::trees::{self, set_attributes};
 use crate::plan::Slot;
@@ -11,7 +11,7 @@ use crate::plan::op::{Attributes, Kind};
 use core::ffi::CStr;
 use syscalls::{Errno, MountFlags, OpenFlags, Why};
 
-/// How fstatfs(2) tells of it (linux/statfs.h).
+/// `nosymfollow`, as fstatfs(2) reports it (linux/statfs.h).
 const ST_NOSYMFOLLOW: i64 = 0x2000;
 
 pub fn stand(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
@@ -45,7 +45,7 @@ pub fn bind(lanes: &mut Lanes, source: &CStr, path: &CStr, name: usize, recursiv
             other => return Ok(other?),
         }
     }
-    // A copy of what is a slave of the host's already.
+    // In this namespace all mounts are slaves of the host's, and so is the copy.
     let tree = trees::copy_path(source, recursive, false, why)?;
     trees::attach_made(lanes.at(Slot::ROOTFS), path, true, tree, Kind::AsSource, why).map(drop)
 }

@@ -1,5 +1,5 @@
-//! Bind mounts of a running container: a helper in the container's mount namespace makes them and takes them away. This
-//! process never goes there: its own paths would mean something else. May touch: system calls.
+//! Bind mounts of a running container: a helper process joins the container's mount namespace, and makes or
+//! removes them. This process never goes there: its own paths would mean something else. May touch: system calls.
 
 use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::perform::files::{self, PLACE};
@@ -61,7 +61,7 @@ fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls:
     Ok(tree)
 }
 
-/// Does it. A failure says at which bind it was.
+/// Carries out the job. A failure names the bind.
 pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
     let first = |failed: Failed| (0, Trouble::Call(failed));
     let why = Why("the helper says there how it went");

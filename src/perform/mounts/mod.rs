@@ -1,4 +1,4 @@
-//! Mounts: new file systems, and trees of the host that are lent to the container. A target in the rootfs is resolved once
+//! Mounts: new file systems, and trees of the host that are bound into the container. A target in the rootfs is resolved once
 //! to a descriptor, and mounted onto through that: standing in it, its name is `.`, and no exchange of directories can
 //! make that another place. May touch: plan types, system calls.
 
@@ -51,7 +51,7 @@ pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     }
 }
 
-/// A copy of what is lent to the container. Without privileges init makes it, where paths are still the host's.
+/// A copy of the tree that the container gets. Without privileges init makes it, where paths are still the host's.
 fn open_source(lanes: &mut Lanes, source: &Source, why: Why) -> Done {
     let tree = match source.in_rootfs {
         true => {
@@ -81,7 +81,7 @@ fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Re
         return Ok(copy);
     }
     let copy = trees::copy_path(c"/sys/fs/cgroup", true, false, why)?;
-    // A user namespace may add to the flags of mounts that it was lent, and take none away (mount_namespaces(7)).
+    // A user namespace may add flags to mounts that it got from another, and take none away (mount_namespaces(7)).
     let safe = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let spread = Attributes { propagation: MountFlags::MS_PRIVATE, recursive: true, ..Attributes::default() };
     trees::set_attributes(copy.at(), &spread, set)?;
@@ -121,7 +121,7 @@ fn mount(lanes: &mut Lanes, wanted: &FileSystem, why: Why) -> Done {
     }
     if let (Some(place), Some(slot)) = (place, open) {
         open_slot(lanes, &place, *slot)?;
-        // Three at the most: they are closed with the others.
+        // At most three stay open until all descriptors are closed.
         place.leak();
     }
     Ok(())
@@ -135,7 +135,7 @@ struct Target<'a> {
     made: bool,
 }
 
-/// Goes there.
+/// Enters the target, if it is in the rootfs.
 fn stand<'a>(root: At, at: &'a Place, why: Why) -> Done<Target<'a>> {
     let (path, links) = match at {
         // The lane stands in `base` already: a line before this one saw to it.
@@ -182,7 +182,7 @@ fn with_mode<'a>(
     Ok(CStr::from_bytes_until_nul(room).ok())
 }
 
-/// By the new calls, which do not mind the same file system below.
+/// Mounts by the newer calls, which accept that the same file system is mounted there already.
 fn mount_over(target: &CStr, kind: &CStr, flags: MountFlags, why: Why) -> Done {
     let fs = syscalls::fsopen(kind, why)?;
     syscalls::fsconfig_create(fs.at(), why)?;
@@ -242,7 +242,7 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, how: Kind, open: Option<Slo
     }
 }
 
-/// `copy-symlink`: a link of that text at the place, if the source is a link. Returns the directory that it is in.
+/// `copy-symlink`: a link with the same text at the place, if the source is a link. Returns the directory that it is in.
 fn copy_link(base: At, path: &CStr, tree: &Fd, why: Why) -> Done<Option<Fd>> {
     let stat = syscalls::fstat(tree.at(), Why("only a link is made again, and not mounted"))?;
     if kind(&stat) != libc::S_IFLNK {

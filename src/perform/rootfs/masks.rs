@@ -12,7 +12,7 @@ use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, Why};
 /// Read-only, in mount_setattr(2)'s words, for a mount and all below it.
 pub const READONLY: Attributes = Attributes { set: 1, clear: 0, propagation: MountFlags::NONE, recursive: true };
 
-/// `check`: unless this plan has made the device itself, in a tmpfs of its own.
+/// `check`: the image or the host may have put another file there.
 pub fn open_null(lanes: &mut Lanes, check: bool, why: Why) -> Done {
     match find_null(lanes, check, why) {
         Ok(null) => lanes.put(Slot::NULL, null),
@@ -154,8 +154,8 @@ fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
     Ok(())
 }
 
-/// A mount of the null device alone. The host's, where that has to do, is a mount already: the first place gets it, and
-/// later ones a copy.
+/// A mount of the null device alone. Where the host's null device is used, it is a mount already: the first place
+/// gets that mount, and later ones a copy.
 fn attach_null(lanes: &mut Lanes, dir: At, path: &CStr, why: Why) -> syscalls::Result<()> {
     let put = |null: &Fd| match path.is_empty() {
         true => trees::attach(null.at(), dir, why),

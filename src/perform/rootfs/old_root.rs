@@ -1,8 +1,8 @@
 //! The host's mounts, where the old root cannot be put away: `--no-pivot`, and the way round pivot_root in an initramfs.
 //! No path of the container leads there. But the kernel lets a user namespace mount a new procfs or sysfs, without any of
 //! the container's masks, as long as there is a whole one somewhere in its mount namespace (mount_namespaces(7)). So all
-//! that is mounted below the old root is taken away. What may not be (in a user namespace the host's mounts are locked) is
-//! covered, if it is a procfs or sysfs.
+//! that is mounted below the old root is unmounted. A procfs or sysfs that cannot be (in a user namespace the host's mounts
+//! are locked) is covered.
 //!
 //! The new root lies over the old one by now, so a path means what the host has there, and never what the container has:
 //! lines of the list that are about the container's mounts name nothing, or something of the host's.
@@ -14,7 +14,7 @@ use syscalls::{At, MountFlags, OpenFlags, UmountFlags, Why};
 
 /// statfs(2)'s f_type of procfs and sysfs (linux/magic.h).
 const WHOLE: [i64; 2] = [0x9fa0, 0x6265_6572];
-/// Mounts can hide mounts: so many layers are taken away.
+/// Mounts can hide mounts: at most so many layers are unmounted.
 const LAYERS: u32 = 1000;
 
 /// Bytes of a path, of a line of the list, and of what is read of it at once.
@@ -22,7 +22,7 @@ const PATH: usize = 4096;
 const LINE: usize = 8192;
 const PIECE: usize = 2048;
 
-/// Takes the host's mounts away, layer by layer, and then covers what is left.
+/// Unmounts the host's mounts, layer by layer, and then covers what is left.
 pub fn clear() -> Done {
     let procfs = crate::host::procfs::open()?;
     for _ in 0..LAYERS {
@@ -35,7 +35,7 @@ pub fn clear() -> Done {
     Ok(())
 }
 
-/// Does something about each mount of the list. Whether it changed anything.
+/// Calls `change` for each mount of the list. Returns whether any call changed something.
 fn each(procfs: At, change: impl Fn(Mount) -> Done<bool>) -> Done<bool> {
     let why = Why("the mounts of the host that are left");
     let list = syscalls::openat(procfs, c"self/mountinfo", OpenFlags::NONE, why)?;
