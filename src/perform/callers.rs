@@ -46,8 +46,8 @@ pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
     Ok(())
 }
 
-/// Writes the pid file under a name beside its own. In its directory every user may be allowed to make files (`/tmp`), so
-/// no file that exists is written to. Digits and nothing else: a newline would stop containerd's shim.
+/// Writes the pid file under a name beside its own. In its directory every user may be allowed to make files (`/tmp`),
+/// so no file that exists is written to. Digits and nothing else: a newline would stop containerd's shim.
 fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
     let (file, name) = new_beside(path, why)?;
     lanes.pid_file = Some(name);

@@ -1,5 +1,5 @@
-//! The container's cgroup: made here or by systemd, and what is written into it. May touch: plan types, system calls, the
-//! cgroup hierarchy.
+//! The container's cgroup: made here or by systemd, and what is written into it. May touch: plan types, system calls,
+//! the cgroup hierarchy.
 
 use super::{Lanes, namespaces};
 use crate::host::cgroup::{self, Obstacle};

@@ -1,5 +1,5 @@
-//! Devices: nodes, links and binds in directories that the plan opened, and the program that decides who may open which.
-//! May touch: plan types, system calls.
+//! Devices: nodes, links and binds in directories that the plan opened, and the program that decides who may open
+//! which. May touch: plan types, system calls.
 
 use super::files::{self, directory, kind};
 use super::{Lanes, trees};

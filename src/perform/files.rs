@@ -97,9 +97,9 @@ pub fn directory() -> Done<Leaf> {
 /// The longest path, with its NUL. The kernel takes none that is longer.
 const PATH_MAX: usize = 4096;
 
-/// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there. A link
-/// that dangles is followed: what it names is made, inside `root`. In the part that is missing, `..` cancels the name
-/// before it.
+/// Opens what `path` means inside `root`, and makes what is missing of it, one part at a time below what is there. A
+/// link that dangles is followed: what it names is made, inside `root`. In the part that is missing, `..` cancels the
+/// name before it.
 pub fn resolve_or_make(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>, links: bool, why: Why) -> Done<Fd> {
     resolve_or_make_by(root, path, leaf, (OpenFlags::NONE, rules(links)), why)
 }
@@ -226,8 +226,8 @@ impl Way {
         }
     }
 
-    /// Replaces the first missing name by its text, if it is a link; otherwise cancels each `..` with the name before it.
-    /// Returns whether the path changed.
+    /// Replaces the first missing name by its text, if it is a link; otherwise cancels each `..` with the name before
+    /// it. Returns whether the path changed.
     fn turn(&mut self, parent: At, rest: usize) -> Done<bool> {
         let Some((start, end)) = self.next(rest) else {
             return Ok(false);
@@ -258,7 +258,8 @@ impl Way {
         Ok(true)
     }
 
-    /// Adds the names from `rest` on to `other`, each `..` cancelled with the name before it. Returns whether there was any.
+    /// Adds the names from `rest` on to `other`, each `..` cancelled with the name before it. Returns whether there was
+    /// any.
     fn without_dots(&self, rest: usize, other: &mut Way) -> Done<bool> {
         let (mut at, base, mut any) = (rest, other.len, false);
         while let Some((start, end)) = self.next(at) {

@@ -127,8 +127,8 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     syscalls::dup3_standard(output, 1, why)?;
     syscalls::dup3_standard(output, 2, why)?;
     if let Some(cwd) = &hook.cwd {
-        // The engine may have removed the bundle before the container, or this user may not enter it. Then the hook begins
-        // in this command's directory, as runc's late hooks do.
+        // The engine may have removed the bundle before the container, or this user may not enter it. Then the hook
+        // begins in this command's directory, as runc's late hooks do.
         match syscalls::chdir(cwd, Why("a hook begins in the bundle's directory")) {
             Err(f) if [Errno::ENOENT, Errno::ENOTDIR, Errno::EACCES].contains(&f.errno) => {}
             entered => entered?,
@@ -137,7 +137,8 @@ fn become_hook(hook: &Hook, input: &Fd, output: At, argv: &Vector, envp: &Vector
     Err(syscalls::execve(&hook.path, argv, envp, Why("the hook's program")))
 }
 
-/// Whether it ended before its time was over. TERM, INT and HUP end the host's wait too. A hook of init's ends with init.
+/// Whether it ended before its time was over. TERM, INT and HUP end the host's wait too. A hook of init's ends with
+/// init.
 fn wait(pidfd: &Fd, timeout: Option<u64>, lane: Lane) -> Done<bool> {
     let why = Why("the end of the hook, or of its time");
     if lane != Lane::InnerHook {

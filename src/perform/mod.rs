@@ -1,5 +1,5 @@
-//! A plan is carried out here: line by line, in the lanes that [`walk`] walks, one file a subject. Nothing here reads the
-//! configuration: a fact that is needed is in the plan. May touch: plan types, system calls.
+//! A plan is carried out here: line by line, in the lanes that [`walk`] walks, one file a subject. Nothing here reads
+//! the configuration: a fact that is needed is in the plan. May touch: plan types, system calls.
 
 pub mod callers;
 pub mod cgroup;

@@ -1,4 +1,5 @@
-//! The network: devices of the host that move into the container, and its loopback. May touch: plan types, system calls.
+//! The network: devices of the host that move into the container, and its loopback. May touch: plan types, system
+//! calls.
 //!
 //! ```text
 //!   host  index, addresses .. clone3 ............... move, as nk-if7 ─ word

@@ -1,5 +1,5 @@
-//! The messages that init and the bridge send, as bytes: how far they are, or at which line they stopped and why. Nothing
-//! here allocates. May touch: types, the recorder.
+//! The messages that init and the bridge send, as bytes: how far they are, or at which line they stopped and why.
+//! Nothing here allocates. May touch: types, the recorder.
 
 use crate::outcome::{Check, Trouble};
 use syscalls::Call;
@@ -18,7 +18,8 @@ const CHECK: u8 = 2;
 const HOOK: u8 = 3;
 pub const INIT: u8 = 4;
 
-/// A message's fixed part. In a report the record of the call that failed follows, so that the reader needs no recorder.
+/// A message's fixed part. In a report the record of the call that failed follows, so that the reader needs no
+/// recorder.
 const FIXED: usize = 16;
 /// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
 pub const LONGEST: usize = 4096;
@@ -84,8 +85,8 @@ impl Word {
         Report::decode(self.bytes())
     }
 
-    /// How many lines the plan has after the one that a report is about. `start` has another plan at hand than `create`: only
-    /// from the end on their lines are the same.
+    /// How many lines the plan has after the one that a report is about. `start` has another plan at hand than
+    /// `create`: only from the end on their lines are the same.
     pub fn rest(&self) -> usize {
         u16::from_ne_bytes([self.bytes[12], self.bytes[13]]).into()
     }

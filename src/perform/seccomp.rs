@@ -1,7 +1,7 @@
-//! The seccomp filter, and its listener on the way from init to the agent that answers its questions (seccomp_unotify(2);
-//! config-linux.md, "The Container Process State"). Once the filter is loaded any call of init's could be one that it asks
-//! about, so init makes none: it writes the descriptor's number on the slate and waits there. May touch: plan types,
-//! system calls.
+//! The seccomp filter, and its listener on the way from init to the agent that answers its questions
+//! (seccomp_unotify(2); config-linux.md, "The Container Process State"). Once the filter is loaded any call of init's
+//! could be one that it asks about, so init makes none: it writes the descriptor's number on the slate and waits there.
+//! May touch: plan types, system calls.
 
 use super::files::decimal;
 use super::{Lanes, callers};

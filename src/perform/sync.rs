@@ -216,8 +216,8 @@ fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Then> {
     if lanes.heard.is_none() {
         await_channel(lanes, why)?;
     }
-    // If execve fails, init notes that on the slate before it sends a report. So while the slate has execve under way, a
-    // channel that can be read has ended.
+    // If execve fails, init notes that on the slate before it sends a report. So while the slate has execve under way,
+    // a channel that can be read has ended.
     let end = match lanes.heard.is_none() && syscalls::execve_of(Lane::Init as u8) == Some(Ok(())) {
         true => Ok(Then::Next),
         false => hear(lanes, why).map(ended)?,

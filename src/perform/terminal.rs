@@ -86,8 +86,8 @@ fn become_standard(terminal: At, uid: u32, why: Why) -> Done {
     Ok(())
 }
 
-/// Files and devices that the caller passed stay the caller's; a pipe is for the program alone; and the null device is the
-/// container's own, open for both directions: an engine may have opened the host's for reading only.
+/// Files and devices that the caller passed stay the caller's; a pipe is for the program alone; and the null device is
+/// the container's own, open for both directions: an engine may have opened the host's for reading only.
 fn streams(lanes: &Lanes, uid: u32, why: Why) -> Done {
     let fds = [At::STDIN, At::STDOUT, At::STDERR];
     // Root needs no pipe of its own, so only descriptors that can be the null device are looked at.
@@ -181,8 +181,8 @@ fn take(lanes: &mut Lanes, why: Why) -> Done {
     Ok(())
 }
 
-/// The window of the caller's terminal is the program's. Without one there is nothing to fit. Whether standard output is a
-/// terminal.
+/// The window of the caller's terminal is the program's. Without one there is nothing to fit. Whether standard output
+/// is a terminal.
 pub fn fit(master: At) -> bool {
     for fd in [At::STDOUT, At::STDIN, At::STDERR] {
         let why = Why("the caller's terminal, if there is one, says how large the window is");
@@ -195,8 +195,8 @@ pub fn fit(master: At) -> bool {
     false
 }
 
-/// A file or a pipe gets lines that end in LF, as runc and crun have it: only the screen of a terminal needs the CR before it
-/// (termios(3), ONLCR).
+/// A file or a pipe gets lines that end in LF, as runc and crun have it: only the screen of a terminal needs the CR
+/// before it (termios(3), ONLCR).
 fn plain_lines(master: At) -> Done {
     let why = Why("standard output is no terminal: lines end in LF there, without CR");
     let mut settings = syscalls::tcgets(master, why)?;

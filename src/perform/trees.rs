@@ -63,8 +63,8 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
     }
 }
 
-/// The root of what was just mounted on a place. Not by its name, which may stand for another directory by now. `..` of a
-/// root is that root itself, and leads to what is mounted on it.
+/// The root of what was just mounted on a place. Not by its name, which may stand for another directory by now. `..` of
+/// a root is that root itself, and leads to what is mounted on it.
 pub fn step_up(place: &Fd) -> syscalls::Result<Fd> {
     let why = Why("later lines work below the mount that is there now");
     files::resolve(place.at(), c"..", OpenFlags::O_DIRECTORY, true, why)

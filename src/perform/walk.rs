@@ -1,5 +1,5 @@
-//! The walks: each lane carries out its lines, one by one. From clone3 to execve nothing is allocated, parsed, or decided
-//! that could have been decided before. May touch: plan types, system calls.
+//! The walks: each lane carries out its lines, one by one. From clone3 to execve nothing is allocated, parsed, or
+//! decided that could have been decided before. May touch: plan types, system calls.
 
 use super::report::{LONGEST, Report};
 use super::{Lanes, Then};

@@ -1,5 +1,5 @@
-//! What the caller gets: the pid file, a handle on the new process (`--pidfd-socket`), and the program's words for
-//! `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)). May touch: types.
+//! What the caller gets: the pid file, a handle on the new process (`--pidfd-socket`), and the program's messages
+//! for `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)). May touch: types.
 //!
 //! ```text
 //!   NOTIFY_SOCKET:  program ── /run/notify/notify.sock = STATE/ID/notify/notify.sock ──► `start`, or `run` ──► the caller's
@@ -44,7 +44,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
         let why = "NOTIFY_SOCKET names the service manager that waits to hear that the program is ready";
         b.host(Host::Mounts, "", op, why);
     }
-    let why = "the caller's service manager takes no word from the program, which is in another cgroup: the runtime passes it on";
+    let why = "the caller's service manager takes no message from the program, which is in another cgroup: the runtime passes it on";
     b.host(Host::Mounts, "", Callers::NotifyDirectory, why);
     if !b.wish.wait_for_start {
         b.host(Host::Mounts, "", Callers::Listen, "the runtime passes on what the program sends there");
@@ -58,7 +58,7 @@ pub fn notify(b: &mut Builder) -> Result<(), Problem> {
     mounts::one(b, &mount, "")
 }
 
-/// A variable for the program: the last one of its name.
+/// Sets a variable of the program's environment in place of older ones with its name.
 pub fn set(env: &mut Vec<String>, entry: String) {
     let end = entry.find('=').map_or(0, |at| at + 1);
     env.retain(|old| !old.starts_with(&entry[..end]));

@@ -1,5 +1,5 @@
-//! What `create` and `run` do: the subjects that a new container is made of. Which line comes before which is not said here:
-//! that is [`super::order`]'s. May touch: types.
+//! What `create` and `run` do: the subjects that a new container is made of. [`super::order`] alone decides which line
+//! comes before which. May touch: types.
 
 use super::builder::Builder;
 use super::op::Plan;
@@ -74,13 +74,13 @@ mod tests {
         create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"))
     }
 
-    /// What one lane says the other waits for, in the same order, and nothing is left over.
+    /// Each lane waits for the messages that the other sends, in the same order.
     #[test]
     fn the_lanes_fit_each_other() {
         for (wait, net) in [(false, false), (true, false), (false, true), (true, true)] {
             let plan = plan(wait, net);
             let clone = plan.host.iter().position(|l| matches!(l.op, Op::Namespaces(Namespaces::Clone { .. })));
-            // Who has said what has been heard by the other: the words in the order of each lane.
+            // The messages that a lane sends or waits for.
             let words = |lines: &[Line]| -> Vec<&str> {
                 let word = |l: &Line| match &l.op {
                     Op::Sync(Sync::AwaitAsk) => vec!["ask"],
@@ -109,7 +109,8 @@ mod tests {
         }
     }
 
-    /// An interface is read before the clone, moved between question and answer, and set up after that, under one number.
+    /// An interface is read before the clone, moved between question and answer, and set up after that, under one
+    /// number.
     fn net_devices_fit(plan: &Plan, clone: Option<usize>, net: bool) {
         let at = |lines: &[Line], op: &Op| lines.iter().position(|l| l.op == *op);
         let (mut read, mut moved, mut set_up) = (vec![], vec![], vec![]);

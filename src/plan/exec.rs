@@ -1,5 +1,5 @@
-//! What `exec` does: one more process in a container that is there. The stages are `create`'s, and nothing is made but the
-//! process. May touch: types.
+//! What `exec` does: one more process in a container that is there. The stages are `create`'s, and nothing is made but
+//! the process. May touch: types.
 
 use super::builder::Builder;
 use super::op::Plan;

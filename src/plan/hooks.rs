@@ -81,9 +81,9 @@ fn lines(b: &Builder, name: &str, list: &[spec::Hook], status: &str) -> Result<V
     Ok(all)
 }
 
-/// A hook, ready to be run. Without `args` its path is all that it is told. Without `env` it has what surrounds it, as with
-/// runc and crun: in the runtime's namespaces that of this command's caller, and the bundle as its current directory; inside
-/// the container (`inside`) what the program has.
+/// A hook, ready to be run. Without `args` it gets its path alone. Without `env` it gets, as with runc and crun,
+/// the environment of this command's caller, or, inside the container (`inside`), the program's. In the runtime's
+/// namespaces it begins in the bundle.
 pub fn hook(
     hook: &spec::Hook,
     at: &str,

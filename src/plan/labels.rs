@@ -1,5 +1,6 @@
-//! Labels of security modules: config.json's `apparmorProfile`, `selinuxLabel` and `mountLabel` (config.md, "Linux Process";
-//! config-linux.md, "Mount Label"). The kernel keeps a process's label until its next execve. May touch: types.
+//! Labels of security modules: config.json's `apparmorProfile`, `selinuxLabel` and `mountLabel` (config.md, "Linux
+//! Process"; config-linux.md, "Mount Label"). The kernel keeps a process's label until its next execve. May touch:
+//! types.
 
 use super::builder::Builder;
 use super::op::{Labels, Namespaces, Slot};

@@ -1,5 +1,5 @@
-//! The plan: a pure function of what is wanted, what is here, and the command's options. It makes no system call, so the
-//! same configuration gives the same listing on any machine. May touch: types and tables.
+//! The plan: a pure function of what is wanted, what is here, and the command's options. It makes no system call, so
+//! the same configuration gives the same listing on any machine. May touch: types and tables.
 //!
 //! ```text
 //!   create, exec     lists of subjects; each reads its part of config.json and puts lines into stages

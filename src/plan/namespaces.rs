@@ -4,7 +4,7 @@
 //! ```text
 //!   usually     host ── clone3(all new) ────────────────► init ── setns(what is joined)
 //!   a bridge    host ── clone3 ─► bridge ── setns, unshare ── clone3(CLONE_PARENT) ─► init, the host's child
-//!   new ids     host writes uid_map and gid_map of the first process that is in the new user namespace; that waits
+//!   new ids     host writes uid_map and gid_map of the first process in the new user namespace, which waits
 //! ```
 //! A bridge is needed where the kernel moves a process's children only, not itself: into a pid namespace that is
 //! there, into a new time namespace; and to be in a user namespace before the others are made in it.
@@ -19,11 +19,11 @@ use syscalls::CloneFlags;
 
 const AT: &str = "/linux/namespaces";
 
-/// `create`: what is new is made, what is there is joined, and both get names and settings.
+/// `create`: new namespaces are made, the others joined, and all get names and settings.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     open(b)?;
-    // Without privileges nothing can be joined before the user namespace is entered; with them, what belongs to the host
-    // has to be joined while they last.
+    // Without privileges the user namespace comes first: only inside it can others be joined. With privileges it comes
+    // last: inside it, the host's namespaces can no longer be joined.
     let user_first = b.users.inside;
     join(b, user_first);
     join(b, !user_first);
@@ -109,7 +109,7 @@ fn time(b: &mut Builder) {
     b.bridge(Bridge::Time, "/linux/timeOffsets", op, why);
 }
 
-/// Without a cgroup of its own the clone makes the namespace, rooted where the caller is.
+/// The namespace's root is init's own cgroup. Without one, the clone makes the namespace, and its root is the caller's.
 fn cgroup_namespace(b: &mut Builder) {
     if b.new_namespace(NamespaceKind::Cgroup) && b.wish.cgroup {
         let from = pointer(b.spec, &NamespaceKind::Cgroup);
@@ -149,8 +149,9 @@ fn clone(b: &mut Builder) {
 ///   usually     host ── setns(pid) ── clone3(into the cgroup) ─► init ── setns(all others at once) ── execve
 ///   no root     host ── clone3 ─► bridge ── setns(all at once) ── clone3(CLONE_PARENT, into the cgroup) ─► init
 /// ```
-/// The kernel puts only children into another pid namespace, so the host joins that one itself: it has just the one child.
-/// Without root that takes the container's user namespace, and no process comes back from there: then a bridge does it.
+/// The kernel puts only children into another pid namespace, so the host joins that one itself: it has just the one
+/// child. Without root that takes the container's user namespace, and no process comes back from there: then a bridge
+/// does it.
 pub fn join_container(b: &mut Builder) {
     let Some(all) = b.wish.joins.as_ref().map(|joined| joined.namespaces) else {
         return;

@@ -1,6 +1,6 @@
-//! THE ORDER: everything that `create`, `run` and `exec` do, from the first descriptor to execve, as three lists of stages,
-//! one a lane. A subject puts its lines into stages, and the stages alone decide which line comes before which. Lines of
-//! one stage stay in the order in which their subject wrote them.
+//! THE ORDER: everything that `create`, `run` and `exec` do, from the first descriptor to execve, as three lists of
+//! stages, one a lane. A subject puts its lines into stages, and the stages alone decide which line comes before which.
+//! Lines of one stage stay in the order in which their subject wrote them.
 //!
 //! A heading stands over the stages that it is printed above. The lines of `exec` have one heading, their own.
 //!

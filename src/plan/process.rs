@@ -29,7 +29,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     program(b)
 }
 
-/// What is done about the caller's signals.
+/// Host: the caller's signals.
 fn signals(b: &mut Builder) {
     if b.wish.attached {
         let why = "before the clone, so that no signal and no end of a child is missed";
@@ -39,7 +39,7 @@ fn signals(b: &mut Builder) {
     b.host(Host::Signals, "", Process::LookAtSignals, why);
 }
 
-/// What a process is before it is anything in particular.
+/// What init would inherit from the caller: umask, signals, session, keyring.
 fn session(b: &mut Builder) -> Result<(), Problem> {
     b.init(
         Init::Session,
@@ -99,8 +99,8 @@ fn bits(numbers: Option<Vec<u32>>) -> Vec<u64> {
     words
 }
 
-/// The out-of-memory score. /proc/PID of a process that is not dumpable belongs to the machine's root, and init in a user
-/// namespace cannot write there. So the host sets its own score, and init inherits it.
+/// The out-of-memory score. /proc/PID of a process that is not dumpable belongs to the machine's root, and init in a
+/// user namespace cannot write there. So the host sets its own score, and init inherits it.
 fn oom_score(b: &mut Builder) {
     let Some(score) = b.spec.process.oom_score_adj else {
         return;
@@ -132,8 +132,8 @@ fn oom_score(b: &mut Builder) {
     }
 }
 
-/// Resource limits. In a user namespace init has no right to raise one (CAP_SYS_RESOURCE in capabilities(7)): the host does,
-/// before the clone, and init lowers it to what is wanted.
+/// Resource limits. In a user namespace init has no right to raise one (CAP_SYS_RESOURCE in capabilities(7)): the host
+/// does, before the clone, and init lowers it to what is wanted.
 fn limits(b: &mut Builder) -> Result<(), Problem> {
     for (i, limit) in b.spec.process.rlimits.iter().enumerate() {
         let from = entry("/process/rlimits", i);
@@ -219,8 +219,8 @@ fn capabilities(b: &mut Builder) {
     let op = Process::DropBounding { drop: every & !set(&wanted.bounding) };
     let why = "what leaves the bounding set can never be gained again, not even by a set-user-id program";
     b.init(Init::Bounding, "/process/capabilities/bounding", op, why);
-    // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and not
-    // both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
+    // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and
+    // not both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
     let permitted = set(&wanted.permitted);
     let mut sets = CapabilitySets {
         effective: set(&wanted.effective) & permitted,
@@ -273,8 +273,8 @@ fn in_directory(directory: &str, name: &str) -> Result<CString, Problem> {
     c("/process/args/0", &format!("{directory}/{name}"))
 }
 
-/// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so one entry
-/// a name is left. An empty `HOME` counts as none, and the user's takes its place (`Rootfs::LookUpHome`).
+/// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so
+/// one entry a name is left. An empty `HOME` counts as none, and the user's takes its place (`Rootfs::LookUpHome`).
 pub fn environment(entries: &[String]) -> Result<Vec<CString>, Problem> {
     let mut names = BTreeSet::new();
     let mut all = Vec::with_capacity(entries.len());

@@ -1,5 +1,5 @@
-//! config.json's `linux.intelRdt`: the group of resctrl that init is put into (resctrl(7); config-linux.md, "IntelRdt").
-//! May touch: types.
+//! config.json's `linux.intelRdt`: the group of resctrl that init is put into (resctrl(7); config-linux.md,
+//! "IntelRdt"). May touch: types.
 
 use super::builder::Builder;
 use super::op::Rdt;

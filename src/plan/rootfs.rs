@@ -1,5 +1,5 @@
-//! The root file system: `root`, its propagation, the switch of root, home and working directory, and the paths that are
-//! masked or read-only in it (config.md, "Root"; config-linux.md). May touch: types and tables.
+//! The root file system: `root`, its propagation, the switch of root, home and working directory, and the paths that
+//! are masked or read-only in it (config.md, "Root"; config-linux.md). May touch: types and tables.
 
 use super::builder::{Builder, rootfs_path};
 use super::hooks;

@@ -1,4 +1,4 @@
-//! The listing: a plan in words, one line a line, with the numbers that the trace shows. May touch: types.
+//! The listing: a plan in words, with the line numbers that the trace shows. May touch: types.
 
 pub use super::op::lane_name;
 

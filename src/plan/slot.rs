@@ -11,7 +11,7 @@ impl Slot {
     /// The tree that becomes `/`.
     pub const ROOTFS: Slot = Slot(1);
     pub const CGROUP: Slot = Slot(2);
-    /// The host's and the init's end of what they talk through.
+    /// The host's end of the channel, and init's.
     pub const CHANNEL: Slot = Slot(3);
     pub const INIT_END: Slot = Slot(4);
     /// The fifo on which a created container waits for `start`, and the fifo that ends when execve has succeeded.
@@ -29,28 +29,29 @@ impl Slot {
     pub const PROGRAM: Slot = Slot(12);
     /// The host's procfs.
     pub const HOST_PROC: Slot = Slot(13);
-    /// What hooks say.
+    /// What hooks print.
     pub const HOOK_OUTPUT: Slot = Slot(14);
     /// Handle on the bridge, while there is one.
     pub const BRIDGE: Slot = Slot(15);
     /// A procfs for writes, which is mounted nowhere.
     pub const PRIVATE_PROC: Slot = Slot(16);
-    /// Where the kernel is told about network interfaces: each lane has one, in its own namespace.
+    /// A netlink socket for network interfaces: each lane has one, in its own namespace.
     pub const ROUTE: Slot = Slot(17);
     /// `exec`: a handle on the first process of the container.
     pub const CONTAINER: Slot = Slot(18);
-    /// Through which init sends its terminal's other side.
+    /// The socket through which init sends its terminal's other side.
     pub const CONSOLE: Slot = Slot(19);
-    /// That side: init's until it is sent, and the host's if that relays. Before, where the host waits for it.
+    /// The terminal's other side: in init until it is sent, in the host if that relays. Before, the host has here the
+    /// socket from which it will come.
     pub const MASTER: Slot = Slot(20);
     /// The terminal, as the program has it.
     pub const TERMINAL: Slot = Slot(21);
-    /// Who gets a handle on the new process.
+    /// To the program that gets a handle on the new process.
     pub const PIDFD: Slot = Slot(22);
-    /// What the program sends word of itself to, and whom that is handed on to.
+    /// The program's NOTIFY_SOCKET, and the caller's, to which its messages are passed on.
     pub const NOTIFY: Slot = Slot(23);
     pub const NOTIFIED: Slot = Slot(24);
-    /// The host's null device, for masks where the container's /dev is lent and may have none.
+    /// The host's null device, for masks where the container's /dev may have none.
     pub const SPARE_NULL: Slot = Slot(25);
     pub const FIRST_FREE: u16 = 26;
 }

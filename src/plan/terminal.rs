@@ -1,5 +1,5 @@
-//! config.json's `process.terminal`: a pseudoterminal out of the container's own devpts for the program, and its other side
-//! for the caller (config.md, "process"). May touch: types.
+//! config.json's `process.terminal`: a pseudoterminal out of the container's own devpts for the program, and its other
+//! side for the caller (config.md, "process"). May touch: types.
 //!
 //! ```text
 //!   --console-socket   host ── connect ──── clone3 ─► init ── opens both sides ── sends one ──► the listener

@@ -43,7 +43,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A mount is made: what was at its place, and below it, is hidden from now on.
+    /// Adds a mount: it hides what was at its place and below it.
     pub fn cover(&mut self, new: Covered) {
         self.mounted = true;
         self.propagated.retain(|m| new.path != "/" && m.path != new.path && below(&m.path, &new.path).is_none());
@@ -55,8 +55,8 @@ impl Tree {
             return;
         }
         self.covered.retain(|m| m.path != new.path && below(&m.path, &new.path).is_none());
-        // A mount that is not fresh is remembered only if it hides part of a fresh one: so each of a thousand binds looks
-        // through a short list.
+        // A mount that is not fresh is remembered only if it hides part of a fresh one: so each of a thousand binds
+        // looks through a short list.
         let hides = |m: &Covered| m.fresh && below(&new.path, &m.path).is_some();
         if new.fresh || new.path == "/dev" || self.covered.iter().any(hides) {
             self.covered.push(new);

@@ -94,7 +94,7 @@ fn await_mapped(b: &mut Builder) {
     }
 }
 
-/// To be its root, and the owner of what is made in it.
+/// The process becomes the namespace's root, which then owns what is made.
 fn root_inside(b: &mut Builder) {
     let from = pointer(b.spec, &NamespaceKind::User);
     // 0 wherever it is mapped.

@@ -1,4 +1,5 @@
-//! What a plan is made from beside config.json: the command's options, and what is known of the caller. May touch: types.
+//! What a plan is made from beside config.json: the command's options, and what is known of the caller. May touch:
+//! types.
 
 use super::cgroup::scope::{Manager, Scope};
 use super::text::problem;

@@ -1,5 +1,6 @@
-//! `tmpcopyup`: what lay below a new tmpfs is copied into it, file by file, by descriptor. The rootfs is hostile: no link
-//! is followed, no fifo or device is opened, and the depth is bounded. Nothing here allocates. May touch: system calls.
+//! `tmpcopyup`: what lay below a new tmpfs is copied into it, file by file, by descriptor. The rootfs is hostile: no
+//! link is followed, no fifo or device is opened, and the depth is bounded. Nothing here allocates. May touch: system
+//! calls.
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;

@@ -1,6 +1,6 @@
-//! Mounts: new file systems, and trees of the host that are bound into the container. A target in the rootfs is resolved once
-//! to a descriptor, and mounted onto through that: standing in it, its name is `.`, and no exchange of directories can
-//! make that another place. May touch: plan types, system calls.
+//! Mounts: new file systems, and trees of the host that are bound into the container. A target in the rootfs is
+//! resolved once to a descriptor, and mounted onto through that: standing in it, its name is `.`, and no exchange of
+//! directories can make that another place. May touch: plan types, system calls.
 
 mod beside;
 mod copyup;
@@ -71,8 +71,8 @@ fn open_source(lanes: &mut Lanes, source: &Source, why: Why) -> Done {
     Ok(())
 }
 
-/// What a cgroup mount shows where there is no cgroup namespace: the container's cgroup. A container that had to do without
-/// one (`Cgroup::Make`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
+/// What a cgroup mount shows where there is no cgroup namespace: the container's cgroup. A container that had to do
+/// without one (`Cgroup::Make`) sees the hierarchy that the caller sees, and cannot write there, as with runc.
 fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Result<Fd> {
     let set = Why("its properties are set before any other process can see it");
     if let Some(group) = group {
@@ -242,7 +242,8 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, how: Kind, open: Option<Slo
     }
 }
 
-/// `copy-symlink`: a link with the same text at the place, if the source is a link. Returns the directory that it is in.
+/// `copy-symlink`: a link with the same text at the place, if the source is a link. Returns the directory that it is
+/// in.
 fn copy_link(base: At, path: &CStr, tree: &Fd, why: Why) -> Done<Option<Fd>> {
     let stat = syscalls::fstat(tree.at(), Why("only a link is made again, and not mounted"))?;
     if kind(&stat) != libc::S_IFLNK {

@@ -1,5 +1,5 @@
-//! Paths of the container that are masked or read-only, and the null device that masks files. May touch: plan types, system
-//! calls.
+//! Paths of the container that are masked or read-only, and the null device that masks files. May touch: plan types,
+//! system calls.
 
 use crate::outcome::{Check, Done, Trouble};
 use crate::perform::files::{self, decimal, is_null, kind};
@@ -79,8 +79,8 @@ pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why)
 }
 
 /// Below a mount that no other process can reach, where the lane stands: it tries what the plan expects, and the other
-/// way only if that was wrong. A mount of a file on a directory fails after a wait for all processors: without the plan's
-/// expectation every second try would cost that wait.
+/// way only if that was wrong. A mount of a file on a directory fails after a wait for all processors: without the
+/// plan's expectation every second try would cost that wait.
 fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: bool, why: Why) -> Done {
     let mut cover = |directory: bool| match directory {
         true => mask_directory(lanes, base, path, why),

@@ -1,5 +1,5 @@
-//! The root file system: opened, attached, made `/`; its propagation; the working directory in it. May touch: plan types,
-//! system calls.
+//! The root file system: opened, attached, made `/`; its propagation; the working directory in it. May touch: plan
+//! types, system calls.
 
 pub mod home;
 mod masks;

@@ -1,12 +1,12 @@
-//! The host's mounts, where the old root cannot be put away: `--no-pivot`, and the way round pivot_root in an initramfs.
-//! No path of the container leads there. But the kernel lets a user namespace mount a new procfs or sysfs, without any of
-//! the container's masks, as long as there is a whole one somewhere in its mount namespace (mount_namespaces(7)). So all
-//! that is mounted below the old root is unmounted. A procfs or sysfs that cannot be (in a user namespace the host's mounts
-//! are locked) is covered.
+//! The host's mounts, where the old root cannot be put away: `--no-pivot`, and the way round pivot_root in an
+//! initramfs. No path of the container leads there. But the kernel lets a user namespace mount a new procfs or sysfs,
+//! without any of the container's masks, as long as there is a whole one somewhere in its mount namespace
+//! (mount_namespaces(7)). So all that is mounted below the old root is unmounted. A procfs or sysfs that cannot be (in
+//! a user namespace the host's mounts are locked) is covered.
 //!
-//! The new root lies over the old one by now, so a path means what the host has there, and never what the container has:
-//! lines of the list that are about the container's mounts name nothing, or something of the host's.
-//! Nothing here allocates. May touch: system calls.
+//! The new root lies over the old one by now, so a path means what the host has there, and never what the container
+//! has: lines of the list that are about the container's mounts name nothing, or something of the host's. Nothing here
+//! allocates. May touch: system calls.
 
 use crate::outcome::Done;
 use core::ffi::CStr;

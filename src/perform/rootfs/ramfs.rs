@@ -9,11 +9,11 @@
 //!   as it was               made room             chroot into the copy   pivot_root
 //! ```
 //! By then `/` is known to be the root of a mount, and no directory that an earlier chroot chose: its propagation was
-//! changed, which the kernel refuses elsewhere (mount(2)).
-//! To know beforehand would cost every other host a call. So pivot_root is tried, and only where it is refused, and `/`
-//! turns out to be such a file system, this way is taken. It ends as the ordinary one does: the container's root is the
-//! root of its mount namespace. What the initramfs had mounted is unmounted on the way (`old_root`): below the root nothing is
-//! left but the initramfs itself. May touch: system calls.
+//! changed, which the kernel refuses elsewhere (mount(2)). To know beforehand would cost every other host a call. So
+//! pivot_root is tried, and only where it is refused, and `/` turns out to be such a file system, this way is taken. It
+//! ends as the ordinary one does: the container's root is the root of its mount namespace. What the initramfs had
+//! mounted is unmounted on the way (`old_root`): below the root nothing is left but the initramfs itself. May touch:
+//! system calls.
 
 use super::old_root;
 use crate::outcome::{Done, Trouble};

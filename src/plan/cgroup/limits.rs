@@ -10,12 +10,12 @@ use crate::spec::{BlockIo, Cpu, HugepageLimit, Memory, Problem, Rdma, Resources,
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 
-/// The first setting of each controller that there has to be.
+/// The first setting of each controller that has to exist.
 pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {
     let mut first: Vec<&Setting> = Vec::new();
     for setting in settings {
         let name = setting.controller();
-        // The files that every cgroup has are of none.
+        // Every cgroup has the files that begin with `cgroup`: they belong to no controller.
         if name != "cgroup" && !setting.optional && first.iter().all(|s| s.controller() != name) {
             first.push(setting);
         }
@@ -23,7 +23,7 @@ pub fn controllers(settings: &[Setting]) -> Vec<&Setting> {
     first
 }
 
-/// The cgroups above one, from the hierarchy's root on, which is `.`.
+/// The cgroups above a cgroup, from the hierarchy's root on, which is `.`.
 pub fn above(path: &str) -> Result<Vec<CString>, Problem> {
     let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
     core::iter::once(".").chain(ends).map(|path| c("/linux/cgroupsPath", path)).collect()
@@ -82,7 +82,7 @@ impl Settings<'_> {
         Ok(())
     }
 
-    /// The last setting may be left away where the kernel has no such file.
+    /// Whether the last setting may be left out where the kernel has no such file.
     fn or_nothing(&mut self, optional: bool) {
         if let Some(last) = self.all.last_mut() {
             last.optional = optional;

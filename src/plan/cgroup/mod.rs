@@ -1,5 +1,5 @@
-//! The container's cgroup: `linux.cgroupsPath`, and what `linux.resources` writes into its files (config-linux.md, "Control
-//! groups"). systemd may make it instead, as a scope. May touch: types.
+//! The container's cgroup: `linux.cgroupsPath`, and what `linux.resources` writes into its files (config-linux.md,
+//! "Control groups"). systemd may make it instead, as a scope. May touch: types.
 
 pub mod limits;
 pub mod scope;
@@ -58,7 +58,8 @@ pub fn join(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// The cgroup below the hierarchy's root: `cgroupsPath`, or `nano-sandbox/<id>`. The runtime may put a path that is not
-/// absolute elsewhere (config-linux.md, "Cgroups Path"): below the wish's base. What systemd makes lies where its slice does.
+/// absolute elsewhere (config-linux.md, "Cgroups Path"): below the wish's base. What systemd makes lies where its slice
+/// does.
 pub fn cgroup_path(spec: &Spec, wish: &Wish) -> Result<String, Problem> {
     let (id, base) = (wish.id, wish.cgroup_base);
     if let Some(manager) = wish.manager {

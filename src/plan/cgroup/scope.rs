@@ -4,7 +4,7 @@
 use super::limits::Setting;
 pub use crate::host::dbus::Value;
 pub use crate::host::systemd::{Property, Scope, Sockets};
-use crate::spec::{Problem, Spec};
+use crate::spec::{Problem, Spec, escaped};
 
 /// The service manager that is asked.
 #[derive(Clone, Debug)]
@@ -50,20 +50,23 @@ pub fn names(spec: &Spec, id: &str, user: bool) -> Result<(String, String), Prob
         "" => format!("{name}.scope"),
         prefix => format!("{prefix}-{name}.scope"),
     };
-    // Ids may hold it, names of units may not (systemd.unit(5), "String Escaping for Inclusion in Unit Names").
+    // Ids may hold a `+`, names of units may not (systemd.unit(5), "String Escaping for Inclusion in Unit Names").
     let unit = unit.replace('+', "\\x2b");
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     if !unit.chars().all(allowed) || unit.len() > 255 || unit.starts_with('.') {
         return no(format!("`{unit}` is no name of a unit: letters, digits and : - _ . @ are allowed, 255 bytes"));
     }
     Ok((slice.into(), unit))
 }
 
+/// The letters of a unit's name (systemd.unit(5)).
+fn allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ":-_.\\@".contains(c)
+}
+
 /// Where a slice lies: each dash of its name is a step down (systemd.slice(5)); `-.slice` is the root. Ends in `/`.
 /// `None`: it is no name of a slice.
 pub fn below(slice: &str) -> Option<String> {
     let name = slice.strip_suffix(".slice")?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     if name == "-" {
         return Some(String::new());
     }
@@ -83,7 +86,7 @@ pub fn cgroup(manager: &Manager, slice: &str, unit: &str) -> String {
     format!("{}{}{unit}", manager.base, below(slice).unwrap_or_default())
 }
 
-/// All but the processes, which are known late, and the limit of those, which comes late.
+/// The scope. Its processes are known later, and their limit is set later.
 pub fn scope(spec: &Spec, id: &str, manager: &Manager, limits: &[Setting]) -> Result<Scope, Problem> {
     let (slice, unit) = names(spec, id, manager.user)?;
     let text = |name: &str, value: &str| (name.into(), Value::Text(value.into()));
@@ -91,7 +94,7 @@ pub fn scope(spec: &Spec, id: &str, manager: &Manager, limits: &[Setting]) -> Re
     let mut all: Vec<Property> = Vec::from([
         text("Description", &format!("nk-runtime container {id}")),
         text("Slice", &slice),
-        // What is in the cgroup is ours to arrange (systemd's CGROUP_DELEGATION).
+        // The runtime arranges what is in the cgroup (systemd's CGROUP_DELEGATION).
         flag("Delegate", true),
         flag("DefaultDependencies", false),
         flag("TasksAccounting", true),
@@ -144,7 +147,7 @@ pub fn properties(limits: &[Setting]) -> Vec<Property> {
                 let period = period.parse::<u64>().unwrap_or(100_000).max(1);
                 put("CPUQuotaPeriodUSec", Value::Ulong(period));
                 let second = match quota.parse::<u64>() {
-                    // Whole hundredths of a processor are what it keeps.
+                    // systemd keeps whole hundredths of a processor.
                     Ok(quota) => (quota.saturating_mul(1_000_000) / period).next_multiple_of(10_000),
                     Err(_) => u64::MAX,
                 };
@@ -179,8 +182,8 @@ fn mask(list: &str) -> Vec<u8> {
     bits
 }
 
-/// A property that an annotation sets, in the text form that runc and crun take too: 'text', true, 5, uint64 5, ['a', 'b'].
-/// A name in seconds is one in microseconds on the bus.
+/// A property that an annotation sets, in the text form that runc and crun take too: 'text', true, 5, uint64 5, ['a',
+/// 'b']. A name in seconds is one in microseconds on the bus.
 fn annotated(key: &str, name: &str, text: &str) -> Result<Property, Problem> {
     let text = text.trim();
     let (kind, plain) = text.split_once(' ').unwrap_or(("", text));
@@ -223,7 +226,7 @@ fn annotated(key: &str, name: &str, text: &str) -> Result<Property, Problem> {
     match value {
         Some(property) if !name.is_empty() && name.chars().all(good) => Ok(property),
         _ => Err(Problem {
-            pointer: format!("/annotations/{}", key.replace('~', "~0").replace('/', "~1")),
+            pointer: format!("/annotations/{}", escaped(key)),
             problem: format!("`{text}` is no value of a property: 'text', true, 5, uint64 5 or ['a', 'b'] are"),
         }),
     }

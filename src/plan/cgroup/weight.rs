@@ -1,5 +1,5 @@
-//! `cpu.shares` of cgroup version 1 as `cpu.weight` of version 2, by the curve that the runtimes have agreed on. Computed
-//! here, for core has no logarithms. May touch: numbers.
+//! `cpu.shares` of cgroup version 1 as `cpu.weight` of version 2, by the curve that the runtimes have agreed on.
+//! Computed here, for core has no logarithms. May touch: numbers.
 
 /// `cpu.shares`, which go from 2 to 262144, as a weight from 1 to 10000. The curve goes through 2 and 1, 1024 and 100,
 /// 262144 and 10000: the weight is 10^((l² + 125 l) / 612 - 7/34) with l = log2(shares), rounded up.

@@ -1,8 +1,8 @@
-//! `/dev`: the default devices, `linux.devices`, and the links (config-linux.md, "Devices"); and which devices the cgroup
-//! may use. May touch: types and tables.
+//! `/dev`: the default devices, `linux.devices`, and the links (config-linux.md, "Devices"); and which devices the
+//! cgroup may use. May touch: types and tables.
 //!
-//! A /dev may be lent: a bind of the host's, or what a path leads to that lies on another mount than the rootfs. Others use
-//! it too, so no device, link or console is made in it, and nothing taken away, as with runc.
+//! A /dev may be lent by the host: a bind, or a directory on another mount than the rootfs. Others use it too, so no
+//! device, link or console is made in it, and nothing is removed, as with runc.
 
 pub mod program;
 
@@ -51,7 +51,7 @@ pub fn lent(b: &Builder) -> bool {
 
 /// The devices of `linux.devices` that are not made, because a mount of the list lends what they would be made in.
 pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
-    // A device that a mount of its own puts there is looked at, and is the one that was asked for.
+    // Where a mount has the device's own path, the mount brings the device.
     let own = |path: &str| spec.mounts.iter().any(|m| clean(&m.destination) == path);
     let lent = move |path: &&str| covering(spec, path) == Covering::Lent && !own(&clean(path));
     spec.linux.devices.iter().map(|device| device.path.as_str()).filter(lent)
@@ -145,11 +145,12 @@ fn links(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A /dev that is lent may have no null device, and masks need one.
+/// A /dev of the host's may have no null device, and masks need one.
 fn spare_null(b: &mut Builder) -> Result<(), Problem> {
     let at = "/linux/maskedPaths";
     if !b.spec.linux.masked_paths.is_empty() {
-        let why = "a mask of a file is a bind of the null device, and a /dev that is lent may have none";
+        let why =
+            "a mask of a file is a bind of the null device, and the host's /dev, which is bound here, may have none";
         b.source(Host::Devices, at, host_device(at, "/dev/null", Slot::SPARE_NULL)?, why);
     }
     Ok(())

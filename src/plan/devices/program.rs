@@ -2,15 +2,16 @@
 //! documentation, "Cgroup v2: Device controller"). May touch: types.
 //!
 //! What a list means: an access has parts (to read, to write, to make a node), and each part is decided on its own, by
-//! the last rule that fits the device and names the part. A part that no rule decides is denied. An access is granted if
-//! all of its parts are. The rules of the default devices come after the list's own, as in runc and crun.
+//! the last rule that fits the device and names the part. A part that no rule decides is denied. An access is granted
+//! if all of its parts are. The rules of the default devices come after the list's own, as in runc and crun.
 //!
 //! Where the peers differ: runc takes every rule of type `a` for a rule about all devices and all parts, whatever its
 //! numbers and letters are, and refuses a list that takes single devices out of a wider rule. Here, as in crun, a rule
-//! means what stands in it. Both peers let an access pass when a denying rule names one of its parts only; here it does not.
+//! means what stands in it. Both peers let an access pass when a denying rule names one of its parts only; here it does
+//! not.
 //!
-//! The program gets `struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor; }`: the access in the upper
-//! 16 bits, the type in the lower. It answers 1 or 0. It asks the rules from the last to the first. The kernel refuses a
+//! The program gets `struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor; }`: the access in the upper 16
+//! bits, the type in the lower. It answers 1 or 0. It asks the rules from the last to the first. The kernel refuses a
 //! program with an instruction that nothing leads to, so a rule that later ones leave nothing to decide is left out.
 
 use crate::spec::DeviceRule;
@@ -110,7 +111,8 @@ fn order(given: &[DeviceRule]) -> (Vec<Rule>, u32) {
             asked.push(rule);
         }
     }
-    // No rule asked after one for all devices has any of its parts, so such rules may as well be asked last: all at once.
+    // No rule asked after one for all devices has any of its parts, so such rules may as well be asked last: all at
+    // once.
     let granting = asked.iter().filter(|rule| rule.is_for_all() && rule.allow);
     let granted = granting.fold(0, |sum, rule| sum | rule.access);
     asked.retain(|rule| !rule.is_for_all());
@@ -147,9 +149,9 @@ const MINOR: u8 = 5;
 
 /// A program on its way: jumps to an answer get their distance at the end.
 ///
-/// A number is loaded anew where two ways meet. The verifier follows each way with what it knows of the registers there:
-/// of a register that is loaded before it is looked at it forgets that, and goes on once for both ways. Otherwise its work
-/// would grow with the square of the rules, and it gives up after a million instructions.
+/// A number is loaded anew where two ways meet. The verifier follows each way with what it knows of the registers
+/// there: of a register that is loaded before it is looked at it forgets that, and goes on once for both ways.
+/// Otherwise its work would grow with the square of the rules, and it gives up after a million instructions.
 struct Program {
     code: Vec<BpfInsn>,
     answers: Vec<(usize, bool)>,
@@ -242,8 +244,8 @@ impl Program {
         if rule.access == self.parts {
             return match rule.minor {
                 Some(minor) => self.answer_if(JEQ_IMM, MINOR, minor, rule.allow),
-                // Something leads to what comes next: this rule is the last about its type and major, which are not both
-                // left open, and the question for them jumps over it.
+                // Something leads to what comes next: this rule is the last about its type and major, which are not
+                // both left open, and the question for them jumps over it.
                 None => self.answer_if(JUMP, 0, 0, rule.allow),
             };
         }

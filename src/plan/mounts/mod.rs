@@ -117,8 +117,8 @@ fn destination(path: &str) -> String {
     }
 }
 
-/// What the host lends where the kernel makes no new one: sysfs shows the network, and so belongs to the owner of the
-/// network namespace; a cgroup tree can be copied only by a process that may mount.
+/// The host's mount that the container gets where the kernel makes no new one: sysfs shows the network, and so belongs
+/// to the owner of the network namespace; a cgroup tree can be copied only by a process that may mount.
 fn lent(b: &Builder, kind: &str) -> Option<&'static str> {
     match kind {
         "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => Some("/sys"),
@@ -145,7 +145,7 @@ fn check_terminals(b: &Builder, kind: &str, data: &str, from: &str) -> Result<()
 /// What a mount is for, by what it is.
 fn purpose(kind: &str, path: &str, bind: bool) -> &'static str {
     match (kind, path) {
-        _ if bind => "the configuration lends this part of the host to the container",
+        _ if bind => "the configuration shows this part of the host to the container",
         ("proc", _) => "the container sees its own processes in it, and no others",
         ("sysfs", _) => "the container may look at devices and drivers; the network part is its own",
         ("tmpfs", "/dev") => "an empty directory for the few devices that the container gets",
@@ -199,8 +199,8 @@ fn data(m: &Wanted) -> Result<Option<CString>, Problem> {
     }
 }
 
-/// A remount: of a file system that is the container's, or of the mount alone where others use that file system too. One
-/// that makes /dev read-only waits until what belongs there is made.
+/// A remount: of a file system that is the container's, or of the mount alone where others use that file system too.
+/// One that makes /dev read-only waits until what belongs there is made.
 fn remount(b: &mut Builder, m: Wanted) -> Result<(), Problem> {
     let alone = m.options.bind || covering(b.spec, &m.path) != Covering::Own;
     if alone && !m.options.data.is_empty() {
@@ -221,8 +221,8 @@ fn remount(b: &mut Builder, m: Wanted) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A tmpfs is made writable, and its mount read-only afterwards, as with runc: others may be bound from it. /dev becomes
-/// read-only when all is made in it.
+/// A tmpfs is made writable, and its mount read-only afterwards, as with runc: others may be bound from it. /dev
+/// becomes read-only when all is made in it.
 fn readonly_later(b: &mut Builder, m: &mut Wanted) {
     let options = &mut m.options;
     if options.bind || !matches!(m.kind, "tmpfs" | "ramfs") {
@@ -311,7 +311,7 @@ fn file_system(b: &mut Builder, m: &Wanted, made: bool) -> Result<(), Problem> {
 /// What can be said only of the mount as it stands.
 fn alter(b: &mut Builder, m: &Wanted) {
     let options = &m.options;
-    // A bind is a slave first, and only then shared with what is inside: so the host stays apart.
+    // A bind is made a slave before it is shared inside: so its mounts do not reach the host.
     let propagation = match options.bind && options.attributes.propagation != MountFlags::MS_SHARED {
         true => MountFlags::NONE,
         false => options.attributes.propagation,
@@ -328,7 +328,7 @@ fn alter(b: &mut Builder, m: &Wanted) {
 /// Later lines find the mount in the tree.
 fn cover(b: &mut Builder, m: Wanted) {
     let Wanted { from, path, at, kind, options, open, .. } = m;
-    // What is copied into a tmpfs comes from the image.
+    // With `tmpcopyup` the image decides what is in a tmpfs.
     let fresh = !options.bind && !options.copy_up && matches!(kind, "proc" | "sysfs" | "tmpfs");
     b.tree.cover(Covered {
         path: path.clone(),

@@ -141,10 +141,10 @@ pub struct Options {
     /// Ids are mapped: on all mounts below too, and how, if the option itself says so.
     pub idmap: Option<(bool, Vec<IdMapping>, Vec<IdMapping>)>,
     pub copy_up: bool,
-    /// A link as the source is itself what is lent, or what is made again at the target.
+    /// If the source is a link, the link itself is bound, or made again at the target.
     pub source_as_it_is: bool,
     pub copy_link: bool,
-    /// A link as the target is mounted on.
+    /// If the target is a link, the link itself is mounted on.
     pub target_as_it_is: bool,
 }
 

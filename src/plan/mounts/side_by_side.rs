@@ -1,7 +1,7 @@
-//! Many directories of the host's on names that lie beside each other, as volumes do. Alone, a bind is six system calls:
-//! its source is copied before the clone, its target found by descriptor. Side by side they are one each, and no less
-//! safe: the lane stands in the directory, and the kernel follows no links of the rootfs meanwhile (`nosymfollow`), so a
-//! name without a slash can only mean what lies there. May touch: types.
+//! Many directories of the host's on names that lie beside each other, as volumes do. Alone, a bind is six system
+//! calls: its source is copied before the clone, its target found by descriptor. Side by side they are one each, and no
+//! less safe: the lane stands in the directory, and the kernel follows no links of the rootfs meanwhile
+//! (`nosymfollow`), so a name without a slash can only mean what lies there. May touch: types.
 
 use super::sources::inside;
 use crate::plan::builder::Builder;
@@ -12,10 +12,11 @@ use crate::plan::text::{below, c, entry};
 use crate::plan::tree::Covered;
 use crate::spec::{Mount, NamespaceKind, Problem, Text};
 
-/// From so many on it is worth the four calls that begin and end it.
+/// So many mounts are worth the four calls that begin and end this.
 const FEW: usize = 8;
 
-/// Whether a mount is nothing but a bind: what it has options or mappings for is set before anybody can reach it.
+/// Whether a mount is nothing but a bind. Options and mappings have to be set before another process can reach the
+/// mount, so a mount that has them is made alone.
 fn plain(mount: &Mount) -> bool {
     let bind = |option: &Text| matches!(option.as_str(), "bind" | "rbind");
     let source = mount.source.as_deref().unwrap_or("");
@@ -44,7 +45,7 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
     let Some(directory) = mounts.first().and_then(directory) else {
         return 0;
     };
-    // What lies over a mount that later lines use has to be known to them, and so has /dev.
+    // A mount over /dev, or over part of one that later lines use, has to be noted in the tree.
     let known = |path: &str| {
         let hides = |m: &Covered| m.path == path || below(&m.path, path).is_some();
         path == "/dev" || b.tree.covered.iter().any(hides)
@@ -84,7 +85,7 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
             name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
-        b.init(Init::Mounts, &from, op, "the configuration lends this part of the host to the container");
+        b.init(Init::Mounts, &from, op, "the configuration shows this part of the host to the container");
     }
     let why = "from here on links are followed again: the program needs them";
     b.init(Init::Mounts, &at, Mounts::LeaveBeside, why);

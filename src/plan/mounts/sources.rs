@@ -11,8 +11,8 @@ use crate::spec::{Mount, NamespaceKind, Problem};
 /// How many sources are held open at once: a caller may have no more than 1024 descriptors.
 const MOST_HELD: usize = 128;
 
-/// Opens a bind's source: in the host lane; or in init's, just before it is attached, if it lies in what earlier mounts may
-/// have changed, or if many are held already.
+/// Opens a bind's source: in the host lane; or in init's, just before it is attached, if it lies in what earlier mounts
+/// may have changed, or if many are held already.
 pub fn open(
     b: &mut Builder,
     from: &str,
@@ -73,8 +73,8 @@ pub fn inside(b: &Builder, source: &str) -> Option<String> {
     }
 }
 
-/// The namespace that maps the ids of a bind mount, and whether it maps them below too. The mapping is the option's, the
-/// mount's, or the container's.
+/// The namespace that maps the ids of a bind mount, and whether it maps them below too. The mapping is the option's,
+/// the mount's, or the container's.
 pub fn idmap(b: &mut Builder, mount: &Mount, options: &Options, from: &str) -> Result<Option<(Slot, bool)>, Problem> {
     let linux = &b.spec.linux;
     let own = !mount.uid_mappings.is_empty();

@@ -17,7 +17,7 @@ pub enum Callers {
     SendPidfd { name: &'static str },
     // `NOTIFY_SOCKET` of the caller's environment (sd_notify(3)).
     ConnectNotify { path: CString },
-    // The directory of the socket that the program knows, in that of the container's state.
+    // For the program's socket, in the directory of the container's state.
     NotifyDirectory,
     Listen,
 }

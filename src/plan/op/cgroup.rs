@@ -10,9 +10,9 @@ use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cgroup {
-    // `optional`: without privileges, where nothing is delegated, the container does without.
+    // `optional`: without privileges, and where no cgroup is delegated, the container does without.
     Make { parents: Vec<CString>, path: CString, optional: bool },
-    // The same, made by systemd: a scope, held by a process that waits until init is in it.
+    // systemd makes it, as a scope: a process holds the scope until init is in it.
     StartScope { scope: Box<Scope>, path: CString },
     // Init was born outside: an ordinary user may not move it into the scope.
     JoinScope(Box<Scope>),

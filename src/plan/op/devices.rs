@@ -15,7 +15,7 @@ pub enum Devices {
     Directory { base: Slot, name: CString, mode: u32 },
     Node { base: Slot, name: CString, mode: u32, major: u32, minor: u32, uid: u32, gid: u32 },
     Link { base: Slot, name: CString, target: CString, replace: bool },
-    // A file that the device of the host is bound on, where a user namespace may make none.
+    // A file with the host's device bound on it: in a user namespace no device can be made.
     Bound { base: Slot, name: CString, tree: Slot },
 }
 

@@ -46,8 +46,8 @@ use syscalls::Why;
 
 macro_rules! subjects {
     ($($subject:ident)*) => {
-        /// One instruction, under its subject. What few plans have and takes much room is boxed: each line is as long as
-        /// the longest instruction.
+        /// One instruction, under its subject. What few plans have and takes much room is boxed: each line is as long
+        /// as the longest instruction.
         #[derive(Clone, PartialEq, Eq, Debug)]
         pub enum Op {
             $($subject($subject),)*

@@ -1,4 +1,4 @@
-//! Ops for mounts: new file systems, and trees of the host that are lent to the container. May touch: types.
+//! Ops for mounts: new file systems, and trees of the host that are bound into the container. May touch: types.
 
 use super::lanes::{HOST, INIT};
 use super::words::{Options, flags, s};
@@ -57,7 +57,7 @@ pub struct FileSystem {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Directory,
-    /// Known only when the source has been opened: a bind mount of a file needs a file.
+    /// A directory or a file, as the source is: that is known only when it is open.
     AsSource,
     /// The same, and the target's last part is not followed if it is a link.
     AsSourceHere,

@@ -35,9 +35,9 @@ pub enum Process {
     DropBounding { drop: u64 },
     Capabilities { sets: CapabilitySets, ambient: u64 },
     NoNewPrivileges,
-    // Those stay through which init and the host talk.
+    // Those by which init and the host talk stay open.
     CloseDescriptors { first: u32 },
-    // `look`: also whether it is a file; without it, execve tells.
+    // `look`: checks also that it is a file. Otherwise execve finds out.
     Find { named: CString, candidates: Vec<CString>, look: bool },
     Execve { argv: Vec<CString>, envp: Vec<CString> },
 }

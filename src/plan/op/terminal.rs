@@ -22,7 +22,8 @@ pub enum Terminal {
     Send,
     // It becomes the standard descriptors, the controlling terminal, and this user's.
     Use { uid: u32 },
-    // Without a terminal: of the standard descriptors, pipes become this user's, and the null device is the container's.
+    // Without a terminal: standard descriptors that are pipes are given to this user, and /dev/null becomes the
+    // container's.
     Streams { uid: u32 },
 }
 

@@ -22,7 +22,8 @@ const NR: u32 = 0;
 const ARCH: u32 = 4;
 const ARGS: u32 = 16;
 
-/// What is done for which numbers: where each segment starts, and the code of all segments, one after the other, in reverse.
+/// What is done for which numbers: where each segment starts, and the code of all segments, one after the other, in
+/// reverse.
 #[derive(Default)]
 pub struct Segments {
     starts: Vec<(u32, usize)>,
@@ -71,7 +72,7 @@ pub fn ret(verdict: u32) -> Insn {
     insn(RETURN, 0, 0, verdict)
 }
 
-/// Passes over all that was written since `then` was as long as it is, if the comparison holds.
+/// If the comparison holds, jumps over all that was written since `back` was `then` instructions long.
 pub fn branch(back: &mut Vec<Insn>, then: usize, compare: u16, k: u32) {
     let otherwise = back.len() - then;
     match u8::try_from(otherwise) {
@@ -95,12 +96,12 @@ pub fn whole(mut back: Vec<Insn>, ends: &[(u32, usize)]) -> Vec<Insn> {
     back
 }
 
-/// In front of what wants to know the call's number.
+/// Loads the call's number.
 pub fn load_number(back: &mut Vec<Insn>) {
     back.push(insn(LOAD, 0, 0, NR));
 }
 
-/// A verdict after its conditions. If one of them does not hold, the program goes on after the verdict.
+/// A verdict after its conditions. If a condition does not hold, the program goes on after the verdict.
 pub fn alternative(back: &mut Vec<Insn>, conditions: &[&Condition], verdict: u32, wide: bool) {
     let end = back.len();
     back.push(ret(verdict));
@@ -109,8 +110,8 @@ pub fn alternative(back: &mut Vec<Insn>, conditions: &[&Condition], verdict: u32
     }
 }
 
-/// One condition. Arguments have 64 bits and the machine has 32: the high half first, and the low one where that decides
-/// nothing. `end`: where the alternative is over.
+/// One condition. Arguments have 64 bits and the machine has 32: the high half first, and the low one where that
+/// decides nothing. `end`: where the alternative is over.
 fn prepend(back: &mut Vec<Insn>, end: usize, c: &Condition, wide: bool) {
     let pass = back.len();
     let masked = c.op == "SCMP_CMP_MASKED_EQ";

@@ -7,8 +7,8 @@
 //!          ├─ x86 ──────────────────────────► tree of x86        or conditions on arguments ─► verdict
 //!          └─ anything else ─► killed
 //! ```
-//! A tree halves the sorted numbers at each step, so a list of 400 names costs nine comparisons a call, not 400; numbers
-//! beside each other with one verdict are one range.
+//! A tree halves the sorted numbers at each step, so a list of 400 names costs nine comparisons a call, not 400;
+//! numbers beside each other with one verdict are one range.
 //!
 //! Rules as libseccomp and runc have them: of several rules for a call the first counts that holds, a rule without
 //! conditions before all; two conditions on one argument are two rules; a rule with the default verdict says nothing. A
@@ -16,7 +16,7 @@
 //! the older call, where EPERM would have ended its work.
 
 use super::code::{self, Insn, MOST, Segments};
-use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp};
+use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp, quoted};
 use syscalls::SeccompFlags;
 use syscalls::names::{NONE, NUMBERS, name};
 
@@ -161,15 +161,13 @@ pub fn listener(seccomp: &Seccomp) -> bool {
     seccomp.rules.iter().any(|rule| rule.action == "SCMP_ACT_NOTIFY")
 }
 
-/// The document about the container for the agent, cut at the process id, which it holds twice; once, if the container's
-/// first process is another.
+/// The document about the container for the agent, cut at the process id, which it holds twice; once, if the
+/// container's first process is another.
 pub fn document(version: &str, metadata: &str, state: [Vec<u8>; 2], first: Option<i32>) -> Vec<Vec<u8>> {
-    let quoted = |text: &str| crate::spec::quoted(text);
-    let [before, behind] = state;
+    let [before, mut end] = state;
     let beginning = format!("{{\"ociVersion\":{},\"fds\":[\"seccompFd\"],\"pid\":", quoted(version));
     let mut between = format!(",\"metadata\":{},\"state\":", quoted(metadata)).into_bytes();
     between.extend_from_slice(&before);
-    let mut end = behind;
     end.push(b'}');
     match first {
         None => vec![beginning.into_bytes(), between, end],
@@ -287,8 +285,8 @@ impl<'a> Profile<'a> {
         segments.tree(back);
     }
 
-    /// The calls of an architecture that the profile speaks of, by number; of one call, the rules in the profile's order.
-    /// The rule lies below the number, in one word: so they are sorted in half the time.
+    /// The calls of an architecture that the profile speaks of, by number; of one call, the rules in the profile's
+    /// order. The rule lies below the number, in one word: so they are sorted in half the time.
     fn calls(&self, arch: usize) -> Vec<u64> {
         let mut calls = Vec::with_capacity(self.named.len());
         let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
@@ -301,7 +299,7 @@ impl<'a> Profile<'a> {
 
 fn add<'a>(entry: &mut Entry<'a>, conditions: &'a [Condition], verdict: u32) {
     if conditions.is_empty() {
-        // It speaks of all that the others speak of, too.
+        // A rule without conditions fits every call that the others fit.
         entry.always.get_or_insert(verdict);
         entry.alternatives.clear();
         return;

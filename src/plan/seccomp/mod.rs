@@ -25,13 +25,15 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the filter is loaded right before execve, so that it is asked about no other call of ours: a profile knows the
-/// calls of programs, and need not know those of a runtime. With a listener it is so only where no right is missing then.
+/// Whether the filter is loaded right before execve, so that it is asked about no other call of ours: a profile knows
+/// the calls of programs, and need not know those of a runtime. With a listener it is so only where no right is missing
+/// then.
 fn is_last(spec: &Spec) -> bool {
     may_load(spec) || !spec.linux.seccomp.as_ref().is_some_and(listener)
 }
 
-/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)). Whether the program's own privileges do.
+/// A filter may be loaded with no_new_privs, or with CAP_SYS_ADMIN (seccomp(2)). Whether the program's own privileges
+/// do.
 fn may_load(spec: &Spec) -> bool {
     let sets = &spec.process.capabilities;
     let both = [&sets.effective, &sets.permitted].iter().all(|set| set.iter().any(|name| name == "CAP_SYS_ADMIN"));
@@ -39,8 +41,8 @@ fn may_load(spec: &Spec) -> bool {
 }
 
 /// Whether CAP_SYS_ADMIN is kept for loading the filter, though the program is not to have it. execve computes what is
-/// permitted and effective from the inheritable, the bounding and the ambient set alone (capabilities(7)), and these are
-/// the program's: it gets what it would have got.
+/// permitted and effective from the inheritable, the bounding and the ambient set alone (capabilities(7)), and these
+/// are the program's: it gets what it would have got.
 pub fn keeps_right(spec: &Spec) -> bool {
     spec.linux.seccomp.is_some() && !may_load(spec) && is_last(spec)
 }
