@@ -159,7 +159,7 @@ fn namespaces(spec: &Spec, first: i32) -> Result<CloneFlags, Error> {
         // The kernel lets no process enter the user namespace that it is in already (setns(2)).
         let shared = n.kind == NamespaceKind::User && n.joined().is_some();
         if !(shared && same_users(first)?) {
-            flags = flags | n.kind.flag();
+            flags = flags | plan::namespaces::flag(&n.kind);
         }
     }
     Ok(flags)

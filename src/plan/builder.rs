@@ -9,7 +9,7 @@ use super::text::{MOST, plain, too_long};
 use super::tree::Tree;
 use super::wish::{UserRights, Wish};
 use crate::spec::{NamespaceKind, Problem, Spec, namespace};
-use syscalls::Why;
+use syscalls::{CloneFlags, Why};
 
 pub struct Builder<'a> {
     pub spec: &'a Spec<'a>,
@@ -59,7 +59,7 @@ impl<'a> Builder<'a> {
             b.joined = joined.map(|(i, _)| (i, b.slot())).collect();
         }
         b.bridged = match &wish.joins {
-            Some(joined) => b.users.inside && joined.namespaces.has(NamespaceKind::Pid.flag()),
+            Some(joined) => b.users.inside && joined.namespaces.has(CloneFlags::CLONE_NEWPID),
             None => b.needs_bridge(),
         };
         Ok(b)

@@ -17,7 +17,7 @@ mod exec;
 mod hooks;
 mod labels;
 pub mod mounts;
-mod namespaces;
+pub mod namespaces;
 mod network;
 pub mod op;
 mod order;

@@ -34,6 +34,21 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     sysctl(b)
 }
 
+/// A kind's bit for clone3, unshare and setns.
+pub fn flag(kind: &NamespaceKind) -> CloneFlags {
+    match kind {
+        NamespaceKind::Cgroup => CloneFlags::CLONE_NEWCGROUP,
+        NamespaceKind::Ipc => CloneFlags::CLONE_NEWIPC,
+        NamespaceKind::Mount => CloneFlags::CLONE_NEWNS,
+        NamespaceKind::Network => CloneFlags::CLONE_NEWNET,
+        NamespaceKind::Pid => CloneFlags::CLONE_NEWPID,
+        NamespaceKind::Time => CloneFlags::CLONE_NEWTIME,
+        NamespaceKind::User => CloneFlags::CLONE_NEWUSER,
+        NamespaceKind::Uts => CloneFlags::CLONE_NEWUTS,
+        NamespaceKind::Unknown(_) => CloneFlags::NONE,
+    }
+}
+
 /// Where config.json asks for a namespace.
 pub fn pointer(spec: &Spec, kind: &NamespaceKind) -> String {
     let at = spec.linux.namespaces.iter().position(|n| n.kind == *kind);
@@ -77,7 +92,7 @@ fn join(b: &mut Builder, user: bool) {
             continue;
         }
         let from = format!("{AT}/{i}/path");
-        let op = Namespaces::Join { slot, kind: kind.word(), flags: kind.flag() };
+        let op = Namespaces::Join { slot, kind: kind.word(), flags: flag(kind) };
         let why = "the configuration has the container share this namespace";
         match b.bridged {
             true => b.bridge(Bridge::Join, &from, op, why),
@@ -92,7 +107,7 @@ fn time(b: &mut Builder) {
         return;
     }
     let from = pointer(b.spec, &NamespaceKind::Time);
-    let flags = NamespaceKind::Time.flag();
+    let flags = CloneFlags::CLONE_NEWTIME;
     let why = "the kernel puts only the children of this process into it (time_namespaces(7))";
     b.bridge(Bridge::Time, &from, Namespaces::Unshare { flags }, why);
     let mut text = String::new();
@@ -129,7 +144,7 @@ fn clone(b: &mut Builder) {
         _ => false,
     };
     let new = b.spec.linux.namespaces.iter().filter(|n| n.joined().is_none() && !elsewhere(&n.kind));
-    let flags = new.fold(CloneFlags::NONE, |flags, n| flags | n.kind.flag());
+    let flags = new.fold(CloneFlags::NONE, |flags, n| flags | flag(&n.kind));
     let born = cgroup::born(b);
     let why = "one call makes the process and all its new namespaces";
     if !b.bridged {
@@ -156,7 +171,7 @@ pub fn join_container(b: &mut Builder) {
     let Some(all) = b.wish.joins.as_ref().map(|joined| joined.namespaces) else {
         return;
     };
-    let [pid, cgroup] = [NamespaceKind::Pid, NamespaceKind::Cgroup].map(|kind| kind.flag());
+    let [pid, cgroup] = [CloneFlags::CLONE_NEWPID, CloneFlags::CLONE_NEWCGROUP];
     let once = "one call on a handle: all namespaces are those of one process, or none is joined";
     let born = cgroup::born(b);
     let clone = match born {

@@ -6,7 +6,6 @@ use super::schema::{At, Checked, Property, Row, schema};
 use super::types::leaves;
 use alloc::collections::BTreeMap;
 use serde::Deserialize;
-use syscalls::CloneFlags;
 
 schema! {
     Namespace {
@@ -67,39 +66,35 @@ impl Default for NamespaceKind {
     }
 }
 
-/// The word of each kind, and its bit for clone3, unshare and setns.
-const KINDS: [(&str, NamespaceKind, CloneFlags); 8] = [
-    ("cgroup", NamespaceKind::Cgroup, CloneFlags::CLONE_NEWCGROUP),
-    ("ipc", NamespaceKind::Ipc, CloneFlags::CLONE_NEWIPC),
-    ("mount", NamespaceKind::Mount, CloneFlags::CLONE_NEWNS),
-    ("network", NamespaceKind::Network, CloneFlags::CLONE_NEWNET),
-    ("pid", NamespaceKind::Pid, CloneFlags::CLONE_NEWPID),
-    ("time", NamespaceKind::Time, CloneFlags::CLONE_NEWTIME),
-    ("user", NamespaceKind::User, CloneFlags::CLONE_NEWUSER),
-    ("uts", NamespaceKind::Uts, CloneFlags::CLONE_NEWUTS),
+/// The word of each kind.
+const KINDS: [(&str, NamespaceKind); 8] = [
+    ("cgroup", NamespaceKind::Cgroup),
+    ("ipc", NamespaceKind::Ipc),
+    ("mount", NamespaceKind::Mount),
+    ("network", NamespaceKind::Network),
+    ("pid", NamespaceKind::Pid),
+    ("time", NamespaceKind::Time),
+    ("user", NamespaceKind::User),
+    ("uts", NamespaceKind::Uts),
 ];
 
 impl From<String> for NamespaceKind {
     fn from(word: String) -> NamespaceKind {
-        let known = KINDS.into_iter().find(|(name, ..)| *name == word);
-        known.map_or(NamespaceKind::Unknown(word), |(_, kind, _)| kind)
+        let known = KINDS.into_iter().find(|(name, _)| *name == word);
+        known.map_or(NamespaceKind::Unknown(word), |(_, kind)| kind)
     }
 }
 
 impl NamespaceKind {
     /// Empty for an unknown kind.
     pub fn word(&self) -> &'static str {
-        KINDS.iter().find(|(_, known, _)| known == self).map_or("", |(word, ..)| word)
-    }
-
-    pub fn flag(&self) -> CloneFlags {
-        KINDS.iter().find(|(_, known, _)| known == self).map_or(CloneFlags::NONE, |(.., flag)| *flag)
+        KINDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word)
     }
 }
 
 /// The words of all kinds, for `features`.
 pub fn supported_namespaces() -> impl Iterator<Item = &'static str> {
-    KINDS.into_iter().map(|(word, ..)| word)
+    KINDS.into_iter().map(|(word, _)| word)
 }
 
 /// The namespace of that kind, if there is one.
