@@ -88,7 +88,7 @@ pub fn connect(path: &CStr, why: Why) -> Done<Fd> {
     to(path, syscalls::socket_unix(why)?, why)
 }
 
-/// The same, for datagrams.
+/// A socket for datagrams to that program.
 pub fn notified(path: &CStr, why: Why) -> Done<Fd> {
     to(path, syscalls::socket_datagram(why)?, why)
 }

@@ -22,9 +22,8 @@ use super::lanes::NetDevice;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Network;
-use syscalls::Call;
 use syscalls::abi::IfReq;
-use syscalls::{At, Errno, Failed, Ioctl, Why};
+use syscalls::{At, Call, Errno, Failed, Ioctl, Why};
 
 /// Where a request has the index of its interface.
 const INDEX: usize = 20;

@@ -2,8 +2,7 @@
 //! Nothing here allocates. May touch: types, the recorder.
 
 use crate::outcome::{Check, Trouble};
-use syscalls::Call;
-use syscalls::{Errno, Failed, record};
+use syscalls::{Call, Errno, Failed, record};
 
 /// What init sends when it stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

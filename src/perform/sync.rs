@@ -25,8 +25,7 @@ use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Sync;
 use core::ffi::CStr;
-use syscalls::Call;
-use syscalls::{At, Errno, Failed, OpenFlags, WaitFlags, Why, record};
+use syscalls::{At, Call, Errno, Failed, OpenFlags, WaitFlags, Why, record};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";

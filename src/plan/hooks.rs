@@ -56,12 +56,8 @@ fn in_host(b: &mut Builder) -> Result<(), Problem> {
     b.host(Host::Hooks, at, Sync::NoteCreating { parts }, why);
     for (name, list) in [("prestart", &b.spec.hooks.prestart), ("createRuntime", &b.spec.hooks.create_runtime)] {
         for (from, op) in lines(b, name, list, "creating")? {
-            b.host(
-                Host::Hooks,
-                &from,
-                op,
-                "the configuration asks for this hook; it reads the container's state from its input",
-            );
+            let why = "the configuration asks for this hook; it reads the container's state from its input";
+            b.host(Host::Hooks, &from, op, why);
         }
     }
     b.host(Host::Hooks, at, Sync::TellHooked, "init waits for this before the switch of root");

@@ -43,12 +43,8 @@ fn key_label(b: &mut Builder, label: &str) {
     if !b.wish.no_new_keyring {
         let (path, text) = (c"thread-self/attr/keycreate".into(), label.as_bytes().to_vec());
         let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
-        b.init(
-            Init::KeyLabel,
-            SELINUX,
-            op,
-            "a keyring gets its maker's label, and this process still has the runtime's",
-        );
+        let why = "a keyring gets its maker's label, and this process still has the runtime's";
+        b.init(Init::KeyLabel, SELINUX, op, why);
     }
 }
 

@@ -66,12 +66,8 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
             changed: changed(b.spec, &namespace.kind),
             slot,
         };
-        b.host(
-            Host::Joined,
-            &from,
-            op,
-            "opened before anything is made: setns takes a descriptor, and a bad path is found early",
-        );
+        let why = "opened before anything is made: setns takes a descriptor, and a bad path is found early";
+        b.host(Host::Joined, &from, op, why);
     }
     Ok(())
 }

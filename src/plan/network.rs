@@ -17,12 +17,8 @@ const AT: &str = "/linux/netDevices";
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     if b.new_namespace(NamespaceKind::Network) {
         let from = pointer(b.spec, &NamespaceKind::Network);
-        b.init(
-            Init::Network,
-            &from,
-            Network::LoopbackUp,
-            "a new network namespace has only `lo`, and until it is up 127.0.0.1 is unreachable",
-        );
+        let why = "a new network namespace has only `lo`, and until it is up 127.0.0.1 is unreachable";
+        b.init(Init::Network, &from, Network::LoopbackUp, why);
     }
     let all = &b.spec.linux.net_devices.0;
     if all.is_empty() {

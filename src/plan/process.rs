@@ -41,12 +41,8 @@ fn signals(b: &mut Builder) {
 
 /// What init would inherit from the caller: umask, signals, session, keyring.
 fn session(b: &mut Builder) -> Result<(), Problem> {
-    b.init(
-        Init::Session,
-        "",
-        Process::ClearUmask,
-        "the caller's umask would take bits from the modes of devices and directories",
-    );
+    let why = "the caller's umask would take bits from the modes of devices and directories";
+    b.init(Init::Session, "", Process::ClearUmask, why);
     let why = "the program would inherit the mask, and never get a signal that it holds back";
     b.init(Init::Session, "", Process::ReleaseSignals, why);
     if b.wish.wait_for_start {
@@ -57,12 +53,8 @@ fn session(b: &mut Builder) -> Result<(), Problem> {
     b.init(Init::Session, "", Process::Session, why);
     if !b.wish.no_new_keyring {
         let name = c("", &format!("_ses.{}", b.wish.id))?;
-        b.init(
-            Init::Keyring,
-            "",
-            Process::Keyring { name },
-            "the program would inherit the keys in the caller's session keyring",
-        );
+        let why = "the program would inherit the keys in the caller's session keyring";
+        b.init(Init::Keyring, "", Process::Keyring { name }, why);
     }
     Ok(())
 }
@@ -115,20 +107,16 @@ fn oom_score(b: &mut Builder) {
         return;
     }
     b.host_proc();
-    let why = "the owner of /proc/PID depends on the dumpable flag";
+    let owner = "the owner of /proc/PID depends on the dumpable flag";
     let unseen = b.users.limited && !b.users.new;
     if unseen {
-        b.host(Host::OomScore, from, Users::Dumpable { dumpable: true }, why);
+        b.host(Host::OomScore, from, Users::Dumpable { dumpable: true }, owner);
     }
     let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
-    b.host(
-        Host::OomScore,
-        from,
-        op,
-        "it tells the kernel which processes to kill first when memory runs out; init inherits it",
-    );
+    let why = "it tells the kernel which processes to kill first when memory runs out; init inherits it";
+    b.host(Host::OomScore, from, op, why);
     if unseen {
-        b.host(Host::OomScore, from, Users::Dumpable { dumpable: false }, why);
+        b.host(Host::OomScore, from, Users::Dumpable { dumpable: false }, owner);
     }
 }
 
@@ -166,12 +154,8 @@ fn scheduling(b: &mut Builder) {
         let flags = MEMORY_FLAGS.iter().filter(|(name, _)| policy.flags.iter().any(|f| f == name));
         let mode = flags.fold(mode.unwrap_or(0) as u64, |mode, (_, bit)| mode | u64::from(*bit));
         let op = Process::MemoryPolicy { mode: MemoryPolicy::from_bits(mode), nodes: bits(list(&policy.nodes, 1023)) };
-        b.init(
-            Init::Scheduling,
-            "/linux/memoryPolicy",
-            op,
-            "it tells the kernel from which memory nodes to take the program's pages",
-        );
+        let why = "it tells the kernel from which memory nodes to take the program's pages";
+        b.init(Init::Scheduling, "/linux/memoryPolicy", op, why);
     }
     if let Some(personality) = &b.spec.linux.personality {
         let persona = if personality.domain == "LINUX32" { Persona::PER_LINUX32 } else { Persona::PER_LINUX };

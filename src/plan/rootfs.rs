@@ -90,12 +90,8 @@ fn attach(b: &mut Builder) -> Result<(), Problem> {
     }
     let from = pointer(b.spec, &NamespaceKind::Mount);
     let flags = MountFlags::MS_REC | MountFlags::MS_SLAVE;
-    b.init(
-        Init::Propagation,
-        &from,
-        Rootfs::Propagation { flags },
-        "otherwise the container's mounts would appear on the host",
-    );
+    let why = "otherwise the container's mounts would appear on the host";
+    b.init(Init::Propagation, &from, Rootfs::Propagation { flags }, why);
     let at = "/root/path";
     let (path, why) = match hooks::any_before_pivot(b.spec) {
         true => (

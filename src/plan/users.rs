@@ -54,12 +54,8 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     };
     let stage = if bridge_is_first(b) { Host::BridgeMapped } else { Host::Mapped };
     let op = Users::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
-    b.host(
-        stage,
-        MAPPED,
-        op,
-        "only a process outside may say which users of the host the users inside are (user_namespaces(7))",
-    );
+    let why = "only a process outside may say which users of the host the users inside are (user_namespaces(7))";
+    b.host(stage, MAPPED, op, why);
     b.host(stage, MAPPED, Sync::TellMapped, "the user namespace has its ids: the process in it may go on");
     Ok(())
 }

@@ -42,14 +42,14 @@ pub struct Job {
 /// Opens the sources. Each is a copy of the host's mount that is attached nowhere.
 pub fn open(job: &mut Job) -> Result<(), (usize, Failed)> {
     for (i, bind) in job.binds.iter_mut().enumerate() {
-        let tree = lend(&bind.source, bind.recursive, &bind.attributes);
+        let tree = copy(&bind.source, bind.recursive, &bind.attributes);
         bind.tree = Some(tree.map_err(|failed| (i, failed))?);
     }
     Ok(())
 }
 
 /// A copy of the host's mount at a path, with the properties of the mount itself, and of all mounts of its tree.
-fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
+fn copy(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls::Result<Fd> {
     let why = Why("a copy that is attached nowhere can go to another mount namespace");
     let tree = trees::copy_path(path, recursive, false, why)?;
     let why = Why("its properties are set before any other process can see it");
@@ -64,7 +64,7 @@ fn lend(path: &CStr, recursive: bool, attributes: &[Attributes; 2]) -> syscalls:
 /// Carries out the job. A failure names the bind.
 pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
     let first = |failed: Failed| (0, Trouble::Call(failed));
-    let why = Why("the helper says there how it went");
+    let why = Why("the helper reports there how it went");
     let (mine, theirs) = syscalls::socketpair(why).map_err(first)?;
     let why = Why("a process that is alone in the container's mount namespace");
     let pidfd = match syscalls::clone3_helper(CloneFlags::NONE, Lane::Holder as u8, why).map_err(first)? {
@@ -72,7 +72,7 @@ pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
         Cloned::Parent { pidfd, .. } => pidfd,
     };
     drop(theirs);
-    let why = Why("the helper has ended, and has said how it went");
+    let why = Why("the helper has ended, and its report can be read");
     syscalls::waitid_pidfd(pidfd.at(), WaitFlags::NONE, why).map_err(first)?;
     let mut said = [0u8; REPORT];
     match syscalls::read(mine.at(), &mut said, why).map_err(first)? {
@@ -83,13 +83,13 @@ pub fn carry_out(job: &mut Job) -> Result<(), (usize, Trouble)> {
         let bytes = said.get(8 * i..8 * i + 8).and_then(|eight| eight.try_into().ok());
         u64::from_ne_bytes(bytes.unwrap_or_default())
     };
-    let check = || Check::ALL.iter().find(|(check, _)| *check as u64 == number(2));
+    let at = number(0) as usize;
     match number(1) {
         WENT_WELL => Ok(()),
-        CALL => Err((number(0) as usize, Trouble::Call(Failed::unpacked(number(2))))),
+        CALL => Err((at, Trouble::Call(Failed::unpacked(number(2))))),
         _ => {
-            let found = check().map_or(Check::InitVanished, |(check, _)| *check);
-            Err((number(0) as usize, Trouble::Check(found)))
+            let found = Check::ALL.iter().find(|(check, _)| *check as u64 == number(2));
+            Err((at, Trouble::Check(found.map_or(Check::InitVanished, |(check, _)| *check))))
         }
     }
 }
@@ -119,9 +119,7 @@ fn helper(job: &mut Job, report: &Fd) -> ! {
 fn inside(job: &mut Job) -> Result<(), (usize, Trouble)> {
     let root = enter(job)?;
     for i in 0..job.binds.len() {
-        let Some(bind) = job.binds.get_mut(i) else {
-            break;
-        };
+        let bind = &mut job.binds[i];
         let why = Why("the mounts were asked for in this order");
         let done: Done = match bind.tree.take() {
             Some(tree) => trees::attach_made(root.at(), &bind.path, true, tree, Kind::AsSource, why).map(drop),

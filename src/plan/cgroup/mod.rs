@@ -97,12 +97,8 @@ fn make(b: &mut Builder, above: &[CString], path: CString, limits: &[Setting]) -
     let from = if b.spec.linux.cgroups_path.is_some() { AT } else { "" };
     let Some(manager) = b.wish.manager else {
         let op = Cgroup::Make { parents: above.iter().skip(1).cloned().collect(), path, optional: is_optional(b) };
-        b.host(
-            Host::Cgroup,
-            from,
-            op,
-            "all processes of the container can be found, limited and ended by their cgroup",
-        );
+        let why = "all processes of the container can be found, limited and ended by their cgroup";
+        b.host(Host::Cgroup, from, op, why);
         return Ok(None);
     };
     let scope = scope::scope(b.spec, b.wish.id, manager, limits)?;

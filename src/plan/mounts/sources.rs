@@ -39,12 +39,8 @@ pub fn open(
         b.init(Init::Mounts, from, op, why);
     } else {
         b.tree.held += 1;
-        b.source(
-            Host::Mounts,
-            from,
-            op,
-            "opened outside, since after the switch of root a path of the host means nothing",
-        );
+        let why = "opened outside, since after the switch of root a path of the host means nothing";
+        b.source(Host::Mounts, from, op, why);
     }
     Ok(())
 }
