@@ -3,8 +3,7 @@
 
 use alloc::borrow::Cow;
 use core::fmt::Display;
-use syscalls::Call;
-use syscalls::{Errno, Failed, record};
+use syscalls::{Failed, record};
 
 /// Who walks which lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,15 +151,15 @@ pub struct Told {
 /// What to try.
 #[derive(Clone, Copy, Debug)]
 pub enum Advice {
-    /// What helps as a rule where this call fails with this errno.
-    Usual(Call, Errno),
+    /// What helps as a rule when this call fails so.
+    Usual(Failed),
     Text(&'static str),
 }
 
 /// The error of a call that failed outside of any plan. `doing` says what it was part of.
 pub fn at(doing: impl Display, failed: Failed) -> Error {
     let (call, why) = show(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed.call, failed.errno) })
+    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed) })
 }
 
 /// The same for the result of a call.

@@ -1,6 +1,6 @@
 //! The values that options take, and the sentences said when a word is none of them.
 //!
-//! May touch: strings, and libc's signal numbers.
+//! May touch: strings, and the names of signals.
 
 use crate::spec;
 use argh::EarlyExit;
@@ -213,13 +213,7 @@ pub fn capability(word: &str) -> Result<String, String> {
     }
 }
 
-/// The names of the signals from 1 on, as signal(7) has them for x86 and ARM.
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
-/// Second names of some.
+/// Second names of some signals.
 const SYNONYMS: [(&str, i32); 3] = [("IOT", libc::SIGABRT), ("CLD", libc::SIGCHLD), ("POLL", libc::SIGIO)];
 /// glibc keeps 32 and 33 for itself, so everyone who writes RTMIN means 34.
 const RTMIN: i32 = 34;
@@ -238,11 +232,9 @@ pub fn signal(word: &str) -> Result<i32, String> {
 
 /// `RTMIN`, `RTMIN+3`, `RTMAX` and `RTMAX-1` are names too: systemd's images stop on one.
 fn named(name: &str) -> Option<i32> {
-    if let Some(place) = SIGNALS.iter().position(|known| *known == name) {
-        return Some(place as i32 + 1);
-    }
-    if let Some((_, number)) = SYNONYMS.iter().find(|(known, _)| *known == name) {
-        return Some(*number);
+    let synonym = || SYNONYMS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    if let Some(number) = syscalls::flags::signal_number(name).or_else(synonym) {
+        return Some(number);
     }
     let distance = |digits: &str, sign| {
         let digits = if digits.is_empty() { "0" } else { digits.strip_prefix(sign)? };

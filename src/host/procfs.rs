@@ -120,7 +120,7 @@ fn ending(stat: &[u8]) -> bool {
 }
 
 /// The kernel sets this flag of a process at its clone, and takes it away at its execve (linux/sched.h).
-const PF_FORKNOEXEC: u64 = 0x40;
+const PF_FORKNOEXEC: u64 = libc::PF_FORKNOEXEC as u64;
 
 /// Reads /proc/PID/stat (proc_pid_stat(5)): the state is the first field after the name, the flags are the 7th, the start
 /// time is the 20th.

@@ -96,8 +96,7 @@ impl Said {
 /// A failing call outside of any plan, with what else was said of it.
 pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
     let (call, why) = show(failed);
-    let advice = Advice::Usual(failed.call, failed.errno);
-    Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice })
+    Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice: Advice::Usual(failed) })
 }
 
 /// The same, where what to try is known.
@@ -108,7 +107,7 @@ pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
 
 /// The same of a call that carries out what an op of a plan does: it has that one's hint.
 pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
-    at_hint(doing, failed, hints::hint(failed.call, failed.errno, Some(op)))
+    at_hint(doing, failed, hints::hint(failed, Some(op)))
 }
 
 /// What is wrong with the trace of a command.
@@ -216,7 +215,7 @@ fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
         Some(Op::Mounts(Mounts::OpenSource(_))) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
-        op => hints::hint(failed.call, failed.errno, op),
+        op => hints::hint(failed, op),
     }
 }
 
@@ -265,7 +264,7 @@ pub fn line(error: &Error) -> String {
 
 fn advice(advice: Advice) -> &'static str {
     match advice {
-        Advice::Usual(call, errno) => hints::hint(call, errno, None),
+        Advice::Usual(failed) => hints::hint(failed, None),
         Advice::Text(text) => text,
     }
 }

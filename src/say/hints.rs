@@ -1,9 +1,9 @@
-//! What to try, by what failed: data, and the only place for it. May touch: types.
+//! What to try, by what failed: data, and the only place for it. May touch: types, the recorder to read of a call.
 
 use crate::outcome::{Check, Trouble};
-use crate::plan::op::{Cgroup, Devices, Mounts, Namespaces, Network, Op, Process, Rootfs, Source, Terminal, Users};
-use syscalls::Errno;
-use syscalls::{Call, CloneFlags};
+use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
+use syscalls::record::{self, Record};
+use syscalls::{Bpf, Call, CloneFlags, Errno, Failed, Ioctl, MountFlags, OpenFlags, Prctl};
 
 pub const NO_MOUNT_THERE: &str =
     "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
@@ -18,7 +18,7 @@ pub const NO_HOST_NODE: &str = "in a user namespace no device can be made, and t
 
 const NO_DEVPTS: &str = "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
 
-/// The table of advice by call, errno and op.
+/// The table of advice by call, errno, and what the call was for.
 const TABLE: &str = include_str!("hints.txt");
 
 /// The words that the table has for an op.
@@ -43,23 +43,43 @@ fn words(op: &Op) -> &'static [&'static str] {
         Op::Namespaces(Namespaces::Open { .. }) => &["namespace"],
         Op::Network(Network::Move { .. }) => &["move"],
         Op::Users(Users::MapIds { .. }) => &["map"],
-        Op::Process(Process::Capabilities { .. }) => &["capabilities"],
-        Op::Devices(Devices::Node { .. }) => &["node"],
         _ => &[],
     }
 }
 
-/// Advice for a call that failed with an errno while carrying out an op. Empty: none is known.
-pub fn hint(call: Call, errno: Errno, op: Option<&Op>) -> &'static str {
+/// The word that the table has for what a call of several uses was asked to do.
+fn asked(record: &Record) -> &'static str {
+    let [first, second, third, fourth, ..] = record.args;
+    let remounts = MountFlags::from_bits(fourth).has(MountFlags::MS_REMOUNT);
+    let creates = OpenFlags::from_bits(third).has(OpenFlags::O_CREAT);
+    match record.call.name() {
+        "mount" if third != 0 || remounts => "filesystem",
+        "openat" if !creates => "existing",
+        "mknodat" if record.argc == 4 => "device",
+        "bpf" if first == Bpf::BPF_PROG_LOAD.bits() => "load",
+        "prctl" if first == Prctl::PR_CAP_AMBIENT.bits() => "ambient",
+        "ioctl" => match Ioctl::from_bits(second) {
+            Ioctl::SIOCGIFFLAGS | Ioctl::SIOCSIFFLAGS | Ioctl::SIOCGIFINDEX => "interface",
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+/// Advice for a call that failed, perhaps while carrying out an op. Empty: none is known.
+pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
+    let (call, errno) = (failed.call.name(), failed.errno.name());
     let known = op.map_or(&[][..], words);
+    let record = record::find(failed.at).filter(|record| record.call == failed.call);
+    let asked = record.map_or("", |record| asked(&record));
     let fits = |head: &str| {
         let mut head = head.split(' ');
-        head.next().is_some_and(|named| named == "*" || named == call.name())
-            && head.next() == Some(errno.name())
-            && head.next().is_none_or(|word| known.contains(&word))
+        head.next().is_some_and(|named| named == "*" || named == call)
+            && head.next() == Some(errno)
+            && head.next().is_none_or(|word| word == asked || known.contains(&word))
     };
-    let rows = TABLE.lines().filter_map(|line| line.split_once(": "));
-    rows.into_iter().find(|(head, _)| fits(head)).map_or("", |(_, hint)| hint)
+    let mut rows = TABLE.lines().filter_map(|line| line.split_once(": "));
+    rows.find(|(head, _)| fits(head)).map_or("", |(_, hint)| hint)
 }
 
 /// Advice for a hook that failed.
@@ -68,7 +88,7 @@ pub fn hook(trouble: Trouble) -> &'static str {
         Trouble::Call(f) if f.call == Call::named("execve") && f.errno == Errno::ENOENT => {
             "is the hook installed where `path` says, in the namespace that it is run in?"
         }
-        Trouble::Call(f) => hint(f.call, f.errno, None),
+        Trouble::Call(failed) => hint(failed, None),
         _ => "",
     }
 }
@@ -110,6 +130,17 @@ pub fn check(check: Check) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syscalls::{At, Why};
+
+    /// openat(2) has one name for both uses: its record says which one failed.
+    #[test]
+    fn a_file_to_read_is_no_file_to_make() {
+        let path = c"/nowhere/at/all";
+        let read = syscalls::openat(At::CWD, path, OpenFlags::O_RDONLY, Why("a test")).map(drop);
+        let made = syscalls::openat_create(At::CWD, path, OpenFlags::O_WRONLY, 0o600, Why("a test")).map(drop);
+        assert!(read.is_err_and(|failed| hint(failed, None).contains("nk-runtime spec")));
+        assert!(made.is_err_and(|failed| hint(failed, None).is_empty()));
+    }
 
     /// A row that names no call or no errno could never be found.
     #[test]

@@ -20,9 +20,6 @@ const SYSLOG: &CStr = c"/dev/log";
 /// How long a daemon that does not read may keep a line back, in milliseconds: a container does not wait for its log.
 const PATIENCE: u64 = 1000;
 
-/// LOG_USER of syslog(3), as it stands in a line's priority.
-const USER: u32 = 1 << 3;
-
 pub struct Log {
     to: To,
     format: LogFormat,
@@ -139,7 +136,7 @@ impl Log {
 
     /// A line for syslog, without a time: each daemon puts its own where there is none (RFC 3164, section 4.3).
     fn datagram(&self, level: Level, message: &str) -> String {
-        let priority = USER | priority(level);
+        let priority = libc::LOG_USER as u32 | priority(level);
         format!("<{priority}>{}: {}", self.name, self.message(level, message))
     }
 }

@@ -1,5 +1,5 @@
 //! `process`, and of `linux` what holds for the process (config.md, "process"; config-linux.md, "Personality", "Memory
-//! Policy"): the words of the specification with the kernel's numbers. May touch: serde.
+//! Policy"): the words of the specification with the kernel's numbers. May touch: serde, the kernel's names.
 
 use super::read::read;
 use super::rules::{LONGEST_LIST, absolute, between, list, one_of, one_of_these, text, variable};
@@ -232,31 +232,18 @@ pub fn rlimit_number(name: &str) -> Option<u32> {
     RLIMITS.iter().position(|known| *known == name).map(|i| i as u32)
 }
 
-/// In the kernel's order (linux/capability.h): the index is the number.
-#[rustfmt::skip]
-pub const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
-];
+/// In the kernel's order: the index is the number.
+pub const CAPABILITIES: [&str; 41] = syscalls::Capability::NAMES;
 
-/// In the kernel's order (asm-generic/resource.h): the index is the number.
-#[rustfmt::skip]
-pub const RLIMITS: [&str; 16] = [
-    "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC",
-    "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
-];
+/// In the kernel's order: the index is the number.
+pub const RLIMITS: [&str; 16] = syscalls::Rlimit::NAMES;
 
 /// The scheduling policies (config.md, "scheduler"), with the kernel's numbers (linux/sched.h).
 #[rustfmt::skip]
 pub const POLICIES: [(&str, u32); 6] = [
-    ("SCHED_OTHER", 0), ("SCHED_FIFO", 1), ("SCHED_RR", 2), ("SCHED_BATCH", 3), ("SCHED_IDLE", 5),
-    ("SCHED_DEADLINE", 6),
+    ("SCHED_OTHER", libc::SCHED_OTHER as u32), ("SCHED_FIFO", libc::SCHED_FIFO as u32),
+    ("SCHED_RR", libc::SCHED_RR as u32), ("SCHED_BATCH", libc::SCHED_BATCH as u32),
+    ("SCHED_IDLE", libc::SCHED_IDLE as u32), ("SCHED_DEADLINE", libc::SCHED_DEADLINE as u32),
 ];
 
 /// Their flags: the index is the bit.
@@ -277,5 +264,8 @@ pub const MEMORY_MODES: [&str; 7] = [
 ];
 
 /// Their flags, with the kernel's bits.
-pub const MEMORY_FLAGS: [(&str, u32); 3] =
-    [("MPOL_F_NUMA_BALANCING", 1 << 13), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_STATIC_NODES", 1 << 15)];
+pub const MEMORY_FLAGS: [(&str, u32); 3] = [
+    ("MPOL_F_NUMA_BALANCING", libc::MPOL_F_NUMA_BALANCING as u32),
+    ("MPOL_F_RELATIVE_NODES", libc::MPOL_F_RELATIVE_NODES as u32),
+    ("MPOL_F_STATIC_NODES", libc::MPOL_F_STATIC_NODES as u32),
+];

@@ -57,9 +57,11 @@ impl Property for Condition {
 /// The actions, and what the kernel calls them (linux/seccomp.h).
 #[rustfmt::skip]
 pub const ACTIONS: [(&str, u32); 9] = [
-    ("SCMP_ACT_ALLOW", 0x7fff_0000), ("SCMP_ACT_ERRNO", 0x0005_0000), ("SCMP_ACT_KILL", 0),
-    ("SCMP_ACT_KILL_PROCESS", 0x8000_0000), ("SCMP_ACT_KILL_THREAD", 0), ("SCMP_ACT_LOG", 0x7ffc_0000),
-    ("SCMP_ACT_NOTIFY", 0x7fc0_0000), ("SCMP_ACT_TRACE", 0x7ff0_0000), ("SCMP_ACT_TRAP", 0x0003_0000),
+    ("SCMP_ACT_ALLOW", libc::SECCOMP_RET_ALLOW), ("SCMP_ACT_ERRNO", libc::SECCOMP_RET_ERRNO),
+    ("SCMP_ACT_KILL", libc::SECCOMP_RET_KILL), ("SCMP_ACT_KILL_PROCESS", libc::SECCOMP_RET_KILL_PROCESS),
+    ("SCMP_ACT_KILL_THREAD", libc::SECCOMP_RET_KILL_THREAD), ("SCMP_ACT_LOG", libc::SECCOMP_RET_LOG),
+    ("SCMP_ACT_NOTIFY", libc::SECCOMP_RET_USER_NOTIF), ("SCMP_ACT_TRACE", libc::SECCOMP_RET_TRACE),
+    ("SCMP_ACT_TRAP", libc::SECCOMP_RET_TRAP),
 ];
 
 pub const OPERATORS: [&str; 7] =
@@ -67,10 +69,10 @@ pub const OPERATORS: [&str; 7] =
 
 /// The flags of seccomp(2), and their bits.
 pub const FILTER_FLAGS: [(&str, u32); 4] = [
-    ("SECCOMP_FILTER_FLAG_LOG", 2),
-    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
-    ("SECCOMP_FILTER_FLAG_TSYNC", 1),
-    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32),
+    ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG as u32),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW as u32),
+    ("SECCOMP_FILTER_FLAG_TSYNC", libc::SECCOMP_FILTER_FLAG_TSYNC as u32),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV as u32),
 ];
 
 /// Architectures whose calls are known here by number; then those that a filter may name, though no call of theirs can

@@ -50,9 +50,8 @@ fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
         Err(missed) if result >= 0 => missed.count(),
         Err(_) => {}
     }
-    let errno = match result {
-        -4095..=-1 => Errno(-result as u16),
-        value => return Ok(value as usize),
+    let Some(errno) = Errno::of(result as i64) else {
+        return Ok(result as usize);
     };
     if call == EXECVE {
         slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
@@ -85,9 +84,9 @@ pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(i
     if let Ok(at) = begun {
         complete(at, args, &later, result);
     }
-    match result {
-        -4095..=-1 => Err(Failed { errno: Errno(-result as u16), call, at: begun.unwrap_or(record::NOWHERE) }),
-        value => Ok(value as usize),
+    match Errno::of(result as i64) {
+        Some(errno) => Err(Failed { errno, call, at: begun.unwrap_or(record::NOWHERE) }),
+        None => Ok(result as usize),
     }
 }
 

@@ -13,7 +13,7 @@ use core::ffi::CStr;
 use syscalls::{At, MountFlags, OpenFlags, UmountFlags, Why};
 
 /// statfs(2)'s f_type of procfs and sysfs (linux/magic.h).
-const WHOLE: [i64; 2] = [0x9fa0, 0x6265_6572];
+const WHOLE: [i64; 2] = [libc::PROC_SUPER_MAGIC, libc::SYSFS_MAGIC];
 /// Mounts can hide mounts: at most so many layers are unmounted.
 const LAYERS: u32 = 1000;
 

@@ -22,9 +22,6 @@ use crate::perform::trees;
 use core::ffi::CStr;
 use syscalls::{At, Failed, Why};
 
-/// statfs(2)'s f_type of what the kernel unpacks an initramfs into (ramfs-rootfs-initramfs.rst in its documentation).
-const RAMFS_MAGIC: i64 = 0x8584_58f6;
-
 /// `aside`: a directory to move the new root to while the copy is mounted; none if it is not on `/` anyway.
 /// `refused`: pivot_root's failure, which stands if `/` is no such file system.
 pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done {
@@ -32,7 +29,8 @@ pub fn pivot(root: At, aside: Option<&CStr>, refused: Failed, why: Why) -> Done 
     let first = syscalls::openat(At::CWD, c"/", PLACE, why_look)?;
     let kind = syscalls::fstatfs(first.at(), why_look)?.f_type as i64;
     first.leak(); // execve closes it
-    if kind != RAMFS_MAGIC && kind != libc::TMPFS_MAGIC {
+    // The kernel unpacks an initramfs into either of these (its ramfs-rootfs-initramfs.rst).
+    if kind != i64::from(syscalls::RAMFS_MAGIC) && kind != libc::TMPFS_MAGIC {
         return Err(Trouble::Call(refused));
     }
     if let Some(aside) = aside {

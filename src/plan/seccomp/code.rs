@@ -6,16 +6,16 @@
 use crate::spec::Condition;
 pub use syscalls::abi::SockFilter as Insn;
 
-/// Instructions that the kernel takes (linux/bpf_common.h, BPF_MAXINSNS).
-pub const MOST: usize = 4096;
+/// Instructions that the kernel takes.
+pub const MOST: usize = libc::BPF_MAXINSNS as usize;
 
-const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-const ALWAYS: u16 = 0x05; // BPF_JMP | BPF_JA
-pub const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const GREATER: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
-pub const AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const ALWAYS: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+pub const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+pub const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// Where the members of struct seccomp_data are, in bytes.
 const NR: u32 = 0;

@@ -17,17 +17,17 @@
 
 use super::code::{self, Insn, MOST, Segments};
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp, quoted};
-use syscalls::SeccompFlags;
 use syscalls::names::{NONE, NUMBERS, name};
+use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SeccompFlags};
 
-/// AUDIT_ARCH_* of linux/audit.h, in the order of [`ARCHES`], and whether arguments have 64 bits.
+/// What linux/audit.h calls them, in the order of [`ARCHES`], and whether arguments have 64 bits.
 const AUDIT: [(u32, bool); 5] = [
-    (0xc000_003e, true),
-    (0x4000_0003, false),
+    (AUDIT_ARCH_X86_64, true),
+    (AUDIT_ARCH_I386, false),
     // The ABI's arguments have 32 bits, as libseccomp has it, though registers have more.
-    (0xc000_003e, false),
-    (0xc000_00b7, true),
-    (0x4000_0028, false),
+    (AUDIT_ARCH_X86_64, false),
+    (AUDIT_ARCH_AARCH64, true),
+    (AUDIT_ARCH_ARM, false),
 ];
 const X86_64: usize = 0;
 const X32: usize = 2;
@@ -36,8 +36,8 @@ const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
 /// Set in the number of every call of x32.
 const X32_BIT: u32 = 0x4000_0000;
 
-const ENOSYS: u32 = 0x0005_0000 | libc::ENOSYS as u32;
-const KILL_THREAD: u32 = 0;
+const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+const KILL_THREAD: u32 = libc::SECCOMP_RET_KILL_THREAD;
 
 /// What a call is answered, if its conditions hold.
 struct Alternative<'a> {

@@ -9,11 +9,14 @@ use crate::gate::gate;
 use core::ffi::CStr;
 use linux_raw_sys::general::__NR_bpf;
 
-const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-const BPF_CGROUP_DEVICE: u32 = 6;
-const BPF_F_ALLOW_MULTI: u32 = 2;
-const BPF_F_REPLACE: u32 = 4;
-/// What the verifier has against a program, and what it counted; not each instruction (linux/bpf_verifier.h).
+pub(crate) const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+/// In an attribute that is all zeros this one stands.
+pub(crate) const BPF_CGROUP_INET_INGRESS: u32 = 0;
+pub(crate) const BPF_CGROUP_DEVICE: u32 = 6;
+pub(crate) const BPF_F_ALLOW_OVERRIDE: u32 = 1;
+pub(crate) const BPF_F_ALLOW_MULTI: u32 = 2;
+pub(crate) const BPF_F_REPLACE: u32 = 4;
+/// The verifier's objections and its counts, without a line for each instruction (linux/bpf_verifier.h).
 const BPF_LOG_STATS: u32 = 4;
 
 /// The members of `union bpf_attr` for BPF_PROG_LOAD, as far as this project sets them; the rest is zero.

@@ -2,7 +2,7 @@
 //! different things by an operation (bpf, prctl, ioctl) has a function for each that this program needs. A new call is one
 //! function here; a new list of flags is one entry in `flags`, a new structure one kind in `arg` and its way to be shown.
 
-mod bpf;
+pub(crate) mod bpf;
 mod file;
 mod ids;
 mod mount;

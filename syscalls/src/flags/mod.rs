@@ -6,8 +6,8 @@
 
 mod signals;
 
-pub use signals::signal_name;
 pub(crate) use signals::{NSIG, signal_short};
+pub use signals::{signal_name, signal_number};
 pub(crate) use structs::*;
 
 use core::fmt::{Display, Formatter, Result, Write};
@@ -110,6 +110,8 @@ macro_rules! lists {
             impl $name {
                 $(pub const $word: $name = $name(value!($from $word $($value)?));)*
                 pub const NONE: $name = $name(0);
+                /// All names, in the order of the list.
+                pub const NAMES: [&str; [$(stringify!($word)),*].len()] = [$(stringify!($word)),*];
                 pub(crate) const WORDS: Words =
                     Words { names: names!($from $($word $(= $value)?)*), unknown: $unknown, style: $style };
 

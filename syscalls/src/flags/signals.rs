@@ -9,7 +9,12 @@ const SIGNALS: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PI
 const RTMIN: u32 = 32;
 pub(crate) const NSIG: u32 = 64;
 
-/// A signal, printed with its SIG (`SIGTERM`, `SIGRT_3`) or without (`TERM`). What is no signal is a number.
+/// The number of one of signals 1 to 31, by its name without the SIG.
+pub fn signal_number(name: &str) -> Option<i32> {
+    SIGNALS.split(' ').position(|known| known == name).map(|place| place as i32 + 1)
+}
+
+/// A signal, printed with its SIG (`SIGTERM`, `SIGRT_3`) or without (`TERM`). A number that no signal has is printed as it is.
 #[derive(Clone, Copy)]
 pub struct Signal {
     number: i32,

@@ -1,6 +1,7 @@
-//! The names inside structures: bpf_attr, clone_args, mount_attr, sigaction, siginfo, statfs, ifreq, pollfd, termios.
+//! The names of what stands inside structures: bpf_attr, clone_args, mount_attr, sigaction, siginfo, statfs, ifreq, pollfd, termios.
 
 use super::{Names, Style::*, Words};
+use crate::calls::bpf;
 use linux_raw_sys::general;
 use linux_raw_sys::net::net_device_flags as device;
 
@@ -22,7 +23,7 @@ words! {
         SA_RESTORER SA_ONSTACK SA_RESTART SA_INTERRUPT = 0x20000000 SA_NODEFER SA_RESETHAND SA_SIGINFO SA_NOCLDSTOP
         SA_NOCLDWAIT
     }
-    /// The last is of fs/eventpoll.c.
+    // The last name is from fs/eventpoll.c.
     POLL "POLL???" Bits, general {
         POLLIN POLLPRI POLLOUT POLLERR POLLHUP POLLNVAL POLLRDNORM POLLRDBAND POLLWRNORM POLLWRBAND POLLMSG POLLREMOVE
         POLLRDHUP POLL_BUSY_LOOP = 0x8000
@@ -64,7 +65,7 @@ words! {
         ST_VALID = 0x20 ST_RDONLY ST_NOSUID ST_NODEV ST_NOEXEC ST_SYNCHRONOUS ST_MANDLOCK ST_NOATIME ST_NODIRATIME
         ST_RELATIME ST_NOSYMFOLLOW = 0x2000
     }
-    // linux/magic.h; with a number: what is only in the sources of the file system.
+    // From linux/magic.h. Those with a number stand only in the source of their file system.
     FS_MAGIC "" One, general {
         ADFS_SUPER_MAGIC AFFS_SUPER_MAGIC AFS_SUPER_MAGIC AFS_FS_MAGIC ANON_INODE_FS_MAGIC AUTOFS_SUPER_MAGIC
         BDEVFS_MAGIC BINDERFS_SUPER_MAGIC BINFMTFS_MAGIC BPF_FS_MAGIC BTRFS_SUPER_MAGIC BTRFS_TEST_MAGIC
@@ -82,15 +83,14 @@ words! {
         HFSPLUS_SUPER_MAGIC = 0x482b JFS_SUPER_MAGIC = 0x3153464a NTFS_SB_MAGIC = 0x5346544e ROMFS_MAGIC = 0x7275
         UBIFS_SUPER_MAGIC = 0x24051905 AUFS_SUPER_MAGIC = 0x61756673
     }
-    /// Values are signed.
+    // The values are signed.
     SI_CODE "SI_???" One, general {
         SI_USER SI_KERNEL SI_QUEUE SI_TIMER SI_MESGQ SI_ASYNCIO SI_SIGIO SI_TKILL SI_DETHREAD SI_ASYNCNL
     }
     CLD_CODE "CLD_???" One, general {
         CLD_EXITED CLD_KILLED CLD_DUMPED CLD_TRAPPED CLD_STOPPED CLD_CONTINUED
     }
-    // linux/bpf.h: what this crate sets.
-    BPF_PROG_TYPE "BPF_PROG_TYPE_???" One, general { BPF_PROG_TYPE_CGROUP_DEVICE = 15 }
-    BPF_ATTACH_TYPE "BPF_???" One, general { BPF_CGROUP_INET_INGRESS = 0 BPF_CGROUP_DEVICE = 6 }
-    BPF_ATTACH_FLAGS "BPF_F_???" Bits, general { BPF_F_ALLOW_OVERRIDE = 1 BPF_F_ALLOW_MULTI = 2 BPF_F_REPLACE = 4 }
+    BPF_PROG_TYPE "BPF_PROG_TYPE_???" One, bpf { BPF_PROG_TYPE_CGROUP_DEVICE }
+    BPF_ATTACH_TYPE "BPF_???" One, bpf { BPF_CGROUP_INET_INGRESS BPF_CGROUP_DEVICE }
+    BPF_ATTACH_FLAGS "BPF_F_???" Bits, bpf { BPF_F_ALLOW_OVERRIDE BPF_F_ALLOW_MULTI BPF_F_REPLACE }
 }

@@ -39,8 +39,7 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
     if r.state != RETURNED {
         return out.write_char('?');
     }
-    if let -4095..=-1 = r.ret {
-        let errno = Errno(r.ret.unsigned_abs() as u16);
+    if let Some(errno) = Errno::of(r.ret) {
         return match errno.name() {
             "E???" => write!(out, "-1 (errno {})", errno.0),
             name => write!(out, "-1 {name} ({})", errno.text()),
