@@ -1,25 +1,25 @@
-//! How an op ends, in which lane it was, and the error type: what all rooms have in common. `say` has the words for it.
-//! May touch: the recorder, to read of a call that failed.
+//! How an op ends, in which lane it was, and the error type: what all rooms have in common. `say` puts it into words.
+//! May touch: the recorder, to read the record of a call that failed.
 
 use alloc::borrow::Cow;
 use core::fmt::Display;
 use syscalls::{Failed, record};
 
-/// Who walks which lines.
+/// The processes that carry out lines of a plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Lane {
     Host = 0,
     Init = 1,
-    /// Between the two, where the kernel lets no process move itself: it joins what init is to be born into.
+    /// Between the two: it joins the namespaces into which init must be born, since no process can move itself there.
     Bridge = 2,
-    /// Helpers: a hook of the runtime's namespaces, one of the container's, the holder of a mapping.
+    // Helpers: a hook in the runtime's namespaces, a hook in the container's, the holder of a mapping.
     Hook = 3,
     InnerHook = 4,
     Holder = 5,
 }
 
-/// What [`Trouble::Hook`] holds beside an exit status: this and a signal, or that its time was over.
+/// What [`Trouble::Hook`] holds in place of an exit status: this plus a signal, or this after a timeout.
 pub const SIGNALLED: i32 = 256;
 pub const TIMED_OUT: i32 = -1;
 
@@ -45,7 +45,7 @@ pub enum Check {
     NameTaken,
     NoDevpts,
     OwnNamespace,
-    /// What it said is in the lanes.
+    /// The lanes keep what systemd said.
     Systemd,
     CgroupFrozen,
     CgroupPopulated,
@@ -97,7 +97,7 @@ impl Check {
 pub enum Trouble {
     Call(Failed),
     Check(Check),
-    /// How a hook ended: an exit status, [`SIGNALLED`] and a signal, or [`TIMED_OUT`].
+    /// How a hook ended: an exit status, [`SIGNALLED`] plus a signal, or [`TIMED_OUT`].
     Hook(i32),
 }
 
@@ -151,7 +151,7 @@ pub struct Told {
 /// What to try.
 #[derive(Clone, Copy, Debug)]
 pub enum Advice {
-    /// What helps as a rule when this call fails so.
+    /// What usually helps after such a failure.
     Usual(Failed),
     Text(&'static str),
 }
@@ -173,7 +173,7 @@ impl<T> Doing<T> for Result<T, Failed> {
     }
 }
 
-/// Bytes that a part of a message has at most, if a document or a path decides its length.
+/// The most bytes of a part of a message, if a document or a path decides its length.
 pub const PART: usize = 512;
 
 /// A text in at most about this many bytes. Its beginning and its end stay, since causes stand there.
@@ -181,7 +181,7 @@ pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
     }
-    // The words in between have room, too, so a text that was bounded once stays as it is.
+    // The words in between fit as well, so a text that was bounded once stays as it is.
     let room = most.saturating_sub(48);
     let (mut begin, mut end) = (room * 3 / 5, text.len() - room * 2 / 5);
     while !text.is_char_boundary(begin) {
@@ -203,7 +203,7 @@ pub fn show(failed: Failed) -> (String, String) {
     let mut text = String::new();
     let _ = syscalls::show::call(&record, &mut text);
     if record.ret >= 0 {
-        text.push_str(": the answer"); // netlink takes a request, and refuses it later
+        text.push_str(": the answer"); // netlink accepts a request, and refuses it in its answer
     }
     (bounded(&(text + &end), 2 * PART).into_owned(), record.why().to_string())
 }

@@ -8,7 +8,7 @@
 //!
 //! Engines have habits of their own: podman writes `--log-format=json`, the shim `--log-format json`, go-runc
 //! `-no-subreaper`, people `run -db DIR` and options after the ID. `normalise` spells all of them one way, argh makes values
-//! of that, and this file joins the two. `words` says what each word means, and explains it.
+//! of that, and this file joins the two. `words` has each word and its explanation.
 //!
 //! May touch: strings. No file, no environment but the one handed in, no system call. `state` checks whether an ID is well
 //! formed, because it makes a path of it.
@@ -68,8 +68,8 @@ pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result
     Ok((globals.settled(), command))
 }
 
-/// The environment as options before all others, so that the others win. Each is tried alone: only then can the error say
-/// that the wrong word came from a variable.
+/// Options from the environment. They come before all others, so that the others win. Each is tried alone, so that the error
+/// can name the variable.
 fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, Stop> {
     let mut options = Options::default();
     for &(variable, long) in VARIABLES {

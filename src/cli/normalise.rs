@@ -22,7 +22,7 @@ pub struct Words<'a> {
     pub verb: Option<&'static Verb>,
     pub own: Options<'a>,
     pub operands: Vec<&'a str>,
-    /// All words that follow are for another program, also those that begin with a dash.
+    /// All words that follow are for another program, even those that begin with a dash.
     foreign_next: bool,
     pub help: bool,
 }
@@ -56,7 +56,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Sorts `args` into the options of all commands, those of the one, and what is left.
+/// Sorts `args` into options of all commands, options of the one command, and operands.
 pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>, Stop> {
     let mut words = Words { globals, ..Words::default() };
     sort(&mut words, args)?;
@@ -107,7 +107,7 @@ impl<'a> Words<'a> {
         Ok(())
     }
 
-    /// One word that begins with a dash, and the next one where the option takes a value.
+    /// Takes a word that begins with a dash, and the next word if the option needs a value.
     fn option(&mut self, arg: &'a str, rest: &mut dyn Iterator<Item = &'a str>) -> Result<(), Stop> {
         let (name, value) = match arg.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -223,7 +223,7 @@ struct Found {
     global: bool,
 }
 
-/// argh has this option of itself, and lists it nowhere.
+/// argh adds this option by itself, and does not list it.
 const HELP: Found = Found { long: "--help", short: Some('h'), takes_value: false, repeats: false, global: true };
 
 impl Found {
@@ -254,7 +254,7 @@ fn verb(name: &str) -> Result<&'static Verb, Stop> {
     Err(Stop::Usage(format!("no command {}; {advice}", quoted(name))))
 }
 
-/// The name that is at most two slips of the finger away from `word`.
+/// The name that is nearest to `word`, at most two mistyped letters away.
 fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let letters = word.chars().filter(|c| *c != '-').count();
     let near = names.map(|name| (distance(word, name), name));

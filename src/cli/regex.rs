@@ -1,12 +1,12 @@
 //! POSIX extended regular expressions (regex(7)), for `kill -r` and `delete -r`. A pattern is parsed once, before anything
 //! is done, and then matched against ids. What POSIX does not define is refused by name.
 //!
-//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin, so no pattern can make
-//! it try one way after another.
+//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin. It never goes back, so no
+//! pattern makes it slow.
 
 use super::values::quoted;
 
-/// How deep groups may be nested, and how often all repetitions together may demand their part: both bound the work.
+/// How deep groups may be nested, and how often all repetitions together may ask for their part. Both bound the work.
 const DEPTH: usize = 32;
 const REPEATS: usize = 10_000;
 /// RE_DUP_MAX of POSIX.
@@ -28,7 +28,7 @@ enum Node {
     Repeat(Box<Node>, usize, usize),
 }
 
-/// At which places of the text a part may begin or has ended.
+/// For each place of the text, whether a part may begin or has ended there.
 type Places = Vec<bool>;
 
 impl Pattern {
@@ -45,14 +45,14 @@ impl Pattern {
         }
     }
 
-    /// Whether any part of the text is what the pattern says, as regexec(3) has it.
+    /// Whether the pattern fits any part of the text, as regexec(3) decides it.
     pub fn matches(&self, text: &str) -> bool {
         self.0.ends(vec![true; text.len() + 1], text.as_bytes()).contains(&true)
     }
 }
 
 impl Node {
-    /// How often a part may be looked for, at most, because of counts.
+    /// How often matching looks for a part, at most, because of counts.
     fn weight(&self) -> usize {
         match self {
             Node::One(_) | Node::Begin | Node::End => 1,
@@ -64,7 +64,7 @@ impl Node {
         }
     }
 
-    /// Where a part ends that begins at one of these places.
+    /// The places where this part ends if it begins at one of these.
     fn ends(&self, from: Places, text: &[u8]) -> Places {
         let only = |place: usize| from.iter().enumerate().map(|(i, there)| i == place && *there).collect();
         match self {
@@ -97,8 +97,8 @@ impl Node {
     }
 }
 
-/// Adds places, and leaves of the added ones those that are new. A place that was reached with fewer repetitions leads to
-/// all that it leads to again. Whether there is a new one.
+/// Adds `more` to `all`, and leaves in `more` only the places that are new: all that can follow from a known place is found
+/// already. Returns whether a place is new.
 fn join(all: &mut Places, more: &mut Places) -> bool {
     for (known, one) in all.iter_mut().zip(more.iter_mut()) {
         *one &= !*known;
@@ -147,7 +147,7 @@ impl Parser<'_> {
         let mut parts = Vec::new();
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
             let part = self.part()?;
-            // One count a part: POSIX leaves it open what a second one means.
+            // One count for each part: POSIX does not define a second one.
             parts.push(match self.count()? {
                 Some((least, most)) => Node::Repeat(Box::new(part), least, most),
                 None => part,
@@ -183,7 +183,7 @@ impl Parser<'_> {
         })
     }
 
-    /// How often the part before may stand there, if that is said.
+    /// How often the part before may be repeated, if the pattern says so.
     fn count(&mut self) -> Result<Option<(usize, usize)>, String> {
         for (sign, least, most) in [("*", 0, ENDLESS), ("+", 1, ENDLESS), ("?", 0, 1)] {
             if self.take(sign) {
@@ -272,7 +272,7 @@ fn class(name: &str) -> Option<fn(&u8) -> bool> {
 mod tests {
     use super::*;
 
-    /// Each row was put to `grep -E` too: the pattern, a text that it fits, and one that it does not.
+    /// A pattern, a text that it fits, and a text that it does not fit: `grep -E` agrees with each row.
     const ROWS: &[(&str, &str, &str)] = &[
         ("web", "my-web-1", "wob"),
         ("^web$", "web", "web1"),

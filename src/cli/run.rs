@@ -9,11 +9,11 @@ pub struct Run {
     pub create: Create,
     pub detach: bool,
     pub keep: bool,
-    /// In a machine of its own. Without it: a container of this machine's kernel.
+    /// The container's own machine; none: it uses this machine's kernel.
     pub vm: Option<Vm>,
 }
 
-/// `--mode vm`: the parts of the machine that were named.
+/// `--mode vm`: the parts of the machine that the caller named.
 #[derive(Debug, PartialEq)]
 pub struct Vm {
     pub kernel: Option<String>,
@@ -85,7 +85,7 @@ impl RunWords {
             return refuse("--rm and --keep are opposites; leave out one");
         }
         if self.rm && self.detach {
-            return refuse("with --detach nobody waits to delete; leave out --rm");
+            return refuse("with --detach no process waits to delete it; leave out --rm");
         }
         self.fits_mode()?;
         let create = Create {
@@ -105,7 +105,7 @@ impl RunWords {
         Ok(Run { create, detach, keep, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
-    /// An option that the mode has no use for is a mistake.
+    /// Refuses an option that the mode does not use.
     fn fits_mode(&self) -> Result<(), EarlyExit> {
         match self.mode {
             Mode::Container => refuse_given(

@@ -39,7 +39,7 @@ pub struct KillWords {
 }
 
 impl KillWords {
-    /// With more than one word the last is the signal: a misspelt one must not be taken for a container.
+    /// Of several words the last is the signal: a misspelt signal must not be taken for a container.
     pub fn checked(mut self) -> Result<Kill, EarlyExit> {
         let signal = match self.more.pop() {
             Some(word) => signal(&word)?,

@@ -1,4 +1,4 @@
-//! The values that options take, and the sentences said when a word is none of them.
+//! The values that options take, and the error for any other word.
 //!
 //! May touch: strings, and the names of signals.
 
@@ -38,7 +38,7 @@ choice! {
     mode, "mode": enum Mode { Container = "container", Vm = "vm" }
 }
 choice! {
-    /// Who carries out a machine's instructions: the processor, or QEMU.
+    /// What carries out a machine's instructions: the processor, or QEMU.
     accel, "accelerator": enum Accel { Kvm = "kvm", Tcg = "tcg" }
 }
 
@@ -51,11 +51,11 @@ pub enum LogTo {
     Syslog(String),
 }
 
-/// Marks where our sentence begins inside argh's, which repeats the raw word before it. No word can put another mark into
-/// the sentence: `quoted` lets no control character through.
+/// Marks where our sentence begins inside argh's, which repeats the raw word before it. A word cannot hold a second mark,
+/// since `quoted` escapes control characters.
 const MARK: char = '\u{1}';
 
-/// Our own sentence out of argh's error.
+/// Takes our own sentence out of argh's error.
 pub fn sentence(output: &str) -> String {
     let ours = output.rsplit(MARK).next().unwrap_or(output).trim_end();
     ours.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -66,7 +66,7 @@ pub fn marked(problem: &str) -> String {
     format!("{MARK}{problem}")
 }
 
-/// What further checks of a command's words say.
+/// The error of a check that follows argh's.
 pub fn refuse<T>(problem: &str) -> Result<T, EarlyExit> {
     Err(marked(problem).into())
 }
@@ -108,8 +108,8 @@ fn no<T>(word: &str, what: &str) -> Result<T, String> {
     Err(marked(&format!("{} is no {what}", quoted(word))))
 }
 
-/// crun's words, `BACKEND:WHERE`. Any other word is a path, colons included: engines put the log into a container's
-/// directory, and that may have some.
+/// crun's words, `BACKEND:WHERE`. Any other word is a path, even with colons: engines put the log into a container's
+/// directory, whose name may have some.
 pub fn log(word: &str) -> Result<LogTo, String> {
     Ok(match word.split_once(':') {
         Some(("journald", name)) => LogTo::Journald(name.into()),
@@ -155,10 +155,10 @@ pub fn bytes(word: &str) -> Result<i64, String> {
     bytes.map_or_else(|| no(word, "number of bytes; write 536870912, 512m or 1g"), Ok)
 }
 
-/// What all kept traces together may take, unless told otherwise.
+/// How many bytes all kept traces together may take by default.
 pub const TRACE_LIMIT: u64 = 64 << 20;
 
-/// The same, as it is written.
+/// The limit as it is written.
 pub fn trace_limit(word: &str) -> Result<u64, String> {
     let limit = bytes(word)?;
     u64::try_from(limit).map_err(|_| marked("a limit is not negative; write 64m, or 0 to keep no traces"))
@@ -188,7 +188,7 @@ pub fn descriptors(word: &str) -> Result<u32, String> {
     word.parse().map_err(problem)
 }
 
-/// An id of a user or group: digits alone, so that a name can never be taken for root; the last number means none.
+/// An id of a user or group: digits alone, so that a name can never be taken for root. The highest number is no id.
 pub fn number(word: &str) -> Result<u32, String> {
     let digits = !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     match word.parse::<u32>() {
@@ -215,7 +215,7 @@ pub fn capability(word: &str) -> Result<String, String> {
 
 /// Second names of some signals.
 const SYNONYMS: [(&str, i32); 3] = [("IOT", libc::SIGABRT), ("CLD", libc::SIGCHLD), ("POLL", libc::SIGIO)];
-/// glibc keeps 32 and 33 for itself, so everyone who writes RTMIN means 34.
+/// glibc keeps 32 and 33 for itself, so RTMIN means 34.
 const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 

@@ -1,4 +1,4 @@
-//! The commands: one row each, with its words and the typed value that becomes of them. May touch: the words.
+//! The commands: a row for each, with its words and the typed value that is made of them. May touch: the words.
 
 use super::exec::Exec;
 use super::run::{Run, RunWords};
@@ -129,16 +129,14 @@ pub const INSIDE: &str = "inside";
 /// ended well, podman would believe that checkpoints work.
 pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "restore"];
 
-/// Options of `update` that runc has and cgroup version 2 has not. A command that ignored one would report a success that
-/// did not happen.
+/// Options that runc's `update` has and cgroup version 2 has no limit for. A command that ignored one would report a success
+/// that did not happen.
 pub const OF_VERSION_1: &[&str] = &["--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--kernel-memory-tcp"];
 
 /// A command's usage and options, as argh writes them.
 pub fn help(verb: &Verb) -> String {
     match (verb.make)(&[PROGRAM, verb.name], &["--help"]) {
-        Err(exit) => {
-            format!("{}\nThe options of all commands: {PROGRAM} --help\n", exit.output)
-        }
+        Err(exit) => format!("{}\nThe options of all commands: {PROGRAM} --help\n", exit.output),
         Ok(_) => SCREEN.into(),
     }
 }

@@ -194,7 +194,7 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
     let failed = match (prepare(), parts.argv.first()) {
         (Ok(()), Some(program)) => syscalls::execve(program, &argv, &envp, Why("this becomes the machine")),
         (Err(failed), _) => failed,
-        (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::named("execve"), at: syscalls::record::NOWHERE },
+        (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::EXECVE, at: syscalls::record::NOWHERE },
     };
     let reason = failed.packed();
     let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("the command that waits learns which call failed"));

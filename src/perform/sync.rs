@@ -235,9 +235,7 @@ fn ended(last: Word) -> Done<Then> {
     match syscalls::execve_of(Lane::Init as u8) {
         Some(Ok(())) => Ok(Then::Next),
         // It failed, and a seccomp filter forbade init's report.
-        Some(Err(errno)) => {
-            Err(Trouble::Call(Failed { errno, call: Call::named("execve"), at: record::newest_execve() }))
-        }
+        Some(Err(errno)) => Err(Trouble::Call(Failed { errno, call: Call::EXECVE, at: record::newest_execve() })),
         None => Err(Trouble::Check(Check::InitVanished)),
     }
 }

@@ -15,7 +15,7 @@ const CONTEXTS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"
 /// An unknown name of a system call in the seccomp profile is an error.
 const UNKNOWN_CALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
-/// Refused annotations, and what does the same here.
+/// Refused annotations, and what to use in their place.
 const REFUSED: [(&str, &str); 9] = [
     ("run.oci.seccomp.receiver", "`linux.seccomp.listenerPath` says it"),
     ("run.oci.seccomp.plugins", "`linux.seccomp.listenerPath` names an agent"),
@@ -59,7 +59,7 @@ impl Spec<'_> {
         one_of_these(&CONTEXTS)(context, &at.key(CONTEXT))
     }
 
-    /// Annotations that are passed over, and the property that is passed over because of one.
+    /// Warnings about annotations that are ignored, and about the property that an annotation overrides.
     pub fn annotation_warnings(&self) -> impl Iterator<Item = String> {
         let hooks = ["run.oci.hooks.stdout", "run.oci.hooks.stderr"];
         let hooks = hooks.into_iter().filter(|name| self.annotations.contains_key(*name));

@@ -1,4 +1,4 @@
-//! For callers: the state document of runtime.md, "State", as hooks and listeners read it; the paths of their sockets.
+//! What callers get or name: the state document that hooks and listeners read (runtime.md, "State"), and paths of sockets.
 //! May touch: serde.
 
 use alloc::collections::BTreeMap;
@@ -18,16 +18,14 @@ pub fn state_document(
 ) -> [Vec<u8>; 2] {
     let before =
         format!("{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":", quoted(version), quoted(id), quoted(status));
-    let annotations = match annotations.is_empty() {
-        true => String::new(),
-        false => format!(",\"annotations\":{}", serde_json::to_string(annotations).unwrap_or_default()),
-    };
+    let annotations = serde_json::to_string(annotations).ok().filter(|_| !annotations.is_empty());
+    let annotations = annotations.map_or(String::new(), |all| format!(",\"annotations\":{all}"));
     let after = format!(",\"bundle\":{}{annotations}}}", quoted(bundle));
     [before.into_bytes(), after.into_bytes()]
 }
 
-/// A socket's address has room for 107 bytes (unix(7)). With a longer path a descriptor of the directory stands for all
-/// but the last part, which may be this long.
+/// A socket's address has room for 107 bytes (unix(7)). In place of a longer path the runtime uses a descriptor of the
+/// directory and the last part of the path, which may be this long.
 const SOCKET_NAME: usize = 80;
 
 pub const SOCKET_TOO_LONG: &str =

@@ -11,7 +11,7 @@ use alloc::collections::BTreeMap;
 const V1: &str = "of cgroup version 1, which is not supported";
 
 schema! {
-    /// What several controllers of a cgroup allow.
+    /// The limits of a cgroup's controllers.
     Resources, then keys_fit {
         "unified" unified: BTreeMap<String, String>;
         "devices" devices: Vec<DeviceRule>, most LONGEST_LIST;
@@ -73,7 +73,7 @@ schema! {
         "kernelTCP" kernel_tcp: Refused<i64>, refused V1;
         "limit" limit: Option<i64>;
         "reservation" reservation: Option<i64>;
-        /// The specification counts memory and swap together, the kernel each.
+        /// The specification counts memory and swap together, the kernel each of them.
         "swap" swap: Option<i64>;
         "swappiness" swappiness: Refused<i64>, refused V1;
         "disableOOMKiller" disable_oom_killer: Refused<bool>, refused V1;
@@ -143,10 +143,10 @@ fn swap_fits(memory: &Memory, at: &At) -> Checked {
     at.refuse(both > 0 && both < limit, || format!("{both} is memory and swap together: less than memory/limit"))
 }
 
-/// The files of a cgroup by which the runtime says which processes are in it, and ends them.
+/// Files of a cgroup that the runtime itself writes: they move, freeze and kill its processes.
 const OURS: [&str; 6] = ["procs", "threads", "kill", "freeze", "type", "subtree_control"];
 
-/// The names of files and devices.
+/// Names of files and devices.
 fn keys_fit(resources: &Resources, at: &At) -> Checked {
     let (unified, rdma) = (at.key("unified"), at.key("rdma"));
     for (file, text) in &resources.unified {

@@ -1,4 +1,4 @@
-//! `linux.devices`: nodes that are made; `linux.resources.devices`: rules for which devices may be used
+//! `linux.devices`: nodes to make; `linux.resources.devices`: rules for which devices may be used
 //! (config-linux.md, "Devices", "Allowed Device list"). May touch: serde.
 
 use super::rules::{id, one_of, path};
@@ -45,7 +45,7 @@ fn numbers_fit(device: &Device, at: &At) -> Checked {
     Ok(())
 }
 
-/// Every interface takes 32 bits, though the kernel uses 12 and 20.
+/// Every interface takes 32 bits, though the kernel uses 12 for a major number and 20 for a minor one.
 fn device_number(number: i64, least: i64, at: &At) -> Checked {
     at.refuse(number < least || number > i64::from(u32::MAX), || format!("{number} is no device number"))
 }

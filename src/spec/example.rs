@@ -2,7 +2,7 @@
 
 pub const DEFAULT: &str = include_str!("default.json");
 
-/// The same in a user namespace whose root is this user, on the host's network, without what only root of the machine
+/// The same for a user namespace in which this user is root: on the host's network, without what only the machine's root
 /// may do.
 pub fn rootless_default(uid: u32, gid: u32) -> String {
     let mapping = |id: u32| {

@@ -1,4 +1,4 @@
-//! `linux`: what its subjects say, and the rules between them. May touch: serde.
+//! `linux`: the properties of its subjects, and the rules between them. May touch: serde.
 
 use super::cgroup::Resources;
 use super::devices::{Device, paths_differ};
@@ -52,7 +52,7 @@ fn subjects_fit(linux: &Linux, at: &At) -> Checked {
     all.try_for_each(|(key, value)| sysctl_fits(key, value, &linux.namespaces, &sysctl.key(key)))
 }
 
-/// Mappings are for a user namespace, and a new one needs them.
+/// Mappings need a user namespace, and a new user namespace needs mappings.
 pub fn users_fit(linux: &Linux, user: &User, root: &At) -> Checked {
     let (above, at) = (root.key("linux"), root.key("process"));
     let uids = above.key("uidMappings");

@@ -83,7 +83,7 @@ pub fn properties() -> Vec<(String, &'static str)> {
 
 /// Reads and checks a configuration.
 pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
-    // One look at the whole text is cheaper than one at each string.
+    // One check of the whole text is cheaper than one of each string.
     let text = core::str::from_utf8(text).map_err(|error| read::no_text(text, &error))?;
     checked(read(text)?)
 }
@@ -94,7 +94,7 @@ pub fn parse_resources(text: &str) -> Result<Resources, Problem> {
     resources.check(&At::ROOT).map(|()| resources)
 }
 
-/// Checks the document and makes the configuration of it. Nothing was made yet when this refuses.
+/// Checks the document and turns it into a configuration. At this point the runtime has changed nothing.
 fn checked(document: Document) -> Result<Spec, Problem> {
     let at = At::ROOT;
     let Some(oci_version) = document.oci_version.clone() else {
@@ -169,18 +169,13 @@ impl Spec<'_> {
             let problem = "needs a `mount` namespace in linux.namespaces: without one the mount would be the host's";
             return Err(Problem { pointer: (*pointer).into(), problem: problem.into() });
         }
-        match linux.namespaces.iter().position(|n| n.kind == NamespaceKind::User) {
-            Some(i) => At::ROOT
-                .key("linux")
-                .key("namespaces")
-                .index(i)
-                .no("needs a `mount` namespace beside it: in a user namespace devices are binds of the host's"),
-            None => Ok(()),
-        }
+        let user = linux.namespaces.iter().position(|n| n.kind == NamespaceKind::User);
+        let problem = "needs a `mount` namespace beside it: in a user namespace devices are binds of the host's";
+        user.map_or(Ok(()), |i| At::ROOT.key("linux").key("namespaces").index(i).no(problem))
     }
 
-    /// Oddities that are no errors: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are
-    /// left out, annotations that are passed over. True: engines write it often. Each text begins with its place.
+    /// What is odd but no error: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are left
+    /// out, annotations that are ignored. True: engines write it often. Each text begins with its place.
     pub fn warnings(&self) -> Vec<(bool, String)> {
         let mut words = Vec::new();
         if let Some(at) = self.mounts.iter().position(|mount| !mount.destination.starts_with('/')) {

@@ -1,5 +1,5 @@
 //! `linux.netDevices`: network devices of the host that move into the container (config-linux.md, "Network Devices").
-//! Whether there is such a device, and whether its new name is free, only the kernel can tell. May touch: serde.
+//! Only the kernel can tell whether such a device exists, and whether its new name is free. May touch: serde.
 
 use super::namespaces::{Namespace, NamespaceKind, find};
 use super::schema::{At, Checked, schema};
@@ -7,7 +7,7 @@ use super::types::Entries;
 
 schema! {
     NetDevice {
-        /// What it is called in the container: a name, or a pattern with `%d`, of which the kernel makes a free name.
+        /// Its name in the container, or a pattern with `%d`, from which the kernel makes a free name.
         "name" name: Option<String> => new_name;
     }
 }
@@ -41,7 +41,7 @@ fn new_name(name: &str, at: &At) -> Checked {
 
 /// What `dev_valid_name` of the kernel takes; a new name may have one `%d`.
 fn valid(name: &str, pattern: bool, at: &At) -> Checked {
-    // To the kernel the last one is a blank as well.
+    // The kernel takes 0xa0 for a blank as well.
     let odd = |b: u8| b <= b' ' || b == 0x7f || b == b'/' || b == b':' || b == 0xa0;
     let percents = name.bytes().filter(|b| *b == b'%').count();
     let problem = if matches!(name, "" | "." | "..") {

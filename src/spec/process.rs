@@ -1,5 +1,5 @@
-//! `process`, and of `linux` what holds for the process (config.md, "process"; config-linux.md, "Personality", "Memory
-//! Policy"): the words of the specification with the kernel's numbers. May touch: serde, the kernel's names.
+//! `process`, and the parts of `linux` that are about the process (config.md, "process"; config-linux.md, "Personality", "Memory
+//! Policy"): the words of the specification with the kernel's numbers. May touch: serde.
 
 use super::read::read;
 use super::rules::{LONGEST_LIST, absolute, between, list, one_of, one_of_these, text, variable};
@@ -86,7 +86,7 @@ schema! {
 }
 
 impl Process {
-    /// The size that config.json gives the terminal; none where there is none.
+    /// The size that config.json gives the terminal's window; zeros if there is no terminal or no size.
     pub fn window(&self) -> Result<ConsoleSize, Problem> {
         let size = &self.console_size.0;
         if self.terminal != Some(true) || size.is_null() {
@@ -184,8 +184,8 @@ impl Capabilities {
         ]
     }
 
-    /// What is left out, and why: names that no kernel knows, each said once, and those that another set would have to
-    /// hold too (config.md, "Linux Process"). True: it is usual.
+    /// Which capabilities are left out, and why: names that no kernel knows, each reported once, and those that another set
+    /// must hold too (config.md, "Linux Process"). True: engines write it often.
     pub fn warnings(&self) -> Vec<(bool, String)> {
         let (mut words, mut unknown) = (Vec::new(), Vec::new());
         for (set, names) in self.sets() {
@@ -206,7 +206,7 @@ impl Capabilities {
         words
     }
 
-    /// What keeps a capability that is in a set from being given, if anything does.
+    /// Why a capability of a set is not given, if it is not; and whether engines write that often.
     fn missing(&self, set: &str, name: &String) -> Option<(bool, &'static str)> {
         let permitted = || self.permitted.contains(name);
         let bounding = || self.bounding.contains(name);
@@ -215,7 +215,7 @@ impl Capabilities {
             _ if capability_number(name).is_none() => "no capability",
             "effective" if !permitted() => "not permitted",
             "inheritable" if !bounding() => "not in the bounding set",
-            // Engines and `runc spec` write it so: they have given up the inheritable set (CVE-2022-24769).
+            // Engines and `runc spec` write this, since they gave up the inheritable set (CVE-2022-24769).
             "ambient" if self.inheritable.is_empty() => return Some((true, "not inheritable")),
             "ambient" if !(permitted() && inheritable()) => "not both permitted and inheritable",
             _ => return None,
@@ -232,11 +232,25 @@ pub fn rlimit_number(name: &str) -> Option<u32> {
     RLIMITS.iter().position(|known| *known == name).map(|i| i as u32)
 }
 
-/// In the kernel's order: the index is the number.
-pub const CAPABILITIES: [&str; 41] = syscalls::Capability::NAMES;
+/// In the kernel's order (linux/capability.h): the index is the number.
+#[rustfmt::skip]
+pub const CAPABILITIES: [&str; 41] = [
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
+    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
+    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+];
 
-/// In the kernel's order: the index is the number.
-pub const RLIMITS: [&str; 16] = syscalls::Rlimit::NAMES;
+/// In the kernel's order (asm-generic/resource.h): the index is the number.
+#[rustfmt::skip]
+pub const RLIMITS: [&str; 16] = [
+    "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC",
+    "RLIMIT_NOFILE", "RLIMIT_MEMLOCK", "RLIMIT_AS", "RLIMIT_LOCKS", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE", "RLIMIT_RTPRIO", "RLIMIT_RTTIME",
+];
 
 /// The scheduling policies (config.md, "scheduler"), with the kernel's numbers (linux/sched.h).
 #[rustfmt::skip]

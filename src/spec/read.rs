@@ -1,5 +1,5 @@
 //! Reads documents with serde, strictly: no list passes for an object (serde's derived code would take its entries as
-//! fields), and a value of a wrong type is told with its place. May touch: serde.
+//! fields), and an error names the place of the value. May touch: serde.
 
 use super::schema::{Problem, escaped};
 use super::types::Text;
@@ -27,7 +27,7 @@ enum Part<'de> {
     Index(usize),
 }
 
-/// The way from the document's root to the value that is being read. After an error it leads to the wrong value.
+/// The path from the document's root to the value that is being read: after an error, the wrong value.
 #[derive(Default)]
 struct Place<'de>(RefCell<Vec<Part<'de>>>);
 
@@ -59,7 +59,7 @@ pub fn no_text(text: &[u8], error: &Utf8Error) -> Problem {
     Problem { pointer: String::new(), problem: format!("line {line} column {column}: is not UTF-8") }
 }
 
-/// An error of serde, in words about the value.
+/// Puts an error of serde into words about the value.
 fn problem(error: &serde_json::Error, place: &Place) -> Problem {
     let sentence = error.to_string();
     let (sentence, _) = sentence.rsplit_once(" at line ").unwrap_or((&sentence, ""));

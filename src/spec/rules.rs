@@ -40,7 +40,7 @@ impl<const N: usize> Words for [(&str, u32); N] {
     }
 }
 
-/// One of many words; the problem says what another word is not.
+/// One of many words. `problem` says what any other word is not.
 pub fn one_of(words: &impl Words, problem: &str) -> impl Fn(&str, &At) -> Checked {
     move |word, at| at.refuse(!words.have(word), || format!("`{word}` {problem}"))
 }
@@ -56,7 +56,7 @@ pub fn between<T: PartialOrd + Display>(range: RangeInclusive<T>) -> impl Fn(&T,
     }
 }
 
-/// Any value for which that is true.
+/// Any value that passes the test.
 pub fn fits<T: ?Sized>(test: impl Fn(&T) -> bool, problem: &str) -> impl Fn(&T, &At) -> Checked {
     move |value, at| at.refuse(!test(value), || problem)
 }
@@ -66,8 +66,8 @@ pub fn id(id: &u32, at: &At) -> Checked {
     at.refuse(*id == u32::MAX, || "4294967295 is no id: to the kernel it stands for no change")
 }
 
-/// Longer lists than a container needs: the plan compares some entries with each other, and a jump in the device program
-/// has 15 bits for its distance.
+/// No container needs a longer list. The plan compares some entries with each other, and a jump in the device program has
+/// 15 bits for its distance.
 pub const LONGEST_LIST: usize = 2048;
 
 /// Entries are NAME=VALUE; an older habit is a NAME alone.
@@ -76,7 +76,7 @@ pub fn variable(entry: &str, at: &At) -> Checked {
     text(entry, at)
 }
 
-/// A list of numbers as in `0-3,7`. `None`: it is none, or one is above `most`.
+/// A list of numbers, such as `0-3,7`. `None`: it is no list, or a number is above `most`.
 pub fn list(text: &str, most: u32) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for part in text.trim().split(',').filter(|_| !text.trim().is_empty()) {

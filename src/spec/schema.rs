@@ -9,9 +9,10 @@
 //!         }
 //!     }
 //!
-//! A row has the key in config.json, the field of the struct, and its type. After `most` stands the length that a list may
-//! have, after `=>` the rule for each value, after `refused` the reason why the property does not work. `then` names the rule between several properties of the
-//! object. These rows become a struct, its reading with serde, its checks, and the lines of `features --table`.
+//! A row has the key in config.json, the field of the struct, and its type. `most` gives the length that a list may have,
+//! `refused` the reason why the property does not work, `=>` the rule for each value. `then` names the rule between several
+//! properties of the object. The rows become a struct, its reading with serde, its checks, and the lines of `features
+//! --table`.
 //! May touch: serde.
 
 pub use crate::outcome::Problem;

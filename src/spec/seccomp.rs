@@ -75,10 +75,10 @@ pub const FILTER_FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV as u32),
 ];
 
-/// Architectures whose calls are known here by number; then those that a filter may name, though no call of theirs can
-/// ever be made on a machine that runs this program.
+/// Architectures whose calls this program knows by number.
 pub const ARCHES: [&str; 5] =
     ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
+/// Architectures that a filter may name, though a machine that runs this program can make no call of theirs.
 #[rustfmt::skip]
 pub const OTHER_ARCHES: [&str; 18] = [
     "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
@@ -92,7 +92,7 @@ fn architecture(name: &str, at: &At) -> Checked {
     at.refuse(!known, || format!("`{name}` is no architecture of seccomp"))
 }
 
-/// Which number an action takes.
+/// Whether the action takes this number.
 fn errno_fits(action: &str, errno: Option<u32>, at: &At) -> Checked {
     match errno {
         Some(_) if !matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRACE") => {
@@ -112,7 +112,7 @@ fn rule_fits(rule: &Rule, at: &At) -> Checked {
     names.refuse(rule.names.is_empty(), || "is missing or empty")?;
     let execve = |name: &Text| matches!(&**name, "execve" | "exit_group");
     match rule.names.iter().position(execve) {
-        // The runtime tells the listener. Its own call would wait for that listener for ever.
+        // The runtime hands over the listener later: until then these calls of its own would wait for ever.
         Some(j) if rule.action == "SCMP_ACT_NOTIFY" && rule.args.is_empty() => {
             names.index(j).no("with SCMP_ACT_NOTIFY the program could never be started")
         }

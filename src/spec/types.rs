@@ -1,4 +1,4 @@
-//! The types that a property can have: those of Rust and serde, and a few for what JSON writers do. May touch: serde.
+//! The types that a property can have: those of Rust and serde, and a few for the habits of engines. May touch: serde.
 
 use super::schema::{At, Checked, Property, Row};
 use alloc::borrow::Cow;
@@ -106,7 +106,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// A string for which engines write null as well.
+/// A string, for which engines may write null.
 #[derive(Deserialize, Default, Debug)]
 #[serde(transparent)]
 pub struct Word(String);
@@ -162,7 +162,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Collect<T> {
     }
 }
 
-/// A value that counts only if another property is set: it is kept as it stands, and read if it counts.
+/// A value that counts only if another property is set. It is kept unread until then.
 #[derive(Deserialize, Default, Debug)]
 #[serde(from = "Value", bound = "")]
 pub struct Later<T>(pub Value, PhantomData<T>);
@@ -193,8 +193,8 @@ impl From<IgnoredAny> for Ignored {
     }
 }
 
-/// A property that is refused if it asks for anything. Engines write 0, less, false, or an empty value for what they
-/// leave as it is: none of them is more than the default.
+/// A property that is refused if it asks for anything. For what they leave as it is, engines write 0, a negative number,
+/// false, or an empty value: none of them is greater than the default.
 #[derive(Deserialize, Default, Debug)]
 #[serde(transparent)]
 pub struct Refused<T>(T);

@@ -244,7 +244,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             put(&mut entry, offset_of!(Entry, why), u32::MAX);
             LastExecve::Failed(Failed {
                 errno: Errno(r.ret.unsigned_abs() as u16),
-                call: Call::named("execve"),
+                call: Call::EXECVE,
                 at: record::accept(&entry),
             })
         }
@@ -284,5 +284,5 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
 /// The newest execve of the init lane, and its place.
 fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));
-    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::named("execve")).last()
+    all.filter(|(_, r)| r.lane == Lane::Init as u8 && r.call == Call::EXECVE).last()
 }

@@ -27,7 +27,7 @@ pub struct SchedAttr {
     pub runtime: u64,
     pub deadline: u64,
     pub period: u64,
-    /// Bounds of the load that the processor's speed is chosen by, from 0 to 1024.
+    /// Bounds, from 0 to 1024, of the load by which the kernel chooses the processor's speed.
     pub util_min: u32,
     pub util_max: u32,
 }
@@ -55,7 +55,7 @@ const _: () = assert!(size_of::<SockProgram>() == 16);
 /// `struct sockaddr_un` of unix(7): two bytes of a family, then a path.
 pub(crate) type SockAddr = [u8; 110];
 
-/// A message with one descriptor (cmsg(3)): all that sendmsg(2) is told, in one piece, so that a record can keep it.
+/// A message with one descriptor (cmsg(3)): all that sendmsg(2) reads, in one piece, so that a record can keep it.
 #[repr(C)]
 pub(crate) struct Message {
     pub name: usize,
@@ -77,7 +77,7 @@ pub(crate) struct Message {
 const _: () = assert!(size_of::<Message>() == 136);
 
 impl Message {
-    /// Without bytes or addresses yet, which are those of this very structure where it comes to lie.
+    /// Without bytes or addresses: the addresses point into the structure itself, and are set where it finally lies.
     pub(crate) fn new(descriptor: i32) -> Message {
         Message {
             name: 0,
@@ -133,7 +133,7 @@ pub struct IfReq {
 const _: () = assert!(size_of::<IfReq>() == 40);
 
 impl IfReq {
-    /// About the interface of this name, of which the kernel looks at no more than 15 bytes.
+    /// A request about the interface of this name. The kernel reads at most 15 bytes of it.
     pub fn new(name: &[u8]) -> IfReq {
         let mut request = IfReq { name: [0; 16], flags: 0, rest: [0; 22] };
         let room = request.name.iter_mut().take(15);

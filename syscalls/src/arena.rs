@@ -1,7 +1,7 @@
 //! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
-//! Of what is given back only one hole is given out again, and in both the newest piece: a runtime lives for milliseconds.
-//! Once frozen, as it is on the far side of clone3, asking for memory ends the process: what lies there must have been
-//! prepared before.
+//! Freed memory is used again in two places only: at the end of the arena, and in one hole. A runtime lives for
+//! milliseconds, so the rest does not matter. In a frozen arena a request for memory ends the process: the child of clone3
+//! must not allocate, and everything that it needs was prepared before.
 
 use crate::call::Why;
 use crate::calls::{exit_group, mmap};
@@ -33,14 +33,14 @@ pub struct Arena;
 impl Arena {
     /// Makes room for `size` more bytes. False: the kernel has none.
     fn grow(size: usize) -> bool {
-        if HOT.end.load(Relaxed) == 0 {
-            let start = &raw mut PAGES as usize;
+        let cut_from = |start: usize, len: usize| {
             HOT.next.store(start, Relaxed);
             HOT.used.store(start, Relaxed);
-            HOT.end.store(start + FIRST, Relaxed);
-            if size <= FIRST {
-                return true;
-            }
+            HOT.end.store(start + len, Relaxed);
+        };
+        if HOT.end.load(Relaxed) == 0 && size <= FIRST {
+            cut_from(&raw mut PAGES as usize, FIRST);
+            return true;
         }
         let Some(len) = size.checked_next_multiple_of(CHUNK) else {
             return false;
@@ -48,9 +48,7 @@ impl Arena {
         let Ok(map) = mmap(len, Map::MAP_PRIVATE, None, Why("the arena in .bss is used up")) else {
             return false;
         };
-        HOT.next.store(map, Relaxed);
-        HOT.used.store(map, Relaxed);
-        HOT.end.store(map + len, Relaxed);
+        cut_from(map, len);
         true
     }
 }

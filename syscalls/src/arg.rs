@@ -73,7 +73,7 @@ kinds! {
     Filter
     SockAddr
     Message
-    /// The same, as it was received.
+    /// A message as it was received.
     Received
     Number
     Termios
@@ -95,7 +95,7 @@ enum Keep {
     In,
     /// Bytes that the kernel fills in.
     Out,
-    /// Bytes that the kernel fills in; how many, the result says.
+    /// Bytes that the kernel fills in: as many as the result says.
     Result,
     /// Bytes that the kernel reads and changes.
     InOut,
@@ -125,7 +125,7 @@ pub(crate) struct Arg<'a> {
 const PATH: usize = libc::PATH_MAX as usize;
 /// Longest other string that is kept: strace's default limit.
 const STRING: usize = 32;
-/// Longest piece of what the kernel fills in that a record has room for.
+/// A record has room for at most so many bytes of what the kernel fills in.
 const FILLED: usize = 496;
 
 fn number<'a>(value: usize, kind: Kind) -> Arg<'a> {
@@ -168,7 +168,7 @@ pub(crate) fn null<'a>() -> Arg<'a> {
 /// An address of which the record keeps nothing but the number.
 ///
 /// # Safety
-/// The kernel may do there what the call says: nothing that lives there is in the way.
+/// The call may change the memory at this address: no live value of the program is there.
 pub(crate) unsafe fn address<'a>(value: usize) -> Arg<'a> {
     number(value, Kind::Address)
 }
@@ -209,18 +209,18 @@ pub(crate) fn bytes(bytes: &[u8]) -> Arg<'_> {
     inputs(bytes, STRING, Kind::Text)
 }
 
-/// The name of a machine. One that is longer than the kernel takes strace shows as an address.
+/// A host name or a domain name. strace shows one that is too long for the kernel as an address.
 pub(crate) fn machine_name(name: &[u8]) -> Arg<'_> {
     let kind = if name.len() > __NEW_UTS_LEN as usize { Kind::Address } else { Kind::Text };
     inputs(name, STRING, kind)
 }
 
-/// Bytes that the kernel fills in; how many, the result says.
+/// Bytes that the kernel fills in: as many as the result says.
 pub(crate) fn buffer(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(STRING), Kind::Text, Keep::Result)
 }
 
-/// The same, of a path.
+/// A path that the kernel fills in.
 pub(crate) fn path_buffer(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(FILLED), Kind::Path, Keep::Result)
 }
@@ -263,13 +263,13 @@ pub(crate) fn in_out<T: Plain>(value: &mut T) -> Arg<'_> {
     memory(value as *mut T as usize, size_of::<T>(), T::KIND, Keep::InOut)
 }
 
-/// Several that the kernel reads, of which no more than `most` are kept.
+/// Several values that the kernel reads. The record keeps at most `most` of them.
 pub(crate) fn inputs<T>(values: &[T], most: usize, kind: Kind) -> Arg<'_> {
     let kept = size_of_val(&values[..values.len().min(most)]);
     Arg { cut: values.len() > most, ..memory(values.as_ptr() as usize, kept, kind, Keep::In) }
 }
 
-/// The same, which the kernel changes.
+/// Several values that the kernel reads and changes.
 pub(crate) fn in_outs<T>(values: &mut [T], most: usize, kind: Kind) -> Arg<'_> {
     Arg { keep: Keep::InOut, value: values.as_mut_ptr() as usize, ..inputs(values, most, kind) }
 }
@@ -282,7 +282,7 @@ pub(crate) unsafe fn pointing<T>(value: *const T, kept: usize, kind: Kind) -> Ar
     memory(value as usize, kept, kind, Keep::In)
 }
 
-/// The same, which the kernel fills in.
+/// A structure with addresses in it, which the kernel fills in.
 ///
 /// # Safety
 /// As above; and `value` may be written to.
@@ -376,7 +376,7 @@ fn at<'a>(place: usize, len: usize) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(place as *const u8, len) }
 }
 
-/// How many entries getdents64 wrote: 16 bytes into each stands its length (getdents(2)).
+/// How many entries getdents64 wrote. Each holds its length 16 bytes after its start (getdents(2)).
 fn entry_count(mut entries: &[u8]) -> u32 {
     let mut count = 0;
     while let Some(&[a, b]) = entries.get(16..18) {
@@ -398,7 +398,8 @@ fn pointers(at: usize) -> impl Iterator<Item = usize> {
     (0..).map(move |i| unsafe { *pointer(i) }).take_while(|p| *p != 0)
 }
 
-/// Gives each kept string of a vector, at most one byte more than is shown; returns the bytes with their NULs.
+/// Passes each string that is kept to `each`, cut to one byte more than is shown. Returns how many bytes they take with
+/// their NULs.
 fn argv_strings(at: usize, mut each: impl FnMut(&[u8])) -> usize {
     let mut total = 0;
     for string in pointers(at).take(ARGV_STRINGS) {

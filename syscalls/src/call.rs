@@ -12,11 +12,11 @@ const OWN: usize = if cfg!(target_arch = "x86_64") { 0 } else { 3 };
 #[repr(transparent)]
 pub struct Call(pub u16);
 
-pub(crate) const CLONE3: Call = Call::named("clone3");
-pub(crate) const EXECVE: Call = Call::named("execve");
-
 impl Call {
-    /// The call of this name. It is for constants: there, a wrong name does not compile.
+    pub(crate) const CLONE3: Call = Call::named("clone3");
+    pub const EXECVE: Call = Call::named("execve");
+
+    /// The call of this name, for constants: there a wrong name does not compile.
     pub const fn named(wanted: &str) -> Call {
         let mut row = 0;
         while row < NUMBERS.len() {
@@ -28,7 +28,7 @@ impl Call {
         panic!("there is no system call of this name")
     }
 
-    /// `openat`; a number that no call has, as a damaged file may hold one, is `?`.
+    /// `openat`. A damaged file may hold a number that no call has: that is `?`.
     pub fn name(self) -> &'static str {
         let row = NUMBERS.iter().position(|numbers| numbers[OWN] == self.0);
         row.and_then(|row| core::str::from_utf8(name(row)).ok()).unwrap_or("?")
@@ -60,12 +60,12 @@ pub struct Failed {
 pub type Result<T> = core::result::Result<T, Failed>;
 
 impl Failed {
-    /// In one word, for another process that shares the recorder.
+    /// The failure in one word, for another process that shares the recorder.
     pub fn packed(self) -> u64 {
         u64::from(self.errno.0) << 48 | u64::from(self.call.0) << 32 | u64::from(record::shared(self.at))
     }
 
-    /// The same, out of that word.
+    /// The failure that such a word holds.
     pub fn unpacked(word: u64) -> Failed {
         Failed { errno: Errno((word >> 48) as u16), call: Call((word >> 32) as u16), at: word as u32 }
     }

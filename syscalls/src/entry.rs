@@ -26,14 +26,14 @@ unsafe extern "C" {
     static mut environ: *const *const c_char;
 }
 
-/// Says where the kernel laid the arguments, where libc's start-up code does not: the environment follows them.
+/// Finds the environment, as libc's start-up code would: it follows the arguments.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn found_at(argv: *const *const c_char) {
     // SAFETY: there is no other thread.
     unsafe { environ = after(argv) };
 }
 
-/// What follows a vector.
+/// The address after a vector.
 #[inline]
 pub(crate) fn after(mut at: *const *const c_char) -> *const *const c_char {
     // SAFETY: the vector is NULL-terminated.
@@ -84,7 +84,7 @@ pub fn auxv(kind: u64) -> u64 {
     }
 }
 
-/// The same, of the vector that follows this environment.
+/// A value of the auxiliary vector that follows this environment.
 #[inline]
 pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
     // SAFETY: after the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.

@@ -6,8 +6,8 @@ pub struct Errno(pub u16);
 
 macro_rules! errnos {
     ($($name:ident $text:literal;)*) => {
-        /// Lines of a name and a sentence, and the numbers of the lines: a text each would be an address each, to be put
-        /// right at every start of the program (see `start`).
+        /// A line for each: its name and its sentence. In an array each text would be an address, which every start of
+        /// the program has to correct (see `start`).
         const LINES: &str = concat!($(stringify!($name), " ", $text, "\n"),*);
         static NUMBERS: &[u16] = &[$(linux_raw_sys::errno::$name as u16),*];
         impl Errno {
@@ -66,7 +66,7 @@ errnos! {
     EHWPOISON "Memory page has hardware error";
 }
 
-/// Of the numbers that the kernel keeps to itself (linux/errno.h) this one does reach programs, from bpf(2).
+/// The kernel means to keep this number to itself (linux/errno.h), but bpf(2) returns it.
 const KERNEL_ENOTSUPP: u16 = 524;
 
 /// Name and sentence.

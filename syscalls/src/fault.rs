@@ -1,7 +1,7 @@
 //! Handlers of signals. Two signals would end the process although only a call, or a write to memory, failed: SIGXFSZ, sent
 //! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped
-//! file cannot be had (mmap(2)). Others end a container that waits for `start`. All handlers end at execve, which sets them
-//! to the default (execve(2)).
+//! file cannot be had (mmap(2)). Other handlers end a container that waits for `start`. execve(2) sets every signal that has
+//! a handler to its default.
 
 use crate::call::{Result, Why};
 use crate::calls::{Disposition, exit_group, rt_sigaction, sigaction};
@@ -9,20 +9,20 @@ use crate::gate::announce;
 use crate::room;
 use linux_raw_sys::general::{__NR_rt_sigreturn, SA_NODEFER, SA_RESTART, SA_SIGINFO};
 
-/// A file that must not grow is an error of the call that writes to it, and no more.
+/// A write beyond the limit on the size of files fails with EFBIG, and does not end the process.
 pub fn survive_file_limit(why: Why) -> Result<()> {
-    handle(libc::SIGXFSZ, why)
+    handle(libc::SIGXFSZ, go_on as *const () as usize, why)
 }
 
-/// A part of the recorder's file that cannot be had is replaced by memory (see `room`).
+/// Memory takes the place of a part of the recorder's file that cannot be had (see `room`).
 pub fn survive_lost_pages(why: Why) -> Result<()> {
-    handle(libc::SIGBUS, why)
+    handle(libc::SIGBUS, go_on as *const () as usize, why)
 }
 
-/// These signals end the process, until its execve. Without a handler the kernel keeps them from the first process of a pid
+/// Lets these signals end the process, until its execve. Without a handler the kernel keeps them from the first process of a pid
 /// namespace (pid_namespaces(7)).
 pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
-    signals.iter().try_for_each(|signal| handle_by(end as *const () as usize, *signal, why))
+    signals.iter().try_for_each(|signal| handle(*signal, end as *const () as usize, why))
 }
 
 /// The handler of such a signal.
@@ -31,21 +31,17 @@ unsafe extern "C" fn end(signal: i32, _info: *const libc::siginfo_t, _context: *
     exit_group(128 + signal, why)
 }
 
-fn handle(signal: i32, why: Why) -> Result<()> {
-    handle_by(handler as *const () as usize, signal, why)
-}
-
-fn handle_by(handler: usize, signal: i32, why: Why) -> Result<()> {
+fn handle(signal: i32, handler: usize, why: Why) -> Result<()> {
     // SA_NODEFER: the handler of SIGBUS writes a record, and the page of that record may be missing, too.
     // SAFETY: with SA_SIGINFO the kernel calls the handler with the three arguments that it takes.
     unsafe { sigaction(signal, handler, SA_SIGINFO | SA_NODEFER | SA_RESTART, why) }
 }
 
-/// What the kernel calls, on the stack of the code that was interrupted.
-unsafe extern "C" fn handler(signal: i32, info: *const libc::siginfo_t, _context: *const u8) {
-    // SAFETY: the kernel passes a siginfo, which for a SIGBUS of its own has the address.
+/// The handler of a failure that the process survives.
+unsafe extern "C" fn go_on(signal: i32, info: *const libc::siginfo_t, _context: *const u8) {
+    // SAFETY: the kernel passes a siginfo; it holds the address if the kernel itself sends a SIGBUS.
     let (by_kernel, address) = unsafe { ((*info).si_code > 0, (*info).si_addr() as usize) };
-    // A process that sends the signal means no fault: it is passed over.
+    // A signal that a process has sent is no fault, and is ignored.
     if signal == libc::SIGBUS && by_kernel && !room::lost(address) {
         // The fault comes again as soon as this returns, and then it ends the process.
         let why = Why("a fault that is none of the recorder's ends the process");

@@ -1,4 +1,4 @@
-//! Descriptors: owned, closed through the gate. Every one is opened close-on-exec.
+//! Descriptors. Their owners close them through the gate. All that are owned are close-on-exec.
 
 use crate::call::{Result, Why};
 use crate::calls::close;
@@ -7,7 +7,7 @@ use crate::calls::close;
 #[derive(Debug)]
 pub struct Fd(i32);
 
-/// A descriptor lent for one call, or `AT_FDCWD`.
+/// A descriptor for use in calls, which another value owns; or `AT_FDCWD`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct At(pub(crate) i32);
 
@@ -23,7 +23,7 @@ impl At {
         self.0
     }
 
-    /// A descriptor by its number, lent by its owner, who keeps it open.
+    /// A descriptor by its number. Its owner keeps it open.
     pub const fn from_raw(raw: i32) -> At {
         At(raw)
     }
@@ -35,24 +35,24 @@ impl Fd {
         Fd(result as i32)
     }
 
-    /// Takes over a descriptor by its number: one that another process left open for us.
+    /// Takes over a descriptor by its number: one that another process left open for this one.
     pub fn from_raw(raw: i32) -> Fd {
         Fd(raw)
     }
 
-    /// Lends it.
+    /// The descriptor for use in calls.
     pub fn at(&self) -> At {
         At(self.0)
     }
 
-    /// Gives the number away: the end of the process or execve closes it, and nothing before.
+    /// Gives up the ownership: only execve or the end of the process closes it.
     pub fn leak(self) -> i32 {
         let raw = self.0;
         core::mem::forget(self);
         raw
     }
 
-    /// Closes it for a reason of its own.
+    /// Closes it, for a reason that its record shows.
     pub fn close(self, why: Why) -> Result<()> {
         close(self.leak(), why)
     }

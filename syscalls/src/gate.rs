@@ -5,7 +5,7 @@
 
 use crate::arch;
 use crate::arg::Arg;
-use crate::call::{CLONE3, Call, EXECVE, Failed, Result, Why};
+use crate::call::{Call, Failed, Result, Why};
 use crate::errno::Errno;
 use crate::hot::HOT;
 use crate::record::{self, ENTERED, Later, Missed, RETURNED, WHY, Writer};
@@ -14,15 +14,15 @@ use crate::vdso::clock_ns;
 use core::sync::atomic::Ordering::*;
 use linux_raw_sys::general as nr;
 
-/// How often a call is made again that was interrupted: a file system of another process could say so without an end.
+/// How often an interrupted call is made again. A file system in user space could report an interruption every time.
 const AGAIN: u32 = 10_000;
 
-/// Makes a system call and its record. A wrapper calls it. Its arguments vouch for the memory that they point to; the
-/// wrapper vouches that they are those of the call with this number, a length beside the buffer that has it.
+/// Makes a system call and its record, for a wrapper. Each argument guarantees that the memory it points to is good. The
+/// wrapper guarantees that these are the arguments of this call, and that each length is the length of its buffer.
 ///
-/// No signal that this program handles interrupts a call (SA_RESTART). Still a call is interrupted when the process is
-/// stopped and goes on, or is traced (signal(7)). It has done nothing then, and is made again, with a record of its own. Only
-/// close(2) has done its part.
+/// The handlers of this program let calls go on (SA_RESTART). A call is still interrupted when the process is stopped and
+/// resumed, or traced (signal(7)). Then it has done nothing, and is made again with a new record. Only close(2) has done its
+/// work by then.
 pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     let call = Call(number as u16);
     for _ in 0..AGAIN {
@@ -37,13 +37,13 @@ pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
 
 fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
     let (begun, later) = begin(call, args, why, None);
-    if call == EXECVE {
+    if call == Call::EXECVE {
         slate().execve(HOT.lane.load(Relaxed) as u8).store(ON_ITS_WAY, Release);
     }
     // SAFETY: gate() says who vouches for what.
     let result = unsafe { enter(call, args) };
-    if call == CLONE3 && result == 0 {
-        return Ok(0); // The other side: the record belongs to the one that called.
+    if call == Call::CLONE3 && result == 0 {
+        return Ok(0); // The child: the record belongs to the parent.
     }
     match begun {
         Ok(at) => complete(at, args, &later, result),
@@ -53,7 +53,7 @@ fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
     let Some(errno) = Errno::of(result as i64) else {
         return Ok(result as usize);
     };
-    if call == EXECVE {
+    if call == Call::EXECVE {
         slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
     }
     let at = begun.or_else(|missed| refused(call, args, why, missed, result));
@@ -73,8 +73,7 @@ unsafe fn enter(call: Call, args: &[Arg]) -> isize {
     unsafe { arch::syscall(call.0.into(), registers) }
 }
 
-/// The same as [`gate`], with the record made only when the call has returned and `then` was done: before, no record can be
-/// made.
+/// As [`gate`], but writes the record after the call and after `then`: before them no record can be written.
 pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(isize)) -> Result<usize> {
     let call = Call(number as u16);
     // SAFETY: as in once().
@@ -90,12 +89,12 @@ pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(i
     }
 }
 
-/// The record of a call that comes right after the words that make it, and does not return to us: rt_sigreturn(2).
+/// Writes the record of a call that other code makes next, and that does not return: rt_sigreturn(2).
 pub(crate) fn announce(number: u32, why: Why) {
     let _ = begin(Call(number as u16), &[], why, None);
 }
 
-/// The record of a call that was made by this process before it became what it is: a successful execveat does not return.
+/// Writes the record of the execveat by which this process became this program: a successful one does not return.
 pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
     if let Ok(at) = begin(Call(number as u16), args, why, None).0 {
         // SAFETY: begin() gave this entry to us alone.
@@ -103,8 +102,8 @@ pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
     }
 }
 
-/// The kernel refused a call that missed its record. The message about that is made out of a record: so the call gets one
-/// all the same, in the recorder or beside it.
+/// Writes the record of a call that got none and failed. The message about the failure is made out of a record, so the call
+/// needs one, in the recorder or beside it.
 fn refused(call: Call, args: &[Arg], why: Why, missed: Missed, result: isize) -> core::result::Result<u32, Missed> {
     let (begun, later) = begin(call, args, why, Some(missed));
     let begun = begun.or_else(|missed| {
@@ -120,7 +119,7 @@ fn refused(call: Call, args: &[Arg], why: Why, missed: Missed, result: isize) ->
     begun
 }
 
-/// Fills in what a call has brought.
+/// Completes the record of a call with its result and what the kernel wrote.
 fn complete(at: u32, args: &[Arg], later: &[Option<Later>; 6], result: isize) {
     let entry = record::entry(at);
     // SAFETY: reserve() gave this entry to us alone.
@@ -138,8 +137,8 @@ fn complete(at: u32, args: &[Arg], later: &[Option<Later>; 6], result: isize) {
     }
 }
 
-/// Writes the record of a call that is about to be made, or says that it missed its record. Then what has to be filled in
-/// when it returns. `failed`: it was made, and missed its record before.
+/// Writes the record of a call that is about to be made. Returns the record's place, or that it has none; and the blobs to
+/// fill in after the call. `failed`: the call was made without a record, and failed.
 fn begin(
     call: Call,
     args: &[Arg],
@@ -154,14 +153,14 @@ fn begin(
         return (begun, [None; 6]);
     };
     let later = write_blobs(at, args, why, known);
-    if call == EXECVE {
+    if call == Call::EXECVE {
         record::head().execve.store(at, Release);
     }
     (begun, later)
 }
 
-/// Writes what is kept beside the numbers. From then on the record is whole up to what its call will bring. `known`: where
-/// the why stands already.
+/// Writes what is kept beside the numbers. After that the record lacks only what the call will bring. `known`: where the why
+/// was written already.
 fn write_blobs(at: u32, args: &[Arg], why: Why, known: Option<u32>) -> [Option<Later>; 6] {
     let mut writer = Writer::new(at);
     let mut later = [None; 6];

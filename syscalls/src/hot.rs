@@ -1,5 +1,5 @@
-//! All that this crate changes in place, on one page: after clone3 each side copies a page when it first writes to it,
-//! and one copy is all that this takes.
+//! All state that this crate changes, on one page. After clone3 the kernel copies a page when one side first writes to it:
+//! for this state it copies only one.
 
 use crate::record::{EARLY, NOWHERE};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
@@ -13,7 +13,7 @@ pub(crate) struct Hot {
     /// Where the recorder begins, 0 for the early buffer, and how long it may become.
     pub base: AtomicUsize,
     pub limit: AtomicUsize,
-    /// What records belong to, and who makes them.
+    /// What the next records say of their lane, line, step and process.
     pub lane: AtomicU32,
     pub line: AtomicU32,
     pub step: AtomicU32,
@@ -22,14 +22,14 @@ pub(crate) struct Hot {
     pub stretch: AtomicU32,
     /// The end of the newest record, in case the recorder's head is lost.
     pub used_once: AtomicU32,
-    /// The slate that both sides of the clone have, and the memory that the recorder is moved to; 0: none yet (see `room`).
+    /// The slate that both sides of the clone share, and the shared memory of the recorder; 0: none yet (see `room`).
     pub slate: AtomicUsize,
     pub laid: AtomicUsize,
     /// A part of the recorder's file was lost.
     pub lost: AtomicBool,
     /// The place of the newest record.
     pub last: AtomicU32,
-    /// From now on no memory may be asked for.
+    /// The process may not allocate any more.
     pub frozen: AtomicBool,
     /// The arena: the next free byte and the end of the current piece. Memory of that piece up to `used` was given out at
     /// some time; what follows is still the kernel's zeros.

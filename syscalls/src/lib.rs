@@ -35,9 +35,8 @@ pub use errno::Errno;
 pub use fault::{end_by, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
 pub use flags::{
-    AccessFlags, AccessMode, Ambient, AtFlags, Bpf, Capability, CloneFlags, Ioctl, MemFd, MemoryPolicy, MountAttr,
-    MountFlags, MoveMount, OpenFlags, OpenTree, Persona, Prctl, Reboot, Resolve, Rlimit, Seals, SeccompFlags,
-    UmountFlags, WaitFlags,
+    AccessFlags, AccessMode, Ambient, AtFlags, Bpf, CloneFlags, Ioctl, MemFd, MemoryPolicy, MountAttr, MountFlags,
+    MoveMount, OpenFlags, OpenTree, Persona, Prctl, Reboot, Resolve, Seals, SeccompFlags, UmountFlags, WaitFlags,
 };
 pub use linux_raw_sys::general::{RAMFS_MAGIC, mount_attr, stat as Stat};
 pub use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};

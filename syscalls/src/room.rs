@@ -1,9 +1,9 @@
-//! Memory that both sides of clone3 have: a slate, one page, on which they tell each other what needs no call; and apart
-//! from it the recorder's, [`CAPACITY`] bytes of a file of the container's or, where there is none, of no file.
+//! Memory that both sides of clone3 share: a slate of one page, on which they tell each other what needs no call; and the
+//! recorder, [`CAPACITY`] bytes of a file in the container's directory, or of no file where there is none.
 //!
 //! A page of the file can be lost: the file system has no room for it, it cannot be read, or it was cut off. The kernel sends
-//! SIGBUS when the page is touched (mmap(2)). Then [`lost`] puts memory without a file there, and all goes on. Only the view
-//! of the trace misses those records; no lane reads anything else out of the file.
+//! SIGBUS when the page is touched (mmap(2)). Then [`lost`] puts memory without a file there, and the process goes on. Only
+//! the view of the trace lacks those records; no lane reads anything else out of the file.
 
 use crate::arg::{address, int, named, offset, uint};
 use crate::call::{Result, Why};
@@ -24,9 +24,9 @@ pub struct Slate {
     execves: [AtomicU32; 8],
     /// The call for which a helper could not become its program ([`crate::Failed::packed`]); 0: there is none.
     pub helper_failure: AtomicU64,
-    /// Capabilities that init could not give.
+    /// Capabilities that init could not give to the program.
     pub left_out: AtomicU64,
-    /// A descriptor of init's that the host is to take, and one more; 0: there is none.
+    /// One more than the number of a descriptor of init that the host is to take; 0: there is none.
     pub offered: AtomicU32,
 }
 
@@ -69,7 +69,7 @@ pub fn share(why: Why) -> Result<()> {
     Ok(())
 }
 
-/// Moves the recorder into a file of [`CAPACITY`] bytes, or into memory that the other side of a clone has, too.
+/// Moves the recorder into a file of [`CAPACITY`] bytes, or into memory that the other side of a clone shares.
 pub fn lay(file: Option<At>, why: Why) -> Result<()> {
     let at = mmap(CAPACITY, Map::MAP_SHARED, file, why)?;
     HOT.laid.store(at, Relaxed);
@@ -79,10 +79,10 @@ pub fn lay(file: Option<At>, why: Why) -> Result<()> {
     Ok(())
 }
 
-/// Writes to each page of a piece of the recorder, and changes nothing: what can be lost is lost now.
+/// Writes to each page of a piece of the recorder, and changes nothing. A page that cannot be had is lost now, not later.
 fn touch(at: usize, len: usize) {
     for page in (at..at + len).step_by(PAGE) {
-        // Of an `or` with 0 the compiler makes a load; an exchange is a write, whatever it finds.
+        // The compiler makes a load of an `or` with 0; an exchange always writes.
         // SAFETY: the piece lies inside the recorder; other lanes may write there at the same time, so it is one atomic step.
         let _ = unsafe { &*(page as *const AtomicU32) }.compare_exchange(0, 0, Relaxed, Relaxed);
     }
@@ -98,7 +98,8 @@ pub(crate) fn settle() {
     }
 }
 
-/// The kernel could not give the page of this address. False: it is none of the recorder's.
+/// Puts memory in place of the recorder's file, from the page of this address on, which the kernel could not give. False:
+/// the address is not in the recorder, or the kernel refuses.
 pub(crate) fn lost(place: usize) -> bool {
     let start = HOT.laid.load(Relaxed);
     let end = start + CAPACITY;

@@ -1,6 +1,6 @@
-//! Where a process begins, in place of libc's start-up. libc asks the processor what it can do (which a virtual machine
-//! makes dear), and makes a dozen system calls for a heap, for threads and for a loader that this program does not have.
-//! What is left: correct the program's own addresses to where the kernel has put it, find the environment, and find
+//! Where a process begins, in place of libc's start-up. libc asks the processor what it can do, which is slow in a virtual
+//! machine, and makes a dozen system calls for a heap, for threads and for a loader, none of which this program has. The
+//! rest is done here: correct the program's own addresses to where the kernel has put it, find the environment, and make
 //! room for the language's thread-local variables and for a stack.
 
 use crate::arch;
@@ -14,8 +14,8 @@ use libc::Elf64_Phdr as Header;
 
 /// The kernel has put the program at another address than the linker assumed. This adds the difference to each address that
 /// the program holds in memory. `argv`: where the kernel laid it. Until this is done no table, no message and no static of
-/// another crate may be used. The compiler may load their addresses early: so the caller does the rest in a function that is
-/// not copied into it.
+/// another crate may be used. The compiler may load their addresses early, so the caller does the rest in a function that is
+/// not inlined.
 #[inline] // so it stays in the crate that calls it: a call into another crate would go through an address not yet right
 pub fn relocate(argv: *const *const c_char) {
     let headers = headers(entry::after(argv));
@@ -27,7 +27,7 @@ pub fn relocate(argv: *const *const c_char) {
     }
 }
 
-/// Does what has to be done before the first thread-local variable is looked at.
+/// Finds the environment and sets up the thread-local variables. No code may use one before.
 #[inline(never)]
 pub fn begin(argv: *const *const c_char) {
     entry::found_at(argv);
@@ -47,7 +47,7 @@ pub fn begin(argv: *const *const c_char) {
             let to = (pointer - size) as *mut u8;
             ptr::copy_nonoverlapping(from, to, header.p_filesz as usize);
         }
-        // What the register points to is where it points: so the pointer can be read.
+        // The word at the pointer holds the pointer itself, so that code can read it.
         *(pointer as *mut usize) = pointer;
     }
     arch::set_thread_pointer(pointer);
@@ -89,7 +89,7 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
                 [DT_RELR, at] => table = bias.wrapping_add(at),
                 [DT_RELRSZ, size] => bytes = size,
                 // There is none of any other form: `protections::the_linker_lists_packed_addresses_alone`.
-                // (The build for quick tries has some, for functions of libc that are never come to.)
+                // (The quick profile has some, for functions of libc that are never called.)
                 [DT_RELASZ, size] if size != 0 && !cfg!(debug_assertions) => arch::trap(),
                 _ => {}
             }
@@ -139,18 +139,19 @@ const STACK: usize = 256 << 10;
 struct Stack([u8; STACK]);
 static mut OWN: Stack = Stack([0; STACK]);
 
-/// What a program is: it gets its words and says its status.
+/// A program takes its arguments, and returns its exit status.
 type Main = extern "C" fn(i32, *const *const c_char) -> i32;
 
-/// Runs the program on a stack of its own. The one that the kernel gives ends where RLIMIT_STACK says, and beyond it the
-/// kernel sends SIGSEGV, and the program can say nothing: `ulimit -s 32` is less than a start needs, and a container's own limit counts before execve.
+/// Runs the program on its own stack. The kernel's stack ends where RLIMIT_STACK says. Beyond it the kernel sends SIGSEGV,
+/// and the program cannot report that: `ulimit -s 32` is less than a start needs, and a container's limit applies before
+/// its execve.
 pub fn on_own_stack(argc: i32, argv: *const *const c_char, main: Main) -> ! {
     let top = &raw mut OWN as usize + STACK;
     // SAFETY: nothing else uses that memory, and its end is aligned as the convention of calls wants it.
     unsafe { arch::call_on(top, argc, argv as usize, main) }
 }
 
-/// memcpy(3), memmove(3): short pieces are read whole before they are written, so they may lie over each other.
+/// memcpy(3), memmove(3): short pieces are read whole before they are written, so they may overlap.
 ///
 /// # Safety
 /// As of libc's: both places have `len` bytes.

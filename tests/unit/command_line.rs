@@ -282,7 +282,7 @@ create x -b => create: --bundle needs a value
 --root => --root needs a value
 run --detach=true x => run: --detach takes no value; leave out `true`
 run --rm --keep x => run: --rm and --keep are opposites; leave out one
-run --rm -d x => run: with --detach nobody waits to delete; leave out --rm
+run --rm -d x => run: with --detach no process waits to delete it; leave out --rm
 start --pidfd-socket=s x => start: no option `--pidfd-socket`; `nk-runtime start --help` lists them
 --rootless=no list => `no` is no value of --rootless; write auto, false or true
 --log-format xml list => `xml` is no log format; write text or json

@@ -32,9 +32,9 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
-/// This kernel returns from a handler only by code that the program brings (sigreturn(2)).
+/// On this architecture the program brings the code to which a handler returns (sigreturn(2)).
 pub const RESTORER: Option<unsafe extern "C" fn()> = Some(restore);
-/// asm/signal.h: `sa_restorer` is that code.
+/// The flag that says: `sa_restorer` is that code.
 pub use linux_raw_sys::general::SA_RESTORER;
 
 /// What a handler returns to: rt_sigreturn(2), which takes all that it needs from the stack.
@@ -49,7 +49,7 @@ pub fn trap() -> ! {
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
-/// Calls a function on another stack, for ever: nothing comes back to the one from before.
+/// Calls a function on another stack. It never returns to the old one.
 ///
 /// # Safety
 /// Below `top`, which is aligned to 16 bytes, lies memory that nothing else uses.
@@ -75,9 +75,9 @@ pub unsafe fn call_on(
     }
 }
 
-/// Thread-local variables are found through the register `fs`. Whether a program may set it itself the kernel says in
-/// AT_HWCAP2 (asm/hwcap2.h). On processors without that instruction, older than 2012, it is a system call; it belongs to
-/// the start, as execve does, and is on no record.
+/// Code finds thread-local variables through the register `fs`. AT_HWCAP2 says whether the program may set it itself
+/// (asm/hwcap2.h). Processors before 2012 lack that instruction, and a system call sets it. The call belongs to the start,
+/// as execve does, and has no record.
 pub fn set_thread_pointer(pointer: usize) {
     const HWCAP2_FSGSBASE: u64 = 2;
     const ARCH_SET_FS: usize = linux_raw_sys::general::ARCH_SET_FS as usize;

@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use linux_raw_sys::general::__NR_bpf;
 
 pub(crate) const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-/// In an attribute that is all zeros this one stands.
+/// The attach type 0, which loading a program leaves as it is.
 pub(crate) const BPF_CGROUP_INET_INGRESS: u32 = 0;
 pub(crate) const BPF_CGROUP_DEVICE: u32 = 6;
 pub(crate) const BPF_F_ALLOW_OVERRIDE: u32 = 1;
@@ -61,14 +61,14 @@ struct ProgQuery {
     /// Room for how many, and then how many there are.
     prog_cnt: u32,
     padding: u32,
-    /// Linux 6.17 writes how often the programs were changed after the rest, however much it was said there is.
+    /// After the rest Linux 6.17 writes how often the programs were changed, even beyond the size that it is told.
     room: [u64; 4],
 }
-/// What the kernel is told there is.
+/// The size that the kernel is told.
 const QUERY_SIZE: usize = 32;
 const _: () = assert!(size_of::<ProgQuery>() == 64);
 
-/// The members for BPF_PROG_GET_FD_BY_ID: the number, one that only other questions need, and flags for maps.
+/// The members for BPF_PROG_GET_FD_BY_ID: the program's number, and two that other commands use.
 type ById = [u32; 3];
 
 plain! {
@@ -76,8 +76,8 @@ plain! {
     BpfById: ById;
 }
 
-/// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use. `log`: where the verifier puts its
-/// words, if there is any room.
+/// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use. `log`: room for what the verifier
+/// says; empty, if that is not wanted.
 pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Result<Fd> {
     let license: &CStr = c"GPL";
     let wanted = !log.is_empty();
@@ -86,7 +86,7 @@ pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Re
         insn_cnt: program.len() as u32,
         insns: program.as_ptr() as u64,
         license: license.as_ptr() as u64,
-        // The kernel refuses a place for words where none are wanted.
+        // Without a log level the kernel refuses a log buffer.
         log_level: if wanted { BPF_LOG_STATS } else { 0 },
         log_size: log.len() as u32,
         log_buf: if wanted { log.as_mut_ptr() as u64 } else { 0 },
@@ -97,8 +97,8 @@ pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Re
     gate(__NR_bpf, &[named(Bpf::BPF_PROG_LOAD), given, uint(size_of::<ProgLoad>())], why).map(Fd::new)
 }
 
-/// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it; in one step in the place of another,
-/// if one is named.
+/// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it. `old`: a program that it replaces in
+/// the same step.
 pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why) -> Result<()> {
     let attr = ProgAttach {
         target_fd: cgroup.0 as u32,
@@ -111,8 +111,8 @@ pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why
     gate(__NR_bpf, &[named(Bpf::BPF_PROG_ATTACH), input(&attr), uint(size_of::<ProgAttach>())], why).map(drop)
 }
 
-/// bpf(2) with BPF_PROG_QUERY: the numbers of the programs that decide on devices for this very cgroup, as many as there
-/// is room for, and how many they are. More than that are ENOSPC.
+/// bpf(2) with BPF_PROG_QUERY: the numbers of the programs that decide on devices for this cgroup itself. Returns how many
+/// there are; ENOSPC: more than there is room for.
 pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<usize> {
     let mut attr = ProgQuery {
         target_fd: cgroup.0 as u32,

@@ -135,7 +135,7 @@ pub fn mknodat_device(dir: At, name: &CStr, mode: u32, major: u32, minor: u32, w
     gate(nr::__NR_mknodat, &[fd(dir), path(name), named(mode), device(major, minor)], why).map(drop)
 }
 
-/// symlinkat(2): `name` in `dir` will say `target`.
+/// symlinkat(2): makes the link `name` in `dir`, which leads to `target`.
 pub fn symlinkat(target: &CStr, dir: At, name: &CStr, why: Why) -> Result<()> {
     gate(nr::__NR_symlinkat, &[path(target), fd(dir), path(name)], why).map(drop)
 }

@@ -28,10 +28,10 @@ pub enum Cloned {
 }
 
 /// clone3(2) without shared memory, with CLONE_PIDFD added: a copy of the caller, in the new namespaces that `flags` asks
-/// for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end. The copy has the handlers of `fault`, too,
-/// up to its execve.
+/// for, born into `cgroup` if one is given. SIGCHLD tells the parent of its end. The copy keeps the handlers of `fault`
+/// until its execve.
 ///
-/// The child records as lane `lane`, into the same recorder.
+/// The child writes its records as lane `lane`, into the same recorder.
 /// With CLONE_PARENT the child becomes the caller's sibling, and the signal is the one that the caller's own end sends.
 pub fn clone3(flags: CloneFlags, cgroup: Option<At>, lane: u8, why: Why) -> Result<Cloned> {
     let cloned = clone(flags, cgroup, lane, 0, why)?;
@@ -41,8 +41,8 @@ pub fn clone3(flags: CloneFlags, cgroup: Option<At>, lane: u8, why: Why) -> Resu
     Ok(cloned)
 }
 
-/// clone3(2) of a helper: a process beside the container's first one. Its records say which helper they are of, and
-/// [`record::Head::helpers`] which process that is.
+/// clone3(2) of a helper: a process beside the container's first one. Its records hold the helper's number, and
+/// [`record::Head::helpers`] the process id.
 pub fn clone3_helper(flags: CloneFlags, lane: u8, why: Why) -> Result<Cloned> {
     let helper = record::next_helper();
     let cloned = clone(flags, None, lane, helper, why)?;
@@ -59,16 +59,11 @@ fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) ->
     let args = nr::clone_args {
         flags: (flags | CloneFlags::CLONE_PIDFD | into).bits(),
         pidfd: &raw mut pidfd as u64,
-        // clone(2): with CLONE_PARENT none may be given, the caller's is taken.
+        // With CLONE_PARENT none may be given: the kernel takes the caller's (clone(2)).
         exit_signal: if flags.has(CloneFlags::CLONE_PARENT) { 0 } else { libc::SIGCHLD as u64 },
         cgroup: cgroup.map_or(0, |at| at.0 as u64),
-        child_tid: 0,
-        parent_tid: 0,
-        stack: 0,
-        stack_size: 0,
-        tls: 0,
-        set_tid: 0,
-        set_tid_size: 0,
+        // SAFETY: clone_args is plain numbers, for which all zeros is a value.
+        ..unsafe { core::mem::zeroed() }
     };
     // SAFETY: `pidfd` lives across the call, and without CLONE_VM the child has a stack and a memory of its own.
     let given = unsafe { clone_args(&args) };
@@ -103,7 +98,7 @@ fn refused(result: Result<usize>) -> Failed {
     }
 }
 
-/// Puts the execveat(2) that made this process what it is on record. `environment`: where it was then.
+/// Writes the record of the execveat(2) by which this process became this program. `environment`: where it was then.
 pub fn execveat_succeeded(file: i32, arguments: *const *const c_char, environment: usize, why: Why) {
     let here = crate::entry::environment_at() as usize;
     // SAFETY: the kernel laid both vectors on the stack of this process.
@@ -117,7 +112,7 @@ pub struct Vector<'a> {
 }
 
 impl<'a> Vector<'a> {
-    /// The longest prefix of `strings` that fits in `room` with a NULL at its end; `room` must be one longer.
+    /// As many of the strings as fit into `room`, and a NULL: `room` needs one place more than there are strings.
     pub fn new<'b: 'a>(strings: impl Iterator<Item = &'b CStr>, room: &'a mut [*const c_char]) -> Vector<'a> {
         let last = room.len().saturating_sub(1);
         let mut len = 0;
@@ -146,7 +141,7 @@ impl<'a> Vector<'a> {
 /// exit_group(2).
 pub fn exit_group(status: i32, why: Why) -> ! {
     let _ = gate(nr::__NR_exit_group, &[int(status)], why);
-    // A filter has refused it, and there is nothing left that it could not refuse as well.
+    // A seccomp filter has refused it, and could refuse any other call.
     crate::arch::trap()
 }
 
@@ -177,7 +172,7 @@ pub fn waitid_pid(pid: i32, why: Why) -> Result<()> {
     wait(WaitId::P_PID, pid, WaitFlags::NONE, why).map(drop)
 }
 
-/// waitid(2) on any child that has ended, without taking its status: which it is.
+/// waitid(2) on any child that has ended: its process id. The child's status stays to be read.
 pub fn waitid_any_ended(why: Why) -> Result<Option<i32>> {
     let options = WaitFlags::WNOHANG | WaitFlags::WNOWAIT;
     Ok(wait(WaitId::P_ALL, 0, options, why)?.map(|(pid, _)| pid))
@@ -197,8 +192,8 @@ fn wait(kind: WaitId, id: i32, options: WaitFlags, why: Why) -> Result<Option<(i
     })
 }
 
-/// ioctl(2) with PIDFD_GET_INFO, for PIDFD_INFO_EXIT: what became of a process that another one has waited for. `None`:
-/// it has not come to that yet, or the kernel does not tell; Linux 6.15 does.
+/// ioctl(2) with PIDFD_GET_INFO, for PIDFD_INFO_EXIT: what became of a process that another process has waited for.
+/// `None`: that has not happened yet, or the kernel is older than Linux 6.15.
 pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
     let wanted = u64::from(libc::PIDFD_INFO_EXIT);
     // SAFETY: pidfd_info is plain numbers, for which all zeros is a value.
@@ -211,7 +206,7 @@ pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
     if info.mask & wanted == 0 {
         return Ok(None);
     }
-    // As wait(2) has it.
+    // In the form of wait(2).
     let (status, signal) = (info.exit_code >> 8 & 0xff, info.exit_code & 0x7f);
     Ok(Some(if signal == 0 { Ended::Exited(status) } else { Ended::Killed(signal) }))
 }
@@ -266,8 +261,8 @@ pub fn kill(pid: i32, number: i32, why: Why) -> Result<()> {
     gate(nr::__NR_kill, &[int(pid), signal(number)], why).map(drop)
 }
 
-/// The other lane's newest execve: `None`, there was none; else whether it succeeded, or the errno with which it failed. To
-/// be asked when the other lane has ended, or has become its program.
+/// How another lane's newest execve ended; `None`: it made none. To be called after that lane has ended or become its
+/// program.
 pub fn execve_of(lane: u8) -> Option<core::result::Result<(), Errno>> {
     match slate().execve(lane).load(Acquire) {
         room::NONE => None,

@@ -36,7 +36,7 @@ pub fn sched_setaffinity(cpus: &[u64], why: Why) -> Result<()> {
     gate(nr::__NR_sched_setaffinity, &args, why).map(drop)
 }
 
-/// set_mempolicy(2). `nodes`: a bit a node, none of them for a NULL.
+/// set_mempolicy(2). `nodes`: a bit a node; empty: the kernel gets NULL.
 pub fn set_mempolicy(policy: MemoryPolicy, nodes: &[u64], why: Why) -> Result<()> {
     // The kernel takes one bit less than it is told.
     let (set, bits) = match nodes.len() {

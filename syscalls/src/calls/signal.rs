@@ -1,4 +1,4 @@
-//! Signals: held back in a mask and taken one by one, so that none interrupts a call and none is lost.
+//! Signals: blocked, and then taken one by one, so that none interrupts a call and none is lost.
 
 use crate::arg::{Kind, fd, input, named, null, output, plain, pointing, signal, uint};
 use crate::call::{Result, Why};
@@ -20,8 +20,8 @@ pub struct SigSet(pub u64);
 impl SigSet {
     pub const EMPTY: SigSet = SigSet(0);
     pub const ALL: SigSet = SigSet(u64::MAX);
-    /// All that may be held back. A page of memory that cannot be had ends a process that holds SIGBUS back (sigprocmask(2)),
-    /// and its handler has to be called (see `fault`).
+    /// All signals that may be blocked. SIGBUS must reach its handler (see `fault`): if it were blocked, a page that cannot be
+    /// had would end the process (sigprocmask(2)).
     pub const HELD: SigSet = SigSet::ALL.without(libc::SIGBUS);
 
     pub const fn has(self, signal: i32) -> bool {
@@ -44,7 +44,7 @@ pub enum Disposition {
     Ignore = 1,
 }
 
-/// Bytes of a set: the kernel has one size alone.
+/// Bytes of a set: the kernel takes this size only.
 const SET: usize = size_of::<SigSet>();
 
 /// rt_sigprocmask(2) with SIG_SETMASK. Returns the mask that was in force.
@@ -79,7 +79,7 @@ pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why
     gate(nr::__NR_rt_sigaction, &[signal(number), given, null(), uint(SET)], why).map(drop)
 }
 
-/// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, all of which are held back.
+/// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, which must be blocked.
 pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
     // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
@@ -87,8 +87,8 @@ pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
     gate(nr::__NR_rt_sigtimedwait, &args, why).map(|number| number as i32)
 }
 
-/// signalfd4(2): signals of `set`, all of which are held back, are read from the descriptor, 128 bytes each, the
-/// number first.
+/// signalfd4(2): a descriptor from which signals of `set`, which must be blocked, are read: 128 bytes each, the number
+/// first.
 pub fn signalfd4(set: SigSet, why: Why) -> Result<Fd> {
     let args = [fd(At(-1)), input(&set), uint(SET), named(SignalFd::SFD_CLOEXEC)];
     gate(nr::__NR_signalfd4, &args, why).map(Fd::new)

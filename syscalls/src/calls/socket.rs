@@ -43,7 +43,7 @@ pub fn socket_unix(why: Why) -> Result<Fd> {
     socket(Family::AF_UNIX, SocketType::SOCK_STREAM | SocketType::SOCK_NONBLOCK, int(0), why)
 }
 
-/// socketpair(2): two ends that keep messages apart and see each other's end.
+/// socketpair(2): two connected sockets that keep messages apart. Each notices when the other is closed.
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     let kind = SocketType::SOCK_SEQPACKET | SocketType::SOCK_CLOEXEC;
     let mut pair = [-1; 2];
@@ -77,7 +77,7 @@ fn address(call: u32, socket: At, path: &CStr, why: Why) -> Result<()> {
     gate(call, &[fd(socket), inputs(&to[..whole], whole, Kind::SockAddr), uint(whole)], why).map(drop)
 }
 
-/// sendto(2) to the socket that this one is connected to; if it is gone, no signal tells of it.
+/// sendto(2) to the socket that this one is connected to. If that is closed, the call fails and no SIGPIPE is sent.
 pub fn send(socket: At, message: &[u8], why: Why) -> Result<usize> {
     let flags = named(MsgFlags::MSG_NOSIGNAL);
     gate(nr::__NR_sendto, &[fd(socket), bytes(message), uint(message.len()), flags, null(), int(0)], why)

@@ -47,7 +47,7 @@ pub fn tiocswinsz(terminal: At, size: WinSize, why: Why) -> Result<()> {
     ioctl(terminal, Ioctl::TIOCSWINSZ, input(&size), why).map(drop)
 }
 
-/// ioctl(2) with TIOCSPTLCK: the kernel opens a new pseudoterminal for no one before it is unlocked.
+/// ioctl(2) with TIOCSPTLCK: unlocks a new pseudoterminal. Before, no process can open its other side.
 pub fn tiocsptlck_unlock(master: At, why: Why) -> Result<()> {
     ioctl(master, Ioctl::TIOCSPTLCK, input(&0i32), why).map(drop)
 }
@@ -58,7 +58,7 @@ pub fn tiocgptpeer(master: At, why: Why) -> Result<Fd> {
     ioctl(master, Ioctl::TIOCGPTPEER, hex(flags.bits() as usize), why).map(Fd::new)
 }
 
-/// ioctl(2) with TIOCSCTTY: the caller, who leads a session without one, has this controlling terminal from now on.
+/// ioctl(2) with TIOCSCTTY: this becomes the controlling terminal of the session that the caller leads.
 pub fn tiocsctty(terminal: At, why: Why) -> Result<()> {
     ioctl(terminal, Ioctl::TIOCSCTTY, hex(0), why).map(drop)
 }

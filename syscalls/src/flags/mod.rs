@@ -15,7 +15,7 @@ use linux_raw_sys::general::fsconfig_command as fsconfig;
 use linux_raw_sys::{general, ioctl, mempolicy, net, prctl, ptrace};
 
 /// Names and their values. All names are one text, with a space between: an address for each would have to be put right
-/// at every start of the program (see `start`), and few starts print any.
+/// at every start of the program (see `start`), and few runs print any.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Names {
     words: &'static str,
@@ -41,7 +41,7 @@ pub(crate) struct Words {
     style: Style,
 }
 
-/// What a list is of.
+/// How the values of a list are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     /// Bits, any number of which are set.
@@ -110,8 +110,6 @@ macro_rules! lists {
             impl $name {
                 $(pub const $word: $name = $name(value!($from $word $($value)?));)*
                 pub const NONE: $name = $name(0);
-                /// All names, in the order of the list.
-                pub const NAMES: [&str; [$(stringify!($word)),*].len()] = [$(stringify!($word)),*];
                 pub(crate) const WORDS: Words =
                     Words { names: names!($from $($word $(= $value)?)*), unknown: $unknown, style: $style };
 
@@ -342,13 +340,13 @@ impl Words {
         if comment { self.number(rest, out) } else { write!(out, "{}", hex(rest)) }
     }
 
-    /// What has no name.
+    /// A value without a name.
     fn number(&self, value: u64, out: &mut Formatter) -> Result {
         write!(out, "{} /* {} */", hex(value), self.unknown)
     }
 }
 
-/// What writes itself by a function.
+/// A text that a function writes.
 struct With<F>(F);
 
 impl<F: Fn(&mut Formatter) -> Result> Display for With<F> {

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::hot::HOT;
 use core::sync::atomic::Ordering::*;
 
-/// Where this record is, for those who ask by place.
+/// The place that stands for this record.
 pub(crate) const PLACE: u32 = u32::MAX - 1;
 
 /// A record with the longest path that is kept, and its why.
@@ -45,7 +45,7 @@ pub fn find(at: u32) -> Option<Record<'static>> {
     }
 }
 
-/// The place, for another process that shares the recorder: it does not have the record beside it.
+/// The place, for another process that shares the recorder: it does not have this one record.
 pub fn shared(at: u32) -> u32 {
     if at == PLACE { NOWHERE } else { at }
 }

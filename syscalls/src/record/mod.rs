@@ -25,7 +25,7 @@ pub(crate) use moves::move_to;
 pub use moves::{adopt, set_own_pid};
 
 use crate::arg::Arg;
-use crate::call::{Call, EXECVE};
+use crate::call::Call;
 use crate::hot::HOT;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
@@ -34,7 +34,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 pub const CAPACITY: usize = 4 << 20;
 /// Bytes at the end of a recorder that are kept for calls that fail, and for those by which a process begins and ends.
 const LAST: usize = 64 << 10;
-/// Calls in a row that belong to one line of the plan and are recorded; and how many more of them, if they fail.
+/// How many calls in a row of one line of the plan are recorded; after them, only as many again that fail.
 const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
@@ -101,7 +101,7 @@ pub const RETURNED: u32 = 2;
 pub const OUT: u8 = 0x10;
 pub const WHY: u8 = 0x20;
 
-/// Longer than any why. In a damaged file many small entries could name the same long one.
+/// No why is longer. In a damaged file many small entries could name the same long text.
 const REASON: usize = 1024;
 
 /// A call without a record has this place.
@@ -135,10 +135,9 @@ pub fn head() -> &'static Head {
     head
 }
 
-/// Writes the head again, after the page with it was lost: `used` is where the newest record of this process ended.
+/// Writes the head again, after its page was lost. `used`: where the newest record of this process ended.
 pub(crate) fn found_again(used: u32) {
-    let head = head();
-    head.used.fetch_max(used, Relaxed);
+    head().used.fetch_max(used, Relaxed);
 }
 
 /// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
@@ -175,7 +174,8 @@ pub(crate) fn set_helper(helper: i32, pid: i32) {
     }
 }
 
-/// Says which process the container's first one is. The process that clones it says so, or the one that ordered the clone.
+/// Says which process the container's first one is. The process that clones it calls this, or the process that asked for
+/// the clone.
 pub fn set_cloned(pid: i32) {
     head().child.store(pid, Release);
 }
@@ -194,7 +194,7 @@ pub(crate) struct Missed {
 }
 
 impl Missed {
-    /// Counts it, once it is sure that it gets none.
+    /// Counts the call, once it is certain to get no record.
     pub(crate) fn count(self) {
         let head = head();
         let counter = if self.full { &head.dropped } else { &head.repeated };
@@ -202,8 +202,8 @@ impl Missed {
     }
 }
 
-/// Takes `len` bytes for an entry with these facts. `failed`: the call was made, missed its record, and the kernel
-/// refused it.
+/// Takes room for an entry with blobs of `len` bytes, and writes its facts. `failed`: the call was made without a record,
+/// and failed.
 pub(crate) fn reserve(
     call: Call,
     args: &[Arg],
@@ -306,15 +306,15 @@ pub fn newest_execve() -> u32 {
     }
 }
 
-/// Completes the newest execve of the other lane that is still on its way. A successful execve never returns, so the process
-/// that sees the close-on-exec channel end says that it succeeded, at `now_ns`. True: there was one.
+/// Completes the record of another lane's newest execve, if it has not returned. A successful execve never returns: the
+/// process that sees the close-on-exec channel closed says that it succeeded, at `now_ns`. True: there was one.
 pub fn complete_execve(lane: u8, now_ns: u64) -> bool {
     let on_its_way = |at: &u32| {
         let entry = entry(*at);
         // SAFETY: it is the place of a whole entry in the recorder: offsets() gave it, or the process that made the record.
-        unsafe { (*entry).lane == lane && (*entry).call == EXECVE && (*entry).state.load(Acquire) == ENTERED }
+        unsafe { (*entry).lane == lane && (*entry).call == Call::EXECVE && (*entry).state.load(Acquire) == ENTERED }
     };
-    // As a rule it is the newest of all; if another lane's is, all are looked through.
+    // As a rule it is the newest execve of all. If that is another lane's, all records are searched.
     let newest = head().execve.load(Acquire);
     let inside = |at: &u32| {
         let place = size_of::<Head>()..bytes().len().saturating_sub(size_of::<Entry>());

@@ -1,4 +1,4 @@
-//! The recorder's way from one memory to another. The records made so far come along, and say which process made them.
+//! The recorder moves from one memory to another. The records made so far move too, and say which process made them.
 
 use super::{CAPACITY, EARLY, Head, MAGIC, base, bytes, entry, head, offsets, set_pid};
 use crate::hot::HOT;

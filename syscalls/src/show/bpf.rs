@@ -8,7 +8,7 @@ use core::fmt::{Result, Write};
 pub(super) fn load(b: Bytes, out: &mut dyn Write) -> Result {
     let pointer = |at: usize| address(b.u64(at));
     write!(out, "{{prog_type={}, insn_cnt={}", BPF_PROG_TYPE.word(b.u32(0).into()), b.u32(4))?;
-    // The license lies where the gate does not follow: this project has but one.
+    // The gate keeps nothing of the license; this project has only one.
     let license = if b.u64(16) == 0 { "NULL" } else { "\"GPL\"" };
     write!(out, ", insns={}, license={license}, log_level={}, log_size={}", pointer(8), b.u32(24), b.u32(28))?;
     let version = b.u32(40);
@@ -29,7 +29,7 @@ pub(super) fn attach(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, ", replace_bpf_fd={replaced}}}")
 }
 
-/// The numbers lie where the gate does not follow.
+/// The gate keeps nothing of the programs' numbers.
 pub(super) fn query(b: Bytes, out: &mut dyn Write) -> Result {
     let (kind, flags) = (BPF_ATTACH_TYPE.word(b.u32(4).into()), BPF_ATTACH_FLAGS.flags(b.u32(12).into()));
     write!(out, "{{query={{target_fd={}, attach_type={kind}, query_flags={}", b.i32(0), b.u32(8))?;

@@ -6,7 +6,7 @@ use crate::flags::{self, SCHED, SCHED_FLAGS};
 use core::fmt::{Result, Write};
 use linux_raw_sys::general::SCHED_FLAG_KEEP_PARAMS;
 
-/// Where parameters stay, strace prints neither them nor the policy.
+/// If the parameters stay as they are, strace prints neither them nor the policy.
 pub(super) fn sched_attr(b: Bytes, out: &mut dyn Write) -> Result {
     let flags = b.u64(8);
     let set = flags & u64::from(SCHED_FLAG_KEEP_PARAMS) == 0;

@@ -1,4 +1,4 @@
-//! The structures that cross the border, printed member by member from the bytes that were copied.
+//! The structures that calls take and fill in, printed member by member from the bytes that were copied.
 
 use super::{address, bpf, device, id, list, quoted, sched, talk};
 use crate::arg::Kind;
@@ -33,7 +33,7 @@ impl<'a> Bytes<'a> {
         self.0.get(at..at + N)?.try_into().ok()
     }
 
-    /// A string in an array: it ends at its NUL; without one strace does not show the last byte. No other limit.
+    /// A string in an array. It ends at its NUL; without one strace does not show the last byte.
     pub fn name(self, at: usize, len: usize) -> impl Display + use<'a> {
         let room = self.0.get(at..at + len).unwrap_or_default();
         match room.iter().position(|byte| *byte == 0) {
@@ -284,7 +284,7 @@ fn gids(b: Bytes, cut: bool, out: &mut dyn Write) -> Result {
     list(gids, ", ", cut, |gid, out| write!(out, "{gid}"), out)
 }
 
-/// Which member counts, the request says.
+/// The request decides which member counts.
 fn ifreq(r: &Record, b: Bytes, filled: Option<Bytes>, out: &mut dyn Write) -> Result {
     write!(out, "{{ifr_name={}", b.name(0, 16))?;
     let request = r.args[1] as u32;

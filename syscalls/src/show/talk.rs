@@ -1,4 +1,4 @@
-//! The structures of talking and waiting: addresses and messages of sockets, settings of terminals, descriptors to poll.
+//! The structures of sockets, terminals and polling: addresses, messages, settings, descriptors.
 
 use super::structs::{Bytes, timespec};
 use super::{list, quoted};
@@ -20,13 +20,13 @@ pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
     write!(out, "{{sa_family={}, sun_path={sign}{path}}}", flags::Family::WORDS.word(b.u16(0).into()))
 }
 
-/// As the wrapper makes it: one part, one descriptor.
+/// A message as the wrapper makes it: one part, one descriptor.
 pub(super) fn message(b: Bytes, out: &mut dyn Write) -> Result {
     let len = b.u64(offset_of!(Message, part) + 8) as usize;
     write!(out, "{}{}, msg_flags=0}}", part(b, len, len), descriptor(b))
 }
 
-/// What the kernel made of it: perhaps without a descriptor.
+/// A received message, perhaps without a descriptor.
 pub(super) fn received(r: &Record, b: Bytes, out: &mut dyn Write) -> Result {
     let room = b.u64(offset_of!(Message, part) + 8) as usize;
     write!(out, "{}", part(b, r.ret as usize, room))?;
@@ -54,7 +54,7 @@ fn descriptor(b: Bytes<'_>) -> impl Display {
     })
 }
 
-/// Its four sets of flags; of some bits those are numbers, which stand first. What follows them strace leaves out.
+/// The four sets of flags. Some bits of a set are a number, which strace prints first. It leaves out what follows the sets.
 pub(super) fn termios(b: Bytes, out: &mut dyn Write) -> Result {
     let set = |at: usize| u64::from(b.u32(at));
     let (input, output) = (set(offset_of!(Termios, input)), set(offset_of!(Termios, output)));
@@ -79,7 +79,7 @@ const DELAYS: Numbers = &[
 ];
 const SIZES: Numbers = &[(libc::CBAUD, &flags::TERMIOS_SPEED), (libc::CSIZE, &flags::TERMIOS_BITS)];
 
-/// Of no flag strace prints nothing here.
+/// strace prints nothing for an empty set here.
 fn numbers(value: u64, numbers: Numbers, rest: &'static Words) -> impl Display {
     with(move |out| {
         let (mut left, mut bar) = (value, "");
