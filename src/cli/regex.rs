@@ -1,8 +1,8 @@
 //! POSIX extended regular expressions (regex(7)), for `kill -r` and `delete -r`. A pattern is parsed once, before anything
 //! is done, and then matched against ids. What POSIX does not define is refused by name.
 //!
-//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin. It never goes back, so no
-//! pattern makes it slow.
+//! May touch: strings. Matching keeps the set of all places where the rest of the pattern may begin. It never goes back, so
+//! no pattern makes it slow.
 
 use super::values::quoted;
 

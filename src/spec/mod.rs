@@ -174,8 +174,8 @@ impl Spec<'_> {
         user.map_or(Ok(()), |i| At::ROOT.key("linux").key("namespaces").index(i).no(problem))
     }
 
-    /// What is odd but no error: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are left
-    /// out, annotations that are ignored. True: engines write it often. Each text begins with its place.
+    /// What is odd but no error: relative destinations, which are deprecated (config.md, "Mounts"), capabilities that are
+    /// left out, annotations that are ignored. True: engines write it often. Each text begins with its place.
     pub fn warnings(&self) -> Vec<(bool, String)> {
         let mut words = Vec::new();
         if let Some(at) = self.mounts.iter().position(|mount| !mount.destination.starts_with('/')) {

@@ -154,8 +154,8 @@ pub fn offsets_fit(offsets: &TimeOffsets, namespaces: &[Namespace], at: &At) -> 
     at.refuse(!offsets.0.is_empty() && !new, || "needs a new `time` namespace in linux.namespaces")
 }
 
-/// A key as a path below /proc/sys. sysctl(8) decides by the first separator: after a slash, slashes separate and dots belong
-/// to names; after a dot it is the other way round.
+/// A key as a path below /proc/sys. sysctl(8) decides by the first separator: after a slash, slashes separate and dots
+/// belong to names; after a dot it is the other way round.
 pub fn sysctl_path(key: &str) -> String {
     let first = key.find(['.', '/']).map(|at| key.as_bytes()[at]);
     if first == Some(b'/') {

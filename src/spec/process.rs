@@ -1,5 +1,5 @@
-//! `process`, and the parts of `linux` that are about the process (config.md, "process"; config-linux.md, "Personality", "Memory
-//! Policy"): the words of the specification with the kernel's numbers. May touch: serde.
+//! `process`, and the parts of `linux` that are about the process (config.md, "process"; config-linux.md, "Personality",
+//! "Memory Policy"): the words of the specification with the kernel's numbers. May touch: serde.
 
 use super::read::read;
 use super::rules::{LONGEST_LIST, absolute, between, list, one_of, one_of_these, text, variable};

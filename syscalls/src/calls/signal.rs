@@ -20,8 +20,8 @@ pub struct SigSet(pub u64);
 impl SigSet {
     pub const EMPTY: SigSet = SigSet(0);
     pub const ALL: SigSet = SigSet(u64::MAX);
-    /// All signals that may be blocked. SIGBUS must reach its handler (see `fault`): if it were blocked, a page that cannot be
-    /// had would end the process (sigprocmask(2)).
+    /// All signals that may be blocked. SIGBUS must reach its handler (see `fault`): if it were blocked, a page that cannot
+    /// be had would end the process (sigprocmask(2)).
     pub const HELD: SigSet = SigSet::ALL.without(libc::SIGBUS);
 
     pub const fn has(self, signal: i32) -> bool {

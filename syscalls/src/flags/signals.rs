@@ -14,7 +14,7 @@ pub fn signal_number(name: &str) -> Option<i32> {
     SIGNALS.split(' ').position(|known| known == name).map(|place| place as i32 + 1)
 }
 
-/// A signal, printed with its SIG (`SIGTERM`, `SIGRT_3`) or without (`TERM`). A number that no signal has is printed as it is.
+/// A signal, printed with its SIG (`SIGTERM`, `SIGRT_3`) or without (`TERM`). Any other number is printed as it is.
 #[derive(Clone, Copy)]
 pub struct Signal {
     number: i32,

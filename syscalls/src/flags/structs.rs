@@ -1,4 +1,4 @@
-//! The names of what stands inside structures: bpf_attr, clone_args, mount_attr, sigaction, siginfo, statfs, ifreq, pollfd, termios.
+//! Names of members of structures: bpf_attr, clone_args, mount_attr, sigaction, siginfo, statfs, ifreq, pollfd, termios.
 
 use super::{Names, Style::*, Words};
 use crate::calls::bpf;
