@@ -1,23 +1,31 @@
 //! nk-runtime: the OCI container runtime that shows its work. The rooms of the house; each may use those below it:
 //!
 //! ```text
-//!   main           the process begins, and obeys
+//!   main           the process begins, and runs a command
 //!   commands       one file a command
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   say            output, errors in words, what to try, the log
 //!   state          what is remembered of a container: its document, its records
 //!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
 //!   plan           a pure function: from the configuration to lines, in THE ORDER
+//!   cli            the command line, understood
 //!   spec           the one schema of config.json
-//!   cli            words in
 //!   host  entry    what is read of this machine; where the process begins, out of reach of containers
 //!   outcome        how a line ends, and the error type
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
-//! To read it from `main` to `execve`: this file, commands/create.rs, plan/order.rs, perform/walk.rs, perform/process.rs.
+//! To follow `run` from `main` to `execve`:
+//!
+//! ```text
+//!   main.rs  commands/run.rs  commands/create.rs     what is asked for, and the bundle
+//!   plan/create.rs  plan/order.rs                    the plan, line by line
+//!   perform/walk.rs                                  the lanes carry it out,
+//!   perform/namespaces.rs  perform/process.rs        from clone3 to execve
+//!   commands/wait.rs  commands/delete.rs             the wait for the program, and the end
+//! ```
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), no_main)]
-// The unit tests bring a `main` and threads of their own; they call the parts.
+// The test harness has a `main` of its own, and the unit tests call parts of the program.
 #![cfg_attr(test, allow(dead_code))]
 
 extern crate alloc;
@@ -41,8 +49,7 @@ use core::ffi::c_char;
 use entry::seal;
 use host::{environment, input};
 use outcome::{Error, at};
-use say::error;
-use say::{log, out};
+use say::{error, log, out};
 use state::{recorder, traces};
 use syscalls::{Prctl, Why};
 
@@ -57,10 +64,10 @@ static ARENA: syscalls::Arena = syscalls::Arena;
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
     std::panic::set_hook(Box::new(|info| {
-        // abort() would spin in pid 1 of a namespace, which ignores the signal.
+        // In pid 1 of a namespace abort() would loop: the kernel keeps its signal from that process.
         let text = format!("nk-runtime: a fault of its own: {info}\n");
-        let _ =
-            syscalls::write(syscalls::At::STDERR, text.as_bytes(), Why("a fault of this program is told, not hidden"));
+        let why = Why("a fault of this program is told, not hidden");
+        let _ = syscalls::write(syscalls::At::STDERR, text.as_bytes(), why);
         commands::init::fault();
         syscalls::exit_group(1, Why("nothing can be trusted after a fault"));
     }));
@@ -70,9 +77,9 @@ pub extern "C" fn main(_argc: i32, argv: *const *const c_char) -> i32 {
 
 fn run(argv: *const *const c_char) -> i32 {
     let sealed = seal::take_over(argv);
-    let pid = syscalls::getpid(Why("records say which process made them"));
+    let pid = syscalls::getpid(Why("each record tells which process has made it"));
     syscalls::record::set_own_pid(pid);
-    // On other machines the start-up of libc does this.
+    // On other architectures libc's start-up does this.
     #[cfg(all(not(test), target_arch = "x86_64"))]
     if let Err(error) = entry::no_libc::protect_tables() {
         return finish(Err(error), means_exec(argv));
@@ -84,32 +91,26 @@ fn run(argv: *const *const c_char) -> i32 {
     let words: Option<Vec<&str>> = syscalls::args(argv).skip(1).map(|arg| arg.to_str().ok()).collect();
     match words {
         Some(words) => obey(&words, pid, own),
-        None => {
-            let error = Error::Usage("an argument is not valid UTF-8".into());
-            finish(Err(error), means_exec(argv))
-        }
+        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into())), means_exec(argv)),
     }
 }
 
-/// Whether the words ask for `exec`. They may be none that can be parsed.
+/// Whether the command is `exec`. The words around it may be damaged.
 fn means_exec(argv: *const *const c_char) -> bool {
     let words = syscalls::args(argv).skip(1);
     let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
     cli::verb_of(&words) == Some("exec")
 }
 
-/// Does what the words say. `argv`: what this process was called with; none if it is sealed already.
+/// Runs the command that the words name. `argv`: what this process was called with; none if it is sealed already.
 fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
-    let parsed = cli::parse(words, &environment);
-    let (globals, command) = match parsed {
+    let (globals, command) = match cli::parse(words, &environment) {
         Ok(parsed) => parsed,
         Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), false),
-        Err(cli::Stop::Usage(text)) => {
-            return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec"));
-        }
+        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec")),
     };
     let exec = matches!(command, cli::Command::Exec(_));
-    // Commands that can run programs of the container or hooks.
+    // Commands that can run a program of the container, or a hook.
     let runs = matches!(
         command,
         cli::Command::Create(_)
@@ -153,7 +154,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         context.log.say(cli::Level::Error, &error::line(error));
     }
     let status = finish(result, exec);
-    // Engines read one line of a failure. So nothing is said of the trace then.
+    // Engines read one line of a failure, so a failure has no second line about the trace.
     let amiss = context.recording.end(&context.root, failed);
     if let Some(amiss) = amiss.filter(|_| !failed) {
         context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
@@ -164,7 +165,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     }
 }
 
-/// The exit status. An error is told here, once. The status of `exec` is the program's, so an error of ours has another.
+/// Tells an error, once, and returns the exit status. That of `exec` is the program's, so its own errors have another number.
 fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     match result {
         Ok(status) => status,
@@ -175,8 +176,8 @@ fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     }
 }
 
-/// How many descriptors above standard error the program gets: those of a service manager (sd_listen_fds(3)), which are for a
-/// container's first process alone; and all of them, with those of `--preserve-fds`.
+/// How many descriptors above standard error the program gets: from a service manager (sd_listen_fds(3)), for a container's
+/// first process alone; and in all, with those of `--preserve-fds`.
 fn preserved(command: &cli::Command) -> (u32, u32) {
     let asked = match command {
         cli::Command::Create(create) => create.preserve_fds,
@@ -199,46 +200,43 @@ fn read_from(command: &cli::Command) -> Option<u32> {
     input::descriptor(path.as_deref()?).map(|fd| fd as u32)
 }
 
-/// Before anything else: no other process may look into this one; the program does not get what the caller left open; and
-/// descriptors 0 to 2 are there, so that no file of ours takes their place. `read_from` stays open over execve. Returns which
+/// Before anything else: no other process may look into this one, the program does not get what the caller left open, and
+/// descriptors 0 to 2 are open, so that no file of ours takes their place. `read_from` stays open over execve. Returns which
 /// of the three can always be read and written: the null device, a file and some terminals can.
 fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
     let failed = |failed| at("protect this process", failed);
-    let why = Why("a file that may not grow (ulimit -f) must be an error, not the end of this process");
+    let why = Why("a write beyond the limit on file sizes (ulimit -f) must fail, and not end this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     let why = Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
     let mut first = 3 + preserve_fds;
     if let Some(kept) = read_from.filter(|fd| *fd >= first) {
-        // This program may have to execute itself again before it has read it (`seal`); init closes it.
+        // This program may execute itself again (`seal`) before it reads that descriptor. Init closes it.
         if kept > first {
             syscalls::close_range_cloexec(first, kept - 1, why).map_err(failed)?;
         }
         first = kept + 1;
     }
     syscalls::close_range_cloexec(first, u32::MAX, why).map_err(failed)?;
-    let mut fds: Vec<syscalls::PollFd> = Vec::new();
     const BOTH: i16 = libc::POLLIN | libc::POLLOUT;
-    fds.extend((0..3 + preserve_fds as i32).map(|fd| syscalls::PollFd {
-        fd,
-        events: if fd < 3 { BOTH } else { 0 },
-        revents: 0,
-    }));
+    let asked = |fd| syscalls::PollFd { fd, events: if fd < 3 { BOTH } else { 0 }, revents: 0 };
+    let mut fds: Vec<syscalls::PollFd> = (0..3 + preserve_fds as i32).map(asked).collect();
     let why = Why("a file of ours would take the place of a closed standard descriptor");
-    let mut endless = [true; 3];
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
+    let mut endless = [true; 3];
     for (endless, fd) in endless.iter_mut().zip(&fds) {
-        // One that is closed becomes the null device.
+        // A closed descriptor becomes the null device.
         *endless = fd.revents & BOTH == BOTH || fd.revents & libc::POLLNVAL != 0;
     }
     for fd in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
         if fd.fd > 2 {
-            let text: String = format!("descriptor {} is not open, but --preserve-fds or LISTEN_FDS counts it", fd.fd);
+            let text = format!("descriptor {} is not open, but --preserve-fds or LISTEN_FDS counts it", fd.fd);
             return Err(Error::Usage(text));
         }
-        // The lowest free number is the one that is missing.
-        syscalls::open_standard(c"/dev/null", Why("the standard descriptors are there")).map_err(failed)?;
+        // The kernel gives the lowest free number: the closed one.
+        syscalls::open_standard(c"/dev/null", Why("the program needs all three standard descriptors"))
+            .map_err(failed)?;
     }
     Ok(endless)
 }
@@ -253,7 +251,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
         out::stderr(&text);
         return Ok(());
     };
-    let why = Why("the trace goes where --trace-file says");
+    let why = Why("--trace-file names the file for the trace");
     let failed = |failed| at(format!("write the trace to {path}"), failed);
     let file = out::append(path, "trace file", 0o600, context.host.uid, why)?;
     perform::files::write_all(file.at(), text.as_bytes(), why).map_err(failed)

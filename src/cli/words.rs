@@ -146,7 +146,7 @@ impl GlobalWords {
 }
 
 /// Build a container from a bundle. Its first process waits until `start`.
-#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[derive(Debug, PartialEq, Default, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct Create {
     /// the name it shall have

@@ -1,4 +1,4 @@
-//! A bundle, and the files that say what is wanted: read whole and checked. May touch: everything from `state` down.
+//! A bundle and its configuration: read whole, and checked. May touch: everything from `state` down.
 
 use super::context::step;
 use crate::host::input::{self, c};
@@ -25,12 +25,12 @@ impl Bundle {
     }
 }
 
-/// Reads and checks a bundle's configuration. Nothing is made yet.
+/// Reads and checks a bundle's configuration.
 pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error> {
     step(Step::Command);
     let path = plan::clean(&absolute(bundle.unwrap_or("."))?);
     let file = config.map_or_else(|| format!("{path}/config.json"), String::from);
-    // What is wanted refers to it, and lives as long as the process.
+    // Strings of the spec are parts of this text, and live as long as the process.
     let text: &'static [u8] = read_config(&file)?.leak();
     match spec::parse(text) {
         Ok(spec) => Ok(Bundle { path, spec, text: text.trim_ascii(), file }),
@@ -38,28 +38,25 @@ pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error>
     }
 }
 
-/// The text of a file that says what is wanted. It may name a descriptor of the caller's, which the container does not get:
-/// init closes what is not the program's.
+/// The text of a configuration. The path may name a descriptor of the caller's; init closes it before the program begins.
 pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
     let text = match input::descriptor(file) {
         Some(fd) => {
-            let why = Why("the path that says what is wanted names this descriptor");
+            let why = Why("the path of the configuration names this descriptor");
             input::read_descriptor(At::from_raw(fd), why).doing(format_args!("read {file}"))?
         }
         None => read_file(file)?,
     };
-    match text.len() < input::LONGEST {
-        true => Ok(text),
-        false => {
-            let most = input::LONGEST >> 20;
-            Err(Error::State(format!("{file}: longer than {most} MiB: that is no configuration")))
-        }
+    if text.len() >= input::LONGEST {
+        let most = input::LONGEST >> 20;
+        return Err(Error::State(format!("{file}: longer than {most} MiB: that is no configuration")));
     }
+    Ok(text)
 }
 
 fn read_file(file: &str) -> Result<Vec<u8>, Error> {
     let why = Why("the bundle's configuration says what is wanted");
-    // O_NONBLOCK: opening a fifo must not hang.
+    // O_NONBLOCK: opening a fifo would wait for its other end.
     let opened = syscalls::openat(At::CWD, &c(file)?, OpenFlags::O_NONBLOCK, why);
     let opened = opened.map_err(|failed| match failed.errno {
         Errno::ENOENT => Error::State(format!(
@@ -68,11 +65,11 @@ fn read_file(file: &str) -> Result<Vec<u8>, Error> {
         _ => at(format_args!("open {file}"), failed),
     })?;
     let text = input::read_all(opened.at(), why).doing(format_args!("read {file}"))?;
-    opened.leak(); // the end of the process closes it, and execve does
+    opened.leak(); // execve closes it, or the end of this process
     Ok(text)
 }
 
-/// A path that later commands can use, wherever they are called.
+/// A path that later commands can use from any directory.
 pub fn absolute(path: &str) -> Result<String, Error> {
     if path.starts_with('/') {
         return Ok(path.into());

@@ -1,4 +1,4 @@
-//! What commands share: what they are told, and a container that they look up. May touch: everything from `say` down.
+//! What commands share: the options and facts that each of them gets, and the look-up of a container. May touch: everything from `say` down.
 
 use super::ours;
 use crate::cli::{CgroupManager, Globals, Level};
@@ -15,20 +15,20 @@ use crate::state::{self, Now, Saved, Status};
 use core::sync::atomic::Ordering::Acquire;
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
-/// What every command is told.
+/// What every command gets.
 pub struct Context {
     pub globals: Globals,
     pub host: Host,
     pub log: Log,
     /// The state root's path.
     pub root: String,
-    /// Our own process id.
+    /// The id of this process.
     pub pid: i32,
-    /// How many descriptors above standard error are the program's, and not ours.
+    /// How many descriptors above standard error the program gets.
     pub preserve_fds: u32,
     /// How many of them a service manager has passed (sd_listen_fds(3)).
     pub listening: u32,
-    /// Which standard descriptors can be the null device.
+    /// Which standard descriptors can always be read and written, and so may be the null device.
     pub endless: [bool; 3],
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
@@ -41,7 +41,7 @@ impl Context {
         self.globals.cgroup_manager != CgroupManager::Disabled
     }
 
-    /// Where a cgroup goes that config.json does not name from the hierarchy's root.
+    /// What stands before a cgroupsPath that does not begin at the hierarchy's root.
     pub fn cgroup_base(&self, spec: &Spec) -> String {
         let named = spec.linux.cgroups_path.as_deref();
         match self.cgroup() && !named.is_some_and(|path| path.starts_with('/')) {
@@ -50,13 +50,13 @@ impl Context {
         }
     }
 
-    /// The service manager that makes cgroups, if one does: the machine's, or that of a user.
+    /// The systemd that makes cgroups, with `--systemd-cgroup`: the machine's, or that of a user.
     pub fn manager(&self) -> Result<Option<Manager>, Error> {
         if self.globals.cgroup_manager != CgroupManager::Systemd {
             return Ok(None);
         }
         step(Step::Cgroup);
-        // Engines without root run us as root of a user namespace.
+        // Engines without root run this program as root of a user namespace.
         let user = self.host.uid != 0 || self.host.nested;
         let sockets = systemd::sockets(user, host::environment);
         let base =
@@ -64,7 +64,7 @@ impl Context {
         Ok(Some(Manager { sockets, base, user }))
     }
 
-    /// What a plan for this caller begins with. `look` has to come before.
+    /// What all plans for this caller have in common. `Host::look` has to come before.
     pub fn wish<'a>(&self, id: &'a str, bundle: &'a str) -> Wish<'a> {
         Wish {
             id,
@@ -80,12 +80,13 @@ impl Context {
         }
     }
 
-    /// Executes this program again from a file that no container can write to, if that was not done yet.
+    /// Executes this program again from a file that no container can write to, unless it is sealed already.
     pub fn seal(&self) -> Result<(), Error> {
         self.argv.map_or(Ok(()), |argv| seal::seal(argv, self.host.uid))
     }
 
-    /// Words about what is odd in a configuration, to a number that can be read. `file`: its name.
+    /// Logs at most 16 words about a configuration of each kind: odd ones as warnings, usual ones as information. `file`: its
+    /// name.
     pub fn say_all(&self, file: &str, words: Vec<(bool, String)>) {
         const MOST: usize = 16;
         let (usual, odd): (Vec<_>, Vec<_>) = words.into_iter().partition(|(usual, _)| *usual);
@@ -99,7 +100,7 @@ impl Context {
         }
     }
 
-    /// Groups that the kernel forbids setting here: runc and crun pass them over, too.
+    /// Warns of groups that the kernel forbids setting here. runc and crun leave them out, too.
     pub fn say_groups(&self, spec: &Spec) {
         if self.host.no_groups && !spec.process.user.additional_gids.is_empty() {
             let word = "config.json /process/user/additionalGids: left out, since setting groups is forbidden in the caller's user namespace (/proc/self/setgroups is `deny`)";
@@ -107,7 +108,7 @@ impl Context {
         }
     }
 
-    /// Capabilities that this process does not have itself.
+    /// Warns of capabilities that were left out, since this process does not have them itself.
     pub fn say_left_out(&self) {
         let set = syscalls::room::slate().left_out.load(Acquire);
         if set == 0 {
@@ -122,11 +123,19 @@ impl Context {
         self.log.say(Level::Warn, &word);
     }
 
-    /// This command's calls belong to the trace of the container in this directory. It can make processes of its own.
+    /// Appends this command's calls to the trace of the container in this directory. The command can clone processes, which
+    /// record too.
     pub fn join_trace(&mut self, dir: At) -> Result<(), Error> {
         recorder::share()?;
         self.recording.join(dir);
         Ok(())
+    }
+
+    /// Opens the state root, and in it the directory of a container that is there.
+    pub fn container(&self, id: &str) -> Result<(Fd, Fd), Error> {
+        let root = self.open_root()?;
+        let dir = state::look_up(root.as_ref(), id)?;
+        root.zip(dir).ok_or_else(|| state::missing(id))
     }
 
     /// Opens the state root if it is there.
@@ -135,22 +144,19 @@ impl Context {
     }
 }
 
-/// A container that is there, as it is now, and its cgroup.
+/// A container as it is now, with its cgroup.
 pub struct Found {
-    /// The state root, and in it where its state lies.
+    /// The state root, and the container's directory in it.
     pub root: Fd,
     pub dir: Fd,
     pub saved: Saved,
-    /// With its cgroup, which a rootless one may not have.
+    /// A rootless container may have no cgroup.
     pub now: Now,
 }
 
-/// Finds a container of which something is wanted that only its cgroup has.
+/// Finds a container, for a command that needs its cgroup.
 pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), id)?;
-    let missing = || Error::State(format!("container does not exist: {id}"));
-    let root = root.ok_or_else(missing)?;
+    let (root, dir) = context.container(id)?;
     context.recording.join(dir.at());
     let saved = state::load(dir.at(), id)?;
     let mut now = state::look(dir.at(), &saved)?;
@@ -161,7 +167,7 @@ pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
 }
 
 impl Found {
-    /// Its cgroup, if its processes are there to be in it.
+    /// Its cgroup. A stopped container has no processes in it.
     pub fn group(&self) -> Result<At, Error> {
         let id = &self.saved.id;
         match (&self.now.cgroup, self.now.status) {
@@ -170,9 +176,7 @@ impl Found {
             (None, _) => Err(Error::State(format!("container {id} has no cgroup of its own"))),
         }
     }
-}
 
-impl Found {
     /// Refuses what would stop other containers, which are in this one's cgroup or below it.
     pub fn refuse_others_below(&self, verb: &str) -> Result<(), Error> {
         let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
@@ -184,7 +188,7 @@ impl Found {
         Ok(())
     }
 
-    /// Refuses what would reach processes of others, in a cgroup that was there before the container.
+    /// Refuses what would reach processes of others, in a cgroup that is older than the container.
     pub fn alone(&self, group: At, verb: &str) -> Result<(), Error> {
         let (id, path) = (&self.saved.id, &self.saved.cgroup_path);
         if self.saved.made() > 0 {
@@ -203,7 +207,7 @@ impl Found {
     }
 }
 
-/// One line about systemd, that it was asked in vain.
+/// The error of a request to systemd that failed.
 pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
     match trouble {
         dbus::Trouble::Call(failed) => at(step, failed),
@@ -211,18 +215,18 @@ pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
     }
 }
 
-/// What records from now on belong to.
+/// The step that records from now on belong to.
 pub fn step(step: Step) {
     syscalls::record::at(Lane::Host as u8, 0, step as u16);
 }
 
-/// This very program, as it was executed.
+/// The file of this program.
 pub fn open_ourselves() -> Result<Fd, Error> {
     let why = Why("a rootfs or an initramfs shall hold this program");
-    match syscalls::openat(At::CWD, c"/proc/self/exe", OpenFlags::NONE, why) {
-        Err(failed) if failed.errno == Errno::ENOENT => {}
-        opened => return opened.doing("open this program"),
+    let open = |path| syscalls::openat(At::CWD, path, OpenFlags::NONE, why);
+    match open(c"/proc/self/exe") {
+        Err(failed) if failed.errno == Errno::ENOENT => open(syscalls::executed_as()),
+        opened => opened,
     }
-    let path = syscalls::executed_as();
-    syscalls::openat(At::CWD, path, OpenFlags::NONE, why).doing("open this program")
+    .doing("open this program")
 }

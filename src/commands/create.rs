@@ -1,4 +1,4 @@
-//! `create`: from the bundle to a container that waits for `start`. `run` makes its container here, too. May touch:
+//! `create`: makes a container out of a bundle. It waits for `start`; `run` makes its container here, too. May touch:
 //! everything from `say` down.
 
 use super::bundle::{self, Bundle, absolute};
@@ -9,9 +9,8 @@ use crate::cli::{self, Level};
 use crate::host::{environment, input};
 use crate::outcome::{Error, Stopped, Trouble};
 use crate::perform::{Lanes, cgroup, undo, walk};
-use crate::plan::callers;
 use crate::plan::cgroup::scope;
-use crate::plan::{self, Notify, Plan, Slot, Step, Wish};
+use crate::plan::{self, Notify, Plan, Slot, Step, Wish, callers};
 use crate::say::error::{Said, stopped};
 use crate::spec::{self, NamespaceKind, Spec};
 use crate::state::{self, Saved};
@@ -39,21 +38,21 @@ pub struct Made {
     pub spec: &'static Spec<'static>,
     pub saved: Saved,
     pub init: Option<Fd>,
-    /// The other side of its terminal, if that is relayed.
+    /// The other side of its terminal, if this command relays it.
     pub master: Option<Fd>,
     pub notify: Option<Between>,
     pub cgroup_root: Option<Fd>,
     pub signals: Option<SigSet>,
 }
 
-/// Everything up to where the plan's host lane ends.
+/// Plans a container, and carries the plan out up to the end of its host lane.
 pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Result<Made, Error> {
     let id = &options.id;
     state::check_id(id)?;
     let (bundle, notify) = read(context, options)?;
     warn(context, &bundle.spec);
     let (plan, saved) = planned(context, options, &bundle, notify.as_ref(), manner)?;
-    // Neither is ever freed: after the clone, writing to their pages would copy each of them.
+    // Neither is ever freed: after the clone the kernel would copy each page of theirs that is written to.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let spec: &'static Spec<'static> = Box::leak(Box::new(bundle.spec));
 
@@ -66,8 +65,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, stop)));
     if context.log.wants(Level::Debug) {
         for (i, line) in plan.lines().enumerate() {
-            let text = format!("line {} of the plan: {}", i + 1, line.op);
-            context.log.say(Level::Debug, &text);
+            context.log.say(Level::Debug, &format!("line {} of the plan: {}", i + 1, line.op));
         }
     }
     if let Err(error) = made {
@@ -102,7 +100,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     Ok(made)
 }
 
-/// The error of a plan that stopped, with what was said of it.
+/// The error of a plan that stopped, with what a hook, systemd or the kernel's verifier said.
 fn failed(lanes: &mut Lanes, stop: Stopped) -> Error {
     let stop = cgroup::blame_limit(lanes, stop);
     let said = match stop.trouble {
@@ -112,9 +110,9 @@ fn failed(lanes: &mut Lanes, stop: Stopped) -> Error {
     stopped(lanes.plan, &Said::default(), stop, &said)
 }
 
-/// Reads the bundle. If the container could get at this program's file, the program is sealed first.
+/// Reads the bundle. If the container could get at this program's file, it seals the program first.
 fn read(context: &Context, options: &cli::Create) -> Result<(Bundle, Option<Notify>), Error> {
-    // A pipe can be read once only, and the process that was executed again has to read it.
+    // A pipe can be read only once, and the program that is executed again has to read it.
     if options.config.as_deref().and_then(input::descriptor).is_some() {
         context.seal()?;
     }
@@ -133,12 +131,13 @@ fn watched(spec: &Spec) -> bool {
     shared || pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
 }
 
-/// What the environment of this command has for the program. An engine that has seen to it itself says so in config.json.
+/// Adds to the program's environment what a service manager has passed in this command's own: sockets that it listens at, and
+/// NOTIFY_SOCKET, unless config.json sets that.
 fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<Notify>, Error> {
     let env = &mut spec.process.env;
     if context.listening > 0 {
         callers::set(env, format!("LISTEN_FDS={}", context.listening));
-        // The first process of its pid namespace, as runc and crun have it (sd_listen_fds(3)).
+        // As runc and crun do: the program is the first process of its pid namespace (sd_listen_fds(3)).
         callers::set(env, "LISTEN_PID=1".into());
         if let Some(names) = environment("LISTEN_FDNAMES") {
             callers::set(env, format!("LISTEN_FDNAMES={names}"));
@@ -159,7 +158,7 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
     Ok(Some(notify))
 }
 
-/// Says what of the configuration is passed over.
+/// Warns of what in the configuration has no effect.
 fn warn(context: &Context, spec: &Spec) {
     context.say_all("config.json", spec.warnings());
     let passed_over = plan::mounts::options::passed_over(&spec.mounts);
@@ -174,7 +173,7 @@ fn warn(context: &Context, spec: &Spec) {
     }
 }
 
-/// Devices that are asked for in a directory which a mount lends.
+/// A warning about devices in a directory that a mount brings: nothing is made in it.
 fn devices_left_out(spec: &Spec) -> Option<String> {
     let mut devices = plan::devices::left_out(spec);
     let first = devices.next()?;

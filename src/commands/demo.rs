@@ -1,14 +1,13 @@
-//! `demo`: a container out of nothing but this program. In a mount namespace of its own it mounts a tmpfs, makes a
-//! bundle whose rootfs holds only itself, runs that, and shows the trace. May touch: everything below.
+//! `demo`: a container made of this program alone. In a mount namespace of its own the command mounts a tmpfs, makes a bundle
+//! with only this program in its rootfs, runs it, and shows the trace. May touch: everything below.
 
-use super::context::{Context, step};
+use super::context::{Context, open_ourselves, step};
 use super::{inside, run};
-use crate::cli;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::out;
-use crate::spec;
+use crate::{cli, spec};
 use syscalls::{At, CloneFlags, Errno, MountFlags, OpenFlags, Prctl, Why};
 
 /// The id, and the host name inside.
@@ -20,7 +19,7 @@ const BUNDLE: &str = "/tmp";
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
-    let program = super::context::open_ourselves()?;
+    let program = open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
     let rootless = context.host.uid != 0;
     if rootless {
@@ -29,23 +28,8 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     }
     bundle(&program, &outside, rootless).doing("demo: make a bundle")?;
     drop(program);
-    let options = cli::Run {
-        create: cli::Create {
-            id: ID.into(),
-            bundle: Some(BUNDLE.into()),
-            config: None,
-            pid_file: None,
-            console_socket: None,
-            pidfd_socket: None,
-            no_pivot: false,
-            preserve_fds: 0,
-            no_new_keyring: false,
-            no_subreaper: false,
-        },
-        detach: false,
-        keep: false,
-        vm: None,
-    };
+    let create = cli::Create { id: ID.into(), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
+    let options = cli::Run { create, detach: false, keep: false, vm: None };
     context.root = format!("{BUNDLE}/state");
     let status = run::run(context, &options)?;
     if context.globals.trace.is_none() {
@@ -55,11 +39,11 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     Ok(status)
 }
 
-/// Without root: a user namespace around the whole demo. This user is root in it.
+/// For an ordinary user: a user namespace around the whole demo, in which this user is root.
 fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     let failed = |failed| at("demo: become root of a user namespace", failed);
     let procfs = crate::host::procfs::open().map_err(failed)?;
-    let why = Why("the files of a process that is not dumpable belong to root");
+    let why = Why("the files in /proc of a process that is not dumpable belong to root");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 1, why).map_err(failed)?;
     let why = Why("an ordinary user has privileges only in a user namespace of its own");
     syscalls::unshare(CloneFlags::CLONE_NEWUSER, why).map_err(failed)?;
@@ -75,48 +59,34 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
         syscalls::write(file.at(), text.as_bytes(), why).map_err(failed)?;
     }
     let why = Why("from now on no other process may look into this one");
-    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
-    Ok(())
+    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map(drop).map_err(failed)
 }
 
 fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
     syscalls::unshare(CloneFlags::CLONE_NEWNS, Why("what the demo mounts is its own, and ends with it"))?;
     let private = MountFlags::MS_REC | MountFlags::MS_PRIVATE;
     syscalls::mount_none(None, c"/", private, Why("no mount of the demo may appear outside"))?;
-    let there = syscalls::mkdirat(At::CWD, c"/tmp", 0o1777, Why("the demo's bundle needs a place"));
-    if let Err(failed) = there
-        && failed.errno != Errno::EEXIST
-    {
-        return Err(failed);
+    match syscalls::mkdirat(At::CWD, c"/tmp", 0o1777, Why("the demo's bundle needs a place")) {
+        Err(failed) if failed.errno != Errno::EEXIST => return Err(failed),
+        _ => {}
     }
-    syscalls::mount(
-        c"tmpfs",
-        c"/tmp",
-        c"tmpfs",
-        MountFlags::MS_NOSUID | MountFlags::MS_NODEV,
-        Some(c"mode=0700"),
-        Why("a fresh place in memory for the bundle"),
-    )?;
+    let (flags, why) = (MountFlags::MS_NOSUID | MountFlags::MS_NODEV, Why("a fresh place in memory for the bundle"));
+    syscalls::mount(c"tmpfs", c"/tmp", c"tmpfs", flags, Some(c"mode=0700"), why)?;
     for directory in [c"/tmp/rootfs", c"/tmp/rootfs/proc", c"/tmp/rootfs/dev", c"/tmp/rootfs/sys"] {
         syscalls::mkdirat(At::CWD, directory, 0o755, Why("the rootfs: mount points, and one program"))?;
     }
     let why = Why("the program of the demo is this one");
-    let copy = syscalls::openat_create(
-        At::CWD,
-        c"/tmp/rootfs/nk-runtime",
-        OpenFlags::O_WRONLY | OpenFlags::O_EXCL,
-        0o755,
-        why,
-    )?;
+    let new = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
+    let copy = syscalls::openat_create(At::CWD, c"/tmp/rootfs/nk-runtime", new, 0o755, why)?;
     while syscalls::sendfile(copy.at(), program.at(), 1 << 24, why)? > 0 {}
     copy.close(Why("a file that is open for writing cannot be executed (execve(2), ETXTBSY)"))?;
-    let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
-    let config = syscalls::openat_create(At::CWD, c"/tmp/config.json", flags, 0o644, Why("the demo's configuration"))?;
-    write_all(config.at(), configuration(outside, rootless).as_bytes(), Why("the demo's configuration"))
+    let why = Why("a bundle needs a configuration");
+    let config = syscalls::openat_create(At::CWD, c"/tmp/config.json", new, 0o644, why)?;
+    write_all(config.at(), configuration(outside, rootless).as_bytes(), why)
 }
 
-/// The default configuration with this program in it, and with what the namespaces are outside. Where only one group
-/// is mapped, no terminal can belong to another.
+/// The default configuration with this program in it, and with the names of the namespaces outside. Where only one group is
+/// mapped, no terminal can belong to another group.
 fn configuration(outside: &str, rootless: bool) -> String {
     let group = if rootless { ",\n\t\t\t\t\"gid=5\"" } else { "\0" };
     spec::DEFAULT

@@ -1,5 +1,5 @@
-//! `events`: what a container uses, in runc's shape, and a line when the kernel killed for want of memory. May touch:
-//! everything below.
+//! `events`: what a container uses, in runc's shape, and a line when the kernel has killed a process for want of memory. May
+//! touch: everything below.
 
 use super::context::{Context, find, step};
 use crate::cli;
@@ -28,7 +28,7 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
     let Some(init) = &found.now.init else {
         return Ok(0);
     };
-    let why = Why("it changes when memory runs out");
+    let why = Why("the kernel changes this file when memory runs out");
     let watched = syscalls::openat(group, c"memory.events", OpenFlags::NONE, why).ok();
     let mut kills = cgroup::oom_kills(group);
     let now = || syscalls::clock_ns(libc::CLOCK_MONOTONIC) / MS;
@@ -51,10 +51,10 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
     }
 }
 
-/// Waits for the end of init, a change of memory.events, or the end of that time. True: init has ended.
+/// Waits for the end of init, a change of memory.events, or so many milliseconds. True: init has ended.
 fn watch(init: &Fd, memory: Option<&Fd>, milliseconds: u64) -> syscalls::Result<bool> {
     let of = |fd: i32, events: i16| PollFd { fd, events, revents: 0 };
-    // A negative number is passed over (poll(2)).
+    // The kernel skips a negative number (poll(2)).
     let memory = memory.map_or(-1, |file| file.at().raw());
     let mut fds = [of(init.at().raw(), libc::POLLIN), of(memory, libc::POLLPRI)];
     let why = Why("the container's end, the want of memory, or the next line");
@@ -70,7 +70,7 @@ fn print(kind: &str, id: &str, data: Option<Value>) -> Result<(), Error> {
     out::stdout(&format!("{line}\n"))
 }
 
-/// A file of the cgroup; empty where its controller is not enabled, or the device that it is about is not there.
+/// A file of the cgroup. Empty: its controller is not enabled, or its device is not there.
 fn text(group: At, file: &CStr) -> syscalls::Result<String> {
     match cgroup::read(group, file, Why("what the container uses")) {
         Err(failed) if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&failed.errno) => Ok(String::new()),
@@ -78,7 +78,7 @@ fn text(group: At, file: &CStr) -> syscalls::Result<String> {
     }
 }
 
-/// The number in a file. `max` is the largest there is, as version 1 had it; no file is 0.
+/// The number in a file. `max` is the largest number, as in cgroup version 1; a missing file is 0.
 fn number(group: At, file: &CStr) -> syscalls::Result<u64> {
     Ok(match text(group, file)?.trim() {
         "max" => u64::MAX,
@@ -108,8 +108,8 @@ fn stats(group: At) -> syscalls::Result<Value> {
     }))
 }
 
-/// What waits for processor, memory or disks, in percent of the last seconds and in microseconds (accounting/psi.rst). `None`:
-/// this kernel does not count it.
+/// How long processes have waited for a resource, in percent of the last seconds and in microseconds (accounting/psi.rst).
+/// `None`: this kernel does not count it.
 fn pressure(group: At, file: &CStr) -> syscalls::Result<Option<Value>> {
     let text = text(group, file)?;
     let of = |kind: &str| {
@@ -135,7 +135,7 @@ fn pressure(group: At, file: &CStr) -> syscalls::Result<Option<Value>> {
     Ok((!text.is_empty()).then(|| json!({"some": of("some "), "full": of("full ")})))
 }
 
-/// Adds it to what else there is to say, as runc 1.2 does.
+/// Adds it to the other figures of the resource, as runc 1.2 does.
 fn add_pressure(to: &mut Value, group: At, file: &CStr) -> syscalls::Result<()> {
     if let Some(pressure) = pressure(group, file)? {
         to["psi"] = pressure;
@@ -143,7 +143,7 @@ fn add_pressure(to: &mut Value, group: At, file: &CStr) -> syscalls::Result<()> 
     Ok(())
 }
 
-/// Times are nanoseconds; the kernel's are microseconds.
+/// Times in nanoseconds. The kernel has microseconds.
 fn cpu(group: At) -> syscalls::Result<Value> {
     let stat = text(group, c"cpu.stat")?;
     let ns = |key: &str| cgroup::keyed(&stat, key).saturating_mul(1000);
@@ -157,7 +157,7 @@ fn cpu(group: At) -> syscalls::Result<Value> {
     }))
 }
 
-/// `swap` counts memory too, as version 1 had it.
+/// `swap` is memory and swap together, as in cgroup version 1.
 fn memory(group: At) -> syscalls::Result<Value> {
     let stat = text(group, c"memory.stat")?;
     let raw = |line: &str| {
@@ -188,24 +188,15 @@ fn memory(group: At) -> syscalls::Result<Value> {
 
 /// Lines such as `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
 fn block_io(stat: &str) -> Value {
-    let entries = |words: [(&str, &str); 3]| {
-        let mut all: Vec<Value> = Vec::new();
-        for line in stat.lines() {
-            let Some((device, rest)) = line.split_once(' ') else {
-                continue;
-            };
-            let Some((major, minor)) = device.split_once(':') else {
-                continue;
-            };
-            for (key, op) in words {
-                let value = |word: &str| word.strip_prefix(key)?.strip_prefix('=')?.parse::<u64>().ok();
-                if let Some(value) = rest.split(' ').find_map(value) {
-                    let (major, minor) = (major.parse::<u64>().ok(), minor.parse::<u64>().ok());
-                    all.push(json!({"major": major, "minor": minor, "op": op, "value": value}));
-                }
-            }
-        }
-        all
+    let number = |text: &str| text.parse::<u64>().ok();
+    let entry = |line: &str, key: &str, op: &str| {
+        let (device, counts) = line.split_once(' ')?;
+        let (major, minor) = device.split_once(':')?;
+        let value = counts.split(' ').find_map(|word| number(word.strip_prefix(key)?.strip_prefix('=')?))?;
+        Some(json!({"major": number(major), "minor": number(minor), "op": op, "value": value}))
+    };
+    let entries = |ops: [(&str, &str); 3]| -> Vec<Value> {
+        stat.lines().flat_map(|line| ops.into_iter().filter_map(move |(key, op)| entry(line, key, op))).collect()
     };
     json!({
         "ioServiceBytesRecursive": entries([("rbytes", "Read"), ("wbytes", "Write"), ("dbytes", "Discard")]),
@@ -213,17 +204,16 @@ fn block_io(stat: &str) -> Value {
     })
 }
 
-/// A file `hugetlb.SIZE.current` for each size of page.
+/// The use of huge pages. There is a file `hugetlb.SIZE.current` for each size of page.
 fn huge_pages(group: At) -> syscalls::Result<Value> {
     let mut all = json!({});
     let why = Why("each size of page has files of its own");
-    // The cgroup's own descriptor keeps its place: this one begins at the first name.
-    let flags = OpenFlags::O_DIRECTORY;
-    let dir = syscalls::openat(group, c".", flags, why)?;
+    // A new descriptor reads from the first name on; the cgroup's own one may stand at the end.
+    let dir = syscalls::openat(group, c".", OpenFlags::O_DIRECTORY, why)?;
     for name in input::names(dir.at(), why)? {
         let size = name.to_str().ok();
         let size = size.and_then(|name| name.strip_prefix("hugetlb.")?.strip_suffix(".current"));
-        // Those that are reserved have a file of their own beside it.
+        // Reserved pages have another file, `hugetlb.SIZE.rsvd.current`.
         let Some(size) = size.filter(|size| !size.contains('.')) else {
             continue;
         };

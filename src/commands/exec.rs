@@ -2,18 +2,18 @@
 
 use super::context::{Context, step};
 use super::process;
-use super::wait::Foreground;
+use super::wait::{self, Foreground};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
 use crate::host::input::c;
-use crate::outcome::{Check, Trouble};
-use crate::outcome::{Doing, Error, at};
+use crate::host::procfs;
+use crate::outcome::{Check, Doing, Error, Trouble, at};
 use crate::perform::{Lanes, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
 use crate::spec::{NamespaceKind, Spec};
-use crate::state::{self, Now, Saved, Status};
+use crate::state::{self, Now, Saved, Status, recorder};
 use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 
 /// `exec`.
@@ -22,24 +22,19 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     // The container's processes can look at this one as soon as it has joined them.
     context.seal()?;
     step(Step::Exec);
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), &options.id)?;
+    let (_root, dir) = context.container(&options.id)?;
     let made = make(context, options, dir.at());
     context.recording.join(dir.at());
     let made = made?;
-    // It may be long until this command ends.
+    // The wait for the program can last, and its records shall be there meanwhile.
     context.recording.write(&context.root);
-    let id = &options.id;
-    let word = format!("container {id}: process {} runs", made.pid);
-    context.log.say(Level::Info, &word);
+    context.log.say(Level::Info, &format!("container {}: process {} runs", options.id, made.pid));
     if options.detach {
         return Ok(0);
     }
-    let status =
-        Foreground { process: &made.process, pid: made.pid, child: true, notify: None, master: made.master }.wait()?;
-    if let Some(mask) = made.signals {
-        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
-    }
+    let Made { process, pid, master, signals } = made;
+    let status = Foreground { process: &process, pid, child: true, notify: None, master }.wait()?;
+    wait::release(signals);
     Ok(status)
 }
 
@@ -47,12 +42,13 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
 struct Made {
     process: Fd,
     pid: i32,
-    /// The other side of its terminal, if that is relayed.
+    /// The other side of its terminal, if this command relays it.
     master: Option<Fd>,
+    /// The signal mask from before the plan.
     signals: Option<SigSet>,
 }
 
-/// Everything up to where the plan's host lane ends.
+/// Plans, and carries the plan out up to the end of its host lane.
 fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Error> {
     let id = &options.id;
     let whole = state::load_whole(dir, id)?;
@@ -60,14 +56,14 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let now = state::look(dir, saved)?;
     let (now, first) = joinable(options, saved, now)?;
     let (spec, said) = process::wanted(whole.configuration()?, saved.config_file(), options)?;
-    // Of the container's own configuration `create` has said all that there is to say.
+    // `create` has already warned of the container's own configuration.
     if let Some(file) = &options.process {
         context.say_all(file, spec.process.capabilities.warnings());
     }
     let group = group(options, saved, now)?;
     if let (Some(group), false) = (&group, options.ignore_paused) {
-        let why = format!("look at the cgroup of {id}");
-        if cgroup::obstacle(group.at()).map_err(|failed| at(why, failed))? == Some(Obstacle::Frozen) {
+        let obstacle = cgroup::obstacle(group.at()).doing(format_args!("look at the cgroup of {id}"))?;
+        if obstacle == Some(Obstacle::Frozen) {
             return Err(Error::State(format!(
                 "cannot exec in container {id}: the cgroup that the process is to be in is frozen, by itself or by one above it: thaw it, or use --ignore-paused"
             )));
@@ -108,7 +104,7 @@ fn join(
     endless: [bool; 3],
     options: &cli::Exec,
 ) -> Result<Made, Error> {
-    crate::state::recorder::share()?;
+    recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
     lanes.endless = endless;
     lanes.put(Slot::CONTAINER, first);
@@ -152,7 +148,7 @@ fn joinable(options: &cli::Exec, saved: &Saved, mut now: Now) -> Result<(Now, Fd
     }
 }
 
-/// The kinds of namespaces that the container has of its own or shares with others, in clone(2)'s flags.
+/// The namespaces of the container that the process joins, in clone(2)'s flags.
 fn namespaces(spec: &Spec, first: i32) -> Result<CloneFlags, Error> {
     let mut flags = CloneFlags::NONE;
     for n in &spec.linux.namespaces {
@@ -165,22 +161,19 @@ fn namespaces(spec: &Spec, first: i32) -> Result<CloneFlags, Error> {
     Ok(flags)
 }
 
-/// Whether a process is in our own user namespace.
+/// Whether a process is in the user namespace of this one.
 fn same_users(pid: i32) -> Result<bool, Error> {
     let why = Why("a user namespace that this process is in already cannot be joined");
     let look = || {
-        let procfs = crate::host::procfs::open()?;
-        let theirs = alloc::ffi::CString::new(format!("{pid}/ns/user")).unwrap_or_default();
-        let [ours, theirs] = [
-            syscalls::newfstatat(procfs.at(), c"self/ns/user", AtFlags::NONE, why)?,
-            syscalls::newfstatat(procfs.at(), &theirs, AtFlags::NONE, why)?,
-        ];
+        let procfs = procfs::open()?;
+        let ours = syscalls::newfstatat(procfs.at(), c"self/ns/user", AtFlags::NONE, why)?;
+        let theirs = syscalls::newfstatat(procfs.at(), &procfs::path(pid, "ns/user"), AtFlags::NONE, why)?;
         Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
     };
     look().doing("look at the container's user namespace")
 }
 
-/// The cgroup that the process is born into, if the container has one.
+/// The cgroup that clone3 puts the process into, if the container has one.
 fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Error> {
     let id = &options.id;
     let failed = |failed| at(format!("look for the cgroup of {id}"), failed);
@@ -201,28 +194,26 @@ fn group(options: &cli::Exec, saved: &Saved, now: Now) -> Result<Option<Fd>, Err
         Some("") => return Ok(Some(group)),
         Some(path) => {
             let (flags, why) = (OpenFlags::O_DIRECTORY, Why("--cgroup names it"));
-            let name = c(path)?;
             let resolve = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_SYMLINKS;
-            let sub = syscalls::openat2(group.at(), &name, flags, resolve, why);
-            let doing = format!("open the cgroup {path} below that of {id}");
-            return sub.map(Some).map_err(|failed| at(doing, failed));
+            let sub = syscalls::openat2(group.at(), &c(path)?, flags, resolve, why);
+            return sub.map(Some).doing(format_args!("open the cgroup {path} below that of {id}"));
         }
         None => {}
     }
-    // A cgroup that hands controllers down may hold no processes itself (cgroup-v2.rst, "No Internal Process Constraint"):
-    // then the container has a service manager inside, which has moved everything, its own process too.
+    // A cgroup that hands controllers down may hold no processes itself (cgroup-v2.rst, "No Internal Process Constraint").
+    // Then a service manager in the container has moved all processes to cgroups below, its own too.
     let why = Why("a cgroup holds processes, or hands controllers down to those below it");
     let control = cgroup::read(group.at(), c"cgroup.subtree_control", why).map_err(failed)?;
     if control.trim().is_empty() {
         return Ok(Some(group));
     }
-    let path = crate::host::procfs::cgroup_of(saved.pid).map_err(failed)?;
+    let path = procfs::cgroup_of(saved.pid).map_err(failed)?;
     let path = path.trim_start_matches('/');
     let inside = path.strip_prefix(saved.cgroup_path.as_str());
     if inside.is_none_or(|rest| !rest.starts_with('/')) {
         return Ok(Some(group));
     }
-    let why = Why("where the container's first process is, there another may be, too");
+    let why = Why("the cgroup of the container's first process can hold another process, too");
     let sub = cgroup::open(root.at(), &c(path)?, why).map_err(failed)?;
     Ok(sub.or(Some(group)))
 }

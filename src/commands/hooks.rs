@@ -1,33 +1,28 @@
-//! Hooks of the later commands: `poststart` when the program runs, `poststop` when the container is gone
-//! (config.md, "POSIX-platform Hooks"). And what a hook said, for the line that tells of its failure. May touch:
-//! everything below.
+//! The hooks that no plan has: `poststart` when the program runs, `poststop` when the container is gone (config.md,
+//! "POSIX-platform Hooks"). And the output of a hook, for the message about its failure. May touch: everything below.
 
 use crate::cli::Level;
-use crate::outcome::Lane;
-use crate::outcome::{Doing, Error};
+use crate::outcome::{Doing, Error, Lane};
 use crate::perform::{hooks, sync};
-use crate::plan::{self};
+use crate::plan;
 use crate::say::error;
 use crate::say::log::Log;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
 use syscalls::{At, Fd, MemFd, OpenFlags, Why};
 
-/// Bytes of what a hook said that are shown.
+/// So many bytes of a hook's output are shown: the last.
 const SHOWN: usize = 512;
 
-/// The end of what hooks said into the container's file. Empty: nothing, or there is no such file.
+/// The end of the output of hooks, from the file in the container's directory. Empty: there is none.
 pub fn said(dir: At) -> String {
-    let why = Why("what the hook said belongs to its failure");
-    let flags = OpenFlags::O_NOFOLLOW;
-    match syscalls::openat(dir, sync::OUTPUT, flags, why) {
-        Ok(file) => tail(&file),
-        Err(_) => String::new(),
-    }
+    let why = Why("the message about a hook's failure quotes its output");
+    let file = syscalls::openat(dir, sync::OUTPUT, OpenFlags::O_NOFOLLOW, why);
+    file.map_or(String::new(), |file| tail(&file))
 }
 
 fn tail(file: &Fd) -> String {
-    let why = Why("the end of what the hook said");
+    let why = Why("the last words of a hook say why it failed");
     let mut bytes = [0u8; SHOWN];
     let size = syscalls::fstat(file.at(), why).map_or(0, |stat| stat.st_size as usize);
     let len = syscalls::pread64(file.at(), &mut bytes, size.saturating_sub(SHOWN), why);
@@ -35,14 +30,14 @@ fn tail(file: &Fd) -> String {
     String::from_utf8_lossy(bytes).trim().into()
 }
 
-/// Runs the hooks of one list in order, to the first that fails.
+/// Runs the hooks of one list in order. `failed` gets each failure, and ends the list if it returns an error.
 fn each(
     saved: &Saved,
     (name, list): (&str, &[Hook]),
     (status, pid): (&str, i32),
     mut failed: impl FnMut(Error) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let why = Why("the configuration has it run here, with the state as its input");
+    let why = Why("config.json has this hook run here, with the container's state on its standard input");
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
         let document =
@@ -59,12 +54,12 @@ fn each(
     Ok(())
 }
 
-/// The program has started. The first failure counts.
+/// Runs the hooks for a program that has started. The first failure ends them.
 pub fn poststart(saved: &Saved, hooks: &Hooks, pid: i32) -> Result<(), Error> {
     each(saved, ("poststart", &hooks.poststart), ("running", pid), Err)
 }
 
-/// The container is gone. All are run, and a failure is a warning (runtime.md, "Lifecycle", step 13).
+/// Runs all hooks for a container that is gone. A failure is a warning (runtime.md, "Lifecycle", step 13).
 pub fn poststop(saved: &Saved, hooks: &Hooks, log: &mut Log) {
     let list = ("poststop", &hooks.poststop[..]);
     let _ = each(saved, list, ("stopped", 0), |error| {

@@ -1,22 +1,21 @@
-//! `/init`: this program as PID 1 of a machine that the kernel boots from an initramfs. It mounts what a container
-//! needs of the kernel, takes what to run from the kernel's command line, runs it, and ends the machine.
+//! `/init`: this program as PID 1 of a machine that the kernel boots from an initramfs. It mounts the file systems that a
+//! container needs, runs what the kernel's command line names, and ends the machine.
 //!
 //! ```text
-//!   nk.bundle=DIR       what to run: /bundle if it is there, else the demo that this program carries
+//!   nk.bundle=DIR       what to run; without it /bundle, and if that is not there, the demo
 //!   nk.id=ID            the container's id (bundle)
 //!   nk.trace=FORMAT     text, strace or json: every call, on the console
 //!   nk.log-level=LEVEL  as --log-level; debug also tells how much memory this process took
-//!   nk.status=PATH      a device that gets the program's exit status, in decimal; without it the console does, in words
+//!   nk.status=PATH      a device that gets the program's exit status, in decimal; without it the console shows the status
 //!   nk.end=HOW          poweroff (the usual), reboot or halt
 //! ```
-//! The kernel keeps words with a dot from its first process, taking them for parameters of modules
-//! (kernel-parameters.rst in its documentation), so they are read from /proc/cmdline. PID 1 must not end: the kernel
-//! would panic. So every way out of here, a fault of this program's own too, ends the machine. Orphans of the whole
-//! machine come to PID 1, and `run` reaps them while it waits. May touch: everything below.
+//! The kernel takes words with a dot for parameters of modules (kernel-parameters.rst in its documentation) and does not pass
+//! them to its first process, so they are read from /proc/cmdline. If PID 1 ended the kernel would panic. So every way out of
+//! this file, also a fault of this program's own, ends the machine. The kernel gives PID 1 all orphans of the machine, and
+//! `run` waits for them. May touch: everything below.
 
 use super::context::step;
-use crate::host::input;
-use crate::host::input::c;
+use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
@@ -41,23 +40,24 @@ const ENDS: [(&str, Reboot); 3] = [
 /// Where a bundle is looked for if nk.bundle names none.
 const BUNDLE: &str = "/bundle";
 
-/// What the kernel's command line asks for: a command line of ours, and what is for this file.
-#[derive(PartialEq, Eq, Debug)]
+/// What the kernel's command line asks for.
+#[derive(PartialEq, Eq, Debug, Default)]
 struct Wish {
     bundle: Option<String>,
     id: Option<String>,
+    /// Options for the command line of this program.
     options: Vec<String>,
     debug: bool,
     status: Option<String>,
 }
 
-/// Whether the kernel, or who stands in its place, executed this program as `init`.
+/// Whether this process is PID 1, and was executed as `init`.
 pub fn called(argv: *const *const c_char, pid: i32) -> bool {
     let name = syscalls::args(argv).next().map_or(&[][..], CStr::to_bytes);
     pid == 1 && name.rsplit(|b| *b == b'/').next() == Some(b"init")
 }
 
-/// Runs what the kernel's command line names. `obey` takes a command line of this program's.
+/// Runs what the kernel's command line names. `obey` runs a command line of this program.
 pub fn init(obey: &dyn Fn(&[&str]) -> i32) -> ! {
     FIRST.store(true, Relaxed);
     step(Step::Command);
@@ -71,24 +71,24 @@ pub fn init(obey: &dyn Fn(&[&str]) -> i32) -> ! {
     }
 }
 
-/// A fault of this program's own, in the machine's first process: the machine ends too.
+/// Ends the machine after a fault of this program's own in the first process.
 pub fn fault() {
-    // What was cloned off has other records: it may end as any process does.
+    // A process that this one has cloned may end like any other.
     if FIRST.load(Relaxed) && syscalls::record::own_pid() == 1 {
         say_and_finish(1);
     }
 }
 
-/// The program's status, and whether it was told.
+/// The program's status, and whether a device has got it.
 fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     mount(c"/dev", c"devtmpfs")?;
     open_console()?;
     mount(c"/proc", c"proc")?;
     mount(c"/sys", c"sysfs")?;
     mount(c"/sys/fs/cgroup", c"cgroup2")?;
-    let why = Why("Ctrl-Alt-Del is a signal to this process, which hands it on to the program");
+    let why = Why("Ctrl-Alt-Del shall be a signal to this process, which sends it on to the program");
     syscalls::reboot(Reboot::LINUX_REBOOT_CMD_CAD_OFF, why).or_else(|failed| match failed.errno {
-        // As init of a pid namespace: the machine's keys are another's.
+        // In a pid namespace the kernel refuses this, as it should.
         Errno::EINVAL | Errno::EPERM => Ok(()),
         _ => Err(at("be PID 1", failed)),
     })?;
@@ -110,20 +110,20 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
             peak.unwrap_or("unknown").trim()
         ));
     }
-    let tell = to.is_some();
-    if let Some(to) = to {
-        let why = Why("nk.status: the process that started the machine reads the status there");
-        let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
-        // Closing a serial line waits until all has been sent.
-        told.and_then(|()| to.close(why)).doing("nk.status")?;
-    }
-    Ok((status, tell))
+    let Some(to) = to else {
+        return Ok((status, false));
+    };
+    let why = Why("nk.status: the process that started the machine reads the status there");
+    let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
+    // close(2) of a serial line waits until all bytes are sent.
+    told.and_then(|()| to.close(why)).doing("nk.status")?;
+    Ok((status, true))
 }
 
-/// Mounts a file system of the kernel's, which there is only one of: it may be there already.
+/// Mounts a file system of the kernel's. It may be mounted already.
 fn mount(place: &CStr, kind: &CStr) -> Result<(), Error> {
     let failed = |failed| at(format!("mount {}", place.to_string_lossy()), failed);
-    let why = Why("a container is made with what the kernel shows there");
+    let why = Why("without this file system of the kernel's no container can be made");
     match syscalls::mkdirat(At::CWD, place, 0o755, why) {
         Err(f) if f.errno != Errno::EEXIST => return Err(failed(f)),
         _ => {}
@@ -134,28 +134,28 @@ fn mount(place: &CStr, kind: &CStr) -> Result<(), Error> {
     }
 }
 
-/// The kernel opens /dev/console as descriptors 0 to 2 of its first process, if the initramfs has it. Now it is there.
+/// Opens /dev/console as descriptors 0 to 2. The kernel has done so if the initramfs has that device.
 fn open_console() -> Result<(), Error> {
     let failed = |failed| at("open the console", failed);
     let why = Why("an initramfs without /dev/console leaves its first process without descriptors");
     let mut fds = [0, 1, 2].map(|fd| PollFd { fd, events: 0, revents: 0 });
     syscalls::ppoll(&mut fds, Some(0), why).map_err(failed)?;
     for _ in fds.iter().filter(|fd| fd.revents & libc::POLLNVAL != 0) {
-        // The lowest free number is the one that is missing.
+        // The kernel gives the lowest free number: the closed one.
         syscalls::open_standard(c"/dev/console", why).map_err(failed)?;
     }
     Ok(())
 }
 
 fn read(path: &CStr) -> Result<String, Error> {
-    let why = Why("what the kernel says there");
+    let why = Why("the kernel tells there how this machine was started");
     let text = syscalls::openat(At::CWD, path, OpenFlags::NONE, why)
         .and_then(|file| input::read_all(file.at(), why))
         .doing(format_args!("read {}", path.to_string_lossy()))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Opened before anything runs: a status that cannot be told is known in time.
+/// Opens the device for the status before anything runs, so that an error shows in time.
 fn open_status(path: &str) -> Result<Fd, Error> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_NOCTTY;
     let why = Why("nk.status: the program's exit status goes there");
@@ -176,19 +176,18 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// How the machine shall end: read first, since it also holds for words that are wrong.
+/// How the machine shall end. This is read first: the machine also ends so if another word is wrong.
 fn ending(line: &str) -> Option<Reboot> {
     let named = |word: &str| {
         let wanted = word.strip_prefix("nk.end=")?;
-        let (_, command) = ENDS.iter().find(|(name, _)| *name == wanted)?;
-        Some(*command)
+        ENDS.iter().find(|(name, _)| *name == wanted).map(|(_, command)| *command)
     };
     words(line).iter().rev().find_map(|word| named(word))
 }
 
-/// What is ours on the kernel's command line.
+/// Reads the words that begin with `nk.`
 fn understand(line: &str) -> Result<Wish, Error> {
-    let mut wish = Wish { bundle: None, id: None, options: Vec::new(), debug: false, status: None };
+    let mut wish = Wish::default();
     for word in words(line) {
         let Some(own) = word.strip_prefix("nk.") else {
             continue;
@@ -229,10 +228,10 @@ fn unknown() -> String {
     format!("there is no such word; those that there are: nk.{}", KNOWN.join(", nk."))
 }
 
-/// The command line of ours that does it.
+/// The command line of this program for it.
 fn command(wish: &Wish) -> Result<Vec<String>, Error> {
     let mut words = wish.options.clone();
-    let why = Why("without nk.bundle, what lies there is run");
+    let why = Why("without nk.bundle, the bundle that lies there is run");
     let bundle = match &wish.bundle {
         Some(named) => Some(named.as_str()),
         None => match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, AtFlags::NONE, why) {
@@ -249,9 +248,7 @@ fn command(wish: &Wish) -> Result<Vec<String>, Error> {
         return Ok(words);
     };
     let id = wish.id.as_deref().unwrap_or("bundle");
-    words.push("run".into());
-    words.push(format!("--bundle={bundle}"));
-    words.extend(["--".into(), id.into()]);
+    words.extend(["run".into(), format!("--bundle={bundle}"), "--".into(), id.into()]);
     Ok(words)
 }
 
@@ -260,7 +257,7 @@ fn say_and_finish(status: i32) -> ! {
     finish(status)
 }
 
-/// The end of the machine. Where it cannot be ended, as in a container, this process ends.
+/// Ends the machine. Where that is not possible, as in a container, it ends this process.
 fn finish(status: i32) -> ! {
     syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");

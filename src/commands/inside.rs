@@ -1,13 +1,14 @@
-//! `inside`: what the demo's program, pid 1 of its container, sees around itself. May touch: system calls.
+//! `inside`: the demo's program, pid 1 of its container, shows what it sees from there. May touch: system calls.
 
-use crate::host::input;
+use crate::host::{self, input};
 use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::spec;
+use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, OpenFlags, Why};
 
-const LOOK: Why = Why("to see it from inside");
+const LOOK: Why = Why("the demo shows what its program sees of the machine");
 
 /// The eight namespaces of /proc/PID/ns.
 const KINDS: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
@@ -17,10 +18,10 @@ pub fn namespaces(dir: At, prefix: &CStr) -> String {
     let mut all: Vec<String> = Vec::new();
     for kind in KINDS {
         let mut buffer = [0u8; 64];
-        let Ok(path) = alloc::ffi::CString::new(format!("{}{kind}", prefix.to_string_lossy())) else {
-            continue;
-        };
-        if let Ok(text) = syscalls::readlinkat(dir, &path, &mut buffer, Why("which namespaces this process is in")) {
+        let path = CString::new(format!("{}{kind}", prefix.to_string_lossy())).unwrap_or_default();
+        if let Ok(text) =
+            syscalls::readlinkat(dir, &path, &mut buffer, Why("each link names a namespace of this process"))
+        {
             all.push(String::from_utf8_lossy(text).into_owned());
         }
     }
@@ -59,13 +60,10 @@ fn capabilities(hex: &str) -> String {
 /// `inside`.
 pub fn inside() -> Result<i32, Error> {
     let names = syscalls::uname(LOOK).doing("look around")?;
-    let text = |field: &[libc::c_char]| -> String {
-        field.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect()
-    };
     let mut say = String::from("Inside the container:\n");
     let mut line = |key: &str, value: &str| say.push_str(&format!("  {key:<13} {value}\n"));
     let process = file(c"/proc/self/status");
-    line("host name", &text(&names.nodename));
+    line("host name", &host::text(&names.nodename));
     line("process", &format!("pid {}, parent {}: nobody is above", syscalls::getpid(LOOK), syscalls::getppid(LOOK)));
     let pids: Vec<String> = directory(c"/proc").into_iter().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).collect();
     line("processes", &pids.join(" "));

@@ -4,6 +4,7 @@ use super::context::{Context, step};
 use super::ours;
 use super::several::{self, Among};
 use crate::cli::{self, Which};
+use crate::host::cgroup;
 use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
@@ -17,44 +18,39 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
 
 fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Error> {
     step(Step::Stop);
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), id)?;
+    let (root, dir) = context.container(id)?;
     context.recording.join(dir.at());
     let saved = state::load(dir.at(), id)?;
     let now = state::now(dir.at(), &saved)?;
     let failed = |failed| at(format!("kill {id}"), failed);
     if now.init.is_none() && matches!(options.which, Which::Matching(_)) {
-        // A pattern fits also what has ended, and there is nothing to be signalled in that.
+        // The pattern also fits a container that has ended, which needs no signal.
         return Ok(0);
     }
     super::vm::refuse_signal(&saved, options.signal)?;
     if options.all && !saved.cgroup_path.is_empty() {
-        let root = root.ok_or_else(|| Error::State(format!("container does not exist: {id}")))?;
         return all(&root, &saved, options.signal, &now);
     }
-    // Without a pid namespace of the container's own, the end of its first process ends no other.
+    // Without a pid namespace of the container's own, its other processes outlive the first one.
     let lone = options.signal == libc::SIGKILL && !saved.own_pids && !saved.cgroup_path.is_empty();
-    let reached = match &root {
-        Some(root) if lone => left(root, &saved, &now)?,
-        _ => false,
-    };
+    let reached = lone && left(&root, &saved, &now)?;
     let Some(init) = now.init.filter(|_| now.status != state::Status::Stopped) else {
         return match reached {
             true => Ok(0),
             false => Err(Error::State(format!("container not running: {id} is {}", now.status.word()))),
         };
     };
-    match syscalls::pidfd_send_signal(init.at(), options.signal, Why("the signal that was asked for")) {
+    match syscalls::pidfd_send_signal(init.at(), options.signal, Why("the caller asked for this signal")) {
         Err(f) if f.errno == Errno::ESRCH && reached => Ok(0),
         Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!("container not running: {id} has just ended"))),
         other => other.map(|()| 0).map_err(failed),
     }
 }
 
-/// Ends all of a container without a pid namespace of its own, also what its first process has left. False: there is nothing.
+/// Kills all processes of a container without a pid namespace of its own. False: there are none.
 fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
     let failed = |failed| at(format!("kill {}", saved.id), failed);
-    let Some((_, group)) = crate::host::cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
+    let Some((_, group)) = cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
         return Ok(false);
     };
     let own = ours::own(group.at(), saved, now.init.as_ref()).map_err(failed)?;
@@ -64,11 +60,11 @@ fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
     all(state, saved, libc::SIGKILL, now).map(|_| true)
 }
 
-/// Every process of the container's in its cgroup, and in those that it made below.
+/// Sends a signal to all processes of the container, in its cgroup and in those below.
 fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> {
     let (id, path) = (&saved.id, saved.cgroup_path.as_str());
     let failed = |failed| at(format!("kill {id}"), failed);
-    let Some((root, group)) = crate::host::cgroup::open_pair(path).map_err(failed)? else {
+    let Some((root, group)) = cgroup::open_pair(path).map_err(failed)? else {
         return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));
     };
     if saved.made() == 0 {
@@ -76,10 +72,10 @@ fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> 
         return ours::signal_each(list, signal).map(|_| 0).map_err(failed);
     }
     let others = ours::others(state, saved)?;
-    // The kernel hits exactly the cgroup's own, also those that are just being made; from Linux 5.14 on.
-    if others.is_empty() && signal == libc::SIGKILL && crate::host::cgroup::kill(root.at(), &c(path)?).is_ok() {
+    // Since Linux 5.14 the kernel kills exactly the processes of a cgroup, also those that are being made.
+    if others.is_empty() && signal == libc::SIGKILL && cgroup::kill(root.at(), &c(path)?).is_ok() {
         return Ok(0);
     }
-    ours::signal_but(root.at(), path, &others, signal).map_err(failed)?;
+    ours::signal_each(|| ours::all_but(root.at(), path, &others), signal).map_err(failed)?;
     Ok(0)
 }

@@ -2,15 +2,14 @@
 
 use super::context::{Context, step};
 use crate::cli::{self, Level, ListFormat};
-use crate::host::input;
 use crate::host::input::c;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error};
 use crate::plan::Step;
 use crate::say::error::line;
 use crate::say::out;
 use crate::state::{self, Document, Status};
 use serde::Serialize;
-use syscalls::{Errno, OpenFlags, Why};
+use syscalls::{At, Errno, OpenFlags, Why};
 
 #[derive(Serialize)]
 struct Row {
@@ -42,32 +41,19 @@ pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
     unread.map_or(Ok(0), Err)
 }
 
-/// The containers, and why one that is there could not be looked at.
+/// The containers; and the error of one that could not be looked at.
 fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
     let (mut rows, mut unread) = (Vec::new(), None);
-    let flags = OpenFlags::O_DIRECTORY;
-    let root = match syscalls::openat(
-        syscalls::At::CWD,
-        &c(&context.root)?,
-        flags,
-        Why("each container is a directory in it"),
-    ) {
-        Err(failed) if failed.errno == syscalls::Errno::ENOENT => return Ok((rows, None)),
+    let why = Why("each container is a directory in it");
+    let root = match syscalls::openat(At::CWD, &c(&context.root)?, OpenFlags::O_DIRECTORY, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok((rows, None)),
         opened => opened.doing(format_args!("open the state root {}", context.root))?,
     };
-    let mut names = input::names(root.at(), Why("each container is a directory in it")).doing("list the state root")?;
-    names.sort_unstable();
-    for name in names.iter().filter_map(|name| name.to_str().ok()) {
-        if state::check_id(name).is_err() {
+    for id in state::ids(root.at(), why).doing("list the state root")? {
+        let Some(dir) = state::open_listed(root.at(), &id)? else {
             continue;
-        }
-        let dir = match state::open(root.at(), &c(name)?) {
-            Ok(dir) => dir,
-            // It was deleted meanwhile; or it is a file, and no container.
-            Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
-            Err(failed) => return Err(at(format!("open the state of {name}"), failed)),
         };
-        let saved = match state::document_of(dir.at(), name) {
+        let saved = match state::document_of(dir.at(), &id) {
             Ok(Document::Whole(saved)) => *saved,
             Ok(Document::Missing) => continue,
             Err(error) => {
@@ -75,14 +61,14 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
                 continue;
             }
             Ok(Document::Damaged(error)) => {
-                let word = format!("container {name} is left out: {}", line(&error));
+                let word = format!("container {id} is left out: {}", line(&error));
                 context.log.say(Level::Warn, &word);
                 continue;
             }
         };
         let now = state::look(dir.at(), &saved)?;
         rows.push(Row {
-            id: name.into(),
+            id,
             pid: match now.status {
                 Status::Stopped => 0,
                 _ => saved.pid,
@@ -105,7 +91,7 @@ fn table(rows: &[Row]) -> String {
     for row in rows {
         lines.push([
             row.id.clone(),
-            format!("{}", row.pid),
+            row.pid.to_string(),
             row.status.into(),
             row.bundle.clone(),
             row.created.clone(),

@@ -1,5 +1,5 @@
-//! The commands. `run` finds the file of one; what they share lies in `context`, and what several of them do in a file of its
-//! own: `bundle`, `wait`, `several`, `ours`, `hooks`. May touch: everything below.
+//! The commands, one file each. `context` has what all of them share; `bundle`, `wait`, `several`, `ours` and `hooks` have
+//! what some of them do alike. May touch: everything below.
 
 mod bundle;
 mod context;
@@ -38,10 +38,10 @@ use crate::cli::{self, Command};
 use crate::outcome::Error;
 use crate::say::out;
 
-/// The status of an `exec` that did not come to run its program, as runc's clients know it.
+/// The status of an `exec` that could not run its program. Clients of runc know this number.
 pub const EXEC_FAILED: i32 = 255;
 
-/// The exit status of a command that went well is that of the program where there is one.
+/// Runs a command. The exit status is that of the program, where the command waits for one.
 pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
     match command {
         Command::Create(options) => create::create(context, options),

@@ -1,11 +1,9 @@
-//! `mounts`: bind mounts into a container that is there, and out of it again, as crun has it. May touch: everything below.
+//! `mounts`: adds bind mounts to a container that is there, and removes them, as crun does. May touch: everything below.
 
 use super::context::{Context, step};
 use crate::cli::{self, MountsAction};
-use crate::host::input::c;
 use crate::host::{input, procfs};
-use crate::outcome::Trouble;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, Trouble, at};
 use crate::perform::mounts::later::{self, Bind, Job};
 use crate::plan::mounts::options::{passed_over, understand};
 use crate::plan::op::Attributes;
@@ -16,7 +14,7 @@ use crate::spec::{self, Mount, NamespaceKind, Problem};
 use crate::state;
 use alloc::ffi::CString;
 use serde::Deserialize;
-use syscalls::{At, Errno, MountFlags, OpenFlags, Why};
+use syscalls::{Errno, MountFlags, Why};
 
 /// What the file holds: the part of a config.json, or its list alone.
 #[derive(Deserialize)]
@@ -28,7 +26,7 @@ struct Document<'a> {
 /// `mounts add` and `mounts remove`. If one of several cannot be added, those before it are taken away again.
 pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error> {
     step(Step::Mounts);
-    // A container that shares the host's processes could look at the helper.
+    // A container that shares the host's pid namespace could look into the process that mounts.
     context.seal()?;
     let add = options.action == MountsAction::Add;
     let text = read(&options.file)?;
@@ -44,12 +42,9 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
         false => spec::read(&text).map(|document: Document| document.mounts),
     }
     .map_err(refused)?;
-    let binds = list.iter().enumerate().map(|(i, mount)| match add {
-        true => added(i, mount),
-        false => place(i, mount),
-    });
-    let binds: Result<Vec<Bind>, Problem> = binds.collect();
-    let binds = binds.map_err(refused)?;
+    let understood = if add { added } else { place };
+    let binds = list.iter().enumerate().map(|(i, mount)| understood(i, mount));
+    let binds = binds.collect::<Result<Vec<Bind>, Problem>>().map_err(refused)?;
     if add {
         let words = passed_over(&list).into_iter().map(|word| (false, word));
         context.say_all(&options.file, words.collect());
@@ -60,16 +55,15 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
         false => Ok(()),
     };
     let done = opened.and_then(|()| later::carry_out(&mut job));
-    done.map_err(|(i, trouble)| {
+    done.map(|()| 0).map_err(|(i, trouble)| {
         let destination = list.get(i).map_or("", |mount| &mount.destination);
         let verb = if add { "add the mount at" } else { "remove the mount at" };
         let place = format!("{}/{i}", if alone { "" } else { "/mounts" });
-        told(format!("{verb} {destination} ({} {place})", options.file), trouble)
-    })?;
-    Ok(0)
+        failed(format!("{verb} {destination} ({} {place})", options.file), trouble)
+    })
 }
 
-fn told(doing: String, trouble: Trouble) -> Error {
+fn failed(doing: String, trouble: Trouble) -> Error {
     match trouble {
         Trouble::Call(f) if f.call == syscalls::Call::named("umount2") && f.errno == Errno::EINVAL => {
             at_hint(doing, f, hints::NO_MOUNT_THERE)
@@ -81,16 +75,7 @@ fn told(doing: String, trouble: Trouble) -> Error {
 }
 
 fn read(file: &str) -> Result<String, Error> {
-    let why = Why("the mounts that are wanted");
-    let failed = |failed| at(format!("read {file}"), failed);
-    let text = match file {
-        "-" => input::read_to_end(At::STDIN, why).map_err(failed)?,
-        path => {
-            let flags = OpenFlags::O_NONBLOCK;
-            let opened = syscalls::openat(At::CWD, &c(path)?, flags, why);
-            input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
-        }
-    };
+    let text = input::read_named(file, Why("the mounts that are wanted"))?;
     String::from_utf8(text).map_err(|_| Error::State(format!("{file} is no UTF-8 text")))
 }
 
@@ -98,7 +83,7 @@ fn problem(i: usize, key: &str, problem: &str) -> Problem {
     Problem { pointer: format!("/mounts/{i}{key}"), problem: problem.into() }
 }
 
-/// A bind that is to be made.
+/// A mount of the list as a bind mount to make.
 fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     spec::check_mount(i, mount)?;
     let o = understand(mount, &format!("/mounts/{i}"))?;
@@ -106,8 +91,7 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
         return Err(problem(i, "", "only bind mounts can be added to a container that is there"));
     }
     if o.idmap.is_some() || !mount.uid_mappings.is_empty() || o.copy_up {
-        let text = "ids are mapped, and files copied, only when the container is created";
-        return Err(problem(i, "", text));
+        return Err(problem(i, "", "ids are mapped, and files copied, only when the container is created"));
     }
     if o.source_as_it_is || o.target_as_it_is || o.copy_link {
         let text = "a link takes part as it is only when the container is created: leave src-nofollow, dest-nofollow and copy-symlink out";
@@ -132,7 +116,7 @@ fn added(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     })
 }
 
-/// Where a mount is, or shall be.
+/// The place of a mount of the list, without its source.
 fn place(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     let bad = |text: &str| problem(i, "/destination", text);
     let path = clean(&mount.destination);
@@ -157,33 +141,28 @@ fn place(i: usize, mount: &Mount) -> Result<Bind, Problem> {
     })
 }
 
-/// The container that it is for, which has to have its own mounts.
+/// The work for a container, which must have a mount namespace of its own.
 fn job(context: &mut Context, id: &str, add: bool, binds: Vec<Bind>) -> Result<Job, Error> {
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), id)?;
+    let (_root, dir) = context.container(id)?;
     context.join_trace(dir.at())?;
     let whole = state::load_whole(dir.at(), id)?;
     let saved = &whole.saved;
     let now = state::now(dir.at(), saved)?;
     let Some(init) = now.init else {
-        let word = now.status.word();
-        let text = format!("container not running: {id} is {word}");
-        return Err(Error::State(text));
+        return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));
     };
-    let config =
-        spec::parse(whole.configuration()?).map_err(|problem| Error::Spec { file: saved.config_file(), problem })?;
+    let config = whole.spec()?;
     let own = |kind| spec::namespace(&config.linux, &kind).filter(|one| one.joined().is_none());
     if saved.own_mode().is_some() || own(NamespaceKind::Mount).is_none() {
         let text = format!("container {id} has no mount namespace of its own: its mounts are others' as well");
         return Err(Error::State(text));
     }
-    let name = CString::new(format!("{}/root", saved.pid)).unwrap_or_default();
     Ok(Job {
         add,
         binds,
         init,
         procfs: procfs::open().doing("look at processes")?,
-        root: name,
+        root: procfs::path(saved.pid, "root"),
         user: spec::namespace(&config.linux, &NamespaceKind::User).is_some(),
         limited: context.host.uid != 0 && own(NamespaceKind::User).is_some(),
     })

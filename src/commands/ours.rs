@@ -1,15 +1,14 @@
-//! Which processes in a cgroup are the container's own, which are another container's, and which were there before both.
+//! Which processes of a cgroup belong to the container, which to another container, and which to neither.
 //! May touch: everything below.
 
-use crate::host::input::c;
-use crate::host::{cgroup, input, procfs};
-use crate::outcome::{Doing, Error, at};
+use crate::host::{cgroup, procfs};
+use crate::outcome::{Doing, Error};
 use crate::state::{self, Document, Saved};
 use alloc::ffi::CString;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
-/// The processes in the container's cgroup that are known to be its own. If the cgroup was made for it, that is all of them.
-/// Otherwise it is those that share a namespace with its first process, while that lives.
+/// The processes in the container's cgroup that are known to be its own: all of them, if the cgroup was made for it. In an
+/// older cgroup, those that share a namespace with the container's first process, while that lives.
 pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<i32>> {
     if saved.made() > 0 {
         let why = Why("the kernel lists the cgroup's processes there");
@@ -21,15 +20,15 @@ pub fn own(group: At, saved: &Saved, init: Option<&Fd>) -> syscalls::Result<Vec<
     }
 }
 
-/// By what the container's processes are known: its pid namespace and its mount namespace.
+/// A pid namespace and a mount namespace, by device and inode: the container's processes are known by them.
 pub type Mark = [(u64, u64); 2];
 
-/// Those of its first process, while that lives. A mount namespace that it shares with the host tells nothing: all processes
-/// of the host have it.
+/// The namespaces of the container's first process, while that lives. A mount namespace that it shares with the host is left
+/// out: all processes of the host are in it.
 pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
     let procfs = procfs::open()?;
     let mut mark = namespaces(procfs.at(), saved.pid)?;
-    let why = Why("the host's own mount namespace is no mark of a container");
+    let why = Why("a process in the host's mount namespace may be any process of the host");
     for host in [c"self/ns/mnt", c"1/ns/mnt"] {
         match syscalls::newfstatat(procfs.at(), host, AtFlags::NONE, why) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == mark[1] => mark[1] = (0, 0),
@@ -39,12 +38,12 @@ pub fn mark(saved: &Saved) -> syscalls::Result<Mark> {
     Ok(mark)
 }
 
-/// The processes of a cgroup and below that bear this mark.
+/// The processes of a cgroup and below that are in one of these namespaces.
 pub fn alike(group: At, saved: &Saved, first: Mark) -> syscalls::Result<Vec<i32>> {
     let why = Why("the kernel lists the cgroup's processes there");
     let mut all = cgroup::processes(group, why)?;
     let procfs = procfs::open()?;
-    // A namespace that the container shares with others says nothing.
+    // Other processes are in a namespace that the container shares with them.
     let own = [saved.own_pids, saved.own_mounts];
     all.retain(|pid| {
         let theirs = namespaces(procfs.at(), *pid);
@@ -58,38 +57,30 @@ pub fn alike(group: At, saved: &Saved, first: Mark) -> syscalls::Result<Vec<i32>
 fn namespaces(procfs: At, pid: i32) -> syscalls::Result<Mark> {
     let why = Why("a process of the container shares a namespace with its first one");
     let look = |name: &str| {
-        let path = CString::new(format!("{pid}/ns/{name}")).unwrap_or_default();
-        let stat = syscalls::newfstatat(procfs, &path, AtFlags::NONE, why)?;
+        let stat = syscalls::newfstatat(procfs, &procfs::path(pid, name), AtFlags::NONE, why)?;
         Ok((stat.st_dev, stat.st_ino))
     };
-    Ok([look("pid")?, look("mnt")?])
+    Ok([look("ns/pid")?, look("ns/mnt")?])
 }
 
-/// Other containers of this state root whose cgroup is this container's, or lies below it: their ids and cgroups.
+/// Other containers of this state root with this container's cgroup or one below it: their ids and cgroups.
 pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> {
     let why = Why("another container may be in this cgroup, or below it");
-    let failed = |failed| at("list the state root", failed);
-    let names = syscalls::openat(root.at(), c".", OpenFlags::O_DIRECTORY, why)
-        .and_then(|dir| input::names(dir.at(), why))
-        .map_err(failed)?;
+    let ids = syscalls::openat(root.at(), c".", OpenFlags::O_DIRECTORY, why)
+        .and_then(|dir| state::ids(dir.at(), why))
+        .doing("list the state root")?;
     let mut others = Vec::new();
-    for name in names.iter().filter_map(|name| name.to_str().ok()) {
-        if name == saved.id || state::check_id(name).is_err() {
+    for id in ids.into_iter().filter(|id| *id != saved.id) {
+        let Some(dir) = state::open_listed(root.at(), &id)? else {
             continue;
-        }
-        let dir = match state::open(root.at(), &c(name)?) {
-            Err(f) if f.errno == Errno::ENOENT || f.errno == Errno::ENOTDIR => continue,
-            dir => dir.doing(format_args!("open the state of {name}"))?,
         };
-        let other = match state::document_of(dir.at(), name)? {
+        let other = match state::document_of(dir.at(), &id)? {
             Document::Whole(other) => Some(*other),
-            Document::Missing => state::begun(dir.at(), name)?,
+            Document::Missing => state::begun(dir.at(), &id)?,
             Document::Damaged(_) => None,
         };
-        let Some(other) = other else { continue };
-        if is_below(&other.cgroup_path, &saved.cgroup_path) {
-            others.push((other.id, other.cgroup_path));
-        }
+        let below = other.filter(|other| is_below(&other.cgroup_path, &saved.cgroup_path));
+        others.extend(below.map(|other| (other.id, other.cgroup_path)));
     }
     Ok(others)
 }
@@ -102,7 +93,7 @@ fn is_below(path: &str, other: &str) -> bool {
 
 /// The processes of a cgroup and below, without those in cgroups of other containers.
 pub fn all_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<Vec<i32>> {
-    let why = Why("what is in the cgroup of another container is that one's");
+    let why = Why("the processes in the cgroup of another container belong to that one");
     let members = |path: &str| {
         let path = CString::new(path).unwrap_or_default();
         match cgroup::open(hierarchy, &path, why)? {
@@ -118,17 +109,7 @@ pub fn all_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscal
     Ok(all)
 }
 
-/// Sends a signal to the processes of a cgroup and below, without those in cgroups of other containers.
-pub fn signal_but(hierarchy: At, path: &str, others: &[(String, String)], signal: i32) -> syscalls::Result<usize> {
-    signal_each(|| all_but(hierarchy, path, others), signal)
-}
-
-/// Ends the processes of a cgroup and below, without those in cgroups of other containers.
-pub fn end_but(hierarchy: At, path: &str, others: &[(String, String)]) -> syscalls::Result<()> {
-    end_all(|| all_but(hierarchy, path, others))
-}
-
-/// The processes of a list that will not end by themselves. Those that are ending are waited for.
+/// The processes of a list that will not end by themselves, after a wait for those that are ending.
 pub fn lasting(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Result<Vec<i32>> {
     let procfs = procfs::open()?;
     for _ in 0..10 * ROUNDS {
@@ -152,9 +133,8 @@ pub fn named(pids: &[i32]) -> String {
     let procfs = procfs::open().ok();
     let word = |pid: &i32| {
         let name = procfs.as_ref().and_then(|procfs| {
-            let path = CString::new(format!("{pid}/comm")).ok()?;
             let why = Why("a name says more than a number");
-            cgroup::read(procfs.at(), &path, why).ok()
+            cgroup::read(procfs.at(), &procfs::path(*pid, "comm"), why).ok()
         });
         match name {
             Some(name) => format!("{pid} ({})", name.trim_end().escape_default()),
@@ -168,7 +148,7 @@ pub fn named(pids: &[i32]) -> String {
     words.join(", ")
 }
 
-/// How often a list is looked at anew while its processes end and make others.
+/// How often a list is read again while its processes end and make others.
 const ROUNDS: u32 = 100;
 
 /// Ends the processes of a list, until it is empty.
@@ -183,16 +163,15 @@ pub fn end_all(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Resul
     Ok(())
 }
 
-/// Sends a signal to the processes of a list; how many there were. The handles come first: a number that is listed again
-/// after that stands for the process that the handle is of.
+/// Sends a signal to the processes of a list, and returns how many there were. It opens handles first and then reads the list
+/// again: a number that is still listed means the process of that handle.
 pub fn signal_each(list: impl Fn() -> syscalls::Result<Vec<i32>>, signal: i32) -> syscalls::Result<usize> {
     let mut handles = Vec::new();
     for pid in list()? {
         match syscalls::pidfd_open(pid, Why("a handle cannot come to mean another process")) {
             Ok(handle) => handles.push((pid, handle)),
-            Err(failed) if failed.errno == Errno::ESRCH => {}
-            // A thread that has a cgroup of its own.
-            Err(failed) if failed.errno == Errno::EINVAL => {}
+            // The process has ended; or this is a thread in a cgroup of its own.
+            Err(failed) if [Errno::ESRCH, Errno::EINVAL].contains(&failed.errno) => {}
             Err(failed) => return Err(failed),
         }
     }

@@ -36,7 +36,7 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
     let failed = |failed| at(format!("{verb} {id}"), failed);
     match cgroup::freeze(group, frozen).map_err(failed)? {
         true => Ok(0),
-        // Half a pause is none.
+        // A container that is frozen in part is thawed again.
         false if frozen => {
             cgroup::freeze(group, false).map_err(failed)?;
             Err(Error::State(format!(

@@ -2,16 +2,16 @@
 
 use super::bundle;
 use super::context::Context;
-use crate::cli;
 use crate::outcome::Error;
+use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Wish};
 use crate::say::out;
-use crate::spec;
+use crate::{cli, spec};
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     let bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
-    // The same listing for everybody; only what needs no root is planned as its caller would run it.
+    // The listing is the same for every user, as root would run it. A container in a user namespace is planned for the caller.
     let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
     let host = &context.host;
     let (uid, gid) = if user { (host.uid, host.gid) } else { (0, 0) };
@@ -19,10 +19,9 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         true => context.cgroup_base(&bundle.spec),
         false => String::new(),
     };
-    // Where its manager has its own units is not asked: the listing is of no particular machine.
+    // systemd is not asked for its own cgroup: the listing is for any machine.
     let systemd = context.globals.cgroup_manager == cli::CgroupManager::Systemd;
-    let manager =
-        systemd.then(|| plan::cgroup::scope::Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
+    let manager = systemd.then(|| Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
     let wish = Wish {
         id: &options.id,
         bundle: &bundle.path,

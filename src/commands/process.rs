@@ -1,5 +1,5 @@
-//! What `exec` runs: the container's configuration, with the process that is wanted in place of its own, and who said
-//! which part of that. May touch: everything below.
+//! What `exec` runs: the container's configuration, with another process in place of its own; and which file or option
+//! each part comes from, for messages. May touch: everything below.
 
 use super::bundle;
 use crate::cli;
@@ -8,14 +8,14 @@ use crate::say::error::Said;
 use crate::spec::{self, Spec, Value};
 use syscalls::{At, Why};
 
-/// What a shell is called in every image that has one.
+/// The path of the shell in every image that has one.
 const SHELL: &str = "/bin/sh";
 
-/// What another process does not take over from the container's first one: everything else confines it.
+/// What the process does not take over from the container's first one. All else confines it.
 const OWN: [&str; 6] = ["args", "commandLine", "consoleSize", "cwd", "env", "terminal"];
 
-/// The configuration of the container, with the process that is wanted; and who said what. `text` is the configuration,
-/// `file` its name.
+/// The configuration with the process that the options ask for, and where its parts come from. `text` is the container's
+/// configuration, `file` its name.
 pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'static>, Said), Error> {
     let mut said = Said::by(file);
     let mut config: Value =
@@ -33,25 +33,25 @@ pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'s
             }
         }
         None => {
-            // Whatever else it is will be refused.
+            // `parse` refuses any other kind of value.
             if let Some(process @ Value::Object(_)) = config.get_mut("process") {
                 alter(process, options, &mut said);
             }
         }
     }
-    // What is wanted refers to it, and lives as long as the process.
+    // Strings of the spec are parts of this text, and live as long as the process.
     let text = serde_json::to_vec(&config).unwrap_or_default().leak();
     let spec = spec::parse(text).map_err(|problem| said.refused(problem))?;
     Ok((spec, said))
 }
 
-/// `--process`: what the file leaves out of what confines the process stays as the container has it.
+/// `--process`: what confines the container's first process confines this one, too, where the file leaves it out.
 fn replace(config: &mut Value, mut process: Value, path: &str, said: &mut Said) {
     said.file("/process", path);
     if let (Value::Object(new), Some(Value::Object(old))) = (&mut process, config.get("process")) {
         for (key, value) in old {
             let absent = match new.get(key) {
-                // Empty sets are none, and none is less than the container has.
+                // Empty sets of capabilities are not left out: they give the process none.
                 Some(Value::Object(sets)) => sets.is_empty() && key != "capabilities",
                 Some(Value::Array(list)) => list.is_empty(),
                 Some(Value::String(text)) => text.is_empty(),
@@ -68,10 +68,10 @@ fn replace(config: &mut Value, mut process: Value, path: &str, said: &mut Said) 
     }
 }
 
-/// Who asks for a shell, at a terminal, wants it there.
+/// Whether this is a call for a shell, by a person at a terminal.
 fn shell_at_a_terminal(options: &cli::Exec) -> bool {
     let shell = options.exec.is_none() && options.program.is_empty() && !options.detach;
-    let why = Why("a shell without a terminal says nothing");
+    let why = Why("a shell without a terminal prints no prompt");
     shell && syscalls::isatty(At::STDIN, why)
 }
 
@@ -125,16 +125,15 @@ fn alter(process: &mut Value, options: &cli::Exec, said: &mut Said) {
     }
 }
 
-/// `--cap`, as runc has it since 1.2: what the container may inherit becomes ambient too, so that another user than root has it.
-/// The inheritable set itself stays (CVE-2022-29162), and nothing else can be ambient (capabilities(7)).
+/// `--cap`, as runc does since 1.2. What is in the container's inheritable set becomes ambient too, so that a user other than
+/// root has it; nothing else can be ambient (capabilities(7)). The inheritable set itself stays (CVE-2022-29162).
 fn capabilities(sets: &mut serde_json::Map<String, Value>, wanted: &[String], said: &mut Said) {
     let text = |cap: &String| Value::String(cap.clone());
     let inherited = sets.get("inheritable").and_then(Value::as_array);
     let heritable = |cap: &&String| inherited.is_some_and(|all| all.contains(&text(cap)));
     let ambient: Vec<Value> = wanted.iter().filter(heritable).map(text).collect();
     let all: Vec<Value> = wanted.iter().map(text).collect();
-    let each = [("bounding", &all), ("effective", &all), ("permitted", &all), ("ambient", &ambient)];
-    for (set, more) in each {
+    for (set, more) in [("bounding", &all), ("effective", &all), ("permitted", &all), ("ambient", &ambient)] {
         let known = list(sets.entry(set).or_insert(Value::Null));
         let at = format!("/process/capabilities/{set}");
         add(known, more.iter().cloned(), &at, "--cap", said);
@@ -162,7 +161,7 @@ fn environment(process: &mut Value, options: &cli::Exec, said: &mut Said) {
     }
 }
 
-/// Adds to a list what an option has.
+/// Adds an option's values to a list.
 fn add(list: &mut Vec<Value>, more: impl Iterator<Item = Value>, at: &str, option: &str, said: &mut Said) {
     for value in more {
         said.option(format!("{at}/{}", list.len()), option);
@@ -170,7 +169,7 @@ fn add(list: &mut Vec<Value>, more: impl Iterator<Item = Value>, at: &str, optio
     }
 }
 
-/// An array that more can be put into: an empty one where there is none.
+/// The value as an array that values can be added to. Any other value becomes an empty one.
 fn list(value: &mut Value) -> &mut Vec<Value> {
     if !value.is_array() {
         *value = Value::Array(Vec::new());
@@ -181,7 +180,7 @@ fn list(value: &mut Value) -> &mut Vec<Value> {
     }
 }
 
-/// An object that more can be put into: the same.
+/// The value as an object, in the same way.
 fn object(value: &mut Value) -> &mut serde_json::Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Default::default());

@@ -5,17 +5,16 @@ use super::ours;
 use crate::cli::{self, ListFormat};
 use crate::host::input::c;
 use crate::host::{cgroup, input, procfs};
-use crate::outcome::Lane;
-use crate::outcome::Trouble;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, Lane, Trouble, at};
 use crate::perform::hooks;
 use crate::plan::{Hook, Step};
 use crate::say::out;
 use alloc::ffi::CString;
+use core::ffi::CStr;
 use syscalls::{AccessFlags, AccessMode, At, Errno, MemFd, OpenFlags, Why};
 
 /// Where ps(1) is, for its options.
-const PS: [&core::ffi::CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
+const PS: [&CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
 
 /// `ps`.
 pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
@@ -31,13 +30,8 @@ pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
     pids.sort_unstable();
     pids.dedup();
     let text = match (options.format, options.options.is_empty()) {
-        (ListFormat::Json, true) => {
-            format!("{}\n", serde_json::to_string(&pids).unwrap_or_default())
-        }
-        (ListFormat::Json, false) => {
-            let text = "ps: options for ps(1) go with --format table";
-            return Err(Error::Usage(text.into()));
-        }
+        (ListFormat::Json, true) => format!("{}\n", serde_json::to_string(&pids).unwrap_or_default()),
+        (ListFormat::Json, false) => return Err(Error::Usage("ps: options for ps(1) go with --format table".into())),
         (ListFormat::Table, true) => table(&pids)?,
         (ListFormat::Table, false) => filtered(&pids, &options.options)?,
     };
@@ -53,10 +47,9 @@ fn table(pids: &[i32]) -> Result<String, Error> {
             Err(f) if [Errno::ENOENT, Errno::ESRCH].contains(&f.errno) => continue, // it has just ended
             looked => looked.doing(format_args!("look at process {pid}"))?,
         };
-        let Some(process) = process else {
+        let Some(Process { uid, parent, state, seconds, command }) = process else {
             continue;
         };
-        let Process { uid, parent, state, seconds, command } = process;
         let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
         text.push_str(&format!(
             "{uid:<8}{pid:>8}{parent:>8} {state:<4} {hours:02}:{minutes:02}:{:02} {command}\n",
@@ -66,7 +59,7 @@ fn table(pids: &[i32]) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A process, as far as the table shows it.
+/// What the table shows of a process.
 struct Process {
     uid: u32,
     parent: i32,
@@ -77,18 +70,19 @@ struct Process {
 }
 
 impl Process {
-    /// `None`: the kernel says nothing of it. Fields of /proc/PID/stat by their place after the name (proc_pid_stat(5)).
+    /// Reads it from /proc/PID. `None`: there is nothing to read.
     fn of(procfs: At, pid: i32) -> syscalls::Result<Option<Process>> {
         let why = Why("what the process is, and what it has used");
         let directory = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
         let name = CString::new(pid.to_string()).unwrap_or_default();
         let dir = syscalls::openat(procfs, &name, directory, why)?;
-        let owner = syscalls::fstat(dir.at(), Why("a process's files are its user's"))?;
+        let owner = syscalls::fstat(dir.at(), Why("the files in /proc of a process belong to its user"))?;
         let stat = cgroup::read(dir.at(), c"stat", why)?;
         let words = cgroup::read(dir.at(), c"cmdline", why)?;
         Ok(Process::understand(owner.st_uid, &stat, &words))
     }
 
+    /// Takes fields of /proc/PID/stat by their place after the name (proc_pid_stat(5)).
     fn understand(uid: u32, stat: &str, words: &str) -> Option<Process> {
         let (head, fields) = stat.rsplit_once(") ")?;
         let name = head.split_once('(').map_or("", |(_, name)| name);
@@ -106,7 +100,7 @@ impl Process {
     }
 }
 
-/// What ps(1) says with these options, without the lines of other processes.
+/// The output of ps(1) with these options, without the lines of other processes.
 fn filtered(pids: &[i32], options: &[String]) -> Result<String, Error> {
     let text = run(options)?;
     let mut lines = text.lines();
@@ -128,9 +122,8 @@ fn filtered(pids: &[i32], options: &[String]) -> Result<String, Error> {
 }
 
 fn run(options: &[String]) -> Result<String, Error> {
-    let why = Why("the table is ps(1)'s own");
-    let there =
-        |path: &&core::ffi::CStr| syscalls::faccessat2(At::CWD, path, AccessMode::X_OK, AccessFlags::NONE, why).is_ok();
+    let why = Why("options are for ps(1), which makes the table then");
+    let there = |path: &&CStr| syscalls::faccessat2(At::CWD, path, AccessMode::X_OK, AccessFlags::NONE, why).is_ok();
     let Some(path) = PS.into_iter().find(there) else {
         let text = "ps: options are for ps(1), which is not installed here: leave them out, or use --format json";
         return Err(Error::State(text.into()));
@@ -153,20 +146,11 @@ fn run(options: &[String]) -> Result<String, Error> {
     let mut room = hooks::Room::of(core::iter::once(&hook));
     let given = hooks::Given { pid: 0, output: said.at(), home: None };
     let ran = hooks::run(&hook, given, &mut room, Lane::Hook, why);
-    let text = whole(said.at()).map_err(failed)?;
+    let text = input::read_descriptor(said.at(), Why("the output of ps(1)")).map_err(failed)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
     match ran {
         Ok(()) => Ok(text),
         Err(Trouble::Call(trouble)) => Err(failed(trouble)),
         Err(_) => Err(Error::State(format!("ps: {}", text.trim().replace('\n', " ")))),
     }
-}
-
-/// All of a file. Its offset is at its end.
-fn whole(file: At) -> syscalls::Result<String> {
-    let why = Why("what ps(1) said");
-    let size = syscalls::fstat(file, why)?.st_size as usize;
-    let mut bytes = vec![0; size.min(input::LONGEST)];
-    let len = syscalls::pread64(file, &mut bytes, 0, why)?;
-    bytes.truncate(len);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -2,7 +2,7 @@
 
 use super::context::{Context, step};
 use super::create::{self, Manner};
-use super::wait::Foreground;
+use super::wait::{self, Foreground};
 use super::{delete, hooks};
 use crate::cli::{self, Level};
 use crate::outcome::Error;
@@ -10,7 +10,7 @@ use crate::plan::Step;
 use crate::spec::NamespaceKind;
 use syscalls::{Prctl, Why};
 
-/// `run`. Attached, it returns the program's status and deletes the container at its end.
+/// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
     let made = create::make(context, &options.create, Manner { waits: false, attached: !options.detach })?;
@@ -27,7 +27,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     }
     let own_pids = made.spec.linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Pid);
     if !options.create.no_subreaper && !own_pids {
-        let why = Why("without a pid namespace, what the program leaves behind comes to us");
+        let why = Why("without a pid namespace, orphans of the container would go to the host's init");
         let _ = syscalls::prctl(Prctl::PR_SET_CHILD_SUBREAPER, 1, why);
     }
     let Some(init) = made.init else {
@@ -43,9 +43,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         }
     };
     drop(init);
-    if let Some(mask) = made.signals {
-        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on us again"));
-    }
+    wait::release(made.signals);
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
     if !options.keep {
         step(Step::Delete);

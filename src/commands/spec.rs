@@ -18,7 +18,7 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
         _ => String::from(file),
     };
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;
-    let why = Why("a configuration to begin with");
+    let why = Why("the caller asked for a configuration to begin with");
     let file = match syscalls::openat_create(At::CWD, &c(&path)?, flags, 0o666, why) {
         Err(failed) if failed.errno == Errno::EEXIST => {
             return Err(Error::State(format!("{path} exists: remove it first")));
@@ -31,9 +31,8 @@ pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     };
     let written = write_all(file.at(), text.as_bytes(), why);
     if written.is_err() {
-        let why = Why("a part of a configuration would be taken for one");
+        let why = Why("a later command would take a part of a configuration for a whole one");
         let _ = syscalls::unlinkat(At::CWD, &c(&path)?, AtFlags::NONE, why);
     }
-    written.doing(format_args!("write {path}"))?;
-    Ok(0)
+    written.doing(format_args!("write {path}")).map(|()| 0)
 }

@@ -13,7 +13,6 @@ use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped_at};
-use crate::spec;
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -22,33 +21,32 @@ use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
 pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> {
     step(Step::Start);
     let id = &options.id;
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), id)?;
+    let (root, dir) = context.container(id)?;
     context.join_trace(dir.at())?;
     let mut whole = state::load_whole(dir.at(), id)?;
     let now = startable(dir.at(), &whole.saved)?;
     let Released { report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
     step(Step::Program);
     if let Some(Refused { error, by_hook }) = refused(context, dir.at(), &whole, &now, report)? {
-        if let (true, Some(root)) = (by_hook, &root) {
+        if by_hook {
             drop(dir);
-            delete::destroy(context, root, &whole.saved, now.init.as_ref())?;
+            delete::destroy(context, &root, &whole.saved, now.init.as_ref())?;
         }
         return Err(error);
     }
     recorder::execve_succeeded(dir.at());
     whole.saved.state = "running".into();
-    // The program runs, and its status comes from the kernel: what cannot be written down changes nothing.
+    // The program runs, and the kernel knows its status: a document that cannot be written does not change that.
     if let Err(error) = state::save(dir.at(), &whole) {
         context.log.say(Level::Warn, &line(&error));
     }
     let saved = whole.saved;
     context.log.say(Level::Info, &format!("container {id}: running"));
-    if let (Some(list), Some(root)) = (&saved.hooks, &root)
+    if let Some(list) = &saved.hooks
         && let Err(error) = hooks::poststart(&saved, list, saved.pid)
     {
         drop(dir);
-        delete::destroy(context, root, &saved, now.init.as_ref())?;
+        delete::destroy(context, &root, &saved, now.init.as_ref())?;
         return Err(error);
     }
     match (options.attach, now.init, notify) {
@@ -69,7 +67,7 @@ fn startable(dir: At, saved: &Saved) -> Result<Now, Error> {
             "cannot start a container that is {word}: {id}: only a created one can be started"
         )));
     }
-    // In a frozen cgroup init would not hear the word to go on. Where the hierarchy cannot be had, this program froze nothing.
+    // In a frozen cgroup init would not go on. Without a hierarchy this program has frozen nothing.
     if saved.cgroup_path.is_empty() {
         return Ok(now);
     }
@@ -86,7 +84,7 @@ fn startable(dir: At, saved: &Saved) -> Result<Now, Error> {
     }))
 }
 
-/// What tells how it goes on once init was released.
+/// What comes of an init that goes on: its report, and the program's messages for a service manager.
 struct Released {
     report: Fd,
     notify: Option<Between>,
@@ -101,10 +99,9 @@ fn release(context: &Context, options: &cli::Start, dir: At, pid: i32) -> Result
     let why = Why("init waits at its other end");
     let fifo = syscalls::openat(dir, sync::START, flags, why).map_err(failed)?;
     let flags = OpenFlags::O_NONBLOCK | OpenFlags::O_NOFOLLOW;
-    let why = Why("its end tells that execve succeeded");
+    let why = Why("it ends when init's execve succeeds");
     let report = syscalls::openat(dir, sync::REPORT, flags, why).map_err(failed)?;
-    let why = Why("the process that removes the name is the one that starts it");
-    // If several start it at once, the one that removes the name has the right to.
+    let why = Why("of several `start` at once, only the one that removes the name goes on");
     match syscalls::unlinkat(dir, sync::START, AtFlags::NONE, why) {
         Err(f) if f.errno == Errno::ENOENT => {
             return Err(Error::State(format!(
@@ -129,9 +126,8 @@ struct Refused {
     by_hook: bool,
 }
 
-/// Waits until the program runs, or does not. As a rule init's report ends without a word: init has become its program. A process
-/// that lives and has not, and one that ended of which the trace says so, never ran it. Without a trace the program counts as
-/// run.
+/// Waits until the program runs, or cannot. As a rule init's report ends empty: init has executed the program. Where init
+/// is dead or still this program, the trace says whether its execve failed. Without a trace the program counts as run.
 fn refused(context: &mut Context, dir: At, whole: &Whole, now: &Now, report: Fd) -> Result<Option<Refused>, Error> {
     let saved = &whole.saved;
     let why = Why("init's end of it is close-on-exec: it ends when execve succeeds");
@@ -158,7 +154,8 @@ fn refused(context: &mut Context, dir: At, whole: &Whole, now: &Now, report: Fd)
     })
 }
 
-/// A line of init's that failed after `start`, in the words that `run` has for it. `rest`: how many lines come after it.
+/// The error of a line that failed in init after `start`, in the words that `run` has for it. `rest`: how many lines of the
+/// plan come after it.
 fn told(context: &mut Context, dir: At, whole: &Whole, stop: Stopped, rest: usize) -> Refused {
     let plan = plan_again(context, whole).ok();
     let line = plan.as_ref().and_then(|plan| plan.init.iter().rev().nth(rest));
@@ -167,12 +164,11 @@ fn told(context: &mut Context, dir: At, whole: &Whole, stop: Stopped, rest: usiz
     Refused { error: stopped_at(line, &Said::default(), stop, &said), by_hook }
 }
 
-/// A plan for the container's configuration. Its last lines, those after `start`, are the same as in the plan of `create`; the
-/// others can depend on options of that command.
+/// A plan for the container's configuration. Its lines after `start` are those of the plan that `create` has made; the lines
+/// before can depend on options of that command.
 fn plan_again(context: &mut Context, whole: &Whole) -> Result<Plan, Error> {
     let saved = &whole.saved;
-    let refused = |problem| Error::Spec { file: saved.config_file(), problem };
-    let spec = spec::parse(whole.configuration()?).map_err(refused)?;
+    let spec = whole.spec()?;
     context.host.look();
     let manager = saved.scope.as_ref().map(|(_, sockets)| Manager {
         sockets: sockets.clone(),
@@ -185,7 +181,7 @@ fn plan_again(context: &mut Context, whole: &Whole) -> Result<Plan, Error> {
         manager: manager.as_ref(),
         ..context.wish(&saved.id, &saved.bundle_path)
     };
-    plan::create(&spec, &wish).map_err(refused)
+    plan::create(&spec, &wish).map_err(|problem| Error::Spec { file: saved.config_file(), problem })
 }
 
 fn failed(id: &str, trouble: Trouble) -> Error {

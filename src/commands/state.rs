@@ -21,7 +21,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     owner: &'a str,
-    /// Where it runs, if not in a container of this kernel's: runc knows no such key.
+    /// `vm` for a container in a machine of its own. runc has no such key.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'a str>,
 }
@@ -29,13 +29,12 @@ struct Document<'a> {
 /// `state`.
 pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     step(Step::Look);
-    let root = context.open_root()?;
-    let dir = state::find(root.as_ref(), id)?;
+    let (_, dir) = context.container(id)?;
     let (saved, status) = state::load_now(dir.at(), id)?;
     out::stdout(&document(&saved, status)).map(|()| 0)
 }
 
-/// The document, without a newline at its end, as runc prints it. A process that is gone has the number 0.
+/// The document as runc prints it, without a newline at its end. The pid of a process that is gone is 0.
 fn document(saved: &Saved, status: Status) -> String {
     let document = Document {
         oci_version: &saved.oci_version,

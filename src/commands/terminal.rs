@@ -1,27 +1,26 @@
-//! The foreground of a program with a terminal: what is typed goes to it, what it shows comes back, until its end. The
-//! caller's own terminal is raw meanwhile, so that each key is the program's, and is put back whatever happens. May touch:
-//! everything below.
+//! The relay of a program's terminal: keys go to the program, and its output comes back, until it ends. The caller's own
+//! terminal is raw meanwhile, so that the program gets each key; afterwards it is as before. May touch: everything below.
 
 use crate::perform::terminal;
 use syscalls::abi::Termios;
 use syscalls::{At, Errno, Fd, PollFd, Result, Why};
 
-/// Bytes that are carried at once: a pipe that can take any takes as many without a wait (pipe(7), PIPE_BUF).
+/// Bytes that are carried at once: a pipe that is ready takes so many without a wait (pipe(7), PIPE_BUF).
 const PART: usize = 4096;
-/// End of input at a terminal, as it is set up at first (termios(3), VEOF).
+/// The character that ends the input at a terminal with its first settings (termios(3), VEOF).
 const EOT: u8 = 4;
-/// A program that changes its terminal's settings may throw away what was typed before: the end of the input is typed
-/// again, after this many milliseconds, then twice as many, up to a minute.
+/// A program that changes its terminal's settings may discard what was typed before. So the end of the input is typed again
+/// after this many milliseconds, then after twice as many, up to a minute.
 const ONCE_MORE: u64 = 100;
-/// Milliseconds until the next look whether a process has opened the terminal again.
+/// Milliseconds between two looks whether a process has opened the terminal again.
 const AGAIN: u64 = 100;
-/// More than the kernel keeps of what was shown and not read yet (12 KiB). What the program has started may show
-/// something for ever: it is not waited for.
+/// So many bytes at most are shown after the program's end, since processes that it has left may write for ever. The kernel
+/// keeps less of what was written and not read (12 KiB).
 const SHOWN_LAST: usize = 64 << 10;
 
-/// Makes the caller's terminal raw, if standard input is one (termios(3), cfmakeraw). What it was before.
+/// Makes the caller's terminal raw, if standard input is one (termios(3), cfmakeraw). Returns its settings from before.
 fn raw() -> Option<Termios> {
-    let why = Why("if standard input is a terminal, its keys are for the program");
+    let why = Why("if standard input is a terminal, the program gets its keys");
     let before = syscalls::tcgets(At::STDIN, why).ok()?;
     let mut raw = before;
     raw.input &= !(libc::IGNBRK
@@ -37,7 +36,7 @@ fn raw() -> Option<Termios> {
     raw.control = raw.control & !(libc::CSIZE | libc::PARENB) | libc::CS8;
     raw.characters[libc::VMIN] = 1;
     raw.characters[libc::VTIME] = 0;
-    let why = Why("each key, Ctrl-C too, is for the program's own terminal to understand");
+    let why = Why("the program's own terminal has to handle each key, Ctrl-C too");
     syscalls::tcsets(At::STDIN, &raw, why).ok()?;
     Some(before)
 }
@@ -60,14 +59,14 @@ impl Part {
         self.rest().is_empty()
     }
 
-    /// Takes what can be had. The number of bytes; 0 at the end.
+    /// Reads what is there, and returns the number of bytes; 0 at the end.
     fn fill(&mut self, from: At, why: Why) -> Result<usize> {
         let len = syscalls::read(from, &mut self.bytes, why)?;
         (self.from, self.to) = (0, len);
         Ok(len)
     }
 
-    /// Gives what can be taken.
+    /// Writes as much as `to` takes.
     fn drain(&mut self, to: At, why: Why) -> Result<()> {
         match syscalls::write(to, self.rest(), why) {
             Ok(len) => self.from += len,
@@ -78,29 +77,29 @@ impl Part {
     }
 }
 
-/// Both directions of a terminal that is relayed.
+/// A terminal that is relayed, in both directions.
 pub struct Relay {
     master: Fd,
-    /// What the caller's own terminal was before.
+    /// The settings of the caller's own terminal from before.
     before: Option<Termios>,
     keys: Part,
     screen: Part,
-    /// Standard input has more to say.
+    /// Standard input has not ended.
     typing: bool,
-    /// What it said last was a whole line.
+    /// The last input ended with a whole line.
     line_ended: bool,
-    /// It has ended: when that is said again, in milliseconds.
+    /// Standard input has ended: in so many milliseconds its end is typed again.
     again: Option<u64>,
     /// Standard output takes more.
     showing: bool,
-    /// No process has the program's side open. That can change, and is looked at from time to time.
+    /// No process has the program's side open. One may open it again.
     left: bool,
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            let why = Why("the caller's terminal is as it was");
+            let why = Why("the caller's terminal gets its settings back");
             let _ = syscalls::tcsets(At::STDIN, before, why);
         }
     }
@@ -126,7 +125,7 @@ impl Relay {
         if self.left { Some(AGAIN) } else { self.again }
     }
 
-    /// The events that are waited for at standard input, the terminal and standard output: none for which there is no room.
+    /// The events to wait for at standard input, the terminal and standard output: none to read without room for the bytes.
     pub fn wants(&self) -> [(At, i16); 3] {
         let when = |wanted: bool, events: i16| if wanted { events } else { 0 };
         let screen = when(self.screen.is_empty(), libc::POLLIN);
@@ -138,7 +137,7 @@ impl Relay {
         ]
     }
 
-    /// Carries what can be carried. `passed`: the time was over and nothing came.
+    /// Carries what can be carried. `passed`: the time is over, and no event came.
     pub fn carry(&mut self, passed: bool, [stdin, master, stdout]: [i16; 3]) -> Result<()> {
         if passed && !self.left {
             self.end_of_input(1);
@@ -147,7 +146,7 @@ impl Relay {
             self.show();
         }
         if master & libc::POLLOUT != 0 {
-            self.keys.drain(self.master.at(), Why("what was typed"))?;
+            self.keys.drain(self.master.at(), Why("the program gets what was typed"))?;
         }
         self.left = match master & libc::POLLIN != 0 && self.screen.is_empty() {
             true => !self.look()?,
@@ -159,26 +158,26 @@ impl Relay {
         Ok(())
     }
 
-    /// The program's terminal gets the size of the caller's.
+    /// Gives the program's terminal the size of the caller's.
     pub fn fit(&self) {
         let _ = terminal::fit(self.master.at());
     }
 
-    /// Something was typed, or the input has ended: then the program's terminal says so, too.
+    /// Reads keys. When the input has ended, its end is typed at the program's terminal.
     fn typed(&mut self) {
-        match self.keys.fill(At::STDIN, Why("what was typed")) {
+        match self.keys.fill(At::STDIN, Why("the program gets what was typed")) {
             Ok(0) => {
                 self.typing = false;
-                // In the middle of a line the first one only ends the line (termios(3), VEOF).
+                // In the middle of a line the first character only ends the line (termios(3), VEOF).
                 self.end_of_input(if self.line_ended { 1 } else { 2 });
             }
             Ok(_) => self.line_ended = self.keys.rest().last() == Some(&b'\n'),
-            // A process in the background may not read its terminal (tty_ioctl(4)): the program's input has not ended by that.
+            // A process in the background may not read its terminal (tty_ioctl(4)). That does not end the program's input.
             Err(_) => self.typing = false,
         }
     }
 
-    /// Types it, so many times.
+    /// Types the end of the input, so many times.
     fn end_of_input(&mut self, count: usize) {
         self.again = Some(self.again.map_or(ONCE_MORE, |before| (before * 2).min(60_000)));
         if self.keys.is_empty() {
@@ -187,36 +186,36 @@ impl Relay {
         }
     }
 
-    /// Takes what is to be shown. False: no process has the program's side open any more.
+    /// Reads the program's output. False: no process has the program's side open any more.
     fn look(&mut self) -> Result<bool> {
-        match self.screen.fill(self.master.at(), Why("what the program shows")) {
+        match self.screen.fill(self.master.at(), Why("the program's output")) {
             Err(f) if f.errno == Errno::EIO => Ok(false),
             Err(f) if f.errno != Errno::EAGAIN => Err(f),
             _ => Ok(true),
         }
     }
 
-    /// A reader that has gone away does not end the program.
+    /// Writes output to standard output. If its reader has gone, the program goes on.
     fn show(&mut self) {
-        let why = Why("what the program shows");
+        let why = Why("the program's output");
         self.showing = self.showing && self.screen.drain(At::STDOUT, why).is_ok();
         if !self.showing {
             self.screen = Part::EMPTY;
         }
     }
 
-    /// Shows what the program showed before its end.
+    /// Shows the rest of the output after the program's end.
     pub fn show_the_rest(&mut self) -> Result<()> {
         let fd = |fd: At, events| PollFd { fd: fd.raw(), events, revents: 0 };
         let mut shown = 0;
         loop {
             while !self.screen.is_empty() {
-                let why = Why("standard output may have to be waited for");
+                let why = Why("standard output may take no more at this moment");
                 syscalls::ppoll(&mut [fd(At::STDOUT, libc::POLLOUT)], None, why)?;
                 self.show();
             }
             let mut fds = [fd(self.master.at(), libc::POLLIN)];
-            let why = Why("what it showed last may still be on its way");
+            let why = Why("the kernel may still keep output of the program");
             syscalls::ppoll(&mut fds, Some(0), why)?;
             let more = fds[0].revents & libc::POLLIN != 0 && shown < SHOWN_LAST;
             if !more || !self.look().unwrap_or(false) {

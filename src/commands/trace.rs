@@ -1,14 +1,13 @@
-//! `trace`: what was done for a container, whether it is there or gone. May touch: everything below.
+//! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use crate::cli;
 use crate::host::input;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::say::out;
-use crate::state;
 use crate::state::traces;
 use crate::trace::{Piece, View, render};
+use crate::{cli, state};
 use alloc::collections::BTreeSet;
 use syscalls::record::{self, Record};
 use syscalls::{Fd, OpenFlags, Why};
@@ -32,11 +31,11 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     out::stdout(&render(&pieces, options.format)).map(|()| 0)
 }
 
-/// Without an id: those that can be asked for.
+/// Without an id: lists the ids that can be asked for.
 fn list(root: Option<&Fd>) -> Result<i32, Error> {
     let mut text = String::new();
     let Some(root) = root else { return Ok(0) };
-    let why = Why("of which containers there are traces");
+    let why = Why("each container, there or gone, has a trace under its id");
     let failed = |failed| at("list the traces", failed);
     let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
     let here = syscalls::openat(root.at(), c".", flags, why).map_err(failed)?;
@@ -48,10 +47,9 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
     if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, why) {
         let mut names = input::names(kept.at(), why).map_err(failed)?;
         names.sort_unstable();
-        for name in
-            names.iter().rev().filter_map(|name| name.to_str().ok()?.get(17..)).filter(|name| !name.contains('~'))
-        {
-            text.push_str(&format!("{name} (gone)\n"));
+        let ids = names.iter().rev().filter_map(|name| name.to_str().ok()?.get(17..));
+        for id in ids.filter(|id| !id.contains('~')) {
+            text.push_str(&format!("{id} (gone)\n"));
         }
     }
     out::stdout(&text).map(|()| 0)
@@ -65,7 +63,7 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, E
     let mut text = String::new();
     loop {
         let pieces = traces::read(root, id)?;
-        let gone = state::find(root, id).is_err();
+        let gone = !state::look_up(root, id).is_ok_and(|dir| dir.is_some());
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         for bytes in &pieces {
             let piece = Piece::new(bytes);
@@ -94,12 +92,12 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, E
         if gone {
             return Ok(0);
         }
-        let why = Why("new records need no call of their own, so nothing wakes us");
+        let why = Why("a new record makes no call that could wake this process");
         let _ = syscalls::ppoll(&mut [], Some(EVERY), why);
     }
 }
 
-/// A record that was shown: when its command made its first call, and the record's place.
+/// What tells a record from all others: the time of its command's first call, and its place.
 type Seen = (u64, u32);
 
 fn hangs(r: &Record, now: u64, text: &mut String) {

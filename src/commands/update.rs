@@ -3,8 +3,7 @@
 use super::context::{Context, Found, find, step, systemd_failed};
 use crate::host::input::c;
 use crate::host::{cgroup, input, systemd};
-use crate::outcome::Trouble;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, Trouble, at};
 use crate::perform::rdt;
 use crate::plan::Step;
 use crate::plan::cgroup::limits::{self, Setting};
@@ -12,10 +11,11 @@ use crate::plan::cgroup::scope;
 use crate::plan::devices::program;
 use crate::plan::op::Cgroup;
 use crate::say::error::{at_op, at_with};
+use crate::say::hints;
 use crate::spec::{self, Resources};
 use crate::{cli, state};
 use serde_json::{Value, json};
-use syscalls::{At, OpenFlags, Why};
+use syscalls::{At, Why};
 
 /// `update`.
 pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error> {
@@ -25,7 +25,7 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     let found = find(context, id)?;
     let shares = shares(options);
     if !shares.is_empty() {
-        share(&found, &shares)?;
+        set_shares(&found, &shares)?;
         if wanted == json!({}) {
             return Ok(0);
         }
@@ -58,20 +58,18 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
     Ok(0)
 }
 
-/// Lines for the schemata of a group of resctrl: shares of cache and memory bandwidth. Empty: none is asked for.
+/// Shares of cache and memory bandwidth, as lines for the schemata of a group of resctrl. Empty: none is asked for.
 fn shares(options: &cli::Update) -> String {
     let schemas = [&options.l3_cache_schema, &options.mem_bw_schema];
-    let texts = schemas.into_iter().flatten();
-    let lines = texts.flat_map(|text| text.lines());
+    let lines = schemas.into_iter().flatten().flat_map(|text| text.lines());
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// Other shares for the container's group of resctrl. Only a container that was created with one has its processes in it.
-fn share(found: &Found, shares: &str) -> Result<(), Error> {
+/// Writes them into the container's group of resctrl. A container has one only from its creation on.
+fn set_shares(found: &Found, shares: &str) -> Result<(), Error> {
     let id = &found.saved.id;
     let whole = state::load_whole(found.dir.at(), id)?;
-    let refused = |problem| Error::Spec { file: found.saved.config_file(), problem };
-    let config = spec::parse(whole.configuration()?).map_err(refused)?;
+    let config = whole.spec()?;
     let Some(rdt) = &config.linux.intel_rdt else {
         return Err(Error::State(format!(
             "cannot change the shares of cache and memory bandwidth of {id}: it was created without /linux/intelRdt, so its processes are in no group of their own"
@@ -83,14 +81,13 @@ fn share(found: &Found, shares: &str) -> Result<(), Error> {
     let doing = format!("change the shares of cache and memory bandwidth of {id}");
     written.map_err(|trouble| match trouble {
         Trouble::Call(failed) => at(doing, failed),
-        Trouble::Check(check) => {
-            Error::State(format!("{doing}: {}; try: {}", check.text(), crate::say::hints::check(check)))
-        }
+        Trouble::Check(check) => Error::State(format!("{doing}: {}; try: {}", check.text(), hints::check(check))),
         Trouble::Hook(_) => Error::State(doing),
     })
 }
 
-/// Other device rules, all of them: these take the place of those there are. Engines send along what is so already.
+/// Replaces the device rules, all of them. Engines send them with every update, so rules that are in force already change
+/// nothing.
 fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error> {
     let rules = program::fingerprint(&resources.devices);
     if resources.devices.is_empty() || rules == found.saved.device_rules {
@@ -112,30 +109,19 @@ fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error>
     state::save(found.dir.at(), &whole)
 }
 
-/// What is asked for, as config.json would have it, and where it was read.
+/// The limits that are asked for, as linux.resources of a config.json, and where they were read.
 fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
     let flags = flags(options);
     let Some(file) = options.resources.as_deref() else {
-        return match flags == json!({}) && shares(options).is_empty() {
-            true => Err(Error::Usage("update: nothing to change is named".into())),
-            false => Ok(("the options of update".into(), flags)),
-        };
+        if flags == json!({}) && shares(options).is_empty() {
+            return Err(Error::Usage("update: nothing to change is named".into()));
+        }
+        return Ok(("the options of update".into(), flags));
     };
     if flags != json!({}) {
-        let text = "update: --resources holds everything; leave the other options out";
-        return Err(Error::Usage(text.into()));
+        return Err(Error::Usage("update: --resources holds everything; leave the other options out".into()));
     }
-    let why = Why("the limits that are asked for");
-    let failed = |failed| at(format!("read {file}"), failed);
-    let text = match (file, input::descriptor(file)) {
-        ("-", _) => input::read_to_end(At::STDIN, why).map_err(failed)?,
-        (_, Some(fd)) => input::read_descriptor(At::from_raw(fd), why).map_err(failed)?,
-        (path, None) => {
-            let flags = OpenFlags::O_NONBLOCK;
-            let opened = syscalls::openat(At::CWD, &c(path)?, flags, why);
-            input::read_all(opened.map_err(failed)?.at(), why).map_err(failed)?
-        }
-    };
+    let text = input::read_named(file, Why("the limits that are asked for"))?;
     let name = if file == "-" { "standard input" } else { file };
     match serde_json::from_slice::<Value>(&text) {
         Ok(value @ Value::Object(_)) => Ok((name.into(), value)),
@@ -144,33 +130,36 @@ fn wanted(options: &cli::Update) -> Result<(String, Value), Error> {
     }
 }
 
-/// The options as the document that they stand for; without those that were not given.
+/// The options that were given, as the same document.
 fn flags(o: &cli::Update) -> Value {
+    let options = [
+        ("memory", "limit", json!(o.memory)),
+        ("memory", "reservation", json!(o.memory_reservation)),
+        ("memory", "swap", json!(o.memory_swap)),
+        ("cpu", "quota", json!(o.cpu_quota)),
+        ("cpu", "period", json!(o.cpu_period)),
+        ("cpu", "burst", json!(o.cpu_burst)),
+        ("cpu", "shares", json!(o.cpu_share)),
+        ("cpu", "idle", json!(o.cpu_idle)),
+        ("cpu", "cpus", json!(o.cpuset_cpus)),
+        ("cpu", "mems", json!(o.cpuset_mems)),
+        ("pids", "limit", json!(o.pids_limit)),
+        ("blockIO", "weight", json!(o.blkio_weight)),
+    ];
     let mut all = json!({});
-    let mut put = |group: &str, key: &str, value: Value| {
+    for (group, key, value) in options {
         if !value.is_null() {
             all[group][key] = value;
         }
-    };
-    put("memory", "limit", json!(o.memory));
-    put("memory", "reservation", json!(o.memory_reservation));
-    put("memory", "swap", json!(o.memory_swap));
-    put("cpu", "quota", json!(o.cpu_quota));
-    put("cpu", "period", json!(o.cpu_period));
-    put("cpu", "burst", json!(o.cpu_burst));
-    put("cpu", "shares", json!(o.cpu_share));
-    put("cpu", "idle", json!(o.cpu_idle));
-    put("cpu", "cpus", json!(o.cpuset_cpus));
-    put("cpu", "mems", json!(o.cpuset_mems));
-    put("pids", "limit", json!(o.pids_limit));
-    put("blockIO", "weight", json!(o.blkio_weight));
+    }
     all
 }
 
-/// Two settings are one line in the kernel together with another, which stays: that is asked of the kernel.
+/// The kernel takes swap together with the limit on memory, and a period together with its quota. Where only one of the two
+/// is asked for, the other keeps its value, which is read from the kernel.
 fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error> {
     let asks = |value: &Value| value.as_i64().is_some_and(|number| number != 0);
-    let why = Why("what stays as it is");
+    let why = Why("a limit that is set together with another one, and keeps its value");
     let read = |file| cgroup::read(group, file, why).doing(format_args!("look at the limits of {id}"));
     let memory = &wanted["memory"];
     if memory["swap"].as_i64().is_some_and(|swap| swap > 0) && !asks(&memory["limit"]) {
@@ -186,14 +175,14 @@ fn add_from_kernel(group: At, wanted: &mut Value, id: &str) -> Result<(), Error>
     Ok(())
 }
 
-/// `checkBeforeUpdate`: a limit below what is in use would have the kernel kill.
+/// `checkBeforeUpdate`: under a limit below what is in use the kernel would kill processes.
 fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
     let of_memory = |s: &&Setting| s.file.as_c_str() == c"memory.max";
     let limit = settings.iter().find(of_memory).map(|s| String::from_utf8_lossy(&s.value));
     let Some(limit) = limit.and_then(|text| text.parse::<u64>().ok()) else {
         return Ok(());
     };
-    let now = cgroup::read(group, c"memory.current", Why("what is in use"))
+    let now = cgroup::read(group, c"memory.current", Why("a limit below the use would end processes"))
         .doing(format_args!("look at the memory of {id}"))?;
     match now.trim().parse::<u64>() {
         Ok(used) if used > limit => Err(Error::State(format!(
@@ -205,9 +194,9 @@ fn check(group: At, settings: &[Setting], id: &str) -> Result<(), Error> {
 
 /// Has the cgroups above hand down the controllers that the settings need.
 fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Error> {
-    // It holds no NUL byte: `state` has seen to that.
+    // `state` accepts no path with a NUL byte.
     let above = limits::above(path).unwrap_or_default();
-    let why = Why("a cgroup has the files of those controllers only that the one above hands down");
+    let why = Why("without the controller from above the cgroup has no file for the limit");
     for setting in limits::controllers(settings) {
         let name = setting.controller();
         cgroup::need(root, &above, name, why).map_err(|failed| {

@@ -1,25 +1,23 @@
-//! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: its end
-//! is the container's, and a signal is one for the whole machine. May touch: everything below.
+//! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: the container
+//! ends with it, and a signal is for the whole machine. May touch: everything below.
 
-use super::context::{Context, step};
-use super::wait::Foreground;
+use super::context::{Context, open_ourselves, step};
+use super::wait::{self, Foreground};
 use super::{bundle, delete};
 use crate::cli::{self, Level};
 use crate::host::input::c;
-use crate::outcome::Lane;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, Lane, at};
 use crate::plan::Step;
 use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Image, Machine};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
-use syscalls::Call;
 use syscalls::{
-    At, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, SigSet, Vector, WaitFlags, Why,
+    At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, SigSet, Vector, WaitFlags, Why,
 };
 
-/// What the machine is given: open files, and QEMU's words.
+/// What the machine is started with: open files, and QEMU's arguments.
 struct Parts {
     image: Fd,
     status: Fd,
@@ -45,7 +43,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         id,
         bundle: &bundle.path,
         waits: false,
-        // QEMU is one process, and what it may take is the machine's size.
+        // QEMU is one process, and the size of the machine limits it.
         cgroup: String::new(),
         scope: None,
     };
@@ -75,7 +73,7 @@ fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> 
     let flags = OpenFlags::O_NONBLOCK;
     let file = syscalls::openat(At::CWD, &c(config)?, flags, why).doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
-    image.file("/init", &super::context::open_ourselves()?, 0o755)?;
+    image.file("/init", &open_ourselves()?, 0o755)?;
     let target = format!("{}/config.json", vm::BUNDLE);
     image.parents(&target)?;
     image.file(&target, &file, 0o644)?;
@@ -111,10 +109,10 @@ fn boot(
     step(Step::Program);
     let failed = |failed| at(format!("start {}", machine.qemu), failed);
     let why = Why("a signal that comes from now on is for the machine");
-    let child = Why("an ignored SIGCHLD would let the kernel throw away QEMU's end (wait(2))");
+    let child = Why("if SIGCHLD is ignored, the kernel drops QEMU's exit status (wait(2))");
     syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, child).map_err(failed)?;
     let mask = syscalls::rt_sigprocmask(SigSet::HELD, why).map_err(failed)?;
-    let why = Why("it ends when QEMU is executed, or carries the reason why it could not be");
+    let why = Why("it ends when QEMU is executed, or brings the error of the call that failed");
     let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
     let environment: Vec<&CStr> = syscalls::environment().collect();
     let mut vectors = [vec![core::ptr::null(); parts.argv.len() + 1], vec![core::ptr::null(); environment.len() + 1]];
@@ -130,12 +128,10 @@ fn boot(
     let ended = executed(&host)
         .map_err(failed)
         .and_then(|()| {
-            // No process can join a machine: nothing asks for the configuration later.
+            // No process can join a machine, so no later command needs the configuration.
             let whole = state::Whole { saved: saved.clone(), configuration: Vec::new() };
             state::save(dir, &whole)?;
-            let id = &saved.id;
-            let text = format!("container {id}: running, in a machine of its own");
-            context.log.say(Level::Info, &text);
+            context.log.say(Level::Info, &format!("container {}: running, in a machine of its own", saved.id));
             step(Step::Wait);
             Foreground { process: &qemu, pid, child: true, notify: None, master: None }.wait()
         })
@@ -144,14 +140,13 @@ fn boot(
             let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
             let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
         })?;
-    let why = Why("the wait is over: signals act on us again");
-    let _ = syscalls::rt_sigprocmask(mask, why);
+    wait::release(Some(mask));
     status(parts.status.at(), ended)
 }
 
-/// The program's status if the machine told it; QEMU's own where that says that something went wrong.
+/// The program's status if the machine has written it; if not, QEMU's own, or an error where that is 0.
 fn status(told: At, qemu: i32) -> Result<i32, Error> {
-    let why = Why("what the machine said last");
+    let why = Why("the machine has written the program's status there");
     let mut text = [0u8; 16];
     let len = syscalls::pread64(told, &mut text, 0, why).doing("read the program's status")?;
     let text = core::str::from_utf8(text.get(..len).unwrap_or(&[])).unwrap_or("");
@@ -168,7 +163,7 @@ fn status(told: At, qemu: i32) -> Result<i32, Error> {
 /// Waits until QEMU is executed.
 fn executed(host: &Fd) -> Result<(), Failed> {
     let mut reason = [0u8; 8];
-    let why = Why("whether QEMU could be executed");
+    let why = Why("the child tells there if QEMU could not be executed");
     match syscalls::read(host.at(), &mut reason, why)? {
         8 => Err(Failed::unpacked(u64::from_ne_bytes(reason))),
         _ => {
@@ -178,7 +173,7 @@ fn executed(host: &Fd) -> Result<(), Failed> {
     }
 }
 
-/// The machine's process, up to its execve.
+/// The child of clone3, up to its execve of QEMU.
 fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &mut [Vec<*const c_char>; 2]) -> ! {
     syscalls::freeze();
     syscalls::record::at(Lane::Init as u8, 0, Step::Program as u16);
@@ -197,11 +192,12 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
         (Ok(()), None) => Failed { errno: Errno::EINVAL, call: Call::EXECVE, at: syscalls::record::NOWHERE },
     };
     let reason = failed.packed();
-    let _ = syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("the command that waits learns which call failed"));
+    let _ =
+        syscalls::write(tell.at(), &reason.to_ne_bytes(), Why("the command that waits has to tell which call failed"));
     syscalls::exit_group(1, Why("there is no machine"))
 }
 
-/// Signals that end a machine. No other reaches what runs in it.
+/// Refuses signals that do not end a machine: none reaches what runs in it.
 pub fn refuse_signal(saved: &state::Saved, signal: i32) -> Result<(), Error> {
     let ends = [0, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGKILL];
     match saved.mode == "vm" && !ends.contains(&signal) {

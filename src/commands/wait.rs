@@ -1,4 +1,4 @@
-//! Staying with a program until its end: its signals, its terminal, its words for a service manager, in one loop. May touch:
+//! The wait for a program's end: signals, its terminal and its messages for a service manager, in one loop. May touch:
 //! everything from `say` down.
 
 use super::notify::Between;
@@ -10,18 +10,18 @@ const DOING: &str = "wait for the program";
 
 /// A program in the foreground.
 pub struct Foreground<'a> {
-    /// A handle on its process, and the number.
+    /// A handle on its process, and its number.
     pub process: &'a Fd,
     pub pid: i32,
-    /// It is a child of this process, and so SIGCHLD tells of its end. The end of another process is seen by its handle.
+    /// It is a child of this process, so SIGCHLD tells of its end. The handle tells of the end of any other process.
     pub child: bool,
-    /// The program's words that are handed on.
+    /// Where its messages for a service manager go.
     pub notify: Option<Between>,
     /// The other side of its terminal.
     pub master: Option<Fd>,
 }
 
-/// What is watched, by its place in the table of ppoll(2).
+/// The places in the table of ppoll(2).
 const SIGNALS: usize = 0;
 const END: usize = 1;
 const WORDS: usize = 2;
@@ -29,24 +29,24 @@ const STDIN: usize = 3;
 const MASTER: usize = 4;
 const STDOUT: usize = 5;
 
-/// One row of that table. The kernel passes over a negative number.
+/// A row of that table. The kernel skips a negative number.
 fn row(fd: Option<At>, events: i16) -> PollFd {
     PollFd { fd: fd.map_or(-1, At::raw), events, revents: 0 }
 }
 
 impl Foreground<'_> {
-    /// Waits for the program's end, and hands every other signal on to it. Returns the program's status.
+    /// Waits for the program's end, and sends it all other signals. Returns the program's status.
     pub fn wait(mut self) -> Result<i32, Error> {
         if self.child && self.notify.is_none() && self.master.is_none() {
             return self.signals_alone();
         }
-        let why = Why("signals, the program's end, its words and its terminal are waited for together");
+        let why = Why("one ppoll shall wait for signals together with the program's sockets and terminal");
         let signals = syscalls::signalfd4(SigSet::ALL, why).doing(DOING)?;
         let mut relay = self.master.take().map(Relay::begin);
         loop {
             let mut table = self.table(&signals, relay.as_ref());
             let limit = relay.as_ref().and_then(Relay::limit);
-            let why = Why("the program's end, a signal to hand on, its words, a key, or something to show");
+            let why = Why("the program's end, a signal to hand on, its messages, a key, or output to show");
             let passed = syscalls::ppoll(&mut table, limit, why).doing(DOING)? == 0;
             let ready = table.map(|row| row.revents);
             if ready[SIGNALS] | ready[WORDS] != 0
@@ -73,7 +73,6 @@ impl Foreground<'_> {
         }
     }
 
-    /// What is waited for.
     fn table(&self, signals: &Fd, relay: Option<&Relay>) -> [PollFd; 6] {
         let mut table = [row(None, 0); 6];
         table[SIGNALS] = row(Some(signals.at()), libc::POLLIN);
@@ -87,7 +86,7 @@ impl Foreground<'_> {
         table
     }
 
-    /// Nothing but signals can come: one call waits, and tells which signal it is.
+    /// The wait if only signals can come: one call waits, and tells which signal it is.
     fn signals_alone(&self) -> Result<i32, Error> {
         loop {
             let why = Why("the program's end, or a signal to hand on");
@@ -98,11 +97,11 @@ impl Foreground<'_> {
         }
     }
 
-    /// Acts on a signal. If it tells of the program's end: the status.
+    /// Acts on a signal. Returns the status, if the program has ended.
     fn signal(&self, signal: i32) -> Result<Option<i32>, Error> {
         match signal {
             libc::SIGCHLD if self.child => return self.ended(),
-            // These are about this process itself: a write of its own that ulimit -f forbids, or its terminal's size.
+            // The kernel sends these for what this process itself has done, as a write beyond the limit of ulimit -f.
             libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE | libc::SIGXFSZ => {}
             signal => {
                 let why = Why("a signal for this command is meant for the program");
@@ -112,7 +111,7 @@ impl Foreground<'_> {
         Ok(None)
     }
 
-    /// A child has ended: the status, if it is the program.
+    /// A child has ended. Returns the status, if it is the program.
     fn ended(&self) -> Result<Option<i32>, Error> {
         let why = Why("the status that the program ended with");
         let ended = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, why).doing(DOING)?;
@@ -122,12 +121,12 @@ impl Foreground<'_> {
         Ok(ended.map(|ended| ended.status()))
     }
 
-    /// Takes the status of other children: without a pid namespace, orphans of the container come to this process. The program
-    /// itself is waited for by name.
+    /// Waits for other children that have ended: without a pid namespace, the kernel gives orphans of the container to this
+    /// process. The program's own status stays for `ended`.
     fn reap(&self) {
-        let why = Why("what the program left behind must not stay a zombie");
+        let why = Why("an orphan of the container that has ended would stay a zombie");
         while let Ok(Some(pid)) = syscalls::waitid_any_ended(why) {
-            // It has ended just now: the signal that tells of it is on its way.
+            // The program has just ended, and the signal that tells of it is on its way.
             if pid == self.pid || syscalls::waitid_pid(pid, why).is_err() {
                 return;
             }
@@ -135,14 +134,21 @@ impl Foreground<'_> {
     }
 }
 
+/// Signals act on this process as before the wait for a program.
+pub fn release(mask: Option<SigSet>) {
+    if let Some(mask) = mask {
+        let _ = syscalls::rt_sigprocmask(mask, Why("the wait is over: signals act on this process again"));
+    }
+}
+
 /// The next signal of a signalfd.
 fn next(signals: &Fd) -> Result<i32, Error> {
     let mut info = [0u8; 128];
-    syscalls::read(signals.at(), &mut info, Why("which signal it is")).doing(DOING)?;
+    syscalls::read(signals.at(), &mut info, Why("the signal decides what to do")).doing(DOING)?;
     Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
 }
 
-/// The status of a process that has ended and is no child of ours. The kernel tells it once its parent has waited for it.
+/// The status of a process that has ended and is no child of this one. The kernel tells it after the parent has waited.
 fn status(process: &Fd) -> Result<i32, Error> {
     for _ in 0..50 {
         match syscalls::pidfd_exit(process.at(), Why("the status that the program ended with")) {

@@ -1,19 +1,19 @@
-//! What libc would have given, on x86-64: nothing of libc is in the file. Its start-up asks the processor what it can do,
-//! which a virtual machine makes dear, and makes a dozen system calls that no trace of ours could have; and only that
-//! start-up makes the rest of it usable. So the process begins here, and these are the functions that the compiler and
-//! std ask for by their C names. Most are never come to. May touch: `syscalls`, the error type.
+//! What libc would provide, on x86-64: nothing of libc is in the file. Its start-up asks the processor for its features, which
+//! takes long in a virtual machine, and makes a dozen system calls that no trace could show; and without the start-up no
+//! other part of libc works. So the process begins here. The compiler and std need the functions below by their C names; most
+//! are never called. May touch: `syscalls`, the error type.
 
 use crate::outcome::{Doing, Error};
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicI32, AtomicPtr};
 use syscalls::{Why, start};
 
-// SAFETY: main.rs defines it, in C's form. The linker finds it, so nothing down here names what lies above.
+// SAFETY: main.rs defines it, in C's form. The linker finds it, so this room does not refer to the room above.
 unsafe extern "C" {
     safe fn main(argc: i32, argv: *const *const c_char) -> i32;
 }
 
-/// Where the process begins: the C compiler's `_start` calls this with what the kernel laid on the stack.
+/// Where the process begins: the C compiler's `_start` calls this with what the kernel has put on the stack.
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
 extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> ! {
@@ -21,18 +21,17 @@ extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char)
     go_on(argc, argv)
 }
 
-/// What may use any address: a function of its own, so that none is loaded before it is right.
+/// Not inlined: this code uses addresses, and the compiler must not load one of them before `relocate` has corrected it.
 #[inline(never)]
 fn go_on(argc: i32, argv: *const *const c_char) -> ! {
     start::begin(argv);
     start::on_own_stack(argc, argv, main)
 }
 
-/// What the start has written to, and nothing writes to after it, can be read alone from now on.
+/// Makes the tables that only `relocate` had to write read-only.
 pub fn protect_tables() -> Result<(), Error> {
-    let why = Why("tables of functions and texts have their addresses now: nothing may change them");
-    let protected = start::protect_relocated(why);
-    protected.doing("protect the program's tables")
+    let why = Why("tables of functions and texts have their addresses: nothing may change them from now on");
+    start::protect_relocated(why).doing("protect the program's tables")
 }
 
 /// Where the environment lies: [`start::begin`] says it.
@@ -40,7 +39,7 @@ pub fn protect_tables() -> Result<(), Error> {
 #[unsafe(no_mangle)]
 static environ: AtomicPtr<*const c_char> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Copying and comparing: the compiler writes calls of these.
+/// Copying and comparing: the compiler makes calls of these.
 mod bytes {
     use super::*;
 
@@ -87,7 +86,7 @@ mod bytes {
     }
 }
 
-/// The value of an environment variable, for std's own: whether a fault prints a backtrace. None does.
+/// An environment variable, for std alone: it asks whether a panic shall print a backtrace. None does.
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
 extern "C" fn getenv(_name: *const c_char) -> *const c_char {
@@ -96,23 +95,23 @@ extern "C" fn getenv(_name: *const c_char) -> *const c_char {
 
 static ERRNO: AtomicI32 = AtomicI32::new(libc::ENOSYS);
 
-/// The errno of whatever is refused below.
+/// The errno of the functions below, which all refuse.
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
 extern "C" fn __errno_location() -> *mut i32 {
     ERRNO.as_ptr()
 }
 
-/// A fault while a fault was told of.
+/// For a panic within a panic.
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
 extern "C" fn abort() -> ! {
     syscalls::exit_group(1, Why("nothing can be trusted after a fault"))
 }
 
-/// Functions that std mentions and this program never comes to: what enters the kernel goes through the gate, what panics
-/// ends in the hook of `main`. They refuse.
-macro_rules! never_come_to {
+/// Functions that std refers to and this program never calls: system calls go through the gate, and a panic ends in the hook of
+/// `main`. They refuse.
+macro_rules! never_called {
     ($($name:ident ( $($kind:ty),* ) -> $result:ty = $refusal:expr;)*) => {
         $(
             // SAFETY: the name and the form are libc's own.
@@ -127,8 +126,8 @@ macro_rules! never_come_to {
 type Text = *const c_char;
 type Place = *mut u8;
 
-never_come_to! {
-    // Locks that are waited for: there is one thread.
+never_called! {
+    // A wait for a lock: there is one thread.
     syscall(i64, usize, usize, usize, usize, usize, usize) -> i64 = -1;
     gettid() -> i32 = -1;
     // A backtrace's files and words.

@@ -1,18 +1,18 @@
-//! The program protects its own file. What runs in a container can have the kernel execute `/proc/self/exe` there, and
-//! then holds a path to the very file that root of the host runs next (CVE-2019-5736). Two defences:
+//! The program protects its own file. A process in a container can open the file of this program through `/proc/PID/exe`, and
+//! so change the program that root of the host executes next (CVE-2019-5736). There are two defences:
 //!
-//! - In a pid namespace of its own the container's first process is alone until its execve, so the only one that could
-//!   ever hold such a path is this program itself, executed by that link. It sees that it was not called by its name, and
-//!   ends before it does anything: [`called_by_name`]. Three calls.
-//! - Where others may be watching, in a pid namespace that is shared or where hooks run inside, it executes itself again,
-//!   through a read-only mount: [`seal`]. That costs as much as starting a program does.
+//! - In a pid namespace of its own, the container's first process is alone until its execve. Then only this program itself
+//!   could open the file, if the container's image has it executed by that link. It notices that it was not executed by its
+//!   name, and ends before it does anything: [`called_by_name`]. That takes three calls.
+//! - In a shared pid namespace, or with hooks inside, other processes can look at init. So this program executes itself again,
+//!   through a read-only mount: [`seal`]. That takes as long as the start of a program.
 //!
 //! ```text
 //!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied
-//!   memfd_create ─ sendfile ─ seals ─ execveat                               where mounts may not be copied; thrice as dear
+//!   memfd_create ─ sendfile ─ seals ─ execveat                               where this user may not mount; three times as long
 //! ```
-//! What was recorded so far goes along in the environment, so that the trace is whole. May touch: the recorder, system
-//! calls.
+//! The records from before execveat are passed on in the environment, so that the trace is whole. May touch: the recorder,
+//! system calls.
 
 use crate::outcome::{Error, at};
 use alloc::ffi::CString;
@@ -22,12 +22,12 @@ use syscalls::{
     record,
 };
 
-/// Where the records wait: the address of the environment that execveat got, and the recorder, in hexadecimal.
+/// The variable for these records: the address of the environment that execveat got, and the recorder, in hexadecimal.
 const CARRIED: &str = "NK_SEALED";
 const ITSELF: &CStr = c"/proc/self/exe";
-const BECOME: Why = Why("no container may hold a path by which this program's file could be written");
+const BECOME: Why = Why("no process of a container may get a path by which it could write to this program's file");
 
-/// If this process is the sealed one, it goes on with the records of before. To be called before any record is made.
+/// Takes over the records from before execveat, if this process is sealed. It must come before the first record.
 pub fn take_over(argv: *const *const c_char) -> bool {
     let Some(number) = executed_through() else {
         return false;
@@ -45,7 +45,7 @@ pub fn take_over(argv: *const *const c_char) -> bool {
     }
 }
 
-/// The environment of this command's caller, without what this program hands to itself.
+/// The environment of this command's caller, without the variable for the records.
 pub fn environment() -> impl Iterator<Item = &'static CStr> {
     syscalls::environment().filter(|entry| !entry.to_bytes().starts_with(CARRIED.as_bytes()))
 }
@@ -56,8 +56,8 @@ fn executed_through() -> Option<i32> {
     path.strip_prefix("/dev/fd/")?.parse().ok()
 }
 
-/// Refuses to go on in a container that had the kernel execute this program by a link of procfs: then its file is
-/// another's, and what this program would run could get at it.
+/// Refuses to go on if a container had the kernel execute this program by a link of procfs. Then the file belongs to the host,
+/// and what this program would run in the container could open it.
 pub fn called_by_name() -> Result<(), Error> {
     let failed = |failed| at("look at this program", failed);
     let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
@@ -87,11 +87,10 @@ pub fn called_by_name() -> Result<(), Error> {
     }
 }
 
-/// Whether the path that this process holds gives no way to write to this program's file: by a read-only mount, or since it
-/// is a sealed copy.
+/// Whether /proc/self/exe gives no way to write to this program's file: its mount is read-only, or it is a sealed copy.
 fn unwritable() -> Result<bool, Failed> {
     const ST_RDONLY: i64 = 1;
-    let why = Why("by its descriptor its mount can be asked, or its seals");
+    let why = Why("the descriptor tells whether its mount is read-only, or its file sealed");
     let file = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, why)?;
     let readonly = syscalls::fstatfs(file.at(), why)?.f_flags as i64 & ST_RDONLY != 0;
     let sealed = |seals: Seals| seals.has(Seals::F_SEAL_WRITE);
@@ -100,30 +99,28 @@ fn unwritable() -> Result<bool, Failed> {
     Ok(safe)
 }
 
-/// Executes this program again where it is not sealed. It returns only if there is no need to, or no way.
+/// Executes this program again from a file that cannot be written. It returns if that is not necessary, or fails.
 pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
     let failed = |failed| at("seal this program", failed);
-    let file = match open(uid).map_err(failed)? {
-        Some(file) => file,
-        None => return Ok(()),
+    let Some(file) = open(uid).map_err(failed)? else {
+        return Ok(());
     };
-    let mut vectors: [Vec<*const c_char>; 2] =
-        [vec![core::ptr::null(); syscalls::args(argv).count() + 1], vec![core::ptr::null(); environment().count() + 2]];
-    let [args, envs] = &mut vectors;
+    let mut args = vec![core::ptr::null(); syscalls::args(argv).count() + 1];
+    let mut envs = vec![core::ptr::null(); environment().count() + 2];
     let carried = format!("{CARRIED}={:x}:{}", envs.as_ptr() as usize, hexadecimal(record::bytes()));
     let carried = CString::new(carried).unwrap_or_default();
-    let argv = Vector::new(syscalls::args(argv), args);
+    let argv = Vector::new(syscalls::args(argv), &mut args);
     let mut all: Vec<&CStr> = environment().collect();
     all.push(&carried);
-    let envp = Vector::new(all.into_iter(), envs);
-    let refused = syscalls::execveat(file.at(), &argv, &envp, BECOME);
-    Err(failed(refused))
+    let envp = Vector::new(all.into_iter(), &mut envs);
+    Err(failed(syscalls::execveat(file.at(), &argv, &envp, BECOME)))
 }
 
-/// The program in a form that cannot be written. `None`: no process in a container of this user could write to its file.
+/// Opens this program as a file that cannot be written. `None`: this user may not write to its file anyway, so no process in its
+/// containers may.
 fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     if uid != 0 {
-        let why = Why("what this user may not write, no process in its containers may");
+        let why = Why("a file that this user may not write, no process in its containers may write");
         let own = syscalls::faccessat2(At::CWD, ITSELF, AccessMode::W_OK, AccessFlags::AT_EACCESS, why);
         return match own {
             Err(f) if [Errno::EACCES, Errno::EROFS, Errno::ENOENT].contains(&f.errno) => Ok(None),
@@ -132,7 +129,7 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
         };
     }
     let path = match syscalls::open_tree(At::CWD, ITSELF, OpenTree::OPEN_TREE_CLONE, BECOME) {
-        // No procfs, as in an initramfs: by the path that it was executed by.
+        // Without procfs, as in an initramfs, there is the path that the program was executed by.
         Err(f) if f.errno == Errno::ENOENT => {
             syscalls::open_tree(At::CWD, syscalls::executed_as(), OpenTree::OPEN_TREE_CLONE, BECOME)
         }
@@ -143,14 +140,14 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
     };
     let readonly =
         syscalls::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let why = Why("a read-only mount of this program alone, which no other process has");
+    let why = Why("the program's file must be read-only for all processes that come to it by this mount");
     match syscalls::mount_setattr(tree.at(), c"", AtFlags::AT_EMPTY_PATH, &readonly, why) {
         Ok(()) => Ok(Some(tree)),
         Err(_) => copy().map(Some),
     }
 }
 
-/// A copy in memory that cannot be changed any more.
+/// A copy of this program in memory that cannot be changed.
 fn copy() -> Result<Fd, Failed> {
     let from = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, BECOME)?;
     let copy = syscalls::memfd_create(c"nk-runtime", MemFd::MFD_ALLOW_SEALING, BECOME)?;

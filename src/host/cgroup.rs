@@ -1,11 +1,11 @@
-//! The cgroup v2 hierarchy (the kernel's admin-guide/cgroup-v2.rst): found, and a container's place in it made, limited,
-//! frozen, emptied and removed. May touch: system calls, procfs.
+//! The cgroup v2 hierarchy (the kernel's admin-guide/cgroup-v2.rst): how it is found, and how a container's cgroup in it is
+//! made, limited, frozen, emptied and removed. May touch: system calls, procfs.
 
 use crate::host::input;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::abi::BpfInsn;
-use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, Failed, Fd, MountAttr, OpenFlags, Result, Why};
+use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, Failed, Fd, MountAttr, OpenFlags, PollFd, Result, Why};
 
 /// Where distributions mount it: alone, or beside the version 1 hierarchies.
 const MOUNTED_AT: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
@@ -15,11 +15,11 @@ const MOUNTED_AT: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
 pub struct Setting {
     pub file: CString,
     pub value: Vec<u8>,
-    /// What is written where there is no such file.
+    /// What is written instead if there is no such file.
     pub instead: Option<(CString, Vec<u8>)>,
-    /// Without such a file nothing has to be done.
+    /// If there is no such file, that is no error.
     pub optional: bool,
-    /// Where it stands in the document.
+    /// Its JSON pointer.
     pub from: String,
 }
 
@@ -31,16 +31,14 @@ impl Setting {
     }
 }
 
-/// Opens the hierarchy's root. If it is mounted nowhere, as in an initramfs, it is mounted for this process alone. (Another
-/// mount beside the host's would reset that one's options.) `None`: it cannot be mounted.
+/// Opens the hierarchy's root. If it is mounted nowhere, as in an initramfs, this mounts it for this process alone; beside
+/// another mount that would reset the mount options of the hierarchy. `None`: it cannot be mounted.
 pub fn open_root() -> Result<Option<Fd>> {
     for path in MOUNTED_AT {
-        let why = Why("the cgroup hierarchy");
+        let why = Why("the container's cgroup lies below the root of this hierarchy");
         let dir = match syscalls::openat(At::CWD, path, OpenFlags::O_DIRECTORY, why) {
             Ok(dir) => dir,
-            Err(failed) if failed.errno == Errno::ENOENT || failed.errno == Errno::ENOTDIR => {
-                continue;
-            }
+            Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => continue,
             Err(failed) => return Err(failed),
         };
         let found = syscalls::fstatfs(dir.at(), Why("any file system could be mounted there"))?;
@@ -61,9 +59,9 @@ pub fn open_pair(path: &str) -> Result<Option<(Fd, Fd)>> {
     let Some(root) = open_root()? else {
         return Ok(None);
     };
-    // It holds no NUL byte: `state` has seen to that.
+    // `state` accepts no path with a NUL byte.
     let path = CString::new(path).unwrap_or_default();
-    let group = open(root.at(), &path, Why("the container's cgroup"))?;
+    let group = open(root.at(), &path, Why("the container's processes are in this cgroup"))?;
     Ok(group.map(|group| (root, group)))
 }
 
@@ -72,7 +70,7 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
     let mut tries = 0;
     loop {
         match syscalls::mkdirat(root, path, 0o755, why) {
-            // No parent yet; or one that another container's end has just removed.
+            // There is no parent yet, or the end of another container has just removed it.
             Err(failed) if failed.errno == Errno::ENOENT && tries < 100 => tries += 1,
             other => {
                 if is_new(other)? {
@@ -82,7 +80,7 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
             }
         }
         for (i, parent) in parents.iter().enumerate() {
-            let why = Why("the cgroup's parent");
+            let why = Why("a cgroup needs its parent first");
             if is_new(syscalls::mkdirat(root, parent, 0o755, why))? {
                 *made = (*made).max(parents.len() - i + 1);
             }
@@ -92,7 +90,7 @@ pub fn make(root: At, parents: &[CString], path: &CStr, made: &mut usize, why: W
     syscalls::openat(root, path, flags, Why("clone3 takes the cgroup by descriptor"))
 }
 
-/// Makes a cgroup threaded, and before it those of its parents that were made for the container: `made` with itself.
+/// Makes a cgroup threaded, and before it those of its parents that were made for the container. `made`: how many with itself.
 pub fn make_threaded(group: At, made: usize) -> Result<()> {
     const TYPES: [&CStr; 8] = [
         c"cgroup.type",
@@ -113,14 +111,14 @@ pub fn make_threaded(group: At, made: usize) -> Result<()> {
 /// Why a container cannot begin in a cgroup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Obstacle {
-    /// It is frozen, by itself or by one above: what is born there does not run.
+    /// It is frozen, by itself or by a cgroup above it: a new process there does not run.
     Frozen,
     /// There are processes in it or below.
     Populated,
 }
 
-/// What keeps a container from beginning there. The kernel says both in one file, also for what the cgroups above and
-/// below do (cgroup-v2.rst, "cgroup.events").
+/// Why a container cannot begin in a cgroup, if so. The kernel tells both in one file, and takes the cgroups above and below
+/// into account (cgroup-v2.rst, "cgroup.events").
 pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
     let why = Why("a frozen cgroup lets nothing run, and one with processes belongs to others");
     let text = read(group, c"cgroup.events", why)?;
@@ -132,14 +130,14 @@ pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
     })
 }
 
-/// Whether nothing in a cgroup runs, because of itself or of one above. Where that cannot be seen, it may run.
+/// Whether a cgroup is frozen, by itself or by one above it. If the kernel does not tell, the answer is no.
 pub fn is_frozen(group: At) -> bool {
     obstacle(group).is_ok_and(|found| found == Some(Obstacle::Frozen))
 }
 
 /// How many of a cgroup and its parents are missing, counted from the last.
 pub fn missing(root: At, parents: &[CString], path: &CStr) -> Result<usize> {
-    let why = Why("what is there already is not ours, and stays");
+    let why = Why("a cgroup that is there already was not made for the container, and will stay");
     let all = core::iter::once(path).chain(parents.iter().rev().map(|parent| parent.as_c_str()));
     let mut missing = 0;
     for path in all {
@@ -151,17 +149,16 @@ pub fn missing(root: At, parents: &[CString], path: &CStr) -> Result<usize> {
     Ok(missing)
 }
 
-/// The controllers that `events` and an engine's `stats` read, whether or not there is a limit.
+/// The controllers that `events` and an engine's `stats` read, also without a limit.
 const USUAL: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
-/// Has the cgroups above hand controllers down to `group`: the usual ones, as far as there are any, and those that are
-/// needed. True: it has all of them.
+/// Has the cgroups above hand controllers down to `group`: the needed ones, and the usual ones as far as this kernel has them.
+/// True: it has all of them.
 pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Why) -> Result<bool> {
     let mut wanted: Vec<&str> = USUAL.to_vec();
-    let more = needed.iter().map(|name| name.as_str());
-    wanted.extend(more.filter(|name| !USUAL.contains(name)));
+    wanted.extend(needed.iter().map(String::as_str).filter(|name| !USUAL.contains(name)));
     let line = |names: &[&str]| names.iter().map(|name| format!("+{name} ")).collect::<String>();
-    // A former container has usually seen to it: a look, or one write, is enough to know.
+    // As a rule an earlier container has done so: one look, or one write, is enough.
     let done = match needed.is_empty() {
         true => syscalls::faccessat2(group, c"pids.max", AccessMode::NONE, AccessFlags::NONE, why).is_ok(),
         false => hand_down_all(root, above, &line(&wanted), why).is_ok(),
@@ -169,11 +166,11 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     if done {
         return Ok(true);
     }
-    // One word that cannot be had loses the others.
-    let why = Why("not all may be to be had: these are");
+    // The kernel refuses the whole line for one controller that it does not have.
+    let why = Why("only these controllers can be handed down");
     let there = read(root, c"cgroup.controllers", why)?;
     wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
-    // A caller without the right to do it finds out when one is needed.
+    // If this caller may not do it, a line of the plan that needs a controller will fail.
     if !wanted.is_empty() {
         let _ = hand_down_all(root, above, &line(&wanted), why);
     }
@@ -185,8 +182,8 @@ pub fn need(root: At, above: &[CString], name: &str, why: Why) -> Result<()> {
     hand_down_all(root, above, &format!("+{name}"), why)
 }
 
-/// Where a former container has seen to it, one write is enough. Otherwise the next one above has to hand them down
-/// first (-ENOENT); how far up that goes is found out, since those further above may belong to another user.
+/// As a rule an earlier container has done so, and one write is enough. If not (ENOENT), the next cgroup above has to hand them
+/// down first. It goes up no further than necessary, since cgroups above may belong to another user.
 fn hand_down_all(root: At, above: &[CString], words: &str, why: Why) -> Result<()> {
     let mut highest = above.len().saturating_sub(1);
     while let Some(group) = above.get(highest) {
@@ -215,7 +212,7 @@ pub fn write(group: At, file: &CStr, value: &[u8], why: Why) -> Result<()> {
     syscalls::write(file.at(), value, why).map(drop)
 }
 
-/// What a file of a cgroup says, if that is no more than the kernel writes at once: a page.
+/// The text of a file, if the kernel gives it in one read: a page at most.
 pub fn read(group: At, file: &CStr, why: Why) -> Result<String> {
     read_by(input::read_all, group, file, why)
 }
@@ -227,7 +224,7 @@ fn read_by(how: fn(At, Why) -> Result<Vec<u8>>, group: At, file: &CStr, why: Why
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The number after a key of a file that has one on each line ("flat keyed").
+/// The number after a key, in a file with a key and a number on each line ("flat keyed").
 pub fn keyed(text: &str, key: &str) -> u64 {
     let line = |line: &str| line.strip_prefix(key)?.trim().parse().ok();
     text.lines().find_map(line).unwrap_or(0)
@@ -235,11 +232,11 @@ pub fn keyed(text: &str, key: &str) -> u64 {
 
 /// How many processes the kernel has killed there for want of memory.
 pub fn oom_kills(group: At) -> u64 {
-    let why = Why("the kernel counts there whom it killed for want of memory");
+    let why = Why("the kernel counts there the processes that it killed for want of memory");
     keyed(&read(group, c"memory.events", why).unwrap_or_default(), "oom_kill ")
 }
 
-/// Sets what config.json, or `update`, asks for.
+/// Writes a setting of config.json or of `update`.
 pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
     let missing = match write(group, &setting.file, &setting.value, why) {
         Err(failed) if failed.errno == Errno::ENOENT => failed,
@@ -252,8 +249,7 @@ pub fn set(group: At, setting: &Setting, why: Why) -> Result<()> {
     }
 }
 
-/// A device program that the kernel did not take: the call, and what the verifier has against the program. The words are
-/// empty when it said none.
+/// A device program that the kernel has refused: the call, and the verifier's words, if any.
 #[derive(Debug)]
 pub struct Refused {
     pub failed: Failed,
@@ -262,40 +258,34 @@ pub struct Refused {
 
 impl From<Failed> for Refused {
     fn from(failed: Failed) -> Refused {
-        let said = String::new();
-        Refused { failed, said }
+        Refused { failed, said: String::new() }
     }
 }
 
 /// Loads a program that decides on devices. The verifier is asked for its words only after it has refused one.
 pub fn load_decider(program: &[BpfInsn], why: Why) -> core::result::Result<Fd, Refused> {
-    // A signal that is pending, or a cgroup that is being frozen, interrupts the verifier: as often as libbpf tries.
+    // A pending signal, or a cgroup that is being frozen, interrupts the verifier. libbpf tries as often.
     const TRIES: usize = 5;
-    let mut loaded = syscalls::bpf_prog_load_device(program, &mut [], why);
-    for _ in 1..TRIES {
-        match loaded {
-            Err(failed) if failed.errno == Errno::EAGAIN => {
-                loaded = syscalls::bpf_prog_load_device(program, &mut [], why);
-            }
-            _ => break,
+    let mut tries = 1;
+    let failed = loop {
+        match syscalls::bpf_prog_load_device(program, &mut [], why) {
+            Ok(loaded) => return Ok(loaded),
+            Err(failed) if failed.errno == Errno::EAGAIN && tries < TRIES => tries += 1,
+            Err(failed) => break failed,
         }
-    }
-    let failed = match loaded {
-        Ok(loaded) => return Ok(loaded),
-        Err(failed) => failed,
     };
     if ![Errno::EINVAL, Errno::EACCES, Errno::E2BIG].contains(&failed.errno) {
         return Err(failed.into());
     }
     let mut log = vec![0; 4096];
-    let why = Why("what the kernel's verifier has against the program");
+    let why = Why("with a log the verifier tells why it refuses the program");
     match syscalls::bpf_prog_load_device(program, &mut log, why) {
         Ok(loaded) => Ok(loaded),
         Err(_) => Err(Refused { failed, said: words_of_verifier(&log) }),
     }
 }
 
-/// The verifier's words against a program, without what it counted, and not more than a line of them.
+/// The verifier's words about a program, without its statistics, and cut to a line.
 fn words_of_verifier(log: &[u8]) -> String {
     let log = log.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(log);
@@ -308,10 +298,10 @@ fn words_of_verifier(log: &[u8]) -> String {
     }
 }
 
-/// Has a program decide on devices from now on. True: it has taken, in one step, the place of the only one there was, or
-/// there was none. False: there are several, and the kernel does not say which of them is the container's.
+/// Replaces the program that decides on devices, in one step, or adds one where there is none. False: there are several, and the
+/// kernel does not tell which of them is the container's.
 pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bool, Refused> {
-    let why = Why("which program decides now");
+    let why = Why("the new program has to replace the one that decides until now");
     let mut ids = [0; 2];
     let old = match syscalls::bpf_prog_query_device(group, &mut ids, why) {
         Ok(0) => None,
@@ -320,14 +310,14 @@ pub fn decide_devices(group: At, program: &[BpfInsn]) -> core::result::Result<bo
         Err(failed) if failed.errno == Errno::ENOSPC => return Ok(false),
         Err(failed) => return Err(failed.into()),
     };
-    let new = load_decider(program, Why("the new rules"))?;
-    let why = Why("in one step: at no moment is everything allowed, or forbidden");
+    let new = load_decider(program, Why("the new device rules are a program"))?;
+    let why = Why("replaced in one step, so that no rule is missing for a moment");
     let old = old.as_ref().map(|old| old.at());
     syscalls::bpf_prog_attach_device(group, new.at(), old, why)?;
     Ok(true)
 }
 
-/// Gives the cgroup to a user: the directory and what he needs to make cgroups and move processes in it.
+/// Gives the cgroup to a user: the directory, and the files for making cgroups and moving processes in it.
 pub fn give(group: At, uid: u32, gid: u32, why: Why) -> Result<()> {
     syscalls::fchown(group, uid, gid, why)?;
     for file in [c"cgroup.procs", c"cgroup.subtree_control", c"cgroup.threads"] {
@@ -344,14 +334,14 @@ pub fn open(root: At, path: &CStr, why: Why) -> Result<Option<Fd>> {
     }
 }
 
-/// How deep a container's own cgroups are followed.
+/// How many levels of cgroups below the container's are looked at.
 const DEEPEST: usize = 64;
 
 /// The processes of a cgroup and of those below.
 pub fn processes(group: At, why: Why) -> Result<Vec<i32>> {
     let mut all = Vec::new();
     match read_by(input::read_to_end, group, c"cgroup.procs", why) {
-        // A threaded one lists its threads alone. All of them are the container's.
+        // A threaded cgroup lists only its threads. They are the container's.
         Err(failed) if failed.errno == Errno::EOPNOTSUPP => {
             gather(group, c"cgroup.threads", DEEPEST, why, &mut all)?;
             crate::host::procfs::leaders(&all)
@@ -370,10 +360,10 @@ fn numbers(text: &str) -> impl Iterator<Item = i32> {
 }
 
 fn gather(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> Result<()> {
-    // A threaded cgroup has its processes listed above it: -EOPNOTSUPP.
+    // EOPNOTSUPP: a cgroup above lists the processes of a threaded one.
     match read_by(input::read_to_end, group, file, why) {
         Ok(text) => all.extend(numbers(&text)),
-        Err(failed) if failed.errno == Errno::EOPNOTSUPP || failed.errno == Errno::ENODEV => {}
+        Err(failed) if [Errno::EOPNOTSUPP, Errno::ENODEV].contains(&failed.errno) => {}
         Err(failed) => return Err(failed),
     }
     below(group, file, depth, why, all)
@@ -389,20 +379,21 @@ fn below(group: At, file: &CStr, depth: usize, why: Why, all: &mut Vec<i32>) -> 
     Ok(())
 }
 
-/// Freezes or thaws a cgroup with all below it, and waits until the kernel says that it is so.
+/// Freezes or thaws a cgroup with all below it, and waits for ten seconds until the kernel has done so. True: it has.
 pub fn freeze(group: At, frozen: bool) -> Result<bool> {
     let (value, word, why) = match frozen {
         true => (&b"1"[..], "frozen 1", Why("every process stops where it is (cgroup.freeze)")),
         false => (&b"0"[..], "frozen 0", Why("every process goes on (cgroup.freeze)")),
     };
     write(group, c"cgroup.freeze", value, why)?;
-    let why = Why("cgroup.events says when all of them have");
+    let why = Why("the kernel tells there when all processes have stopped, or go on");
     let events = syscalls::openat(group, c"cgroup.events", OpenFlags::NONE, why)?;
     for _ in 0..100 {
         if said(events.at(), word, why)? {
             return Ok(true);
         }
-        await_change(events.at(), 100, why)?;
+        let mut fds = [PollFd { fd: events.at().raw(), events: libc::POLLPRI, revents: 0 }];
+        syscalls::ppoll(&mut fds, Some(100), why)?;
     }
     Ok(false)
 }
@@ -415,20 +406,14 @@ fn said(file: At, line: &str, why: Why) -> Result<bool> {
     Ok(text.lines().any(|one| one == line))
 }
 
-/// Waits until the kernel has changed a file of a cgroup, or so many milliseconds are over.
-fn await_change(file: At, milliseconds: u64, why: Why) -> Result<()> {
-    let mut fds = [syscalls::PollFd { fd: file.raw(), events: libc::POLLPRI, revents: 0 }];
-    syscalls::ppoll(&mut fds, Some(milliseconds), why).map(drop)
-}
-
-/// Kills all processes of a cgroup and below (cgroup v2, "cgroup.kill"; Linux 5.14). No such cgroup: nothing to kill.
+/// Kills all processes of a cgroup and below (cgroup-v2.rst, "cgroup.kill"; Linux 5.14). A missing cgroup is no error.
 pub fn kill(root: At, path: &CStr) -> Result<()> {
-    let why = Why("whatever is left in the cgroup ends now");
+    let why = Why("all processes that are left in the cgroup have to end");
     let Some(group) = open(root, path, why)? else {
         return Ok(());
     };
     match write(group.at(), c"cgroup.kill", b"1", why) {
-        // systemd takes an empty scope away by itself, at any moment.
+        // systemd may remove an empty scope at any moment.
         Err(failed) if failed.errno == Errno::ENODEV => Ok(()),
         Err(failed) if failed.errno == Errno::ENOENT && open(root, path, why)?.is_none() => Ok(()),
         other => other,
@@ -442,12 +427,12 @@ fn is_new(made: Result<()>) -> Result<bool> {
     }
 }
 
-/// Removes a cgroup with those that the container made in it, and those of its parents that nothing else uses. What is
-/// gone already is no error.
+/// Removes a cgroup with those that the container has made in it, and those of its parents that are unused. A missing cgroup
+/// is no error.
 pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
     remove_tree(root, path, DEEPEST)?;
     for parent in parents.iter().rev() {
-        let why = Why("an empty parent goes too; one that is in use stays");
+        let why = Why("an empty parent is removed, too; one in use stays");
         match syscalls::unlinkat(root, parent, AtFlags::AT_REMOVEDIR, why) {
             Err(failed) if failed.errno == Errno::ENOENT => {}
             Err(failed) if failed.errno == Errno::EBUSY => break,
@@ -457,14 +442,14 @@ pub fn remove(root: At, parents: &[CString], path: &CStr) -> Result<()> {
     Ok(())
 }
 
-/// Removes a cgroup that nothing is in.
+/// Removes an empty cgroup.
 pub fn remove_if_unused(root: At, path: &CStr) -> Result<()> {
-    let why = Why("an empty parent goes too; one that is in use stays");
+    let why = Why("an empty parent is removed, too; one in use stays");
     syscalls::unlinkat(root, path, AtFlags::AT_REMOVEDIR, why)
 }
 
 fn remove_tree(above: At, path: &CStr, depth: usize) -> Result<()> {
-    let why = Why("nothing of the container stays behind");
+    let why = Why("nothing of the container may stay");
     let mut tries = 0u32;
     loop {
         let busy = match syscalls::unlinkat(above, path, AtFlags::AT_REMOVEDIR, why) {
@@ -472,7 +457,7 @@ fn remove_tree(above: At, path: &CStr, depth: usize) -> Result<()> {
             Err(failed) if failed.errno == Errno::ENOENT => return Ok(()),
             other => return other,
         };
-        // Usually the last process has been waited for, but is still on its way out: a moment later it is gone.
+        // As a rule the last process was waited for, and the kernel takes it out of the cgroup a moment later.
         if tries == 1 {
             let Some(group) = open(above, path, why)? else {
                 return Ok(());

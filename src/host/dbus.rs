@@ -1,6 +1,6 @@
-//! D-Bus by hand: the few messages that are needed to talk with a service manager (D-Bus specification, "Message
-//! Protocol", "Marshaling", "Authentication Protocol"). Numbers are little-endian, as this side writes them; each value
-//! begins at a multiple of its own size, counted from the message's beginning. May touch: system calls.
+//! D-Bus: the few messages that systemd needs (D-Bus specification, "Message Protocol", "Marshaling", "Authentication
+//! Protocol"). Numbers are little-endian. Each value begins at a multiple of its own size, counted from the message's
+//! beginning. May touch: system calls.
 
 use super::patience;
 use crate::outcome;
@@ -21,7 +21,7 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
-/// A message's body while it is written. The head before it has a length that is a multiple of 8.
+/// A message's body while it is written. The length of the head before it is a multiple of 8.
 #[derive(Default)]
 pub struct Body(Vec<u8>);
 
@@ -67,7 +67,7 @@ impl Body {
         self.byte(0)
     }
 
-    /// Type `a`: the bytes of its elements are counted, without what pads up to the first.
+    /// Type `a`: its length counts the bytes of the elements, without the padding before the first.
     pub fn array(&mut self, align: usize, elements: impl FnOnce(&mut Body)) -> &mut Body {
         self.uint(0);
         let at = self.0.len() - 4;
@@ -98,14 +98,10 @@ impl Body {
             Value::Ulong(number) => self.signature("t").long(*number),
             Value::Bytes(bytes) => self.signature("ay").array(1, |b| b.0.extend_from_slice(bytes)),
             Value::Uints(all) => self.signature("au").array(4, |b| {
-                all.iter().for_each(|number| {
-                    b.uint(*number);
-                })
+                all.iter().fold(b, |b, number| b.uint(*number));
             }),
             Value::Texts(all) => self.signature("as").array(4, |b| {
-                all.iter().for_each(|text| {
-                    b.text(text);
-                })
+                all.iter().fold(b, |b, text| b.text(text));
             }),
         };
     }
@@ -120,7 +116,7 @@ impl Body {
     }
 }
 
-/// Whom a call is for: object, interface, method; and the signature of what it is told.
+/// The method that a call is for, and the signature of its arguments.
 pub struct Method {
     pub service: &'static str,
     pub object: &'static str,
@@ -168,19 +164,19 @@ pub fn call(method: &Method, serial: u32, body: &Body) -> Vec<u8> {
     head.0
 }
 
-/// What came in, as far as it matters here.
+/// A message that came in.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Message {
-    /// To which call; the text or the object that it begins with, if it does with one of those.
+    /// The serial number of the call that it answers; and the text or object path that it begins with.
     Return(u32, String),
-    /// To which call; the error's name, and what it says.
+    /// The serial number of the call that it answers; the error's name and text.
     Error(u32, String, String),
-    /// Its name; the first number and the texts that it begins with.
+    /// Its name; the texts that it begins with.
     Signal(String, Vec<String>),
     Other,
 }
 
-/// Reads values out of a message; what is not there is empty.
+/// Reads values out of a message. A missing value is 0 or empty.
 struct Reader<'a> {
     all: &'a [u8],
     at: usize,
@@ -222,7 +218,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How long a message is whose first 16 bytes these are. `None`: it is none of ours, or longer than any answer.
+/// The length of a message with these first 16 bytes. `None`: it is no message that this program understands, or too long.
 fn length(head: &[u8; 16]) -> Option<usize> {
     let mut reader = Reader { all: head, at: 4 };
     let (body, _, fields) = (reader.uint(), reader.uint(), reader.uint());
@@ -270,22 +266,24 @@ fn understand(message: &[u8]) -> Message {
     }
 }
 
-/// A connection, past its authentication.
+/// A connection.
 pub struct Bus {
     socket: Fd,
     serial: u32,
-    /// Read, and not understood yet.
+    /// Bytes that were read and are not understood yet.
     pending: Vec<u8>,
 }
 
 /// How long an answer may take. A manager under load starts a scope within seconds.
 const PATIENCE_MS: u64 = 30_000;
 
-/// A text that the other side may say instead of an answer.
+/// Why there is no answer: a call failed, or the other side has refused.
 pub enum Trouble {
     Call(syscalls::Failed),
     Said(String),
 }
+
+pub type Answer<T> = Result<T, Trouble>;
 
 impl From<syscalls::Failed> for Trouble {
     fn from(failed: syscalls::Failed) -> Trouble {
@@ -294,17 +292,18 @@ impl From<syscalls::Failed> for Trouble {
 }
 
 impl Bus {
-    /// Connects to a socket at a path, and says who we are: whom the kernel says (EXTERNAL, with no name given: in a
-    /// user namespace our own number would be another than the one that the other side sees).
-    pub fn open(path: &str) -> core::result::Result<Bus, Trouble> {
-        let why = Why("the service manager listens there");
+    /// Connects to a socket at a path. The other side asks the kernel for this user (EXTERNAL without a name): in a user
+    /// namespace this process knows its user by another number.
+    pub fn open(path: &str) -> Answer<Bus> {
+        let why = Why("systemd listens there");
         let socket = syscalls::socket_unix(why)?;
-        // It holds no NUL byte: it came from an argument or from the environment.
+        // A path from the environment holds no NUL byte.
         let path = CString::new(path).unwrap_or_default();
         patience::connect(socket.at(), &path, why)?;
         let mut bus = Bus { socket, serial: 0, pending: Vec::new() };
-        // All in one: a systemd that reads the first message together with this end of the talk would leave it lying.
-        let why = Why("who we are, the kernel tells; then messages follow");
+        // All of it in one write, and the first message after the answer: systemd would not handle a message that it reads
+        // together with BEGIN.
+        let why = Why("the authentication comes before any message; the kernel tells the other side this user");
         bus.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n", why)?;
         loop {
             let line = bus.line()?;
@@ -316,12 +315,12 @@ impl Bus {
         }
     }
 
-    fn send(&self, bytes: &[u8], why: Why) -> core::result::Result<(), Trouble> {
+    fn send(&self, bytes: &[u8], why: Why) -> Answer<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let sent = match syscalls::send(self.socket.at(), rest, why) {
                 Err(failed) if failed.errno == Errno::EAGAIN => {
-                    self.wait(libc::POLLOUT, Why("it has to read first"))?;
+                    self.wait(libc::POLLOUT, Why("the queue is full: systemd has to read first"))?;
                     continue;
                 }
                 sent => sent?,
@@ -332,7 +331,7 @@ impl Bus {
     }
 
     /// One line of the authentication.
-    fn line(&mut self) -> core::result::Result<String, Trouble> {
+    fn line(&mut self) -> Answer<String> {
         loop {
             if let Some(end) = self.pending.windows(2).position(|two| two == b"\r\n") {
                 let line = String::from_utf8_lossy(&self.pending[..end]).into_owned();
@@ -344,7 +343,7 @@ impl Bus {
     }
 
     /// Waits for the other side.
-    fn wait(&self, events: i16, why: Why) -> core::result::Result<(), Trouble> {
+    fn wait(&self, events: i16, why: Why) -> Answer<()> {
         let fds = [(self.socket.at(), events), (patience::NONE, 0)];
         match patience::wait(fds, Some(PATIENCE_MS), why, patience::nothing) {
             Ok(true) => Ok(()),
@@ -355,11 +354,11 @@ impl Bus {
         }
     }
 
-    /// Waits for bytes.
-    fn more(&mut self) -> core::result::Result<(), Trouble> {
-        self.wait(libc::POLLIN, Why("its answer takes a moment"))?;
+    /// Waits for bytes, and reads them.
+    fn more(&mut self) -> Answer<()> {
+        self.wait(libc::POLLIN, Why("systemd's answer takes a moment"))?;
         let mut buffer = [0; 4096];
-        match syscalls::read(self.socket.at(), &mut buffer, Why("its answer"))? {
+        match syscalls::read(self.socket.at(), &mut buffer, Why("systemd's answer"))? {
             0 => Err(Trouble::Said("it has closed the connection".into())),
             len => {
                 self.pending.extend_from_slice(buffer.get(..len).unwrap_or_default());
@@ -369,7 +368,7 @@ impl Bus {
     }
 
     /// The next message.
-    pub fn next(&mut self) -> core::result::Result<Message, Trouble> {
+    pub fn next(&mut self) -> Answer<Message> {
         loop {
             if let Some(head) = self.pending.first_chunk::<16>() {
                 let Some(len) = length(head) else {
@@ -385,8 +384,8 @@ impl Bus {
         }
     }
 
-    /// Sends a call; its serial number.
-    pub fn call(&mut self, method: &Method, body: &Body, why: Why) -> core::result::Result<u32, Trouble> {
+    /// Sends a call, and returns its serial number.
+    pub fn call(&mut self, method: &Method, body: &Body, why: Why) -> Answer<u32> {
         self.serial += 1;
         self.send(&call(method, self.serial, body), why)?;
         Ok(self.serial)

@@ -1,35 +1,47 @@
 //! Reading whole files, directories and recorders. May touch: system calls.
 
-use crate::outcome::Error;
+use crate::outcome::{Doing, Error};
 use alloc::ffi::CString;
-use syscalls::{At, Failed, Result, Why, record};
+use syscalls::{At, OpenFlags, Result, Why, record};
 
-/// The longest file that is read whole: a configuration is some kilobytes, no program takes more than six megabytes of
-/// arguments, and a document can take forty times its length of memory.
+/// The longest file that is read whole. A configuration has some kilobytes, no program takes more than six megabytes of
+/// arguments, and to parse a document can take forty times its length of memory.
 pub const LONGEST: usize = 8 << 20;
 
-/// A text of the caller's as the kernel takes it.
+/// A text of the caller's as a C string.
 pub fn c(text: &str) -> core::result::Result<CString, Error> {
     CString::new(text).map_err(|_| Error::Usage(format!("`{}` holds a NUL byte", text.escape_default())))
 }
 
-/// Reads a regular file to its end, in pieces that grow: one gives less than was asked for only there (read(2)).
+/// Reads what an option names: `-` is standard input, and a path can name a descriptor of the caller's.
+pub fn read_named(file: &str, why: Why) -> core::result::Result<Vec<u8>, Error> {
+    let read = match (file, descriptor(file)) {
+        ("-", _) => read_to_end(At::STDIN, why),
+        (_, Some(fd)) => read_descriptor(At::from_raw(fd), why),
+        // O_NONBLOCK: opening a fifo would wait for its other end.
+        (_, None) => syscalls::openat(At::CWD, &c(file)?, OpenFlags::O_NONBLOCK, why)
+            .and_then(|opened| read_all(opened.at(), why)),
+    };
+    read.doing(format_args!("read {file}"))
+}
+
+/// Reads a regular file to its end, in pieces that grow. Only there a read gives less than was asked for (read(2)).
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
     read_until(fd, |got, wanted| got < wanted, |_| false, LONGEST, why)
 }
 
-/// Reads a regular file up to where what was read is enough, or to its end.
+/// Reads a regular file until `enough` says so, or to its end.
 pub fn read_enough(fd: At, enough: fn(&[u8]) -> bool, why: Why) -> Result<Vec<u8>> {
-    // A document holds a configuration, and what of that is kept once more.
+    // A state document holds a configuration, and parts of it a second time.
     read_until(fd, |got, wanted| got < wanted, enough, 4 * LONGEST, why)
 }
 
-/// The same for what gives less in between: pipes, and files that the kernel writes while they are read.
+/// Reads to the end what gives less in between: pipes, and files that the kernel writes while they are read.
 pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
     read_until(fd, |got, _| got == 0, |_| false, LONGEST, why)
 }
 
-/// The descriptor that a path names: what a shell makes of `<(...)`, and engines of a file in memory.
+/// The descriptor that a path names: a shell passes such paths for `<(...)`, and engines for files in memory.
 pub fn descriptor(path: &str) -> Option<i32> {
     if path == "/dev/stdin" {
         return Some(0);
@@ -40,8 +52,8 @@ pub fn descriptor(path: &str) -> Option<i32> {
     digits.then(|| number.parse().ok()).flatten()
 }
 
-/// Reads what a descriptor of the caller's holds: a file from its beginning, anything else to its end. By the path
-/// an ordinary user may not open it, since the kernel gives root the links of a process that is not dumpable (proc(5)).
+/// Reads what a descriptor of the caller's holds: a file from its beginning, anything else to its end. An ordinary user may
+/// not open its path: the links in /proc of a process that is not dumpable belong to root (proc(5)).
 pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
     let stat = syscalls::fstat(fd, why)?;
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
@@ -50,7 +62,7 @@ pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
     read_from_begin(fd, (stat.st_size as usize).min(LONGEST), why)
 }
 
-/// So many bytes of a file, or fewer if it is shorter by now.
+/// The first `len` bytes of a file, or fewer if it is shorter.
 fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let mut have = 0;
@@ -74,20 +86,15 @@ fn read_until(
     let mut bytes = vec![0; 16 << 10];
     let mut len = 0;
     loop {
-        match syscalls::read(fd, &mut bytes[len..], why) {
-            Ok(got) if is_end(got, bytes.len() - len) => {
-                bytes.truncate(len + got);
-                return Ok(bytes);
-            }
-            Ok(got) => len += got,
-            Err(failed) => return Err(failed),
-        }
-        if len >= longest || enough(&bytes[..len]) {
+        let room = bytes.len() - len;
+        let got = syscalls::read(fd, &mut bytes[len..], why)?;
+        len += got;
+        if is_end(got, room) || len >= longest || enough(&bytes[..len]) {
             bytes.truncate(len);
             return Ok(bytes);
         }
         if len == bytes.len() {
-            // Much more at once: what is not read into is not touched either.
+            // Eight times as much costs little: the kernel gives no page before it is written to.
             let mut more = vec![0; len * 8];
             more[..len].copy_from_slice(&bytes);
             bytes = more;
@@ -100,7 +107,7 @@ pub fn names(dir: At, why: Why) -> Result<Vec<CString>> {
     entries(dir, |_| true, why)
 }
 
-/// The names of the directories in a directory whose file system tells types (getdents64(2), d_type).
+/// The names of the directories in a directory, on a file system that tells types (getdents64(2), d_type).
 pub fn directories(dir: At, why: Why) -> Result<Vec<CString>> {
     entries(dir, |kind| kind == libc::DT_DIR, why)
 }
@@ -118,9 +125,9 @@ fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
     }
 }
 
-/// Reads a file of records. Of one that lies under a recorder, and is as long as that may become, only what is in use.
-pub fn read_recorder(fd: At) -> core::result::Result<Vec<u8>, Failed> {
-    let why = Why("what was recorded");
+/// Reads a file of records. A file that is mapped as a recorder has the recorder's full length: of it, the part in use.
+pub fn read_recorder(fd: At) -> Result<Vec<u8>> {
+    let why = Why("the records lie in this file");
     let stat = syscalls::fstat(fd, why)?;
     let mut len = (stat.st_size as usize).min(record::CAPACITY);
     if len == record::CAPACITY {

@@ -1,5 +1,5 @@
-//! What is here: facts of this machine and of the caller that a plan may depend on. Read once, then a value.
-//! May touch: the auxiliary vector, system calls.
+//! What is here: facts about this machine and the caller that a plan may depend on. May touch: the auxiliary vector, system
+//! calls.
 
 pub mod cgroup;
 pub mod dbus;
@@ -12,7 +12,7 @@ pub mod time;
 use crate::outcome::Error;
 use syscalls::{At, Why};
 
-/// The first user namespace has a number of its own (linux/proc_ns.h, PROC_USER_INIT_INO).
+/// The name of the machine's first user namespace, which has a fixed number (linux/proc_ns.h, PROC_USER_INIT_INO).
 const FIRST: &[u8] = b"user:[4026531837]";
 
 /// The value of an environment variable.
@@ -20,63 +20,62 @@ pub fn environment(name: &str) -> Option<&'static str> {
     syscalls::variable(name)?.to_str().ok()
 }
 
-/// What the plan may know of the caller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A text of uname(2)'s.
+pub fn text(field: &[libc::c_char]) -> String {
+    field.iter().take_while(|c| **c != 0).map(|c| *c as u8 as char).collect()
+}
+
+/// What a plan may know of the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Host {
     /// The effective user id of the caller (getauxval(3), AT_EUID): no system call.
     pub uid: u32,
     pub gid: u32,
-    /// The caller's user namespace is not the machine's first: its root is not the machine's.
+    /// The caller is not in the machine's first user namespace: root is not the machine's root.
     pub nested: bool,
-    /// The kernel forbids setting groups there, and in namespaces below it (user_namespaces(7), /proc/PID/setgroups).
+    /// The kernel forbids setting groups there, and in user namespaces below (user_namespaces(7), /proc/PID/setgroups).
     pub no_groups: bool,
     looked: bool,
 }
 
 impl Host {
     pub fn probe() -> Host {
-        Host {
-            uid: syscalls::auxv(libc::AT_EUID) as u32,
-            gid: syscalls::auxv(libc::AT_EGID) as u32,
-            nested: false,
-            no_groups: false,
-            looked: false,
-        }
+        Host { uid: syscalls::auxv(libc::AT_EUID) as u32, gid: syscalls::auxv(libc::AT_EGID) as u32, ..Host::default() }
     }
 
-    /// Where a cgroup that is not named from the hierarchy's root goes. Root's: at its top. An ordinary user's: beside
-    /// his own, for his own holds processes already, and so hands no controllers down (cgroup-v2.rst, "No Internal
-    /// Process Constraint"). Empty, or a path that ends in `/`.
+    /// What stands before the path of a cgroup that is not named from the hierarchy's root: empty for root. An ordinary user's
+    /// cgroup goes beside the caller's own one, which holds processes and so hands no controllers down (cgroup-v2.rst, "No
+    /// Internal Process Constraint"). Empty, or a path that ends in `/`.
     pub fn cgroup_base(&self) -> String {
         if self.uid == 0 {
             return String::new();
         }
-        let why = Why("a cgroup of the caller's own may be delegated to him");
-        let own = crate::host::cgroup::read(At::CWD, c"/proc/self/cgroup", why).unwrap_or_default();
+        let why = Why("the cgroups around the caller's own may be delegated to this user");
+        let own = cgroup::read(At::CWD, c"/proc/self/cgroup", why).unwrap_or_default();
         let line = own.lines().find_map(|line| line.strip_prefix("0::/"));
         let above = line.and_then(|path| path.rsplit_once('/'));
         above.map_or_else(String::new, |(above, _)| format!("{above}/"))
     }
 
-    /// Whether root here is root of the machine, asked once. Where that cannot be seen, it is.
+    /// Looks once whether root here is root of the machine. If /proc does not tell, it is.
     pub fn look(&mut self) {
         if core::mem::replace(&mut self.looked, true) {
             return;
         }
-        let why = Why("in a user namespace root may not make devices, nor count on a cgroup");
+        let why = Why("in a user namespace root may not make devices, and may have no cgroup");
         let mut link = [0u8; 40];
         let read = syscalls::readlinkat(At::CWD, c"/proc/self/ns/user", &mut link, why);
         self.nested = read.is_ok_and(|name| name != FIRST);
         if self.nested {
-            let why = Why("a user namespace that an ordinary user made denies groups as a rule");
-            let word = crate::host::cgroup::read(At::CWD, c"/proc/self/setgroups", why);
+            let why = Why("a user namespace that an ordinary user has made denies groups as a rule");
+            let word = cgroup::read(At::CWD, c"/proc/self/setgroups", why);
             self.no_groups = word.is_ok_and(|word| word.trim() == "deny");
         }
     }
 }
 
-/// The directory that holds every container's state: `--root`, or the default for this user. An engine without root calls
-/// us as root of a user namespace, with HOME at one time and without it at another.
+/// The directory for the state of all containers: `--root`, or the default for this user. An engine without root calls this
+/// program as root of a user namespace, sometimes with HOME and sometimes without, so there XDG_RUNTIME_DIR counts.
 pub fn root_path(
     given: Option<&str>,
     host: &mut Host,

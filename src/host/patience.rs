@@ -1,16 +1,16 @@
-//! Waiting for another process. As a rule that has done its part within a moment. A wait that lasts hears the signals that
-//! ask this program to end, and looks whether what it waits for can still come. May touch: system calls.
+//! Waiting for another process, which as a rule takes a moment. A wait that lasts longer also takes signals that ask this
+//! program to end, and looks now and then whether it still makes sense. May touch: system calls.
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
 
-/// How long a wait may last before it listens, in milliseconds.
+/// How long a wait lasts before it takes signals, in milliseconds.
 const MOMENT: u64 = 300;
 /// The longest time between two looks.
 const LONGEST: u64 = 60_000;
 
-/// What asks this program to end.
+/// The signals that ask this program to end.
 const ENDS: SigSet = SigSet::EMPTY.with(libc::SIGTERM).with(libc::SIGINT).with(libc::SIGHUP);
 
 /// Those signals, held back and readable, as long as a wait lasts.
@@ -21,7 +21,7 @@ struct Ear {
 
 impl Ear {
     fn open() -> syscalls::Result<Ear> {
-        let why = Why("this wait lasts: a signal must be able to end it, and what was made be undone");
+        let why = Why("a signal shall end this wait, so that this command can undo what it has made");
         let before = syscalls::rt_sigprocmask(SigSet::HELD, why)?;
         Ok(Ear { signals: syscalls::signalfd4(ENDS, why)?, before })
     }
@@ -29,13 +29,13 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        let why = Why("the wait is over: signals act as before");
+        let why = Why("the wait is over: signals act on this process again");
         let _ = syscalls::rt_sigprocmask(self.before, why);
     }
 }
 
 /// Waits until one of the descriptors can be read. False: `limit` milliseconds were over first. `look` is called now and
-/// then, and ends the wait with an error if it makes no sense any more.
+/// then, and its error ends the wait.
 pub fn readable(fds: [At; 2], limit: Option<u64>, why: Why, look: impl FnMut() -> Done) -> Done<bool> {
     wait(fds.map(|fd| (fd, libc::POLLIN)), limit, why, look)
 }
@@ -48,7 +48,7 @@ pub fn nothing() -> Done {
     Ok(())
 }
 
-/// The same for any events of poll(2).
+/// Waits for any events of poll(2).
 pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl FnMut() -> Done) -> Done<bool> {
     let poll = |(fd, events): (At, i16)| PollFd { fd: fd.raw(), events, revents: 0 };
     let first = limit.unwrap_or(MOMENT).min(MOMENT);
@@ -71,9 +71,9 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
                 return Ok(true);
             }
             let mut info = [0u8; 128];
-            let why = Why("the signal is answered by the end of this command");
+            let why = Why("the signal is taken: this command ends for it");
             syscalls::read(ear.signals.at(), &mut info, why)?;
-            // What follows undoes what was made, and is not to be ended halfway.
+            // Signals stay held: the command undoes what it has made, and a second signal must not stop that halfway.
             core::mem::forget(ear);
             return Err(Trouble::Check(Check::Interrupted));
         }
@@ -82,17 +82,17 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
     }
 }
 
-/// Waits for the end of a process that was killed: not for ever, since it may wait in the kernel for what does not come.
+/// Waits ten seconds at most for a child that was killed: it may wait in the kernel for what never comes. True: it has ended.
 pub fn ended(process: &Fd) -> bool {
     const PATIENCE: u64 = 10_000;
     let mut fds = [PollFd { fd: process.at().raw(), events: libc::POLLIN, revents: 0 }];
-    let why = Why("it is gone only when it has been waited for");
+    let why = Why("the kernel keeps a child that has ended until its parent waits for it");
     syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0)
         && syscalls::waitid_pidfd(process.at(), WaitFlags::NONE, why).is_ok()
 }
 
-/// Sends by `send` to a socket that does not wait. Where the reader's queue is full (unix(7): EAGAIN), it waits for room and
-/// tries again, `limit` milliseconds at most.
+/// Sends by `send` to a socket with O_NONBLOCK. If the reader's queue is full (unix(7): EAGAIN), it waits for room and tries
+/// again, `limit` milliseconds at most.
 pub fn send(socket: At, limit: u64, why: Why, send: impl Fn() -> syscalls::Result<usize>) -> syscalls::Result<usize> {
     const STEP: u64 = 100;
     for _ in 0..limit / STEP {
@@ -106,15 +106,14 @@ pub fn send(socket: At, limit: u64, why: Why, send: impl Fn() -> syscalls::Resul
     send()
 }
 
-/// connect(2) of a socket that does not wait: where more wait to be accepted than there is room for, it tries again, for ten
-/// seconds.
+/// connect(2) of a socket with O_NONBLOCK. If too many others wait to be accepted (EAGAIN), it tries again, for ten seconds.
 pub fn connect(socket: At, path: &CStr, why: Why) -> syscalls::Result<()> {
     for _ in 0..200 {
         match syscalls::connect_unix(socket, path, why) {
             Err(failed) if failed.errno == Errno::EAGAIN => {}
             other => return other,
         }
-        let why = Why("too many wait there to be accepted: one moment more");
+        let why = Why("the listener's queue is full, and it may accept in a moment");
         syscalls::ppoll(&mut [], Some(50), why)?;
     }
     syscalls::connect_unix(socket, path, why)

@@ -1,19 +1,18 @@
-//! The systemd driver: a container's cgroup is a scope, which the service manager makes, knows by name and takes away
-//! (systemd's org.freedesktop.systemd1(5), "CGROUP_DELEGATION"). May touch: system calls, the messages of `dbus`.
+//! The systemd driver: a container's cgroup is a scope, which systemd makes, knows by name and removes
+//! (org.freedesktop.systemd1(5), "CGROUP_DELEGATION"). May touch: system calls, the messages of `dbus`.
 //!
-//! A scope begins with a process. Init is to be born into its cgroup, where its limits are and its device program is, so a
-//! process that only waits holds the scope until then.
+//! A scope begins with a process. clone3 makes init directly in the scope's cgroup, after that has its limits and its device
+//! program. Until then a process that only waits keeps the scope.
 
-use super::dbus::{Body, Bus, Message, Method, Trouble, Value};
+use super::dbus::{Answer, Body, Bus, Message, Method, Trouble, Value};
 use syscalls::Why;
 
 pub type Property = (String, Value);
 
-/// Where a service manager may listen: the path of a socket, and whether it is a bus, which has to be greeted first,
-/// or the manager itself.
+/// Where systemd may listen: the path of a socket, and whether it is a bus, which wants a greeting first, or systemd's own.
 pub type Sockets = Vec<(String, bool)>;
 
-/// A scope that is asked for.
+/// A scope that systemd shall make.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scope {
     pub unit: String,
@@ -43,14 +42,11 @@ const fn bus(name: &'static str, signature: &'static str) -> Method {
 
 const CONTROL_GROUP: Method = Method { interface: "org.freedesktop.DBus.Properties", ..manager("Get", "ss") };
 
-/// Where the manager of the machine, or that of the caller, may listen: where the environment says, at its own socket,
-/// at the bus.
+/// Where the systemd of the machine, or that of the user, may listen: at the bus that the environment names, at its own
+/// socket, at the usual bus.
 pub fn sockets(user: bool, environment: impl Fn(&str) -> Option<&'static str>) -> Sockets {
     let mut all = Vec::new();
-    let variable = match user {
-        true => "DBUS_SESSION_BUS_ADDRESS",
-        false => "DBUS_SYSTEM_BUS_ADDRESS",
-    };
+    let variable = if user { "DBUS_SESSION_BUS_ADDRESS" } else { "DBUS_SYSTEM_BUS_ADDRESS" };
     // Addresses are separated by semicolons, their parts by commas ("Server Addresses").
     for address in environment(variable).unwrap_or("").split(';') {
         let path = address.strip_prefix("unix:").unwrap_or("").split(',');
@@ -71,9 +67,7 @@ pub fn sockets(user: bool, environment: impl Fn(&str) -> Option<&'static str>) -
     all
 }
 
-type Answer<T> = Result<T, Trouble>;
-
-/// Answers that are no failure where they are expected.
+/// Why a call was refused. Some callers expect an error of a certain name.
 enum Refused {
     Other(Trouble),
     Named(String, String),
@@ -126,11 +120,11 @@ impl Manager {
 
     /// A bus names its clients, and passes on only what they ask for.
     fn greet(&mut self) -> Answer<()> {
-        let why = Why("a bus wants to be greeted first");
+        let why = Why("a bus takes no other message before a greeting");
         self.ask(&bus("Hello", ""), Body::default(), why)?;
         let mut body = Body::default();
         body.text("type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'");
-        let why = Why("the end of a job is told by a signal");
+        let why = Why("a signal tells the end of a job");
         self.ask(&bus("AddMatch", "s"), body, why)?;
         self.ask(&manager("Subscribe", ""), Body::default(), why)?;
         Ok(())
@@ -172,10 +166,11 @@ impl Manager {
         }
     }
 
+    /// Has systemd forget a unit that has failed.
     fn forget(&mut self, unit: &str) {
         let mut body = Body::default();
         body.text(unit);
-        let why = Why("a unit of that name has failed, and stands in the way");
+        let why = Why("systemd keeps a failed unit, and makes no other of its name");
         let _ = self.ask(&manager("ResetFailedUnit", "s"), body, why);
     }
 }
@@ -184,7 +179,7 @@ impl Manager {
 pub fn base(sockets: &Sockets) -> Answer<String> {
     let mut body = Body::default();
     body.text("org.freedesktop.systemd1.Manager").text("ControlGroup");
-    let why = Why("units lie below the cgroup of their manager");
+    let why = Why("the cgroups of units lie below systemd's own");
     let path = Manager::open(sockets)?.ask(&CONTROL_GROUP, body, why)?;
     Ok(match path.trim_matches('/') {
         "" => String::new(),
@@ -197,8 +192,7 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
     let mut service = Manager::open(&scope.sockets)?;
     let body = || {
         let mut properties = scope.properties.clone();
-        let pids = Vec::from([pid as u32]);
-        properties.push(("PIDs".into(), Value::Uints(pids)));
+        properties.push(("PIDs".into(), Value::Uints(vec![pid as u32])));
         let mut body = Body::default();
         body.text(&scope.unit).text("replace");
         // No auxiliary units.
@@ -210,18 +204,17 @@ pub fn start(scope: &Scope, pid: i32) -> Answer<()> {
     let job = match service.ask(&method, body(), why) {
         Err(Refused::Named(name, _)) if name == "org.freedesktop.systemd1.UnitExists" => {
             service.forget(&scope.unit);
-            service.ask(&method, body(), why)
+            service.ask(&method, body(), why)?
         }
-        other => other,
+        job => job?,
     };
-    let job = job?;
-    // What came to be in spite of it, goes again; a unit of that name that is not ours stays.
+    // The job was accepted, so the unit is this container's: whatever is there of it is stopped after a failure.
     service.done(&job).inspect_err(|_| {
         let _ = stop(&scope.unit, &scope.sockets);
     })
 }
 
-/// Moves a process into a scope: where the caller may not do it himself.
+/// Has systemd move a process into a scope, where the caller may not.
 pub fn attach(scope: &Scope, pid: i32) -> Answer<()> {
     let mut body = Body::default();
     body.text(&scope.unit).text("").array(4, |b| {
@@ -229,20 +222,18 @@ pub fn attach(scope: &Scope, pid: i32) -> Answer<()> {
     });
     let method = manager("AttachProcessesToUnit", "ssau");
     let why = Why("between two cgroups of different owners only systemd may move a process");
-    Manager::open(&scope.sockets)?.ask(&method, body, why)?;
-    Ok(())
+    Ok(Manager::open(&scope.sockets)?.ask(&method, body, why).map(drop)?)
 }
 
-/// Sets properties for as long as the unit is there.
+/// Sets properties of a unit. They last until the unit is gone.
 pub fn set(unit: &str, sockets: &Sockets, properties: &[Property]) -> Answer<()> {
     if properties.is_empty() {
         return Ok(());
     }
     let mut body = Body::default();
     body.text(unit).flag(true).properties(properties);
-    let why = Why("else systemd would write the old limits another time");
-    Manager::open(sockets)?.ask(&manager("SetUnitProperties", "sba(sv)"), body, why)?;
-    Ok(())
+    let why = Why("without this, systemd would write the old limits again at its next reload");
+    Ok(Manager::open(sockets)?.ask(&manager("SetUnitProperties", "sba(sv)"), body, why).map(drop)?)
 }
 
 /// Ends a scope with all that is in it, and waits until it is gone. It may be gone already.
@@ -250,7 +241,7 @@ pub fn stop(unit: &str, sockets: &Sockets) -> Answer<()> {
     let mut service = Manager::open(sockets)?;
     let mut body = Body::default();
     body.text(unit).text("replace");
-    let why = Why("nothing of the container stays behind");
+    let why = Why("nothing of the container may stay");
     match service.ask(&manager("StopUnit", "ss"), body, why) {
         Err(Refused::Named(name, _)) if name == "org.freedesktop.systemd1.NoSuchUnit" => Ok(()),
         job => service.done(&job?),

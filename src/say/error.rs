@@ -12,8 +12,8 @@ use syscalls::{Errno, Failed};
 /// Bytes that a line of a message has at most.
 const MOST: usize = 2048;
 
-/// A text as a message has it: one line, of a length that can be read. Engines take a line apart, and a document decides how
-/// long what is quoted of it is.
+/// A text as one line of bounded length, for a message: engines read line by line, and what a message quotes of a document can
+/// have any length.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -34,10 +34,10 @@ pub struct Said {
 }
 
 enum Who {
-    /// A file that holds this part alone: a pointer into the file is what follows the part's own pointer.
+    /// A file that holds this part alone. A pointer into that file begins after the part's own pointer.
     File(String),
     Option(String),
-    /// The file that said everything else.
+    /// The file that has everything else.
     Same,
 }
 
@@ -46,12 +46,12 @@ impl Said {
         Said { file, others: Vec::new() }
     }
 
-    /// The part at `pointer` is what another file holds.
+    /// The part at `pointer` comes from another file.
     pub fn file(&mut self, pointer: &str, path: &str) {
         self.others.push((pointer.into(), Who::File(path.into())));
     }
 
-    /// The part at `pointer` was said by an option, or by words of the command line.
+    /// The part at `pointer` comes from an option, or from words of the command line.
     pub fn option(&mut self, pointer: impl Into<String>, name: &str) {
         self.others.push((pointer.into(), Who::Option(name.into())));
     }
@@ -61,7 +61,7 @@ impl Said {
         self.others.push((pointer, Who::Same));
     }
 
-    /// Who said what is at a pointer, and where.
+    /// Where a part comes from: a file or an option, and the pointer in that file.
     fn who(&self, pointer: &str) -> (&str, String) {
         let holds = |part: &str| {
             let below = pointer.strip_prefix(part);
@@ -75,13 +75,13 @@ impl Said {
         }
     }
 
-    /// The error about a part that is not as it must be.
+    /// The error about a problem of the configuration.
     pub fn refused(&self, problem: Problem) -> Error {
         let (file, pointer) = self.who(&problem.pointer);
         Error::Spec { file: file.into(), problem: Problem { pointer, ..problem } }
     }
 
-    /// Where a line of the plan comes from, in parentheses; nothing where it comes from no property.
+    /// Where a line of the plan comes from, in parentheses. Empty: it comes from no property.
     fn place(&self, from: &str) -> String {
         let (file, pointer) = match from {
             "" => return String::new(),
@@ -93,19 +93,23 @@ impl Said {
     }
 }
 
-/// A failing call outside of any plan, with what else was said of it.
+fn told(line: String, why: impl Into<String>, hint: &'static str) -> Error {
+    Error::Call(Told { line, why: why.into(), advice: Advice::Text(hint) })
+}
+
+/// The error of a call outside of any plan, with what the kernel's verifier said.
 pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
     let (call, why) = show(failed);
     Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice: Advice::Usual(failed) })
 }
 
-/// The same, where what to try is known.
+/// The error of a call outside of any plan, with advice.
 pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
     let (call, why) = show(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Text(hint) })
+    told(format!("{doing}: {call}"), why, hint)
 }
 
-/// The same of a call that carries out what an op of a plan does: it has that one's hint.
+/// The error of a call outside of any plan that does the same as an op: it gets the op's advice.
 pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
     at_hint(doing, failed, hints::hint(failed, Some(op)))
 }
@@ -120,93 +124,67 @@ pub fn trace_amiss(amiss: &Amiss) -> String {
     }
 }
 
-/// A hook that failed, and the end of what it said.
+/// The error of a hook, with the end of its output.
 pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     let (how, why) = match trouble {
         Trouble::Hook(code) => (ended(code), String::new()),
         Trouble::Call(failed) => show(failed),
         Trouble::Check(check) => (check.text().into(), String::new()),
     };
-    let said = match said.is_empty() {
-        true => String::new(),
-        false => format!(": {said:?}"),
-    };
-    let path = bounded(path, PART);
-    Error::Call(Told {
-        line: format!("hook {path} (config.json {from}): {how}{said}"),
-        why,
-        advice: Advice::Text(hints::hook(trouble)),
-    })
+    let line = format!("hook {} (config.json {from}): {how}{}", bounded(path, PART), quoted(said));
+    told(line, why, hints::hook(trouble))
+}
+
+/// The output of a program, after a colon.
+fn quoted(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said:?}") }
 }
 
 /// How a hook ended, in words.
 fn ended(code: i32) -> String {
     match code {
         TIMED_OUT => "ran past its timeout, and was ended with its process group".into(),
-        code if code > SIGNALLED => {
-            format!("ended by {}", syscalls::flags::signal_name(code - SIGNALLED))
-        }
+        code if code > SIGNALLED => format!("ended by {}", syscalls::flags::signal_name(code - SIGNALLED)),
         code => format!("exit status {code}"),
     }
 }
 
-/// A plan that stopped. `who` said what is wanted; `said`: the end of what hooks said, or what systemd or the kernel's
-/// verifier did.
+/// The error of a plan that stopped. `who`: where the configuration comes from. `said`: the end of a hook's output, or the
+/// words of systemd or of the kernel's verifier.
 pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
     stopped_at(plan.line(stopped.line), who, stopped, said)
 }
 
 /// The same, where the line is known.
 pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
-    let from = line.map_or("", |line| line.from.as_str());
-    let what = line
-        .map_or(String::from("an unknown line of the plan"), |line| bounded(&line.op.to_string(), PART).into_owned());
-    let place = who.place(from);
-    let number = stopped.line;
+    let (from, why) = line.map_or(("", ""), |line| (&line.from, line.why.0));
     let op = line.map(|line| &line.op);
-    if let Some(Op::Process(Process::Find { named, .. })) = op {
-        let why = line.map_or("", |line| line.why.0);
-        return program(&named.to_string_lossy(), &place, why, stopped.trouble);
-    }
-    if let Some(Op::Hooks(Hooks::Run { hook: failed })) = op {
-        return hook(from, &failed.path.to_string_lossy(), stopped.trouble, said);
-    }
-    match stopped.trouble {
-        Trouble::Hook(code) => {
-            let how = ended(code);
-            let said = match said.is_empty() {
-                true => String::new(),
-                false => format!(": {said:?}"),
-            };
-            Error::Call(Told {
-                line: format!("line {number}, {what}{place}: newuidmap or newgidmap: {how}{said}"),
-                why: String::new(),
-                advice: Advice::Text(hints::MAPPING_HELPERS),
-            })
+    let what = op.map_or("an unknown line of the plan".into(), Op::to_string);
+    let place = who.place(from);
+    let step = format!("line {}, {}{place}", stopped.line, bounded(&what, PART));
+    match (op, stopped.trouble) {
+        (Some(Op::Process(Process::Find { named, .. })), trouble) => {
+            program(&named.to_string_lossy(), &place, why, trouble)
         }
-        Trouble::Call(failed) => {
+        (Some(Op::Hooks(Hooks::Run { hook: failed })), trouble) => {
+            hook(from, &failed.path.to_string_lossy(), trouble, said)
+        }
+        (_, Trouble::Hook(code)) => {
+            let line = format!("{step}: newuidmap or newgidmap: {}{}", ended(code), quoted(said));
+            told(line, "", hints::MAPPING_HELPERS)
+        }
+        (Some(Op::Process(Process::Execve { argv, .. })), Trouble::Call(failed)) => {
             let (call, why) = show(failed);
-            let text = match op {
-                Some(Op::Process(Process::Execve { argv, .. })) => {
-                    let name = argv.first().map(|a| a.to_string_lossy());
-                    let name = name.unwrap_or_default();
-                    let name = bounded(&name, PART);
-                    format!("exec: \"{name}\": {}{place}: {call}", failed.errno.text().to_lowercase())
-                }
-                _ => format!("line {number}, {what}{place}: {call}{said}"),
-            };
-            Error::Call(Told { line: text, why, advice: Advice::Text(advice_of(line, failed)) })
+            let name = argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+            let (name, reason) = (bounded(&name, PART), failed.errno.text().to_lowercase());
+            told(format!("exec: \"{name}\": {reason}{place}: {call}"), why, advice_of(line, failed))
         }
-        Trouble::Check(Check::Systemd) => Error::Call(Told {
-            line: format!("line {number}, {what}{place}: {said}"),
-            why: String::new(),
-            advice: Advice::Text(hints::check(Check::Systemd)),
-        }),
-        Trouble::Check(check) => {
-            let why = line.map_or("", |line| line.why.0).to_string();
-            let text = format!("line {number}, {what}{place}: {}", check.text());
-            Error::Call(Told { line: text, why, advice: Advice::Text(hints::check(check)) })
+        (_, Trouble::Call(failed)) => {
+            let (call, why) = show(failed);
+            told(format!("{step}: {call}{said}"), why, advice_of(line, failed))
         }
+        (_, Trouble::Check(Check::Systemd)) => told(format!("{step}: {said}"), "", hints::check(Check::Systemd)),
+        (_, Trouble::Check(check)) => told(format!("{step}: {}", check.text()), why, hints::check(check)),
     }
 }
 
@@ -219,32 +197,24 @@ fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     }
 }
 
-/// A program that cannot be executed, in the words that engines parse.
+/// The error of a program that cannot be executed, in the words that engines parse.
 fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
     let name = &bounded(name, PART / 2);
-    let (line, hint) = match trouble {
-        Trouble::Check(_) | Trouble::Hook(_) if name.contains('/') => {
-            (format!("exec: \"{name}\": permission denied: it is no regular file"), hints::PROGRAM_DENIED)
+    let (is_path, not_found) = (name.contains('/'), Check::ProgramNotFound.text());
+    let (reason, hint, call) = match trouble {
+        Trouble::Call(failed) => {
+            let errno = failed.errno.text().to_lowercase();
+            let (reason, hint) = match failed.errno {
+                Errno::EACCES => ("permission denied".into(), hints::PROGRAM_DENIED),
+                _ if is_path => (format!("stat {name}: {errno}"), hints::PROGRAM_MISSING),
+                _ => (format!("{not_found}: {errno}"), hints::PROGRAM_PATH),
+            };
+            (reason, hint, format!(": {}", show(failed).0))
         }
-        Trouble::Check(_) | Trouble::Hook(_) => {
-            (format!("exec: \"{name}\": {}", Check::ProgramNotFound.text()), hints::PROGRAM_PATH)
-        }
-        Trouble::Call(f) if f.errno == Errno::EACCES => {
-            (format!("exec: \"{name}\": permission denied"), hints::PROGRAM_DENIED)
-        }
-        Trouble::Call(f) if !name.contains('/') => (
-            format!("exec: \"{name}\": {}: {}", Check::ProgramNotFound.text(), f.errno.text().to_lowercase()),
-            hints::PROGRAM_PATH,
-        ),
-        Trouble::Call(f) => {
-            (format!("exec: \"{name}\": stat {name}: {}", f.errno.text().to_lowercase()), hints::PROGRAM_MISSING)
-        }
+        _ if is_path => ("permission denied: it is no regular file".into(), hints::PROGRAM_DENIED, String::new()),
+        _ => (not_found.into(), hints::PROGRAM_PATH, String::new()),
     };
-    let call = match trouble {
-        Trouble::Call(failed) => format!(": {}", show(failed).0),
-        _ => String::new(),
-    };
-    Error::Call(Told { line: format!("{line}{place}{call}"), why: why.into(), advice: Advice::Text(hint) })
+    told(format!("exec: \"{name}\": {reason}{place}{call}"), why, hint)
 }
 
 /// An error in one line.
@@ -255,7 +225,7 @@ pub fn line(error: &Error) -> String {
         Error::Spec { file, problem } => format!("{file} {}: {}", problem.pointer, problem.problem),
         Error::Call(told) => match advice(told.advice) {
             "" => told.line.clone(),
-            // What to try is never what is left out.
+            // The line is shortened rather than the advice.
             hint => format!("{}; try: {hint}", bounded(&told.line, MOST.saturating_sub(hint.len() + 64))),
         },
     };

@@ -1,4 +1,5 @@
-//! What to try, by what failed: data, and the only place for it. May touch: types, the recorder to read of a call.
+//! What to try after a failure: data, all of it in this file and in hints.txt. May touch: types, the recorder to read of a
+//! call.
 
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
@@ -13,7 +14,7 @@ pub const PROGRAM_PATH: &str = "look at PATH in process.env and at the rootfs's 
 pub const PROGRAM_MISSING: &str = "put the program into the rootfs, or name another in process.args";
 pub const PROGRAM_DENIED: &str = "give the file its x bits, or run it as a user that may execute it";
 
-/// A device of config.json where only the host's node can be bound.
+/// For a device of config.json that has to be the host's own node.
 pub const NO_HOST_NODE: &str = "in a user namespace no device can be made, and the host has no node there to bind: make it on the host (mknod), or leave the device out";
 
 const NO_DEVPTS: &str = "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
@@ -93,7 +94,7 @@ pub fn hook(trouble: Trouble) -> &'static str {
     }
 }
 
-/// Advice for a finding that is no errno.
+/// Advice for what this program itself has found.
 pub fn check(check: Check) -> &'static str {
     match check {
         Check::CwdOutside => "a process.cwd that is a real path inside the rootfs, not one through /proc",

@@ -1,10 +1,9 @@
-//! The log: warnings, and what else a level lets through. The lines are shaped as runc's (logrus writes those), since engines
-//! take them apart. They go to standard error, or where `--log` says and nowhere else: engines read standard error together
-//! with what a command prints. May touch: system calls.
+//! The log: warnings, and more by level. Engines parse the lines, so they have the shape of runc's (logrus). They go to standard
+//! error, or only to where `--log` says: engines read standard error together with a command's output. May touch: system
+//! calls.
 
 use crate::cli::{Globals, Level, LogFormat, LogTo, PROGRAM};
-use crate::host::patience;
-use crate::host::time;
+use crate::host::{patience, time};
 use crate::outcome::Error;
 use crate::perform::files::write_all;
 use crate::say::error::{at_hint, one_line};
@@ -17,14 +16,15 @@ use syscalls::{Fd, Why};
 const JOURNAL: &CStr = c"/run/systemd/journal/socket";
 const SYSLOG: &CStr = c"/dev/log";
 
-/// How long a daemon that does not read may keep a line back, in milliseconds: a container does not wait for its log.
+/// How long a line waits for a daemon that does not read, in milliseconds. Then it is lost: a container must not wait for its
+/// log.
 const PATIENCE: u64 = 1000;
 
 pub struct Log {
     to: To,
     format: LogFormat,
     level: Level,
-    /// Whom the lines of a daemon's log name.
+    /// The name that lines for a daemon have.
     name: String,
     /// The container that the command is about; empty: none, or several.
     id: String,
@@ -38,14 +38,14 @@ enum To {
 }
 
 impl Log {
-    /// Opens what `--log` names. A file is made even if nothing will be said: clients open it without asking. `id`: the
-    /// container that the command is about.
+    /// Opens what `--log` names. A file is made even if no line follows, since clients expect it. `id`: the container that the
+    /// command is about.
     pub fn open(globals: &Globals, id: Option<&str>, uid: u32) -> Result<Log, Error> {
         let mut name = String::new();
         let to = match &globals.log {
             None => To::Stderr,
             Some(LogTo::File(path)) => {
-                let why = Why("the log is there from the beginning, and never cut: several commands share it");
+                let why = Why("clients expect the log from the beginning; several commands append to it");
                 To::File(append(path, "log", 0o644, uid, why)?)
             }
             Some(LogTo::Journald(as_whom)) => {
@@ -63,22 +63,18 @@ impl Log {
         Ok(Log {
             to,
             format: globals.log_format,
-            // --quiet: errors only, whatever else asks for more.
-            level: match globals.quiet {
-                true => Level::Error,
-                false => globals.log_level,
-            },
+            level: if globals.quiet { Level::Error } else { globals.log_level },
             name: one_line(&name),
             id: one_line(id.unwrap_or("")),
         })
     }
 
-    /// Whether a line of this level goes anywhere: some take long to put together.
+    /// Whether lines of this level are written. Some take long to compose.
     pub fn wants(&self, level: Level) -> bool {
         level >= self.level
     }
 
-    /// One line. An error goes to standard error by another way, whether there is a log or not.
+    /// Writes one line. `main` tells errors on standard error itself.
     pub fn say(&self, level: Level, message: &str) {
         if !self.wants(level) {
             return;
@@ -92,30 +88,22 @@ impl Log {
             To::Syslog(socket) => return send(socket, &self.datagram(level, message)),
         };
         let line = self.line(level, message);
-        let _ = write_all(file.at(), line.as_bytes(), Why("a line of the log"));
+        let _ = write_all(file.at(), line.as_bytes(), Why("this line belongs into the log"));
     }
 
     /// A line as logrus has it.
     fn line(&self, level: Level, message: &str) -> String {
         let now = time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME));
-        let word = match level {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warning",
-            Level::Error => "error",
-        };
+        let (word, _) = names(level);
         let quoted = serde_json::to_string(message).unwrap_or_default();
         match self.format {
-            LogFormat::Json => {
-                format!("{{\"level\":\"{word}\",\"msg\":{quoted},\"time\":\"{now}\"}}\n")
-            }
-            // Of a text without control characters Go's quotes and JSON's are the same.
+            LogFormat::Json => format!("{{\"level\":\"{word}\",\"msg\":{quoted},\"time\":\"{now}\"}}\n"),
+            // Go and JSON quote a text without control characters in the same way.
             LogFormat::Text => format!("time=\"{now}\" level={word} msg={quoted}\n"),
         }
     }
 
-    /// What a daemon has for a message: it knows time and level by itself. With `--log-format json` the whole line, as crun
-    /// has it.
+    /// The message for a daemon, which adds time and level itself. With `--log-format json` it is the whole line, as crun has it.
     fn message(&self, level: Level, message: &str) -> String {
         match self.format {
             LogFormat::Json => self.line(level, message).trim_end().into(),
@@ -125,7 +113,7 @@ impl Log {
 
     /// An entry for the journal: no value has a line break, so each is `NAME=value`.
     fn entry(&self, level: Level, message: &str) -> String {
-        let (priority, name) = (priority(level), &self.name);
+        let ((_, priority), name) = (names(level), &self.name);
         let message = self.message(level, message);
         let id = match self.id.as_str() {
             "" => String::new(),
@@ -134,20 +122,20 @@ impl Log {
         format!("PRIORITY={priority}\nSYSLOG_IDENTIFIER={name}\n{id}MESSAGE={message}\n")
     }
 
-    /// A line for syslog, without a time: each daemon puts its own where there is none (RFC 3164, section 4.3).
+    /// A line for syslog, without a time: each daemon adds its own (RFC 3164, section 4.3).
     fn datagram(&self, level: Level, message: &str) -> String {
-        let priority = libc::LOG_USER as u32 | priority(level);
+        let priority = libc::LOG_USER as u32 | names(level).1;
         format!("<{priority}>{}: {}", self.name, self.message(level, message))
     }
 }
 
-/// syslog(3)'s levels.
-fn priority(level: Level) -> u32 {
+/// A level as logrus and as syslog(3) have it.
+fn names(level: Level) -> (&'static str, u32) {
     match level {
-        Level::Debug => 7,
-        Level::Info => 6,
-        Level::Warn => 4,
-        Level::Error => 3,
+        Level::Debug => ("debug", 7),
+        Level::Info => ("info", 6),
+        Level::Warn => ("warning", 4),
+        Level::Error => ("error", 3),
     }
 }
 
@@ -164,8 +152,8 @@ fn connect(path: &CStr, what: &str) -> Result<Fd, Error> {
 }
 
 fn send(socket: &Fd, line: &str) {
-    let wait = Why("the daemon has more lines than it has read");
-    let why = Why("a line of the log");
+    let wait = Why("the daemon's queue is full, and it may read a line in a moment");
+    let why = Why("this line belongs into the log");
     let send = || syscalls::send(socket.at(), line.as_bytes(), why);
     let _ = patience::send(socket.at(), PATIENCE, wait, send);
 }

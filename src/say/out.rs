@@ -1,5 +1,4 @@
-//! Words out: standard output, standard error, files that are appended to. All through the gate, and none before a command has done its
-//! work, so that showing changes nothing. May touch: system calls.
+//! Output: standard output, standard error, files that are appended to. May touch: system calls.
 
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
@@ -7,31 +6,28 @@ use crate::perform::files::write_all;
 use crate::say::error::{line, why};
 use syscalls::{At, AtFlags, Disposition, Errno, Fd, OpenFlags, Why};
 
-/// A reader that has gone away must not kill this process. std's own `main` would see to that.
+/// Without std's own `main`, a write to a reader that has gone would kill this process.
 fn ignore_sigpipe() {
-    let _ = syscalls::rt_sigaction(
-        libc::SIGPIPE,
-        Disposition::Ignore,
-        Why("the reader may have closed its end: then the write fails, and that is all"),
-    );
+    let why = Why("if the reader has closed its end, the write shall fail and not end this process");
+    let _ = syscalls::rt_sigaction(libc::SIGPIPE, Disposition::Ignore, why);
 }
 
-/// Writes to standard output. If that fails the command fails: the caller counts on these words.
+/// Writes to standard output. If that fails the command fails, since its caller needs the text.
 pub fn stdout(text: &str) -> Result<(), Error> {
     ignore_sigpipe();
-    let why = Why("this is what was asked for");
+    let why = Why("the caller asked for this text");
     write_all(At::STDOUT, text.as_bytes(), why).doing("write to standard output")
 }
 
-/// Writes to standard error. If that fails there is no other way to tell.
+/// Writes to standard error. A failure of that cannot be told anywhere.
 pub fn stderr(text: &str) {
     ignore_sigpipe();
     let _ = write_all(At::STDERR, text.as_bytes(), Why("the caller learns what is wrong"));
 }
 
-/// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all may make names
-/// (`/tmp`) another user's link or file is refused: one that was put there beforehand would lead this write elsewhere, or
-/// get to know it. The kernel has that rule too, but not everywhere (proc_sys_fs(5), protected_symlinks).
+/// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all users may make files
+/// (`/tmp`) it refuses another user's link or file: a link would lead this write elsewhere, and the owner of a file can read
+/// it. The kernel has the same rule, but not on every machine (proc_sys_fs(5), protected_symlinks).
 pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> Result<Fd, Error> {
     let name = c(path)?;
     let failed = |failed| at(format!("open the {what} {path}"), failed);
@@ -40,7 +36,7 @@ pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> 
         syscalls::openat_create(At::CWD, &name, flags, mode, why)
     };
     let look = Why("another user may have put it there");
-    // O_NONBLOCK: a fifo is looked at before anything waits for its reader.
+    // O_NONBLOCK: without it, opening a fifo would wait for a reader.
     let file = match open(OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK) {
         Err(f) if [Errno::ELOOP, Errno::ENXIO].contains(&f.errno) => {
             let nofollow = AtFlags::AT_SYMLINK_NOFOLLOW;
@@ -55,13 +51,13 @@ pub fn append(path: &str, what: &'static str, mode: u32, uid: u32, why: Why) -> 
     trusted(path, what, &found, uid)?;
     match found.st_mode & libc::S_IFMT {
         libc::S_IFREG => Ok(file),
-        // Its reader may be slow, and is waited for.
+        // Without O_NONBLOCK a write waits for a slow reader.
         _ => open(OpenFlags::O_NOFOLLOW).map_err(failed),
     }
 }
 
-/// The kernel's rule: what this user made, or the owner of the directory, or what lies where not all may make names. Also a
-/// file that has another name: of this user's files, others may have made a link.
+/// The kernel's rule: a file of this user, or of the directory's owner, or in a directory where not all users may make files.
+/// And one more: a file must have no second name, since another user may have made that link to a file of this user.
 fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(), Error> {
     let file = found.st_mode & libc::S_IFMT == libc::S_IFREG;
     let linked = file && found.st_nlink > 1;
@@ -73,7 +69,7 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
         Some(("", _)) => "/",
         Some((above, _)) => above,
     };
-    let why = Why("who made this file matters only where all users may make names");
+    let why = Why("the owner of the file matters only in a directory where all users may make files");
     let dir = syscalls::newfstatat(At::CWD, &c(above)?, AtFlags::NONE, why)
         .doing(format_args!("look at the directory of the {what} {path}"))?;
     const SHARED: u32 = libc::S_ISVTX | libc::S_IWOTH;
@@ -89,8 +85,8 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
     )))
 }
 
-/// What a failing command says on standard error: one line, since engines look at one; for people at a terminal also
-/// what the failing call was for.
+/// What a failing command writes to standard error: one line, since engines read one; at a terminal also the purpose of the
+/// call that failed.
 pub fn failure(error: &Error) -> String {
     let mut text = format!("nk-runtime: {}\n", line(error));
     if let Some(why) = why(error)

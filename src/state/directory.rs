@@ -1,6 +1,7 @@
-//! The state root and the containers' directories in it. Making a directory takes its id. May touch: system calls.
+//! The state root and the containers' directories in it. A command that makes a directory takes its id. May touch: system
+//! calls.
 
-use crate::host::input::c;
+use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
@@ -24,7 +25,7 @@ pub fn check_id(id: &str) -> Result<(), Error> {
 
 /// Opens the state root. `None`: it is not there.
 pub fn open_root(path: &str) -> Result<Option<Fd>, Error> {
-    let (flags, why) = (DIRECTORY.without(OpenFlags::O_NOFOLLOW), Why("where containers are remembered"));
+    let (flags, why) = (DIRECTORY.without(OpenFlags::O_NOFOLLOW), Why("the state of all containers lies there"));
     match syscalls::openat(At::CWD, &c(path)?, flags, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(None),
         opened => opened.map(Some).doing(format_args!("open the state root {path}")),
@@ -38,7 +39,7 @@ pub fn make_root(path: &str) -> Result<Fd, Error> {
     }
     let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]).filter(|i| *i > 0);
     for end in ends {
-        let why = Why("the state root is made when the first container needs it");
+        let why = Why("the first container needs a state root");
         match syscalls::mkdirat(At::CWD, &c(&path[..end])?, 0o711, why) {
             Err(failed) if failed.errno == Errno::EEXIST => {}
             made => made.doing(format_args!("make the state root {path}: use --root DIR for another place"))?,
@@ -47,28 +48,44 @@ pub fn make_root(path: &str) -> Result<Fd, Error> {
     open_root(path)?.ok_or_else(|| Error::State(format!("the state root {path} vanished")))
 }
 
-/// Takes an id. If several processes try at once, exactly one gets it.
+/// Takes an id. Of several processes at once, exactly one gets it.
 pub fn take(root: At, id: &str) -> Result<Fd, Error> {
     let name = c(id)?;
-    match syscalls::mkdirat(root, &name, 0o711, Why("making the directory takes the id: only one can")) {
+    match syscalls::mkdirat(root, &name, 0o711, Why("making the directory takes the id: only one command can")) {
         Err(failed) if failed.errno == Errno::EEXIST => {
             return Err(Error::State(format!("container with given ID already exists: {id}")));
         }
         made => made.doing(format_args!("take the id {id}"))?,
     }
     open(root, &name).map_err(|failed| {
-        let why = Why("an id that could not be used is free again");
+        let why = Why("no container was made, so the id is free again");
         let _ = syscalls::unlinkat(root, &name, AtFlags::AT_REMOVEDIR, why);
         at(format_args!("open the state of {id}"), failed)
     })
 }
 
-/// Opens the state of a container that is there.
-pub fn find(root: Option<&Fd>, id: &str) -> Result<Fd, Error> {
-    look_up(root, id)?.ok_or_else(|| Error::State(format!("container does not exist: {id}")))
+/// The error about an id that no container has.
+pub fn missing(id: &str) -> Error {
+    Error::State(format!("container does not exist: {id}"))
 }
 
-/// The same. `None`: there is no container of that id.
+/// The ids of the containers in a state root, in order.
+pub fn ids(root: At, why: Why) -> syscalls::Result<Vec<String>> {
+    let names = input::names(root, why)?.into_iter().filter_map(|name| name.into_string().ok());
+    let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Opens the directory of an id that was listed. `None`: it was deleted meanwhile, or is a file and no container.
+pub fn open_listed(root: At, id: &str) -> Result<Option<Fd>, Error> {
+    match open(root, &c(id)?) {
+        Err(f) if [Errno::ENOENT, Errno::ENOTDIR].contains(&f.errno) => Ok(None),
+        opened => opened.map(Some).doing(format_args!("open the state of {id}")),
+    }
+}
+
+/// Opens the state of a container. `None`: there is no container of that id.
 pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
     check_id(id)?;
     let Some(root) = root else {
@@ -79,7 +96,7 @@ pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
         opened => opened.map_err(failed)?,
     };
-    let why = Why("only this user, or root, may say what is ended or removed on their behalf");
+    let why = Why("the state names processes to end and cgroups to remove: only this user or root may write it");
     let owner = syscalls::fstat(dir.at(), why).map_err(failed)?.st_uid;
     if owner != 0 && owner != syscalls::auxv(libc::AT_EUID) as u32 {
         return Err(Error::State(format!(
@@ -89,7 +106,7 @@ pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
     Ok(Some(dir))
 }
 
-/// Opens a directory of the state root. A link is not followed.
-pub fn open(root: At, name: &CStr) -> syscalls::Result<Fd> {
-    syscalls::openat(root, name, DIRECTORY, Why("all state of the container lies in it"))
+/// Opens a directory of the state root. A link is refused.
+fn open(root: At, name: &CStr) -> syscalls::Result<Fd> {
+    syscalls::openat(root, name, DIRECTORY, Why("all state of the container lies in this directory"))
 }

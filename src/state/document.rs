@@ -1,5 +1,5 @@
-//! `state.json` of a container: read, written, and understood. Its last key is the configuration, which few commands need.
-//! May touch: system calls.
+//! `state.json` of a container: how it is read and written. Its last key is the configuration, which few commands need. May
+//! touch: system calls.
 
 use super::saved::{CONFIGURATION, Saved, Whole, usual_cgroup};
 use crate::host::{cgroup, input};
@@ -14,21 +14,21 @@ use syscalls::{At, Errno, OpenFlags, Why};
 const NAME: &CStr = c"state.json";
 /// The document is written under this name first.
 pub const NEW: &CStr = c"state.json.new";
-/// What a container is about to make outside of its directory. The document's own file is no place for it: opening that to
-/// write the document would cut off what is noted.
+/// A document with what `create` is about to make outside of the directory. It has a file of its own: opening the document's
+/// file for writing would cut it off.
 pub const INTENDED: &CStr = c"intended.json";
 
 /// The document of a container.
 pub enum Document<T = Box<Saved>> {
     Whole(T),
-    /// It was read, and is not one. What is wrong with it.
+    /// It was read, and is no such document.
     Damaged(Error),
-    /// It is not there yet, or not any more.
+    /// It is not there: the container is being made or removed.
     Missing,
 }
 
 impl<T> Document<T> {
-    /// Of a container that is there. Without a document it does not exist: not yet, or not any more.
+    /// The document, for a caller that needs one: without it the container does not exist.
     pub fn there(self, id: &str) -> Result<T, Error> {
         match self {
             Document::Whole(document) => Ok(document),
@@ -45,12 +45,12 @@ pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
     document_of(dir, id)?.there(id).map(|saved| *saved)
 }
 
-/// The same for a caller that has to go on without a document. An error: it could not be read.
+/// Reads the document of a container, for a caller that can go on without one.
 pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, NAME, id)
 }
 
-/// Reads the document of a container that is there, to its end.
+/// Reads the document of a container that is there, with the configuration.
 pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
     let text = text(dir, NAME, id, |_| false)?.there(id)?;
     let saved = understand(id, &text)?;
@@ -58,13 +58,13 @@ pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
     Ok(Whole { saved, configuration })
 }
 
-/// Writes the document anew.
+/// Replaces the document.
 pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
-    let why = Why("the transition is remembered");
+    let why = Why("later commands have to know the container's new state");
     files::replace(dir, NAME, NEW, &document.text(), 0o600, why).doing("save the state")
 }
 
-/// Reads a document that lies under this name.
+/// Reads the document of that name, without the configuration.
 pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     Ok(match text(dir, name, id, |begin| place(begin).is_some())? {
         Document::Whole(text) => match understand(id, &text) {
@@ -76,9 +76,9 @@ pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     })
 }
 
-/// The text of the document, up to where it is `enough`.
+/// The text of a document, until `enough` says so.
 fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Document<Vec<u8>>, Error> {
-    let why = Why("what is remembered of the container");
+    let why = Why("an earlier command has written the container's state there");
     // O_NONBLOCK: opening a fifo would wait for its other end.
     let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
     let file = match syscalls::openat(dir, name, flags, why) {
@@ -92,7 +92,7 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
     Ok(Document::Whole(text))
 }
 
-/// The document's text as what it says.
+/// Parses a document, with or without the configuration.
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
     match short(text).map_or_else(|| parse::<Saved>(text), Ok) {
         Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
@@ -105,7 +105,7 @@ fn damaged(id: &str, what: &str) -> Error {
     Error::State(format!("state.json of {id} is damaged ({what}): delete --force {id} removes what is left"))
 }
 
-/// Whether this names a cgroup below the hierarchy's root, or none: all processes there are killed, and it is removed.
+/// Whether this names a cgroup below the hierarchy's root, or none. `delete` kills all processes there.
 fn is_cgroup(path: &str) -> bool {
     let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains('\0');
     path.is_empty() || !path.split('/').any(odd)
@@ -116,14 +116,14 @@ fn place(text: &[u8]) -> Option<usize> {
     text.windows(CONFIGURATION.len()).position(|part| part == CONFIGURATION)
 }
 
-/// What stands before the configuration, if it is a document by itself.
+/// The document without the configuration, if that is the last key.
 fn short(text: &[u8]) -> Option<Saved> {
     let mut before = text.get(..place(text)?)?.to_vec();
     before.push(b'}');
     parse(&before).ok()
 }
 
-/// What the document's last key holds. A person who edits the document may give its keys another order.
+/// The configuration in a document. It is not the last key if a person has edited the document.
 fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
     if let Some(at) = place(&text)
         && short(&text).is_some()
@@ -148,17 +148,17 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
     })
 }
 
-/// What a `create` that did not come to its end meant to make.
+/// What an interrupted `create` was about to make.
 pub fn begun(dir: At, id: &str) -> Result<Option<Saved>, Error> {
     match read(dir, INTENDED, id)? {
         Document::Whole(saved) => Ok(Some(*saved)),
-        // It was interrupted while it wrote that, and had made nothing yet.
+        // It was interrupted while it wrote this file, and had made nothing yet.
         Document::Damaged(_) | Document::Missing => Ok(None),
     }
 }
 
-/// Notes what will be made elsewhere, before it is: a cgroup that is not the usual one, or a scope. `delete --force` finds it
-/// by that also if this process is killed.
+/// Writes down what will be made outside of the directory, before it is made: a cgroup that is not the usual one, a scope, a
+/// group of resctrl. If this process is killed, `delete --force` finds it by that.
 pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     let elsewhere = saved.scope.is_some() || saved.resctrl.is_some();
     if !elsewhere && saved.cgroup_path == usual_cgroup(&saved.id) {
@@ -166,14 +166,14 @@ pub fn intend(dir: At, saved: &Saved) -> Result<(), Error> {
     }
     let saved = Saved { cgroup_made: Some(will_make(saved)?), ..saved.clone() };
     let text = serde_json::to_vec(&saved).unwrap_or_default();
-    let why = Why("if this process is killed halfway, delete --force finds here what it was about to make");
+    let why = Why("if this process is killed, delete --force finds there what it was about to make");
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL | OpenFlags::O_NOFOLLOW;
     syscalls::openat_create(dir, INTENDED, flags, 0o600, why)
         .and_then(|file| files::write_all(file.at(), &text, why))
         .doing("note what will be made")
 }
 
-/// How many cgroups there will be that were not there before.
+/// How many cgroups will be made.
 fn will_make(saved: &Saved) -> Result<usize, Error> {
     const LOOK: &str = "look which cgroups are there";
     if saved.scope.is_some() {

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   directory   the state root, ids, and the directory of a container, whose mkdir is the lock
-//!   saved       what its document says
+//!   saved       the fields of its document
 //!   document    state.json: read and written
 //!   now         what the kernel says of the container
-//!   removal     all of that goes
-//!   recorder    the records of the command that runs: where they go
-//!   traces      records of containers, there or gone
+//!   removal     the end of the directory
+//!   recorder    where the records of this command are kept
+//!   traces      the records of containers, there or gone
 //! ```
 
 mod directory;
@@ -18,7 +18,7 @@ mod removal;
 mod saved;
 pub mod traces;
 
-pub use directory::{check_id, find, look_up, make_root, open, open_root, take};
+pub use directory::{check_id, ids, look_up, make_root, missing, open_listed, open_root, take};
 pub use document::{Document, begun, document_of, intend, load, load_whole, save};
 pub use now::{Now, Status, load_now, look, now};
 pub use removal::{remove, remove_unfinished, strangers};

@@ -1,4 +1,4 @@
-//! What the kernel says of a container now: whether its first process lives, is still this program, is frozen. May touch:
+//! What the kernel says of a container now: whether its first process lives, has executed its program, is frozen. May touch:
 //! system calls.
 
 use super::document::{self, Document};
@@ -9,7 +9,7 @@ use crate::outcome::{Doing, Error, at};
 use crate::perform::sync;
 use syscalls::{At, AtFlags, Errno, Fd, Why};
 
-/// What an OCI client may see a container as.
+/// The status of a container, as OCI has it; `paused` is runc's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     Creating,
@@ -36,7 +36,7 @@ pub struct Now {
     pub status: Status,
     /// A handle on its first process, while that lives.
     pub init: Option<Fd>,
-    /// The hierarchy, and the container's cgroup in it, if it was opened.
+    /// The hierarchy, and the container's cgroup in it, if they were opened.
     pub cgroup: Option<(Fd, Fd)>,
 }
 
@@ -44,7 +44,7 @@ pub struct Now {
 /// whether the fifo that `start` removes is still there.
 pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     let now = |status, init| Now { status, init, cgroup: None };
-    let why = Why("a handle first: after that the number cannot come to mean another process");
+    let why = Why("with a handle first, the number cannot come to mean another process during the look");
     let init = match syscalls::pidfd_open(saved.pid, why) {
         Err(failed) if [Errno::ESRCH, Errno::EINVAL].contains(&failed.errno) => return Ok(now(Status::Stopped, None)),
         opened => opened.doing(format_args!("look for process {}", saved.pid))?,
@@ -61,8 +61,8 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     Ok(now(status, Some(init)))
 }
 
-/// The same, and whether a container that is created or runs is paused. Its own cgroup says so, which stays open. It does not
-/// matter who paused it; and a cgroup above that is frozen does not count.
+/// The same, and whether a created or running container is paused: its own cgroup is frozen, by any process. A frozen cgroup
+/// above does not count.
 pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     let mut now = now(dir, saved)?;
     let lives = matches!(now.status, Status::Created | Status::Running);
@@ -71,14 +71,14 @@ pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     }
     let failed = |failed| at(format_args!("ask whether {} is paused", saved.id), failed);
     now.cgroup = match cgroup::open_pair(&saved.cgroup_path) {
-        // No hierarchy is mounted, and this user may not mount one: so this user has paused nothing.
+        // No hierarchy is mounted, and this user may not mount one, so this user cannot have paused it.
         Err(f) if f.errno == Errno::EPERM => None,
         opened => opened.map_err(failed)?,
     };
     if let Some((_, group)) = &now.cgroup {
-        let why = Why("a paused container runs, but for the moment it does not");
+        let why = Why("a paused container is a running one in a frozen cgroup");
         let frozen = match cgroup::read(group.at(), c"cgroup.freeze", why) {
-            // The cgroup is gone, or its kernel cannot freeze.
+            // The cgroup is gone, or this kernel cannot freeze it.
             Err(f) if [Errno::ENOENT, Errno::ENODEV].contains(&f.errno) => false,
             read => read.map_err(failed)?.trim() == "1",
         };
@@ -89,8 +89,8 @@ pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     Ok(now)
 }
 
-/// The document of a container that is there, with its status. While the hooks of `create` run, which may ask for it, there
-/// is no document yet.
+/// The document of a container that is there, and its status. Hooks of `create` may ask for it: then there is a document under
+/// another name.
 pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
     let document = document::document_of(dir, id)?;
     if let Document::Missing = document
@@ -104,9 +104,9 @@ pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
     Ok((saved, now.status))
 }
 
-/// Whether the container waits for `start`, which removes the fifo's name first.
+/// Whether the container waits for `start`.
 fn waits(dir: At) -> Result<bool, Error> {
-    let why = Why("`start` takes this name away first");
+    let why = Why("`start` removes this name before the program begins");
     match syscalls::newfstatat(dir, sync::START, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
         found => found.map(|_| true).doing("look how far the container is"),

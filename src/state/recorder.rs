@@ -1,29 +1,26 @@
-//! Where the flight recorder is kept. `create` and `run` lay a file of the container's under it, so that what they did is
-//! there whatever becomes of them. A later command records in memory of its own, and appends that to another file of the
-//! container's when it ends. Nothing but the trace depends on either: where one cannot be had, the command goes on, and says
-//! once that its trace is not kept. May touch: system calls.
+//! Where the flight recorder is kept. `create` and `run` map a file of the container's as the recorder, so that their records
+//! are there even if they are killed. A later command records in its own memory, and appends that to another file when it
+//! ends. If there can be no such file the command goes on, and warns once that its trace is not kept. May touch: system calls.
 //!
 //! ```text
-//!   trace            the container's creation, up to its program, and its end where `run` sees to that
-//!   trace.later      the commands after it, one piece each; trace.old: those before the newest 256 KiB
-//!   trace.failed     the last of them that failed
+//!   trace            the container's creation, up to its program; with `run` also its end
+//!   trace.later      the later commands, one piece each; trace.old: those before the newest 256 KiB
+//!   trace.failed     the last later command that failed
 //! ```
 
 use super::directory::DIRECTORY;
 use super::traces::{self, FAILED, LATER, OLD, TRACE, number};
 use crate::host::input;
-use crate::outcome::Lane;
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, Lane, at};
 use crate::perform::files::write_all;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
-use syscalls::Call;
 use syscalls::record::{self, Entry, Head, Record};
-use syscalls::{At, AtFlags, Errno, Failed, Fd, OpenFlags, Why, room};
+use syscalls::{At, AtFlags, Call, Errno, Failed, Fd, OpenFlags, Why, room};
 
 /// When `trace.later` is this long it takes the place of `trace.old`.
 const GENERATION: usize = 256 << 10;
-/// Each time that a container's trace has grown by so much, the traces of the state root are counted.
+/// After each so many bytes of a container's trace, all traces of the state root are counted.
 pub const STEP: usize = 64 << 10;
 
 /// What becomes of this command's records when it ends.
@@ -31,7 +28,7 @@ pub const STEP: usize = 64 << 10;
 pub struct Recording {
     /// The container's directory, and the file that they are appended to.
     place: Option<(Fd, Fd)>,
-    /// How many bytes of the recorder are written down already.
+    /// How many bytes of the recorder are in that file already.
     written: usize,
     /// Why they cannot be kept.
     trouble: Option<Error>,
@@ -44,7 +41,7 @@ pub enum Amiss {
     NotKept(Error),
 }
 
-/// Memory that the other side of a clone has, too: it records there, and says how far it is.
+/// Makes the recorder and the slate shared memory, for a command that clones a process.
 pub fn share() -> Result<(), Error> {
     if !room::is_shared() {
         share_slate()?;
@@ -54,11 +51,11 @@ pub fn share() -> Result<(), Error> {
 }
 
 fn share_slate() -> Result<(), Error> {
-    let why = Why("the sides of the clone have to know of each other how far they are");
+    let why = Why("both sides of the clone tell each other there how far they are");
     room::share(why).doing("set up the recorder")
 }
 
-/// Where memory is short each side of the clone records for itself.
+/// If there is no memory for it, each side of the clone records for itself.
 fn in_memory() {
     let _ = room::lay(None, RECORDS);
 }
@@ -66,9 +63,9 @@ fn in_memory() {
 const RECORDS: Why = Why("both sides of the clone write records here, without a system call");
 
 impl Recording {
-    /// A container begins: its recorder gets a file.
+    /// For a new container: a file of its directory becomes the recorder.
     pub fn begin(&mut self, dir: At) -> Result<(), Error> {
-        let why = Why("where a page of the trace's file cannot be had, memory takes its place");
+        let why = Why("if the trace's file cannot get a page, memory replaces it");
         syscalls::survive_lost_pages(why).doing("set up the recorder")?;
         share_slate()?;
         let laid = traces::limit() > 0
@@ -82,22 +79,22 @@ impl Recording {
         Ok(())
     }
 
-    /// Lays the recorder into a file. False: it may not be as long, and takes the records when the command ends.
+    /// Maps a file as the recorder. False: the file may not be so long, and gets the records when the command ends.
     fn lay(&mut self, dir: At) -> syscalls::Result<bool> {
         let flags = OpenFlags::O_RDWR | OpenFlags::O_EXCL | OpenFlags::O_NOFOLLOW | OpenFlags::O_APPEND;
-        let why = Why("the trace outlives the container in this file");
+        let why = Why("in this file the trace outlives the container");
         let file = syscalls::openat_create(dir, TRACE, flags, 0o600, why)?;
-        let why = Why("room for the records; what stays empty takes none");
+        let why = Why("room for the records; an empty part of the file takes none");
         let long = syscalls::ftruncate(file.at(), record::CAPACITY, why);
         if long.and_then(|()| room::lay(Some(file.at()), RECORDS)).is_ok() {
-            file.leak(); // the mapping needs it no more; execve closes it
+            file.leak(); // the mapping does not need it; execve closes it
             return Ok(true);
         }
         self.place = Some((open_again(dir)?, file));
         Ok(false)
     }
 
-    /// This command is about a container that is there: its records are appended to that container's when it ends.
+    /// For a container that is there: this command's records are appended to its trace when the command ends.
     pub fn join(&mut self, dir: At) {
         if traces::limit() == 0 {
             return;
@@ -108,10 +105,10 @@ impl Recording {
         }
     }
 
-    /// Writes down what was recorded since the last time. `root`: the state root's path.
+    /// Appends what was recorded since the last time. `root`: the state root's path.
     pub fn write(&mut self, root: &str) {
         let Some((_, file)) = &self.place else { return };
-        let why = Why("how long the container's trace is");
+        let why = Why("all traces are counted when the container's has grown by a step");
         let before = syscalls::fstat(file.at(), why).map_or(0, |stat| stat.st_size as usize);
         let piece = piece(self.written);
         if before / STEP != (before + piece.len()) / STEP && !traces::make_room(root) {
@@ -120,8 +117,8 @@ impl Recording {
             self.place = None;
             return;
         }
-        // One write: so the records of commands at the same time do not mix.
-        let why = Why("the records of this command go where the container's trace is");
+        // One write, so that records of several commands at the same time do not mix.
+        let why = Why("the records of this command belong to the container's trace");
         if let Err(failed) = write_all(file.at(), &piece, why) {
             self.trouble = Some(at("keep the trace", failed));
         }
@@ -149,10 +146,10 @@ fn open_again(dir: At) -> syscalls::Result<Fd> {
     syscalls::openat(dir, c".", DIRECTORY, why)
 }
 
-/// Opens the file for the records of later commands. One that is long enough becomes the old one.
+/// Opens the file for the records of later commands. A file of full length becomes the old one first.
 fn open_later(dir: At) -> syscalls::Result<Fd> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_APPEND | OpenFlags::O_NOFOLLOW;
-    let why = Why("this command belongs to the container's trace");
+    let why = Why("the records of this command belong to the container's trace");
     let open = || syscalls::openat_create(dir, LATER, flags, 0o600, why);
     let file = open()?;
     let why = Why("a container's trace must not grow for ever");
@@ -160,7 +157,7 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
     if (stat.st_size as usize) < GENERATION {
         return Ok(file);
     }
-    // Another command may have done it in between.
+    // Another command may have renamed it meanwhile.
     let named = syscalls::newfstatat(dir, LATER, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
     if named.st_ino == stat.st_ino {
         syscalls::renameat(dir, LATER, dir, OLD, why)?;
@@ -168,17 +165,17 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
     open()
 }
 
-/// Keeps all that this command recorded, in place of the records of the last failure.
+/// Keeps all records of this command, in place of those of the last failure.
 fn keep_failure(dir: At) {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
-    let why = Why("what failed last can be asked for when much has come after it");
+    let why = Why("the records of the last failure stay, also after many later commands");
     if let Ok(file) = syscalls::openat_create(dir, FAILED, flags, 0o600, why) {
         let _ = write_all(file.at(), &piece(0), why);
     }
 }
 
-/// The recorder's records from a place on, so that they can be read by themselves: with a head, process ids in place of what
-/// stands for them, and each why where its record looks for it.
+/// The records from a place on, as a recorder of their own: with a head, with process ids in place of the numbers that stand for
+/// them, and with each why where its record refers to.
 fn piece(from: usize) -> Vec<u8> {
     let bytes = record::bytes();
     let from = from.max(size_of::<Head>());
@@ -214,15 +211,12 @@ fn process(number: i32) -> i32 {
     let head = record::head();
     match number {
         0 => head.child.load(Relaxed),
-        helper @ ..0 => {
-            let place = head.helpers.get((-1 - helper) as usize);
-            place.map_or(0, |pid| pid.load(Relaxed))
-        }
+        helper @ ..0 => head.helpers.get((-1 - helper) as usize).map_or(0, |pid| pid.load(Relaxed)),
         pid => pid,
     }
 }
 
-/// What the trace says of the newest execve of the container's first process.
+/// What the trace says of the last execve of the container's first process.
 pub enum LastExecve {
     None,
     OnItsWay,
@@ -231,7 +225,7 @@ pub enum LastExecve {
     Unknown,
 }
 
-/// Looks it up in the file of the container's creation, into which its first process records as long as it is this program.
+/// Looks it up in the file of the container's creation: the first process records there until it executes its program.
 pub fn last_execve(dir: At) -> LastExecve {
     let Some((_, bytes)) = read_creation(dir) else {
         return LastExecve::Unknown;
@@ -240,7 +234,7 @@ pub fn last_execve(dir: At) -> LastExecve {
         Some((at, r)) if r.state == record::RETURNED && r.ret < 0 => {
             let size = number(&bytes, at) as usize;
             let mut entry = bytes[at..at + size].to_vec();
-            // Its why lies elsewhere in the file.
+            // Its why is not part of the entry.
             put(&mut entry, offset_of!(Entry, why), u32::MAX);
             LastExecve::Failed(Failed {
                 errno: Errno(r.ret.unsigned_abs() as u16),
@@ -254,7 +248,7 @@ pub fn last_execve(dir: At) -> LastExecve {
     }
 }
 
-/// Completes the record of an execve that succeeded: the process that made it is this program no more, and could not.
+/// Completes the record of an execve that succeeded: the process that made it has become another program.
 pub fn execve_succeeded(dir: At) {
     let Some((file, bytes)) = read_creation(dir) else {
         return;
@@ -268,11 +262,11 @@ pub fn execve_succeeded(dir: At) {
     let duration = now.saturating_sub(r.start_ns).to_ne_bytes();
     let place = offset_of!(Entry, duration_ns);
     entry[place..place + duration.len()].copy_from_slice(&duration);
-    let why = Why("the record of init's execve gets its end");
+    let why = Why("init could not complete the record of its own execve");
     let _ = syscalls::pwrite64(file.at(), &entry, at, why);
 }
 
-/// The file of the container's creation, and what is in use of it.
+/// The file of the container's creation, and its bytes in use.
 fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
     let flags = OpenFlags::O_RDWR | OpenFlags::O_NOFOLLOW;
     let why = Why("init has recorded there whether its execve succeeded");

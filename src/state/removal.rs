@@ -1,4 +1,4 @@
-//! The end of a container's state. Its trace goes to the kept ones. May touch: system calls.
+//! The removal of a container's state. Its trace moves to the kept ones. May touch: system calls.
 
 use super::document::{INTENDED, NEW};
 use super::traces::{self, FAILED, LATER, OLD, TRACE};
@@ -8,7 +8,7 @@ use crate::perform::{callers, sync};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, Why};
 
-/// What a container's directory may hold, besides its document.
+/// The files that a container's directory may hold, besides its document.
 const FILES: [&CStr; 11] = [
     NEW,
     INTENDED,
@@ -25,12 +25,14 @@ const FILES: [&CStr; 11] = [
 
 /// Removes a container's state.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
-    remove_name(dir.at(), c"state.json", AtFlags::NONE, Why("from here on there is no such container"))
-        .doing(format_args!("remove the state of {id}"))?;
-    match remove_unfinished(root, dir, id)? {
-        true => Ok(()),
-        false => Err(strangers(id)),
-    }
+    remove_name(
+        dir.at(),
+        c"state.json",
+        AtFlags::NONE,
+        Why("without its document the container does not exist any more"),
+    )
+    .doing(format_args!("remove the state of {id}"))?;
+    if remove_unfinished(root, dir, id)? { Ok(()) } else { Err(strangers(id)) }
 }
 
 /// The error of a directory that cannot be removed.
@@ -38,11 +40,10 @@ pub fn strangers(id: &str) -> Error {
     Error::State(format!("remove the state of {id}: its directory holds files that are not the container's"))
 }
 
-/// Removes the state of a container that has no document yet. False: the process that makes it has just written one, and the
-/// directory stays. True: that process finds no directory for the document any more, and so ends the container.
+/// Removes the state of a container without a document. False: the process that makes it has just written one, and the
+/// directory stays. After true, that process finds no directory for the document, and so ends the container.
 pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
-    let name = c(id)?;
-    removed(root, dir, id, &name).doing(format_args!("remove the state of {id}"))
+    removed(root, dir, id, &c(id)?).doing(format_args!("remove the state of {id}"))
 }
 
 fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
@@ -53,17 +54,14 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
         if let Some(kept) = kept {
             kept.take_later(dir.at());
         }
-        let why = Why("nothing of the container stays behind");
+        let why = Why("nothing of the container may stay");
         for file in FILES {
             remove_name(dir.at(), file, AtFlags::NONE, why)?;
         }
         remove_name(dir.at(), callers::DIRECTORY, AtFlags::AT_REMOVEDIR, why)?;
         freed = free();
     }
-    match is_full(&freed) {
-        true => Ok(false),
-        false => freed.map(|()| true),
-    }
+    if is_full(&freed) { Ok(false) } else { freed.map(|()| true) }
 }
 
 fn is_full(freed: &syscalls::Result<()>) -> bool {

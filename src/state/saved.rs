@@ -1,4 +1,4 @@
-//! What the document of a container says. May touch: types.
+//! The fields of a container's document. May touch: types.
 
 use crate::host::systemd::Sockets;
 use crate::host::{Host, time};
@@ -15,7 +15,7 @@ pub struct Saved {
     pub pid: i32,
     /// CLOCK_BOOTTIME just before and just after the clone, in nanoseconds: the process's start lies between.
     pub start_time: [u64; 2],
-    /// How many of its cgroup and that one's parents were made for it, counted from the last; the others were there.
+    /// How many cgroups were made for it: its own, and then parents, counted upward. The others were there before.
     #[serde(default)]
     pub cgroup_made: Option<usize>,
     pub id: String,
@@ -25,71 +25,72 @@ pub struct Saved {
     pub mode: String,
     #[serde(rename = "ociVersion")]
     pub oci_version: String,
-    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    /// From the root of the cgroup hierarchy. Empty: the container has no cgroup.
     pub cgroup_path: String,
     pub created: String,
     pub owner: String,
     pub annotations: BTreeMap<String, String>,
-    /// Those that later commands run.
+    /// Hooks, if later commands have some to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
-    /// A checksum of the device rules; 0: an older version made the container, without rules.
+    /// A checksum of the device rules. 0: an older version of this program made the container.
     #[serde(default)]
     pub device_rules: u64,
-    /// The systemd scope that its cgroup is, and the sockets of that systemd.
+    /// The systemd scope with its cgroup, and the sockets of that systemd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<(String, Sockets)>,
     /// The file of the configuration, if it is not the bundle's config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
-    /// It has a pid namespace of its own: with its first process all others end.
+    /// It has a pid namespace of its own: the end of its first process ends all others.
     #[serde(default)]
     pub own_pids: bool,
     /// It has a mount namespace of its own.
     #[serde(default = "yes")]
     pub own_mounts: bool,
-    /// The group of resctrl that is the container's own.
+    /// The group of resctrl that was made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
 }
 
-/// Documents of older versions do not say it: every container had one then.
+/// For documents of older versions, when every container had one.
 fn yes() -> bool {
     true
 }
 
 impl Saved {
-    /// The mode, where it is not the usual one.
+    /// The mode, if it is not the usual one.
     pub fn own_mode(&self) -> Option<&str> {
         Some(self.mode.as_str()).filter(|mode| *mode != "container")
     }
 
-    /// How many of its cgroup and that one's parents were made for it. Documents of older versions do not say so.
+    /// How many cgroups were made for it. For documents of older versions: the usual cgroup, and no other.
     pub fn made(&self) -> usize {
         let usual = usize::from(self.cgroup_path == usual_cgroup(&self.id));
         self.cgroup_made.unwrap_or(usual)
     }
 
-    /// The file that the configuration was read from, for messages. It may say something else by now.
+    /// The file that `create` read the configuration from, for messages. It may have changed since.
     pub fn config_file(&self) -> String {
         let usual = || format!("{}/config.json", self.bundle_path);
         self.config.clone().unwrap_or_else(usual)
     }
 }
 
-/// The cgroup of a container whose configuration names none.
+/// The cgroup of a container if its configuration names none.
 pub fn usual_cgroup(id: &str) -> String {
     format!("nano-sandbox/{id}")
 }
 
-/// What a new container's document says.
+/// What the command knows of a new container.
 pub struct New<'a> {
     pub id: &'a str,
     pub bundle: &'a str,
     /// Another file in place of its config.json.
     pub config: Option<String>,
+    /// Its program waits for `start`.
     pub waits: bool,
-    /// Below the root of the cgroup hierarchy; empty: none of its own.
+    /// From the root of the cgroup hierarchy. Empty: the container has no cgroup.
     pub cgroup: String,
     pub scope: Option<(String, Sockets)>,
 }
@@ -124,7 +125,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     }
 }
 
-/// What is assumed of a container without a document that can be read: the cgroup of its id, made for it.
+/// What is assumed of a container without a readable document: the usual cgroup, made for it.
 pub fn unknown(id: &str) -> Saved {
     Saved { cgroup_made: Some(1), own_mounts: true, id: id.into(), cgroup_path: usual_cgroup(id), ..Saved::default() }
 }
@@ -136,12 +137,12 @@ pub struct Whole {
     pub configuration: Vec<u8>,
 }
 
-/// What stands before the configuration. No other key of the document has a name like it and an object as its value. A
-/// string cannot hold it, since its quotes would be escaped there.
+/// The text before the configuration. It stands nowhere else: no other key has this name, and a string would have its quotes
+/// escaped.
 pub const CONFIGURATION: &[u8] = b",\"configuration\":{";
 
 impl Whole {
-    /// The text on disk: the configuration is spliced in as it was read.
+    /// The text on disk. The configuration stands in it as it was read.
     pub fn text(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec(&self.saved).unwrap_or_default();
         if !self.configuration.is_empty() {
@@ -152,7 +153,13 @@ impl Whole {
         text
     }
 
-    /// The configuration that the container was made with.
+    /// The configuration that the container was made with, understood.
+    pub fn spec(&self) -> Result<Spec<'_>, Error> {
+        let refused = |problem| Error::Spec { file: self.saved.config_file(), problem };
+        spec::parse(self.configuration()?).map_err(refused)
+    }
+
+    /// The text of the configuration that the container was made with.
     pub fn configuration(&self) -> Result<&[u8], Error> {
         match self.configuration.is_empty() {
             false => Ok(&self.configuration),
@@ -170,8 +177,8 @@ fn begin_configuration(text: &mut Vec<u8>) {
     text.extend_from_slice(&CONFIGURATION[..CONFIGURATION.len() - 1]);
 }
 
-/// The document as a plan line has it: the text before the pid, between pid and start time, and up to the configuration,
-/// after which it ends with a brace.
+/// The document for a line of the plan, in three parts: before the pid, between pid and start time, and from there up to the
+/// configuration.
 pub fn planned(saved: &Saved) -> [Vec<u8>; 3] {
     let text = serde_json::to_string(saved).unwrap_or_default();
     let made = "[0,0],\"cgroup_made\":0";

@@ -1,10 +1,9 @@
-//! Traces of containers, there or gone: those of the last ones are kept in `.traces` of the state root, under the time of
-//! their end and the container's id. All traces of a state root together take no more than a limit: those of containers
-//! that are gone go first, the oldest of them before the others. May touch: system calls.
+//! Traces of containers, there or gone. Those of the last containers that are gone are kept in `.traces` of the state root, under
+//! the time of their end and the id. All traces of a state root together have a limit: the oldest kept ones are removed first.
+//! May touch: system calls.
 
 use super::directory::{DIRECTORY, check_id};
-use crate::host::input;
-use crate::host::input::c;
+use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -21,19 +20,19 @@ pub const OLD: &CStr = c"trace.old";
 pub const FAILED: &CStr = c"trace.failed";
 /// At least so many traces of containers that are gone can still be asked for.
 const KEPT: usize = 64;
-/// With so many more the oldest go: not with every one, since listing them takes longer than all else at the end.
+/// With so many more, the oldest are removed: not with each one more, since it takes long to list them.
 const SLACK: usize = 16;
-/// The least that a name takes in what stat(2) says of a directory's size, on tmpfs; elsewhere it is more. So a
-/// directory that is small enough holds few enough names.
+/// Bytes that a name takes at least in a directory's size (stat(2)): so many on tmpfs, more on other file systems. A small
+/// directory thus holds few names.
 const NAME: usize = 20;
-/// The files of one container's trace, and how their names end once it is gone. No id has this sign in it.
+/// The files of one container's trace, and how their names end after it is gone. No id has a `~` in it.
 const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
 const OPEN: OpenFlags = OpenFlags::O_RDONLY.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
-/// What all traces of the state root together may take, in bytes; 0: none is kept.
+/// The limit for all traces of the state root together, in bytes. 0: none is kept.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// Says what `--trace-limit` says. Before, none is kept.
+/// Sets the limit of `--trace-limit`.
 pub fn set_limit(bytes: u64) {
     LIMIT.store(bytes, Relaxed);
 }
@@ -48,8 +47,8 @@ pub struct Kept {
     stem: String,
 }
 
-/// Moves the file of a container's creation to the kept ones, and lets the oldest go when there are too many. Without a
-/// place for it, it is lost.
+/// Moves the file of a container's creation to the kept ones, and removes the oldest if there are too many. `None`: there is no
+/// place for it, and it is lost.
 pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
     if limit() == 0 {
         return None;
@@ -68,7 +67,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
     let size = kept.take(dir, TRACE, "");
     let names = syscalls::fstat(kept.place.at(), Why("a small directory holds few names"));
     let names = names.map_or(usize::MAX, |stat| stat.st_size as usize);
-    // So many of this size are within the limit, whatever the others are.
+    // As many traces of this size are within the limit.
     let small = size <= limit() / (KEPT + SLACK) as u64;
     if !small {
         prune(&kept.place, limit());
@@ -87,7 +86,7 @@ impl Kept {
         }
     }
 
-    /// Moves one file, if it is there; what it takes on the disk.
+    /// Moves one file, if it is there. Returns what it takes on the disk.
     fn take(&self, dir: At, name: &CStr, end: &str) -> u64 {
         let why = Why("the trace of a container that is gone can still be asked for");
         let Ok(to) = CString::new(format!("{}{end}", self.stem)) else {
@@ -113,15 +112,15 @@ fn id_of(name: &CStr) -> Option<&str> {
     Some(id.split('~').next().unwrap_or(id))
 }
 
-/// Lets the oldest kept traces go, until all together take no more than `limit` bytes. What is left takes so many.
+/// Removes the oldest kept traces until all together take no more than `limit` bytes. Returns what they take.
 fn prune(kept: &Fd, limit: u64) -> u64 {
     let sizes = |names: &[CString]| names.iter().map(|name| size(kept.at(), name)).collect();
     remove_oldest(kept, sizes, limit)
 }
 
-/// The same; and if there are more than enough, until only so many are left as are always kept.
+/// The same; and if there are more than `KEPT` and `SLACK`, until `KEPT` are left.
 fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) -> u64 {
-    let mut names = input::names(kept.at(), Why("how many there are")).unwrap_or_default();
+    let mut names = input::names(kept.at(), Why("kept traces have a limit in number, too")).unwrap_or_default();
     names.sort_unstable();
     let sizes = sizes(&names);
     let mut total: u64 = sizes.iter().sum();
@@ -129,19 +128,19 @@ fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) 
     let mut traces = names.iter().filter(|name| is_first(name)).count();
     let most = if traces > KEPT + SLACK { KEPT } else { traces };
     for (name, size) in names.iter().zip(sizes) {
-        // The files of one trace go together: the first of the next one ends it.
+        // The files of one trace are removed together, up to the first of the next one.
         if total <= limit && traces <= most && is_first(name) {
             break;
         }
-        let _ = syscalls::unlinkat(kept.at(), name, AtFlags::NONE, Why("what is gone longest goes first"));
+        let _ = syscalls::unlinkat(kept.at(), name, AtFlags::NONE, Why("the oldest trace makes room for newer ones"));
         total -= size;
         traces -= usize::from(is_first(name));
     }
     total
 }
 
-/// Counts what all traces of a state root take; those of containers that are gone make room. False: even without them it is
-/// more than the limit.
+/// Counts what all traces of a state root take, and removes kept ones if that is too much. False: even without them it is more
+/// than the limit.
 pub fn make_room(root: &str) -> bool {
     let limit = limit();
     let why = Why("all traces together have a limit");
@@ -166,47 +165,39 @@ pub fn make_room(root: &str) -> bool {
 /// for each later command.
 pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
     check_id(id)?;
-    let mut there = false;
-    let missing = |there| {
-        Error::State(match there {
-            false => format!("container does not exist: {id}, and no trace of it is kept"),
-            true => format!("no trace of container {id} is kept, or it is of another version of this program"),
-        })
-    };
+    let unknown = || Error::State(format!("container does not exist: {id}, and no trace of it is kept"));
+    let unreadable =
+        || Error::State(format!("no trace of container {id} is kept, or it is of another version of this program"));
     let Some(root) = root else {
-        return Err(missing(there));
+        return Err(unknown());
     };
-    let why = Why("what was recorded");
+    let why = Why("the records of the container lie there");
     let failed = |failed| at(format!("look for the trace of {id}"), failed);
     let absent = |f: &Failed| [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP].contains(&f.errno);
-    let of_now = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, why) {
-        Err(f) if absent(&f) => None,
-        opened => Some(opened.map_err(failed)?),
-    };
-    if let Some(dir) = of_now {
-        let found = read_all(dir.at(), id, |name, _| CString::from(name))?;
-        if !found.is_empty() {
-            return Ok(found);
+    let missing = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, why) {
+        Err(f) if absent(&f) => unknown(),
+        dir => {
+            let found = read_all(dir.map_err(failed)?.at(), id, |name, _| CString::from(name))?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            unreadable()
         }
-        there = true;
-    }
+    };
     let kept = match syscalls::openat(root.at(), TRACES, OPEN, why) {
-        Err(f) if absent(&f) => return Err(missing(there)),
+        Err(f) if absent(&f) => return Err(missing),
         opened => opened.map_err(failed)?,
     };
     let mut names = input::names(kept.at(), why).doing("list the kept traces")?;
     names.sort_unstable();
     let newest = names.iter().rev().find(|name| id_of(name) == Some(id));
     let stem = newest.and_then(|name| name.to_str().ok()?.get(..17 + id.len()));
-    let stem = stem.ok_or_else(|| missing(there))?;
+    let stem = stem.ok_or(missing)?;
     let found = read_all(kept.at(), id, |_, end| CString::new(format!("{stem}{end}")).unwrap_or_default())?;
-    match found.is_empty() {
-        true => Err(missing(true)),
-        false => Ok(found),
-    }
+    if found.is_empty() { Err(unreadable()) } else { Ok(found) }
 }
 
-/// Reads the files of one trace. Of a command that failed, and is among the later ones, one copy counts.
+/// Reads the files of one trace. The last failed command can be in two of them, and is returned once.
 fn read_all(dir: At, id: &str, named: impl Fn(&CStr, &str) -> CString) -> Result<Vec<Vec<u8>>, Error> {
     let mut all: Vec<Vec<u8>> = Vec::new();
     let mut failure: Vec<Vec<u8>> = Vec::new();
@@ -235,7 +226,7 @@ fn begins_alike(a: &[u8], b: &[u8]) -> bool {
 
 fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
-    let file = match syscalls::openat(dir, name, flags, Why("what was recorded")) {
+    let file = match syscalls::openat(dir, name, flags, Why("the records of the container lie in this file")) {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
         opened => opened.doing(format_args!("open the trace of {id}"))?,
     };
@@ -244,7 +235,7 @@ fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     Ok(pieces(&bytes).into_iter().map(Vec::from).collect())
 }
 
-/// The pieces of a file to which commands have appended: each begins with a head. One that a full disk has cut off ends where
+/// The pieces of a file that commands have appended to: each begins with a head. If a full disk has cut one off, it ends where
 /// the next begins.
 pub fn pieces(bytes: &[u8]) -> Vec<&[u8]> {
     let magic = record::MAGIC.to_ne_bytes();

@@ -1,13 +1,14 @@
-//! Three views of the same records: for people, in strace's spelling, and as JSON with an object a line. May touch: the
+//! Three views of the same records: for people, as strace writes them, and as JSON with one object a line. May touch: the
 //! recorder.
 
 use crate::cli::Format;
 use crate::plan::Step;
 use crate::plan::show::lane_name;
 use core::fmt::Write;
+use syscalls::Errno;
 use syscalls::record::{self, Record};
 
-/// The recorder's bytes of one command, and what all of its records share.
+/// The recorder of one command, and what all its records share.
 pub struct Piece<'a> {
     bytes: &'a [u8],
     /// The process id of the container's first process, and those of helpers.
@@ -47,7 +48,7 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// All records of the pieces of a trace, in the order of their calls, and how many calls between them have no record.
+/// All records of a trace in the order of their calls, and how many calls between them have no record.
 pub fn render(pieces: &[Vec<u8>], format: Format) -> String {
     let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     show(&pieces, format)
@@ -81,14 +82,14 @@ fn show(pieces: &[Piece], format: Format) -> String {
     out
 }
 
-/// A piece that is being shown.
+/// The place in a piece up to which it is shown.
 struct Cursor<'a> {
     piece: &'a Piece<'a>,
     records: Vec<(u32, Record<'a>)>,
     at: usize,
-    /// The sequence number of the next record if no call is missing.
+    /// The sequence number of the next record, if no call is missing.
     next: u32,
-    /// The calls in the pieces before it.
+    /// How many calls the pieces before it have.
     base: u32,
 }
 
@@ -110,9 +111,10 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     word.map_or(0, u32::from_ne_bytes)
 }
 
-/// A view being written. It knows the step that was shown last.
+/// A view while it is written.
 pub struct View {
     format: Format,
+    /// The step of the last heading.
     step: Option<u16>,
 }
 
@@ -121,7 +123,7 @@ impl View {
         View { format, step: None }
     }
 
-    /// One record. Writing to a String cannot fail.
+    /// Writes one record. Writing to a String cannot fail.
     pub fn show(&mut self, piece: &Piece, r: &Record, out: &mut String) {
         let pid = piece.pid(r);
         let _ = match self.format {
@@ -131,14 +133,14 @@ impl View {
         };
     }
 
-    /// Says how many calls have no record here: the recorder was full, or they repeat the calls before them.
+    /// Writes how many calls have no record here: the recorder was full, or they repeat the calls before them.
     fn missing(&self, calls: u32, out: &mut String) {
         if calls > 0 && self.format != Format::Json {
             let _ = writeln!(out, "+++ {calls} calls are not on record here +++");
         }
     }
 
-    /// Headings by step, then: line of the plan, lane, call, result, time, why.
+    /// A heading for each step; then line of the plan, lane, call, result, time, why.
     fn text(&mut self, r: &Record, out: &mut String) -> core::fmt::Result {
         if self.step != Some(r.step) {
             let gap = if self.step.is_some() { "\n" } else { "" };
@@ -200,9 +202,7 @@ fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
     let returned = r.state == record::RETURNED;
     match (returned, r.ret) {
         (false, _) => out.push_str(",\"ret\":null,\"errno\":null"),
-        (true, error @ -4095..=-1) => {
-            write!(out, ",\"ret\":-1,\"errno\":\"{}\"", syscalls::Errno(-error as u16).name())?
-        }
+        (true, error @ -4095..=-1) => write!(out, ",\"ret\":-1,\"errno\":\"{}\"", Errno(-error as u16).name())?,
         (true, ret) => write!(out, ",\"ret\":{ret},\"errno\":null")?,
     }
     write!(out, ",\"start_ns\":{}", r.start_ns)?;

@@ -1,19 +1,18 @@
-//! An initramfs, written by hand: cpio's "new ascii" format, as the kernel reads it (buffer-format.rst in its
-//! documentation). Each entry is a header of 13 numbers in hexadecimal, the name, the data, all at multiples of four.
-//! Owners, modes, times, links and devices are kept; the format has no place for extended attributes. The tree may be
-//! hostile: no link is followed, and each file is looked at again after it was opened. May touch: system calls.
+//! The initramfs of a machine, in cpio's "new ascii" format (buffer-format.rst in the kernel's documentation). Each entry is a
+//! header of 13 numbers in hexadecimal, the name and the data, each at a multiple of four. Owners, modes, times, links and
+//! devices are kept; the format has no place for extended attributes. The tree may be hostile: no link is followed, and the
+//! type of each file is checked again after it was opened. May touch: system calls.
 
-use crate::host::input;
-use crate::host::input::c;
+use crate::host::input::{self, c};
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
 use alloc::ffi::CString;
 use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, Stat, Why};
 
 const INTO: Why = Why("the machine gets its files in an initramfs");
-/// Headers and names are written together when they have about so many bytes.
+/// Headers and names are collected, and written when they have about so many bytes.
 const GATHER: usize = 64 << 10;
-/// The kernel's longest path with its NUL. The kernel drops longer ones without a word (init/initramfs.c).
+/// The kernel's longest path with its NUL. The kernel skips longer ones without an error (init/initramfs.c).
 const PATH_MAX: usize = 4096;
 const NOFOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
 
@@ -23,7 +22,7 @@ pub struct Image {
     gathered: Vec<u8>,
     len: usize,
     entries: u32,
-    /// Files with several names, by device and inode, in order: the number of their entry.
+    /// Files with several names: device and inode, in order, and the number of their entry.
     linked: Vec<((u64, u64), u32)>,
 }
 
@@ -41,6 +40,7 @@ struct Entry {
 }
 
 impl Entry {
+    /// Without the size, which only files and links have.
     fn of(stat: &Stat, number: u32) -> Entry {
         Entry {
             number,
@@ -49,13 +49,13 @@ impl Entry {
             gid: stat.st_gid,
             links: stat.st_nlink as u32,
             time: stat.st_mtime as u32,
-            size: 0,
             device: stat.st_rdev,
+            ..Entry::default()
         }
     }
 }
 
-/// The header and the name of an entry, filled up to a multiple of four.
+/// The header and the name of an entry, padded to a multiple of four.
 fn header(name: &[u8], entry: &Entry) -> Vec<u8> {
     let numbers = [
         entry.number,
@@ -94,39 +94,32 @@ fn wrong(name: &[u8], what: &str) -> Error {
 
 impl Image {
     pub fn begin() -> Result<Image, Error> {
-        let why = Why("the initramfs is a file without a name: nothing of it is left on the host");
+        let why = Why("the initramfs is a file in memory, so nothing of it is left on the host");
         let file = syscalls::memfd_create(c"initramfs", MemFd::NONE, why)
             .map_err(|f| at("make the machine's initramfs", f))?;
         Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
 
-    /// The directories on the way to a path, without the path itself. They are root's, and all users may enter them.
+    /// Puts the directories above a path. They belong to root, and all users may enter them.
     pub fn parents(&mut self, path: &str) -> Result<(), Error> {
         let path = path.trim_start_matches('/');
         for (end, _) in path.match_indices('/') {
-            self.entries += 1;
-            let entry = Entry { number: self.entries, mode: libc::S_IFDIR | 0o755, links: 2, ..Entry::default() };
+            let entry = Entry { number: self.next(), mode: libc::S_IFDIR | 0o755, links: 2, ..Entry::default() };
             self.put(&path.as_bytes()[..end], &entry)?;
         }
         Ok(())
     }
 
-    /// An open file under a name, with this mode, as root's.
+    /// Puts an open file under a name, with this mode. It belongs to root.
     pub fn file(&mut self, path: &str, from: &Fd, mode: u32) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
         let stat = syscalls::fstat(from.at(), INTO).map_err(|f| failed(name, f))?;
-        self.entries += 1;
-        let entry = Entry {
-            number: self.entries,
-            mode: libc::S_IFREG | mode,
-            links: 1,
-            size: stat.st_size as usize,
-            ..Entry::default()
-        };
+        let (number, size) = (self.next(), stat.st_size as usize);
+        let entry = Entry { number, mode: libc::S_IFREG | mode, links: 1, size, ..Entry::default() };
         self.put_file(name, &entry, from)
     }
 
-    /// A directory of the host with all that is below it.
+    /// Puts a directory of the host with all that is below it.
     pub fn tree(&mut self, path: &str, from: &str) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
         let flags = OpenFlags::O_DIRECTORY;
@@ -137,8 +130,8 @@ impl Image {
 
     fn directory(&mut self, name: &[u8], dir: At) -> Result<(), Error> {
         let stat = syscalls::fstat(dir, INTO).map_err(|f| failed(name, f))?;
-        self.entries += 1;
-        self.put(name, &Entry::of(&stat, self.entries))?;
+        let entry = Entry::of(&stat, self.next());
+        self.put(name, &entry)?;
         let mut names = input::names(dir, INTO).map_err(|f| failed(name, f))?;
         names.sort_unstable();
         for below in &names {
@@ -167,8 +160,7 @@ impl Image {
             }
             _ => {}
         }
-        self.entries += 1;
-        let mut entry = Entry::of(&stat, self.entries);
+        let mut entry = Entry::of(&stat, self.next());
         if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
             return self.put(whole, &entry);
         }
@@ -181,19 +173,23 @@ impl Image {
         Ok(())
     }
 
-    /// Of a file with several names the first entry has the data, and the others have its number.
+    /// Puts a regular file. If it has several names, the first entry has the data, and the others have that entry's number.
     fn regular(&mut self, name: &[u8], stat: &Stat, file: &Fd) -> Result<(), Error> {
-        let place = (stat.st_dev, stat.st_ino);
-        self.entries += 1;
+        let (place, number) = ((stat.st_dev, stat.st_ino), self.next());
         if stat.st_nlink > 1 {
             match self.linked.binary_search_by_key(&place, |(place, _)| *place) {
                 Ok(known) => return self.put(name, &Entry::of(stat, self.linked[known].1)),
-                Err(at) => self.linked.insert(at, (place, self.entries)),
+                Err(at) => self.linked.insert(at, (place, number)),
             }
         }
-        let mut entry = Entry::of(stat, self.entries);
-        entry.size = stat.st_size as usize;
+        let entry = Entry { size: stat.st_size as usize, ..Entry::of(stat, number) };
         self.put_file(name, &entry, file)
+    }
+
+    /// The number of the next entry.
+    fn next(&mut self) -> u32 {
+        self.entries += 1;
+        self.entries
     }
 
     fn put(&mut self, name: &[u8], entry: &Entry) -> Result<(), Error> {
@@ -226,7 +222,7 @@ impl Image {
         Ok(())
     }
 
-    /// What comes next begins at a multiple of four.
+    /// Pads to a multiple of four.
     fn fill(&mut self) {
         let end = self.len + self.gathered.len();
         let zeros = end.next_multiple_of(4) - end;
@@ -240,7 +236,7 @@ impl Image {
         Ok(())
     }
 
-    /// The whole, and how many bytes it has.
+    /// The whole initramfs, and how many bytes it has.
     pub fn end(mut self) -> Result<(Fd, usize), Error> {
         let last = Entry { links: 1, ..Entry::default() };
         self.put(b"TRAILER!!!", &last)?;

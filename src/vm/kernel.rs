@@ -1,6 +1,6 @@
-//! How much memory a kernel needs, read from the header of its file. QEMU starts two kinds: the one that unpacks itself
-//! ("bzImage"; the kernel's Documentation/arch/x86/boot.rst) and the unpacked one, an ELF file (elf(5)). May touch: system
-//! calls.
+//! How much memory a kernel needs, from the header of its file. QEMU starts kernels of two kinds: packed ones, which unpack
+//! themselves ("bzImage"; Documentation/arch/x86/boot.rst of the kernel), and unpacked ones, ELF files (elf(5)). May touch:
+//! system calls.
 
 use super::needs::missing;
 use crate::host::input::c;
@@ -12,7 +12,7 @@ const HEAD: usize = 4096;
 
 /// Where the running kernel's memory ends, in MiB.
 pub fn end(path: &str) -> Result<usize, Error> {
-    let why = Why("its header says how much memory it needs");
+    let why = Why("the kernel's header says how much memory it needs");
     let failed = |failed| at(format!("read the kernel {path}"), failed);
     let flags = OpenFlags::O_NONBLOCK;
     let file = syscalls::openat(At::CWD, &c(path)?, flags, why).map_err(failed)?;
@@ -34,7 +34,7 @@ fn number(head: &[u8], place: usize, size: usize) -> Option<u64> {
 
 fn end_of(head: &[u8]) -> Option<u64> {
     if number(head, 0x202, 4)? == u64::from(u32::from_le_bytes(*b"HdrS")) {
-        // Version 2.10 of the protocol, Linux 2.6.31, has both: where it would lie, and what it needs from there on.
+        // Since version 2.10 of the boot protocol (Linux 2.6.31): the kernel's place, and how much it needs from there on.
         return match number(head, 0x206, 2)? {
             0x20a.. => number(head, 0x258, 8)?.checked_add(number(head, 0x260, 4)?),
             _ => None,
@@ -73,7 +73,7 @@ mod tests {
         put(&mut head, 0x258, &0x100_0000u64.to_le_bytes());
         put(&mut head, 0x260, &0x3f9_8000u32.to_le_bytes());
         assert_eq!(end_of(&head), Some(0x4f9_8000));
-        // Too old to say so.
+        // An older version of the protocol does not say so.
         put(&mut head, 0x206, b"\x09\x02");
         assert_eq!(end_of(&head), None);
     }
@@ -94,7 +94,7 @@ mod tests {
             put(&mut head, header + 40, &size.to_le_bytes());
         }
         assert_eq!(end_of(&head), Some(0x180_0000));
-        // A table of segments beyond what was read, and another machine's file.
+        // A table of segments that ends after the bytes that were read; and a file for another architecture.
         put(&mut head, 56, &[255]);
         assert_eq!(end_of(&head), None);
         put(&mut head, 56, &[3]);

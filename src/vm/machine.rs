@@ -1,18 +1,18 @@
-//! The machine: QEMU's microvm, which has no firmware to wait for, two serial lines and nothing else. This file finds QEMU
-//! and a kernel, and makes QEMU's command line. May touch: system calls.
+//! The machine: QEMU's microvm, which has two serial lines, no other devices, and no firmware that takes time. This file finds
+//! QEMU and a kernel, and makes QEMU's command line. May touch: system calls.
 
 use super::kernel;
 use super::needs::missing;
 use crate::cli::{self, Accel, Format};
-use crate::host::environment;
 use crate::host::input::c;
+use crate::host::{self, environment};
 use crate::outcome::Error;
 use alloc::ffi::CString;
 use syscalls::{AccessFlags, AccessMode, At, OpenFlags, Why};
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// The descriptors of the initramfs and of the file for the status in QEMU: far above those that it opens itself.
+/// QEMU's descriptors of the initramfs and of the file for the status: far above those that it opens itself.
 pub const IMAGE_FD: i32 = 100;
 pub const STATUS_FD: i32 = 101;
 
@@ -20,7 +20,7 @@ pub const STATUS_FD: i32 = 101;
 pub struct Machine {
     pub qemu: String,
     kernel: String,
-    /// Where its memory ends when it runs, in MiB.
+    /// Where the running kernel's memory ends, in MiB.
     kernel_end: usize,
     accel: Accel,
 }
@@ -35,9 +35,9 @@ impl Machine {
         Ok(Machine { qemu, kernel_end: kernel::end(&kernel)?, kernel, accel: accel(vm.accel)? })
     }
 
-    /// How much memory the machine gets, in MiB: what lies below the kernel's end, and 16 for the tables that the kernel
-    /// makes; three times the initramfs, of which the kernel has two copies for a moment, and which may fill only half of
-    /// all memory; and what the container may take, or 64.
+    /// How much memory the machine gets, in MiB. The kernel needs all that lies below its end, and 16 for its tables. The
+    /// initramfs needs three times its size: the kernel has two copies of it for a moment, and lets it fill only half of the
+    /// memory. The container gets its limit, or 64.
     pub fn memory(&self, image: usize, limit: Option<i64>) -> usize {
         let mib = |bytes: usize| bytes.div_ceil(1 << 20);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -52,8 +52,8 @@ impl Machine {
             Accel::Kvm => "kvm",
             Accel::Tcg => "tcg",
         };
-        // A machine without a power switch ends by a restart (-no-reboot). At a terminal Ctrl-C goes to the program inside
-        // (signal=off).
+        // -no-reboot: a microvm has no power switch, so it ends by a restart. signal=off: at a terminal Ctrl-C goes to the
+        // program inside.
         let made_of = format!(
             "-machine microvm,acpi=off,rtc=on -accel {accel} -cpu max -m {memory} -no-user-config -nodefaults -no-reboot \
              -display none -chardev stdio,id=console,signal=off -serial chardev:console \
@@ -71,7 +71,7 @@ pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
     let mut words = String::from("console=ttyS0 panic=-1 reboot=t ");
     words += match verbose {
         true => "nk.log-level=debug",
-        // The program's output would hold all that the kernel says, to the last line about the restart.
+        // The console is the program's output: the kernel's messages would stand in it.
         false => "quiet loglevel=0",
     };
     words += &format!(" nk.end=reboot nk.status=/dev/ttyS1 nk.id={id}");
@@ -86,7 +86,7 @@ pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
 
 /// Whether a file may be executed, or read.
 fn usable(path: &str, mode: AccessMode) -> Result<bool, Error> {
-    let why = Why("a machine needs a QEMU to make it, and a kernel");
+    let why = Why("a machine needs QEMU and a kernel");
     let path = c(path)?;
     Ok(syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok())
 }
@@ -116,11 +116,8 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
             false => Err(missing(&format!("the kernel {path} is no file that can be read"))),
         };
     }
-    let names = syscalls::uname(Why("a kernel of this machine's version serves for another"));
-    let release = names.map_or(String::new(), |names| {
-        let bytes = names.release.iter().take_while(|c| **c != 0);
-        bytes.map(|c| *c as u8 as char).collect()
-    });
+    let names = syscalls::uname(Why("the kernel of this machine serves for another one"));
+    let release = names.map_or(String::new(), |names| host::text(&names.release));
     let usual = format!("/boot/vmlinuz-{release}");
     for path in [usual.as_str(), "/vmlinuz"] {
         if usable(path, AccessMode::R_OK)? {
@@ -132,7 +129,7 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
     )))
 }
 
-/// KVM where this process may use it: it is many times as fast.
+/// KVM if this process may use it: it is many times as fast.
 fn accel(named: Option<Accel>) -> Result<Accel, Error> {
     if let Some(accel) = named {
         return Ok(accel);
@@ -140,7 +137,7 @@ fn accel(named: Option<Accel>) -> Result<Accel, Error> {
     if let Some(word) = environment("NK_VM_ACCEL").filter(|word| !word.is_empty()) {
         return cli::accel(word).map_err(|_| Error::Usage("NK_VM_ACCEL: write kvm or tcg".into()));
     }
-    let why = Why("whether this process may use the processor's virtual machines");
+    let why = Why("KVM is faster, if this process may use it");
     let kvm = syscalls::openat(At::CWD, c"/dev/kvm", OpenFlags::O_RDWR, why);
     Ok(if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg })
 }

@@ -1,6 +1,6 @@
-//! `--mode vm`: a container in a machine of its own. The machine is QEMU's, its kernel is a file that the caller names, and
-//! this room writes its initramfs out of the bundle. Inside, this very program is `/init` and runs the container
-//! (commands/init.rs), contained as it would be on the host.
+//! `--mode vm`: a container in a machine of its own. QEMU makes the machine, the kernel is a file of the host, and this room
+//! writes the initramfs, which holds the bundle and this program. In the machine, this program is `/init` and runs the
+//! container as it would on the host (commands/init.rs).
 //!
 //! ```text
 //!   host   bundle -> image (in memory) -> clone3, execve QEMU ......... waitid, read the status -> exit status

@@ -1,5 +1,5 @@
-//! What a configuration may ask of a machine of its own, and the place where the machine has the rootfs. What only the host
-//! has is refused by its place in config.json, before anything is made. May touch: spec.
+//! What a configuration may ask for with a machine of its own, and where the rootfs lies in the machine. What only the host has
+//! is refused by its JSON pointer, before anything is made. May touch: spec.
 
 use crate::outcome::Error;
 use crate::plan::clean;
@@ -13,8 +13,7 @@ pub fn missing(text: &str) -> Error {
 }
 
 fn no(pointer: String, problem: &str) -> Result<(), Problem> {
-    let problem = format!("with --mode vm: {problem}");
-    Err(Problem { pointer, problem })
+    Err(Problem { pointer, problem: format!("with --mode vm: {problem}") })
 }
 
 /// Refuses what needs the host.
@@ -59,13 +58,10 @@ pub fn fits(spec: &Spec) -> Result<(), Problem> {
             "the hook's program is the host's, and the container is not",
         ),
     ];
-    match refused.into_iter().find_map(|(pointer, problem)| Some((pointer?, problem))) {
-        Some((pointer, problem)) => no(pointer, problem),
-        None => Ok(()),
-    }
+    refused.into_iter().find_map(|(pointer, problem)| Some(no(pointer?, problem))).unwrap_or(Ok(()))
 }
 
-/// Where in the machine the rootfs lies: where root.path leads from the bundle's place there.
+/// The path of the rootfs in the machine: root.path, from the bundle's place there.
 pub fn rootfs(spec: &Spec) -> Result<String, Problem> {
     let path = match spec.root.path.starts_with('/') {
         true => clean(&spec.root.path),
