@@ -138,6 +138,12 @@ fn refused(context: &mut Context, dir: At, whole: &Whole, now: &Now, report: Fd)
         let stop = Stopped { lane: Lane::Init, line: report.line, trouble: report.trouble };
         return Ok(Some(told(context, dir, whole, stop, word.rest())));
     }
+    if !word.bytes().is_empty() {
+        let id = &saved.id;
+        let text =
+            format!("start {id}: its program does not run; another version of this program created it and knows why");
+        return Ok(Some(Refused { error: Error::State(text), by_hook: false }));
+    }
     if now.init.is_some() && procfs::life(saved.pid, saved.start_time)? == Life::Executed {
         return Ok(None);
     }

@@ -20,6 +20,9 @@ pub const INIT: u8 = 4;
 /// A message's fixed part. In a report the record of the call that failed follows, so that the reader needs no
 /// recorder.
 const FIXED: usize = 16;
+/// The version of the layout below, in the last two bytes: a container can be started by another version of this program
+/// than the one that created it, and that one's reports mean something else.
+const LAYOUT: u16 = 2;
 /// A fifo takes no more in one piece (pipe(7), PIPE_BUF).
 pub const LONGEST: usize = 4096;
 
@@ -28,6 +31,7 @@ impl Report {
     pub fn encode(self, rest: u16, to: &mut [u8; LONGEST]) -> usize {
         to[2..4].copy_from_slice(&self.line.to_ne_bytes());
         to[12..14].copy_from_slice(&rest.to_ne_bytes());
+        to[14..16].copy_from_slice(&LAYOUT.to_ne_bytes());
         match self.trouble {
             Trouble::Call(failed) => {
                 to[0] = CALL;
@@ -52,6 +56,7 @@ impl Report {
         let fixed: &[u8; FIXED] = bytes.get(..FIXED)?.try_into().ok()?;
         let two = |i: usize| u16::from_ne_bytes([fixed[i], fixed[i + 1]]);
         let trouble = match fixed[0] {
+            _ if two(14) != LAYOUT => return None,
             CALL => Trouble::Call(Failed {
                 errno: Errno(two(4)),
                 call: Call(two(6)),

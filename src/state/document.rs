@@ -128,8 +128,12 @@ fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
     if let Some(at) = place(&text)
         && short(&text).is_some()
     {
+        let begin = at + CONFIGURATION.len() - 1;
         while text.pop().is_some_and(|last| last != b'}') {}
-        return Ok(text.split_off(at + CONFIGURATION.len() - 1));
+        if text.len() < begin {
+            return Err(damaged(id, "it ends within the configuration"));
+        }
+        return Ok(text.split_off(begin));
     }
     #[derive(Deserialize)]
     struct Only {

@@ -227,9 +227,11 @@ pub enum LastExecve {
 
 /// Looks it up in the file of the container's creation: the first process records there until it executes its program.
 pub fn last_execve(dir: At) -> LastExecve {
-    let Some((_, bytes)) = read_creation(dir) else {
+    let Some((file, bytes)) = read_creation(dir) else {
         return LastExecve::Unknown;
     };
+    let whole = syscalls::fstat(file.at(), Why("only a file that init records into tells all that init did"))
+        .is_ok_and(|stat| stat.st_size as usize == record::CAPACITY);
     match newest_execve(&bytes) {
         Some((at, r)) if r.state == record::RETURNED && r.ret < 0 => {
             let size = number(&bytes, at) as usize;
@@ -243,7 +245,9 @@ pub fn last_execve(dir: At) -> LastExecve {
             })
         }
         Some(_) => LastExecve::OnItsWay,
-        None if record::offsets(&bytes).count() as u32 == number(&bytes, offset_of!(Head, count)) => LastExecve::None,
+        None if whole && record::offsets(&bytes).count() as u32 == number(&bytes, offset_of!(Head, count)) => {
+            LastExecve::None
+        }
         None => LastExecve::Unknown,
     }
 }

@@ -22,6 +22,7 @@ pub fn cases() -> Vec<Trial> {
             ("state_files_under_umask_0", state_files),
             ("another_process_of_that_number", other_process),
             ("damaged_state", damaged_state),
+            ("a_document_cut_within_its_configuration", cut_state),
             ("cgroup_of_a_damaged_state", damaged_cgroup),
             ("damaged_trace", damaged_trace),
             ("ids_in_every_command", ids),
@@ -165,6 +166,23 @@ fn damaged_state() -> Outcome {
         bundle.clean().map_err(|f| format!("{form}: {}", f.message().unwrap_or("")))?;
     }
     Ok(())
+}
+
+/// What stands before the configuration is whole then, so the container is found; the configuration is not.
+fn cut_state() -> Outcome {
+    let bundle = Bundle::reporter(&["--sleep"])?;
+    bring_to(&bundle, "created")?;
+    let path = bundle.state_root().join(&bundle.id).join("state.json");
+    let text = fs::read_to_string(&path)?;
+    let at = text.find("\"configuration\":").ok_or("no configuration")?;
+    fs::write(&path, &text[..at + 30])?;
+    for (words, status) in [(vec!["start", &bundle.id], 1), (vec!["exec", &bundle.id, "/true"], 255)] {
+        let done = bundle.call(&words)?;
+        ensure!(done.status == status && done.err.contains("is damaged"), "{words:?}: {done:?}");
+    }
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    patiently("the end of the container", || Ok(bundle.nothing_left().is_ok()))?;
+    bundle.clean()
 }
 
 /// The document says which cgroup to empty and remove: it must be one below the hierarchy.
