@@ -33,6 +33,7 @@ extern crate alloc;
 mod cli;
 mod commands;
 mod entry;
+mod explain;
 mod host;
 mod outcome;
 mod perform;

@@ -27,12 +27,14 @@ use normalise::Options;
 use words::GlobalWords;
 
 pub use exec::Exec;
-pub use normalise::verb_of;
+pub use normalise::{distance, verb_of};
 pub use run::{Run, Vm};
 pub use several::{Delete, Kill, Which};
 pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel};
 pub use verbs::{Command, PROGRAM, Stop};
-pub use words::{Create, Events, Features, Globals, List, Mounts, PlanCmd, Ps, SpecCmd, Start, TraceCmd, Update};
+pub use words::{
+    Create, Events, Explain, Features, Globals, List, Mounts, PlanCmd, Ps, SpecCmd, Start, TraceCmd, Update,
+};
 
 /// Environment variables that stand for an option. An empty value counts as none. A later row wins.
 const VARIABLES: &[(&str, &str)] = &[

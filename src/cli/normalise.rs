@@ -262,7 +262,7 @@ fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&
 }
 
 /// How many letters must be added, dropped or replaced to make one word of the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
+pub fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.chars().enumerate() {

@@ -5,8 +5,8 @@ use super::run::{Run, RunWords};
 use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
 use super::values::quoted;
 use super::words::{
-    Create, Demo, Events, Features, InsideWords, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start,
-    State, TraceCmd, Update,
+    Create, Demo, Events, Explain, Features, InsideWords, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd,
+    Start, State, TraceCmd, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -33,6 +33,7 @@ pub enum Command {
     Trace(TraceCmd),
     Features(Features),
     Demo(Demo),
+    Explain(Explain),
     /// What `demo` runs as pid 1 of its container; no help text names it.
     Inside,
     Version,
@@ -63,6 +64,7 @@ impl Command {
             | Command::Spec(_)
             | Command::Features(_)
             | Command::Demo(_)
+            | Command::Explain(_)
             | Command::Inside
             | Command::Version => return None,
         })
@@ -115,6 +117,7 @@ pub const VERBS: &[Verb] = &[
     verb!("plan", PlanCmd => Command::Plan),
     verb!("features", Features => Command::Features),
     verb!("demo", Demo => Command::Demo),
+    verb!("explain", Explain => Command::Explain),
     verb!("spec", SpecCmd => Command::Spec),
     verb!(INSIDE, InsideWords => |_| Command::Inside),
 ];
@@ -127,7 +130,7 @@ pub const INSIDE: &str = "inside";
 
 /// Commands that a caller of runc or crun may expect. They are refused by name, also with `--help`: if `checkpoint --help`
 /// ended well, podman would believe that checkpoints work.
-pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "explain", "restore"];
+pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "restore"];
 
 /// Options that runc's `update` has and cgroup version 2 has no limit for. A command that ignored one would report a success
 /// that did not happen.

@@ -37,10 +37,11 @@ Look
   features  what this runtime can do, as JSON
 Learn
   demo      a container from nothing, explained as it happens
+  explain   what a call, a flag, an errno, a property or an idea is, and why it is used
   spec      write a config.json to begin with
 
 Options, before or after the command
-  --root DIR              where state lives
+  --root DIR              place of state: /run/nano-sandbox, or ~/.local/share/nano-sandbox/run
   --log FILE              append log lines to FILE, not stderr; or journald:NAME, syslog:NAME
   --log-format FORMAT     text or json
   --log-level LEVEL       debug, info, warn (the default) or error; --debug is debug
@@ -56,12 +57,11 @@ Options, before or after the command
 Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL, NK_TRACE (a
 format, or 1 for text), NK_TRACE_FILE and NK_TRACE_LIMIT for the options of these names.
 
-State lives in /run/nano-sandbox as root, else in ~/.local/share/nano-sandbox/run.
-
 Examples
   nk-runtime demo
   nk-runtime plan --bundle bundles/hello
   nk-runtime run --trace --bundle bundles/hello first
+  nk-runtime explain pivot_root
 ";
 
 /// What holds for every command.
@@ -392,6 +392,22 @@ pub struct Features {
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct Demo {}
+
+/// Explain what a trace, a plan or an error shows. Without a name: list what there is to explain.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Explain {
+    /// a system call, flag, errno, capability, namespace, mount option, property or concept: pivot_root, MS_SLAVE, EINVAL,
+    /// /linux/seccomp, step 2; or ID:NUMBER for that record of the container's trace
+    #[argh(positional)]
+    pub names: Vec<String>,
+    /// print all of it as a book, in Markdown
+    #[argh(switch)]
+    pub book: bool,
+    /// list the entries with this word
+    #[argh(option, arg_name = "word")]
+    pub search: Option<String>,
+}
 
 /// Be the first process of the container that demo makes.
 #[derive(FromArgs, ArgsInfo)]

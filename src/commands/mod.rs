@@ -8,6 +8,7 @@ mod delete;
 mod demo;
 mod events;
 mod exec;
+mod explain;
 mod features;
 mod hooks;
 pub mod init;
@@ -66,6 +67,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Trace(options) => trace::trace(context, options),
         Command::Features(options) => features::features(options),
         Command::Demo(_) => demo::demo(context),
+        Command::Explain(options) => explain::explain(context, options),
         Command::Inside => inside::inside(),
         Command::Version => version(),
     }

@@ -39,6 +39,11 @@ impl<'a> Piece<'a> {
         all
     }
 
+    /// A number that no other record of the trace has. `base`: the calls in the pieces before this one.
+    fn number(&self, r: &Record, base: u32) -> u32 {
+        r.seq.saturating_sub(self.calls.start).saturating_add(base)
+    }
+
     fn pid(&self, r: &Record) -> i32 {
         match r.pid {
             0 => self.child,
@@ -52,6 +57,19 @@ impl<'a> Piece<'a> {
 pub fn render(pieces: &[Vec<u8>], format: Format) -> String {
     let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     show(&pieces, format)
+}
+
+/// The records of each piece of a trace, with the number that `trace --format json` shows as `seq`.
+pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<Vec<Record<'a>>> {
+    let mut base = 0;
+    let numbered = |bytes: &'a Vec<u8>| {
+        let piece = Piece::new(bytes);
+        let mut records: Vec<Record> = piece.records().into_iter().map(|(_, record)| record).collect();
+        records.iter_mut().for_each(|r| r.seq = piece.number(r, base));
+        base += piece.calls.end - piece.calls.start;
+        records
+    };
+    pieces.iter().map(numbered).collect()
 }
 
 /// The same of this process's own recorder.
@@ -72,7 +90,7 @@ fn show(pieces: &[Piece], format: Format) -> String {
         let (_, mut r) = cursor.records[cursor.at];
         view.missing(r.seq.saturating_sub(cursor.next), &mut out);
         cursor.next = r.seq.saturating_add(1);
-        r.seq = cursor.number(&r);
+        r.seq = cursor.piece.number(&r, cursor.base);
         view.show(cursor.piece, &r, &mut out);
         cursor.at += 1;
         if cursor.at == cursor.records.len() {
@@ -91,13 +109,6 @@ struct Cursor<'a> {
     next: u32,
     /// How many calls the pieces before it have.
     base: u32,
-}
-
-impl Cursor<'_> {
-    /// A number that no other record of the trace has.
-    fn number(&self, r: &Record) -> u32 {
-        r.seq.saturating_sub(self.piece.calls.start).saturating_add(self.base)
-    }
 }
 
 /// The piece with the oldest of the next records.

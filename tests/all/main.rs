@@ -115,6 +115,7 @@ fn main() {
         lifecycle::same_as_runc::cases(),
         messages::listing::cases(),
         messages::command_line::cases(),
+        messages::explain::cases(),
         mounts::later::cases(),
         messages::warnings::cases(),
         lifecycle::states::cases(),

@@ -3,8 +3,8 @@
 
 use crate::cli::words::{Demo, State};
 use crate::cli::{
-    CgroupManager, Command, Create, Delete, Features, Format, Globals, Kill, Level, List, ListFormat, LogFormat, LogTo,
-    PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
+    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Kill, Level, List, ListFormat,
+    LogFormat, LogTo, PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -70,6 +70,10 @@ fn commands() {
     let list = |format, quiet| Command::List(List { format, quiet });
     let trace =
         |id: Option<&str>, follow, format| Command::Trace(TraceCmd { id: id.map(String::from), follow, format });
+    let explain = |names: &str, book, search: Option<&str>| {
+        let names = names.split_whitespace().map(String::from).collect();
+        Command::Explain(Explain { names, book, search: search.map(String::from) })
+    };
     let plan = |id: &str, bundle: Option<&str>, no_pivot| {
         let bundle = bundle.map(String::from);
         Command::Plan(PlanCmd { id: id.into(), bundle, config: None, no_pivot })
@@ -143,6 +147,10 @@ fn commands() {
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),
         ("demo", Command::Demo(Demo {})),
+        ("explain", explain("", false, None)),
+        ("explain bind mount", explain("bind mount", false, None)),
+        ("explain --book", explain("", true, None)),
+        ("explain --search freeze", explain("", false, Some("freeze"))),
         ("inside", Command::Inside),
         ("--version", Command::Version),
         ("-v", Command::Version),

@@ -2,5 +2,6 @@
 //! two compilers' tests use what is private in these, and are declared there.
 
 mod command_line;
+mod explain;
 mod ops;
 mod properties;

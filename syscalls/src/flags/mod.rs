@@ -87,6 +87,7 @@ macro_rules! names {
 /// Lists of what stands inside structures.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident $unknown:literal $style:expr, $from:ident { $($words:tt)* })*) => {
+        pub(super) static LISTS: &[&Words] = &[$(&$name),*];
         $($(#[$doc])*
         pub(crate) static $name: Words = Words { names: names!($from $($words)*), unknown: $unknown, style: $style };)*
     };
@@ -265,6 +266,17 @@ lists! {
     WaitId "P_???" One, general { P_ALL P_PID P_PGID P_PIDFD }
 }
 
+/// Every name of every list but the signals: a test looks whether each is explained.
+pub fn every_name() -> impl Iterator<Item = &'static str> {
+    let names = |list: &'static Words| match list.style {
+        First(_, choices) | Type(_, choices) => [list.names, *choices],
+        Mode => [list.names, MODE_BITS],
+        _ => [list.names, names!(general)],
+    };
+    let lists = LISTS.iter().chain(structs::LISTS).copied();
+    lists.flat_map(names).flat_map(|names| names.words.split_ascii_whitespace())
+}
+
 impl Words {
     /// The name of exactly this value.
     pub fn name(&self, value: u64) -> Option<&'static str> {
@@ -359,6 +371,9 @@ pub(crate) fn with(write: impl Fn(&mut Formatter) -> Result) -> impl Display {
     With(write)
 }
 
+/// The bits between a file's type and its permissions.
+const MODE_BITS: Names = names!(general S_ISUID S_ISGID S_ISVTX);
+
 /// Type and permissions of a file. A type without a name makes all of it a number.
 pub(crate) fn mode(mode: u32) -> impl Display {
     with(move |out| {
@@ -369,7 +384,7 @@ pub(crate) fn mode(mode: u32) -> impl Display {
             None if kind == 0 => {}
             None => return write!(out, "{}", octal(mode)),
         }
-        for (bit, name) in names!(general S_ISUID S_ISGID S_ISVTX).iter() {
+        for (bit, name) in MODE_BITS.iter() {
             if mode & bit != 0 {
                 write!(out, "{name}|")?;
             }

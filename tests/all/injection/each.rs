@@ -47,6 +47,7 @@ const JOBS: &[Job] = &[
     job("delete --force ID", "running", "none"),
     job("delete --force ID", "paused", "none"),
     job("delete --force ID", "created", "none"),
+    job("explain ID:pivot_root", "running", "running"),
     job("features", "running", "running"),
     job("plan --bundle BUNDLE", "running", "running"),
     job("spec --bundle NEW", "running", "running"),
@@ -115,6 +116,7 @@ fn words(bundle: &Bundle, job: &Job) -> Vec<String> {
         "BUNDLE" => path(""),
         "RULES" => path("rules"),
         "NEW" => path("new"),
+        word if word.starts_with("ID:") => word.replacen("ID", &bundle.id, 1),
         word => word.to_owned(),
     };
     job.words.split(' ').map(fill).collect()
@@ -289,6 +291,6 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
 
 /// What only shows something shows all of it; the others are judged by what the container is.
 fn shown(job: &Job, plain: &Seen, seen: &Seen) -> bool {
-    let shows = ["state", "ps", "list", "events", "trace", "features", "plan", "spec"];
+    let shows = ["state", "ps", "list", "events", "trace", "explain", "features", "plan", "spec"];
     !shows.iter().any(|name| job.words.starts_with(name)) || seen.done.out == plain.done.out
 }

@@ -1,6 +1,7 @@
 //! What the program says: help and listings, errors, warnings.
 
 pub mod command_line;
+pub mod explain;
 pub mod listing;
 pub mod said;
 pub mod warnings;

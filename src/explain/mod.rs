@@ -1,0 +1,287 @@
+//! What everything is that a trace, a plan or an error can show: the texts in `texts`, how they are read, and how an
+//! entry is found by its name. `page.rs` makes pages of them. May touch: text.
+//!
+//! ```text
+//!   # Flags of mounts          a chapter; the lines after its title hold for each of its entries
+//!   kind: flag                 one of KINDS
+//!   of: mount                  the call or property that an entry belongs to: it lends man, oci and try
+//!
+//!   == MS_REC                  an entry: its names, with commas between them
+//!   see: AT_RECURSIVE          other entries
+//!                              further keys: man, oci, and number for a step of OCI's lifecycle
+//!   The mounts below count, too.
+//!   without: `/` would be ..   then, in this order: here (what it is for), without, try
+//! ```
+//! Paragraphs end at an empty line. Lines that begin with four spaces are a picture and stay as they are.
+
+mod page;
+
+pub use page::{Page, markdown};
+
+/// The texts, in reading order.
+const FILES: [&str; 13] = [
+    include_str!("texts/concepts.txt"),
+    include_str!("texts/namespaces.txt"),
+    include_str!("texts/lifecycle.txt"),
+    include_str!("texts/calls.txt"),
+    include_str!("texts/flags-files.txt"),
+    include_str!("texts/flags-mounts.txt"),
+    include_str!("texts/flags-processes.txt"),
+    include_str!("texts/flags-signals-sockets.txt"),
+    include_str!("texts/flags-terminals.txt"),
+    include_str!("texts/capabilities.txt"),
+    include_str!("texts/options.txt"),
+    include_str!("texts/properties.txt"),
+    include_str!("texts/errnos.txt"),
+];
+
+/// What an entry can be of: as the texts have it, as people read it, and for several.
+pub const KINDS: [(&str, &str, &str); 11] = [
+    ("concept", "concept", "concepts"),
+    ("namespace", "kind of namespace", "namespaces"),
+    ("step", "step", "steps"),
+    ("state", "state", "states"),
+    ("call", "system call", "calls"),
+    ("flag", "flag", "flags"),
+    ("word", "word", "words"),
+    ("capability", "capability", "capabilities"),
+    ("option", "mount option", "options"),
+    ("property", "property of config.json", "properties"),
+    ("errno", "error number", "errnos"),
+];
+
+/// The labels of an entry's parts, in their order.
+const LABELS: [&str; 3] = ["here: ", "without: ", "try: "];
+
+/// So many entries with a word in their first sentence are enough.
+const RELATED: usize = 12;
+
+/// How many entries lie above each other at the most.
+const DEPTH: usize = 4;
+
+#[derive(Clone, Copy)]
+pub struct Chapter {
+    pub title: &'static str,
+    head: &'static str,
+}
+
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Its names, and the lines of keys.
+    head: &'static str,
+    body: &'static str,
+    chapter: Chapter,
+}
+
+/// All entries, in reading order.
+pub struct Book(Vec<Entry>);
+
+/// The value of a key in lines of keys.
+fn value(lines: &'static str, key: &str) -> Option<&'static str> {
+    lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+}
+
+impl Chapter {
+    /// What its entries are, but for those that say so themselves.
+    pub fn kind(self) -> &'static str {
+        value(self.head, "kind").unwrap_or("")
+    }
+}
+
+impl Entry {
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let lines = self.head.lines().enumerate();
+        let lines = lines.filter_map(|(i, line)| if i == 0 { Some(line) } else { line.strip_prefix("== ") });
+        lines.flat_map(|line| line.split(',').map(str::trim))
+    }
+
+    pub fn name(self) -> &'static str {
+        self.names().next().unwrap_or("")
+    }
+
+    /// What the entry or its chapter says under a key.
+    pub fn key(self, key: &str) -> Option<&'static str> {
+        value(self.head, key).or_else(|| value(self.chapter.head, key))
+    }
+
+    pub fn kind(self) -> &'static str {
+        self.key("kind").unwrap_or("")
+    }
+
+    /// What it is: the text before the first label.
+    pub fn text(self) -> &'static str {
+        self.up_to_label(0)
+    }
+
+    /// One of the parts: `here`, `without`, `try`.
+    pub fn part(self, name: &str) -> Option<&'static str> {
+        let label = LABELS.iter().find(|label| label.starts_with(name))?;
+        Some(self.up_to_label(self.place(label)? + label.len()))
+    }
+
+    fn up_to_label(self, begin: usize) -> &'static str {
+        let places = LABELS.iter().filter_map(|label| self.place(label));
+        let end = places.filter(|place| *place >= begin).min();
+        self.body[begin..end.unwrap_or(self.body.len())].trim_end()
+    }
+
+    fn place(self, label: &str) -> Option<usize> {
+        let begins_line = |place: &usize| *place == 0 || self.body.as_bytes()[place - 1] == b'\n';
+        self.body.match_indices(label).map(|(place, _)| place).find(begins_line)
+    }
+
+    /// The first sentence of its text. It may lie on several lines.
+    pub fn sentence(self) -> &'static str {
+        let text = self.text();
+        let paragraph = text.split("\n\n").next().unwrap_or("");
+        let ends = paragraph.match_indices('.').map(|(place, _)| place + 1);
+        let ends = ends.filter(|end| paragraph[*end..].starts_with([' ', '\n']));
+        ends.map(|end| &paragraph[..end]).next().unwrap_or(paragraph)
+    }
+
+    /// Its lines, for a test of their form.
+    #[cfg(test)]
+    pub fn lines(self) -> impl Iterator<Item = &'static str> {
+        self.head.lines().chain(self.body.lines())
+    }
+
+    #[cfg(test)]
+    pub fn keys(self) -> impl Iterator<Item = &'static str> {
+        let lines = self.head.lines().skip(1).filter(|line| !line.starts_with("== "));
+        lines.map(|line| line.split(':').next().unwrap_or(line))
+    }
+
+    fn is(self, name: &str) -> bool {
+        self.names().any(|own| own == name)
+    }
+}
+
+/// Whether a JSON pointer is one of those that a pattern means: `*` stands for any key or number.
+pub fn fits(pattern: &str, pointer: &str) -> bool {
+    let (mut pattern, mut pointer) = (pattern.split('/'), pointer.split('/'));
+    loop {
+        match (pattern.next(), pointer.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(part)) if wanted == "*" || wanted == part => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The kind that a word names, for one or for several.
+pub fn kind(word: &str) -> Option<&'static str> {
+    let named = |(kind, _, plural): &&(&'static str, &str, &str)| word == *kind || word == *plural;
+    KINDS.iter().find(named).map(|(kind, ..)| *kind)
+}
+
+/// Whether these letters stand in a text, whatever their case.
+fn within(text: &str, letters: &str) -> bool {
+    let letters = letters.as_bytes();
+    text.as_bytes().windows(letters.len().max(1)).any(|part| part.eq_ignore_ascii_case(letters))
+}
+
+impl Book {
+    pub fn read() -> Book {
+        let mut all = Vec::new();
+        let chapters = FILES.iter().flat_map(|text| text.trim_start_matches("# ").split("\n\n# "));
+        for text in chapters {
+            let mut parts = text.split("\n\n== ");
+            let (title, head) = parts.next().and_then(|top| top.split_once('\n')).unwrap_or_default();
+            for entry in parts {
+                let (names, body) = entry.split_once("\n\n").unwrap_or((entry, ""));
+                all.push(Entry { head: names, body: body.trim_end(), chapter: Chapter { title, head } });
+            }
+        }
+        Book(all)
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.0.iter().copied()
+    }
+
+    pub fn chapters(&self) -> Vec<Chapter> {
+        let mut all: Vec<Chapter> = self.entries().map(|entry| entry.chapter).collect();
+        all.dedup_by_key(|chapter| chapter.title);
+        all
+    }
+
+    pub fn of_chapter(&self, chapter: Chapter) -> impl Iterator<Item = Entry> + '_ {
+        self.entries().filter(move |entry| entry.chapter.title == chapter.title)
+    }
+
+    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = Entry> {
+        self.entries().filter(move |entry| entry.kind() == kind)
+    }
+
+    /// The steps that a number of OCI's lifecycle stands for.
+    pub fn steps(&self, number: &str) -> Vec<Entry> {
+        let has = |entry: &Entry| entry.key("number").is_some_and(|all| all.split(' ').any(|one| one == number));
+        self.of_kind("step").filter(has).collect()
+    }
+
+    fn all(&self, yes: &dyn Fn(Entry) -> bool) -> Vec<Entry> {
+        self.entries().filter(|entry| yes(*entry)).collect()
+    }
+
+    /// The entries of this name, in all kinds: as it is written, else without case, else of a place in config.json as the
+    /// pattern or the object that it is in.
+    pub fn find(&self, name: &str) -> Vec<Entry> {
+        let mut found = self.all(&|entry| entry.is(name));
+        if found.is_empty() {
+            found = self.all(&|entry| entry.names().any(|own| own.eq_ignore_ascii_case(name)));
+        }
+        let mut place = if name.starts_with('/') { name.trim_end_matches('/') } else { "" };
+        while found.is_empty() && !place.is_empty() {
+            found = self.all(&|entry| entry.names().any(|own| fits(own, place)));
+            found.truncate(1);
+            place = place.rfind('/').map_or("", |slash| &place[..slash]);
+        }
+        found
+    }
+
+    /// The entry that one belongs to.
+    pub fn above(&self, entry: Entry) -> Option<Entry> {
+        let found = self.find(entry.key("of")?);
+        found.iter().find(|one| one.kind() != entry.kind()).or(found.first()).copied()
+    }
+
+    /// What an entry or one above it says.
+    fn upward<T>(&self, entry: Entry, says: impl Fn(Entry) -> Option<T>) -> Option<T> {
+        let entries = core::iter::successors(Some(entry), |entry| self.above(*entry));
+        entries.take(DEPTH).find_map(says)
+    }
+
+    /// What the key says of an entry, or of those above it.
+    pub fn inherited(&self, entry: Entry, key: &str) -> Option<&'static str> {
+        self.upward(entry, |entry| entry.key(key))
+    }
+
+    /// The entries with this word in a name, and that name; if there are none, those with it in their first sentence. One
+    /// and several are the same.
+    pub fn related(&self, word: &str) -> Vec<(&'static str, Entry)> {
+        let plain = |word: &str| word.trim_end_matches('s').to_ascii_lowercase();
+        let wanted = plain(word);
+        let has = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|one| plain(one) == wanted);
+        let named = |entry: Entry| Some((entry.names().find(|name| has(name))?, entry));
+        let found: Vec<_> = self.entries().filter_map(named).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let told = self.entries().filter(|entry| has(entry.sentence()));
+        told.map(|entry| (entry.name(), entry)).take(RELATED).collect()
+    }
+
+    /// The entries that have these letters, with the name to show: first the name itself, then names, then texts.
+    pub fn search(&self, letters: &str) -> Vec<(&'static str, Entry)> {
+        let mut ranks = [Vec::new(), Vec::new(), Vec::new()];
+        for entry in self.entries() {
+            match entry.names().find(|name| within(name, letters)) {
+                Some(name) if name.eq_ignore_ascii_case(letters) => ranks[0].push((name, entry)),
+                Some(name) => ranks[1].push((name, entry)),
+                None if within(entry.body, letters) => ranks[2].push((entry.name(), entry)),
+                None => {}
+            }
+        }
+        ranks.concat()
+    }
+}
