@@ -99,7 +99,7 @@ fn trace() -> Outcome {
         calls.iter().filter(|(name, ..)| name == "pivot_root").map(|(_, errno, _)| errno.as_str()).collect();
     same("pivot_root, twice", pivots, vec!["EINVAL", ""])?;
     let because = |(name, errno, why): &(String, String, String)| {
-        name == "open_tree" && errno.is_empty() && why.contains("an initramfs; of its copy it can")
+        name == "open_tree" && errno.is_empty() && why.contains("cannot put away an initramfs")
     };
     ensure!(calls.iter().any(because), "no reason:\n{}", ended.text());
     // What was done before there was a container is on record too.
