@@ -108,8 +108,8 @@ fn no<T>(word: &str, what: &str) -> Result<T, String> {
     Err(marked(&format!("{} is no {what}", quoted(word))))
 }
 
-/// crun's words, `BACKEND:WHERE`. Any other word is a path, even with colons: engines put the log into a container's
-/// directory, whose name may have some.
+/// crun's words, `BACKEND:WHERE`. Any other word is a path, also one with colons: the directories in which
+/// engines put the log can have colons in their names.
 pub fn log(word: &str) -> Result<LogTo, String> {
     Ok(match word.split_once(':') {
         Some(("journald", name)) => LogTo::Journald(name.into()),

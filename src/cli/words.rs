@@ -296,7 +296,7 @@ pub struct Ps {
     /// the container
     #[argh(positional)]
     pub id: String,
-    /// options for ps(1), whose table is then shown for these processes; write them after --
+    /// show the table of ps(1) with these options for the processes; write them after --
     #[argh(positional)]
     pub options: Vec<String>,
     /// table (the default) or json

@@ -64,7 +64,10 @@ pub fn inside() -> Result<i32, Error> {
     let mut line = |key: &str, value: &str| say.push_str(&format!("  {key:<13} {value}\n"));
     let process = file(c"/proc/self/status");
     line("host name", &host::text(&names.nodename));
-    line("process", &format!("pid {}, parent {}: nobody is above", syscalls::getpid(LOOK), syscalls::getppid(LOOK)));
+    line(
+        "process",
+        &format!("pid {}, parent {}: no process is above", syscalls::getpid(LOOK), syscalls::getppid(LOOK)),
+    );
     let pids: Vec<String> = directory(c"/proc").into_iter().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).collect();
     line("processes", &pids.join(" "));
     line(

@@ -11,7 +11,7 @@ const FEW: usize = 6;
 /// Of a kind with more entries the table of contents says how to list them.
 const MOST: usize = 100;
 
-/// A page being written, whose lines have at most `width` columns.
+/// A page being written. Its lines have at most `width` columns.
 pub struct Page<'a> {
     pub book: &'a Book,
     pub text: String,

@@ -40,7 +40,7 @@ fn connect(b: &mut Builder, wanted: bool) -> Result<(), Problem> {
             return no("is relayed in the foreground: leave out --console-socket, or use --detach");
         }
         (true, None, false) => {
-            return no("is true, and nobody stays to relay it: --console-socket says where its other side goes");
+            return no("is true, and no command stays to relay it: --console-socket says where its other side goes");
         }
         (true, Some(socket), false) => (
             Terminal::Connect { path: c("", socket)? },

@@ -230,8 +230,12 @@ pub fn last_execve(dir: At) -> LastExecve {
     let Some((file, bytes)) = read_creation(dir) else {
         return LastExecve::Unknown;
     };
-    let whole = syscalls::fstat(file.at(), Why("only a file that init records into tells all that init did"))
-        .is_ok_and(|stat| stat.st_size as usize == record::CAPACITY);
+    // A file of another length holds only what `create` wrote down when it ended.
+    let whole = || {
+        let why = Why("only a file that init records into tells all that init did");
+        let long = syscalls::fstat(file.at(), why).is_ok_and(|stat| stat.st_size as usize == record::CAPACITY);
+        long && record::offsets(&bytes).count() as u32 == number(&bytes, offset_of!(Head, count))
+    };
     match newest_execve(&bytes) {
         Some((at, r)) if r.state == record::RETURNED && r.ret < 0 => {
             let size = number(&bytes, at) as usize;
@@ -245,9 +249,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             })
         }
         Some(_) => LastExecve::OnItsWay,
-        None if whole && record::offsets(&bytes).count() as u32 == number(&bytes, offset_of!(Head, count)) => {
-            LastExecve::None
-        }
+        None if whole() => LastExecve::None,
         None => LastExecve::Unknown,
     }
 }

@@ -41,7 +41,7 @@ fn demo() -> Outcome {
     let ended = boot_on(machine, &kernels("vmlinux-cloud"), &bundle, &image, append)?;
     same("status", ended.status.as_str(), "0")?;
     ended.has("Inside the container:")?;
-    ended.has("pid 1, parent 0: nobody is above")?;
+    ended.has("pid 1, parent 0: no process is above")?;
     let peak = |line: &String| {
         let kib = line.strip_prefix("nk-runtime: the most memory that this process had: ")?;
         kib.strip_suffix(" kB")?.parse::<u32>().ok()
