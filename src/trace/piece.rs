@@ -1,0 +1,112 @@
+//! The pieces of a trace: each is the recorder of one command. Here they are read, and their records are put into one order.
+//! May touch: the recorder.
+
+use syscalls::record::{self, Record};
+
+/// The recorder of one command, and what all its records share.
+pub struct Piece<'a> {
+    bytes: &'a [u8],
+    /// The process id of the container's first process, and those of helpers.
+    child: i32,
+    helpers: [i32; record::HELPERS],
+    /// The sequence number of its first call, and the one after its last.
+    calls: core::ops::Range<u32>,
+}
+
+impl<'a> Piece<'a> {
+    pub fn new(bytes: &'a [u8]) -> Piece<'a> {
+        use core::mem::offset_of;
+        let at = |i: usize| offset_of!(record::Head, helpers) + 4 * i;
+        let count = u32_at(bytes, offset_of!(record::Head, count));
+        Piece {
+            bytes,
+            child: u32_at(bytes, offset_of!(record::Head, child)) as i32,
+            helpers: core::array::from_fn(|i| u32_at(bytes, at(i)) as i32),
+            calls: u32_at(bytes, offset_of!(record::Head, first)).min(count)..count,
+        }
+    }
+
+    /// Its records, in the order of their calls.
+    pub fn records(&self) -> Vec<(u32, Record<'a>)> {
+        let places = record::offsets(self.bytes);
+        let mut all: Vec<_> = places.filter_map(|at| Some((at, Record::read(self.bytes, at)?))).collect();
+        all.sort_by_key(|(_, record)| record.seq);
+        all
+    }
+
+    /// A number that no other record of the trace has. `base`: the calls in the pieces before this one.
+    pub fn number(&self, r: &Record, base: u32) -> u32 {
+        r.seq.saturating_sub(self.calls.start).saturating_add(base)
+    }
+
+    pub fn pid(&self, r: &Record) -> i32 {
+        match r.pid {
+            0 => self.child,
+            helper @ ..0 => self.helpers.get((-1 - helper) as usize).copied().unwrap_or(0),
+            pid => pid,
+        }
+    }
+}
+
+/// The records of each piece of a trace, with the number that `trace --format json` shows as `seq`.
+pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<Vec<Record<'a>>> {
+    let mut base = 0;
+    let numbered = |bytes: &'a Vec<u8>| {
+        let piece = Piece::new(bytes);
+        let mut records: Vec<Record> = piece.records().into_iter().map(|(_, record)| record).collect();
+        records.iter_mut().for_each(|r| r.seq = piece.number(r, base));
+        base += piece.calls.end - piece.calls.start;
+        records
+    };
+    pieces.iter().map(numbered).collect()
+}
+
+/// What stands next in a trace.
+pub enum Next<'a> {
+    Record(&'a Piece<'a>, Record<'a>),
+    /// So many calls have no record here: the recorder was full, or they repeat the calls before them.
+    Missing(u32),
+}
+
+/// Passes the records of all pieces to `show`, in the order of their calls, each with its number in the trace.
+pub fn each<'a>(pieces: &'a [Piece<'a>], mut show: impl FnMut(Next<'a>)) {
+    let mut base = 0;
+    let mut open: Vec<Cursor> = Vec::new();
+    for piece in pieces {
+        open.push(Cursor { piece, records: piece.records(), at: 0, next: piece.calls.start, base });
+        base += piece.calls.end - piece.calls.start;
+    }
+    while let Some(cursor) = first(&mut open) {
+        let (_, mut r) = cursor.records[cursor.at];
+        show(Next::Missing(r.seq.saturating_sub(cursor.next)));
+        cursor.next = r.seq.saturating_add(1);
+        r.seq = cursor.piece.number(&r, cursor.base);
+        show(Next::Record(cursor.piece, r));
+        cursor.at += 1;
+        if cursor.at == cursor.records.len() {
+            show(Next::Missing(cursor.piece.calls.end.saturating_sub(cursor.next)));
+        }
+    }
+}
+
+/// The place in a piece up to which it is shown.
+struct Cursor<'a> {
+    piece: &'a Piece<'a>,
+    records: Vec<(u32, Record<'a>)>,
+    at: usize,
+    /// The sequence number of the next record, if no call is missing.
+    next: u32,
+    /// How many calls the pieces before it have.
+    base: u32,
+}
+
+/// The piece with the oldest of the next records.
+fn first<'a, 'b>(open: &'a mut [Cursor<'b>]) -> Option<&'a mut Cursor<'b>> {
+    let more = open.iter_mut().filter(|cursor| cursor.at < cursor.records.len());
+    more.min_by_key(|cursor| cursor.records[cursor.at].1.start_ns)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let word = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+    word.map_or(0, u32::from_ne_bytes)
+}
