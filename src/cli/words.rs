@@ -46,6 +46,7 @@ Options, before or after the command
   --log-format FORMAT     text or json
   --log-level LEVEL       debug, info, warn (the default) or error; --debug is debug
   -q, --quiet             print errors only
+  -E, --educational       tell in words what is done, and why, as it happens
   --trace[=FORMAT]        show each system call: text (the default), strace or json
   --trace-file FILE       the trace goes to FILE instead of stderr
   --trace-limit SIZE      all kept traces together take no more: 64m (the default); 0 keeps none
@@ -72,6 +73,8 @@ pub struct Globals {
     pub log_format: LogFormat,
     pub log_level: Level,
     pub quiet: bool,
+    /// The work is told in words as it happens.
+    pub educational: bool,
     pub cgroup_manager: CgroupManager,
     pub rootless: Option<bool>,
     pub trace: Option<Format>,
@@ -102,6 +105,9 @@ pub struct GlobalWords {
     /// print errors only
     #[argh(switch, short = 'q')]
     quiet: bool,
+    /// tell in words what is done, and why, as it happens
+    #[argh(switch, short = 'E')]
+    educational: bool,
     /// cgroupfs, systemd or disabled
     #[argh(option, default = "CgroupManager::Cgroupfs", from_str_fn(cgroup_manager))]
     cgroup_manager: CgroupManager,
@@ -131,8 +137,14 @@ impl GlobalWords {
             root: self.root,
             log: self.log,
             log_format: self.log_format,
-            log_level: if self.debug { Level::Debug } else { self.log_level },
+            log_level: match (self.debug, self.educational) {
+                (true, _) => Level::Debug,
+                // The words of -E are of level info.
+                (false, true) => self.log_level.min(Level::Info),
+                (false, false) => self.log_level,
+            },
             quiet: self.quiet,
+            educational: self.educational,
             cgroup_manager: match self.systemd_cgroup {
                 true => CgroupManager::Systemd,
                 false => self.cgroup_manager,

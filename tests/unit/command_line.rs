@@ -45,6 +45,7 @@ fn defaults() -> Globals {
         log_format: LogFormat::Text,
         log_level: Level::Warn,
         quiet: false,
+        educational: false,
         cgroup_manager: CgroupManager::Cgroupfs,
         rootless: None,
         trace: None,
@@ -196,6 +197,7 @@ fn global_options() {
     let to = |to| Globals { log: Some(to), ..defaults() };
     let level = |log_level| Globals { log_level, ..defaults() };
     let trace = |form| Globals { trace: Some(form), ..defaults() };
+    let educational = |log_level| Globals { educational: true, log_level, ..defaults() };
     let disabled = Globals { cgroup_manager: CgroupManager::Disabled, ..defaults() };
     let rows = vec![
         ("state x", defaults()),
@@ -226,6 +228,13 @@ fn global_options() {
         ("state -q x", Globals { quiet: true, ..defaults() }),
         ("-q list -q", Globals { quiet: true, ..defaults() }),
         ("list -q", defaults()),
+        ("-E state x", educational(Level::Info)),
+        ("state x --educational", educational(Level::Info)),
+        ("-E --log-level error state x", educational(Level::Info)),
+        ("-E --debug state x", educational(Level::Debug)),
+        ("exec -E x true", educational(Level::Info)),
+        ("exec x true -E", defaults()),
+        ("run -dE x", educational(Level::Info)),
         ("--cgroup-manager cgroupfs state x", defaults()),
         ("--cgroup-manager disabled state x", disabled),
         ("--rootless auto state x", defaults()),
@@ -339,7 +348,7 @@ fn help_texts() {
     for line in ["", "-h", "-?", "help", "--root /x --help"] {
         assert_eq!(read(line), Err(Stop::Help(screen.clone())), "{line}");
     }
-    assert!(screen.lines().count() <= 50 && screen.lines().all(|line| line.len() <= 96));
+    assert!(screen.lines().count() <= 56 && screen.lines().all(|line| line.len() <= 96));
     let commands = screen.split("\nOptions").next().unwrap_or_default().lines();
     let commands: Vec<&str> = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert!(commands.contains(&"create") && !commands.contains(&"inside"), "{commands:?}");
