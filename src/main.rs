@@ -150,8 +150,10 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(error) => return finish(Err(error), exec),
     };
     let result = commands::run(&mut context, &command);
-    let failed = result.is_err();
-    if let Err(error) = &result {
+    let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
+    if let Err(error) = &result
+        && failed
+    {
         context.log.say(cli::Level::Error, &error::line(error));
     }
     let status = finish(result, exec);
@@ -166,10 +168,14 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     }
 }
 
+/// The status that a shell reports for a program that SIGPIPE has ended.
+const UNREAD: i32 = 128 + libc::SIGPIPE;
+
 /// Tells an error, once, and returns the exit status. That of `exec` is the program's, so its own errors have another number.
 fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
     match result {
         Ok(status) => status,
+        Err(Error::Unread) => UNREAD,
         Err(error) => {
             out::stderr(&out::failure(&error));
             if exec { commands::EXEC_FAILED } else { 1 }

@@ -136,6 +136,8 @@ pub enum Error {
     State(String),
     /// A system call, a line of a plan, or a hook.
     Call(Told),
+    /// The reader of standard output has gone, as `head` does: it wants no more, so nothing is said.
+    Unread,
 }
 
 /// A failure in words, made while the recorder still held the call.

@@ -228,6 +228,7 @@ pub fn line(error: &Error) -> String {
             // The line is shortened rather than the advice.
             hint => format!("{}; try: {hint}", bounded(&told.line, MOST.saturating_sub(hint.len() + 64))),
         },
+        Error::Unread => "the reader of standard output has gone".into(),
     };
     one_line(&line)
 }

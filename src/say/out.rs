@@ -16,7 +16,10 @@ fn ignore_sigpipe() {
 pub fn stdout(text: &str) -> Result<(), Error> {
     ignore_sigpipe();
     let why = Why("the caller asked for this text");
-    write_all(At::STDOUT, text.as_bytes(), why).doing("write to standard output")
+    match write_all(At::STDOUT, text.as_bytes(), why) {
+        Err(failed) if failed.errno == Errno::EPIPE => Err(Error::Unread),
+        written => written.doing("write to standard output"),
+    }
 }
 
 /// Writes to standard error. A failure of that cannot be told anywhere.

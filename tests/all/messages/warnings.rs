@@ -137,6 +137,8 @@ fn none() -> Outcome {
         bundle.call(&["plan", "--bundle", &here])?.ok()?;
         bundle.call(&["run", "--bundle", &here, &id])?.ok()?;
         bundle.call(&["trace", &id])?.ok()?;
+        let told = bundle.call(&["--log-level", "info", "run", "--bundle", &here, &id])?;
+        ensure!(told.status == 0 && !told.err.contains("left out"), "{told:?}");
         fs::remove_file(&config)?;
         bundle.set("/process/args", json!(["sleep", "1000"]))?;
         bundle.set("/process/terminal", json!(false))?;
