@@ -154,6 +154,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if let Err(error) = &result
         && failed
     {
+        syscalls::record::ended_by(error::place(error));
         context.log.say(cli::Level::Error, &error::line(error));
     }
     let status = finish(result, exec);

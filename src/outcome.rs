@@ -148,6 +148,8 @@ pub struct Told {
     /// The purpose of the call.
     pub why: String,
     pub advice: Advice,
+    /// The place of the call's record ([`Failed::at`]).
+    pub at: u32,
 }
 
 /// What to try.
@@ -161,7 +163,7 @@ pub enum Advice {
 /// The error of a call that failed outside of any plan. `doing` says what it was part of.
 pub fn at(doing: impl Display, failed: Failed) -> Error {
     let (call, why) = show(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed) })
+    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed), at: failed.at })
 }
 
 /// The same for the result of a call.

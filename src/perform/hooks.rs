@@ -57,7 +57,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     let failure = &room::slate().helper_failure;
     failure.store(0, Relaxed);
     let (pid, pidfd) = match syscalls::clone3_helper(CloneFlags::NONE, lane as u8, why)? {
-        Cloned::Child => child(hook, &input, given, room, lane),
+        Cloned::Child => child(hook, &input, given, room),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     let waited = wait(&pidfd, hook.timeout, lane);
@@ -105,9 +105,9 @@ fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
 }
 
 /// The hook's process, up to its execve.
-fn child(hook: &Hook, input: &Fd, given: Given, room: &mut Room, lane: Lane) -> ! {
+fn child(hook: &Hook, input: &Fd, given: Given, room: &mut Room) -> ! {
     syscalls::freeze();
-    syscalls::record::at(lane as u8, 0, Step::Hooks as u16);
+    syscalls::record::in_step(Step::Hooks as u16);
     let home = given.home.filter(|_| hook.home);
     let (argv, envp) = match &hook.envp {
         Some(own) => room.fill(&hook.argv, own.iter().map(CString::as_c_str).chain(home)),

@@ -14,7 +14,7 @@ use syscalls::Why;
 pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
     let (lines, first) = lanes.plan.lane(Lane::Host);
     for (number, line) in (first..).zip(lines) {
-        syscalls::record::at(Lane::Host as u8, number, line.step as u16);
+        record(Lane::Host, number, line);
         match perform(lanes, line) {
             Ok(Then::Next) => {}
             Ok(Then::Child) => child(lanes),
@@ -26,12 +26,17 @@ pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
     Ok(())
 }
 
+/// Says what the records from now on belong to.
+fn record(lane: Lane, number: u16, line: &Line) {
+    syscalls::record::at_line(lane as u8, number, (line.step as u16, line.stage), (&line.from, 0));
+}
+
 /// What a clone has made: the bridge, which makes init and ends, or init, whose last line does not return.
 fn child(lanes: &mut Lanes) -> ! {
     let lane = lanes.lane;
     let (lines, first) = lanes.plan.lane(lane);
     for (number, line) in (first..).zip(lines) {
-        syscalls::record::at(lane as u8, number, line.step as u16);
+        record(lane, number, line);
         match perform(lanes, line) {
             Ok(Then::Child) => child(lanes),
             Ok(_) => {}

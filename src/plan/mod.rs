@@ -40,6 +40,7 @@ pub use create::create;
 pub use exec::exec;
 pub use hooks::hook;
 pub use op::{Hook, Line, Op, Place, Plan};
+pub use order::stage;
 pub use rdt::OWN_RESCTRL;
 pub use slot::Slot;
 pub use step::Step;

@@ -11,21 +11,45 @@
 //! ```
 
 use super::step::Step;
+use crate::outcome::Lane;
 
-/// An enum of stages in their order, each below its heading.
+/// An enum of stages in their order, each below its heading. What stands over a stage is shown to users.
 macro_rules! stages {
-    ($(#[$about:meta])* $lane:ident { $($heading:ident { $($(#[$text:meta])* $stage:ident,)+ })+ }) => {
+    ($(#[$about:meta])* $lane:ident { $($heading:ident { $($(#[doc = $text:literal])+ $stage:ident,)+ })+ }) => {
         $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         #[repr(u8)]
-        pub enum $lane { $($($(#[$text])* $stage,)+)+ }
+        pub enum $lane { $($($(#[doc = $text])+ $stage,)+)+ }
 
         impl $lane {
+            /// The names of its stages, and their texts: one text for all, since an array of them would be addresses, which
+            /// every start of the program has to correct.
+            const WORDS: &str = concat!($($(stringify!($stage), $($text,)+ "\n",)+)+);
+
             pub fn heading(self) -> Step {
                 match self { $($(Self::$stage)|+ => Step::$heading,)+ }
             }
         }
     };
+}
+
+/// A stage in words: its name in kebab-case, and what is done in it. `number`: as records have it, counted from 1.
+pub fn stage(lane: u8, number: u8) -> Option<(String, &'static str)> {
+    // The processes of hooks and the holders of mappings belong to lines of the lane that cloned them.
+    let words = match lane {
+        lane if lane == Lane::Bridge as u8 => Bridge::WORDS,
+        lane if [Lane::Init, Lane::InnerHook].map(|lane| lane as u8).contains(&lane) => Init::WORDS,
+        _ => Host::WORDS,
+    };
+    let (name, text) = words.lines().nth(usize::from(number).checked_sub(1)?)?.split_once(' ')?;
+    let mut kebab = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(c.to_ascii_lowercase());
+    }
+    Some((kebab, text))
 }
 
 stages! {

@@ -7,6 +7,7 @@ use crate::plan::op::{Hooks, Mounts, Process};
 use crate::plan::{Line, Op, Plan};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
+use syscalls::record::NOWHERE;
 use syscalls::{Errno, Failed};
 
 /// Bytes that a line of a message has at most.
@@ -94,19 +95,32 @@ impl Said {
 }
 
 fn told(line: String, why: impl Into<String>, hint: &'static str) -> Error {
-    Error::Call(Told { line, why: why.into(), advice: Advice::Text(hint) })
+    Error::Call(Told { line, why: why.into(), advice: Advice::Text(hint), at: NOWHERE })
+}
+
+/// The same error, with the record of the call that caused it.
+fn by(trouble: Trouble, error: Error) -> Error {
+    match (trouble, error) {
+        (Trouble::Call(failed), Error::Call(told)) => Error::Call(Told { at: failed.at, ..told }),
+        (_, error) => error,
+    }
+}
+
+/// The place of the record of the call that caused an error.
+pub fn place(error: &Error) -> u32 {
+    if let Error::Call(told) = error { told.at } else { NOWHERE }
 }
 
 /// The error of a call outside of any plan, with what the kernel's verifier said.
 pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
     let (call, why) = show(failed);
-    Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice: Advice::Usual(failed) })
+    Error::Call(Told { line: format!("{doing}: {call}{said}"), why, advice: Advice::Usual(failed), at: failed.at })
 }
 
 /// The error of a call outside of any plan, with advice.
 pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
     let (call, why) = show(failed);
-    told(format!("{doing}: {call}"), why, hint)
+    by(Trouble::Call(failed), told(format!("{doing}: {call}"), why, hint))
 }
 
 /// The error of a call outside of any plan that does the same as an op: it gets the op's advice.
@@ -132,7 +146,7 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
         Trouble::Check(check) => (check.text().into(), String::new()),
     };
     let line = format!("hook {} (config.json {from}): {how}{}", bounded(path, PART), quoted(said));
-    told(line, why, hints::hook(trouble))
+    by(trouble, told(line, why, hints::hook(trouble)))
 }
 
 /// The output of a program, after a colon.
@@ -157,6 +171,10 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
 
 /// The same, where the line is known.
 pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
+    by(stopped.trouble, in_words(line, who, stopped, said))
+}
+
+fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
     let (from, why) = line.map_or(("", ""), |line| (&line.from, line.why.0));
     let op = line.map(|line| &line.op);
     let what = op.map_or("an unknown line of the plan".into(), Op::to_string);

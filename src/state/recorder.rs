@@ -123,7 +123,7 @@ impl Recording {
             self.trouble = Some(at("keep the trace", failed));
         }
         self.written = record::bytes().len();
-        record::forget_whys();
+        record::forget_texts();
     }
 
     /// The command ends. Returns what is wrong with its trace.
@@ -185,6 +185,8 @@ fn piece(from: usize) -> Vec<u8> {
     let used = piece.len() as u32;
     put(&mut piece, offset_of!(Head, used), used);
     let moved = (from - size_of::<Head>()) as u32;
+    let failed = number(&piece, offset_of!(Head, failed)).saturating_sub(moved);
+    put(&mut piece, offset_of!(Head, failed), failed);
     let places: Vec<usize> = record::offsets(&piece).map(|at| at as usize).collect();
     for (i, at) in places.into_iter().enumerate() {
         let (pid, why, seq) = (at + offset_of!(Entry, pid), at + offset_of!(Entry, why), at + offset_of!(Entry, seq));
@@ -192,6 +194,9 @@ fn piece(from: usize) -> Vec<u8> {
         put(&mut piece, pid, named as u32);
         let place = number(&piece, why).saturating_sub(moved);
         put(&mut piece, why, place);
+        let source = at + offset_of!(Entry, source);
+        let place = number(&piece, source).saturating_sub(moved << record::LINE_BITS);
+        put(&mut piece, source, place);
         if i == 0 && moved > 0 {
             let first = number(&piece, seq);
             put(&mut piece, offset_of!(Head, first), first);
@@ -242,6 +247,7 @@ pub fn last_execve(dir: At) -> LastExecve {
             let mut entry = bytes[at..at + size].to_vec();
             // Its why is not part of the entry.
             put(&mut entry, offset_of!(Entry, why), u32::MAX);
+            put(&mut entry, offset_of!(Entry, source), 0);
             LastExecve::Failed(Failed {
                 errno: Errno(r.ret.unsigned_abs() as u16),
                 call: Call::EXECVE,

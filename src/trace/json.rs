@@ -1,7 +1,8 @@
 //! The view of a trace for programs: one object a line. May touch: the recorder.
 
-use crate::plan::Step;
+use super::piece::Piece;
 use crate::plan::show::lane_name;
+use crate::plan::{self, Step};
 use core::fmt::Write;
 use syscalls::Errno;
 use syscalls::record::{self, Record};
@@ -10,9 +11,21 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
+/// A text, or null where it is empty.
+fn or_null(text: &str) -> String {
+    if text.is_empty() { String::from("null") } else { quoted(text) }
+}
+
 /// Writes one record.
-pub fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
-    write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{pid},\"line\":{}", r.seq, lane_name(r.lane), r.line)?;
+pub fn json(piece: &Piece, r: &Record, out: &mut String) -> core::fmt::Result {
+    write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{},\"line\":{}", r.seq, lane_name(r.lane), piece.pid(r), r.line)?;
+    let stage = plan::stage(r.lane, r.stage);
+    write!(
+        out,
+        ",\"op\":{},\"pointer\":{}",
+        or_null(stage.as_ref().map_or("", |(name, _)| name)),
+        or_null(piece.pointer(r))
+    )?;
     write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.call.name())?;
     for i in 0..r.argc {
         let mut arg = String::new();
@@ -31,5 +44,6 @@ pub fn json(r: &Record, pid: i32, out: &mut String) -> core::fmt::Result {
         true => write!(out, ",\"duration_ns\":{}", r.duration_ns)?,
         false => out.push_str(",\"duration_ns\":null"),
     }
-    writeln!(out, ",\"why\":{}}}", quoted(r.why()))
+    let ended = piece.ended_by() == Some(r.at);
+    writeln!(out, ",\"ended\":{ended},\"why\":{},\"source\":{}}}", quoted(r.why()), or_null(&r.source().to_string()))
 }

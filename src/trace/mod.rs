@@ -52,7 +52,7 @@ impl View {
         let pid = piece.pid(r);
         let _ = match self.format {
             Format::Strace => syscalls::show::strace_line(r, pid, out),
-            Format::Json => json(r, pid, out),
+            Format::Json => json(piece, r, out),
             Format::Text => self.text(r, out),
         };
     }

@@ -1,6 +1,7 @@
 //! The pieces of a trace: each is the recorder of one command. Here they are read, and their records are put into one order.
 //! May touch: the recorder.
 
+use alloc::collections::BTreeMap;
 use syscalls::record::{self, Record};
 
 /// The recorder of one command, and what all its records share.
@@ -11,6 +12,9 @@ pub struct Piece<'a> {
     helpers: [i32; record::HELPERS],
     /// The sequence number of its first call, and the one after its last.
     calls: core::ops::Range<u32>,
+    /// Of each line of the plan: the JSON pointer of what asked for it, and what else decided about it.
+    asked: BTreeMap<u16, (&'a str, u8)>,
+    failed: u32,
 }
 
 impl<'a> Piece<'a> {
@@ -23,7 +27,20 @@ impl<'a> Piece<'a> {
             child: u32_at(bytes, offset_of!(record::Head, child)) as i32,
             helpers: core::array::from_fn(|i| u32_at(bytes, at(i)) as i32),
             calls: u32_at(bytes, offset_of!(record::Head, first)).min(count)..count,
+            asked: asked(bytes),
+            failed: u32_at(bytes, offset_of!(record::Head, failed)),
         }
+    }
+
+    /// The JSON pointer of what asked for a record's line of the plan. Empty: nothing of the configuration did, or the record
+    /// belongs to no line.
+    pub fn pointer(&self, r: &Record) -> &'a str {
+        self.asked.get(&r.line).map_or("", |(pointer, _)| pointer)
+    }
+
+    /// The place of the record that ended the command with an error, if there is one.
+    pub fn ended_by(&self) -> Option<u32> {
+        (self.failed > 0).then_some(self.failed)
     }
 
     /// Its records, in the order of their calls.
@@ -46,6 +63,12 @@ impl<'a> Piece<'a> {
             pid => pid,
         }
     }
+}
+
+/// What asked for the lines of a plan: the first record of each line says it.
+fn asked(bytes: &[u8]) -> BTreeMap<u16, (&str, u8)> {
+    let records = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
+    records.filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0).collect()
 }
 
 /// The records of each piece of a trace, with the number that `trace --format json` shows as `seq`.

@@ -10,17 +10,20 @@ use crate::room;
 use linux_raw_sys::general::{__NR_rt_sigreturn, SA_NODEFER, SA_RESTART, SA_SIGINFO};
 
 /// A write beyond the limit on the size of files fails with EFBIG, and does not end the process.
+#[track_caller]
 pub fn survive_file_limit(why: Why) -> Result<()> {
     handle(libc::SIGXFSZ, go_on as *const () as usize, why)
 }
 
 /// Memory takes the place of a part of the recorder's file that cannot be had (see `room`).
+#[track_caller]
 pub fn survive_lost_pages(why: Why) -> Result<()> {
     handle(libc::SIGBUS, go_on as *const () as usize, why)
 }
 
 /// Lets these signals end the process, until its execve. Without a handler the kernel keeps them from the first process of a pid
 /// namespace (pid_namespaces(7)).
+#[track_caller]
 pub fn end_by(signals: &[i32], why: Why) -> Result<()> {
     signals.iter().try_for_each(|signal| handle(*signal, end as *const () as usize, why))
 }
@@ -31,6 +34,7 @@ unsafe extern "C" fn end(signal: i32, _info: *const libc::siginfo_t, _context: *
     exit_group(128 + signal, why)
 }
 
+#[track_caller]
 fn handle(signal: i32, handler: usize, why: Why) -> Result<()> {
     // SA_NODEFER: the handler of SIGBUS writes a record, and the page of that record may be missing, too.
     // SAFETY: with SA_SIGINFO the kernel calls the handler with the three arguments that it takes.

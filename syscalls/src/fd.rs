@@ -53,6 +53,7 @@ impl Fd {
     }
 
     /// Closes it, for a reason that its record shows.
+    #[track_caller]
     pub fn close(self, why: Why) -> Result<()> {
         close(self.leak(), why)
     }

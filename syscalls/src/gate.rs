@@ -8,9 +8,10 @@ use crate::arg::Arg;
 use crate::call::{Call, Failed, Result, Why};
 use crate::errno::Errno;
 use crate::hot::HOT;
-use crate::record::{self, ENTERED, Later, Missed, RETURNED, WHY, Writer};
+use crate::record::{self, ENTERED, FILE, Later, Missed, RETURNED, WHY, Writer};
 use crate::room::{ON_ITS_WAY, slate};
 use crate::vdso::clock_ns;
+use core::panic::Location;
 use core::sync::atomic::Ordering::*;
 use linux_raw_sys::general as nr;
 
@@ -23,20 +24,37 @@ const AGAIN: u32 = 10_000;
 /// The handlers of this program let calls go on (SA_RESTART). A call is still interrupted when the process is stopped and
 /// resumed, or traced (signal(7)). Then it has done nothing, and is made again with a new record. Only close(2) has done its
 /// work by then.
+#[track_caller]
 pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     let call = Call(number as u16);
+    let texts = Texts { why, caller: Location::caller() };
     for _ in 0..AGAIN {
-        match once(call, args, why) {
+        match once(call, args, texts) {
             Err(failed) if failed.errno == Errno::EINTR && number == nr::__NR_close => return Ok(0),
             Err(failed) if failed.errno == Errno::EINTR => {}
             other => return other,
         }
     }
-    once(call, args, why)
+    once(call, args, texts)
 }
 
-fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
-    let (begun, later) = begin(call, args, why, None);
+/// What a record says of a call in words: its purpose, and which line of our source made it.
+#[derive(Clone, Copy)]
+struct Texts {
+    why: Why,
+    caller: &'static Location<'static>,
+}
+
+impl Texts {
+    /// The caller's file, from the folder `src` on.
+    fn file(self) -> &'static str {
+        let file = self.caller.file();
+        file.strip_prefix("src/").unwrap_or(file)
+    }
+}
+
+fn once(call: Call, args: &[Arg], texts: Texts) -> Result<usize> {
+    let (begun, later) = begin(call, args, texts, None);
     if call == Call::EXECVE {
         slate().execve(HOT.lane.load(Relaxed) as u8).store(ON_ITS_WAY, Release);
     }
@@ -56,7 +74,7 @@ fn once(call: Call, args: &[Arg], why: Why) -> Result<usize> {
     if call == Call::EXECVE {
         slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
     }
-    let at = begun.or_else(|missed| refused(call, args, why, missed, result));
+    let at = begun.or_else(|missed| refused(call, args, texts, missed, result));
     Err(Failed { errno, call, at: at.unwrap_or(record::NOWHERE) })
 }
 
@@ -74,12 +92,13 @@ unsafe fn enter(call: Call, args: &[Arg]) -> isize {
 }
 
 /// As [`gate`], but writes the record after the call and after `then`: before them no record can be written.
+#[track_caller]
 pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(isize)) -> Result<usize> {
     let call = Call(number as u16);
     // SAFETY: as in once().
     let result = unsafe { enter(call, args) };
     then(result);
-    let (begun, later) = begin(call, args, why, None);
+    let (begun, later) = begin(call, args, Texts { why, caller: Location::caller() }, None);
     if let Ok(at) = begun {
         complete(at, args, &later, result);
     }
@@ -90,13 +109,16 @@ pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(i
 }
 
 /// Writes the record of a call that other code makes next, and that does not return: rt_sigreturn(2).
+#[track_caller]
 pub(crate) fn announce(number: u32, why: Why) {
-    let _ = begin(Call(number as u16), &[], why, None);
+    let _ = begin(Call(number as u16), &[], Texts { why, caller: Location::caller() }, None);
 }
 
 /// Writes the record of the execveat by which this process became this program: a successful one does not return.
+#[track_caller]
 pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
-    if let Ok(at) = begin(Call(number as u16), args, why, None).0 {
+    let texts = Texts { why, caller: Location::caller() };
+    if let Ok(at) = begin(Call(number as u16), args, texts, None).0 {
         // SAFETY: begin() gave this entry to us alone.
         unsafe { (*record::entry(at)).state.store(RETURNED, Release) };
     }
@@ -104,13 +126,13 @@ pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
 
 /// Writes the record of a call that got none and failed. The message about the failure is made out of a record, so the call
 /// needs one, in the recorder or beside it.
-fn refused(call: Call, args: &[Arg], why: Why, missed: Missed, result: isize) -> core::result::Result<u32, Missed> {
-    let (begun, later) = begin(call, args, why, Some(missed));
+fn refused(call: Call, args: &[Arg], texts: Texts, missed: Missed, result: isize) -> core::result::Result<u32, Missed> {
+    let (begun, later) = begin(call, args, texts, Some(missed));
     let begun = begun.or_else(|missed| {
         missed.count();
-        let room = 4 + why.0.len() + args.iter().map(Arg::room).sum::<usize>();
+        let room = 4 + texts.why.0.len() + args.iter().map(Arg::room).sum::<usize>();
         let at = record::carried_begin(call, args, missed.seq, room).ok_or(missed)?;
-        write_blobs(at, args, why, None);
+        write_blobs(at, args, texts, Known::BESIDE);
         Ok(at)
     });
     if let Ok(at) = begun {
@@ -137,47 +159,82 @@ fn complete(at: u32, args: &[Arg], later: &[Option<Later>; 6], result: isize) {
     }
 }
 
+/// Which texts of a record stand in others already; and what asked for the line, which the first record of the line keeps.
+#[derive(Clone, Copy)]
+struct Known {
+    why: Option<u32>,
+    file: Option<u32>,
+    asked: u32,
+}
+
+impl Known {
+    /// Of a record outside of the recorder: it has its why alone, and the texts of its line stay for the next record.
+    const BESIDE: Known = Known { why: None, file: Some(0), asked: record::NOTHING };
+
+    fn of(texts: Texts) -> Known {
+        let (why, file) = (record::known_why(texts.why.0), record::known_file(texts.file()));
+        Known { why, file, asked: HOT.asked.load(Relaxed) }
+    }
+
+    /// The bytes of what has to be written.
+    fn room(self, texts: Texts) -> usize {
+        let why = if self.why.is_some() { 0 } else { 4 + texts.why.0.len() };
+        let file = if self.file.is_some() { 0 } else { 4 + texts.file().len() };
+        let asked = if self.asked == record::NOTHING { 0 } else { 4 + record::asked_len(self.asked) };
+        why + file + asked
+    }
+}
+
 /// Writes the record of a call that is about to be made. Returns the record's place, or that it has none; and the blobs to
 /// fill in after the call. `failed`: the call was made without a record, and failed.
 fn begin(
     call: Call,
     args: &[Arg],
-    why: Why,
+    texts: Texts,
     failed: Option<Missed>,
 ) -> (core::result::Result<u32, Missed>, [Option<Later>; 6]) {
-    let known = record::known_why(why.0);
-    let room = if known.is_some() { 0 } else { 4 + why.0.len() };
-    let begun = record::reserve(call, args, room + args.iter().map(Arg::room).sum::<usize>(), failed);
+    let known = Known::of(texts);
+    let room = known.room(texts) + args.iter().map(Arg::room).sum::<usize>();
+    let begun = record::reserve(call, args, room, failed);
     HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
     let Ok(at) = begun else {
         return (begun, [None; 6]);
     };
-    let later = write_blobs(at, args, why, known);
+    let later = write_blobs(at, args, texts, known);
     if call == Call::EXECVE {
         record::head().execve.store(at, Release);
     }
     (begun, later)
 }
 
-/// Writes what is kept beside the numbers. After that the record lacks only what the call will bring. `known`: where the why
-/// was written already.
-fn write_blobs(at: u32, args: &[Arg], why: Why, known: Option<u32>) -> [Option<Later>; 6] {
+/// Writes what is kept beside the numbers. After that the record lacks only what the call will bring.
+fn write_blobs(at: u32, args: &[Arg], texts: Texts, known: Known) -> [Option<Later>; 6] {
     let mut writer = Writer::new(at);
     let mut later = [None; 6];
     for (i, arg) in args.iter().enumerate() {
         later[i] = arg.capture(&mut writer, i as u8);
     }
-    let place = known.unwrap_or_else(|| {
-        let place = writer.put(WHY, why.0.as_bytes(), false);
+    let why = known.why.unwrap_or_else(|| {
+        let place = writer.put(WHY, texts.why.0.as_bytes(), false);
         if at != record::CARRIED {
-            record::remember_why(why.0, place);
+            record::remember_why(texts.why.0, place);
         }
         place
     });
+    let file = known.file.unwrap_or_else(|| {
+        let place = writer.put(FILE, texts.file().as_bytes(), false);
+        record::remember_file(texts.file(), place);
+        place
+    });
+    if known.asked != record::NOTHING {
+        writer.put_asked(known.asked);
+        HOT.asked.store(record::NOTHING, Relaxed);
+    }
     let entry = record::entry(at);
     // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
     unsafe {
-        (*entry).why = place;
+        (*entry).why = why;
+        (*entry).source = record::source(file, texts.caller.line());
         (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
         (*entry).state.store(ENTERED, Release);
     }

@@ -1,8 +1,8 @@
 //! All state that this crate changes, on one page. After clone3 the kernel copies a page when one side first writes to it:
 //! for this state it copies only one.
 
-use crate::record::{EARLY, NOWHERE};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize};
+use crate::record::{EARLY, NOTHING, NOWHERE};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
 #[repr(C, align(4096))]
@@ -17,6 +17,10 @@ pub(crate) struct Hot {
     pub lane: AtomicU32,
     pub line: AtomicU32,
     pub step: AtomicU32,
+    pub stage: AtomicU32,
+    /// What the first record of a new line has to keep: bytes of the pointer, and the mark in the upper half.
+    pub asked: AtomicU32,
+    pub pointer: [AtomicU64; POINTER_WORDS],
     pub pid: AtomicI32,
     /// Calls so far that belong to the same line.
     pub stretch: AtomicU32,
@@ -44,7 +48,14 @@ pub(crate) struct Hot {
     pub clock: AtomicUsize,
     /// Whys that were written already: the text's address, and where its blob is.
     pub whys: [(AtomicUsize, AtomicU32); 64],
+    /// The same for the names of source files.
+    pub files: [(AtomicUsize, AtomicU32); 32],
 }
+
+const _: () = assert!(size_of::<Hot>() == 4096);
+
+/// Words for the JSON pointer of a line; one that is longer is cut.
+pub(crate) const POINTER_WORDS: usize = 32;
 
 /// Words for thread-local variables: std has a dozen.
 pub(crate) const THREAD_POINTER: usize = 64;
@@ -56,6 +67,9 @@ pub(crate) static HOT: Hot = Hot {
     lane: AtomicU32::new(0),
     line: AtomicU32::new(0),
     step: AtomicU32::new(0),
+    stage: AtomicU32::new(0),
+    asked: AtomicU32::new(NOTHING),
+    pointer: [const { AtomicU64::new(0) }; POINTER_WORDS],
     pid: AtomicI32::new(0),
     stretch: AtomicU32::new(0),
     used_once: AtomicU32::new(0),
@@ -71,4 +85,5 @@ pub(crate) static HOT: Hot = Hot {
     hole_end: AtomicUsize::new(0),
     clock: AtomicUsize::new(0),
     whys: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64],
+    files: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 32],
 };

@@ -64,12 +64,14 @@ pub fn is_shared() -> bool {
 }
 
 /// Makes a slate that the other side of a clone sees.
+#[track_caller]
 pub fn share(why: Why) -> Result<()> {
     HOT.slate.store(mmap(PAGE, Map::MAP_SHARED, None, why)?, Relaxed);
     Ok(())
 }
 
 /// Moves the recorder into a file of [`CAPACITY`] bytes, or into memory that the other side of a clone shares.
+#[track_caller]
 pub fn lay(file: Option<At>, why: Why) -> Result<()> {
     let at = mmap(CAPACITY, Map::MAP_SHARED, file, why)?;
     HOT.laid.store(at, Relaxed);

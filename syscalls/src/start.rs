@@ -117,6 +117,7 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
 
 /// mprotect(2) of the tables with addresses of functions and texts (the linker's PT_GNU_RELRO): [`relocate`] has written to
 /// them, and nothing does from now on.
+#[track_caller]
 pub fn protect_relocated(why: Why) -> Result<()> {
     const PAGE: usize = 4096;
     let headers = headers(entry::environment_at());

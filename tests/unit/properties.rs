@@ -469,7 +469,7 @@ proptest! {
         let state = size_of::<record::Head>() + core::mem::offset_of!(record::Entry, state);
         entry[state..state + 4].copy_from_slice(&record::RETURNED.to_ne_bytes());
         let mark = size_of::<record::Head>() + core::mem::offset_of!(record::Entry, mark);
-        entry[mark..mark + 4].copy_from_slice(&record::MARK.to_ne_bytes());
+        entry[mark..mark + 2].copy_from_slice(&record::MARK.to_ne_bytes());
         shown(&entry);
     }
 }
@@ -486,7 +486,7 @@ fn reasons_are_short() {
     let call = core::mem::offset_of!(record::Entry, call);
     entry[call..call + 2].copy_from_slice(&syscalls::Call::named("getpid").0.to_ne_bytes());
     let mark = core::mem::offset_of!(record::Entry, mark);
-    entry[mark..mark + 4].copy_from_slice(&record::MARK.to_ne_bytes());
+    entry[mark..mark + 2].copy_from_slice(&record::MARK.to_ne_bytes());
     let why = core::mem::offset_of!(record::Entry, why);
     let blob = (bytes.len() + SIZE * ENTRIES) as u32;
     entry[why..why + 4].copy_from_slice(&blob.to_ne_bytes());

@@ -78,6 +78,7 @@ plain! {
 
 /// bpf(2) with BPF_PROG_LOAD of a program that decides which devices a cgroup may use. `log`: room for what the verifier
 /// says; empty, if that is not wanted.
+#[track_caller]
 pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Result<Fd> {
     let license: &CStr = c"GPL";
     let wanted = !log.is_empty();
@@ -99,6 +100,7 @@ pub fn bpf_prog_load_device(program: &[BpfInsn], log: &mut [u8], why: Why) -> Re
 
 /// bpf(2) with BPF_PROG_ATTACH: the program decides for this cgroup and all below it. `old`: a program that it replaces in
 /// the same step.
+#[track_caller]
 pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why) -> Result<()> {
     let attr = ProgAttach {
         target_fd: cgroup.0 as u32,
@@ -113,6 +115,7 @@ pub fn bpf_prog_attach_device(cgroup: At, program: At, old: Option<At>, why: Why
 
 /// bpf(2) with BPF_PROG_QUERY: the numbers of the programs that decide on devices for this cgroup itself. Returns how many
 /// there are; ENOSPC: more than there is room for.
+#[track_caller]
 pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<usize> {
     let mut attr = ProgQuery {
         target_fd: cgroup.0 as u32,
@@ -128,6 +131,7 @@ pub fn bpf_prog_query_device(cgroup: At, ids: &mut [u32], why: Why) -> Result<us
 }
 
 /// bpf(2) with BPF_PROG_GET_FD_BY_ID: a handle on a program that is loaded.
+#[track_caller]
 pub fn bpf_prog_get_fd_by_id(id: u32, why: Why) -> Result<Fd> {
     let attr: ById = [id, 0, 0];
     gate(__NR_bpf, &[named(Bpf::BPF_PROG_GET_FD_BY_ID), input(&attr), uint(size_of::<ById>())], why).map(Fd::new)

@@ -16,6 +16,7 @@ plain! {
 }
 
 /// prctl(2) operations that take one value.
+#[track_caller]
 pub fn prctl(operation: Prctl, value: usize, why: Why) -> Result<()> {
     let first = named(operation);
     let done = match operation {
@@ -29,6 +30,7 @@ pub fn prctl(operation: Prctl, value: usize, why: Why) -> Result<()> {
 }
 
 /// prctl(2) with PR_CAP_AMBIENT.
+#[track_caller]
 pub fn prctl_ambient(operation: Ambient, capability: u32, why: Why) -> Result<()> {
     let capability = named(Capability::from_bits(capability.into()));
     gate(nr::__NR_prctl, &[named(Prctl::PR_CAP_AMBIENT), named(operation), capability, int(0), int(0)], why).map(drop)
@@ -45,6 +47,7 @@ pub struct CapabilitySets {
 const CALLER: __user_cap_header_struct = __user_cap_header_struct { version: nr::_LINUX_CAPABILITY_VERSION_3, pid: 0 };
 
 /// capset(2) of the caller.
+#[track_caller]
 pub fn capset(sets: &CapabilitySets, why: Why) -> Result<()> {
     let half = |shift: u32| __user_cap_data_struct {
         effective: (sets.effective >> shift) as u32,
@@ -55,6 +58,7 @@ pub fn capset(sets: &CapabilitySets, why: Why) -> Result<()> {
 }
 
 /// capget(2) of the caller.
+#[track_caller]
 pub fn capget(why: Why) -> Result<CapabilitySets> {
     let none = __user_cap_data_struct { effective: 0, permitted: 0, inheritable: 0 };
     let mut data = [none; 2];
@@ -71,21 +75,25 @@ pub fn capget(why: Why) -> Result<CapabilitySets> {
 const GROUPS: usize = 33;
 
 /// setgroups(2).
+#[track_caller]
 pub fn setgroups(groups: &[u32], why: Why) -> Result<()> {
     gate(nr::__NR_setgroups, &[uint(groups.len()), inputs(groups, GROUPS, Kind::Gids)], why).map(drop)
 }
 
 /// setresuid(2): all three to the same id.
+#[track_caller]
 pub fn setresuid(uid: u32, why: Why) -> Result<()> {
     gate(nr::__NR_setresuid, &[id(uid), id(uid), id(uid)], why).map(drop)
 }
 
 /// setresgid(2): all three to the same id.
+#[track_caller]
 pub fn setresgid(gid: u32, why: Why) -> Result<()> {
     gate(nr::__NR_setresgid, &[id(gid), id(gid), id(gid)], why).map(drop)
 }
 
 /// prlimit64(2) that changes nothing: the caller's soft and hard limit.
+#[track_caller]
 pub fn prlimit64_ask(resource: u32, why: Why) -> Result<(u64, u64)> {
     let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
     let resource = named(Rlimit::from_bits(resource.into()));
@@ -94,6 +102,7 @@ pub fn prlimit64_ask(resource: u32, why: Why) -> Result<(u64, u64)> {
 }
 
 /// prlimit64(2) of another process, or of the caller (`pid` 0).
+#[track_caller]
 pub fn prlimit64(pid: i32, resource: u32, soft: u64, hard: u64, why: Why) -> Result<()> {
     let limit = rlimit64 { rlim_cur: soft, rlim_max: hard };
     let resource = named(Rlimit::from_bits(resource.into()));
@@ -101,32 +110,38 @@ pub fn prlimit64(pid: i32, resource: u32, soft: u64, hard: u64, why: Why) -> Res
 }
 
 /// keyctl(2) with KEYCTL_JOIN_SESSION_KEYRING.
+#[track_caller]
 pub fn keyctl_join_session_keyring(name: &CStr, why: Why) -> Result<()> {
     gate(nr::__NR_keyctl, &[named(Keyctl::KEYCTL_JOIN_SESSION_KEYRING), string(name)], why).map(drop)
 }
 
 /// sethostname(2).
+#[track_caller]
 pub fn sethostname(name: &[u8], why: Why) -> Result<()> {
     gate(nr::__NR_sethostname, &[machine_name(name), uint(name.len())], why).map(drop)
 }
 
 /// setdomainname(2).
+#[track_caller]
 pub fn setdomainname(name: &[u8], why: Why) -> Result<()> {
     gate(nr::__NR_setdomainname, &[machine_name(name), uint(name.len())], why).map(drop)
 }
 
 /// sync(2).
+#[track_caller]
 pub fn sync(why: Why) {
     let _ = gate(nr::__NR_sync, &[], why);
 }
 
 /// reboot(2). It returns if it only changes what Ctrl-Alt-Del does, or when it failed.
+#[track_caller]
 pub fn reboot(command: Reboot, why: Why) -> Result<()> {
     let [first, second] = [RebootMagic::LINUX_REBOOT_MAGIC1, RebootMagic::LINUX_REBOOT_MAGIC2].map(named);
     gate(nr::__NR_reboot, &[first, second, named(command)], why).map(drop)
 }
 
 /// uname(2).
+#[track_caller]
 pub fn uname(why: Why) -> Result<libc::utsname> {
     // SAFETY: utsname is arrays of bytes, for which all zeros is a value.
     let mut names: libc::utsname = unsafe { core::mem::zeroed() };

@@ -33,6 +33,7 @@ pub enum Cloned {
 ///
 /// The child writes its records as lane `lane`, into the same recorder.
 /// With CLONE_PARENT the child becomes the caller's sibling, and the signal is the one that the caller's own end sends.
+#[track_caller]
 pub fn clone3(flags: CloneFlags, cgroup: Option<At>, lane: u8, why: Why) -> Result<Cloned> {
     let cloned = clone(flags, cgroup, lane, 0, why)?;
     if let Cloned::Parent { pid, .. } = &cloned {
@@ -43,6 +44,7 @@ pub fn clone3(flags: CloneFlags, cgroup: Option<At>, lane: u8, why: Why) -> Resu
 
 /// clone3(2) of a helper: a process beside the container's first one. Its records hold the helper's number, and
 /// [`record::Head::helpers`] the process id.
+#[track_caller]
 pub fn clone3_helper(flags: CloneFlags, lane: u8, why: Why) -> Result<Cloned> {
     let helper = record::next_helper();
     let cloned = clone(flags, None, lane, helper, why)?;
@@ -53,6 +55,7 @@ pub fn clone3_helper(flags: CloneFlags, lane: u8, why: Why) -> Result<Cloned> {
 }
 
 /// `own`: what the child's records have in place of its process id.
+#[track_caller]
 fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
     let into = cgroup.map_or(CloneFlags::NONE, |_| CloneFlags::CLONE_INTO_CGROUP);
@@ -70,7 +73,7 @@ fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) ->
     let pid = gate(nr::__NR_clone3, &[given, uint(size_of::<nr::clone_args>())], why)?;
     if pid == 0 {
         record::set_pid(own);
-        record::at(lane, 0, 0);
+        record::in_lane(lane);
         return Ok(Cloned::Child);
     }
     // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
@@ -79,11 +82,13 @@ fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) ->
 }
 
 /// execve(2). It returns only when it failed.
+#[track_caller]
 pub fn execve(program: &CStr, arguments: &Vector, environment: &Vector, why: Why) -> Failed {
     refused(gate(nr::__NR_execve, &[path(program), arguments.argv(), environment.envp()], why))
 }
 
 /// execveat(2) of an open file. It returns only when it failed.
+#[track_caller]
 pub fn execveat(file: At, arguments: &Vector, environment: &Vector, why: Why) -> Failed {
     let flags = named(AtFlags::AT_EMPTY_PATH);
     let args = [fd(file), path(c""), arguments.argv(), environment.envp(), flags];
@@ -99,6 +104,7 @@ fn refused(result: Result<usize>) -> Failed {
 }
 
 /// Writes the record of the execveat(2) by which this process became this program. `environment`: where it was then.
+#[track_caller]
 pub fn execveat_succeeded(file: i32, arguments: *const *const c_char, environment: usize, why: Why) {
     let here = crate::entry::environment_at() as usize;
     // SAFETY: the kernel laid both vectors on the stack of this process.
@@ -139,6 +145,7 @@ impl<'a> Vector<'a> {
 }
 
 /// exit_group(2).
+#[track_caller]
 pub fn exit_group(status: i32, why: Why) -> ! {
     let _ = gate(nr::__NR_exit_group, &[int(status)], why);
     // A seccomp filter has refused it, and could refuse any other call.
@@ -163,21 +170,25 @@ impl Ended {
 }
 
 /// waitid(2) on a process handle, for its end. `None`: with WNOHANG, it has not ended.
+#[track_caller]
 pub fn waitid_pidfd(pidfd: At, options: WaitFlags, why: Why) -> Result<Option<Ended>> {
     Ok(wait(WaitId::P_PIDFD, pidfd.0, options, why)?.map(|(_, ended)| ended))
 }
 
 /// waitid(2) on a child by its number, for its end.
+#[track_caller]
 pub fn waitid_pid(pid: i32, why: Why) -> Result<()> {
     wait(WaitId::P_PID, pid, WaitFlags::NONE, why).map(drop)
 }
 
 /// waitid(2) on any child that has ended: its process id. The child's status stays to be read.
+#[track_caller]
 pub fn waitid_any_ended(why: Why) -> Result<Option<i32>> {
     let options = WaitFlags::WNOHANG | WaitFlags::WNOWAIT;
     Ok(wait(WaitId::P_ALL, 0, options, why)?.map(|(pid, _)| pid))
 }
 
+#[track_caller]
 fn wait(kind: WaitId, id: i32, options: WaitFlags, why: Why) -> Result<Option<(i32, Ended)>> {
     // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
@@ -194,6 +205,7 @@ fn wait(kind: WaitId, id: i32, options: WaitFlags, why: Why) -> Result<Option<(i
 
 /// ioctl(2) with PIDFD_GET_INFO, for PIDFD_INFO_EXIT: what became of a process that another process has waited for.
 /// `None`: that has not happened yet, or the kernel is older than Linux 6.15.
+#[track_caller]
 pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
     let wanted = u64::from(libc::PIDFD_INFO_EXIT);
     // SAFETY: pidfd_info is plain numbers, for which all zeros is a value.
@@ -212,51 +224,61 @@ pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
 }
 
 /// getpid(2).
+#[track_caller]
 pub fn getpid(why: Why) -> i32 {
     gate(nr::__NR_getpid, &[], why).unwrap_or(0) as i32
 }
 
 /// getppid(2).
+#[track_caller]
 pub fn getppid(why: Why) -> i32 {
     gate(nr::__NR_getppid, &[], why).unwrap_or(0) as i32
 }
 
 /// setsid(2).
+#[track_caller]
 pub fn setsid(why: Why) -> Result<()> {
     gate(nr::__NR_setsid, &[], why).map(drop)
 }
 
 /// unshare(2).
+#[track_caller]
 pub fn unshare(flags: CloneFlags, why: Why) -> Result<()> {
     gate(nr::__NR_unshare, &[named(flags)], why).map(drop)
 }
 
 /// setns(2). `kind`: the CLONE_NEW* that the namespace must be of.
+#[track_caller]
 pub fn setns(namespace: At, kind: CloneFlags, why: Why) -> Result<()> {
     gate(nr::__NR_setns, &[fd(namespace), named(SetNs::from_bits(kind.bits()))], why).map(drop)
 }
 
 /// setpgid(2) of the caller, into a group of its own.
+#[track_caller]
 pub fn setpgid(why: Why) -> Result<()> {
     gate(nr::__NR_setpgid, &[int(0), int(0)], why).map(drop)
 }
 
 /// pidfd_open(2).
+#[track_caller]
 pub fn pidfd_open(pid: i32, why: Why) -> Result<Fd> {
     gate(nr::__NR_pidfd_open, &[int(pid), uint(0)], why).map(Fd::new)
 }
 
 /// pidfd_getfd(2): another process's descriptor, as one of ours.
+#[track_caller]
 pub fn pidfd_getfd(pidfd: At, number: i32, why: Why) -> Result<Fd> {
     gate(nr::__NR_pidfd_getfd, &[fd(pidfd), int(number), uint(0)], why).map(Fd::new)
 }
 
 /// pidfd_send_signal(2).
+#[track_caller]
 pub fn pidfd_send_signal(pidfd: At, number: i32, why: Why) -> Result<()> {
     gate(nr::__NR_pidfd_send_signal, &[fd(pidfd), signal(number), null(), uint(0)], why).map(drop)
 }
 
 /// kill(2).
+#[track_caller]
 pub fn kill(pid: i32, number: i32, why: Why) -> Result<()> {
     gate(nr::__NR_kill, &[int(pid), signal(number)], why).map(drop)
 }

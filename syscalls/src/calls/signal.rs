@@ -48,6 +48,7 @@ pub enum Disposition {
 const SET: usize = size_of::<SigSet>();
 
 /// rt_sigprocmask(2) with SIG_SETMASK. Returns the mask that was in force.
+#[track_caller]
 pub fn rt_sigprocmask(set: SigSet, why: Why) -> Result<SigSet> {
     let mut old = SigSet::EMPTY;
     let args = [named(SigHow::SIG_SETMASK), input(&set), output(&mut old), uint(SET)];
@@ -56,6 +57,7 @@ pub fn rt_sigprocmask(set: SigSet, why: Why) -> Result<SigSet> {
 }
 
 /// rt_sigaction(2).
+#[track_caller]
 pub fn rt_sigaction(number: i32, disposition: Disposition, why: Why) -> Result<()> {
     // SAFETY: the kernel knows 0 and 1 as SIG_DFL and SIG_IGN, and never calls them.
     unsafe { sigaction(number, disposition as usize, 0, why) }
@@ -65,6 +67,7 @@ pub fn rt_sigaction(number: i32, disposition: Disposition, why: Why) -> Result<(
 ///
 /// # Safety
 /// With these flags the kernel may call `handler` at any time.
+#[track_caller]
 pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why) -> Result<()> {
     // SAFETY: kernel_sigaction is numbers and optional function pointers, for which all zeros is a value.
     let mut action: kernel_sigaction = unsafe { core::mem::zeroed() };
@@ -80,6 +83,7 @@ pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why
 }
 
 /// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, which must be blocked.
+#[track_caller]
 pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
     // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
@@ -89,6 +93,7 @@ pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
 
 /// signalfd4(2): a descriptor from which signals of `set`, which must be blocked, are read: 128 bytes each, the number
 /// first.
+#[track_caller]
 pub fn signalfd4(set: SigSet, why: Why) -> Result<Fd> {
     let args = [fd(At(-1)), input(&set), uint(SET), named(SignalFd::SFD_CLOEXEC)];
     gate(nr::__NR_signalfd4, &args, why).map(Fd::new)

@@ -18,32 +18,38 @@ plain! {
     TimeSpec: __kernel_timespec;
 }
 
+#[track_caller]
 fn socket(family: Family, kind: SocketType, protocol: Arg, why: Why) -> Result<Fd> {
     gate(nr::__NR_socket, &[named(family), named(kind | SocketType::SOCK_CLOEXEC), protocol], why).map(Fd::new)
 }
 
 /// socket(2): a datagram socket of the internet family, only to ask the network stack something.
+#[track_caller]
 pub fn socket_inet(why: Why) -> Result<Fd> {
     socket(Family::AF_INET, SocketType::SOCK_DGRAM, named(InternetProtocol::IPPROTO_IP), why)
 }
 
 /// socket(2): a socket on which the kernel answers questions about interfaces and addresses, and changes them
 /// (rtnetlink(7)). Read and written plainly it talks to the kernel alone (netlink(7)).
+#[track_caller]
 pub fn socket_route(why: Why) -> Result<Fd> {
     socket(Family::AF_NETLINK, SocketType::SOCK_RAW, named(NetlinkProtocol::NETLINK_ROUTE), why)
 }
 
 /// socket(2) of the unix family, for datagrams; no call on it waits.
+#[track_caller]
 pub fn socket_datagram(why: Why) -> Result<Fd> {
     socket(Family::AF_UNIX, SocketType::SOCK_DGRAM | SocketType::SOCK_NONBLOCK, int(0), why)
 }
 
 /// socket(2) of the unix family, for a stream; no call on it waits.
+#[track_caller]
 pub fn socket_unix(why: Why) -> Result<Fd> {
     socket(Family::AF_UNIX, SocketType::SOCK_STREAM | SocketType::SOCK_NONBLOCK, int(0), why)
 }
 
 /// socketpair(2): two connected sockets that keep messages apart. Each notices when the other is closed.
+#[track_caller]
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     let kind = SocketType::SOCK_SEQPACKET | SocketType::SOCK_CLOEXEC;
     let mut pair = [-1; 2];
@@ -52,15 +58,18 @@ pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
 }
 
 /// connect(2) to a path of at most 107 bytes; a longer one is cut.
+#[track_caller]
 pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
     address(nr::__NR_connect, socket, path, why)
 }
 
 /// bind(2) to a path, which is made.
+#[track_caller]
 pub fn bind_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
     address(nr::__NR_bind, socket, path, why)
 }
 
+#[track_caller]
 fn address(call: u32, socket: At, path: &CStr, why: Why) -> Result<()> {
     let mut to: SockAddr = [0; 110];
     let (family, place) = to.split_at_mut(2);
@@ -78,12 +87,14 @@ fn address(call: u32, socket: At, path: &CStr, why: Why) -> Result<()> {
 }
 
 /// sendto(2) to the socket that this one is connected to. If that is closed, the call fails and no SIGPIPE is sent.
+#[track_caller]
 pub fn send(socket: At, message: &[u8], why: Why) -> Result<usize> {
     let flags = named(MsgFlags::MSG_NOSIGNAL);
     gate(nr::__NR_sendto, &[fd(socket), bytes(message), uint(message.len()), flags, null(), int(0)], why)
 }
 
 /// sendmsg(2) of bytes together with a descriptor (unix(7), SCM_RIGHTS).
+#[track_caller]
 pub fn sendmsg_descriptor(socket: At, bytes: &[u8], descriptor: At, why: Why) -> Result<usize> {
     let mut message = Message::new(descriptor.0);
     message.part = [bytes.as_ptr() as usize, bytes.len()];
@@ -97,6 +108,7 @@ pub fn sendmsg_descriptor(socket: At, bytes: &[u8], descriptor: At, why: Why) ->
 }
 
 /// recvmsg(2) of a message with one descriptor (unix(7), SCM_RIGHTS). `None`: all senders are gone, or it had none.
+#[track_caller]
 pub fn recvmsg_descriptor(socket: At, why: Why) -> Result<Option<Fd>> {
     let mut message = Message::new(-1);
     message.part = [&raw mut message.beginning as usize, message.beginning.len()];
@@ -111,6 +123,7 @@ pub fn recvmsg_descriptor(socket: At, why: Why) -> Result<Option<Fd>> {
 }
 
 /// ioctl(2) with SIOCGIFFLAGS, SIOCSIFFLAGS or SIOCGIFINDEX.
+#[track_caller]
 pub fn ioctl_ifreq(socket: At, request: Ioctl, interface: &mut IfReq, why: Why) -> Result<()> {
     gate(nr::__NR_ioctl, &[fd(socket), named(request), in_out(interface)], why).map(drop)
 }
@@ -122,6 +135,7 @@ pub use linux_raw_sys::general::pollfd as PollFd;
 const POLLED: usize = 8;
 
 /// ppoll(2) with the signal mask left as it is. `timeout_ms` `None`: for ever. Returns how many are ready.
+#[track_caller]
 pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<usize> {
     // The kernel writes the time that is left into it (ppoll(2), "C library/kernel differences").
     let mut limit =

@@ -1,6 +1,7 @@
 //! What a record keeps beside numbers. It follows the entry; for what the kernel will write, room is taken before the call.
 
-use super::{Entry, base, carried, entry, room};
+use super::{ASKED, Entry, POINTER, base, carried, entry, room};
+use crate::hot::HOT;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::*;
 
@@ -46,6 +47,16 @@ impl Writer {
         }
     }
 
+    /// What asked for the line, as [`super::at_line`] left it: the mark, and the pointer.
+    pub(crate) fn put_asked(&mut self, asked: u32) {
+        let mut bytes = [0; 1 + POINTER];
+        bytes[0] = (asked >> 16) as u8;
+        for (to, word) in bytes[1..].chunks_mut(8).zip(&HOT.pointer) {
+            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        }
+        self.put(ASKED, &bytes[..asked_len(asked)], false);
+    }
+
     /// Room for `len` bytes that are not known yet.
     pub(crate) fn later(&mut self, tag: u8, len: usize) -> Option<Later> {
         let units = len.div_ceil(8);
@@ -60,6 +71,11 @@ impl Writer {
             Some(later)
         }
     }
+}
+
+/// The length of that blob, its first four bytes left out.
+pub(crate) fn asked_len(asked: u32) -> usize {
+    (1 + asked as u16 as usize).min(1 + POINTER)
 }
 
 impl Later {

@@ -1,7 +1,7 @@
 //! One record outside of the recorder: that of the call that failed. The message about the failure is made out of it, so it
 //! must be there even when the recorder is full, or when another process made it.
 
-use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, write_entry};
+use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, offsets, write_entry};
 use crate::arg::Arg;
 use crate::call::Call;
 use crate::hot::HOT;
@@ -50,6 +50,16 @@ pub fn shared(at: u32) -> u32 {
     if at == PLACE { NOWHERE } else { at }
 }
 
+/// Where the record in this memory was in the recorder, if the process that made it shares that.
+pub(super) fn origin() -> Option<u32> {
+    let carried = find(PLACE)?;
+    let is_same = |at: &u32| {
+        let record = Record::read(bytes(), *at);
+        record.is_some_and(|r| (r.seq, r.start_ns, r.call) == (carried.seq, carried.start_ns, carried.call))
+    };
+    offsets(bytes()).find(is_same)
+}
+
 /// Copies a record into a message, with its why, so that it can be read without the recorder. Returns its length; 0: there
 /// is none, or it is longer than the message may be.
 pub fn carry(at: u32, to: &mut [u8]) -> usize {
@@ -76,6 +86,8 @@ pub fn carry(at: u32, to: &mut [u8]) -> usize {
     to[len + 4..len + 4 + why.len()].copy_from_slice(why);
     let place = core::mem::offset_of!(Entry, why);
     to[place..place + 4].copy_from_slice(&(len as u32).to_ne_bytes());
+    let place = core::mem::offset_of!(Entry, source);
+    to[place..place + 4].fill(0);
     whole
 }
 

@@ -8,7 +8,8 @@
 //!   args = `argc` times u64
 //!   blob = which argument (u8), flags (u8), length (u16), bytes
 //! ```
-//! A why is written once, as a blob of the first record that has it; later records say where it is.
+//! A why is written once, as a blob of the first record that has it; later records say where it is. So is the name of the
+//! source file that made the call. What asked for a line of the plan stands in the first record of that line.
 //!
 //! Not every call gets a record. One op may make thousands (it copies a tree), and they would push out all others:
 //! after [`STRETCH`] calls in a row that belong to the same line, only the calls that fail are recorded. Every call takes a
@@ -18,7 +19,7 @@ mod blobs;
 mod carried;
 mod moves;
 
-pub(crate) use blobs::{Later, Writer};
+pub(crate) use blobs::{Later, Writer, asked_len};
 pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
 pub use carried::{accept, carry, find, shared};
 pub(crate) use moves::move_to;
@@ -39,7 +40,7 @@ const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
 /// Tells a recorder file of this layout from any other: its last two bytes are the version.
-pub const MAGIC: u64 = 0x6e6b_7472_6164_0201;
+pub const MAGIC: u64 = 0x6e6b_7472_6164_0202;
 
 /// The start of a recorder.
 #[repr(C)]
@@ -63,6 +64,8 @@ pub struct Head {
     pub helpers: [AtomicI32; HELPERS],
     /// Where the record of the newest execve is.
     pub execve: AtomicU32,
+    /// Where the record is of the call that ended the command with an error; 0: there is none.
+    pub failed: AtomicU32,
 }
 
 /// Helpers whose process id is kept: bridges, hooks and the like.
@@ -80,13 +83,17 @@ pub struct Entry {
     pub line: u16,
     pub lane: u8,
     pub argc: u8,
-    pub step: u16,
+    pub step: u8,
+    /// The stage of the line, counted from 1; 0: the record belongs to no line.
+    pub stage: u8,
     /// How each argument is shown.
-    pub kinds: [u8; 8],
+    pub kinds: [u8; 6],
+    /// [`MARK`]: where a piece of the file was lost, a reader finds the next entry by it.
+    pub mark: u16,
     /// Where the why's blob is in the recorder.
     pub why: u32,
-    /// [`MARK`]: where a piece of the file was lost, a reader finds the next entry by it.
-    pub mark: u32,
+    /// Which line of our source made the call ([`source`]), and where the blob with its file's name is.
+    pub source: u32,
     pub ret: i64,
     pub start_ns: u64,
     pub duration_ns: u64,
@@ -100,6 +107,8 @@ pub const RETURNED: u32 = 2;
 /// Blob tags beyond the argument's own number.
 pub const OUT: u8 = 0x10;
 pub const WHY: u8 = 0x20;
+pub(crate) const FILE: u8 = 0x21;
+pub(crate) const ASKED: u8 = 0x22;
 
 /// No why is longer. In a damaged file many small entries could name the same long text.
 const REASON: usize = 1024;
@@ -108,7 +117,11 @@ const REASON: usize = 1024;
 pub const NOWHERE: u32 = u32::MAX;
 
 /// `Entry::mark`.
-pub const MARK: u32 = 0x6e6b_2121;
+pub const MARK: u16 = 0x6e6b;
+
+/// The bits of [`Entry::source`] that hold the line; those above hold the place of the file's name.
+pub const LINE_BITS: u32 = 10;
+const _: () = assert!(CAPACITY <= 1 << (32 - LINE_BITS));
 
 #[repr(C, align(4096))]
 struct Early([u8; EARLY]);
@@ -146,6 +159,56 @@ pub fn at(lane: u8, line: u16, step: u16) {
     HOT.lane.store(lane.into(), Relaxed);
     HOT.line.store(line.into(), Relaxed);
     HOT.step.store(step.into(), Relaxed);
+    HOT.stage.store(0, Relaxed);
+    HOT.asked.store(NOTHING, Relaxed);
+}
+
+/// The same for a line of the plan. `stage`: its stage, counted from 0. `pointer`: the JSON pointer of what asked for it, and
+/// `mark`: what else decided about it. The next record keeps both.
+pub fn at_line(lane: u8, line: u16, (step, stage): (u16, u8), (pointer, mark): (&str, u8)) {
+    at(lane, line, step);
+    HOT.stage.store(u32::from(stage) + 1, Relaxed);
+    if pointer.is_empty() && mark == 0 {
+        return;
+    }
+    let mut len = pointer.len().min(POINTER);
+    while !pointer.is_char_boundary(len) {
+        len -= 1;
+    }
+    let pointer = &pointer.as_bytes()[..len];
+    for (word, bytes) in HOT.pointer.iter().zip(pointer.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_ne_bytes(whole), Relaxed);
+    }
+    HOT.asked.store(pointer.len() as u32 | u32::from(mark) << 16, Relaxed);
+}
+
+/// [`Hot::asked`](crate::hot::Hot) where no line is new.
+pub(crate) const NOTHING: u32 = u32::MAX;
+
+/// Bytes of a JSON pointer that are kept.
+pub(crate) const POINTER: usize = 8 * crate::hot::POINTER_WORDS;
+
+/// The step of the next records. They belong to the same line as those before.
+pub fn in_step(step: u16) {
+    HOT.step.store(step.into(), Relaxed);
+}
+
+/// The same for their lane.
+pub(crate) fn in_lane(lane: u8) {
+    HOT.lane.store(lane.into(), Relaxed);
+}
+
+/// Says which call ended the command with an error: the one that a [`crate::Failed`] names. A record that another process has
+/// carried here is looked up: both may share the recorder.
+pub fn ended_by(at: u32) {
+    let place = match at {
+        NOWHERE => None,
+        carried::PLACE => carried::origin(),
+        at => Some(at),
+    };
+    head().failed.store(place.unwrap_or(0), Relaxed);
 }
 
 /// Says which process this is; 0 stands for the child that [`Head::child`] names.
@@ -246,11 +309,13 @@ unsafe fn write_entry(entry: *mut Entry, call: Call, args: &[Arg], (len, seq): (
         (*entry).line = HOT.line.load(Relaxed) as u16;
         (*entry).lane = HOT.lane.load(Relaxed) as u8;
         (*entry).argc = args.len() as u8;
-        (*entry).step = HOT.step.load(Relaxed) as u16;
+        (*entry).step = HOT.step.load(Relaxed) as u8;
+        (*entry).stage = HOT.stage.load(Relaxed) as u8;
         (*entry).why = 0;
+        (*entry).source = 0;
         (*entry).mark = MARK;
         let to = entry.add(1) as *mut u64;
-        let mut kinds = [0; 8];
+        let mut kinds = [0; 6];
         for (i, arg) in args.iter().enumerate() {
             *to.add(i) = arg.value as u64;
             kinds[i] = arg.kind;
@@ -283,9 +348,29 @@ pub(crate) fn remember_why(text: &'static str, place: u32) {
     at.store(place, Relaxed);
 }
 
-/// Forgets where whys were written: those of the records to come are written again.
-pub fn forget_whys() {
-    for (known, _) in &HOT.whys {
+/// The same for the names of source files.
+pub(crate) fn known_file(name: &'static str) -> Option<u32> {
+    let (known, at) = &HOT.files[name.as_ptr() as usize / 8 % HOT.files.len()];
+    (known.load(Relaxed) == name.as_ptr() as usize).then(|| at.load(Relaxed))
+}
+
+pub(crate) fn remember_file(name: &'static str, place: u32) {
+    let (known, at) = &HOT.files[name.as_ptr() as usize / 8 % HOT.files.len()];
+    known.store(name.as_ptr() as usize, Relaxed);
+    at.store(place, Relaxed);
+}
+
+/// A source of [`Entry::source`].
+pub(crate) fn source(file: u32, line: u32) -> u32 {
+    match file {
+        0 => 0,
+        file => file << LINE_BITS | line.min((1 << LINE_BITS) - 1),
+    }
+}
+
+/// Forgets where whys and the names of files were written: those of the records to come are written again.
+pub fn forget_texts() {
+    for (known, _) in HOT.whys.iter().chain(&HOT.files) {
         known.store(0, Relaxed);
     }
 }
@@ -357,13 +442,18 @@ fn entry_size(bytes: &[u8], at: usize) -> Option<usize> {
     let u32_at = |i: usize| Some(u32::from_ne_bytes(bytes.get(i..i + 4)?.try_into().ok()?));
     let size = u32_at(at)? as usize;
     let whole = size >= size_of::<Entry>() && size.is_multiple_of(8) && at + size <= bytes.len();
-    let mark = u32_at(at + core::mem::offset_of!(Entry, mark))?;
-    (whole && mark == MARK).then_some(size)
+    use core::mem::offset_of;
+    let mark = bytes.get(at + offset_of!(Entry, mark)..)?.first_chunk().copied().map(u16::from_ne_bytes)?;
+    let state = u32_at(at + offset_of!(Entry, state))?;
+    let argc = *bytes.get(at + offset_of!(Entry, argc))?;
+    (whole && mark == MARK && state <= RETURNED && argc <= 6).then_some(size)
 }
 
 /// A record, read out of a recorder's bytes.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
+    /// Its place in the recorder.
+    pub at: u32,
     pub call: Call,
     pub state: u32,
     pub seq: u32,
@@ -371,15 +461,37 @@ pub struct Record<'a> {
     pub line: u16,
     pub lane: u8,
     pub step: u16,
+    /// The stage of its line, counted from 1; 0: it belongs to no line.
+    pub stage: u8,
     /// How many arguments it has.
     pub argc: usize,
     pub args: [u64; 6],
-    pub(crate) kinds: [u8; 8],
+    pub(crate) kinds: [u8; 6],
     pub ret: i64,
     pub start_ns: u64,
     pub duration_ns: u64,
     blobs: &'a [u8],
     why: &'a [u8],
+    file: &'a [u8],
+    source_line: u32,
+}
+
+/// The place in our source that made a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source<'a> {
+    /// From the folder `src` on, or from `syscalls`. Empty: it is not known.
+    pub file: &'a str,
+    pub line: u32,
+}
+
+/// `perform/walk.rs:17`.
+impl core::fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        match self.file {
+            "" => Ok(()),
+            file => write!(f, "{file}:{}", self.line),
+        }
+    }
 }
 
 /// Bytes that were copied for an argument.
@@ -400,27 +512,32 @@ impl<'a> Record<'a> {
         use core::mem::offset_of;
         let size = u32_at(0)? as usize;
         let argc = usize::from(*entry.get(offset_of!(Entry, argc))?).min(6);
+        let source = u32_at(offset_of!(Entry, source))?;
         let kinds = offset_of!(Entry, kinds);
         let mut args = [0; 6];
         for (i, arg) in args.iter_mut().take(argc).enumerate() {
             *arg = u64_at(size_of::<Entry>() + 8 * i)?;
         }
         Some(Record {
+            at,
             call: Call(u16_at(offset_of!(Entry, call))?),
             state: u32_at(offset_of!(Entry, state))?,
             seq: u32_at(offset_of!(Entry, seq))?,
             pid: u32_at(offset_of!(Entry, pid))? as i32,
             line: u16_at(offset_of!(Entry, line))?,
             lane: *entry.get(offset_of!(Entry, lane))?,
-            step: u16_at(offset_of!(Entry, step))?,
+            step: u16::from(*entry.get(offset_of!(Entry, step))?),
+            stage: *entry.get(offset_of!(Entry, stage))?,
             argc,
             args,
-            kinds: entry.get(kinds..kinds + 8)?.try_into().ok()?,
+            kinds: entry.get(kinds..kinds + 6)?.try_into().ok()?,
             ret: u64_at(offset_of!(Entry, ret))? as i64,
             start_ns: u64_at(offset_of!(Entry, start_ns))?,
             duration_ns: u64_at(offset_of!(Entry, duration_ns))?,
             blobs: entry.get(size_of::<Entry>() + 8 * argc..size)?,
             why: bytes.get(u32_at(offset_of!(Entry, why))? as usize..).unwrap_or(&[]),
+            file: bytes.get((source >> LINE_BITS) as usize..).unwrap_or(&[]),
+            source_line: source & ((1 << LINE_BITS) - 1),
         })
     }
 
@@ -443,15 +560,33 @@ impl<'a> Record<'a> {
 
     /// Why the call was made.
     pub fn why(&self) -> &'a str {
-        let [WHY, _, a, b, text @ ..] = self.why else {
-            return "";
-        };
-        let len = u16::from_ne_bytes([*a, *b]) as usize;
-        let text = text.get(..len).filter(|_| len <= REASON).unwrap_or(&[]);
-        // Where a piece of the file was lost, zeros can be a part of it.
-        let text = core::str::from_utf8(text).unwrap_or("");
-        if text.contains('\0') { "" } else { text }
+        text_of(WHY, self.why)
     }
+
+    /// Which line of our source made the call.
+    pub fn source(&self) -> Source<'a> {
+        Source { file: text_of(FILE, self.file), line: self.source_line }
+    }
+
+    /// In the first record of a line: the JSON pointer of what asked for the line, and a number for what else decided about it
+    /// (0: nothing).
+    pub fn asked(&self) -> Option<(&'a str, u8)> {
+        let (mark, pointer) = self.blob(ASKED)?.bytes.split_first()?;
+        let pointer = core::str::from_utf8(pointer).ok().filter(|pointer| pointer.len() <= POINTER)?;
+        Some((pointer, *mark))
+    }
+}
+
+/// A text that is kept once, where one record was; empty if it is lost.
+fn text_of(tag: u8, blob: &[u8]) -> &str {
+    let [found, _, a, b, text @ ..] = blob else {
+        return "";
+    };
+    let len = u16::from_ne_bytes([*a, *b]) as usize;
+    let text = text.get(..len).filter(|_| *found == tag && len <= REASON).unwrap_or(&[]);
+    // Where a piece of the file was lost, zeros can be a part of it.
+    let text = core::str::from_utf8(text).unwrap_or("");
+    if text.contains('\0') { "" } else { text }
 }
 
 /// Bytes of payload after a blob's first four. For what the kernel writes, the room is fixed before the length is known: in

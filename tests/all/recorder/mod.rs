@@ -129,8 +129,24 @@ fn records(bundle: &Bundle) -> Result<Vec<Value>, Failed> {
     Ok(all)
 }
 
-const KEYS: [&str; 12] =
-    ["seq", "lane", "pid", "line", "step", "call", "args", "ret", "errno", "start_ns", "duration_ns", "why"];
+const KEYS: [&str; 16] = [
+    "seq",
+    "lane",
+    "pid",
+    "line",
+    "op",
+    "pointer",
+    "step",
+    "call",
+    "args",
+    "ret",
+    "errno",
+    "start_ns",
+    "duration_ns",
+    "ended",
+    "why",
+    "source",
+];
 
 fn json_lines() -> Outcome {
     let bundle = Bundle::plain()?;
