@@ -66,7 +66,7 @@ pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error
 fn failed(doing: String, trouble: Trouble) -> Error {
     match trouble {
         Trouble::Call(f) if f.call == syscalls::Call::named("umount2") && f.errno == Errno::EINVAL => {
-            at_hint(doing, f, hints::NO_MOUNT_THERE)
+            at_hint(doing, f, hints::named(hints::NO_MOUNT_THERE))
         }
         Trouble::Call(failed) => at(doing, failed),
         Trouble::Check(check) => Error::State(format!("{doing}: {}", check.text())),

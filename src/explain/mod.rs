@@ -8,18 +8,22 @@
 //!
 //!   == MS_REC                  an entry: its names, with commas between them
 //!   see: AT_RECURSIVE          other entries
-//!                              further keys: man, oci, and number for a step of OCI's lifecycle
+//!                              further keys: man, oci, number for a step of OCI's lifecycle, and hint
 //!   The mounts below count, too.
 //!   without: `/` would be ..   then, in this order: here (what it is for), without, try
 //! ```
 //! Paragraphs end at an empty line. Lines that begin with four spaces are a picture and stay as they are.
+//!
+//! A hint is what a message says after `try:`. Its name is the call, if it is one call's; the errno; and, if it matters, a
+//! word for what the call was asked, or for the op that made it (`say/hints.rs` has these words). The first that fits counts.
+//! Hints without a call are found by their names.
 
 mod page;
 
 pub use page::{Page, markdown};
 
 /// The texts, in reading order.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     include_str!("texts/concepts.txt"),
     include_str!("texts/namespaces.txt"),
     include_str!("texts/lifecycle.txt"),
@@ -33,10 +37,13 @@ const FILES: [&str; 13] = [
     include_str!("texts/options.txt"),
     include_str!("texts/properties.txt"),
     include_str!("texts/errnos.txt"),
+    HINTS,
 ];
 
+const HINTS: &str = include_str!("texts/hints.txt");
+
 /// What an entry can be of: as the texts have it, as people read it, and for several.
-pub const KINDS: [(&str, &str, &str); 11] = [
+pub const KINDS: [(&str, &str, &str); 12] = [
     ("concept", "concept", "concepts"),
     ("namespace", "kind of namespace", "namespaces"),
     ("step", "step", "steps"),
@@ -48,6 +55,7 @@ pub const KINDS: [(&str, &str, &str); 11] = [
     ("option", "mount option", "options"),
     ("property", "property of config.json", "properties"),
     ("errno", "error number", "errnos"),
+    ("hint", "hint", "hints"),
 ];
 
 /// The labels of an entry's parts, in their order.
@@ -130,8 +138,11 @@ impl Entry {
         self.body.match_indices(label).map(|(place, _)| place).find(begins_line)
     }
 
-    /// The first sentence of its text. It may lie on several lines.
+    /// The first sentence of its text, which may lie on several lines; of a hint, the hint itself.
     pub fn sentence(self) -> &'static str {
+        if let Some(hint) = self.key("hint") {
+            return hint;
+        }
         let text = self.text();
         let paragraph = text.split("\n\n").next().unwrap_or("");
         let ends = paragraph.match_indices('.').map(|(place, _)| place + 1);
@@ -154,6 +165,24 @@ impl Entry {
     fn is(self, name: &str) -> bool {
         self.names().any(|own| own == name)
     }
+
+    /// A hint whose name begins with these words, or has one of them.
+    pub fn is_hint_for(self, words: &str) -> bool {
+        let begins = |name: &str| name.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
+        self.kind() == "hint" && self.names().any(|name| begins(name) || name.split(' ').any(|word| word == words))
+    }
+}
+
+/// The names of all hints with the hints, in the order in which one is looked for.
+pub fn hints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let entries = HINTS.split("\n== ").skip(1).filter_map(|entry| entry.split_once('\n'));
+    let hints = entries.filter_map(|(names, rest)| Some((names, value(rest, "hint")?)));
+    hints.flat_map(|(names, hint)| names.split(", ").map(move |name| (name, hint)))
+}
+
+/// The hint of this name; empty: there is none.
+pub fn hint(name: &str) -> &'static str {
+    hints().find(|(own, _)| *own == name).map_or("", |(_, hint)| hint)
 }
 
 /// Whether a JSON pointer is one of those that a pattern means: `*` stands for any key or number.
@@ -223,12 +252,15 @@ impl Book {
         self.entries().filter(|entry| yes(*entry)).collect()
     }
 
-    /// The entries of this name, in all kinds: as it is written, else without case, else of a place in config.json as the
-    /// pattern or the object that it is in.
+    /// The entries of this name, in all kinds: as it is written, else without case, else hints that begin with these words,
+    /// else of a place in config.json as the pattern or the object that it is in.
     pub fn find(&self, name: &str) -> Vec<Entry> {
         let mut found = self.all(&|entry| entry.is(name));
         if found.is_empty() {
             found = self.all(&|entry| entry.names().any(|own| own.eq_ignore_ascii_case(name)));
+        }
+        if found.is_empty() && name.contains(' ') {
+            found = self.all(&|entry| entry.is_hint_for(name));
         }
         let mut place = if name.starts_with('/') { name.trim_end_matches('/') } else { "" };
         while found.is_empty() && !place.is_empty() {
@@ -241,7 +273,8 @@ impl Book {
 
     /// The entry that one belongs to.
     pub fn above(&self, entry: Entry) -> Option<Entry> {
-        let found = self.find(entry.key("of")?);
+        let hint = || entry.name().split(' ').next().filter(|_| entry.kind() == "hint");
+        let found = self.find(entry.key("of").or_else(hint)?);
         found.iter().find(|one| one.kind() != entry.kind()).or(found.first()).copied()
     }
 
@@ -263,7 +296,7 @@ impl Book {
         let wanted = plain(word);
         let has = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|one| plain(one) == wanted);
         let named = |entry: Entry| Some((entry.names().find(|name| has(name))?, entry));
-        let found: Vec<_> = self.entries().filter_map(named).collect();
+        let found: Vec<_> = self.entries().filter(|entry| entry.kind() != "hint").filter_map(named).collect();
         if !found.is_empty() {
             return found;
         }
@@ -278,7 +311,9 @@ impl Book {
             match entry.names().find(|name| within(name, letters)) {
                 Some(name) if name.eq_ignore_ascii_case(letters) => ranks[0].push((name, entry)),
                 Some(name) => ranks[1].push((name, entry)),
-                None if within(entry.body, letters) => ranks[2].push((entry.name(), entry)),
+                None if within(entry.body, letters) || within(entry.sentence(), letters) => {
+                    ranks[2].push((entry.name(), entry));
+                }
                 None => {}
             }
         }

@@ -107,6 +107,10 @@ impl<'a> Page<'a> {
         self.names(entry.names().collect(), 0);
         self.put(&format!("({})", standing(entry)));
         self.text.push_str("\n\n");
+        if let Some(hint) = entry.key("hint") {
+            self.paragraph(&format!("Try: {hint}."), 0);
+            self.text.push('\n');
+        }
         self.paragraphs("", entry.text());
         PARTS.iter().for_each(|(part, _)| self.part(entry, part));
         self.references(entry);
@@ -115,6 +119,7 @@ impl<'a> Page<'a> {
     /// One part of an entry, if it has it. What to try may be told of what the entry belongs to.
     pub fn part(&mut self, entry: Entry, part: &str) {
         let text = match part {
+            "try" if entry.kind() == "hint" => None,
             "try" => self.book.upward(entry, |entry| entry.part("try")),
             part => entry.part(part),
         };
@@ -136,6 +141,11 @@ impl<'a> Page<'a> {
             if let Some(text) = text {
                 self.paragraph(&format!("{label}: {text}"), 2);
             }
+        }
+        let hints = self.book.entries().filter(|hint| hint.kind() != entry.kind() && hint.is_hint_for(entry.name()));
+        let hints: Vec<&str> = hints.map(Entry::name).collect();
+        if !hints.is_empty() {
+            self.paragraph(&format!("Hints: {}", hints.join(", ")), 2);
         }
     }
 
@@ -224,10 +234,11 @@ fn standing(entry: Entry) -> String {
     }
 }
 
-/// All of it, in Markdown. Sources are named where they are others than those of the entry before.
+/// All of it but the hints, in Markdown: a reader meets those when something fails. Sources are named where they are others
+/// than those of the entry before.
 pub fn markdown(book: &Book) -> String {
     let mut text = String::new();
-    for chapter in book.chapters() {
+    for chapter in book.chapters().into_iter().filter(|chapter| chapter.kind() != "hint") {
         text.push_str(&format!("# {}\n\n", chapter.title));
         let mut before = [None; 2];
         for entry in book.of_chapter(chapter) {

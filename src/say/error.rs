@@ -189,7 +189,7 @@ fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Er
         }
         (_, Trouble::Hook(code)) => {
             let line = format!("{step}: newuidmap or newgidmap: {}{}", ended(code), quoted(said));
-            told(line, "", hints::MAPPING_HELPERS)
+            told(line, "", hints::named(hints::MAPPING_HELPERS))
         }
         (Some(Op::Process(Process::Execve { argv, .. })), Trouble::Call(failed)) => {
             let (call, why) = show(failed);
@@ -210,7 +210,9 @@ fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Er
 fn advice_of(line: Option<&Line>, failed: Failed) -> &'static str {
     let device = line.is_some_and(|line| line.from.starts_with("/linux/devices/"));
     match line.map(|line| &line.op) {
-        Some(Op::Mounts(Mounts::OpenSource(_))) if device && failed.errno == Errno::ENOENT => hints::NO_HOST_NODE,
+        Some(Op::Mounts(Mounts::OpenSource(_))) if device && failed.errno == Errno::ENOENT => {
+            hints::named(hints::NO_HOST_NODE)
+        }
         op => hints::hint(failed, op),
     }
 }
@@ -232,7 +234,7 @@ fn program(name: &str, place: &str, why: &str, trouble: Trouble) -> Error {
         _ if is_path => ("permission denied: it is no regular file".into(), hints::PROGRAM_DENIED, String::new()),
         _ => (not_found.into(), hints::PROGRAM_PATH, String::new()),
     };
-    told(format!("exec: \"{name}\": {reason}{place}{call}"), why, hint)
+    told(format!("exec: \"{name}\": {reason}{place}{call}"), why, hints::named(hint))
 }
 
 /// An error in one line.

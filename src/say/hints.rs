@@ -1,26 +1,22 @@
-//! What to try after a failure: data, all of it in this file and in hints.txt. May touch: types, the recorder to read of a
-//! call.
+//! What to try after a failure: which of the hints of `explain/texts/hints.txt` fits. May touch: types, the recorder to read
+//! of a call.
 
+use crate::explain;
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
 use syscalls::record::{self, Record};
 use syscalls::{Bpf, Call, CloneFlags, Errno, Failed, Ioctl, MountFlags, OpenFlags, Prctl};
 
-pub const NO_MOUNT_THERE: &str =
-    "nothing is mounted at that name itself; /proc/PID/mountinfo of the container lists its mounts";
-pub const LOG_DAEMON: &str = "start that daemon, or name a file: --log file:PATH";
-pub const MAPPING_HELPERS: &str = "a line in /etc/subuid and in /etc/subgid that gives the caller these ids";
-pub const PROGRAM_PATH: &str = "look at PATH in process.env and at the rootfs's directories that it names";
-pub const PROGRAM_MISSING: &str = "put the program into the rootfs, or name another in process.args";
-pub const PROGRAM_DENIED: &str = "give the file its x bits, or run it as a user that may execute it";
-
+// Names of hints that belong to no call.
+pub const NO_MOUNT_THERE: &str = "nothing mounted there";
+pub const LOG_DAEMON: &str = "log daemon";
+pub const MAPPING_HELPERS: &str = "mapping helpers";
+pub const PROGRAM_PATH: &str = "program in PATH";
+pub const PROGRAM_MISSING: &str = "program file";
+pub const PROGRAM_DENIED: &str = "program denied";
 /// For a device of config.json that has to be the host's own node.
-pub const NO_HOST_NODE: &str = "in a user namespace no device can be made, and the host has no node there to bind: make it on the host (mknod), or leave the device out";
-
-const NO_DEVPTS: &str = "a mount of type devpts at /dev/pts, as `nk-runtime spec` has it, or process.terminal false";
-
-/// The table of advice by call, errno, and what the call was for.
-const TABLE: &str = include_str!("hints.txt");
+pub const NO_HOST_NODE: &str = "no host node";
+const HOOK: &str = "hook program";
 
 /// The words that the table has for an op.
 fn words(op: &Op) -> &'static [&'static str] {
@@ -73,22 +69,23 @@ pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
     let known = op.map_or(&[][..], words);
     let record = record::find(failed.at).filter(|record| record.call == failed.call);
     let asked = record.map_or("", |record| asked(&record));
-    let fits = |head: &str| {
-        let mut head = head.split(' ');
-        head.next().is_some_and(|named| named == "*" || named == call)
-            && head.next() == Some(errno)
-            && head.next().is_none_or(|word| word == asked || known.contains(&word))
+    let fits = |name: &str| {
+        let of_call = name.strip_prefix(call).and_then(|rest| rest.strip_prefix(' '));
+        let mut words = of_call.unwrap_or(name).split(' ');
+        words.next() == Some(errno) && words.next().is_none_or(|word| word == asked || known.contains(&word))
     };
-    let mut rows = TABLE.lines().filter_map(|line| line.split_once(": "));
-    rows.find(|(head, _)| fits(head)).map_or("", |(_, hint)| hint)
+    explain::hints().find(|(name, _)| fits(name)).map_or("", |(_, hint)| hint)
+}
+
+/// Advice of this name.
+pub fn named(name: &str) -> &'static str {
+    explain::hint(name)
 }
 
 /// Advice for a hook that failed.
 pub fn hook(trouble: Trouble) -> &'static str {
     match trouble {
-        Trouble::Call(f) if f.call == Call::EXECVE && f.errno == Errno::ENOENT => {
-            "is the hook installed where `path` says, in the namespace that it is run in?"
-        }
+        Trouble::Call(f) if f.call == Call::EXECVE && f.errno == Errno::ENOENT => named(HOOK),
         Trouble::Call(failed) => hint(failed, None),
         _ => "",
     }
@@ -96,36 +93,30 @@ pub fn hook(trouble: Trouble) -> &'static str {
 
 /// Advice for what this program itself has found.
 pub fn check(check: Check) -> &'static str {
-    match check {
-        Check::CwdOutside => "a process.cwd that is a real path inside the rootfs, not one through /proc",
-        Check::NotTheNullDevice => {
-            "remove /dev/null from the image, or mount a tmpfs on /dev as `nk-runtime spec` does"
-        }
-        Check::OtherDevice => "remove that file from the image, or mount a tmpfs on /dev as `nk-runtime spec` does",
-        Check::DataTooLong => "shorter options",
-        Check::TooLong => "a shorter path, or links with shorter texts",
+    named(match check {
+        Check::CwdOutside => "cwd outside",
+        Check::NotTheNullDevice => "not the null device",
+        Check::OtherDevice => "other device",
+        Check::DataTooLong => "mount data too long",
+        Check::TooLong => "path too long",
         Check::ProgramNotFound => PROGRAM_PATH,
-        Check::NoCgroup2 => "mount -t cgroup2 none /sys/fs/cgroup, or --cgroup-manager disabled",
-        Check::InitVanished => "look in the kernel's log: out of memory, or a signal from outside",
-        Check::OutOfMemory => "a higher limit: half a megabyte is enough to start, and the program needs its own",
-        Check::NameTaken => "choose another `name`, or one with `%d`, of which the kernel makes a free one",
-        Check::TooDeep => "an image with less deep directories below this tmpfs, or no tmpcopyup",
-        Check::NoSelinux => "leave process.selinuxLabel and linux.mountLabel out on this machine",
-        Check::NoApparmor => "leave process.apparmorProfile out on this machine",
-        Check::NoResctrl => {
-            "mount -t resctrl resctrl /sys/fs/resctrl, if this processor has it; or leave linux.intelRdt out"
-        }
-        Check::NoDevpts => NO_DEVPTS,
-        Check::OwnNamespace => "no `path` there, for a new namespace; or nothing to set in it",
-        Check::Systemd => {
-            "systemctl status tells what it knows of the unit; without a systemd, leave --systemd-cgroup out"
-        }
-        Check::NobodyTook => "was the runtime stopped while it started the container? start it anew",
-        Check::CgroupFrozen => "resume what was paused there: cgroup.freeze of it or of one above it says 1",
-        Check::Interrupted => "look what the other process was doing, and call again",
-        Check::CgroupPopulated => "another linux.cgroupsPath, or end what runs there",
-        Check::LinkInTheWay => "an image whose /proc and /sys are plain directories",
-    }
+        Check::NoCgroup2 => "no cgroup2",
+        Check::InitVanished => "init vanished",
+        Check::OutOfMemory => "out of memory",
+        Check::NameTaken => "name taken",
+        Check::TooDeep => "directories too deep",
+        Check::NoSelinux => "no SELinux",
+        Check::NoApparmor => "no AppArmor",
+        Check::NoResctrl => "no resctrl",
+        Check::NoDevpts => "no devpts",
+        Check::OwnNamespace => "own namespace",
+        Check::Systemd => "systemd refuses",
+        Check::NobodyTook => "listener not taken",
+        Check::CgroupFrozen => "frozen cgroup",
+        Check::Interrupted => "interrupted",
+        Check::CgroupPopulated => "populated cgroup",
+        Check::LinkInTheWay => "link in the way",
+    })
 }
 
 #[cfg(test)]
@@ -143,18 +134,23 @@ mod tests {
         assert!(read.contains("nk-runtime spec") && made.is_empty(), "{read}, {made}");
     }
 
-    /// A row that names no call or no errno could never be found.
+    /// A hint with an unknown call or errno in its name could never be given.
     #[test]
-    fn each_row_can_be_found() {
-        let rows: Vec<&str> = TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-        assert!(rows.len() > 60);
-        for row in rows {
-            let (head, hint) = row.split_once(": ").unwrap_or_else(|| panic!("{row}"));
-            let mut head = head.split(' ');
-            let (call, errno) = (head.next().unwrap_or(""), head.next().unwrap_or(""));
-            assert!(call == "*" || Call::named(call).name() == call, "{row}");
-            assert!((1..200).any(|number| Errno(number).name() == errno), "{row}");
-            assert!(!hint.is_empty() && !hint.ends_with('.'), "{row}");
+    fn each_hint_is_given() {
+        let named = [NO_MOUNT_THERE, LOG_DAEMON, MAPPING_HELPERS, PROGRAM_PATH, PROGRAM_MISSING, PROGRAM_DENIED];
+        let named = named.into_iter().chain([NO_HOST_NODE, HOOK]).map(super::named);
+        let given: Vec<&str> = named.chain(Check::ALL.map(|(check, _)| super::check(check))).collect();
+        assert!(given.iter().all(|hint| !hint.is_empty()));
+        let book = explain::Book::read();
+        let errno = |word: &str| (1..200).any(|number| Errno(number).name() == word);
+        for (name, hint) in explain::hints() {
+            assert!(!hint.ends_with('.'), "{name}: {hint}");
+            let mut words = name.split(' ');
+            let first = words.next().unwrap_or("");
+            let call = book.of_kind("call").any(|entry| entry.name() == first);
+            let of_errno = errno(first) || call && words.next().is_some_and(errno);
+            assert!(of_errno || given.contains(&hint), "{name}");
         }
+        assert!(explain::hints().count() > 100);
     }
 }

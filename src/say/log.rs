@@ -144,7 +144,7 @@ fn connect(path: &CStr, what: &str) -> Result<Fd, Error> {
     let failed = |failed| {
         let path = path.to_string_lossy();
         let doing = format!("connect --log to {what} at {path}");
-        at_hint(doing, failed, hints::LOG_DAEMON)
+        at_hint(doing, failed, hints::named(hints::LOG_DAEMON))
     };
     let socket = syscalls::socket_datagram(why).map_err(failed)?;
     syscalls::connect_unix(socket.at(), path, why).map_err(failed)?;

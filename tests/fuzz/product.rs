@@ -12,6 +12,7 @@ mod product {
     pub mod entry {
         pub mod seal;
     }
+    pub mod explain;
     pub mod host;
     pub mod outcome;
     pub mod perform;
