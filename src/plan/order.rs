@@ -56,123 +56,123 @@ stages! {
     /// The host lane: the runtime that was called.
     Host {
         Sources {
-            /// The rootfs is opened, and the home directory is looked up in it.
+            /// The runtime opens the directory that becomes `/` in the container, and looks up the home directory in it.
             Rootfs,
-            /// The namespaces that the container joins are opened.
+            /// The runtime opens the namespaces that the container shares with other processes.
             Joined,
-            /// The kernel is asked for the security modules that labels need.
+            /// The runtime asks the kernel for the security module that a label of the configuration needs.
             Modules,
-            /// `exec`: the container's root is opened, for its home directory or to enter it.
+            /// `exec`: the runtime opens the container's root, to find the home directory or to enter it.
             Container,
-            /// The sources of mounts are opened, and the mappings that some of them show.
+            /// The runtime opens what the container gets to see of the host: the sources of its mounts.
             Mounts,
         }
         Cgroup {
-            /// The cgroup is made and gets its limits: init is born into it.
+            /// The runtime makes the cgroup and sets its limits. The first process is born into it, so it is never outside.
             Cgroup,
-            /// The kernel gets the program that decides about devices.
+            /// The kernel gets a program that decides which devices the container may use.
             DeviceProgram,
-            /// A mount shows the cgroup inside: its source exists only when the cgroup does.
+            /// The runtime opens the new cgroup, since a mount shows it inside.
             CgroupTree,
-            /// The group of resctrl is made.
+            /// The runtime makes the group of processes that gets a share of cache and memory bandwidth.
             Rdt,
         }
         Sources {
-            /// Devices of the host's are opened, to be bound where no device can be made.
+            /// The runtime opens devices of the host. The container gets binds of them, because no device can be made there.
             Devices,
-            /// The file that takes what hooks print: init inherits it.
+            /// The runtime makes a file for what hooks print. A message about a failed hook quotes it.
             HookOutput,
         }
         Identity {
-            /// The network interfaces are read while they are still the host's.
+            /// The runtime reads the addresses of network interfaces while they are still the host's.
             Network,
         }
         Process {
-            /// `exec`: the processors to start on.
+            /// `exec`: the runtime moves to the processors on which the new process begins.
             Affinity,
-            /// The socket for the terminal's other side: a caller that does not listen is found out before the clone.
+            /// The runtime connects to the listener that gets the terminal. A listener that is not there is found out now.
             Console,
-            /// The same for the caller that wants a handle on the new process.
+            /// The runtime connects to the listener that gets a handle on the new process.
             Pidfd,
         }
         Namespaces {
-            /// Host and init will talk through this channel.
+            /// The runtime makes the channel by which the two sides of the clone tell each other how far they are.
             Channel,
-            /// The host's procfs is opened: files of processes are read and written through it.
+            /// The runtime opens the host's /proc, to read and write files of processes there.
             Procfs,
         }
         Sources {
-            /// The file that takes what newuidmap prints.
+            /// The runtime makes a file for what newuidmap prints.
             HelperOutput,
         }
         Namespaces {
-            /// This process may be looked into by its own user: only so can the user map ids.
+            /// The runtime makes itself visible to its own user. The kernel lets only a visible process have its ids mapped.
             Dumpable,
-            /// The out-of-memory score, where init could not set it: init inherits it.
+            /// The runtime sets the out-of-memory score of itself. The new process inherits it, and could not set it.
             OomScore,
-            /// Hard limits that init could not raise.
+            /// The runtime raises hard limits that the new process, with fewer rights, could not raise.
             Limits,
-            /// `create`: the fifos on which the container will wait for `start`.
+            /// `create`: the runtime makes the fifos on which the container will wait for `start`.
             Fifos,
-            /// The caller's signals are held back and looked at.
+            /// The runtime holds its caller's signals back, and looks at which of them are ignored.
             Signals,
-            /// The clone of init, or of the bridge.
+            /// The runtime clones: from here on there is a second process, in new namespaces.
             Clone,
-            /// The bridge's ids are mapped.
+            /// The runtime says which users of the host the users in the new user namespace are.
             BridgeMapped,
-            /// The bridge has made init.
+            /// The runtime waits until the process in between has made the container's first process.
             AwaitInit,
         }
         Cgroup {
-            /// systemd moves init into its scope.
+            /// systemd moves the new process into the container's scope, which is its cgroup.
             Placed,
         }
         Namespaces {
-            /// Init's ids are mapped.
+            /// The runtime says which users of the host the container's users are.
             Mapped,
         }
         Cgroup {
-            /// The process that held the scope until init was in it ends.
+            /// The process that held the scope open ends: the new process is in it now.
             ReleaseScope,
-            /// Init joins its group of resctrl.
+            /// The new process joins the group that has a share of cache and memory bandwidth.
             JoinRdt,
         }
         Hooks {
-            /// prestart and createRuntime: the mounts are made, and the root is still the host's.
+            /// The runtime runs the hooks `prestart` and `createRuntime`: the mounts are made, and `/` is still the host's.
             Hooks,
         }
         Identity {
-            /// The network interfaces are moved, when init has done what is most likely to fail.
+            /// The runtime gives network interfaces to the container, after what is most likely to fail.
             MoveNetwork,
         }
         Start {
-            /// The agent that answers for system calls gets init's listener.
+            /// The agent that answers for system calls of the container gets its listener.
             Listener,
         }
         State {
-            /// `create`: init has done all that comes before `start`.
+            /// `create`: the runtime waits until the new process has done all that comes before `start`.
             Ready,
-            /// The container goes on record.
+            /// The container goes on record: other commands find it by its state file.
             State,
-            /// The pid file is written, under a name of its own.
+            /// The runtime writes the number of the new process into the pid file, under another name at first.
             PidFile,
         }
         Cgroup {
-            /// The limit of processes: before the clone, it could forbid init.
+            /// The cgroup gets its limit of processes. Before the clone it could have forbidden the first process.
             PidsLimit,
         }
         Start {
-            /// In the foreground: the terminal's other side is taken.
+            /// The runtime takes the other side of the container's terminal, to relay keys and output.
             Terminal,
-            /// The caller gets its handle on the new process.
+            /// The caller gets a handle on the new process before the program begins.
             SendPidfd,
-            /// Settings that take a right over the machine, where init no longer has that right.
+            /// The runtime makes settings that take a right over the machine, which the new process does not have any more.
             Rights,
-            /// Init may go on.
+            /// The runtime tells the new process to go on.
             Go,
-            /// `run` and `exec`: the listener of a filter that is loaded last.
+            /// The runtime passes the listener of the seccomp filter on, where that is loaded last.
             LateListener,
-            /// execve succeeded, or failed.
+            /// The runtime learns whether the program has begun, or why it could not.
             Exec,
         }
         State {
@@ -186,19 +186,19 @@ stages! {
     /// The bridge lane: a process between host and init, where the kernel lets no process move itself.
     Bridge {
         Namespaces {
-            /// The host's end of the channel is closed.
+            /// The process in between closes the runtime's end of the channel.
             HostEnd,
-            /// The ids are mapped, and this process is root of the new user namespace.
+            /// The process in between waits for its ids, and becomes root of the new user namespace.
             Mapped,
-            /// The namespaces that are there are joined.
+            /// The process in between joins the namespaces that are there. Its children are born in them.
             Join,
-            /// A new time namespace is made, and its clocks are set.
+            /// The process in between makes a time namespace, and sets its clocks while no process lives in it.
             Time,
-            /// The process hides from its own user again.
+            /// The process in between hides from its own user again.
             Hide,
-            /// The clone of init, as a child of the host's.
+            /// The process in between clones the container's first process, as a child of the runtime.
             Clone,
-            /// The host learns which process is init.
+            /// The process in between tells the runtime which process is the first, and ends.
             Tell,
         }
     }
@@ -208,137 +208,137 @@ stages! {
     /// The init lane: what becomes the container.
     Init {
         Namespaces {
-            /// The host's end of the channel is closed.
+            /// The new process closes the runtime's end of the channel.
             HostEnd,
-            /// systemd has moved this process into its scope.
+            /// The new process waits until systemd has moved it into its scope.
             Placed,
-            /// The ids are mapped.
+            /// The new process waits until its user ids are mapped.
             Mapped,
-            /// The namespaces that are there are joined.
+            /// The new process joins the namespaces that are there.
             Join,
-            /// `exec`: the container's root is entered, where no mount namespace brings it.
+            /// `exec`: the new process enters the container's root, where no mount namespace brings it along.
             JoinRoot,
-            /// This process is root of its user namespace.
+            /// The new process becomes root of its user namespace.
             Root,
         }
         Process {
-            /// `exec`: the processors to run on.
+            /// `exec`: the new process moves to the processors that the configuration names.
             Affinity,
-            /// Umask, signals and session are its own.
+            /// The new process leaves its caller's session, and takes an umask and signals of its own.
             Session,
-            /// The label of the keyring to come.
+            /// The keyring to come gets its label.
             KeyLabel,
-            /// The session keyring.
+            /// The new process gets a keyring of its own, and loses sight of its caller's keys.
             Keyring,
-            /// All processors that the cgroup allows.
+            /// The new process may use all processors that the cgroup allows.
             Processors,
         }
         Namespaces {
-            /// The cgroup namespace: its root is the cgroup that this process is in.
+            /// The cgroup that the new process is in becomes the root of what it sees of cgroups.
             CgroupNamespace,
         }
         Root {
-            /// The mounts are cut off from the host's.
+            /// The mounts in the new mount namespace are cut off from the host's.
             Propagation,
         }
         Sources {
-            /// Where only init may: the rootfs is opened.
+            /// The new process opens the directory that becomes `/`, where only it may.
             RootfsSource,
-            /// The same for the sources of mounts.
+            /// The new process opens the sources of mounts, where only it may.
             MountSources,
-            /// The same for the host's devices.
+            /// The new process opens the host's devices, where only it may.
             DeviceSources,
         }
         Root {
-            /// The rootfs is attached.
+            /// The directory that becomes `/` is mounted, since `pivot_root` takes only a mount.
             Attach,
         }
         Mounts {
-            /// The mounts, in the order of the list.
+            /// The mounts are made, in the order in which the configuration lists them.
             Mounts,
         }
         Devices {
-            /// Devices and links in /dev.
+            /// The devices and links in /dev are made.
             Devices,
-            /// The terminal, and /dev/console.
+            /// The new process opens its terminal, and gives /dev/console and the standard streams to it.
             Terminal,
         }
         Root {
-            /// The working directory is made, if it is missing.
+            /// The working directory is made if it is missing.
             MakeCwd,
         }
         Hooks {
-            /// The host's hooks have their turn, then createContainer.
+            /// The hooks of the host have their turn; then the new process runs `createContainer`.
             Hooks,
         }
         Pivot {
-            /// The switch of root.
+            /// The prepared directory becomes `/`, and the old root goes away.
             Pivot,
-            /// How mounts of the root are passed on from here on.
+            /// The new root gets its propagation: whether later mounts in it are passed on.
             RootPropagation,
         }
         Identity {
-            /// Settings of the new namespaces: sysctl.
+            /// The new process writes the settings of its namespaces (sysctl).
             Settings,
-            /// The out-of-memory score.
+            /// The new process sets its out-of-memory score.
             OomScore,
         }
         Paths {
-            /// /dev becomes read-only, if the configuration asks for that.
+            /// /dev becomes read-only, where the configuration asks for that.
             ReadonlyDev,
-            /// Read-only and masked paths, and last the read-only root.
+            /// Paths that tell about the host are masked or made read-only, and last the root itself.
             Paths,
-            /// An unbindable root: no mask could be bound after this.
+            /// The root becomes unbindable, after the masks: no mask could be bound from here on.
             Unbindable,
         }
         Identity {
-            /// Host name and domain name.
+            /// The container gets its host name and domain name.
             Names,
-            /// The network interfaces: `lo`, and those that the host gives away.
+            /// The network interfaces are set up: `lo`, and those that the host gives away.
             Network,
         }
         Privileges {
-            /// Resource limits: raising one still takes a right.
+            /// The new process gets its resource limits, while it still has the right to raise one.
             Limits,
-            /// Scheduling, memory and personality.
+            /// The new process gets its scheduling, its memory policy and its personality.
             Scheduling,
-            /// The labels that hold from execve on.
+            /// The new process asks for the labels that hold from `execve` on.
             Labels,
-            /// Standard streams without a terminal.
+            /// The standard streams are given to the user of the program, where there is no terminal.
             Streams,
-            /// All other descriptors are closed.
+            /// All other descriptors are closed: through one the program could reach the host.
             Descriptors,
-            /// The working directory is entered.
+            /// The new process enters its working directory.
             Cwd,
-            /// The bounding set loses what the program may not have: that takes CAP_SETPCAP.
+            /// The bounding set loses the capabilities that the program may never have. That takes CAP_SETPCAP.
             Bounding,
-            /// The groups: that takes CAP_SETGID.
+            /// The new process gives up its caller's groups, and takes the program's. That takes CAP_SETGID.
             Groups,
-            /// The filter, where loading it takes a right that the program does not have.
+            /// The seccomp filter is loaded here, where that takes a right that the program does not have.
             Filter,
-            /// The user: the kernel takes the rights of root with it.
+            /// The new process becomes the user of the program. The kernel takes the rights of root with root's id.
             User,
-            /// The capabilities, no_new_privs and the umask of the program.
+            /// The new process gets the capabilities of the program, no_new_privs, and its umask.
             Capabilities,
-            /// The program is found.
+            /// The new process looks for the program.
             Find,
-            /// `create` with an agent that answers for system calls: the agent waits for the listener before `start`.
+            /// `create`: the seccomp filter is loaded before the wait for `start`, since an agent waits for its listener.
             WaitingFilter,
         }
         Start {
-            /// The container goes on record; `create` waits for `start` here.
+            /// The new process waits until the container is on record; with `create` it then waits for `start`.
             Go,
         }
         Hooks {
-            /// startContainer.
+            /// The new process runs the hooks `startContainer`, inside the container.
             StartHooks,
         }
         Privileges {
-            /// The filter, where it can come last: it is asked about execve alone.
+            /// The seccomp filter is loaded last, so that it is asked about `execve` alone.
             LastFilter,
         }
         Program {
-            /// execve.
+            /// The new process becomes the container's program.
             Program,
         }
     }
