@@ -28,7 +28,7 @@ pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
 
 /// Says what the records from now on belong to.
 fn record(lane: Lane, number: u16, line: &Line) {
-    syscalls::record::at_line(lane as u8, number, (line.step as u16, line.stage), (&line.from, 0));
+    syscalls::record::at_line(lane as u8, number, (line.step as u16, line.stage), (&line.from, line.mark as u8));
 }
 
 /// What a clone has made: the bridge, which makes init and ends, or init, whose last line does not return.

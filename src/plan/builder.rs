@@ -1,6 +1,7 @@
 //! A plan being written: subjects put lines into stages of [`super::order`], and [`Builder::done`] sorts them. What
 //! several subjects have to know stands here too. May touch: types.
 
+use super::mark::Mark;
 use super::op::{Line, Mounts, Namespaces, Op, Plan, misplaced};
 use super::order::{Bridge, Host, Init};
 use super::slot::Slot;
@@ -22,6 +23,8 @@ pub struct Builder<'a> {
     /// Whether a process between host and init makes init.
     pub bridged: bool,
     pub tree: Tree,
+    /// What beside the configuration decides about the next lines.
+    mark: Mark,
     /// The lines of each lane, as the subjects write them.
     host: Vec<Line>,
     bridge: Vec<Line>,
@@ -45,6 +48,7 @@ impl<'a> Builder<'a> {
             joined: Vec::new(),
             bridged: false,
             tree: Tree::default(),
+            mark: Mark::None,
             // Room for a usual plan: growing would copy it, and the arena keeps what it gave.
             host: Vec::with_capacity(24 + mounts),
             bridge: Vec::new(),
@@ -110,13 +114,32 @@ impl<'a> Builder<'a> {
     /// A line that opens something outside: the host's, or init's where only init may.
     pub fn source(&mut self, stage: Host, from: &str, op: impl Into<Op>, why: &'static str) {
         match self.users.inside {
-            true => self.init(stage.by_init(), from, op, why),
+            true => self.marked(Mark::NoRoot, |b| b.init(stage.by_init(), from, op, why)),
             false => self.host(stage, from, op, why),
         }
     }
 
     fn line(&self, stage: u8, heading: Step, from: &str, op: Op, why: &'static str) -> Line {
-        Line { op, stage, step: self.heading(heading), from: from.into(), why: Why(why) }
+        Line { op, stage, step: self.heading(heading), from: from.into(), mark: self.mark, why: Why(why) }
+    }
+
+    /// Lines about which something beside the configuration decides. [`Mark::None`] leaves the mark that holds already.
+    pub fn marked<T>(&mut self, mark: Mark, lines: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.mark;
+        if mark != Mark::None {
+            self.mark = mark;
+        }
+        let done = lines(self);
+        self.mark = before;
+        done
+    }
+
+    /// What the caller lacks, where its rights over the machine decide.
+    pub fn rights(&self) -> Mark {
+        match self.users.inside {
+            true => Mark::NoRoot,
+            false => Mark::Nested.when(self.wish.nested),
+        }
     }
 
     /// All lines of `exec` have one heading.

@@ -6,6 +6,7 @@
 //! ```
 
 use super::builder::Builder;
+use super::mark::Mark;
 use super::mounts;
 use super::op::Callers;
 use super::order::Host;
@@ -17,12 +18,21 @@ pub const NOTIFY_INSIDE: &str = "NOTIFY_SOCKET=/run/notify/notify.sock";
 
 /// The pid file and the pidfd socket.
 pub fn plan(b: &mut Builder) -> Result<(), Problem> {
+    b.marked(Mark::PidFile, pid_file)?;
+    b.marked(Mark::PidfdSocket, pidfd)
+}
+
+fn pid_file(b: &mut Builder) -> Result<(), Problem> {
     if let Some(file) = b.wish.pid_file {
         let why = "the caller wants the number of the new process";
         b.host(Host::PidFile, "", Callers::PidFile { path: c("", file)? }, why);
         let why = "last, so that a command that fails leaves the old file alone: it may name another container";
         b.host(Host::PlacePidFile, "", Callers::PlacePidFile { path: c("", file)? }, why);
     }
+    Ok(())
+}
+
+fn pidfd(b: &mut Builder) -> Result<(), Problem> {
     if let Some(socket) = b.wish.pidfd {
         let op = Callers::ConnectPidfd { path: c("", socket)? };
         let why = "the listener gets a handle; a number could come to mean another process";
@@ -36,6 +46,10 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
 
 /// The socket that the program finds, on a mount after those of the list.
 pub fn notify(b: &mut Builder) -> Result<(), Problem> {
+    b.marked(Mark::NotifySocket, relayed)
+}
+
+fn relayed(b: &mut Builder) -> Result<(), Problem> {
     let Some(notify) = b.wish.notify else {
         return Ok(());
     };

@@ -11,6 +11,7 @@
 
 use super::builder::Builder;
 use super::cgroup;
+use super::mark::Mark;
 use super::op::{Born, Namespaces, Slot};
 use super::order::{Bridge, Host, Init};
 use super::text::c;
@@ -143,15 +144,17 @@ fn clone(b: &mut Builder) {
     let flags = new.fold(CloneFlags::NONE, |flags, n| flags | flag(&n.kind));
     let born = cgroup::born(b);
     let why = "one call makes the process and all its new namespaces";
+    let mark = Mark::NoCgroup.when(flags.has(CloneFlags::CLONE_NEWCGROUP));
     if !b.bridged {
-        b.host(Host::Clone, AT, Namespaces::Clone { flags, born }, why);
+        b.marked(mark, |b| b.host(Host::Clone, AT, Namespaces::Clone { flags, born }, why));
         return;
     }
     let flags = flags | CloneFlags::CLONE_PARENT;
-    b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags, born }, why);
+    b.marked(mark, |b| b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags, born }, why));
     let flags = if b.users.inside && b.users.new { CloneFlags::CLONE_NEWUSER } else { CloneFlags::NONE };
     let why = "a bridge, since the kernel puts only the children of a process into these namespaces";
-    b.host(Host::Clone, "", Namespaces::CloneBridge { flags }, why);
+    let mark = Mark::NoRoot.when(flags != CloneFlags::NONE);
+    b.marked(mark, |b| b.host(Host::Clone, AT, Namespaces::CloneBridge { flags }, why));
 }
 
 /// `exec`: the clone, and the way into the container's namespaces.
@@ -186,10 +189,12 @@ pub fn join_container(b: &mut Builder) {
         b.init(Init::Join, AT, Namespaces::JoinContainer { flags: rest }, why);
     }
     if b.bridged {
-        b.bridge(Bridge::Join, AT, Namespaces::JoinContainer { flags: all.without(cgroup) }, once);
-        b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags: CloneFlags::CLONE_PARENT, born }, clone);
-        let why = "a bridge, since a process that enters the user namespace cannot come back";
-        b.host(Host::Clone, "", Namespaces::CloneBridge { flags: CloneFlags::NONE }, why);
+        b.marked(Mark::NoRoot, |b| {
+            b.bridge(Bridge::Join, AT, Namespaces::JoinContainer { flags: all.without(cgroup) }, once);
+            b.bridge(Bridge::Clone, AT, Namespaces::Clone { flags: CloneFlags::CLONE_PARENT, born }, clone);
+            let why = "a bridge, since a process that enters the user namespace cannot come back";
+            b.host(Host::Clone, AT, Namespaces::CloneBridge { flags: CloneFlags::NONE }, why);
+        });
         return;
     }
     if all.has(pid) {

@@ -2,6 +2,7 @@
 //! [`super::terminal`]'s, its filter [`super::seccomp`]'s. May touch: types and tables.
 
 use super::builder::Builder;
+use super::mark::Mark;
 use super::op::{Namespaces, Process, Slot, Users};
 use super::order::{Host, Init};
 use super::seccomp;
@@ -24,7 +25,8 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     scheduling(b);
     let op = Process::CloseDescriptors { first: 3 + b.wish.preserve_fds };
     let why = "through an open descriptor, /proc/self/fd would lead a path of the image to the host (CVE-2024-21626)";
-    b.init(Init::Descriptors, "", op, why);
+    let mark = Mark::PreserveFds.when(b.wish.preserve_fds > 0);
+    b.marked(mark, |b| b.init(Init::Descriptors, "", op, why));
     capabilities(b);
     program(b)
 }
@@ -107,12 +109,17 @@ fn oom_score(b: &mut Builder) {
         return;
     }
     b.host_proc();
-    let owner = "the owner of /proc/PID depends on the dumpable flag";
     let unseen = b.users.limited && !b.users.new;
+    let mark = if b.users.limited { b.rights() } else { Mark::None };
+    b.marked(mark, |b| oom_score_of_host(b, from, unseen, Namespaces::WriteProc { base: Slot::HOST_PROC, path, text }));
+}
+
+/// The same, set by the host for itself. `unseen`: the kernel lets this user reach the file only while it is dumpable.
+fn oom_score_of_host(b: &mut Builder, from: &str, unseen: bool, op: Namespaces) {
+    let owner = "the owner of /proc/PID depends on the dumpable flag";
     if unseen {
         b.host(Host::OomScore, from, Users::Dumpable { dumpable: true }, owner);
     }
-    let op = Namespaces::WriteProc { base: Slot::HOST_PROC, path, text };
     let why = "it tells the kernel which processes to kill first when memory runs out; init inherits it";
     b.host(Host::OomScore, from, op, why);
     if unseen {

@@ -3,6 +3,7 @@
 
 use super::builder::{Builder, rootfs_path};
 use super::hooks;
+use super::mark::Mark;
 use super::mounts::options;
 use super::namespaces::pointer;
 use super::op::{Mounts, Place, Rootfs};
@@ -53,7 +54,7 @@ fn open(b: &mut Builder) -> Result<(), Problem> {
     if b.users.inside {
         let why =
             "only init may copy mounts, inside the new namespaces; a bad path is found here, before anything is made";
-        b.host(Host::Rootfs, at, Rootfs::Look { path: path.clone() }, why);
+        b.marked(Mark::NoRoot, |b| b.host(Host::Rootfs, at, Rootfs::Look { path: path.clone() }, why));
     }
     match b.shares_mounts() {
         true => {
@@ -131,7 +132,7 @@ fn pivot(b: &mut Builder) -> Result<(), Problem> {
         b.init(Init::Pivot, "/root", Rootfs::Chroot, why);
     } else if b.wish.no_pivot {
         let why = "--no-pivot: the new root covers the old one, whose mounts are unmounted first";
-        b.init(Init::Pivot, "/root", Rootfs::Move { attached }, why);
+        b.marked(Mark::NoPivot, |b| b.init(Init::Pivot, "/root", Rootfs::Move { attached }, why));
     } else {
         // Where it is attached to its own directory it does not lie on `/`.
         let aside = match attached {

@@ -30,10 +30,10 @@ impl Display for Listing<'_> {
                     step = Some(line.step);
                 }
                 write!(f, "  {number:>3}  {}", line.op)?;
-                match line.from.as_str() {
-                    "" => writeln!(f)?,
-                    from => writeln!(f, "  [{from}]")?,
+                for word in [line.from.as_str(), line.mark.text()].into_iter().filter(|word| !word.is_empty()) {
+                    write!(f, "  [{word}]")?;
                 }
+                writeln!(f)?;
                 writeln!(f, "         {}", line.why.0)?;
             }
             before = "\n";

@@ -8,6 +8,7 @@
 
 use super::builder::Builder;
 use super::devices;
+use super::mark::Mark;
 use super::op::{Slot, Terminal};
 use super::order::{Host, Init};
 use super::text::{c, problem};
@@ -50,7 +51,8 @@ fn connect(b: &mut Builder, wanted: bool) -> Result<(), Problem> {
             (Terminal::Pair, "init opens the terminal, and this process needs its other side to relay it")
         }
     };
-    b.host(Host::Console, AT, op, why);
+    let mark = Mark::ConsoleSocket.when(b.wish.console.is_some());
+    b.marked(mark, |b| b.host(Host::Console, AT, op, why));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use super::builder::Builder;
 use super::hooks;
+use super::mark::Mark;
 use super::namespaces::pointer;
 use super::op::{Hook, Hooks, Sync, Users};
 use super::order::{Bridge, Host, Init};
@@ -41,11 +42,12 @@ fn bridge_is_first(b: &Builder) -> bool {
 fn map(b: &mut Builder) -> Result<(), Problem> {
     b.host_proc();
     if b.users.helpers && !hooks::any(b.spec) {
-        b.host(Host::HelperOutput, "/hooks", Hooks::Output, "what a hook prints is shown if it fails");
+        let why = "what newuidmap or newgidmap prints is shown if it fails";
+        b.marked(Mark::NoRoot, |b| b.host(Host::HelperOutput, MAPPED, Hooks::Output, why));
     }
     if b.users.inside {
         let why = "/proc/PID of a process that is not dumpable belongs to root: only root could map its ids";
-        b.host(Host::Dumpable, "", Users::Dumpable { dumpable: true }, why);
+        b.marked(Mark::NoRoot, |b| b.host(Host::Dumpable, "", Users::Dumpable { dumpable: true }, why));
     }
     let (uids, gids) = (&b.spec.linux.uid_mappings, &b.spec.linux.gid_mappings);
     let helpers = match b.users.helpers {
@@ -55,7 +57,8 @@ fn map(b: &mut Builder) -> Result<(), Problem> {
     let stage = if bridge_is_first(b) { Host::BridgeMapped } else { Host::Mapped };
     let op = Users::MapIds { uids: mapping(uids), gids: mapping(gids), deny_setgroups: b.users.no_groups, helpers };
     let why = "only a process outside may say which users of the host the users inside are (user_namespaces(7))";
-    b.host(stage, MAPPED, op, why);
+    let mark = Mark::NoRoot.when(b.users.inside && (b.users.helpers || b.users.no_groups));
+    b.marked(mark, |b| b.host(stage, MAPPED, op, why));
     b.host(stage, MAPPED, Sync::TellMapped, "the user namespace has its ids: the process in it may go on");
     Ok(())
 }
@@ -77,16 +80,16 @@ fn helper(name: &str, mappings: &[IdMapping]) -> Result<Hook, Problem> {
 fn await_mapped(b: &mut Builder) {
     let why = "until the ids are mapped, the process has no user id in the new user namespace";
     match bridge_is_first(b) {
-        true => b.bridge(Bridge::Mapped, MAPPED, Sync::AwaitMapped, why),
+        true => b.marked(Mark::NoRoot, |b| b.bridge(Bridge::Mapped, MAPPED, Sync::AwaitMapped, why)),
         false => b.init(Init::Mapped, MAPPED, Sync::AwaitMapped, why),
     }
     if b.users.inside {
         let op = Users::Dumpable { dumpable: false };
         let why = "the ids are mapped: from here on other processes of this user must not look into this one";
-        match b.bridged {
+        b.marked(Mark::NoRoot, |b| match b.bridged {
             true => b.bridge(Bridge::Hide, "", op, why),
             false => b.init(Init::Mapped, "", op, why),
-        }
+        });
     }
 }
 
@@ -102,7 +105,7 @@ fn root_inside(b: &mut Builder) {
     let op = Users::RootInside { uid, gid };
     let why = "mounts and files that are made from here on belong to the user namespace's root";
     match b.users.new && bridge_is_first(b) {
-        true => b.bridge(Bridge::Mapped, &from, op, why),
+        true => b.marked(Mark::NoRoot, |b| b.bridge(Bridge::Mapped, &from, op, why)),
         false => b.init(Init::Root, &from, op, why),
     }
 }
@@ -114,5 +117,6 @@ fn groups(b: &mut Builder) {
     let gids = b.spec.process.user.additional_gids.clone();
     let if_allowed = b.users.limited && gids.is_empty();
     let why = "with the caller's groups the program could reach the files of those groups";
-    b.init(Init::Groups, "/process/user", Users::Groups { gids, if_allowed }, why);
+    let mark = if if_allowed { b.rights() } else { Mark::None };
+    b.marked(mark, |b| b.init(Init::Groups, "/process/user", Users::Groups { gids, if_allowed }, why));
 }

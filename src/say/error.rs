@@ -4,7 +4,7 @@ use crate::outcome::{
     Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show,
 };
 use crate::plan::op::{Hooks, Mounts, Process};
-use crate::plan::{Line, Op, Plan};
+use crate::plan::{Line, Mark, Op, Plan};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
 use syscalls::record::NOWHERE;
@@ -82,15 +82,22 @@ impl Said {
         Error::Spec { file: file.into(), problem: Problem { pointer, ..problem } }
     }
 
-    /// Where a line of the plan comes from, in parentheses. Empty: it comes from no property.
-    fn place(&self, from: &str) -> String {
-        let (file, pointer) = match from {
-            "" => return String::new(),
-            from => self.who(from),
+    /// Where a line of the plan comes from, in parentheses: a property, the host's state, an option. Empty: it is always
+    /// there.
+    fn place(&self, from: &str, mark: Mark) -> String {
+        let property = match from {
+            "" => String::new(),
+            from => {
+                let (file, pointer) = self.who(from);
+                let file = if pointer == from { "config.json" } else { file };
+                bounded(format!("{file} {pointer}").trim_end(), PART).into_owned()
+            }
         };
-        let file = if pointer == from { "config.json" } else { file };
-        let words = format!("{file} {pointer}");
-        format!(" ({})", bounded(words.trim_end(), PART))
+        match (property.as_str(), mark.text()) {
+            ("", "") => property,
+            (words, "") | ("", words) => format!(" ({words})"),
+            (property, words) => format!(" ({property}; {words})"),
+        }
     }
 }
 
@@ -176,9 +183,10 @@ pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str)
 
 fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
     let (from, why) = line.map_or(("", ""), |line| (&line.from, line.why.0));
+    let mark = line.map_or(Mark::None, |line| line.mark);
     let op = line.map(|line| &line.op);
     let what = op.map_or("an unknown line of the plan".into(), Op::to_string);
-    let place = who.place(from);
+    let place = who.place(from, mark);
     let step = format!("line {}, {}{place}", stopped.line, bounded(&what, PART));
     match (op, stopped.trouble) {
         (Some(Op::Process(Process::Find { named, .. })), trouble) => {
@@ -303,7 +311,9 @@ mod tests {
             ("/process/env/10", " (p.json /env/10)"),
             ("", ""),
         ] {
-            assert_eq!(said.place(pointer), wanted, "{pointer}");
+            assert_eq!(said.place(pointer, Mark::None), wanted, "{pointer}");
         }
+        assert_eq!(said.place("/root", Mark::NoPivot), " (config.json /root; --no-pivot)");
+        assert_eq!(said.place("", Mark::NoRoot), " (host: the caller is not root)");
     }
 }

@@ -26,6 +26,7 @@ pub fn json(piece: &Piece, r: &Record, out: &mut String) -> core::fmt::Result {
         or_null(stage.as_ref().map_or("", |(name, _)| name)),
         or_null(piece.pointer(r))
     )?;
+    write!(out, ",\"decided\":{}", or_null(piece.decided(r).text()))?;
     write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.call.name())?;
     for i in 0..r.argc {
         let mut arg = String::new();

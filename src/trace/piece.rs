@@ -1,6 +1,7 @@
 //! The pieces of a trace: each is the recorder of one command. Here they are read, and their records are put into one order.
 //! May touch: the recorder.
 
+use crate::plan::Mark;
 use alloc::collections::BTreeMap;
 use syscalls::record::{self, Record};
 
@@ -36,6 +37,11 @@ impl<'a> Piece<'a> {
     /// belongs to no line.
     pub fn pointer(&self, r: &Record) -> &'a str {
         self.asked.get(&r.line).map_or("", |(pointer, _)| pointer)
+    }
+
+    /// What beside the configuration has decided about that line: the state of the host, or an option.
+    pub fn decided(&self, r: &Record) -> Mark {
+        self.asked.get(&r.line).map_or(Mark::None, |(_, mark)| Mark::of(*mark))
     }
 
     /// The place of the record that ended the command with an error, if there is one.

@@ -3,5 +3,6 @@
 
 mod command_line;
 mod explain;
+mod marks;
 mod ops;
 mod properties;

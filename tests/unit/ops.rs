@@ -3,7 +3,7 @@
 use crate::outcome::Lane;
 use crate::plan::cgroup::{limits::Setting, scope::Scope};
 use crate::plan::op::*;
-use crate::plan::{Place, Slot, Step};
+use crate::plan::{Mark, Place, Slot, Step};
 use alloc::ffi::CString;
 use syscalls::{CapabilitySets, CloneFlags, MemoryPolicy, MountFlags, Persona, SeccompFlags, Why};
 
@@ -233,7 +233,7 @@ fn all_ops_are_tried() {
 
 /// A plan of one line, in this lane.
 fn plan(op: Op, lane: Lane) -> Plan {
-    let line = Line { op, step: Step::Command, stage: 0, from: "/here".into(), why: Why("") };
+    let line = Line { op, step: Step::Command, stage: 0, from: "/here".into(), mark: Mark::None, why: Why("") };
     let mut plan = Plan::default();
     match lane {
         Lane::Bridge => plan.bridge.push(line),

@@ -6,6 +6,7 @@ pub mod scope;
 mod weight;
 
 use super::builder::Builder;
+use super::mark::Mark;
 use super::op::{Born, Cgroup, Sync};
 use super::order::{Host, Init};
 use super::text::{c, clean, problem};
@@ -40,10 +41,10 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     give(b);
     if let Some(scope) = scope {
         if b.wish.manager.is_some_and(|manager| manager.user) {
-            place(b, scope);
+            b.marked(Mark::Systemd, |b| place(b, scope));
         }
         let why = "init is in the scope and keeps it alive: the process that held it may end";
-        b.host(Host::ReleaseScope, AT, Cgroup::ReleaseScope, why);
+        b.marked(Mark::Systemd, |b| b.host(Host::ReleaseScope, AT, Cgroup::ReleaseScope, why));
     }
     Ok(())
 }
@@ -52,7 +53,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
 pub fn join(b: &mut Builder) -> Result<(), Problem> {
     if let Some(scope) = b.wish.joins.as_ref().and_then(|joined| joined.scope.clone()) {
         let why = "only systemd may move a process from a session's cgroup into one of its own";
-        b.host(Host::Placed, AT, Cgroup::JoinScope(Box::new(scope)), why);
+        b.marked(Mark::SessionScope, |b| b.host(Host::Placed, AT, Cgroup::JoinScope(Box::new(scope)), why));
     }
     Ok(())
 }
@@ -98,13 +99,18 @@ fn make(b: &mut Builder, above: &[CString], path: CString, limits: &[Setting]) -
     let Some(manager) = b.wish.manager else {
         let op = Cgroup::Make { parents: above.iter().skip(1).cloned().collect(), path, optional: is_optional(b) };
         let why = "all processes of the container can be found, limited and ended by their cgroup";
-        b.host(Host::Cgroup, from, op, why);
+        let mark = match b.wish.rootless {
+            _ if !is_optional(b) => Mark::None,
+            Some(_) => Mark::Rootless,
+            None => b.rights(),
+        };
+        b.marked(mark, |b| b.host(Host::Cgroup, from, op, why));
         return Ok(None);
     };
     let scope = scope::scope(b.spec, b.wish.id, manager, limits)?;
     let op = Cgroup::StartScope { scope: Box::new(scope.clone()), path };
     let why = "systemd makes the cgroup by which all processes of the container can be found, limited and ended";
-    b.host(Host::Cgroup, from, op, why);
+    b.marked(Mark::Systemd, |b| b.host(Host::Cgroup, from, op, why));
     Ok(Some(scope))
 }
 
@@ -131,7 +137,8 @@ fn set(b: &mut Builder, scope: Option<&Scope>, limit: Setting) {
     if let (Host::PidsLimit, Some(scope)) = (stage, scope) {
         let properties = scope::properties(core::slice::from_ref(&limit));
         let op = Cgroup::SetScope { unit: scope.unit.clone(), sockets: scope.sockets.clone(), properties };
-        b.host(stage, &from, op, "systemd writes its own limits again at any time: it has to know this one");
+        let why = "systemd writes its own limits again at any time: it has to know this one";
+        b.marked(Mark::Systemd, |b| b.host(stage, &from, op, why));
     }
     b.host(stage, &from, Cgroup::Set { setting: Box::new(limit) }, why);
 }

@@ -8,6 +8,7 @@ pub mod program;
 
 use super::builder::Builder;
 use super::cgroup;
+use super::mark::Mark;
 use super::op::{Attributes, Devices, Mounts, Slot, Source};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
@@ -57,6 +58,11 @@ pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
     spec.linux.devices.iter().map(|device| device.path.as_str()).filter(lent)
 }
 
+/// Why devices of the host are bound: its user namespace is the configuration's, or the caller's own.
+fn foreign(b: &Builder) -> Mark {
+    if b.users.new || b.users.joined { Mark::None } else { b.rights() }
+}
+
 fn defaults(b: &mut Builder) -> Result<(), Problem> {
     for (name, major, minor) in DEVICES {
         let path = format!("/dev/{name}");
@@ -64,7 +70,7 @@ fn defaults(b: &mut Builder) -> Result<(), Problem> {
             continue;
         }
         if b.users.foreign() {
-            bound(b, "", &path, Slot::DEV, name)?;
+            b.marked(foreign(b), |b| bound(b, "", &path, Slot::DEV, name))?;
             continue;
         }
         let mode = libc::S_IFCHR | 0o666;
@@ -93,7 +99,7 @@ fn configured(b: &mut Builder) -> Result<(), Problem> {
             None => directory_of(b, &from, &path, over == Covering::Rootfs)?,
         };
         match b.users.foreign() && device.kind != "p" {
-            true => bound(b, &from, &path, base, name)?,
+            true => b.marked(foreign(b), |b| bound(b, &from, &path, base, name))?,
             false => node(b, &from, device, base, name)?,
         }
     }

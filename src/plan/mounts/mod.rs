@@ -7,6 +7,7 @@ mod sources;
 
 use super::builder::Builder;
 use super::labels;
+use super::mark::Mark;
 use super::op::{Attributes, Devices, FileSystem, Kind, Mounts, Place, Slot};
 use super::order::{Host, Init};
 use super::text::{MOST, c, clean, entry, problem, too_long};
@@ -46,6 +47,8 @@ struct Wanted<'m> {
     options: Options,
     /// Where its descriptor is kept, if later lines work below it.
     open: Option<Slot>,
+    /// What beside the configuration has decided about it.
+    mark: Mark,
     why: &'static str,
 }
 
@@ -62,7 +65,7 @@ pub fn one(b: &mut Builder, mount: &spec::Mount, from: &str) -> Result<(), Probl
         return Err(problem(&format!("{from}/uidMappings"), text));
     }
     match m.kind {
-        _ if m.options.bind => bind(b, mount, &m)?,
+        _ if m.options.bind => b.marked(m.mark, |b| bind(b, mount, &m))?,
         "cgroup" if !has_cgroup_namespace(b) => cgroup_tree(b, &m)?,
         _ => file_system(b, &m, made)?,
     }
@@ -84,8 +87,9 @@ fn understood<'m>(b: &Builder, mount: &'m spec::Mount, from: &'m str) -> Result<
         kind => kind,
     };
     let mut source = mount.source.as_deref().unwrap_or("");
-    if let Some(host) = lent(b, kind).filter(|_| !options.bind && !options.remount) {
-        source = host;
+    let mut mark = Mark::None;
+    if let Some((host, by)) = lent(b, kind).filter(|_| !options.bind && !options.remount) {
+        (source, mark) = (host, by);
         (options.bind, options.recursive_bind) = (true, true);
         options.data.clear();
         options.recursive.set |= attr::RDONLY;
@@ -105,7 +109,7 @@ fn understood<'m>(b: &Builder, mount: &'m spec::Mount, from: &'m str) -> Result<
     let links = !matches!(kind, "proc" | "sysfs");
     let at = b.tree.place(from, &path, links)?;
     let why = purpose(kind, &path, options.bind);
-    Ok(Wanted { from, path, at, kind, source, options, open, why })
+    Ok(Wanted { from, path, at, kind, source, options, open, mark, why })
 }
 
 /// A destination: `/` in all its spellings is one.
@@ -119,11 +123,14 @@ fn destination(path: &str) -> String {
 
 /// The host's mount that the container gets where the kernel makes no new one: sysfs shows the network, and so belongs
 /// to the owner of the network namespace; a cgroup tree can be copied only by a process that may mount.
-fn lent(b: &Builder, kind: &str) -> Option<&'static str> {
+fn lent(b: &Builder, kind: &str) -> Option<(&'static str, Mark)> {
     match kind {
-        "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => Some("/sys"),
+        "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => {
+            let mark = if b.users.new || b.users.joined { Mark::None } else { b.rights() };
+            Some(("/sys", mark))
+        }
         "cgroup" if has_cgroup_namespace(b) => None,
-        "cgroup" if b.users.inside || b.users.limited && !b.wish.cgroup => Some("/sys/fs/cgroup"),
+        "cgroup" if b.users.inside || b.users.limited && !b.wish.cgroup => Some(("/sys/fs/cgroup", b.rights())),
         _ => None,
     }
 }

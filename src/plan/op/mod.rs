@@ -38,7 +38,8 @@ pub use sync::Sync;
 pub use terminal::Terminal;
 pub use users::Users;
 
-use super::Step;
+use super::mark::Mark;
+use super::step::Step;
 use crate::outcome::Lane;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -100,6 +101,8 @@ pub struct Line {
     pub stage: u8,
     /// A JSON pointer into config.json: what asked for this line. Empty: it is always there.
     pub from: String,
+    /// What beside the configuration has decided about it.
+    pub mark: Mark,
     pub why: Why,
 }
 

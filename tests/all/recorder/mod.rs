@@ -129,13 +129,14 @@ fn records(bundle: &Bundle) -> Result<Vec<Value>, Failed> {
     Ok(all)
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "seq",
     "lane",
     "pid",
     "line",
     "op",
     "pointer",
+    "decided",
     "step",
     "call",
     "args",
