@@ -50,7 +50,7 @@ use core::ffi::c_char;
 use entry::seal;
 use host::{environment, input};
 use outcome::{Error, at};
-use say::{error, log, out};
+use say::{error, log, out, tell};
 use state::{recorder, traces};
 use syscalls::{Prctl, Why};
 
@@ -149,6 +149,9 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Ok(context) => context,
         Err(error) => return finish(Err(error), exec),
     };
+    if let Some(verb) = cli::verb_of(words) {
+        tell::words(&format!("command {verb}"), &[command.id().unwrap_or("several containers")]);
+    }
     let result = commands::run(&mut context, &command);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
     if let Err(error) = &result
@@ -163,6 +166,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if let Some(amiss) = amiss.filter(|_| !failed) {
         context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
     }
+    tell::end();
     match display(&context) {
         Ok(()) => status,
         Err(error) => finish(Err(error), exec),

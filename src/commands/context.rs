@@ -7,8 +7,8 @@ use crate::host::{self, Host, cgroup, dbus, systemd};
 use crate::outcome::{Check, Doing, Error, Lane, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
-use crate::say::hints;
 use crate::say::log::Log;
+use crate::say::{Shape, hints, tell};
 use crate::spec::{self, Spec};
 use crate::state::recorder::{self, Recording};
 use crate::state::{self, Now, Saved, Status};
@@ -37,6 +37,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// From now on the work is told in words, as with `-E`.
+    pub fn educate(&mut self, shape: Shape) {
+        self.globals.educational = true;
+        self.log.educate(shape);
+    }
+
     pub fn cgroup(&self) -> bool {
         self.globals.cgroup_manager != CgroupManager::Disabled
     }
@@ -82,7 +88,11 @@ impl Context {
 
     /// Executes this program again from a file that no container can write to, unless it is sealed already.
     pub fn seal(&self) -> Result<(), Error> {
-        self.argv.map_or(Ok(()), |argv| seal::seal(argv, self.host.uid))
+        let Some(argv) = self.argv else {
+            return Ok(());
+        };
+        tell::words("sealed", &[]);
+        seal::seal(argv, self.host.uid)
     }
 
     /// Logs at most 16 words about a configuration of each kind: odd ones as warnings, usual ones as information. `file`: its

@@ -12,6 +12,7 @@ use crate::perform::{Lanes, cgroup, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Notify, Plan, Slot, Step, Wish, callers};
 use crate::say::error::{Said, stopped};
+use crate::say::tell;
 use crate::spec::{self, NamespaceKind, Spec};
 use crate::state::{self, Saved};
 use syscalls::{Fd, SigSet};
@@ -50,25 +51,26 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let id = &options.id;
     state::check_id(id)?;
     let (bundle, notify) = read(context, options)?;
+    tell::words("bundle", &[&bundle.file]);
     warn(context, &bundle.spec);
     let (plan, saved) = planned(context, options, &bundle, notify.as_ref(), manner)?;
     // Neither is ever freed: after the clone the kernel would copy each page of theirs that is written to.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     let spec: &'static Spec<'static> = Box::leak(Box::new(bundle.spec));
 
+    let [here, there] = [plan.host.len(), plan.bridge.len() + plan.init.len()];
+    tell::words("planned", &[&(here + there).to_string(), &here.to_string(), &there.to_string()]);
+    tell::plan(plan);
     step(Step::State);
+    tell::words("state", &[&format!("{}/{id}", context.root)]);
     let root = state::make_root(&context.root)?;
     let dir = state::take(root.at(), id)?;
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
     let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, stop)));
-    if context.log.wants(Level::Debug) {
-        for (i, line) in plan.lines().enumerate() {
-            context.log.say(Level::Debug, &format!("line {} of the plan: {}", i + 1, line.op));
-        }
-    }
     if let Err(error) = made {
+        tell::words("undo", &[]);
         undo::container(&mut lanes);
         if let Some(dir) = lanes.take(Slot::STATE) {
             state::remove(root.at(), dir, id)?;

@@ -10,6 +10,7 @@ use crate::outcome::{Error, at};
 use crate::perform::rdt;
 use crate::plan::Step;
 use crate::plan::cgroup::limits::above;
+use crate::say::tell;
 use crate::state::{self, Status};
 use syscalls::{Errno, Fd, PollFd, Why};
 
@@ -57,6 +58,7 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
     if force && !known.cgroup_path.is_empty() && !ended {
         remains(context, &root, &known)?;
     }
+    tell::words("remove", &[id]);
     if unfinished {
         remove_around(&known, None)?;
         if !state::remove_unfinished(root.at(), dir, id)? {
@@ -221,6 +223,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
 /// Kills a process and waits until it has ended. With a pidfd that needs no child of this process.
 fn end(init: &Fd, id: &str) -> Result<(), Error> {
     let failed = |failed| at(format!("kill {id}"), failed);
+    tell::words("end", &[id]);
     match syscalls::pidfd_send_signal(init.at(), libc::SIGKILL, Why("delete ends what has not ended")) {
         Err(f) if f.errno == Errno::ESRCH => return Ok(()),
         other => other.map_err(failed)?,

@@ -1,12 +1,12 @@
 //! `demo`: a container made of this program alone. In a mount namespace of its own the command mounts a tmpfs, makes a bundle
-//! with only this program in its rootfs, runs it, and shows the trace. May touch: everything below.
+//! with only this program in its rootfs, runs it, and tells each step as it happens. May touch: everything below.
 
 use super::context::{Context, open_ourselves, step};
 use super::{inside, run};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::out;
+use crate::say::{Shape, out, tell};
 use crate::{cli, spec};
 use syscalls::{At, CloneFlags, Errno, MountFlags, OpenFlags, Prctl, Why};
 
@@ -16,9 +16,16 @@ const ID: &str = "nk-demo";
 /// Where the bundle is made: only this process's mount namespace sees it.
 const BUNDLE: &str = "/tmp";
 
+/// What to type next.
+const NEXT: &str = include_str!("demo.txt");
+
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
+    if !context.globals.quiet && !context.globals.educational && !context.log.wants(cli::Level::Debug) {
+        context.educate(Shape::Brief);
+    }
+    tell::words("demo", &[]);
     let program = open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
     let rootless = context.host.uid != 0;
@@ -32,10 +39,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     let options = cli::Run { create, detach: false, keep: false, vm: None };
     context.root = format!("{BUNDLE}/state");
     let status = run::run(context, &options)?;
-    if context.globals.trace.is_none() {
-        let shown = crate::trace::own(cli::Format::Text);
-        out::stdout(&format!("\nThe same, seen from outside: every system call, and what it was for.\n\n{shown}"))?;
-    }
+    out::stdout(NEXT)?;
     Ok(status)
 }
 

@@ -12,6 +12,7 @@ use crate::perform::{Lanes, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, stopped};
+use crate::say::tell;
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status, recorder};
 use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
@@ -30,6 +31,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     context.recording.write(&context.root);
     context.log.say(Level::Info, &format!("container {}: process {} runs", options.id, made.pid));
     if options.detach {
+        tell::words("left", &[&made.pid.to_string()]);
         return Ok(0);
     }
     let Made { process, pid, master, signals } = made;
@@ -90,6 +92,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let plan = plan::exec(&spec, &wish).map_err(|problem| said.refused(problem))?;
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
+    tell::plan(plan);
     let made = join(plan, &said, first, group, context.endless, options)?;
     context.say_left_out();
     Ok(made)

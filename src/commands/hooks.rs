@@ -7,6 +7,7 @@ use crate::perform::{hooks, sync};
 use crate::plan;
 use crate::say::error;
 use crate::say::log::Log;
+use crate::say::tell;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
 use syscalls::{At, Fd, MemFd, OpenFlags, Why};
@@ -45,6 +46,7 @@ fn each(
         let bad = |problem| Error::Spec { file: "config.json".into(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
         let output = syscalls::memfd_create(c"output", MemFd::NONE, why).doing(format_args!("run the hook {at}"))?;
+        tell::words("hook", &[&one.path, &at]);
         let mut room = hooks::Room::of(core::iter::once(&hook));
         let given = hooks::Given { pid, output: output.at(), home: None };
         if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {

@@ -57,49 +57,84 @@ fn capabilities(hex: &str) -> String {
     if names.is_empty() { "none".into() } else { names.join(" ") }
 }
 
+/// The report: a key, and what is seen, in rows of 80 columns.
+struct Report(String);
+
+impl Report {
+    fn line(&mut self, key: &str, words: &str) {
+        const KEY: usize = 16;
+        let mut row = format!("  {key:<13}");
+        for word in words.split(' ') {
+            if row.chars().count() + 1 + word.chars().count() > 80 && row.len() > KEY {
+                self.0.push_str(&format!("{row}\n"));
+                row = format!("{:1$}", "", KEY - 1);
+            }
+            row.push_str(&format!(" {word}"));
+        }
+        self.0.push_str(&format!("{row}\n"));
+    }
+
+    fn namespaces(&mut self) {
+        let here = namespaces(At::CWD, c"/proc/self/ns/");
+        let outside = syscalls::environment().find_map(|e| e.to_str().ok()?.strip_prefix("NK_OUTSIDE="));
+        let Some(outside) = outside else {
+            return self.line("namespaces", &here);
+        };
+        let (shared, own): (Vec<&str>, Vec<&str>) =
+            here.split(' ').partition(|ns| outside.split(' ').any(|o| o == *ns));
+        let names = |all: &[&str]| {
+            let names: Vec<&str> = all.iter().map(|ns| ns.split(':').next().unwrap_or(ns)).collect();
+            names.join(" ")
+        };
+        self.line("namespaces", &format!("its own: {}; shared with outside: {}", names(&own), names(&shared)));
+    }
+
+    /// The file systems, and what the runtime has laid over parts of /proc and /sys.
+    fn mounts(&mut self) {
+        let table = file(c"/proc/self/mounts");
+        let mounts = table.lines().filter_map(|mount| {
+            let fields: Vec<&str> = mount.split(' ').collect();
+            let [_, target, kind, options, ..] = fields.as_slice() else { return None };
+            Some((*target, *kind, options.split(',').any(|option| option == "ro")))
+        });
+        let over = |target: &str, kind: &str| {
+            let below = target.starts_with("/proc/") || target.starts_with("/sys/");
+            below && ["proc", "tmpfs", "sysfs", "devtmpfs"].contains(&kind)
+        };
+        let (covers, systems): (Vec<_>, Vec<_>) = mounts.partition(|(target, kind, _)| over(target, kind));
+        let word = |(target, kind, read_only): &(&str, &str, bool)| {
+            format!("{target} {kind}{}", if *read_only { " (ro)" } else { "" })
+        };
+        self.line("mounts", &systems.iter().map(word).collect::<Vec<_>>().join(", "));
+        let targets = |wanted: bool| {
+            let all = covers.iter().filter(|(_, kind, _)| (*kind == "tmpfs") == wanted);
+            all.map(|(target, ..)| *target).collect::<Vec<_>>().join(" ")
+        };
+        self.line("read-only", &targets(false));
+        self.line("masked", &targets(true));
+        self.0.push('\n');
+    }
+}
+
 /// `inside`.
 pub fn inside() -> Result<i32, Error> {
     let names = syscalls::uname(LOOK).doing("look around")?;
-    let mut say = String::from("Inside the container:\n");
-    let mut line = |key: &str, value: &str| say.push_str(&format!("  {key:<13} {value}\n"));
+    let mut say = Report("\nInside the container:\n".into());
     let process = file(c"/proc/self/status");
-    line("host name", &host::text(&names.nodename));
-    line(
-        "process",
-        &format!("pid {}, parent {}: no process is above", syscalls::getpid(LOOK), syscalls::getppid(LOOK)),
-    );
+    say.line("host name", &host::text(&names.nodename));
+    let (pid, parent) = (syscalls::getpid(LOOK), syscalls::getppid(LOOK));
+    say.line("process", &format!("pid {pid}, parent {parent}: no process is above"));
     let pids: Vec<String> = directory(c"/proc").into_iter().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).collect();
-    line("processes", &pids.join(" "));
-    line(
-        "user",
-        &format!(
-            "uid {}, groups [{}]",
-            status(&process, "Uid").split_whitespace().next().unwrap_or("?"),
-            status(&process, "Groups")
-        ),
-    );
-    line("capabilities", &capabilities(status(&process, "CapEff")));
-    line("no new privs", status(&process, "NoNewPrivs"));
-    let here = namespaces(At::CWD, c"/proc/self/ns/");
-    let outside = syscalls::environment().find_map(|e| e.to_str().ok()?.strip_prefix("NK_OUTSIDE="));
-    if let Some(outside) = outside {
-        let (shared, own): (Vec<&str>, Vec<&str>) =
-            here.split(' ').partition(|ns| outside.split(' ').any(|o| o == *ns));
-        line("namespaces", &format!("its own: {}", own.join(" ")));
-        line("", &format!("shared with outside: {}", shared.join(" ")));
-    } else {
-        line("namespaces", &here);
-    }
-    line("descriptors", &directory(c"/proc/self/fd").join(" "));
-    line("/", &directory(c"/").join(" "));
-    line("/dev", &directory(c"/dev").join(" "));
-    line("interfaces", &directory(c"/sys/class/net").join(" "));
-    let mounts = file(c"/proc/self/mounts");
-    for (i, mount) in mounts.lines().enumerate() {
-        let fields: Vec<&str> = mount.split(' ').collect();
-        if let [source, target, kind, options, ..] = fields.as_slice() {
-            line(if i == 0 { "mounts" } else { "" }, &format!("{target} {kind} ({source}; {options})"));
-        }
-    }
-    out::stdout(&say).map(|()| 0)
+    say.line("processes", &pids.join(" "));
+    let uid = status(&process, "Uid").split_whitespace().next().unwrap_or("?");
+    say.line("user", &format!("uid {uid}, groups [{}]", status(&process, "Groups")));
+    say.line("capabilities", &capabilities(status(&process, "CapEff")));
+    say.line("no new privs", status(&process, "NoNewPrivs"));
+    say.namespaces();
+    say.line("descriptors", &directory(c"/proc/self/fd").join(" "));
+    say.line("/", &directory(c"/").join(" "));
+    say.line("/dev", &directory(c"/dev").join(" "));
+    say.line("interfaces", &directory(c"/sys/class/net").join(" "));
+    say.mounts();
+    out::stdout(&say.0).map(|()| 0)
 }

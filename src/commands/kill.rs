@@ -8,7 +8,9 @@ use crate::host::cgroup;
 use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
+use crate::say::tell;
 use crate::state::{self, Now, Saved};
+use syscalls::flags::signal_name;
 use syscalls::{Errno, Fd, Why};
 
 /// `kill`.
@@ -40,6 +42,7 @@ fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Erro
             false => Err(Error::State(format!("container not running: {id} is {}", now.status.word()))),
         };
     };
+    tell::words("kill", &[&signal_name(options.signal).to_string(), &saved.pid.to_string()]);
     match syscalls::pidfd_send_signal(init.at(), options.signal, Why("the caller asked for this signal")) {
         Err(f) if f.errno == Errno::ESRCH && reached => Ok(0),
         Err(f) if f.errno == Errno::ESRCH => Err(Error::State(format!("container not running: {id} has just ended"))),
@@ -63,6 +66,7 @@ fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
 /// Sends a signal to all processes of the container, in its cgroup and in those below.
 fn all(state: &Fd, saved: &Saved, signal: i32, now: &Now) -> Result<i32, Error> {
     let (id, path) = (&saved.id, saved.cgroup_path.as_str());
+    tell::words("kill-all", &[&signal_name(signal).to_string(), path]);
     let failed = |failed| at(format!("kill {id}"), failed);
     let Some((root, group)) = cgroup::open_pair(path).map_err(failed)? else {
         return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));

@@ -7,6 +7,7 @@ use super::{delete, hooks};
 use crate::cli::{self, Level};
 use crate::outcome::Error;
 use crate::plan::Step;
+use crate::say::tell;
 use crate::spec::NamespaceKind;
 use syscalls::{Prctl, Why};
 
@@ -19,7 +20,9 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         return Err(error);
     }
     context.log.say(Level::Info, &format!("container {id}: running"));
+    let pid = made.saved.pid.to_string();
     if options.detach {
+        tell::words("left", &[&pid]);
         if let (Some(notify), Some(init)) = (&made.notify, &made.init) {
             notify.until_ready(init)?;
         }
@@ -47,6 +50,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
     if !options.keep {
         step(Step::Delete);
+        tell::words("remove", &[id]);
         delete::end_left(context, &made.root, &made.saved)?;
         delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
         delete::after(context, &made.saved);

@@ -13,6 +13,7 @@ use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped_at};
+use crate::say::tell;
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -115,6 +116,7 @@ fn release(context: &Context, options: &cli::Start, dir: At, pid: i32) -> Result
     if options.attach {
         syscalls::rt_sigprocmask(SigSet::HELD, Why("from now on signals are for the program")).map_err(failed)?;
     }
+    tell::words("go", &[id]);
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
     Ok(Released { report, notify })
 }

@@ -8,6 +8,7 @@ use crate::cli::{self, Level};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, Lane, at};
 use crate::plan::Step;
+use crate::say::tell;
 use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Image, Machine};
@@ -38,6 +39,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         .and_then(|()| vm::rootfs(&bundle.spec))
         .map_err(|problem| Error::Spec { file: config.clone(), problem })?;
     let machine = Machine::find(wanted)?;
+    tell::words("machine", &[]);
     let new = state::New {
         config: None,
         id,

@@ -4,6 +4,7 @@
 use super::notify::Between;
 use super::terminal::Relay;
 use crate::outcome::{Doing, Error};
+use crate::say::tell;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
 
 const DOING: &str = "wait for the program";
@@ -36,7 +37,14 @@ fn row(fd: Option<At>, events: i16) -> PollFd {
 
 impl Foreground<'_> {
     /// Waits for the program's end, and sends it all other signals. Returns the program's status.
-    pub fn wait(mut self) -> Result<i32, Error> {
+    pub fn wait(self) -> Result<i32, Error> {
+        tell::words("runs", &[&self.pid.to_string()]);
+        let status = self.status()?;
+        tell::words("ended", &[&status.to_string()]);
+        Ok(status)
+    }
+
+    fn status(mut self) -> Result<i32, Error> {
         if self.child && self.notify.is_none() && self.master.is_none() {
             return self.signals_alone();
         }
@@ -104,6 +112,7 @@ impl Foreground<'_> {
             // The kernel sends these for what this process itself has done, as a write beyond the limit of ulimit -f.
             libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE | libc::SIGXFSZ => {}
             signal => {
+                tell::words("signal", &[&syscalls::flags::signal_name(signal).to_string()]);
                 let why = Why("a signal for this command is meant for the program");
                 let _ = syscalls::pidfd_send_signal(self.process.at(), signal, why);
             }

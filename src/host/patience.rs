@@ -3,12 +3,53 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
+use std::sync::OnceLock;
 use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
 
 /// How long a wait lasts before it takes signals, in milliseconds.
 const MOMENT: u64 = 300;
 /// The longest time between two looks.
 const LONGEST: u64 = 60_000;
+
+/// What is told while this process waits, if anything is (`-E`): what other processes have done meanwhile.
+static TELL: OnceLock<fn()> = OnceLock::new();
+/// The longest time between two looks at what others have done, in milliseconds. The first of a wait is a moment: as a rule init
+/// has done much by then.
+const GLANCE: u64 = 50;
+/// Why a wait goes on after such a look.
+pub const GOES_ON: Why =
+    Why("the wait goes on: it is cut in pieces, so that this process can tell what others do meanwhile");
+
+/// From now on `tell` is called while this process waits.
+pub fn tell_meanwhile(tell: fn()) {
+    let _ = TELL.set(tell);
+}
+
+/// Tells what has been done so far, if anything is told.
+pub fn tell() {
+    if let Some(tell) = TELL.get() {
+        tell();
+    }
+}
+
+/// ppoll(2), in pieces while something is told.
+fn in_pieces(fds: &mut [PollFd], limit: u64, why: Why) -> syscalls::Result<usize> {
+    if TELL.get().is_none() {
+        return syscalls::ppoll(fds, Some(limit), why);
+    }
+    let (mut left, mut longest, mut why) = (limit, 1, why);
+    loop {
+        tell();
+        let piece = left.min(longest);
+        let ready = syscalls::ppoll(fds, Some(piece), why)?;
+        left -= piece;
+        if ready > 0 || left == 0 {
+            return Ok(ready);
+        }
+        longest = (longest * 2).min(GLANCE);
+        why = GOES_ON;
+    }
+}
 
 /// The signals that ask this program to end.
 const ENDS: SigSet = SigSet::EMPTY.with(libc::SIGTERM).with(libc::SIGINT).with(libc::SIGHUP);
@@ -53,7 +94,7 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
     let poll = |(fd, events): (At, i16)| PollFd { fd: fd.raw(), events, revents: 0 };
     let first = limit.unwrap_or(MOMENT).min(MOMENT);
     let mut fds = [poll(events[0]), poll(events[1])];
-    if syscalls::ppoll(&mut fds, Some(first), why)? > 0 {
+    if in_pieces(&mut fds, first, why)? > 0 {
         return Ok(true);
     }
     let ear = Ear::open()?;
@@ -66,7 +107,7 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
         look()?;
         let mut fds = [poll(events[0]), poll(events[1]), poll((ear.signals.at(), libc::POLLIN))];
         let time = step.min(left);
-        if syscalls::ppoll(&mut fds, Some(time), why)? > 0 {
+        if in_pieces(&mut fds, time, why)? > 0 {
             if fds[0].revents | fds[1].revents != 0 {
                 return Ok(true);
             }
@@ -87,7 +128,7 @@ pub fn ended(process: &Fd) -> bool {
     const PATIENCE: u64 = 10_000;
     let mut fds = [PollFd { fd: process.at().raw(), events: libc::POLLIN, revents: 0 }];
     let why = Why("the kernel keeps a child that has ended until its parent waits for it");
-    syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0)
+    in_pieces(&mut fds, PATIENCE, why).is_ok_and(|ready| ready > 0)
         && syscalls::waitid_pidfd(process.at(), WaitFlags::NONE, why).is_ok()
 }
 

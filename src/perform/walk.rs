@@ -5,6 +5,7 @@ use super::report::{LONGEST, Report};
 use super::{Lanes, Then};
 use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
 use super::{sync, terminal, users};
+use crate::host::patience;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::Op;
 use crate::plan::{Line, Slot};
@@ -14,6 +15,7 @@ use syscalls::Why;
 pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
     let (lines, first) = lanes.plan.lane(Lane::Host);
     for (number, line) in (first..).zip(lines) {
+        patience::tell();
         record(Lane::Host, number, line);
         match perform(lanes, line) {
             Ok(Then::Next) => {}
@@ -22,6 +24,7 @@ pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
             Err(trouble) => return Err(Stopped { lane: Lane::Host, line: number, trouble }),
         }
     }
+    patience::tell();
     syscalls::record::at(Lane::Host as u8, 0, 0);
     Ok(())
 }

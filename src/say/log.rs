@@ -1,14 +1,14 @@
 //! The log: warnings, and more by level. Engines parse the lines, so they have the shape of runc's (logrus). They go to standard
-//! error, or only to where `--log` says: engines read standard error together with a command's output. May touch: system
-//! calls.
+//! error, or only to where `--log` says: engines read standard error together with a command's output. With `-E`, and at level
+//! debug, the lines are for people, and `tell` adds what is done as it happens. May touch: system calls.
 
-use crate::cli::{Globals, Level, LogFormat, LogTo, PROGRAM};
-use crate::host::{patience, time};
+use crate::cli::{Globals, Level, LogTo, PROGRAM};
 use crate::outcome::Error;
-use crate::perform::files::write_all;
 use crate::say::error::{at_hint, one_line};
 use crate::say::hints;
 use crate::say::out::{append, stderr};
+use crate::say::tell;
+use crate::say::tell_line::{DATAGRAM, Line, Role, Shape, To, Voice};
 use core::ffi::CStr;
 use syscalls::{Fd, Why};
 
@@ -16,25 +16,11 @@ use syscalls::{Fd, Why};
 const JOURNAL: &CStr = c"/run/systemd/journal/socket";
 const SYSLOG: &CStr = c"/dev/log";
 
-/// How long a line waits for a daemon that does not read, in milliseconds. Then it is lost: a container must not wait for its
-/// log.
-const PATIENCE: u64 = 1000;
-
 pub struct Log {
-    to: To,
-    format: LogFormat,
+    voice: Voice,
     level: Level,
-    /// The name that lines for a daemon have.
-    name: String,
-    /// The container that the command is about; empty: none, or several.
-    id: String,
-}
-
-enum To {
-    Stderr,
-    File(Fd),
-    Journald(Fd),
-    Syslog(Fd),
+    /// What is open for it.
+    _open: Option<Fd>,
 }
 
 impl Log {
@@ -42,31 +28,47 @@ impl Log {
     /// command is about.
     pub fn open(globals: &Globals, id: Option<&str>, uid: u32) -> Result<Log, Error> {
         let mut name = String::new();
-        let to = match &globals.log {
-            None => To::Stderr,
+        let (open, to): (Option<Fd>, fn(syscalls::At) -> To) = match &globals.log {
+            None => (None, |_| To::Stderr),
             Some(LogTo::File(path)) => {
                 let why = Why("clients expect the log from the beginning; several commands append to it");
-                To::File(append(path, "log", 0o644, uid, why)?)
+                (Some(append(path, "log", 0o644, uid, why)?), To::File)
             }
             Some(LogTo::Journald(as_whom)) => {
                 name.clone_from(as_whom);
-                To::Journald(connect(JOURNAL, "systemd's journal")?)
+                (Some(connect(JOURNAL, "systemd's journal")?), To::Journald)
             }
             Some(LogTo::Syslog(as_whom)) => {
                 name.clone_from(as_whom);
-                To::Syslog(connect(SYSLOG, "syslog")?)
+                (Some(connect(SYSLOG, "syslog")?), To::Syslog)
             }
         };
         if name.is_empty() {
             name = id.unwrap_or(PROGRAM).into();
         }
-        Ok(Log {
-            to,
+        let voice = Voice {
+            to: open.as_ref().map_or(To::Stderr, |open| to(open.at())),
             format: globals.log_format,
-            level: if globals.quiet { Level::Error } else { globals.log_level },
+            shape: Shape::Logrus,
             name: one_line(&name),
             id: one_line(id.unwrap_or("")),
-        })
+        };
+        let mut log = Log { voice, level: if globals.quiet { Level::Error } else { globals.log_level }, _open: open };
+        if log.level == Level::Debug || globals.educational && log.wants(Level::Info) {
+            log.tell(globals.educational, Shape::Told);
+        }
+        Ok(log)
+    }
+
+    /// From now on the work is told in words as it happens. `demo` and `learn` ask for this themselves.
+    pub fn educate(&mut self, shape: Shape) {
+        self.level = self.level.min(Level::Info);
+        self.tell(true, shape);
+    }
+
+    fn tell(&mut self, words: bool, shape: Shape) {
+        self.voice.shape = shape;
+        tell::begin(self.voice.clone(), words, self.level == Level::Debug);
     }
 
     /// Whether lines of this level are written. Some take long to compose.
@@ -76,66 +78,18 @@ impl Log {
 
     /// Writes one line. `main` tells errors on standard error itself.
     pub fn say(&self, level: Level, message: &str) {
-        if !self.wants(level) {
+        if !self.wants(level) || tell::line(level, message) {
             return;
         }
-        let message = &one_line(message);
-        let file = match &self.to {
-            To::Stderr if level == Level::Error => return,
-            To::Stderr => return stderr(&self.line(level, message)),
-            To::File(file) => file,
-            To::Journald(socket) => return send(socket, &self.entry(level, message)),
-            To::Syslog(socket) => return send(socket, &self.datagram(level, message)),
-        };
-        let line = self.line(level, message);
-        let _ = write_all(file.at(), line.as_bytes(), Why("this line belongs into the log"));
-    }
-
-    /// A line as logrus has it.
-    fn line(&self, level: Level, message: &str) -> String {
-        let now = time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME));
-        let (word, _) = names(level);
-        let quoted = serde_json::to_string(message).unwrap_or_default();
-        match self.format {
-            LogFormat::Json => format!("{{\"level\":\"{word}\",\"msg\":{quoted},\"time\":\"{now}\"}}\n"),
-            // Go and JSON quote a text without control characters in the same way.
-            LogFormat::Text => format!("time=\"{now}\" level={word} msg={quoted}\n"),
+        let time = syscalls::clock_ns(libc::CLOCK_REALTIME);
+        let line = Line { time, level, role: Role::own(), text: message };
+        let mut text = String::new();
+        self.voice.add(&line, &mut text);
+        match self.voice.to {
+            To::Stderr if level == Level::Error => {}
+            To::Stderr => stderr(&text),
+            _ => self.voice.write(&text, DATAGRAM[0]),
         }
-    }
-
-    /// The message for a daemon, which adds time and level itself. With `--log-format json` it is the whole line, as crun has it.
-    fn message(&self, level: Level, message: &str) -> String {
-        match self.format {
-            LogFormat::Json => self.line(level, message).trim_end().into(),
-            LogFormat::Text => message.into(),
-        }
-    }
-
-    /// An entry for the journal: no value has a line break, so each is `NAME=value`.
-    fn entry(&self, level: Level, message: &str) -> String {
-        let ((_, priority), name) = (names(level), &self.name);
-        let message = self.message(level, message);
-        let id = match self.id.as_str() {
-            "" => String::new(),
-            id => format!("ID={id}\n"),
-        };
-        format!("PRIORITY={priority}\nSYSLOG_IDENTIFIER={name}\n{id}MESSAGE={message}\n")
-    }
-
-    /// A line for syslog, without a time: each daemon adds its own (RFC 3164, section 4.3).
-    fn datagram(&self, level: Level, message: &str) -> String {
-        let priority = libc::LOG_USER as u32 | names(level).1;
-        format!("<{priority}>{}: {}", self.name, self.message(level, message))
-    }
-}
-
-/// A level as logrus and as syslog(3) have it.
-fn names(level: Level) -> (&'static str, u32) {
-    match level {
-        Level::Debug => ("debug", 7),
-        Level::Info => ("info", 6),
-        Level::Warn => ("warning", 4),
-        Level::Error => ("error", 3),
     }
 }
 
@@ -149,11 +103,4 @@ fn connect(path: &CStr, what: &str) -> Result<Fd, Error> {
     let socket = syscalls::socket_datagram(why).map_err(failed)?;
     syscalls::connect_unix(socket.at(), path, why).map_err(failed)?;
     Ok(socket)
-}
-
-fn send(socket: &Fd, line: &str) {
-    let wait = Why("the daemon's queue is full, and it may read a line in a moment");
-    let why = Why("this line belongs into the log");
-    let send = || syscalls::send(socket.at(), line.as_bytes(), why);
-    let _ = patience::send(socket.at(), PATIENCE, wait, send);
 }

@@ -1,6 +1,11 @@
-//! What the program says: output, errors, what to try, and the log.
+//! What the program says: output, errors, what to try, the log, and what is told as it happens.
 
 pub mod error;
 pub mod hints;
 pub mod log;
 pub mod out;
+pub mod tell;
+mod tell_line;
+mod tell_text;
+
+pub use tell_line::Shape;

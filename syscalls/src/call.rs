@@ -13,7 +13,7 @@ const OWN: usize = if cfg!(target_arch = "x86_64") { 0 } else { 3 };
 pub struct Call(pub u16);
 
 impl Call {
-    pub(crate) const CLONE3: Call = Call::named("clone3");
+    pub const CLONE3: Call = Call::named("clone3");
     pub const EXECVE: Call = Call::named("execve");
 
     /// The call of this name, for constants: there a wrong name does not compile.

@@ -1,6 +1,6 @@
-//! Handlers of signals. Two signals would end the process although only a call, or a write to memory, failed: SIGXFSZ, sent
-//! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), and SIGBUS, sent when a page of a mapped
-//! file cannot be had (mmap(2)). Other handlers end a container that waits for `start`. execve(2) sets every signal that has
+//! Handlers of signals. Three signals would end the process although only a call, or a write to memory, failed: SIGXFSZ, sent
+//! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), SIGPIPE, sent with EPIPE when no process reads
+//! any more (pipe(7)), and SIGBUS, sent when a page of a mapped file cannot be had (mmap(2)). Other handlers end a container that waits for `start`. execve(2) sets every signal that has
 //! a handler to its default.
 
 use crate::call::{Result, Why};
@@ -13,6 +13,12 @@ use linux_raw_sys::general::{__NR_rt_sigreturn, SA_NODEFER, SA_RESTART, SA_SIGIN
 #[track_caller]
 pub fn survive_file_limit(why: Why) -> Result<()> {
     handle(libc::SIGXFSZ, go_on as *const () as usize, why)
+}
+
+/// A write to a pipe or socket whose reader has gone fails with EPIPE, and does not end the process. To ignore the signal would
+/// be another way, but a program that is executed would inherit that.
+pub fn survive_closed_readers(why: Why) -> Result<()> {
+    handle(libc::SIGPIPE, go_on as *const () as usize, why)
 }
 
 /// Memory takes the place of a part of the recorder's file that cannot be had (see `room`).

@@ -32,7 +32,7 @@ pub use call::{Call, Failed, Result, Why};
 pub use calls::*;
 pub use entry::{args, auxv, environment, executed_as, variable};
 pub use errno::Errno;
-pub use fault::{end_by, survive_file_limit, survive_lost_pages};
+pub use fault::{end_by, survive_closed_readers, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
 pub use flags::{
     AccessFlags, AccessMode, Ambient, AtFlags, Bpf, CloneFlags, Ioctl, MemFd, MemoryPolicy, MountAttr, MountFlags,

@@ -438,7 +438,7 @@ pub fn offsets(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
 }
 
 /// The size of the entry at this place, if one is there.
-fn entry_size(bytes: &[u8], at: usize) -> Option<usize> {
+pub fn entry_size(bytes: &[u8], at: usize) -> Option<usize> {
     let u32_at = |i: usize| Some(u32::from_ne_bytes(bytes.get(i..i + 4)?.try_into().ok()?));
     let size = u32_at(at)? as usize;
     let whole = size >= size_of::<Entry>() && size.is_multiple_of(8) && at + size <= bytes.len();

@@ -255,7 +255,7 @@ fn own_links() -> Outcome {
     for path in ["/dev/stderr", "/proc/self/fd/2"] {
         let done = bundle.bundled(&["--log", path, "--log-level", "debug", "run"])?;
         ensure!(done.status == 0, "{path}: {done:?}");
-        ensure!(done.err.contains("level=debug"), "{path}: {done:?}");
+        ensure!(done.err.contains("[DEBUG]"), "{path}: {done:?}");
     }
     bundle.clean()
 }

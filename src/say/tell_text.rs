@@ -1,0 +1,122 @@
+//! What the teller says: the words for a stage of a plan, for a call, and those of tell.txt. May touch: plan types, the recorder.
+
+use crate::outcome::{Lane, bounded};
+use crate::plan::op::{Mounts, Op};
+use crate::plan::{self, Line, Plan};
+use crate::say::tell_line::Shape;
+use syscalls::record::Record;
+
+/// The words for what is no stage of a plan, and the brief words for stages.
+const TABLE: &str = include_str!("tell.txt");
+
+/// Bytes for what the lines of a stage do, at the least.
+const LEAST: usize = 60;
+
+/// The text of the table for `key`: the indented lines below it.
+fn entry(key: &str) -> Option<String> {
+    let mut lines = TABLE.lines().skip_while(|line| *line != key);
+    lines.next()?;
+    let text: Vec<&str> = lines.map_while(|line| line.strip_prefix("  ")).collect();
+    Some(text.join(" ")).filter(|text| !text.is_empty())
+}
+
+/// The same with values: `{0}` is the first. Empty: the table does not have the key.
+pub fn filled(key: &str, values: &[&str]) -> String {
+    let mut text = entry(key).unwrap_or_default();
+    for (i, value) in values.iter().enumerate() {
+        text = text.replace(&format!("{{{i}}}"), value);
+    }
+    text
+}
+
+/// A call that has returned: what was asked, what came of it, and why.
+pub fn call(record: &Record, most: usize) -> String {
+    let mut text = String::new();
+    let _ = syscalls::show::call(record, &mut text);
+    text.push_str(" = ");
+    let _ = syscalls::show::result(record, &mut text);
+    let why = record.why();
+    let text = bounded(&text, most.saturating_sub(why.len() + 2)).into_owned();
+    bounded(&format!("{text}: {why}"), most).into_owned()
+}
+
+/// A call that takes long.
+pub fn hangs(record: &Record, now: u64, most: usize) -> String {
+    let mut text = String::new();
+    let _ = syscalls::show::call(record, &mut text);
+    let seconds = now.saturating_sub(record.start_ns) / 1_000_000_000;
+    let text = bounded(&text, most / 2);
+    bounded(&filled("hangs", &[&text, &seconds.to_string(), record.why()]), most).into_owned()
+}
+
+/// What a stage of a plan is about to do. In brief: nothing, if the table has no words for it.
+pub fn stage(plan: &Plan, lane: u8, stage: u8, shape: Shape, most: usize) -> Option<String> {
+    let (of_lane, name) = match lane {
+        0 => (Lane::Host, "host"),
+        1 => (Lane::Init, "init"),
+        _ => (Lane::Bridge, "bridge"),
+    };
+    let lines = plan.lane(of_lane).0.iter().filter(|line| line.stage == stage);
+    let lines: Vec<&Line> = lines.collect();
+    let (stage, text) = plan::stage(lane, stage + 1)?;
+    if shape == Shape::Brief {
+        return entry(&format!("brief {name} {stage}"));
+    }
+    let from = common(lines.iter().map(|line| line.from.as_str()).filter(|from| !from.is_empty()));
+    let from = match from.as_str() {
+        "" => String::new(),
+        from => format!(" (config.json {from})"),
+    };
+    let first = lines.first()?.why.0;
+    let why = match lines.iter().all(|line| line.why.0 == first) {
+        true => format!(": {first}"),
+        false => String::new(),
+    };
+    let room = most.saturating_sub(text.len() + from.len() + why.len() + 20).max(LEAST);
+    let done = done(&lines, room);
+    Some(bounded(&format!("{}{done}{from}{why}.", text.trim()), most).into_owned())
+}
+
+/// What pointers into config.json have in common.
+fn common<'a>(mut pointers: impl Iterator<Item = &'a str>) -> String {
+    let mut common = pointers.next().unwrap_or_default();
+    for pointer in pointers {
+        while !(pointer == common || pointer.strip_prefix(common).is_some_and(|rest| rest.starts_with('/'))) {
+            common = common.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+    }
+    common.into()
+}
+
+/// What lines do, each verb once: `Mount proc on /proc, tmpfs on /dev; link /dev/fd to /proc/self/fd`.
+fn done(lines: &[&Line], room: usize) -> String {
+    let lines = lines.iter().filter(|line| !matches!(line.op, Op::Mounts(Mounts::Enter { .. })));
+    let texts: Vec<String> = lines.map(|line| line.op.to_string()).collect();
+    let mut texts: Vec<&str> = texts.iter().map(|text| text.split(" (").next().unwrap_or_default()).collect();
+    let verb = |text: &str| text.split(' ').next().map(String::from);
+    let first_of = |text: &str, all: &[&str]| all.iter().position(|other| verb(other) == verb(text));
+    let all = texts.clone();
+    texts.sort_by_key(|text| first_of(text, &all));
+    let mut out = String::new();
+    for (i, text) in texts.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|i| texts.get(i)).filter(|before| verb(before) == verb(text));
+        let more = match before {
+            Some(before) => format!(", {}", text.get(shared(before, text)..).unwrap_or(text)),
+            None if i == 0 => text.to_string(),
+            None => format!("; {text}"),
+        };
+        if i > 0 && out.len() + more.len() > room {
+            out.push_str(&format!(" and {} more", texts.len() - i));
+            break;
+        }
+        out.push_str(&more);
+    }
+    let first = out.chars().next();
+    first.map_or(String::new(), |c| format!(" {}{}", c.to_uppercase(), &out[c.len_utf8()..]))
+}
+
+/// How many bytes of two texts are the same words.
+fn shared(a: &str, b: &str) -> usize {
+    let words = a.split(' ').zip(b.split(' ')).take_while(|(a, b)| a == b);
+    words.map(|(word, _)| word.len() + 1).sum()
+}
