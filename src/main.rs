@@ -4,7 +4,7 @@
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
-//!   say            output, errors in words, what to try, the log
+//!   say  look      output, errors in words, what to try, the log; a container looked at from outside
 //!   state          what is remembered of a container: its document, its records
 //!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
 //!   plan           a pure function: from the configuration to lines, in THE ORDER
@@ -35,6 +35,7 @@ mod commands;
 mod entry;
 mod explain;
 mod host;
+mod look;
 mod outcome;
 mod perform;
 mod plan;

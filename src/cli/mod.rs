@@ -30,10 +30,12 @@ pub use exec::Exec;
 pub use normalise::{distance, verb_of};
 pub use run::{Run, Vm};
 pub use several::{Delete, Kill, Which};
-pub use values::{Accel, CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, accel};
+pub use values::{
+    Accel, CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, accel,
+};
 pub use verbs::{Command, PROGRAM, Stop};
 pub use words::{
-    Create, Events, Explain, Features, Globals, List, Mounts, PlanCmd, Ps, SpecCmd, Start, TraceCmd, Update,
+    Create, Events, Explain, Features, Globals, Inspect, List, Mounts, PlanCmd, Ps, SpecCmd, Start, TraceCmd, Update,
 };
 
 /// Environment variables that stand for an option. An empty value counts as none. A later row wins.

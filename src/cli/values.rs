@@ -23,6 +23,7 @@ choice! {
     format, "trace format": enum Format { Text = "text", Strace = "strace", Json = "json" }
 }
 choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
+choice! { inspect_format, "format": enum InspectFormat { Text = "text", Json = "json" } }
 choice! { log_format, "log format": enum LogFormat { Text = "text", Json = "json" } }
 choice! { log_level, "log level": enum Level { Debug = "debug", Info = "info", Warn = "warn", Error = "error" } }
 choice! {

@@ -5,8 +5,8 @@ use super::run::{Run, RunWords};
 use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
 use super::values::quoted;
 use super::words::{
-    Create, Demo, Events, Explain, Features, InsideWords, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd,
-    Start, State, TraceCmd, Update,
+    Create, Demo, Events, Explain, Features, InsideWords, Inspect, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN,
+    SpecCmd, Start, State, TraceCmd, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -24,6 +24,7 @@ pub enum Command {
     Update(Update),
     Mounts(Mounts),
     Ps(Ps),
+    Inspect(Inspect),
     Events(Events),
     Kill(Kill),
     Delete(Delete),
@@ -53,6 +54,7 @@ impl Command {
             Command::Update(one) => &one.id,
             Command::Mounts(one) => &one.id,
             Command::Ps(one) => &one.id,
+            Command::Inspect(one) => &one.id,
             Command::Events(one) => &one.id,
             Command::Plan(one) => &one.id,
             Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
@@ -112,6 +114,7 @@ pub const VERBS: &[Verb] = &[
     verb!("kill", KillWords.checked => Command::Kill),
     verb!("delete", DeleteWords.checked => Command::Delete),
     verb!("state", State => Command::State),
+    verb!("inspect", Inspect => Command::Inspect),
     verb!("list", List => Command::List),
     verb!("trace", TraceCmd => Command::Trace),
     verb!("plan", PlanCmd => Command::Plan),

@@ -5,9 +5,9 @@
 //! the options. May touch: the value types.
 
 use super::values::{
-    CgroupManager, Format, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes, cgroup_manager,
-    descriptors, duration, format, level, list_format, log, log_format, mounts_action, rootless, socket, trace_limit,
-    whole,
+    CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes,
+    cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format, mounts_action,
+    rootless, socket, trace_limit, whole,
 };
 use argh::{ArgsInfo, FromArgs};
 
@@ -29,6 +29,7 @@ Lifecycle
   delete    take down what create built
 Look
   state     one container, as JSON
+  inspect   one container from outside: what is not isolated, and all that it has
   list      all containers
   ps        the processes of a container
   events    what a container uses, again and again, and when memory ran out
@@ -314,6 +315,21 @@ pub struct Ps {
     /// table (the default) or json
     #[argh(option, short = 'f', default = "ListFormat::Table", from_str_fn(list_format))]
     pub format: ListFormat,
+}
+
+/// Show a container from outside: first what is not isolated, then all that it has. Changes nothing.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Inspect {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// show only what differs from this command's own process, side by side: before and after
+    #[argh(switch)]
+    pub diff: bool,
+    /// text (the default) or json
+    #[argh(option, short = 'f', default = "InspectFormat::Text", from_str_fn(inspect_format))]
+    pub format: InspectFormat,
 }
 
 /// Print what a container uses as JSON, a line each time, and a line when its memory ran out.

@@ -13,6 +13,9 @@ mod features;
 mod hooks;
 pub mod init;
 mod inside;
+mod inspect;
+mod inspect_layout;
+mod inspect_text;
 mod kill;
 mod list;
 mod mounts;
@@ -58,6 +61,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Update(options) => update::update(context, options),
         Command::Mounts(options) => mounts::mounts(context, options),
         Command::Ps(options) => ps::ps(context, options),
+        Command::Inspect(options) => inspect::inspect(context, options),
         Command::Events(options) => events::events(context, options),
         Command::Kill(options) => kill::kill(context, options),
         Command::Delete(options) => delete::delete(context, options),

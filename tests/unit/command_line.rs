@@ -3,8 +3,8 @@
 
 use crate::cli::words::{Demo, State};
 use crate::cli::{
-    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Kill, Level, List, ListFormat,
-    LogFormat, LogTo, PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
+    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill, Level,
+    List, ListFormat, LogFormat, LogTo, PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -56,6 +56,10 @@ fn defaults() -> Globals {
 
 fn kill(id: &str, signal: i32, all: bool) -> Command {
     Command::Kill(Kill { which: Which::Ids(id.split(' ').map(String::from).collect()), signal, all })
+}
+
+fn inspect(id: &str, diff: bool, format: InspectFormat) -> Command {
+    Command::Inspect(Inspect { id: id.into(), diff, format })
 }
 
 fn delete(id: &str, force: bool) -> Command {
@@ -118,6 +122,10 @@ fn commands() {
         ("kill x 9", kill("x", 9, false)),
         ("kill --all x 9", kill("x", 9, true)),
         ("kill -a x KILL", kill("x", 9, true)),
+        ("inspect x", inspect("x", false, InspectFormat::Text)),
+        ("inspect --diff x", inspect("x", true, InspectFormat::Text)),
+        ("inspect x -f json", inspect("x", false, InspectFormat::Json)),
+        ("inspect x --format=json --diff", inspect("x", true, InspectFormat::Json)),
         ("kill x SIGTERM", kill("x", 15, false)),
         ("kill x sigusr1", kill("x", 10, false)),
         ("kill x rtmin+3", kill("x", 37, false)),

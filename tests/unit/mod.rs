@@ -3,6 +3,7 @@
 
 mod command_line;
 mod explain;
+mod inspect;
 mod marks;
 mod ops;
 mod properties;

@@ -24,7 +24,7 @@ pub const ROWS: [&[&str]; 12] = [
     &["main"],
     &["commands"],
     &["vm", "trace"],
-    &["say"],
+    &["say", "look"],
     &["state"],
     &["perform"],
     &["plan"],

@@ -41,6 +41,9 @@ const JOBS: &[Job] = &[
     job("update --resources RULES ID", "running", "running"),
     job("ps ID", "running", "running"),
     job("list", "running", "running"),
+    job("inspect ID", "running", "running"),
+    job("inspect --diff --format json ID", "running", "running"),
+    job("inspect ID", "stopped", "stopped"),
     job("events --stats ID", "running", "running"),
     job("trace ID", "running", "running"),
     job("delete ID", "stopped", "none"),
@@ -291,6 +294,6 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
 
 /// What only shows something shows all of it; the others are judged by what the container is.
 fn shown(job: &Job, plain: &Seen, seen: &Seen) -> bool {
-    let shows = ["state", "ps", "list", "events", "trace", "explain", "features", "plan", "spec"];
+    let shows = ["state", "inspect", "ps", "list", "events", "trace", "explain", "features", "plan", "spec"];
     !shows.iter().any(|name| job.words.starts_with(name)) || seen.done.out == plain.done.out
 }

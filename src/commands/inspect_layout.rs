@@ -1,0 +1,126 @@
+//! Lines of text in columns, as wide as the terminal. What a container has named is escaped first, so that no name of it
+//! can forge a line. May touch: system calls.
+
+use syscalls::{At, Why};
+
+/// The columns of a page: those of the terminal, within these limits; where there is none, the usual ones.
+const NARROW: usize = 60;
+const USUAL: usize = 80;
+const WIDE: usize = 160;
+
+pub fn width() -> usize {
+    let size = syscalls::tiocgwinsz(At::STDOUT, Why("lines shall be as long as the terminal is wide"));
+    size.map_or(USUAL, |size| usize::from(size.columns).clamp(NARROW, WIDE))
+}
+
+/// A name as text: control characters, and those that change the direction of a line, are escaped.
+pub fn shown(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        let turns =
+            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        match c.is_control() || turns {
+            true => text.extend(c.escape_default()),
+            false => text.push(c),
+        }
+    }
+    text
+}
+
+/// A page being written.
+pub struct Page {
+    pub text: String,
+    width: usize,
+}
+
+impl Page {
+    pub fn new(width: usize) -> Page {
+        Page { text: String::new(), width }
+    }
+
+    /// A heading, apart from what stands above.
+    pub fn heading(&mut self, words: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(&format!("{words}\n"));
+    }
+
+    /// A text from this column on, in as many lines as it takes.
+    pub fn paragraph(&mut self, column: usize, text: &str) {
+        self.row(&[(column, text)]);
+    }
+
+    /// Cells side by side: each begins in its column and goes on below itself. What is empty leaves its place empty.
+    pub fn row(&mut self, cells: &[(usize, &str)]) {
+        let mut blocks = Vec::new();
+        for (i, (column, text)) in cells.iter().enumerate() {
+            let end = cells.get(i + 1).map_or(self.width, |(next, _)| next.saturating_sub(1));
+            blocks.push((*column, wrapped(text, end.saturating_sub(*column).max(1))));
+        }
+        let lines = blocks.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0);
+        for at in 0..lines {
+            let mut line = String::new();
+            for (column, lines) in &blocks {
+                if let Some(part) = lines.get(at) {
+                    let blanks = column.saturating_sub(line.chars().count());
+                    line.extend(core::iter::repeat_n(' ', blanks));
+                    line.push_str(part);
+                }
+            }
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+}
+
+/// A text in lines of at most so many characters. A word that is longer goes on in the next line, after a comma or a slash
+/// where it has one.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let room = width.saturating_sub(line.chars().count() + usize::from(!line.is_empty()));
+        let mut word = word;
+        if word.chars().count() > room && !line.is_empty() {
+            lines.push(core::mem::take(&mut line));
+        }
+        while word.chars().count() > width {
+            let end = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+            let cut = word[..end].rfind([',', '/', '|']).map(|at| at + 1).filter(|at| at * 2 > end).unwrap_or(end);
+            lines.push(word[..cut].into());
+            word = &word[cut..];
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stay_in_their_columns() {
+        let mut page = Page::new(20);
+        page.row(&[(2, "one two three"), (10, "four/five/six/seven"), (17, "x")]);
+        assert_eq!(page.text, "  one two four/  x\n  three   five/\n          six/\n          seven\n");
+    }
+
+    #[test]
+    fn a_name_forges_no_line() {
+        assert_eq!(shown("a\nb\u{1b}[2J\u{202e}é"), "a\\nb\\u{1b}[2J\\u{202e}é");
+    }
+
+    #[test]
+    fn no_width_makes_it_panic() {
+        for width in 0..40 {
+            let mut page = Page::new(width);
+            page.row(&[(2, "é,,///wörter und mehr"), (8, ""), (12, "z")]);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The devices of a container: the nodes in its /dev, and which devices it may use. May touch: system calls, types.
+
+use super::mounts::{Mount, covering};
+use super::proc::Proc;
+use crate::host::input;
+use crate::plan::clean;
+use crate::spec::{DeviceRule, Spec};
+use alloc::ffi::CString;
+use serde::Serialize;
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Resolve, Result, Why};
+
+/// The devices that every container gets (config-linux.md, "Default Devices").
+pub const DEFAULT: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Devices that hold nothing of the host's: memory that reads as nothing, random numbers, and the container's own terminals:
+/// type, major and minor number. No minor number: any.
+const HARMLESS: [(char, u32, Option<u32>); 9] = [
+    ('c', 1, Some(3)),
+    ('c', 1, Some(5)),
+    ('c', 1, Some(7)),
+    ('c', 1, Some(8)),
+    ('c', 1, Some(9)),
+    ('c', 5, Some(0)),
+    ('c', 5, Some(1)),
+    ('c', 5, Some(2)),
+    ('c', 136, None),
+];
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Devices {
+    pub nodes: Vec<Node>,
+    /// Why the nodes were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<&'static str>,
+    /// The configuration's, the last of those that fit decides.
+    pub rules: Vec<Rule>,
+    /// Whether the kernel asks a program for each use of a device; none: this user may not ask that.
+    pub decided: Option<bool>,
+    /// Any device may be used for which there is a node.
+    pub all_allowed: bool,
+}
+
+#[derive(Serialize, Debug)]
+pub struct Node {
+    pub path: String,
+    /// `c` or `b`.
+    #[serde(rename = "type")]
+    pub kind: char,
+    pub major: u32,
+    pub minor: u32,
+    /// Octal digits.
+    pub mode: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub pointer: Option<String>,
+}
+
+impl Node {
+    pub fn is_harmless(&self) -> bool {
+        let same = |(kind, major, minor): &(char, u32, Option<u32>)| {
+            (*kind, *major) == (self.kind, self.major) && minor.is_none_or(|minor| minor == self.minor)
+        };
+        HARMLESS.iter().any(same)
+    }
+}
+
+#[derive(Serialize)]
+pub struct Rule {
+    pub pointer: String,
+    pub allow: bool,
+    /// `c 1:3`, `b 8:*`, `a *:*`.
+    pub device: String,
+    pub access: String,
+}
+
+/// A file system that a program serves: a look at it can wait for that program without end.
+fn is_served(mount: &Mount) -> bool {
+    mount.kind.starts_with("fuse")
+}
+
+/// The root of a process, to look below it.
+pub fn root(proc: &Proc) -> Result<Option<Fd>> {
+    let why = Why("paths of the container begin there");
+    let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
+    proc.known("root", syscalls::openat(proc.at(), c"root", flags, why))
+}
+
+/// Opens a path of the container's. Links in it lead nowhere else. `None`: it is not there.
+fn inside(proc: &Proc, root: At, path: &str, flags: OpenFlags, why: Why) -> Result<Option<Fd>> {
+    let path = CString::new(path).unwrap_or_default();
+    let resolve = Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS;
+    match syscalls::openat2(root, &path, flags, resolve, why) {
+        Err(failed) if [Errno::ENOTDIR, Errno::ELOOP].contains(&failed.errno) => Ok(None),
+        opened => proc.known(&path.to_string_lossy(), opened),
+    }
+}
+
+/// The devices that there are in /dev, and those that the configuration puts elsewhere.
+pub fn nodes(proc: &Proc, mounts: &[Mount], spec: Option<&Spec>) -> Result<Devices> {
+    let mut devices = Devices::default();
+    if covering(mounts, "/dev").is_some_and(is_served) {
+        devices.unseen = Some("a program serves the file system at /dev, and could hold up each look at it");
+        return Ok(devices);
+    }
+    let Some(root) = root(proc)? else {
+        return Ok(devices);
+    };
+    let why = Why("a device that has a node there can be opened");
+    if let Some(dev) = inside(proc, root.at(), "/dev", OpenFlags::O_DIRECTORY, why)? {
+        let mut names = input::names(dev.at(), why)?;
+        names.sort_unstable();
+        for name in names {
+            let path = format!("/dev/{}", name.to_string_lossy());
+            if !mounts.iter().any(|mount| mount.target == path && is_served(mount)) {
+                devices.nodes.extend(node(proc, dev.at(), &name, path)?);
+            }
+        }
+    }
+    let configured = spec.map_or(&[][..], |spec| &spec.linux.devices);
+    for path in configured.iter().map(|device| clean(&device.path)) {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let served = covering(mounts, &path).is_some_and(is_served);
+        if served || devices.nodes.iter().any(|node| node.path == path) {
+            continue;
+        }
+        let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
+        if let Some(dir) = inside(proc, root.at(), &format!("{above}/."), flags, why)? {
+            let name = CString::new(name).unwrap_or_default();
+            devices.nodes.extend(node(proc, dir.at(), &name, path)?);
+        }
+    }
+    for node in &mut devices.nodes {
+        let at = configured.iter().position(|device| clean(&device.path) == node.path);
+        node.pointer = at.map(|at| format!("/linux/devices/{at}"));
+    }
+    Ok(devices)
+}
+
+/// A name, if it is that of a device.
+fn node(proc: &Proc, dir: At, name: &core::ffi::CStr, path: String) -> Result<Option<Node>> {
+    let why = Why("the numbers of a device say what it is, whatever its name is");
+    let looked = syscalls::newfstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW, why);
+    let Some(stat) = proc.known(&path, looked)? else {
+        return Ok(None);
+    };
+    let kind = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFCHR => 'c',
+        libc::S_IFBLK => 'b',
+        _ => return Ok(None),
+    };
+    Ok(Some(Node {
+        path,
+        kind,
+        major: libc::major(stat.st_rdev),
+        minor: libc::minor(stat.st_rdev),
+        mode: format!("{:04o}", stat.st_mode & 0o7777),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        pointer: None,
+    }))
+}
+
+/// What the configuration says of the use of devices. `decided`: whether the kernel asks a program.
+pub fn rules(devices: &mut Devices, given: &[DeviceRule], decided: Option<bool>) {
+    let number = |number: Option<i64>| match number {
+        Some(number @ 0..) => number.to_string(),
+        _ => "*".into(),
+    };
+    let rule = |(i, rule): (usize, &DeviceRule)| Rule {
+        pointer: format!("/linux/resources/devices/{i}"),
+        allow: rule.allow,
+        device: format!(
+            "{} {}:{}",
+            if rule.kind.is_empty() { "a" } else { &rule.kind },
+            number(rule.major),
+            number(rule.minor)
+        ),
+        access: if rule.access.is_empty() { "rwm".into() } else { rule.access.clone() },
+    };
+    devices.rules = given.iter().enumerate().map(rule).collect();
+    devices.decided = decided;
+    let for_all = |rule: &&Rule| rule.device == "a *:*" && rule.access.contains(['r', 'w']);
+    let last = devices.rules.iter().rev().find(for_all);
+    devices.all_allowed = decided == Some(false) || last.is_some_and(|rule| rule.allow);
+}

@@ -1,0 +1,259 @@
+//! The mounts of a process, out of /proc/PID/mountinfo (proc_pid_mountinfo(5)): which line of the configuration each comes
+//! from, and what of the host lies there. May touch: procfs, types.
+
+use super::proc::Proc;
+use crate::plan::clean;
+use crate::spec::{self, Spec};
+use alloc::collections::BTreeSet;
+use serde::Serialize;
+use syscalls::{Result, Why};
+
+#[derive(Serialize, Clone, Default, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    pub id: u32,
+    pub parent: u32,
+    pub target: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub source: String,
+    /// What of the file system lies there: `/` is all of it.
+    pub root: String,
+    /// Major and minor number of the file system: mounts with the same ones show the same files.
+    pub device: String,
+    pub options: Vec<String>,
+    pub filesystem_options: Vec<String>,
+    /// `shared:N`, `master:N`, `unbindable`; empty: private.
+    pub propagation: Vec<String>,
+    pub origin: Option<Origin>,
+    /// The line of config.json that the mount comes from.
+    pub pointer: Option<String>,
+    /// Where the host has the same files; none if it has no mount of that file system.
+    pub host: Option<String>,
+}
+
+/// Why a mount is there.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A line of config.json asks for it.
+    Configuration,
+    /// It lay below a directory of the host that was bound with all below it.
+    Below,
+    /// A device that every container gets, bound because it could not be made.
+    Device,
+    /// The container's terminal.
+    Console,
+    /// It was made later: by `mounts add`, or by a program of the container.
+    Later,
+}
+
+impl Mount {
+    pub fn writable(&self) -> bool {
+        let is_ro = |options: &[String]| options.iter().any(|word| word == "ro");
+        !is_ro(&self.options) && !is_ro(&self.filesystem_options)
+    }
+
+    /// The peer group that the mount passes mounts on to.
+    pub fn peers(&self) -> Option<&str> {
+        self.propagation.iter().find_map(|word| word.strip_prefix("shared:"))
+    }
+}
+
+/// The mounts of a process, in the kernel's order.
+pub fn of(proc: &Proc) -> Result<Vec<Mount>> {
+    let why = Why("the kernel lists there all mounts that the process can reach");
+    let text = proc.text(c"mountinfo", why)?.unwrap_or_default();
+    Ok(text.lines().filter_map(understand).collect())
+}
+
+/// A line such as `36 35 98:0 /in /at rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
+fn understand(line: &str) -> Option<Mount> {
+    let list = |words: &str| words.split(',').map(String::from).collect();
+    let (before, after) = line.split_once(" - ")?;
+    let mut words = before.split(' ');
+    let mut mount = Mount {
+        id: words.next()?.parse().ok()?,
+        parent: words.next()?.parse().ok()?,
+        device: words.next()?.into(),
+        root: plain(words.next()?),
+        target: plain(words.next()?),
+        options: list(words.next()?),
+        propagation: words.map(String::from).collect(),
+        ..Mount::default()
+    };
+    let mut words = after.split(' ');
+    mount.kind = plain(words.next()?);
+    mount.source = plain(words.next().unwrap_or(""));
+    mount.filesystem_options = list(words.next().unwrap_or(""));
+    Some(mount)
+}
+
+/// A field in which the kernel wrote blanks, line breaks and backslashes as three octal digits.
+fn plain(field: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = field.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..3).and_then(|digits| core::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\');
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[3..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What is left of a path below another one: empty, or with a slash first. `None`: it does not lie there.
+pub fn below<'p>(path: &'p str, base: &str) -> Option<&'p str> {
+    let base = base.trim_end_matches('/');
+    path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The mount that a path lies on.
+pub fn covering<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
+    let over = mounts.iter().filter(|mount| below(path, &mount.target).is_some());
+    // Of several at the same place the last one covers the others.
+    over.max_by_key(|mount| mount.target.len())
+}
+
+/// Where the host has the files of a mount.
+fn on_host(mount: &Mount, host: &[Mount]) -> Option<String> {
+    let same = host.iter().filter(|one| one.device == mount.device && below(&mount.root, &one.root).is_some());
+    let nearest = same.max_by_key(|one| one.root.len())?;
+    let rest = below(&mount.root, &nearest.root)?;
+    Some(clean(&format!("{}{rest}", nearest.target)))
+}
+
+/// A mount that a configuration asks for: its place, why, and the line.
+struct Asked {
+    path: String,
+    origin: Origin,
+    pointer: Option<String>,
+    found: bool,
+}
+
+fn asked(spec: &Spec) -> Vec<Asked> {
+    let mut all = Vec::new();
+    let mut ask = |path: &str, origin, pointer: Option<String>| {
+        all.push(Asked { path: clean(path), origin, pointer, found: false });
+    };
+    ask("/", Origin::Configuration, Some("/root/path".into()));
+    for (i, mount) in spec.mounts.iter().enumerate() {
+        ask(&mount.destination, Origin::Configuration, Some(format!("/mounts/{i}")));
+    }
+    for (i, device) in spec.linux.devices.iter().enumerate() {
+        ask(&device.path, Origin::Configuration, Some(format!("/linux/devices/{i}")));
+    }
+    for name in super::devices::DEFAULT {
+        ask(&format!("/dev/{name}"), Origin::Device, None);
+    }
+    ask("/dev/console", Origin::Console, Some("/process/terminal".into()));
+    let paths = [("readonlyPaths", &spec.linux.readonly_paths), ("maskedPaths", &spec.linux.masked_paths)];
+    for (key, list) in paths {
+        for (i, path) in list.iter().enumerate() {
+            ask(path, Origin::Configuration, Some(format!("/linux/{key}/{i}")));
+        }
+    }
+    all
+}
+
+/// Says of each mount where it comes from. `resolve`: a path with its links followed inside the container.
+pub fn judge(
+    mounts: &mut [Mount],
+    host: &[Mount],
+    spec: Option<&Spec>,
+    resolve: impl Fn(&str) -> Result<Option<String>>,
+) -> Result<()> {
+    mounts.iter_mut().for_each(|mount| mount.host = on_host(mount, host));
+    let Some(spec) = spec else {
+        return Ok(());
+    };
+    let mut asked = asked(spec);
+    mounts.iter_mut().for_each(|mount| attribute(mount, &mut asked));
+    if mounts.iter().any(|mount| mount.origin.is_none()) {
+        for one in asked.iter_mut().filter(|one| !one.found && one.pointer.is_some()) {
+            if let Some(path) = resolve(&one.path)? {
+                one.path = path;
+            }
+        }
+        mounts.iter_mut().filter(|mount| mount.origin.is_none()).for_each(|mount| attribute(mount, &mut asked));
+    }
+    let binds: Vec<(String, String)> = binds(spec).collect();
+    for mount in mounts.iter_mut().filter(|mount| mount.origin.is_none()) {
+        let above = binds.iter().filter(|(path, _)| mount.host.is_some() && below(&mount.target, path).is_some());
+        let nearest = above.max_by_key(|(path, _)| path.len());
+        mount.origin = Some(if nearest.is_some() { Origin::Below } else { Origin::Later });
+        mount.pointer = nearest.map(|(_, pointer)| pointer.clone());
+    }
+    Ok(())
+}
+
+fn attribute(mount: &mut Mount, asked: &mut [Asked]) {
+    let here = asked.iter_mut().find(|one| !one.found && one.path == mount.target);
+    if let Some(one) = here {
+        one.found = true;
+        (mount.origin, mount.pointer) = (Some(one.origin), one.pointer.clone());
+    }
+}
+
+/// The places at which a directory of the host is bound.
+fn binds<'s>(spec: &'s Spec) -> impl Iterator<Item = (String, String)> + 's {
+    let is_bind = |mount: &spec::Mount| {
+        mount.kind == "bind" || mount.options.iter().any(|word| matches!(word.as_str(), "bind" | "rbind"))
+    };
+    let binds = spec.mounts.iter().enumerate().filter(move |(_, mount)| is_bind(mount));
+    binds.map(|(i, mount)| (clean(&mount.destination), format!("/mounts/{i}")))
+}
+
+/// The peer groups in which the host's mounts are.
+pub fn peer_groups(host: &[Mount]) -> BTreeSet<&str> {
+    host.iter().filter_map(Mount::peers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = "\
+36 35 98:0 / / rw,noatime - ext4 /dev/vda rw
+37 36 0:21 /a\\040b /x\\012y ro,nosuid shared:7 master:1 - tmpfs t\\134 rw,size=1k
+nonsense
+38 36 98:0 /srv/data /data rw - ext4 /dev/vda rw
+";
+
+    fn mounts() -> Vec<Mount> {
+        LINES.lines().filter_map(understand).collect()
+    }
+
+    #[test]
+    fn lines_are_understood() {
+        let all = mounts();
+        assert_eq!(all.len(), 3);
+        assert_eq!((all[1].root.as_str(), all[1].target.as_str(), all[1].source.as_str()), ("/a b", "/x\ny", "t\\"));
+        assert_eq!((all[1].peers(), all[1].writable(), all[0].writable()), (Some("7"), false, true));
+        assert!(understand("1 2 3:4 / /a rw").is_none());
+    }
+
+    #[test]
+    fn the_host_has_the_same_files_at_another_place() {
+        let (host, all) = (vec![mounts()[0].clone()], mounts());
+        let places: Vec<Option<String>> = all.iter().map(|mount| on_host(mount, &host)).collect();
+        assert_eq!(places, [Some("/".into()), None, Some("/srv/data".into())]);
+    }
+
+    #[test]
+    fn a_path_lies_on_the_nearest_mount() {
+        let all = mounts();
+        let at = |path: &str| covering(&all, path).map(|mount| mount.id);
+        assert_eq!([at("/data/x"), at("/database"), at("/")], [Some(38), Some(36), Some(36)]);
+    }
+
+    #[test]
+    fn no_line_makes_it_panic() {
+        for len in 0..LINES.len() {
+            LINES[..len].lines().for_each(|line| drop(understand(line)));
+        }
+        assert_eq!(plain("\\"), "\\");
+        assert_eq!(plain("a\\9z"), "a\\9z");
+        assert_eq!(plain("\\777"), "\\777");
+    }
+}
