@@ -432,7 +432,7 @@ fn few(names: &[String]) -> String {
 /// A set of capabilities: of a large one, what it lacks.
 fn set(names: &str) -> String {
     let has = |name: &&&str| names.split(' ').any(|own| own == **name);
-    let (have, lack): (Vec<&str>, Vec<&str>) = CAPABILITIES.iter().partition(|name| has(&name));
+    let (have, lack): (Vec<&str>, Vec<&str>) = CAPABILITIES.iter().partition(|name| has(name));
     match (have.len(), lack.len()) {
         (0, _) => "none".into(),
         (_, 0) => "all".into(),

@@ -9,9 +9,6 @@ use alloc::ffi::CString;
 use serde::Serialize;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Resolve, Result, Why};
 
-/// The devices that every container gets (config-linux.md, "Default Devices").
-pub const DEFAULT: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-
 /// Devices that hold nothing of the host's: memory that reads as nothing, random numbers, and the container's own terminals:
 /// type, major and minor number. No minor number: any.
 const HARMLESS: [(char, u32, Option<u32>); 9] = [

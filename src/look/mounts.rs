@@ -8,6 +8,9 @@ use alloc::collections::BTreeSet;
 use serde::Serialize;
 use syscalls::{Result, Why};
 
+/// The devices that every container gets (config-linux.md, "Default Devices"). Where none can be made, the host's are bound.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
 #[derive(Serialize, Clone, Default, Debug)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
@@ -143,7 +146,7 @@ fn asked(spec: &Spec) -> Vec<Asked> {
     for (i, device) in spec.linux.devices.iter().enumerate() {
         ask(&device.path, Origin::Configuration, Some(format!("/linux/devices/{i}")));
     }
-    for name in super::devices::DEFAULT {
+    for name in DEVICES {
         ask(&format!("/dev/{name}"), Origin::Device, None);
     }
     ask("/dev/console", Origin::Console, Some("/process/terminal".into()));
