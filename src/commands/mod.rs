@@ -9,6 +9,7 @@ mod demo;
 mod events;
 mod exec;
 mod explain;
+mod explain_record;
 mod features;
 mod hooks;
 pub mod init;

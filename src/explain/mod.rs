@@ -8,7 +8,8 @@
 //!
 //!   == MS_REC                  an entry: its names, with commas between them
 //!   see: AT_RECURSIVE          other entries
-//!                              further keys: man, oci, number for a step of OCI's lifecycle, and hint
+//!                              further keys: man, oci, number for a step of OCI's lifecycle, hint, and args: the
+//!                              names of a call's arguments
 //!   The mounts below count, too.
 //!   without: `/` would be ..   then, in this order: here (what it is for), without, try
 //! ```

@@ -158,6 +158,11 @@ impl<'a> Page<'a> {
     pub fn quote(&mut self, call: &str) {
         self.gap();
         self.begin(4, 8);
+        self.pieces(call);
+        self.text.push_str("\n\n");
+    }
+
+    fn pieces(&mut self, call: &str) {
         for word in call.split(' ') {
             for (i, part) in word.split_inclusive('|').enumerate() {
                 if i == 0 {
@@ -174,7 +179,22 @@ impl<'a> Page<'a> {
                 }
             }
         }
-        self.text.push_str("\n\n");
+    }
+
+    /// A name and a value in one line, which ends in `...` where the value is longer.
+    pub fn argument(&mut self, name: &str, value: &str) {
+        let start = format!("    {name:<14} ");
+        let room = self.width.saturating_sub(start.len());
+        let shown: String = match value.chars().count() > room {
+            true => value.chars().take(room.saturating_sub(4)).chain(" ...".chars()).collect(),
+            false => value.into(),
+        };
+        self.text.push_str(&format!("{start}{shown}\n"));
+    }
+
+    /// A line of a document.
+    pub fn as_it_is(&mut self, line: &str) {
+        self.text.push_str(&format!("    {line}\n"));
     }
 
     /// A chapter's title, and all of its names, or the first of each entry.

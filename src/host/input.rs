@@ -14,6 +14,7 @@ pub fn c(text: &str) -> core::result::Result<CString, Error> {
 }
 
 /// Reads what an option names: `-` is standard input, and a path can name a descriptor of the caller's.
+#[track_caller]
 pub fn read_named(file: &str, why: Why) -> core::result::Result<Vec<u8>, Error> {
     let read = match (file, descriptor(file)) {
         ("-", _) => read_to_end(At::STDIN, why),
@@ -26,17 +27,20 @@ pub fn read_named(file: &str, why: Why) -> core::result::Result<Vec<u8>, Error> 
 }
 
 /// Reads a regular file to its end, in pieces that grow. Only there a read gives less than was asked for (read(2)).
+#[track_caller]
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
     read_until(fd, |got, wanted| got < wanted, |_| false, LONGEST, why)
 }
 
 /// Reads a regular file until `enough` says so, or to its end.
+#[track_caller]
 pub fn read_enough(fd: At, enough: fn(&[u8]) -> bool, why: Why) -> Result<Vec<u8>> {
     // A state document holds a configuration, and parts of it a second time.
     read_until(fd, |got, wanted| got < wanted, enough, 4 * LONGEST, why)
 }
 
 /// Reads to the end what gives less in between: pipes, and files that the kernel writes while they are read.
+#[track_caller]
 pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
     read_until(fd, |got, _| got == 0, |_| false, LONGEST, why)
 }
@@ -54,6 +58,7 @@ pub fn descriptor(path: &str) -> Option<i32> {
 
 /// Reads what a descriptor of the caller's holds: a file from its beginning, anything else to its end. An ordinary user may
 /// not open its path: the links in /proc of a process that is not dumpable belong to root (proc(5)).
+#[track_caller]
 pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
     let stat = syscalls::fstat(fd, why)?;
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
@@ -63,6 +68,7 @@ pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
 }
 
 /// The first `len` bytes of a file, or fewer if it is shorter.
+#[track_caller]
 fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let mut have = 0;
@@ -76,6 +82,7 @@ fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+#[track_caller]
 fn read_until(
     fd: At,
     is_end: fn(usize, usize) -> bool,
@@ -103,15 +110,18 @@ fn read_until(
 }
 
 /// The names in a directory.
+#[track_caller]
 pub fn names(dir: At, why: Why) -> Result<Vec<CString>> {
     entries(dir, |_| true, why)
 }
 
 /// The names of the directories in a directory, on a file system that tells types (getdents64(2), d_type).
+#[track_caller]
 pub fn directories(dir: At, why: Why) -> Result<Vec<CString>> {
     entries(dir, |kind| kind == libc::DT_DIR, why)
 }
 
+#[track_caller]
 fn entries(dir: At, wanted: fn(u8) -> bool, why: Why) -> Result<Vec<CString>> {
     let mut names = Vec::new();
     let mut buffer = vec![0; 8 << 10];

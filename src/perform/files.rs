@@ -44,6 +44,7 @@ const TRIES: u32 = 32;
 
 /// Opens what `path` means inside `root`, as a place: nothing is read. Links are taken as the container would take
 /// them, or refused.
+#[track_caller]
 pub fn resolve(root: At, path: &CStr, flags: OpenFlags, links: bool, why: Why) -> syscalls::Result<Fd> {
     resolve_by(root, path, flags, rules(links), why)
 }
@@ -53,6 +54,7 @@ fn rules(links: bool) -> Resolve {
     Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS | links
 }
 
+#[track_caller]
 fn resolve_by(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;
     loop {
@@ -64,12 +66,14 @@ fn resolve_by(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why)
 }
 
 /// The same without any link and without leaving the mount of `root`.
+#[track_caller]
 pub fn on_one_mount(root: At, path: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
     let rules = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_XDEV | Resolve::RESOLVE_NO_SYMLINKS;
     syscalls::openat2(root, path, OpenFlags::O_PATH | flags, rules, why)
 }
 
 /// Opens a file of the rootfs for reading, without a wait: it was looked at, but may be another by now, even a fifo.
+#[track_caller]
 pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
     let flags = OpenFlags::O_RDONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY;
     syscalls::openat2(root, path, flags, Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS, why)
@@ -77,6 +81,7 @@ pub fn reopen(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
 
 /// Opens a file of a file system that was checked, and of no other: not through a mount over a part of it, nor a link
 /// that leads out (CVE-2025-52881).
+#[track_caller]
 pub fn open_trusted(root: At, path: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
     let rules = Resolve::RESOLVE_BENEATH | Resolve::RESOLVE_NO_XDEV | Resolve::RESOLVE_NO_MAGICLINKS;
     syscalls::openat2(root, path, flags, rules, why)
@@ -316,6 +321,7 @@ fn make(parent: At, name: &CStr, leaf: Leaf, why: Why) -> Done<Fd> {
 }
 
 /// Opens a name in a directory that the caller trusts.
+#[track_caller]
 pub fn open_below(dir: At, name: &CStr, flags: OpenFlags, why: Why) -> syscalls::Result<Fd> {
     syscalls::openat(dir, name, OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW | flags, why)
 }
@@ -330,6 +336,7 @@ pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, 
 }
 
 /// write(2) until all is written.
+#[track_caller]
 pub fn write_all(fd: At, mut bytes: &[u8], why: Why) -> syscalls::Result<()> {
     while !bytes.is_empty() {
         let len = syscalls::write(fd, bytes, why)?;

@@ -77,15 +77,15 @@ fn asked(bytes: &[u8]) -> BTreeMap<u16, (&str, u8)> {
     records.filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0).collect()
 }
 
-/// The records of each piece of a trace, with the number that `trace --format json` shows as `seq`.
-pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<Vec<Record<'a>>> {
+/// The pieces of a trace and the records of each, with the number that `trace --format json` shows as `seq`.
+pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<(Piece<'a>, Vec<Record<'a>>)> {
     let mut base = 0;
     let numbered = |bytes: &'a Vec<u8>| {
         let piece = Piece::new(bytes);
         let mut records: Vec<Record> = piece.records().into_iter().map(|(_, record)| record).collect();
         records.iter_mut().for_each(|r| r.seq = piece.number(r, base));
         base += piece.calls.end - piece.calls.start;
-        records
+        (piece, records)
     };
     pieces.iter().map(numbered).collect()
 }

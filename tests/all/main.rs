@@ -136,6 +136,7 @@ fn main() {
         hostile::fuzz::cases(),
         lifecycle::random_ends::cases(),
         recorder::cases(),
+        recorder::leads::cases(),
         recorder::no_room::cases(),
         house::install::cases(),
         house::plans::cases(),

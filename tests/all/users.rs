@@ -140,7 +140,11 @@ fn rootless_mapped() -> Outcome {
     let mut command = Command::new(tool("unshare")?);
     command.args(["--mount", "sh", "-c", &script]);
     let done = bundle.finish(command)?.refused("newuidmap or newgidmap: exit status 1: ")?;
-    ensure!(done.err.contains("(config.json /linux/uidMappings; host: the caller is not root)") && !done.err.contains("hook"), "{done:?}");
+    ensure!(
+        done.err.contains("(config.json /linux/uidMappings; host: the caller is not root)")
+            && !done.err.contains("hook"),
+        "{done:?}"
+    );
     bundle.clean()
 }
 

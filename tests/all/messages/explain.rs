@@ -220,8 +220,13 @@ fn record() -> Outcome {
             "lifecycle 2, create: the switch of root",
             "pivot_root(\".\", \".\") = 0",
             &format!("Why: {why}"),
+            "new_root \".\"",
+            "put_old \".\"",
             &format!("Line {line}: "),
+            "The prepared directory becomes `/`",
+            "Asked for by /root of config.json { \"path\": ",
             "/root (property of config.json): ",
+            "Source: src/perform/rootfs/mod.rs:",
             "pivot_root (system call): ",
             "Without it: ",
             "Man page: pivot_root(2)",
@@ -232,7 +237,7 @@ fn record() -> Outcome {
     let plan = bundle.bundled(&["plan"])?.ok()?.out;
     let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let words =
-        plain.split(&format!("Line {line}: ")).nth(1).and_then(|rest| rest.split(", from config.json /root ").next());
+        plain.split(&format!("Line {line}: ")).nth(1).and_then(|rest| rest.split(" The prepared directory").next());
     ensure!(words.is_some_and(|words| plan.contains(&format!("{words}  [/root]"))), "{words:?} {plan}");
     let slave = find(&|r| r["call"] == "mount" && r["args"].to_string().contains("MS_REC|MS_SLAVE"))?;
     holds(&of(&bundle, slave)?, &["MS_REC (flag): ", "MS_SLAVE (flag): ", "mount (system call): "])?;

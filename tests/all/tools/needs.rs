@@ -23,6 +23,8 @@ const NEEDS: &[Need] = &[
     ("labels::selinux", || selinux() && tool("secilc").is_ok()),
     ("injection::each_call_of_everything", tmpfs_maps_ids),
     ("parity::run_everything", tmpfs_maps_ids),
+    ("leads::to_the_plan", tmpfs_maps_ids),
+    ("leads::to_the_code", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
     ("threaded::memory_below", || controllers().contains("memory")),

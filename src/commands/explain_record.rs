@@ -1,0 +1,221 @@
+//! `explain ID:NUMBER`: one record of a trace. The call and its arguments, its line of the plan and what asked for that, the line
+//! of our source, and what each word of the call means. May touch: everything below.
+
+use super::context::Context;
+use crate::explain::Page;
+use crate::outcome::{Error, PART, bounded};
+use crate::plan::show::lane_name;
+use crate::plan::{self, Line, Plan, Step, Wish};
+use crate::state::{self, Whole, traces};
+use crate::trace::Piece;
+use crate::{spec, trace};
+use syscalls::Errno;
+use syscalls::record::{self, Record};
+
+/// How many more records of the same call are named.
+const OTHERS: usize = 20;
+
+/// So many lines are quoted of what the configuration says at a pointer.
+const QUOTED: usize = 12;
+
+/// One record of a container's trace, by its number or as the first of a call.
+pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Result<(), Error> {
+    let root = context.open_root()?;
+    let pieces = traces::read(root.as_ref(), id)?;
+    let pieces = trace::numbered(&pieces);
+    let all = || pieces.iter().flat_map(|(piece, records)| records.iter().map(move |r| (piece, r)));
+    let mut wanted = all().filter(|(_, r)| number.parse() == Ok(r.seq) || r.call.name() == number);
+    let Some((piece, r)) = wanted.next() else {
+        let (shown, last) = (shown(number), all().map(|(_, r)| r.seq).max().unwrap_or(0));
+        return Err(Error::State(format!(
+            "the trace of {id} has no record `{shown}`: a number up to {last} (`seq` in `trace --format json`) or the name of a call is needed"
+        )));
+    };
+    let others: Vec<String> = wanted.take(OTHERS).map(|(_, r)| r.seq.to_string()).collect();
+    let call = call(r);
+    head(id, r, &call, page);
+    arguments(piece, r, page);
+    page.paragraph(&format!("Why: {}", r.why()), 2);
+    let of_creation = pieces.first().is_some_and(|(first, _)| core::ptr::eq(first, piece));
+    line(context, id, (piece, r), of_creation.then_some(&pieces[0].1), page)?;
+    let source = r.source();
+    if !source.file.is_empty() {
+        page.paragraph(
+            &format!("Source: {}{source}", if source.file.starts_with("syscalls/") { "" } else { "src/" }),
+            2,
+        );
+    }
+    page.gap();
+    words(r, &call, page);
+    if !others.is_empty() {
+        page.gap();
+        page.paragraph(&format!("Other records of {number}: {}", others.join(", ")), 2);
+    }
+    Ok(())
+}
+
+/// A word of the command line, for one line of an error.
+pub fn shown(word: &str) -> String {
+    word.chars().take(40).flat_map(char::escape_default).collect()
+}
+
+/// Which record it is, and the call as strace prints it.
+fn head(id: &str, r: &Record, call: &str, page: &mut Page) {
+    let line = match r.line {
+        0 => String::new(),
+        line => format!(", line {line} of the plan"),
+    };
+    page.paragraph(&format!("Record {} of {id}: {} lane{line}", r.seq, lane_name(r.lane)), 2);
+    page.paragraph(Step::of(r.step).text().1, 2);
+    page.quote(call);
+}
+
+fn call(r: &Record) -> String {
+    let mut text = String::new();
+    let _ = syscalls::show::call(r, &mut text);
+    text.push_str(" = ");
+    let _ = syscalls::show::result(r, &mut text);
+    text
+}
+
+/// Each argument under the name that the man page has for it; and how the call ended.
+fn arguments(piece: &Piece, r: &Record, page: &mut Page) {
+    let entry = page.book.find(r.call.name()).into_iter().find(|entry| entry.kind() == "call");
+    let names = entry.and_then(|entry| entry.key("args")).unwrap_or("");
+    for (i, name) in (0..r.argc).zip(names.split(", ").chain(core::iter::repeat("argument"))) {
+        let mut text = String::new();
+        let _ = syscalls::show::arg(r, i, &mut text);
+        page.argument(name, &text);
+    }
+    page.gap();
+    match r.state == record::RETURNED {
+        true => page.paragraph(&format!("It took {}.{} µs.", r.duration_ns / 1000, r.duration_ns % 1000 / 100), 2),
+        false => page.paragraph("It had not returned when the record was last written.", 2),
+    }
+    match r.ret {
+        _ if piece.ended_by() == Some(r.at) => page.paragraph("This failure ended the command.", 2),
+        -4095..=-1 => page.paragraph("The kernel refused it, and that did not end the command.", 2),
+        _ => {}
+    }
+}
+
+/// The record's line of the plan: what is done in its stage, what asked for it, and what else decided about it. `creation`: the
+/// records of the container's creation, if it is one of them.
+fn line(
+    context: &Context,
+    id: &str,
+    (piece, r): (&Piece, &Record),
+    creation: Option<&Vec<Record>>,
+    page: &mut Page,
+) -> Result<(), Error> {
+    let Some((_, stage)) = plan::stage(r.lane, r.stage) else { return Ok(()) };
+    let whole = match whole(context, id) {
+        Err(Error::State(_)) => None,
+        other => Some(other?),
+    };
+    let made = creation.and_then(|records| Some((plan_of(context, id, whole.as_ref()?)?, records)));
+    let words = made.and_then(|(plan, records)| words_of_line(&plan, piece, r, records)).unwrap_or_default();
+    page.paragraph(&format!("Line {}: {}", r.line, if words.is_empty() { stage } else { &words }), 2);
+    if !words.is_empty() {
+        page.paragraph(stage, 2);
+    }
+    let mark = piece.decided(r).text();
+    match mark.strip_prefix("host: ") {
+        Some(reason) => page.paragraph(&format!("Decided by the state of the host: {reason}"), 2),
+        None if mark.is_empty() => {}
+        None => page.paragraph(&format!("Decided by the option {mark}"), 2),
+    }
+    let pointer = piece.pointer(r);
+    if pointer.is_empty() {
+        return Ok(());
+    }
+    // `exec` has a process of its own, from its command line or from a file.
+    if r.step == Step::Exec as u16 && pointer.starts_with("/process") {
+        page.paragraph(&format!("Asked for by {pointer} of the process that `exec` was given"), 2);
+    } else {
+        page.paragraph(&format!("Asked for by {pointer} of config.json"), 2);
+        whole.and_then(|whole| quoted(&whole, pointer)).iter().flatten().for_each(|line| page.as_it_is(line));
+    }
+    page.gap();
+    let entries = page.book.find(pointer);
+    entries.into_iter().take(1).for_each(|entry| page.brief(pointer, entry));
+    Ok(())
+}
+
+/// What the container's configuration says at a pointer, in lines of JSON.
+fn quoted(whole: &Whole, pointer: &str) -> Option<Vec<String>> {
+    let document: serde_json::Value = serde_json::from_slice(whole.configuration().ok()?).ok()?;
+    let text = serde_json::to_string_pretty(document.pointer(pointer)?).ok()?;
+    let mut lines: Vec<String> = text.lines().take(QUOTED).map(|line| bounded(line, PART).into_owned()).collect();
+    if text.lines().nth(QUOTED).is_some() {
+        lines.push("...".into());
+    }
+    Some(lines)
+}
+
+/// The plan of a container that is there, made anew from the configuration that `create` read. What only that command's
+/// line asked for is not in it. `None`: its state tells of no configuration.
+fn plan_of(context: &Context, id: &str, whole: &Whole) -> Option<Plan> {
+    let text = whole.configuration().ok()?;
+    let spec = spec::parse(text).ok()?;
+    let waits = whole.saved.state == "created";
+    let base = context.cgroup_base(&spec);
+    let wish = Wish {
+        wait_for_start: waits,
+        attached: !waits,
+        cgroup_base: &base,
+        ..context.wish(id, &whole.saved.bundle_path)
+    };
+    plan::create(&spec, &wish).ok()
+}
+
+fn whole(context: &Context, id: &str) -> Result<Whole, Error> {
+    let (_, dir) = context.container(id)?;
+    state::load_whole(dir.at(), id)
+}
+
+/// What the plan says of the record's line. Options of the command line can have moved the lines: of those that have the
+/// record's stage and pointer, and the why of a record of this line, it is the nearest.
+fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record]) -> Option<String> {
+    let of_line = |one: &&Record| one.line == r.line && one.lane == r.lane;
+    let whys: Vec<&str> = records.iter().filter(of_line).map(Record::why).collect();
+    let is_same = |line: &Line| {
+        let place = (line.step as u16, line.stage + 1, line.from.as_str());
+        place == (r.step, r.stage, piece.pointer(r)) && whys.contains(&line.why.0)
+    };
+    let same = (1..).zip(plan.lines()).filter(|(_, line)| is_same(line));
+    let nearest = same.min_by_key(|(number, _)| r.line.abs_diff(*number));
+    nearest.map(|(_, line)| line.op.to_string())
+}
+
+/// The call, its flags and its error: what each means; and what would be missing without the call.
+fn words(r: &Record, call: &str, page: &mut Page) {
+    let name = r.call.name();
+    let own = page.book.find(name).into_iter().find(|entry| entry.kind() == "call");
+    if let Some(entry) = own {
+        page.brief(name, entry);
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for word in identifiers(call) {
+        let entry =
+            page.book.find(word).into_iter().find(|entry| ["flag", "word", "capability"].contains(&entry.kind()));
+        if let Some(entry) = entry.filter(|_| !seen.contains(&word)) {
+            page.brief(word, entry);
+            seen.push(word);
+        }
+    }
+    if let error @ -4095..=-1 = r.ret {
+        let name = Errno(error.unsigned_abs() as u16).name();
+        page.book.find(name).into_iter().for_each(|entry| page.brief(name, entry));
+    }
+    let Some(entry) = own else { return };
+    page.part(entry, "without");
+    page.references(entry);
+}
+
+/// The words of a call in capital letters, outside of its texts.
+fn identifiers(call: &str) -> impl Iterator<Item = &str> {
+    let outside = call.split('"').step_by(2);
+    let words = outside.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    words.filter(|word| word.len() > 1 && word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
+}

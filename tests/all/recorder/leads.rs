@@ -1,0 +1,165 @@
+//! From a record to its cause and to the code: the line of the plan, the property, the option or the state of the host that
+//! decided, and the line of our source that made the call.
+
+use super::{BUNDLES, records};
+use crate::bundle::Bundle;
+use crate::{Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "leads",
+        &[
+            ("to_the_plan", to_the_plan),
+            ("to_the_code", to_the_code),
+            ("of_later_commands", of_later_commands),
+            ("to_an_option", to_an_option),
+            ("to_what_ended_the_command", to_what_ended_it),
+        ],
+    )
+}
+
+/// The words in brackets after each line of a listing: the pointer, and what else decided.
+fn bracketed(listing: &str) -> BTreeMap<u64, Vec<String>> {
+    let mut lines = BTreeMap::new();
+    for line in listing.lines() {
+        let Some((number, words)) = line.trim_start().split_once("  ") else { continue };
+        let Ok(number) = number.parse() else { continue };
+        let words = words.split("  [").skip(1).map(|word| word.trim_end_matches(']').to_owned());
+        lines.insert(number, words.collect());
+    }
+    lines
+}
+
+/// Each record of a line names its stage; its pointer and its mark are those of the listing.
+fn fits(records: &[Value], listing: &str) -> Outcome {
+    let lines = bracketed(listing);
+    let mut pointers = 0;
+    for record in records {
+        let Some(line @ 1..) = record["line"].as_u64() else {
+            same(&format!("{record}"), [&record["op"], &record["pointer"], &record["decided"]], [&Value::Null; 3])?;
+            continue;
+        };
+        ensure!(
+            record["op"].as_str().is_some_and(|op| op.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')),
+            "{record}"
+        );
+        let said = ["pointer", "decided"].iter().filter_map(|key| record[key].as_str().map(String::from));
+        let listed = lines.get(&line).ok_or_else(|| format!("no line {line}: {listing}"))?;
+        same(&format!("{record}"), &said.collect::<Vec<_>>(), listed)?;
+        pointers += usize::from(record["pointer"].is_string());
+    }
+    ensure!(pointers > 20, "{pointers} records with a pointer");
+    Ok(())
+}
+
+fn to_the_plan() -> Outcome {
+    for make in BUNDLES {
+        let bundle = make()?;
+        bundle.bundled(&["run"])?.ok()?;
+        let listing = bundle.bundled(&["plan"])?.ok()?.out;
+        fits(&records(&bundle)?, &listing)?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// The source of a record is a file of the repository. What it names makes a call there: a gate, a wrapper, or a function that
+/// is given the why.
+fn leads_to_code(record: &Value) -> Outcome {
+    let source = record["source"].as_str().ok_or_else(|| format!("no source: {record}"))?;
+    let (file, line) = source.split_once(':').ok_or_else(|| format!("no line: {record}"))?;
+    let below = if file.starts_with("syscalls/") { file.to_owned() } else { format!("src/{file}") };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(below);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}: {record}", path.display()))?;
+    let line: usize = line.parse()?;
+    let there: Vec<&str> = text.lines().skip(line.saturating_sub(1)).take(4).collect();
+    let calls = |line: &&str| ["syscalls::", "room::", "why", "Why("].iter().any(|word| line.contains(word));
+    ensure!(there.iter().any(calls), "{source} makes no call: {there:?}: {record}");
+    Ok(())
+}
+
+fn to_the_code() -> Outcome {
+    for make in BUNDLES {
+        let bundle = make()?;
+        bundle.bundled(&["run"])?.ok()?;
+        records(&bundle)?.iter().try_for_each(leads_to_code)?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+fn of_later_commands() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["sleep", "1000"]))?;
+    bundle.set("/hooks", json!({"poststart": [{"path": "/bin/true"}]}))?;
+    bundle.bundled(&["create"])?.ok()?;
+    let id = bundle.id.clone();
+    bundle.call(&["start", &id])?.ok()?;
+    bundle.call(&["exec", &id, "true"])?.ok()?;
+    bundle.call(&["delete", "--force", &id])?.ok()?;
+    let all = records(&bundle)?;
+    all.iter().try_for_each(leads_to_code)?;
+    let of_exec = |record: &&Value| record["step"] == "exec" && record["line"] != 0;
+    let exec: Vec<&Value> = all.iter().filter(of_exec).collect();
+    ensure!(exec.len() > 20 && exec.iter().all(|record| record["op"].is_string()), "{exec:?}");
+    let program = exec.iter().filter(|record| record["call"] == "execve");
+    same("exec", program.map(|record| record["pointer"].as_str()).collect(), vec![Some("/process/args")])?;
+    ensure!(all.iter().any(|record| record["step"] == "delete"), "nothing of delete");
+    bundle.clean()
+}
+
+fn to_an_option() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let file = bundle.path("pid").to_string_lossy().into_owned();
+    bundle.bundled(&["run", "--pid-file", &file, "--no-pivot"])?.ok()?;
+    let all = records(&bundle)?;
+    let decided = |op: &str| all.iter().find(|record| record["op"] == op).map(|record| record["decided"].clone());
+    same("pid file", decided("pid-file"), Some(json!("--pid-file")))?;
+    same("pivot", decided("pivot"), Some(json!("--no-pivot")))?;
+    same("cgroup", decided("cgroup"), Some(Value::Null))?;
+    // A failure names the option, too.
+    let done = bundle.bundled(&["run", "--pid-file", "/no/such/directory/pid"])?;
+    done.refused("(--pid-file): openat(")?;
+    bundle.clean()
+}
+
+/// The record that ended a command, if one did.
+fn ended(all: &[Value]) -> Vec<(String, String)> {
+    let ended = all.iter().filter(|record| record["ended"] == true);
+    let text = |record: &Value, key: &str| record[key].as_str().unwrap_or("").to_owned();
+    ended.map(|record| (text(record, "call"), text(record, "errno"))).collect()
+}
+
+fn to_what_ended_it() -> Outcome {
+    let bundle = Bundle::plain()?;
+    bundle.bundled(&["run"])?.ok()?;
+    same("a run", ended(&records(&bundle)?), vec![])?;
+    bundle.clean()?;
+    // Init's call, which it tells the host in a message; and a call of the host's.
+    for (pointer, value, wanted) in [
+        ("/mounts/-", json!({"destination": "/x", "type": "nosuchfs", "source": "none"}), ("mount", "ENODEV")),
+        ("/root/path", json!("/no/such/rootfs"), ("open_tree", "ENOENT")),
+    ] {
+        let mut bundle = Bundle::plain()?;
+        bundle.set(pointer, value)?;
+        let done = bundle.bundled(&["create"])?;
+        ensure!(done.status == 1, "{done:?}");
+        same(pointer, ended(&records(&bundle)?), vec![(wanted.0.into(), wanted.1.into())])?;
+        bundle.clean()?;
+    }
+    // A later command.
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["sleep", "1000"]))?;
+    bundle.bundled(&["create"])?.ok()?;
+    bundle.call(&["start", &bundle.id])?.ok()?;
+    let done = bundle.call(&["exec", &bundle.id, "/no/such/program"])?;
+    ensure!(done.status == 255, "{done:?}");
+    same("exec", ended(&records(&bundle)?), vec![("faccessat2".into(), "ENOENT".into())])?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
