@@ -28,7 +28,9 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     let now = startable(dir.at(), &whole.saved)?;
     let Released { report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
     step(Step::Program);
-    if let Some(Refused { error, by_hook }) = refused(context, dir.at(), &whole, &now, report)? {
+    let refused = refused(context, dir.at(), &whole, &now, report)?;
+    tell::watch(None);
+    if let Some(Refused { error, by_hook }) = refused {
         if by_hook {
             drop(dir);
             delete::destroy(context, &root, &whole.saved, now.init.as_ref())?;
@@ -115,6 +117,9 @@ fn release(context: &Context, options: &cli::Start, dir: At, pid: i32) -> Result
     let notify = caller.map(|caller| Between::begin(dir, caller, service)).transpose()?;
     if options.attach {
         syscalls::rt_sigprocmask(SigSet::HELD, Why("from now on signals are for the program")).map_err(failed)?;
+    }
+    if tell::is_on() {
+        tell::watch(recorder::creation(dir));
     }
     tell::words("go", &[id]);
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;

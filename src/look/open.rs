@@ -164,22 +164,15 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("")
 }
 
-/// One more mount of which a finding holds.
-fn add_mount(found: &mut Vec<Found>, name: &'static str, mount: &Mount, what: String) {
-    let pointer = mount.pointer.clone();
-    match found.iter_mut().find(|(known, ..)| *known == name) {
-        None => found.push((name, Vec::from([what]), pointer.into_iter().collect())),
-        Some((_, all, _)) if all.contains(&what) => {}
-        Some((_, all, pointers)) => {
-            all.push(what);
-            pointers.extend(pointer.filter(|pointer| !pointers.contains(pointer)));
-        }
-    }
-}
-
 fn mounts(facts: &Facts, host: &Facts, found: &mut Vec<Found>) {
     let peers = peer_groups(&host.mounts);
-    let mut add = |name, mount: &Mount, what| add_mount(found, name, mount, what);
+    let mut add = |name, mount: &Mount, what| match found.iter_mut().find(|(known, ..)| *known == name) {
+        Some((_, all, pointers)) => {
+            all.push(what);
+            pointers.extend(mount.pointer.clone().filter(|pointer| !pointers.contains(pointer)));
+        }
+        None => found.push((name, Vec::from([what]), mount.pointer.iter().cloned().collect())),
+    };
     for mount in &facts.mounts {
         if mount.peers().is_some_and(|group| peers.contains(group)) {
             add("shared propagation", mount, mount.target.clone());
@@ -207,13 +200,16 @@ fn is_lent(mount: &Mount) -> bool {
 
 /// Settings of the kernel that root inside can change.
 fn kernel(facts: &Facts, found: &mut Vec<Found>) {
-    for (name, path, kind) in [("writable /proc/sys", "/proc/sys", "proc"), ("writable /sys", "/sys", "sysfs")] {
-        let mount = covering(&facts.mounts, path).filter(|mount| mount.kind == kind && mount.writable());
-        found.extend(mount.map(|_| (name, Vec::new(), Vec::new())));
-    }
-    for mount in facts.mounts.iter().filter(|mount| mount.kind == "cgroup2" && mount.writable()) {
-        add_mount(found, "writable cgroups", mount, mount.target.clone());
-    }
+    let open = |path: &str, kind: &str| {
+        let mount = covering(&facts.mounts, path).filter(|mount| mount.kind == kind);
+        mount.is_some_and(Mount::writable)
+    };
+    let checks = [
+        ("writable /proc/sys", open("/proc/sys", "proc")),
+        ("writable /sys", open("/sys", "sysfs")),
+        ("writable cgroups", facts.mounts.iter().any(|mount| mount.kind == "cgroup2" && mount.writable())),
+    ];
+    found.extend(checks.into_iter().filter(|(_, yes)| *yes).map(|(name, _)| (name, Vec::new(), Vec::new())));
     let has_proc = facts.mounts.iter().any(|mount| mount.target == "/proc" && mount.kind == "proc");
     let masks = |mount: &Mount| mount.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/linux/maskedPaths"));
     if has_proc && !facts.mounts.iter().any(masks) {

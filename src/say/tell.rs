@@ -10,7 +10,7 @@ use crate::say::tell_text::{self, hangs};
 use core::sync::atomic::{Ordering::*, fence};
 use std::sync::Mutex;
 use syscalls::record::{self, Entry, Head, Record};
-use syscalls::{Call, Why};
+use syscalls::{Call, Fd, Why};
 
 /// Why what is told is written: such a call is not told itself.
 const TELL: Why = Why("the caller asked to be told what is done, as it happens");
@@ -39,12 +39,9 @@ struct Teller {
     plan: Option<&'static Plan>,
     /// What CLOCK_REALTIME is ahead of CLOCK_MONOTONIC, which records have.
     ahead: u64,
-    /// Up to here the recorder was read.
-    read: usize,
-    /// Since when the record that comes next is not there.
-    absent: Option<u64>,
-    /// Records that are not told to their end.
-    open: Vec<Open>,
+    own: Reader,
+    /// What the first process of a container records that another command has made.
+    watched: Option<Watched>,
     /// Per lane, a bit for each stage that was told.
     stages: [u128; 3],
     /// This program has executed itself again, and has told before what it did so far.
@@ -53,6 +50,24 @@ struct Teller {
     parent: bool,
     /// What is written next.
     text: String,
+}
+
+/// How far a recorder is told.
+#[derive(Default)]
+struct Reader {
+    /// Up to here it was read.
+    read: usize,
+    /// Since when the record that comes next is not there.
+    absent: Option<u64>,
+    /// Records that are not told to their end.
+    open: Vec<Open>,
+}
+
+/// A recorder in a file.
+struct Watched {
+    file: Fd,
+    bytes: Vec<u8>,
+    reader: Reader,
 }
 
 /// A record by its place. `told`: it was told that the call takes long.
@@ -78,10 +93,9 @@ pub fn begin(voice: Voice, words: bool, calls: bool) {
         calls,
         plan: None,
         ahead: clock(libc::CLOCK_REALTIME).saturating_sub(clock(libc::CLOCK_MONOTONIC)),
-        read,
+        own: Reader { read, absent: None, open: Vec::with_capacity(64) },
+        watched: None,
         again: read > size_of::<Head>(),
-        absent: None,
-        open: Vec::with_capacity(64),
         stages: [0; 3],
         parent: false,
         text: String::with_capacity(4096),
@@ -105,6 +119,25 @@ fn is_own(record: &Record) -> bool {
 /// The lines of this plan are carried out from now on.
 pub fn plan(plan: &'static Plan) {
     with(|teller| teller.plan = Some(plan));
+}
+
+/// From now on what another process adds to this recorder's file is told, too.
+pub fn watch(file: Option<Fd>) {
+    with(|teller| {
+        teller.look(false);
+        let reader = |read| Reader { read, absent: None, open: Vec::new() };
+        teller.watched = file.map(|file| {
+            let mut watched = Watched { file, bytes: Vec::new(), reader: reader(0) };
+            watched.fill();
+            watched.reader = reader(watched.bytes.len());
+            watched
+        });
+    });
+}
+
+/// Whether anything is told.
+pub fn is_on() -> bool {
+    with(|_| {})
 }
 
 /// Tells what was done so far.
@@ -169,40 +202,30 @@ impl Teller {
         self.text.clear();
     }
 
-    /// Tells what the recorder has that was not told. `last`: nothing will follow.
+    /// Tells what was recorded and is not told. `last`: nothing will follow.
     fn look(&mut self, last: bool) {
-        let bytes = record::bytes();
-        fence(Acquire);
-        let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
-        self.read_on(bytes, now, last);
-        // Room for a record is taken a moment after its number, so that two lanes can change places.
-        let seq = |open: &Open| Record::read(bytes, open.place).map_or(0, |record| record.seq);
-        self.open.sort_by_key(seq);
-        let mut open = core::mem::take(&mut self.open);
-        open.retain_mut(|open| match Record::read(bytes, open.place) {
-            Some(record) => self.tell(&record, open, now, last) && !last,
-            None => false,
-        });
-        self.open = open;
+        let mut own = core::mem::take(&mut self.own);
+        self.told(record::bytes(), &mut own, last);
+        self.own = own;
+        if let Some(mut watched) = self.watched.take() {
+            watched.fill();
+            self.told(&watched.bytes, &mut watched.reader, last);
+            self.watched = Some(watched);
+        }
         self.write();
     }
 
-    /// Takes note of the records that have come. An entry that another process is about to write reads as zeros, and so does a
-    /// lost page: what stays away for long was lost.
-    fn read_on(&mut self, bytes: &[u8], now: u64, last: bool) {
-        while self.read + size_of::<Entry>() <= bytes.len() {
-            let Some(size) = record::entry_size(bytes, self.read) else {
-                let since = *self.absent.get_or_insert(now);
-                if !last && now.saturating_sub(since) < LONG {
-                    return;
-                }
-                self.read += 8;
-                continue;
-            };
-            self.absent = None;
-            self.open.push(Open { place: self.read as u32, told: false });
-            self.read += size;
-        }
+    fn told(&mut self, bytes: &[u8], reader: &mut Reader, last: bool) {
+        fence(Acquire);
+        let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
+        reader.read_on(bytes, now, last);
+        // Room for a record is taken a moment after its number, so that two lanes can change places.
+        let seq = |open: &Open| Record::read(bytes, open.place).map_or(0, |record| record.seq);
+        reader.open.sort_by_key(seq);
+        reader.open.retain_mut(|open| match Record::read(bytes, open.place) {
+            Some(record) => self.tell(&record, open, now, last) && !last,
+            None => false,
+        });
     }
 
     /// Tells of one call. True: there will be more to tell of it.
@@ -247,13 +270,48 @@ impl Teller {
 
     /// The words for the stage that begins with this call; none if it is told already, or there is nothing to tell of it.
     fn stage(&mut self, record: &Record) -> Option<String> {
-        let line = self.plan?.line(record.line)?;
-        let told = self.stages.get_mut(usize::from(record.lane))?;
-        let bit = 1u128.checked_shl(line.stage.into())?;
+        let told = self.stages.get_mut(usize::from(record.lane)).filter(|_| record.line > 0)?;
+        let bit = 1u128.checked_shl(record.stage.into())?;
         if *told & bit != 0 {
             return None;
         }
         *told |= bit;
-        tell_text::stage(self.plan?, record.lane, line.stage, self.voice.shape, MOST)
+        tell_text::stage(self.plan, record, self.voice.shape, MOST)
+    }
+}
+
+impl Reader {
+    /// Takes note of the records that have come. An entry that another process is about to write reads as zeros, and so does a
+    /// lost page: what stays away for long was lost.
+    fn read_on(&mut self, bytes: &[u8], now: u64, last: bool) {
+        while self.read + size_of::<Entry>() <= bytes.len() {
+            let Some(size) = record::entry_size(bytes, self.read) else {
+                let since = *self.absent.get_or_insert(now);
+                if !last && now.saturating_sub(since) < LONG {
+                    return;
+                }
+                self.read += 8;
+                continue;
+            };
+            self.absent = None;
+            self.open.push(Open { place: self.read as u32, told: false });
+            self.read += size;
+        }
+    }
+}
+
+impl Watched {
+    /// Reads what has come, and again what was not complete. What cannot be read is not told.
+    fn fill(&mut self) {
+        let mut head = [0u8; size_of::<Head>()];
+        let at = core::mem::offset_of!(Head, used);
+        if syscalls::pread64(self.file.at(), &mut head, 0, TELL).is_err() {
+            return;
+        }
+        let used = u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let open = self.reader.open.iter().map(|open| open.place as usize).min();
+        let from = open.unwrap_or(self.bytes.len()).min(self.bytes.len());
+        self.bytes.resize((used as usize).clamp(self.bytes.len(), record::CAPACITY), 0);
+        let _ = syscalls::pread64(self.file.at(), &mut self.bytes[from..], from, TELL);
     }
 }

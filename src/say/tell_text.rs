@@ -49,32 +49,45 @@ pub fn hangs(record: &Record, now: u64, most: usize) -> String {
     bounded(&filled("hangs", &[&text, &seconds.to_string(), record.why()]), most).into_owned()
 }
 
-/// What a stage of a plan is about to do. In brief: nothing, if the table has no words for it.
-pub fn stage(plan: &Plan, lane: u8, stage: u8, shape: Shape, most: usize) -> Option<String> {
-    let (of_lane, name) = match lane {
+/// What the stage is about to do that begins with this call. In brief: nothing, if the table has no words for it. Without the
+/// plan, which is another command's, the record tells of its own line.
+pub fn stage(plan: Option<&Plan>, record: &Record, shape: Shape, most: usize) -> Option<String> {
+    let (lane, name) = match record.lane {
         0 => (Lane::Host, "host"),
         1 => (Lane::Init, "init"),
         _ => (Lane::Bridge, "bridge"),
     };
-    let lines = plan.lane(of_lane).0.iter().filter(|line| line.stage == stage);
-    let lines: Vec<&Line> = lines.collect();
-    let (stage, text) = plan::stage(lane, stage + 1)?;
+    let (stage, text) = plan::stage(record.lane, record.stage)?;
     if shape == Shape::Brief {
         return entry(&format!("brief {name} {stage}"));
     }
-    let from = common(lines.iter().map(|line| line.from.as_str()).filter(|from| !from.is_empty()));
-    let from = match from.as_str() {
-        "" => String::new(),
-        from => format!(" (config.json {from})"),
+    let lines: Vec<&Line> = plan
+        .map_or(Vec::new(), |plan| plan.lane(lane).0.iter().filter(|line| line.stage + 1 == record.stage).collect());
+    let from = match lines.is_empty() {
+        true => record.asked().map_or("", |(pointer, _)| pointer).into(),
+        false => common(lines.iter().map(|line| line.from.as_str()).filter(|from| !from.is_empty())),
     };
-    let first = lines.first()?.why.0;
-    let why = match lines.iter().all(|line| line.why.0 == first) {
-        true => format!(": {first}"),
-        false => String::new(),
-    };
-    let room = most.saturating_sub(text.len() + from.len() + why.len() + 20).max(LEAST);
+    let place = if from.is_empty() { String::new() } else { format!(" (config.json {from})") };
+    let first = lines.first().map_or(record.why(), |line| line.why.0);
+    let why = if lines.iter().all(|line| line.why.0 == first) { first } else { "" };
+    let room = most.saturating_sub(text.len() + place.len() + why.len() + 20).max(LEAST);
     let done = done(&lines, room);
-    Some(bounded(&format!("{}{done}{from}{why}.", text.trim()), most).into_owned())
+    // What one line does without a word of the configuration, the stage's own text has said.
+    let said = lines.len() < 2 && from.is_empty() && !done.contains('/');
+    let told = match (said, why) {
+        (true, "") => text.trim().into(),
+        (true, why) => format!("{} Why: {why}.", text.trim()),
+        (false, "") => format!("{} {}{place}.", text.trim(), capital(&done)),
+        (false, why) if done.is_empty() => format!("{} Why{place}: {why}.", text.trim()),
+        (false, why) => format!("{} {}{place}: {why}.", text.trim(), capital(&done)),
+    };
+    Some(bounded(&told, most).into_owned())
+}
+
+/// The text with a capital letter.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| format!("{}{}", first.to_uppercase(), chars.as_str()))
 }
 
 /// What pointers into config.json have in common.
@@ -88,7 +101,7 @@ fn common<'a>(mut pointers: impl Iterator<Item = &'a str>) -> String {
     common.into()
 }
 
-/// What lines do, each verb once: `Mount proc on /proc, tmpfs on /dev; link /dev/fd to /proc/self/fd`.
+/// What lines do, each verb once: `mount proc on /proc, tmpfs on /dev; link /dev/fd to /proc/self/fd`.
 fn done(lines: &[&Line], room: usize) -> String {
     let lines = lines.iter().filter(|line| !matches!(line.op, Op::Mounts(Mounts::Enter { .. })));
     let texts: Vec<String> = lines.map(|line| line.op.to_string()).collect();
@@ -111,12 +124,15 @@ fn done(lines: &[&Line], room: usize) -> String {
         }
         out.push_str(&more);
     }
-    let first = out.chars().next();
-    first.map_or(String::new(), |c| format!(" {}{}", c.to_uppercase(), &out[c.len_utf8()..]))
+    out
 }
 
-/// How many bytes of two texts are the same words.
+/// How many bytes of two texts are the same words, but for a last article.
 fn shared(a: &str, b: &str) -> usize {
     let words = a.split(' ').zip(b.split(' ')).take_while(|(a, b)| a == b);
-    words.map(|(word, _)| word.len() + 1).sum()
+    let len = words.map(|(word, _)| word.len() + 1).sum();
+    match b.get(..len) {
+        Some(same) if same.ends_with(" the ") => len - "the ".len(),
+        _ => len,
+    }
 }

@@ -287,6 +287,12 @@ fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
     bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }
 
+/// The same file, for a command that tells what init adds to it.
+pub fn creation(dir: At) -> Option<Fd> {
+    let why = Why("what init does from now on is told while this command waits for it");
+    syscalls::openat(dir, TRACE, OpenFlags::O_NOFOLLOW, why).ok()
+}
+
 /// The newest execve of the init lane, and its place.
 fn newest_execve(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     let all = record::offsets(bytes).filter_map(|at| Some((at as usize, Record::read(bytes, at)?)));

@@ -14,7 +14,6 @@ mod hooks;
 mod hostile;
 mod house;
 mod injection;
-mod inspect;
 mod labels;
 mod lifecycle;
 mod machines;
@@ -118,14 +117,13 @@ fn main() {
         messages::command_line::cases(),
         messages::explain::cases(),
         mounts::later::cases(),
+        messages::told::cases(),
         messages::warnings::cases(),
         lifecycle::states::cases(),
         callers::little_room::cases(),
         parity::strace_itself::cases(),
         parity::cases(),
         parity::terminals::cases(),
-        inspect::cases(),
-        inspect::hostile::cases(),
         injection::cases(),
         injection::all::cases(),
         injection::each::cases(),

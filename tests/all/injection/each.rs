@@ -30,6 +30,9 @@ const JOBS: &[Job] = &[
     job("create --bundle BUNDLE ID", "none", "created"),
     job("run --detach --bundle BUNDLE ID", "none", "running"),
     job("start ID", "created", "running"),
+    job("run --detach -E --log LOG --bundle BUNDLE ID", "none", "running"),
+    job("start -E --log LOG ID", "created", "running"),
+    job("delete --force -E --log LOG ID", "running", "none"),
     job("state ID", "running", "running"),
     job("exec ID true", "running", "running"),
     job("exec --detach ID true", "running", "running"),
@@ -119,6 +122,7 @@ fn words(bundle: &Bundle, job: &Job) -> Vec<String> {
         "BUNDLE" => path(""),
         "RULES" => path("rules"),
         "NEW" => path("new"),
+        "LOG" => path("log"),
         word if word.starts_with("ID:") => word.replacen("ID", &bundle.id, 1),
         word => word.to_owned(),
     };

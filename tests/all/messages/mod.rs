@@ -4,4 +4,5 @@ pub mod command_line;
 pub mod explain;
 pub mod listing;
 pub mod said;
+pub mod told;
 pub mod warnings;
