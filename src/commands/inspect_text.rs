@@ -112,11 +112,13 @@ fn mounts(page: &mut Page, facts: &Facts, width: usize) {
 
 fn one_mount(page: &mut Page, all: &[Mount], mount: &Mount, depth: usize, width: usize) {
     let above = all.iter().find(|other| other.id == mount.parent && other.id != mount.id);
-    let above = above.map_or("", |above| above.target.trim_end_matches('/'));
-    let name = mount.target.strip_prefix(above).filter(|name| name.len() > 1 && !above.is_empty());
-    let name = name.map_or(mount.target.as_str(), |name| name.trim_start_matches('/'));
-    let name = if depth == 1 && above.is_empty() { mount.target.trim_start_matches('/') } else { name };
-    let name = if name.is_empty() { "/" } else { name };
+    // A name below the mount above it is told from there on.
+    let rest = above.and_then(|above| mount.target.strip_prefix(above.target.trim_end_matches('/')));
+    let name = match rest.map(|rest| rest.trim_start_matches('/')) {
+        Some("") => "(over it)",
+        Some(rest) => rest,
+        None => &mount.target,
+    };
     let mut options = mount.options.clone();
     options.retain(|word| !USUAL.contains(&word.as_str()));
     let origin = match (mount.origin, &mount.pointer) {
@@ -128,8 +130,8 @@ fn one_mount(page: &mut Page, all: &[Mount], mount: &Mount, depth: usize, width:
     };
     let column = 2 + 2 * depth.min(8);
     let (kind, text) = (shown(&mount.kind), shown(&options.join(" ")));
-    page.row(&[(column, &shown(name)), (28, &kind), (36, &text), (width - 24, &origin)]);
-    let asked = !matches!(mount.origin, Some(Origin::Device | Origin::Console));
+    page.row(&[(column, &shown(name)), (27, &kind), (36, &text), (width - 24, &origin)]);
+    let asked = matches!(mount.origin, Some(Origin::Configuration | Origin::Later));
     if let Some(host) = mount.host.as_ref().filter(|_| asked) {
         page.paragraph(column + 2, &format!("the host's {}", shown(host)));
     }
@@ -202,7 +204,7 @@ fn privileges(page: &mut Page, facts: &Facts) {
     value(page, "securebits", note("securebits"));
     value(page, "label", &shown(facts.label.as_deref().unwrap_or("none")));
     let seccomp = &facts.seccomp;
-    let filters = if seccomp.filters > 0 { format!(", {} of them", seccomp.filters) } else { String::new() };
+    let filters = if seccomp.filters > 0 { format!(", {} installed", seccomp.filters) } else { String::new() };
     value(page, "seccomp", &format!("{}{filters}", seccomp.mode));
     let Some(profile) = &seccomp.profile else {
         return value(page, "", note("no-profile"));

@@ -164,15 +164,22 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("")
 }
 
-fn mounts(facts: &Facts, host: &Facts, found: &mut Vec<Found>) {
-    let peers = peer_groups(&host.mounts);
-    let mut add = |name, mount: &Mount, what| match found.iter_mut().find(|(known, ..)| *known == name) {
+/// One more mount of which a finding holds.
+fn add_mount(found: &mut Vec<Found>, name: &'static str, mount: &Mount, what: String) {
+    let pointer = mount.pointer.clone();
+    match found.iter_mut().find(|(known, ..)| *known == name) {
+        None => found.push((name, Vec::from([what]), pointer.into_iter().collect())),
+        Some((_, all, _)) if all.contains(&what) => {}
         Some((_, all, pointers)) => {
             all.push(what);
-            pointers.extend(mount.pointer.clone().filter(|pointer| !pointers.contains(pointer)));
+            pointers.extend(pointer.filter(|pointer| !pointers.contains(pointer)));
         }
-        None => found.push((name, Vec::from([what]), mount.pointer.iter().cloned().collect())),
-    };
+    }
+}
+
+fn mounts(facts: &Facts, host: &Facts, found: &mut Vec<Found>) {
+    let peers = peer_groups(&host.mounts);
+    let mut add = |name, mount: &Mount, what| add_mount(found, name, mount, what);
     for mount in &facts.mounts {
         if mount.peers().is_some_and(|group| peers.contains(group)) {
             add("shared propagation", mount, mount.target.clone());
@@ -200,16 +207,13 @@ fn is_lent(mount: &Mount) -> bool {
 
 /// Settings of the kernel that root inside can change.
 fn kernel(facts: &Facts, found: &mut Vec<Found>) {
-    let open = |path: &str, kind: &str| {
-        let mount = covering(&facts.mounts, path).filter(|mount| mount.kind == kind);
-        mount.is_some_and(Mount::writable)
-    };
-    let checks = [
-        ("writable /proc/sys", open("/proc/sys", "proc")),
-        ("writable /sys", open("/sys", "sysfs")),
-        ("writable cgroups", facts.mounts.iter().any(|mount| mount.kind == "cgroup2" && mount.writable())),
-    ];
-    found.extend(checks.into_iter().filter(|(_, yes)| *yes).map(|(name, _)| (name, Vec::new(), Vec::new())));
+    for (name, path, kind) in [("writable /proc/sys", "/proc/sys", "proc"), ("writable /sys", "/sys", "sysfs")] {
+        let mount = covering(&facts.mounts, path).filter(|mount| mount.kind == kind && mount.writable());
+        found.extend(mount.map(|_| (name, Vec::new(), Vec::new())));
+    }
+    for mount in facts.mounts.iter().filter(|mount| mount.kind == "cgroup2" && mount.writable()) {
+        add_mount(found, "writable cgroups", mount, mount.target.clone());
+    }
     let has_proc = facts.mounts.iter().any(|mount| mount.target == "/proc" && mount.kind == "proc");
     let masks = |mount: &Mount| mount.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/linux/maskedPaths"));
     if has_proc && !facts.mounts.iter().any(masks) {

@@ -14,6 +14,7 @@ mod hooks;
 mod hostile;
 mod house;
 mod injection;
+mod inspect;
 mod labels;
 mod lifecycle;
 mod machines;
@@ -124,6 +125,8 @@ fn main() {
         parity::strace_itself::cases(),
         parity::cases(),
         parity::terminals::cases(),
+        inspect::cases(),
+        inspect::hostile::cases(),
         injection::cases(),
         injection::all::cases(),
         injection::each::cases(),

@@ -45,8 +45,9 @@ fn each_finding_has_a_text() {
     let code = code.split_once("fn namespaces(facts: &Facts, found").map_or("", |(_, code)| code);
     let pushed = code.split("found.push((\"").skip(1).filter_map(|part| part.split('"').next());
     let added = code.split("add(\"").skip(1).filter_map(|part| part.split('"').next());
+    let mounts = code.split("add_mount(found, \"").skip(1).filter_map(|part| part.split('"').next());
     let kinds = spec::supported_namespaces().map(|kind| format!("{kind} namespace"));
-    let all: Vec<String> = pushed.chain(added).map(String::from).chain(kinds).collect();
+    let all: Vec<String> = pushed.chain(added).chain(mounts).map(String::from).chain(kinds).collect();
     assert!(all.len() > 15, "{all:?}");
     let found = all.iter().filter(|name| !name.contains(' ') || named.iter().any(|(known, ..)| known == name));
     assert_eq!(found.count(), all.len(), "{all:?}");
