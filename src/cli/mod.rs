@@ -13,6 +13,7 @@
 //! May touch: strings. No file, no environment but the one handed in, no system call. `state` checks whether an ID is well
 //! formed, because it makes a path of it.
 
+mod complete;
 mod exec;
 mod normalise;
 mod regex;
@@ -26,20 +27,21 @@ use argh::FromArgs;
 use normalise::Options;
 use words::GlobalWords;
 
+pub use complete::{Answer, Wanted, complete};
 pub use exec::Exec;
 pub use normalise::{distance, verb_of};
 pub use run::{Run, Vm};
 pub use several::{Delete, Kill, Which};
 pub use values::{
-    Accel, CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, accel,
+    Accel, CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, accel,
 };
-pub use verbs::{Command, PROGRAM, Stop};
+pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{
     Create, Events, Explain, Features, Globals, Inspect, List, Mounts, PlanCmd, Ps, SpecCmd, Start, TraceCmd, Update,
 };
 
 /// Environment variables that stand for an option. An empty value counts as none. A later row wins.
-const VARIABLES: &[(&str, &str)] = &[
+pub const VARIABLES: &[(&str, &str)] = &[
     ("NS_RUN_DIR", "--root"),
     ("NK_RUN_DIR", "--root"),
     ("NK_LOG_LEVEL", "--log-level"),
@@ -53,7 +55,10 @@ pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result
     if args.is_empty() {
         return Err(Stop::Help(words::SCREEN.into()));
     }
-    let words = normalise::normalise(args, variables(env)?)?;
+    let mut words = normalise::normalise(args, variables(env)?)?;
+    if words.verb.is_some_and(|verb| verb.name == verbs::COMPLETE) {
+        complete::adopt_root(&mut words);
+    }
     if words.help {
         return Err(Stop::Help(words.verb.map_or_else(|| words::SCREEN.into(), verbs::help)));
     }
@@ -91,14 +96,15 @@ fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, S
 
 #[cfg(test)]
 mod tests {
-    use super::verbs::{INSIDE, VERBS};
+    use super::verbs::{HIDDEN, VERBS};
     use super::*;
     use argh::ArgsInfo;
 
     #[test]
     fn the_screen_has_every_command_and_every_option_of_all_commands() {
         for verb in VERBS {
-            assert_eq!(words::SCREEN.contains(&format!("\n  {} ", verb.name)), verb.name != INSIDE, "{}", verb.name);
+            let listed = words::SCREEN.contains(&format!("\n  {} ", verb.name));
+            assert_eq!(listed, !HIDDEN.contains(&verb.name), "{}", verb.name);
         }
         for flag in GlobalWords::get_args_info().flags {
             assert!(words::SCREEN.contains(flag.long), "{}", flag.long);

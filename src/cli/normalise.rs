@@ -12,7 +12,7 @@
 //! May touch: strings, and the tables of `verbs` and `words`.
 
 use super::values::quoted;
-use super::verbs::{COMMANDS_NOT_YET, FOREIGN, INSIDE, OF_VERSION_1, PROGRAM, Stop, VERBS, Verb};
+use super::verbs::{COMMANDS_NOT_YET, FOREIGN, HIDDEN, OF_VERSION_1, PROGRAM, Stop, VERBS, Verb};
 use super::words::GlobalWords;
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
 
@@ -23,7 +23,7 @@ pub struct Words<'a> {
     pub own: Options<'a>,
     pub operands: Vec<&'a str>,
     /// All words that follow are for another program, even those that begin with a dash.
-    foreign_next: bool,
+    pub foreign_next: bool,
     pub help: bool,
 }
 
@@ -36,6 +36,10 @@ impl<'a> Options<'a> {
     pub fn set(&mut self, long: &'a str, value: Option<&'a str>) {
         self.0.retain(|(earlier, _)| *earlier != long);
         self.0.push((long, value));
+    }
+
+    pub fn value(&self, long: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(own, _)| *own == long)?.1
     }
 
     /// One more value of an option for several.
@@ -63,10 +67,16 @@ pub fn normalise<'a>(args: &[&'a str], globals: Options<'a>) -> Result<Words<'a>
     Ok(words)
 }
 
-/// The command that the words name, even if something else about them is wrong.
-pub fn verb_of(args: &[&str]) -> Option<&'static str> {
+/// The same for a line that is still being written: what is wrong with it is not looked at.
+pub fn so_far<'a>(args: &[&'a str]) -> Words<'a> {
     let mut words = Words::default();
     let _ = sort(&mut words, args);
+    words
+}
+
+/// The command that the words name, even if something else about them is wrong.
+pub fn verb_of(args: &[&str]) -> Option<&'static str> {
+    let words = so_far(args);
     let named = |arg: &&str| VERBS.iter().find(|verb| verb.name == *arg);
     let verb = words.verb.or_else(|| args.iter().find_map(named));
     verb.map(|verb| verb.name)
@@ -186,13 +196,28 @@ impl<'a> Words<'a> {
         options.find(|found| found.short == Some(letter))
     }
 
+    /// The option that ends `arg` without the value that it needs.
+    pub fn pending(&self, arg: &str) -> Option<Found> {
+        let needs = |found: &Found| found.takes_value && found.long != "--trace";
+        if !arg.starts_with('-') || arg.contains('=') || self.foreign_next {
+            return None;
+        }
+        let long = if arg.starts_with("--") { String::from(arg) } else { format!("-{arg}") };
+        if let Some(found) = self.options().into_iter().find(|found| found.long == long) {
+            return Some(found).filter(needs);
+        }
+        let mut letters = arg.trim_start_matches('-').chars();
+        let found = letters.find_map(|letter| self.find_letter(letter).filter(needs))?;
+        letters.as_str().is_empty().then_some(found)
+    }
+
     /// Every option that may be written here, the command's own first.
-    fn options(&self) -> Vec<Found> {
+    pub fn options(&self) -> Vec<Found> {
         let own = self.verb.map_or(&[][..], |verb| (verb.info)().flags);
         let own = own.iter().map(|flag| Found::new(flag, false));
         let globals = GlobalWords::get_args_info().flags.iter();
         let globals = globals.map(|flag| Found::new(flag, true));
-        own.chain(globals).chain([HELP]).collect()
+        own.chain(globals).filter(|found| found.long != HELP.long).chain([HELP]).collect()
     }
 
     fn unknown(&self, option: &str) -> Stop {
@@ -215,26 +240,42 @@ impl<'a> Words<'a> {
 }
 
 /// An option that can be looked up.
-struct Found {
-    long: &'static str,
-    short: Option<char>,
+pub struct Found {
+    pub long: &'static str,
+    pub short: Option<char>,
     takes_value: bool,
     repeats: bool,
-    global: bool,
+    pub global: bool,
+    /// What its value is called; empty: it takes none.
+    pub value: &'static str,
+    pub about: &'static str,
 }
 
-/// argh adds this option by itself, and does not list it.
-const HELP: Found = Found { long: "--help", short: Some('h'), takes_value: false, repeats: false, global: true };
+/// argh adds this option by itself, and lists it among those of a command without its letter.
+const HELP: Found = Found {
+    long: "--help",
+    short: Some('h'),
+    takes_value: false,
+    repeats: false,
+    global: true,
+    value: "",
+    about: "the options of a command",
+};
 
 impl Found {
     fn new(flag: &FlagInfo<'static>, global: bool) -> Found {
-        let takes_value = flag.kind != FlagInfoKind::Switch;
+        let value = match flag.kind {
+            FlagInfoKind::Switch => "",
+            FlagInfoKind::Option { arg_name } => arg_name,
+        };
         Found {
             long: flag.long,
             short: flag.short,
-            takes_value,
+            takes_value: !value.is_empty(),
             repeats: matches!(flag.optionality, argh::Optionality::Repeating),
             global,
+            value,
+            about: flag.description,
         }
     }
 }
@@ -246,7 +287,7 @@ fn verb(name: &str) -> Result<&'static Verb, Stop> {
     if COMMANDS_NOT_YET.contains(&name) {
         return Err(Stop::Usage(format!("the command `{name}` is not supported yet")));
     }
-    let mut names = VERBS.iter().map(|verb| verb.name).filter(|name| *name != INSIDE);
+    let mut names = VERBS.iter().map(|verb| verb.name).filter(|name| !HIDDEN.contains(name));
     let advice = match nearest(name, &mut names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("`{PROGRAM} --help` lists them"),

@@ -12,6 +12,10 @@ macro_rules! choice {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($variant),+ }
 
+        impl $name {
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+        }
+
         pub fn $read(word: &str) -> Result<$name, String> {
             choose($what, &[$(($word, $name::$variant)),+], word)
         }
@@ -34,6 +38,8 @@ choice! {
     cgroup_manager, "cgroup manager":
     enum CgroupManager { Cgroupfs = "cgroupfs", Systemd = "systemd", Disabled = "disabled" }
 }
+choice! { page, "man page": enum Page { Program = "program", Config = "config", Trace = "trace" } }
+choice! { shell, "shell": enum Shell { Bash = "bash", Zsh = "zsh", Fish = "fish" } }
 choice! {
     /// Where a container runs.
     mode, "mode": enum Mode { Container = "container", Vm = "vm" }

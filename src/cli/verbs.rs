@@ -3,10 +3,10 @@
 use super::exec::Exec;
 use super::run::{Run, RunWords};
 use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
-use super::values::quoted;
+use super::values::{Page, Shell, quoted};
 use super::words::{
-    Create, Demo, Events, Explain, Features, InsideWords, Inspect, List, Mounts, Pause, PlanCmd, Ps, Resume, SCREEN,
-    SpecCmd, Start, State, TraceCmd, Update,
+    Complete, Completion, Create, Demo, Events, Explain, Features, InsideWords, Inspect, List, Man, Mounts, Pause,
+    PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, TraceCmd, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -35,6 +35,10 @@ pub enum Command {
     Features(Features),
     Demo(Demo),
     Explain(Explain),
+    Man(Page),
+    Completion(Shell),
+    /// The words of a command line, for a shell that completes them.
+    Complete(Vec<String>),
     /// What `demo` runs as pid 1 of its container; no help text names it.
     Inside,
     Version,
@@ -67,6 +71,9 @@ impl Command {
             | Command::Features(_)
             | Command::Demo(_)
             | Command::Explain(_)
+            | Command::Man(_)
+            | Command::Completion(_)
+            | Command::Complete(_)
             | Command::Inside
             | Command::Version => return None,
         })
@@ -122,14 +129,23 @@ pub const VERBS: &[Verb] = &[
     verb!("demo", Demo => Command::Demo),
     verb!("explain", Explain => Command::Explain),
     verb!("spec", SpecCmd => Command::Spec),
+    verb!("man", Man => |words| Command::Man(words.page)),
+    verb!("completion", Completion => |words| Command::Completion(words.shell)),
+    verb!(COMPLETE, Complete => |words| Command::Complete(words.words)),
     verb!(INSIDE, InsideWords => |_| Command::Inside),
 ];
 
 /// The words after the ID of these commands belong to another program.
 pub const FOREIGN: &[&str] = &["exec", "ps"];
 
-/// The hidden command: no help lists it, no error suggests it.
+/// The command that demo's container runs.
 pub const INSIDE: &str = "inside";
+
+/// The command that shells run.
+pub const COMPLETE: &str = "complete";
+
+/// No list of commands has these, and no error suggests one. People type the last two: the screen tells of them below.
+pub const HIDDEN: [&str; 4] = [INSIDE, COMPLETE, "man", "completion"];
 
 /// Commands that a caller of runc or crun may expect. They are refused by name, also with `--help`: if `checkpoint --help`
 /// ended well, podman would believe that checkpoints work.
@@ -138,6 +154,11 @@ pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "restore
 /// Options that runc's `update` has and cgroup version 2 has no limit for. A command that ignored one would report a success
 /// that did not happen.
 pub const OF_VERSION_1: &[&str] = &["--cpu-rt-period", "--cpu-rt-runtime", "--kernel-memory", "--kernel-memory-tcp"];
+
+/// Whether only programs call it: demo's container, or a shell.
+pub fn internal(verb: &Verb) -> bool {
+    [INSIDE, COMPLETE].contains(&verb.name)
+}
 
 /// A command's usage and options, as argh writes them.
 pub fn help(verb: &Verb) -> String {

@@ -5,9 +5,9 @@
 //! the options. May touch: the value types.
 
 use super::values::{
-    CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, TRACE_LIMIT, bytes,
-    cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format, mounts_action,
-    rootless, socket, trace_limit, whole,
+    CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, TRACE_LIMIT,
+    bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format,
+    mounts_action, page, rootless, shell, socket, trace_limit, whole,
 };
 use argh::{ArgsInfo, FromArgs};
 
@@ -59,12 +59,25 @@ Options, before or after the command
 Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL, NK_TRACE (a
 format, or 1 for text), NK_TRACE_FILE and NK_TRACE_LIMIT for the options of these names.
 
+Man pages: nk-runtime man, nk-runtime man config, nk-runtime man trace. Completion for bash,
+zsh and fish: nk-runtime completion SHELL. scripts/install puts both where they are looked for.
+
 Examples
   nk-runtime demo
   nk-runtime plan --bundle bundles/hello
   nk-runtime run --trace --bundle bundles/hello first
   nk-runtime explain pivot_root
 ";
+
+/// The rows of a part of the screen: what stands on the left, and what it means.
+pub fn rows(title: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = SCREEN.lines().skip_while(move |line| *line != title).skip(1);
+    let rows = lines.take_while(|line| line.starts_with("  ")).map(str::trim_start);
+    rows.map(|line| line.split_once("  ").map_or((line, ""), |(left, right)| (left, right.trim_start())))
+}
+
+pub const OPTIONS: &str = "Options, before or after the command";
+pub const EXAMPLES: &str = "Examples";
 
 /// What holds for every command.
 #[derive(Debug, PartialEq)]
@@ -89,10 +102,10 @@ pub struct Globals {
 #[derive(FromArgs, ArgsInfo)]
 pub struct GlobalWords {
     /// where state lives
-    #[argh(option)]
+    #[argh(option, arg_name = "dir")]
     root: Option<String>,
     /// where log lines go
-    #[argh(option, from_str_fn(log))]
+    #[argh(option, arg_name = "file", from_str_fn(log))]
     log: Option<LogTo>,
     /// text or json
     #[argh(option, default = "LogFormat::Text", from_str_fn(log_format))]
@@ -122,7 +135,7 @@ pub struct GlobalWords {
     #[argh(option, from_str_fn(format))]
     trace: Option<Format>,
     /// where the trace goes
-    #[argh(option)]
+    #[argh(option, arg_name = "file")]
     trace_file: Option<String>,
     /// what all kept traces together may take; 0 keeps none
     #[argh(option, default = "TRACE_LIMIT", from_str_fn(trace_limit))]
@@ -435,6 +448,33 @@ pub struct Explain {
     /// list the entries with this word
     #[argh(option, arg_name = "word")]
     pub search: Option<String>,
+}
+
+/// Print a man page. `nk-runtime man config | man -l -` shows one.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Man {
+    /// program (the default), config or trace
+    #[argh(positional, default = "Page::Program", from_str_fn(page))]
+    pub page: Page,
+}
+
+/// Print a script that makes a shell complete these words. `. <(nk-runtime completion bash)` does it for one session.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Completion {
+    /// bash, zsh or fish
+    #[argh(positional, from_str_fn(shell))]
+    pub shell: Shell,
+}
+
+/// Tell a shell what can stand at the cursor.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Complete {
+    /// the words of the command line up to the cursor
+    #[argh(positional)]
+    pub words: Vec<String>,
 }
 
 /// Be the first process of the container that demo makes.

@@ -22,6 +22,7 @@ mod list;
 mod mounts;
 mod notify;
 mod ours;
+mod papers;
 mod pause;
 mod plan;
 mod process;
@@ -73,6 +74,9 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Features(options) => features::features(options),
         Command::Demo(_) => demo::demo(context),
         Command::Explain(options) => explain::explain(context, options),
+        Command::Man(page) => papers::man::man(*page),
+        Command::Completion(shell) => papers::complete::script(*shell),
+        Command::Complete(words) => papers::complete::complete(context, words),
         Command::Inside => inside::inside(),
         Command::Version => version(),
     }

@@ -41,6 +41,17 @@ pub fn limit() -> u64 {
     LIMIT.load(Relaxed)
 }
 
+/// The ids of containers that are gone and have a trace.
+pub fn kept(root: At, why: Why) -> syscalls::Result<Vec<String>> {
+    let place = match syscalls::openat(root, TRACES, OPEN, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let names = input::names(place.at(), why)?;
+    let ids = names.iter().filter_map(|name| name.to_str().ok()?.get(17..));
+    Ok(ids.filter(|id| !id.contains('~')).map(String::from).collect())
+}
+
 /// A trace on its way to the kept ones.
 pub struct Kept {
     place: Fd,

@@ -117,6 +117,7 @@ fn main() {
         messages::listing::cases(),
         messages::command_line::cases(),
         messages::explain::cases(),
+        messages::manual::cases(),
         mounts::later::cases(),
         messages::told::cases(),
         messages::warnings::cases(),

@@ -4,7 +4,7 @@
 use crate::cli::words::{Demo, State};
 use crate::cli::{
     CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill, Level,
-    List, ListFormat, LogFormat, LogTo, PlanCmd, Run, SpecCmd, Start, Stop, TraceCmd, Which, parse,
+    List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -155,6 +155,10 @@ fn commands() {
         ("trace -f x", trace(Some("x"), true, Format::Text)),
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),
+        ("man", Command::Man(Page::Program)),
+        ("man trace", Command::Man(Page::Trace)),
+        ("completion fish", Command::Completion(Shell::Fish)),
+        ("complete -- run --bundle", Command::Complete(vec!["run".into(), "--bundle".into()])),
         ("demo", Command::Demo(Demo {})),
         ("explain", explain("", false, None)),
         ("explain bind mount", explain("bind mount", false, None)),

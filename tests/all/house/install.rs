@@ -55,6 +55,17 @@ fn root() -> Outcome {
         let done = install(&[])?.ok()?;
         ensure!(done.out.contains("/opt/nk/bin/nk-runtime run"), "{done:?}");
     }
+    for (name, words) in [
+        ("man/man1/ns-runtime.1", "COMMANDS"),
+        ("man/man5/nk-runtime-config.5", "/process/args"),
+        ("man/man5/nk-runtime-trace.5", "duration_ns"),
+        ("bash-completion/completions/ns-runtime", "complete -F"),
+        ("zsh/site-functions/_nk-runtime", "#compdef"),
+        ("fish/vendor_completions.d/ns-runtime.fish", "complete -c ns-runtime"),
+    ] {
+        let text = fs::read_to_string(dest.join("opt/nk/share").join(name))?;
+        ensure!(text.contains(words), "{name}: {text}");
+    }
     let program = dest.join("opt/nk/bin/ns-runtime");
     let here = dest.join("opt/nk/share/nano-sandbox/bundle");
     let mut run = Command::new(&program);

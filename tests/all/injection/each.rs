@@ -57,6 +57,9 @@ const JOBS: &[Job] = &[
     job("features", "running", "running"),
     job("plan --bundle BUNDLE", "running", "running"),
     job("spec --bundle NEW", "running", "running"),
+    job("man config", "running", "running"),
+    job("completion bash", "running", "running"),
+    job("complete -- trace I", "running", "running"),
 ];
 
 /// The errors of a call that are tried (its manual page; of files, what file systems give besides).
@@ -298,6 +301,7 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
 
 /// What only shows something shows all of it; the others are judged by what the container is.
 fn shown(job: &Job, plain: &Seen, seen: &Seen) -> bool {
-    let shows = ["state", "inspect", "ps", "list", "events", "trace", "explain", "features", "plan", "spec"];
+    let shows =
+        ["state", "inspect", "ps", "list", "events", "trace", "explain", "features", "plan", "spec", "man", "comp"];
     !shows.iter().any(|name| job.words.starts_with(name)) || seen.done.out == plain.done.out
 }
