@@ -12,6 +12,7 @@
 //!   spec           the one schema of config.json
 //!   host  entry    what is read of this machine; where the process begins, out of reach of containers
 //!   outcome        how a line ends, and the error type
+//!   explain learn  what each thing is that is shown; the lessons of the course
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
 //! To follow `run` from `main` to `execve`:
@@ -35,6 +36,7 @@ mod commands;
 mod entry;
 mod explain;
 mod host;
+mod learn;
 mod look;
 mod outcome;
 mod perform;
@@ -121,6 +123,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
             | cli::Command::Exec(_)
             | cli::Command::Delete(_)
             | cli::Command::Demo(_)
+            | cli::Command::Learn(_)
     );
     if runs && let Err(error) = seal::called_by_name() {
         return finish(Err(error), exec);

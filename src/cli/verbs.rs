@@ -5,7 +5,7 @@ use super::run::{Run, RunWords};
 use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
 use super::values::{Page, Shell, quoted};
 use super::words::{
-    Complete, Completion, Create, Demo, Events, Explain, Features, InsideWords, Inspect, List, Man, Mounts, Pause,
+    Complete, Completion, Create, Demo, Events, Explain, Features, Inside, Inspect, Learn, List, Man, Mounts, Pause,
     PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, TraceCmd, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
@@ -35,12 +35,13 @@ pub enum Command {
     Features(Features),
     Demo(Demo),
     Explain(Explain),
+    Learn(Learn),
     Man(Page),
     Completion(Shell),
     /// The words of a command line, for a shell that completes them.
     Complete(Vec<String>),
-    /// What `demo` runs as pid 1 of its container; no help text names it.
-    Inside,
+    /// What `demo` and the lessons run as pid 1 of their containers; no help text names it.
+    Inside(Inside),
     Version,
 }
 
@@ -71,10 +72,11 @@ impl Command {
             | Command::Features(_)
             | Command::Demo(_)
             | Command::Explain(_)
+            | Command::Learn(_)
             | Command::Man(_)
             | Command::Completion(_)
             | Command::Complete(_)
-            | Command::Inside
+            | Command::Inside(_)
             | Command::Version => return None,
         })
     }
@@ -128,11 +130,12 @@ pub const VERBS: &[Verb] = &[
     verb!("features", Features => Command::Features),
     verb!("demo", Demo => Command::Demo),
     verb!("explain", Explain => Command::Explain),
+    verb!("learn", Learn.checked => Command::Learn),
     verb!("spec", SpecCmd => Command::Spec),
     verb!("man", Man => |words| Command::Man(words.page)),
     verb!("completion", Completion => |words| Command::Completion(words.shell)),
     verb!(COMPLETE, Complete => |words| Command::Complete(words.words)),
-    verb!(INSIDE, InsideWords => |_| Command::Inside),
+    verb!(INSIDE, Inside => Command::Inside),
 ];
 
 /// The words after the ID of these commands belong to another program.

@@ -7,9 +7,9 @@
 use super::values::{
     CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, TRACE_LIMIT,
     bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format,
-    mounts_action, page, rootless, shell, socket, trace_limit, whole,
+    mounts_action, page, refuse, rootless, shell, socket, trace_limit, whole,
 };
-use argh::{ArgsInfo, FromArgs};
+use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 pub const SCREEN: &str = "\
 nk-runtime runs OCI containers and shows every system call it makes for them, and why.
@@ -39,6 +39,7 @@ Look
 Learn
   demo      a container from nothing, explained as it happens
   explain   what a call, a flag, an errno, a property or an idea is, and why it is used
+  learn     a course: lessons to run, to change and to check
   spec      write a config.json to begin with
 
 Options, before or after the command
@@ -477,7 +478,41 @@ pub struct Complete {
     pub words: Vec<String>,
 }
 
-/// Be the first process of the container that demo makes.
-#[derive(FromArgs, ArgsInfo)]
+/// A course in containers. Without a lesson: list them, and which are done.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
-pub struct InsideWords {}
+pub struct Learn {
+    /// run this lesson, by its name or number
+    #[argh(positional)]
+    pub lesson: Option<String>,
+    /// run the bundle as you have changed it, and check whether the task is done
+    #[argh(switch)]
+    pub check: bool,
+    /// show a solution of the task
+    #[argh(switch)]
+    pub solution: bool,
+    /// the directory of your bundle (default: nk-learn/LESSON)
+    #[argh(option, arg_name = "dir")]
+    pub dir: Option<String>,
+}
+
+impl Learn {
+    pub fn checked(self) -> Result<Learn, EarlyExit> {
+        if self.check && self.solution {
+            return refuse("--check and --solution are two different things; leave out one");
+        }
+        if self.lesson.is_none() && (self.check || self.solution || self.dir.is_some()) {
+            return refuse("a lesson is needed with --check, --solution and --dir");
+        }
+        Ok(self)
+    }
+}
+
+/// Be the first process of the container that demo or a lesson makes.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Inside {
+    /// what the program of a lesson does, one after the other (default: report what it sees)
+    #[argh(positional)]
+    pub steps: Vec<String>,
+}

@@ -28,14 +28,14 @@ pub fn namespaces(dir: At, prefix: &CStr) -> String {
     all.join(" ")
 }
 
-fn file(path: &CStr) -> String {
+pub fn file(path: &CStr) -> String {
     let Ok(file) = syscalls::openat(At::CWD, path, OpenFlags::NONE, LOOK) else {
         return String::new();
     };
     String::from_utf8_lossy(&input::read_all(file.at(), LOOK).unwrap_or_default()).into_owned()
 }
 
-fn directory(path: &CStr) -> Vec<String> {
+pub fn directory(path: &CStr) -> Vec<String> {
     let Ok(dir) = syscalls::openat(At::CWD, path, OpenFlags::O_DIRECTORY, LOOK) else {
         return Vec::new();
     };
@@ -46,11 +46,11 @@ fn directory(path: &CStr) -> Vec<String> {
 }
 
 /// A line of /proc/self/status.
-fn status<'a>(text: &'a str, key: &str) -> &'a str {
+pub fn status<'a>(text: &'a str, key: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("?").trim()
 }
 
-fn capabilities(hex: &str) -> String {
+pub fn capabilities(hex: &str) -> String {
     let set = u64::from_str_radix(hex, 16).unwrap_or(0);
     let names: Vec<&str> =
         spec::CAPABILITIES.iter().enumerate().filter(|(i, _)| set & 1 << i != 0).map(|(_, n)| *n).collect();

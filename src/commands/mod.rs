@@ -18,6 +18,7 @@ mod inspect;
 mod inspect_layout;
 mod inspect_text;
 mod kill;
+mod learn;
 mod list;
 mod mounts;
 mod notify;
@@ -32,6 +33,7 @@ mod several;
 mod spec;
 mod start;
 mod state;
+mod steps;
 mod terminal;
 mod trace;
 mod update;
@@ -74,10 +76,12 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Features(options) => features::features(options),
         Command::Demo(_) => demo::demo(context),
         Command::Explain(options) => explain::explain(context, options),
+        Command::Learn(options) => learn::learn(context, options),
         Command::Man(page) => papers::man::man(*page),
         Command::Completion(shell) => papers::complete::script(*shell),
         Command::Complete(words) => papers::complete::complete(context, words),
-        Command::Inside => inside::inside(),
+        Command::Inside(options) if options.steps.is_empty() => inside::inside(),
+        Command::Inside(options) => steps::steps(&options.steps),
         Command::Version => version(),
     }
 }

@@ -11,15 +11,18 @@ pub const DIRECTORY: OpenFlags = OpenFlags::O_PATH.or(OpenFlags::O_DIRECTORY).or
 /// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
 pub fn check_id(id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    let problem =
-        if id.is_empty() || id.len() > 1024 || !id.chars().all(allowed) || [".", "..", ".traces"].contains(&id) {
-            let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
-            format!("\"{shown}\": letters, digits, and _ + - . are allowed")
-        } else if id.len() > 255 {
-            format!("it has {} bytes, and a directory's name has at most 255", id.len())
-        } else {
-            return Ok(());
-        };
+    let problem = if id.is_empty()
+        || id.len() > 1024
+        || !id.chars().all(allowed)
+        || [".", "..", ".traces", ".learn", ".learn.new"].contains(&id)
+    {
+        let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
+        format!("\"{shown}\": letters, digits, and _ + - . are allowed")
+    } else if id.len() > 255 {
+        format!("it has {} bytes, and a directory's name has at most 255", id.len())
+    } else {
+        return Ok(());
+    };
     Err(Error::State(format!("invalid container ID format: {problem}")))
 }
 

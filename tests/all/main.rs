@@ -16,6 +16,7 @@ mod house;
 mod injection;
 mod inspect;
 mod labels;
+mod learn;
 mod lifecycle;
 mod machines;
 mod messages;
@@ -118,6 +119,7 @@ fn main() {
         messages::command_line::cases(),
         messages::explain::cases(),
         messages::manual::cases(),
+        learn::cases(),
         mounts::later::cases(),
         messages::told::cases(),
         messages::warnings::cases(),

@@ -1,10 +1,10 @@
 //! Command lines, and what the program reads in them. Each row is a line that an engine sends, or that a person is likely to
 //! type.
 
-use crate::cli::words::{Demo, State};
+use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
-    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill, Level,
-    List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which, parse,
+    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill, Learn,
+    Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -75,6 +75,9 @@ fn commands() {
     let list = |format, quiet| Command::List(List { format, quiet });
     let trace =
         |id: Option<&str>, follow, format| Command::Trace(TraceCmd { id: id.map(String::from), follow, format });
+    let learn = |lesson: Option<&str>, check, solution, dir: Option<&str>| {
+        Command::Learn(Learn { lesson: lesson.map(String::from), check, solution, dir: dir.map(String::from) })
+    };
     let explain = |names: &str, book, search: Option<&str>| {
         let names = names.split_whitespace().map(String::from).collect();
         Command::Explain(Explain { names, book, search: search.map(String::from) })
@@ -160,11 +163,16 @@ fn commands() {
         ("completion fish", Command::Completion(Shell::Fish)),
         ("complete -- run --bundle", Command::Complete(vec!["run".into(), "--bundle".into()])),
         ("demo", Command::Demo(Demo {})),
+        ("learn", learn(None, false, false, None)),
+        ("learn mounts", learn(Some("mounts"), false, false, None)),
+        ("learn --check mounts --dir d", learn(Some("mounts"), true, false, Some("d"))),
+        ("learn 3 --solution", learn(Some("3"), false, true, None)),
         ("explain", explain("", false, None)),
         ("explain bind mount", explain("bind mount", false, None)),
         ("explain --book", explain("", true, None)),
         ("explain --search freeze", explain("", false, Some("freeze"))),
-        ("inside", Command::Inside),
+        ("inside", Command::Inside(Inside { steps: Vec::new() })),
+        ("inside ps orphan", Command::Inside(Inside { steps: Vec::from(["ps".into(), "orphan".into()]) })),
         ("--version", Command::Version),
         ("-v", Command::Version),
         ("-V", Command::Version),

@@ -4,6 +4,7 @@
 mod command_line;
 mod explain;
 mod inspect;
+mod learn;
 mod marks;
 mod ops;
 mod properties;

@@ -54,6 +54,8 @@ const JOBS: &[Job] = &[
     job("delete --force ID", "paused", "none"),
     job("delete --force ID", "created", "none"),
     job("explain ID:pivot_root", "running", "running"),
+    job("learn", "running", "running"),
+    job("learn uts --solution --dir NEW", "running", "running"),
     job("features", "running", "running"),
     job("plan --bundle BUNDLE", "running", "running"),
     job("spec --bundle NEW", "running", "running"),
@@ -301,7 +303,9 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
 
 /// What only shows something shows all of it; the others are judged by what the container is.
 fn shown(job: &Job, plain: &Seen, seen: &Seen) -> bool {
-    let shows =
-        ["state", "inspect", "ps", "list", "events", "trace", "explain", "features", "plan", "spec", "man", "comp"];
+    let shows = [
+        "state", "inspect", "ps", "list", "events", "trace", "explain", "learn", "features", "plan", "spec", "man",
+        "comp",
+    ];
     !shows.iter().any(|name| job.words.starts_with(name)) || seen.done.out == plain.done.out
 }

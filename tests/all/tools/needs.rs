@@ -28,6 +28,7 @@ const NEEDS: &[Need] = &[
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
     ("threaded::memory_below", || controllers().contains("memory")),
+    ("learn::cgroup", || controllers().contains("pids")),
     ("limits::block_devices", || Path::new("/dev/loop0").exists() && controllers().contains("io")),
     ("rights::limits_are_raised_for_a_user_namespace", raises),
     ("rights::score_is_lowered_for_a_user_namespace", raises),
