@@ -10,7 +10,7 @@ use crate::say::log::Log;
 use crate::say::tell;
 use crate::spec::{self, Hook, Hooks};
 use crate::state::Saved;
-use syscalls::{At, Fd, MemFd, OpenFlags, Why};
+use syscalls::{At, Fd, MemFd, OpenFlags, Why, record};
 
 /// So many bytes of a hook's output are shown: the last.
 const SHOWN: usize = 512;
@@ -41,6 +41,7 @@ fn each(
     let why = Why("config.json has this hook run here, with the container's state on its standard input");
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
+        record::asked_by(&at, 0);
         let document =
             spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
         let bad = |problem| Error::Spec { file: "config.json".into(), problem };
@@ -58,7 +59,9 @@ fn each(
 
 /// Runs the hooks for a program that has started. The first failure ends them.
 pub fn poststart(saved: &Saved, hooks: &Hooks, pid: i32) -> Result<(), Error> {
-    each(saved, ("poststart", &hooks.poststart), ("running", pid), Err)
+    let done = each(saved, ("poststart", &hooks.poststart), ("running", pid), Err);
+    record::asked_by("", 0);
+    done
 }
 
 /// Runs all hooks for a container that is gone. A failure is a warning (runtime.md, "Lifecycle", step 13).
@@ -68,4 +71,5 @@ pub fn poststop(saved: &Saved, hooks: &Hooks, log: &mut Log) {
         log.say(Level::Warn, &error::line(&error));
         Ok(())
     });
+    record::asked_by("", 0);
 }

@@ -33,10 +33,10 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// The JSON pointer of what asked for a record's line of the plan. Empty: nothing of the configuration did, or the record
-    /// belongs to no line.
-    pub fn pointer(&self, r: &Record) -> &'a str {
-        self.asked.get(&r.line).map_or("", |(pointer, _)| pointer)
+    /// The JSON pointer of what asked for a record, or for its line of the plan. Empty: nothing of the configuration did.
+    pub fn pointer(&self, r: &Record<'a>) -> &'a str {
+        let asked = self.asked.get(&r.line).copied().or_else(|| r.asked());
+        asked.map_or("", |(pointer, _)| pointer)
     }
 
     /// What beside the configuration has decided about that line: the state of the host, or an option.

@@ -228,7 +228,9 @@ fn write_blobs(at: u32, args: &[Arg], texts: Texts, known: Known) -> [Option<Lat
     });
     if known.asked != record::NOTHING {
         writer.put_asked(known.asked);
-        HOT.asked.store(record::NOTHING, Relaxed);
+        if HOT.line.load(Relaxed) != 0 {
+            HOT.asked.store(record::NOTHING, Relaxed);
+        }
     }
     let entry = record::entry(at);
     // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.

@@ -100,6 +100,8 @@ fn make(b: &mut Builder, above: &[CString], path: CString, limits: &[Setting]) -
         let op = Cgroup::Make { parents: above.iter().skip(1).cloned().collect(), path, optional: is_optional(b) };
         let why = "all processes of the container can be found, limited and ended by their cgroup";
         let mark = match b.wish.rootless {
+            // Its path begins where the caller's own cgroup lies.
+            _ if !b.wish.cgroup_base.is_empty() => Mark::NoRoot,
             _ if !is_optional(b) => Mark::None,
             Some(_) => Mark::Rootless,
             None => b.rights(),

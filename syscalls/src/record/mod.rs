@@ -168,6 +168,12 @@ pub fn at(lane: u8, line: u16, step: u16) {
 pub fn at_line(lane: u8, line: u16, (step, stage): (u16, u8), (pointer, mark): (&str, u8)) {
     at(lane, line, step);
     HOT.stage.store(u32::from(stage) + 1, Relaxed);
+    asked_by(pointer, mark);
+}
+
+/// Says what asked for the next records. Those that belong to no line each keep it.
+pub fn asked_by(pointer: &str, mark: u8) {
+    HOT.asked.store(NOTHING, Relaxed);
     if pointer.is_empty() && mark == 0 {
         return;
     }
@@ -568,7 +574,7 @@ impl<'a> Record<'a> {
         Source { file: text_of(FILE, self.file), line: self.source_line }
     }
 
-    /// In the first record of a line: the JSON pointer of what asked for the line, and a number for what else decided about it
+    /// In the first record of a line, and in each of no line: the JSON pointer of what asked for the line, and a number for what else decided about it
     /// (0: nothing).
     pub fn asked(&self) -> Option<(&'a str, u8)> {
         let (mark, pointer) = self.blob(ASKED)?.bytes.split_first()?;
