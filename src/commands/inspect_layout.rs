@@ -6,7 +6,7 @@ use syscalls::{At, Why};
 /// The columns of a page: those of the terminal, within these limits; where there is none, the usual ones.
 const NARROW: usize = 60;
 const USUAL: usize = 80;
-const WIDE: usize = 160;
+const WIDE: usize = 110;
 
 pub fn width() -> usize {
     let size = syscalls::tiocgwinsz(At::STDOUT, Why("lines shall be as long as the terminal is wide"));

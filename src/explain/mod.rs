@@ -24,7 +24,7 @@ mod page;
 pub use page::{Page, markdown};
 
 /// The texts, in reading order.
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     include_str!("texts/concepts.txt"),
     include_str!("texts/namespaces.txt"),
     include_str!("texts/lifecycle.txt"),
@@ -35,6 +35,7 @@ const FILES: [&str; 14] = [
     include_str!("texts/flags-signals-sockets.txt"),
     include_str!("texts/flags-terminals.txt"),
     include_str!("texts/capabilities.txt"),
+    include_str!("texts/inspect.txt"),
     include_str!("texts/options.txt"),
     include_str!("texts/properties.txt"),
     include_str!("texts/errnos.txt"),

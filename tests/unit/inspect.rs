@@ -68,6 +68,15 @@ fn each_note_is_used_and_each_use_has_a_note() {
 }
 
 #[test]
+fn what_is_shown_has_an_entry_in_explain() {
+    let book = Book::read();
+    let files = include_str!("../../src/look/texts/cgroup.txt").lines().filter_map(|line| line.split(": ").next());
+    for name in files.chain(spec::ACTIONS.iter().map(|(name, _)| *name)) {
+        assert!(book.find(name).iter().any(|entry| entry.names().any(|own| own == name)), "no entry {name}");
+    }
+}
+
+#[test]
 fn files_of_a_cgroup_have_words() {
     for file in ["memory.max", "pids.max", "cpu.max", "io.max", "cpu.stat", "pids.current"] {
         assert_ne!(words(file), file);
