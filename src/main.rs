@@ -153,7 +153,9 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Ok(context) => context,
         Err(error) => return finish(Err(error), exec),
     };
-    if let Some(verb) = cli::verb_of(words) {
+    if tell::is_on()
+        && let Some(verb) = cli::verb_of(words)
+    {
         tell::words(&format!("command {verb}"), &[command.id().unwrap_or("several containers")]);
     }
     let result = commands::run(&mut context, &command);

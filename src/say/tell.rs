@@ -147,7 +147,16 @@ pub fn look() {
 
 /// Tells all that is left: the command ends.
 pub fn end() {
-    with(|teller| teller.look(true));
+    with(|teller| {
+        teller.look(true);
+        let head = record::head();
+        let missing = head.dropped.load(Relaxed) + if teller.calls { head.repeated.load(Relaxed) } else { 0 };
+        if missing > 0 {
+            let text = tell_text::filled("missing", &[&missing.to_string()]);
+            teller.add(syscalls::clock_ns(libc::CLOCK_REALTIME), Level::Info, Role::own(), &text);
+            teller.write();
+        }
+    });
 }
 
 /// Writes a line of this process's own. False: nothing is told.

@@ -8,3 +8,4 @@ mod learn;
 mod marks;
 mod ops;
 mod properties;
+mod told;
