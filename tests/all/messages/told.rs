@@ -75,6 +75,7 @@ fn every() -> Outcome {
         (&["create", "--bundle", &here, id][..], "Create: "),
         (&["start", id], "Start: "),
         (&["state", id], "State: "),
+        (&["inspect", id], "Inspect: "),
         (&["list"], "List: "),
         (&["ps", id], "Ps: "),
         (&["exec", id, "true"], "Exec: "),
