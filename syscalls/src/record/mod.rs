@@ -99,6 +99,9 @@ pub struct Entry {
     pub duration_ns: u64,
 }
 
+/// A trace has hundreds of them.
+const _: () = assert!(size_of::<Entry>() == 64);
+
 /// `Entry::state`: room taken, not yet written; the call is in the kernel; it returned.
 pub const RESERVED: u32 = 0;
 pub const ENTERED: u32 = 1;
@@ -177,17 +180,32 @@ pub fn asked_by(pointer: &str, mark: u8) {
     if pointer.is_empty() && mark == 0 {
         return;
     }
-    let mut len = pointer.len().min(POINTER);
-    while !pointer.is_char_boundary(len) {
-        len -= 1;
-    }
-    let pointer = &pointer.as_bytes()[..len];
+    let cut;
+    let pointer = match pointer.len() {
+        0..=POINTER => pointer.as_bytes(),
+        _ => {
+            cut = shortened(pointer);
+            &cut
+        }
+    };
     for (word, bytes) in HOT.pointer.iter().zip(pointer.chunks(8)) {
         let mut whole = [0; 8];
         whole[..bytes.len()].copy_from_slice(bytes);
         word.store(u64::from_ne_bytes(whole), Relaxed);
     }
     HOT.asked.store(pointer.len() as u32 | u32::from(mark) << 16, Relaxed);
+}
+
+/// The beginning of a long pointer, and `...`.
+#[cold]
+fn shortened(pointer: &str) -> [u8; POINTER] {
+    let mut short = [b'.'; POINTER];
+    let mut len = POINTER - 3;
+    while !pointer.is_char_boundary(len) {
+        len -= 1;
+    }
+    short[..len].copy_from_slice(&pointer.as_bytes()[..len]);
+    short
 }
 
 /// [`Hot::asked`](crate::hot::Hot) where no line is new.

@@ -16,6 +16,8 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("to_the_plan", to_the_plan),
             ("to_the_code", to_the_code),
+            ("of_each_wrapper", of_each_wrapper),
+            ("of_a_long_pointer", of_a_long_pointer),
             ("of_later_commands", of_later_commands),
             ("to_an_option", to_an_option),
             ("to_what_ended_the_command", to_what_ended_it),
@@ -78,6 +80,7 @@ fn leads_to_code(record: &Value) -> Outcome {
     let below = if file.starts_with("syscalls/") { file.to_owned() } else { format!("src/{file}") };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(below);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}: {record}", path.display()))?;
+    ensure!(!file.starts_with("syscalls/src/calls/"), "{source} is a wrapper, not its caller: {record}");
     let line: usize = line.parse()?;
     let there: Vec<&str> = text.lines().skip(line.saturating_sub(1)).take(4).collect();
     let calls = |line: &&str| ["syscalls::", "room::", "why", "Why("].iter().any(|word| line.contains(word));
@@ -93,6 +96,49 @@ fn to_the_code() -> Outcome {
         bundle.clean()?;
     }
     Ok(())
+}
+
+/// A wrapper that makes a call names its caller, not itself. A record has 10 bits for a line of a file.
+fn of_each_wrapper() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src"), root.join("syscalls/src")];
+    let mut wrappers = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let is_code = path.extension().is_some_and(|end| end == "rs");
+            ensure!(!is_code || text.lines().count() < 1024, "{} is too long", path.display());
+            if !path.to_string_lossy().contains("syscalls/src/calls/") {
+                continue;
+            }
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[1].starts_with("pub fn ") && pair[1].contains("why: Why")) {
+                let ends = pair[1].contains("-> !");
+                ensure!(pair[0] == "#[track_caller]" || ends, "{}: {}", path.display(), pair[1]);
+                wrappers += 1;
+            }
+        }
+    }
+    ensure!(wrappers > 80, "{wrappers} wrappers");
+    Ok(())
+}
+
+fn of_a_long_pointer() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let name = format!("net.ipv4.{}", "x".repeat(400));
+    bundle.set("/linux/sysctl", json!({ name: "1" }))?;
+    let done = bundle.bundled(&["run"])?;
+    ensure!(done.status == 1, "{done:?}");
+    let all = records(&bundle)?;
+    let pointers = all.iter().filter_map(|record| record["pointer"].as_str());
+    let long: Vec<&str> = pointers.filter(|pointer| pointer.starts_with("/linux/sysctl/net.ipv4.x")).collect();
+    ensure!(!long.is_empty() && long.iter().all(|one| one.len() == 256 && one.ends_with("x...")), "{long:?}");
+    bundle.clean()
 }
 
 fn of_later_commands() -> Outcome {
