@@ -10,6 +10,7 @@ use crate::cli::{Level, LogFormat};
 use crate::host::{patience, time};
 use crate::perform::files::write_all;
 use crate::say::error::one_line;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use syscalls::{At, Why, record};
 
 /// How long a line waits for a daemon that does not read, in milliseconds. Then it is lost: a container must not wait for its
@@ -34,7 +35,6 @@ pub enum Role {
 impl Role {
     /// Which of the two this process is now.
     pub fn own() -> Role {
-        use core::sync::atomic::Ordering::Relaxed;
         let head = record::head();
         match head.child.load(Relaxed) != 0 || head.helper_count.load(Relaxed) != 0 {
             true => Role::Parent,
@@ -190,8 +190,12 @@ fn brief(role: &str, text: &str) -> String {
 pub const DATAGRAM: [Why; 2] =
     [Why("this line belongs into the log"), Why("the daemon's queue is full, and it may read a line in a moment")];
 
+/// The daemon has not taken the last line. Then the next ones do not wait for it.
+static DEAF: AtomicBool = AtomicBool::new(false);
+
 fn send(socket: At, line: &str) {
     let [why, wait] = DATAGRAM;
-    let send = || syscalls::send(socket, line.as_bytes(), why);
-    let _ = patience::send(socket, PATIENCE, wait, send);
+    let limit = if DEAF.load(Relaxed) { 0 } else { PATIENCE };
+    let sent = patience::send(socket, limit, wait, || syscalls::send(socket, line.as_bytes(), why));
+    DEAF.store(sent.is_err(), Relaxed);
 }

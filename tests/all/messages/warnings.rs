@@ -22,6 +22,8 @@ pub fn cases() -> Vec<Trial> {
             ("reach_syslog", syslog),
             ("log_file_with_a_prefix_is_a_file", file),
             ("log_daemon_that_is_not_there_is_named", no_daemon),
+            ("log_daemon_gets_what_is_told", told),
+            ("log_daemon_that_does_not_read_costs_one_wait", deaf),
         ],
     )
 }
@@ -209,6 +211,42 @@ fn syslog() -> Outcome {
     let document = line.strip_prefix("<12>me: ").unwrap_or("");
     let document: Value = serde_json::from_str(document)?;
     same("level", document["level"].as_str(), Some("warning"))?;
+    bundle.clean()
+}
+
+fn told() -> Outcome {
+    let bundle = odd()?;
+    let socket = UnixDatagram::bind(bundle.path("socket"))?;
+    let reader = socket.try_clone()?;
+    let reader = std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        while let Ok(line) = received(&reader) {
+            lines.push(line);
+            if lines.last().is_some_and(|line| line.contains("are removed")) {
+                break;
+            }
+        }
+        lines
+    });
+    let setup = format!("{DEV}; ln -s \"$PWD/socket\" /dev/log");
+    logged(&bundle, &setup, &["-E", "--log", "syslog:me"])?.ok()?;
+    let lines = reader.join().unwrap_or_default();
+    for begin in ["<14>me: [HOST] Run: ", "<14>me: [CHILD] The mounts are made", "<12>me: [HOST] config.json"] {
+        ensure!(lines.iter().any(|line| line.starts_with(begin)), "{begin}: {lines:#?}");
+    }
+    bundle.clean()
+}
+
+/// Two hundred lines, and a queue for fewer.
+fn deaf() -> Outcome {
+    let bundle = odd()?;
+    let _socket = UnixDatagram::bind(bundle.path("socket"))?;
+    let setup = format!("{DEV}; ln -s \"$PWD/socket\" /dev/log");
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        logged(&bundle, &setup, &["--debug", "--log", "syslog:me"])?.ok()?;
+    }
+    ensure!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
     bundle.clean()
 }
 
