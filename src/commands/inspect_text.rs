@@ -62,9 +62,8 @@ fn head(page: &mut Page, container: &Container) {
 
 fn not_isolated(page: &mut Page, container: &Container) {
     page.heading(&format!("Not isolated ({})", container.not_isolated.len()));
-    if container.not_isolated.is_empty() {
-        page.paragraph(2, note("isolated"));
-    }
+    let none = container.not_isolated.is_empty();
+    page.paragraph(2, if none { note("isolated") } else { note("brackets") });
     for one in &container.not_isolated {
         let what: Vec<String> = one.what.iter().map(|what| shown(what)).collect();
         let gap = if what.is_empty() { "" } else { ": " };

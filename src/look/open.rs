@@ -86,7 +86,8 @@ pub fn findings(facts: &Facts, host: &Facts, spec: Option<&Spec>) -> Vec<Open> {
     }
     // In a user namespace of its own, root has its powers only over what belongs to that namespace.
     if !owns(facts, "user") {
-        found.extend(facts.capabilities.permitted.iter().map(|name| (*name, Vec::new(), Vec::new())));
+        let dangerous = facts.capabilities.permitted.iter().filter(|name| has_reach(facts, name));
+        found.extend(dangerous.map(|name| (*name, Vec::new(), Vec::new())));
         kernel(facts, &mut found);
     }
     devices(facts, &mut found);
@@ -97,9 +98,6 @@ pub fn findings(facts: &Facts, host: &Facts, spec: Option<&Spec>) -> Vec<Open> {
         let of_this = found.iter_mut().find(|(name, ..)| *name == entry.name);
         let Some((_, what, pointers)) = of_this else { continue };
         let (what, mut pointers) = (core::mem::take(what), core::mem::take(pointers));
-        if entry.name == "CAP_NET_ADMIN" && !shares(facts, "network") {
-            continue;
-        }
         if pointers.is_empty() {
             pointers.push(entry.at.into());
         }
@@ -107,6 +105,15 @@ pub fn findings(facts: &Facts, host: &Facts, spec: Option<&Spec>) -> Vec<Open> {
         all.push(Open { name: entry.name, what, pointers, means, explain: entry.explain });
     }
     all
+}
+
+/// Whether there is something of the host's that the capability opens.
+fn has_reach(facts: &Facts, capability: &str) -> bool {
+    match capability {
+        "CAP_NET_ADMIN" => shares(facts, "network"),
+        "CAP_MKNOD" => facts.devices.all_allowed,
+        _ => true,
+    }
 }
 
 fn sharing(facts: &Facts, kind: &str) -> Option<Sharing> {
