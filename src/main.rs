@@ -160,9 +160,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     }
     let result = commands::run(&mut context, &command);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
-    if let Err(error) = &result
-        && failed
-    {
+    if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
         context.log.say(cli::Level::Error, &error::line(error));
     }

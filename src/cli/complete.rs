@@ -29,6 +29,8 @@ pub enum Wanted<'a> {
     /// A name that `explain` knows. The words before it may be its beginning: `pid namespace`.
     Explained(Vec<&'a str>),
     Signal,
+    /// The name of a lesson of `learn`.
+    Lesson,
     File,
     Folder,
     /// Only the caller knows.
@@ -111,6 +113,7 @@ fn operand<'a>(verb: &Verb, given: Vec<&'a str>) -> Wanted<'a> {
         ("create" | "run" | "plan", _) => Wanted::Free,
         ("trace", _) => Wanted::Trace,
         ("explain", _) => Wanted::Explained(given),
+        ("learn", _) => Wanted::Lesson,
         ("kill", "signal") => Wanted::Signal,
         (_, "id") => Wanted::Container,
         (_, "file") => Wanted::File,

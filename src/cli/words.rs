@@ -66,6 +66,7 @@ zsh and fish: nk-runtime completion SHELL. scripts/install puts both where they 
 Examples
   nk-runtime demo
   nk-runtime plan --bundle bundles/hello
+  scripts/rootfs --hello bundles/hello/rootfs
   nk-runtime run --trace --bundle bundles/hello first
   nk-runtime explain pivot_root
 ";

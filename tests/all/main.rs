@@ -147,6 +147,7 @@ fn main() {
         recorder::no_room::cases(),
         house::install::cases(),
         house::plans::cases(),
+        house::readme::cases(),
         config::properties::cases(),
         machines::initramfs::cases(),
         machines::vm::cases(),

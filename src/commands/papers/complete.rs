@@ -4,6 +4,7 @@
 use crate::cli::{self, Answer, Shell, Wanted};
 use crate::commands::context::{Context, step};
 use crate::explain::{Book, Entry};
+use crate::learn;
 use crate::outcome::{Doing, Error};
 use crate::plan::Step;
 use crate::say::out;
@@ -43,6 +44,7 @@ pub fn complete(context: &Context, words: &[String]) -> Result<i32, Error> {
             let names = (1..32).map(|number| syscalls::flags::signal_name(number).to_string());
             names.for_each(|name| line(name.trim_start_matches("SIG"), ""));
         }
+        Wanted::Lesson => learn::LESSONS.iter().for_each(|lesson| line(lesson.name, lesson.title())),
         Wanted::File => text.push_str(":files\n"),
         Wanted::Folder => text.push_str(":folders\n"),
         Wanted::Free => {}

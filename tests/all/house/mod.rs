@@ -6,3 +6,4 @@ pub mod lanes;
 pub mod papers;
 pub mod picture;
 pub mod plans;
+pub mod readme;

@@ -169,6 +169,8 @@ fn cursor() -> Outcome {
         (&["exec", "x", "--roo"], &[]),
         (&["create", ""], &[]),
         (&["completion", "f"], &["fish"]),
+        (&["learn", "mou"], &["mounts"]),
+        (&["inspect", "--format", "j"], &["json"]),
     ] {
         let offered = offered(&bundle, line)?;
         same(&format!("{line:?}"), offered, wanted.iter().map(|word| String::from(*word)).collect::<Vec<_>>())?;

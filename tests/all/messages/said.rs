@@ -26,7 +26,6 @@ pub fn cases() -> Vec<Trial> {
             ("left_out_by_default", left_out),
             ("a_capability_that_is_not_held", not_held),
             ("many_left_out", many),
-            ("a_reader_that_goes_is_told_nothing", unread),
         ],
     )
 }
@@ -293,19 +292,5 @@ fn many() -> Outcome {
     let done = bundle.bundled(&["run"])?;
     ensure!(done.status == 0 && done.err.contains("more of the kind"), "{done:?}");
     same("lines", done.err.lines().count(), 17)?;
-    bundle.clean()
-}
-
-/// As after `trace ID | head`: the command ends as other tools do then, without a word, and its trace is that of no failure.
-fn unread() -> Outcome {
-    let bundle = Bundle::plain()?;
-    bundle.bundled(&["run"])?.ok()?;
-    for words in [&["trace", &bundle.id][..], &["explain", "--book"], &["features"], &["list"], &["--help"]] {
-        let (reader, writer) = std::io::pipe()?;
-        drop(reader);
-        let mut command = bundle.command(words)?;
-        let done = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn()?.wait_with_output()?;
-        same(words[0], (done.status.code(), String::from_utf8(done.stderr)?.as_str()), (Some(141), ""))?;
-    }
     bundle.clean()
 }

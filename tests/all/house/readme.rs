@@ -1,0 +1,89 @@
+//! README.md: what its first ten minutes say to type works as it stands, and the examples of the help do, too.
+
+use crate::bundle::{Bundle, demo_alone, runtime};
+use crate::{Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "readme",
+        &[("the_first_ten_minutes_work_as_typed", minutes), ("examples_of_the_help_work_as_typed", examples)],
+    )
+}
+
+/// A clone in which the program is built.
+fn clone(bundle: &Bundle) -> Outcome {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = "target/x86_64-unknown-linux-gnu/release";
+    for folder in ["scripts", "bundles/hello", built] {
+        fs::create_dir_all(bundle.path(folder))?;
+    }
+    for name in ["scripts/rootfs", "bundles/hello/config.json"] {
+        fs::copy(top.join(name), bundle.path(name))?;
+    }
+    Ok(symlink(runtime(), bundle.path(built).join("nk-runtime"))?)
+}
+
+/// Runs lines in a shell, in the clone. Each has to succeed, but those whose comment says that it fails.
+fn typed(bundle: &Bundle, lines: &[String]) -> Outcome {
+    let mut script = String::from("PATH=$PWD/target/x86_64-unknown-linux-gnu/release:$PATH\n");
+    for line in lines {
+        let wanted = if line.trim_end().ends_with(" fails") { 1 } else { 0 };
+        script.push_str(&format!(
+            "{line}\n[ $? = {wanted} ] || {{ echo \"NOT SO: {}\"; exit 9; }}\n",
+            line.replace('"', "")
+        ));
+    }
+    let mut shell = Command::new("/bin/bash");
+    shell.arg("-c").arg(&script).current_dir(bundle.path("")).env("NK_RUN_DIR", bundle.state_root());
+    shell.env("XDG_STATE_HOME", bundle.path("learned"));
+    let done = bundle.finish(shell)?;
+    ensure!(done.status == 0, "{done:?}");
+    Ok(())
+}
+
+/// The lines of the blocks in a part of a text.
+fn blocks(part: &str) -> Vec<String> {
+    let blocks = part.split("\n```\n").skip(1).step_by(2);
+    blocks.flat_map(str::lines).map(String::from).collect()
+}
+
+fn minutes() -> Outcome {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))?;
+    let part = text.split("## The first ten minutes").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let part = part.ok_or("no first ten minutes")?;
+    let mut lines = blocks(part);
+    ensure!(lines.len() > 12, "{lines:?}");
+    lines.retain(|line| !line.starts_with("cargo "));
+    // The questions' commands stand in a table.
+    let rows = part.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let questions: Vec<String> = rows.filter_map(|row| row.split('`').nth(1)).map(String::from).collect();
+    same("questions", questions.len(), 10)?;
+    lines.extend(questions);
+    let _alone = demo_alone();
+    let bundle = Bundle::plain()?;
+    clone(&bundle)?;
+    typed(&bundle, &lines)?;
+    // What has been learned is meant to stay.
+    fs::remove_file(bundle.state_root().join(".learn"))?;
+    bundle.clean()
+}
+
+fn examples() -> Outcome {
+    let _alone = demo_alone();
+    let bundle = Bundle::plain()?;
+    clone(&bundle)?;
+    let help = bundle.call(&["--help"])?.ok()?.out;
+    let rows = help.split("\nExamples\n").nth(1).unwrap_or("").lines().map(|line| String::from(line.trim()));
+    let lines: Vec<String> = rows.collect();
+    ensure!(lines.len() > 3, "{help}");
+    typed(&bundle, &lines)?;
+    let man = bundle.call(&["man"])?.ok()?.out.replace("\\-", "-");
+    let missing: Vec<&String> = lines.iter().filter(|line| !man.contains(line.as_str())).collect::<Vec<_>>();
+    same("examples that the man page has not", missing, Vec::<&String>::new())?;
+    bundle.clean()
+}
