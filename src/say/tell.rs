@@ -259,7 +259,8 @@ impl Teller {
             self.add(time, Level::Debug, role, &text);
         }
         let long = now.saturating_sub(record.start_ns) > LONG;
-        if !returned && long && !open.told && record.call != Call::EXECVE {
+        let waits = !returned && long && self.voice.shape != Shape::Brief;
+        if waits && !open.told && record.call != Call::EXECVE {
             open.told = true;
             let level = if self.words { Level::Info } else { Level::Debug };
             let text = hangs(record, now, MOST);
