@@ -262,7 +262,8 @@ fn display(context: &commands::Context) -> Result<(), Error> {
     let Some(format) = context.globals.trace else {
         return Ok(());
     };
-    let text = trace::own(format);
+    let to_file = context.globals.trace_file.is_some();
+    let text = trace::own(format, (!to_file).then_some(syscalls::At::STDERR));
     let Some(path) = &context.globals.trace_file else {
         out::stderr(&text);
         return Ok(());

@@ -5,7 +5,7 @@
 
 use super::normalise::{Found, Words, so_far};
 use super::values::{
-    Accel, CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page, Shell,
+    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page, Shell,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -45,6 +45,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("", "--rootless", &["auto", "true", "false"]),
     ("", "--trace", Format::WORDS),
     ("trace", "--format", Format::WORDS),
+    ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),
     ("inspect", "--format", InspectFormat::WORDS),
     ("ps", "--format", ListFormat::WORDS),

@@ -19,6 +19,7 @@ mod normalise;
 mod regex;
 mod run;
 mod several;
+mod trace;
 mod values;
 mod verbs;
 pub mod words;
@@ -32,8 +33,10 @@ pub use exec::Exec;
 pub use normalise::{distance, verb_of};
 pub use run::{Run, Vm};
 pub use several::{Delete, Kill, Which};
+pub use trace::TraceCmd;
 pub use values::{
-    Accel, CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, accel,
+    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell,
+    accel,
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{

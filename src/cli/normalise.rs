@@ -251,6 +251,9 @@ pub struct Found {
     pub about: &'static str,
 }
 
+/// Switches that mean more when they are there twice.
+const COUNTED: &[&str] = &["--time"];
+
 /// argh adds this option by itself, and lists it among those of a command without its letter.
 const HELP: Found = Found {
     long: "--help",
@@ -272,7 +275,7 @@ impl Found {
             long: flag.long,
             short: flag.short,
             takes_value: !value.is_empty(),
-            repeats: matches!(flag.optionality, argh::Optionality::Repeating),
+            repeats: matches!(flag.optionality, argh::Optionality::Repeating) || COUNTED.contains(&flag.long),
             global,
             value,
             about: flag.description,

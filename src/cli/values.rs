@@ -7,10 +7,10 @@ use argh::EarlyExit;
 
 /// An option that takes one of a few words: its type, and the function that reads the word.
 macro_rules! choice {
-    ($(#[$doc:meta])* $read:ident, $what:literal: enum $name:ident { $($variant:ident = $word:literal),+ }) => {
+    ($(#[$doc:meta])* $read:ident, $what:literal: enum $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($variant),+ }
+        pub enum $name { $($(#[$of])* $variant),+ }
 
         impl $name {
             pub const WORDS: &'static [&'static str] = &[$($word),+];
@@ -24,7 +24,13 @@ macro_rules! choice {
 
 choice! {
     /// How a trace is shown.
-    format, "trace format": enum Format { Text = "text", Strace = "strace", Json = "json" }
+    #[derive(Default)]
+    format, "trace format": enum Format { #[default] Text = "text", Strace = "strace", Json = "json" }
+}
+choice! {
+    /// Whether a view has colours.
+    #[derive(Default)]
+    color, "choice of colour": enum Color { #[default] Auto = "auto", Always = "always", Never = "never" }
 }
 choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
 choice! { inspect_format, "format": enum InspectFormat { Text = "text", Json = "json" } }
@@ -187,6 +193,23 @@ pub fn duration(word: &str) -> Result<u64, String> {
         None => no(word, "time; write 500ms, 5s or 1m30s"),
         Some(0) => Err(marked("a time of 0 would print without end")),
         Some(total) => Ok(total),
+    }
+}
+
+/// Which trace of an id, counted from the newest.
+pub fn run(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(run @ 1..=9999) => Ok(run),
+        _ => no(word, "number of a trace; 1 is the newest of its ID, 2 the one before"),
+    }
+}
+
+/// Lines of a plan: 41, or 36-46.
+pub fn lines(word: &str) -> Result<(u16, u16), String> {
+    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    match (first.parse(), last.parse()) {
+        (Ok(first @ 1..), Ok(last)) if first <= last => Ok((first, last)),
+        _ => no(word, "line of a plan: 41, or lines, as 36-46"),
     }
 }
 

@@ -3,10 +3,11 @@
 use super::exec::Exec;
 use super::run::{Run, RunWords};
 use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
+use super::trace::TraceCmd;
 use super::values::{Page, Shell, quoted};
 use super::words::{
     Complete, Completion, Create, Demo, Events, Explain, Features, Inside, Inspect, Learn, List, Man, Mounts, Pause,
-    PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, TraceCmd, Update,
+    PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -125,7 +126,7 @@ pub const VERBS: &[Verb] = &[
     verb!("state", State => Command::State),
     verb!("inspect", Inspect => Command::Inspect),
     verb!("list", List => Command::List),
-    verb!("trace", TraceCmd => Command::Trace),
+    verb!("trace", TraceCmd.checked => Command::Trace),
     verb!("plan", PlanCmd => Command::Plan),
     verb!("features", Features => Command::Features),
     verb!("demo", Demo => Command::Demo),

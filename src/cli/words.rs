@@ -407,21 +407,6 @@ pub struct PlanCmd {
     pub no_pivot: bool,
 }
 
-/// Show what was done for a container, call by call; also for one that is gone.
-#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
-#[argh(help_triggers("-h", "--help"))]
-pub struct TraceCmd {
-    /// the container (default: list those that can be asked for)
-    #[argh(positional)]
-    pub id: Option<String>,
-    /// go on as calls are made
-    #[argh(switch, short = 'f')]
-    pub follow: bool,
-    /// text (the default), strace or json
-    #[argh(option, default = "Format::Text", from_str_fn(format))]
-    pub format: Format,
-}
-
 /// Print what this runtime can do, as JSON.
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]

@@ -6,11 +6,11 @@ use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::say::out;
 use crate::state::traces;
-use crate::trace::{Piece, View, render};
+use crate::trace::{self, Filter, Live, Piece, View};
 use crate::{cli, state};
 use alloc::collections::BTreeSet;
 use syscalls::record::{self, Record};
-use syscalls::{Fd, OpenFlags, Why};
+use syscalls::{At, Fd, OpenFlags, Why};
 
 /// How often `--follow` looks for new records, in milliseconds.
 const EVERY: u64 = 50;
@@ -20,15 +20,22 @@ const HANGS: u64 = 1_000_000_000;
 /// `trace`.
 pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     step(Step::Look);
+    if options.only.iter().any(|word| word == "help") {
+        return out::stdout(&trace::help()).map(|()| 0);
+    }
+    let filter = Filter::new(options)?;
     let root = context.open_root()?;
     let Some(id) = &options.id else {
         return list(root.as_ref());
     };
     if options.follow {
-        return follow(root.as_ref(), id, options);
+        return follow(root.as_ref(), id, options, &filter);
     }
-    let pieces = traces::read(root.as_ref(), id)?;
-    out::stdout(&render(&pieces, options.format)).map(|()| 0)
+    let bytes = traces::read(root.as_ref(), id)?;
+    let pieces: Vec<Piece> = bytes.iter().map(|bytes| Piece::new(bytes)).collect();
+    let screen = trace::screen(Some(At::STDOUT), options.color);
+    let view = View { look: options, filter: &filter, screen, epoch: trace::epoch() };
+    out::stdout(&view.render(&pieces, id)).map(|()| 0)
 }
 
 /// Without an id: lists the ids that can be asked for.
@@ -56,10 +63,11 @@ fn list(root: Option<&Fd>) -> Result<i32, Error> {
 }
 
 /// Shows records as they are completed, until the container is gone.
-fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, Error> {
+fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd, filter: &Filter) -> Result<i32, Error> {
     let mut seen: BTreeSet<Seen> = BTreeSet::new();
     let mut hanging: Option<Seen> = None;
-    let mut view = View::new(options.format);
+    let screen = trace::screen(Some(At::STDOUT), options.color);
+    let mut view = Live::new(View { look: options, filter, screen, epoch: trace::epoch() });
     let mut text = String::new();
     loop {
         let pieces = traces::read(root, id)?;
@@ -74,7 +82,7 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd) -> Result<i32, E
                     continue;
                 }
                 if r.state == record::RETURNED || gone {
-                    view.show(&piece, &r, &mut text);
+                    view.show(&piece, r, &mut text);
                     seen.insert((start, at));
                 } else if now.saturating_sub(r.start_ns) > HANGS
                     && hanging != Some((start, at))

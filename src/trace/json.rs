@@ -1,11 +1,12 @@
 //! The view of a trace for programs: one object a line. May touch: the recorder.
 
-use super::piece::Piece;
+use super::expected::{Verdict, verdict};
+use super::life::Entry;
 use crate::plan::show::lane_name;
 use crate::plan::{self, Step};
 use core::fmt::Write;
 use syscalls::Errno;
-use syscalls::record::{self, Record};
+use syscalls::record;
 
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
@@ -17,7 +18,8 @@ fn or_null(text: &str) -> String {
 }
 
 /// Writes one record.
-pub fn json(piece: &Piece, r: &Record, out: &mut String) -> core::fmt::Result {
+pub fn json(entry: &Entry, out: &mut String) -> core::fmt::Result {
+    let (piece, r) = (entry.piece, &entry.r);
     write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{},\"line\":{}", r.seq, lane_name(r.lane), piece.pid(r), r.line)?;
     let stage = plan::stage(r.lane, r.stage);
     write!(
@@ -45,6 +47,16 @@ pub fn json(piece: &Piece, r: &Record, out: &mut String) -> core::fmt::Result {
         true => write!(out, ",\"duration_ns\":{}", r.duration_ns)?,
         false => out.push_str(",\"duration_ns\":null"),
     }
-    let ended = piece.ended_by() == Some(r.at);
-    writeln!(out, ",\"ended\":{ended},\"why\":{},\"source\":{}}}", quoted(r.why()), or_null(&r.source().to_string()))
+    let expected = match verdict(entry) {
+        Verdict::Done => String::from("null"),
+        Verdict::Expected(reason) => quoted(reason),
+        Verdict::WentOn | Verdict::Ended => String::from("false"),
+    };
+    writeln!(
+        out,
+        ",\"expected\":{expected},\"ended\":{},\"why\":{},\"source\":{}}}",
+        entry.ended,
+        quoted(r.why()),
+        or_null(&r.source().to_string())
+    )
 }

@@ -1,128 +1,155 @@
 //! Three views of the same records: for people, as strace writes them, and as JSON with one object a line. May touch: the
-//! recorder.
+//! recorder, the terminal.
 
+mod call;
+mod expected;
+mod filter;
+mod fold;
 mod json;
+mod life;
+mod names;
+mod page;
 mod piece;
+mod strace;
+mod summary;
+mod text;
+mod words;
 
+pub use filter::{Filter, help};
+pub use page::Screen;
 pub use piece::{Piece, numbered};
 
-use crate::cli::Format;
-use crate::plan::Step;
-use crate::plan::show::lane_name;
-use core::fmt::Write;
+use crate::cli::{Color, Format, TraceCmd};
+use crate::host::environment;
 use json::json;
-use piece::{Next, each};
+use life::{Entry, Reader, entries, read_in_order};
+use page::WIDE;
 use syscalls::record::{self, Record};
+use syscalls::{At, Why};
+use text::Text;
 
-/// All records of a trace in the order of their calls, and how many calls between them have no record.
-pub fn render(pieces: &[Vec<u8>], format: Format) -> String {
-    let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
-    show(&pieces, format)
+/// What is added to the monotonic clock of records to get the time of day, as both clocks are now.
+pub fn epoch() -> u64 {
+    syscalls::clock_ns(libc::CLOCK_REALTIME).wrapping_sub(syscalls::clock_ns(libc::CLOCK_MONOTONIC))
 }
 
-/// The same of this process's own recorder.
-pub fn own(format: Format) -> String {
-    show(&[Piece::new(record::bytes())], format)
-}
-
-fn show(pieces: &[Piece], format: Format) -> String {
-    let mut out = String::new();
-    let mut view = View::new(format);
-    each(pieces, |next| match next {
-        Next::Missing(calls) => view.missing(calls, &mut out),
-        Next::Record(piece, r) => view.show(piece, &r, &mut out),
-    });
-    out
-}
-
-/// A view while it is written.
-pub struct View {
-    format: Format,
-    /// The step of the last heading.
-    step: Option<u16>,
-}
-
-impl View {
-    pub fn new(format: Format) -> View {
-        View { format, step: None }
+/// The screen that a view is written to; none: a file.
+pub fn screen(to: Option<At>, color: Color) -> Screen {
+    let why = Why("the view is as wide as the terminal, and has colours there");
+    let size = to.and_then(|to| syscalls::tiocgwinsz(to, why).ok());
+    let columns = size.map(|size| size.columns.into()).filter(|columns| *columns > 0);
+    let named = || environment("COLUMNS")?.parse().ok();
+    let plain = environment("NO_COLOR").is_some_and(|word| !word.is_empty());
+    Screen {
+        width: columns.or_else(named).unwrap_or(WIDE),
+        color: match color {
+            Color::Auto => size.is_some() && !plain,
+            Color::Always => true,
+            Color::Never => false,
+        },
     }
+}
 
-    /// Writes one record. Writing to a String cannot fail.
-    pub fn show(&mut self, piece: &Piece, r: &Record, out: &mut String) {
-        let pid = piece.pid(r);
-        let _ = match self.format {
-            Format::Strace => syscalls::show::strace_line(r, pid, out),
-            Format::Json => json(piece, r, out),
-            Format::Text => self.text(r, out),
-        };
+/// A view of a trace.
+pub struct View<'a> {
+    pub look: &'a TraceCmd,
+    pub filter: &'a Filter,
+    pub screen: Screen,
+    /// What is added to the clock of records to get the time of day.
+    pub epoch: u64,
+}
+
+impl View<'_> {
+    /// All records of a trace. `title`: what the text says that it is.
+    pub fn render(&self, pieces: &[Piece], title: &str) -> String {
+        let of_text = self.look.format == Format::Text && !self.look.summary;
+        let mut all = entries(pieces, of_text);
+        let took = took(&all);
+        all.retain(|entry| self.filter.shows(entry));
+        if self.look.summary {
+            return summary::tables(&all);
+        }
+        let mut out = String::new();
+        if of_text {
+            // A row that stands for several calls would hide those that were asked for.
+            let unfolded = TraceCmd { all: self.look.all || self.filter.is_any(), ..self.look.clone() };
+            let mut text = Text::new(self.screen, &unfolded, self.epoch);
+            text.head(title, &all, took, &mut out);
+            text.stretches(&read_in_order(all), &mut out);
+            return out;
+        }
+        let mut before = 0;
+        for entry in &all {
+            if self.look.format == Format::Json {
+                let _ = json(entry, &mut out);
+                continue;
+            }
+            missing(entry.missing[0], &mut out);
+            strace::line(entry, self.look, self.epoch, before, &mut out);
+            missing(entry.missing[1], &mut out);
+            before = entry.r.start_ns;
+        }
+        out
     }
+}
 
-    /// Writes how many calls have no record here: the recorder was full, or they repeat the calls before them.
-    fn missing(&self, calls: u32, out: &mut String) {
-        if calls > 0 && self.format != Format::Json {
-            let _ = writeln!(out, "+++ {calls} calls are not on record here +++");
+fn missing(calls: u32, out: &mut String) {
+    if calls > 0 {
+        out.push_str(&format!("+++ {calls} calls are not on record here +++\n"));
+    }
+}
+
+/// How long the commands of a trace took, together: the time between two commands does not count.
+fn took(all: &[Entry]) -> u64 {
+    let mut spans: Vec<(*const Piece, u64, u64)> = Vec::new();
+    for entry in all {
+        let (from, to) = (entry.r.start_ns, entry.r.start_ns.saturating_add(entry.r.duration_ns));
+        match spans.iter_mut().find(|(piece, _, _)| core::ptr::eq(*piece, entry.piece)) {
+            Some((_, _, end)) => *end = to.max(*end),
+            None => spans.push((entry.piece, from, to)),
         }
     }
-
-    /// A heading for each step; then line of the plan, lane, call, result, time, why.
-    fn text(&mut self, r: &Record, out: &mut String) -> core::fmt::Result {
-        if self.step != Some(r.step) {
-            let gap = if self.step.is_some() { "\n" } else { "" };
-            writeln!(out, "{gap}{}", Step::of(r.step).text().1)?;
-            self.step = Some(r.step);
-        }
-        let line = if r.line == 0 { String::from("   ") } else { format!("{:>3}", r.line) };
-        write!(out, "{line} {}  ", lane_name(r.lane))?;
-        let mut call = String::new();
-        syscalls::show::call(r, &mut call)?;
-        out.push_str(&shortened(call));
-        out.push_str(" = ");
-        syscalls::show::result(r, out)?;
-        if r.state == record::RETURNED {
-            write!(out, "  {}", microseconds(r.duration_ns))?;
-        }
-        writeln!(out, "  # {}", r.why())
-    }
+    spans.iter().map(|(_, from, to)| to.saturating_sub(*from)).sum()
 }
 
-/// Shows a long list of numbers by its ends, as in `[0 1 2 ... 1023]`: a list of all processors has 4 KiB. strace prints
-/// each of them.
-fn shortened(call: String) -> String {
-    let inner = |call: &str| -> Option<(usize, usize)> {
-        let from = call.find('[')? + 1;
-        Some((from, from + call[from..].find(']')?))
+/// A view of this process's own records. `to`: where it is written; none: a file.
+pub fn own(format: Format, to: Option<At>) -> String {
+    // Asking the terminal makes records, too: those are not part of what is shown.
+    let pieces = [Piece::new(record::bytes())];
+    let look = TraceCmd { format, ..TraceCmd::default() };
+    let screen = match format {
+        Format::Text => screen(to, Color::Auto),
+        _ => Screen { width: WIDE, color: false },
     };
-    let Some((from, end)) = inner(&call) else {
-        return call;
-    };
-    let numbers: Vec<&str> = call[from..end].split(' ').collect();
-    let plain = |word: &&str| word.parse::<u32>().is_ok();
-    match numbers.as_slice() {
-        [first, second, third, .., last] if numbers.len() > 32 && numbers.iter().all(plain) => {
-            let (before, after) = (&call[..from], &call[end..]);
-            format!("{before}{first} {second} {third} ... {last}{after}")
-        }
-        _ => call,
+    View { look: &look, filter: &Filter::default(), screen, epoch: epoch() }.render(&pieces, "this command")
+}
+
+/// A view that grows with the trace.
+pub struct Live<'a> {
+    view: View<'a>,
+    text: Text<'a>,
+    reader: Reader,
+    before: u64,
+}
+
+impl<'a> Live<'a> {
+    pub fn new(view: View<'a>) -> Live<'a> {
+        let text = Text::new(view.screen, view.look, view.epoch);
+        Live { view, text, reader: Reader::default(), before: 0 }
     }
-}
 
-fn microseconds(ns: u64) -> String {
-    format!("{}.{} µs", ns / 1000, ns % 1000 / 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_is_shown_by_its_ends() {
-        let list = |n: usize| (0..n).map(|i| format!("{i}")).collect::<Vec<_>>().join(" ");
-        let call = |n: usize| format!("sched_setaffinity(0, 128, [{}])", list(n));
-        assert_eq!(shortened(call(32)), call(32));
-        let short = "sched_setaffinity(0, 128, [0 1 2 ... 1023])";
-        assert_eq!(shortened(call(1024)), short);
-        for other in ["close(3)", "poll([", "a[b c]", "write(1, \"[\", 1)"] {
-            assert_eq!(shortened(other.into()), other);
+    /// Writes one record: the first word about it, if its call is still in the kernel, or the last one.
+    pub fn show(&mut self, piece: &Piece, r: Record, out: &mut String) {
+        let root = self.view.look.format == Format::Text;
+        let entry = self.reader.entry(piece, r, root);
+        if !self.view.filter.shows(&entry) {
+            return;
         }
+        match self.view.look.format {
+            Format::Strace => strace::line(&entry, self.view.look, self.view.epoch, self.before, out),
+            Format::Json => drop(json(&entry, out)),
+            Format::Text => self.text.live(&entry, out),
+        }
+        self.before = r.start_ns;
     }
 }

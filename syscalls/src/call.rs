@@ -28,6 +28,12 @@ impl Call {
         panic!("there is no system call of this name")
     }
 
+    /// The call of this name.
+    pub fn find(wanted: &str) -> Option<Call> {
+        let row = (0..NUMBERS.len()).find(|row| name(*row) == wanted.as_bytes())?;
+        Some(Call(NUMBERS[row][OWN])).filter(|call| call.0 != crate::names::NONE)
+    }
+
     /// `openat`. A damaged file may hold a number that no call has: that is `?`.
     pub fn name(self) -> &'static str {
         let row = NUMBERS.iter().position(|numbers| numbers[OWN] == self.0);

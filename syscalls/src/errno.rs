@@ -77,7 +77,7 @@ fn line(number: u16) -> Option<(&'static str, &'static str)> {
 
 impl Errno {
     /// The errno in what a system call has returned, if it failed.
-    pub(crate) fn of(result: i64) -> Option<Errno> {
+    pub fn of(result: i64) -> Option<Errno> {
         matches!(result, -4095..=-1).then(|| Errno(-result as u16))
     }
 

@@ -3,8 +3,9 @@
 
 use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
-    CgroupManager, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill, Learn,
-    Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which, parse,
+    CgroupManager, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill,
+    Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which,
+    parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -156,6 +157,18 @@ fn commands() {
         ("trace", trace(None, false, Format::Text)),
         ("trace x --follow --format strace", trace(Some("x"), true, Format::Strace)),
         ("trace -f x", trace(Some("x"), true, Format::Text)),
+        ("trace a --all --config --source", shown(TraceCmd { all: true, config: true, source: true, ..none() })),
+        ("trace -e mount,close -e !%desc a", shown(TraceCmd { only: words("mount,close !%desc"), ..none() })),
+        ("trace --lane init -Z --line 36-46 a", {
+            shown(TraceCmd { lane: words("init"), failed: true, line: Some((36, 46)), ..none() })
+        }),
+        ("trace --step mounts --step 2 a", shown(TraceCmd { step: words("mounts 2"), ..none() })),
+        ("trace -tt -r -T a", shown(TraceCmd { time: 2, relative: true, duration: true, ..none() })),
+        ("trace -t a", shown(TraceCmd { time: 1, ..none() })),
+        ("trace -c --failed a", shown(TraceCmd { summary: true, failed: true, ..none() })),
+        ("trace -y --format strace a", shown(TraceCmd { names: true, format: Format::Strace, ..none() })),
+        ("trace --color=never a", shown(TraceCmd { color: Color::Never, ..none() })),
+        ("trace --run 2 a", shown(TraceCmd { run: Some(2), ..none() })),
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),
         ("man", Command::Man(Page::Program)),
@@ -329,6 +342,20 @@ create --preserve-fds -1 x => create: --preserve-fds takes a number, not `-1`
 kill x FOO => kill: `FOO` is no signal; write a number up to 64, TERM or RTMIN+3
 kill x 65 => kill: `65` is no signal; write a number up to 64, TERM or RTMIN+3
 kill x RTMIN+31 => kill: `RTMIN+31` is no signal; write a number up to 64, TERM or RTMIN+3
+trace --all => trace: --all is about one trace: an ID is needed
+trace -c => trace: -c is about one trace: an ID is needed
+trace --format strace => trace: the list of traces has no strace format: text or json
+trace --all --format json x => trace: --all is for the text: json has every call, pointer and source
+trace --source --format strace x => trace: --source is for the text, not for strace
+trace -T --format json x => trace: -T: json has start_ns and duration_ns
+trace -y x => trace: the text has names already: -y is for strace
+trace -c -T x => trace: -T does not go with -c, which counts calls
+trace -c --format json x => trace: -c is a table of its own: it has no other format
+trace -f --all x => trace: --follow shows each call already: leave out --all
+trace -f --run 2 x => trace: --run is of a container that is gone
+trace --line 9-4 x => trace: `9-4` is no line of a plan: 41, or lines, as 36-46
+trace --run 0 x => trace: `0` is no number of a trace; 1 is the newest of its ID, 2 the one before
+trace --color red x => trace: `red` is no choice of colour; write auto, always or never
 kill x RTMIN++3 => kill: `RTMIN++3` is no signal; write a number up to 64, TERM or RTMIN+3
 ";
 

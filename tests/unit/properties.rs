@@ -3,10 +3,11 @@
 //! A panic ends the test program at once, as everywhere in this project: `-- --nocapture` shows what it said.
 //! May touch: everything that reads what others wrote.
 
-use crate::cli::Format;
+use crate::cli::{Format, TraceCmd};
 use crate::host::procfs;
 use crate::plan::{self, Plan, Wish};
-use crate::{perform, spec, state, trace};
+use crate::trace::{Filter, Piece, Screen, View};
+use crate::{perform, spec, state};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -432,14 +433,25 @@ fn record_some() -> Vec<u8> {
 
 /// Shows a recorder's bytes in every way. What comes out must be in proportion to what went in.
 fn shown(bytes: &[u8]) {
-    for format in [Format::Text, Format::Strace, Format::Json] {
-        let text = trace::render(&[bytes.to_vec()], format);
+    let each = TraceCmd { all: true, config: true, source: true, time: 2, ..TraceCmd::default() };
+    let strace =
+        TraceCmd { format: Format::Strace, names: true, duration: true, relative: true, ..TraceCmd::default() };
+    let json = TraceCmd { format: Format::Json, ..TraceCmd::default() };
+    for look in [TraceCmd::default(), each, strace, json] {
+        let text = render(&[bytes.to_vec()], &look);
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
     let pieces = crate::state::traces::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
-    trace::render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text);
+    render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), &TraceCmd::default());
+}
+
+/// A view of a trace, as it is on a narrow screen with colours.
+fn render(pieces: &[Vec<u8>], look: &TraceCmd) -> String {
+    let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    let screen = Screen { width: 80, color: true };
+    View { look, filter: &Filter::default(), screen, epoch: 0 }.render(&pieces, "a trace")
 }
 
 proptest! {

@@ -84,6 +84,26 @@ impl Write for Counted<'_> {
     }
 }
 
+/// What sort of argument a view has before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sort {
+    Descriptor,
+    Path,
+    Flags,
+    Other,
+}
+
+/// The sort of an argument.
+pub fn sort(r: &Record, i: usize) -> Sort {
+    let kind = r.kinds.get(i).copied().unwrap_or(0);
+    match Kind::of(kind) {
+        _ if kind >= NAMED => Sort::Flags,
+        Some(Kind::Fd) => Sort::Descriptor,
+        Some(Kind::Path) => Sort::Path,
+        _ => Sort::Other,
+    }
+}
+
 /// One argument. Nothing for an argument that the call does not have.
 pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
     if i >= r.argc {

@@ -2,13 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use product::cli::Format;
-use product::trace;
+use product::cli::{Format, TraceCmd};
+use product::trace::{Filter, Piece, Screen, View};
 use syscalls::record;
 
 fuzz_target!(|bytes: &[u8]| {
+    let (filter, screen) = (Filter::default(), Screen { width: 80, color: true });
     for format in [Format::Text, Format::Strace, Format::Json] {
-        let text = trace::render(&[bytes.to_vec()], format);
+        let look = TraceCmd { format, all: true, ..TraceCmd::default() };
+        let view = View { look: &look, filter: &filter, screen, epoch: 0 };
+        let text = view.render(&[Piece::new(bytes)], "a trace");
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most);
     }

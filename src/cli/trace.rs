@@ -1,0 +1,120 @@
+//! The words of `trace`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
+
+use super::values::{Color, Format, color, format, lines, refuse, refuse_given, run};
+use argh::{ArgsInfo, EarlyExit, FromArgs};
+
+/// Show what was done for a container, call by call; also for one that is gone. Without an ID: list the traces that are kept.
+#[derive(Debug, PartialEq, Clone, Default, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct TraceCmd {
+    /// the container; ID~2 is the container of that ID before the newest, ID~3 the one before that
+    #[argh(positional)]
+    pub id: Option<String>,
+    /// the same as ID~N
+    #[argh(option, arg_name = "n", from_str_fn(run))]
+    pub run: Option<usize>,
+    /// go on as calls are made, until the container is gone; wait for it if it is not there yet
+    #[argh(switch, short = 'f')]
+    pub follow: bool,
+    /// text (the default), strace or json
+    #[argh(option, default = "Format::Text", from_str_fn(format))]
+    pub format: Format,
+    /// text: a row for each call, where rows stand for several calls otherwise
+    #[argh(switch)]
+    pub all: bool,
+    /// only these calls: -e mount,umount2, a class as in -e %file, all others as in -e '!%desc'; -e help lists the classes
+    #[argh(option, short = 'e', arg_name = "calls")]
+    pub only: Vec<String>,
+    /// only calls that the kernel refused
+    #[argh(switch, short = 'Z')]
+    pub failed: bool,
+    /// only this lane: host, init, bridge, hook or holder
+    #[argh(option, arg_name = "name")]
+    pub lane: Vec<String>,
+    /// only this step: its name, as json has it, or its number in OCI's lifecycle
+    #[argh(option, arg_name = "step")]
+    pub step: Vec<String>,
+    /// only this line of the plan, or these: 41, 36-46
+    #[argh(option, arg_name = "lines", from_str_fn(lines))]
+    pub line: Option<(u16, u16)>,
+    /// how often each call was made and how long it took, as a table
+    #[argh(switch, short = 'c')]
+    pub summary: bool,
+    /// strace: descriptors with their names
+    #[argh(switch, short = 'y')]
+    pub names: bool,
+    /// the time of day of each call; -tt with microseconds
+    #[argh(switch, short = 't')]
+    pub time: u8,
+    /// the time since the call before
+    #[argh(switch, short = 'r')]
+    pub relative: bool,
+    /// how long each call took
+    #[argh(switch, short = 'T')]
+    pub duration: bool,
+    /// text: what in config.json asked for a line of the plan
+    #[argh(switch)]
+    pub config: bool,
+    /// text: which line of this program's source made the call
+    #[argh(switch)]
+    pub source: bool,
+    /// text: auto (the default: at a terminal, unless NO_COLOR is set), always or never
+    #[argh(option, default = "Color::Auto", from_str_fn(color))]
+    pub color: Color,
+}
+
+impl TraceCmd {
+    /// Refuses an option that would do nothing.
+    pub fn checked(self) -> Result<TraceCmd, EarlyExit> {
+        let text = [
+            ("--all", self.all),
+            ("--config", self.config),
+            ("--source", self.source),
+            ("--color", self.color != Color::Auto),
+        ];
+        let times = [("-t", self.time > 0), ("-r", self.relative), ("-T", self.duration)];
+        let filters = [
+            ("-e", !self.only.is_empty()),
+            ("--failed", self.failed),
+            ("--lane", !self.lane.is_empty()),
+            ("--step", !self.step.is_empty()),
+            ("--line", self.line.is_some()),
+        ];
+        let asks_for_help = self.only.iter().any(|word| word == "help");
+        if self.id.is_none() && !asks_for_help {
+            let ways = [("-c", self.summary), ("-y", self.names), ("-f", self.follow), ("--run", self.run.is_some())];
+            let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
+            for options in [&text[..3], &times, &filters, &ways] {
+                refuse_given(options, of_one)?;
+            }
+            if self.format == Format::Strace {
+                return refuse("the list of traces has no strace format: text or json");
+            }
+        }
+        if self.summary {
+            let table = |name: &str| format!("{name} does not go with -c, which counts calls");
+            refuse_given(&[("-f", self.follow), ("-y", self.names)], table)?;
+            refuse_given(&times, table)?;
+            refuse_given(&text, table)?;
+            if self.format != Format::Text {
+                return refuse("-c is a table of its own: it has no other format");
+            }
+        }
+        if self.follow {
+            refuse_given(&[("--all", self.all)], |_| "--follow shows each call already: leave out --all".into())?;
+            refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
+        }
+        match self.format {
+            Format::Text => {
+                refuse_given(&[("-y", self.names)], |_| "the text has names already: -y is for strace".into())?
+            }
+            Format::Strace => refuse_given(&text, |name| format!("{name} is for the text, not for strace"))?,
+            Format::Json => {
+                refuse_given(&text, |name| format!("{name} is for the text: json has every call, pointer and source"))?;
+                refuse_given(&times, |name| format!("{name}: json has start_ns and duration_ns"))?;
+                refuse_given(&[("-y", self.names)], |name| format!("{name} is for strace"))?;
+            }
+        }
+        Ok(self)
+    }
+}

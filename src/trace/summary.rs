@@ -1,0 +1,62 @@
+//! The table of `-c`: how often each call was made, how often it was refused, and how long it took; then the same by step. May
+//! touch: the recorder.
+
+use super::life::Entry;
+use alloc::collections::BTreeMap;
+use core::cmp::Reverse;
+use syscalls::Errno;
+use syscalls::record::RETURNED;
+
+/// What is known of all calls of one name, or of one step.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    ns: u64,
+    calls: u64,
+    errors: u64,
+}
+
+impl Sum {
+    fn add(&mut self, entry: &Entry) {
+        let r = &entry.r;
+        self.calls += 1;
+        if r.state == RETURNED {
+            self.ns += r.duration_ns;
+            self.errors += u64::from(Errno::of(r.ret).is_some());
+        }
+    }
+}
+
+/// Both tables.
+pub fn tables(entries: &[Entry]) -> String {
+    let mut text = table("syscall", entries, |entry| entry.r.call.name());
+    text.push('\n');
+    text + &table("step", entries, |entry| entry.step())
+}
+
+/// strace's table, the longest time first.
+fn table(what: &str, entries: &[Entry], key: impl Fn(&Entry) -> &'static str) -> String {
+    let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    let mut total = Sum::default();
+    for entry in entries {
+        sums.entry(key(entry)).or_default().add(entry);
+        total.add(entry);
+    }
+    let mut rows: Vec<(&str, Sum)> = sums.into_iter().collect();
+    rows.sort_by_key(|(_, sum)| Reverse(sum.ns));
+    let rule = format!("{:->6} {:->11} {:->11} {:->9} {:->9} {:->16}\n", "", "", "", "", "", "");
+    let mut text =
+        format!("{:>6} {:>11} {:>11} {:>9} {:>9} {what}\n{rule}", "% time", "seconds", "usecs/call", "calls", "errors");
+    for (name, sum) in &rows {
+        text.push_str(&row(name, sum, total.ns));
+    }
+    text + &rule + &row("total", &total, total.ns)
+}
+
+fn row(name: &str, sum: &Sum, whole: u64) -> String {
+    // Hundredths of a percent.
+    let share = sum.ns.saturating_mul(10_000).checked_div(whole).unwrap_or(0);
+    let each = (sum.ns / 1000).checked_div(sum.calls).unwrap_or(0);
+    let seconds = format!("{}.{:06}", sum.ns / 1_000_000_000, sum.ns / 1000 % 1_000_000);
+    let errors = if sum.errors > 0 { format!("{}", sum.errors) } else { String::new() };
+    format!("{:>3}.{:02} {seconds:>11} {each:>11} {:>9} {errors:>9} {name}\n", share / 100, share % 100, sum.calls)
+}
