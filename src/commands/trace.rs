@@ -1,16 +1,17 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use crate::host::input;
-use crate::outcome::{Error, at};
+use crate::cli::Format;
+use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
-use crate::state::traces;
+use crate::state::traces::{self, Listed};
 use crate::trace::{self, Filter, Live, Piece, View};
 use crate::{cli, state};
 use alloc::collections::BTreeSet;
+use serde::Serialize;
 use syscalls::record::{self, Record};
-use syscalls::{At, Fd, OpenFlags, Why};
+use syscalls::{At, Fd, Why};
 
 /// How often `--follow` looks for new records, in milliseconds.
 const EVERY: u64 = 50;
@@ -24,72 +25,150 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         return out::stdout(&trace::help()).map(|()| 0);
     }
     let filter = Filter::new(options)?;
-    let root = context.open_root()?;
-    let Some(id) = &options.id else {
-        return list(root.as_ref());
+    let Some(name) = &options.id else {
+        return list(context, options.format);
     };
-    if options.follow {
-        return follow(root.as_ref(), id, options, &filter);
-    }
-    let bytes = traces::read(root.as_ref(), id)?;
-    let pieces: Vec<Piece> = bytes.iter().map(|bytes| Piece::new(bytes)).collect();
     let screen = trace::screen(Some(At::STDOUT), options.color);
-    let view = View { look: options, filter: &filter, screen, epoch: trace::epoch() };
-    out::stdout(&view.render(&pieces, id)).map(|()| 0)
+    let mut view = View { look: options, filter: &filter, screen, epoch: trace::epoch() };
+    let (id, run) = named(name, options.run)?;
+    if options.follow {
+        return follow(context, id, view);
+    }
+    let root = context.open_root()?;
+    let found = match run {
+        1 => traces::newest(root.as_ref(), id)?,
+        run => traces::older(root.as_ref(), id, run)?,
+    };
+    let pieces: Vec<Piece> = found.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    // The machine may have been started again: then its clock says nothing of those records.
+    if let Some(ended) = found.ended {
+        view.epoch = ended.saturating_sub(trace::brief(&pieces).ended);
+    }
+    out::stdout(&view.render(&pieces, name)).map(|()| 0)
 }
 
-/// Without an id: lists the ids that can be asked for.
-fn list(root: Option<&Fd>) -> Result<i32, Error> {
-    let mut text = String::new();
-    let Some(root) = root else { return Ok(0) };
-    let why = Why("each container, there or gone, has a trace under its id");
-    let failed = |failed| at("list the traces", failed);
-    let flags = OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW;
-    let here = syscalls::openat(root.at(), c".", flags, why).map_err(failed)?;
-    for name in input::names(here.at(), why).map_err(failed)? {
-        if let Some(name) = name.to_str().ok().filter(|name| *name != ".traces") {
-            text.push_str(&format!("{name}\n"));
+/// The id, and which of its traces: `ID~2` is the one before the newest.
+fn named(name: &str, run: Option<usize>) -> Result<(&str, usize), Error> {
+    let usage = |problem: &str| Error::Usage(format!("trace: {problem}"));
+    let Some((id, number)) = name.split_once('~') else {
+        return Ok((name, run.unwrap_or(1)));
+    };
+    match (number.parse(), run) {
+        (Ok(_), Some(_)) => Err(usage("ID~N and --run are the same; leave out one")),
+        (Ok(run @ 1..), None) => Ok((id, run)),
+        _ => Err(usage("ID~N: N is a number; 1 is the newest trace of the ID, 2 the one before")),
+    }
+}
+
+/// What the list says of a trace.
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    run: usize,
+    began: String,
+    took_ns: u64,
+    calls: usize,
+    refused: usize,
+    /// Whether the container is there: its state; or how it ended.
+    ended: String,
+}
+
+/// Without an id: the traces that can be asked for.
+fn list(context: &Context, format: Format) -> Result<i32, Error> {
+    let mut rows = Vec::new();
+    if let Some(root) = context.open_root()? {
+        for listed in traces::list(&root)? {
+            rows.push(row(&root, listed));
         }
     }
-    if let Ok(kept) = syscalls::openat(root.at(), c".traces", flags, why) {
-        let mut names = input::names(kept.at(), why).map_err(failed)?;
-        names.sort_unstable();
-        let ids = names.iter().rev().filter_map(|name| name.to_str().ok()?.get(17..));
-        for id in ids.filter(|id| !id.contains('~')) {
-            text.push_str(&format!("{id} (gone)\n"));
-        }
-    }
+    let text = match format {
+        Format::Json => format!("{}\n", serde_json::to_string(&rows).unwrap_or_default()),
+        _ => table(&rows),
+    };
     out::stdout(&text).map(|()| 0)
 }
 
+fn row(root: &Fd, listed: Listed) -> Row {
+    let pieces: Vec<Piece> = listed.trace.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    let brief = trace::brief(&pieces);
+    let epoch = listed.trace.ended.map_or_else(trace::epoch, |ended| ended.saturating_sub(brief.ended));
+    let ended = match (listed.trace.ended, brief.failed, brief.program) {
+        (None, ..) => format!("it is {}", status(root, &listed.id)),
+        (_, Some((call, errno)), _) => format!("failed: {call} {errno}"),
+        (_, _, Some(program)) => program,
+        (_, _, None) => "deleted".into(),
+    };
+    Row {
+        id: listed.id,
+        run: listed.run,
+        began: trace::day(epoch.wrapping_add(brief.began)),
+        took_ns: brief.took,
+        calls: brief.calls,
+        refused: brief.refused,
+        ended,
+    }
+}
+
+/// The state of a container that is there, in a word.
+fn status(root: &Fd, id: &str) -> &'static str {
+    let dir = state::open_listed(root.at(), id).ok().flatten();
+    let now = dir.and_then(|dir| state::load_now(dir.at(), id).ok());
+    now.map_or("not whole", |(_, status)| status.word())
+}
+
+fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "No trace is kept: `nk-runtime run` makes one.\n".into();
+    }
+    let name = |row: &Row| if row.run == 1 { row.id.clone() } else { format!("{}~{}", row.id, row.run) };
+    let width = rows.iter().map(|row| name(row).len()).max().unwrap_or(0).max(2);
+    let mut text = format!("{:width$}  {:19}  {:>8}  {:>5}  {:>7}  ENDED\n", "ID", "BEGAN", "TOOK", "CALLS", "REFUSED");
+    for row in rows {
+        let (began, took) = (&row.began, trace::duration(row.took_ns));
+        text.push_str(&format!(
+            "{:width$}  {began:19}  {took:>8}  {:>5}  {:>7}  {}\n",
+            name(row),
+            row.calls,
+            row.refused,
+            row.ended
+        ));
+    }
+    text
+}
+
 /// Shows records as they are completed, until the container is gone.
-fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd, filter: &Filter) -> Result<i32, Error> {
+fn follow(context: &Context, id: &str, view: View) -> Result<i32, Error> {
+    let text_view = view.look.format == Format::Text;
     let mut seen: BTreeSet<Seen> = BTreeSet::new();
-    let mut hanging: Option<Seen> = None;
-    let screen = trace::screen(Some(At::STDOUT), options.color);
-    let mut view = Live::new(View { look: options, filter, screen, epoch: trace::epoch() });
+    let mut hanging: BTreeSet<Seen> = BTreeSet::new();
+    let mut view = Live::new(view);
     let mut text = String::new();
+    let root = await_container(context, id)?;
     loop {
-        let pieces = traces::read(root, id)?;
-        let gone = !state::look_up(root, id).is_ok_and(|dir| dir.is_some());
+        // Looked at first: what the container does before its end is in the records that are read after it.
+        let gone = !state::look_up(Some(&root), id).is_ok_and(|dir| dir.is_some());
+        let pieces = match traces::read(Some(&root), id) {
+            Err(_) if gone => return Ok(0),
+            // It can be gone since it was looked for, and its trace on its way to the kept ones.
+            Err(Error::State(_)) => Vec::new(),
+            read => read?,
+        };
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         for bytes in &pieces {
             let piece = Piece::new(bytes);
             let records = piece.records();
             let start = records.first().map_or(0, |(_, first)| first.start_ns);
-            for (at, r) in records {
-                if seen.contains(&(start, at)) || r.state == record::RESERVED {
-                    continue;
-                }
-                if r.state == record::RETURNED || gone {
+            for (at, r) in records.into_iter().filter(|(_, r)| r.state != record::RESERVED) {
+                // This call does not return.
+                let last = gone || r.call.name() == "exit_group";
+                if (r.state == record::RETURNED || last) && seen.insert((start, at)) {
                     view.show(&piece, r, &mut text);
-                    seen.insert((start, at));
-                } else if now.saturating_sub(r.start_ns) > HANGS
-                    && hanging != Some((start, at))
-                    && options.format == cli::Format::Text
+                } else if text_view
+                    && !seen.contains(&(start, at))
+                    && now.saturating_sub(r.start_ns) > HANGS
+                    && hanging.insert((start, at))
                 {
                     hangs(&r, now, &mut text);
-                    hanging = Some((start, at));
                 }
             }
         }
@@ -100,9 +179,34 @@ fn follow(root: Option<&Fd>, id: &str, options: &cli::TraceCmd, filter: &Filter)
         if gone {
             return Ok(0);
         }
-        let why = Why("a new record makes no call that could wake this process");
-        let _ = syscalls::ppoll(&mut [], Some(EVERY), why);
+        pause("a new record makes no call that could wake this process");
     }
+}
+
+/// The state root, when it holds a trace of that id.
+fn await_container(context: &Context, id: &str) -> Result<Fd, Error> {
+    let mut told = false;
+    loop {
+        let root = context.open_root()?;
+        match (root, told) {
+            (Some(root), _)
+                if state::look_up(Some(&root), id)?.is_some() || traces::newest(Some(&root), id).is_ok() =>
+            {
+                return Ok(root);
+            }
+            (None, _) => drop(state::look_up(None, id)?),
+            _ => {}
+        }
+        if !told {
+            out::stderr(&format!("nk-runtime: there is no container {id} yet: its calls are shown when it is made\n"));
+            told = true;
+        }
+        pause("the container is not there yet, and making it makes no call that could wake this process");
+    }
+}
+
+fn pause(why: &'static str) {
+    let _ = syscalls::ppoll(&mut [], Some(EVERY), Why(why));
 }
 
 /// What tells a record from all others: the time of its command's first call, and its place.
@@ -112,5 +216,5 @@ fn hangs(r: &Record, now: u64, text: &mut String) {
     let mut call = String::new();
     let _ = syscalls::show::call(r, &mut call);
     let seconds = (now - r.start_ns) / 1_000_000_000;
-    text.push_str(&format!("... {call} is still in the kernel, for {seconds} s  # {}\n", r.why()));
+    text.push_str(&format!("... {call} is still in the kernel, for {seconds} s: {}\n", r.why()));
 }

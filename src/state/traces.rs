@@ -117,12 +117,6 @@ fn size(dir: At, name: &CStr) -> u64 {
     stat.map_or(0, |stat| stat.st_blocks as u64 * 512)
 }
 
-/// The id of a kept file's name.
-fn id_of(name: &CStr) -> Option<&str> {
-    let id = name.to_str().ok()?.get(17..)?;
-    Some(id.split('~').next().unwrap_or(id))
-}
-
 /// Removes the oldest kept traces until all together take no more than `limit` bytes. Returns what they take.
 fn prune(kept: &Fd, limit: u64) -> u64 {
     let sizes = |names: &[CString]| names.iter().map(|name| size(kept.at(), name)).collect();
@@ -172,9 +166,21 @@ pub fn make_room(root: &str) -> bool {
     }
 }
 
-/// The records of a container, there or gone (then the newest of that id): one recorder's bytes for its creation, and one
-/// for each later command.
+/// The trace of one container.
+pub struct Trace {
+    /// One recorder's bytes for its creation, and one for each later command.
+    pub pieces: Vec<Vec<u8>>,
+    /// When it ended, in nanoseconds since 1970. None: the container is there.
+    pub ended: Option<u64>,
+}
+
+/// The records of a container, there or gone (then the newest of that id).
 pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
+    newest(root, id).map(|trace| trace.pieces)
+}
+
+/// The newest trace of an id.
+pub fn newest(root: Option<&Fd>, id: &str) -> Result<Trace, Error> {
     check_id(id)?;
     let unknown = || Error::State(format!("container does not exist: {id}, and no trace of it is kept"));
     let unreadable =
@@ -190,7 +196,7 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         dir => {
             let found = read_all(dir.map_err(failed)?.at(), id, |name, _| CString::from(name))?;
             if !found.is_empty() {
-                return Ok(found);
+                return Ok(Trace { pieces: found, ended: None });
             }
             unreadable()
         }
@@ -199,13 +205,80 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
         Err(f) if absent(&f) => return Err(missing),
         opened => opened.map_err(failed)?,
     };
-    let mut names = input::names(kept.at(), why).doing("list the kept traces")?;
-    names.sort_unstable();
-    let newest = names.iter().rev().find(|name| id_of(name) == Some(id));
-    let stem = newest.and_then(|name| name.to_str().ok()?.get(..17 + id.len()));
-    let stem = stem.ok_or(missing)?;
-    let found = read_all(kept.at(), id, |_, end| CString::new(format!("{stem}{end}")).unwrap_or_default())?;
-    if found.is_empty() { Err(unreadable()) } else { Ok(found) }
+    let stem = kept_of(&kept, id)?.into_iter().next().ok_or(missing)?;
+    let trace = read_kept(&kept, id, &stem)?;
+    if trace.pieces.is_empty() { Err(unreadable()) } else { Ok(trace) }
+}
+
+/// A trace that can be asked for.
+pub struct Listed {
+    pub id: String,
+    /// Which one of its id it is, counted from the newest.
+    pub run: usize,
+    pub trace: Trace,
+}
+
+/// All traces: those of containers that are there, then the others, the newest first.
+pub fn list(root: &Fd) -> Result<Vec<Listed>, Error> {
+    let why = Why("each container, there or gone, has a trace under its id");
+    let here = syscalls::openat(root.at(), c".", OPEN, why).doing("list the traces")?;
+    let ids = super::directory::ids(here.at(), why).doing("list the traces")?;
+    let mut all = Vec::new();
+    for id in ids {
+        if let Ok(dir) = syscalls::openat(root.at(), &c(&id)?, DIRECTORY, why) {
+            let pieces = read_all(dir.at(), &id, |name, _| CString::from(name))?;
+            all.push(Listed { id, run: 1, trace: Trace { pieces, ended: None } });
+        }
+    }
+    let Ok(kept) = syscalls::openat(root.at(), TRACES, OPEN, why) else {
+        return Ok(all);
+    };
+    for stem in stems(&kept)? {
+        let Some(id) = stem.get(17..).map(String::from) else { continue };
+        let run = 1 + all.iter().filter(|other| other.id == id).count();
+        let trace = read_kept(&kept, &id, &stem)?;
+        all.push(Listed { id, run, trace });
+    }
+    Ok(all)
+}
+
+/// The trace of an id that is so many runs old; 1 is the newest.
+pub fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
+    check_id(id)?;
+    let why = Why("the records of the container lie there");
+    let none = || Error::State(format!("no trace {id}~{run} is kept; `nk-runtime trace` lists those there are"));
+    let root = root.ok_or_else(none)?;
+    let there = syscalls::openat(root.at(), &c(id)?, DIRECTORY, why).is_ok();
+    let Some(place) = run.checked_sub(1 + usize::from(there)) else {
+        return newest(Some(root), id);
+    };
+    let kept = syscalls::openat(root.at(), TRACES, OPEN, why).map_err(|_| none())?;
+    let stem = kept_of(&kept, id)?.into_iter().nth(place).ok_or_else(none)?;
+    read_kept(&kept, id, &stem)
+}
+
+/// The names of the kept traces, each without the end of its files' names, the newest first.
+fn stems(kept: &Fd) -> Result<Vec<String>, Error> {
+    let names = input::names(kept.at(), Why("each kept trace has files there")).doing("list the kept traces")?;
+    let stem = |name: &CString| Some(String::from(name.to_str().ok()?.split('~').next()?));
+    let mut stems: Vec<String> = names.iter().filter_map(stem).filter(|stem| stem.len() > 17).collect();
+    stems.sort_unstable();
+    stems.dedup();
+    stems.reverse();
+    Ok(stems)
+}
+
+/// Those of one id.
+fn kept_of(kept: &Fd, id: &str) -> Result<Vec<String>, Error> {
+    let mut stems = stems(kept)?;
+    stems.retain(|stem| stem.get(17..) == Some(id));
+    Ok(stems)
+}
+
+fn read_kept(kept: &Fd, id: &str, stem: &str) -> Result<Trace, Error> {
+    let pieces = read_all(kept.at(), id, |_, end| CString::new(format!("{stem}{end}")).unwrap_or_default())?;
+    let ended = stem.get(..16).and_then(|stamp| u64::from_str_radix(stamp, 16).ok());
+    Ok(Trace { pieces, ended })
 }
 
 /// Reads the files of one trace. The last failed command can be in two of them, and is returned once.

@@ -1,6 +1,7 @@
 //! Three views of the same records: for people, as strace writes them, and as JSON with one object a line. May touch: the
 //! recorder, the terminal.
 
+mod brief;
 mod call;
 mod expected;
 mod filter;
@@ -15,14 +16,16 @@ mod summary;
 mod text;
 mod words;
 
+pub use brief::{brief, day};
 pub use filter::{Filter, help};
 pub use page::Screen;
 pub use piece::{Piece, numbered};
+pub use text::duration;
 
 use crate::cli::{Color, Format, TraceCmd};
 use crate::host::environment;
 use json::json;
-use life::{Entry, Reader, entries, read_in_order};
+use life::{Reader, entries, read_in_order};
 use page::WIDE;
 use syscalls::record::{self, Record};
 use syscalls::{At, Why};
@@ -64,7 +67,7 @@ impl View<'_> {
     pub fn render(&self, pieces: &[Piece], title: &str) -> String {
         let of_text = self.look.format == Format::Text && !self.look.summary;
         let mut all = entries(pieces, of_text);
-        let took = took(&all);
+        let took = brief::took(&all);
         all.retain(|entry| self.filter.shows(entry));
         if self.look.summary {
             return summary::tables(&all);
@@ -97,19 +100,6 @@ fn missing(calls: u32, out: &mut String) {
     if calls > 0 {
         out.push_str(&format!("+++ {calls} calls are not on record here +++\n"));
     }
-}
-
-/// How long the commands of a trace took, together: the time between two commands does not count.
-fn took(all: &[Entry]) -> u64 {
-    let mut spans: Vec<(*const Piece, u64, u64)> = Vec::new();
-    for entry in all {
-        let (from, to) = (entry.r.start_ns, entry.r.start_ns.saturating_add(entry.r.duration_ns));
-        match spans.iter_mut().find(|(piece, _, _)| core::ptr::eq(*piece, entry.piece)) {
-            Some((_, _, end)) => *end = to.max(*end),
-            None => spans.push((entry.piece, from, to)),
-        }
-    }
-    spans.iter().map(|(_, from, to)| to.saturating_sub(*from)).sum()
 }
 
 /// A view of this process's own records. `to`: where it is written; none: a file.

@@ -1,6 +1,7 @@
 //! The view of a trace for people: a head, and the life of the container in order, each lane's stretch under a heading of plain
 //! words. May touch: the recorder.
 
+use super::brief::day;
 use super::call;
 use super::expected::{Verdict, verdict};
 use super::fold::{Group, folded, unfolded};
@@ -36,8 +37,7 @@ impl<'a> Text<'a> {
     pub fn head(&self, title: &str, entries: &[Entry], took: u64, out: &mut String) {
         let calls: usize = entries.iter().map(|entry| 1 + entry.missing.iter().sum::<u32>() as usize).sum();
         let first = entries.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0);
-        let day = time::rfc3339(self.epoch.wrapping_add(first));
-        let when = day.get(..19).unwrap_or("").replace('T', " ");
+        let when = day(self.epoch.wrapping_add(first));
         let head = format!("{title}, {when}: {calls} calls, {}{}", duration(took), refusals(entries));
         self.screen.line(&head, Paint::Plain, out);
         let hint = match self.look.all {

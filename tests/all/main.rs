@@ -29,6 +29,7 @@ mod recorder;
 mod seccomp;
 mod terminal;
 mod tools;
+mod trace;
 mod users;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -145,6 +146,7 @@ fn main() {
         recorder::cases(),
         recorder::leads::cases(),
         recorder::no_room::cases(),
+        trace::cases(),
         house::install::cases(),
         house::plans::cases(),
         house::readme::cases(),

@@ -74,8 +74,11 @@ fn bundle(id: &str, dir: &str) -> Create {
 #[test]
 fn commands() {
     let list = |format, quiet| Command::List(List { format, quiet });
-    let trace =
-        |id: Option<&str>, follow, format| Command::Trace(TraceCmd { id: id.map(String::from), follow, format });
+    let trace = |id: Option<&str>, follow, format| {
+        Command::Trace(TraceCmd { id: id.map(String::from), follow, format, ..TraceCmd::default() })
+    };
+    let (none, words) = (TraceCmd::default, |words: &str| words.split(' ').map(String::from).collect::<Vec<_>>());
+    let shown = |asked: TraceCmd| Command::Trace(TraceCmd { id: Some("a".into()), ..asked });
     let learn = |lesson: Option<&str>, check, solution, dir: Option<&str>| {
         Command::Learn(Learn { lesson: lesson.map(String::from), check, solution, dir: dir.map(String::from) })
     };
