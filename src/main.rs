@@ -114,18 +114,9 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec")),
     };
     let exec = matches!(command, cli::Command::Exec(_));
-    // Commands that can run a program of the container, or a hook.
-    let runs = matches!(
-        command,
-        cli::Command::Create(_)
-            | cli::Command::Run(_)
-            | cli::Command::Start(_)
-            | cli::Command::Exec(_)
-            | cli::Command::Delete(_)
-            | cli::Command::Demo(_)
-            | cli::Command::Learn(_)
-    );
-    if runs && let Err(error) = seal::called_by_name() {
+    if runs(&command)
+        && let Err(error) = seal::called_by_name()
+    {
         return finish(Err(error), exec);
     }
     let (listening, preserve_fds) = preserved(&command);
@@ -179,6 +170,20 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
 
 /// The status that a shell reports for a program that SIGPIPE has ended.
 const UNREAD: i32 = 128 + libc::SIGPIPE;
+
+/// Whether a command can run a program of the container, or a hook.
+fn runs(command: &cli::Command) -> bool {
+    matches!(
+        command,
+        cli::Command::Create(_)
+            | cli::Command::Run(_)
+            | cli::Command::Start(_)
+            | cli::Command::Exec(_)
+            | cli::Command::Delete(_)
+            | cli::Command::Demo(_)
+            | cli::Command::Learn(_)
+    )
+}
 
 /// Tells an error, once, and returns the exit status. That of `exec` is the program's, so its own errors have another number.
 fn finish(result: Result<i32, Error>, exec: bool) -> i32 {

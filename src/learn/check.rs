@@ -5,7 +5,7 @@
 //!   says WORDS                 what the program said holds these words
 //!   lacks WORDS                it does not hold them
 //!   line WORDS                 one of its lines is this
-//!   own pid                    the container's namespace of this kind is not that of the command which checks
+//!   own pid                    the container's namespace of this kind is new, as `inspect` has it
 //!   plan /linux/seccomp        a line of the plan comes from this place in the configuration
 //!   trace CALL WORD...         a call of the trace has all these words, and the kernel did it
 //!   refused CALL WORD...       the same, and the kernel refused it
@@ -24,6 +24,7 @@ pub struct Facts {
     pub plan: String,
     /// As strace shows it.
     pub trace: String,
+    /// What `inspect --format json` tells of the container before its program starts.
     pub inspect: Value,
 }
 
@@ -52,12 +53,21 @@ pub fn holds(wanted: &str, facts: &Facts) -> Option<bool> {
     })
 }
 
-/// The container's program has named its namespace of this kind, and it is another.
+/// Before its program starts, an ordinary user may not look at a container's namespaces. Then it counts what the program says.
 fn own(kind: &str, facts: &Facts) -> bool {
-    let is = |word: &&str| word.strip_prefix(kind).is_some_and(|rest| rest.starts_with(":["));
-    let mine = facts.namespaces.split(' ').find(is);
-    let others = facts.said.split_whitespace().find(is);
-    others.is_some() && mine.is_some() && others != mine
+    let all = facts.inspect.get("namespaces").and_then(Value::as_array);
+    let is = |one: &&Value| one.get("kind").and_then(Value::as_str) == Some(kind);
+    if let Some(one) = all.and_then(|all| all.iter().find(is)) {
+        return one.get("sharing").and_then(Value::as_str) == Some("own");
+    }
+    let name = match kind {
+        "network" => "net",
+        "mount" => "mnt",
+        other => other,
+    };
+    let is = |word: &&str| word.strip_prefix(name).is_some_and(|rest| rest.starts_with(":["));
+    let (mine, its) = (facts.namespaces.split(' ').find(is), facts.said.split_whitespace().find(is));
+    mine.is_some() && its.is_some() && mine != its
 }
 
 /// A line of the trace has the call and all the words.
@@ -78,11 +88,12 @@ mod tests {
     fn each_kind_of_check_can_fail() {
         let facts = Facts {
             status: 3,
-            said: "read /x: 1\n  user:[1]\npid:[2]\n".into(),
-            namespaces: "user:[1] pid:[1]".into(),
+            said: "read /x: 1\n  user:[2]\n  net:[2] ipc:[1]\n".into(),
+            namespaces: "user:[1] net:[1] ipc:[1]".into(),
             plan: "mount  [/mounts/0]\n".into(),
             trace: "mount(\"/\", MS_SLAVE) = 0\nmknodat(3) = -1 EPERM (Operation not permitted)\n".into(),
-            inspect: serde_json::json!({"a": {"b": true}}),
+            inspect: serde_json::json!({"a": {"b": true}, "namespaces": [
+                {"kind": "pid", "sharing": "own"}, {"kind": "user", "sharing": "host"}]}),
         };
         for (wanted, holds_here) in [
             ("status 3", Some(true)),
@@ -95,7 +106,9 @@ mod tests {
             ("line read /x:", Some(false)),
             ("own pid", Some(true)),
             ("own user", Some(false)),
-            ("own net", Some(false)),
+            ("own network", Some(true)),
+            ("own ipc", Some(false)),
+            ("own uts", Some(false)),
             ("plan /mounts/0", Some(true)),
             ("plan /mounts", Some(false)),
             ("trace mount MS_SLAVE", Some(true)),

@@ -1,5 +1,6 @@
 //! The lessons as data: each has all its parts, each check is one that can be judged, each solution fits its bundle.
 
+use crate::explain::{Book, kind};
 use crate::learn::check::{Facts, asks, holds};
 use crate::learn::{How, LESSONS, edit, find, rootless};
 use crate::spec;
@@ -42,6 +43,18 @@ fn lines_of_lessons_fit_a_terminal() {
         let sections = ["look", "task", "passed"].into_iter().filter_map(|name| lesson.section(name));
         for line in sections.chain([lesson.about()]).flat_map(str::lines) {
             assert!(line.chars().count() <= WIDE, "{}: {line}", lesson.name);
+        }
+    }
+}
+
+#[test]
+fn what_a_lesson_names_is_explained() {
+    let book = Book::read();
+    for lesson in LESSONS {
+        let look = lesson.section("look").unwrap_or("").lines();
+        for name in look.filter_map(|line| line.strip_prefix("  nk-runtime explain ")) {
+            let found = !book.find(name).is_empty() || !book.related(name).is_empty() || kind(name).is_some();
+            assert!(found, "{}: explain {name}", lesson.name);
         }
     }
 }

@@ -60,23 +60,11 @@ pub fn call(context: &Context, words: &[&str]) -> Result<(i32, String), Error> {
     Ok((status, text))
 }
 
-/// A container that waits, and the learner's process in it. `told`: as it happens, with what the container says, too.
-pub fn exec(context: &Context, dir: &str, id: &str, told: bool) -> Result<(i32, String), Error> {
-    let process = format!("{dir}/process.json");
-    let run = ["-E", "run", "--detach", "--bundle", dir, id];
-    let exec = ["-E", "exec", "--process", &process, id];
-    let first = if told { 0 } else { 1 };
-    let (status, mut said) = call(context, &run[first..])?;
-    if status != 0 {
-        return Ok((status, said));
+/// A container that waits, and the learner's process in it.
+pub fn exec(context: &Context, dir: &str, id: &str) -> Result<(i32, String), Error> {
+    let (status, said) = call(context, &["run", "--detach", "--bundle", dir, id])?;
+    match status {
+        0 => call(context, &["exec", "--process", &format!("{dir}/process.json"), id]),
+        failed => Ok((failed, said)),
     }
-    let (status, more) = call(context, &exec[first..])?;
-    if told {
-        said.push_str(&more);
-    } else {
-        said = more;
-    }
-    let (_, end) = call(context, &["delete", "--force", id])?;
-    said.push_str(&end);
-    Ok((status, said))
 }
