@@ -107,7 +107,7 @@ pub struct Descriptor {
     pub kind: &'static str,
     /// execve closes it.
     pub close_on_exec: bool,
-    /// The file lies on a mount that the process cannot reach by a path: whoever called the runtime has opened it.
+    /// The file lies on a mount that is none of the process's: it was opened outside, and handed on.
     pub outside: bool,
 }
 

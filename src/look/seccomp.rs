@@ -1,5 +1,5 @@
-//! The seccomp profile of a configuration: which calls the kernel refuses, and how. The kernel shows an installed filter to
-//! no one, so the configuration has to say. May touch: types.
+//! The seccomp profile of a configuration: which calls the kernel refuses, and how. The kernel does not show a filter that
+//! is installed, so the configuration has to say. May touch: types.
 
 use crate::spec::Seccomp;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `inspect` of a container that wants to deceive the one who looks: with names, with links, by its end.
+//! `inspect` of a container that wants to deceive its reader: with names, with links, by its end.
 
 use super::{document, text};
 use crate::bundle::Bundle;

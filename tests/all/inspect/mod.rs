@@ -28,6 +28,7 @@ pub fn cases() -> Vec<Trial> {
             ("limits_have_their_lines", limits),
             ("seccomp_by_what_is_done", seccomp),
             ("a_terminal_is_named", terminal),
+            ("the_callers_terminal_is_not_isolated", callers_terminal),
             ("descriptors_that_leak", leaked),
             ("before_and_after", diff),
             ("created_paused_and_stopped", states),
@@ -424,6 +425,24 @@ fn terminal() -> Outcome {
     same("console", console.map(|mount| &mount["origin"]), Some(&json!("console")))?;
     ensure!(findings(&document).iter().all(|name| name != "host terminal"), "{:?}", findings(&document));
     end(bundle)
+}
+
+/// Without a terminal of its own the program has that of its caller.
+fn callers_terminal() -> Outcome {
+    let bundle = script("exec sleep 1000")?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let seat = crate::screen::Seat::take(&bundle, &bundle.command(&["run", "--bundle", &here, &bundle.id])?)?;
+    let lives = || -> Result<bool, Failed> {
+        Ok(bundle.state_root().join(&bundle.id).exists() && bundle.status()? == "running")
+    };
+    patiently("the program", || lives().or(Ok(false)))?;
+    let document = document(&bundle)?;
+    let terminal = &finding(&document, "host terminal")?["what"][0];
+    ensure!(terminal.as_str().is_some_and(|name| name.starts_with("/dev/pts/")), "{terminal}");
+    bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
+    seat.leave(137)?;
+    bundle.clean()
 }
 
 /// A directory of the host's that the caller hands on: CVE-2024-21626 was one by mistake.
