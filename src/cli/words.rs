@@ -59,6 +59,7 @@ Options, before or after the command
 
 Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_LOG_LEVEL, NK_TRACE (a
 format, or 1 for text), NK_TRACE_FILE and NK_TRACE_LIMIT for the options of these names.
+A trace at a terminal heeds NO_COLOR; one elsewhere is COLUMNS wide.
 
 Man pages: nk-runtime man, nk-runtime man config, nk-runtime man trace. Completion for bash,
 zsh and fish: nk-runtime completion SHELL. scripts/install puts both where they are looked for.
