@@ -5,7 +5,7 @@ use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 /// Run one more program in a container, by default a shell. The exit status is the program's, or 128 plus the number of
 /// the signal that ended it; 255 if it could not be run.
-#[derive(Debug, PartialEq, Default, FromArgs, ArgsInfo)]
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct Exec {
     /// the container

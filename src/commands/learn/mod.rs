@@ -111,9 +111,6 @@ fn run(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     say(&format!("Its bundle is {{dir}}. {whose}.\nThis is what happens now:\n\n"))?;
     ours::call(context, &["delete", "--force", &desk.id])?;
     let status = perform(context, desk)?;
-    if lesson.how() == How::Exec {
-        ours::call(context, &["delete", "--force", &desk.id])?;
-    }
     say(&format!("\nThe container is gone; the status was {status}.\n\n"))?;
     for (name, title) in [("look", "To look at"), ("task", "Your task")] {
         say(&format!("{title}\n{}\n\n", lesson.section(name).unwrap_or("")))?;
@@ -125,28 +122,19 @@ fn run(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
 
 /// Runs the lesson's container, told as it happens. Its failure is a part of the lesson.
 fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
-    let (id, bundle) = (desk.id.clone(), Some(desk.dir.clone()));
-    let command = match desk.lesson.how() {
-        How::Exec => {
-            // The lesson is about the second process.
-            let (status, said) = ours::call(context, &["run", "--detach", "--bundle", &desk.dir, &id])?;
-            out::stdout(&said)?;
-            if status != 0 {
-                return Ok(status);
-            }
-            let process = Some(format!("{}/process.json", desk.dir));
-            Command::Exec(cli::Exec { id, process, ..cli::Exec::default() })
-        }
-        how => {
-            let vm = (how == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
-            let create = cli::Create { id, bundle, ..cli::Create::default() };
-            Command::Run(cli::Run { create, detach: false, keep: false, vm })
-        }
-    };
-    if !context.globals.quiet && !context.globals.educational && !context.log.wants(Level::Debug) {
-        // The brief words are about a container that is made.
-        context.educate(if desk.lesson.how() == How::Exec { Shape::Told } else { Shape::Brief });
+    if desk.lesson.how() == How::Exec {
+        // The lesson is about the second process, which has to be gone before the container is deleted.
+        let (status, said) = ours::exec(context, &desk.dir, &desk.id, &["-E"])?;
+        out::stdout(&said)?;
+        ours::call(context, &["delete", "--force", &desk.id])?;
+        return Ok(status);
     }
+    if !context.globals.quiet && !context.globals.educational && !context.log.wants(Level::Debug) {
+        context.educate(Shape::Brief);
+    }
+    let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
+    let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
+    let command = Command::Run(cli::Run { create, detach: false, keep: false, vm });
     super::run(context, &command).or_else(|error| {
         out::stderr(&out::failure(&error));
         Ok(1)
@@ -206,7 +194,7 @@ fn facts(context: &mut Context, desk: &Desk) -> Result<Facts, Error> {
         ours::call(context, &["delete", "--force", id])?;
     }
     (facts.status, facts.said) = match lesson.how() {
-        How::Exec => ours::exec(context, dir, id)?,
+        How::Exec => ours::exec(context, dir, id, &[])?,
         How::Vm => ours::call(context, &["run", "--mode", "vm", "--bundle", dir, id])?,
         _ => ours::call(context, &["run", "--keep", "--bundle", dir, id])?,
     };

@@ -60,11 +60,12 @@ pub fn call(context: &Context, words: &[&str]) -> Result<(i32, String), Error> {
     Ok((status, text))
 }
 
-/// A container that waits, and the learner's process in it.
-pub fn exec(context: &Context, dir: &str, id: &str) -> Result<(i32, String), Error> {
+/// A container that waits, and the learner's process in it. `told`: options that make `exec` tell what it does.
+pub fn exec(context: &Context, dir: &str, id: &str, told: &[&str]) -> Result<(i32, String), Error> {
     let (status, said) = call(context, &["run", "--detach", "--bundle", dir, id])?;
+    let process = format!("{dir}/process.json");
     match status {
-        0 => call(context, &["exec", "--process", &format!("{dir}/process.json"), id]),
+        0 => call(context, &[told, &["exec", "--process", &process, id]].concat()),
         failed => Ok((failed, said)),
     }
 }
