@@ -42,6 +42,7 @@ mod outcome;
 mod perform;
 mod plan;
 mod say;
+mod sorted;
 mod spec;
 mod state;
 mod trace;
@@ -144,11 +145,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Ok(context) => context,
         Err(error) => return finish(Err(error), exec),
     };
-    if tell::is_on()
-        && let Some(verb) = cli::verb_of(words)
-    {
-        tell::words(&format!("command {verb}"), &[command.id().unwrap_or("several containers")]);
-    }
+    tell_beginning(words, command.id());
     let result = commands::run(&mut context, &command);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
@@ -183,6 +180,15 @@ fn runs(command: &cli::Command) -> bool {
             | cli::Command::Demo(_)
             | cli::Command::Learn(_)
     )
+}
+
+/// With `-E`: says which command begins.
+fn tell_beginning(words: &[&str], id: Option<&str>) {
+    if tell::is_on()
+        && let Some(verb) = cli::verb_of(words)
+    {
+        tell::words(&format!("command {verb}"), &[id.unwrap_or("several containers")]);
+    }
 }
 
 /// Tells an error, once, and returns the exit status. That of `exec` is the program's, so its own errors have another number.

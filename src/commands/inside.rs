@@ -3,6 +3,7 @@
 use crate::host::{self, input};
 use crate::outcome::{Doing, Error};
 use crate::say::out;
+use crate::sorted;
 use crate::spec;
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -41,7 +42,7 @@ pub fn directory(path: &CStr) -> Vec<String> {
     };
     let mut names: Vec<String> =
         input::names(dir.at(), LOOK).unwrap_or_default().iter().map(|n| n.to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
+    sorted::sort(&mut names);
     names
 }
 

@@ -9,6 +9,7 @@ use crate::outcome::{Doing, Error, Lane, Trouble, at};
 use crate::perform::hooks;
 use crate::plan::{Hook, Step};
 use crate::say::out;
+use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{AccessFlags, AccessMode, At, Errno, MemFd, OpenFlags, Why};
@@ -27,7 +28,7 @@ pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
         None if found.now.init.is_some() => vec![found.saved.pid],
         None => Vec::new(),
     };
-    pids.sort_unstable();
+    sorted::sort(&mut pids);
     pids.dedup();
     let text = match (options.format, options.options.is_empty()) {
         (ListFormat::Json, true) => format!("{}\n", serde_json::to_string(&pids).unwrap_or_default()),

@@ -5,6 +5,7 @@ use super::inside::{capabilities, directory, file, namespaces, status};
 use crate::host::input::{self, c};
 use crate::outcome::Error;
 use crate::say::out;
+use crate::sorted;
 use syscalls::{At, AtFlags, CloneFlags, Cloned, Failed, Fd, MountFlags, OpenFlags, WaitFlags, Why};
 
 const STEP: Why = Why("the lesson shows what the kernel answers to this");
@@ -104,7 +105,7 @@ fn done(result: syscalls::Result<()>) -> Answer {
 
 fn processes() -> String {
     let mut pids: Vec<u32> = directory(c"/proc").iter().filter_map(|name| name.parse().ok()).collect();
-    pids.sort_unstable();
+    sorted::sort(&mut pids);
     let mut text = match pids.len() {
         1 => String::from("1 process"),
         many => format!("{many} processes"),
@@ -155,7 +156,7 @@ fn list(path: &str) -> Answer {
     let opened = syscalls::openat(At::CWD, &c(path)?, OpenFlags::O_DIRECTORY, LOOK)?;
     let mut names: Vec<String> =
         input::names(opened.at(), LOOK)?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
+    sorted::sort(&mut names);
     Ok(if names.is_empty() { "empty".into() } else { names.join(" ") })
 }
 

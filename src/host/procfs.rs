@@ -2,6 +2,7 @@
 
 use crate::host::input;
 use crate::outcome::{Doing, Error};
+use crate::sorted;
 use alloc::ffi::CString;
 use syscalls::{At, Errno, Failed, Fd, MountAttr, OpenFlags, Result, SigSet, Why};
 
@@ -89,7 +90,7 @@ pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
         let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
         all.extend(line.and_then(|number| number.trim().parse::<i32>().ok()));
     }
-    all.sort_unstable();
+    sorted::sort(&mut all);
     all.dedup();
     Ok(all)
 }

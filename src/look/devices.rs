@@ -4,6 +4,7 @@ use super::mounts::{Mount, covering};
 use super::proc::Proc;
 use crate::host::input;
 use crate::plan::clean;
+use crate::sorted;
 use crate::spec::{DeviceRule, Spec};
 use alloc::ffi::CString;
 use serde::Serialize;
@@ -105,7 +106,7 @@ pub fn nodes(proc: &Proc, mounts: &[Mount], spec: Option<&Spec>) -> Result<Devic
     let why = Why("a device that has a node there can be opened");
     if let Some(dev) = inside(proc, root.at(), "/dev", OpenFlags::O_DIRECTORY, why)? {
         let mut names = input::names(dev.at(), why)?;
-        names.sort_unstable();
+        sorted::sort(&mut names);
         for name in names {
             let path = format!("/dev/{}", name.to_string_lossy());
             if !mounts.iter().any(|mount| mount.target == path && is_served(mount)) {

@@ -209,7 +209,9 @@ fn binds<'s>(spec: &'s Spec) -> impl Iterator<Item = (String, String)> + 's {
 
 /// The peer groups in which the host's mounts are.
 pub fn peer_groups(host: &[Mount]) -> BTreeSet<&str> {
-    host.iter().filter_map(Mount::peers).collect()
+    let mut groups = BTreeSet::new();
+    groups.extend(host.iter().filter_map(Mount::peers));
+    groups
 }
 
 #[cfg(test)]

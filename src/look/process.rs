@@ -7,6 +7,7 @@ use super::mounts::{self, Mount};
 use super::namespaces::{self, Namespace};
 use super::proc::{Proc, field};
 use super::seccomp::Profile;
+use crate::sorted;
 use crate::spec;
 use alloc::ffi::CString;
 use serde::Serialize;
@@ -262,7 +263,7 @@ fn descriptors(proc: &Proc, mounts: &[Mount]) -> Result<Vec<Descriptor>> {
             target,
         });
     }
-    all.sort_unstable_by_key(|one| one.number);
+    sorted::by(&mut all, |a, b| a.number < b.number);
     Ok(all)
 }
 
@@ -273,7 +274,7 @@ fn program(proc: &Proc, status: &str) -> Result<Program> {
     let environment = proc.text(c"environ", why)?.map(words).unwrap_or_default();
     let mut names: Vec<String> =
         environment.iter().filter_map(|one| one.split_once('=')).map(|(name, _)| name.into()).collect();
-    names.sort_unstable();
+    sorted::sort(&mut names);
     names.dedup();
     Ok(Program {
         executable: proc.link(c"exe", Why("the program that runs there"))?,

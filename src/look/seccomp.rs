@@ -1,6 +1,7 @@
 //! The seccomp profile of a configuration: which calls the kernel refuses, and how. The kernel does not show a filter that
 //! is installed, so the configuration has to say. May touch: types.
 
+use crate::sorted;
 use crate::spec::Seccomp;
 use serde::Serialize;
 use syscalls::Errno;
@@ -48,7 +49,7 @@ pub fn profile(seccomp: &Seccomp) -> Profile {
     }
     for action in &mut actions {
         for list in [&mut action.calls, &mut action.conditional] {
-            list.sort_unstable();
+            sorted::sort(list);
             list.dedup();
         }
     }

@@ -7,6 +7,7 @@ use crate::host::procfs;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Process;
+use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -84,7 +85,7 @@ fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
 fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
     let kept = [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT];
     let mut kept = kept.map(|slot| lanes.at(slot).raw());
-    kept.sort_unstable();
+    sorted::sort(&mut kept);
     let mut from = first;
     for fd in kept.iter().filter_map(|fd| u32::try_from(*fd).ok()) {
         if from < fd {

@@ -9,6 +9,7 @@ use super::step::Step;
 use super::text::{MOST, plain, too_long};
 use super::tree::Tree;
 use super::wish::{UserRights, Wish};
+use crate::sorted;
 use crate::spec::{NamespaceKind, Problem, Spec, namespace};
 use syscalls::{CloneFlags, Why};
 
@@ -229,7 +230,8 @@ impl<'a> Builder<'a> {
 /// lines themselves would take their memory again, and the arena keeps what it gave.
 fn in_order(mut lines: Vec<Line>) -> Vec<Line> {
     let mut order: Vec<u16> = (0..lines.len() as u16).collect();
-    order.sort_by_key(|at| lines[usize::from(*at)].stage);
+    let place = |at: &u16| (lines[usize::from(*at)].stage, *at);
+    sorted::by(&mut order, |a, b| place(a) < place(b));
     for to in 0..order.len() {
         let mut from = usize::from(order[to]);
         while from < to {

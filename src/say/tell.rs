@@ -7,6 +7,7 @@ use crate::host::patience;
 use crate::plan::Plan;
 use crate::say::tell_line::{DATAGRAM, Line, Role, Shape, To, Voice};
 use crate::say::tell_text::{self, hangs};
+use crate::sorted;
 use core::sync::atomic::{Ordering::*, fence};
 use std::sync::Mutex;
 use syscalls::record::{self, Entry, Head, Record};
@@ -229,8 +230,8 @@ impl Teller {
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         reader.read_on(bytes, now, last);
         // Room for a record is taken a moment after its number, so that two lanes can change places.
-        let seq = |open: &Open| Record::read(bytes, open.place).map_or(0, |record| record.seq);
-        reader.open.sort_by_key(seq);
+        let seq = |open: &Open| (Record::read(bytes, open.place).map_or(0, |record| record.seq), open.place);
+        sorted::by(&mut reader.open, |a, b| seq(a) < seq(b));
         reader.open.retain_mut(|open| match Record::read(bytes, open.place) {
             Some(record) => self.tell(&record, open, now, last) && !last,
             None => false,

@@ -4,6 +4,7 @@ use crate::outcome::{Lane, bounded};
 use crate::plan::op::{Mounts, Op};
 use crate::plan::{self, Line, Plan};
 use crate::say::tell_line::Shape;
+use crate::sorted;
 use syscalls::record::Record;
 
 /// The words for what is no stage of a plan, and the brief words for stages.
@@ -109,7 +110,9 @@ fn done(lines: &[&Line], room: usize) -> String {
     let verb = |text: &str| text.split(' ').next().map(String::from);
     let first_of = |text: &str, all: &[&str]| all.iter().position(|other| verb(other) == verb(text));
     let all = texts.clone();
-    texts.sort_by_key(|text| first_of(text, &all));
+    let own = |text: &str| all.iter().position(|other| *other == text);
+    let place = |text: &str| (first_of(text, &all), own(text));
+    sorted::by(&mut texts, |a, b| place(a) < place(b));
     let mut out = String::new();
     for (i, text) in texts.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| texts.get(i)).filter(|before| verb(before) == verb(text));

@@ -3,6 +3,7 @@
 
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
+use crate::sorted;
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
@@ -76,7 +77,7 @@ pub fn missing(id: &str) -> Error {
 pub fn ids(root: At, why: Why) -> syscalls::Result<Vec<String>> {
     let names = input::names(root, why)?.into_iter().filter_map(|name| name.into_string().ok());
     let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
-    ids.sort_unstable();
+    sorted::sort(&mut ids);
     Ok(ids)
 }
 

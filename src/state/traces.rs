@@ -5,6 +5,7 @@
 use super::directory::{DIRECTORY, check_id};
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
+use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use core::mem::offset_of;
@@ -126,7 +127,7 @@ fn prune(kept: &Fd, limit: u64) -> u64 {
 /// The same; and if there are more than `KEPT` and `SLACK`, until `KEPT` are left.
 fn remove_oldest(kept: &Fd, sizes: impl Fn(&[CString]) -> Vec<u64>, limit: u64) -> u64 {
     let mut names = input::names(kept.at(), Why("kept traces have a limit in number, too")).unwrap_or_default();
-    names.sort_unstable();
+    sorted::sort(&mut names);
     let sizes = sizes(&names);
     let mut total: u64 = sizes.iter().sum();
     let is_first = |name: &CString| !name.to_bytes().contains(&b'~');
@@ -262,7 +263,7 @@ fn stems(kept: &Fd) -> Result<Vec<String>, Error> {
     let names = input::names(kept.at(), Why("each kept trace has files there")).doing("list the kept traces")?;
     let stem = |name: &CString| Some(String::from(name.to_str().ok()?.split('~').next()?));
     let mut stems: Vec<String> = names.iter().filter_map(stem).filter(|stem| stem.len() > 17).collect();
-    stems.sort_unstable();
+    sorted::sort(&mut stems);
     stems.dedup();
     stems.reverse();
     Ok(stems)

@@ -2,6 +2,7 @@
 //! May touch: the recorder.
 
 use crate::plan::Mark;
+use crate::sorted;
 use alloc::collections::BTreeMap;
 use syscalls::record::{self, Record};
 
@@ -53,7 +54,7 @@ impl<'a> Piece<'a> {
     pub fn records(&self) -> Vec<(u32, Record<'a>)> {
         let places = record::offsets(self.bytes);
         let mut all: Vec<_> = places.filter_map(|at| Some((at, Record::read(self.bytes, at)?))).collect();
-        all.sort_by_key(|(_, record)| record.seq);
+        sorted::by(&mut all, |(at, a), (place, b)| (a.seq, at) < (b.seq, place));
         all
     }
 
@@ -74,7 +75,9 @@ impl<'a> Piece<'a> {
 /// What asked for the lines of a plan: the first record of each line says it.
 fn asked(bytes: &[u8]) -> BTreeMap<u16, (&str, u8)> {
     let records = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
-    records.filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0).collect()
+    let mut asked = BTreeMap::new();
+    asked.extend(records.filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0));
+    asked
 }
 
 /// The pieces of a trace and the records of each, with the number that `trace --format json` shows as `seq`.

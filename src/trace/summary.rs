@@ -2,6 +2,7 @@
 //! touch: the recorder.
 
 use super::life::Entry;
+use crate::sorted;
 use alloc::collections::BTreeMap;
 use core::cmp::Reverse;
 use syscalls::Errno;
@@ -42,7 +43,7 @@ fn table(what: &str, entries: &[Entry], key: impl Fn(&Entry) -> &'static str) ->
         total.add(entry);
     }
     let mut rows: Vec<(&str, Sum)> = sums.into_iter().collect();
-    rows.sort_by_key(|(_, sum)| Reverse(sum.ns));
+    sorted::by(&mut rows, |(a, one), (b, other)| (Reverse(one.ns), a) < (Reverse(other.ns), b));
     let rule = format!("{:->6} {:->11} {:->11} {:->9} {:->9} {:->16}\n", "", "", "", "", "", "");
     let mut text =
         format!("{:>6} {:>11} {:>11} {:>9} {:>9} {what}\n{rule}", "% time", "seconds", "usecs/call", "calls", "errors");

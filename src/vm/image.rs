@@ -6,6 +6,7 @@
 use crate::host::input::{self, c};
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
+use crate::sorted;
 use alloc::ffi::CString;
 use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, Stat, Why};
 
@@ -133,7 +134,7 @@ impl Image {
         let entry = Entry::of(&stat, self.next());
         self.put(name, &entry)?;
         let mut names = input::names(dir, INTO).map_err(|f| failed(name, f))?;
-        names.sort_unstable();
+        sorted::sort(&mut names);
         for below in &names {
             let whole = [name, b"/", below.to_bytes()].concat();
             self.any(&whole, dir, below)?;

@@ -18,6 +18,7 @@ mod product {
     pub mod perform;
     pub mod plan;
     pub mod say;
+    pub mod sorted;
     pub mod spec;
     pub mod state;
     pub mod trace;

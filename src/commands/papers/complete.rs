@@ -8,6 +8,7 @@ use crate::learn;
 use crate::outcome::{Doing, Error};
 use crate::plan::Step;
 use crate::say::out;
+use crate::sorted;
 use crate::state::{self, traces};
 use syscalls::{OpenFlags, Why};
 
@@ -62,7 +63,7 @@ fn ids(context: &Context, gone: bool) -> Result<Vec<String>, Error> {
     if gone {
         ids.extend(traces::kept(here.at(), why).doing("list the kept traces")?);
     }
-    ids.sort_unstable();
+    sorted::sort(&mut ids);
     ids.dedup();
     Ok(ids)
 }
@@ -73,7 +74,7 @@ fn names(before: &[&str]) -> Vec<&'static str> {
     let book = Book::read();
     let names = book.entries().flat_map(Entry::names).filter_map(|name| name.strip_prefix(begin.as_str()));
     let mut next: Vec<&str> = names.filter_map(|name| name.split(' ').next()).collect();
-    next.sort_unstable();
+    sorted::sort(&mut next);
     next.dedup();
     next
 }

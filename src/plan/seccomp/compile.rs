@@ -16,6 +16,7 @@
 //! the older call, where EPERM would have ended its work.
 
 use super::code::{self, Insn, MOST, Segments};
+use crate::sorted;
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp, quoted};
 use syscalls::names::{NONE, NUMBERS, name};
 use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SeccompFlags};
@@ -292,7 +293,7 @@ impl<'a> Profile<'a> {
         let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
         let of_arch = |(row, rule): &(usize, usize)| Some(word(number(*row, arch)?, *rule));
         calls.extend(self.named.iter().filter_map(of_arch));
-        calls.sort_unstable();
+        sorted::sort(&mut calls);
         calls
     }
 }

@@ -31,7 +31,7 @@ pub const ROWS: [&[&str]; 12] = [
     &["cli"],
     &["spec"],
     &["host", "entry"],
-    &["outcome", "explain", "learn"],
+    &["outcome", "explain", "learn", "sorted"],
     &["syscalls"],
 ];
 
