@@ -198,6 +198,29 @@ pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{begin} [{left} bytes left out] {end}"))
 }
 
+/// A text that forges no line: control characters, and those that change the direction of a line, are escaped.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let turns =
+        |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides = |c: char| c.is_control() || turns(c);
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut all = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match hides(c) {
+            true => all.extend(c.escape_default()),
+            false => all.push(c),
+        }
+    }
+    Cow::Owned(all)
+}
+
+/// A word of the command line, for one line of an error.
+pub fn short(word: &str) -> String {
+    word.chars().take(40).flat_map(char::escape_default).collect()
+}
+
 /// A call that failed, as the trace shows it; and its why.
 pub fn show(failed: Failed) -> (String, String) {
     let end = format!(" = -1 {} ({})", failed.errno.name(), failed.errno.text());

@@ -2,10 +2,10 @@
 //! everything below.
 
 use super::context::{Context, step};
-use super::explain_record::{self, shown};
+use super::explain_record;
 use crate::cli;
 use crate::explain::{self as texts, Book, Chapter, Entry, Page};
-use crate::outcome::Error;
+use crate::outcome::{Error, short};
 use crate::plan::Step;
 use crate::say::out;
 use syscalls::{At, Why};
@@ -113,7 +113,7 @@ fn of_kind(kind: &str, name: &str, page: &mut Page) -> bool {
 }
 
 fn unknown(book: &Book, name: &str, verb: &str) -> Error {
-    let (shown, lower) = (shown(name), name.to_ascii_lowercase());
+    let (shown, lower) = (short(name), name.to_ascii_lowercase());
     let mut near: Vec<&str> = Vec::new();
     for _ in 0..NEIGHBOURS {
         let others = book.entries().flat_map(Entry::names).filter(|own| !near.contains(own));

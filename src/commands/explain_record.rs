@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use crate::explain::Page;
-use crate::outcome::{Error, PART, bounded};
+use crate::outcome::{Error, PART, bounded, short, visible};
 use crate::plan::show::lane_name;
 use crate::plan::{self, Line, Plan, Step, Wish};
 use crate::state::{self, Whole, traces};
@@ -21,12 +21,13 @@ const QUOTED: usize = 12;
 /// One record of a container's trace, by its number or as the first of a call.
 pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Result<(), Error> {
     let root = context.open_root()?;
-    let pieces = traces::read(root.as_ref(), id)?;
-    let pieces = trace::numbered(&pieces);
+    let (of, run) = traces::named(id)?;
+    let found = traces::of(root.as_ref(), of, run)?;
+    let pieces = trace::numbered(&found.pieces);
     let all = || pieces.iter().flat_map(|(piece, records)| records.iter().map(move |r| (piece, r)));
     let mut wanted = all().filter(|(_, r)| number.parse() == Ok(r.seq) || r.call.name() == number);
     let Some((piece, r)) = wanted.next() else {
-        let (shown, last) = (shown(number), all().map(|(_, r)| r.seq).max().unwrap_or(0));
+        let (shown, last) = (short(number), all().map(|(_, r)| r.seq).max().unwrap_or(0));
         return Err(Error::State(format!(
             "the trace of {id} has no record `{shown}`: a number up to {last} (`seq` in `trace --format json`) or the name of a call is needed"
         )));
@@ -37,7 +38,9 @@ pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Res
     arguments(piece, r, page);
     page.paragraph(&format!("Why: {}", r.why()), 2);
     let of_creation = pieces.first().is_some_and(|(first, _)| core::ptr::eq(first, piece));
-    line(context, id, (piece, r), of_creation.then_some(&pieces[0].1), page)?;
+    // A container that is gone has left its records alone, and another one can have its ID by now.
+    let whole = if found.ended.is_none() { whole(context, of)? } else { None };
+    line(context, of, whole, (piece, r), of_creation.then_some(&pieces[0].1), page);
     let source = r.source();
     if !source.file.is_empty() {
         page.paragraph(
@@ -52,11 +55,6 @@ pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Res
         page.paragraph(&format!("Other records of {number}: {}", others.join(", ")), 2);
     }
     Ok(())
-}
-
-/// A word of the command line, for one line of an error.
-pub fn shown(word: &str) -> String {
-    word.chars().take(40).flat_map(char::escape_default).collect()
 }
 
 /// Which record it is, and the call as strace prints it.
@@ -104,15 +102,12 @@ fn arguments(piece: &Piece, r: &Record, page: &mut Page) {
 fn line(
     context: &Context,
     id: &str,
+    whole: Option<Whole>,
     (piece, r): (&Piece, &Record),
     creation: Option<&Vec<Record>>,
     page: &mut Page,
-) -> Result<(), Error> {
-    let Some((_, stage)) = plan::stage(r.lane, r.stage) else { return Ok(()) };
-    let whole = match whole(context, id) {
-        Err(Error::State(_)) => None,
-        other => Some(other?),
-    };
+) {
+    let Some((_, stage)) = plan::stage(r.lane, r.stage) else { return };
     let made = creation.and_then(|records| Some((plan_of(context, id, whole.as_ref()?)?, records)));
     let words = made.and_then(|(plan, records)| words_of_line(&plan, piece, r, records)).unwrap_or_default();
     page.paragraph(&format!("Line {}: {}", r.line, if words.is_empty() { stage } else { &words }), 2);
@@ -127,26 +122,27 @@ fn line(
     }
     let pointer = piece.pointer(r);
     if pointer.is_empty() {
-        return Ok(());
+        return;
     }
+    let shown = visible(pointer);
     // `exec` has a process of its own, from its command line or from a file.
     if r.step == Step::Exec as u16 && pointer.starts_with("/process") {
-        page.paragraph(&format!("Asked for by {pointer} of the process that `exec` was given"), 2);
+        page.paragraph(&format!("Asked for by {shown} of the process that `exec` was given"), 2);
     } else {
-        page.paragraph(&format!("Asked for by {pointer} of config.json"), 2);
+        page.paragraph(&format!("Asked for by {shown} of config.json"), 2);
         whole.and_then(|whole| quoted(&whole, pointer)).iter().flatten().for_each(|line| page.as_it_is(line));
     }
     page.gap();
     let entries = page.book.find(pointer);
-    entries.into_iter().take(1).for_each(|entry| page.brief(pointer, entry));
-    Ok(())
+    entries.into_iter().take(1).for_each(|entry| page.brief(&shown, entry));
 }
 
 /// What the container's configuration says at a pointer, in lines of JSON.
 fn quoted(whole: &Whole, pointer: &str) -> Option<Vec<String>> {
     let document: serde_json::Value = serde_json::from_slice(whole.configuration().ok()?).ok()?;
     let text = serde_json::to_string_pretty(document.pointer(pointer)?).ok()?;
-    let mut lines: Vec<String> = text.lines().take(QUOTED).map(|line| bounded(line, PART).into_owned()).collect();
+    let mut lines: Vec<String> =
+        text.lines().take(QUOTED).map(|line| bounded(&visible(line), PART).into_owned()).collect();
     if text.lines().nth(QUOTED).is_some() {
         lines.push("...".into());
     }
@@ -169,9 +165,13 @@ fn plan_of(context: &Context, id: &str, whole: &Whole) -> Option<Plan> {
     plan::create(&spec, &wish).ok()
 }
 
-fn whole(context: &Context, id: &str) -> Result<Whole, Error> {
-    let (_, dir) = context.container(id)?;
-    state::load_whole(dir.at(), id)
+/// `None`: its state cannot be told.
+fn whole(context: &Context, id: &str) -> Result<Option<Whole>, Error> {
+    let loaded = context.container(id).and_then(|(_, dir)| state::load_whole(dir.at(), id));
+    match loaded {
+        Err(Error::State(_)) => Ok(None),
+        loaded => loaded.map(Some),
+    }
 }
 
 /// What the plan says of the record's line. Options of the command line can have moved the lines: of those that have the
@@ -185,7 +185,7 @@ fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record]) -> 
     };
     let same = (1..).zip(plan.lines()).filter(|(_, line)| is_same(line));
     let nearest = same.min_by_key(|(number, _)| r.line.abs_diff(*number));
-    nearest.map(|(_, line)| line.op.to_string())
+    nearest.map(|(_, line)| line.words())
 }
 
 /// The call, its flags and its error: what each means; and what would be missing without the call.

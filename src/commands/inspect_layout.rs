@@ -1,6 +1,7 @@
 //! Lines of text in columns, as wide as the terminal. What a container has named is escaped first, so that no name of it
 //! can forge a line. May touch: system calls.
 
+use crate::outcome::visible;
 use syscalls::{At, Why};
 
 /// The columns of a page: those of the terminal, within these limits; where there is none, the usual ones.
@@ -13,18 +14,9 @@ pub fn width() -> usize {
     size.map_or(USUAL, |size| usize::from(size.columns).clamp(NARROW, WIDE))
 }
 
-/// A name as text: control characters, and those that change the direction of a line, are escaped.
+/// A name as text.
 pub fn shown(name: &str) -> String {
-    let mut text = String::new();
-    for c in name.chars() {
-        let turns =
-            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        match c.is_control() || turns {
-            true => text.extend(c.escape_default()),
-            false => text.push(c),
-        }
-    }
-    text
+    visible(name).into_owned()
 }
 
 /// A page being written.

@@ -3,7 +3,7 @@
 use super::context::{Context, step};
 use crate::cli::{self, Level, ListFormat};
 use crate::host::input::c;
-use crate::outcome::{Doing, Error};
+use crate::outcome::{Doing, Error, visible};
 use crate::plan::Step;
 use crate::say::error::line;
 use crate::say::out;
@@ -93,7 +93,7 @@ fn table(rows: &[Row]) -> String {
             row.id.clone(),
             row.pid.to_string(),
             row.status.into(),
-            row.bundle.clone(),
+            visible(&row.bundle).into_owned(),
             row.created.clone(),
             row.owner.clone(),
         ]);

@@ -30,34 +30,24 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     };
     let screen = trace::screen(Some(At::STDOUT), options.color);
     let mut view = View { look: options, filter: &filter, screen, epoch: trace::epoch() };
-    let (id, run) = named(name, options.run)?;
-    if options.follow {
-        return follow(context, id, view);
+    let usage = |problem: &str| Err(Error::Usage(format!("trace: {problem}")));
+    let (id, run) = traces::named(name)?;
+    match (id == name, options.run, options.follow) {
+        (false, Some(_), _) => return usage("ID~N and --run are the same; leave out one"),
+        (false, _, true) => {
+            return usage("ID~N is a trace that is kept, and --follow waits for new calls; leave out one");
+        }
+        (true, _, true) => return follow(context, id, view),
+        _ => {}
     }
     let root = context.open_root()?;
-    let found = match run {
-        1 => traces::newest(root.as_ref(), id)?,
-        run => traces::older(root.as_ref(), id, run)?,
-    };
+    let found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
     let pieces: Vec<Piece> = found.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     // The machine may have been started again: then its clock says nothing of those records.
     if let Some(ended) = found.ended {
         view.epoch = ended.saturating_sub(trace::brief(&pieces).ended);
     }
     out::stdout(&view.render(&pieces, name)).map(|()| 0)
-}
-
-/// The id, and which of its traces: `ID~2` is the one before the newest.
-fn named(name: &str, run: Option<usize>) -> Result<(&str, usize), Error> {
-    let usage = |problem: &str| Error::Usage(format!("trace: {problem}"));
-    let Some((id, number)) = name.split_once('~') else {
-        return Ok((name, run.unwrap_or(1)));
-    };
-    match (number.parse(), run) {
-        (Ok(_), Some(_)) => Err(usage("ID~N and --run are the same; leave out one")),
-        (Ok(run @ 1..), None) => Ok((id, run)),
-        _ => Err(usage("ID~N: N is a number; 1 is the newest trace of the ID, 2 the one before")),
-    }
 }
 
 /// What the list says of a trace.

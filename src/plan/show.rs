@@ -4,7 +4,7 @@ pub use super::op::lane_name;
 
 use super::Step;
 use super::op::Plan;
-use crate::outcome::Lane;
+use crate::outcome::{Lane, visible};
 use core::fmt::{self, Display, Formatter};
 
 /// The whole listing. Steps head it, in the order in which they begin.
@@ -29,9 +29,9 @@ impl Display for Listing<'_> {
                     writeln!(f, "  {}", line.step.text().1)?;
                     step = Some(line.step);
                 }
-                write!(f, "  {number:>3}  {}", line.op)?;
+                write!(f, "  {number:>3}  {}", line.words())?;
                 for word in [line.from.as_str(), line.mark.text()].into_iter().filter(|word| !word.is_empty()) {
-                    write!(f, "  [{word}]")?;
+                    write!(f, "  [{}]", visible(word))?;
                 }
                 writeln!(f)?;
                 writeln!(f, "         {}", line.why.0)?;

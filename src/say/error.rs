@@ -1,7 +1,7 @@
 //! Errors in words. `main` tells each once. May touch: types, the recorder.
 
 use crate::outcome::{
-    Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show,
+    Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show, visible,
 };
 use crate::plan::op::{Hooks, Mounts, Process};
 use crate::plan::{Line, Mark, Op, Plan};
@@ -16,14 +16,7 @@ const MOST: usize = 2048;
 /// A text as one line of bounded length, for a message: engines read line by line, and what a message quotes of a document can
 /// have any length.
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() {
-            true => line.extend(c.escape_default()),
-            false => line.push(c),
-        }
-    }
-    bounded(&line, MOST).into_owned()
+    bounded(&visible(text), MOST).into_owned()
 }
 
 /// Where each part of a configuration comes from: a file, and for some parts another file or an option.

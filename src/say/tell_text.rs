@@ -105,7 +105,7 @@ fn common<'a>(mut pointers: impl Iterator<Item = &'a str>) -> String {
 /// What lines do, each verb once: `mount proc on /proc, tmpfs on /dev; link /dev/fd to /proc/self/fd`.
 fn done(lines: &[&Line], room: usize) -> String {
     let lines = lines.iter().filter(|line| !matches!(line.op, Op::Mounts(Mounts::Enter { .. })));
-    let texts: Vec<String> = lines.map(|line| line.op.to_string()).collect();
+    let texts: Vec<String> = lines.map(|line| line.words()).collect();
     let mut texts: Vec<&str> = texts.iter().map(|text| text.split(" (").next().unwrap_or_default()).collect();
     let verb = |text: &str| text.split(' ').next().map(String::from);
     let first_of = |text: &str, all: &[&str]| all.iter().position(|other| verb(other) == verb(text));

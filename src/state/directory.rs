@@ -2,7 +2,7 @@
 //! calls.
 
 use crate::host::input::{self, c};
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error, at, short};
 use crate::sorted;
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
@@ -15,9 +15,9 @@ pub fn check_id(id: &str) -> Result<(), Error> {
     let problem = if id.is_empty()
         || id.len() > 1024
         || !id.chars().all(allowed)
-        || [".", "..", ".traces", ".learn", ".learn.new"].contains(&id)
+        || [".", "..", ".traces", ".learn"].contains(&id)
     {
-        let shown: String = id.chars().take(40).flat_map(char::escape_default).collect();
+        let shown = short(id);
         format!("\"{shown}\": letters, digits, and _ + - . are allowed")
     } else if id.len() > 255 {
         format!("it has {} bytes, and a directory's name has at most 255", id.len())

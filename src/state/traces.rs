@@ -180,6 +180,25 @@ pub fn read(root: Option<&Fd>, id: &str) -> Result<Vec<Vec<u8>>, Error> {
     newest(root, id).map(|trace| trace.pieces)
 }
 
+/// The id, and which of its traces: `ID~2` is the one before the newest.
+pub fn named(name: &str) -> Result<(&str, usize), Error> {
+    let Some((id, number)) = name.split_once('~') else {
+        return Ok((name, 1));
+    };
+    match number.parse() {
+        Ok(run @ 1..) => Ok((id, run)),
+        _ => Err(Error::Usage("ID~N: N is a number; 1 is the newest trace of the ID, 2 the one before".into())),
+    }
+}
+
+/// The trace of an id that is so many runs old; 1 is the newest.
+pub fn of(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
+    match run {
+        1 => newest(root, id),
+        run => older(root, id, run),
+    }
+}
+
 /// The newest trace of an id.
 pub fn newest(root: Option<&Fd>, id: &str) -> Result<Trace, Error> {
     check_id(id)?;
@@ -243,8 +262,7 @@ pub fn list(root: &Fd) -> Result<Vec<Listed>, Error> {
     Ok(all)
 }
 
-/// The trace of an id that is so many runs old; 1 is the newest.
-pub fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
+fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
     check_id(id)?;
     let why = Why("the records of the container lie there");
     let none = || Error::State(format!("no trace {id}~{run} is kept; `nk-runtime trace` lists those there are"));

@@ -3,7 +3,7 @@
 
 use super::life::Entry;
 use crate::cli::TraceCmd;
-use crate::outcome::Error;
+use crate::outcome::{Error, short};
 use crate::plan::Step;
 use crate::plan::show::lane_name;
 use syscalls::record::RETURNED;
@@ -34,7 +34,7 @@ impl Filter {
         }
         for word in asked.lane.iter().flat_map(|word| word.split(',')) {
             if !LANES.contains(&word) {
-                return Err(usage(format!("there is no lane `{word}`: {}", LANES.join(", "))));
+                return Err(usage(format!("there is no lane `{}`: {}", short(word), LANES.join(", "))));
             }
             filter.lanes.push(word.into());
         }
@@ -78,7 +78,7 @@ fn calls(word: &str) -> Result<(bool, Vec<String>), String> {
             (None, Some(_)) => all.push(name.into()),
             (None, None) if name == "all" => return Ok((!meant, Vec::new())),
             (None, None) => {
-                return Err(format!("there is no system call `{name}`; a class begins with %: {}", names()));
+                return Err(format!("there is no system call `{}`; a class begins with %: {}", short(name), names()));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Descriptors by name, and the ways in which processes wait for each other: followed through the records alone. May touch:
 //! the recorder.
 
+use crate::outcome::visible;
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use syscalls::record::{OUT, RETURNED, Record};
@@ -148,7 +150,7 @@ fn named(process: &Process, r: &Record) -> Named {
                 (_, None) => Rc::default(),
             };
         } else if let Some(path) = path(r, i) {
-            named.paths[i] = joined(&from, path);
+            named.paths[i] = joined(&from, &path);
         }
     }
     if r.call.name() == "ppoll" {
@@ -160,9 +162,8 @@ fn named(process: &Process, r: &Record) -> Named {
 }
 
 /// A path argument that the record keeps.
-fn path<'a>(r: &Record<'a>, i: usize) -> Option<&'a str> {
-    let blob = r.blob(i as u8).filter(|_| sort(r, i) == Sort::Path)?;
-    core::str::from_utf8(blob.bytes).ok()
+fn path<'a>(r: &Record<'a>, i: usize) -> Option<Cow<'a, str>> {
+    text(r, i).filter(|_| sort(r, i) == Sort::Path)
 }
 
 /// Where a path leads from a place. Below the rootfs, paths are those of the container.
@@ -182,7 +183,7 @@ fn joined(from: &str, path: &str) -> Option<Rc<str>> {
 fn opened(r: &Record, named: &Named) -> Option<Rc<str>> {
     let whole = |place: usize| named.paths[place].clone().or_else(|| path(r, place).map(Rc::from));
     match r.call.name() {
-        "openat" | "openat2" | "open_tree" if path(r, 1) == Some("") => named.args[0].clone(),
+        "openat" | "openat2" | "open_tree" if path(r, 1).as_deref() == Some("") => named.args[0].clone(),
         "openat" | "openat2" | "open_tree" => whole(1).map(|name| match name.strip_suffix("/.") {
             Some(shorter) => shorter.into(),
             None => name,
@@ -201,8 +202,9 @@ fn opened(r: &Record, named: &Named) -> Option<Rc<str>> {
     }
 }
 
-fn text<'a>(r: &Record<'a>, i: usize) -> Option<&'a str> {
-    core::str::from_utf8(r.blob(i as u8)?.bytes).ok()
+/// A container's configuration, and its files, can hold any name: no name may forge a line.
+fn text<'a>(r: &Record<'a>, i: usize) -> Option<Cow<'a, str>> {
+    core::str::from_utf8(r.blob(i as u8)?.bytes).ok().map(visible)
 }
 
 /// A descriptor that came with a message, and what was said with it.

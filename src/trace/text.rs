@@ -10,6 +10,7 @@ use super::page::{Paint, Row, Screen, fit_with};
 use super::words::{self, has};
 use crate::cli::TraceCmd;
 use crate::host::time;
+use crate::outcome::visible;
 use crate::plan::Step;
 use crate::plan::show::lane_name;
 
@@ -181,7 +182,7 @@ impl<'a> Text<'a> {
         let pointer = entry.piece.pointer(&entry.r);
         let mut parts = Vec::new();
         if self.look.config && !pointer.is_empty() {
-            parts.push(format!("config.json {pointer}"));
+            parts.push(format!("config.json {}", visible(pointer)));
         }
         if self.look.source && !entry.r.source().file.is_empty() {
             let room = if entry.r.source().file.starts_with("syscalls/") { "" } else { "src/" };

@@ -40,7 +40,7 @@ pub use users::Users;
 
 use super::mark::Mark;
 use super::step::Step;
-use crate::outcome::Lane;
+use crate::outcome::{Lane, visible};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
 use syscalls::Why;
@@ -104,6 +104,13 @@ pub struct Line {
     /// What beside the configuration has decided about it.
     pub mark: Mark,
     pub why: Why,
+}
+
+impl Line {
+    /// The op in words, on one line.
+    pub fn words(&self) -> String {
+        visible(&self.op.to_string()).into_owned()
+    }
 }
 
 /// A plan of a thousand mounts has a line for each.

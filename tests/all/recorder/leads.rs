@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Trial> {
             ("of_each_wrapper", of_each_wrapper),
             ("of_a_long_pointer", of_a_long_pointer),
             ("of_later_commands", of_later_commands),
+            ("of_an_older_run", of_an_older_run),
             ("to_an_option", to_an_option),
             ("to_what_ended_the_command", to_what_ended_it),
         ],
@@ -214,6 +215,23 @@ fn to_what_ended_it() -> Outcome {
     let done = bundle.call(&["exec", &bundle.id, "/no/such/program"])?;
     ensure!(done.status == 255, "{done:?}");
     same("exec", ended(&records(&bundle)?), vec![("faccessat2".into(), "ENOENT".into())])?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// Its records are asked for as `trace` asks for them; the container that has its ID by now is another one.
+fn of_an_older_run() -> Outcome {
+    let mut bundle = Bundle::shell("true")?;
+    bundle.set("/hostname", json!("older"))?;
+    bundle.bundled(&["run"])?.ok()?;
+    bundle.set("/hostname", json!("newer"))?;
+    bundle.bundled(&["create"])?.ok()?;
+    let explain = |run: &str| bundle.call(&["explain", &format!("{}{run}:sethostname", bundle.id)]);
+    let (older, newer) = (explain("~2")?.ok()?.out, explain("")?.ok()?.out);
+    ensure!(older.contains("sethostname(\"older\"") && !older.contains("newer"), "{older}");
+    ensure!(newer.contains("sethostname(\"newer\"") && !newer.contains("older"), "{newer}");
+    explain("~9")?.refused("is kept")?;
+    explain("~0")?.refused("N is a number")?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }

@@ -4,7 +4,7 @@ use super::{records, told};
 use crate::bundle::{Bundle, patiently};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -15,6 +15,8 @@ pub fn cases() -> Vec<Trial> {
             ("the_table_counts_every_call", table),
             ("names_and_times_as_strace_has_them", strace),
             ("each_of_several_runs_of_an_id", several),
+            ("an_older_run_is_not_followed", older_is_not_followed),
+            ("no_name_of_a_container_forges_a_line", forged),
             ("follow_waits_for_the_container", waits),
             ("follow_says_once_that_a_call_hangs", hangs),
         ],
@@ -160,5 +162,48 @@ fn hangs() -> Outcome {
     let out = bundle.wait(following)?.ok()?.out;
     let hanging = out.lines().filter(|line| line.contains("is still in the kernel"));
     ensure!(hanging.clone().count() <= 2, "{:?}", hanging.take(5).collect::<Vec<_>>());
+    bundle.clean()
+}
+
+fn older_is_not_followed() -> Outcome {
+    let bundle = Bundle::plain()?;
+    bundle.bundled(&["run"])?.ok()?;
+    bundle.bundled(&["run"])?.ok()?;
+    let older = format!("{}~2", bundle.id);
+    bundle.call(&["trace", "--follow", &older])?.refused("--follow waits for new calls")?;
+    let long = "x".repeat(5000);
+    let done = bundle.call(&["trace", "-e", &long, &older])?.refused("there is no system call `xxx")?;
+    ensure!(done.err.len() < 400, "{done:?}");
+    bundle.clean()
+}
+
+/// A name with the end of a line in it, and with a terminal's commands: in each view it stays a part of its line.
+fn forged() -> Outcome {
+    let mut bundle = Bundle::shell("true")?;
+    let name = "/mnt/x\n  1 forged\u{1b}[31m\u{202e}";
+    let mount = json!({"destination": name, "type": "tmpfs", "source": "s\u{1b}[32m"});
+    let mut mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+    mounts.push(mount);
+    bundle.set("/mounts", json!(mounts))?;
+    bundle.set("/hostname", json!("h\u{1b}[33m"))?;
+    bundle.bundled(&["create"])?.ok()?;
+    let id = bundle.id.clone();
+    let listed = bundle.call(&["explain", &format!("{id}:sethostname")])?.ok()?;
+    let mut shown = vec![listed.out];
+    for words in [
+        &["trace", &id][..],
+        &["trace", "--all", "--config", &id],
+        &["trace", "--format", "strace", "-y", &id],
+        &["inspect", &id],
+    ] {
+        shown.push(bundle.call(words)?.ok()?.out);
+    }
+    shown.push(bundle.bundled(&["plan"])?.ok()?.out);
+    for text in shown {
+        let hides = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        let line = text.lines().find(|line| line.contains(hides) || line.starts_with("  1 forged"));
+        ensure!(line.is_none(), "{line:?}");
+    }
+    bundle.call(&["delete", "--force", &id])?.ok()?;
     bundle.clean()
 }
