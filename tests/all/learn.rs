@@ -5,7 +5,7 @@ use crate::bundle::{Bundle, Done, runtime, tool};
 use crate::{Failed, Outcome, area, ensure, machine, same};
 use libtest_mimic::Trial;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,6 +44,8 @@ pub fn cases() -> Vec<Trial> {
             ("a_changed_bundle_stays", stays),
             ("wrong_words_are_refused", refused),
             ("a_bundle_of_another_user_is_refused", strangers),
+            ("a_link_in_the_way_is_not_followed", links),
+            ("two_learners_at_once", two),
             ("a_container_that_cannot_be_made_is_told_alone", alone),
         ],
     );
@@ -274,6 +276,7 @@ fn refused() -> Outcome {
         (&["--check"], "a lesson is needed"),
         (&["mounts", "--check", "--solution"], "leave out one"),
         (&["mounts", "--check"], "`nk-runtime learn mounts` writes it"),
+        (&["mounts", "--dir", ""], "--dir needs the name of a directory"),
         (&["demo", "--check"], "the demo has no task"),
         (&["demo", "--solution"], "the lesson demo has no task"),
     ] {
@@ -289,6 +292,52 @@ fn strangers() -> Outcome {
     chown(desk.path("uts"), Some(USER), Some(USER))?;
     desk.learn(&["uts", "--solution"])?.refused("belongs to user 41236")?;
     same("files", fs::read_dir(desk.path("uts"))?.count(), 0)?;
+    desk.clean()
+}
+
+/// Root learns in a directory where another user has put links: nothing is made where they lead.
+fn links() -> Outcome {
+    let desk = Desk::root()?;
+    let elsewhere = desk.bundle.path("elsewhere");
+    for place in ["", "idmap", "idmap/files", "idmap/rootfs"] {
+        fs::create_dir_all(elsewhere.join("idmap"))?;
+        let link = desk.bundle.path("nk-learn").join(place);
+        let link = link.components().as_path();
+        fs::create_dir_all(link.parent().ok_or("no parent")?)?;
+        symlink(&elsewhere, link)?;
+        for words in [&["idmap"][..], &["idmap", "--solution"], &["idmap", "--check"]] {
+            let done = desk.learn(words)?;
+            ensure!(done.status == 1, "{place}: {done:?}");
+        }
+        let found: Vec<_> = fs::read_dir(&elsewhere)?.chain(fs::read_dir(elsewhere.join("idmap"))?).flatten().collect();
+        ensure!(found.len() == 1, "{place}: {found:?}");
+        fs::remove_file(link)?;
+        let _ = fs::remove_dir_all(desk.path(""));
+    }
+    // Where the learner has named the directory, links on the way are the learner's.
+    symlink(&elsewhere, desk.bundle.path("mine"))?;
+    desk.learn(&["uts", "--solution", "--dir", "mine/a/b"])?.ok()?;
+    ensure!(elsewhere.join("a/b/config.json").exists(), "no bundle in the directory that was named");
+    desk.clean()
+}
+
+/// Two at once in one directory: none finds half a file of the other's.
+fn two() -> Outcome {
+    let desk = Desk::root()?;
+    for _ in 0..4 {
+        let both = [
+            desk.bundle.start(desk.command(&["uts", "--solution"])?)?,
+            desk.bundle.start(desk.command(&["uts", "--solution"])?)?,
+        ];
+        for one in both {
+            desk.bundle.wait(one)?.ok()?;
+        }
+        let left: Vec<_> =
+            fs::read_dir(desk.path("uts"))?.chain(fs::read_dir(desk.path("uts/rootfs"))?).flatten().collect();
+        let names = left.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        ensure!(names.clone().all(|name| !name.starts_with('.')), "{:?}", names.collect::<Vec<_>>());
+        fs::remove_dir_all(desk.path(""))?;
+    }
     desk.clean()
 }
 

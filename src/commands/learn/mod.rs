@@ -12,9 +12,10 @@ use crate::cli::{self, Command, Level};
 use crate::host::cgroup;
 use crate::learn::check::{Facts, asks, holds};
 use crate::learn::{How, LESSONS, Lesson, edit, filled, find};
-use crate::outcome::{Doing, Error};
+use crate::outcome::{Doing, Error, short, visible};
 use crate::plan::Step;
 use crate::say::{Shape, out};
+use bundle::Place;
 use progress::{Mark, Progress};
 use syscalls::{At, Why};
 
@@ -26,7 +27,17 @@ struct Desk {
     number: usize,
     lesson: &'static Lesson,
     dir: String,
+    /// The same for a line of text.
+    shown: String,
     id: String,
+    /// Links on the way to the directory are followed: the learner has named it.
+    links: bool,
+}
+
+impl Desk {
+    fn place(&self) -> Place<'_> {
+        Place { path: &self.dir, links: self.links }
+    }
 }
 
 /// `learn`.
@@ -36,12 +47,20 @@ pub fn learn(context: &mut Context, options: &cli::Learn) -> Result<i32, Error> 
         return list(context);
     };
     let Some((number, lesson)) = find(name) else {
-        let shown: String = name.chars().take(40).flat_map(char::escape_default).collect();
         let names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
-        return Err(Error::Usage(format!("learn: there is no lesson `{shown}`; the lessons: {}", names.join(", "))));
+        return Err(Error::Usage(format!(
+            "learn: there is no lesson `{}`; the lessons: {}",
+            short(name),
+            names.join(", ")
+        )));
     };
+    if options.dir.as_deref() == Some("") {
+        return Err(Error::Usage("learn: --dir needs the name of a directory".into()));
+    }
     let dir = options.dir.clone().unwrap_or_else(|| format!("nk-learn/{}", lesson.name));
-    let desk = Desk { number, lesson, dir, id: format!("learn-{}", lesson.name) };
+    let shown = visible(&dir).into_owned();
+    let links = options.dir.is_some();
+    let desk = Desk { number, lesson, dir, shown, links, id: format!("learn-{}", lesson.name) };
     match (options.check, options.solution) {
         (_, true) => solution(context, &desk),
         (true, _) => check(context, &desk),
@@ -99,14 +118,14 @@ fn run(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     context.seal()?;
     let mut progress = Progress::read(context);
     progress.set(context, lesson.name, Mark::Begun);
-    let say = |text: &str| out::stdout(&filled(text, &desk.dir, &desk.id));
+    let say = |text: &str| out::stdout(&filled(text, &desk.shown, &desk.id));
     say(&format!("Lesson {}: {}\n\n{}\n\n", desk.number, lesson.title(), lesson.about()))?;
     if lesson.how() == How::Demo {
         let status = demo::demo(context)?;
         progress.set(context, lesson.name, Mark::Done);
         return Ok(status);
     }
-    let new = bundle::make(context, lesson, &desk.dir)?;
+    let new = bundle::make(context, lesson, desk.place())?;
     let whose = if new { "It is yours: change it as you like" } else { "It is as you have left it" };
     say(&format!("Its bundle is {{dir}}. {whose}.\nThis is what happens now:\n\n"))?;
     ours::call(context, &["delete", "--force", &desk.id])?;
@@ -150,7 +169,7 @@ fn check(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
         ));
     }
     possible(context, lesson)?;
-    bundle::renew(context, lesson, &desk.dir)?;
+    bundle::renew(context, lesson, desk.place())?;
     let facts = facts(context, desk)?;
     let checks = lesson.checks();
     let mut missing: Vec<_> = checks.iter().filter(|check| holds(check.wanted, &facts) != Some(true)).collect();
@@ -165,7 +184,7 @@ fn check(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
         let next =
             LESSONS.get(desk.number + 1).map_or(String::new(), |next| format!(" Next: nk-runtime learn {}", next.name));
         let text = format!("Passed: all {} checks of `{}`.{next}\n{passed}", checks.len(), lesson.name);
-        return out::stdout(&filled(&text, &desk.dir, &desk.id)).map(|()| 0);
+        return out::stdout(&filled(&text, &desk.shown, &desk.id)).map(|()| 0);
     }
     if progress.of(lesson.name) != Some(Mark::Done) {
         progress.set(context, lesson.name, Mark::Begun);
@@ -175,7 +194,7 @@ fn check(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     lines.iter().skip(lines.len().saturating_sub(SHOWN)).for_each(|line| text.push_str(&format!("  {line}\n")));
     text.push_str("\nNot yet:\n");
     missing.iter().for_each(|check| text.push_str(&format!("\n{}\n", check.otherwise)));
-    out::stdout(&filled(&text, &desk.dir, &desk.id)).map(|()| 1)
+    out::stdout(&filled(&text, &desk.shown, &desk.id)).map(|()| 1)
 }
 
 /// What is true of the container that the bundle makes. Only what the checks ask for is looked at.
@@ -224,8 +243,8 @@ fn solution(context: &Context, desk: &Desk) -> Result<i32, Error> {
         }
     }
     let solved = edit::apply(&begin, &edits).unwrap_or(begin);
-    bundle::make(context, lesson, &desk.dir)?;
-    bundle::write_solution(context, &desk.dir, &solved)?;
+    bundle::make(context, lesson, desk.place())?;
+    bundle::write_solution(context, desk.place(), &solved)?;
     text.push_str(&format!("\nThe whole file is {{dir}}/solution.json:\n  cp {{dir}}/solution.json {{dir}}/{name}\n"));
-    out::stdout(&filled(&text, &desk.dir, &desk.id)).map(|()| 0)
+    out::stdout(&filled(&text, &desk.shown, &desk.id)).map(|()| 0)
 }

@@ -1,6 +1,7 @@
 //! Which lessons are begun and done: a small file of the learner's, a line each, as in `mounts done`. Lines that it cannot
 //! read are left out, and said. A file that cannot be written costs only the progress. May touch: everything below.
 
+use super::bundle::new_name;
 use crate::cli::Level;
 use crate::commands::context::Context;
 use crate::host::{
@@ -17,9 +18,6 @@ use syscalls::{At, Errno, Fd, OpenFlags, Why};
 /// The file's name in the state root, where no container has such a name; and among an ordinary user's files.
 const ROOTS: &CStr = c".learn";
 const USERS: &CStr = c"learn";
-
-/// Where it is written first.
-const NEW: &CStr = c".learn.new";
 
 /// More bytes than that are no progress.
 const LONGEST: usize = 4096;
@@ -124,7 +122,7 @@ impl Progress {
                 (make(&dir, why)?, file)
             }
         };
-        let written = replace(dir.at(), file, NEW, text.as_bytes(), 0o600, why).doing("write the progress");
+        let written = replace(dir.at(), file, &new_name(), text.as_bytes(), 0o600, why).doing("write the progress");
         self.open = Some((dir, file));
         written
     }
