@@ -10,8 +10,8 @@ use crate::say::{Shape, out, tell};
 use crate::{cli, spec};
 use syscalls::{At, CloneFlags, Errno, MountFlags, OpenFlags, Prctl, Why};
 
-/// The id, and the host name inside.
-const ID: &str = "nk-demo";
+/// The host name inside, and how the id begins.
+const NAME: &str = "nk-demo";
 
 /// Where the bundle is made: only this process's mount namespace sees it.
 const BUNDLE: &str = "/tmp";
@@ -35,7 +35,8 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     }
     bundle(&program, &outside, rootless).doing("demo: make a bundle")?;
     drop(program);
-    let create = cli::Create { id: ID.into(), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
+    let pid = syscalls::getpid(Why("two demos at once need two cgroups, so the ID ends in a number"));
+    let create = cli::Create { id: format!("{NAME}-{pid}"), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
     let options = cli::Run { create, detach: false, keep: false, vm: None };
     context.root = format!("{BUNDLE}/state");
     let status = run::run(context, &options)?;
@@ -97,5 +98,5 @@ fn configuration(outside: &str, rootless: bool) -> String {
         .replace(group, "")
         .replace("\"sh\"", "\"/nk-runtime\", \"inside\"")
         .replace("TERM=xterm", &format!("NK_OUTSIDE={outside}"))
-        .replace("\"hostname\": \"runc\"", &format!("\"hostname\": \"{ID}\""))
+        .replace("\"hostname\": \"runc\"", &format!("\"hostname\": \"{NAME}\""))
 }

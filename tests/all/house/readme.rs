@@ -1,6 +1,6 @@
 //! README.md: what its first ten minutes say to type works as it stands, and the examples of the help do, too.
 
-use crate::bundle::{Bundle, demo_alone, runtime};
+use crate::bundle::{Bundle, runtime};
 use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use std::fs;
@@ -64,7 +64,6 @@ fn minutes() -> Outcome {
     let questions: Vec<String> = rows.filter_map(|row| row.split('`').nth(1)).map(String::from).collect();
     same("questions", questions.len(), 10)?;
     lines.extend(questions);
-    let _alone = demo_alone();
     let bundle = Bundle::plain()?;
     clone(&bundle)?;
     typed(&bundle, &lines)?;
@@ -74,7 +73,6 @@ fn minutes() -> Outcome {
 }
 
 fn examples() -> Outcome {
-    let _alone = demo_alone();
     let bundle = Bundle::plain()?;
     clone(&bundle)?;
     let help = bundle.call(&["--help"])?.ok()?.out;

@@ -330,7 +330,6 @@ fn story(done: &Done) -> Outcome {
 }
 
 fn demo() -> Outcome {
-    let _alone = crate::bundle::demo_alone();
     let bundle = Bundle::plain()?;
     let done = bundle.call(&["demo"])?;
     same("status", done.status, 0)?;

@@ -149,7 +149,6 @@ fn none() -> Outcome {
         bundle.call(&["exec", "--exec", "ps; id", &id])?.ok()?;
         bundle.call(&["delete", "--force", &id])?.ok()?;
     }
-    let _alone = crate::bundle::demo_alone();
     let done = bundle.call(&["--trace-file", &bundle.path("t").to_string_lossy(), "demo"])?;
     ensure!(done.status == 0 && !done.err.contains("warning"), "{done:?}");
     bundle.clean()

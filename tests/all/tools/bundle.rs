@@ -18,12 +18,6 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The busybox programs that the tests call.
 const APPLETS: &str = "sh id hostname cat ls mount sleep true false kill echo mkdir test wc ps env dd chmod";
 
-/// The container of `demo` has one name, so one case at a time runs it.
-pub fn demo_alone() -> std::sync::MutexGuard<'static, ()> {
-    static DEMO: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    DEMO.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 /// The program under test.
 pub fn runtime() -> PathBuf {
     std::env::var_os("RUNTIME").map_or(env!("CARGO_BIN_EXE_nk-runtime").into(), PathBuf::from)
