@@ -13,6 +13,7 @@
 //!   host  entry    what is read of this machine; where the process begins, out of reach of containers
 //!   outcome        how a line ends, and the error type
 //!   explain learn  what each thing is that is shown; the lessons of the course
+//!   sorted         lists in order
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
 //! To follow `run` from `main` to `execve`:

@@ -8,7 +8,7 @@ use crate::outcome::{Check, Doing, Error, Lane, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
 use crate::say::log::Log;
-use crate::say::{Shape, hints, tell};
+use crate::say::{hints, tell};
 use crate::spec::{self, Spec};
 use crate::state::recorder::{self, Recording};
 use crate::state::{self, Now, Saved, Status};
@@ -37,10 +37,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// From now on the work is told in words, as with `-E`.
-    pub fn educate(&mut self, shape: Shape) {
-        self.globals.educational = true;
-        self.log.educate(shape);
+    /// From now on the work is told in brief words, unless the caller has asked for more words, or for none.
+    pub fn educate(&mut self) {
+        if !self.globals.quiet && !self.globals.educational && !self.log.wants(Level::Debug) {
+            self.globals.educational = true;
+            self.log.educate();
+        }
     }
 
     pub fn cgroup(&self) -> bool {

@@ -3,12 +3,13 @@
 
 use super::context::{Context, open_ourselves, step};
 use super::{inside, run};
+use crate::host::{Host, procfs};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::{Shape, out, tell};
+use crate::say::{out, tell};
 use crate::{cli, spec};
-use syscalls::{At, CloneFlags, Errno, MountFlags, OpenFlags, Prctl, Why};
+use syscalls::{At, CloneFlags, Errno, Fd, MountFlags, OpenFlags, Prctl, Why};
 
 /// The host name inside, and how the id begins.
 const NAME: &str = "nk-demo";
@@ -22,9 +23,7 @@ const NEXT: &str = include_str!("demo.txt");
 /// `demo`.
 pub fn demo(context: &mut Context) -> Result<i32, Error> {
     step(Step::Command);
-    if !context.globals.quiet && !context.globals.educational && !context.log.wants(cli::Level::Debug) {
-        context.educate(Shape::Brief);
-    }
+    context.educate();
     tell::words("demo", &[]);
     let program = open_ourselves()?;
     let outside = inside::namespaces(At::CWD, c"/proc/self/ns/");
@@ -45,9 +44,9 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
 }
 
 /// For an ordinary user: a user namespace around the whole demo, in which this user is root.
-fn become_root(host: &crate::host::Host) -> Result<(), Error> {
+fn become_root(host: &Host) -> Result<(), Error> {
     let failed = |failed| at("demo: become root of a user namespace", failed);
-    let procfs = crate::host::procfs::open().map_err(failed)?;
+    let procfs = procfs::open().map_err(failed)?;
     let why = Why("the files in /proc of a process that is not dumpable belong to root");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 1, why).map_err(failed)?;
     let why = Why("an ordinary user has privileges only in a user namespace of its own");
@@ -67,7 +66,7 @@ fn become_root(host: &crate::host::Host) -> Result<(), Error> {
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map(drop).map_err(failed)
 }
 
-fn bundle(program: &syscalls::Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
+fn bundle(program: &Fd, outside: &str, rootless: bool) -> syscalls::Result<()> {
     syscalls::unshare(CloneFlags::CLONE_NEWNS, Why("what the demo mounts is its own, and ends with it"))?;
     let private = MountFlags::MS_REC | MountFlags::MS_PRIVATE;
     syscalls::mount_none(None, c"/", private, Why("no mount of the demo may appear outside"))?;

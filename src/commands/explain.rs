@@ -8,11 +8,9 @@ use crate::explain::{self as texts, Book, Chapter, Entry, Page};
 use crate::outcome::{Error, short};
 use crate::plan::Step;
 use crate::say::out;
-use syscalls::{At, Why};
 
-/// The columns of a page: those of the terminal, within these limits; where there is none, the usual ones.
+/// The columns of a page, at the least and at the most.
 const NARROW: usize = 40;
-const USUAL: usize = 80;
 const WIDE: usize = 100;
 
 /// How many names are told that are like an unknown one.
@@ -25,18 +23,13 @@ pub fn explain(context: &Context, options: &cli::Explain) -> Result<i32, Error> 
     if options.book {
         return out::stdout(&texts::markdown(&book)).map(|()| 0);
     }
-    let mut page = Page::new(&book, width());
+    let mut page = Page::new(&book, out::columns(NARROW, WIDE));
     match (&options.search, options.names.as_slice()) {
         (Some(word), _) => search(word, &mut page)?,
         (None, []) => page.contents(),
         (None, names) => explain_all(context, names, &mut page)?,
     }
     out::stdout(&page.text).map(|()| 0)
-}
-
-fn width() -> usize {
-    let size = syscalls::tiocgwinsz(At::STDOUT, Why("lines shall be as long as the terminal is wide"));
-    size.map_or(USUAL, |size| usize::from(size.columns).clamp(NARROW, WIDE))
 }
 
 fn search(word: &str, page: &mut Page) -> Result<(), Error> {

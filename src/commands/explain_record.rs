@@ -2,7 +2,7 @@
 //! of our source, and what each word of the call means. May touch: everything below.
 
 use super::context::Context;
-use crate::explain::Page;
+use crate::explain::{Entry, Page};
 use crate::outcome::{Error, PART, bounded, short, visible};
 use crate::plan::show::lane_name;
 use crate::plan::{self, Line, Plan, Step, Wish};
@@ -33,7 +33,8 @@ pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Res
         )));
     };
     let others: Vec<String> = wanted.take(OTHERS).map(|(_, r)| r.seq.to_string()).collect();
-    let call = call(r);
+    let mut call = String::new();
+    let _ = syscalls::show::whole(r, &mut call);
     head(id, r, &call, page);
     arguments(piece, r, page);
     page.paragraph(&format!("Why: {}", r.why()), 2);
@@ -43,10 +44,7 @@ pub fn record(context: &Context, id: &str, number: &str, page: &mut Page) -> Res
     line(context, of, whole, (piece, r), of_creation.then_some(&pieces[0].1), page);
     let source = r.source();
     if !source.file.is_empty() {
-        page.paragraph(
-            &format!("Source: {}{source}", if source.file.starts_with("syscalls/") { "" } else { "src/" }),
-            2,
-        );
+        page.paragraph(&format!("Source: {}{source}", source.folder()), 2);
     }
     page.gap();
     words(r, &call, page);
@@ -68,18 +66,14 @@ fn head(id: &str, r: &Record, call: &str, page: &mut Page) {
     page.quote(call);
 }
 
-fn call(r: &Record) -> String {
-    let mut text = String::new();
-    let _ = syscalls::show::call(r, &mut text);
-    text.push_str(" = ");
-    let _ = syscalls::show::result(r, &mut text);
-    text
+/// The entry of a call.
+fn entry_of(call: &str, page: &Page) -> Option<Entry> {
+    page.book.find(call).into_iter().find(|entry| entry.kind() == "call")
 }
 
 /// Each argument under the name that the man page has for it; and how the call ended.
 fn arguments(piece: &Piece, r: &Record, page: &mut Page) {
-    let entry = page.book.find(r.call.name()).into_iter().find(|entry| entry.kind() == "call");
-    let names = entry.and_then(|entry| entry.key("args")).unwrap_or("");
+    let names = entry_of(r.call.name(), page).and_then(|entry| entry.key("args")).unwrap_or("");
     for (i, name) in (0..r.argc).zip(names.split(", ").chain(core::iter::repeat("argument"))) {
         let mut text = String::new();
         let _ = syscalls::show::arg(r, i, &mut text);
@@ -90,10 +84,10 @@ fn arguments(piece: &Piece, r: &Record, page: &mut Page) {
         true => page.paragraph(&format!("It took {}.{} µs.", r.duration_ns / 1000, r.duration_ns % 1000 / 100), 2),
         false => page.paragraph("It had not returned when the record was last written.", 2),
     }
-    match r.ret {
+    match Errno::of(r.ret) {
         _ if piece.ended_by() == Some(r.at) => page.paragraph("This failure ended the command.", 2),
-        -4095..=-1 => page.paragraph("The kernel refused it, and that did not end the command.", 2),
-        _ => {}
+        Some(_) => page.paragraph("The kernel refused it, and that did not end the command.", 2),
+        None => {}
     }
 }
 
@@ -191,7 +185,7 @@ fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record]) -> 
 /// The call, its flags and its error: what each means; and what would be missing without the call.
 fn words(r: &Record, call: &str, page: &mut Page) {
     let name = r.call.name();
-    let own = page.book.find(name).into_iter().find(|entry| entry.kind() == "call");
+    let own = entry_of(name, page);
     if let Some(entry) = own {
         page.brief(name, entry);
     }
@@ -204,8 +198,8 @@ fn words(r: &Record, call: &str, page: &mut Page) {
             seen.push(word);
         }
     }
-    if let error @ -4095..=-1 = r.ret {
-        let name = Errno(error.unsigned_abs() as u16).name();
+    if let Some(errno) = Errno::of(r.ret) {
+        let name = errno.name();
         page.book.find(name).into_iter().for_each(|entry| page.brief(name, entry));
     }
     let Some(entry) = own else { return };

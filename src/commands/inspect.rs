@@ -4,7 +4,7 @@
 use super::context::{Context, step};
 use super::inspect_text as text;
 use crate::cli::{self, InspectFormat};
-use crate::look::{self, Container, Looked};
+use crate::look::{self, Looked};
 use crate::outcome::{Doing, Error};
 use crate::plan::Step;
 use crate::say::out;
@@ -29,13 +29,10 @@ pub fn inspect(context: &Context, options: &cli::Inspect) -> Result<i32, Error> 
                 false => text::differences(container, &differs, text::width()),
             }
         }
-        Looked::Here(container) => whole(container, json),
+        Looked::Here(container) if json => pretty(container),
+        Looked::Here(container) => text::container(container, text::width()),
     };
     out::stdout(&text).map(|()| 0)
-}
-
-fn whole(container: &Container, json: bool) -> String {
-    if json { pretty(container) } else { text::container(container, text::width()) }
 }
 
 /// The document of `--diff`.

@@ -1,17 +1,15 @@
 //! Lines of text in columns, as wide as the terminal. What a container has named is escaped first, so that no name of it
-//! can forge a line. May touch: system calls.
+//! can forge a line. May touch: output.
 
 use crate::outcome::visible;
-use syscalls::{At, Why};
+use crate::say::out;
 
-/// The columns of a page: those of the terminal, within these limits; where there is none, the usual ones.
+/// The columns of a page, at the least and at the most.
 const NARROW: usize = 60;
-const USUAL: usize = 80;
 const WIDE: usize = 110;
 
 pub fn width() -> usize {
-    let size = syscalls::tiocgwinsz(At::STDOUT, Why("lines shall be as long as the terminal is wide"));
-    size.map_or(USUAL, |size| usize::from(size.columns).clamp(NARROW, WIDE))
+    out::columns(NARROW, WIDE)
 }
 
 /// A name as text.
@@ -30,11 +28,16 @@ impl Page {
         Page { text: String::new(), width }
     }
 
-    /// A heading, apart from what stands above.
-    pub fn heading(&mut self, words: &str) {
+    /// An empty line, but not at the top.
+    pub fn gap(&mut self) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
+    }
+
+    /// A heading, apart from what stands above.
+    pub fn heading(&mut self, words: &str) {
+        self.gap();
         self.text.push_str(&format!("{words}\n"));
     }
 

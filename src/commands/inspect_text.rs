@@ -174,18 +174,15 @@ fn capabilities(page: &mut Page, facts: &Facts) {
     let sets = facts.capabilities.sets();
     let book = Book::read();
     let mut told: Vec<&str> = Vec::new();
-    for (i, (name, set)) in sets.iter().enumerate() {
+    for (i, (_, set)) in sets.iter().enumerate() {
         if sets[..i].iter().any(|(_, other)| other == set) {
             continue;
         }
         let alike: Vec<&str> = sets[i..].iter().filter(|(_, other)| other == set).map(|(name, _)| *name).collect();
-        debug_assert!(alike.contains(name));
-        page.paragraph(
-            2,
-            &format!("{}: {}", alike.join(", "), if set.is_empty() { "none".into() } else { set.len().to_string() }),
-        );
+        let count = if set.is_empty() { "none".into() } else { set.len().to_string() };
+        page.paragraph(2, &format!("{}: {count}", alike.join(", ")));
         if set.len() > EXPLAINED {
-            page.paragraph(4, &self::set(&set.join(" ")));
+            page.paragraph(4, &briefly(&set.join(" ")));
             continue;
         }
         for capability in *set {
@@ -275,7 +272,7 @@ fn devices(page: &mut Page, facts: &Facts, width: usize) {
     page.heading("Devices");
     let devices = &facts.devices;
     if let Some(why) = devices.unseen {
-        page.paragraph(2, &format!("Not looked at: {why}."));
+        page.paragraph(2, &format!("Not looked at. {why}"));
     }
     let (harmless, others): (Vec<&Node>, Vec<&Node>) =
         devices.nodes.iter().partition(|node| node.is_harmless() && node.pointer.is_none());
@@ -393,8 +390,7 @@ pub fn differences(container: &Container, differs: &[Differs], width: usize) -> 
     while let Some(one) = differs.get(at) {
         if one.subject != subject {
             subject = one.subject;
-            page.heading("");
-            page.text.pop();
+            page.gap();
             page.row(&[(0, subject), (middle, "before"), (right, "after")]);
         }
         let rest = &differs[at..];
@@ -406,7 +402,7 @@ pub fn differences(container: &Container, differs: &[Differs], width: usize) -> 
             (many @ 2.., _) => (format!("{many} more"), few(&names), note("not-there").into(), many),
             (_, "capabilities") => {
                 let alike: Vec<&str> = rest.iter().take_while(alike).map(|next| next.name.as_str()).collect();
-                (alike.join(", "), set(&one.before), set(&one.after), alike.len())
+                (alike.join(", "), briefly(&one.before), briefly(&one.after), alike.len())
             }
             _ => (shown(&one.name), cell(&one.before), cell(&one.after), 1),
         };
@@ -431,7 +427,7 @@ fn few(names: &[String]) -> String {
 }
 
 /// A set of capabilities: of a large one, what it lacks.
-fn set(names: &str) -> String {
+fn briefly(names: &str) -> String {
     let has = |name: &&&str| names.split(' ').any(|own| own == **name);
     let (have, lack): (Vec<&str>, Vec<&str>) = CAPABILITIES.iter().partition(|name| has(name));
     match (have.len(), lack.len()) {

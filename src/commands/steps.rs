@@ -3,7 +3,7 @@
 
 use super::inside::{capabilities, directory, file, namespaces, status};
 use crate::host::input::{self, c};
-use crate::outcome::Error;
+use crate::outcome::{Error, Lane};
 use crate::say::out;
 use crate::sorted;
 use syscalls::{At, AtFlags, CloneFlags, Cloned, Failed, Fd, MountFlags, OpenFlags, WaitFlags, Why};
@@ -14,8 +14,8 @@ const LOOK: Why = Why("the lesson shows what is seen from inside the container")
 /// So many lines of a file, and so many processes, are shown.
 const SHOWN: usize = 5;
 
-/// The lane of children, of which no plan knows.
-const CHILD: u8 = crate::outcome::Lane::Hook as u8;
+/// The lane in which the records of children stand: no plan knows of them.
+const CHILD: u8 = Lane::Hook as u8;
 
 type Answer = Result<String, Wrong>;
 

@@ -126,6 +126,9 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
+/// What tells a record from all others: the time of its command's first call, and its place.
+type Seen = (u64, u32);
+
 /// Shows records as they are completed, until the container is gone.
 fn follow(context: &Context, id: &str, view: View) -> Result<i32, Error> {
     let text_view = view.look.format == Format::Text;
@@ -147,17 +150,14 @@ fn follow(context: &Context, id: &str, view: View) -> Result<i32, Error> {
         for bytes in &pieces {
             let piece = Piece::new(bytes);
             let records = piece.records();
-            let start = records.first().map_or(0, |(_, first)| first.start_ns);
-            for (at, r) in records.into_iter().filter(|(_, r)| r.state != record::RESERVED) {
+            let start = records.first().map_or(0, |first| first.start_ns);
+            for r in records.into_iter().filter(|r| r.state != record::RESERVED) {
                 // This call does not return.
                 let last = gone || r.call.name() == "exit_group";
-                if (r.state == record::RETURNED || last) && seen.insert((start, at)) {
+                let (one, long) = ((start, r.at), now.saturating_sub(r.start_ns) > HANGS);
+                if (r.state == record::RETURNED || last) && seen.insert(one) {
                     view.show(&piece, r, &mut text);
-                } else if text_view
-                    && !seen.contains(&(start, at))
-                    && now.saturating_sub(r.start_ns) > HANGS
-                    && hanging.insert((start, at))
-                {
+                } else if text_view && long && !seen.contains(&one) && hanging.insert(one) {
                     hangs(&r, now, &mut text);
                 }
             }
@@ -178,14 +178,11 @@ fn await_container(context: &Context, id: &str) -> Result<Fd, Error> {
     let mut told = false;
     loop {
         let root = context.open_root()?;
-        match (root, told) {
-            (Some(root), _)
-                if state::look_up(Some(&root), id)?.is_some() || traces::newest(Some(&root), id).is_ok() =>
-            {
-                return Ok(root);
-            }
-            (None, _) => drop(state::look_up(None, id)?),
-            _ => {}
+        let there = state::look_up(root.as_ref(), id)?.is_some();
+        if let Some(root) = root
+            && (there || traces::newest(Some(&root), id).is_ok())
+        {
+            return Ok(root);
         }
         if !told {
             out::stderr(&format!("nk-runtime: there is no container {id} yet: its calls are shown when it is made\n"));
@@ -198,9 +195,6 @@ fn await_container(context: &Context, id: &str) -> Result<Fd, Error> {
 fn pause(why: &'static str) {
     let _ = syscalls::ppoll(&mut [], Some(EVERY), Why(why));
 }
-
-/// What tells a record from all others: the time of its command's first call, and its place.
-type Seen = (u64, u32);
 
 fn hangs(r: &Record, now: u64, text: &mut String) {
     let mut call = String::new();

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   # Mounts and propagation      the title
-//!   needs: root                   what the lesson cannot do without: root, cgroup
+//!   needs: root                   what the lesson cannot do without: root, cgroup, pids (the cgroups' controller)
 //!   how: exec                     how the container is run, if not by `run`: exec, or vm
 //!
 //!   In the end ...                the end state first, then a few lines
@@ -13,7 +13,9 @@
 //!   == task                       one thing to change
 //!   == check says hello           what must be true of the container, a section each (`check.rs` has the words), and
 //!   The program has not ...       what is said where it is not
+//!   == passed                     what is said when all of it is true
 //!   == solution                   why, and the changes: `set POINTER VALUE`, `remove POINTER`
+//!   == solution without root      an ordinary user's, where that is another
 //! ```
 
 pub mod check;
@@ -171,7 +173,7 @@ pub fn rootless(config: &str, uid: u32, gid: u32) -> Option<String> {
 
 /// A text of a lesson with the names of the learner's bundle and container in it.
 pub fn filled<'a>(text: &'a str, dir: &str, id: &str) -> Cow<'a, str> {
-    match text.contains(['{']) {
+    match text.contains('{') {
         true => text.replace("{dir}", dir).replace("{id}", id).into(),
         false => text.into(),
     }

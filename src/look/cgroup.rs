@@ -70,15 +70,13 @@ fn text(group: At, file: &str, why: Why) -> Result<Option<String>> {
 /// The limits and the use of a cgroup. `settings`: what the configuration asks for.
 pub fn look(group: At, settings: &[Setting]) -> Result<(Vec<Limit>, Vec<Used>)> {
     let why = Why("a limit of the container stands in this file");
-    let asked = settings.iter().map(|setting| String::from_utf8_lossy(setting.file.to_bytes()).into_owned());
-    let mut files: Vec<String> = LIMITS.iter().map(|file| String::from(*file)).chain(asked).collect();
-    let mut seen = Vec::new();
-    files.retain(|file| {
-        !seen.contains(file) && {
-            seen.push(file.clone());
-            true
+    let mut files: Vec<String> = LIMITS.map(String::from).into();
+    for setting in settings {
+        let file = String::from_utf8_lossy(setting.file.to_bytes()).into_owned();
+        if !files.contains(&file) {
+            files.push(file);
         }
-    });
+    }
     let mut limits = Vec::new();
     for file in files {
         let from = settings.iter().rev().find(|setting| setting.file.to_bytes() == file.as_bytes());

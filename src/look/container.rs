@@ -17,7 +17,7 @@ use crate::state::{self, Document, Now, Saved, Status, Whole};
 use alloc::ffi::CString;
 use procfs::Life;
 use serde::Serialize;
-use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Result, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Result, Why};
 
 /// What was found of a container.
 pub enum Looked {
@@ -133,17 +133,11 @@ fn judge_mounts(proc: &Proc, facts: &mut Facts, host: &Facts, spec: Option<&Spec
     // The host's mounts are no container's: no line of its configuration has made them.
     let spec = spec.filter(|_| !same(&facts.namespaces, &host.namespaces, "mount"));
     let resolve = |path: &str| {
-        let Some(root) = devices::root(proc)? else {
+        let Some(root) = proc.root()? else {
             return Ok(None);
         };
         let why = Why("the place of a mount in config.json may be a link inside");
-        let path = CString::new(path).unwrap_or_default();
-        let resolve = Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS;
-        let opened = match syscalls::openat2(root.at(), &path, OpenFlags::O_PATH, resolve, why) {
-            Err(failed) if [Errno::ENOTDIR, Errno::ELOOP].contains(&failed.errno) => return Ok(None),
-            opened => proc.known(&path.to_string_lossy(), opened)?,
-        };
-        let Some(opened) = opened else {
+        let Some(opened) = proc.inside(root.at(), path, OpenFlags::O_PATH, why)? else {
             return Ok(None);
         };
         let own = Proc::open("self", true)?;
@@ -172,15 +166,12 @@ fn group(
     let settings = settings.map_err(refused)?;
     let doing = format_args!("look at the cgroup of {}", saved.id);
     let (limits, used) = cgroup::look(group.at(), &settings).doing(doing)?;
-    let why_not = |errno| ordinary || [Errno::EINVAL, Errno::ENOSYS].contains(&errno);
     let mut ids = [0; 8];
-    let decided = match syscalls::bpf_prog_query_device(
-        group.at(),
-        &mut ids,
-        Why("a program in the kernel decides which devices the container may use"),
-    ) {
+    let why = Why("a program in the kernel decides which devices the container may use");
+    let decided = match syscalls::bpf_prog_query_device(group.at(), &mut ids, why) {
         Err(failed) if failed.errno == Errno::ENOSPC => Some(true),
-        Err(failed) if why_not(failed.errno) => None,
+        // A kernel without such programs cannot tell, and an ordinary user may not ask.
+        Err(failed) if ordinary || [Errno::EINVAL, Errno::ENOSYS].contains(&failed.errno) => None,
         count => Some(count.doing(doing)? > 0),
     };
     devices::rules(&mut facts.devices, rules, decided);

@@ -1,27 +1,21 @@
 //! The devices of a container: the nodes in its /dev, and which devices it may use. May touch: system calls, types.
 
 use super::mounts::{Mount, covering};
+use super::notes::note;
 use super::proc::Proc;
 use crate::host::input;
 use crate::plan::clean;
+use crate::plan::devices::DEVICES;
 use crate::sorted;
 use crate::spec::{DeviceRule, Spec};
 use alloc::ffi::CString;
+use core::ffi::CStr;
 use serde::Serialize;
-use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Resolve, Result, Why};
+use syscalls::{At, AtFlags, OpenFlags, Result, Why};
 
-/// Devices that hold nothing of the host's: memory that reads as nothing, random numbers, and the container's own terminals:
-/// type, major and minor number. No minor number: any.
-const HARMLESS: [(char, u32, Option<u32>); 8] = [
-    ('c', 1, Some(3)),
-    ('c', 1, Some(5)),
-    ('c', 1, Some(7)),
-    ('c', 1, Some(8)),
-    ('c', 1, Some(9)),
-    ('c', 5, Some(0)),
-    ('c', 5, Some(2)),
-    ('c', 136, None),
-];
+/// Numbers of /dev/ptmx, and of the container's own terminals (admin-guide/devices.txt).
+const PTMX: (u32, u32) = (5, 2);
+const PTS: u32 = 136;
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -54,11 +48,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// It holds nothing of the host's: a device that every container gets, or a terminal of its own.
     pub fn is_harmless(&self) -> bool {
-        let same = |(kind, major, minor): &(char, u32, Option<u32>)| {
-            (*kind, *major) == (self.kind, self.major) && minor.is_none_or(|minor| minor == self.minor)
-        };
-        HARMLESS.iter().any(same)
+        let numbers = (self.major, self.minor);
+        let default = DEVICES.iter().any(|(_, major, minor)| (*major, *minor) == numbers);
+        self.kind == 'c' && (default || numbers == PTMX || self.major == PTS)
     }
 }
 
@@ -76,35 +70,18 @@ fn is_served(mount: &Mount) -> bool {
     mount.kind.starts_with("fuse")
 }
 
-/// The root of a process, to look below it.
-pub fn root(proc: &Proc) -> Result<Option<Fd>> {
-    let why = Why("paths of the container begin there");
-    let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
-    proc.known("root", syscalls::openat(proc.at(), c"root", flags, why))
-}
-
-/// Opens a path of the container's. Links in it lead nowhere else. `None`: it is not there.
-fn inside(proc: &Proc, root: At, path: &str, flags: OpenFlags, why: Why) -> Result<Option<Fd>> {
-    let path = CString::new(path).unwrap_or_default();
-    let resolve = Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS;
-    match syscalls::openat2(root, &path, flags, resolve, why) {
-        Err(failed) if [Errno::ENOTDIR, Errno::ELOOP].contains(&failed.errno) => Ok(None),
-        opened => proc.known(&path.to_string_lossy(), opened),
-    }
-}
-
 /// The devices that there are in /dev, and those that the configuration puts elsewhere.
 pub fn nodes(proc: &Proc, mounts: &[Mount], spec: Option<&Spec>) -> Result<Devices> {
     let mut devices = Devices::default();
     if covering(mounts, "/dev").is_some_and(is_served) {
-        devices.unseen = Some("a program serves the file system at /dev, and could hold up each look at it");
+        devices.unseen = Some(note("served"));
         return Ok(devices);
     }
-    let Some(root) = root(proc)? else {
+    let Some(root) = proc.root()? else {
         return Ok(devices);
     };
     let why = Why("a device that has a node there can be opened");
-    if let Some(dev) = inside(proc, root.at(), "/dev", OpenFlags::O_DIRECTORY, why)? {
+    if let Some(dev) = proc.inside(root.at(), "/dev", OpenFlags::O_DIRECTORY, why)? {
         let mut names = input::names(dev.at(), why)?;
         sorted::sort(&mut names);
         for name in names {
@@ -122,7 +99,7 @@ pub fn nodes(proc: &Proc, mounts: &[Mount], spec: Option<&Spec>) -> Result<Devic
             continue;
         }
         let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
-        if let Some(dir) = inside(proc, root.at(), &format!("{above}/."), flags, why)? {
+        if let Some(dir) = proc.inside(root.at(), &format!("{above}/."), flags, why)? {
             let name = CString::new(name).unwrap_or_default();
             devices.nodes.extend(node(proc, dir.at(), &name, path)?);
         }
@@ -135,7 +112,7 @@ pub fn nodes(proc: &Proc, mounts: &[Mount], spec: Option<&Spec>) -> Result<Devic
 }
 
 /// A name, if it is that of a device.
-fn node(proc: &Proc, dir: At, name: &core::ffi::CStr, path: String) -> Result<Option<Node>> {
+fn node(proc: &Proc, dir: At, name: &CStr, path: String) -> Result<Option<Node>> {
     let why = Why("the numbers of a device say what it is, whatever its name is");
     let looked = syscalls::newfstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW, why);
     let Some(stat) = proc.known(&path, looked)? else {

@@ -3,13 +3,11 @@
 
 use super::proc::Proc;
 use crate::plan::clean;
+use crate::plan::devices::DEVICES;
 use crate::spec::{self, Spec};
 use alloc::collections::BTreeSet;
 use serde::Serialize;
 use syscalls::{Result, Why};
-
-/// The devices that every container gets (config-linux.md, "Default Devices"). Where none can be made, the host's are bound.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 #[derive(Serialize, Clone, Default, Debug)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +53,11 @@ impl Mount {
     pub fn writable(&self) -> bool {
         let is_ro = |options: &[String]| options.iter().any(|word| word == "ro");
         !is_ro(&self.options) && !is_ro(&self.filesystem_options)
+    }
+
+    /// It hides a path of /proc or /sys, as `linux.maskedPaths` asks.
+    pub fn is_mask(&self) -> bool {
+        self.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/linux/maskedPaths"))
     }
 
     /// The peer group that the mount passes mounts on to.
@@ -146,7 +149,8 @@ fn asked(spec: &Spec) -> Vec<Asked> {
     for (i, device) in spec.linux.devices.iter().enumerate() {
         ask(&device.path, Origin::Configuration, Some(format!("/linux/devices/{i}")));
     }
-    for name in DEVICES {
+    // Where none of them can be made, the host's are bound.
+    for (name, ..) in DEVICES {
         ask(&format!("/dev/{name}"), Origin::Device, None);
     }
     ask("/dev/console", Origin::Console, Some("/process/terminal".into()));

@@ -1,9 +1,10 @@
 //! What of a container is not isolated, and what that means: the findings, in the order of texts/open.txt. May touch: types.
 
 use super::cgroup::Group;
+use super::devices::Node;
 use super::mounts::{Mount, Origin, covering, peer_groups};
 use super::namespaces::Sharing;
-use super::process::Facts;
+use super::process::{Descriptor, Facts};
 use crate::spec::Spec;
 use serde::Serialize;
 
@@ -208,8 +209,7 @@ fn mounts(facts: &Facts, host: &Facts, found: &mut Vec<Found>) {
 
 /// Whether files of the host lie there, and not the kernel's, nor a mask out of the container's own /dev.
 fn is_lent(mount: &Mount) -> bool {
-    let masks = mount.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/linux/maskedPaths"));
-    !masks && !KERNEL.contains(&mount.kind.as_str())
+    !mount.is_mask() && !KERNEL.contains(&mount.kind.as_str())
 }
 
 /// Settings of the kernel that root inside can change.
@@ -222,8 +222,7 @@ fn kernel(facts: &Facts, found: &mut Vec<Found>) {
         add_mount(found, "writable cgroups", mount, mount.target.clone());
     }
     let has_proc = facts.mounts.iter().any(|mount| mount.target == "/proc" && mount.kind == "proc");
-    let masks = |mount: &Mount| mount.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/linux/maskedPaths"));
-    if has_proc && !facts.mounts.iter().any(masks) {
+    if has_proc && !facts.mounts.iter().any(Mount::is_mask) {
         found.push(("unmasked /proc", Vec::new(), Vec::new()));
     }
 }
@@ -231,9 +230,7 @@ fn kernel(facts: &Facts, found: &mut Vec<Found>) {
 fn devices(facts: &Facts, found: &mut Vec<Found>) {
     let nodes = facts.devices.nodes.iter().filter(|node| !node.is_harmless());
     let words = |kind: char| if kind == 'b' { "block" } else { "character" };
-    let name = |node: &super::devices::Node| {
-        format!("{} ({} device {}:{})", node.path, words(node.kind), node.major, node.minor)
-    };
+    let name = |node: &Node| format!("{} ({} device {}:{})", node.path, words(node.kind), node.major, node.minor);
     let what: Vec<String> = nodes.clone().map(name).collect();
     if !what.is_empty() {
         found.push(("host devices", what, nodes.filter_map(|node| node.pointer.clone()).collect()));
@@ -260,7 +257,7 @@ fn program(facts: &Facts, host: &Facts, spec: Option<&Spec>, found: &mut Vec<Fou
         found.push(("leaked descriptors", leaked, Vec::new()));
     }
     let terminal = spec.is_some_and(|spec| spec.process.terminal == Some(true));
-    let given = |one: &&super::process::Descriptor| one.number < 3 && one.kind == "terminal" && one.outside;
+    let given = |one: &&Descriptor| one.number < 3 && one.kind == "terminal" && one.outside;
     let held: Vec<String> = facts.descriptors.iter().filter(given).map(|one| one.target.clone()).collect();
     if let Some(first) = held.first().filter(|_| !terminal && !host.mounts.is_empty()) {
         found.push(("host terminal", Vec::from([first.clone()]), Vec::new()));

@@ -5,7 +5,7 @@ use crate::host::{input, procfs};
 use alloc::ffi::CString;
 use core::cell::RefCell;
 use core::ffi::CStr;
-use syscalls::{At, Errno, Fd, OpenFlags, Result, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Result, Why};
 
 /// The longest path that the kernel gives.
 const PATH: usize = 4096;
@@ -50,6 +50,23 @@ impl Proc {
         }
     }
 
+    /// The root of the process, to look below it.
+    pub fn root(&self) -> Result<Option<Fd>> {
+        let why = Why("paths of the container begin there");
+        let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
+        self.known("root", syscalls::openat(self.at(), c"root", flags, why))
+    }
+
+    /// Opens a path of the container's below its root. Links in it lead nowhere else. `None`: it is not there.
+    pub fn inside(&self, root: At, path: &str, flags: OpenFlags, why: Why) -> Result<Option<Fd>> {
+        let name = CString::new(path).unwrap_or_default();
+        let resolve = Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS;
+        match syscalls::openat2(root, &name, flags, resolve, why) {
+            Err(failed) if [Errno::ENOTDIR, Errno::ELOOP].contains(&failed.errno) => Ok(None),
+            opened => self.known(path, opened),
+        }
+    }
+
     /// The text of a file.
     pub fn text(&self, name: &CStr, why: Why) -> Result<Option<String>> {
         let read = || {
@@ -67,7 +84,7 @@ impl Proc {
         self.known(&name.to_string_lossy(), read.map(|text| String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// The names in a directory below, in order.
+    /// The names in a directory below.
     pub fn names(&self, name: &CStr, why: Why) -> Result<Option<Vec<String>>> {
         let list = || {
             let dir = syscalls::openat(self.at(), name, OpenFlags::O_DIRECTORY, why)?;

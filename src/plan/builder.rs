@@ -143,6 +143,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The same, where the user namespace decides. One that the configuration asks for is no mark.
+    pub fn foreign(&self) -> Mark {
+        if self.users.new || self.users.joined { Mark::None } else { self.rights() }
+    }
+
     /// All lines of `exec` have one heading.
     fn heading(&self, heading: Step) -> Step {
         if self.is_exec() { Step::Exec } else { heading }

@@ -60,10 +60,10 @@ impl Log {
         Ok(log)
     }
 
-    /// From now on the work is told in words as it happens. `demo` and `learn` ask for this themselves.
-    pub fn educate(&mut self, shape: Shape) {
+    /// From now on the work is told in brief words as it happens. `demo` and `learn` ask for this themselves.
+    pub fn educate(&mut self) {
         self.level = self.level.min(Level::Info);
-        self.tell(true, shape);
+        self.tell(true, Shape::Brief);
     }
 
     fn tell(&mut self, words: bool, shape: Shape) {

@@ -7,5 +7,3 @@ pub mod out;
 pub mod tell;
 mod tell_line;
 mod tell_text;
-
-pub use tell_line::Shape;

@@ -28,6 +28,12 @@ pub fn stderr(text: &str) {
     let _ = write_all(At::STDERR, text.as_bytes(), Why("the caller learns what is wrong"));
 }
 
+/// The columns of standard output: those of the terminal, within these limits; where there is none, 80.
+pub fn columns(least: usize, most: usize) -> usize {
+    let size = syscalls::tiocgwinsz(At::STDOUT, Why("lines shall be as long as the terminal is wide"));
+    size.map_or(80, |size| usize::from(size.columns).clamp(least, most))
+}
+
 /// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all users may make files
 /// (`/tmp`) it refuses another user's link or file: a link would lead this write elsewhere, and the owner of a file can read
 /// it. The kernel has the same rule, but not on every machine (proc_sys_fs(5), protected_symlinks).

@@ -33,9 +33,7 @@ pub fn filled(key: &str, values: &[&str]) -> String {
 /// A call that has returned: what was asked, what came of it, and why.
 pub fn call(record: &Record, most: usize) -> String {
     let mut text = String::new();
-    let _ = syscalls::show::call(record, &mut text);
-    text.push_str(" = ");
-    let _ = syscalls::show::result(record, &mut text);
+    let _ = syscalls::show::whole(record, &mut text);
     let why = record.why();
     let text = bounded(&text, most.saturating_sub(why.len() + 2)).into_owned();
     bounded(&format!("{text}: {why}"), most).into_owned()

@@ -5,20 +5,19 @@ use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at, short};
 use crate::sorted;
 use core::ffi::CStr;
+use core::fmt::Display;
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 pub const DIRECTORY: OpenFlags = OpenFlags::O_PATH.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
+/// Names of the state root that are no ids: kept traces lie there, and the progress of `learn`.
+const OTHERS: [&str; 4] = [".", "..", ".traces", ".learn"];
+
 /// Ids become names of directories and cgroups: letters, digits, `_ + - .`, not `.` or `..`, at most 1024 bytes.
 pub fn check_id(id: &str) -> Result<(), Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    let problem = if id.is_empty()
-        || id.len() > 1024
-        || !id.chars().all(allowed)
-        || [".", "..", ".traces", ".learn"].contains(&id)
-    {
-        let shown = short(id);
-        format!("\"{shown}\": letters, digits, and _ + - . are allowed")
+    let problem = if id.is_empty() || id.len() > 1024 || !id.chars().all(allowed) || OTHERS.contains(&id) {
+        format!("\"{}\": letters, digits, and _ + - . are allowed", short(id))
     } else if id.len() > 255 {
         format!("it has {} bytes, and a directory's name has at most 255", id.len())
     } else {
@@ -41,15 +40,21 @@ pub fn make_root(path: &str) -> Result<Fd, Error> {
     if let Some(root) = open_root(path)? {
         return Ok(root);
     }
+    let doing = format_args!("make the state root {path}: use --root DIR for another place");
+    make_path(path, 0o711, doing, Why("the first container needs a state root"))?;
+    open_root(path)?.ok_or_else(|| Error::State(format!("the state root {path} vanished")))
+}
+
+/// Makes a directory, and those above it that are missing.
+pub fn make_path(path: &str, mode: u32, doing: impl Display, why: Why) -> Result<(), Error> {
     let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]).filter(|i| *i > 0);
     for end in ends {
-        let why = Why("the first container needs a state root");
-        match syscalls::mkdirat(At::CWD, &c(&path[..end])?, 0o711, why) {
+        match syscalls::mkdirat(At::CWD, &c(&path[..end])?, mode, why) {
             Err(failed) if failed.errno == Errno::EEXIST => {}
-            made => made.doing(format_args!("make the state root {path}: use --root DIR for another place"))?,
+            made => made.doing(&doing)?,
         }
     }
-    open_root(path)?.ok_or_else(|| Error::State(format!("the state root {path} vanished")))
+    Ok(())
 }
 
 /// Takes an id. Of several processes at once, exactly one gets it.

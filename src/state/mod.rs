@@ -18,7 +18,7 @@ mod removal;
 mod saved;
 pub mod traces;
 
-pub use directory::{check_id, ids, look_up, make_root, missing, open_listed, open_root, take};
+pub use directory::{check_id, ids, look_up, make_path, make_root, missing, open_listed, open_root, take};
 pub use document::{Document, begun, document_of, intend, load, load_whole, save};
 pub use now::{Now, Status, load_now, look, now};
 pub use removal::{remove, remove_unfinished, strangers};

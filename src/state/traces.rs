@@ -28,6 +28,8 @@ const SLACK: usize = 16;
 const NAME: usize = 20;
 /// The files of one container's trace, and how their names end after it is gone. No id has a `~` in it.
 const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
+/// Digits of the time at which a trace was kept: its name begins with them and a dash, and the id follows.
+const STAMP: usize = 16;
 const OPEN: OpenFlags = OpenFlags::O_RDONLY.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
 /// The limit for all traces of the state root together, in bytes. 0: none is kept.
@@ -48,9 +50,7 @@ pub fn kept(root: At, why: Why) -> syscalls::Result<Vec<String>> {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
         opened => opened?,
     };
-    let names = input::names(place.at(), why)?;
-    let ids = names.iter().filter_map(|name| name.to_str().ok()?.get(17..));
-    Ok(ids.filter(|id| !id.contains('~')).map(String::from).collect())
+    Ok(stems(place.at(), why)?.iter().filter_map(|stem| id_of(stem)).map(String::from).collect())
 }
 
 /// A trace on its way to the kept ones.
@@ -74,7 +74,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
         }
         other => other,
     };
-    let stem = format!("{:016x}-{id}", syscalls::clock_ns(libc::CLOCK_REALTIME));
+    let stem = format!("{:0STAMP$x}-{id}", syscalls::clock_ns(libc::CLOCK_REALTIME));
     let kept = Kept { place: place.ok()?, stem };
     let size = kept.take(dir, TRACE, "");
     let names = syscalls::fstat(kept.place.at(), Why("a small directory holds few names"));
@@ -253,8 +253,8 @@ pub fn list(root: &Fd) -> Result<Vec<Listed>, Error> {
     let Ok(kept) = syscalls::openat(root.at(), TRACES, OPEN, why) else {
         return Ok(all);
     };
-    for stem in stems(&kept)? {
-        let Some(id) = stem.get(17..).map(String::from) else { continue };
+    for stem in stems(kept.at(), why).doing("list the kept traces")? {
+        let Some(id) = id_of(&stem).map(String::from) else { continue };
         let run = 1 + all.iter().filter(|other| other.id == id).count();
         let trace = read_kept(&kept, &id, &stem)?;
         all.push(Listed { id, run, trace });
@@ -277,26 +277,31 @@ fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
 }
 
 /// The names of the kept traces, each without the end of its files' names, the newest first.
-fn stems(kept: &Fd) -> Result<Vec<String>, Error> {
-    let names = input::names(kept.at(), Why("each kept trace has files there")).doing("list the kept traces")?;
+fn stems(kept: At, why: Why) -> syscalls::Result<Vec<String>> {
+    let names = input::names(kept, why)?;
     let stem = |name: &CString| Some(String::from(name.to_str().ok()?.split('~').next()?));
-    let mut stems: Vec<String> = names.iter().filter_map(stem).filter(|stem| stem.len() > 17).collect();
+    let mut stems: Vec<String> = names.iter().filter_map(stem).filter(|stem| id_of(stem).is_some()).collect();
     sorted::sort(&mut stems);
     stems.dedup();
     stems.reverse();
     Ok(stems)
 }
 
-/// Those of one id.
+/// The id in such a name.
+fn id_of(stem: &str) -> Option<&str> {
+    stem.get(STAMP + 1..).filter(|id| !id.is_empty())
+}
+
+/// The names of the kept traces of one id.
 fn kept_of(kept: &Fd, id: &str) -> Result<Vec<String>, Error> {
-    let mut stems = stems(kept)?;
-    stems.retain(|stem| stem.get(17..) == Some(id));
+    let mut stems = stems(kept.at(), Why("each kept trace has files there")).doing("list the kept traces")?;
+    stems.retain(|stem| id_of(stem) == Some(id));
     Ok(stems)
 }
 
 fn read_kept(kept: &Fd, id: &str, stem: &str) -> Result<Trace, Error> {
     let pieces = read_all(kept.at(), id, |_, end| CString::new(format!("{stem}{end}")).unwrap_or_default())?;
-    let ended = stem.get(..16).and_then(|stamp| u64::from_str_radix(stamp, 16).ok());
+    let ended = stem.get(..STAMP).and_then(|stamp| u64::from_str_radix(stamp, 16).ok());
     Ok(Trace { pieces, ended })
 }
 

@@ -1,11 +1,10 @@
 //! A trace in one line: when it began, how long it took, how many calls there were, how it ended. May touch: the recorder.
 
-use super::life::{Entry, entries};
+use super::life::{Entry, entries, made};
 use super::piece::Piece;
 use crate::host::time;
-use syscalls::Errno;
 use syscalls::flags::signal_name;
-use syscalls::record::{OUT, RETURNED};
+use syscalls::record::OUT;
 
 /// What is known of a whole trace.
 pub struct Brief {
@@ -25,17 +24,15 @@ pub struct Brief {
 /// Reads a trace.
 pub fn brief(pieces: &[Piece]) -> Brief {
     let all = entries(pieces, false);
-    let refused = |entry: &&Entry| entry.r.state == RETURNED && Errno::of(entry.r.ret).is_some();
-    let end = |entry: &Entry| entry.r.start_ns.saturating_add(entry.r.duration_ns);
     let last = all.last().map(|last| last.piece as *const Piece);
     let failed = all.iter().rev().find(|entry| entry.ended && Some(entry.piece as *const Piece) == last);
     Brief {
         began: all.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0),
-        ended: all.iter().map(end).max().unwrap_or(0),
+        ended: all.iter().map(Entry::returned).max().unwrap_or(0),
         took: took(&all),
-        calls: all.iter().map(|entry| 1 + entry.missing.iter().sum::<u32>() as usize).sum(),
-        refused: all.iter().filter(refused).count(),
-        failed: failed.and_then(|entry| Some((entry.r.call.name(), Errno::of(entry.r.ret)?.name()))),
+        calls: made(&all),
+        refused: all.iter().filter(|entry| entry.refused().is_some()).count(),
+        failed: failed.and_then(|entry| Some((entry.r.call.name(), entry.refused()?.name()))),
         program: all.iter().rev().find_map(ended),
     }
 }
@@ -57,7 +54,7 @@ fn ended(entry: &Entry) -> Option<String> {
 pub fn took(all: &[Entry]) -> u64 {
     let mut spans: Vec<(*const Piece, u64, u64)> = Vec::new();
     for entry in all {
-        let (from, to) = (entry.r.start_ns, entry.r.start_ns.saturating_add(entry.r.duration_ns));
+        let (from, to) = (entry.r.start_ns, entry.returned());
         match spans.iter_mut().find(|(piece, _, _)| core::ptr::eq(*piece, entry.piece)) {
             Some((_, _, end)) => *end = to.max(*end),
             None => spans.push((entry.piece, from, to)),

@@ -3,7 +3,6 @@
 
 use super::life::Entry;
 use syscalls::Errno;
-use syscalls::record::RETURNED;
 
 const TABLE: &str = include_str!("expected.txt");
 
@@ -21,8 +20,7 @@ pub enum Verdict {
 
 /// How the call of a record ended.
 pub fn verdict(entry: &Entry) -> Verdict {
-    let r = &entry.r;
-    match Errno::of(r.ret).filter(|_| r.state == RETURNED) {
+    match entry.refused() {
         None => Verdict::Done,
         Some(_) if entry.ended => Verdict::Ended,
         Some(errno) => reason(entry, errno).map_or(Verdict::WentOn, Verdict::Expected),
@@ -31,8 +29,8 @@ pub fn verdict(entry: &Entry) -> Verdict {
 
 fn reason(entry: &Entry, errno: Errno) -> Option<&'static str> {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
-    let rows = lines.filter_map(|line| line.split_once(": "));
-    rows.into_iter().find(|(head, _)| fits(entry, errno, head)).map(|(_, reason)| reason)
+    let mut rows = lines.filter_map(|line| line.split_once(": "));
+    rows.find(|(head, _)| fits(entry, errno, head)).map(|(_, reason)| reason)
 }
 
 fn fits(entry: &Entry, errno: Errno, head: &str) -> bool {

@@ -6,8 +6,7 @@ use crate::cli::TraceCmd;
 use crate::outcome::{Error, short};
 use crate::plan::Step;
 use crate::plan::show::lane_name;
-use syscalls::record::RETURNED;
-use syscalls::{Call, Errno};
+use syscalls::Call;
 
 const CLASSES: &str = include_str!("classes.txt");
 
@@ -17,7 +16,7 @@ const LANES: [&str; 5] = ["host", "init", "bridge", "hook", "holder"];
 /// What was asked for.
 #[derive(Default)]
 pub struct Filter {
-    /// Sets of calls, each with whether it is meant, or all others.
+    /// Sets of calls. True: these calls; false: all others.
     calls: Vec<(bool, Vec<String>)>,
     failed: bool,
     lanes: Vec<String>,
@@ -51,20 +50,19 @@ impl Filter {
 
     pub fn shows(&self, entry: &Entry) -> bool {
         let r = &entry.r;
-        let refused = r.state == RETURNED && Errno::of(r.ret).is_some();
         let name = r.call.name();
         let (plain, others): (Vec<_>, Vec<_>) = self.calls.iter().partition(|(meant, _)| *meant);
         let has = |(_, calls): &&(bool, Vec<String>)| calls.iter().any(|call| call == name);
         (plain.is_empty() || plain.iter().any(has))
             && !others.iter().any(has)
-            && (!self.failed || refused)
+            && (!self.failed || entry.refused().is_some())
             && (self.lanes.is_empty() || self.lanes.iter().any(|lane| lane == lane_name(r.lane)))
             && (self.steps.is_empty() || self.steps.contains(&Step::of(r.step)))
             && self.line.is_none_or(|(first, last)| (first..=last).contains(&r.line))
     }
 }
 
-/// The calls that a word of `-e` means, and whether these or all others.
+/// The calls that a word of `-e` names. True: it means these; false: all others.
 fn calls(word: &str) -> Result<(bool, Vec<String>), String> {
     let word = word.strip_prefix("trace=").unwrap_or(word);
     let (meant, list) = match word.strip_prefix('!') {

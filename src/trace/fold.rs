@@ -182,11 +182,11 @@ impl<'a> Group<'a> {
 /// How much a call counts among those of its line.
 fn rank(entry: &Entry) -> usize {
     let name = entry.r.call.name();
-    match () {
-        () if has(words::FIRST, name) => 3,
-        () if has(words::HELPERS, name) => 0,
-        () if has(words::LAST, name) => 1,
-        () => 2,
+    match name {
+        _ if has(words::FIRST, name) => 3,
+        _ if has(words::HELPERS, name) => 0,
+        _ if has(words::LAST, name) => 1,
+        _ => 2,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::outcome::Lane;
 use crate::plan::show::lane_name;
 use crate::plan::{self, Step};
 use alloc::collections::{BTreeMap, BTreeSet};
+use syscalls::Errno;
 use syscalls::record::{RETURNED, Record};
 
 /// A record, and what the records before it tell about it.
@@ -55,9 +56,20 @@ impl Entry<'_> {
         Step::of(self.r.step).text().0
     }
 
-    fn end(&self) -> u64 {
-        if self.r.state == RETURNED { self.r.start_ns.saturating_add(self.r.duration_ns) } else { u64::MAX }
+    /// Why the kernel refused the call, if it did.
+    pub fn refused(&self) -> Option<Errno> {
+        Errno::of(self.r.ret).filter(|_| self.r.state == RETURNED)
     }
+
+    /// When the call returned; when it was made, if it has not returned.
+    pub fn returned(&self) -> u64 {
+        self.r.start_ns.saturating_add(self.r.duration_ns)
+    }
+}
+
+/// How many calls were made, those without a record too.
+pub fn made(all: &[Entry]) -> usize {
+    all.iter().map(|entry| 1 + entry.missing.iter().sum::<u32>() as usize).sum()
 }
 
 /// The records of a trace, one after the other, as entries.
@@ -188,7 +200,8 @@ fn spoken(all: &[Entry], at: usize) -> Option<usize> {
         _ => false,
     };
     // Records are in the order of their begin.
-    let before = all.partition_point(|other| other.r.start_ns < waiting.end());
+    let end = if waiting.r.state == RETURNED { waiting.returned() } else { u64::MAX };
+    let before = all.partition_point(|other| other.r.start_ns < end);
     let mut others = all[..before].iter().enumerate().rev();
     others.find(|(_, other)| other.pid != waiting.pid && speaks(other)).map(|(i, _)| i)
 }

@@ -29,7 +29,7 @@ use life::{Reader, entries, read_in_order};
 use page::WIDE;
 use syscalls::record::{self, Record};
 use syscalls::{At, Why};
-use text::Text;
+use text::{Text, missing};
 
 /// What is added to the monotonic clock of records to get the time of day, as both clocks are now.
 pub fn epoch() -> u64 {
@@ -87,18 +87,19 @@ impl View<'_> {
                 let _ = json(entry, &mut out);
                 continue;
             }
-            missing(entry.missing[0], &mut out);
+            not_on_record(entry.missing[0], &mut out);
             strace::line(entry, self.look, self.epoch, before, &mut out);
-            missing(entry.missing[1], &mut out);
+            not_on_record(entry.missing[1], &mut out);
             before = entry.r.start_ns;
         }
         out
     }
 }
 
-fn missing(calls: u32, out: &mut String) {
+fn not_on_record(calls: u32, out: &mut String) {
     if calls > 0 {
-        out.push_str(&format!("+++ {calls} calls are not on record here +++\n"));
+        out.push_str(&missing(calls));
+        out.push('\n');
     }
 }
 

@@ -63,7 +63,7 @@ impl Names {
         let fd = r.ret as i32;
         match r.call.name() {
             "clone3" => return self.cloned(pid, r),
-            "socketpair" | "pipe2" => return self.pair(pid, r),
+            "socketpair" => return self.pair(pid, r),
             _ => {}
         }
         let wire = match named.opened.as_deref() {
@@ -78,11 +78,9 @@ impl Names {
                 let last = second as u32;
                 process.open.retain(|fd, _| (*fd as u32) < first as u32 || *fd as u32 > last);
             }
-            "dup3" | "dup" | "fcntl" => {
-                let new = if r.call.name() == "dup3" { second } else { fd };
-                if let Some(object) = process.open.get(&first).filter(|_| new > 0 || r.call.name() != "fcntl").cloned()
-                {
-                    process.open.insert(new, object);
+            "dup3" => {
+                if let Some(object) = process.open.get(&first).cloned() {
+                    process.open.insert(second, object);
                 }
             }
             "fchdir" => process.here = named.args[0].clone().unwrap_or_default(),
@@ -112,8 +110,7 @@ impl Names {
     }
 
     fn pair(&mut self, pid: i32, r: &Record) {
-        let place = if r.call.name() == "pipe2" { 0 } else { 3 };
-        let Some(blob) = r.blob(place | OUT) else { return };
+        let Some(blob) = r.blob(3 | OUT) else { return };
         self.wires += 1;
         let process = self.processes.entry(pid).or_default();
         for at in [0, 4] {
@@ -197,12 +194,11 @@ fn opened(r: &Record, named: &Named) -> Option<Rc<str>> {
         "bpf" if r.args[0] == syscalls::Bpf::BPF_PROG_LOAD.bits() => Some("program".into()),
         "ioctl" if r.args[1] == syscalls::Ioctl::TIOCGPTPEER.bits() => Some("terminal".into()),
         "seccomp" if r.ret > 0 => Some("listener".into()),
-        "landlock_create_ruleset" | "epoll_create1" | "eventfd2" | "userfaultfd" => Some(r.call.name().into()),
         _ => None,
     }
 }
 
-/// A container's configuration, and its files, can hold any name: no name may forge a line.
+/// A text argument that the record keeps. A container's configuration, and its files, can hold any name: no name may forge a line.
 fn text<'a>(r: &Record<'a>, i: usize) -> Option<Cow<'a, str>> {
     core::str::from_utf8(r.blob(i as u8)?.bytes).ok().map(visible)
 }

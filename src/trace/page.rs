@@ -1,4 +1,6 @@
-//! A page of a given width: rows in two columns, and colours where a terminal shows them. May touch: nothing.
+//! A page of a given width: rows in two columns, and colours where a terminal shows them. May touch: types.
+
+use crate::outcome::Lane;
 
 /// What the page is shown on.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +35,9 @@ pub enum Paint {
 impl Paint {
     pub fn of_lane(lane: u8) -> Paint {
         match lane {
-            0 => Paint::Host,
-            1 => Paint::Init,
-            2 => Paint::Bridge,
+            lane if lane == Lane::Host as u8 => Paint::Host,
+            lane if lane == Lane::Init as u8 => Paint::Init,
+            lane if lane == Lane::Bridge as u8 => Paint::Bridge,
             _ => Paint::Helper,
         }
     }
@@ -68,13 +70,15 @@ pub struct Row<'a> {
 impl Screen {
     /// The width of the left column, for a margin of that width.
     pub fn left(&self, margin: usize) -> usize {
-        let both = self.width.max(NARROW).saturating_sub(margin + GAP).max(40);
-        both * 44 / 100
+        self.both(margin) * 44 / 100
     }
 
     fn right(&self, margin: usize) -> usize {
-        let both = self.width.max(NARROW).saturating_sub(margin + GAP).max(40);
-        both - self.left(margin)
+        self.both(margin) - self.left(margin)
+    }
+
+    fn both(&self, margin: usize) -> usize {
+        self.width.max(NARROW).saturating_sub(margin + GAP).max(40)
     }
 
     /// Whether rows are dear: then a reason gives up its last clauses before it takes a second row.

@@ -51,10 +51,9 @@ impl<'a> Piece<'a> {
     }
 
     /// Its records, in the order of their calls.
-    pub fn records(&self) -> Vec<(u32, Record<'a>)> {
-        let places = record::offsets(self.bytes);
-        let mut all: Vec<_> = places.filter_map(|at| Some((at, Record::read(self.bytes, at)?))).collect();
-        sorted::by(&mut all, |(at, a), (place, b)| (a.seq, at) < (b.seq, place));
+    pub fn records(&self) -> Vec<Record<'a>> {
+        let mut all: Vec<Record> = records(self.bytes).collect();
+        sorted::by(&mut all, |a, b| (a.seq, a.at) < (b.seq, b.at));
         all
     }
 
@@ -72,11 +71,15 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// The records in the order of their places.
+fn records(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    record::offsets(bytes).filter_map(|at| Record::read(bytes, at))
+}
+
 /// What asked for the lines of a plan: the first record of each line says it.
 fn asked(bytes: &[u8]) -> BTreeMap<u16, (&str, u8)> {
-    let records = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
     let mut asked = BTreeMap::new();
-    asked.extend(records.filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0));
+    asked.extend(records(bytes).filter_map(|r| Some((r.line, r.asked()?))).filter(|(line, _)| *line > 0));
     asked
 }
 
@@ -85,7 +88,7 @@ pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<(Piece<'a>, Vec<Record<'a>>)> 
     let mut base = 0;
     let numbered = |bytes: &'a Vec<u8>| {
         let piece = Piece::new(bytes);
-        let mut records: Vec<Record> = piece.records().into_iter().map(|(_, record)| record).collect();
+        let mut records = piece.records();
         records.iter_mut().for_each(|r| r.seq = piece.number(r, base));
         base += piece.calls.end - piece.calls.start;
         (piece, records)
@@ -109,7 +112,7 @@ pub fn each<'a>(pieces: &'a [Piece<'a>], mut show: impl FnMut(Next<'a>)) {
         base += piece.calls.end - piece.calls.start;
     }
     while let Some(cursor) = first(&mut open) {
-        let (_, mut r) = cursor.records[cursor.at];
+        let mut r = cursor.records[cursor.at];
         show(Next::Missing(r.seq.saturating_sub(cursor.next)));
         cursor.next = r.seq.saturating_add(1);
         r.seq = cursor.piece.number(&r, cursor.base);
@@ -124,7 +127,7 @@ pub fn each<'a>(pieces: &'a [Piece<'a>], mut show: impl FnMut(Next<'a>)) {
 /// The place in a piece up to which it is shown.
 struct Cursor<'a> {
     piece: &'a Piece<'a>,
-    records: Vec<(u32, Record<'a>)>,
+    records: Vec<Record<'a>>,
     at: usize,
     /// The sequence number of the next record, if no call is missing.
     next: u32,
@@ -135,7 +138,7 @@ struct Cursor<'a> {
 /// The piece with the oldest of the next records.
 fn first<'a, 'b>(open: &'a mut [Cursor<'b>]) -> Option<&'a mut Cursor<'b>> {
     let more = open.iter_mut().filter(|cursor| cursor.at < cursor.records.len());
-    more.min_by_key(|cursor| cursor.records[cursor.at].1.start_ns)
+    more.min_by_key(|cursor| cursor.records[cursor.at].start_ns)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -5,8 +5,6 @@ use super::life::Entry;
 use crate::sorted;
 use alloc::collections::BTreeMap;
 use core::cmp::Reverse;
-use syscalls::Errno;
-use syscalls::record::RETURNED;
 
 /// What is known of all calls of one name, or of one step.
 #[derive(Clone, Copy, Default)]
@@ -18,12 +16,9 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, entry: &Entry) {
-        let r = &entry.r;
         self.calls += 1;
-        if r.state == RETURNED {
-            self.ns += r.duration_ns;
-            self.errors += u64::from(Errno::of(r.ret).is_some());
-        }
+        self.ns = self.ns.saturating_add(entry.r.duration_ns);
+        self.errors += u64::from(entry.refused().is_some());
     }
 }
 

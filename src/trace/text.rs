@@ -5,7 +5,7 @@ use super::brief::day;
 use super::call;
 use super::expected::{Verdict, verdict};
 use super::fold::{Group, folded, unfolded};
-use super::life::Entry;
+use super::life::{Entry, made};
 use super::page::{Paint, Row, Screen, fit_with};
 use super::words::{self, has};
 use crate::cli::TraceCmd;
@@ -25,7 +25,9 @@ pub struct Text<'a> {
     look: &'a TraceCmd,
     /// What is added to the monotonic clock to get the time of day.
     epoch: u64,
+    /// The newest heading, while records are shown as they come.
     heading: &'static str,
+    /// When the call before was made, or 0.
     before: u64,
 }
 
@@ -36,16 +38,13 @@ impl<'a> Text<'a> {
 
     /// The first rows: what this is, when, how long, how many calls.
     pub fn head(&self, title: &str, entries: &[Entry], took: u64, out: &mut String) {
-        let calls: usize = entries.iter().map(|entry| 1 + entry.missing.iter().sum::<u32>() as usize).sum();
+        let calls = made(entries);
         let first = entries.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0);
         let when = day(self.epoch.wrapping_add(first));
         let head = format!("{title}, {when}: {calls} calls, {}{}", duration(took), refusals(entries));
         self.screen.line(&head, Paint::Plain, out);
-        let hint = match self.look.all {
-            true => "",
-            false => "+3: the row stands for three more calls. --all shows every call.",
-        };
-        if !hint.is_empty() {
+        if !self.look.all {
+            let hint = "+3: the row stands for three more calls. --all shows every call.";
             self.screen.line(hint, Paint::Aside, out);
         }
     }
@@ -64,21 +63,17 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn stretch(&mut self, heading: &'static str, stretch: &[Entry], out: &mut String) {
+    fn stretch(&mut self, heading: &str, stretch: &[Entry], out: &mut String) {
         let from = stretch.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0);
-        let to = stretch.iter().map(|entry| entry.r.start_ns.saturating_add(entry.r.duration_ns)).max().unwrap_or(0);
-        self.begin(heading, stretch, to.saturating_sub(from), out);
+        let to = stretch.iter().map(Entry::returned).max().unwrap_or(0);
+        if let Some(first) = stretch.first() {
+            let text = format!("{}, {}", titled(heading, first), duration(to.saturating_sub(from)));
+            self.screen.heading(&text, first.r.lane, out);
+        }
         let calls: Vec<&Entry> = stretch.iter().collect();
         for group in if self.look.all { unfolded(&calls) } else { folded(&calls) } {
             self.group(&group, out);
         }
-    }
-
-    fn begin(&mut self, heading: &'static str, stretch: &[Entry], took: u64, out: &mut String) {
-        self.heading = heading;
-        let Some(first) = stretch.first() else { return };
-        let text = format!("{}, {}", titled(heading, first), duration(took));
-        self.screen.heading(&text, first.r.lane, out);
     }
 
     /// Writes one record as it comes.
@@ -95,11 +90,7 @@ impl<'a> Text<'a> {
 
     fn group(&mut self, group: &Group, out: &mut String) {
         let Some(first) = group.first.first() else { return };
-        for (i, missing) in first.missing.iter().enumerate() {
-            if i == 0 {
-                self.missing(*missing, out);
-            }
-        }
+        self.missing(group.calls.iter().map(|entry| entry.missing[0]).sum(), out);
         let margin = self.margin(first);
         let left = self.left(group, first, margin.chars().count());
         let (right, paint) = self.right(group, first);
@@ -113,10 +104,9 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Says how many calls have no record: the recorder was full, or they repeat the calls before them.
     fn missing(&self, calls: u32, out: &mut String) {
         if calls > 0 {
-            self.screen.line(&format!("+++ {calls} calls are not on record here +++"), Paint::Aside, out);
+            self.screen.line(&missing(calls), Paint::Aside, out);
         }
     }
 
@@ -185,13 +175,18 @@ impl<'a> Text<'a> {
             parts.push(format!("config.json {}", visible(pointer)));
         }
         if self.look.source && !entry.r.source().file.is_empty() {
-            let room = if entry.r.source().file.starts_with("syscalls/") { "" } else { "src/" };
-            parts.push(format!("{room}{}", entry.r.source()));
+            let source = entry.r.source();
+            parts.push(format!("{}{source}", source.folder()));
         }
         if !parts.is_empty() {
             self.screen.line(&format!("      {}", parts.join("  ")), Paint::Aside, out);
         }
     }
+}
+
+/// Says how many calls have no record: the recorder was full, or they repeat the calls before them.
+pub fn missing(calls: u32) -> String {
+    format!("+++ {calls} calls are not on record here +++")
 }
 
 /// The times that were asked for: that of day, and that since the call before.

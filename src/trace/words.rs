@@ -33,14 +33,14 @@ pub const MEMBERS: &str = "exit_signal stack_size insn_cnt license kern_version 
     userns_fd msg_namelen msg_controllen msg_iovlen cmsg_len cmsg_level msg_flags f_bsize f_blocks f_bfree f_bavail \
     f_files f_ffree f_fsid f_namelen f_frsize f_flags expected_attach_type version pid";
 
-/// The calls that a row is named after, if one of them is among its calls. The first list counts more than the second.
+/// A row is named after one of its calls: after one of these, if it has one.
 pub const FIRST: &str = "clone3 execve pivot_root mount move_mount bpf setns unshare execveat setresuid waitid";
-/// Those that count less than others.
+/// After one of these only if its other calls are helpers.
 pub const LAST: &str = "mkdirat faccessat2 mknodat";
 /// The calls that never share a row with those before them.
 pub const APART: &str = "umount2 execve";
 /// The calls that a narrow page gives a second row.
 pub const IMPORTANT: &str = "clone3 capset";
-/// The calls that only help others: a row is named after one of them if it has no other call.
+/// The helpers: a row is named after one of these only if it has no other call.
 pub const HELPERS: &str = "openat openat2 close fchdir fstat fstatfs newfstatat read write pread64 readlinkat \
     fchmod fchmodat fchown fchownat getdents64 ftruncate mmap";

@@ -1,7 +1,7 @@
 //! Handlers of signals. Three signals would end the process although only a call, or a write to memory, failed: SIGXFSZ, sent
-//! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE), SIGPIPE, sent with EPIPE when no process reads
-//! any more (pipe(7)), and SIGBUS, sent when a page of a mapped file cannot be had (mmap(2)). Other handlers end a container that waits for `start`. execve(2) sets every signal that has
-//! a handler to its default.
+//! with EFBIG when a file would grow beyond a limit (setrlimit(2), RLIMIT_FSIZE); SIGPIPE, sent with EPIPE when no process reads
+//! any more (pipe(7)); and SIGBUS, sent when a page of a mapped file cannot be had (mmap(2)). Other handlers end a container
+//! that waits for `start`. execve(2) sets every signal that has a handler to its default.
 
 use crate::call::{Result, Why};
 use crate::calls::{Disposition, exit_group, rt_sigaction, sigaction};

@@ -172,7 +172,7 @@ impl Known {
     const BESIDE: Known = Known { why: None, file: Some(0), asked: record::NOTHING };
 
     fn of(texts: Texts) -> Known {
-        let (why, file) = (record::known_why(texts.why.0), record::known_file(texts.file()));
+        let (why, file) = (record::known(&HOT.whys, texts.why.0), record::known(&HOT.files, texts.file()));
         Known { why, file, asked: HOT.asked.load(Relaxed) }
     }
 
@@ -217,13 +217,13 @@ fn write_blobs(at: u32, args: &[Arg], texts: Texts, known: Known) -> [Option<Lat
     let why = known.why.unwrap_or_else(|| {
         let place = writer.put(WHY, texts.why.0.as_bytes(), false);
         if at != record::CARRIED {
-            record::remember_why(texts.why.0, place);
+            record::remember(&HOT.whys, texts.why.0, place);
         }
         place
     });
     let file = known.file.unwrap_or_else(|| {
         let place = writer.put(FILE, texts.file().as_bytes(), false);
-        record::remember_file(texts.file(), place);
+        record::remember(&HOT.files, texts.file(), place);
         place
     });
     if known.asked != record::NOTHING {

@@ -8,13 +8,13 @@ mod progress;
 
 use super::context::{Context, step};
 use super::{demo, inside};
-use crate::cli::{self, Command, Level};
+use crate::cli::{self, Command};
 use crate::host::cgroup;
 use crate::learn::check::{Facts, asks, holds};
 use crate::learn::{How, LESSONS, Lesson, edit, filled, find};
 use crate::outcome::{Doing, Error, short, visible};
 use crate::plan::Step;
-use crate::say::{Shape, out};
+use crate::say::out;
 use bundle::Place;
 use progress::{Mark, Progress};
 use syscalls::{At, Why};
@@ -48,11 +48,8 @@ pub fn learn(context: &mut Context, options: &cli::Learn) -> Result<i32, Error> 
     };
     let Some((number, lesson)) = find(name) else {
         let names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
-        return Err(Error::Usage(format!(
-            "learn: there is no lesson `{}`; the lessons: {}",
-            short(name),
-            names.join(", ")
-        )));
+        let (name, names) = (short(name), names.join(", "));
+        return Err(Error::Usage(format!("learn: there is no lesson `{name}`; the lessons: {names}")));
     };
     if options.dir.as_deref() == Some("") {
         return Err(Error::Usage("learn: --dir needs the name of a directory".into()));
@@ -148,9 +145,7 @@ fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
         ours::call(context, &["delete", "--force", &desk.id])?;
         return Ok(status);
     }
-    if !context.globals.quiet && !context.globals.educational && !context.log.wants(Level::Debug) {
-        context.educate(Shape::Brief);
-    }
+    context.educate();
     let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
     let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
     let command = Command::Run(cli::Run { create, detach: false, keep: false, vm });

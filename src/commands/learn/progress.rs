@@ -12,6 +12,7 @@ use crate::learn::LESSONS;
 use crate::outcome::{Doing, Error};
 use crate::perform::files::{PLACE, replace};
 use crate::say::error;
+use crate::state;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
@@ -119,7 +120,8 @@ impl Progress {
             Some(open) => open,
             None => {
                 let (dir, file) = place(context)?;
-                (make(&dir, why)?, file)
+                state::make_path(&dir, 0o700, format_args!("make {dir}"), why)?;
+                (syscalls::openat(At::CWD, &c(&dir)?, PLACE, why).doing(format_args!("open {dir}"))?, file)
             }
         };
         let written = replace(dir.at(), file, &new_name(), text.as_bytes(), 0o600, why).doing("write the progress");
@@ -140,15 +142,4 @@ fn text(dir: &str, name: &CStr) -> Result<String, Error> {
     };
     let bytes = input::read_enough(file.at(), |bytes| bytes.len() > LONGEST, why);
     Ok(String::from_utf8_lossy(&bytes.doing(format_args!("read the progress in {dir}"))?).into_owned())
-}
-
-fn make(dir: &str, why: Why) -> Result<Fd, Error> {
-    let ends = dir.match_indices('/').map(|(i, _)| i).chain([dir.len()]).filter(|i| *i > 0);
-    for end in ends {
-        match syscalls::mkdirat(At::CWD, &c(&dir[..end])?, 0o700, why) {
-            Err(failed) if failed.errno == Errno::EEXIST => {}
-            made => made.doing(format_args!("make {dir}"))?,
-        }
-    }
-    syscalls::openat(At::CWD, &c(dir)?, PLACE, why).doing(format_args!("open {dir}"))
 }

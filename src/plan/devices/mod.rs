@@ -8,7 +8,6 @@ pub mod program;
 
 use super::builder::Builder;
 use super::cgroup;
-use super::mark::Mark;
 use super::op::{Attributes, Devices, Mounts, Slot, Source};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
@@ -17,7 +16,7 @@ use crate::spec::{Device, Problem, Spec};
 use syscalls::MountFlags;
 
 /// The default devices of config-linux.md: name, major, minor.
-const DEVICES: [(&str, u32, u32); 6] =
+pub const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// The links of runtime-linux.md, and ptmx.
@@ -58,11 +57,6 @@ pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
     spec.linux.devices.iter().map(|device| device.path.as_str()).filter(lent)
 }
 
-/// Why devices of the host are bound: its user namespace is the configuration's, or the caller's own.
-fn foreign(b: &Builder) -> Mark {
-    if b.users.new || b.users.joined { Mark::None } else { b.rights() }
-}
-
 fn defaults(b: &mut Builder) -> Result<(), Problem> {
     for (name, major, minor) in DEVICES {
         let path = format!("/dev/{name}");
@@ -70,7 +64,7 @@ fn defaults(b: &mut Builder) -> Result<(), Problem> {
             continue;
         }
         if b.users.foreign() {
-            b.marked(foreign(b), |b| bound(b, "", &path, Slot::DEV, name))?;
+            b.marked(b.foreign(), |b| bound(b, "", &path, Slot::DEV, name))?;
             continue;
         }
         let mode = libc::S_IFCHR | 0o666;
@@ -99,7 +93,7 @@ fn configured(b: &mut Builder) -> Result<(), Problem> {
             None => directory_of(b, &from, &path, over == Covering::Rootfs)?,
         };
         match b.users.foreign() && device.kind != "p" {
-            true => b.marked(foreign(b), |b| bound(b, &from, &path, base, name))?,
+            true => b.marked(b.foreign(), |b| bound(b, &from, &path, base, name))?,
             false => node(b, &from, device, base, name)?,
         }
     }

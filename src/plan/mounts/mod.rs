@@ -125,10 +125,7 @@ fn destination(path: &str) -> String {
 /// to the owner of the network namespace; a cgroup tree can be copied only by a process that may mount.
 fn lent(b: &Builder, kind: &str) -> Option<(&'static str, Mark)> {
     match kind {
-        "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => {
-            let mark = if b.users.new || b.users.joined { Mark::None } else { b.rights() };
-            Some(("/sys", mark))
-        }
+        "sysfs" if b.users.foreign() && !b.new_namespace(NamespaceKind::Network) => Some(("/sys", b.foreign())),
         "cgroup" if has_cgroup_namespace(b) => None,
         "cgroup" if b.users.inside || b.users.limited && !b.wish.cgroup => Some(("/sys/fs/cgroup", b.rights())),
         _ => None,

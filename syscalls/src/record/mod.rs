@@ -28,7 +28,7 @@ pub use moves::{adopt, set_own_pid};
 use crate::arg::Arg;
 use crate::call::Call;
 use crate::hot::HOT;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
 /// Bytes of the memory, and of the file under it, that hold a container's recorder. The file is sparse: what is never
 /// written costs nothing.
@@ -359,29 +359,17 @@ pub(crate) fn entry(at: u32) -> *mut Entry {
     }
 }
 
-/// Where the blob of this why is, if it was written already.
-pub(crate) fn known_why(text: &'static str) -> Option<u32> {
-    let (known, at) = &HOT.whys[text.as_ptr() as usize / 8 % HOT.whys.len()];
-    (known.load(Relaxed) == text.as_ptr() as usize).then(|| at.load(Relaxed))
+/// Where the blob of this text is, if it was written already. `texts`: the table of whys, or that of the names of source files.
+pub(crate) fn known(texts: &[(AtomicUsize, AtomicU32)], text: &'static str) -> Option<u32> {
+    let (address, place) = &texts[text.as_ptr() as usize / 8 % texts.len()];
+    (address.load(Relaxed) == text.as_ptr() as usize).then(|| place.load(Relaxed))
 }
 
 /// Remembers where it was written.
-pub(crate) fn remember_why(text: &'static str, place: u32) {
-    let (known, at) = &HOT.whys[text.as_ptr() as usize / 8 % HOT.whys.len()];
-    known.store(text.as_ptr() as usize, Relaxed);
-    at.store(place, Relaxed);
-}
-
-/// The same for the names of source files.
-pub(crate) fn known_file(name: &'static str) -> Option<u32> {
-    let (known, at) = &HOT.files[name.as_ptr() as usize / 8 % HOT.files.len()];
-    (known.load(Relaxed) == name.as_ptr() as usize).then(|| at.load(Relaxed))
-}
-
-pub(crate) fn remember_file(name: &'static str, place: u32) {
-    let (known, at) = &HOT.files[name.as_ptr() as usize / 8 % HOT.files.len()];
-    known.store(name.as_ptr() as usize, Relaxed);
-    at.store(place, Relaxed);
+pub(crate) fn remember(texts: &[(AtomicUsize, AtomicU32)], text: &'static str, at: u32) {
+    let (address, place) = &texts[text.as_ptr() as usize / 8 % texts.len()];
+    address.store(text.as_ptr() as usize, Relaxed);
+    place.store(at, Relaxed);
 }
 
 /// A source of [`Entry::source`].
@@ -508,6 +496,13 @@ pub struct Source<'a> {
     pub line: u32,
 }
 
+impl Source<'_> {
+    /// The folder of the repository that the file's name begins in.
+    pub fn folder(self) -> &'static str {
+        if self.file.starts_with("syscalls/") { "" } else { "src/" }
+    }
+}
+
 /// `perform/walk.rs:17`.
 impl core::fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
@@ -592,8 +587,8 @@ impl<'a> Record<'a> {
         Source { file: text_of(FILE, self.file), line: self.source_line }
     }
 
-    /// In the first record of a line, and in each of no line: the JSON pointer of what asked for the line, and a number for what else decided about it
-    /// (0: nothing).
+    /// The JSON pointer of what asked for the call, and a number for what else decided about it (0: nothing). The first record
+    /// of a line has it for the whole line; of records that belong to no line, each has its own.
     pub fn asked(&self) -> Option<(&'a str, u8)> {
         let (mark, pointer) = self.blob(ASKED)?.bytes.split_first()?;
         let pointer = core::str::from_utf8(pointer).ok().filter(|pointer| pointer.len() <= POINTER)?;

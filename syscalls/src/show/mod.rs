@@ -34,6 +34,13 @@ pub fn call(r: &Record, out: &mut dyn Write) -> Result {
     out.write_char(')')
 }
 
+/// A call, and what it returned: `close(3) = 0`.
+pub fn whole(r: &Record, out: &mut dyn Write) -> Result {
+    call(r, out)?;
+    out.write_str(" = ")?;
+    result(r, out)
+}
+
 /// What stands after ` = `: `3`, or `-1 ENOENT (No such file or directory)`.
 pub fn result(r: &Record, out: &mut dyn Write) -> Result {
     if r.state != RETURNED {
