@@ -59,7 +59,6 @@ Options, before or after the command
 
 Environment (options win): NK_RUN_DIR or NS_RUN_DIR for --root, NK_TRACE (a format; 1 is text),
 NK_LOG_LEVEL, NK_TRACE_FILE, NK_TRACE_LIMIT. A trace heeds NO_COLOR; in a file, COLUMNS.
-
 Man pages: nk-runtime man, nk-runtime man config, nk-runtime man trace. Completion for bash,
 zsh and fish: nk-runtime completion SHELL. scripts/install puts both where they are looked for.
 
