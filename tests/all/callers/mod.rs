@@ -136,7 +136,7 @@ fn engine_root() -> Outcome {
     fs::write(bundle.path("config.json"), config.to_string())?;
     let lines = r#"cd "$1"; id=$2; export XDG_RUNTIME_DIR="$1/run"
         HOME="$1" ./nk-runtime create "$id" && unset HOME && ls run/nano-sandbox && ./nk-runtime list -q &&
-        ./nk-runtime trace "$id" | grep -c ns/user &&
+        ./nk-runtime trace --format strace "$id" | grep -c ns/user &&
         ./nk-runtime delete --force "$id" && ./nk-runtime list -q"#;
     let user = crate::users::USER.to_string();
     let mut command = Command::new(crate::bundle::tool("setpriv")?);
