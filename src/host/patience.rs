@@ -32,6 +32,22 @@ pub fn tell() {
     }
 }
 
+/// Where something is told: waits a second at most until `done`, or until `fd` can be read. So what another process does
+/// before it goes on is told before that process can print.
+pub fn tell_until(fd: At, done: impl Fn() -> bool) -> syscalls::Result<()> {
+    if TELL.get().is_none() {
+        return Ok(());
+    }
+    let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
+    for _ in 0..500 {
+        if done() || syscalls::ppoll(&mut fds, Some(2), GOES_ON)? > 0 {
+            break;
+        }
+    }
+    tell();
+    Ok(())
+}
+
 /// ppoll(2), in pieces while something is told.
 fn in_pieces(fds: &mut [PollFd], limit: u64, why: Why) -> syscalls::Result<usize> {
     if TELL.get().is_none() {

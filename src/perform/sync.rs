@@ -23,9 +23,10 @@ use super::{Lanes, Then};
 use crate::host::{cgroup, patience};
 use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
-use crate::plan::op::Sync;
+use crate::plan::op::{Op, Sync};
 use core::ffi::CStr;
-use syscalls::{At, Call, Errno, Failed, OpenFlags, WaitFlags, Why, record};
+use syscalls::record::{self, Record};
+use syscalls::{At, Call, Errno, Failed, OpenFlags, WaitFlags, Why};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
@@ -52,7 +53,11 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
         Sync::StartFifos => start_fifos(lanes, why)?,
         Sync::NoteCreating { parts } => save(lanes, CREATING, parts, b"{}", why)?,
         Sync::SaveState { parts, configuration } => save(lanes, c"state.json", parts, configuration, why)?,
-        Sync::TellMapped | Sync::TellPlaced | Sync::TellHooked | Sync::TellMoved | Sync::TellGo => tell(lanes, why)?,
+        Sync::TellMapped | Sync::TellPlaced | Sync::TellHooked | Sync::TellMoved => tell(lanes, why)?,
+        Sync::TellGo => {
+            patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes))?;
+            tell(lanes, why)?;
+        }
         Sync::TellInit => tell_init(lanes, why)?,
         Sync::TellMounted | Sync::TellReady => tell_ready(lanes, why)?,
         Sync::AskNetDevices => {
@@ -98,6 +103,16 @@ fn save(lanes: &Lanes, name: &CStr, parts: &[Vec<u8>; 3], configuration: &[u8], 
 fn tell(lanes: &Lanes, why: Why) -> Done {
     // If init has stopped already, its report waits in the channel and is read next.
     despite(&[Errno::EPIPE, RESET], syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why).map(drop))
+}
+
+/// Whether init has come as far as its wait for `go`.
+fn waits(lanes: &Lanes) -> bool {
+    let (lines, first) = lanes.plan.lane(Lane::Init);
+    let Some(wait) = lines.iter().position(|line| matches!(line.op, Op::Sync(Sync::AwaitGo))) else { return true };
+    let bytes = record::bytes();
+    let at_it =
+        |record: Record| record.lane == Lane::Init as u8 && usize::from(record.line) >= wait + usize::from(first);
+    record::offsets(bytes).any(|place| Record::read(bytes, place).is_some_and(at_it))
 }
 
 /// Init: says that all is made so far.

@@ -126,7 +126,7 @@ fn cgroup_namespace(b: &mut Builder) {
     if b.new_namespace(NamespaceKind::Cgroup) && b.wish.cgroup {
         let from = pointer(b.spec, &NamespaceKind::Cgroup);
         let op = Namespaces::Unshare { flags: CloneFlags::CLONE_NEWCGROUP };
-        let why = "the cgroup that this process is in becomes the root of what the container sees";
+        let why = "its cgroup becomes the root that it sees: a namespace made by the clone would begin at the caller's cgroup";
         b.init(Init::CgroupNamespace, &from, op, why);
     }
 }
@@ -206,11 +206,11 @@ pub fn join_container(b: &mut Builder) {
 
 fn names(b: &mut Builder) {
     if let Some(name) = &b.spec.hostname {
-        let why = "a new UTS namespace begins with the host's name";
+        let why = "a new UTS namespace has the host's name";
         b.init(Init::Names, "/hostname", Namespaces::Hostname { name: name.as_bytes().to_vec() }, why);
     }
     if let Some(name) = &b.spec.domainname {
-        let why = "a new UTS namespace begins with the host's domain";
+        let why = "a new UTS namespace has the host's domain";
         b.init(Init::Names, "/domainname", Namespaces::Domainname { name: name.as_bytes().to_vec() }, why);
     }
 }

@@ -90,7 +90,7 @@ stages! {
         Process {
             /// `exec`: the runtime moves to the processors on which the new process begins.
             Affinity,
-            /// The runtime connects to the listener that gets the terminal. A listener that is not there is found out now.
+            /// The runtime makes the socket that the terminal comes through, or connects to the caller's. A missing one is found out now.
             Console,
             /// The runtime connects to the listener that gets a handle on the new process.
             Pidfd,
@@ -116,7 +116,7 @@ stages! {
             Fifos,
             /// The runtime holds its caller's signals back, and looks at which of them are ignored.
             Signals,
-            /// The runtime clones: from here on there is a second process, in new namespaces.
+            /// The runtime clones: from here on there is a second process, CHILD here and `init` in plans and traces.
             Clone,
             /// The runtime says which users of the host the users in the new user namespace are.
             BridgeMapped,
@@ -234,7 +234,7 @@ stages! {
             Processors,
         }
         Namespaces {
-            /// The cgroup that the new process is in becomes the root of what it sees of cgroups.
+            /// The new process gets a cgroup namespace, now that it is in its own cgroup.
             CgroupNamespace,
         }
         Root {
@@ -250,7 +250,7 @@ stages! {
             DeviceSources,
         }
         Root {
-            /// The directory that becomes `/` is mounted, since `pivot_root` takes only a mount.
+            /// The directory that becomes `/` is mounted, to be switched to later.
             Attach,
         }
         Mounts {
@@ -292,7 +292,7 @@ stages! {
             Unbindable,
         }
         Identity {
-            /// The container gets its host name and domain name.
+            /// The container gets a name. The host keeps its own.
             Names,
             /// The network interfaces are set up: `lo`, and those that the host gives away.
             Network,

@@ -208,7 +208,7 @@ fn capabilities(b: &mut Builder) {
     let wanted = &process.capabilities;
     let every = (1 << CAPABILITIES.len()) - 1;
     let op = Process::DropBounding { drop: every & !set(&wanted.bounding) };
-    let why = "what leaves the bounding set can never be gained again, not even by a set-user-id program";
+    let why = "what leaves this set never comes back, not even by a set-user-id program";
     b.init(Init::Bounding, "/process/capabilities/bounding", op, why);
     // The kernel refuses what is effective and not permitted, inheritable and not in the bounding set, and ambient and
     // not both permitted and inheritable (capabilities(7)); the specification wants a warning, `Spec::warnings`.
@@ -228,7 +228,7 @@ fn capabilities(b: &mut Builder) {
     }
     b.init(Init::Capabilities, "/process/capabilities", Process::Capabilities { sets, ambient }, why);
     if process.no_new_privileges {
-        let why = "without it a set-user-id program could win back what was given up";
+        let why = "no execve may add privileges: a set-user-id program could win back what was given up";
         b.init(Init::Capabilities, "/process/noNewPrivileges", Process::NoNewPrivileges, why);
     }
     let (from, why) = match process.user.umask {

@@ -91,15 +91,15 @@ fn attach(b: &mut Builder) -> Result<(), Problem> {
     }
     let from = pointer(b.spec, &NamespaceKind::Mount);
     let flags = MountFlags::MS_REC | MountFlags::MS_SLAVE;
-    let why = "otherwise the container's mounts would appear on the host";
+    let why = "otherwise new mounts appear on the host";
     b.init(Init::Propagation, &from, Rootfs::Propagation { flags }, why);
     let at = "/root/path";
     let (path, why) = match hooks::any_before_pivot(b.spec) {
         true => (
             Some(c(at, &clean(&rootfs_path(b.spec, b.wish)))?),
-            "pivot_root takes only a mount of this namespace, and hooks look for it at its path",
+            "pivot_root needs a mount of this namespace, and hooks look for it at its path",
         ),
-        false => (None, "pivot_root takes only a mount of this namespace"),
+        false => (None, "pivot_root needs a mount of this namespace"),
     };
     b.init(Init::Attach, at, Rootfs::Attach { path }, why);
     Ok(())
@@ -233,5 +233,5 @@ fn readonly(b: &mut Builder) {
         Some(i) => entry("/linux/readonlyPaths", i),
         None => return,
     };
-    b.init(Init::Paths, &from, Rootfs::Readonly, "last, since mount points had to be made in it before");
+    b.init(Init::Paths, &from, Rootfs::Readonly, "last, after mount points were made in it");
 }

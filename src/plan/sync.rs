@@ -18,7 +18,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     b.host(Host::State, "", op, "by this file other commands find the container");
     if !b.wish.wait_for_start {
         lanes(b, "the container is on record: from here on init may live without the runtime");
-        let why = "a program that runs before the host is done could not be found or ended";
+        let why = "the host is not done yet: a program that ran now could not be found or ended";
         b.init(Init::Go, "", Sync::AwaitGo, why);
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
 /// `exec`.
 pub fn join(b: &mut Builder) -> Result<(), Problem> {
     lanes(b, "from here on the process may live without the runtime");
-    b.init(Init::Go, "", Sync::AwaitGo, "a program that runs before the host is done could not be found or ended");
+    b.init(Init::Go, "", Sync::AwaitGo, "the host is not done yet: a program that ran now could not be found or ended");
     Ok(())
 }
 
@@ -49,7 +49,7 @@ fn lanes(b: &mut Builder, go: &'static str) {
             "init's end of the channel closes when execve succeeds: if it brings words before, they tell the failure";
         b.host(Host::Exec, "", Sync::AwaitExec, why);
     }
-    let why = "if init held the host's end too, it would never learn that the host has ended";
+    let why = "init must notice when the host ends: if it held the host's end too, it would never learn that";
     if !b.bridged {
         b.init(Init::HostEnd, "", Sync::CloseHostEnd, why);
         return;

@@ -10,6 +10,9 @@ use syscalls::record::Record;
 /// The words for what is no stage of a plan, and the brief words for stages.
 const TABLE: &str = include_str!("tell.txt");
 
+/// How many paths brief words have, before `and 3 more`.
+const NAMED: usize = 2;
+
 /// Bytes for what the lines of a stage do, at the least.
 const LEAST: usize = 60;
 
@@ -57,11 +60,11 @@ pub fn stage(plan: Option<&Plan>, record: &Record, shape: Shape, most: usize) ->
         _ => (Lane::Bridge, "bridge"),
     };
     let (stage, text) = plan::stage(record.lane, record.stage)?;
-    if shape == Shape::Brief {
-        return entry(&format!("brief {name} {stage}"));
-    }
     let lines: Vec<&Line> = plan
         .map_or(Vec::new(), |plan| plan.lane(lane).0.iter().filter(|line| line.stage + 1 == record.stage).collect());
+    if shape == Shape::Brief {
+        return brief(&format!("brief {name} {stage}"), &lines);
+    }
     let from = match lines.is_empty() {
         true => record.asked().map_or("", |(pointer, _)| pointer).into(),
         false => common(lines.iter().map(|line| line.from.as_str()).filter(|from| !from.is_empty())),
@@ -83,8 +86,42 @@ pub fn stage(plan: Option<&Plan>, record: &Record, shape: Shape, most: usize) ->
     Some(bounded(&told, most).into_owned())
 }
 
-/// The text with a capital letter.
+/// The brief words for a stage, and those for what its lines do.
+fn brief(key: &str, lines: &[&Line]) -> Option<String> {
+    let texts: Vec<String> = lines.iter().map(|line| line.op.to_string()).collect();
+    let told = |line: &str| {
+        let start = line.strip_prefix(key)?.trim_start();
+        let names: Vec<String> =
+            texts.iter().filter(|text| text.starts_with(start)).flat_map(|text| names(text)).collect();
+        let shown = if names.iter().any(|name| name.starts_with('/')) { NAMED } else { names.len() };
+        let rest = names.len().saturating_sub(shown);
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let named = names.get(..shown).unwrap_or(&names).join(", ") + &more;
+        (start.is_empty() || !names.is_empty()).then(|| filled(line, &[&named]))
+    };
+    let keys = TABLE.lines().filter(|line| line.split(' ').take(3).eq(key.split(' ')));
+    let told: Vec<String> = keys.filter_map(told).collect();
+    Some(told.join(" ")).filter(|text| !text.is_empty())
+}
+
+/// What a line of a plan is about: the namespaces of a clone, the target of a mount, or else its second word.
+fn names(text: &str) -> Vec<String> {
+    if let Some((_, kinds)) = text.split_once("namespaces: ") {
+        let kinds = kinds.split(',').next().unwrap_or_default();
+        return kinds.split(' ').filter_map(|kind| entry(&format!("own {kind}"))).collect();
+    }
+    let name = match text.split_once(" on ") {
+        Some((_, target)) => target.split(' ').next(),
+        None => text.split(' ').nth(1),
+    };
+    name.map(String::from).into_iter().collect()
+}
+
+/// The text with a capital letter. The name of a call has none.
 fn capital(text: &str) -> String {
+    if text.starts_with("execve ") {
+        return text.into();
+    }
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| format!("{}{}", first.to_uppercase(), chars.as_str()))
 }
@@ -115,6 +152,7 @@ fn done(lines: &[&Line], room: usize) -> String {
     for (i, text) in texts.iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| texts.get(i)).filter(|before| verb(before) == verb(text));
         let more = match before {
+            Some(before) if before.contains(';') => format!("; {text}"),
             Some(before) => format!(", {}", text.get(shared(before, text)..).unwrap_or(text)),
             None if i == 0 => text.to_string(),
             None => format!("; {text}"),

@@ -25,13 +25,8 @@ const FILES: [&CStr; 11] = [
 
 /// Removes a container's state.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
-    remove_name(
-        dir.at(),
-        c"state.json",
-        AtFlags::NONE,
-        Why("without its document the container does not exist any more"),
-    )
-    .doing(format_args!("remove the state of {id}"))?;
+    remove_name(dir.at(), c"state.json", AtFlags::NONE, Why("no command finds the container any more"))
+        .doing(format_args!("remove the state of {id}"))?;
     if remove_unfinished(root, dir, id)? { Ok(()) } else { Err(strangers(id)) }
 }
 

@@ -104,7 +104,8 @@ fn joined(groups: Vec<Group>) -> Vec<Group> {
 impl<'a> Group<'a> {
     /// Whether a call belongs to the same line of the plan, and may stand in one row with it.
     fn is_of(&self, entry: &Entry) -> bool {
-        let last = self.calls.last().map(|last| (last.piece as *const _, last.r.line));
+        let last = self.calls.iter().rev().find(|last| !last.is_aside());
+        let last = last.map(|last| (last.piece as *const _, last.r.line));
         let same = entry.r.line > 0 && last == Some((entry.piece as *const _, entry.r.line));
         same && !has(words::APART, entry.r.call.name())
     }

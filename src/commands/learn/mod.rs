@@ -20,7 +20,7 @@ use progress::{Mark, Progress};
 use syscalls::{At, Why};
 
 /// So many lines of what a container has said are shown where a check fails.
-const SHOWN: usize = 12;
+const SHOWN: usize = 20;
 
 /// What a lesson works with: the lesson's number, the learner's directory, the container's name.
 struct Desk {
@@ -186,6 +186,9 @@ fn check(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     }
     let lines: Vec<&str> = facts.said.trim_end().lines().collect();
     let mut text = format!("What the container said; the status was {}:\n\n", facts.status);
+    if lines.len() > SHOWN {
+        text.push_str("  ...\n");
+    }
     lines.iter().skip(lines.len().saturating_sub(SHOWN)).for_each(|line| text.push_str(&format!("  {line}\n")));
     text.push_str("\nNot yet:\n");
     missing.iter().for_each(|check| text.push_str(&format!("\n{}\n", check.otherwise)));

@@ -98,7 +98,7 @@ fn make(b: &mut Builder, above: &[CString], path: CString, limits: &[Setting]) -
     let from = if b.spec.linux.cgroups_path.is_some() { AT } else { "" };
     let Some(manager) = b.wish.manager else {
         let op = Cgroup::Make { parents: above.iter().skip(1).cloned().collect(), path, optional: is_optional(b) };
-        let why = "all processes of the container can be found, limited and ended by their cgroup";
+        let why = "it holds all processes of the container, so that they can be found, limited and ended";
         let mark = match b.wish.rootless {
             // Its path begins where the caller's own cgroup lies.
             _ if !b.wish.cgroup_base.is_empty() => Mark::NoRoot,

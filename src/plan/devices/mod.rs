@@ -190,7 +190,7 @@ fn rules(b: &mut Builder) {
         true => ("", "without a list only the default devices are allowed"),
         false => (
             "/linux/resources/devices",
-            "without this program root of the container could open every device of the host",
+            "it decides which devices may be opened: without it root of the container could open every one of the host",
         ),
     };
     b.host(Host::DeviceProgram, from, Devices::Program { program: program::compile(rules) }, why);

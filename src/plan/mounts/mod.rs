@@ -151,12 +151,12 @@ fn purpose(kind: &str, path: &str, bind: bool) -> &'static str {
     match (kind, path) {
         _ if bind => "the configuration shows this part of the host to the container",
         ("proc", _) => "the container sees its own processes in it, and no others",
-        ("sysfs", _) => "the container may look at devices and drivers; the network part is its own",
+        ("sysfs", _) => "it shows devices and drivers; the network part is the container's own",
         ("tmpfs", "/dev") => "an empty directory for the few devices that the container gets",
         ("devpts", _) => "terminals of the container's own, numbered from 0, apart from the host's",
         ("tmpfs", "/dev/shm") => "POSIX shared memory lies here, and counts against the container alone",
-        ("mqueue", _) => "the POSIX message queues of the container's IPC namespace",
-        ("cgroup", _) => "the container can look at its own limits and use",
+        ("mqueue", _) => "POSIX message queues of the IPC namespace",
+        ("cgroup", _) => "the container sees its limits and its use",
         ("tmpfs", _) => "scratch space in memory that ends with the container",
         _ => "the configuration asks for this file system",
     }

@@ -135,7 +135,7 @@ fn roles() -> Outcome {
         ("HOST", "Run: "),
         ("HOST", "The bundle is"),
         ("HOST", "lone init in new namespaces: mount uts ipc pid network"),
-        ("CHILD", "otherwise the container's mounts would appear on the host"),
+        ("CHILD", "otherwise new mounts appear on the host"),
         ("CHILD", "(config.json /mounts)"),
         ("CHILD", "witch the root"),
         ("CHILD", &format!("et the host name to {}", bundle.config["hostname"].as_str().unwrap_or(""))),
