@@ -45,6 +45,9 @@ pub struct Container {
     pub facts: Facts,
 }
 
+/// How long a process takes at most to end, in milliseconds, once it has no namespaces.
+const MOMENT: u64 = 50;
+
 /// What is left of a container that has ended.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +84,10 @@ pub fn look(root: &Fd, dir: At, id: &str, host: &Facts, ordinary: bool) -> core:
     }
     let others = others(root, id, ordinary)?;
     let found = here(&whole, &now, host, &others, ordinary);
+    if found.is_err() {
+        let why = Why("a process that ends loses its namespaces a moment before it counts as ended");
+        let _ = syscalls::ppoll(&mut [], Some(MOMENT), why);
+    }
     // What was read before the process ended is not all of it, and what failed may have failed for that.
     if procfs::life(whole.saved.pid, whole.saved.start_time)? == Life::Over {
         return remains(&whole.saved, true).map(Looked::Gone);
