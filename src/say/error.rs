@@ -7,7 +7,7 @@ use crate::plan::op::{Hooks, Mounts, Process};
 use crate::plan::{Line, Mark, Op, Plan};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
-use syscalls::record::NOWHERE;
+use syscalls::record::{self, NOWHERE, Record};
 use syscalls::{Errno, Failed};
 
 /// Bytes that a line of a message has at most.
@@ -171,7 +171,19 @@ pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
 
 /// The same, where the line is known.
 pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
-    by(stopped.trouble, in_words(line, who, stopped, said))
+    let error = in_words(line, who, stopped, said);
+    match (stopped.trouble, error) {
+        (Trouble::Check(_), Error::Call(told)) => Error::Call(Told { at: last_refused(stopped), ..told }),
+        (trouble, error) => by(trouble, error),
+    }
+}
+
+/// The call by which the runtime found out what a check says: the last of the line that the kernel refused.
+fn last_refused(stopped: Stopped) -> u32 {
+    let bytes = record::bytes();
+    let is_of_line = |r: &Record| r.line == stopped.line && r.lane == stopped.lane as u8 && r.ret < 0;
+    let refused = record::offsets(bytes).filter(|at| Record::read(bytes, *at).is_some_and(|r| is_of_line(&r)));
+    refused.last().unwrap_or(NOWHERE)
 }
 
 fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {

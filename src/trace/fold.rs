@@ -34,8 +34,18 @@ pub fn unfolded<'a>(calls: &[&'a Entry<'a>]) -> Vec<Group<'a>> {
     calls.iter().map(alone).collect()
 }
 
-/// The rows of a stretch.
+/// The rows of a stretch. The call that ended the command has a row of its own: no other call may hide it.
 pub fn folded<'a>(calls: &[&'a Entry<'a>]) -> Vec<Group<'a>> {
+    let Some(end) = calls.iter().position(|entry| entry.ended) else {
+        return of_rules(calls);
+    };
+    let mut groups = of_rules(&calls[..end]);
+    groups.extend(unfolded(&calls[end..=end]));
+    groups.extend(of_rules(&calls[end + 1..]));
+    groups
+}
+
+fn of_rules<'a>(calls: &[&'a Entry<'a>]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group> = Vec::new();
     for group in joined(lines(calls)) {
         match groups.last_mut() {

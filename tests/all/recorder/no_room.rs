@@ -113,8 +113,8 @@ fn run_small() -> Outcome {
             _ => return Err(format!("{kib} KiB: {done:?}").into()),
         }
         ensure!(kib < 32 || done.status == 7, "{kib} KiB are room enough: {done:?}");
-        let trace = bundle.call(&["trace", &bundle.id])?.ok()?.out;
-        let kept = trace.lines().filter(|line| line.contains(") = ")).count();
+        let trace = bundle.call(&["trace", "--all", &bundle.id])?.ok()?.out;
+        let kept = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out.lines().count();
         ensure!(kept > 10, "{kib} KiB: only {kept} calls are kept");
         ensure!(
             trace.contains("calls are not on record here") || trace.contains("execve("),
