@@ -29,7 +29,7 @@ impl Host {
         cgroups(Path::new("/sys/fs/cgroup"), &self.token, &mut left);
         for entry in fs::read_dir(&self.state).into_iter().flatten().flatten() {
             // The flight recorders of containers that are gone stay, as designed.
-            if entry.file_name() != ".traces" {
+            if entry.file_name() != ".traces" && entry.file_name() != ".learn" {
                 left.push(format!("state: {}", entry.path().display()));
             }
         }
