@@ -199,7 +199,7 @@ docker_case_why_it_failed() {
     id=$(d inspect -f '{{.ID}}' failing)
     if [ "$runtime" = nk-runtime ]; then
         has "$said" "move_mount("
-        has "$(nk-runtime --root /run/docker/runtime-runc/moby trace "$id" | grep move_mount)" "= -1 E"
+        has "$(nk-runtime --root /run/docker/runtime-runc/moby trace "$id" | grep move_mount)" "this ended the command"
     fi
 }
 docker_case_many() {

@@ -273,7 +273,7 @@ podman_case_why_it_failed() {
     id=$(p inspect -f '{{.ID}}' failing)
     if [ "$runtime" = nk-runtime ]; then
         has "$said" "move_mount("
-        has "$(nk-runtime trace "$id" | grep move_mount)" "= -1 E"
+        has "$(nk-runtime trace "$id" | grep move_mount)" "this ended the command"
     fi
 }
 
