@@ -70,7 +70,7 @@ impl Node {
         match self {
             Node::One(set) => {
                 let fits = |(from, c): (&bool, &u8)| *from && set & bit(*c as char) != 0;
-                std::iter::once(false).chain(from.iter().zip(text).map(fits)).collect()
+                core::iter::once(false).chain(from.iter().zip(text).map(fits)).collect()
             }
             Node::Begin => only(0),
             Node::End => only(text.len()),

@@ -3,8 +3,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use std::sync::OnceLock;
-use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
+use syscalls::{Alone, At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
 
 /// How long a wait lasts before it takes signals, in milliseconds.
 const MOMENT: u64 = 300;
@@ -12,7 +11,7 @@ const MOMENT: u64 = 300;
 const LONGEST: u64 = 60_000;
 
 /// What is told while this process waits, if anything is (`-E`): what other processes have done meanwhile.
-static TELL: OnceLock<fn()> = OnceLock::new();
+static TELL: Alone<Option<fn()>> = Alone::new(None);
 /// The longest time between two looks at what others have done, in milliseconds. The first of a wait is a moment: as a rule init
 /// has done much by then.
 const GLANCE: u64 = 50;
@@ -22,12 +21,16 @@ pub const GOES_ON: Why =
 
 /// From now on `tell` is called while this process waits.
 pub fn tell_meanwhile(tell: fn()) {
-    let _ = TELL.set(tell);
+    TELL.with(|told| *told = Some(tell));
+}
+
+fn told() -> Option<fn()> {
+    TELL.with(|tell| *tell).flatten()
 }
 
 /// Tells what has been done so far, if anything is told.
 pub fn tell() {
-    if let Some(tell) = TELL.get() {
+    if let Some(tell) = told() {
         tell();
     }
 }
@@ -35,7 +38,7 @@ pub fn tell() {
 /// Where something is told: waits a second at most until `done`, or until `fd` can be read. So what another process does
 /// before it goes on is told before that process can print.
 pub fn tell_until(fd: At, done: impl Fn() -> bool) -> syscalls::Result<()> {
-    if TELL.get().is_none() {
+    if told().is_none() {
         return Ok(());
     }
     let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
@@ -50,7 +53,7 @@ pub fn tell_until(fd: At, done: impl Fn() -> bool) -> syscalls::Result<()> {
 
 /// ppoll(2), in pieces while something is told.
 fn in_pieces(fds: &mut [PollFd], limit: u64, why: Why) -> syscalls::Result<usize> {
-    if TELL.get().is_none() {
+    if told().is_none() {
         return syscalls::ppoll(fds, Some(limit), why);
     }
     let (mut left, mut longest, mut why) = (limit, 1, why);

@@ -9,9 +9,8 @@ use crate::say::tell_line::{DATAGRAM, Line, Role, Shape, To, Voice};
 use crate::say::tell_text::{self, hangs};
 use crate::sorted;
 use core::sync::atomic::{Ordering::*, fence};
-use std::sync::Mutex;
 use syscalls::record::{self, Entry, Head, Record};
-use syscalls::{Call, Fd, Why};
+use syscalls::{Alone, Call, Fd, Why};
 
 /// Why what is told is written: such a call is not told itself.
 const TELL: Why = Why("the caller asked to be told what is done, as it happens");
@@ -29,7 +28,7 @@ const MOST: usize = 400 - 60;
 const BEFORE: [&str; 2] = ["bundle", "sealed"];
 
 /// There is one, since a wait in any room calls it.
-static TELLER: Mutex<Option<Teller>> = Mutex::new(None);
+static TELLER: Alone<Option<Teller>> = Alone::new(None);
 
 struct Teller {
     voice: Voice,
@@ -80,15 +79,14 @@ struct Open {
 
 /// From now on all is told by this voice.
 pub fn begin(voice: Voice, words: bool, calls: bool) {
-    let Ok(mut teller) = TELLER.try_lock() else { return };
-    if let Some(teller) = &mut *teller {
-        (teller.voice, teller.words, teller.calls) = (voice, words, calls);
+    let change = |teller: &mut Teller| (teller.voice, teller.words, teller.calls) = (voice.clone(), words, calls);
+    if with(change) {
         return;
     }
     let _ = syscalls::survive_closed_readers(Why("if no process reads any more what is told, the work goes on"));
     let clock = syscalls::clock_ns;
     let read = after_own(record::bytes());
-    *teller = Some(Teller {
+    let teller = Teller {
         voice,
         words,
         calls,
@@ -100,7 +98,8 @@ pub fn begin(voice: Voice, words: bool, calls: bool) {
         stages: [0; 3],
         parent: false,
         text: String::with_capacity(4096),
-    });
+    };
+    TELLER.with(|told| *told = Some(teller));
     patience::tell_meanwhile(look);
 }
 
@@ -193,13 +192,7 @@ pub fn words(key: &str, values: &[&str]) {
 }
 
 fn with(act: impl FnOnce(&mut Teller)) -> bool {
-    match TELLER.try_lock().as_deref_mut() {
-        Ok(Some(teller)) => {
-            act(teller);
-            true
-        }
-        _ => false,
-    }
+    TELLER.with(|teller| teller.as_mut().map(act)).flatten().is_some()
 }
 
 impl Teller {

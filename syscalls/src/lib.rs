@@ -7,6 +7,7 @@
 #![no_std]
 
 pub mod abi;
+mod alone;
 mod arch;
 mod arena;
 mod arg;
@@ -27,6 +28,7 @@ pub mod show;
 pub mod start;
 mod vdso;
 
+pub use alone::Alone;
 pub use arena::{Arena, freeze};
 pub use call::{Call, Failed, Result, Why};
 pub use calls::*;

@@ -161,7 +161,6 @@ fn mentions(line: &str, word: &str) -> bool {
     })
 }
 
-const STD: &[&str] = &["std::fs", "std::process", "std::net", "std::thread", "std::env", "std::io", "std::os"];
 const PRINT: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "dbg!"];
 
 fn spec() -> Outcome {
@@ -209,8 +208,12 @@ fn perform() -> Outcome {
 }
 
 fn no_second_door() -> Outcome {
-    let own = sources(&["src"])?;
-    never(&own, STD, "std makes system calls that the gate does not see")?;
+    let mut own = sources(&["src"])?;
+    // What a fault of the program says goes through std.
+    for (_, line) in own.iter_mut().filter(|source| source.path == "src/main.rs").flat_map(|source| &mut source.code) {
+        *line = line.replace("std::panic::set_hook", "");
+    }
+    never(&own, &["std"], "std makes system calls that the gate does not see")?;
     never(&own, PRINT, "printing goes through the gate")?;
     let mut calls = vec!["libc::syscall"];
     // Of libc only numbers and types are used: these are some of its functions.

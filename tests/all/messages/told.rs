@@ -201,8 +201,11 @@ fn of_lane(bundle: &Bundle, options: &[&str], lane: &str) -> Result<Vec<String>,
     Ok(calls)
 }
 
+/// Init waits for hooks of its own, and tells nothing meanwhile.
 fn calls() -> Outcome {
-    let bundle = Bundle::plain()?;
+    let mut bundle = Bundle::plain()?;
+    let hook = json!([{"path": "/bin/sleep", "args": ["sleep", "0.1"], "timeout": 20}]);
+    bundle.set("/hooks", json!({"createContainer": hook, "startContainer": hook}))?;
     same("init", of_lane(&bundle, &["-E"], "init")?, of_lane(&bundle, &[], "init")?)?;
     // The host writes, waits in pieces, and sees to it that a reader that goes does not end it.
     let without = |all: Vec<String>| -> Vec<String> {
