@@ -1,10 +1,10 @@
 //! `inside`: the demo's program, pid 1 of its container, shows what it sees from there. May touch: system calls.
 
 use crate::host::{self, input};
+use crate::look::{self, field};
 use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::sorted;
-use crate::spec;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, OpenFlags, Why};
@@ -46,16 +46,12 @@ pub fn directory(path: &CStr) -> Vec<String> {
     names
 }
 
-/// A line of /proc/self/status.
-pub fn status<'a>(text: &'a str, key: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("?").trim()
-}
-
+/// A set of capabilities in words.
 pub fn capabilities(hex: &str) -> String {
-    let set = u64::from_str_radix(hex, 16).unwrap_or(0);
-    let names: Vec<&str> =
-        spec::CAPABILITIES.iter().enumerate().filter(|(i, _)| set & 1 << i != 0).map(|(_, n)| *n).collect();
-    if names.is_empty() { "none".into() } else { names.join(" ") }
+    match look::set_of(hex).join(" ").as_str() {
+        "" => "none".into(),
+        names => names.into(),
+    }
 }
 
 /// The report: a key, and what is seen, in rows of 80 columns.
@@ -63,16 +59,9 @@ struct Report(String);
 
 impl Report {
     fn line(&mut self, key: &str, words: &str) {
-        const KEY: usize = 16;
-        let mut row = format!("  {key:<13}");
-        for word in words.split(' ') {
-            if row.chars().count() + 1 + word.chars().count() > 80 && row.len() > KEY {
-                self.0.push_str(&format!("{row}\n"));
-                row = format!("{:1$}", "", KEY - 1);
-            }
-            row.push_str(&format!(" {word}"));
-        }
-        self.0.push_str(&format!("{row}\n"));
+        const KEY: usize = 14;
+        let below = format!("\n{:1$}", "", KEY + 2);
+        self.0.push_str(&format!("  {key:<KEY$}{}\n", out::wrapped(words, 80 - KEY - 2).join(&below)));
     }
 
     fn namespaces(&mut self) {
@@ -127,10 +116,10 @@ pub fn inside() -> Result<i32, Error> {
     say.line("process", &format!("pid {pid}, parent {parent}: no process is above"));
     let pids: Vec<String> = directory(c"/proc").into_iter().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).collect();
     say.line("processes", &pids.join(" "));
-    let uid = status(&process, "Uid").split_whitespace().next().unwrap_or("?");
-    say.line("user", &format!("uid {uid}, groups [{}]", status(&process, "Groups")));
-    say.line("capabilities", &capabilities(status(&process, "CapEff")));
-    say.line("no new privs", status(&process, "NoNewPrivs"));
+    let uid = field(&process, "Uid").split_whitespace().next().unwrap_or("?");
+    say.line("user", &format!("uid {uid}, groups [{}]", field(&process, "Groups")));
+    say.line("capabilities", &capabilities(field(&process, "CapEff")));
+    say.line("no new privs", field(&process, "NoNewPrivs"));
     say.namespaces();
     say.line("descriptors", &directory(c"/proc/self/fd").join(" "));
     say.line("/", &directory(c"/").join(" "));

@@ -2,7 +2,7 @@
 //! can forge a line. May touch: output.
 
 use crate::outcome::visible;
-use crate::say::out;
+use crate::say::out::{self, wrapped};
 
 /// The columns of a page, at the least and at the most.
 const NARROW: usize = 60;
@@ -67,32 +67,6 @@ impl Page {
             self.text.push('\n');
         }
     }
-}
-
-/// A text in lines of at most so many characters. A word that is longer goes on in the next line, after a comma or a slash
-/// where it has one.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        let room = width.saturating_sub(line.chars().count() + usize::from(!line.is_empty()));
-        let mut word = word;
-        if word.chars().count() > room && !line.is_empty() {
-            lines.push(core::mem::take(&mut line));
-        }
-        while word.chars().count() > width {
-            let end = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
-            let cut = word[..end].rfind([',', '/', '|']).map(|at| at + 1).filter(|at| at * 2 > end).unwrap_or(end);
-            lines.push(word[..cut].into());
-            word = &word[cut..];
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn not_isolated(page: &mut Page, container: &Container) {
 fn namespaces(page: &mut Page, facts: &Facts, width: usize) {
     page.heading("Namespaces");
     for one in &facts.namespaces {
-        let whose = match one.sharing {
+        let shared = match one.sharing {
             Some(Sharing::Own) => "its own".into(),
             Some(Sharing::Host) => "the host's".into(),
             Some(Sharing::Containers) => format!("with {}", one.with.join(", ")),
@@ -84,7 +84,7 @@ fn namespaces(page: &mut Page, facts: &Facts, width: usize) {
             None => String::new(),
         };
         let pointer = one.pointer.as_deref().unwrap_or("");
-        page.row(&[(2, one.kind), (12, &shown(&one.name)), (35, &whose), (width - 24, pointer)]);
+        page.row(&[(2, one.kind), (12, &shown(&one.name)), (35, &shared), (width - 24, pointer)]);
     }
 }
 
@@ -345,7 +345,7 @@ fn limits(page: &mut Page, facts: &Facts, width: usize) {
     page.paragraph(2, note("others-as-caller"));
 }
 
-/// What is left of a container whose first process has ended.
+/// What is left of a container after its first process has ended.
 pub fn remains(remains: &Remains, width: usize) -> String {
     let mut page = Page::new(width);
     page.heading(&format!("{}: {}", remains.id, remains.status));

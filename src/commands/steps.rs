@@ -1,8 +1,9 @@
 //! `inside STEP...`: the program of the lessons' containers. Each step is a small sentence, as in `write /data/x hello`. The
 //! program says what the kernel answered, and goes on with the next step. May touch: system calls.
 
-use super::inside::{capabilities, directory, file, namespaces, status};
+use super::inside::{capabilities, directory, file, namespaces};
 use crate::host::input::{self, c};
+use crate::look::field;
 use crate::outcome::{Error, Lane};
 use crate::say::out;
 use crate::sorted;
@@ -112,8 +113,8 @@ fn processes() -> String {
     };
     for pid in pids.iter().take(SHOWN) {
         let all = c(&format!("/proc/{pid}/status")).map_or(String::new(), |path| file(&path));
-        let (parent, name) = (status(&all, "PPid"), status(&all, "Name"));
-        let ended = if status(&all, "State").starts_with('Z') { ", ended: a zombie" } else { "" };
+        let (parent, name) = (field(&all, "PPid"), field(&all, "Name"));
+        let ended = if field(&all, "State").starts_with('Z') { ", ended: a zombie" } else { "" };
         text.push_str(&format!("\n{pid:>5}  parent {parent}  {}{ended}", name.escape_default()));
     }
     if pids.len() > SHOWN {
@@ -124,13 +125,13 @@ fn processes() -> String {
 
 fn user() -> String {
     let all = file(c"/proc/self/status");
-    let first = |key| status(&all, key).split_whitespace().next().unwrap_or("?").to_owned();
+    let first = |key| field(&all, key).split_whitespace().next().unwrap_or("?").to_owned();
     format!(
         "uid {}, gid {}, capabilities {}, no_new_privs {}",
         first("Uid"),
         first("Gid"),
-        capabilities(status(&all, "CapEff")),
-        status(&all, "NoNewPrivs")
+        capabilities(field(&all, "CapEff")),
+        field(&all, "NoNewPrivs")
     )
 }
 

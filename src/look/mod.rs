@@ -7,7 +7,7 @@
 //!   rows         the same facts as lines, to compare two processes
 //!   process      what /proc says of one process
 //!   mounts       its mounts: where each comes from, and what of the host lies there
-//!   namespaces   whose they are
+//!   namespaces   each its own, the host's, or shared
 //!   devices      the nodes in /dev, and which devices may be used
 //!   cgroup       limits and use
 //!   seccomp      the profile of the configuration
@@ -33,5 +33,6 @@ pub use devices::Node;
 pub use mounts::{Mount, Origin};
 pub use namespaces::Sharing;
 pub use notes::note;
-pub use process::{Facts, Range, Users};
+pub use proc::field;
+pub use process::{Facts, Range, Users, set_of};
 pub use rows::{Differs, differences};

@@ -67,7 +67,7 @@ pub fn same(one: &[Namespace], other: &[Namespace], kind: &str) -> bool {
     name(one).is_some_and(|name_of_one| Some(name_of_one) == name(other))
 }
 
-/// Says of each namespace whose it is. `others`: the other containers, with theirs.
+/// Says of each namespace with which process it is shared. `others`: the other containers, with theirs.
 pub fn judge(all: &mut [Namespace], host: &[Namespace], others: &[(String, Vec<Namespace>)], spec: Option<&Spec>) {
     for one in all {
         let is_it = |other: &Namespace| other.kind == one.kind && other.name == one.name;

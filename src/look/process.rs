@@ -203,12 +203,15 @@ fn ranges(text: &str) -> Vec<Range> {
     text.lines().filter_map(line).collect()
 }
 
+/// The names of a set of capabilities, which the kernel writes as a hexadecimal number.
+pub fn set_of(hex: &str) -> Vec<&'static str> {
+    let bits = u64::from_str_radix(hex, 16).unwrap_or(0);
+    let all = spec::CAPABILITIES.iter().enumerate();
+    all.filter(|(i, _)| bits & 1 << i != 0).map(|(_, name)| *name).collect()
+}
+
 fn capabilities(status: &str) -> Capabilities {
-    let set = |key: &str| {
-        let bits = u64::from_str_radix(field(status, key), 16).unwrap_or(0);
-        let all = spec::CAPABILITIES.iter().enumerate();
-        all.filter(|(i, _)| bits & 1 << i != 0).map(|(_, name)| *name).collect()
-    };
+    let set = |key: &str| set_of(field(status, key));
     Capabilities {
         bounding: set("CapBnd"),
         permitted: set("CapPrm"),

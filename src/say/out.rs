@@ -34,6 +34,32 @@ pub fn columns(least: usize, most: usize) -> usize {
     size.map_or(80, |size| usize::from(size.columns).clamp(least, most))
 }
 
+/// A text in lines of at most so many characters. A word that is longer goes on in the next line, after a comma or a slash
+/// where it has one.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let room = width.saturating_sub(line.chars().count() + usize::from(!line.is_empty()));
+        let mut word = word;
+        if word.chars().count() > room && !line.is_empty() {
+            lines.push(core::mem::take(&mut line));
+        }
+        while word.chars().count() > width {
+            let end = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+            let cut = word[..end].rfind([',', '/', '|']).map(|at| at + 1).filter(|at| at * 2 > end).unwrap_or(end);
+            lines.push(word[..cut].into());
+            word = &word[cut..];
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// Opens a file to append to, and makes it if it is missing. `uid`: this user. In a directory where all users may make files
 /// (`/tmp`) it refuses another user's link or file: a link would lead this write elsewhere, and the owner of a file can read
 /// it. The kernel has the same rule, but not on every machine (proc_sys_fs(5), protected_symlinks).

@@ -10,6 +10,7 @@ use crate::cli::{Level, LogFormat};
 use crate::host::{patience, time};
 use crate::perform::files::write_all;
 use crate::say::error::one_line;
+use crate::say::out::wrapped;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use syscalls::{At, Why, record};
 
@@ -168,22 +169,8 @@ fn names(level: Level) -> (&'static str, &'static str, u32) {
 
 /// A text in a column of its own after the role.
 fn brief(role: &str, text: &str) -> String {
-    let mut out = format!("{role:<INDENT$}");
-    let mut column = INDENT;
-    for word in text.split(' ') {
-        let len = word.chars().count();
-        if column > INDENT && column + 1 + len > WIDTH {
-            out.push_str(&format!("\n{:INDENT$}", ""));
-            column = INDENT;
-        } else if column > INDENT {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += len;
-    }
-    out.push('\n');
-    out
+    let below = format!("\n{:INDENT$}", "");
+    format!("{role:<INDENT$}{}\n", wrapped(text, WIDTH - INDENT).join(&below))
 }
 
 /// Why a datagram is sent, and why it is waited for.

@@ -123,8 +123,8 @@ fn run(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
         return Ok(status);
     }
     let new = bundle::make(context, lesson, desk.place())?;
-    let whose = if new { "It is yours: change it as you like" } else { "It is as you have left it" };
-    say(&format!("Its bundle is {{dir}}. {whose}.\nThis is what happens now:\n\n"))?;
+    let state = if new { "It is yours: change it as you like" } else { "It is as you have left it" };
+    say(&format!("Its bundle is {{dir}}. {state}.\nThis is what happens now:\n\n"))?;
     ours::call(context, &["delete", "--force", &desk.id])?;
     let status = perform(context, desk)?;
     say(&format!("\nThe container is gone; the status was {status}.\n\n"))?;
