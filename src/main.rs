@@ -3,6 +3,7 @@
 //! ```text
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
+//!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
 //!   state          what is remembered of a container: its document, its records
@@ -51,6 +52,8 @@ mod trace;
 #[path = "../tests/unit/mod.rs"]
 mod unit;
 mod vm;
+#[allow(dead_code)]
+mod watch;
 use core::ffi::c_char;
 use entry::seal;
 use host::{environment, input};

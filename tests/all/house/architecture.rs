@@ -20,9 +20,10 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// The rooms, the highest row first. A room may use those of lower rows.
-pub const ROWS: [&[&str]; 12] = [
+pub const ROWS: [&[&str]; 13] = [
     &["main"],
     &["commands"],
+    &["watch"],
     &["vm", "trace"],
     &["say", "look"],
     &["state"],
