@@ -6,6 +6,7 @@
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
+//!   cause          why a line of a plan failed: looks after the failure, and what they find
 //!   state          what is remembered of a container: its document, its records
 //!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
 //!   plan           a pure function: from the configuration to lines, in THE ORDER
@@ -33,6 +34,8 @@
 
 extern crate alloc;
 
+#[allow(dead_code)] // until the looks are there
+mod cause;
 mod cli;
 mod commands;
 mod entry;

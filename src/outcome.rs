@@ -153,11 +153,13 @@ pub struct Told {
 }
 
 /// What to try.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Advice {
     /// What usually helps after such a failure.
     Usual(Failed),
     Text(&'static str),
+    /// What helps against the cause that a look has found.
+    Found(String),
 }
 
 /// The error of a call that failed outside of any plan. `doing` says what it was part of.

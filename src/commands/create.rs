@@ -5,6 +5,7 @@ use super::bundle::{self, Bundle, absolute};
 use super::context::{Context, step};
 use super::notify::{self, Between};
 use super::{delete, hooks};
+use crate::cause::Scene;
 use crate::cli::{self, Level};
 use crate::host::{environment, input};
 use crate::outcome::{Error, Stopped, Trouble};
@@ -68,7 +69,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
-    let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, stop)));
+    let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop)));
     if let Err(error) = made {
         tell::words("undo", &[]);
         undo::container(&mut lanes);
@@ -103,13 +104,13 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
 }
 
 /// The error of a plan that stopped, with what a hook, systemd or the kernel's verifier said.
-fn failed(lanes: &mut Lanes, stop: Stopped) -> Error {
+fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped) -> Error {
     let stop = cgroup::blame_limit(lanes, stop);
     let said = match stop.trouble {
         Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
         _ => core::mem::take(&mut lanes.said),
     };
-    stopped(lanes.plan, &Said::default(), stop, &said)
+    stopped(&Said::default(), stop, &Scene::of(lanes, spec, stop, &said))
 }
 
 /// Reads the bundle. If the container could get at this program's file, it seals the program first.

@@ -3,11 +3,12 @@
 use super::context::{Context, step};
 use super::process;
 use super::wait::{self, Foreground};
+use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
 use crate::host::input::c;
 use crate::host::procfs;
-use crate::outcome::{Check, Doing, Error, Trouble, at};
+use crate::outcome::{Check, Doing, Error, Stopped, Trouble, at};
 use crate::perform::{Lanes, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
@@ -93,33 +94,36 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     // Never freed: after the clone, writing to its pages would copy each of them.
     let plan: &'static Plan = Box::leak(Box::new(plan));
     tell::plan(plan);
-    let made = join(plan, &said, first, group, context.endless, options)?;
-    context.say_left_out();
-    Ok(made)
-}
-
-/// Carries the plan out.
-fn join(
-    plan: &'static Plan,
-    who: &Said,
-    first: Fd,
-    group: Option<Fd>,
-    endless: [bool; 3],
-    options: &cli::Exec,
-) -> Result<Made, Error> {
-    recorder::share()?;
     let mut lanes = Lanes::new(plan, None);
-    lanes.endless = endless;
+    lanes.endless = context.endless;
     lanes.put(Slot::CONTAINER, first);
     if let Some(group) = group {
         lanes.put(Slot::CGROUP, group);
     }
+    let made = join(lanes, options, |lanes, stop| failed(lanes, stop, &said, &spec, saved.pid))?;
+    context.say_left_out();
+    Ok(made)
+}
+
+/// The error of a plan that stopped. `first`: the first process of the container, whose root is the container's.
+fn failed(lanes: &mut Lanes, stop: Stopped, who: &Said, spec: &Spec, first: i32) -> Error {
+    let said = match stop.trouble {
+        Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
+        _ => String::new(),
+    };
+    let scene = Scene { root: Root::Of(first), ..Scene::of(lanes, spec, stop, &said) };
+    stopped(who, stop, &scene)
+}
+
+/// Carries the plan out.
+fn join(
+    mut lanes: Lanes,
+    options: &cli::Exec,
+    failed: impl FnOnce(&mut Lanes, Stopped) -> Error,
+) -> Result<Made, Error> {
+    recorder::share()?;
     if let Err(stop) = walk::host(&mut lanes) {
-        let said = match stop.trouble {
-            Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),
-            _ => String::new(),
-        };
-        let error = stopped(plan, who, stop, &said);
+        let error = failed(&mut lanes, stop);
         undo::processes(&mut lanes);
         return Err(error);
     }

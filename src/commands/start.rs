@@ -5,6 +5,7 @@ use super::context::{Context, step};
 use super::notify::Between;
 use super::wait::Foreground;
 use super::{delete, hooks};
+use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
 use crate::host::procfs::{self, Life};
 use crate::host::{cgroup, patience};
@@ -12,8 +13,9 @@ use crate::outcome::{Check, Error, Lane, Stopped, Trouble, at};
 use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
-use crate::say::error::{Said, line, stopped_at};
+use crate::say::error::{Said, line, stopped};
 use crate::say::tell;
+use crate::spec::Spec;
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -170,18 +172,21 @@ fn refused(context: &mut Context, dir: At, whole: &Whole, now: &Now, report: Fd)
 /// The error of a line that failed in init after `start`, in the words that `run` has for it. `rest`: how many lines of the
 /// plan come after it.
 fn told(context: &mut Context, dir: At, whole: &Whole, stop: Stopped, rest: usize) -> Refused {
-    let plan = plan_again(context, whole).ok();
+    let spec = whole.spec().ok();
+    let plan = spec.as_ref().and_then(|spec| plan_again(context, whole, spec).ok());
     let line = plan.as_ref().and_then(|plan| plan.init.iter().rev().nth(rest));
     let by_hook = line.is_some_and(|line| matches!(line.op, Op::Hooks(_)));
     let said = if by_hook { hooks::said(dir) } else { String::new() };
-    Refused { error: stopped_at(line, &Said::default(), stop, &said), by_hook }
+    let (pid, Stopped { lane, trouble, .. }) = (whole.saved.pid, stop);
+    let spec = spec.as_ref();
+    let scene = Scene { line, lane, trouble, spec, pid, root: Root::Of(pid), lanes: None, said: &said };
+    Refused { error: stopped(&Said::default(), stop, &scene), by_hook }
 }
 
 /// A plan for the container's configuration. Its lines after `start` are those of the plan that `create` has made; the lines
 /// before can depend on options of that command.
-fn plan_again(context: &mut Context, whole: &Whole) -> Result<Plan, Error> {
+fn plan_again(context: &mut Context, whole: &Whole, spec: &Spec) -> Result<Plan, Error> {
     let saved = &whole.saved;
-    let spec = whole.spec()?;
     context.host.look();
     let manager = saved.scope.as_ref().map(|(_, sockets)| Manager {
         sockets: sockets.clone(),
@@ -194,7 +199,7 @@ fn plan_again(context: &mut Context, whole: &Whole) -> Result<Plan, Error> {
         manager: manager.as_ref(),
         ..context.wish(&saved.id, &saved.bundle_path)
     };
-    plan::create(&spec, &wish).map_err(|problem| Error::Spec { file: saved.config_file(), problem })
+    plan::create(spec, &wish).map_err(|problem| Error::Spec { file: saved.config_file(), problem })
 }
 
 fn failed(id: &str, trouble: Trouble) -> Error {

@@ -1,10 +1,11 @@
-//! Errors in words. `main` tells each once. May touch: types, the recorder.
+//! Errors in words. `main` tells each once. May touch: types, the recorder, the looks of `cause`.
 
+use crate::cause::{self, Found, Place, Scene};
 use crate::outcome::{
     Advice, Check, Error, PART, Problem, SIGNALLED, Stopped, TIMED_OUT, Told, Trouble, bounded, show, visible,
 };
 use crate::plan::op::{Hooks, Mounts, Process};
-use crate::plan::{Line, Mark, Op, Plan};
+use crate::plan::{Line, Mark, Op};
 use crate::say::hints;
 use crate::state::recorder::Amiss;
 use syscalls::record::{self, NOWHERE, Record};
@@ -163,15 +164,13 @@ fn ended(code: i32) -> String {
     }
 }
 
-/// The error of a plan that stopped. `who`: where the configuration comes from. `said`: the end of a hook's output, or the
-/// words of systemd or of the kernel's verifier.
-pub fn stopped(plan: &Plan, who: &Said, stopped: Stopped, said: &str) -> Error {
-    stopped_at(plan.line(stopped.line), who, stopped, said)
-}
-
-/// The same, where the line is known.
-pub fn stopped_at(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
-    let error = in_words(line, who, stopped, said);
+/// The error of a plan that stopped, with the cause that a look finds. `who`: where the configuration comes from.
+pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
+    let error = in_words(scene.line, who, stopped, scene.said);
+    let error = match (error, cause::of(scene)) {
+        (Error::Call(told), Some(found)) => Error::Call(because(who, scene.line, found, told)),
+        (error, _) => error,
+    };
     match (stopped.trouble, error) {
         (Trouble::Check(_), Error::Call(told)) => Error::Call(Told { at: last_refused(stopped), ..told }),
         (trouble, error) => by(trouble, error),
@@ -184,6 +183,17 @@ fn last_refused(stopped: Stopped) -> u32 {
     let is_of_line = |r: &Record| r.line == stopped.line && r.lane == stopped.lane as u8 && r.ret < 0;
     let refused = record::offsets(bytes).filter(|at| Record::read(bytes, *at).is_some_and(|r| is_of_line(&r)));
     refused.last().unwrap_or(NOWHERE)
+}
+
+/// The same failure, with a cause that was found.
+fn because(who: &Said, line: Option<&Line>, found: Found, told: Told) -> Told {
+    let place = match (&found.place, line) {
+        (Some(Place::Property(pointer)), _) => who.place(pointer, Mark::None),
+        (Some(Place::Other(words)), _) => format!(" ({words})"),
+        (None, Some(line)) => who.place(&line.from, line.mark),
+        (None, None) => String::new(),
+    };
+    Told { line: format!("{}{place}: {}", found.cause, told.line), advice: Advice::Found(found.cure), ..told }
 }
 
 fn in_words(line: Option<&Line>, who: &Said, stopped: Stopped, said: &str) -> Error {
@@ -256,7 +266,7 @@ pub fn line(error: &Error) -> String {
         Error::Usage(text) | Error::State(text) => text.clone(),
         Error::Spec { file, problem } if problem.pointer.is_empty() => format!("{file}: {}", problem.problem),
         Error::Spec { file, problem } => format!("{file} {}: {}", problem.pointer, problem.problem),
-        Error::Call(told) => match advice(told.advice) {
+        Error::Call(told) => match advice(&told.advice) {
             "" => told.line.clone(),
             // The line is shortened rather than the advice.
             hint => format!("{}; try: {hint}", bounded(&told.line, MOST.saturating_sub(hint.len() + 64))),
@@ -266,10 +276,11 @@ pub fn line(error: &Error) -> String {
     one_line(&line)
 }
 
-fn advice(advice: Advice) -> &'static str {
+fn advice(advice: &Advice) -> &str {
     match advice {
-        Advice::Usual(failed) => hints::hint(failed, None),
+        Advice::Usual(failed) => hints::hint(*failed, None),
         Advice::Text(text) => text,
+        Advice::Found(text) => text,
     }
 }
 

@@ -8,6 +8,7 @@ pub use product::*;
 
 #[path = "../../src"]
 mod product {
+    pub mod cause;
     pub mod cli;
     pub mod entry {
         pub mod seal;

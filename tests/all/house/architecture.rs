@@ -26,6 +26,7 @@ pub const ROWS: [&[&str]; 13] = [
     &["watch"],
     &["vm", "trace"],
     &["say", "look"],
+    &["cause"],
     &["state"],
     &["perform"],
     &["plan"],
