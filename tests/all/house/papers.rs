@@ -111,7 +111,7 @@ fn picture() -> Outcome {
     let rows = rows.filter(|line| line.trim() != "↓").map(|line| line.trim_start());
     // The names are separated from what the room does by at least three blanks.
     let rooms = rows.map(|line| line.split("   ").next().unwrap_or_default().split_whitespace().collect());
-    same("the rows of the picture in src/README.md", rooms.collect(), ROWS.map(Vec::from).to_vec())
+    same("the rows of the picture in src/README.md", rooms.collect(), ROWS.iter().map(|row| row.to_vec()).collect())
 }
 
 /// A clone of this repository has all that its tests and texts speak of.
