@@ -110,8 +110,12 @@ fn picture() -> Outcome {
     let rows = drawn.lines().take_while(|line| !line.starts_with("```")).filter(|line| !line.trim().is_empty());
     let rows = rows.filter(|line| line.trim() != "↓").map(|line| line.trim_start());
     // The names are separated from what the room does by at least three blanks.
-    let rooms = rows.map(|line| line.split("   ").next().unwrap_or_default().split_whitespace().collect());
-    same("the rows of the picture in src/README.md", rooms.collect(), ROWS.iter().map(|row| row.to_vec()).collect())
+    let rooms = rows.map(|line| line.split("   ").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>());
+    same(
+        "the rows of the picture in src/README.md",
+        rooms.collect::<Vec<_>>(),
+        ROWS.iter().map(|row| row.to_vec()).collect(),
+    )
 }
 
 /// A clone of this repository has all that its tests and texts speak of.
