@@ -14,7 +14,7 @@ use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped};
-use crate::say::tell;
+use crate::say::{out, tell};
 use crate::spec::Spec;
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
@@ -28,10 +28,13 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     context.join_trace(dir.at())?;
     let mut whole = state::load_whole(dir.at(), id)?;
     let now = startable(dir.at(), &whole.saved)?;
-    let Released { report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
+    let Released { fifo, report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
     step(Step::Program);
     let refused = refused(context, dir.at(), &whole, &now, report)?;
     tell::watch(None);
+    if refused.is_some() {
+        let_end(&fifo, now.init.as_ref());
+    }
     if let Some(Refused { error, by_hook }) = refused {
         if by_hook {
             drop(dir);
@@ -89,8 +92,20 @@ fn startable(dir: At, saved: &Saved) -> Result<Now, Error> {
     }))
 }
 
-/// What comes of an init that goes on: its report, and the program's messages for a service manager.
+/// An init that has stopped waits until the look at it is over.
+fn let_end(fifo: &Fd, init: Option<&Fd>) {
+    const MOMENT: u64 = 1000;
+    out::ignore_sigpipe();
+    let why = Why("the look is over: an init that waits for that ends");
+    let _ = syscalls::write(fifo.at(), &[0], why);
+    let why = Why("the container shall be stopped when this command has ended");
+    let init = init.map_or(patience::NONE, Fd::at);
+    let _ = patience::readable([init, patience::NONE], Some(MOMENT), why, patience::nothing);
+}
+
+/// What comes of an init that goes on: the fifo that lets it, its report, and the program's messages for a service manager.
 struct Released {
+    fifo: Fd,
     report: Fd,
     notify: Option<Between>,
 }
@@ -125,7 +140,7 @@ fn release(context: &Context, options: &cli::Start, dir: At, pid: i32) -> Result
     }
     tell::words("go", &[id]);
     syscalls::write(fifo.at(), &[0], Why("this byte lets init go on to execve")).map_err(failed)?;
-    Ok(Released { report, notify })
+    Ok(Released { fifo, report, notify })
 }
 
 /// Why the program does not run.

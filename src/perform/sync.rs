@@ -233,13 +233,14 @@ fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Then> {
     // If execve fails, init notes that on the slate before it sends a report. So while the slate has execve under way,
     // a channel that can be read has ended.
     let end = match lanes.heard.is_none() && syscalls::execve_of(Lane::Init as u8) == Some(Ok(())) {
-        true => Ok(Then::Next),
-        false => hear(lanes, why).map(ended)?,
+        true => Then::Next,
+        false => ended(hear(lanes, why)?)?,
     };
-    if let Some(fd) = lanes.take(Slot::CHANNEL) {
+    // An init that has stopped waits for the end of the channel, and until then the runtime can look at it.
+    if let (Then::Next, Some(fd)) = (&end, lanes.take(Slot::CHANNEL)) {
         fd.close(Why("nothing more comes through the channel"))?;
     }
-    end
+    Ok(end)
 }
 
 fn ended(last: Word) -> Done<Then> {

@@ -9,7 +9,7 @@ use crate::host::patience;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::Op;
 use crate::plan::{Line, Slot};
-use syscalls::Why;
+use syscalls::{PollFd, Why};
 
 /// The host's lines. The processes that its clones make walk their own lanes, and do not come back here.
 pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
@@ -60,8 +60,24 @@ fn stop(lanes: &Lanes, report: Report) -> ! {
     let rest = lanes.plan.lines().count().saturating_sub(report.line.into());
     let len = report.encode(rest as u16, &mut message);
     let why = Why("the waiting runtime learns which call failed");
-    let _ = syscalls::write(to, &message[..len], why);
+    if syscalls::write(to, &message[..len], why).is_ok() {
+        await_look(lanes);
+    }
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))
+}
+
+/// Milliseconds that a lane which has stopped waits at most.
+const LOOK: u64 = 5000;
+
+/// The runtime looks for the cause through this process, which has the container's mounts. This process waits until the look
+/// is over: `start` writes to its fifo again, and any other command closes its end of the channel.
+fn await_look(lanes: &Lanes) {
+    let (fd, events) = match lanes.started {
+        true => (lanes.at(Slot::START), libc::POLLIN),
+        false => (lanes.at(Slot::INIT_END), 0), // ppoll always tells that the other end is closed
+    };
+    let mut fds = [PollFd { fd: fd.raw(), events, revents: 0 }];
+    let _ = syscalls::ppoll(&mut fds, Some(LOOK), Why("the runtime looks for the cause in this process's mounts"));
 }
 
 /// Carries out one line, in any lane that it may stand in.

@@ -7,7 +7,7 @@ use crate::say::error::{line, why};
 use syscalls::{At, AtFlags, Disposition, Errno, Fd, OpenFlags, Why};
 
 /// Without std's own `main`, a write to a reader that has gone would kill this process.
-fn ignore_sigpipe() {
+pub fn ignore_sigpipe() {
     let why = Why("if the reader has closed its end, the write shall fail and not end this process");
     let _ = syscalls::rt_sigaction(libc::SIGPIPE, Disposition::Ignore, why);
 }
