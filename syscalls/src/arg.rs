@@ -82,6 +82,10 @@ kinds! {
     Nodes
     /// A set of processors.
     Cpus
+    /// A structure of another process: its text is kept.
+    Shown
+    /// Flags of another process: their text is kept.
+    ShownFlags
 }
 
 /// The kind of the first list of `flags`.

@@ -1,11 +1,18 @@
 //! What a call is known by: its number and its name, what it is for, and how it fails.
 
 use crate::errno::Errno;
-use crate::names::{NUMBERS, name};
+use crate::names::{NONE, NUMBERS, name};
 use crate::record;
+use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
 
 /// The column of [`NUMBERS`] that is this machine's.
 const OWN: usize = if cfg!(target_arch = "x86_64") { 0 } else { 3 };
+/// This machine, as the kernel names it to a tracer.
+pub(crate) const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
+/// The bit in the number of every call of x32.
+const X32: u64 = 0x4000_0000;
+/// Added to the row of a call that this machine does not have: another architecture's.
+const OTHER: u16 = 0x4000;
 
 /// A system call, by the kernel's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,10 +41,38 @@ impl Call {
         Some(Call(NUMBERS[row][OWN])).filter(|call| call.0 != crate::names::NONE)
     }
 
+    /// A call without a name: its record holds the number.
+    pub(crate) const UNNAMED: Call = Call(0x3fff);
+
+    /// A call of a process of any architecture that can run here. One that this machine has too is that call.
+    pub(crate) fn foreign(arch: u32, number: u64) -> Option<Call> {
+        let (column, number) = match arch {
+            AUDIT_ARCH_X86_64 if number & X32 != 0 => (2, number & !X32),
+            AUDIT_ARCH_X86_64 => (0, number),
+            AUDIT_ARCH_I386 => (1, number),
+            AUDIT_ARCH_AARCH64 => (3, number),
+            AUDIT_ARCH_ARM => (4, number),
+            _ => return None,
+        };
+        let number = u16::try_from(number).ok().filter(|number| *number != NONE)?;
+        if column == OWN {
+            return Some(Call(number)).filter(|call| call.row().is_some());
+        }
+        let row = NUMBERS.iter().position(|numbers| numbers[column] == number)?;
+        match NUMBERS[row][OWN] {
+            NONE => Some(Call(OTHER + row as u16)),
+            own => Some(Call(own)),
+        }
+    }
+
+    fn row(self) -> Option<usize> {
+        let other = self.0.checked_sub(OTHER).map(usize::from).filter(|row| *row < NUMBERS.len());
+        other.or_else(|| NUMBERS.iter().position(|numbers| numbers[OWN] == self.0))
+    }
+
     /// `openat`. A damaged file may hold a number that no call has: that is `?`.
     pub fn name(self) -> &'static str {
-        let row = NUMBERS.iter().position(|numbers| numbers[OWN] == self.0);
-        row.and_then(|row| core::str::from_utf8(name(row)).ok()).unwrap_or("?")
+        self.row().and_then(|row| core::str::from_utf8(name(row)).ok()).unwrap_or("?")
     }
 }
 

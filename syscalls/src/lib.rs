@@ -18,6 +18,7 @@ pub mod errno;
 mod fault;
 mod fd;
 pub mod flags;
+pub mod foreign;
 mod gate;
 mod hot;
 pub mod names;

@@ -295,3 +295,27 @@ pub fn execve_of(lane: u8) -> Option<core::result::Result<(), Errno>> {
         errno => Some(Err(Errno(errno as u16))),
     }
 }
+
+/// Bytes of a page: what lies on one can be read as a whole or not at all.
+const PAGE: u64 = 4096;
+
+/// process_vm_readv(2): reads the memory of a process that this one traces, from an address on, as far as it can be read.
+/// Returns how many bytes there were.
+#[track_caller]
+pub fn process_vm_readv(pid: i32, from: u64, to: &mut [u8], why: Why) -> Result<usize> {
+    let here = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+    // A part of its own for each page: the kernel stops before the first part that it cannot read.
+    let mut there = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; 4];
+    let (mut at, mut left) = (from, to.len());
+    let mut parts = 0;
+    for part in &mut there {
+        let len = left.min((PAGE - at % PAGE) as usize);
+        *part = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: len };
+        (at, left) = (at.saturating_add(len as u64), left - len);
+        parts += usize::from(len > 0);
+    }
+    let (here, there) = (&raw const here as usize, there.as_ptr() as usize);
+    // SAFETY: the first vector leads to `to`, which the kernel fills in; the second leads into the other process alone.
+    let (here, there) = unsafe { (address(here), address(there)) };
+    gate(nr::__NR_process_vm_readv, &[int(pid), here, uint(1), there, uint(parts), uint(0)], why)
+}

@@ -102,6 +102,8 @@ macro_rules! lists {
     })*) => {
         #[repr(u8)]
         enum Place { $($name),* }
+        /// The lists by name, in the order of [`LISTS`].
+        const PLACES: &str = concat!($(stringify!($name), " "),*);
         pub(crate) static LISTS: &[&Words] = &[$(&$name::WORDS),*];
         $(
             $(#[$doc])*
@@ -266,6 +268,11 @@ lists! {
     WaitId "P_???" One, general { P_ALL P_PID P_PGID P_PIDFD }
 }
 
+/// The place in [`LISTS`] of the list of this name.
+pub(crate) fn place(name: &str) -> Option<u8> {
+    PLACES.split_ascii_whitespace().position(|list| list == name).map(|place| place as u8)
+}
+
 /// Every name of every list but the signals: a test looks whether each is explained.
 pub fn every_name() -> impl Iterator<Item = &'static str> {
     let names = |list: &'static Words| match list.style {
@@ -404,7 +411,7 @@ pub(crate) fn octal(value: u64) -> impl Display {
 }
 
 /// An ioctl request without a name, by its parts (ioctl(2): direction, size, type, number).
-fn request(value: u64, out: &mut Formatter) -> Result {
+pub(crate) fn request(value: u64, out: &mut dyn Write) -> Result {
     let direction = ["_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE"][(value >> 30 & 3) as usize];
     let [kind, number, size] = [value >> 8 & 0xff, value & 0xff, value >> 16 & 0x3fff].map(hex);
     write!(out, "_IOC({direction}, {kind}, {number}, {size})")

@@ -15,10 +15,12 @@
 //! after [`STRETCH`] calls in a row that belong to the same line, only the calls that fail are recorded. Every call takes a
 //! sequence number, so a gap in the numbers tells a reader where calls are missing, and how many.
 
+mod added;
 mod blobs;
 mod carried;
 mod moves;
 
+pub(crate) use added::{add, change};
 pub(crate) use blobs::{Later, Writer, asked_len};
 pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
 pub use carried::{accept, carry, find, shared};
@@ -112,6 +114,9 @@ pub const OUT: u8 = 0x10;
 pub const WHY: u8 = 0x20;
 pub(crate) const FILE: u8 = 0x21;
 pub(crate) const ASKED: u8 = 0x22;
+/// Of another process's call: its name, where the table of names lacks it; its result, where a number does not tell all.
+pub(crate) const NAME: u8 = 0x23;
+pub(crate) const RESULT: u8 = 0x24;
 
 /// No why is longer. In a damaged file many small entries could name the same long text.
 const REASON: usize = 1024;
@@ -238,6 +243,11 @@ pub fn ended_by(at: u32) {
 /// Says which process this is; 0 stands for the child that [`Head::child`] names.
 pub fn set_pid(pid: i32) {
     HOT.pid.store(pid, Relaxed);
+}
+
+/// The next sequence number.
+pub(crate) fn next() -> u32 {
+    head().count.fetch_add(1, Relaxed)
 }
 
 /// Which process this is, as [`set_pid`] or [`set_own_pid`] said last.
@@ -577,6 +587,14 @@ impl<'a> Record<'a> {
         None
     }
 
+    /// The call's name.
+    pub fn name(&self) -> &'a str {
+        match self.blob(NAME).and_then(|blob| core::str::from_utf8(blob.bytes).ok()) {
+            Some(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => name,
+            _ => self.call.name(),
+        }
+    }
+
     /// Why the call was made.
     pub fn why(&self) -> &'a str {
         text_of(WHY, self.why)
@@ -594,6 +612,28 @@ impl<'a> Record<'a> {
         let pointer = core::str::from_utf8(pointer).ok().filter(|pointer| pointer.len() <= POINTER)?;
         Some((pointer, *mark))
     }
+}
+
+/// The blobs in the bytes of an entry: where the last one ends. What follows is zeros.
+pub(crate) fn blobs_end(entry: &[u8]) -> Option<usize> {
+    let mut at = blobs_start(entry)?;
+    while let Some([tag, flags, a, b]) = entry.get(at..at + 4) {
+        if (*tag, *flags) == (0, 0) {
+            break;
+        }
+        at += 4 + room(*flags, usize::from(u16::from_ne_bytes([*a, *b])));
+    }
+    (at <= entry.len()).then_some(at)
+}
+
+/// The bytes under a tag in an entry.
+pub(crate) fn blob_of(entry: &[u8], tag: u8) -> Option<&[u8]> {
+    Some(Record::find(entry.get(blobs_start(entry)?..)?, tag)?.bytes)
+}
+
+fn blobs_start(entry: &[u8]) -> Option<usize> {
+    let argc = *entry.get(core::mem::offset_of!(Entry, argc))?;
+    Some(size_of::<Entry>() + 8 * usize::from(argc).min(6))
 }
 
 /// A text that is kept once, where one record was; empty if it is lost.

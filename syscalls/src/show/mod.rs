@@ -5,13 +5,13 @@
 
 mod bpf;
 mod sched;
-mod structs;
-mod talk;
+pub(crate) mod structs;
+pub(crate) mod talk;
 
 use crate::arg::{Kind, NAMED};
 use crate::errno::Errno;
 use crate::flags::{self, hex, octal, signal_name, with};
-use crate::record::{OUT, RETURNED, Record};
+use crate::record::{OUT, RESULT, RETURNED, Record};
 use core::fmt::{Display, Result, Write};
 use linux_raw_sys::general as nr;
 
@@ -24,7 +24,7 @@ const COLUMN: usize = 40;
 
 /// The call: `close(3)`.
 pub fn call(r: &Record, out: &mut dyn Write) -> Result {
-    write!(out, "{}(", r.call.name())?;
+    write!(out, "{}(", r.name())?;
     for i in 0..r.argc {
         if i > 0 {
             out.write_str(", ")?;
@@ -46,7 +46,13 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
     if r.state != RETURNED {
         return out.write_char('?');
     }
+    if let Some(text) = r.blob(RESULT) {
+        return kept(text.bytes, out);
+    }
     if let Some(errno) = Errno::of(r.ret) {
+        if let Some(why) = restarted(errno) {
+            return write!(out, "? {why}");
+        }
         return match errno.name() {
             "E???" => write!(out, "-1 (errno {})", errno.0),
             name => write!(out, "-1 {name} ({})", errno.text()),
@@ -62,6 +68,23 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
         nr::__NR_ppoll => talk::ppoll_result(r, out),
         _ => write!(out, "{}", r.ret),
     }
+}
+
+/// What only a tracer sees: the kernel was interrupted, and will make the call again or let it fail.
+fn restarted(errno: Errno) -> Option<&'static str> {
+    match errno.0 {
+        512 => Some("ERESTARTSYS (To be restarted if SA_RESTART is set)"),
+        513 => Some("ERESTARTNOINTR (To be restarted)"),
+        514 => Some("ERESTARTNOHAND (To be restarted if no handler)"),
+        516 => Some("ERESTART_RESTARTBLOCK (Interrupted by signal)"),
+        _ => None,
+    }
+}
+
+/// A text that was made when the call was seen.
+fn kept(text: &[u8], out: &mut dyn Write) -> Result {
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    text.iter().try_for_each(|byte| out.write_char(if printable(byte) { *byte as char } else { '?' }))
 }
 
 /// A whole line of strace's output, for the process that the reader knows as `pid`.
@@ -105,6 +128,7 @@ pub fn sort(r: &Record, i: usize) -> Sort {
     let kind = r.kinds.get(i).copied().unwrap_or(0);
     match Kind::of(kind) {
         _ if kind >= NAMED => Sort::Flags,
+        Some(Kind::ShownFlags) => Sort::Flags,
         Some(Kind::Fd) => Sort::Descriptor,
         Some(Kind::Path) => Sort::Path,
         _ => Sort::Other,
@@ -135,6 +159,10 @@ pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
         Kind::Fd => write!(out, "{}", value as i32),
         Kind::Path => text(r, i, PATH, out),
         Kind::Text => text(r, i, LIMIT, out),
+        Kind::Shown | Kind::ShownFlags => match r.blob(i as u8 | OUT).or(r.blob(i as u8)) {
+            Some(text) => kept(text.bytes, out),
+            None => write!(out, "{}", address(value)),
+        },
         Kind::Entries => counted(r, i, "entries", "entries", out),
         Kind::Argv => argv(r, i, out),
         Kind::Envp => counted(r, i, "var", "vars", out),
@@ -148,12 +176,12 @@ pub fn arg(r: &Record, i: usize, out: &mut dyn Write) -> Result {
 }
 
 /// An address; 0 is `NULL`.
-fn address(value: u64) -> impl Display {
+pub(crate) fn address(value: u64) -> impl Display {
     with(move |out| if value == 0 { out.write_str("NULL") } else { write!(out, "{value:#x}") })
 }
 
 /// A user or group: the highest number, which means "leave it as it is", is -1.
-fn id(value: u32) -> impl Display {
+pub(crate) fn id(value: u32) -> impl Display {
     if value == u32::MAX { -1 } else { i64::from(value) }
 }
 
@@ -174,7 +202,7 @@ fn text(r: &Record, i: usize, limit: usize, out: &mut dyn Write) -> Result {
 }
 
 /// A string in quotes, with `...` after it when there is more.
-fn quoted(bytes: &[u8], limit: usize, cut: bool) -> impl Display {
+pub(crate) fn quoted(bytes: &[u8], limit: usize, cut: bool) -> impl Display {
     let kept = bytes.get(..limit).unwrap_or(bytes);
     with(move |out| {
         out.write_char('"')?;
@@ -210,7 +238,7 @@ fn argv(r: &Record, i: usize, out: &mut dyn Write) -> Result {
 }
 
 /// At most [`LIMIT`] elements in brackets. `cut`: there are more than these.
-fn list<T>(
+pub(crate) fn list<T>(
     elements: impl Iterator<Item = T>,
     between: &str,
     cut: bool,

@@ -10,7 +10,7 @@ use linux_raw_sys::general as g;
 
 /// The bytes of a structure. A member that lies beyond them reads as 0.
 #[derive(Clone, Copy)]
-pub(super) struct Bytes<'a>(pub &'a [u8]);
+pub(crate) struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
     pub fn u64(self, at: usize) -> u64 {
@@ -53,9 +53,20 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         return if none { out.write_str("{msg_namelen=0}") } else { write!(out, "{}", address(r.args[i])) };
     };
     match kind {
+        Kind::CloneArgs => clone_args(b, filled, out),
+        Kind::PollFds => talk::poll_fds(b, cut, out),
+        Kind::Gids => gids(b, cut, out),
+        Kind::IfReq => ifreq(r, b, filled, out),
+        Kind::Received => talk::received(r, b, out),
+        kind => plain(kind, b, r.args[i], out),
+    }
+}
+
+/// A structure that its bytes alone tell. `at`: its address.
+pub(crate) fn plain(kind: Kind, b: Bytes, at: u64, out: &mut dyn Write) -> Result {
+    match kind {
         Kind::OpenHow => open_how(b, out),
         Kind::MountAttr => mount_attr(b, out),
-        Kind::CloneArgs => clone_args(b, filled, out),
         Kind::Stat => stat(b, out),
         Kind::StatFs => statfs(b, out),
         Kind::SigInfo => siginfo(b, out),
@@ -63,12 +74,9 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         Kind::SigAction => sigaction(b, out),
         Kind::TimeSpec => write!(out, "{}", timespec(b)),
         Kind::RLimit => write!(out, "{{rlim_cur={}, rlim_max={}}}", limit(b.u64(0)), limit(b.u64(8))),
-        Kind::PollFds => talk::poll_fds(b, cut, out),
         Kind::FdPair => write!(out, "[{}, {}]", b.i32(0), b.i32(4)),
         Kind::CapHeader => sched::cap_header(b, out),
         Kind::CapData => cap_data(b, out),
-        Kind::Gids => gids(b, cut, out),
-        Kind::IfReq => ifreq(r, b, filled, out),
         Kind::BpfLoad => bpf::load(b, out),
         Kind::BpfAttach => bpf::attach(b, out),
         Kind::BpfQuery => bpf::query(b, out),
@@ -76,7 +84,6 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         Kind::Filter => sched::filter(b, out),
         Kind::SockAddr => talk::sock_addr(b, out),
         Kind::Message => talk::message(b, out),
-        Kind::Received => talk::received(r, b, out),
         Kind::Number => write!(out, "[{}]", b.i32(0)),
         Kind::Termios => talk::termios(b, out),
         Kind::WinSize => talk::win_size(b, out),
@@ -84,7 +91,7 @@ pub(super) fn structure(r: &Record, i: usize, kind: Kind, out: &mut dyn Write) -
         Kind::Nodes => sched::nodes(b, out),
         Kind::Cpus => sched::cpus(b, out),
         Kind::Utsname => sched::utsname(b, out),
-        _ => write!(out, "{}", address(r.args[i])),
+        _ => write!(out, "{}", address(at)),
     }
 }
 
@@ -104,7 +111,7 @@ fn mount_attr(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 /// `clone_args`, and after it what the kernel wrote through it: the handle on the child.
-fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
+pub(crate) fn clone_args(b: Bytes, pidfd: Option<Bytes>, out: &mut dyn Write) -> Result {
     macro_rules! member {
         ($name:ident) => {
             b.u64(offset_of!(g::clone_args, $name))
@@ -204,7 +211,7 @@ fn siginfo(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 /// A set of signals. When two thirds or more are in it, those that are not are named.
-fn sigset(set: u64) -> impl Display {
+pub(crate) fn sigset(set: u64) -> impl Display {
     let inverted = set.count_ones() >= NSIG * 2 / 3;
     with(move |out| {
         let mut rest = if inverted { !set } else { set };

@@ -96,11 +96,15 @@ pub(super) fn win_size(b: Bytes, out: &mut dyn Write) -> Result {
 }
 
 pub(super) fn poll_fds(b: Bytes, cut: bool, out: &mut dyn Write) -> Result {
-    let show = |fd: Bytes, out: &mut dyn Write| match fd.i32(0) {
+    list(b.0.chunks_exact(8), ", ", cut, poll_fd, out)
+}
+
+pub(crate) fn poll_fd(bytes: &[u8], out: &mut dyn Write) -> Result {
+    let fd = Bytes(bytes);
+    match fd.i32(0) {
         number @ 0.. => write!(out, "{{fd={number}, events={}}}", flags::POLL.flags(fd.u16(4).into())),
         number => write!(out, "{{fd={number}}}"),
-    };
-    list(b.0.chunks_exact(8).map(Bytes), ", ", cut, show, out)
+    }
 }
 
 /// What ppoll found: nothing in time, or the descriptors with something to tell and the time that was left.
