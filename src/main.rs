@@ -5,6 +5,7 @@
 //!   commands       one file a command
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
+//!   lint           what a configuration leaves open
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
 //!   cause          why a line of a plan failed: looks after the failure, and what they find
 //!   state          what is remembered of a container: its document, its records
@@ -42,6 +43,7 @@ mod entry;
 mod explain;
 mod host;
 mod learn;
+mod lint;
 mod look;
 mod outcome;
 mod perform;

@@ -6,6 +6,7 @@
 use super::normalise::{Found, Words, so_far};
 use super::values::{
     Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page, Shell,
+    Weight,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -48,6 +49,8 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),
     ("inspect", "--format", InspectFormat::WORDS),
+    ("plan", "--format", InspectFormat::WORDS),
+    ("plan", "--level", Weight::WORDS),
     ("ps", "--format", ListFormat::WORDS),
     ("run", "--mode", Mode::WORDS),
     ("run", "--accel", Accel::WORDS),

@@ -34,6 +34,7 @@ choice! {
 }
 choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
 choice! { inspect_format, "format": enum InspectFormat { Text = "text", Json = "json" } }
+choice! { weight, "level": enum Weight { Low = "low", Medium = "medium", High = "high" } }
 choice! { log_format, "log format": enum LogFormat { Text = "text", Json = "json" } }
 choice! { log_level, "log level": enum Level { Debug = "debug", Info = "info", Warn = "warn", Error = "error" } }
 choice! {

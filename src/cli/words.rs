@@ -6,8 +6,8 @@
 
 use super::values::{
     CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, TRACE_LIMIT,
-    bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format,
-    mounts_action, page, refuse, rootless, shell, socket, trace_limit, whole,
+    Weight, bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format,
+    mounts_action, page, refuse, refuse_given, rootless, shell, socket, trace_limit, weight, whole,
 };
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
@@ -389,7 +389,7 @@ pub struct SpecCmd {
 }
 
 /// Print what create would do for a bundle. Changes nothing and needs no root.
-#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[derive(Debug, PartialEq, Default, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct PlanCmd {
     /// the name it would have (default: plan)
@@ -404,6 +404,26 @@ pub struct PlanCmd {
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     pub no_pivot: bool,
+    /// tell instead what the configuration leaves open, and how to narrow it; the exit status is 1 if that is anything
+    #[argh(switch)]
+    pub lint: bool,
+    /// with --lint: only what weighs so much: low (the default: all), medium or high
+    #[argh(option, from_str_fn(weight))]
+    pub level: Option<Weight>,
+    /// with --lint: text (the default) or json
+    #[argh(option, from_str_fn(inspect_format))]
+    pub format: Option<InspectFormat>,
+}
+
+impl PlanCmd {
+    /// Refuses an option that would do nothing.
+    pub fn checked(self) -> Result<PlanCmd, EarlyExit> {
+        if !self.lint {
+            let given = [("--level", self.level.is_some()), ("--format", self.format.is_some())];
+            refuse_given(&given, |name| format!("{name} is for --lint"))?;
+        }
+        Ok(self)
+    }
 }
 
 /// Print what this runtime can do, as JSON.

@@ -19,6 +19,7 @@ mod inspect_layout;
 mod inspect_text;
 mod kill;
 mod learn;
+mod lint;
 mod list;
 mod mounts;
 mod notify;

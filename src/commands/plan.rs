@@ -2,6 +2,7 @@
 
 use super::bundle;
 use super::context::Context;
+use super::lint;
 use crate::outcome::Error;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Wish};
@@ -11,6 +12,9 @@ use crate::{cli, spec};
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     let bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
+    if options.lint {
+        return lint::lint(&bundle.spec, options);
+    }
     // The listing is the same for every user, as root would run it. A container in a user namespace is planned for the caller.
     let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
     let host = &context.host;

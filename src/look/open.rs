@@ -12,7 +12,7 @@ use serde::Serialize;
 const TEXTS: &str = include_str!("texts/open.txt");
 
 /// Names of sockets at which programs listen that make containers or rule the machine.
-const SOCKETS: [&str; 10] = [
+pub const SOCKETS: [&str; 10] = [
     "docker.sock",
     "dockershim.sock",
     "containerd.sock",
@@ -67,6 +67,11 @@ fn entries() -> impl Iterator<Item = Entry> {
         let explain = if explain.is_empty() { name } else { explain };
         Some(Entry { name, at, explain, text: text.trim() })
     })
+}
+
+/// What the finding of this name means; empty: there is none.
+pub fn meaning(name: &str) -> String {
+    entries().find(|entry| entry.name == name).map_or(String::new(), |entry| entry.text.replace('\n', " "))
 }
 
 /// The place of config.json, and what `explain` calls it, of each entry: for a test.

@@ -13,14 +13,14 @@ pub fn perform(op: &Labels, why: Why) -> Done {
     }
 }
 
-fn selinux(why: Why) -> Done<bool> {
+pub fn selinux(why: Why) -> Done<bool> {
     let Ok(dir) = syscalls::openat(At::CWD, c"/sys/fs/selinux", PLACE, why) else {
         return Ok(false);
     };
     Ok(syscalls::fstatfs(dir.at(), why)?.f_type as i64 == libc::SELINUX_MAGIC)
 }
 
-fn apparmor(why: Why) -> Done<bool> {
+pub fn apparmor(why: Why) -> Done<bool> {
     let path = c"/sys/module/apparmor/parameters/enabled";
     let Ok(file) = syscalls::openat(At::CWD, path, OpenFlags::NONE, why) else {
         return Ok(false);

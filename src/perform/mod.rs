@@ -6,7 +6,7 @@ pub mod cgroup;
 mod devices;
 pub mod files;
 pub mod hooks;
-mod labels;
+pub mod labels;
 mod lanes;
 pub mod mounts;
 mod namespaces;

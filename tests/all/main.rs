@@ -18,6 +18,7 @@ mod inspect;
 mod labels;
 mod learn;
 mod lifecycle;
+mod lint;
 mod machines;
 mod messages;
 mod mounts;
@@ -69,6 +70,7 @@ fn main() {
     let systemd = words.filter.as_deref().is_some_and(|filter| filter.starts_with("systemd"));
     let cases = [
         lifecycle::cases(),
+        lint::cases(),
         lifecycle::errors::cases(),
         house::papers::cases(),
         callers::cases(),

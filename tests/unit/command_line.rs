@@ -88,7 +88,7 @@ fn commands() {
     };
     let plan = |id: &str, bundle: Option<&str>, no_pivot| {
         let bundle = bundle.map(String::from);
-        Command::Plan(PlanCmd { id: id.into(), bundle, config: None, no_pivot })
+        Command::Plan(PlanCmd { id: id.into(), bundle, no_pivot, ..PlanCmd::default() })
     };
     let podman = Create { pid_file: Some("/p".into()), ..bundle("x", "/b") };
     let shim = Create {

@@ -25,6 +25,7 @@ pub const ROWS: &[&[&str]] = &[
     &["commands"],
     &["watch"],
     &["vm", "trace"],
+    &["lint"],
     &["say", "look"],
     &["cause"],
     &["state"],
