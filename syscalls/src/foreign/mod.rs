@@ -18,10 +18,12 @@ mod words;
 pub use memory::{read, string};
 
 use crate::call::{Call, OWN_ARCH};
+use crate::hot::HOT;
 use crate::record::{self, ENTERED, Entry, MARK, NAME, RETURNED};
 use arguments::{Args, Look};
 use core::fmt::Write;
 use core::mem::offset_of;
+use core::sync::atomic::Ordering::Relaxed;
 use sheet::Sheet;
 
 /// A call of another process, as PTRACE_GET_SYSCALL_INFO tells it.
@@ -37,8 +39,6 @@ pub struct Foreign {
     pub args: [u64; 6],
     /// The stack pointer; 0: it is not known.
     pub stack: u64,
-    /// The lane of the record.
-    pub lane: u8,
 }
 
 /// The name of a call, if it has one.
@@ -47,10 +47,10 @@ pub fn name(arch: u32, number: u64) -> Option<&'static str> {
 }
 
 /// Makes the record of a call that is about to be made. Returns its place; none: the recorder is full, and the call is
-/// counted as missing.
-pub fn enter(call: &Foreign, start_ns: u64) -> Option<u32> {
+/// counted as missing. `rare`: it may have the last room there is.
+pub fn enter(call: &Foreign, start_ns: u64, rare: bool) -> Option<u32> {
     let known = Call::foreign(call.arch, call.number);
-    record::add(|bytes| {
+    record::add(rare, |bytes| {
         let mut sheet = Sheet::new(bytes, size_of::<Entry>() + size_of_val(&call.args));
         let mut args = Args::default();
         arguments::show(&Look { call, known, result: None }, &mut args, &mut sheet);
@@ -82,10 +82,11 @@ fn close(call: &Foreign, known: Call, start_ns: u64, args: &Args, (bytes, end): 
     set! {
         size: len as u32;
         state: ENTERED;
-        seq: record::next();
+        seq: record::head().count.fetch_add(1, Relaxed);
         pid: call.pid;
         call: known.0;
-        lane: call.lane;
+        lane: HOT.lane.load(Relaxed) as u8;
+        step: HOT.step.load(Relaxed) as u8;
         argc: args.count as u8;
         mark: MARK;
         start_ns: start_ns;

@@ -1,6 +1,6 @@
 //! Records of calls that another process made. Their writer makes no other records, and is the only one in its recorder.
 
-use super::{base, entry_size, head};
+use super::{LAST, base, entry_size, head};
 use crate::hot::HOT;
 use core::sync::atomic::Ordering::*;
 
@@ -8,11 +8,13 @@ use core::sync::atomic::Ordering::*;
 pub(crate) const ROOM: usize = 16 << 10;
 
 /// Adds a record that `write` puts into the bytes it is given. It returns how many it has used, a multiple of 8. Returns the
-/// record's place; none: the recorder is full, and the call is counted as missing.
-pub(crate) fn add(write: impl FnOnce(&mut [u8]) -> usize) -> Option<u32> {
+/// record's place; none: the recorder is full, and the call is counted as missing. `rare`: it may have the room that is kept
+/// at the end.
+pub(crate) fn add(rare: bool, write: impl FnOnce(&mut [u8]) -> usize) -> Option<u32> {
     let head = head();
     let at = head.used.fetch_add(ROOM as u32, Relaxed);
-    if at as usize + ROOM > HOT.limit.load(Relaxed) {
+    let kept = if rare { 0 } else { LAST };
+    if at as usize + ROOM + kept > HOT.limit.load(Relaxed) {
         head.used.fetch_sub(ROOM as u32, Relaxed);
         head.dropped.fetch_add(1, Relaxed);
         return None;
@@ -20,6 +22,7 @@ pub(crate) fn add(write: impl FnOnce(&mut [u8]) -> usize) -> Option<u32> {
     // SAFETY: [at, at+ROOM) lies inside the recorder, and fetch_add gave it to this caller alone.
     let bytes = unsafe { core::slice::from_raw_parts_mut(base().add(at as usize), ROOM) };
     let len = write(bytes).min(ROOM) as u32;
+    HOT.used_once.store(at + len, Relaxed);
     // A record that the gate has made meanwhile lies after this one.
     let _ = head.used.compare_exchange(at + ROOM as u32, at + len, Release, Relaxed);
     Some(at)

@@ -245,11 +245,6 @@ pub fn set_pid(pid: i32) {
     HOT.pid.store(pid, Relaxed);
 }
 
-/// The next sequence number.
-pub(crate) fn next() -> u32 {
-    head().count.fetch_add(1, Relaxed)
-}
-
 /// Which process this is, as [`set_pid`] or [`set_own_pid`] said last.
 pub fn own_pid() -> i32 {
     HOT.pid.load(Relaxed)
