@@ -175,6 +175,16 @@ impl Entry {
     }
 }
 
+/// What a capability opens in a container.
+pub fn opens(capability: &str) -> Option<String> {
+    let head = format!("\n== {capability}\n");
+    let entry = FILES.iter().find_map(|text| text.split_once(&head))?.1;
+    let entry = entry.split("\n== ").next()?;
+    let (_, here) = entry.split_once("\nhere: ")?;
+    let end = LABELS.iter().filter_map(|label| here.find(&format!("\n{label}"))).min().unwrap_or(here.len());
+    Some(here[..end].trim().replace('\n', " "))
+}
+
 /// The names of all hints with the hints, in the order in which one is looked for.
 pub fn hints() -> impl Iterator<Item = (&'static str, &'static str)> {
     let entries = HINTS.split("\n== ").skip(1).filter_map(|entry| entry.split_once('\n'));

@@ -107,6 +107,14 @@ fn means_what_it_says(list: &[DeviceRule]) {
                         reading(list, word, major, minor, access),
                         "{word} {major}:{minor}, access {access}, by {list:?}"
                     );
+                    let letters: String = [(MKNOD, 'm'), (READ, 'r'), (WRITE, 'w')]
+                        .iter()
+                        .filter(|(part, _)| access & part != 0)
+                        .map(|l| l.1)
+                        .collect();
+                    let denied = denying(list, word, major as u32, minor as u32, &letters);
+                    let granted = reading(list, word, major, minor, access);
+                    assert_eq!(denied.is_none(), granted, "{word} {major}:{minor} {letters}, by {list:?}");
                 }
             }
         }

@@ -282,6 +282,25 @@ impl Program {
     }
 }
 
+/// Which rule denies an access: its number in the list, or `Some(None)` if no rule grants it. `None`: it is granted. The letters
+/// are those of a rule: `b` or `c`, and some of `rwm`.
+pub fn denying(given: &[DeviceRule], kind: &str, major: u32, minor: u32, access: &str) -> Option<Option<usize>> {
+    let (major, minor) = (Some(i64::from(major)), Some(i64::from(minor)));
+    let device = Rule::of(&DeviceRule { allow: false, kind: kind.into(), major, minor, access: access.into() });
+    let always = |part: u32| {
+        let numbers = |rule: &&(i32, Option<i32>, Option<i32>, u32)| {
+            (rule.0 == 0 || rule.0 == device.kind)
+                && (rule.1.is_none() || rule.1 == device.major)
+                && (rule.2.is_none() || rule.2 == device.minor)
+        };
+        ALWAYS.iter().any(|rule| rule.3 & part != 0 && numbers(&rule))
+    };
+    let parts = [MKNOD, READ, WRITE].into_iter().filter(|part| device.access & part != 0 && !always(*part));
+    let decide =
+        |part: u32| given.iter().map(Rule::of).rposition(|rule| rule.contains(&device) && rule.access & part != 0);
+    parts.map(decide).find(|rule| rule.is_none_or(|rule| !given[rule].allow))
+}
+
 /// A number that tells lists of rules from each other by the program they make (FNV-1a).
 pub fn fingerprint(rules: &[DeviceRule]) -> u64 {
     let mix = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);

@@ -22,7 +22,7 @@ use syscalls::names::{NONE, NUMBERS, name};
 use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SeccompFlags};
 
 /// What linux/audit.h calls them, in the order of [`ARCHES`], and whether arguments have 64 bits.
-const AUDIT: [(u32, bool); 5] = [
+pub(super) const AUDIT: [(u32, bool); 5] = [
     (AUDIT_ARCH_X86_64, true),
     (AUDIT_ARCH_I386, false),
     // The ABI's arguments have 32 bits, as libseccomp has it, though registers have more.
@@ -30,15 +30,16 @@ const AUDIT: [(u32, bool); 5] = [
     (AUDIT_ARCH_AARCH64, true),
     (AUDIT_ARCH_ARM, false),
 ];
-const X86_64: usize = 0;
-const X32: usize = 2;
+pub(super) const X86_64: usize = 0;
+pub(super) const X32: usize = 2;
 /// The column of the machine that this program is for.
-const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
+pub(super) const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
 /// Set in the number of every call of x32.
-const X32_BIT: u32 = 0x4000_0000;
+pub(super) const X32_BIT: u32 = 0x4000_0000;
 
-const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
-const KILL_THREAD: u32 = libc::SECCOMP_RET_KILL_THREAD;
+/// The answer to a call that is newer than all that the profile names, where the default refuses.
+pub(super) const BEYOND: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+pub(super) const KILL_THREAD: u32 = libc::SECCOMP_RET_KILL_THREAD;
 
 /// What a call is answered, if its conditions hold.
 struct Alternative<'a> {
@@ -54,7 +55,7 @@ struct Entry<'a> {
 }
 
 /// The kernel's word for an action.
-fn verdict(action: &str, errno: Option<u32>) -> u32 {
+pub(super) fn verdict(action: &str, errno: Option<u32>) -> u32 {
     let known = ACTIONS.iter().find(|(name, _)| *name == action);
     let word = known.map_or(KILL_THREAD, |(_, word)| *word);
     match action {
@@ -138,7 +139,7 @@ pub fn warnings(seccomp: &Seccomp) -> Vec<String> {
 }
 
 /// A call's number on an architecture.
-fn number(row: usize, arch: usize) -> Option<u32> {
+pub(super) fn number(row: usize, arch: usize) -> Option<u32> {
     match NUMBERS[row][arch] {
         NONE => None,
         // The calls of ARM alone: see scripts/syscall-names.
@@ -219,6 +220,11 @@ pub fn compile(seccomp: &Seccomp) -> Result<Vec<Insn>, Problem> {
     Ok(program)
 }
 
+/// Whether a call that no rule names is refused.
+pub(super) fn refuses(seccomp: &Seccomp) -> bool {
+    !matches!(seccomp.default_action.as_str(), "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE")
+}
+
 /// What a profile says, with its words looked up once for all architectures.
 struct Profile<'a> {
     seccomp: &'a Seccomp<'a>,
@@ -232,7 +238,6 @@ struct Profile<'a> {
 
 impl<'a> Profile<'a> {
     fn of(seccomp: &'a Seccomp<'a>) -> Profile<'a> {
-        let refuses = !matches!(seccomp.default_action.as_str(), "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" | "SCMP_ACT_TRACE");
         let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
         let rules = &seccomp.rules;
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
@@ -240,7 +245,13 @@ impl<'a> Profile<'a> {
             named.extend(rule.names.iter().filter_map(|name| Some((look_up(name)?, i))));
         }
         let said = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret));
-        Profile { seccomp, named, verdicts: said.collect(), default, beyond: if refuses { ENOSYS } else { default } }
+        Profile {
+            seccomp,
+            named,
+            verdicts: said.collect(),
+            default,
+            beyond: if refuses(seccomp) { BEYOND } else { default },
+        }
     }
 
     /// The code of one architecture, for the call's number.

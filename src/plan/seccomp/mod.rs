@@ -3,8 +3,10 @@
 
 pub mod code;
 mod compile;
+mod judge;
 
 pub use compile::{compile, document, flags, listener, unknown, warnings};
+pub use judge::{call_name, judge};
 
 use super::builder::Builder;
 use super::op;

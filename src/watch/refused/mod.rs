@@ -1,95 +1,107 @@
 //! Which line of the configuration refused a call of the container's program, what to change, and what that opens. The
 //! process is stopped after the call, so /proc shows it as the call found it. May touch: system calls, procfs, the spec.
+//!
+//! ```text
+//!   seccomp        the filter, which comes first
+//!   files          mounts, masks, devices, owners and modes (paths.txt)
+//!   capability     which capability a call needs, and where it counts (capabilities.txt)
+//!   sets           which set of the configuration lacks it
+//!   ids            mappings of users and groups
+//!   limits         of the process and of its cgroup
+//!   surroundings   network, processes, terminal, the watcher, security modules
+//!   process        the process that is stopped
+//!   types          what the watcher gives, and what it gets
+//!   texts          what is said of each cause (texts.txt)
+//!   summary        all refusals of a run, for a reader
+//! ```
 
+mod capability;
+mod files;
+mod ids;
+mod limits;
+mod process;
+mod seccomp;
+mod sets;
+mod summary;
+mod surroundings;
+mod texts;
+mod types;
+
+pub use summary::summary;
+pub use types::{By, Cause, Confinement, Foreign, KILLED, Refusal};
+
+use crate::plan::seccomp::call_name;
 use crate::spec::Spec;
+use process::Stopped;
 use serde::Serialize;
+use syscalls::Errno;
 
-/// The result of a call to which SIGSYS came in place of one: the filter ended the process or the thread, or sent the signal.
-pub const KILLED: i64 = i64::MIN;
-
-/// The container as the configuration describes it.
-pub struct Confinement<'a> {
-    /// Of a program that `exec` runs: with the `process` that `exec` was given.
-    spec: &'a Spec<'a>,
-    /// The container's cgroup, from the root of the hierarchy; empty if the container has none of its own.
-    cgroup: String,
+/// What of the container refused a call, which failed. `None`: nothing of the configuration did: the program asked for what is
+/// not there, or gave up the right itself. Of an execve that succeeded: why a set-user-id program stayed what it was.
+pub fn cause(confinement: &Confinement, call: &Foreign) -> Option<Cause> {
+    let name = call_name(call.arch, call.number)?;
+    let stopped = Stopped::new(confinement, call, name);
+    if let Some(cause) = seccomp::refused(&stopped) {
+        return Some(cause);
+    }
+    let errno = match call.errno() {
+        Some(errno) => errno,
+        None if call.result == 0 && name.starts_with("execve") => return files::unprivileged(&stopped),
+        None => return None,
+    };
+    by_errno(&stopped, errno)
 }
 
-impl<'a> Confinement<'a> {
-    pub fn new(spec: &'a Spec<'a>, cgroup: &str) -> Confinement<'a> {
-        Confinement { spec, cgroup: cgroup.into() }
+/// The checks in the kernel's order, for each errno that they give.
+fn by_errno(stopped: &Stopped, errno: Errno) -> Option<Cause> {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => files::masked(stopped),
+        Errno::EROFS => files::readonly(stopped),
+        Errno::EPERM => forbidden(stopped),
+        Errno::EACCES => files::masked(stopped)
+            .or_else(|| files::not_executable(stopped))
+            .or_else(|| files::device(stopped))
+            .or_else(|| surroundings::port(stopped))
+            .or_else(|| limits::rlimit(stopped, errno))
+            .or_else(|| files::denied(stopped))
+            .or_else(|| capability::refused(stopped, errno))
+            .or_else(|| surroundings::module(stopped, errno)),
+        Errno::EINVAL => ids::unmapped(stopped).or_else(|| limits::rlimit(stopped, errno)),
+        Errno::EOVERFLOW => ids::overflow(stopped),
+        Errno::EBUSY => files::boundary(stopped, true),
+        Errno::EXDEV => files::boundary(stopped, false),
+        Errno::EAGAIN => limits::group(stopped, errno).or_else(|| limits::rlimit(stopped, errno)),
+        Errno::ENOMEM => limits::rlimit(stopped, errno)
+            .or_else(|| limits::group(stopped, errno))
+            .or_else(|| capability::refused(stopped, errno)),
+        Errno::EMFILE | Errno::EFBIG | Errno::EBADF => limits::rlimit(stopped, errno),
+        Errno::ENOSPC => {
+            limits::namespaces(stopped).or_else(|| limits::rlimit(stopped, errno)).or_else(|| files::full(stopped))
+        }
+        Errno::ENXIO => surroundings::no_terminal(stopped),
+        Errno::ESRCH => surroundings::hidden_process(stopped),
+        Errno::ENETUNREACH => surroundings::unreachable(stopped),
+        Errno::EADDRNOTAVAIL => surroundings::absent_address(stopped),
+        Errno::EIO | Errno::EOPNOTSUPP => capability::refused(stopped, errno),
+        _ => None,
     }
 }
 
-/// A call of a program in the container, with its process stopped after it.
-#[derive(Clone, Copy, Debug)]
-pub struct Foreign {
-    /// The process and the thread, as the watcher's own pid namespace numbers them.
-    pub pid: i32,
-    pub tid: i32,
-    /// AUDIT_ARCH_*, as PTRACE_GET_SYSCALL_INFO tells it.
-    pub arch: u32,
-    pub number: u64,
-    pub args: [u64; 6],
-    /// As the kernel returned it: a negative errno, or what the call gave; or [`KILLED`].
-    pub result: i64,
+fn forbidden(stopped: &Stopped) -> Option<Cause> {
+    surroundings::watched(stopped)
+        .or_else(|| ids::groups(stopped))
+        .or_else(|| limits::raised(stopped))
+        .or_else(|| limits::rlimit(stopped, Errno::EPERM))
+        .or_else(|| files::not_executable(stopped))
+        .or_else(|| files::device(stopped))
+        .or_else(|| capability::refused(stopped, Errno::EPERM))
+        .or_else(|| surroundings::module(stopped, Errno::EPERM))
 }
 
-/// What of the container refused a call.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "camelCase")]
-pub enum By {
-    Seccomp,
-    Capability,
-    Mount,
-    Mask,
-    Device,
-    NoNewPrivileges,
-    /// Owner and mode of a file, against the user of `process.user`.
-    User,
-    /// An id that the user namespace does not map.
-    Mapping,
-    Groups,
-    Rlimit,
-    Cgroup,
-    Namespace,
-    Network,
-    Terminal,
-    /// A security module, as what remains.
-    Module,
-    /// A process has one tracer, and the watcher is that.
-    Watcher,
-}
-
-/// Why a call was refused.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
-pub struct Cause {
-    pub by: By,
-    /// The place in config.json; empty where the configuration has no line for it.
-    pub pointer: String,
-    /// The rule that refused it.
-    pub what: String,
-    /// What to change.
-    pub cure: String,
-    /// What the change opens.
-    pub opens: String,
-}
-
-/// A cause with its calls, for the summary.
-#[derive(Serialize, Clone, Debug)]
-pub struct Refusal {
-    #[serde(flatten)]
-    pub cause: Cause,
-    pub count: u32,
-    /// The first call, with its result, as the views of a trace show it.
-    pub call: String,
-    pub tid: i32,
-    pub program: String,
-}
-
-impl Foreign {
-    /// The errno with which the call failed.
-    pub fn errno(&self) -> Option<syscalls::Errno> {
-        (-4095..0).contains(&self.result).then(|| syscalls::Errno(self.result.unsigned_abs() as u16))
-    }
+/// The capabilities that a call which succeeded has needed with these arguments and ids, or may have needed.
+pub fn capabilities(confinement: &Confinement, call: &Foreign) -> Vec<&'static str> {
+    let Some(name) = call_name(call.arch, call.number).filter(|_| call.result >= 0) else {
+        return Vec::new();
+    };
+    capability::used(&Stopped::new(confinement, call, name))
 }

@@ -1,0 +1,157 @@
+//! Capabilities: which one a call needs (capabilities.txt), and where it counts. May touch: the spec.
+
+use super::process::{Rights, Stopped};
+use super::texts::cause;
+use super::types::{By, Cause};
+use super::{files, sets};
+use crate::plan::namespaces;
+use crate::spec::{self, NamespaceKind, capability_number};
+use syscalls::Errno;
+
+pub const TABLE: &str = include_str!("capabilities.txt");
+
+/// A row of the table that fits a call.
+pub struct Need {
+    pub capability: &'static str,
+    scope: &'static str,
+}
+
+/// The rows for a call: errnos, conditions, capability and scope.
+fn rows(name: &str) -> impl Iterator<Item = [&'static str; 4]> + use<'_> {
+    TABLE.lines().filter_map(move |line| {
+        let mut words = line.strip_prefix(name)?.strip_prefix(' ')?.split(' ');
+        Some([words.next()?, words.next()?, words.next()?, words.next()?])
+    })
+}
+
+/// What the call that failed would have needed.
+pub fn needed(stopped: &Stopped, errno: Errno) -> Option<Need> {
+    let fits = |[errnos, conditions, ..]: &[&'static str; 4]| {
+        let mut names = errnos.trim_end_matches('!').split(',');
+        names.any(|name| name == errno.name()) && hold(stopped, conditions)
+    };
+    rows(stopped.name).find(fits).map(|[_, _, capability, scope]| Need { capability, scope })
+}
+
+/// The capabilities that a call which succeeded has needed, or may have.
+pub fn used(stopped: &Stopped) -> Vec<&'static str> {
+    let mut all: Vec<&'static str> = Vec::new();
+    let Some(rights) = stopped.rights() else {
+        return all;
+    };
+    for [errnos, conditions, capability, scope] in rows(stopped.name) {
+        let speaks = errnos == "ok" || !errnos.ends_with('!') && !conditions.starts_with('$');
+        if !speaks || !hold(stopped, conditions) {
+            continue;
+        }
+        let unneeded = match scope {
+            "file" => files::owned(stopped, &rights),
+            "process" => is_itself(stopped),
+            _ => false,
+        };
+        if !unneeded {
+            all.push(capability);
+            break;
+        }
+    }
+    all.extend(files::passed_over(stopped, &rights));
+    all
+}
+
+/// Whether the call is about the process that makes it.
+fn is_itself(stopped: &Stopped) -> bool {
+    let own = stopped.status("NSpid").split_whitespace().last().and_then(|pid| pid.parse().ok());
+    own == Some(stopped.int(0)) || stopped.int(0) == 0
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn hold(stopped: &Stopped, conditions: &str) -> bool {
+    conditions == "-" || conditions.split(',').all(|condition| holds(stopped, condition).unwrap_or(false))
+}
+
+/// Whether a condition holds. `None`: the argument cannot be read.
+fn holds(stopped: &Stopped, condition: &str) -> Option<bool> {
+    let (kind, rest) = match condition.get(..1)? {
+        kind @ ("*" | "$" | "%") => (kind, &condition[1..]),
+        _ => ("", condition),
+    };
+    let at: usize = rest.get(..1)?.parse().ok()?;
+    let test = rest.get(1..)?;
+    match kind {
+        "$" => return Some(text_fits(&stopped.string(at)?, test)),
+        "%" => return Some(text_fits(&stopped.descriptor(stopped.int(at))?, test)),
+        _ => {}
+    }
+    // Numbers of the table have 32 bits: of an int the upper half is what was left in the register.
+    let value = if kind == "*" { stopped.word(at)? } else { u64::from(stopped.arg(at) as u32) };
+    if let Some(bits) = test.strip_prefix("!&") {
+        return Some(value & number(bits)? == 0);
+    }
+    if let Some(bits) = test.strip_prefix('&') {
+        return match bits.split_once('=') {
+            Some((bits, wanted)) => Some(value & number(bits)? == number(wanted)?),
+            None => Some(value & number(bits)? != 0),
+        };
+    }
+    let compared = |sign: &str| Some(number(test.strip_prefix(sign)?));
+    if let Some(least) = compared(">=") {
+        return Some(value >= least?);
+    }
+    if let Some(most) = compared("<=") {
+        return Some(value <= most?);
+    }
+    if let Some(other) = compared("!=") {
+        return Some(value != other?);
+    }
+    Some(value == number(test.strip_prefix('=')?)?)
+}
+
+fn text_fits(text: &str, test: &str) -> bool {
+    match test.split_at_checked(1) {
+        Some(("^", begin)) => text.starts_with(begin),
+        Some(("~", end)) => text.ends_with(end),
+        _ => false,
+    }
+}
+
+/// Why the process does not have what the call needs, or why it does not count.
+pub fn refused(stopped: &Stopped, errno: Errno) -> Option<Cause> {
+    let need = needed(stopped, errno)?;
+    let rights = stopped.rights()?;
+    if need.scope == "file" && files::owned(stopped, &rights) {
+        return None;
+    }
+    lacking(stopped, &rights, &need)
+}
+
+fn lacking(stopped: &Stopped, rights: &Rights, need: &Need) -> Option<Cause> {
+    if let Some(cause) = elsewhere(stopped, need) {
+        return Some(cause);
+    }
+    if rights.has(capability_number(need.capability)?) {
+        return None;
+    }
+    sets::missing(stopped, rights, need.capability)
+}
+
+/// A capability counts nowhere but in the user namespace of the process and those below, whichever set it is in.
+fn elsewhere(stopped: &Stopped, need: &Need) -> Option<Cause> {
+    let spec = stopped.confinement.spec;
+    if matches!(need.scope, "own" | "file" | "process") || stopped.shares("user") {
+        return None;
+    }
+    // The process may have made a user namespace of its own.
+    spec::namespace(&spec.linux, &NamespaceKind::User)?;
+    let place = namespaces::pointer(spec, &NamespaceKind::User);
+    let values = [stopped.name, need.capability, need.scope];
+    if need.scope == "machine" {
+        return Some(cause(By::Namespace, "machine", place, &values));
+    }
+    stopped.shares(need.scope).then(|| cause(By::Namespace, "namespace of the host", "/linux/namespaces", &values))
+}

@@ -1,0 +1,115 @@
+//! What surrounds the container: its network, its processes, its terminal, the watcher itself, and a security module, as what
+//! remains. May touch: procfs, the spec.
+
+use super::process::Stopped;
+use super::texts::cause;
+use super::types::{By, Cause};
+use super::{files, sets};
+use crate::host::procfs;
+use crate::plan::namespaces::pointer;
+use crate::spec::{self, NamespaceKind};
+use syscalls::{Errno, Why};
+
+/// A process has one tracer.
+pub fn watched(stopped: &Stopped) -> Option<Cause> {
+    const TRACEME: i32 = 0;
+    const ATTACH: i32 = 16;
+    const SEIZE: i32 = 0x4206;
+    if stopped.name != "ptrace" {
+        return None;
+    }
+    let traced = match stopped.int(0) {
+        TRACEME => true,
+        // Another process of the container has the same tracer. One of another user is refused for that.
+        ATTACH | SEIZE => stopped.rights()?.has(19) || stopped.rights()?.user != 0,
+        _ => false,
+    };
+    traced.then(|| cause(By::Watcher, "watcher", "", &[stopped.name]))
+}
+
+/// EACCES at a port of the first 1024.
+pub fn port(stopped: &Stopped) -> Option<Cause> {
+    let address = (stopped.name == "bind").then(|| stopped.memory(stopped.arg(1), 4))??;
+    let family = u16::from_le_bytes(address.get(..2)?.try_into().ok()?);
+    let port = u16::from_be_bytes(address.get(2..4)?.try_into().ok()?);
+    if !matches!(i32::from(family), libc::AF_INET | libc::AF_INET6) {
+        return None;
+    }
+    let rights = stopped.rights()?;
+    let mut found = sets::missing(stopped, &rights, "CAP_NET_BIND_SERVICE")?;
+    let own = spec::namespace(&stopped.confinement.spec.linux, &NamespaceKind::Network).is_some();
+    let key = if own { "low port" } else { "low port of the host" };
+    let more = cause(By::Capability, key, "", &[&format!("{port}"), &found.what, &found.cure]);
+    (found.what, found.cure) = (more.what, more.cure);
+    Some(found)
+}
+
+/// ENETUNREACH: the container's network namespace has no way there.
+pub fn unreachable(stopped: &Stopped) -> Option<Cause> {
+    let spec = stopped.confinement.spec;
+    let namespace = spec::namespace(&spec.linux, &NamespaceKind::Network)?;
+    if stopped.shares("network") || namespace.joined().is_some() {
+        return None;
+    }
+    let routes = stopped.text("net/route")?;
+    let routed = routes.lines().skip(1).any(|line| !line.starts_with("lo\t"));
+    let place = pointer(spec, &NamespaceKind::Network);
+    (!routed).then(|| cause(By::Network, "no route", place, &[stopped.name]))
+}
+
+/// EADDRNOTAVAIL, ENODEV: an address or an interface that the host has, and the container has not.
+pub fn absent_address(stopped: &Stopped) -> Option<Cause> {
+    let spec = stopped.confinement.spec;
+    spec::namespace(&spec.linux, &NamespaceKind::Network)?;
+    let bytes = (stopped.name == "bind" && !stopped.shares("network")).then(|| stopped.memory(stopped.arg(1), 8))??;
+    if u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?) != libc::AF_INET as u16 {
+        return None;
+    }
+    let octets: Vec<String> = bytes.get(4..8)?.iter().map(|byte| format!("{byte}")).collect();
+    let place = pointer(spec, &NamespaceKind::Network);
+    Some(cause(By::Network, "no such address", place, &[&octets.join(".")]))
+}
+
+/// ESRCH: the process lives, but in another pid namespace.
+pub fn hidden_process(stopped: &Stopped) -> Option<Cause> {
+    let spec = stopped.confinement.spec;
+    spec::namespace(&spec.linux, &NamespaceKind::Pid)?;
+    let names = ["kill", "tkill", "tgkill", "ptrace", "pidfd_open", "process_vm_readv", "process_vm_writev"];
+    if !names.contains(&stopped.name) || stopped.shares("pid") {
+        return None;
+    }
+    let pid = stopped.int(if stopped.name == "ptrace" { 1 } else { 0 }).checked_abs()?;
+    // A number that the container's own processes have not come to yet is one of the host's.
+    let host = procfs::open().ok()?;
+    let why = Why("whether a process of the host has the number that the program asked for");
+    files::host_file(host.at(), &format!("{pid}/comm"), why)?;
+    let own: i32 = stopped.status("NSpid").split_whitespace().last()?.parse().ok()?;
+    if pid <= own.saturating_add(FAR) {
+        return None;
+    }
+    let place = pointer(spec, &NamespaceKind::Pid);
+    Some(cause(By::Namespace, "hidden process", place, &[]))
+}
+
+/// A process of the container has hardly a number so far above that of another.
+const FAR: i32 = 100;
+
+/// ENXIO at /dev/tty.
+pub fn no_terminal(stopped: &Stopped) -> Option<Cause> {
+    let opened = files::targets(stopped);
+    let tty = opened.iter().any(|target| target.path.as_deref() == Some("/dev/tty"));
+    let without = stopped.confinement.spec.process.terminal != Some(true);
+    (tty && without).then(|| cause(By::Terminal, "no terminal", "/process/terminal", &[]))
+}
+
+/// What remains, where a security module confines the process.
+pub fn module(stopped: &Stopped, errno: Errno) -> Option<Cause> {
+    let label = stopped.text("attr/current").unwrap_or_default();
+    let label = label.trim_end_matches(['\0', '\n']);
+    if label.is_empty() || label.starts_with("unconfined") || label.contains("unconfined_t") || label == "kernel" {
+        return None;
+    }
+    let selinux = label.split(':').count() > 2;
+    let place = if selinux { "/process/selinuxLabel" } else { "/process/apparmorProfile" };
+    Some(cause(By::Module, if selinux { "selinux" } else { "apparmor" }, place, &[stopped.name, errno.name(), label]))
+}
