@@ -19,14 +19,6 @@ fn column(arch: u32, call: u32) -> Option<usize> {
     if x32 { Some(X32) } else { AUDIT.iter().position(|(audit, _)| *audit == arch) }
 }
 
-/// The name of a call. `None`: the tables do not know it.
-pub fn call_name(arch: u32, call: u64) -> Option<&'static str> {
-    let call = u32::try_from(call).ok()?;
-    let arch = column(arch, call)?;
-    let row = (0..NUMBERS.len()).find(|row| number(*row, arch) == Some(call))?;
-    core::str::from_utf8(name(row)).ok()
-}
-
 /// What the profile says of a call with these arguments.
 pub fn judge(seccomp: &Seccomp, arch: u32, call: u32, args: &[u64; 6]) -> Judged {
     let judged = |verdict, pointer: &str| Judged { verdict, pointer: format!("/linux/seccomp/{pointer}") };

@@ -6,7 +6,7 @@ mod compile;
 mod judge;
 
 pub use compile::{compile, document, flags, listener, unknown, warnings};
-pub use judge::{call_name, judge};
+pub use judge::judge;
 
 use super::builder::Builder;
 use super::op;

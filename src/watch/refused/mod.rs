@@ -30,16 +30,15 @@ mod types;
 pub use summary::summary;
 pub use types::{By, Cause, Confinement, Foreign, KILLED, Refusal};
 
-use crate::plan::seccomp::call_name;
 use crate::spec::Spec;
 use process::Stopped;
 use serde::Serialize;
-use syscalls::Errno;
+use syscalls::{Errno, foreign};
 
 /// What of the container refused a call, which failed. `None`: nothing of the configuration did: the program asked for what is
 /// not there, or gave up the right itself. Of an execve that succeeded: why a set-user-id program stayed what it was.
 pub fn cause(confinement: &Confinement, call: &Foreign) -> Option<Cause> {
-    let name = call_name(call.arch, call.number)?;
+    let name = foreign::name(call.arch, call.number)?;
     let stopped = Stopped::new(confinement, call, name);
     if let Some(cause) = seccomp::refused(&stopped) {
         return Some(cause);
@@ -100,7 +99,7 @@ fn forbidden(stopped: &Stopped) -> Option<Cause> {
 
 /// The capabilities that a call which succeeded has needed with these arguments and ids, or may have needed.
 pub fn capabilities(confinement: &Confinement, call: &Foreign) -> Vec<&'static str> {
-    let Some(name) = call_name(call.arch, call.number).filter(|_| call.result >= 0) else {
+    let Some(name) = foreign::name(call.arch, call.number).filter(|_| call.result >= 0) else {
         return Vec::new();
     };
     capability::used(&Stopped::new(confinement, call, name))

@@ -8,7 +8,7 @@ use crate::look::{Namespace, Proc, Range, Users, field, namespaces_of};
 use crate::plan::clean;
 use alloc::ffi::CString;
 use core::cell::OnceCell;
-use syscalls::{At, Fd, OpenFlags, Why};
+use syscalls::{At, Fd, OpenFlags, Why, foreign};
 
 /// The longest path that a call takes.
 const PATH: usize = 4096;
@@ -129,32 +129,17 @@ impl<'a> Stopped<'a> {
         self.inside(map, id).map_or_else(|| "no id of the container".into(), |id| format!("{id}"))
     }
 
-    /// Bytes of its memory: as many as can be read up to `most`. `text`: they end with a zero, so a page that holds one is
-    /// the last.
-    fn read(&self, from: u64, most: usize, text: bool) -> Option<Vec<u8>> {
-        let why = Why("the argument lies in the memory of the process");
-        let file = syscalls::openat(self.proc()?.at(), c"mem", OpenFlags::NONE, why).ok()?;
-        let mut room = vec![0; most];
-        // Up to the end of the page first: the next one may not be there.
-        let first = most.min(PATH - from as usize % PATH);
-        let mut len = syscalls::pread64(file.at(), room.get_mut(..first)?, from as usize, why).ok()?;
-        if len == first && first < most && !(text && room.get(..first)?.contains(&0)) {
-            len += syscalls::pread64(file.at(), room.get_mut(first..)?, from as usize + first, why).unwrap_or(0);
-        }
-        room.truncate(len);
-        Some(room)
-    }
-
     /// Bytes of its memory. `None`: not all of them can be read.
     pub fn memory(&self, from: u64, len: usize) -> Option<Vec<u8>> {
-        self.read(from, len, false).filter(|bytes| bytes.len() == len)
+        let mut room = vec![0; len];
+        (foreign::read(self.call.tid, from, &mut room) == len).then_some(room)
     }
 
     /// A text that an argument points to.
     pub fn string(&self, at: usize) -> Option<String> {
-        let bytes = self.read(Some(self.arg(at)).filter(|at| *at != 0)?, PATH, true)?;
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        Some(String::from_utf8_lossy(bytes.get(..end)?).into_owned())
+        let mut room = [0; PATH];
+        let bytes = foreign::string(self.call.tid, Some(self.arg(at)).filter(|at| *at != 0)?, &mut room)?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// A number of 64 bits that an argument points to.
