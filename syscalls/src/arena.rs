@@ -1,6 +1,6 @@
 //! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
 //! Freed memory is used again in two places only: at the end of the arena, and in one hole. A runtime lives for
-//! milliseconds, so the rest does not matter. In a frozen arena a request for memory ends the process: the child of clone3
+//! milliseconds, so the rest does not matter. A process that lives longer goes back to a [`mark`]. In a frozen arena a request for memory ends the process: the child of clone3
 //! must not allocate, and everything that it needs was prepared before.
 
 use crate::call::Why;
@@ -27,6 +27,54 @@ pub fn freeze() {
     HOT.frozen.store(true, Relaxed);
 }
 
+/// A place of the arena to which it can go back.
+#[must_use]
+pub struct Mark(usize);
+
+/// From here on the arena counts what it gives out, so that all of it can be had again. One mark at a time counts.
+pub fn mark() -> Mark {
+    if HOT.end.load(Relaxed) == 0 || HOT.mark.load(Relaxed) != 0 {
+        return Mark(0);
+    }
+    // One byte stays free: what was given out before does not end at the place, and so does not grow over it.
+    let place = HOT.next.load(Relaxed) + 1;
+    if place > HOT.end.load(Relaxed) {
+        return Mark(0);
+    }
+    HOT.next.store(place, Relaxed);
+    HOT.used.fetch_max(place, Relaxed);
+    HOT.mark.store(place, Relaxed);
+    HOT.mark_end.store(HOT.end.load(Relaxed), Relaxed);
+    HOT.alive.store(0, Relaxed);
+    Mark(place)
+}
+
+impl Mark {
+    /// Goes back, if all that was given out since was given back.
+    pub fn release(self) {
+        if self.0 == 0 {
+            return;
+        }
+        if HOT.alive.load(Relaxed) == 0 {
+            // A hole that was made since lies in what is free again.
+            if is_counted(HOT.hole.load(Relaxed)) || is_counted(HOT.hole_end.load(Relaxed).wrapping_sub(1)) {
+                HOT.hole.store(0, Relaxed);
+                HOT.hole_end.store(0, Relaxed);
+            }
+            let grown = HOT.end.load(Relaxed) != HOT.mark_end.load(Relaxed);
+            HOT.next.store(if grown { HOT.begin.load(Relaxed) } else { self.0 - 1 }, Relaxed);
+        }
+        HOT.mark.store(0, Relaxed);
+    }
+}
+
+/// Whether memory at this address was given out since the mark.
+fn is_counted(at: usize) -> bool {
+    let (mark, mark_end, end) = (HOT.mark.load(Relaxed), HOT.mark_end.load(Relaxed), HOT.end.load(Relaxed));
+    let newer = end != mark_end && (HOT.begin.load(Relaxed)..end).contains(&at);
+    mark != 0 && ((mark..mark_end).contains(&at) || newer)
+}
+
 /// A global allocator for a program of one thread.
 pub struct Arena;
 
@@ -34,6 +82,7 @@ impl Arena {
     /// Makes room for `size` more bytes. False: the kernel has none.
     fn grow(size: usize) -> bool {
         let cut_from = |start: usize, len: usize| {
+            HOT.begin.store(start, Relaxed);
             HOT.next.store(start, Relaxed);
             HOT.used.store(start, Relaxed);
             HOT.end.store(start + len, Relaxed);
@@ -62,6 +111,7 @@ unsafe impl GlobalAlloc for Arena {
         let hole = (HOT.hole.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
         if hole + layout.size() <= HOT.hole_end.load(Relaxed) {
             HOT.hole.store(hole + layout.size(), Relaxed);
+            HOT.alive.fetch_add(usize::from(is_counted(hole)), Relaxed);
             return hole as *mut u8;
         }
         loop {
@@ -70,6 +120,7 @@ unsafe impl GlobalAlloc for Arena {
                 Some(end) if end <= HOT.end.load(Relaxed) => {
                     HOT.next.store(end, Relaxed);
                     HOT.used.fetch_max(end, Relaxed);
+                    HOT.alive.fetch_add(usize::from(is_counted(at)), Relaxed);
                     return at as *mut u8;
                 }
                 Some(_) if Arena::grow(layout.size() + layout.align()) => {}
@@ -97,6 +148,7 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HOT.alive.fetch_sub(usize::from(is_counted(at as usize)), Relaxed);
         if at as usize + layout.size() == HOT.next.load(Relaxed) {
             HOT.next.store(at as usize, Relaxed);
         } else if at as usize + layout.size() == HOT.hole.load(Relaxed) {
@@ -131,6 +183,42 @@ unsafe impl GlobalAlloc for Arena {
                 self.dealloc(at, layout);
             }
             new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tests have another allocator, so this one is this test's alone.
+    #[test]
+    fn what_was_given_back_since_the_mark_is_had_again() {
+        let of = |size| Layout::from_size_align(size, 8).unwrap_or(Layout::new::<u64>());
+        // SAFETY: each piece is given back with the layout that it was made with, and once.
+        unsafe {
+            let old = Arena.alloc(of(100));
+            let before = HOT.next.load(Relaxed);
+            for _ in 0..10_000 {
+                let mark = mark();
+                let (a, b) = (Arena.alloc(of(5_000)), Arena.alloc(of(300_000)));
+                // Not in the order in which they are given back best.
+                Arena.dealloc(a, of(5_000));
+                let c = Arena.realloc(b, of(300_000), 400_000);
+                Arena.dealloc(c, of(400_000));
+                mark.release();
+            }
+            assert_eq!(HOT.next.load(Relaxed), before);
+            // What is alive stays.
+            let mark = mark();
+            let kept = Arena.alloc(of(64));
+            mark.release();
+            assert_ne!(Arena.alloc(of(64)), kept);
+            // A piece from before the mark may be given back after it.
+            let mark = super::mark();
+            Arena.dealloc(old, of(100));
+            mark.release();
+            assert!(HOT.next.load(Relaxed) > kept as usize);
         }
     }
 }

@@ -40,6 +40,13 @@ pub(crate) struct Hot {
     pub next: AtomicUsize,
     pub end: AtomicUsize,
     pub used: AtomicUsize,
+    /// Where the piece begins.
+    pub begin: AtomicUsize,
+    /// The place to which the arena may go back (0: none), the end of its piece, and how much of what was given out from there on
+    /// was not given back yet.
+    pub mark: AtomicUsize,
+    pub mark_end: AtomicUsize,
+    pub alive: AtomicUsize,
     /// A piece that was given back, and its end: what a list had before it grew. Smaller pieces are cut from it, since
     /// its pages are there already.
     pub hole: AtomicUsize,
@@ -81,6 +88,10 @@ pub(crate) static HOT: Hot = Hot {
     next: AtomicUsize::new(0),
     end: AtomicUsize::new(0),
     used: AtomicUsize::new(0),
+    begin: AtomicUsize::new(0),
+    mark: AtomicUsize::new(0),
+    mark_end: AtomicUsize::new(0),
+    alive: AtomicUsize::new(0),
     hole: AtomicUsize::new(0),
     hole_end: AtomicUsize::new(0),
     clock: AtomicUsize::new(0),

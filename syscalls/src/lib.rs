@@ -30,7 +30,7 @@ pub mod start;
 mod vdso;
 
 pub use alone::Alone;
-pub use arena::{Arena, freeze};
+pub use arena::{Arena, Mark, freeze, mark};
 pub use call::{Call, Failed, Result, Why};
 pub use calls::*;
 pub use entry::{args, auxv, environment, executed_as, variable};
