@@ -5,7 +5,7 @@ use super::several::{self, Among};
 use super::{hooks, ours};
 use crate::cli::{self, Level};
 use crate::host::input::c;
-use crate::host::{cgroup, systemd};
+use crate::host::{cgroup, procfs, systemd};
 use crate::outcome::{Error, at};
 use crate::perform::rdt;
 use crate::plan::Step;
@@ -161,7 +161,7 @@ fn refuse_left(context: &Context, root: &Fd, saved: &state::Saved) -> Result<(),
         [] => Ok(()),
         left => Err(Error::State(format!(
             "cannot delete container {id}: its first process has ended, and others are left in its cgroup /{path}: {}; delete --force {id} ends them",
-            ours::named(left)
+            procfs::named(left)
         ))),
     }
 }
@@ -206,7 +206,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
             let text = format!(
                 "processes are left in the cgroup /{}, which was there before container {id}, and are not known to be its own: {}",
                 known.cgroup_path,
-                ours::named(&left)
+                procfs::named(&left)
             );
             context.log.say(Level::Warn, &text);
         }
@@ -298,13 +298,15 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
     }
     match removed {
         Err(busy) if busy.errno == Errno::EBUSY => {
-            let why = Why("the message tells how many processes keep the cgroup");
+            let why = Why("the message tells which processes keep the cgroup");
             let left = cgroup::open(hierarchy.at(), &c(path)?, why)
                 .ok()
                 .flatten()
                 .and_then(|group| cgroup::processes(group.at(), why).ok())
-                .map_or(0, |left| left.len());
-            Err(at(format!("remove the cgroup /{path} of {id}, in which {left} processes are left"), busy))
+                .unwrap_or_default();
+            let names = if left.is_empty() { String::new() } else { format!(": {}", procfs::named(&left)) };
+            let doing = format!("remove the cgroup /{path} of {id}, in which {} processes are left{names}", left.len());
+            Err(at(doing, busy))
         }
         removed => removed.map_err(failed),
     }

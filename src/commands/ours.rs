@@ -127,27 +127,6 @@ pub fn lasting(list: impl Fn() -> syscalls::Result<Vec<i32>>) -> syscalls::Resul
     list()
 }
 
-/// Processes by number and name, as a message has them.
-pub fn named(pids: &[i32]) -> String {
-    const MOST: usize = 8;
-    let procfs = procfs::open().ok();
-    let word = |pid: &i32| {
-        let name = procfs.as_ref().and_then(|procfs| {
-            let why = Why("a name says more than a number");
-            cgroup::read(procfs.at(), &procfs::path(*pid, "comm"), why).ok()
-        });
-        match name {
-            Some(name) => format!("{pid} ({})", name.trim_end().escape_default()),
-            None => format!("{pid}"),
-        }
-    };
-    let mut words: Vec<String> = pids.iter().take(MOST).map(word).collect();
-    if let Some(more @ 1..) = pids.len().checked_sub(MOST) {
-        words.push(format!("and {more} more"));
-    }
-    words.join(", ")
-}
-
 /// How often a list is read again while its processes end and make others.
 const ROUNDS: u32 = 100;
 

@@ -4,6 +4,7 @@
 pub mod cgroup;
 pub mod dbus;
 pub mod input;
+pub mod mountinfo;
 pub mod patience;
 pub mod procfs;
 pub mod systemd;

@@ -95,6 +95,22 @@ pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
     Ok(all)
 }
 
+/// Processes by number and name, as a message has them.
+pub fn named(pids: &[i32]) -> String {
+    const MOST: usize = 8;
+    let procfs = open().ok();
+    let name = |pid: &i32| read(procfs.as_ref()?.at(), *pid, "comm", Why("a name says more than a number")).ok();
+    let word = |pid: &i32| match name(pid) {
+        Some(name) => format!("{pid} ({})", String::from_utf8_lossy(&name).trim_end().escape_default()),
+        None => format!("{pid}"),
+    };
+    let mut words: Vec<String> = pids.iter().take(MOST).map(word).collect();
+    if let Some(more @ 1..) = pids.len().checked_sub(MOST) {
+        words.push(format!("and {more} more"));
+    }
+    words.join(", ")
+}
+
 /// Whether a process has ended, or was killed and is about to end. If /proc does not tell, the answer is no.
 pub fn is_ending(procfs: At, pid: i32) -> bool {
     match read(procfs, pid, "stat", Why("a process that was killed takes a moment to end")) {

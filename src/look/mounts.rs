@@ -1,7 +1,8 @@
-//! The mounts of a process, out of /proc/PID/mountinfo (proc_pid_mountinfo(5)): which line of the configuration each comes
+//! The mounts of a process, out of /proc/PID/mountinfo: which line of the configuration each comes
 //! from, and what of the host lies there. May touch: procfs, types.
 
 use super::proc::Proc;
+use crate::host::mountinfo::{self, below};
 use crate::plan::clean;
 use crate::plan::devices::DEVICES;
 use crate::spec::{self, Spec};
@@ -73,52 +74,27 @@ pub fn of(proc: &Proc) -> Result<Vec<Mount>> {
     Ok(text.lines().filter_map(understand).collect())
 }
 
-/// A line such as `36 35 98:0 /in /at rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
+/// A line of the list, of which neither origin nor pointer is known yet.
 fn understand(line: &str) -> Option<Mount> {
-    let list = |words: &str| words.split(',').map(String::from).collect();
-    let (before, after) = line.split_once(" - ")?;
-    let mut words = before.split(' ');
-    let mut mount = Mount {
-        id: words.next()?.parse().ok()?,
-        parent: words.next()?.parse().ok()?,
-        device: words.next()?.into(),
-        root: plain(words.next()?),
-        target: plain(words.next()?),
-        options: list(words.next()?),
-        propagation: words.map(String::from).collect(),
+    let mount = mountinfo::understand(line)?;
+    Some(Mount {
+        id: mount.id,
+        parent: mount.parent,
+        target: mount.target,
+        kind: mount.kind,
+        source: mount.source,
+        root: mount.root,
+        device: mount.device,
+        options: mount.options,
+        filesystem_options: mount.filesystem_options,
+        propagation: mount.propagation,
         ..Mount::default()
-    };
-    let mut words = after.split(' ');
-    mount.kind = plain(words.next()?);
-    mount.source = plain(words.next().unwrap_or(""));
-    mount.filesystem_options = list(words.next().unwrap_or(""));
-    Some(mount)
-}
-
-/// A field in which the kernel wrote blanks, line breaks and backslashes as three octal digits.
-fn plain(field: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = field.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|digits| core::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\');
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[3..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// What is left of a path below another one: empty, or with a slash first. `None`: it does not lie there.
-pub fn below<'p>(path: &'p str, base: &str) -> Option<&'p str> {
-    let base = base.trim_end_matches('/');
-    path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// The mount that a path lies on.
 pub fn covering<'m>(mounts: &'m [Mount], path: &str) -> Option<&'m Mount> {
-    let over = mounts.iter().filter(|mount| below(path, &mount.target).is_some());
-    // Of several at the same place the last one covers the others.
-    over.max_by_key(|mount| mount.target.len())
+    mountinfo::covering(mounts, |mount| &mount.target, path)
 }
 
 /// Where the host has the files of a mount.
@@ -254,15 +230,5 @@ nonsense
         let all = mounts();
         let at = |path: &str| covering(&all, path).map(|mount| mount.id);
         assert_eq!([at("/data/x"), at("/database"), at("/")], [Some(38), Some(36), Some(36)]);
-    }
-
-    #[test]
-    fn no_line_makes_it_panic() {
-        for len in 0..LINES.len() {
-            LINES[..len].lines().for_each(|line| drop(understand(line)));
-        }
-        assert_eq!(plain("\\"), "\\");
-        assert_eq!(plain("a\\9z"), "a\\9z");
-        assert_eq!(plain("\\777"), "\\777");
     }
 }
