@@ -224,6 +224,11 @@ pub(crate) fn buffer(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(STRING), Kind::Text, Keep::Result)
 }
 
+/// The same, of which the record keeps all that it has room for.
+pub(crate) fn words(bytes: &mut [u8]) -> Arg<'_> {
+    memory(bytes.as_mut_ptr() as usize, bytes.len().min(FILLED), Kind::Text, Keep::Result)
+}
+
 /// A path that the kernel fills in.
 pub(crate) fn path_buffer(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(FILLED), Kind::Path, Keep::Result)

@@ -9,6 +9,7 @@ mod callers;
 mod cgroup;
 mod config;
 mod devices;
+mod diagnosis;
 mod exec;
 mod hooks;
 mod hostile;
@@ -81,6 +82,7 @@ fn main() {
         config::shapes::cases(),
         namespaces::surroundings::cases(),
         mounts::cases(),
+        diagnosis::mounts::cases(),
         mounts::mapped::cases(),
         cgroup::leftovers::cases(),
         lifecycle::signals::cases(),

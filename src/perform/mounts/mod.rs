@@ -5,6 +5,7 @@
 mod beside;
 mod copyup;
 pub mod later;
+mod words;
 
 use super::files::{self, directory, kind};
 use super::{Lanes, trees};
@@ -106,7 +107,11 @@ fn mount(lanes: &mut Lanes, wanted: &FileSystem, why: Why) -> Done {
     match syscalls::mount(source, name, kind, *flags, data, why) {
         // mount(2) refuses what is mounted there already, though it shows another part of the file system.
         Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, *flags, why)?,
-        mounted => mounted?,
+        Err(failed) => {
+            words::ask(source, kind, data, failed);
+            return Err(failed.into());
+        }
+        Ok(()) => {}
     }
     if let Some(below) = below {
         let above = match (&place, at) {

@@ -1,6 +1,6 @@
 //! Mounts, by the old call and by the new ones.
 
-use crate::arg::{Arg, fd, input, int, named, null, path, plain, string, uint};
+use crate::arg::{Arg, fd, input, int, named, null, path, plain, string, uint, words};
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
 use crate::flags::{
@@ -93,6 +93,20 @@ pub fn fsopen(kind: &CStr, why: Why) -> Result<Fd> {
 #[track_caller]
 pub fn fsconfig_create(fs: At, why: Why) -> Result<()> {
     gate(nr::__NR_fsconfig, &[fd(fs), named(FsConfig::FSCONFIG_CMD_CREATE), null(), null(), int(0)], why).map(drop)
+}
+
+/// fsconfig(2) with an option of the file system: a key with a value, or a key alone.
+#[track_caller]
+pub fn fsconfig_set(fs: At, key: &CStr, value: Option<&CStr>, why: Why) -> Result<()> {
+    let command = if value.is_some() { FsConfig::FSCONFIG_SET_STRING } else { FsConfig::FSCONFIG_SET_FLAG };
+    gate(nr::__NR_fsconfig, &[fd(fs), named(command), string(key), optional(value, string), int(0)], why).map(drop)
+}
+
+/// read(2) of a message about a file system that was begun: `e ` and an error, `w ` and a warning.
+#[track_caller]
+pub fn read_fs_message(fs: At, to: &mut [u8], why: Why) -> Result<usize> {
+    let len = to.len();
+    gate(nr::__NR_read, &[fd(fs), words(to), uint(len)], why)
 }
 
 /// fsmount(2): a detached mount of the file system.

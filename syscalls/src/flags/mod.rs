@@ -187,7 +187,7 @@ lists! {
     AccessFlags "AT_???" Bits, general { AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH }
     Family "AF_???" One, net { AF_UNIX AF_INET AF_NETLINK }
     Fcntl "F_???" One, libc { F_ADD_SEALS F_GET_SEALS }
-    FsConfig "FSCONFIG_???" One, fsconfig { FSCONFIG_CMD_CREATE }
+    FsConfig "FSCONFIG_???" One, fsconfig { FSCONFIG_SET_FLAG FSCONFIG_SET_STRING FSCONFIG_CMD_CREATE }
     FsMount "FSMOUNT_???" Bits, general { FSMOUNT_CLOEXEC }
     FsOpen "FSOPEN_???" Bits, general { FSOPEN_CLOEXEC }
     InternetProtocol "IPPROTO_???" One, libc { IPPROTO_IP }

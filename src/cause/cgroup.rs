@@ -1,0 +1,249 @@
+//! Why a cgroup could not be made, limited or entered (the kernel's admin-guide/cgroup-v2.rst). May touch: system calls, the
+//! cgroup hierarchy, procfs.
+
+use super::{Found, Scene, facts};
+use crate::host::cgroup::{self, Setting};
+use crate::host::input::c;
+use crate::host::procfs;
+use crate::outcome::{Check, Trouble};
+use crate::plan::op::{Cgroup, Op};
+use syscalls::{At, AtFlags, Errno, OpenFlags, Stat, Why};
+
+const LOOK: Why = Why("the cause of the failure is looked for in the cgroups above");
+
+pub fn of(scene: &Scene) -> Option<Found> {
+    let Op::Cgroup(op) = &scene.line?.op else {
+        return None;
+    };
+    if scene.trouble == Trouble::Check(Check::Systemd) {
+        return Some(systemd(scene.said));
+    }
+    let root = cgroup::open_root().ok()??;
+    let (root, path) = (root.at(), path(scene)?);
+    match (op, scene.trouble) {
+        (_, Trouble::Check(Check::CgroupFrozen)) => frozen(root, &path),
+        (_, Trouble::Check(Check::CgroupPopulated)) => populated(root, &path),
+        (Cgroup::Set { setting }, Trouble::Check(Check::OutOfMemory)) => Some(out_of_memory(root, &path, setting)),
+        (Cgroup::Make { .. }, Trouble::Call(failed)) => not_made(root, &path, failed.errno),
+        (Cgroup::EnableControllers { needed, .. }, Trouble::Call(failed)) => {
+            needed.iter().find_map(|name| controller(root, &path, name, failed.errno))
+        }
+        (Cgroup::NeedController { name, .. }, Trouble::Call(failed)) => controller(root, &path, name, failed.errno),
+        (Cgroup::Set { setting }, Trouble::Call(failed)) => limit(root, &path, setting, failed.errno),
+        _ => None,
+    }
+}
+
+/// The container's cgroup, from the root of the hierarchy.
+fn path(scene: &Scene) -> Option<String> {
+    let of_line = |op: &Op| match op {
+        Op::Cgroup(Cgroup::Make { path, .. } | Cgroup::StartScope { path, .. }) => {
+            Some(path.to_string_lossy().into_owned())
+        }
+        _ => None,
+    };
+    let own = scene.line.and_then(|line| of_line(&line.op));
+    own.or_else(|| scene.lanes?.plan.lines().find_map(|line| of_line(&line.op)))
+}
+
+/// A cgroup and those above it, up to the root, which is `.`.
+fn upward(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.trim_matches('/');
+    let ends = path.rmatch_indices('/').map(move |(at, _)| &path[..at]);
+    core::iter::once(path).chain(ends).chain(core::iter::once("."))
+}
+
+/// A file of a cgroup. `None`: it has no such file.
+fn text(root: At, group: &str, file: &str) -> Option<String> {
+    let text = cgroup::read(root, &c(&format!("{group}/{file}")).ok()?, LOOK).ok()?;
+    Some(text.trim_end().into())
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split_whitespace().any(|one| one == word)
+}
+
+/// The name of a cgroup in a message: from the root of the hierarchy.
+fn shown(group: &str) -> String {
+    format!("/{}", group.trim_start_matches(['.', '/']))
+}
+
+fn stat(root: At, path: &str) -> Option<Stat> {
+    syscalls::newfstatat(root, &c(path).ok()?, AtFlags::NONE, LOOK).ok()
+}
+
+/// Why a cgroup could not be made.
+pub fn not_made(root: At, path: &str, errno: Errno) -> Option<Found> {
+    let above = upward(path).skip(1).find(|group| stat(root, group).is_some())?;
+    match errno {
+        Errno::EROFS => Some(Found::new("cgroups read-only", &[&shown(path)])),
+        Errno::EACCES | Errno::EPERM => not_delegated(root, above),
+        Errno::EAGAIN => upward(above).find_map(|group| full(root, group)),
+        _ => None,
+    }
+}
+
+/// The cgroup belongs to another user.
+pub fn not_delegated(root: At, group: &str) -> Option<Found> {
+    let (owner, own) = (stat(root, group)?.st_uid, syscalls::auxv(libc::AT_EUID));
+    (u64::from(owner) != own)
+        .then(|| Found::new("not delegated", &[&shown(group), &owner.to_string(), &own.to_string()]))
+}
+
+/// A limit on the number of cgroups below, or on their depth.
+fn full(root: At, group: &str) -> Option<Found> {
+    let most = text(root, group, "cgroup.max.descendants")?;
+    let stat = text(root, group, "cgroup.stat")?;
+    let count = cgroup::keyed(&stat, "nr_descendants ");
+    if most.parse::<u64>().is_ok_and(|most| count >= most) {
+        return Some(Found::new("too many cgroups", &[&shown(group), &most]));
+    }
+    let depth = text(root, group, "cgroup.max.depth")?;
+    depth.parse::<u64>().is_ok().then(|| Found::new("cgroups too deep", &[&shown(group), &depth]))
+}
+
+/// Which cgroup is frozen.
+pub fn frozen(root: At, path: &str) -> Option<Found> {
+    let is_frozen = |group: &&str| text(root, group, "cgroup.freeze").as_deref() == Some("1");
+    let group = upward(path).find(is_frozen)?;
+    Some(Found::new("frozen", &[&shown(group)]))
+}
+
+/// Which processes are in a cgroup.
+pub fn populated(root: At, path: &str) -> Option<Found> {
+    let group = cgroup::open(root, &c(path).ok()?, LOOK).ok()??;
+    let pids = cgroup::processes(group.at(), LOOK).ok()?;
+    let words = [shown(path), pids.len().to_string(), procfs::named(&pids)];
+    Some(Found::new("populated", &words.each_ref().map(String::as_str)))
+}
+
+/// Which cgroup does not hand a controller down, and why.
+pub fn controller(root: At, path: &str, name: &str, errno: Errno) -> Option<Found> {
+    if !has_word(&text(root, ".", "cgroup.controllers")?, name) {
+        return Some(no_controller(name));
+    }
+    let mut above: Vec<&str> = upward(path).skip(1).collect();
+    above.reverse();
+    let hands_down = |group: &&str| text(root, group, "cgroup.subtree_control").is_some_and(|all| has_word(&all, name));
+    let group = above.into_iter().find(|group| !hands_down(group))?;
+    let at = shown(group);
+    match errno {
+        Errno::EBUSY => {
+            let pids = text(root, group, "cgroup.procs")?;
+            let pids: Vec<i32> = pids.lines().filter_map(|line| line.parse().ok()).collect();
+            Some(Found::new("inner processes", &[&at, name, &procfs::named(&pids)]))
+        }
+        Errno::EACCES | Errno::EPERM => not_delegated(root, group),
+        Errno::EOPNOTSUPP => Some(Found::new("threaded above", &[&at, name])),
+        Errno::EROFS => Some(Found::new("cgroups read-only", &[&shown(path)])),
+        _ => None,
+    }
+}
+
+/// A controller that the hierarchy does not have: version 1 has it, or the kernel was started without it, or built without.
+pub fn no_controller(name: &str) -> Found {
+    let file = || {
+        let file = syscalls::openat(At::CWD, c"/proc/cgroups", OpenFlags::NONE, LOOK).ok()?;
+        crate::host::input::read_to_end(file.at(), LOOK).ok()
+    };
+    // subsys_name, hierarchy, num_cgroups, enabled; the version 2 hierarchy has the number 0.
+    let text = String::from_utf8_lossy(&file().unwrap_or_default()).into_owned();
+    let line =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|line| line.first() == Some(&name));
+    match line.as_deref() {
+        Some([_, _, _, "0"]) => Found::new("controller switched off", &[name]),
+        Some([_, number, ..]) if *number != "0" => Found::new("controller of version 1", &[name]),
+        _ => Found::new("no controller", &[name]),
+    }
+}
+
+/// A value that a file of the cgroup does not take.
+fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Found> {
+    let (file, value) = (setting.file.to_string_lossy(), String::from_utf8_lossy(&setting.value));
+    let device = value.split([' ', '=']).next().filter(|_| value.contains(':'));
+    match (errno, device) {
+        (Errno::ENOENT, _) => Some(Found::new("no such limit", &[&file])),
+        (Errno::ENODEV | Errno::ENXIO, Some(device)) => Some(Found::new("no such block device", &[device, &file])),
+        (Errno::EACCES | Errno::EPERM, _) => not_delegated(root, &format!("{path}/{file}")),
+        _ if file.starts_with("cpuset.") => {
+            let above = upward(path).nth(1)?;
+            let has = text(root, above, &format!("{file}.effective"))?;
+            Some(Found::new("cpuset", &[&file, &value, &shown(above), &has]))
+        }
+        (Errno::EBUSY, _) if file.starts_with("memory.") => {
+            let used = text(root, path, "memory.current")?;
+            Some(Found::new("memory in use", &[&file, &value, &used]))
+        }
+        _ => Some(match facts::since("bounds", &file) {
+            Some(bounds) => Found::new("out of bounds", &[&file, &value, bounds]),
+            None => Found::new("value refused", &[&file, &value, &text(root, path, &file).unwrap_or_default()]),
+        }),
+    }
+}
+
+/// The limit was too low to build the container.
+fn out_of_memory(root: At, path: &str, setting: &Setting) -> Found {
+    let peak = text(root, path, "memory.peak").unwrap_or_else(|| "more".into());
+    Found::new("memory too low", &[&String::from_utf8_lossy(&setting.value), &peak])
+}
+
+/// An answer of systemd's, and what helps.
+fn systemd(said: &str) -> Found {
+    let has = |words: &str| said.contains(words);
+    let name = match () {
+        _ if has("already exists") || has("already loaded") => "unit exists",
+        _ if has("authentication required") || has("Access denied") || has("Permission denied") => "systemd denies",
+        _ if has("nknown property") || has("Cannot set property") => "systemd too old",
+        _ => "systemd refuses",
+    };
+    Found::new(name, &[said])
+}
+
+/// Why a process could not begin in the container's cgroup: clone3 with CLONE_INTO_CGROUP.
+pub fn not_entered(scene: &Scene) -> Option<Found> {
+    let errno = scene.failed()?.errno;
+    if errno == Errno::EAGAIN {
+        return processes(scene);
+    }
+    let root = cgroup::open_root().ok()??;
+    let (root, path) = (root.at(), path(scene)?);
+    match errno {
+        Errno::EOPNOTSUPP => {
+            let threaded =
+                |group: &&str| text(root, group, "cgroup.type").is_some_and(|kind| kind.contains("threaded"));
+            Some(Found::new("threaded", &[&shown(&path), &shown(upward(&path).find(threaded)?)]))
+        }
+        Errno::EBUSY => {
+            let controllers = text(root, &path, "cgroup.subtree_control").filter(|all| !all.is_empty())?;
+            Some(Found::new("hands down", &[&shown(&path), &controllers]))
+        }
+        Errno::EACCES => {
+            let own = procfs::cgroup_of(syscalls::record::own_pid()).ok()?;
+            let common = upward(&path).find(|group| *group == "." || below(own.trim_matches('/'), group))?;
+            let owner = stat(root, &format!("{common}/cgroup.procs"))?.st_uid.to_string();
+            Some(Found::new("no way between cgroups", &[&own, &shown(&path), &shown(common), &owner]))
+        }
+        _ => None,
+    }
+}
+
+fn below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A limit on the number of processes is reached.
+fn processes(scene: &Scene) -> Option<Found> {
+    let root = cgroup::open_root().ok()??;
+    let own = procfs::cgroup_of(syscalls::record::own_pid()).unwrap_or_default();
+    let container = path(scene).unwrap_or_default();
+    let full = |group: &&str| {
+        let number = |file| text(root.at(), group, file)?.parse::<u64>().ok();
+        number("pids.max").zip(number("pids.current")).is_some_and(|(most, count)| count >= most)
+    };
+    if let Some(group) = upward(&container).chain(upward(&own)).find(full) {
+        let most = text(root.at(), group, "pids.max")?;
+        return Some(Found::new("pids.max reached", &[&shown(group), &most]));
+    }
+    let (soft, _) = syscalls::prlimit64_ask(libc::RLIMIT_NPROC, LOOK).ok()?;
+    (soft != u64::MAX).then(|| Found::new("RLIMIT_NPROC reached", &[&soft.to_string()]))
+}

@@ -1,0 +1,30 @@
+//! A path that leads nowhere, as a cause: which of its names stops it, and why. May touch: types.
+
+use super::Found;
+use super::path::{End, Walk, kind};
+
+/// The cause that a path leads nowhere. `what`: the entry of texts.txt that says what the path is of, and what to do. `None`: it
+/// leads to a file.
+pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
+    let own = Found::new(what, &[path]);
+    let noun = own.cause.as_str();
+    let above = walk.dirs.last();
+    let mut found = match &walk.end {
+        End::There { .. } => return None,
+        End::Missing { path: missing } => match walk.links.last() {
+            Some(link) => Found::new("dangling", &[noun, path, &link.path, &link.to]),
+            None if missing.trim_matches('/') == path.trim_matches('/') => Found::new("missing", &[noun, path]),
+            None => Found::new("missing above", &[noun, path, missing]),
+        },
+        End::NotDirectory { path: file, stat } => Found::new("not a directory", &[noun, path, file, kind(stat)]),
+        End::Loop { path: link, to } => return Some(Found::new("loop", &[noun, path, link, to])),
+        End::TooLong { part } => return Some(Found::new("too long", &[noun, &part.len().to_string()])),
+        End::Refused { .. } => {
+            let dir = above?;
+            let (owner, mode) = (dir.stat.st_uid.to_string(), format!("{:04o}", dir.stat.st_mode & 0o7777));
+            return Some(Found::new("not searchable", &[noun, path, &dir.path, &owner, &mode]));
+        }
+    };
+    found.cure = own.cure;
+    Some(found)
+}

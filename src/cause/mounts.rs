@@ -1,0 +1,294 @@
+//! Why a mount failed: its source, its target, or the file system itself. May touch: system calls, procfs, types.
+
+use super::path::{self, End};
+use super::{Found, Scene, facts, masked, missing, overlay};
+use crate::host::mountinfo::{self, Mount};
+use crate::outcome::{Check, Trouble};
+use crate::perform::files::kind;
+use crate::plan::op::{FileSystem, Mounts, Op, Source};
+use crate::plan::{self, Place};
+use crate::spec::{self, NamespaceKind, Spec, namespace};
+use syscalls::record::{self, OUT, Record};
+use syscalls::{At, Errno, OpenFlags, Why};
+
+pub fn of(scene: &Scene) -> Option<Found> {
+    let Op::Mounts(op) = &scene.line?.op else {
+        return None;
+    };
+    match op {
+        Mounts::OpenSource(source) => open_source(scene, source),
+        Mounts::BindBeside { source, .. } => source_missing(&source.to_string_lossy()).or_else(|| target_of(scene)),
+        Mounts::Mount(wanted) => file_system(scene, wanted),
+        Mounts::Attach { .. } | Mounts::StandBeside { .. } => target_of(scene),
+        Mounts::Remount { at, .. } | Mounts::Alter { at, .. } => changed(scene, at),
+        Mounts::OpenCgroup { .. } | Mounts::LeaveBeside | Mounts::Enter { .. } => None,
+    }
+}
+
+/// The mount of config.json that the line is about, and its number.
+fn asked<'s>(scene: &Scene<'s>) -> Option<(&'s spec::Mount<'s>, usize)> {
+    let number = scene.line?.from.strip_prefix("/mounts/")?.split('/').next()?.parse().ok()?;
+    Some((scene.spec?.mounts.get(number)?, number))
+}
+
+fn open_source(scene: &Scene, source: &Source) -> Option<Found> {
+    let (path, failed) = (source.path.to_string_lossy(), scene.failed()?);
+    if source.in_rootfs {
+        let walk = path::walk(scene.root()?.at(), &path)?;
+        return missing::found("source in the rootfs", &path, &walk);
+    }
+    if scene.line?.from.starts_with("/linux/devices") {
+        let walk = path::walk(path::host()?.at(), &path)?;
+        return missing::found("device of the host", &path, &walk);
+    }
+    let missing = source_missing(&path);
+    if missing.is_some() || failed.call.name() != "mount_setattr" {
+        return missing.or_else(|| unbindable(&path, failed.errno));
+    }
+    let mounts = mountinfo::of(syscalls::record::own_pid()).ok()?;
+    match (source.idmap, failed.errno) {
+        (Some((_, recursive)), Errno::EINVAL | Errno::EPERM) => idmap(&mounts, &path, recursive),
+        (_, Errno::EPERM) => locked(&mounts, &path, source.attributes.clear),
+        _ => None,
+    }
+}
+
+/// What stops a bind's source on the host.
+pub fn source_missing(path: &str) -> Option<Found> {
+    missing::found("source", path, &path::walk(path::host()?.at(), path)?)
+}
+
+fn unbindable(path: &str, errno: Errno) -> Option<Found> {
+    let mounts = mountinfo::of(syscalls::record::own_pid()).ok()?;
+    let mount = mountinfo::covering(&mounts, |mount| &mount.target, path)?;
+    let unbindable = errno == Errno::EINVAL && mount.propagation.iter().any(|word| word == "unbindable");
+    unbindable.then(|| Found::new("unbindable", &[path, &mount.target]))
+}
+
+/// Which file system of a tree cannot map ids.
+fn idmap(mounts: &[Mount], path: &str, recursive: bool) -> Option<Found> {
+    let own = mountinfo::covering(mounts, |mount| &mount.target, path)?;
+    let below = mounts.iter().filter(|mount| recursive && mountinfo::below(&mount.target, path).is_some());
+    let mapped = |mount: &&Mount| mount.has("idmapped");
+    let mut all = core::iter::once(own).chain(below);
+    if let Some(mount) = all.clone().find(mapped) {
+        return Some(Found::new("mapped already", &[&mount.target]));
+    }
+    let since = |mount: &Mount| facts::since("idmap", &mount.kind);
+    let mount = all.find(|mount| since(mount).is_none_or(facts::older_than))?;
+    Some(match since(mount) {
+        Some(since) => Found::new("idmap since", &[&mount.kind, &mount.target, since, &facts::release()]),
+        None => Found::new("no idmap", &[&mount.kind, &mount.target]),
+    })
+}
+
+/// A property of a mount that a user namespace may not take away (mount_namespaces(7)).
+fn locked(mounts: &[Mount], path: &str, clear: u64) -> Option<Found> {
+    let mount = mountinfo::covering(mounts, |mount| &mount.target, path)?;
+    let words = [("ro", 1), ("nosuid", 2), ("nodev", 4), ("noexec", 8)];
+    let word = words.iter().find(|(word, bit)| clear & bit != 0 && mount.has(word))?.0;
+    Some(Found::new("locked", &[&mount.target, word]))
+}
+
+/// What is wrong with a mount's place in the container.
+fn target_of(scene: &Scene) -> Option<Found> {
+    let (_, number) = asked(scene)?;
+    let readonly = scene.failed().is_some_and(|failed| failed.errno == Errno::EROFS);
+    target(scene.root()?.at(), scene.spec?, number, readonly)
+}
+
+/// What is wrong with the place of a mount of config.json. `readonly`: what is missing there cannot be made.
+pub fn target(root: At, spec: &Spec, number: usize, readonly: bool) -> Option<Found> {
+    let mount = spec.mounts.get(number)?;
+    let place = plan::clean(&mount.destination);
+    let walk = path::walk(root, &place)?;
+    match &walk.end {
+        End::Missing { .. } if readonly => Some(match readonly_by(spec, number) {
+            Some(by) => Found::new("target below read-only", &[&place]).at(by),
+            None => Found::new("target on read-only", &[&place]),
+        }),
+        // It will be made.
+        End::Missing { .. } => None,
+        End::There { stat, .. } => {
+            let source = path::find(path::host()?.at(), mount.source.as_deref().filter(|_| is_bind(mount))?)?;
+            let (is, wanted) = (path::is_dir(stat), path::is_dir(&source.2));
+            let words = [&place, path::kind(stat), &source.0, path::kind(&source.2)];
+            (is != wanted).then(|| Found::new("file and directory", &words))
+        }
+        _ => missing::found("target", &place, &walk),
+    }
+}
+
+pub fn is_bind(mount: &spec::Mount) -> bool {
+    let has = |wanted: &str| mount.options.iter().any(|word| word.as_str() == wanted);
+    mount.kind == "bind" || has("bind") || has("rbind")
+}
+
+/// The earlier mount that makes a place read-only.
+fn readonly_by(spec: &Spec, number: usize) -> Option<String> {
+    let place = plan::clean(&spec.mounts.get(number)?.destination);
+    let over =
+        |(_, mount): &(usize, &spec::Mount)| mountinfo::below(&place, &plan::clean(&mount.destination)).is_some();
+    let (i, mount) = spec.mounts.iter().enumerate().take(number).rev().find(over)?;
+    let ro = mount.options.iter().any(|word| matches!(word.as_str(), "ro" | "rro"));
+    ro.then(|| format!("/mounts/{i}"))
+}
+
+/// A change of a mount that is not there, or that may not be changed so.
+fn changed(scene: &Scene, at: &Place) -> Option<Found> {
+    let (Place::Rootfs { path, .. } | Place::Under { path, .. }) = at;
+    let path = path.to_string_lossy();
+    match scene.failed()?.errno {
+        Errno::EINVAL => Some(Found::new("no mount", &[&path])),
+        Errno::EBUSY => Some(Found::new("busy", &[&path])),
+        Errno::EPERM => Some(Found::new("remount locked", &[&path])),
+        _ => target_of(scene),
+    }
+}
+
+/// A new file system.
+fn file_system(scene: &Scene, wanted: &FileSystem) -> Option<Found> {
+    if scene.trouble == Trouble::Check(Check::LinkInTheWay) {
+        return link_in_the_way(scene);
+    }
+    let failed = scene.failed()?;
+    if failed.call.name() != "mount" {
+        return target_of(scene);
+    }
+    let name = wanted.kind.to_string_lossy();
+    let data = wanted.data.as_deref().unwrap_or(c"").to_string_lossy();
+    if name == "overlay"
+        && let Some(found) = overlay::found(&data)
+    {
+        return Some(found);
+    }
+    match failed.errno {
+        Errno::ENODEV => unknown_kind(&name),
+        Errno::EPERM => refused(scene.spec?, &name),
+        Errno::ENOSPC => too_many(),
+        Errno::EINVAL => {
+            unmapped(scene.spec?, &name, &data).or_else(|| page_size(&name, &data)).or_else(|| words(scene, &data))
+        }
+        Errno::ENOENT | Errno::ENOTBLK | Errno::EACCES => {
+            device(&wanted.source.to_string_lossy(), &name).or_else(|| words(scene, &data))
+        }
+        _ => words(scene, &data),
+    }
+}
+
+/// Links of the rootfs are not followed to the places of proc and sysfs.
+fn link_in_the_way(scene: &Scene) -> Option<Found> {
+    let (mount, _) = asked(scene)?;
+    let walk = path::walk(scene.root()?.at(), &mount.destination)?;
+    let link = walk.links.first()?;
+    Some(Found::new("link", &[&link.path, &link.to, &mount.kind]))
+}
+
+/// A file system that this kernel does not have.
+pub fn unknown_kind(kind: &str) -> Option<Found> {
+    let why = Why("the kernel lists there the file systems that it has");
+    let file = syscalls::openat(At::CWD, c"/proc/filesystems", OpenFlags::NONE, why).ok()?;
+    let text = crate::host::input::read_to_end(file.at(), why).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let known = text.lines().any(|line| line.split_whitespace().last() == Some(kind));
+    (!known).then(|| Found::new("unknown file system", &[kind]))
+}
+
+/// A mount that the kernel refuses to this user namespace.
+pub fn refused(spec: &Spec, kind: &str) -> Option<Found> {
+    let user = namespace(&spec.linux, &NamespaceKind::User);
+    let (needed, word) = match kind {
+        "proc" => (NamespaceKind::Pid, "pid"),
+        "sysfs" => (NamespaceKind::Network, "network"),
+        "mqueue" => (NamespaceKind::Ipc, "ipc"),
+        _ => {
+            let foreign = user.is_some() && !facts::holds("user", kind);
+            return foreign.then(|| Found::new("not in a user namespace", &[kind]));
+        }
+    };
+    if user.is_some() && namespace(&spec.linux, &needed).is_none() {
+        return Some(Found::new("namespace of the host", &[kind, word]));
+    }
+    masked::found(&mountinfo::of(syscalls::record::own_pid()).ok()?, kind)
+}
+
+fn too_many() -> Option<Found> {
+    let path = c"/proc/sys/fs/mount-max";
+    let why = Why("a mount namespace has so many mounts at the most");
+    let file = syscalls::openat(At::CWD, path, OpenFlags::NONE, why).ok()?;
+    let most = String::from_utf8_lossy(&crate::host::input::read_to_end(file.at(), why).ok()?).into_owned();
+    let count = mountinfo::of(syscalls::record::own_pid()).ok()?.len().to_string();
+    Some(Found::new("too many mounts", &[most.trim(), &count]))
+}
+
+/// An option `uid=` or `gid=` with an id that the user namespace does not have.
+pub fn unmapped(spec: &Spec, kind: &str, data: &str) -> Option<Found> {
+    namespace(&spec.linux, &NamespaceKind::User)?;
+    let maps = [("uid", &spec.linux.uid_mappings), ("gid", &spec.linux.gid_mappings)];
+    maps.iter().find_map(|(key, map)| {
+        let value = data.split(',').find_map(|option| option.strip_prefix(key)?.strip_prefix('='))?;
+        let id: u32 = value.parse().ok()?;
+        let mapped = map.iter().any(|m| id.checked_sub(m.container_id).is_some_and(|over| over < m.size));
+        (!map.is_empty() && !mapped).then(|| Found::new("unmapped", &[key, value, kind]))
+    })
+}
+
+/// A size of huge pages that this machine does not have.
+pub fn page_size(kind: &str, data: &str) -> Option<Found> {
+    let size = data.split(',').find_map(|option| option.strip_prefix("pagesize=")).filter(|_| kind == "hugetlbfs")?;
+    let why = Why("a directory there is a size of huge pages");
+    let dir = syscalls::openat(At::CWD, c"/sys/kernel/mm/hugepages", OpenFlags::O_DIRECTORY, why).ok()?;
+    let names = crate::host::input::names(dir.at(), why).ok()?;
+    let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let sizes: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix("hugepages-")).collect();
+    Some(Found::new("no such page size", &[size, &sizes.join(", ")]))
+}
+
+/// A device that a file system lies on.
+fn device(source: &str, name: &str) -> Option<Found> {
+    if !source.starts_with('/') {
+        return None;
+    }
+    let walk = path::walk(path::host()?.at(), source)?;
+    match &walk.end {
+        End::There { stat, .. } if kind(stat) != libc::S_IFBLK => {
+            Some(Found::new("no block device", &[source, path::kind(stat), name]))
+        }
+        _ => missing::found("source", source, &walk),
+    }
+}
+
+/// The file system's own words, which the lane has read after the mount was refused.
+fn words(scene: &Scene, data: &str) -> Option<Found> {
+    let failed = scene.record()?;
+    let bytes = record::bytes();
+    let after = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
+    let mut after = after.filter(|r| r.lane == failed.lane && r.seq > failed.seq && r.call.name() == "read");
+    let said = after.find_map(|r| r.blob(1 | OUT).filter(|blob| blob.bytes.starts_with(b"e ")))?.bytes;
+    understood(&String::from_utf8_lossy(said.get(2..)?), data)
+}
+
+/// A message of a file system, such as `tmpfs: Unknown parameter 'x'`.
+fn understood(said: &str, data: &str) -> Option<Found> {
+    let (kind, text) = said.trim_end().split_once(": ")?;
+    let quoted = |before: &str| text.strip_prefix(before)?.strip_suffix('\'');
+    if let Some(option) = quoted("Unknown parameter '") {
+        return Some(unknown_option(kind, option));
+    }
+    let option =
+        quoted("Bad value for '").and_then(|key| data.split(',').find(|option| option.split('=').next() == Some(key)));
+    Some(match option {
+        Some(option) => Found::new("value refused by the file system", &[kind, option]),
+        None => Found::new("words", &[kind, text]),
+    })
+}
+
+/// An option that the file system does not know, and since when it does elsewhere.
+pub fn unknown_option(kind: &str, option: &str) -> Found {
+    match facts::since("option", &format!("{kind} {option}")) {
+        Some(since) if facts::older_than(since) => {
+            Found::new("newer option", &[kind, option, since, &facts::release()])
+        }
+        _ => Found::new("unknown option", &[kind, option]),
+    }
+}
