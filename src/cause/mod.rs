@@ -12,38 +12,49 @@
 //! it can be called without a failure.
 
 pub mod cgroup;
+pub mod devices;
 mod facts;
+pub mod hooks;
+pub mod limits;
 pub mod masked;
 mod missing;
 pub mod mounts;
 pub mod overlay;
 mod path;
+pub mod rootfs;
 mod scene;
+pub mod sysctl;
 mod texts;
 
 pub use scene::{Found, Place, Root, Scene};
 
 use crate::plan::Op;
-use crate::plan::op::Namespaces;
+use crate::plan::op::{Namespaces, Process};
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
     match &scene.line?.op {
-        Op::Callers(_) => None,
+        Op::Callers(_) | Op::Network(_) | Op::Terminal(_) => limits::of(scene),
         Op::Cgroup(_) => cgroup::of(scene),
-        Op::Devices(_) => None,
-        Op::Hooks(_) => None,
+        Op::Devices(op) => devices::of(scene, op),
+        Op::Hooks(op) => hooks::of(scene, op),
         Op::Labels(_) => None,
         Op::Mounts(_) => mounts::of(scene),
         Op::Namespaces(Namespaces::Clone { .. }) => cgroup::not_entered(scene),
+        Op::Namespaces(Namespaces::Hostname { .. } | Namespaces::Domainname { .. }) => limits::of(scene),
+        Op::Namespaces(op @ Namespaces::WriteProc { .. }) if is_sysctl(scene) => sysctl::of(scene, op),
         Op::Namespaces(_) => None,
-        Op::Network(_) => None,
+        Op::Process(Process::RaiseLimit { .. } | Process::Limit { .. }) => limits::of(scene),
         Op::Process(_) => None,
         Op::Rdt(_) => None,
-        Op::Rootfs(_) => None,
+        Op::Rootfs(op) => rootfs::of(scene, op),
         Op::Seccomp(_) => None,
         Op::Sync(_) => None,
-        Op::Terminal(_) => None,
         Op::Users(_) => None,
     }
+}
+
+/// Whether the line writes a setting that config.json asks for.
+fn is_sysctl(scene: &Scene) -> bool {
+    scene.line.is_some_and(|line| line.from.starts_with("/linux/sysctl/"))
 }

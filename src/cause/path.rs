@@ -1,6 +1,7 @@
 //! A path walked by hand, a component at a time, to see where it ends. Links are followed as a process would whose root this is, so
 //! no link leads out of it. May touch: system calls.
 
+use crate::host::procfs;
 use alloc::ffi::CString;
 use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Stat, Why};
 
@@ -106,6 +107,15 @@ pub fn text(dir: At, path: &str) -> Option<String> {
     let stat = syscalls::fstat(file.at(), READ).ok()?;
     let is_file = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
     is_file.then(|| String::from_utf8_lossy(&read(file.at(), 0, MOST)).into_owned())
+}
+
+/// The path at which an open file lies for this process.
+pub fn name_of(file: At) -> Option<String> {
+    let procfs = procfs::open().ok()?;
+    let name = CString::new(format!("self/fd/{}", file.raw())).ok()?;
+    let mut room = vec![0; PATH];
+    let text = syscalls::readlinkat(procfs.at(), &name, &mut room, LOOK).ok()?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 /// What kind of file it is, in words.

@@ -30,7 +30,7 @@ use words::GlobalWords;
 
 pub use complete::{Answer, Wanted, complete};
 pub use exec::Exec;
-pub use normalise::{distance, verb_of};
+pub use normalise::{distance, nearest, verb_of};
 pub use run::{Run, Vm};
 pub use several::{Delete, Kill, Which};
 pub use trace::TraceCmd;

@@ -299,7 +299,7 @@ fn verb(name: &str) -> Result<&'static Verb, Stop> {
 }
 
 /// The name that is nearest to `word`, at most two mistyped letters away.
-fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(word: &str, names: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let letters = word.chars().filter(|c| *c != '-').count();
     let near = names.map(|name| (distance(word, name), name));
     near.filter(|(steps, _)| *steps <= 2 && *steps < letters).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)

@@ -130,7 +130,8 @@ fn masked() -> Outcome {
     outer.args(["--mount", "sh", "-c", "mount --bind /dev/null /proc/meminfo && exec \"$@\"", "sh"]);
     outer.arg(inner.get_program()).args(inner.get_args());
     let done = bundle.finish(outer)?;
-    let cause = "nk-runtime: an outer container masks /proc/meminfo (hidden paths: 1): so the kernel refuses a new proc";
+    let cause =
+        "nk-runtime: an outer container masks /proc/meminfo (hidden paths: 1): so the kernel refuses a new proc";
     ensure!(done.err.starts_with(cause) && done.err.contains("unmask=ALL"), "{done:?}");
     bundle.clean()
 }

@@ -1,0 +1,41 @@
+//! Why a device could not be made in the container. May touch: system calls, types.
+
+use super::{Found, Scene, path, rootfs};
+use crate::outcome::{Check, Trouble};
+use crate::plan::op::Devices;
+use syscalls::Errno;
+
+pub fn of(scene: &Scene, op: &Devices) -> Option<Found> {
+    match op {
+        Devices::Program { .. } if !scene.said.is_empty() => Some(Found::new("device rules", &[scene.said])),
+        Devices::OpenDirectory { path, .. } => {
+            rootfs::not_made(scene, "directory on read-only", &path.to_string_lossy())
+        }
+        Devices::Node { name, .. } | Devices::Link { name, .. } | Devices::Bound { name, .. } => {
+            node(scene, op, &name.to_string_lossy())
+        }
+        _ => None,
+    }
+}
+
+fn node(scene: &Scene, op: &Devices, name: &str) -> Option<Found> {
+    let place = place(scene).unwrap_or_else(|| format!("/dev/{name}"));
+    if scene.trouble == Trouble::Check(Check::OtherDevice) {
+        let (_, _, stat) = path::find(scene.root()?.at(), &place)?;
+        return Some(Found::new("other file", &[&place, path::kind(&stat)]));
+    }
+    match (op, scene.failed()?.errno) {
+        (_, Errno::EROFS) => Some(Found::new("device on read-only", &[&place])),
+        (_, Errno::ENOSPC) => Some(Found::new("no room for a device", &[&place])),
+        (Devices::Node { major, minor, .. }, Errno::EPERM) => {
+            Some(Found::new("mknod refused", &[&place, &format!("{major}:{minor}")]))
+        }
+        _ => None,
+    }
+}
+
+/// The path of a device that config.json names.
+fn place(scene: &Scene) -> Option<String> {
+    let number: usize = scene.line?.from.strip_prefix("/linux/devices/")?.split('/').next()?.parse().ok()?;
+    Some(scene.spec?.linux.devices.get(number)?.path.clone())
+}

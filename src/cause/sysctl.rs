@@ -1,0 +1,95 @@
+//! Why a setting of the kernel could not be written: /proc/sys (proc_sys(5)). May touch: system calls, procfs.
+
+use super::{Found, Scene, path};
+use crate::cli;
+use crate::host::{input, procfs};
+use crate::plan::op::Namespaces;
+use syscalls::{At, Errno, OpenFlags, Why};
+
+const LOOK: Why = Why("the kernel's settings are files there");
+
+/// Directories whose names are those of network interfaces.
+const OF_INTERFACES: [&str; 4] = ["net/ipv4/conf", "net/ipv4/neigh", "net/ipv6/conf", "net/ipv6/neigh"];
+
+pub fn of(scene: &Scene, op: &Namespaces) -> Option<Found> {
+    let Namespaces::WriteProc { path, text, .. } = op else {
+        return None;
+    };
+    let path = path.to_string_lossy();
+    let key = path.strip_prefix("sys/")?;
+    let value = String::from_utf8_lossy(text);
+    match scene.failed()?.errno {
+        Errno::ENOENT | Errno::ENOTDIR => missing(key, &interfaces(scene.pid)),
+        Errno::EACCES | Errno::EPERM => Some(Found::new("sysctl denied", &[&dotted(key)])),
+        Errno::EINVAL | Errno::ERANGE => {
+            let now = path::host().and_then(|host| path::text(host.at(), &format!("proc/sys/{key}")));
+            Some(Found::new("sysctl value", &[&dotted(key), &value, now.unwrap_or_default().trim()]))
+        }
+        _ => None,
+    }
+}
+
+/// The network interfaces of a process.
+pub fn interfaces(pid: i32) -> Vec<String> {
+    let text = || {
+        let procfs = procfs::open().ok()?;
+        path::text(procfs.at(), &format!("{pid}/net/dev"))
+    };
+    let text = text().unwrap_or_default();
+    let name = |line: &str| line.split_once(':').map(|(name, _)| name.trim().into());
+    text.lines().filter_map(name).collect()
+}
+
+fn dotted(key: &str) -> String {
+    let swap = |c| match c {
+        '/' => '.',
+        '.' => '/',
+        other => other,
+    };
+    key.chars().map(swap).collect()
+}
+
+/// Why there is no such setting. `key`: with slashes. `interfaces`: those of the network namespace that has it.
+pub fn missing(key: &str, interfaces: &[String]) -> Option<Found> {
+    let parts: Vec<&str> = key.split('/').collect();
+    let there = |count: usize| names(&parts[..count]).is_some_and(|all| all.iter().any(|name| *name == parts[count]));
+    let Some(at) = (0..parts.len()).find(|count| !there(*count)) else {
+        // The host has it. What belongs to the first namespace alone is not in the container.
+        return Some(Found::new("sysctl of the host", &[&dotted(key)]));
+    };
+    let (above, rest) = (parts[..at].join("/"), &parts[at..]);
+    if OF_INTERFACES.contains(&above.as_str()) {
+        return interface(&parts, at, interfaces);
+    }
+    let all = names(&parts[..at])?;
+    let name = rest.first()?;
+    let near = cli::nearest(name, &mut all.iter().map(String::as_str));
+    Some(match near {
+        Some(near) => Found::new("sysctl misspelt", &[&dotted(key), &dotted(&above), near]),
+        None => Found::new("no sysctl", &[&dotted(key), &dotted(&above), name]),
+    })
+}
+
+/// A name of an interface that is not there, or that has dots in it, at which the key was taken apart.
+fn interface(parts: &[&str], at: usize, interfaces: &[String]) -> Option<Found> {
+    let (above, rest) = (parts[..at].join("/"), &parts[at..]);
+    let joined = |count: &usize| rest.get(..*count).map(|parts| parts.join("."));
+    let dots = (2..rest.len()).find(|count| joined(count).is_some_and(|name| interfaces.contains(&name)));
+    match dots {
+        Some(count) => {
+            let name = joined(&count)?;
+            let key = format!("{above}/{name}/{}", rest[count..].join("/"));
+            Some(Found::new("dots of an interface", &[&name, &key]))
+        }
+        None if interfaces.iter().any(|name| name == rest[0]) => None,
+        None => Some(Found::new("no interface", &[rest.first()?, &interfaces.join(", ")])),
+    }
+}
+
+/// The names in a directory of /proc/sys.
+fn names(parts: &[&str]) -> Option<Vec<String>> {
+    let path = input::c(&format!("/proc/sys/{}", parts.join("/"))).ok()?;
+    let dir = syscalls::openat(At::CWD, &path, OpenFlags::O_DIRECTORY, LOOK).ok()?;
+    let names = input::names(dir.at(), LOOK).ok()?;
+    Some(names.iter().map(|name| name.to_string_lossy().into_owned()).collect())
+}
