@@ -1,13 +1,13 @@
 //! Why a cgroup could not be made, limited or entered (the kernel's admin-guide/cgroup-v2.rst). May touch: system calls, the
 //! cgroup hierarchy, procfs.
 
-use super::{Found, Scene, facts};
+use super::{Found, Scene, facts, path};
 use crate::host::cgroup::{self, Setting};
 use crate::host::input::c;
 use crate::host::procfs;
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::{Cgroup, Op};
-use syscalls::{At, AtFlags, Errno, OpenFlags, Stat, Why};
+use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, Stat, Why};
 
 const LOOK: Why = Why("the cause of the failure is looked for in the cgroups above");
 
@@ -19,7 +19,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
         return Some(systemd(scene.said));
     }
     let root = cgroup::open_root().ok()??;
-    let (root, path) = (root.at(), path(scene)?);
+    let (root, path) = (root.at(), path_of(scene)?);
     match (op, scene.trouble) {
         (_, Trouble::Check(Check::CgroupFrozen)) => frozen(root, &path),
         (_, Trouble::Check(Check::CgroupPopulated)) => populated(root, &path),
@@ -35,7 +35,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
 }
 
 /// The container's cgroup, from the root of the hierarchy.
-fn path(scene: &Scene) -> Option<String> {
+fn path_of(scene: &Scene) -> Option<String> {
     let of_line = |op: &Op| match op {
         Op::Cgroup(Cgroup::Make { path, .. } | Cgroup::StartScope { path, .. }) => {
             Some(path.to_string_lossy().into_owned())
@@ -78,9 +78,40 @@ pub fn not_made(root: At, path: &str, errno: Errno) -> Option<Found> {
     match errno {
         Errno::EROFS => Some(Found::new("cgroups read-only", &[&shown(path)])),
         Errno::EACCES | Errno::EPERM => not_delegated(root, above),
-        Errno::EAGAIN => upward(above).find_map(|group| full(root, group)),
+        Errno::EAGAIN => upward(above).find_map(|group| full(root, group, path)),
         _ => None,
     }
+}
+
+/// What will stop a cgroup at this path, and these controllers for it, before anything is made.
+pub fn planned(path: &str, needed: &[String]) -> Option<Found> {
+    let root = cgroup::open_root().ok()??;
+    let root = root.at();
+    let above = upward(path).skip(1).find(|group| stat(root, group).is_some())?;
+    let wanted =
+        |why| syscalls::faccessat2(root, &c(above).ok()?, AccessMode::W_OK, AccessFlags::AT_EACCESS, why).err();
+    let refused = wanted(Why("the container's cgroup will be made there"));
+    let stopped = refused.and_then(|failed| not_made(root, path, failed.errno));
+    let stopped =
+        stopped.or_else(|| frozen(root, path)).or_else(|| upward(above).find_map(|group| full(root, group, path)));
+    stopped.or_else(|| needed.iter().find_map(|name| controller_planned(root, path, name)))
+}
+
+fn controller_planned(root: At, path: &str, name: &str) -> Option<Found> {
+    if !has_word(&text(root, ".", "cgroup.controllers")?, name) {
+        return Some(no_controller(name));
+    }
+    let group = upward(path).skip(1).filter(|group| *group != ".").find(|group| {
+        let hands_down = text(root, group, "cgroup.subtree_control").is_some_and(|all| has_word(&all, name));
+        !hands_down && text(root, group, "cgroup.procs").is_some_and(|pids| !pids.is_empty())
+    })?;
+    Some(inner_processes(root, group, name))
+}
+
+fn inner_processes(root: At, group: &str, name: &str) -> Found {
+    let pids = text(root, group, "cgroup.procs").unwrap_or_default();
+    let pids: Vec<i32> = pids.lines().filter_map(|line| line.parse().ok()).collect();
+    Found::new("inner processes", &[&shown(group), name, &procfs::named(&pids)])
 }
 
 /// The cgroup belongs to another user.
@@ -90,16 +121,16 @@ pub fn not_delegated(root: At, group: &str) -> Option<Found> {
         .then(|| Found::new("not delegated", &[&shown(group), &owner.to_string(), &own.to_string()]))
 }
 
-/// A limit on the number of cgroups below, or on their depth.
-fn full(root: At, group: &str) -> Option<Found> {
-    let most = text(root, group, "cgroup.max.descendants")?;
-    let stat = text(root, group, "cgroup.stat")?;
-    let count = cgroup::keyed(&stat, "nr_descendants ");
-    if most.parse::<u64>().is_ok_and(|most| count >= most) {
-        return Some(Found::new("too many cgroups", &[&shown(group), &most]));
+/// A limit on the number of cgroups below this one, or on their depth, for one at `path`.
+fn full(root: At, group: &str, path: &str) -> Option<Found> {
+    let limit = |file| text(root, group, file)?.parse::<u64>().ok();
+    let levels = |path: &str| path.split('/').filter(|name| !matches!(*name, "" | ".")).count() as u64;
+    let count = cgroup::keyed(&text(root, group, "cgroup.stat")?, "nr_descendants ");
+    if let Some(most) = limit("cgroup.max.descendants").filter(|most| count >= *most) {
+        return Some(Found::new("too many cgroups", &[&shown(group), &most.to_string()]));
     }
-    let depth = text(root, group, "cgroup.max.depth")?;
-    depth.parse::<u64>().is_ok().then(|| Found::new("cgroups too deep", &[&shown(group), &depth]))
+    let most = limit("cgroup.max.depth").filter(|most| levels(path).saturating_sub(levels(group)) > *most)?;
+    Some(Found::new("cgroups too deep", &[&shown(group), &most.to_string()]))
 }
 
 /// Which cgroup is frozen.
@@ -113,8 +144,7 @@ pub fn frozen(root: At, path: &str) -> Option<Found> {
 pub fn populated(root: At, path: &str) -> Option<Found> {
     let group = cgroup::open(root, &c(path).ok()?, LOOK).ok()??;
     let pids = cgroup::processes(group.at(), LOOK).ok()?;
-    let words = [shown(path), pids.len().to_string(), procfs::named(&pids)];
-    Some(Found::new("populated", &words.each_ref().map(String::as_str)))
+    Some(Found::new("populated", &[&shown(path), &procfs::named(&pids)]))
 }
 
 /// Which cgroup does not hand a controller down, and why.
@@ -128,11 +158,7 @@ pub fn controller(root: At, path: &str, name: &str, errno: Errno) -> Option<Foun
     let group = above.into_iter().find(|group| !hands_down(group))?;
     let at = shown(group);
     match errno {
-        Errno::EBUSY => {
-            let pids = text(root, group, "cgroup.procs")?;
-            let pids: Vec<i32> = pids.lines().filter_map(|line| line.parse().ok()).collect();
-            Some(Found::new("inner processes", &[&at, name, &procfs::named(&pids)]))
-        }
+        Errno::EBUSY => Some(inner_processes(root, group, name)),
         Errno::EACCES | Errno::EPERM => not_delegated(root, group),
         Errno::EOPNOTSUPP => Some(Found::new("threaded above", &[&at, name])),
         Errno::EROFS => Some(Found::new("cgroups read-only", &[&shown(path)])),
@@ -142,12 +168,8 @@ pub fn controller(root: At, path: &str, name: &str, errno: Errno) -> Option<Foun
 
 /// A controller that the hierarchy does not have: version 1 has it, or the kernel was started without it, or built without.
 pub fn no_controller(name: &str) -> Found {
-    let file = || {
-        let file = syscalls::openat(At::CWD, c"/proc/cgroups", OpenFlags::NONE, LOOK).ok()?;
-        crate::host::input::read_to_end(file.at(), LOOK).ok()
-    };
     // subsys_name, hierarchy, num_cgroups, enabled; the version 2 hierarchy has the number 0.
-    let text = String::from_utf8_lossy(&file().unwrap_or_default()).into_owned();
+    let text = path::host().and_then(|host| path::text(host.at(), "proc/cgroups")).unwrap_or_default();
     let line =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|line| line.first() == Some(&name));
     match line.as_deref() {
@@ -165,7 +187,7 @@ fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Found>
         (Errno::ENOENT, _) => Some(Found::new("no such limit", &[&file])),
         (Errno::ENODEV | Errno::ENXIO, Some(device)) => Some(Found::new("no such block device", &[device, &file])),
         (Errno::EACCES | Errno::EPERM, _) => not_delegated(root, &format!("{path}/{file}")),
-        _ if file.starts_with("cpuset.") => {
+        (Errno::EINVAL | Errno::ERANGE | Errno::ENOSPC, _) if file.starts_with("cpuset.") => {
             let above = upward(path).nth(1)?;
             let has = text(root, above, &format!("{file}.effective"))?;
             Some(Found::new("cpuset", &[&file, &value, &shown(above), &has]))
@@ -174,10 +196,11 @@ fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Found>
             let used = text(root, path, "memory.current")?;
             Some(Found::new("memory in use", &[&file, &value, &used]))
         }
-        _ => Some(match facts::since("bounds", &file) {
+        (Errno::EINVAL | Errno::ERANGE | Errno::ENOSPC, _) => Some(match facts::since("bounds", &file) {
             Some(bounds) => Found::new("out of bounds", &[&file, &value, bounds]),
             None => Found::new("value refused", &[&file, &value, &text(root, path, &file).unwrap_or_default()]),
         }),
+        _ => None,
     }
 }
 
@@ -206,7 +229,7 @@ pub fn not_entered(scene: &Scene) -> Option<Found> {
         return processes(scene);
     }
     let root = cgroup::open_root().ok()??;
-    let (root, path) = (root.at(), path(scene)?);
+    let (root, path) = (root.at(), path_of(scene)?);
     match errno {
         Errno::EOPNOTSUPP => {
             let threaded =
@@ -235,7 +258,7 @@ fn below(path: &str, above: &str) -> bool {
 fn processes(scene: &Scene) -> Option<Found> {
     let root = cgroup::open_root().ok()??;
     let own = procfs::cgroup_of(syscalls::record::own_pid()).unwrap_or_default();
-    let container = path(scene).unwrap_or_default();
+    let container = path_of(scene).unwrap_or_default();
     let full = |group: &&str| {
         let number = |file| text(root.at(), group, file)?.parse::<u64>().ok();
         number("pids.max").zip(number("pids.current")).is_some_and(|(most, count)| count >= most)

@@ -2,9 +2,11 @@
 
 use super::path::{self, End};
 use super::{Found, Scene, facts, masked, missing, overlay};
+use crate::host::input::{self, c};
 use crate::host::mountinfo::{self, Mount};
 use crate::outcome::{Check, Trouble};
 use crate::perform::files::kind;
+use crate::perform::mounts::words;
 use crate::plan::op::{FileSystem, Mounts, Op, Source};
 use crate::plan::{self, Place};
 use crate::spec::{self, NamespaceKind, Spec, namespace};
@@ -167,12 +169,12 @@ fn file_system(scene: &Scene, wanted: &FileSystem) -> Option<Found> {
         Errno::EPERM => refused(scene.spec?, &name),
         Errno::ENOSPC => too_many(),
         Errno::EINVAL => {
-            unmapped(scene.spec?, &name, &data).or_else(|| page_size(&name, &data)).or_else(|| words(scene, &data))
+            unmapped(scene.spec?, &name, &data).or_else(|| page_size(&name, &data)).or_else(|| own_words(scene, &data))
         }
         Errno::ENOENT | Errno::ENOTBLK | Errno::EACCES => {
-            device(&wanted.source.to_string_lossy(), &name).or_else(|| words(scene, &data))
+            device(&wanted.source.to_string_lossy(), &name).or_else(|| own_words(scene, &data))
         }
-        _ => words(scene, &data),
+        _ => own_words(scene, &data),
     }
 }
 
@@ -186,10 +188,7 @@ fn link_in_the_way(scene: &Scene) -> Option<Found> {
 
 /// A file system that this kernel does not have.
 pub fn unknown_kind(kind: &str) -> Option<Found> {
-    let why = Why("the kernel lists there the file systems that it has");
-    let file = syscalls::openat(At::CWD, c"/proc/filesystems", OpenFlags::NONE, why).ok()?;
-    let text = crate::host::input::read_to_end(file.at(), why).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    let text = path::text(path::host()?.at(), "proc/filesystems")?;
     let known = text.lines().any(|line| line.split_whitespace().last() == Some(kind));
     (!known).then(|| Found::new("unknown file system", &[kind]))
 }
@@ -213,12 +212,10 @@ pub fn refused(spec: &Spec, kind: &str) -> Option<Found> {
 }
 
 fn too_many() -> Option<Found> {
-    let path = c"/proc/sys/fs/mount-max";
-    let why = Why("a mount namespace has so many mounts at the most");
-    let file = syscalls::openat(At::CWD, path, OpenFlags::NONE, why).ok()?;
-    let most = String::from_utf8_lossy(&crate::host::input::read_to_end(file.at(), why).ok()?).into_owned();
-    let count = mountinfo::of(syscalls::record::own_pid()).ok()?.len().to_string();
-    Some(Found::new("too many mounts", &[most.trim(), &count]))
+    let most = path::text(path::host()?.at(), "proc/sys/fs/mount-max")?;
+    let count = mountinfo::of(syscalls::record::own_pid()).ok()?.len();
+    let reached = most.trim().parse::<usize>().is_ok_and(|most| count >= most);
+    reached.then(|| Found::new("too many mounts", &[most.trim(), &count.to_string()]))
 }
 
 /// An option `uid=` or `gid=` with an id that the user namespace does not have.
@@ -238,7 +235,7 @@ pub fn page_size(kind: &str, data: &str) -> Option<Found> {
     let size = data.split(',').find_map(|option| option.strip_prefix("pagesize=")).filter(|_| kind == "hugetlbfs")?;
     let why = Why("a directory there is a size of huge pages");
     let dir = syscalls::openat(At::CWD, c"/sys/kernel/mm/hugepages", OpenFlags::O_DIRECTORY, why).ok()?;
-    let names = crate::host::input::names(dir.at(), why).ok()?;
+    let names = input::names(dir.at(), why).ok()?;
     let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let sizes: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix("hugepages-")).collect();
     Some(Found::new("no such page size", &[size, &sizes.join(", ")]))
@@ -259,13 +256,21 @@ fn device(source: &str, name: &str) -> Option<Found> {
 }
 
 /// The file system's own words, which the lane has read after the mount was refused.
-fn words(scene: &Scene, data: &str) -> Option<Found> {
+fn own_words(scene: &Scene, data: &str) -> Option<Found> {
     let failed = scene.record()?;
     let bytes = record::bytes();
     let after = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
     let mut after = after.filter(|r| r.lane == failed.lane && r.seq > failed.seq && r.call.name() == "read");
     let said = after.find_map(|r| r.blob(1 | OUT).filter(|blob| blob.bytes.starts_with(b"e ")))?.bytes;
     understood(&String::from_utf8_lossy(said.get(2..)?), data)
+}
+
+/// What a file system says of its options before there is a mount.
+pub fn options(kind: &str, data: &str) -> Option<Found> {
+    let mut message = [0; words::MESSAGE];
+    let len = words::options(&c(kind).ok()?, &c(data).ok()?, &mut message)?;
+    let said = message.get(..len)?.strip_prefix(b"e ")?;
+    understood(&String::from_utf8_lossy(said), data)
 }
 
 /// A message of a file system, such as `tmpfs: Unknown parameter 'x'`.

@@ -6,7 +6,7 @@ use crate::host::mountinfo;
 use crate::outcome::{Check, Trouble};
 use crate::plan::Place;
 use crate::plan::op::Rootfs;
-use syscalls::Errno;
+use syscalls::{Errno, Why};
 
 pub fn of(scene: &Scene, op: &Rootfs) -> Option<Found> {
     match op {
@@ -40,7 +40,13 @@ fn not_pivoted(scene: &Scene) -> Option<Found> {
     let mounts = mountinfo::of(scene.pid).ok()?;
     let shared = |mount: &&mountinfo::Mount| mount.propagation.iter().any(|word| word.starts_with("shared:"));
     match failed.errno {
-        Errno::EBUSY => Some(Found::new("root of the machine", &[&scene.spec?.root.path])),
+        Errno::EBUSY => {
+            let (path, host) = (&scene.spec?.root.path, path::host()?);
+            let root = syscalls::fstat(host.at(), Why("the rootfs can be the root itself")).ok()?;
+            let (.., stat) = path::find(host.at(), path)?;
+            let same = (stat.st_dev, stat.st_ino) == (root.st_dev, root.st_ino);
+            same.then(|| Found::new("root of the machine", &[path]))
+        }
         Errno::EINVAL => mounts.iter().find(shared).map(|mount| Found::new("shared root", &[&mount.target])),
         _ => None,
     }

@@ -83,6 +83,8 @@ fn main() {
         namespaces::surroundings::cases(),
         mounts::cases(),
         diagnosis::mounts::cases(),
+        diagnosis::cgroups::cases(),
+        diagnosis::others::cases(),
         mounts::mapped::cases(),
         cgroup::leftovers::cases(),
         lifecycle::signals::cases(),

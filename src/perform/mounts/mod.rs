@@ -5,7 +5,7 @@
 mod beside;
 mod copyup;
 pub mod later;
-mod words;
+pub mod words;
 
 use super::files::{self, directory, kind};
 use super::{Lanes, trees};

@@ -9,7 +9,7 @@ use syscalls::{At, Errno, Failed, Why};
 /// How many messages are read. The kernel keeps eight (fs_context.h, struct fc_log).
 const MESSAGES: usize = 8;
 /// Bytes of a message that are read.
-const MESSAGE: usize = 256;
+pub const MESSAGE: usize = 256;
 
 const WHY: Why = Why("the file system says in words what it refuses");
 
@@ -17,6 +17,10 @@ const WHY: Why = Why("the file system says in words what it refuses");
 pub fn ask(source: &CStr, kind: &CStr, data: Option<&CStr>, refused: Failed) {
     // These are about rights and the place of the mount, of which a file system has no words.
     if [Errno::EPERM, Errno::EBUSY, Errno::ENODEV].contains(&refused.errno) {
+        return;
+    }
+    // A quoted value can have commas in it.
+    if data.is_some_and(|data| data.to_bytes().contains(&b'"')) {
         return;
     }
     let Ok(fs) = syscalls::fsopen(kind, WHY) else {
@@ -32,6 +36,13 @@ pub fn ask(source: &CStr, kind: &CStr, data: Option<&CStr>, refused: Failed) {
         }
     }
     let _ = fs.close(WHY);
+}
+
+/// What a file system says of its options before there is a mount. Nothing is made. Returns how long the message is.
+pub fn options(kind: &CStr, data: &CStr, message: &mut [u8; MESSAGE]) -> Option<usize> {
+    let fs = syscalls::fsopen(kind, WHY).ok()?;
+    configure(fs.at(), c"none", Some(data)).err()?;
+    syscalls::read_fs_message(fs.at(), message, WHY).ok()
 }
 
 /// Sets the source and each option, as the kernel itself takes them apart: at commas, and at the first `=` of each.

@@ -29,8 +29,8 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// A cgroup of the host's, and a process in it.
-struct Theirs {
-    path: PathBuf,
+pub struct Theirs {
+    pub path: PathBuf,
     sleep: Option<Child>,
 }
 
@@ -39,13 +39,13 @@ fn group(name: &str) -> PathBuf {
 }
 
 impl Theirs {
-    fn make(name: &str) -> Result<Theirs, Failed> {
+    pub fn make(name: &str) -> Result<Theirs, Failed> {
         let path = group(name);
         fs::create_dir_all(&path)?;
         Ok(Theirs { path, sleep: None })
     }
 
-    fn enter(&mut self) -> Outcome {
+    pub fn enter(&mut self) -> Outcome {
         let mut sleep = Command::new(tool("sleep")?);
         let child = sleep.arg("600").stdin(Stdio::null()).spawn()?;
         let pid = child.id();

@@ -122,7 +122,7 @@ fn refused() -> Outcome {
     same("before", above.kind("a")?.as_str(), "domain invalid")?;
     let done = bundle.bundled(&["run"])?;
     ensure!(done.err.trim().lines().count() == 1, "{done:?}");
-    done.refused("one above it is threaded and one between them is not")?;
+    done.refused("takes no process, since ")?;
     same("after", above.kind("a")?.as_str(), "domain invalid")?;
     ensure!(!above.0.join("a/b").exists(), "the cgroup is left");
     fs::remove_dir(above.0.join("a"))?;
