@@ -63,7 +63,7 @@ fn callers(op: &Callers, errno: Errno) -> Option<Found> {
 /// A socket at which another program listens. `what`: the entry of texts.txt that says what it is.
 pub fn socket(what: &str, path: &str, errno: Errno) -> Option<Found> {
     let noun = Found::new(what, &[path]);
-    let walk = path::walk(path::host()?.at(), path)?;
+    let walk = path::walk(path::host()?.at(), path).filter(|_| path.starts_with('/'))?;
     let path::End::There { stat, .. } = &walk.end else {
         return missing::found(what, path, &walk);
     };

@@ -2,10 +2,13 @@
 
 use super::Found;
 use super::path::{End, Walk, kind};
+use crate::plan;
 
 /// The cause that a path leads nowhere. `what`: the entry of texts.txt that says what the path is of, and what to do. `None`: it
 /// leads to a file.
 pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
+    let clean = plan::clean(path);
+    let path = if path.starts_with('/') { &clean } else { path };
     let own = Found::new(what, &[path]);
     let noun = own.cause.as_str();
     let above = walk.dirs.last();
