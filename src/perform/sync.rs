@@ -237,7 +237,9 @@ fn await_exec(lanes: &mut Lanes, why: Why) -> Done<Then> {
         false => ended(hear(lanes, why)?)?,
     };
     // An init that has stopped waits for the end of the channel, and until then the runtime can look at it.
-    if let (Then::Next, Some(fd)) = (&end, lanes.take(Slot::CHANNEL)) {
+    if matches!(end, Then::Next)
+        && let Some(fd) = lanes.take(Slot::CHANNEL)
+    {
         fd.close(Why("nothing more comes through the channel"))?;
     }
     Ok(end)

@@ -15,6 +15,7 @@ use crate::plan::op::{Attributes, FileSystem, Kind, Mounts, Op, Rootfs, Source};
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, MountAttr, MountFlags, OpenFlags, UmountFlags, Why};
+use words::DATA;
 
 pub fn perform(lanes: &mut Lanes, op: &Mounts, why: Why) -> Done {
     let root = lanes.at(Slot::ROOTFS);
@@ -155,9 +156,6 @@ fn stand<'a>(root: At, at: &'a Place, why: Why) -> Done<Target<'a>> {
     syscalls::fchdir(place.at(), Why("standing in the target, its name is `.` and cannot be exchanged"))?;
     Ok(Target { name: c".", place: Some(place), made })
 }
-
-/// Bytes that mount(2) takes as data.
-const DATA: usize = 4096;
 
 /// The data of a tmpfs with the mode of the directory that it covers: without one all could write into its root.
 fn with_mode<'a>(

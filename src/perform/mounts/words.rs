@@ -2,10 +2,11 @@
 //! again by fsopen(2), with the same options, and its messages are read into the record. It is mounted nowhere. Nothing here
 //! allocates. May touch: system calls.
 
-use super::DATA;
 use core::ffi::CStr;
 use syscalls::{At, Errno, Failed, Why};
 
+/// Bytes that mount(2) takes as data.
+pub const DATA: usize = 4096;
 /// How many messages are read. The kernel keeps eight (fs_context.h, struct fc_log).
 const MESSAGES: usize = 8;
 /// Bytes of a message that are read.

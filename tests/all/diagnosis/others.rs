@@ -52,7 +52,7 @@ fn settings() -> Outcome {
         ensure!(done.status.success(), "{words:?}: {done:?}");
         Ok(())
     };
-    ip(&["link", "add", &name, "type", "dummy"])?;
+    ip(&["link", "add", &name, "type", "veth", "peer", "name", &format!("{name}p")])?;
     bundle.set("/linux/netDevices", json!({name.as_str(): {}}))?;
     bundle.set("/linux/sysctl", json!({format!("net.ipv4.conf.{name}.forwarding"): "1"}))?;
     let said = says(
