@@ -2,7 +2,8 @@
 //! from, and what of the host lies there. May touch: procfs, types.
 
 use super::proc::Proc;
-use crate::host::mountinfo::{self, below};
+use crate::host::mountinfo;
+pub use crate::host::mountinfo::below;
 use crate::plan::clean;
 use crate::plan::devices::DEVICES;
 use crate::spec::{self, Spec};
