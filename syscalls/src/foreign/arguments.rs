@@ -7,6 +7,7 @@ use crate::arg::{Kind, NAMED};
 use crate::call::Call;
 use crate::flags;
 use crate::record::{self, OUT};
+use linux_raw_sys::system::__NEW_UTS_LEN;
 
 /// One look at a call: before it is made, or after it has returned.
 pub(super) struct Look<'a> {
@@ -25,6 +26,11 @@ impl Look<'_> {
     /// The kernel has returned, and no error.
     pub fn has_succeeded(&self) -> bool {
         self.result.is_some_and(|result| !(-4095..0).contains(&result))
+    }
+
+    /// How many bytes the call has moved; before it returns, all of them will be.
+    pub fn moved(&self) -> u64 {
+        self.result.map_or(u64::MAX, |result| result as u64)
     }
 
     /// Argument `n`, counted from 1.
@@ -178,10 +184,11 @@ fn text(look: &Look, word: &str, value: u64, args: &mut Args, out: &mut Sheet) -
                 out.blob(place, |out| string(tid, value, most, out));
             }
         }
-        "b2" | "b3" | "b4" | "b5" => {
+        "h2" | "b2" | "b3" | "b4" | "b5" => {
             let place = args.push(value, kind as u8);
             let len = look.argument(usize::from(word.as_bytes()[1] - b'0'));
-            if look.has_entered() {
+            // strace shows a name of this machine that is too long for the kernel as an address.
+            if look.has_entered() && (word != "h2" || len <= __NEW_UTS_LEN.into()) {
                 out.blob(place, |out| bytes(tid, value, len, STRING, out));
             }
         }

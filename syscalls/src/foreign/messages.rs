@@ -62,8 +62,8 @@ fn sock_addr(look: &Look, at: u64, size: usize, out: &mut Sheet) -> Option<()> {
 }
 
 /// The parts of a message or of a buffer: `count` of them. After the call as much is shown of them as it has moved.
-pub(super) fn parts(look: &Look, (at, count): (u64, u64), out: &mut Sheet) -> Option<()> {
-    let mut left = look.result.map_or(u64::MAX, |result| result as u64);
+pub(super) fn parts(look: &Look, (at, count): (u64, u64), moved: u64, out: &mut Sheet) -> Option<()> {
+    let mut left = moved;
     out.write_char('[').ok()?;
     for i in 0..count.min(33) {
         if i == 32 {
@@ -82,8 +82,8 @@ pub(super) fn parts(look: &Look, (at, count): (u64, u64), out: &mut Sheet) -> Op
     out.write_char(']').ok()
 }
 
-/// `struct msghdr` of sendmsg(2) and recvmsg(2).
-pub(super) fn message(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
+/// `struct msghdr` of sendmsg(2) and recvmsg(2). `before`: how long a name could have been before the call.
+pub(super) fn message(look: &Look, at: u64, before: Option<i32>, moved: u64, out: &mut Sheet) -> Option<()> {
     let bytes = look.bytes::<56>(at)?;
     let b = Bytes(&bytes);
     let (name, name_len) = (b.u64(0), b.u32(8));
@@ -91,9 +91,13 @@ pub(super) fn message(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
     if name == 0 || sock_addr(look, name, name_len as usize, out).is_none() {
         write!(out, "{}", show::address(name)).ok()?;
     }
-    write!(out, ", msg_namelen={name_len}, msg_iov=").ok()?;
+    write!(out, ", msg_namelen=").ok()?;
+    if let Some(was) = before.filter(|was| *was != name_len as i32) {
+        write!(out, "{was} => ").ok()?;
+    }
+    write!(out, "{}, msg_iov=", name_len as i32).ok()?;
     let (iov, count) = (b.u64(16), b.u64(24));
-    if iov == 0 || parts(look, (iov, count), out).is_none() {
+    if iov == 0 || parts(look, (iov, count), moved, out).is_none() {
         write!(out, "{}", show::address(iov)).ok()?;
     }
     write!(out, ", msg_iovlen={count}").ok()?;
@@ -105,6 +109,21 @@ pub(super) fn message(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
     write!(out, ", msg_controllen={len}, msg_flags=").ok()?;
     words::list("msg")?.show(b.u32(48).into(), out).ok()?;
     out.write_char('}').ok()
+}
+
+/// The messages of sendmmsg(2) and recvmmsg(2): as many as the result says.
+pub(super) fn messages(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
+    const SIZE: u64 = 64;
+    let count = look.result? as u64;
+    out.write_char('[').ok()?;
+    for i in 0..count.min(32) {
+        let at = at.checked_add(SIZE * i)?;
+        let len = look.u32(at.checked_add(56)?)?;
+        out.write_str(if i > 0 { ", {msg_hdr=" } else { "{msg_hdr=" }).ok()?;
+        message(look, at, None, len.into(), out)?;
+        write!(out, ", msg_len={len}}}").ok()?;
+    }
+    out.write_str(if count > 32 { ", ...]" } else { "]" }).ok()
 }
 
 /// The control messages (cmsg(3)): descriptors, the sender's identity, or their bytes.
@@ -215,7 +234,6 @@ fn option_value(look: &Look, level: i32, at: u64, len: u32, out: &mut Sheet) -> 
             let (on, seconds) = (look.u32(at)? as i32, look.u32(at.checked_add(4)?)? as i32);
             write!(out, "{{l_onoff={on}, l_linger={seconds}}}").ok()
         }
-        (libc::SO_RCVTIMEO | libc::SO_SNDTIMEO, 16) if socket => super::times::show(look, "timeval", at, out).map(drop),
         (_, 4) => write!(out, "[{}]", look.u32(at)? as i32).ok(),
         _ => structs::quote(look, at, len.into(), out),
     }

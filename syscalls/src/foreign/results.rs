@@ -25,7 +25,7 @@ pub(super) fn show(look: &Look, style: &str, args: &mut Args, out: &mut Sheet) {
     args.room += match style {
         "d" => 0,
         "polls" => 32 + many,
-        "select" => 512,
+        "select" | "membarrier" => 512,
         _ => 128,
     };
     let Some(result) = look.result.filter(|_| look.has_succeeded()) else {
@@ -41,12 +41,18 @@ pub(super) fn show(look: &Look, style: &str, args: &mut Args, out: &mut Sheet) {
 
 fn named(style: &str, result: u64, out: &mut Sheet) -> Option<()> {
     match style {
-        "x" | "seal" => return write!(out, "{}", hex(result)).ok(),
+        "x" => return write!(out, "{}", hex(result)).ok(),
         "sig" if result == 0 => return None,
         "sig" => return write!(out, "{result} ({})", signal_name(result as i32)).ok(),
-        "fdflag" | "securebits" if result == 0 => return None,
+        "ioprio" => {
+            let class = crate::flags::IOPRIO_CLASS.word(result >> 13);
+            return write!(out, "{result} (IOPRIO_PRIO_VALUE({class}, {}))", result & 0x1fff).ok();
+        }
+        "date" => return write!(out, "{result} ({}+0000)", times::Date(result as i64)).ok(),
+        "fdflag" | "seal" | "securebits" | "seccompmode" | "membarrier" if result == 0 => return None,
         "dumpable" | "seccompmode" | "sched" => write!(out, "{result} (").ok()?,
         "fdflag" | "OpenFlags" => write!(out, "{} (flags ", hex(result)).ok()?,
+        "seal" => write!(out, "{} (seals ", hex(result)).ok()?,
         _ => write!(out, "{} (", hex(result)).ok()?,
     }
     words::list(style)?.show(result, out).ok()?;

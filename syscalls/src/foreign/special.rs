@@ -31,6 +31,13 @@ pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &m
                 args.push(look.argument(args.next + 1), Kind::Octal as u8);
             }
         }
+        "mqopen" => {
+            args.push(value & 0xffff_ffff, typed("OpenFlags"));
+            if value as u32 & g::O_CREAT != 0 {
+                args.push(look.argument(args.next + 1), Kind::Octal as u8);
+                args.push(look.argument(args.next + 2), Kind::Address as u8);
+            }
+        }
         "mknod" => {
             args.push(value & 0xffff, typed("FileMode"));
             if matches!(value as u32 & g::S_IFMT, g::S_IFCHR | g::S_IFBLK) {
@@ -57,6 +64,8 @@ pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &m
                 });
             }
         }
+        "rights:ipc" => rights(look, value, "ipc", args, out),
+        "rights:shmget" => rights(look, value, "shmget", args, out),
         "mremap" => mremap(look, args, out),
         "clone" => clone(look, args, out),
         "socket" => socket(look, args, out),
@@ -76,6 +85,18 @@ fn text(look: &Look, value: u64, args: &mut Args, out: &mut Sheet, write: impl F
     if look.has_entered() {
         out.blob(place, write);
     }
+}
+
+/// Flags, and the permissions of what is made.
+fn rights(look: &Look, value: u64, list: &str, args: &mut Args, out: &mut Sheet) {
+    let (bits, mode) = (value & 0xffff_fe00, value & 0o777);
+    text(look, value, args, out, |out| {
+        if bits != 0 {
+            words::list(list)?.show(bits, out).ok()?;
+            out.write_char('|').ok()?;
+        }
+        write!(out, "{}", flags::octal(mode)).ok()
+    });
 }
 
 /// The new address counts with one flag alone.
@@ -133,6 +154,11 @@ fn socket(look: &Look, args: &mut Args, out: &mut Sheet) {
     match look.argument(1) as i32 {
         libc::AF_INET | libc::AF_INET6 => choice(look, protocol, "ipproto", args, out),
         libc::AF_NETLINK => choice(look, protocol, "netlink", args, out),
+        libc::AF_PACKET => text(look, protocol, args, out, |out| {
+            out.write_str("htons(").ok()?;
+            words::list("ether")?.show(u16::from_be(protocol as u16).into(), out).ok()?;
+            out.write_char(')').ok()
+        }),
         _ => _ = args.push(u64::from(protocol as u32), Kind::Uint as u8),
     }
     args.next = 3;
@@ -162,15 +188,12 @@ fn persona(look: &Look, value: u64, args: &mut Args, out: &mut Sheet) {
 fn futex_op(look: &Look, args: &mut Args, out: &mut Sheet) {
     let value = look.argument(6) as u32;
     text(look, value.into(), args, out, |out| {
-        out.write_char('{').ok()?;
         let kind = value >> 28;
+        out.write_str(if kind & 8 != 0 { "FUTEX_OP_OPARG_SHIFT<<28|" } else { "" }).ok()?;
         words::list("futexop")?.show((kind & 7).into(), out).ok()?;
-        if kind & 8 != 0 {
-            out.write_str("|FUTEX_OP_OPARG_SHIFT").ok()?;
-        }
-        write!(out, ", {}, ", flags::hex((value >> 12 & 0xfff).into())).ok()?;
+        write!(out, "<<28|{}<<12|", hex((value >> 12 & 0xfff).into())).ok()?;
         words::list("futexcmp")?.show((value >> 24 & 15).into(), out).ok()?;
-        write!(out, ", {}}}", flags::hex((value & 0xfff).into())).ok()
+        write!(out, "<<24|{}", hex((value & 0xfff).into())).ok()
     });
 }
 

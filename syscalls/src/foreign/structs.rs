@@ -53,15 +53,17 @@ pub(super) fn is_the_same(name: &str) -> bool {
 pub(super) fn room(look: &Look, whole: &Whole) -> usize {
     match whole.name {
         "int" | "uint" | "xint" | "long" | "ulong" | "xlong" | "along" | "sig" | "len" | "fds" | "offset" => 48,
-        "timespec" | "timeval" | "left" | "timezone" | "rlimit" | "winsize" | "status" | "name" | "caps" => 96,
+        "timespec" | "timeval" | "left" | "timezone" | "rlimit" | "winsize" | "status" | "name" => 96,
         "stat" | "rusage" | "value" | "tms" | "sigset" => 128,
         "siginfo" | "sockaddr" | "sigaction" | "utsname" | "flock" | "itimerval" | "itimerspec" => 224,
         "polls" | "fdset" => 64 + 40 * whole.size.min(MOST) as usize,
         "epolls" => 16 + 72 * look.argument(3).min(MOST) as usize,
+        "mmsgs" => 16 + 320 * look.argument(3).min(MOST) as usize,
         "iovs" => 16 + 96 * look.argument(3).min(MOST) as usize,
         "gids" => 16 + 12 * look.argument(1).min(MOST) as usize,
         "clone3" => 512,
-        "message" => 704,
+        "received" => 1024,
+        "caps" => 2048,
         _ => 320,
     }
 }
@@ -92,9 +94,27 @@ pub(super) fn show(look: &Look, whole: &Whole, out: &mut Sheet) -> Option<()> {
         "fprog" => plain(Kind::Filter, &look.bytes::<16>(at)?, out),
         "clone3" => shown::clone_args(Bytes(&clone_args(look, at)?), None, out).ok(),
         "flock" => flock(look, at, out),
+        "owner" => owner(look, at, out),
         "ifindex" | "ifflags" => interface(look, whole, out),
-        "iovs" => messages::parts(look, (at, look.argument(3)), out),
-        "message" => messages::message(look, at, out),
+        "iovs" => messages::parts(look, (at, look.argument(3)), look.moved(), out),
+        "there" => {
+            let count = if whole.size == 0 { look.argument(3) } else { whole.size };
+            each::<16>(look, (at, count), out, |part, out| {
+                let (base, len) = (Bytes(part).u64(0), Bytes(part).u64(8));
+                write!(out, "{{iov_base={}, iov_len={len}}}", show::address(base))
+            })
+        }
+        "message" => messages::message(look, at, None, look.moved(), out),
+        "mmsgs" => messages::messages(look, at, out),
+        "text" => {
+            let kind = look.u64(at)?;
+            write!(out, "{{mtype={}, mtext=", kind as i64).ok()?;
+            quote(look, at.checked_add(8)?, whole.size, out)?;
+            out.write_char('}').ok()
+        }
+        "sems" => each::<6>(look, (at, whole.size), out, semaphore),
+        "sigevent" => sigevent(look, at, out),
+        "received" => write!(out, "{{msg_namelen={}}}", look.u32(at.checked_add(8)?)? as i32).ok(),
         "sockaddr" => messages::address(look, whole, out),
         _ => lists(look, whole, out),
     }
@@ -119,6 +139,10 @@ pub(super) fn changed(look: &Look, whole: &Whole, before: &[u8], out: &mut Sheet
                 write!(out, "{}parent_tid=[{}]", if pidfd.is_some() { ", " } else { "" }, tid as i32).ok()?;
             }
             out.write_str(between).ok()
+        }
+        "received" => {
+            let before = core::str::from_utf8(before).ok()?.strip_prefix("{msg_namelen=")?;
+            messages::message(look, whole.at, before.strip_suffix('}')?.parse().ok(), look.moved(), out)
         }
         "len" | "offset" => {
             let now = match whole.name {
@@ -152,7 +176,11 @@ fn numbers(look: &Look, whole: &Whole, out: &mut Sheet) -> Option<bool> {
         "status" => write!(out, "[{}]", status(Some(look.u32(at)?).filter(|_| look.result != Some(0))?)),
         "char" => write!(out, "{}", quoted(&look.bytes::<1>(at)?, 1, false)),
         "name" => write!(out, "{}", name(look, at)?),
-        "seccompact" => words::list("seccompact")?.show(u64::from(look.u32(at)?), out),
+        "seccompact" => {
+            out.write_char('[').ok()?;
+            words::list("seccompact")?.show(u64::from(look.u32(at)?), out).ok()?;
+            out.write_char(']')
+        }
         "value" => return value(look, whole, out).map(|()| true),
         _ => return Some(false),
     }
@@ -242,6 +270,40 @@ fn flock(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
         write!(out, ", l_pid={}", b.i32(24)).ok()?;
     }
     out.write_char('}').ok()
+}
+
+fn semaphore(bytes: &[u8], out: &mut dyn Write) -> core::fmt::Result {
+    let b = Bytes(bytes);
+    write!(out, "{{sem_num={}, sem_op={}, sem_flg=", b.u16(0), b.u16(2) as i16)?;
+    match words::list("semflag") {
+        Some(list) => list.show(b.u16(4).into(), out)?,
+        None => write!(out, "{}", flags::hex(b.u16(4).into()))?,
+    }
+    out.write_char('}')
+}
+
+/// How a timer tells that it has run out: `struct sigevent`.
+fn sigevent(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
+    let bytes = look.bytes::<24>(at)?;
+    let b = Bytes(&bytes);
+    out.write_char('{').ok()?;
+    if b.u64(0) != 0 {
+        write!(out, "sigev_value={{sival_int={}, sival_ptr={}}}, ", b.i32(0), show::address(b.u64(0))).ok()?;
+    }
+    write!(out, "sigev_signo={}, sigev_notify=", flags::signal_name(b.i32(8))).ok()?;
+    words::list("sigev")?.show(b.u32(12).into(), out).ok()?;
+    if b.i32(12) == libc::SIGEV_THREAD_ID {
+        write!(out, ", sigev_notify_thread_id={}", b.i32(16)).ok()?;
+    }
+    out.write_char('}').ok()
+}
+
+/// Who is told of signals for a descriptor: `struct f_owner_ex`.
+fn owner(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
+    let (kind, pid) = (look.u32(at)?, look.u32(at.checked_add(4)?)?);
+    out.write_str("{type=").ok()?;
+    words::list("owner")?.show(kind.into(), out).ok()?;
+    write!(out, ", pid={}}}", pid as i32).ok()
 }
 
 fn interface(look: &Look, whole: &Whole, out: &mut Sheet) -> Option<()> {

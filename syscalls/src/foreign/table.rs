@@ -44,3 +44,45 @@ fn read_all() {
         at += line.len() as u16 + 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::words;
+    use super::*;
+    use crate::names::{NUMBERS, name};
+
+    /// The words of a line, and of what follows by a list's entries.
+    fn lists(words: &str, found: &mut dyn FnMut(&str)) {
+        for word in words.split([' ', ',']) {
+            let word = word.split_once('@').map_or(word, |(_, word)| word);
+            if let Some(list) = word.strip_prefix('+') {
+                found(list.split('?').next().unwrap_or(list));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_name_calls_in_order() {
+        let mut before = "";
+        for line in CALLS.lines() {
+            let call = line.split(' ').next().unwrap_or("");
+            assert!((0..NUMBERS.len()).any(|row| name(row) == call.as_bytes()), "{call} is no system call");
+            assert!(before < call, "{call} stands after {before}");
+            before = call;
+        }
+    }
+
+    #[test]
+    fn each_list_is_there_and_each_call_finds_its_line() {
+        for line in CALLS.lines() {
+            let (call, rest) = line.split_once(' ').unwrap_or((line, ""));
+            lists(rest, &mut |list| assert!(words::list(list).is_some(), "{call}: no list {list}"));
+            if let Some(call) = Call::find(call) {
+                assert_eq!(parameters(call), Some(rest));
+            }
+        }
+        for entry in include_str!("words.txt").split_ascii_whitespace().filter_map(|word| word.split_once(':')) {
+            lists(entry.1, &mut |list| assert!(words::list(list).is_some(), "{}: no list {list}", entry.0));
+        }
+    }
+}

@@ -2,10 +2,10 @@
 //! for; these hold what any program may ask for, as strace 6.1 names it and in its order.
 //!
 //! ```text
-//!   name  one | bits | bits/MASK | type/MASK | ioctl  PREFIX  NAME=value:parameters ...
+//!   name  one | bits | bits/MASK | type/MASK | ioctl | num | hex | says  PREFIX  NAME=value:parameters ...
 //! ```
 //! The prefix belongs to each name that has no `!` before it. A value that is not there follows from the one before: the next
-//! number, or the next bit. The bits of a mask are one of a list, as in [`crate::flags`].
+//! number, or the next bit. A value without a name is a number in `num` and `hex`; `says` puts the name in a comment. The bits of a mask are one of a list, as in [`crate::flags`].
 
 use crate::flags::{self, Words, hex};
 use core::fmt::{Result, Write};
@@ -74,7 +74,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 fn entries(style: &'static str, words: &'static str) -> impl Iterator<Item = Word> {
-    let counts = matches!(style, "one" | "ioctl");
+    let counts = !(style.starts_with("bits") || style.starts_with("type"));
     let mut next = if counts { 0 } else { 1 };
     words.split_ascii_whitespace().map(move |word| {
         let (word, parameters) = word.split_once(':').map_or((word, None), |(word, rest)| (word, Some(rest)));
@@ -107,8 +107,15 @@ impl List {
             parts.try_for_each(|part| write!(out, " {part}"))
         };
         let one = |value: u64, out: &mut dyn Write| match entries(style, words).find(|word| word.value == value) {
+            Some(word) if style == "says" => {
+                write!(out, "{value} /* ")?;
+                name(&word, out)?;
+                out.write_str(" */")
+            }
             Some(word) => name(&word, out),
             None if style == "ioctl" => flags::request(value, out),
+            None if style == "num" => write!(out, "{}", value as i32),
+            None if style == "hex" => write!(out, "{}", hex(value)),
             None => write!(out, "{} /* {prefix}??? */", hex(value)),
         };
         let Some((kind, mask)) = style.split_once('/') else {
@@ -147,5 +154,52 @@ impl List {
             _ if comment => write!(out, "{}{} /* {prefix}??? */", if first { "" } else { "|" }, hex(rest)),
             _ => write!(out, "{}{}", if first { "" } else { "|" }, hex(rest)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of a value, in a buffer: this crate has no heap.
+    struct Text([u8; 256], usize);
+
+    impl Write for Text {
+        fn write_str(&mut self, text: &str) -> Result {
+            let to = self.0.get_mut(self.1..self.1 + text.len()).ok_or(core::fmt::Error)?;
+            to.copy_from_slice(text.as_bytes());
+            self.1 += text.len();
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn shows(name: &str, value: u64, wanted: &str) {
+        let mut text = Text([0; 256], 0);
+        let list = list(name).expect("the list");
+        list.show(value, &mut text).expect("room");
+        assert_eq!(core::str::from_utf8(&text.0[..text.1]), Ok(wanted));
+    }
+
+    #[test]
+    fn values_as_strace_shows_them() {
+        shows("prot", 0, "PROT_NONE");
+        shows("prot", 5, "PROT_READ|PROT_EXEC");
+        shows("prot", 0x11, "PROT_READ|0x10");
+        shows("prot", 0x10, "0x10 /* PROT_??? */");
+        shows("map", 0x22, "MAP_PRIVATE|MAP_ANONYMOUS");
+        shows("map", 0x20, "MAP_FILE|MAP_ANONYMOUS");
+        shows("sock", 0x80001, "SOCK_STREAM|SOCK_CLOEXEC");
+        shows("sock", 99, "SOCK_RAW|0x60 /* SOCK_??? */");
+        shows("sock", 15, "0xf /* SOCK_??? */");
+        shows("wait", 0x4000_0001, "WNOHANG|__WALL");
+        shows("madvise", 100, "MADV_HWPOISON");
+        shows("futex", 393, "FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME");
+        shows("ioctl", 0x5402, "SNDCTL_TMR_START or TCSETS");
+        shows("ioctl", 0x8004_7299, "_IOC(_IOC_READ, 0x72, 0x99, 0x4)");
+        shows("serial", 0xffff_fffd, "KEY_SPEC_SESSION_KEYRING");
+        shows("serial", 7, "7");
+        shows("syslog", 10, "10 /* SYSLOG_ACTION_SIZE_BUFFER */");
+        shows("OpenFlags", 0x8_0000, "O_RDONLY|O_CLOEXEC");
     }
 }
