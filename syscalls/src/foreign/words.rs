@@ -138,8 +138,9 @@ impl List {
         let List::Line { style, prefix, words } = self else {
             return Ok(());
         };
+        let mask = style.split_once('/').and_then(|(_, mask)| number(mask)).unwrap_or(0);
         let mut rest = value;
-        for word in entries(style, words) {
+        for word in entries(style, words).filter(|word| mask == 0 || word.value & !mask != 0) {
             let found = if word.value == 0 { value == 0 } else { rest & word.value == word.value };
             if found {
                 out.write_str(if first { "" } else { "|" })?;
