@@ -96,7 +96,7 @@ fn run(argv: *const *const c_char) -> i32 {
     // On other architectures libc's start-up does this.
     #[cfg(all(not(test), target_arch = "x86_64"))]
     if let Err(error) = entry::no_libc::protect_tables() {
-        return finish(Err(error), means_exec(argv));
+        return finish(Err(error), means_exec(argv), "");
     }
     let own = (!sealed).then_some(argv);
     if commands::init::called(argv, pid) {
@@ -105,7 +105,7 @@ fn run(argv: *const *const c_char) -> i32 {
     let words: Option<Vec<&str>> = syscalls::args(argv).skip(1).map(|arg| arg.to_str().ok()).collect();
     match words {
         Some(words) => obey(&words, pid, own),
-        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into())), means_exec(argv)),
+        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into())), means_exec(argv), ""),
     }
 }
 
@@ -120,19 +120,19 @@ fn means_exec(argv: *const *const c_char) -> bool {
 fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let (globals, command) = match cli::parse(words, &environment) {
         Ok(parsed) => parsed,
-        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), false),
-        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec")),
+        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), false, ""),
+        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec"), ""),
     };
     let exec = matches!(command, cli::Command::Exec(_));
     if runs(&command)
         && let Err(error) = seal::called_by_name()
     {
-        return finish(Err(error), exec);
+        return finish(Err(error), exec, "");
     }
     let (listening, preserve_fds) = preserved(&command);
     let endless = match protect(preserve_fds, read_from(&command)) {
         Ok(endless) => endless,
-        Err(error) => return finish(Err(error), exec),
+        Err(error) => return finish(Err(error), exec, ""),
     };
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
@@ -152,17 +152,17 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     });
     let mut context = match context {
         Ok(context) => context,
-        Err(error) => return finish(Err(error), exec),
+        Err(error) => return finish(Err(error), exec, ""),
     };
     tell_beginning(words, command.id());
     let result = commands::run(&mut context, &command);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
-        context.log.say(cli::Level::Error, &error::line(error));
+        context.log.say(cli::Level::Error, &error::message(error, "").one());
     }
-    let status = finish(result, exec);
-    // Engines read one line of a failure, so a failure has no second line about the trace.
+    let more = context.more(command.id());
+    let status = finish(result, exec, &more);
     let amiss = context.recording.end(&context.root, failed);
     if let Some(amiss) = amiss.filter(|_| !failed) {
         context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
@@ -170,7 +170,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     tell::end();
     match display(&context) {
         Ok(()) => status,
-        Err(error) => finish(Err(error), exec),
+        Err(error) => finish(Err(error), exec, ""),
     }
 }
 
@@ -200,13 +200,13 @@ fn tell_beginning(words: &[&str], id: Option<&str>) {
     }
 }
 
-/// Tells an error, once, and returns the exit status. That of `exec` is the program's, so its own errors have another number.
-fn finish(result: Result<i32, Error>, exec: bool) -> i32 {
+/// Tells an error, once, and returns the exit status. `more`: a command that shows more of the error. That of `exec` is the program's, so its own errors have another number.
+fn finish(result: Result<i32, Error>, exec: bool, more: &str) -> i32 {
     match result {
         Ok(status) => status,
         Err(Error::Unread) => UNREAD,
         Err(error) => {
-            out::stderr(&out::failure(&error));
+            out::stderr(&error::message(&error, more).text());
             if exec { commands::EXEC_FAILED } else { 1 }
         }
     }
@@ -290,6 +290,7 @@ fn display(context: &commands::Context) -> Result<(), Error> {
     };
     let why = Why("--trace-file names the file for the trace");
     let failed = |failed| at(format!("write the trace to {path}"), failed);
-    let file = out::append(path, "trace file", 0o600, context.host.uid, why)?;
+    let file = out::append(path, "trace file", 0o600, context.host.uid, why);
+    let file = file.map_err(|error| error.placed("--trace-file"))?;
     perform::files::write_all(file.at(), text.as_bytes(), why).map_err(failed)
 }

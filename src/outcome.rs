@@ -87,6 +87,18 @@ impl Check {
         (Check::Interrupted, "a signal (TERM, INT or HUP) ended the wait for another process"),
     ];
 
+    /// Whether its text says what could not be done.
+    pub fn says_all(self) -> bool {
+        matches!(
+            self,
+            Check::InitVanished
+                | Check::OutOfMemory
+                | Check::CgroupFrozen
+                | Check::CgroupPopulated
+                | Check::Interrupted
+        )
+    }
+
     pub fn text(self) -> &'static str {
         Check::ALL.iter().find(|(check, _)| *check == self).map_or("", |(_, text)| text)
     }
@@ -128,14 +140,16 @@ pub struct Problem {
 /// Why a command failed. It is made where something fails, and `main` tells it once.
 #[derive(Debug)]
 pub enum Error {
-    /// The command line.
+    /// The command line. After a `; ` stands what to do.
     Usage(String),
     /// The configuration: which file, where in it, and what.
     Spec { file: String, problem: Problem },
-    /// A container is not what the command needs; clients of runc look for these words.
+    /// A container is not what the command needs; clients of runc look for these words. After a `; ` stands what to do.
     State(String),
     /// A system call, a line of a plan, or a hook.
     Call(Told),
+    /// A command that works on several containers: the first error, and for which others it failed.
+    Several(Box<Error>, String),
     /// The reader of standard output has gone, as `head` does: it wants no more, so nothing is said.
     Unread,
 }
@@ -143,11 +157,17 @@ pub enum Error {
 /// A failure in words, made while the recorder still held the call.
 #[derive(Debug)]
 pub struct Told {
-    /// One line: what was being done, the call with its arguments, the errno.
-    pub line: String,
+    /// Half a sentence: what could not be done, or what stands in the way.
+    pub cause: String,
+    /// Where that stands: a property, an option, a file, a fact of the host. Empty: it is not known.
+    pub place: String,
+    /// The call with its arguments and the errno, and the line of the plan.
+    pub call: String,
     /// The purpose of the call.
     pub why: String,
     pub advice: Advice,
+    /// The call and its errno, for `explain`.
+    pub failed: Option<Failed>,
     /// The place of the call's record ([`Failed::at`]).
     pub at: u32,
 }
@@ -162,10 +182,47 @@ pub enum Advice {
     Found(String),
 }
 
+impl Told {
+    /// A failure without a call.
+    pub fn of(cause: impl Into<String>, place: impl Into<String>, advice: Advice) -> Told {
+        let (cause, place) = (cause.into(), place.into());
+        Told { cause, place, call: String::new(), why: String::new(), advice, failed: None, at: record::NOWHERE }
+    }
+
+    /// The same with the call that failed.
+    pub fn by(self, failed: Failed) -> Told {
+        let (call, why) = show(failed);
+        let why = if why.is_empty() { self.why } else { why };
+        Told { call, why, failed: Some(failed), at: failed.at, ..self }
+    }
+}
+
 /// The error of a call that failed outside of any plan. `doing` says what it was part of.
 pub fn at(doing: impl Display, failed: Failed) -> Error {
-    let (call, why) = show(failed);
-    Error::Call(Told { line: format!("{doing}: {call}"), why, advice: Advice::Usual(failed), at: failed.at })
+    Error::Call(Told::of(cannot(doing, failed), "", Advice::Usual(failed)).by(failed))
+}
+
+/// What could not be done, and the kernel's answer.
+pub fn cannot(doing: impl Display, failed: Failed) -> String {
+    format!("cannot {doing}: {}", failed.errno.text().to_lowercase())
+}
+
+impl Error {
+    /// The same error, with the place of its cause: an option, a file, a fact of the host.
+    pub fn placed(self, place: impl Into<String>) -> Error {
+        match self {
+            Error::Call(told) => Error::Call(Told { place: place.into(), ..told }),
+            error => error,
+        }
+    }
+
+    /// The same error, with this cure.
+    pub fn cured(self, cure: &'static str) -> Error {
+        match self {
+            Error::Call(told) => Error::Call(Told { advice: Advice::Text(cure), ..told }),
+            error => error,
+        }
+    }
 }
 
 /// The same for the result of a call.
@@ -235,4 +292,11 @@ pub fn show(failed: Failed) -> (String, String) {
         text.push_str(": the answer"); // netlink accepts a request, and refuses it in its answer
     }
     (bounded(&(text + &end), 2 * PART).into_owned(), record.why().to_string())
+}
+
+/// The call at a place of the recorder, with its result.
+pub fn show_at(at: u32) -> Option<String> {
+    let mut text = String::new();
+    let _ = syscalls::show::whole(&record::find(at)?, &mut text);
+    Some(bounded(&text, 2 * PART).into_owned())
 }

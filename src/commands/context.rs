@@ -45,6 +45,15 @@ impl Context {
         }
     }
 
+    /// The command that shows the trace of this one, if it is kept. `id`: the container that this one is about.
+    pub fn more(&self, id: Option<&str>) -> String {
+        let root = self.globals.root.as_ref().map_or(String::new(), |root| format!(" --root {root}"));
+        match id.filter(|_| self.recording.is_kept()) {
+            Some(id) => format!("nk-runtime{root} trace {id}"),
+            None => String::new(),
+        }
+    }
+
     pub fn cgroup(&self) -> bool {
         self.globals.cgroup_manager != CgroupManager::Disabled
     }

@@ -32,7 +32,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
         become_root(&context.host)?;
         context.host.uid = 0;
     }
-    bundle(&program, &outside, rootless).doing("demo: make a bundle")?;
+    bundle(&program, &outside, rootless).doing("make a bundle for the demo")?;
     drop(program);
     let pid = syscalls::getpid(Why("two demos at once need two cgroups, so the ID ends in a number"));
     let create = cli::Create { id: format!("{NAME}-{pid}"), bundle: Some(BUNDLE.into()), ..cli::Create::default() };

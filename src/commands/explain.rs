@@ -114,7 +114,7 @@ fn unknown(book: &Book, name: &str, verb: &str) -> Error {
         near.extend(next);
     }
     Error::Usage(format!(
-        "explain: no entry {verb} `{shown}`; the nearest names: {}; `explain --search WORD` looks in all texts",
+        "explain: no entry {verb} `{shown}`; take one of the nearest names: {}; `explain --search WORD` looks in all texts",
         near.join(", ")
     ))
 }

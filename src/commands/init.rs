@@ -19,7 +19,7 @@ use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
-use crate::say::out;
+use crate::say::{error, out};
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, PollFd, Reboot, Why};
@@ -65,7 +65,7 @@ pub fn init(obey: &dyn Fn(&[&str]) -> i32) -> ! {
         Ok((status, true)) => finish(status),
         Ok((status, false)) => say_and_finish(status),
         Err(error) => {
-            out::stderr(&out::failure(&error));
+            out::stderr(&error::message(&error, "").text());
             say_and_finish(1)
         }
     }
@@ -116,7 +116,7 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     let why = Why("nk.status: the process that started the machine reads the status there");
     let told = write_all(to.at(), format!("{status}\n").as_bytes(), why);
     // close(2) of a serial line waits until all bytes are sent.
-    told.and_then(|()| to.close(why)).doing("nk.status")?;
+    told.and_then(|()| to.close(why)).doing("write the status that nk.status asks for")?;
     Ok((status, true))
 }
 
@@ -159,7 +159,7 @@ fn read(path: &CStr) -> Result<String, Error> {
 fn open_status(path: &str) -> Result<Fd, Error> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_NOCTTY;
     let why = Why("nk.status: the program's exit status goes there");
-    syscalls::openat(At::CWD, &c(path)?, flags, why).doing(format_args!("nk.status: open {path}"))
+    syscalls::openat(At::CWD, &c(path)?, flags, why).doing(format_args!("open {path}, which nk.status names"))
 }
 
 /// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
@@ -262,7 +262,7 @@ fn finish(status: i32) -> ! {
     syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");
     if let Err(failed) = syscalls::reboot(Reboot::from_bits(END.load(Relaxed)), why) {
-        out::stderr(&out::failure(&at("end the machine", failed)));
+        out::stderr(&error::message(&at("end the machine", failed), "").text());
     }
     syscalls::exit_group(status, why)
 }
@@ -270,7 +270,6 @@ fn finish(status: i32) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::say::error;
 
     fn wish(line: &str) -> Wish {
         understand(line).unwrap_or_else(|error| panic!("{line}: {}", error::line(&error)))

@@ -5,7 +5,7 @@ use super::bundle;
 use crate::cli;
 use crate::outcome::Error;
 use crate::say::error::Said;
-use crate::spec::{self, Spec, Value};
+use crate::spec::{self, Problem, Spec, Value};
 use syscalls::{At, Why};
 
 /// The path of the shell in every image that has one.
@@ -22,9 +22,10 @@ pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'s
         serde_json::from_slice(text).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
     match &options.process {
         Some(path) => {
-            let text = bundle::read_config(path)?;
-            let process: Value =
-                serde_json::from_slice(&text).map_err(|error| Error::State(format!("{path}: {error}")))?;
+            let text = bundle::read_config(path).map_err(|error| error.placed("--process"))?;
+            let unread = |problem: serde_json::Error| Problem { pointer: String::new(), problem: problem.to_string() };
+            let process: Value = serde_json::from_slice(&text)
+                .map_err(|problem| Error::Spec { file: path.clone(), problem: unread(problem) })?;
             replace(&mut config, process, path, &mut said);
             if options.tty
                 && let Some(process @ Value::Object(_)) = config.get_mut("process")

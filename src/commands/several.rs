@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::cli::{Level, Which};
 use crate::outcome::{Error, at};
-use crate::say::error::{line, trace_amiss};
+use crate::say::error::trace_amiss;
 use crate::state::{self, Document};
 use syscalls::{Fd, OpenFlags, Why};
 
@@ -53,7 +53,7 @@ pub fn each(
         (None, _) => Ok(0),
         (Some(error), []) => Err(error),
         (Some(error), more) => {
-            Err(Error::State(format!("{}; it failed for {} more: {}", line(&error), more.len(), more.join(", "))))
+            Err(Error::Several(Box::new(error), format!("it failed for {} more: {}", more.len(), more.join(", "))))
         }
     }
 }

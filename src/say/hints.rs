@@ -77,6 +77,15 @@ pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
     explain::hints().find(|(name, _)| fits(name)).map_or("", |(_, hint)| hint)
 }
 
+const REFUSED: &str = include_str!("refused.txt");
+
+/// What to do about a property with this problem. Empty: it is not known.
+pub fn refused(problem: &str) -> &'static str {
+    let mut lines = REFUSED.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let found = lines.by_ref().find(|words| !words.starts_with(' ') && problem.contains(words));
+    found.and_then(|_| lines.next()?.strip_prefix("  ")).unwrap_or_default()
+}
+
 /// Advice of this name.
 pub fn named(name: &str) -> &'static str {
     explain::hint(name)
@@ -132,6 +141,30 @@ mod tests {
         let read = of(syscalls::openat(At::CWD, path, OpenFlags::O_RDONLY, Why("a test")));
         let made = of(syscalls::openat_create(At::CWD, path, OpenFlags::O_WRONLY, 0o600, Why("a test")));
         assert!(read.contains("nk-runtime spec") && made.is_empty(), "{read}, {made}");
+    }
+
+    /// Words that no problem has would be of no use.
+    #[test]
+    fn each_refusal_with_a_cure_is_made() {
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut code = String::new();
+        let mut folders = vec![src.join("spec"), src.join("plan")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => folders.push(path),
+                    path => code.push_str(&std::fs::read_to_string(path).unwrap_or_default()),
+                }
+            }
+        }
+        for words in REFUSED.lines().filter(|line| !line.starts_with(['#', ' ']) && !line.is_empty()) {
+            let kind =
+                ["uts", "user", "network", "ipc", "time"].iter().find(|kind| words.contains(&format!("`{kind}`")));
+            let general = kind.map_or(words.into(), |kind| words.replace(kind, "{word}"));
+            assert!(code.contains(words) || code.contains(&general), "no problem has the words: {words}");
+            assert!(!refused(words).is_empty(), "{words} has no cure");
+        }
+        assert_eq!(refused("is no such thing"), "");
     }
 
     /// A hint with an unknown call or errno in its name could never be given.

@@ -4,9 +4,10 @@
 
 use crate::cli::{Globals, Level, LogTo, PROGRAM};
 use crate::outcome::Error;
-use crate::say::error::{at_hint, one_line};
+use crate::say::error::at_hint;
 use crate::say::hints;
 use crate::say::out::{append, stderr};
+use crate::say::shape::one_line;
 use crate::say::tell;
 use crate::say::tell_line::{DATAGRAM, Line, Role, Shape, To, Voice};
 use core::ffi::CStr;
@@ -32,7 +33,7 @@ impl Log {
             None => (None, |_| To::Stderr),
             Some(LogTo::File(path)) => {
                 let why = Why("clients expect the log from the beginning; several commands append to it");
-                (Some(append(path, "log", 0o644, uid, why)?), To::File)
+                (Some(append(path, "log", 0o644, uid, why).map_err(|error| error.placed("--log"))?), To::File)
             }
             Some(LogTo::Journald(as_whom)) => {
                 name.clone_from(as_whom);

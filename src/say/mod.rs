@@ -4,6 +4,7 @@ pub mod error;
 pub mod hints;
 pub mod log;
 pub mod out;
+pub mod shape;
 pub mod tell;
 mod tell_line;
 mod tell_text;

@@ -3,7 +3,6 @@
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
-use crate::say::error::{line, why};
 use syscalls::{At, AtFlags, Disposition, Errno, Fd, OpenFlags, Why};
 
 /// Without std's own `main`, a write to a reader that has gone would kill this process.
@@ -118,16 +117,4 @@ fn trusted(path: &str, what: &str, found: &syscalls::Stat, uid: u32) -> Result<(
     Err(Error::State(format!(
         "the {what} {path} {fact}: another user may have put it there, since in {above} all users may make names; take another path, or remove it"
     )))
-}
-
-/// What a failing command writes to standard error: one line, since engines read one; at a terminal also the purpose of the
-/// call that failed.
-pub fn failure(error: &Error) -> String {
-    let mut text = format!("nk-runtime: {}\n", line(error));
-    if let Some(why) = why(error)
-        && syscalls::isatty(At::STDERR, Why("a person reads further than one line"))
-    {
-        text.push_str(&format!("  the call was made because: {why}\n"));
-    }
-    text
 }

@@ -9,8 +9,8 @@
 use crate::cli::{Level, LogFormat};
 use crate::host::{patience, time};
 use crate::perform::files::write_all;
-use crate::say::error::one_line;
 use crate::say::out::wrapped;
+use crate::say::shape::one_line;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use syscalls::{At, Why, record};
 

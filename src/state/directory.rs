@@ -40,8 +40,8 @@ pub fn make_root(path: &str) -> Result<Fd, Error> {
     if let Some(root) = open_root(path)? {
         return Ok(root);
     }
-    let doing = format_args!("make the state root {path}: use --root DIR for another place");
-    make_path(path, 0o711, doing, Why("the first container needs a state root"))?;
+    make_path(path, 0o711, format_args!("make the state root {path}"), Why("the first container needs a state root"))
+        .map_err(|error| error.cured("use --root DIR for another place"))?;
     open_root(path)?.ok_or_else(|| Error::State(format!("the state root {path} vanished")))
 }
 

@@ -32,6 +32,8 @@ pub struct Recording {
     written: usize,
     /// Why they cannot be kept.
     trouble: Option<Error>,
+    /// A file of the container is the recorder itself.
+    laid: bool,
 }
 
 /// What is wrong with the trace of a command.
@@ -68,15 +70,20 @@ impl Recording {
         let why = Why("if the trace's file cannot get a page, memory replaces it");
         syscalls::survive_lost_pages(why).doing("set up the recorder")?;
         share_slate()?;
-        let laid = traces::limit() > 0
+        self.laid = traces::limit() > 0
             && self.lay(dir).unwrap_or_else(|failed| {
                 self.trouble = Some(at("keep the trace", failed));
                 false
             });
-        if !laid {
+        if !self.laid {
             in_memory();
         }
         Ok(())
+    }
+
+    /// Whether a trace of the container will have the records.
+    pub fn is_kept(&self) -> bool {
+        self.laid || self.place.is_some()
     }
 
     /// Maps a file as the recorder. False: the file may not be so long, and gets the records when the command ends.

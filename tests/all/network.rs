@@ -263,7 +263,7 @@ fn fails(bundle: &Bundle, words: &[&str]) -> Outcome {
     for command in ["create", "run"] {
         let done = bundle.bundled(&[command])?.refused("")?;
         for word in words {
-            ensure!(done.err.contains(word), "`{word}` should be in: {done:?}");
+            ensure!(done.says(word), "`{word}` should be in: {done:?}");
         }
         bundle.nothing_left()?;
     }

@@ -92,6 +92,8 @@ pub fn write_solution(context: &Context, place: Place, text: &str) -> Result<(),
         .doing(format_args!("write {}/solution.json", place.path))
 }
 
+const OTHER: &str = "--dir names another place";
+
 /// Opens the bundle's directory. In one that belongs to another user, that user could change what is run here. `make`:
 /// what is missing of it is made.
 fn open(context: &Context, place: Place, make: bool) -> Result<Fd, Error> {
@@ -103,19 +105,18 @@ fn open(context: &Context, place: Place, make: bool) -> Result<Fd, Error> {
         let name = c(part)?;
         if make {
             let made = syscalls::mkdirat(dir.at(), &name, 0o755, Why("the learner gets a bundle to change"));
-            unless_there(made).doing(format_args!("make {path}: --dir names another place"))?;
+            unless_there(made).doing(format_args!("make {path}")).map_err(|error| error.cured(OTHER))?;
         }
         let next = syscalls::openat(dir.at(), &name, PLACE | links, why);
-        dir = next.doing(format_args!(
-            "open {path}{}",
-            if place.links { "" } else { ", where no link is followed: --dir names another place" }
-        ))?;
+        let opened =
+            next.doing(format_args!("open {path}{}", if place.links { "" } else { ", where no link is followed" }));
+        dir = if place.links { opened? } else { opened.map_err(|error| error.cured(OTHER))? };
     }
     let owner = syscalls::fstat(dir.at(), Why("another user could change what is run there"));
     let owner = owner.doing(format_args!("look at {path}"))?.st_uid;
     match owner == context.host.uid {
         true => Ok(dir),
-        false => Err(Error::State(format!("{path} belongs to user {owner}: --dir names another place"))),
+        false => Err(Error::State(format!("{path} belongs to user {owner}; {OTHER}"))),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::learn::check::{Facts, asks, holds};
 use crate::learn::{How, LESSONS, Lesson, edit, filled, find};
 use crate::outcome::{Doing, Error, short, visible};
 use crate::plan::Step;
-use crate::say::out;
+use crate::say::{error, out};
 use bundle::Place;
 use progress::{Mark, Progress};
 use syscalls::{At, Why};
@@ -49,7 +49,7 @@ pub fn learn(context: &mut Context, options: &cli::Learn) -> Result<i32, Error> 
     let Some((number, lesson)) = find(name) else {
         let names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
         let (name, names) = (short(name), names.join(", "));
-        return Err(Error::Usage(format!("learn: there is no lesson `{name}`; the lessons: {names}")));
+        return Err(Error::Usage(format!("learn: there is no lesson `{name}`; take one of: {names}")));
     };
     if options.dir.as_deref() == Some("") {
         return Err(Error::Usage("learn: --dir needs the name of a directory".into()));
@@ -150,7 +150,7 @@ fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
     let command = Command::Run(cli::Run { create, detach: false, keep: false, vm });
     super::run(context, &command).or_else(|error| {
-        out::stderr(&out::failure(&error));
+        out::stderr(&error::message(&error, "").text());
         Ok(1)
     })
 }

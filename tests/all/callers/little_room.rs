@@ -47,7 +47,7 @@ fn done_or_named(what: &str, done: &Done, limit: &str) -> Outcome {
         return Ok(());
     }
     ensure!(matches!(done.status, 1 | 255), "{what}: neither a success nor a failure: {done:?}");
-    same(&format!("lines of {what}"), done.err.lines().count(), 1)?;
+    same(&format!("lines of {what}"), done.messages(), 1)?;
     ensure!(
         // A limit that the configuration asks for can be more than may be had under the caller's.
         done.err.contains(limit) || done.err.contains("set RLIMIT_NOFILE"),
@@ -94,7 +94,7 @@ fn deep() -> Outcome {
                 std::fs::write(bundle.path("config.json"), config)?;
                 let words = ["plan", "--bundle", &here];
                 let done = limited(&bundle, "--stack=32768", &words)?;
-                let refused = done.status == 1 && done.err.lines().count() == 1;
+                let refused = done.status == 1 && done.messages() == 1;
                 ensure!(refused || done.status == 0, "{place}, {depth} deep: status {}: {}", done.status, done.err);
             }
         }

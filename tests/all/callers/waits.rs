@@ -37,10 +37,7 @@ fn signalled(bundle: &Bundle, running: Running, signal: Signal) -> Result<Done, 
     let begun = Instant::now();
     let done = bundle.wait(running)?;
     ensure!(begun.elapsed() < Duration::from_secs(5), "it took {:?}: {done:?}", begun.elapsed());
-    ensure!(
-        done.err.trim().lines().count() == 1 && done.err.contains("a signal (TERM, INT or HUP)"),
-        "{signal}: {done:?}"
-    );
+    ensure!(done.messages() == 1 && done.err.contains("a signal (TERM, INT or HUP)"), "{signal}: {done:?}");
     Ok(done)
 }
 

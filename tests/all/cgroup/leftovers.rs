@@ -225,7 +225,7 @@ fn named(bundle: &Bundle, done: Done) -> Outcome {
         let word = format!("{pid} (sleep)");
         ensure!(done.err.contains(&word), "`{word}` is missing: {done:?}");
     }
-    ensure!(done.err.trim().lines().count() == 1, "one line: {done:?}");
+    ensure!(done.messages() == 1, "one line: {done:?}");
     let force = format!("delete --force {} ends them", bundle.id);
     done.refused(&force)?;
     Ok(())

@@ -384,7 +384,7 @@ fn not_there() -> Outcome {
         let bundle = limited("true", json!({group: value}))?;
         let done = bundle.bundled(&["run"])?;
         let pointer = format!("/linux/resources/{place})");
-        let named = done.err.contains(&pointer) && done.err.contains(words);
+        let named = done.err.contains(&pointer) && done.says(words);
         ensure!(done.status == 1 && named, "{pointer} {words}: {done:?}");
         bundle.clean()?;
     }

@@ -121,7 +121,7 @@ fn refused() -> Outcome {
     fs::create_dir(above.0.join("a"))?;
     same("before", above.kind("a")?.as_str(), "domain invalid")?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(done.err.trim().lines().count() == 1, "{done:?}");
+    ensure!(done.messages() == 1, "{done:?}");
     done.refused("takes no process, since ")?;
     same("after", above.kind("a")?.as_str(), "domain invalid")?;
     ensure!(!above.0.join("a/b").exists(), "the cgroup is left");
@@ -135,7 +135,7 @@ fn memory() -> Outcome {
     let above = Above::make(&mut bundle, "x")?;
     bundle.set("/linux/resources/memory", json!({"limit": 64 << 20}))?;
     let done = bundle.bundled(&["run"])?;
-    ensure!(done.err.trim().lines().count() == 1, "{done:?}");
+    ensure!(done.messages() == 1, "{done:?}");
     done.refused("is threaded")?;
     drop(above);
     bundle.clean()
@@ -173,7 +173,7 @@ fn device() -> Outcome {
     bundle.set("/linux/devices", json!([device]))?;
     let done = bundle.bundled(&["run"])?;
     ensure!(done.err.contains("/linux/devices/0"), "{done:?}");
-    ensure!(done.err.trim().lines().count() == 1, "{done:?}");
+    ensure!(done.messages() == 1, "{done:?}");
     done.refused("the host has no node there")?;
     bundle.clean()
 }

@@ -32,22 +32,17 @@ fn check(one: &Refusal) -> Outcome {
     bundle.clean()
 }
 
-const WITH_WHY: &[&str] = &["bind_source_missing", "config_is_a_folder"];
-
 fn words_of<'a>(bundle: &'a Bundle, here: &'a str, command: &'a str) -> [&'a str; 4] {
     [command, "--bundle", here.trim_end_matches('/'), &bundle.id]
 }
 
-fn refused(bundle: &Bundle, command: &str, Refusal { name, words, .. }: &Refusal) -> Outcome {
+fn refused(bundle: &Bundle, command: &str, Refusal { words, .. }: &Refusal) -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let done = bundle.call(&words_of(bundle, &here, command))?.refused("")?;
     same("stdout", done.out.as_str(), "")?;
-    let lines: Vec<&str> = done.err.trim_end().lines().collect();
-    // What only a call can find out is told with the reason for the call.
-    let why = WITH_WHY.contains(name) && lines.len() == 2 && lines[1].starts_with("  it was made because: ");
-    ensure!(lines.len() == 1 || why, "one line on stderr wanted: {}", done.err);
+    ensure!(done.messages() == 1, "one message on stderr wanted: {}", done.err);
     for word in *words {
-        ensure!(done.err.contains(word), "{command}: `{word}` should be in: {}", done.err);
+        ensure!(done.says(word), "{command}: `{word}` should be in: {}", done.err);
     }
     Ok(())
 }

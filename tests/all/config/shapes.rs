@@ -155,17 +155,14 @@ fn kinds() -> Outcome {
             };
             *here = value.clone();
             let done = planned(&mut bundle, &config)?;
-            let at = |place: &str| done.err.contains(&format!(" {place}"));
+            let at = |place: &str| done.says(place);
             // As good as absent, which may be missed beside it.
             let beside = || at(&pointer[..=pointer.rfind('/').unwrap_or(0)]);
             if value.is_null() && done.status == 0 {
                 null_taken.insert(place.clone());
             } else if value.is_null() && done.status == 1 && beside() {
                 continue;
-            } else if done.status != 1
-                || !done.err.contains(&format!(" {pointer}: is "))
-                || !done.err.contains(", must be ")
-            {
+            } else if done.status != 1 || !done.says(&format!("{pointer}: is ")) || !done.err.contains(", must be ") {
                 wrong.push(format!("{place}: {value}: {}{}", done.status, done.err.trim()));
             }
         }
@@ -196,7 +193,7 @@ fn ranges() -> Outcome {
                 *here = value.clone();
             }
             let done = planned(&mut bundle, &config)?;
-            ensure!(done.status == 1 && done.err.contains(&format!(" {pointer}: ")), "{pointer}: {value}: {done:?}");
+            ensure!(done.status == 1 && done.says(&format!("{pointer}: ")), "{pointer}: {value}: {done:?}");
         }
     }
     bundle.clean()
@@ -293,7 +290,7 @@ fn documents() -> Outcome {
     for text in ["[]", "7", "null", "\"x\"", "true", "[{}]", "", "{", "{}x", "{\"a\":}"] {
         std::fs::write(bundle.path("config.json"), text)?;
         let done = bundle.call(&["plan", "--bundle", &here])?.refused("config.json")?;
-        same("lines", done.err.lines().count(), 1)?;
+        same("lines", done.messages(), 1)?;
     }
     bundle.clean()
 }
@@ -404,7 +401,7 @@ fn empty() -> Outcome {
         bundle.config = good.clone();
         bundle.set(at, value.clone())?;
         let done = bundle.bundled_plan()?;
-        ensure!(done.status == 1 && done.err.contains(&format!(" {place}: ")), "{at} {value}: {done:?}");
+        ensure!(done.status == 1 && done.says(&format!("{place}: ")), "{at} {value}: {done:?}");
     }
     // As good as none: Go leaves no empty string out that is no pointer.
     bundle.config = good;

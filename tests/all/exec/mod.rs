@@ -61,8 +61,8 @@ fn report(bundle: &Bundle, options: &[&str]) -> Result<Value, Failed> {
 /// One line, and the status of an `exec` that ran nothing.
 pub fn failed(done: Done, words: &str) -> Outcome {
     ensure!(done.status == 255, "status 255 wanted: {done:?}");
-    ensure!(done.err.contains(words), "`{words}` wanted: {done:?}");
-    same("lines", done.err.lines().count(), 1)
+    ensure!(done.says(words), "`{words}` wanted: {done:?}");
+    same("lines", done.messages(), 1)
 }
 
 fn statuses() -> Outcome {

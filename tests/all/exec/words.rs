@@ -182,7 +182,7 @@ fn changed_config() -> Outcome {
         fs::write(bundle.path("config.json"), config.to_string())?;
         for options in [&options[..], &[]] {
             let done = exec(&bundle, options, &["true"])?;
-            ensure!([0, 255].contains(&done.status) && done.err.lines().count() < 2, "{config}: {done:?}");
+            ensure!([0, 255].contains(&done.status) && done.messages() < 2, "{config}: {done:?}");
         }
     }
     end(bundle)

@@ -238,10 +238,7 @@ fn start_fails() -> Outcome {
     bundle.set("/hooks", json!({"createContainer": [good], "startContainer": [good, broken]}))?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", &bundle.id])?.refused("exit status 3")?;
-    ensure!(
-        done.err.contains("hook /bin/sh (config.json /hooks/startContainer/1)") && done.err.contains("it broke"),
-        "{done:?}"
-    );
+    ensure!(done.says("hook /bin/sh: exit status 3: \"it broke\" (config.json /hooks/startContainer/1)"), "{done:?}");
     ensure!(!bundle.rootfs("tmp/ran").exists(), "the program ran");
     bundle.nothing_left()?;
     bundle.bundled(&["run"])?.refused("it broke")?;
@@ -283,7 +280,7 @@ fn missing() -> Outcome {
     bundle.set("/hooks", hooks)?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", &bundle.id])?;
-    done.refused("hook /nowhere/hook (config.json /hooks/startContainer/1): execve(\"/nowhere/hook\"")?;
+    done.refused("hook /nowhere/hook: no such file or directory (config.json /hooks/startContainer/1)")?;
     bundle.clean()?;
     for kind in ["createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;

@@ -154,10 +154,7 @@ fn damaged_state() -> Outcome {
             ensure!(done.status == 1, "{form}: {words:?}: {done:?}");
             // Without a document there is no container: it is being made or removed.
             ensure!((form == "gone") == done.err.contains("container does not exist"), "{form}: {words:?}: {done:?}");
-            ensure!(
-                done.err.lines().count() <= 1 && !done.err.contains("fault of its own"),
-                "{form}: {words:?}: {done:?}"
-            );
+            ensure!(done.messages() <= 1 && !done.err.contains("fault of its own"), "{form}: {words:?}: {done:?}");
         }
         let list = bundle.call(&["list"])?;
         ensure!(list.status == 0, "{form}: {list:?}");
@@ -360,7 +357,7 @@ fn odd_config() -> Outcome {
             .args(inner.get_args())
             .current_dir("/");
         let done = bundle.finish(command)?.refused("config.json")?;
-        ensure!(done.err.lines().count() == 1, "{form}: {done:?}");
+        ensure!(done.messages() == 1, "{form}: {done:?}");
         bundle.nothing_left()?;
     }
     bundle.clean()

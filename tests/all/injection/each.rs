@@ -311,7 +311,7 @@ fn verdict(job: &Job, call: &str, error: &str, plain: &Seen, seen: &Seen) -> Out
     let silenced = |line: &str| line.contains(" write(2, ") && line.ends_with("(INJECTED)");
     let message = seen.text.lines().any(silenced) || TOLD.iter().any(told);
     ensure!(message || done.err.contains(call), "it is not named: {done:?}: {line}");
-    ensure!(message || done.err.lines().count() == 1, "not one line: {done:?}: {line}");
+    ensure!(message || done.messages() == 1, "not one line: {done:?}: {line}");
     Ok(())
 }
 

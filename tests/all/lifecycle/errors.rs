@@ -70,7 +70,7 @@ fn bad_ids() -> Outcome {
 }
 
 fn one_line(what: &str, done: Done) -> Outcome {
-    ensure!(done.err.trim().lines().count() == 1 && done.out.is_empty(), "{what}: one line on stderr wanted: {done:?}");
+    ensure!(done.messages() == 1 && done.out.is_empty(), "{what}: one line on stderr wanted: {done:?}");
     Ok(())
 }
 
@@ -92,7 +92,7 @@ fn taken_id() -> Outcome {
     let before = bundle.state()?;
     for command in ["create", "run"] {
         let done = bundle.bundled(&[command])?.refused("container with given ID already exists")?;
-        same("lines on stderr", done.err.trim().lines().count(), 1)?;
+        same("lines on stderr", done.messages(), 1)?;
     }
     same("the first container's state", bundle.state()?, before)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
@@ -126,7 +126,7 @@ fn unknown_id() -> Outcome {
     let bundle = Bundle::plain()?;
     for command in ["state", "start", "kill", "delete"] {
         let done = bundle.call(&[command, "nobody"])?.refused("container does not exist")?;
-        same("lines on stderr", done.err.trim().lines().count(), 1)?;
+        same("lines on stderr", done.messages(), 1)?;
     }
     bundle.clean()
 }
@@ -152,7 +152,7 @@ fn start_twice() -> Outcome {
     let bundle = Bundle::reporter(&["--sleep"])?;
     bring_to(&bundle, "running")?;
     let done = bundle.call(&["start", &bundle.id])?.refused("running")?;
-    same("lines on stderr", done.err.trim().lines().count(), 1)?;
+    same("lines on stderr", done.messages(), 1)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -297,7 +297,7 @@ fn unknown_words() -> Outcome {
     for words in [&["frobnicate"][..], &["--frob", "list"][..], &["create"][..], &["state", "a", "b"][..]] {
         let done = bundle.call(words)?;
         ensure!(done.status == 1 && done.out.is_empty(), "{words:?}: {done:?}");
-        same("lines on stderr", done.err.trim().lines().count(), 1)?;
+        same("lines on stderr", done.messages(), 1)?;
     }
     bundle.clean()
 }

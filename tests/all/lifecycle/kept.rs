@@ -138,7 +138,7 @@ fn old() -> Outcome {
     for text in [&good[..good.len() - 30], &good.replace("\"process\"", "process")] {
         fs::write(document(&bundle), text)?;
         let done = exec(&bundle, &[], &["true"])?;
-        ensure!(done.status == 255 && done.err.lines().count() == 1, "{done:?}");
+        ensure!(done.status == 255 && done.messages() == 1, "{done:?}");
     }
     end(bundle)
 }

@@ -184,7 +184,7 @@ fn usage() -> Outcome {
     ] {
         let done = bundle.call(words)?;
         ensure!(done.status == 255, "{words:?}: {done:?}");
-        ensure!(done.err.lines().count() <= 1, "{words:?}: {done:?}");
+        ensure!(done.messages() <= 1, "{words:?}: {done:?}");
     }
     // Only exec's failures have it.
     for words in [&["kill"][..], &["state", "nosuch"], &["start", "--nosuch", "exec"]] {

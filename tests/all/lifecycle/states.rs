@@ -105,7 +105,7 @@ fn unfinished() -> Outcome {
 
 /// The container that `delete --force` could not find runs on, and one line says why.
 fn kept(bundle: &Bundle, what: &str, done: &Done) -> Outcome {
-    ensure!(done.status == 1 && done.err.trim().lines().count() == 1, "{what}: {done:?}");
+    ensure!(done.status == 1 && done.messages() == 1, "{what}: {done:?}");
     same(what, bundle.status()?, "running".into())
 }
 
@@ -154,7 +154,7 @@ fn delete_force_never_forgets() -> Outcome {
             if (done.status == 0 || !known) && left.is_some() {
                 wrong.push(format!("{call} {when} {errno}: status {}, {left:?}", done.status));
             }
-            if done.status != 0 && done.err.trim().lines().count() != 1 && call != "write" {
+            if done.status != 0 && done.messages() != 1 && call != "write" {
                 wrong.push(format!("{call} {when} {errno}: {done:?}"));
             }
             bundle.call(&["delete", "--force", &bundle.id])?.ok()?;

@@ -63,7 +63,7 @@ fn patterns() -> Outcome {
     bundle.call(&["kill", "--regex", ".", "0"])?.ok()?;
     let done = bundle.call(&["delete", "-r", "."])?;
     let done = done.refused(&format!("cannot delete container {} that is not stopped: running", ids[2]))?;
-    same("lines", done.err.lines().count(), 1)?;
+    same("lines", done.messages(), 1)?;
     same("left", list(&bundle)?, vec![ids[2].clone()])?;
     bundle.call(&["delete", "-f", "-r", "^nkt.*(db|x)$"])?.ok()?;
     same("left", list(&bundle)?, Vec::new())?;
@@ -79,7 +79,7 @@ fn several() -> Outcome {
     }
     let one_line = |done: Done, words: &str| -> Outcome {
         let done = done.refused(words)?;
-        same("lines", done.err.lines().count(), 1)
+        same("lines", done.messages(), 1)
     };
     let done = bundle.call(&["kill", &a, "nosuch", &b, "KILL"])?;
     one_line(done, "container does not exist: nosuch")?;

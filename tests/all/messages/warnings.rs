@@ -38,13 +38,13 @@ fn odd() -> Result<Bundle, Failed> {
 }
 
 const CAPABILITY: &str = "config.json /process/capabilities/bounding/1: `CAP_FROB` is left out: it is no capability";
-const HOOK: &str = "hook /bin/false (config.json /hooks/poststop/0): exit status 1";
+const HOOK: &str = "hook /bin/false: exit status 1 (config.json /hooks/poststop/0)";
 
 fn once() -> Outcome {
     let bundle = odd()?;
     let done = bundle.bundled(&["run"])?;
     same("status", done.status, 0)?;
-    same("lines", done.err.lines().count(), 2)?;
+    same("lines", done.messages(), 2)?;
     for (line, words) in done.err.lines().zip([CAPABILITY, HOOK]) {
         ensure!(line.contains("level=warning") && line.contains(words), "{done:?}");
     }
@@ -97,7 +97,7 @@ fn engines() -> Outcome {
     let done = bundle.bundled(&[&logged[..], &["create"]].concat())?;
     same("status", done.status, 1)?;
     let words = "executable file not found in $PATH";
-    same("lines on standard error", done.err.lines().count(), 1)?;
+    same("lines on standard error", done.messages(), 1)?;
     ensure!(done.err.contains(words), "{done:?}");
     let text = fs::read_to_string(&log)?;
     let lines = text.lines().map(serde_json::from_str);
@@ -121,7 +121,7 @@ fn exec() -> Outcome {
     fs::write(&path, process.to_string())?;
     let done = bundle.call(&["exec", "--process", &path, &bundle.id])?;
     ensure!(done.status == 0 && done.err.contains(&format!("{path} /process/capabilities")), "{done:?}");
-    same("lines", done.err.lines().count(), 1)?;
+    same("lines", done.messages(), 1)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
@@ -272,7 +272,7 @@ fn no_daemon() -> Outcome {
     ] {
         let done = logged(&bundle, setup, &["--log", word])?.refused(place)?;
         ensure!(done.err.contains("--log file:PATH"), "{done:?}");
-        same("lines", done.err.lines().count(), 1)?;
+        same("lines", done.messages(), 1)?;
     }
     bundle.clean()
 }

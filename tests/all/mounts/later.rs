@@ -125,7 +125,7 @@ fn undone() -> Outcome {
         bind(&bundle, "data", "/etc/passwd", json!(["bind"])),
     ]);
     let done = alter(&bundle, "add", &list)?.refused("/etc/passwd")?;
-    same("lines", done.err.lines().count(), 1)?;
+    same("lines", done.messages(), 1)?;
     same("mounts", count(&bundle)?, before)?;
     let list = json!([bind(&bundle, "data", "/a", json!(["bind"])), bind(&bundle, "nosuch", "/b", json!(["bind"])),]);
     alter(&bundle, "add", &list)?.refused("ENOENT")?;

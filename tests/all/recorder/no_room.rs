@@ -109,7 +109,7 @@ fn run_small() -> Outcome {
         let done = bundle.bundled(&["run"])?;
         match done.status {
             7 => {}
-            1 => ensure!(done.err.contains("ENOSPC") && done.err.lines().count() == 1, "{kib} KiB: {done:?}"),
+            1 => ensure!(done.err.contains("ENOSPC") && done.messages() == 1, "{kib} KiB: {done:?}"),
             _ => return Err(format!("{kib} KiB: {done:?}").into()),
         }
         ensure!(kib < 48 || done.status == 7, "{kib} KiB are room enough: {done:?}");

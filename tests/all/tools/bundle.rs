@@ -56,8 +56,25 @@ impl Done {
     /// It failed as a failure of the runtime does, with a message that holds these words.
     pub fn refused(self, words: &str) -> Result<Done, Failed> {
         ensure!(self.status == 1, "status 1 wanted: {self:?}");
-        ensure!(self.err.contains(words), "stderr should hold `{words}`: {self:?}");
+        ensure!(self.says(words), "stderr should hold `{words}`: {self:?}");
         Ok(self)
+    }
+
+    /// Whether the message holds these words. `/a/pointer: PROBLEM` stands for a first line with this problem, and with this
+    /// place at its end.
+    pub fn says(&self, words: &str) -> bool {
+        let first = self.err.lines().next().unwrap_or_default();
+        let placed = |(pointer, problem): (&str, &str)| {
+            // The place in a message is shortened in its middle.
+            let end = pointer.get(pointer.len().saturating_sub(20)..).unwrap_or(pointer).trim_start();
+            pointer.trim_start().starts_with('/') && first.ends_with(&format!("{end})")) && first.contains(problem)
+        };
+        self.err.contains(words) || words.split_once(": ").or(words.strip_suffix(':').zip(Some(""))).is_some_and(placed)
+    }
+
+    /// How many messages are on standard error: each has one line, and more below it with blanks in front.
+    pub fn messages(&self) -> usize {
+        self.err.trim().lines().filter(|line| !line.starts_with("  ")).count()
     }
 }
 
