@@ -74,10 +74,7 @@ impl Check {
         (Check::NobodyTook, "the runtime did not take the seccomp listener"),
         (Check::NameTaken, "the container's network namespace has an interface of that name already"),
         (Check::NoDevpts, "what is mounted at /dev/pts of the container is no devpts"),
-        (
-            Check::OwnNamespace,
-            "it is the runtime's own namespace: `hostname`, `domainname`, `sysctl` or mounts would change the host",
-        ),
+        (Check::OwnNamespace, "it is the runtime's own namespace, and names, settings or mounts would change the host"),
         (Check::Systemd, "systemd did not do it"),
         (
             Check::CgroupFrozen,

@@ -271,7 +271,7 @@ fn stays() -> Outcome {
 fn refused() -> Outcome {
     let desk = Desk::root()?;
     for (words, told) in [
-        (&["no-such"][..], "there is no lesson `no-such`; the lessons: demo, hello"),
+        (&["no-such"][..], "there is no lesson `no-such`\n  try: take one of: demo, hello"),
         (&["\u{1b}[31m"], "there is no lesson `\\u{1b}[31m`"),
         (&["--check"], "a lesson is needed"),
         (&["mounts", "--check", "--solution"], "leave out one"),

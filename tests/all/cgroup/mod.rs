@@ -242,7 +242,7 @@ fn events() -> Outcome {
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     bundle.wait(running)?.ok()?;
     bundle.call(&["events", "--stats", &bundle.id])?.refused("container not running")?;
-    bundle.call(&["events", "--interval", "5", &bundle.id])?.refused("is no time; write 500ms, 5s or 1m30s")?;
+    bundle.call(&["events", "--interval", "5", &bundle.id])?.refused("is no time\n  try: write 500ms, 5s or 1m30s")?;
     end(bundle)
 }
 

@@ -208,11 +208,7 @@ fn start_as_run() -> Outcome {
     let hook = |line: &str| json!({"startContainer": [{"path": "/bin/true"}, {"path": "/bin/sh", "args": ["sh", "-c", line]}]});
     let missing = json!({"startContainer": [{"path": "/nowhere/hook"}]});
     for (file, hooks, words) in [
-        (
-            "#!/bin/sh\n",
-            hook("echo it broke; exit 3"),
-            "hook /bin/sh (config.json /hooks/startContainer/1): exit status 3",
-        ),
+        ("#!/bin/sh\n", hook("echo it broke; exit 3"), "(config.json /hooks/startContainer/1)"),
         ("#!/bin/sh\n", missing, "hook /nowhere/hook (config.json /hooks/startContainer/0): execve("),
         ("no format", json!({}), "exec: \"/bin/program\": exec format error (config.json /process/args): execve("),
         ("#!/nowhere/sh\n", json!({}), "exec: \"/bin/program\": no such file or directory (config.json /process/args)"),

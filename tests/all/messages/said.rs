@@ -175,7 +175,7 @@ fn bounded() -> Outcome {
         ("/process/args", json!([format!("/{long}")]), &["exec: \"/ä", "ENAMETOOLONG", "..."]),
         ("/process/args", json!([long]), &["exec: \"ä", "..."]),
         ("/ociVersion", json!(long), &["/ociVersion)", "is no version", "..."]),
-        ("/linux/sysctl", json!({&long: "1"}), &["/linux/sysctl/ä", "..."]),
+        ("/linux/sysctl", json!({&long: "1"}), &["config.json /linux/", "ääää)", "..."]),
         ("/linux/resources/cpu", json!({"cpus": long}), &["/linux/resources/cpu/cpus)", "..."]),
         ("/linux/resources/cpu", json!([options]), &["/linux/resources/cpu", "is a list, must be an object"]),
     ] {
