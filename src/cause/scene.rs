@@ -2,7 +2,6 @@
 //! a cure. May touch: plan types, system calls.
 
 use super::texts;
-use crate::host::input::c;
 use crate::host::procfs;
 use crate::outcome::{Lane, Stopped, Trouble};
 use crate::perform::Lanes;
@@ -122,9 +121,17 @@ impl<'a> Scene<'a> {
             Root::Bundle => None,
         };
         inside.or_else(|| {
-            let path = c(&self.spec?.root.path).ok()?;
-            syscalls::openat(At::CWD, &path, PLACE, Why("the rootfs is looked at for the cause of the failure")).ok()
+            let path = self.lanes?.plan.lines().find_map(rootfs)?;
+            syscalls::openat(At::CWD, path, PLACE, Why("the rootfs is looked at for the cause of the failure")).ok()
         })
+    }
+}
+
+/// The path of the rootfs on the host, as the plan has it.
+fn rootfs(line: &Line) -> Option<&CStr> {
+    match &line.op {
+        Op::Rootfs(Rootfs::Open { path } | Rootfs::Look { path }) => Some(path),
+        _ => None,
     }
 }
 
