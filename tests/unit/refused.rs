@@ -101,7 +101,9 @@ fn what_one_change_lifts_is_one_group() {
     let text = summary(&[one("/a", 2), other, one("/b", 3)]);
     assert!(text.starts_with("The container refused 14 calls, for 2 reasons:\n\n9 x  a mount: /mounts/2\n"), "{text}");
     assert!(text.contains("\n5 x  the user: /process/user/uid\n"), "{text}");
-    assert!(text.contains("\n  also:    1 more of the same kind\n"), "{text}");
+    assert!(text.contains("\n  also:    /b belongs to 0:0 with mode 0600: user 7 may not read\n"), "{text}");
+    let files: Vec<Refusal> = (0..30).map(|i| one(&format!("/{i}"), 1)).collect();
+    assert!(summary(&files).contains("\n  also:    24 more of the same kind\n"));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert_eq!(summary(&[]), "The container refused no call.\n");
     let many: Vec<Refusal> = (0..500)

@@ -127,6 +127,11 @@ pub fn refused(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     if need.scope == "file" && files::owned(stopped, &rights) {
         return None;
     }
+    if need.capability == "CAP_FOWNER"
+        && let Some(cause) = files::others_file(stopped, &rights)
+    {
+        return Some(cause);
+    }
     lacking(stopped, &rights, &need)
 }
 

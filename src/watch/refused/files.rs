@@ -341,6 +341,20 @@ pub fn owned(stopped: &Stopped, rights: &Rights) -> bool {
     !sticky || owns(parent) || owns(seen(stopped, target))
 }
 
+/// A file that another user owns, if the configuration has the program run as this one, and not as root.
+pub fn others_file(stopped: &Stopped, rights: &Rights) -> Option<Cause> {
+    let user = stopped.inside("uid_map", rights.user).filter(|user| *user != 0)?;
+    let all = targets(stopped);
+    let target = all.iter().find(|target| matches!(target.how, "change" | "remove") || target.wants != 0)?;
+    let stat = seen(stopped, target)?.stat;
+    if user != stopped.confinement.spec.process.user.uid || stopped.inside("uid_map", stat.st_uid).is_none() {
+        return None;
+    }
+    let (path, owners) = (target.path.as_deref().unwrap_or(""), owners(stopped, &stat));
+    let values = [path, &owners, "", &format!("{user}"), "", stopped.name];
+    Some(cause(By::User, "owner", "/process/user/uid", &values))
+}
+
 /// The capabilities by which a call that succeeded has passed over owner and mode.
 pub fn passed_over(stopped: &Stopped, rights: &Rights) -> Option<&'static str> {
     let all = targets(stopped);

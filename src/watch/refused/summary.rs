@@ -5,6 +5,8 @@ use super::types::{By, Refusal};
 use crate::say::out::wrapped;
 use crate::sorted;
 
+/// So many causes of a group are shown beside the first.
+const OTHERS: usize = 5;
 /// So many groups are shown.
 const MOST: usize = 20;
 
@@ -35,7 +37,8 @@ impl By {
 /// The refusals that the same change would lift.
 struct Group<'r> {
     first: &'r Refusal,
-    causes: usize,
+    /// What refused the other calls.
+    others: Vec<&'r str>,
     calls: u64,
 }
 
@@ -48,8 +51,11 @@ fn groups(all: &[Refusal]) -> Vec<Group<'_>> {
             (first.by, &first.pointer, &first.cure) == (cause.by, &cause.pointer, &cause.cure)
         };
         match groups.iter_mut().find(same) {
-            Some(group) => (group.causes, group.calls) = (group.causes + 1, group.calls + calls),
-            None => groups.push(Group { first: one, causes: 1, calls }),
+            Some(group) => {
+                group.others.push(&cause.what);
+                group.calls += calls;
+            }
+            None => groups.push(Group { first: one, others: Vec::new(), calls }),
         }
     }
     sorted::by(&mut groups, |a, b| (a.calls, b.first.tid) > (b.calls, a.first.tid));
@@ -80,13 +86,16 @@ fn entry(group: &Group) -> String {
     let place = if cause.pointer.is_empty() { words("summary no line", &[]) } else { cause.pointer.clone() };
     let mut text = format!("\n{times}  {}: {place}\n", words(cause.by.word(), &[]));
     let first = format!("{} ({} {})", one.call, one.program, one.tid);
-    let others = match group.causes - 1 {
-        0 => String::new(),
-        others => words("summary others", &[&format!("{others}")]),
-    };
-    let parts =
-        [("what", &cause.what), ("also", &others), ("first", &first), ("try", &cause.cure), ("opens", &cause.opens)];
-    for (label, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+    let mut others: Vec<String> = group.others.iter().take(OTHERS).map(|what| (*what).into()).collect();
+    match group.others.len().saturating_sub(OTHERS) {
+        0 => {}
+        1 => others.push(words("summary other", &[])),
+        more => others.push(words("summary others", &[&format!("{more}")])),
+    }
+    let also = others.iter().map(|other| ("also", other));
+    let parts = [("what", &cause.what)].into_iter().chain(also);
+    let parts = parts.chain([("first", &first), ("try", &cause.cure), ("opens", &cause.opens)]);
+    for (label, part) in parts.filter(|(_, part)| !part.is_empty()) {
         text += &folded(&format!("  {:<9}", format!("{label}:")), part);
     }
     text
