@@ -135,7 +135,8 @@ fn controls(look: &Look, control: u64, len: u64, out: &mut Sheet) -> Option<()> 
     }
     out.write_char('[').ok()?;
     for i in 0..16 {
-        let Some(head) = (at + HEAD <= end).then(|| look.bytes::<16>(at)).flatten() else {
+        let room = end.saturating_sub(at);
+        let Some(head) = (room >= HEAD).then(|| look.bytes::<16>(at)).flatten() else {
             break;
         };
         let (size, level, kind) = (Bytes(&head).u64(0), Bytes(&head).u32(8), Bytes(&head).u32(12));
@@ -148,7 +149,7 @@ fn controls(look: &Look, control: u64, len: u64, out: &mut Sheet) -> Option<()> 
             false => write!(out, "{}", hex(kind.into())).ok()?,
         }
         let data = at.checked_add(HEAD)?;
-        let room = size.min(end - at).saturating_sub(HEAD);
+        let room = size.min(room).saturating_sub(HEAD);
         if room > 0 {
             out.write_str(", cmsg_data=").ok()?;
             match (socket, kind as i32) {

@@ -413,13 +413,22 @@ pub(super) fn argv(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
     Some(())
 }
 
-/// How many strings an environment has.
+/// How many strings an environment has. A list without an end is not counted.
 pub(super) fn envp(look: &Look, at: u64, out: &mut Sheet) -> Option<()> {
+    const MANY: u32 = 1 << 16;
+    let size = if look.is_own() { 8 } else { 4 };
     let mut count = 0u32;
-    while count < 1 << 16 && pointer(look, at, count.into())? != 0 {
-        count += 1;
+    let mut chunk = [0; 512];
+    while count < MANY {
+        let got = memory::read(look.call.tid, at.checked_add(u64::from(count) * size as u64)?, &mut chunk);
+        let pointers = chunk.get(..got)?.chunks_exact(size);
+        let (before, all) = (pointers.clone().take_while(|p| p.iter().any(|byte| *byte != 0)).count(), pointers.len());
+        count += before as u32;
+        if before < all || all == 0 {
+            return if all == 0 { None } else { out.put(&count.to_ne_bytes()) };
+        }
     }
-    out.put(&count.to_ne_bytes())
+    None
 }
 
 fn pointer(look: &Look, at: u64, i: u64) -> Option<u64> {
