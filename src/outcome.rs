@@ -17,6 +17,10 @@ pub enum Lane {
     Hook = 3,
     InnerHook = 4,
     Holder = 5,
+    /// A process beside the container's, which sees the calls of its program.
+    Watcher = 6,
+    /// The container's program, and all that it starts: not this program's own calls.
+    Program = 7,
 }
 
 /// What [`Trouble::Hook`] holds in place of an exit status: this plus a signal, or this after a timeout.
@@ -50,10 +54,11 @@ pub enum Check {
     CgroupFrozen,
     CgroupPopulated,
     Interrupted,
+    WatcherVanished,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 22] = [
+    pub const ALL: [(Check, &'static str); 23] = [
         (Check::CwdOutside, "the current directory lies outside the root of the container"),
         (Check::NotTheNullDevice, "/dev/null of the rootfs is not the null device (character device 1:3)"),
         (Check::OtherDevice, "another file stands there already: not the device that was asked for"),
@@ -82,6 +87,7 @@ impl Check {
         ),
         (Check::CgroupPopulated, "container's cgroup is not empty: processes of others are in it or below it"),
         (Check::Interrupted, "a signal (TERM, INT or HUP) ended the wait for another process"),
+        (Check::WatcherVanished, "the watcher was killed before it could trace the program"),
     ];
 
     /// Whether its text says what could not be done.

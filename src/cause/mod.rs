@@ -51,6 +51,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
         Op::Seccomp(_) => None,
         Op::Sync(_) => None,
         Op::Users(_) => None,
+        Op::Watch(_) => None,
     }
 }
 

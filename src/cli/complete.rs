@@ -6,7 +6,7 @@
 use super::normalise::{Found, Words, so_far};
 use super::values::{
     Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page, Shell,
-    Weight,
+    Watched, Weight,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -45,6 +45,10 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("", "--cgroup-manager", CgroupManager::WORDS),
     ("", "--rootless", &["auto", "true", "false"]),
     ("", "--trace", Format::WORDS),
+    ("create", "--watch", Watched::WORDS),
+    ("start", "--watch", Watched::WORDS),
+    ("run", "--watch", Watched::WORDS),
+    ("exec", "--watch", Watched::WORDS),
     ("trace", "--format", Format::WORDS),
     ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),

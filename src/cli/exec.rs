@@ -1,6 +1,6 @@
 //! The words of `exec`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{capability, descriptors, number, refuse, refuse_given, socket, user};
+use super::values::{Watched, capability, descriptors, number, refuse, refuse_given, socket, user, watched};
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 /// Run one more program in a container, by default a shell. The exit status is the program's, or 128 plus the number of
@@ -68,6 +68,9 @@ pub struct Exec {
     /// do not wait: return when the program has started
     #[argh(switch, short = 'd')]
     pub detach: bool,
+    /// record the program's calls: refused (the default: those that the container refuses) or all
+    #[argh(option, from_str_fn(watched))]
+    pub watch: Option<Watched>,
 }
 
 impl Exec {

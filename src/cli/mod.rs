@@ -36,7 +36,7 @@ pub use several::{Delete, Kill, Which};
 pub use trace::TraceCmd;
 pub use values::{
     Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell,
-    Weight, accel,
+    Watched, Weight, accel,
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{

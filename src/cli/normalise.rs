@@ -160,6 +160,7 @@ impl<'a> Words<'a> {
                 return Err(self.usage(&format!("{long} takes no value; leave out {value}")));
             }
             None if long == "--trace" => Some("text"),
+            None if long == "--watch" => Some("refused"),
             None if found.takes_value => match rest.next() {
                 None => return Err(self.usage(&format!("{long} needs a value"))),
                 next => next,
@@ -198,7 +199,7 @@ impl<'a> Words<'a> {
 
     /// The option that ends `arg` without the value that it needs.
     pub fn pending(&self, arg: &str) -> Option<Found> {
-        let needs = |found: &Found| found.takes_value && found.long != "--trace";
+        let needs = |found: &Found| found.takes_value && !["--trace", "--watch"].contains(&found.long);
         if !arg.starts_with('-') || arg.contains('=') || self.foreign_next {
             return None;
         }

@@ -1,6 +1,6 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{Accel, Mode, accel, descriptors, mode, refuse, refuse_given, socket};
+use super::values::{Accel, Mode, Watched, accel, descriptors, mode, refuse, refuse_given, socket, watched};
 use super::words::Create;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
@@ -65,6 +65,9 @@ pub struct RunWords {
     /// do not adopt processes that the container leaves behind
     #[argh(switch)]
     no_subreaper: bool,
+    /// record the program's calls: refused (the default: those that the container refuses) or all
+    #[argh(option, from_str_fn(watched))]
+    watch: Option<Watched>,
     /// container (the default), or vm: the container in a machine of its own, by QEMU
     #[argh(option, default = "Mode::Container", from_str_fn(mode))]
     mode: Mode,
@@ -99,6 +102,7 @@ impl RunWords {
             preserve_fds: self.preserve_fds,
             no_new_keyring: self.no_new_keyring,
             no_subreaper: self.no_subreaper,
+            watch: self.watch,
         };
         let Self { detach, keep, mode, kernel, qemu, accel, .. } = self;
         let vm = Vm { kernel, qemu, accel };
@@ -126,6 +130,7 @@ impl RunWords {
                     ("--preserve-fds", self.preserve_fds != 0),
                     ("--no-new-keyring", self.no_new_keyring),
                     ("--no-subreaper", self.no_subreaper),
+                    ("--watch", self.watch.is_some()),
                 ],
                 |name| format!("{name} does not go with --mode vm"),
             ),

@@ -28,7 +28,7 @@ pub struct TraceCmd {
     /// only calls that the kernel refused
     #[argh(switch, short = 'Z')]
     pub failed: bool,
-    /// only this lane: host, init, bridge, hook or holder
+    /// only this lane: host, init, bridge, hook, holder, watcher, or program for what --watch has seen
     #[argh(option, arg_name = "name")]
     pub lane: Vec<String>,
     /// only this step: its name, as json has it, or its number in OCI's lifecycle

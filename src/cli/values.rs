@@ -32,6 +32,10 @@ choice! {
     #[derive(Default)]
     color, "choice of colour": enum Color { #[default] Auto = "auto", Always = "always", Never = "never" }
 }
+choice! {
+    /// Which calls of the container's program are recorded.
+    watched, "choice of calls": enum Watched { Refused = "refused", All = "all" }
+}
 choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
 choice! { inspect_format, "format": enum InspectFormat { Text = "text", Json = "json" } }
 choice! { weight, "level": enum Weight { Low = "low", Medium = "medium", High = "high" } }

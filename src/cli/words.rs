@@ -6,8 +6,9 @@
 
 use super::values::{
     CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, TRACE_LIMIT,
-    Weight, bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log, log_format,
-    mounts_action, page, refuse, refuse_given, rootless, shell, socket, trace_limit, weight, whole,
+    Watched, Weight, bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log,
+    log_format, mounts_action, page, refuse, refuse_given, rootless, shell, socket, trace_limit, watched, weight,
+    whole,
 };
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
@@ -206,6 +207,9 @@ pub struct Create {
     /// do not adopt processes that the container leaves behind: create never does, since it does not stay
     #[argh(switch)]
     pub no_subreaper: bool,
+    /// record the program's calls: refused (the default: those that the container refuses) or all
+    #[argh(option, from_str_fn(watched))]
+    pub watch: Option<Watched>,
 }
 
 /// Let the program of a created container go.
@@ -218,6 +222,9 @@ pub struct Start {
     /// wait for the program, pass signals on, exit with its status
     #[argh(switch, short = 'a')]
     pub attach: bool,
+    /// record the program's calls: refused (the default: those that the container refuses) or all
+    #[argh(option, from_str_fn(watched))]
+    pub watch: Option<Watched>,
 }
 
 /// Print one container's state as JSON.

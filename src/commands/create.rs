@@ -4,6 +4,7 @@
 use super::bundle::{self, Bundle, absolute};
 use super::context::{Context, step};
 use super::notify::{self, Between};
+use super::watch::{self, Watcher, watched};
 use super::{delete, hooks};
 use crate::cause::Scene;
 use crate::cli::{self, Level};
@@ -45,6 +46,7 @@ pub struct Made {
     pub notify: Option<Between>,
     pub cgroup_root: Option<Fd>,
     pub signals: Option<SigSet>,
+    pub watcher: Option<Watcher>,
 }
 
 /// Plans a container, and carries the plan out up to the end of its host lane.
@@ -69,6 +71,9 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
+    if let Some(what) = watched(options.watch, spec) {
+        lanes.watcher = Some(watch::engine(what, spec, &saved.cgroup_path));
+    }
     let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop)));
     if let Err(error) = made {
         tell::words("undo", &[]);
@@ -97,6 +102,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
         notify: notify.map(|(program, caller)| Between { program, caller, pid: service }),
         cgroup_root: lanes.cgroup_root.take(),
         signals: lanes.signals,
+        watcher: Watcher::of(&mut lanes),
     };
     drop(lanes);
     step(Step::Wait);
@@ -121,14 +127,14 @@ fn read(context: &Context, options: &cli::Create) -> Result<(Bundle, Option<Noti
     }
     let mut bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
     let notify = surroundings(context, &mut bundle.spec, &options.id)?;
-    if watched(&bundle.spec) {
+    if seen(&bundle.spec) {
         context.seal()?;
     }
     Ok((bundle, notify))
 }
 
 /// Whether other processes can look at the container's first one before it has become its program.
-fn watched(spec: &Spec) -> bool {
+fn seen(spec: &Spec) -> bool {
     let pids = spec::namespace(&spec.linux, &NamespaceKind::Pid);
     let shared = spec::namespace(&spec.linux, &NamespaceKind::Mount).is_none();
     shared || pids.is_none_or(|pids| pids.joined().is_some()) || !spec.hooks.start_container.is_empty()
@@ -211,6 +217,7 @@ fn planned(
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         wait_for_start: manner.waits,
+        watch: watched(options.watch, &bundle.spec),
         attached: manner.attached,
         cgroup_base: &base,
         manager: manager.as_ref(),

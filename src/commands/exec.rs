@@ -3,6 +3,7 @@
 use super::context::{Context, step};
 use super::process;
 use super::wait::{self, Foreground};
+use super::watch::{self, Watcher};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
@@ -35,9 +36,10 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
         tell::words("left", &[&made.pid.to_string()]);
         return Ok(0);
     }
-    let Made { process, pid, master, signals } = made;
+    let Made { process, pid, master, signals, watcher } = made;
     let status = Foreground { process: &process, pid, child: true, notify: None, master }.wait()?;
     wait::release(signals);
+    watcher.map_or(Ok(()), Watcher::tell)?;
     Ok(status)
 }
 
@@ -49,6 +51,7 @@ struct Made {
     master: Option<Fd>,
     /// The signal mask from before the plan.
     signals: Option<SigSet>,
+    watcher: Option<Watcher>,
 }
 
 /// Plans, and carries the plan out up to the end of its host lane.
@@ -88,6 +91,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
         joins: Some(Joined { first: saved.pid, namespaces: namespaces(&spec, saved.pid)?, scope }),
         attached: !options.detach,
         cgroup: group.is_some(),
+        watch: options.watch,
         ..context.wish(id, &saved.bundle_path)
     };
     let plan = plan::exec(&spec, &wish).map_err(|problem| said.refused(problem))?;
@@ -97,6 +101,11 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     let mut lanes = Lanes::new(plan, None);
     lanes.endless = context.endless;
     lanes.put(Slot::CONTAINER, first);
+    if let Some(what) = options.watch {
+        lanes.watcher = Some(watch::engine(what, &spec, &saved.cgroup_path));
+        let why = Why("the calls of the program belong to the container's trace");
+        lanes.put(Slot::STATE, syscalls::openat(dir, c".", OpenFlags::O_DIRECTORY, why).doing("open the container")?);
+    }
     if let Some(group) = group {
         lanes.put(Slot::CGROUP, group);
     }
@@ -134,6 +143,7 @@ fn join(
         pid: lanes.pid,
         master: (!options.detach).then(|| lanes.take(Slot::MASTER)).flatten(),
         signals: lanes.signals,
+        watcher: Watcher::of(&mut lanes),
     })
 }
 

@@ -40,6 +40,7 @@ mod trace;
 mod update;
 mod vm;
 mod wait;
+mod watch;
 
 pub use context::Context;
 

@@ -48,6 +48,9 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     drop(init);
     wait::release(made.signals);
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
+    if let Some(watcher) = made.watcher {
+        watcher.tell()?;
+    }
     if !options.keep {
         step(Step::Delete);
         tell::words("remove", &[id]);

@@ -4,6 +4,7 @@
 use super::context::{Context, step};
 use super::notify::Between;
 use super::wait::Foreground;
+use super::watch::{self, Watcher};
 use super::{delete, hooks};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
@@ -28,6 +29,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     context.join_trace(dir.at())?;
     let mut whole = state::load_whole(dir.at(), id)?;
     let now = startable(dir.at(), &whole.saved)?;
+    let watcher = begin_watch(options, dir.at(), &whole)?;
     let Released { fifo, report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
     step(Step::Program);
     let refused = refused(context, dir.at(), &whole, &now, report)?;
@@ -59,11 +61,23 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
     match (options.attach, now.init, notify) {
         (true, Some(process), notify) => {
-            Foreground { process: &process, pid: saved.pid, child: false, notify, master: None }.wait()
+            let status = Foreground { process: &process, pid: saved.pid, child: false, notify, master: None }.wait()?;
+            watcher.map_or(Ok(()), Watcher::tell)?;
+            Ok(status)
         }
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),
     }
+}
+
+/// With `--watch`: a process that sees the program's calls.
+fn begin_watch(options: &cli::Start, dir: At, whole: &Whole) -> Result<Option<Watcher>, Error> {
+    let Some(what) = options.watch else {
+        return Ok(None);
+    };
+    let (spec, saved) = (whole.spec()?, &whole.saved);
+    let act = watch::engine(what, &spec, &saved.cgroup_path);
+    Watcher::begin(saved.pid, dir, &*act).map(Some).map_err(|trouble| failed(&saved.id, trouble))
 }
 
 /// The container as it is, if it can be started.

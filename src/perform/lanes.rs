@@ -64,6 +64,8 @@ pub struct Lanes<'a> {
     pub scope: bool,
     /// The message of systemd, or of the kernel's verifier.
     pub said: String,
+    /// What the watcher does with the process of this number.
+    pub watcher: Option<Box<dyn Fn(i32) + 'a>>,
 }
 
 /// How the lane stands while binds are made side by side.
@@ -137,6 +139,7 @@ impl<'a> Lanes<'a> {
             holder: None,
             scope: false,
             said: String::new(),
+            watcher: None,
         }
     }
 

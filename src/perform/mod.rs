@@ -23,5 +23,6 @@ pub mod undo;
 mod users;
 mod vectors;
 pub mod walk;
+pub mod watch;
 
 pub use lanes::{Lanes, Then};

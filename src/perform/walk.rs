@@ -4,7 +4,7 @@
 use super::report::{LONGEST, Report};
 use super::{Lanes, Then};
 use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
-use super::{sync, terminal, users};
+use super::{sync, terminal, users, watch};
 use crate::host::patience;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::Op;
@@ -99,6 +99,7 @@ fn perform<'a>(lanes: &mut Lanes<'a>, line: &'a Line) -> Done<Then> {
         Op::Sync(op) => return sync::perform(lanes, op, why),
         Op::Terminal(op) => terminal::perform(lanes, op, why)?,
         Op::Users(op) => users::perform(lanes, op, why)?,
+        Op::Watch(op) => watch::perform(lanes, op, why)?,
     }
     Ok(Then::Next)
 }

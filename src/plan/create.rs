@@ -8,7 +8,7 @@ use super::wish::Wish;
 use super::{
     callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp, sync,
 };
-use super::{terminal, users};
+use super::{terminal, users, watch};
 use crate::spec::{Problem, Spec};
 
 type Subject = fn(&mut Builder) -> Result<(), Problem>;
@@ -17,7 +17,7 @@ type Subject = fn(&mut Builder) -> Result<(), Problem>;
 const TREE: [Subject; 3] = [mounts::plan, callers::notify, devices::plan];
 
 /// The others, in any order.
-const SUBJECTS: [Subject; 13] = [
+const SUBJECTS: [Subject; 14] = [
     rootfs::plan,
     namespaces::plan,
     users::plan,
@@ -31,6 +31,7 @@ const SUBJECTS: [Subject; 13] = [
     seccomp::plan,
     callers::plan,
     sync::plan,
+    watch::plan,
 ];
 
 /// The plan of `create`, or of `run`.

@@ -4,7 +4,7 @@
 use super::builder::Builder;
 use super::op::Plan;
 use super::wish::Wish;
-use super::{callers, cgroup, labels, namespaces, process, rootfs, seccomp, sync, terminal, users};
+use super::{callers, cgroup, labels, namespaces, process, rootfs, seccomp, sync, terminal, users, watch};
 use crate::spec::{Problem, Spec};
 
 /// The plan of `exec`. `spec` is the container's, its process the one that is wanted.
@@ -20,5 +20,6 @@ pub fn exec(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
     seccomp::plan(&mut b)?;
     callers::plan(&mut b)?;
     sync::join(&mut b)?;
+    watch::plan(&mut b)?;
     b.done()
 }

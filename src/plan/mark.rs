@@ -37,6 +37,7 @@ marks! {
     NoCgroup "--cgroup-manager=disabled"
     Systemd "--cgroup-manager=systemd"
     Rootless "--rootless"
+    Watch "--watch"
 }
 
 impl Mark {

@@ -34,6 +34,7 @@ pub mod terminal;
 pub mod text;
 mod tree;
 mod users;
+mod watch;
 mod wish;
 
 pub use cgroup::cgroup_path;

@@ -100,6 +100,8 @@ stages! {
             Channel,
             /// The runtime opens the host's /proc, to read and write files of processes there.
             Procfs,
+            /// `--watch`: the runtime clones the watcher, before it enters a namespace of the container.
+            Watcher,
         }
         Sources {
             /// The runtime makes a file for what newuidmap prints.
@@ -122,6 +124,8 @@ stages! {
             BridgeMapped,
             /// The runtime waits until the process in between has made the container's first process.
             AwaitInit,
+            /// `--watch`: the watcher traces the new process, so that it sees the program's calls from the first on.
+            Watch,
         }
         Cgroup {
             /// systemd moves the new process into the container's scope, which is its cgroup.

@@ -49,5 +49,7 @@ fn lane_text(lane: Lane) -> &'static str {
         Lane::Init => "what becomes the container, from the clone on",
         Lane::Hook | Lane::InnerHook => "a hook",
         Lane::Holder => "what a user namespace begins with",
+        Lane::Watcher => "what sees the calls of the container's program",
+        Lane::Program => "the container's program, and all that it starts",
     }
 }

@@ -53,5 +53,9 @@ impl Slot {
     pub const NOTIFIED: Slot = Slot(24);
     /// The host's null device, for masks where the container's /dev may have none.
     pub const SPARE_NULL: Slot = Slot(25);
-    pub const FIRST_FREE: u16 = 26;
+    /// Handle on the watcher, the file of the calls that it sees, and the channel to it.
+    pub const WATCHER: Slot = Slot(26);
+    pub const WATCHED: Slot = Slot(27);
+    pub const TO_WATCHER: Slot = Slot(28);
+    pub const FIRST_FREE: u16 = 29;
 }

@@ -3,6 +3,7 @@
 
 use super::cgroup::scope::{Manager, Scope};
 use super::text::problem;
+use crate::cli::Watched;
 use crate::spec::{IdMapping, NamespaceKind, Problem, Spec, namespace};
 use syscalls::CloneFlags;
 
@@ -48,6 +49,8 @@ pub struct Wish<'a> {
     pub manager: Option<&'a Manager>,
     /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
     pub rootless: Option<bool>,
+    /// `--watch`, or the annotation: which calls of the program are recorded.
+    pub watch: Option<Watched>,
 }
 
 /// `NOTIFY_SOCKET`: the caller's socket, and the absolute path of the directory for the socket that the program gets.

@@ -125,6 +125,7 @@ pub fn check(check: Check) -> &'static str {
         Check::Interrupted => "interrupted",
         Check::CgroupPopulated => "populated cgroup",
         Check::LinkInTheWay => "link in the way",
+        Check::WatcherVanished => "watcher vanished",
     })
 }
 

@@ -15,6 +15,10 @@ const CONTEXTS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"
 /// An unknown name of a system call in the seccomp profile is an error.
 const UNKNOWN_CALL: &str = "run.oci.seccomp_fail_unknown_syscall";
 
+/// The program's calls are recorded: those that the container refuses, or all. An engine has no option for that.
+pub const WATCH: &str = "nano-sandbox.watch";
+const WATCHES: [&str; 2] = ["refused", "all"];
+
 /// Refused annotations, and what to use in their place.
 const REFUSED: [(&str, &str); 9] = [
     ("run.oci.seccomp.receiver", "`linux.seccomp.listenerPath` says it"),
@@ -43,6 +47,11 @@ impl Spec<'_> {
         self.annotated(UNKNOWN_CALL)
     }
 
+    /// Whether all calls of the program are recorded, or those that are refused; `None`: none is.
+    pub fn watches_all(&self) -> Option<bool> {
+        self.annotations.get(WATCH).map(|word| word == "all")
+    }
+
     pub fn context_option(&self) -> &str {
         self.annotations.get(CONTEXT).map_or("context", |word| word)
     }
@@ -54,6 +63,9 @@ impl Spec<'_> {
             if let Some(value) = self.annotations.get(name).filter(|value| !value.is_empty()) {
                 return at.key(name).no(format!("`{value}` is not supported: {instead}"));
             }
+        }
+        if let Some(word) = self.annotations.get(WATCH) {
+            one_of_these(&WATCHES)(word, &at.key(WATCH))?;
         }
         let context = self.context_option();
         one_of_these(&CONTEXTS)(context, &at.key(CONTEXT))

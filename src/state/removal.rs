@@ -4,7 +4,7 @@ use super::document::{INTENDED, NEW};
 use super::traces::{self, FAILED, LATER, OLD, TRACE};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
-use crate::perform::{callers, sync};
+use crate::perform::{callers, sync, watch};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, Why};
 
@@ -46,7 +46,7 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
     let free = || remove_name(root, name, AtFlags::AT_REMOVEDIR, Why("the id is free again"));
     let mut freed = free();
     if is_full(&freed) {
-        if let Some(kept) = kept {
+        if let Some(kept) = &kept {
             kept.take_later(dir.at());
         }
         let why = Why("nothing of the container may stay");
@@ -54,6 +54,15 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
             remove_name(dir.at(), file, AtFlags::NONE, why)?;
         }
         remove_name(dir.at(), callers::DIRECTORY, AtFlags::AT_REMOVEDIR, why)?;
+        freed = free();
+    }
+    if is_full(&freed) {
+        if let Some(kept) = kept {
+            kept.take_watched(dir.at());
+        }
+        for file in watch::FILES {
+            remove_name(dir.at(), file, AtFlags::NONE, Why("the calls of its program go with the container"))?;
+        }
         freed = free();
     }
     if is_full(&freed) { Ok(false) } else { freed.map(|()| true) }

@@ -5,6 +5,7 @@
 use super::directory::{DIRECTORY, check_id};
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
+use crate::perform::watch;
 use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -28,6 +29,10 @@ const SLACK: usize = 16;
 const NAME: usize = 20;
 /// The files of one container's trace, and how their names end after it is gone. No id has a `~` in it.
 const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
+/// The same for the calls of its program: a file a watcher, and none after the first that is missing.
+fn watched() -> impl Iterator<Item = (&'static CStr, String)> {
+    watch::FILES.into_iter().zip(1..).map(|(name, number): (&CStr, u8)| (name, format!("~watch{number}")))
+}
 /// Digits of the time at which a trace was kept: its name begins with them and a dash, and the id follows.
 const STAMP: usize = 16;
 const OPEN: OpenFlags = OpenFlags::O_RDONLY.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
@@ -98,6 +103,15 @@ impl Kept {
         }
     }
 
+    /// Moves what watchers have recorded.
+    pub fn take_watched(&self, dir: At) {
+        for (name, end) in watched() {
+            if self.take(dir, name, &end) == 0 {
+                break;
+            }
+        }
+    }
+
     /// Moves one file, if it is there. Returns what it takes on the disk.
     fn take(&self, dir: At, name: &CStr, end: &str) -> u64 {
         let why = Why("the trace of a container that is gone can still be asked for");
@@ -159,7 +173,10 @@ pub fn make_room(root: &str) -> bool {
     let names = input::names(root.at(), why).unwrap_or_default();
     let living = names.iter().filter(|name| name.as_c_str() != TRACES);
     let open = |name: &CString| syscalls::openat(root.at(), name, DIRECTORY, why).ok();
-    let of_one = |dir: Fd| FILES.iter().map(|(name, _)| size(dir.at(), name)).sum::<u64>();
+    let of_one = |dir: Fd| {
+        let sizes = FILES.iter().map(|(name, _)| size(dir.at(), name));
+        sizes.chain(watched().map(|(name, _)| size(dir.at(), name)).take_while(|size| *size > 0)).sum::<u64>()
+    };
     let total: u64 = living.filter_map(open).map(of_one).sum();
     match syscalls::openat(root.at(), TRACES, OPEN, why) {
         Ok(kept) => total + prune(&kept, limit.saturating_sub(total)) <= limit,
@@ -319,6 +336,13 @@ fn read_all(dir: At, id: &str, named: impl Fn(&CStr, &str) -> CString) -> Result
     failure.retain(|piece| !all.iter().any(|other| begins_alike(piece, other)));
     let at = usize::from(!all.is_empty()).min(all.len());
     all.splice(at..at, failure);
+    for (name, end) in watched() {
+        let found = read_file(dir, id, &named(name, &end))?;
+        if found.is_empty() {
+            break;
+        }
+        all.extend(found);
+    }
     Ok(all)
 }
 

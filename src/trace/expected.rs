@@ -23,6 +23,8 @@ pub fn verdict(entry: &Entry) -> Verdict {
     match entry.refused() {
         None => Verdict::Done,
         Some(_) if entry.ended => Verdict::Ended,
+        // What a program is refused, and not by the container, is its own matter.
+        Some(_) if entry.is_programs() && entry.r.why().is_empty() => Verdict::Done,
         Some(errno) => reason(entry, errno).map_or(Verdict::WentOn, Verdict::Expected),
     }
 }

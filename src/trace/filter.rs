@@ -11,7 +11,7 @@ use syscalls::Call;
 const CLASSES: &str = include_str!("classes.txt");
 
 /// The lanes that can be asked for.
-const LANES: [&str; 5] = ["host", "init", "bridge", "hook", "holder"];
+const LANES: [&str; 7] = ["host", "init", "bridge", "hook", "holder", "watcher", "program"];
 
 /// What was asked for.
 #[derive(Default)]

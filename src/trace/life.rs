@@ -45,6 +45,9 @@ impl Entry<'_> {
     /// Whether it belongs to whatever was done before: it closes a descriptor that went out of use, or tells what was done.
     pub fn is_aside(&self) -> bool {
         let file = self.r.source().file;
+        if self.is_programs() {
+            return false;
+        }
         let told = match self.r.call.name() {
             "exit_group" => file == "main.rs",
             "ppoll" => self.r.why() == GOES_ON.0,
@@ -52,6 +55,11 @@ impl Entry<'_> {
             _ => file.starts_with("say/"),
         };
         told || self.r.line == 0 && file.starts_with("syscalls/")
+    }
+
+    /// Whether the container's program made the call.
+    pub fn is_programs(&self) -> bool {
+        self.r.lane == Lane::Program as u8
     }
 
     pub fn step(&self) -> &'static str {

@@ -4,6 +4,7 @@
 use crate::plan::Mark;
 use crate::sorted;
 use alloc::collections::BTreeMap;
+use syscalls::Call;
 use syscalls::record::{self, Record};
 
 /// The recorder of one command, and what all its records share.
@@ -36,7 +37,7 @@ impl<'a> Piece<'a> {
 
     /// The JSON pointer of what asked for a record, or for its line of the plan. Empty: nothing of the configuration did.
     pub fn pointer(&self, r: &Record<'a>) -> &'a str {
-        let asked = self.asked.get(&r.line).copied().or_else(|| r.asked());
+        let asked = self.asked.get(&r.line).copied().or_else(|| r.asked()).or_else(|| r.noted());
         asked.map_or("", |(pointer, _)| pointer)
     }
 
@@ -73,7 +74,8 @@ impl<'a> Piece<'a> {
 
 /// The records in the order of their places.
 fn records(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
-    record::offsets(bytes).filter_map(|at| Record::read(bytes, at))
+    let all = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
+    all.filter(|r| r.call != Call::CAUSE)
 }
 
 /// What asked for the lines of a plan: the first record of each line says it.

@@ -155,6 +155,7 @@ impl<'a> Text<'a> {
         let alone = group.calls.len() == 1 || group.said().is_none() && verdict(first) != Verdict::Done;
         match worst {
             None | Some(Verdict::Done) => (why.into(), Paint::Plain),
+            Some(Verdict::WentOn) if first.is_programs() => (why.into(), Paint::Odd),
             Some(Verdict::Ended) => (format!("this ended the command: {why}"), Paint::Fatal),
             Some(Verdict::WentOn) => (format!("refused, and the command went on: {why}"), Paint::Odd),
             Some(Verdict::Expected(reason)) if alone => (format!("expected: {reason}; {why}"), Paint::Expected),

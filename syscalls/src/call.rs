@@ -22,6 +22,8 @@ pub struct Call(pub u16);
 impl Call {
     pub const CLONE3: Call = Call::named("clone3");
     pub const EXECVE: Call = Call::named("execve");
+    /// No call: a note of why calls of the program were refused.
+    pub const CAUSE: Call = Call(0xff03);
 
     /// The call of this name, for constants: there a wrong name does not compile.
     pub const fn named(wanted: &str) -> Call {

@@ -29,6 +29,9 @@ pub(crate) struct Hot {
     /// The slate that both sides of the clone share, and the shared memory of the recorder; 0: none yet (see `room`).
     pub slate: AtomicUsize,
     pub laid: AtomicUsize,
+    pub laid_len: AtomicUsize,
+    /// The calls of this process are counted, and get no records: it records those of others.
+    pub apart: AtomicBool,
     /// A part of the recorder's file was lost.
     pub lost: AtomicBool,
     /// The place of the newest record.
@@ -82,6 +85,8 @@ pub(crate) static HOT: Hot = Hot {
     used_once: AtomicU32::new(0),
     slate: AtomicUsize::new(0),
     laid: AtomicUsize::new(0),
+    laid_len: AtomicUsize::new(0),
+    apart: AtomicBool::new(false),
     lost: AtomicBool::new(false),
     last: AtomicU32::new(NOWHERE),
     frozen: AtomicBool::new(false),

@@ -12,7 +12,7 @@ use crate::fd::At;
 use crate::flags::{Map, Prot};
 use crate::gate::gate_late;
 use crate::hot::HOT;
-use crate::record::{self, CAPACITY};
+use crate::record::{self, CAPACITY, WATCHED};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 const PAGE: usize = 4096;
@@ -75,9 +75,22 @@ pub fn share(why: Why) -> Result<()> {
 pub fn lay(file: Option<At>, why: Why) -> Result<()> {
     let at = mmap(CAPACITY, Map::MAP_SHARED, file, why)?;
     HOT.laid.store(at, Relaxed);
+    HOT.laid_len.store(CAPACITY, Relaxed);
     touch(at, record::head().used.load(Relaxed) as usize + PAGE);
     // SAFETY: as many bytes have just been mapped there, page-aligned, for the length of the process.
     unsafe { record::move_to(at as *mut u8) };
+    Ok(())
+}
+
+/// From now on this process writes the calls of other processes into a file of [`WATCHED`] bytes, or into memory. Its own
+/// calls are counted there, and get no records.
+#[track_caller]
+pub fn lay_apart(file: Option<At>, why: Why) -> Result<()> {
+    let at = mmap(WATCHED, Map::MAP_SHARED, file, why)?;
+    HOT.laid.store(at, Relaxed);
+    HOT.laid_len.store(WATCHED, Relaxed);
+    touch(at, 2 * PAGE);
+    record::begin_apart(at);
     Ok(())
 }
 
@@ -95,7 +108,7 @@ fn touch(at: usize, len: usize) {
 pub(crate) fn settle() {
     let base = HOT.base.load(Relaxed);
     let used = record::head().used.load(Relaxed) as usize;
-    if base != 0 && used + 3 * PAGE < CAPACITY {
+    if base != 0 && used + 3 * PAGE < HOT.laid_len.load(Relaxed) {
         touch((base + used) & !(PAGE - 1), 3 * PAGE);
     }
 }
@@ -104,7 +117,7 @@ pub(crate) fn settle() {
 /// the address is not in the recorder, or the kernel refuses.
 pub(crate) fn lost(place: usize) -> bool {
     let start = HOT.laid.load(Relaxed);
-    let end = start + CAPACITY;
+    let end = start + HOT.laid_len.load(Relaxed);
     if start == 0 || !(start..end).contains(&place) {
         return false;
     }

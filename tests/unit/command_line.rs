@@ -4,8 +4,8 @@
 use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
     CgroupManager, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill,
-    Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd, Which,
-    parse,
+    Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd,
+    Watched, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -32,6 +32,7 @@ fn create(id: &str) -> Create {
         preserve_fds: 0,
         no_new_keyring: false,
         no_subreaper: false,
+        watch: None,
     }
 }
 
@@ -113,6 +114,7 @@ fn commands() {
         ("create --bundle=a=b x", Command::Create(bundle("x", "a=b"))),
         ("create --bundle /a --bundle /b x", Command::Create(bundle("x", "/b"))),
         ("create -f c x", Command::Create(Create { config: Some("c".into()), ..create("x") })),
+        ("create --watch=all x", Command::Create(Create { watch: Some(Watched::All), ..create("x") })),
         ("create -- --help", Command::Create(create("--help"))),
         ("create -- help", Command::Create(create("help"))),
         ("create help", Command::Create(create("help"))),
@@ -122,8 +124,9 @@ fn commands() {
         ("run -db /b x", Command::Run(Run { detach: true, create: bundle("x", "/b"), ..run("") })),
         ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
         ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
-        ("start x", Command::Start(Start { id: "x".into(), attach: false })),
-        ("start -a x", Command::Start(Start { id: "x".into(), attach: true })),
+        ("start x", Command::Start(Start { id: "x".into(), attach: false, watch: None })),
+        ("start --watch x", Command::Start(Start { id: "x".into(), attach: false, watch: Some(Watched::Refused) })),
+        ("start -a x", Command::Start(Start { id: "x".into(), attach: true, watch: None })),
         ("state x", Command::State(State { id: "x".into() })),
         ("kill x", kill("x", 15, false)),
         ("kill x 9", kill("x", 9, false)),

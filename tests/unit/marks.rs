@@ -1,6 +1,7 @@
 //! What beside the configuration decides about lines: each host's state and each option marks the lines that it changes, and
 //! no others.
 
+use crate::cli::Watched;
 use crate::plan::cgroup::scope::{Manager, Scope};
 use crate::plan::{self, Joined, Mark, Notify, Plan, Wish};
 use crate::spec::{self, Spec};
@@ -49,6 +50,7 @@ fn each_mark_has_its_cause() {
         (Mark::NoCgroup, made(&quiet, Wish { cgroup: false, ..root() })),
         (Mark::Systemd, made(&quiet, Wish { manager: Some(&manager), ..root() })),
         (Mark::Rootless, made(&quiet, Wish { rootless: Some(true), ..root() })),
+        (Mark::Watch, made(&quiet, Wish { watch: Some(Watched::All), ..root() })),
     ];
     for (mark, found) in &cases {
         assert_eq!(*found, BTreeSet::from([mark.text()]));

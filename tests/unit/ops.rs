@@ -1,5 +1,6 @@
 //! The lanes of all ops: a plan with a line in a lane that cannot perform it is refused.
 
+use crate::cli::Watched;
 use crate::outcome::Lane;
 use crate::plan::cgroup::{limits::Setting, scope::Scope};
 use crate::plan::op::*;
@@ -185,6 +186,9 @@ fn all() -> Vec<Op> {
         Users::RootInside { uid: 0, gid: 0 }.into(),
         Users::Groups { gids: vec![], if_allowed: false }.into(),
         Users::Ids { uid: 0, gid: 0 }.into(),
+        Watch::Clone { what: Watched::All }.into(),
+        Watch::Clone { what: Watched::Refused }.into(),
+        Watch::Begin.into(),
     ]
 }
 

@@ -3,7 +3,7 @@
 //! A panic ends the test program at once, as everywhere in this project: `-- --nocapture` shows what it said.
 //! May touch: everything that reads what others wrote.
 
-use crate::cli::{Format, TraceCmd};
+use crate::cli::{Format, TraceCmd, Watched};
 use crate::host::procfs;
 use crate::plan::{self, Plan, Wish};
 use crate::trace::{Filter, Piece, Screen, View};
@@ -270,6 +270,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         cgroup_base: "",
         manager: None,
         rootless: None,
+        watch: bit(0).then_some(Watched::All),
     };
     let _ = spec.warnings();
     let plan = plan::create(&spec, &wish).ok()?;

@@ -40,6 +40,8 @@ pub fn lane_name(lane: u8) -> &'static str {
         1 => "init",
         2 => "bridge",
         5 => "holder",
+        6 => "watcher",
+        7 => "program",
         _ => "hook",
     }
 }

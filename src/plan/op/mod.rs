@@ -18,6 +18,7 @@ mod seccomp;
 mod sync;
 mod terminal;
 mod users;
+mod watch;
 mod words;
 
 pub use super::slot::Slot;
@@ -37,6 +38,7 @@ pub use seccomp::Seccomp;
 pub use sync::Sync;
 pub use terminal::Terminal;
 pub use users::Users;
+pub use watch::Watch;
 
 use super::mark::Mark;
 use super::step::Step;
@@ -72,7 +74,7 @@ macro_rules! subjects {
 }
 
 subjects! {
-    Callers Cgroup Devices Hooks Labels Mounts Namespaces Network Process Rdt Rootfs Seccomp Sync Terminal Users
+    Callers Cgroup Devices Hooks Labels Mounts Namespaces Network Process Rdt Rootfs Seccomp Sync Terminal Users Watch
 }
 
 /// What it does, in words.

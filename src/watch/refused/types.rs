@@ -1,7 +1,7 @@
 //! What the watcher gives, and what it gets: a call, and why it was refused. May touch: the spec.
 
 use crate::spec::Spec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use syscalls::Errno;
 
 /// The result of a call to which SIGSYS came in place of one: the filter ended the process or the thread, or sent the signal.
@@ -36,7 +36,7 @@ pub struct Foreign {
 }
 
 /// What of the container refused a call.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "camelCase")]
 pub enum By {
     Seccomp,

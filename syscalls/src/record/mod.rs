@@ -16,11 +16,14 @@
 //! sequence number, so a gap in the numbers tells a reader where calls are missing, and how many.
 
 mod added;
+mod apart;
 mod blobs;
 mod carried;
 mod moves;
 
 pub(crate) use added::{add, change};
+pub(crate) use apart::begin_at as begin_apart;
+pub use apart::{WATCHED, count_up, explain, note};
 pub(crate) use blobs::{Later, Writer, asked_len};
 pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
 pub use carried::{accept, carry, find, shared};
@@ -42,7 +45,7 @@ const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
 /// Tells a recorder file of this layout from any other: its last two bytes are the version.
-pub const MAGIC: u64 = 0x6e6b_7472_6164_0202;
+pub const MAGIC: u64 = 0x6e6b_7472_6164_0203;
 
 /// The start of a recorder.
 #[repr(C)]
@@ -64,6 +67,8 @@ pub struct Head {
     pub helper_count: AtomicU32,
     /// Their process ids, as their cloners see them; later ones are not kept.
     pub helpers: [AtomicI32; HELPERS],
+    /// Calls of a process that records those of others. Its own have no records.
+    pub own: AtomicU32,
     /// Where the record of the newest execve is.
     pub execve: AtomicU32,
     /// Where the record is of the call that ended the command with an error; 0: there is none.
@@ -113,7 +118,7 @@ pub const RETURNED: u32 = 2;
 pub const OUT: u8 = 0x10;
 pub const WHY: u8 = 0x20;
 pub(crate) const FILE: u8 = 0x21;
-pub(crate) const ASKED: u8 = 0x22;
+pub const ASKED: u8 = 0x22;
 /// Of another process's call: its name, where the table of names lacks it; its result, where a number does not tell all.
 pub(crate) const NAME: u8 = 0x23;
 pub(crate) const RESULT: u8 = 0x24;
@@ -603,7 +608,21 @@ impl<'a> Record<'a> {
     /// The JSON pointer of what asked for the call, and a number for what else decided about it (0: nothing). The first record
     /// of a line has it for the whole line; of records that belong to no line, each has its own.
     pub fn asked(&self) -> Option<(&'a str, u8)> {
-        let (mark, pointer) = self.blob(ASKED)?.bytes.split_first()?;
+        Self::pointer(self.blob(ASKED)?)
+    }
+
+    /// The same of a record of another process's call: it stands after the text that says why the call was refused.
+    pub fn noted(&self) -> Option<(&'a str, u8)> {
+        if self.why().is_empty() || self.source_line != 0 {
+            return None;
+        }
+        let [_, _, a, b, rest @ ..] = self.why else { return None };
+        let next = rest.get(usize::from(u16::from_ne_bytes([*a, *b]))..)?;
+        Self::pointer(Self::find(next.get(..next.len().min(5 + POINTER))?, ASKED)?)
+    }
+
+    fn pointer(blob: Blob<'a>) -> Option<(&'a str, u8)> {
+        let (mark, pointer) = blob.bytes.split_first()?;
         let pointer = core::str::from_utf8(pointer).ok().filter(|pointer| pointer.len() <= POINTER)?;
         Some((pointer, *mark))
     }

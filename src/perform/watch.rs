@@ -1,0 +1,142 @@
+//! The watcher: a process beside the container's first one, which traces it (ptrace(2)) from its execve on. It leaves all that
+//! the runtime has of its caller: terminal, standard streams, directory. It ends with the container's last process. May touch:
+//! plan types, system calls.
+
+use super::Lanes;
+use crate::outcome::{Check, Done, Lane, Trouble};
+use crate::plan::Slot;
+use crate::plan::op::Watch;
+use core::ffi::CStr;
+use core::sync::atomic::Ordering::*;
+use syscalls::{
+    At, CloneFlags, Cloned, Errno, Failed, Fd, MemFd, OpenFlags, Prctl, PtraceOptions, SigSet, Why, record, room,
+};
+
+/// The files for the program's calls, in the container's directory: one a watcher.
+pub const FILES: [&CStr; 4] = [c"trace.watch", c"trace.watch2", c"trace.watch3", c"trace.watch4"];
+
+/// What the watcher says when it traces the process.
+const TRACED: u8 = 1;
+/// Where the watcher keeps its end of the channel, and its file.
+const CHANNEL: i32 = 3;
+const FILE: i32 = 4;
+
+pub fn perform(lanes: &mut Lanes, op: &Watch, why: Why) -> Done {
+    match op {
+        Watch::Clone { .. } => {
+            let Some(act) = &lanes.watcher else {
+                return Ok(());
+            };
+            let Watcher { process, file, channel } = clone(lanes.at(Slot::STATE), act, why)?;
+            lanes.put(Slot::WATCHER, process);
+            lanes.put(Slot::WATCHED, file);
+            lanes.put(Slot::TO_WATCHER, channel);
+        }
+        Watch::Begin => {
+            if let Some(channel) = lanes.take(Slot::TO_WATCHER) {
+                begin(channel, lanes.pid, why)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A watcher: a handle on it, the file for the calls that it sees, and the channel to it.
+pub struct Watcher {
+    pub process: Fd,
+    pub file: Fd,
+    pub channel: Fd,
+}
+
+/// Clones a watcher. `act`: what it does when it traces a process.
+pub fn clone(dir: At, act: &dyn Fn(i32), why: Why) -> Done<Watcher> {
+    let file = file(dir)?;
+    let (channel, end) = syscalls::socketpair(Why("the watcher learns there which process to trace"))?;
+    match syscalls::clone3_helper(CloneFlags::NONE, Lane::Watcher as u8, why)? {
+        Cloned::Child => watch(end, file, act),
+        Cloned::Parent { pidfd, .. } => Ok(Watcher { process: pidfd, file, channel }),
+    }
+}
+
+/// Lets the watcher trace a process that has not executed its program.
+pub fn begin(channel: Fd, pid: i32, why: Why) -> Done {
+    room::slate().helper_failure.store(0, Relaxed);
+    let mut word = [0; 1];
+    let _ = syscalls::write(channel.at(), &pid.to_ne_bytes(), why);
+    let why = Why("the program must not begin before it is traced");
+    if syscalls::read(channel.at(), &mut word, why)? == 1 {
+        return Ok(());
+    }
+    match room::slate().helper_failure.load(Acquire) {
+        0 => Err(Trouble::Check(Check::WatcherVanished)),
+        failure => Err(Trouble::Call(Failed::unpacked(failure))),
+    }
+}
+
+/// The file for the program's calls: in the container's directory, or in memory where there is none.
+fn file(dir: At) -> Done<Fd> {
+    let flags = OpenFlags::O_RDWR | OpenFlags::O_EXCL | OpenFlags::O_NOFOLLOW;
+    let why = Why("the program's calls have a file of their own, and a limit of their own");
+    let free = FILES.iter().map(|name| syscalls::openat_create(dir, name, flags, 0o600, why));
+    let file = match free.into_iter().find(|made| !matches!(made, Err(f) if f.errno == Errno::EEXIST)) {
+        Some(Ok(file)) => file,
+        _ => syscalls::memfd_create(c"watch", MemFd::NONE, why)?,
+    };
+    let why = Why("room for the calls; an empty part of the file takes none");
+    syscalls::ftruncate(file.at(), record::WATCHED, why)?;
+    Ok(file)
+}
+
+/// The watcher's process.
+fn watch(channel: Fd, file: Fd, act: &dyn Fn(i32)) -> ! {
+    match trace(channel.leak(), file.leak()) {
+        Ok(Some(pid)) => act(pid),
+        // The runtime has ended, and with it the container to be.
+        Ok(None) => {}
+        Err(failed) => {
+            room::slate().helper_failure.store(failed.packed(), Release);
+            syscalls::exit_group(1, Why("a watcher that cannot trace the program has nothing to do"));
+        }
+    }
+    syscalls::exit_group(0, Why("no process is left to watch"))
+}
+
+/// Leaves the caller, traces the process that it is told, and says so.
+fn trace(channel: i32, file: i32) -> syscalls::Result<Option<i32>> {
+    syscalls::setsid(Why("signals of the caller's terminal are not for the watcher"))?;
+    let why = Why("the watcher ends by a signal as any process does, and the container goes on");
+    syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
+    let why = Why("the container may see this process; it must not look into it");
+    syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why)?;
+    let why = Why("an engine waits for the end of the container's streams, so the watcher keeps none of them open");
+    let (channel, file) = keep_two(channel, file, why)?;
+    syscalls::chdir(c"/", Why("the watcher must not keep the caller's directory from being unmounted"))?;
+    let mut word = [0; 4];
+    if syscalls::read(channel, &mut word, Why("the runtime tells which process is the container's first"))? != 4 {
+        return Ok(None);
+    }
+    let pid = i32::from_ne_bytes(word);
+    let why = Why("the process is seen from its execve on; its own calls before that are on record already");
+    syscalls::ptrace_seize(pid, PtraceOptions::PTRACE_O_TRACESYSGOOD | PtraceOptions::PTRACE_O_TRACEEXEC, why)?;
+    let why = Why("the program's calls are recorded there; the watcher's own are counted from here on");
+    room::lay_apart(Some(file), why)?;
+    syscalls::write(channel, &[TRACED], Why("the process is traced: it may go on"))?;
+    syscalls::close_range(CHANNEL as u32, u32::MAX, Why("the memory of the records does not need its file"))?;
+    Ok(Some(pid))
+}
+
+/// Closes all descriptors but two, and makes the null device of the standard ones.
+fn keep_two(channel: i32, file: i32, why: Why) -> syscalls::Result<(At, At)> {
+    // Both first go where nothing else is.
+    let high = channel.max(file) + 1;
+    syscalls::dup3_standard(At::from_raw(channel), high, why)?;
+    syscalls::dup3_standard(At::from_raw(file), high + 1, why)?;
+    syscalls::close_range(0, high as u32 - 1, why)?;
+    for _ in 0..3 {
+        syscalls::open_standard(c"/dev/null", why)?;
+    }
+    syscalls::dup3_standard(At::from_raw(high), CHANNEL, why)?;
+    syscalls::dup3_standard(At::from_raw(high + 1), FILE, why)?;
+    syscalls::close_range(FILE as u32 + 1, u32::MAX, why)?;
+    Ok((At::from_raw(CHANNEL), At::from_raw(FILE)))
+}

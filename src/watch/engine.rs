@@ -1,0 +1,297 @@
+//! The watcher's loop. Each thread of the container stops where a call begins and where it ends (ptrace(2)), and goes on at
+//! once. What the watcher cannot do any more, since the thread was killed meanwhile, it leaves out. May touch: system calls.
+
+use super::notes::{First, Notes};
+use super::refused::{self, Confinement, Foreign, KILLED};
+use super::threads::Threads;
+use crate::cli::Watched;
+use crate::host::{input, procfs};
+use crate::outcome::Lane;
+use crate::plan::Step;
+use syscalls::foreign::{self, Foreign as Call};
+use syscalls::record::{self, Record};
+use syscalls::{
+    ARGUMENTS_STAY, AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AtCall, Onward, PtraceOptions, Why,
+};
+
+/// What a status of wait(2) says of a stopped thread, beside a signal.
+const EVENT_FORK: i32 = 1;
+const EVENT_VFORK: i32 = 2;
+const EVENT_CLONE: i32 = 3;
+const EVENT_EXEC: i32 = 4;
+const EVENT_EXIT: i32 = 6;
+const EVENT_STOP: i32 = 128;
+/// A stop at a call is SIGTRAP and this bit (PTRACE_O_TRACESYSGOOD).
+const CALL_STOP: i32 = libc::SIGTRAP | 0x80;
+/// The signals of job control that stop a process.
+const STOPS: [i32; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+/// `si_code` of a SIGSYS that a seccomp filter sends.
+const SYS_SECCOMP: i32 = 1;
+/// Results by which the kernel tells itself to make a call again (linux/errno.h).
+const RESTARTS: core::ops::RangeInclusive<i64> = -516..=-512;
+
+const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
+
+const GO_ON: Why = Why("the thread goes on to its next call");
+const LOOK: Why = Why("the thread has stopped, and tells what it does");
+
+/// What is asked of each thread of the program.
+pub fn options() -> PtraceOptions {
+    PtraceOptions::PTRACE_O_TRACESYSGOOD
+        | PtraceOptions::PTRACE_O_TRACEFORK
+        | PtraceOptions::PTRACE_O_TRACEVFORK
+        | PtraceOptions::PTRACE_O_TRACECLONE
+        | PtraceOptions::PTRACE_O_TRACEEXEC
+        | PtraceOptions::PTRACE_O_TRACEEXIT
+}
+
+pub struct Engine<'a> {
+    what: Watched,
+    confinement: Confinement<'a>,
+    threads: Threads,
+    notes: Notes,
+}
+
+impl<'a> Engine<'a> {
+    pub fn new(what: Watched, confinement: Confinement<'a>) -> Engine<'a> {
+        Engine { what, confinement, threads: Threads::default(), notes: Notes::default() }
+    }
+
+    /// Watches until no thread is traced any more.
+    pub fn run(&mut self) {
+        record::at(Lane::Program as u8, 0, Step::Program as u16);
+        while let Ok(Some((tid, status))) = syscalls::wait_traced(Why("the next thread that stops or ends")) {
+            self.stopped(tid, status);
+        }
+    }
+
+    fn stopped(&mut self, tid: i32, status: i32) {
+        // As wait(2) has it: the low byte is 0x7f for a stop.
+        if status & 0xff != 0x7f {
+            return self.threads.remove(tid);
+        }
+        let (signal, event) = (status >> 8 & 0xff, status >> 16);
+        match event {
+            0 if signal == CALL_STOP => self.at_call(tid),
+            0 => self.signalled(tid, signal),
+            EVENT_STOP if STOPS.contains(&signal) => onward(tid, Onward::Stopped, 0),
+            EVENT_STOP => {
+                self.threads.at(tid).begun = true;
+                self.go_on(tid, 0);
+            }
+            EVENT_FORK | EVENT_VFORK | EVENT_CLONE => self.forked(tid),
+            EVENT_EXEC => self.executed(tid),
+            EVENT_EXIT => self.exits(tid),
+            _ => self.go_on(tid, 0),
+        }
+    }
+
+    fn go_on(&mut self, tid: i32, signal: i32) {
+        let how = if self.threads.at(tid).begun { Onward::ToCall } else { Onward::ToEvent };
+        onward(tid, how, signal);
+    }
+
+    fn at_call(&mut self, tid: i32) {
+        let all = self.what == Watched::All;
+        let thread = self.threads.at(tid);
+        if !thread.in_call {
+            thread.in_call = true;
+            thread.start_ns = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
+            if all || !ARGUMENTS_STAY {
+                self.enters(tid);
+            }
+        } else {
+            thread.in_call = false;
+            self.leaves(tid);
+            let thread = self.threads.at(tid);
+            if !thread.in_call {
+                (thread.quiet, thread.entered, thread.place) = (false, None, None);
+            }
+        }
+        onward(tid, Onward::ToCall, 0);
+    }
+
+    /// Keeps what is known of a call before it is made.
+    fn enters(&mut self, tid: i32) {
+        let Ok(at) = syscalls::ptrace_call(tid, LOOK) else { return };
+        let [number, args @ ..] = at.words;
+        let call = Call { pid: tid, tid, arch: at.arch, number, args, stack: at.stack };
+        let thread = self.threads.at(tid);
+        thread.entered = Some(call);
+        if self.what == Watched::All {
+            thread.place = foreign::enter(&call, thread.start_ns, false);
+        }
+    }
+
+    /// Looks how a call has ended.
+    fn leaves(&mut self, tid: i32) {
+        let thread = self.threads.at(tid);
+        let (entered, quiet) = (thread.entered, thread.quiet);
+        let (call, result) = match entered {
+            Some(call) => match syscalls::ptrace_call(tid, LOOK) {
+                Ok(AtCall { op: AtCall::EXIT, words, .. }) => (call, words[0] as i64),
+                _ => return,
+            },
+            None => match self.by_registers(tid) {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        if quiet {
+            return;
+        }
+        let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
+        if failed || self.what == Watched::All {
+            self.tell(tid, &call, result, failed);
+        }
+    }
+
+    /// The call of a thread at its exit, out of the registers. `None`: it has not failed, and nothing more is asked for.
+    fn by_registers(&mut self, tid: i32) -> Option<(Call, i64)> {
+        let (registers, small) = syscalls::ptrace_registers(tid, LOOK).ok()?;
+        if !(-4095..0).contains(&registers.result) || RESTARTS.contains(&registers.result) {
+            return None;
+        }
+        // At the entry of a call, too, its result is an error: ENOSYS, until it has another.
+        let at = syscalls::ptrace_call(tid, LOOK).ok()?;
+        if at.op == AtCall::ENTRY {
+            self.threads.at(tid).in_call = true;
+            return None;
+        }
+        let mut call = entered(tid, &registers, small);
+        call.arch = at.arch;
+        Some((call, registers.result))
+    }
+
+    /// Writes down how a call has ended, and why it was refused.
+    fn tell(&mut self, tid: i32, call: &Call, result: i64, failed: bool) {
+        let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
+        let (start_ns, place) = (self.threads.at(tid).start_ns, self.threads.at(tid).place);
+        let returned = result != KILLED;
+        if let Some(place) = place.filter(|_| returned) {
+            foreign::leave(place, call, result, 0, now);
+        }
+        if !failed {
+            return;
+        }
+        let pid = self.process(tid);
+        let refused = Foreign { pid, tid, arch: call.arch, number: call.number, args: call.args, result };
+        let Some(cause) = refused::cause(&self.confinement, &refused) else {
+            return;
+        };
+        let place = place.or_else(|| {
+            let place = foreign::enter(call, start_ns, true);
+            if let Some(place) = place.filter(|_| returned) {
+                foreign::leave(place, call, result, 0, now);
+            }
+            place
+        });
+        let text = place.map_or_else(String::new, shown);
+        let why = self.notes.count(&cause, First { tid, call: &text, program: &name(pid) });
+        if let Some(place) = place {
+            record::explain(place, why);
+        }
+    }
+
+    /// The process of a thread.
+    fn process(&mut self, tid: i32) -> i32 {
+        let thread = self.threads.at(tid);
+        if thread.pid == 0 {
+            let leaders = procfs::leaders(&[tid]).unwrap_or_default();
+            thread.pid = leaders.first().copied().unwrap_or(tid);
+        }
+        thread.pid
+    }
+
+    /// A signal is on its way to a thread, which gets it.
+    fn signalled(&mut self, tid: i32, signal: i32) {
+        if signal == libc::SIGSYS && self.threads.at(tid).begun {
+            let info = syscalls::ptrace_siginfo(tid, LOOK).unwrap_or([0; 128]);
+            let code = i32::from_ne_bytes([info[8], info[9], info[10], info[11]]);
+            if code == SYS_SECCOMP {
+                self.trapped(tid);
+            }
+        }
+        self.go_on(tid, signal);
+    }
+
+    /// A seccomp filter has sent SIGSYS in place of a call, or has ended the thread.
+    fn trapped(&mut self, tid: i32) {
+        if core::mem::replace(&mut self.threads.at(tid).told, true) {
+            return;
+        }
+        let call = match self.threads.at(tid).entered {
+            Some(call) => call,
+            None => match syscalls::ptrace_registers(tid, LOOK) {
+                Ok((registers, small)) => entered(tid, &registers, small),
+                Err(_) => return,
+            },
+        };
+        self.tell(tid, &call, KILLED, true);
+    }
+
+    /// A thread has made another one, or a process.
+    fn forked(&mut self, tid: i32) {
+        if let Ok(new) = syscalls::ptrace_message(tid, LOOK) {
+            self.threads.at(new as i32).begun = true;
+        }
+        self.go_on(tid, 0);
+    }
+
+    /// A process has become another program: the first time, the container's.
+    fn executed(&mut self, tid: i32) {
+        if let Ok(before) = syscalls::ptrace_message(tid, LOOK) {
+            self.threads.rename(before as i32, tid);
+        }
+        let begun = self.threads.at(tid).begun;
+        if !begun {
+            let _ = syscalls::ptrace_options(tid, options(), Why("from here on the program's calls are seen"));
+        }
+        let thread = self.threads.at(tid);
+        // What follows is the exit of execve. Init has the first one on record itself.
+        (thread.begun, thread.in_call, thread.pid, thread.quiet) = (true, true, tid, !begun);
+        self.go_on(tid, 0);
+    }
+
+    /// A thread ends; of the call in which it does so it holds the registers still.
+    fn exits(&mut self, tid: i32) {
+        let status = syscalls::ptrace_message(tid, LOOK).unwrap_or(0) as i32;
+        if status & 0x7f == libc::SIGSYS {
+            self.trapped(tid);
+        }
+        onward(tid, Onward::ToEvent, 0);
+    }
+}
+
+/// The call that registers tell of.
+fn entered(tid: i32, registers: &syscalls::CallRegisters, small: bool) -> Call {
+    let arch = if small { AUDIT_ARCH_I386 } else { OWN_ARCH };
+    let (number, args, stack) = (registers.number, registers.args, registers.stack);
+    Call { pid: tid, tid, arch, number, args, stack }
+}
+
+/// A record as strace shows it.
+fn shown(place: u32) -> String {
+    let mut text = String::new();
+    if let Some(r) = Record::read(record::bytes(), place) {
+        let _ = syscalls::show::whole(&r, &mut text);
+    }
+    text
+}
+
+fn onward(tid: i32, how: Onward, signal: i32) {
+    // It fails if the thread was killed meanwhile.
+    let _ = syscalls::ptrace_onward(tid, how, signal, GO_ON);
+}
+
+/// The name of a process's program, as the kernel keeps it.
+fn name(pid: i32) -> String {
+    let why = Why("the summary tells which program made the call");
+    let read = || {
+        let procfs = procfs::open()?;
+        let file = syscalls::openat(procfs.at(), &procfs::path(pid, "comm"), syscalls::OpenFlags::NONE, why)?;
+        input::read_all(file.at(), why)
+    };
+    let bytes = read().unwrap_or_default();
+    String::from(String::from_utf8_lossy(&bytes).trim_end())
+}

@@ -1,0 +1,93 @@
+//! The threads that are traced, and where each stands. Long-lived: a place that a thread leaves is used again. May touch:
+//! nothing.
+
+use syscalls::foreign::Foreign;
+
+/// A thread.
+#[derive(Default)]
+pub struct Thread {
+    /// 0: the place is free.
+    pub tid: i32,
+    /// Its process; 0: not looked up yet.
+    pub pid: i32,
+    /// Its calls are seen: it has become the container's program, or was begun by it.
+    pub begun: bool,
+    /// It is between the entry and the exit of a call.
+    pub in_call: bool,
+    /// The call that it is in is in the trace already, or begins outside of it.
+    pub quiet: bool,
+    /// SIGSYS came to it, and its call was told.
+    pub told: bool,
+    /// When its call began.
+    pub start_ns: u64,
+    /// What was known of the call at its entry, and its record.
+    pub entered: Option<Foreign>,
+    pub place: Option<u32>,
+}
+
+#[derive(Default)]
+pub struct Threads {
+    all: Vec<Thread>,
+    /// Where the newest look-up found its thread: as a rule the next one finds it there.
+    last: usize,
+}
+
+impl Threads {
+    /// The place of a thread, which is made if it is new.
+    pub fn at(&mut self, tid: i32) -> &mut Thread {
+        if self.all.get(self.last).is_none_or(|thread| thread.tid != tid) {
+            self.last = self.place(tid);
+        }
+        &mut self.all[self.last]
+    }
+
+    fn place(&mut self, tid: i32) -> usize {
+        if let Some(at) = self.all.iter().position(|thread| thread.tid == tid) {
+            return at;
+        }
+        let at = self.all.iter().position(|thread| thread.tid == 0).unwrap_or(self.all.len());
+        if at == self.all.len() {
+            self.all.push(Thread::default());
+        }
+        self.all[at].tid = tid;
+        at
+    }
+
+    pub fn has(&self, tid: i32) -> bool {
+        self.all.iter().any(|thread| thread.tid == tid)
+    }
+
+    /// The thread has ended.
+    pub fn remove(&mut self, tid: i32) {
+        if let Some(thread) = self.all.iter_mut().find(|thread| thread.tid == tid) {
+            *thread = Thread::default();
+        }
+    }
+
+    /// A thread other than the first has executed a program: it takes the number of its process, and the first one is gone.
+    pub fn rename(&mut self, from: i32, to: i32) {
+        if from != to && self.has(from) {
+            self.remove(to);
+            self.at(from).tid = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again() {
+        let mut threads = Threads::default();
+        for tid in 1..4 {
+            threads.at(tid).pid = tid;
+        }
+        threads.remove(2);
+        assert!(!threads.has(2) && threads.at(4).pid == 0);
+        assert_eq!(threads.all.len(), 3);
+        threads.at(3).in_call = true;
+        threads.rename(3, 1);
+        assert!(threads.at(1).in_call && !threads.has(3));
+    }
+}
