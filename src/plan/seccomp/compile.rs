@@ -94,7 +94,7 @@ static ROWS: [u16; PLACES] = {
 };
 
 /// A call's row in the tables.
-fn look_up(word: &str) -> Option<usize> {
+pub(super) fn look_up(word: &str) -> Option<usize> {
     let mut at = place(word.as_bytes());
     while ROWS[at] != NONE {
         let row = usize::from(ROWS[at]);

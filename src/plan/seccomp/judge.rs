@@ -1,7 +1,7 @@
 //! Which line of a profile decides on a call: the profile itself is read, as [`super::compile`] turns it into a filter. A unit
 //! test asks both about random calls. May touch: types and tables.
 
-use super::compile::{AUDIT, BEYOND, KILL_THREAD, NATIVE, X32, X32_BIT, X86_64, number, refuses, verdict};
+use super::compile::{AUDIT, BEYOND, KILL_THREAD, NATIVE, X32, X32_BIT, X86_64, look_up, number, refuses, verdict};
 use crate::spec::{ARCHES, Condition, Seccomp};
 use syscalls::names::{NUMBERS, name};
 
@@ -37,8 +37,7 @@ pub fn judge(seccomp: &Seccomp, arch: u32, call: u32, args: &[u64; 6]) -> Judged
         let said = &seccomp.rules[rule];
         return judged(verdict(&said.action, said.errno_ret), &format!("syscalls/{rule}"));
     }
-    let newest = newest(seccomp, arch);
-    let beyond = refuses(seccomp) && newest.is_some_and(|newest| call > newest);
+    let beyond = refuses(seccomp) && newest(seccomp, arch).is_some_and(|newest| call > newest);
     judged(if beyond { BEYOND } else { default }, "defaultAction")
 }
 
@@ -80,12 +79,6 @@ fn holds(c: &Condition, args: &[u64; 6], wide: bool) -> bool {
 
 /// The highest number that the profile names on an architecture.
 fn newest(seccomp: &Seccomp, arch: usize) -> Option<u32> {
-    let named = |row: &usize| {
-        let is_it = |word: &crate::spec::Text| word.as_bytes() == name(*row);
-        seccomp.rules.iter().any(|rule| rule.names.iter().any(is_it))
-    };
-    let rows = (0..NUMBERS.len()).filter(|row| number(*row, arch).is_some());
-    let mut numbers: Vec<(u32, usize)> = rows.filter_map(|row| Some((number(row, arch)?, row))).collect();
-    crate::sorted::by(&mut numbers, |a, b| a.0 > b.0);
-    numbers.into_iter().find(|(_, row)| named(row)).map(|(number, _)| number)
+    let names = seccomp.rules.iter().flat_map(|rule| &rule.names);
+    names.filter_map(|name| number(look_up(name)?, arch)).max()
 }

@@ -11,6 +11,9 @@ use syscalls::{At, Errno, Fd, OpenFlags, Why};
 /// So many cgroups lie above each other at the most.
 const DEPTH: usize = 32;
 
+/// The operations of fcntl that duplicate a descriptor.
+const DUPLICATE: [i32; 2] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
+
 /// The limit of the process that a call has reached.
 pub fn rlimit(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     let kinds: &[&str] = match (stopped.name, errno) {
@@ -26,7 +29,8 @@ pub fn rlimit(stopped: &Stopped, errno: Errno) -> Option<Cause> {
         }
         ("setpriority", Errno::EACCES) | ("nice", Errno::EPERM) => &["RLIMIT_NICE"],
         ("sched_setscheduler" | "sched_setparam" | "sched_setattr", Errno::EPERM) => &["RLIMIT_RTPRIO"],
-        ("dup2" | "dup3" | "fcntl", Errno::EBADF | Errno::EINVAL) => &["RLIMIT_NOFILE"],
+        ("dup2" | "dup3", Errno::EBADF) => &["RLIMIT_NOFILE"],
+        ("fcntl", Errno::EBADF | Errno::EINVAL) if DUPLICATE.contains(&stopped.int(1)) => &["RLIMIT_NOFILE"],
         _ => return None,
     };
     let kind = kinds.iter().find(|kind| reached(stopped, kind))?;
@@ -91,7 +95,9 @@ fn reached(stopped: &Stopped, kind: &str) -> bool {
         "RLIMIT_MEMLOCK" => kib("VmLck").saturating_add(asked) > soft,
         "RLIMIT_NPROC" => !stopped.rights().is_some_and(|rights| rights.has(21) || rights.has(24) || rights.user == 0),
         "RLIMIT_NICE" => 20u64.saturating_sub(soft) > u64::from(wanted_nice(stopped)),
-        "RLIMIT_NOFILE" if stopped.name == "fcntl" => stopped.arg(2) >= soft && matches!(stopped.arg(1), 0 | 1030),
+        "RLIMIT_NOFILE" if stopped.name == "fcntl" && stopped.call.errno() != Some(Errno::EMFILE) => {
+            stopped.arg(2) >= soft
+        }
         "RLIMIT_NOFILE" if stopped.name.starts_with("dup") && stopped.name != "dup" => stopped.arg(1) >= soft,
         _ => true,
     }

@@ -8,7 +8,7 @@ use crate::look::{Namespace, Proc, Range, Users, field, namespaces_of};
 use crate::plan::clean;
 use alloc::ffi::CString;
 use core::cell::OnceCell;
-use syscalls::{At, Fd, OpenFlags, Why, foreign};
+use syscalls::{At, Fd, OpenFlags, Resolve, Why, foreign};
 
 /// The longest path that a call takes.
 const PATH: usize = 4096;
@@ -21,6 +21,7 @@ pub struct Stopped<'a> {
     proc: OnceCell<Option<Proc>>,
     own: OnceCell<Option<Proc>>,
     status: OnceCell<String>,
+    raw_mounts: OnceCell<Vec<Mount>>,
     mounts: OnceCell<Vec<Mount>>,
     namespaces: OnceCell<[Vec<Namespace>; 2]>,
 }
@@ -52,6 +53,7 @@ impl<'a> Stopped<'a> {
             proc: OnceCell::new(),
             own: OnceCell::new(),
             status: OnceCell::new(),
+            raw_mounts: OnceCell::new(),
             mounts: OnceCell::new(),
             namespaces: OnceCell::new(),
         }
@@ -174,7 +176,20 @@ impl<'a> Stopped<'a> {
     /// Opens a path below its root, only to look at it. `follow`: a link at the end as well.
     pub fn open(&self, path: &str, follow: bool) -> Option<Fd> {
         let flags = if follow { OpenFlags::O_PATH } else { OpenFlags::O_PATH | OpenFlags::O_NOFOLLOW };
-        self.proc()?.inside(self.root()?.at(), path, flags, Why("the file that the call named")).ok()?
+        let mut resolve = Resolve::RESOLVE_IN_ROOT | Resolve::RESOLVE_NO_MAGICLINKS;
+        let waits = self.raw_mounts().iter().any(is_served);
+        if waits {
+            resolve = resolve | Resolve::RESOLVE_CACHED;
+        }
+        let name = CString::new(path).ok()?;
+        let file =
+            syscalls::openat2(self.root()?.at(), &name, flags, resolve, Why("the file that the call named")).ok()?;
+        let served = waits && self.raw_mounts().iter().any(|mount| is_served(mount) && self.lies_on(&file, mount));
+        (!served).then_some(file)
+    }
+
+    fn lies_on(&self, file: &Fd, mount: &Mount) -> bool {
+        self.mount_number(file.at()).is_none_or(|number| number == mount.id)
     }
 
     /// The path of a file that we hold, without links.
@@ -198,12 +213,16 @@ impl<'a> Stopped<'a> {
         self.mounts().iter().find(|mount| mount.id == id)
     }
 
+    /// Its mounts as the kernel lists them.
+    fn raw_mounts(&self) -> &[Mount] {
+        self.raw_mounts.get_or_init(|| self.proc().and_then(|proc| mounts::of(proc).ok()).unwrap_or_default())
+    }
+
     /// Its mounts, each with the line of the configuration that it comes from.
     pub fn mounts(&self) -> &[Mount] {
         self.mounts.get_or_init(|| {
-            let all = |proc: Option<&Proc>| mounts::of(proc?).ok();
-            let host = all(self.own()).unwrap_or_default();
-            let mut list = all(self.proc()).unwrap_or_default();
+            let host = self.own().and_then(|own| mounts::of(own).ok()).unwrap_or_default();
+            let mut list = self.raw_mounts().to_vec();
             let resolve = |path: &str| Ok(self.open(path, true).and_then(|file| self.real(file.at())));
             let _ = mounts::judge(&mut list, &host, Some(self.confinement.spec), resolve);
             list
@@ -222,6 +241,13 @@ impl<'a> Stopped<'a> {
         let [its, own] = self.namespaces();
         crate::look::same(its, own, kind)
     }
+}
+
+/// Whether a process answers for the file system, which can be one of the container, stopped by the watcher: a look must not
+/// wait for it.
+fn is_served(mount: &Mount) -> bool {
+    let kinds = ["fuse", "virtiofs", "9p", "nfs", "cifs", "smb", "autofs", "ceph", "afs"];
+    kinds.iter().any(|kind| mount.kind.starts_with(kind))
 }
 
 fn number(proc: &Proc, descriptor: i32) -> Option<u32> {
