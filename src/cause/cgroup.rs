@@ -6,6 +6,7 @@ use crate::host::cgroup::{self, Setting};
 use crate::host::input::c;
 use crate::host::procfs;
 use crate::outcome::{Check, Trouble};
+use crate::plan::Slot;
 use crate::plan::op::{Cgroup, Op};
 use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, Stat, Why};
 
@@ -34,6 +35,12 @@ pub fn of(scene: &Scene) -> Option<Found> {
     }
 }
 
+/// Which cgroup lets no process of this container run.
+pub fn not_running(scene: &Scene) -> Option<Found> {
+    let root = cgroup::open_root().ok()?.filter(|_| scene.trouble == Trouble::Check(Check::CgroupFrozen))?;
+    frozen(root.at(), &path_of(scene)?)
+}
+
 /// The container's cgroup, from the root of the hierarchy.
 fn path_of(scene: &Scene) -> Option<String> {
     let of_line = |op: &Op| match op {
@@ -43,7 +50,15 @@ fn path_of(scene: &Scene) -> Option<String> {
         _ => None,
     };
     let own = scene.line.and_then(|line| of_line(&line.op));
-    own.or_else(|| scene.lanes?.plan.lines().find_map(|line| of_line(&line.op)))
+    own.or_else(|| scene.lanes?.plan.lines().find_map(|line| of_line(&line.op))).or_else(|| open_path(scene))
+}
+
+/// The path of the cgroup that the lanes have open, where no line makes it.
+fn open_path(scene: &Scene) -> Option<String> {
+    let lanes = scene.lanes.filter(|lanes| lanes.has(Slot::CGROUP))?;
+    let path = path::name_of(lanes.at(Slot::CGROUP))?;
+    let root = path::name_of(cgroup::open_root().ok()??.at())?;
+    Some(path.strip_prefix(&root)?.trim_matches('/').into())
 }
 
 /// A cgroup and those above it, up to the root, which is `.`.
@@ -147,6 +162,13 @@ pub fn populated(root: At, path: &str) -> Option<Found> {
     Some(Found::new("populated", &[&shown(path), &procfs::named(&pids)]))
 }
 
+/// Which processes keep a cgroup from being removed.
+pub fn left(root: At, path: &str) -> Option<Found> {
+    let group = cgroup::open(root, &c(path).ok()?, LOOK).ok()??;
+    let pids = cgroup::processes(group.at(), LOOK).ok().filter(|pids| !pids.is_empty())?;
+    Some(Found::new("left in the cgroup", &[&shown(path), &procfs::named(&pids)]))
+}
+
 /// Which cgroup does not hand a controller down, and why.
 pub fn controller(root: At, path: &str, name: &str, errno: Errno) -> Option<Found> {
     if !has_word(&text(root, ".", "cgroup.controllers")?, name) {
@@ -180,7 +202,7 @@ pub fn no_controller(name: &str) -> Found {
 }
 
 /// A value that a file of the cgroup does not take.
-fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Found> {
+pub fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Found> {
     let (file, value) = (setting.file.to_string_lossy(), String::from_utf8_lossy(&setting.value));
     let device = value.split([' ', '=']).next().filter(|_| value.contains(':'));
     match (errno, device) {

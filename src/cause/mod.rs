@@ -49,7 +49,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
         Op::Rdt(_) => None,
         Op::Rootfs(op) => rootfs::of(scene, op),
         Op::Seccomp(_) => None,
-        Op::Sync(_) => None,
+        Op::Sync(_) => cgroup::not_running(scene),
         Op::Users(_) => None,
         Op::Watch(_) => None,
     }

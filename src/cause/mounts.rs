@@ -4,6 +4,7 @@ use super::path::{self, End};
 use super::{Found, Scene, facts, masked, missing, overlay};
 use crate::host::input::{self, c};
 use crate::host::mountinfo::{self, Mount};
+use crate::host::procfs;
 use crate::outcome::{Check, Trouble};
 use crate::perform::files::kind;
 use crate::perform::mounts::words;
@@ -138,14 +139,31 @@ fn readonly_by(spec: &Spec, number: usize) -> Option<String> {
 
 /// A change of a mount that is not there, or that may not be changed so.
 fn changed(scene: &Scene, at: &Place) -> Option<Found> {
-    let (Place::Rootfs { path, .. } | Place::Under { path, .. }) = at;
-    let path = path.to_string_lossy();
+    let path = match at {
+        Place::Rootfs { path, .. } => plan::clean(&path.to_string_lossy()),
+        Place::Under { .. } => plan::clean(&asked(scene)?.0.destination),
+    };
     match scene.failed()?.errno {
-        Errno::EINVAL => Some(Found::new("no mount", &[&path])),
+        Errno::EINVAL => match is_mounted(scene.root()?.at(), &path)? {
+            false => Some(Found::new("no mount", &[&path])),
+            true => Some(Found::new("no such change", &[&path])),
+        },
         Errno::EBUSY => Some(Found::new("busy", &[&path])),
         Errno::EPERM => Some(Found::new("remount locked", &[&path])),
         _ => target_of(scene),
     }
+}
+
+/// Whether a mount begins at this path: then it lies on another mount than the directory above it.
+fn is_mounted(root: At, path: &str) -> Option<bool> {
+    let procfs = procfs::open().ok()?;
+    let mount = |path: &str| {
+        let (_, place, _) = path::find(root, path)?;
+        let text = path::text(procfs.at(), &format!("self/fdinfo/{}", place.at().raw()))?;
+        text.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(|id| id.trim().to_string())
+    };
+    let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
+    Some(path == "/" || mount(path)? != mount(above)?)
 }
 
 /// A new file system.
