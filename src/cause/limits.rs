@@ -93,7 +93,8 @@ pub fn file(what: &str, path: &str, errno: Errno) -> Option<Found> {
         path::End::There { stat, .. } if !path::is_dir(stat) => {
             Some(Found::new("place no directory", &[&noun, above, path::kind(stat)]))
         }
-        path::End::There { stat, .. } if errno == Errno::EACCES || errno == Errno::EPERM => {
+        path::End::There { .. } | path::End::Missing { .. } if errno == Errno::EACCES || errno == Errno::EPERM => {
+            let path::Dir { path: above, stat } = walk.dirs.last()?;
             let (owner, mode) = (stat.st_uid.to_string(), format!("{:04o}", stat.st_mode & 0o7777));
             Some(Found::new("place of others", &[&noun, above, &owner, &mode]))
         }

@@ -1,12 +1,14 @@
 //! What commands share: the options and facts that each of them gets, and the look-up of a container. May touch: everything from `say` down.
 
 use super::ours;
+use crate::cause;
 use crate::cli::{CgroupManager, Globals, Level};
 use crate::entry::seal;
 use crate::host::{self, Host, cgroup, dbus, systemd};
-use crate::outcome::{Check, Doing, Error, Lane, at};
+use crate::outcome::{Check, Doing, Error, Lane, Told, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
+use crate::say::error::found;
 use crate::say::log::Log;
 use crate::say::{hints, tell};
 use crate::spec::{self, Spec};
@@ -250,4 +252,17 @@ pub fn open_ourselves() -> Result<Fd, Error> {
         opened => opened,
     }
     .doing("open this program")
+}
+
+/// Makes the state root, or says what stops it.
+pub fn make_root(path: &str) -> Result<Fd, Error> {
+    state::make_root(path).map_err(|error| {
+        let Error::Call(Told { failed: Some(failed), .. }) = error else {
+            return error;
+        };
+        match cause::limits::file("state root", path, failed.errno) {
+            Some(look) => found(look.of("--root"), Some(failed)),
+            None => error,
+        }
+    })
 }

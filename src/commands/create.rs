@@ -2,7 +2,7 @@
 //! everything from `say` down.
 
 use super::bundle::{self, Bundle, absolute};
-use super::context::{Context, step};
+use super::context::{Context, make_root, step};
 use super::notify::{self, Between};
 use super::watch::{self, Watcher, watched};
 use super::{delete, hooks};
@@ -66,7 +66,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     tell::plan(plan);
     step(Step::State);
     tell::words("state", &[&format!("{}/{id}", context.root)]);
-    let root = state::make_root(&context.root)?;
+    let root = make_root(&context.root)?;
     let dir = state::take(root.at(), id)?;
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));

@@ -3,6 +3,7 @@
 use super::context::{Context, step, systemd_failed};
 use super::several::{self, Among};
 use super::{hooks, ours};
+use crate::cause;
 use crate::cli::{self, Level};
 use crate::host::input::c;
 use crate::host::{cgroup, procfs, systemd};
@@ -10,6 +11,7 @@ use crate::outcome::{Error, at};
 use crate::perform::rdt;
 use crate::plan::Step;
 use crate::plan::cgroup::limits::above;
+use crate::say::error::found;
 use crate::say::tell;
 use crate::state::{self, Status};
 use syscalls::{Errno, Fd, PollFd, Why};
@@ -297,17 +299,10 @@ fn remove_cgroup(saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Erro
         let _ = cgroup::remove_if_unused(hierarchy.at(), c"nano-sandbox");
     }
     match removed {
-        Err(busy) if busy.errno == Errno::EBUSY => {
-            let why = Why("the message tells which processes keep the cgroup");
-            let left = cgroup::open(hierarchy.at(), &c(path)?, why)
-                .ok()
-                .flatten()
-                .and_then(|group| cgroup::processes(group.at(), why).ok())
-                .unwrap_or_default();
-            let names = if left.is_empty() { String::new() } else { format!(": {}", procfs::named(&left)) };
-            let doing = format!("remove the cgroup /{path} of {id}, in which {} processes are left{names}", left.len());
-            Err(at(doing, busy))
-        }
+        Err(busy) if busy.errno == Errno::EBUSY => Err(match cause::cgroup::left(hierarchy.at(), path) {
+            Some(left) => found(left, Some(busy)),
+            None => failed(busy),
+        }),
         removed => removed.map_err(failed),
     }
 }

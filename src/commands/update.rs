@@ -1,6 +1,7 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
 use super::context::{Context, Found, find, step, systemd_failed};
+use crate::cause;
 use crate::host::input::c;
 use crate::host::{cgroup, input, systemd};
 use crate::outcome::{Doing, Error, Trouble, at};
@@ -10,7 +11,7 @@ use crate::plan::cgroup::limits::{self, Setting};
 use crate::plan::cgroup::scope;
 use crate::plan::devices::program;
 use crate::plan::op::Cgroup;
-use crate::say::error::{at_op, at_with};
+use crate::say::error::{self, at_op, at_with};
 use crate::say::hints;
 use crate::spec::{self, Resources};
 use crate::{cli, state};
@@ -51,8 +52,13 @@ pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error
         let step = format!("set {} of {id}", setting.file.to_string_lossy());
         let set = cgroup::set(group, setting, Why("what update was asked for"));
         set.map_err(|failed| {
-            let setting = Box::new(setting.clone());
-            at_op(step, failed, &Cgroup::Set { setting }.into())
+            let root = found.now.cgroup.as_ref().map(|(root, _)| root.at());
+            let look =
+                root.and_then(|root| cause::cgroup::limit(root, &found.saved.cgroup_path, setting, failed.errno));
+            match look {
+                Some(look) => error::found(look.of(format!("{file} {}", setting.from)), Some(failed)),
+                None => at_op(step, failed, &Cgroup::Set { setting: Box::new(setting.clone()) }.into()),
+            }
         })?;
     }
     Ok(0)
@@ -200,6 +206,9 @@ fn enable(root: At, path: &str, settings: &[Setting], id: &str) -> Result<(), Er
     for setting in limits::controllers(settings) {
         let name = setting.controller();
         cgroup::need(root, &above, name, why).map_err(|failed| {
+            if let Some(look) = cause::cgroup::controller(root, path, name, failed.errno) {
+                return error::found(look, Some(failed));
+            }
             let step = format!("enable the controller {name} for {id}");
             let (above, name) = (above.clone(), name.to_string());
             at_op(step, failed, &Cgroup::NeedController { above, name }.into())

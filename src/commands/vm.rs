@@ -1,7 +1,7 @@
 //! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: the container
 //! ends with it, and a signal is for the whole machine. May touch: everything below.
 
-use super::context::{Context, open_ourselves, step};
+use super::context::{Context, make_root, open_ourselves, step};
 use super::wait::{self, Foreground};
 use super::{bundle, delete};
 use crate::cli::{self, Level};
@@ -53,7 +53,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     saved.mode = "vm".into();
 
     step(Step::State);
-    let root = state::make_root(&context.root)?;
+    let root = make_root(&context.root)?;
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);

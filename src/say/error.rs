@@ -112,7 +112,6 @@ pub fn at_op(doing: String, failed: Failed, op: &Op) -> Error {
 }
 
 /// The error of a command outside of any plan, with the cause that a look has found.
-#[allow(dead_code)] // until delete uses it
 pub fn found(found: Found, failed: Option<Failed>) -> Error {
     let place = match found.place {
         Some(Place::Property(pointer)) => format!("config.json {pointer}"),
