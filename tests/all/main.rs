@@ -85,6 +85,7 @@ fn main() {
         diagnosis::mounts::cases(),
         diagnosis::cgroups::cases(),
         diagnosis::others::cases(),
+        diagnosis::situations::cases(),
         mounts::mapped::cases(),
         cgroup::leftovers::cases(),
         lifecycle::signals::cases(),

@@ -3,6 +3,7 @@
 pub mod cgroups;
 pub mod mounts;
 pub mod others;
+pub mod situations;
 
 use crate::bundle::Bundle;
 use crate::{Outcome, ensure};
