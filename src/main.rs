@@ -5,7 +5,7 @@
 //!   commands       one file a command
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
-//!   lint           what a configuration leaves open
+//!   check lint     what would fail, before it runs; what a configuration leaves open
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
 //!   cause          why a line of a plan failed: looks after the failure, and what they find
 //!   state          what is remembered of a container: its document, its records
@@ -37,6 +37,7 @@ extern crate alloc;
 
 #[allow(dead_code)] // until the looks are there
 mod cause;
+mod check;
 mod cli;
 mod commands;
 mod entry;

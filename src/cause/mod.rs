@@ -17,16 +17,17 @@ mod facts;
 pub mod hooks;
 pub mod limits;
 pub mod masked;
-mod missing;
+pub mod missing;
 pub mod mounts;
 pub mod overlay;
-mod path;
+pub mod path;
 pub mod rootfs;
 mod scene;
 pub mod sysctl;
 mod texts;
 
 pub use scene::{Found, Place, Root, Scene};
+pub use texts::holes;
 
 use crate::plan::Op;
 use crate::plan::op::{Namespaces, Process};

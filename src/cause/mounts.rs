@@ -198,8 +198,12 @@ fn file_system(scene: &Scene, wanted: &FileSystem) -> Option<Found> {
 
 /// Links of the rootfs are not followed to the places of proc and sysfs.
 fn link_in_the_way(scene: &Scene) -> Option<Found> {
-    let (mount, _) = asked(scene)?;
-    let walk = path::walk(scene.root()?.at(), &mount.destination)?;
+    link(scene.root()?.at(), asked(scene)?.0)
+}
+
+/// The first link on the way to the place of a mount.
+pub fn link(root: At, mount: &spec::Mount) -> Option<Found> {
+    let walk = path::walk(root, &mount.destination)?;
     let link = walk.links.first()?;
     Some(Found::new("link", &[&link.path, &link.to, &mount.kind]))
 }

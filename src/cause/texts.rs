@@ -25,7 +25,7 @@ fn part(name: &str, part: &str) -> String {
 }
 
 /// A text with values in place of `{0}`, `{1}` ... What a value has in braces stays.
-fn holes(text: &str, values: &[String]) -> String {
+pub fn holes(text: &str, values: &[String]) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {

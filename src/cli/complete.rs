@@ -53,6 +53,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),
     ("inspect", "--format", InspectFormat::WORDS),
+    ("check", "--format", ListFormat::WORDS),
     ("plan", "--format", InspectFormat::WORDS),
     ("plan", "--level", Weight::WORDS),
     ("ps", "--format", ListFormat::WORDS),

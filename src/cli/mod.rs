@@ -40,7 +40,8 @@ pub use values::{
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{
-    Create, Events, Explain, Features, Globals, Inspect, Learn, List, Mounts, PlanCmd, Ps, SpecCmd, Start, Update,
+    Check, Create, Events, Explain, Features, Globals, Inspect, Learn, List, Mounts, PlanCmd, Ps, SpecCmd, Start,
+    Update,
 };
 
 /// Environment variables that stand for an option. An empty value counts as none. A later row wins.

@@ -6,8 +6,8 @@ use super::several::{Delete, DeleteWords, Kill, KillWords, Which};
 use super::trace::TraceCmd;
 use super::values::{Page, Shell, quoted};
 use super::words::{
-    Complete, Completion, Create, Demo, Events, Explain, Features, Inside, Inspect, Learn, List, Man, Mounts, Pause,
-    PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, Update,
+    Check, Complete, Completion, Create, Demo, Events, Explain, Features, Inside, Inspect, Learn, List, Man, Mounts,
+    Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, Update,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -32,6 +32,7 @@ pub enum Command {
     List(List),
     Spec(SpecCmd),
     Plan(PlanCmd),
+    Check(Check),
     Trace(TraceCmd),
     Features(Features),
     Demo(Demo),
@@ -63,6 +64,7 @@ impl Command {
             Command::Inspect(one) => &one.id,
             Command::Events(one) => &one.id,
             Command::Plan(one) => &one.id,
+            Command::Check(one) => &one.id,
             Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
                 Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
                 Which::Matching(_) => return None,
@@ -128,6 +130,7 @@ pub const VERBS: &[Verb] = &[
     verb!("list", List => Command::List),
     verb!("trace", TraceCmd.checked => Command::Trace),
     verb!("plan", PlanCmd.checked => Command::Plan),
+    verb!("check", Check => Command::Check),
     verb!("features", Features => Command::Features),
     verb!("demo", Demo => Command::Demo),
     verb!("explain", Explain => Command::Explain),
@@ -153,7 +156,7 @@ pub const HIDDEN: [&str; 4] = [INSIDE, COMPLETE, "man", "completion"];
 
 /// Commands that a caller of runc or crun may expect. They are refused by name, also with `--help`: if `checkpoint --help`
 /// ended well, podman would believe that checkpoints work.
-pub const COMMANDS_NOT_YET: &[&str] = &["audit", "check", "checkpoint", "restore"];
+pub const COMMANDS_NOT_YET: &[&str] = &["audit", "checkpoint", "restore"];
 
 /// Options that runc's `update` has and cgroup version 2 has no limit for. A command that ignored one would report a success
 /// that did not happen.

@@ -36,6 +36,7 @@ Look
   events    what a container uses, again and again, and when memory ran out
   trace     what was done for a container, call by call
   plan      what would be done for a bundle; changes nothing, needs no root
+  check     what would fail of a bundle on this machine, and what to do
   features  what this runtime can do, as JSON
 Learn
   demo      a container from nothing, explained as it happens
@@ -431,6 +432,28 @@ impl PlanCmd {
         }
         Ok(self)
     }
+}
+
+/// Look at a bundle and this machine, and tell what would fail and what to try; the exit status is 1 if something would.
+/// Makes nothing. Without a bundle: the machine alone.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Check {
+    /// the name it would have (default: check)
+    #[argh(positional, default = "String::from(\"check\")")]
+    pub id: String,
+    /// directory with config.json and the root filesystem (default: the current one, if it has a config.json)
+    #[argh(option, short = 'b', arg_name = "dir")]
+    pub bundle: Option<String>,
+    /// another file in place of the bundle's config.json
+    #[argh(option, short = 'f', arg_name = "file")]
+    pub config: Option<String>,
+    /// change the root by MS_MOVE and chroot, not by pivot_root
+    #[argh(switch)]
+    pub no_pivot: bool,
+    /// table (the default) or json
+    #[argh(option, default = "ListFormat::Table", from_str_fn(list_format))]
+    pub format: ListFormat,
 }
 
 /// Print what this runtime can do, as JSON.

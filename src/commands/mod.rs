@@ -2,6 +2,7 @@
 //! what some of them do alike. May touch: everything below.
 
 mod bundle;
+mod check;
 mod context;
 mod create;
 mod delete;
@@ -73,6 +74,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Delete(options) => delete::delete(context, options),
         Command::List(options) => list::list(context, options),
         Command::Spec(options) => spec::spec(context, options),
+        Command::Check(options) => check::check(context, options),
         Command::Plan(options) => plan::plan(context, options),
         Command::Trace(options) => trace::trace(context, options),
         Command::Features(options) => features::features(options),

@@ -7,6 +7,7 @@
 
 mod callers;
 mod cgroup;
+mod check;
 mod config;
 mod devices;
 mod diagnosis;
@@ -72,6 +73,7 @@ fn main() {
     let cases = [
         lifecycle::cases(),
         lint::cases(),
+        check::cases(),
         lifecycle::errors::cases(),
         house::papers::cases(),
         callers::cases(),

@@ -3,8 +3,8 @@
 
 use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
-    CgroupManager, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat, Kill,
-    Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd,
+    CgroupManager, Check, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat,
+    Kill, Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd,
     Watched, Which, parse,
 };
 
@@ -91,6 +91,13 @@ fn commands() {
         let bundle = bundle.map(String::from);
         Command::Plan(PlanCmd { id: id.into(), bundle, no_pivot, ..PlanCmd::default() })
     };
+    let check = |id: &str, bundle: Option<&str>| Check {
+        id: id.into(),
+        bundle: bundle.map(String::from),
+        config: None,
+        no_pivot: false,
+        format: ListFormat::Table,
+    };
     let podman = Create { pid_file: Some("/p".into()), ..bundle("x", "/b") };
     let shim = Create {
         no_pivot: true,
@@ -127,6 +134,12 @@ fn commands() {
         ("start x", Command::Start(Start { id: "x".into(), attach: false, watch: None })),
         ("start --watch x", Command::Start(Start { id: "x".into(), attach: false, watch: Some(Watched::Refused) })),
         ("start -a x", Command::Start(Start { id: "x".into(), attach: true, watch: None })),
+        ("check", Command::Check(check("check", None))),
+        (
+            "check --bundle /b --format json x",
+            Command::Check(Check { format: ListFormat::Json, ..check("x", Some("/b")) }),
+        ),
+        ("plan --lint", Command::Plan(PlanCmd { lint: true, id: "plan".into(), ..PlanCmd::default() })),
         ("state x", Command::State(State { id: "x".into() })),
         ("kill x", kill("x", 15, false)),
         ("kill x 9", kill("x", 9, false)),

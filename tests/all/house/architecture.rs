@@ -25,7 +25,7 @@ pub const ROWS: &[&[&str]] = &[
     &["commands"],
     &["watch"],
     &["vm", "trace"],
-    &["lint"],
+    &["check", "lint"],
     &["say", "look"],
     &["cause"],
     &["state"],

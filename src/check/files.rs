@@ -1,0 +1,167 @@
+//! The rootfs, mounts with their sources and places, the working directory, hooks: whether the files are there. May touch:
+//! plan types, system calls.
+
+use super::lines::Bundle;
+use super::rows::{Rows, Verdict};
+use super::view::{Brings, Lies, Mount, Opened};
+use crate::cause::path::{self, End};
+use crate::cause::{Found, hooks, missing, mounts, overlay, rootfs};
+use crate::perform::files::PLACE;
+use crate::plan::mounts::options::attr;
+use crate::plan::op::{FileSystem, Source};
+use crate::plan::{Place, Slot};
+use core::ffi::CStr;
+use syscalls::{At, MountFlags, Why};
+
+pub fn rootfs(b: &mut Bundle, path: &CStr, rows: &mut Rows) {
+    let name = path.to_string_lossy();
+    match rootfs::not_there(&name) {
+        Some(found) => rows.found("/root/path", found),
+        None => {
+            let why = Why("the container's files are below this directory");
+            b.view.rootfs = syscalls::openat(At::CWD, path, PLACE, why).ok();
+            rows.ok("/root/path", "rootfs", &[&name]);
+        }
+    }
+}
+
+pub fn source(b: &mut Bundle, at: &str, source: &Source, rows: &mut Rows) {
+    let path = source.path.to_string_lossy().into_owned();
+    let has = |bit| source.attributes.set & bit != 0;
+    let opened = Opened { path: path.clone(), readonly: has(attr::RDONLY), noexec: has(attr::NOEXEC) };
+    if source.in_rootfs {
+        return;
+    }
+    b.view.opened(source.tree, opened);
+    let missing = match at.starts_with("/linux/devices") {
+        true => device_missing(&path),
+        false => mounts::source_missing(&path),
+    };
+    match missing {
+        Some(found) => rows.found(at, found),
+        None => rows.ok(at, "source", &[&path]),
+    }
+}
+
+/// A device of the host's that is to be bound.
+fn device_missing(path: &str) -> Option<Found> {
+    missing::found("device of the host", path, &path::walk(path::host()?.at(), path)?)
+}
+
+/// A bind goes to its place.
+pub fn attach(b: &mut Bundle, at: &str, target: &Place, tree: Slot, open: Option<Slot>, rows: &mut Rows) {
+    let path = b.view.path(target);
+    place(b, at, target, &path, rows);
+    if let Some(Opened { path: source, readonly, noexec }) = b.view.source(tree).cloned() {
+        let mount = Mount { path, brings: Brings::Host(source), readonly, noexec, from: at.into() };
+        b.view.mount(mount, open);
+    }
+}
+
+pub fn file_system(b: &mut Bundle, at: &str, wanted: &FileSystem, rows: &mut Rows) {
+    let kind = wanted.kind.to_string_lossy().into_owned();
+    let path = b.view.path(&wanted.at);
+    place(b, at, &wanted.at, &path, rows);
+    let data = wanted.data.as_deref().unwrap_or(c"").to_string_lossy();
+    // What an outer container has hidden of these two, the kernel does not show anew to a user namespace.
+    let hidden = matches!(kind.as_str(), "proc" | "sysfs") && b.asker.new_users;
+    let nested = hidden.then(|| mounts::refused(b.spec, &kind)).flatten();
+    let found = match kind.as_str() {
+        "overlay" => overlay::found(&data),
+        _ => nested
+            .or_else(|| mounts::unmapped(b.spec, &kind, &data))
+            .or_else(|| mounts::page_size(&kind, &data))
+            .or_else(|| mounts::options(&kind, &data).filter(|_| b.asker.can_mount)),
+    };
+    match found {
+        Some(found) => rows.found(at, found),
+        // The kernel may load the module of one that it does not list.
+        None if mounts::unknown_kind(&kind).is_some() => rows.unsure(at, "kind", &[&kind]),
+        None => {}
+    }
+    let has = |flag| wanted.flags.has(flag);
+    let (readonly, noexec) = (has(MountFlags::MS_RDONLY), has(MountFlags::MS_NOEXEC));
+    let brings = Brings::New(kind);
+    b.view.mount(Mount { path, brings, readonly, noexec, from: at.into() }, wanted.open);
+}
+
+/// The place that a mount goes to.
+fn place(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
+    match b.view.lies(path) {
+        Lies::New("tmpfs" | "ramfs", _) => rows.say(Verdict::Ok, at, "place", "made", &[path]),
+        Lies::New(kind @ ("proc" | "sysfs"), mount) => {
+            // What this machine's own has, a new one has too.
+            let there = path::host().is_some_and(|host| path::find(host.at(), path).is_some());
+            match there || kind == "sysfs" && path.starts_with("/sys/fs/") {
+                true => rows.ok(at, "place", &[path]),
+                false => rows.unsure(at, "place", &[path, &mount.path]),
+            }
+        }
+        Lies::New(_, mount) => rows.unsure(at, "place", &[path, &mount.path]),
+        Lies::Host(there, mount) => match path::host().and_then(|host| path::find(host.at(), &there)) {
+            Some(_) => rows.ok(at, "place", &[path]),
+            None if mount.readonly => {
+                rows.found(at, Found::new("target below read-only", &[path]).at(mount.from.clone()));
+            }
+            None => rows.say(Verdict::Ok, at, "place", "made", &[path]),
+        },
+        Lies::Rootfs => in_rootfs(b, at, target, path, rows),
+    }
+}
+
+fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
+    let Some(root) = &b.view.rootfs else { return };
+    let Some(number) = at.strip_prefix("/mounts/").and_then(|rest| rest.split('/').next()?.parse::<usize>().ok())
+    else {
+        return;
+    };
+    if let Place::Rootfs { links: false, .. } = target
+        && let Some(found) = b.spec.mounts.get(number).and_then(|mount| mounts::link(root.at(), mount))
+    {
+        return rows.found(at, found);
+    }
+    let why = Why("a place that is missing can be made only in a rootfs that can be written to");
+    let on = syscalls::fstatfs(root.at(), why);
+    let readonly = on.is_ok_and(|on| on.f_flags as u64 & libc::ST_RDONLY != 0);
+    match mounts::target(root.at(), b.spec, number, readonly) {
+        Some(found) => rows.found(at, found),
+        None if path::find(root.at(), path).is_some() => rows.ok(at, "place", &[path]),
+        None => rows.say(Verdict::Ok, at, "place", "made", &[path]),
+    }
+}
+
+pub fn cwd(b: &Bundle, path: &CStr, rows: &mut Rows) {
+    let (at, path) = ("/process/cwd", path.to_string_lossy());
+    let Some(root) = b.view.rootfs.as_ref().filter(|_| matches!(b.view.lies(&path), Lies::Rootfs)) else {
+        return;
+    };
+    let Some(walk) = path::walk(root.at(), &path) else {
+        return;
+    };
+    match &walk.end {
+        End::There { stat, .. } if path::is_dir(stat) => rows.ok(at, "cwd", &[&path]),
+        End::Missing { .. } => rows.say(Verdict::Ok, at, "cwd", "made", &[&path]),
+        _ => {
+            if let Some(found) = missing::found("target", &path, &walk) {
+                rows.found(at, found);
+            }
+        }
+    }
+}
+
+/// A hook in the runtime's namespaces is a file of the host's; one of the list startContainer comes with the image.
+pub fn hook(b: &Bundle, at: &str, path: &CStr, rows: &mut Rows) {
+    let name = path.to_string_lossy();
+    let inside = at.starts_with("/hooks/startContainer");
+    let host = path::host();
+    let Some(root) = (if inside { &b.view.rootfs } else { &host }) else {
+        return;
+    };
+    match hooks::planned(root.at(), &name) {
+        None => rows.ok(at, "hook", &[&name]),
+        Some(found) => match b.view.may_bring().filter(|_| inside) {
+            Some(mount) => rows.say(Verdict::Unsure, at, "program", "brought", &[&found.cause, mount]),
+            None => rows.found(at, found),
+        },
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the files of a container lie before it has mounts: below its rootfs, below the source of a bind, or in a file system that
+//! is only made then. Links between these are not followed. May touch: system calls.
+
+use crate::plan::{Place, Slot, clean, text};
+use syscalls::Fd;
+
+/// What a mount brings.
+pub enum Brings {
+    /// A tree of the host's: the path that it lies at.
+    Host(String),
+    /// A new file system of this type.
+    New(String),
+}
+
+pub struct Mount {
+    pub path: String,
+    pub brings: Brings,
+    pub readonly: bool,
+    pub noexec: bool,
+    /// The line of config.json.
+    pub from: String,
+}
+
+/// The source of a bind: its path on the host, and how it is mounted.
+#[derive(Clone)]
+pub struct Opened {
+    pub path: String,
+    pub readonly: bool,
+    pub noexec: bool,
+}
+
+#[derive(Default)]
+pub struct View {
+    pub rootfs: Option<Fd>,
+    mounts: Vec<Mount>,
+    /// Directories that are open under a number, by their paths inside.
+    open: Vec<(Slot, String)>,
+    sources: Vec<(Slot, Opened)>,
+}
+
+/// Where a path of the container lies.
+pub enum Lies<'v> {
+    Rootfs,
+    /// There on the host, since this mount brings it.
+    Host(String, &'v Mount),
+    /// In a file system of this type that is not there yet.
+    New(&'v str, &'v Mount),
+}
+
+impl View {
+    pub fn open(&mut self, slot: Slot, path: &str) {
+        self.open.push((slot, clean(&format!("/{path}"))));
+    }
+
+    pub fn opened(&mut self, tree: Slot, source: Opened) {
+        self.sources.push((tree, source));
+    }
+
+    pub fn source(&self, tree: Slot) -> Option<&Opened> {
+        self.sources.iter().rev().find(|(slot, _)| *slot == tree).map(|(_, opened)| opened)
+    }
+
+    pub fn mount(&mut self, mount: Mount, open: Option<Slot>) {
+        if let Some(slot) = open {
+            self.open(slot, &mount.path);
+        }
+        self.mounts.push(mount);
+    }
+
+    /// The path inside of a plan's place.
+    pub fn path(&self, place: &Place) -> String {
+        match place {
+            Place::Rootfs { path, .. } => clean(&format!("/{}", path.to_string_lossy())),
+            Place::Under { base, path } => {
+                let above = self.open.iter().rev().find(|(slot, _)| slot == base).map_or("", |(_, path)| path);
+                clean(&format!("{above}/{}", path.to_string_lossy()))
+            }
+        }
+    }
+
+    /// Where a path lies: below the last mount that covers it. The mount itself stands on what lies above it.
+    pub fn lies(&self, path: &str) -> Lies<'_> {
+        let below = |mount: &Mount| match mount.path == path {
+            true => Some(""),
+            false => text::below(path, &mount.path),
+        };
+        let Some((mount, rest)) = self.mounts.iter().rev().find_map(|mount| Some((mount, below(mount)?))) else {
+            return Lies::Rootfs;
+        };
+        match &mount.brings {
+            Brings::Host(source) => Lies::Host(clean(&format!("{source}/{rest}")), mount),
+            Brings::New(kind) => Lies::New(kind, mount),
+        }
+    }
+
+    /// A mount that may bring what the rootfs does not have: the first that is a tree, or a file system with content.
+    pub fn may_bring(&self) -> Option<&str> {
+        const EMPTY: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2", "ramfs"];
+        let fills = |mount: &&Mount| match &mount.brings {
+            Brings::Host(_) => text::below(&mount.path, "/dev").is_none(),
+            Brings::New(kind) => !EMPTY.contains(&kind.as_str()),
+        };
+        self.mounts.iter().find(fills).map(|mount| mount.path.as_str())
+    }
+}

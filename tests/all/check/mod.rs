@@ -1,0 +1,273 @@
+//! `check`: it sees beforehand what would fail, says nothing fails where nothing does, and makes nothing.
+
+use crate::bundle::{Bundle, Done, runtime, tool};
+use crate::users::{as_user, of_user};
+use crate::{Failed, Outcome, area, ensure, real, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "check",
+        &[
+            ("a_bundle_that_runs", good),
+            ("what_a_look_can_see_is_seen", seen),
+            ("what_an_ordinary_user_lacks_is_seen", of_users),
+            ("what_an_outer_container_hides_is_seen", nested),
+            ("each_bundle_as_it_runs", bundles),
+            ("each_real_configuration_as_it_runs", reals),
+            ("the_machine_alone", machine),
+            ("fits_into_its_columns", columns),
+        ],
+    )
+}
+
+/// Checks a bundle, and says which rows would fail: place, cause and cure.
+fn failing(done: &Done) -> Result<Vec<[String; 3]>, Failed> {
+    let document: Value = serde_json::from_str(&done.out).map_err(|error| format!("{error}: {done:?}"))?;
+    let rows = document["checks"].as_array().ok_or("no list of checks")?;
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let fails = rows.iter().filter(|row| row["verdict"] == "fails");
+    let all: Vec<[String; 3]> = fails.map(|row| ["place", "what", "try"].map(|key| text(row, key))).collect();
+    same("status", done.status, i32::from(!all.is_empty()))?;
+    ensure!(all.iter().all(|[_, _, cure]| !cure.is_empty()), "no cure: {all:?}");
+    Ok(all)
+}
+
+fn check(bundle: &Bundle) -> Result<Vec<[String; 3]>, Failed> {
+    failing(&bundle.bundled(&["check", "--format", "json"])?)
+}
+
+/// One row would fail: at this place, for this cause, with this cure.
+fn one(bundle: Bundle, [place, cause, cure]: [&str; 3]) -> Outcome {
+    let all = check(&bundle)?;
+    fits(&all, [place, cause, cure])?;
+    bundle.clean()
+}
+
+fn fits(all: &[[String; 3]], [place, cause, cure]: [&str; 3]) -> Outcome {
+    let [[at, what, how]] = all else {
+        return Err(format!("one failing row wanted, at {place}: {cause}: {all:?}").into());
+    };
+    same("place", at.as_str(), place)?;
+    ensure!(what.contains(cause), "`{cause}` wanted: {what}");
+    ensure!(how.contains(cure), "`{cure}` wanted: {how}");
+    Ok(())
+}
+
+fn good() -> Outcome {
+    let bundle = Bundle::plain()?;
+    same("rows that would fail", check(&bundle)?, Vec::new())?;
+    ensure!(!bundle.state_root().exists(), "a state root was made");
+    bundle.clean()
+}
+
+fn with(changes: &[(&str, Value)]) -> Result<Bundle, Failed> {
+    let mut bundle = Bundle::plain()?;
+    for (pointer, value) in changes {
+        bundle.set(pointer, value.clone())?;
+    }
+    Ok(bundle)
+}
+
+fn seen() -> Outcome {
+    let args = "/process/args/0";
+    let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": source, "options": options});
+    let noexec =
+        with(&[("/mounts/-", mount("/srv", "tmpfs", "tmpfs", &["noexec"])), ("/process/args", json!(["/srv/x"]))])?;
+    one(noexec, [args, "noexec", "leave `noexec` out"])?;
+    let missing = mount("/data", "bind", "/srv/nosuch", &["rbind"]);
+    let last = |bundle: &Bundle| bundle.config["mounts"].as_array().map_or(0, |all| all.len() - 1);
+    let bundle = with(&[("/mounts/-", missing)])?;
+    let place = format!("/mounts/{}", last(&bundle));
+    one(bundle, [&place, "/srv/nosuch", "make it"])?;
+    let file = with(&[("/mounts/-", mount("/etc/passwd", "bind", "/etc", &["rbind"]))])?;
+    let place = format!("/mounts/{}", last(&file));
+    one(file, [&place, "/etc/passwd", "a file on a file"])?;
+    let odd = with(&[("/mounts/-", mount("/t", "tmpfs", "t", &["bogus=1"]))])?;
+    let place = format!("/mounts/{}", last(&odd));
+    one(odd, [&place, "bogus", ""])?;
+
+    let linked = Bundle::plain()?;
+    fs::remove_dir(linked.rootfs("proc"))?;
+    symlink("/tmp", linked.rootfs("proc"))?;
+    one(linked, ["/mounts/0", "/proc", ""])?;
+
+    let limit = json!([{"type": "RLIMIT_NOFILE", "soft": 1u64 << 40, "hard": 1u64 << 40}]);
+    one(with(&[("/process/rlimits", limit)])?, ["/process/rlimits/0", "", ""])?;
+    one(with(&[("/linux/cgroupsPath", json!("/a/../../b"))])?, ["/linux/cgroupsPath", "..", ""])?;
+    let map = |inside: u32| json!({"containerID": inside, "hostID": 100000, "size": 10});
+    let maps = json!([map(0), map(5)]);
+    let overlap = with(&[
+        ("/linux/namespaces/-", json!({"type": "user"})),
+        ("/linux/uidMappings", maps.clone()),
+        ("/linux/gidMappings", maps),
+    ])?;
+    one(overlap, ["/linux/uidMappings/1", "overlaps /linux/uidMappings/0", "explain"])?;
+    let mut names = Bundle::plain()?;
+    let spaces = names.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
+    let others: Vec<Value> = spaces.into_iter().filter(|one| one["type"] != "uts").collect();
+    names.set("/linux/namespaces", json!(others))?;
+    one(names, ["/hostname", "uts", "explain /hostname"])?;
+
+    let hook = |path: &str| json!([{"path": path}]);
+    one(with(&[("/hooks", json!({"poststop": hook("/srv/nohook")}))])?, ["/hooks/poststop/0", "/srv/nohook", ""])?;
+    one(
+        with(&[("/hooks", json!({"createRuntime": hook("/srv/nohook")}))])?,
+        ["/hooks/createRuntime/0", "/srv/nohook", ""],
+    )?;
+    one(with(&[("/linux/sysctl", json!({"net.ipv4.nosuch": "1"}))])?, ["/linux/sysctl/net.ipv4.nosuch", "nosuch", ""])?;
+    one(with(&[("/root/path", json!("/srv/norootfs"))])?, ["/root/path", "/srv/norootfs", ""])?;
+    one(
+        with(&[("/linux/namespaces/1/path", json!("/run/netns/none"))])?,
+        ["/linux/namespaces/1/path", "/run/netns/none", ""],
+    )
+}
+
+/// What only an ordinary user lacks: ids of /etc/subuid, and cgroups.
+fn of_users() -> Outcome {
+    let check = |bundle: &Bundle| failing(&as_user(bundle, &["check", "--format", "json", "--bundle", &here(bundle)])?);
+    let fine = of_user(Bundle::plain()?)?;
+    same("rows that would fail", check(&fine)?, Vec::new())?;
+    fine.clean()?;
+    let mut ids = of_user(Bundle::plain()?)?;
+    let maps = json!([{"containerID": 0, "hostID": 7_000_000, "size": 65536}]);
+    ids.set("/linux/uidMappings", maps.clone())?;
+    ids.set("/linux/gidMappings", maps)?;
+    let found = check(&ids)?;
+    ensure!(
+        found.iter().any(|[at, _, cure]| at.starts_with("/linux/uidMappings") && cure.contains("subuid")),
+        "{found:?}"
+    );
+    ids.clean()?;
+    let mut group = of_user(Bundle::plain()?)?;
+    group.set("/linux/resources/pids", json!({"limit": 5}))?;
+    let found = check(&group)?;
+    ensure!(found.iter().any(|[at, _, cure]| at.starts_with("/linux/") && cure.contains("elegat")), "{found:?}");
+    group.clean()?;
+    let mut lacks = of_user(Bundle::plain()?)?;
+    let spaces = lacks.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
+    lacks
+        .set("/linux/namespaces", json!(spaces.into_iter().filter(|one| one["type"] != "user").collect::<Vec<_>>()))?;
+    lacks.remove("/linux/uidMappings")?;
+    lacks.remove("/linux/gidMappings")?;
+    fits(&check(&lacks)?, ["/linux/namespaces", "not root", "explain /linux/namespaces"])?;
+    lacks.clean()
+}
+
+fn here(bundle: &Bundle) -> String {
+    bundle.path("").to_string_lossy().into_owned()
+}
+
+/// In namespaces of another container: what the kernel refuses there.
+fn nested() -> Outcome {
+    for (before, kind, cause) in [
+        ("mount -t tmpfs t /proc/acpi 2>/dev/null || mount -t tmpfs t /proc/fs", "user", "mask"),
+        ("echo 0 >/proc/sys/user/max_user_namespaces", "user", "user namespace"),
+        ("mount --bind $1 $1; mount -o remount,bind,ro $1", "", "read-only"),
+    ] {
+        let mut bundle = Bundle::plain()?;
+        if kind == "user" {
+            bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;
+            for list in ["uidMappings", "gidMappings"] {
+                bundle.set(&format!("/linux/{list}"), json!([{"containerID": 0, "hostID": 0, "size": 1}]))?;
+            }
+            bundle.set("/mounts", json!([{"destination": "/proc", "type": "proc", "source": "proc"}]))?;
+        } else {
+            bundle.set("/mounts/-", json!({"destination": "/not/there", "type": "tmpfs", "source": "t"}))?;
+        }
+        bundle.write_config()?;
+        let mut command = Command::new(tool("unshare")?);
+        command.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c"]);
+        command.arg(format!("{before}; shift; exec \"$@\"")).arg("sh").arg(bundle.rootfs("")).arg(runtime());
+        command.arg("--root").arg(bundle.state_root()).args(["check", "--format", "json", "--bundle", &here(&bundle)]);
+        let done = bundle.finish(command)?;
+        let found = failing(&done)?;
+        ensure!(found.iter().any(|[_, what, _]| what.contains(cause)), "`{cause}` wanted: {found:?}: {done:?}");
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// Makes a container, lets its program begin, and takes it away: whether the runtime could.
+fn works(bundle: &Bundle, words: &[&str]) -> Result<(bool, String), Failed> {
+    let id = bundle.id.as_str();
+    let made = bundle.call(&[&["create"], words, &[id]].concat())?;
+    let begun = if made.status == 0 { bundle.call(&["start", id])? } else { made };
+    bundle.call(&["delete", "--force", id])?;
+    Ok((begun.status == 0, begun.err))
+}
+
+/// What `check` says is what happens.
+fn agrees(bundle: &Bundle, name: &str, words: &[&str]) -> Outcome {
+    let checked = failing(&bundle.call(&[&["check", "--format", "json"], words, &[&bundle.id]].concat())?)?;
+    let (works, said) = works(bundle, words)?;
+    ensure!(checked.is_empty() == works, "{name}: check says {checked:?}, and it works: {works}: {said}");
+    Ok(())
+}
+
+fn bundles() -> Outcome {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles");
+    let mut count = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let mut bundle = Bundle::plain()?;
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(path.join("config.json"))?)?;
+        // Without a console socket `create` makes no terminal.
+        config["process"]["terminal"] = json!(false);
+        bundle.config = config;
+        bundle.write_config()?;
+        let (path, config) = (path.to_string_lossy(), bundle.path("config.json"));
+        agrees(&bundle, &path, &["--bundle", &path, "--config", &config.to_string_lossy()])?;
+        bundle.clean()?;
+        count += 1;
+    }
+    ensure!(count > 10, "{count} bundles");
+    Ok(())
+}
+
+fn reals() -> Outcome {
+    for (name, _) in real::REAL {
+        // As it is, and with what belongs to another machine's engine left out.
+        for stripped in [false, true] {
+            let mut bundle = Bundle::plain()?;
+            let (args, root) = (bundle.config["process"]["args"].clone(), bundle.config["root"]["path"].clone());
+            bundle.config = real::config(name)?;
+            bundle.set("/process/terminal", json!(false))?;
+            if stripped {
+                bundle.set("/process/args", args)?;
+                bundle.set("/root/path", root)?;
+                let mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+                let own = mounts.into_iter().filter(|mount| mount["type"] != "bind");
+                bundle.set("/mounts", json!(own.collect::<Vec<_>>()))?;
+            }
+            bundle.write_config()?;
+            agrees(&bundle, name, &["--bundle", &here(&bundle)])?;
+            bundle.clean()?;
+        }
+    }
+    Ok(())
+}
+
+fn machine() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let mut command = bundle.command(&["check"])?;
+    command.current_dir(bundle.rootfs(""));
+    let done = bundle.finish(command)?.ok()?;
+    ensure!(done.out.contains("only this machine was looked at"), "{done:?}");
+    ensure!(done.out.contains("host kernel") && !done.out.contains("/process"), "{done:?}");
+    bundle.call(&["check", "--bundle", "/srv/nobundle"])?.refused("config.json")?;
+    bundle.clean()
+}
+
+fn columns() -> Outcome {
+    let bundle = with(&[("/root/path", json!("/srv/norootfs")), ("/linux/sysctl", json!({"net.ipv4.nosuch": "1"}))])?;
+    let text = bundle.bundled(&["check"])?.out;
+    ensure!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    ensure!(text.ends_with("2 would fail; 0 unsure\n"), "{text}");
+    bundle.clean()
+}
