@@ -19,6 +19,9 @@ pub fn of(scene: &Scene) -> Option<Found> {
     if scene.trouble == Trouble::Check(Check::Systemd) {
         return Some(systemd(scene.said));
     }
+    if scene.failed().is_some_and(|failed| failed.call.name() == "connect") {
+        return Some(Found::new("no systemd", &[]));
+    }
     let root = cgroup::open_root().ok()??;
     let (root, path) = (root.at(), path_of(scene)?);
     match (op, scene.trouble) {

@@ -37,6 +37,7 @@ fn asked<'s>(scene: &Scene<'s>) -> Option<(&'s spec::Mount<'s>, usize)> {
 fn open_source(scene: &Scene, source: &Source) -> Option<Found> {
     let (path, failed) = (source.path.to_string_lossy(), scene.failed()?);
     if source.in_rootfs {
+        let path = plan::clean(&path);
         let walk = path::walk(scene.root()?.at(), &path)?;
         return missing::found("source in the rootfs", &path, &walk);
     }
@@ -196,7 +197,6 @@ fn file_system(scene: &Scene, wanted: &FileSystem) -> Option<Found> {
     }
 }
 
-/// Links of the rootfs are not followed to the places of proc and sysfs.
 fn link_in_the_way(scene: &Scene) -> Option<Found> {
     link(scene.root()?.at(), asked(scene)?.0)
 }

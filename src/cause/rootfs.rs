@@ -4,8 +4,8 @@ use super::path::{self, kind};
 use super::{Found, Scene, missing};
 use crate::host::mountinfo;
 use crate::outcome::{Check, Trouble};
-use crate::plan::Place;
 use crate::plan::op::Rootfs;
+use crate::plan::{self, Place};
 use syscalls::{Errno, Why};
 
 pub fn of(scene: &Scene, op: &Rootfs) -> Option<Found> {
@@ -25,6 +25,7 @@ pub fn of(scene: &Scene, op: &Rootfs) -> Option<Found> {
 
 /// What stops the path of the rootfs.
 pub fn not_there(path: &str) -> Option<Found> {
+    let path = &plan::clean(path);
     let walk = path::walk(path::host()?.at(), path)?;
     match &walk.end {
         path::End::There { stat, .. } if !path::is_dir(stat) => {

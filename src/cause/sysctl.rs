@@ -19,7 +19,12 @@ pub fn of(scene: &Scene, op: &Namespaces) -> Option<Found> {
     let key = path.strip_prefix("sys/")?;
     let value = String::from_utf8_lossy(text);
     match scene.failed()?.errno {
-        Errno::ENOENT | Errno::ENOTDIR => missing(key, &interfaces(scene.pid)),
+        Errno::ENOENT | Errno::ENOTDIR => {
+            let mut outside = interfaces(syscalls::record::own_pid());
+            let moved = scene.spec.map_or(&[][..], |spec| &spec.linux.net_devices.0);
+            outside.extend(moved.iter().map(|(host, device)| device.name.as_ref().unwrap_or(host).clone()));
+            missing(key, &interfaces(scene.pid), &outside)
+        }
         Errno::EACCES | Errno::EPERM => Some(Found::new("sysctl denied", &[&dotted(key)])),
         Errno::EINVAL | Errno::ERANGE => {
             let now = path::host().and_then(|host| path::text(host.at(), &format!("proc/sys/{key}")));
@@ -49,8 +54,9 @@ fn dotted(key: &str) -> String {
     key.chars().map(swap).collect()
 }
 
-/// Why there is no such setting. `key`: with slashes. `interfaces`: those of the network namespace that has it.
-pub fn missing(key: &str, interfaces: &[String]) -> Option<Found> {
+/// Why there is no such setting. `key`: with slashes. `inside`: the interfaces of the container. `outside`: others that may come
+/// into it.
+pub fn missing(key: &str, inside: &[String], outside: &[String]) -> Option<Found> {
     let parts: Vec<&str> = key.split('/').collect();
     let there = |count: usize| names(&parts[..count]).is_some_and(|all| all.iter().any(|name| *name == parts[count]));
     let Some(at) = (0..parts.len()).find(|count| !there(*count)) else {
@@ -59,7 +65,7 @@ pub fn missing(key: &str, interfaces: &[String]) -> Option<Found> {
     };
     let (above, rest) = (parts[..at].join("/"), &parts[at..]);
     if OF_INTERFACES.contains(&above.as_str()) {
-        return interface(&parts, at, interfaces);
+        return interface(&parts, at, inside, outside);
     }
     let all = names(&parts[..at])?;
     let name = rest.first()?;
@@ -71,18 +77,19 @@ pub fn missing(key: &str, interfaces: &[String]) -> Option<Found> {
 }
 
 /// A name of an interface that is not there, or that has dots in it, at which the key was taken apart.
-fn interface(parts: &[&str], at: usize, interfaces: &[String]) -> Option<Found> {
+fn interface(parts: &[&str], at: usize, inside: &[String], outside: &[String]) -> Option<Found> {
     let (above, rest) = (parts[..at].join("/"), &parts[at..]);
     let joined = |count: &usize| rest.get(..*count).map(|parts| parts.join("."));
-    let dots = (2..rest.len()).find(|count| joined(count).is_some_and(|name| interfaces.contains(&name)));
+    let dots = (2..rest.len())
+        .find(|count| joined(count).is_some_and(|name| inside.contains(&name) || outside.contains(&name)));
     match dots {
         Some(count) => {
             let name = joined(&count)?;
             let key = format!("{above}/{name}/{}", rest[count..].join("/"));
             Some(Found::new("dots of an interface", &[&name, &key]))
         }
-        None if interfaces.iter().any(|name| name == rest[0]) => None,
-        None => Some(Found::new("no interface", &[rest.first()?, &interfaces.join(", ")])),
+        None if inside.iter().any(|name| name == rest[0]) => None,
+        None => Some(Found::new("no interface", &[rest.first()?, &inside.join(", ")])),
     }
 }
 
