@@ -30,12 +30,12 @@ fn settings() -> Outcome {
     for (key, cause, cure) in [
         (
             "net.ipv4.ip_forwrd",
-            "this kernel has no setting net.ipv4.ip_forwrd: net.ipv4 has one named ip_forward",
+            "this kernel has no such setting as net.ipv4.ip_forwrd: net.ipv4 has one named ip_forward",
             "net.ipv4.ip_forward",
         ),
         (
             "net.ipv4.frobnicates",
-            "this kernel has no setting net.ipv4.frobnicates: net.ipv4 has no frobnicates",
+            "this kernel has no such setting as net.ipv4.frobnicates: net.ipv4 has no frobnicates",
             "sysctl -a",
         ),
         ("net.ipv4.conf.eth7.forwarding", "the container has no interface eth7: it has lo", "netDevices"),
