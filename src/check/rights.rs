@@ -38,7 +38,7 @@ pub fn setting(b: &Bundle, at: &str, path: &str, rows: &mut Rows) {
     let own = spec::namespace(&b.spec.linux, &NamespaceKind::Network).is_some_and(|one| one.joined().is_none());
     let moved = b.spec.linux.net_devices.0.iter().map(|(name, _)| name.clone());
     let interfaces: Vec<String> = core::iter::once("lo".into()).chain(moved).collect();
-    match sysctl::missing(name, &interfaces) {
+    match sysctl::missing(name, &interfaces, &sysctl::interfaces(syscalls::record::own_pid())) {
         Some(found) if own => rows.found(at, found),
         _ => rows.unsure(at, "sysctl", &[name]),
     }
