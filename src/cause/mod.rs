@@ -3,37 +3,65 @@
 //! from `state` down.
 //!
 //! ```text
-//!   scene   what failed, and where it can be looked at
-//!   facts   what kernels can do, and since when: facts.txt
-//!   missing a path that leads nowhere
-//!   texts   the words for what a look has found: texts.txt
+//!   scene       what failed, and where it can be looked at
+//!   facts       what kernels can do, and since when: facts.txt
+//!   missing     a path that leads nowhere
+//!   path        a path walked by hand
+//!   texts       the words for what a look has found: texts.txt
+//!
+//!   program     a program that cannot be executed
+//!   access      a file that cannot be reached or executed: components, owners, modes, noexec
+//!   elf         what kind of program a file is: kinds.txt
+//!   sizes       arguments and processes that are too many
+//!   writers     which process writes a program's file
+//!   namespaces  a namespace that cannot be made or joined
+//!   ids         ids that cannot be mapped or taken
+//!   filter      a seccomp filter that cannot be loaded
+//!   labels      a label that a security module does not take
+//!   rights      what a process may do: needs.txt
+//!   users       ids inside and outside of a user namespace
 //! ```
 //! Each other file has the looks of its subject. A look takes plain facts, such as a root directory, a path and a user, so that
 //! it can be called without a failure.
 
+pub mod access;
 pub mod cgroup;
 pub mod devices;
+mod elf;
 mod facts;
+mod filter;
 pub mod hooks;
+pub mod ids;
+pub mod labels;
 pub mod limits;
 pub mod masked;
 pub mod missing;
 pub mod mounts;
+pub mod namespaces;
 pub mod overlay;
 pub mod path;
+pub mod program;
+pub mod rights;
 pub mod rootfs;
 mod scene;
+mod sizes;
 pub mod sysctl;
 mod texts;
+pub mod users;
+mod writers;
 
 pub use scene::{Found, Place, Root, Scene};
 pub use texts::holes;
 
 use crate::plan::Op;
-use crate::plan::op::{Namespaces, Process};
+use crate::plan::op::{Namespaces, Process, Rootfs};
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
+    by_subject(scene).or_else(|| namespaces::of_trees(scene)).or_else(|| rights::of(scene))
+}
+
+fn by_subject(scene: &Scene) -> Option<Found> {
     match &scene.line?.op {
         Op::Callers(_) | Op::Network(_) | Op::Terminal(_) => limits::of(scene),
         Op::Cgroup(_) => cgroup::of(scene),
@@ -41,18 +69,26 @@ pub fn of(scene: &Scene) -> Option<Found> {
         Op::Hooks(op) => hooks::of(scene, op),
         Op::Labels(_) => None,
         Op::Mounts(_) => mounts::of(scene),
-        Op::Namespaces(Namespaces::Clone { .. }) => cgroup::not_entered(scene),
-        Op::Namespaces(Namespaces::Hostname { .. } | Namespaces::Domainname { .. }) => limits::of(scene),
-        Op::Namespaces(op @ Namespaces::WriteProc { .. }) if is_sysctl(scene) => sysctl::of(scene, op),
-        Op::Namespaces(_) => None,
+        Op::Namespaces(op) => by_namespaces(scene, op),
         Op::Process(Process::RaiseLimit { .. } | Process::Limit { .. }) => limits::of(scene),
-        Op::Process(_) => None,
+        Op::Process(op) => program::of(scene, op),
         Op::Rdt(_) => None,
+        Op::Rootfs(Rootfs::Cwd { path }) => program::cwd(scene, &path.to_string_lossy()),
         Op::Rootfs(op) => rootfs::of(scene, op),
-        Op::Seccomp(_) => None,
+        Op::Seccomp(op) => filter::of(scene, op),
         Op::Sync(_) => cgroup::not_running(scene),
-        Op::Users(_) => None,
+        Op::Users(op) => ids::of(scene, op),
         Op::Watch(_) => None,
+    }
+}
+
+fn by_namespaces(scene: &Scene, op: &Namespaces) -> Option<Found> {
+    match op {
+        Namespaces::Hostname { .. } | Namespaces::Domainname { .. } => limits::of(scene),
+        Namespaces::WriteProc { .. } if is_sysctl(scene) => sysctl::of(scene, op),
+        Namespaces::WriteProc { .. } => labels::of(scene, op),
+        Namespaces::Clone { .. } => cgroup::not_entered(scene).or_else(|| namespaces::of(scene, op)),
+        _ => namespaces::of(scene, op),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::host::procfs;
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Fd, OpenFlags, Resolve, Stat, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Resolve, Stat, Why};
 
 /// A path or a link's text has at most so many bytes, with the NUL (linux/limits.h, PATH_MAX).
 const PATH: usize = 4096;
@@ -61,6 +61,12 @@ pub fn exists(root: At, path: &str) -> bool {
     open_last(root, path.trim_start_matches('/')).is_ok()
 }
 
+/// Whether something is there, for paths of this process: links are followed.
+pub fn exists_at(dir: At, path: &str) -> bool {
+    let name = CString::new(path).unwrap_or_default();
+    syscalls::newfstatat(dir, &name, AtFlags::AT_SYMLINK_NOFOLLOW, LOOK).is_ok()
+}
+
 /// The file of a path, if the path leads to one.
 pub fn find(root: At, path: &str) -> Option<(String, Fd, Stat)> {
     match walk(root, path)?.end {
@@ -86,22 +92,22 @@ pub fn open_file(root: At, path: &str, found: &Stat) -> Option<Fd> {
 /// At most so many bytes of a file, from a place on. An error counts as its end.
 pub fn read(file: At, from: usize, most: usize) -> Vec<u8> {
     const READ: Why = Why("what stands in the file decides what is wrong");
-    let mut bytes = vec![0; most];
-    let mut have = 0;
-    while have < most {
-        match syscalls::pread64(file, &mut bytes[have..], from.saturating_add(have), READ) {
-            Ok(got) if got > 0 => have += got,
+    let mut bytes = Vec::new();
+    let mut piece = [0; PATH];
+    while bytes.len() < most {
+        let len = PATH.min(most - bytes.len());
+        match syscalls::pread64(file, &mut piece[..len], from.saturating_add(bytes.len()), READ) {
+            Ok(got) if got > 0 => bytes.extend_from_slice(&piece[..got]),
             _ => break,
         }
     }
-    bytes.truncate(have);
     bytes
 }
 
 /// The text of a regular file of the host, or of /proc: as much of it as is looked at.
 pub fn text(dir: At, path: &str) -> Option<String> {
     const READ: Why = Why("it tells which ids, rights and limits there are");
-    const MOST: usize = 64 << 10;
+    const MOST: usize = 256 << 10;
     let name = CString::new(path).ok()?;
     let file = syscalls::openat(dir, &name, OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY, READ).ok()?;
     let stat = syscalls::fstat(file.at(), READ).ok()?;
@@ -109,12 +115,17 @@ pub fn text(dir: At, path: &str) -> Option<String> {
     is_file.then(|| String::from_utf8_lossy(&read(file.at(), 0, MOST)).into_owned())
 }
 
-/// The path at which an open file lies for this process.
+/// The path at which an open file lies for this process; for a namespace, its name.
 pub fn name_of(file: At) -> Option<String> {
     let procfs = procfs::open().ok()?;
-    let name = CString::new(format!("self/fd/{}", file.raw())).ok()?;
-    let mut room = vec![0; PATH];
-    let text = syscalls::readlinkat(procfs.at(), &name, &mut room, LOOK).ok()?;
+    link(procfs.at(), &format!("self/fd/{}", file.raw()))
+}
+
+/// What a link says.
+pub fn link(dir: At, path: &str) -> Option<String> {
+    let name = CString::new(path).ok()?;
+    let mut room = [0; PATH];
+    let text = syscalls::readlinkat(dir, &name, &mut room, LOOK).ok()?;
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
@@ -216,9 +227,7 @@ fn text_of(link: &Fd) -> Option<String> {
     if on.f_type as i64 == libc::PROC_SUPER_MAGIC {
         return None;
     }
-    let mut room = vec![0; PATH];
-    let text = syscalls::readlinkat(link.at(), c"", &mut room, LOOK).ok()?;
-    Some(String::from_utf8_lossy(text).into_owned())
+    self::link(link.at(), "")
 }
 
 /// The components of a path, the last one first. A path that ends in a slash names a directory, as one that ends in `/.`.
@@ -265,16 +274,17 @@ mod tests {
     }
 
     #[test]
-    fn paths_end_where_they_end() {
+    fn paths_end_where_they_end() -> std::io::Result<()> {
         let dir = std::env::temp_dir().join(format!("nk-walk-{}", std::process::id()));
-        std::fs::create_dir_all(dir.join("a/b")).unwrap();
-        std::fs::write(dir.join("a/file"), "").unwrap();
+        std::fs::create_dir_all(dir.join("a/b"))?;
+        std::fs::write(dir.join("a/file"), "")?;
         for (to, name) in
             [("/a/b", "abs"), ("../a/file", "up"), ("gone/x", "dangling"), ("loop", "loop"), ("/../../etc", "out")]
         {
-            symlink(to, dir.join(name)).unwrap();
+            symlink(to, dir.join(name))?;
         }
-        let root = open(At::CWD, dir.to_str().unwrap()).unwrap();
+        let root =
+            open(At::CWD, &dir.to_string_lossy()).map_err(|errno| std::io::Error::from_raw_os_error(errno.0.into()))?;
         for (path, wanted) in [
             ("/", "there /"),
             ("a//./b/", "there /a/b"),
@@ -288,10 +298,11 @@ mod tests {
             (&"x".repeat(256), "long 256"),
             (&"/".repeat(4096), "long 4096"),
         ] {
-            assert_eq!(ends(&walk(root.at(), path).unwrap()), wanted, "{path}");
+            assert_eq!(walk(root.at(), path).as_ref().map(ends).as_deref(), Some(wanted), "{path}");
         }
-        let walked = walk(root.at(), "/dangling").unwrap();
-        assert_eq!(walked.links.last().map(|link| link.to.as_str()), Some("gone/x"));
-        std::fs::remove_dir_all(dir).unwrap();
+        let walked = walk(root.at(), "/dangling");
+        let last = walked.as_ref().and_then(|walk| walk.links.last());
+        assert_eq!(last.map(|link| link.to.as_str()), Some("gone/x"));
+        std::fs::remove_dir_all(dir)
     }
 }

@@ -2,9 +2,8 @@
 //! down.
 
 use super::context::{Context, step};
-use super::end::{self, Program};
 use super::notify::Between;
-use super::wait::{Foreground, Waited};
+use super::wait::Foreground;
 use super::watch::{self, Watcher};
 use super::{delete, hooks};
 use crate::cause::{Root, Scene};
@@ -17,7 +16,7 @@ use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped};
 use crate::say::{out, tell};
-use crate::spec::{self, Spec};
+use crate::spec::Spec;
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -62,23 +61,9 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
     match (options.attach, now.init, notify) {
         (true, Some(process), notify) => {
-            let wait =
-                Foreground { process: &process, pid: saved.pid, child: false, notify, master: None, handed: None };
-            let Waited { ended, handed } = wait.wait()?;
-            let spec = spec::parse(&whole.configuration).ok();
-            let program = Program {
-                saved: &saved,
-                spec: spec.as_ref(),
-                pid: saved.pid,
-                first: true,
-                ended: Some(ended),
-                handed,
-                dir: Some(dir.at()),
-                hierarchy: None,
-            };
-            end::keep(context, dir.at(), id, program.tell(context));
+            let status = Foreground { process: &process, pid: saved.pid, child: false, notify, master: None }.wait()?;
             watcher.map_or(Ok(()), Watcher::tell)?;
-            Ok(ended.status())
+            Ok(status)
         }
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),

@@ -7,7 +7,6 @@ use super::expected::{Verdict, verdict};
 use super::fold::{Group, folded, unfolded};
 use super::life::{Entry, made};
 use super::page::{Paint, Row, Screen, fit_with};
-use super::piece::Piece;
 use super::words::{self, has};
 use crate::cli::TraceCmd;
 use crate::host::time;
@@ -47,13 +46,6 @@ impl<'a> Text<'a> {
         if !self.look.all {
             let hint = "+3: the row stands for three more calls. --all shows every call.";
             self.screen.line(hint, Paint::Aside, out);
-        }
-    }
-
-    /// What commands have found out and no call says, as why a program ended.
-    pub fn remarks(&self, pieces: &[Piece], out: &mut String) {
-        for remark in pieces.iter().flat_map(Piece::remarks) {
-            self.screen.line(&visible(remark), Paint::Fatal, out);
         }
     }
 

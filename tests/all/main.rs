@@ -11,7 +11,6 @@ mod check;
 mod config;
 mod devices;
 mod diagnosis;
-mod ended;
 mod exec;
 mod hooks;
 mod hostile;
@@ -104,10 +103,11 @@ fn main() {
         process::settings::cases(),
         labels::cases(),
         exec::cases(),
-        ended::cases(),
         exec::words::cases(),
         lifecycle::kept::cases(),
         process::programs::cases(),
+        diagnosis::programs::cases(),
+        diagnosis::rights::cases(),
         terminal::cases(),
         terminal::exec::cases(),
         process::sealed::cases(),

@@ -27,7 +27,6 @@ pub const ROWS: &[&[&str]] = &[
     &["vm", "trace"],
     &["check", "lint"],
     &["say", "look"],
-    &["ended"],
     &["cause"],
     &["state"],
     &["perform"],

@@ -64,7 +64,7 @@ fn file() -> Outcome {
         (json!({"args": [], "cwd": "/"}), " /args", "is missing or empty"),
         (json!({"cwd": "/"}), " /args", "is missing or empty"),
         (json!({"args": ["true"], "cwd": "/", "user": [1]}), " /user", "is a list, must be an object"),
-        (json!({"args": ["nosuch"], "cwd": "/"}), " /args/0", "not found"),
+        (json!({"args": ["nosuch"], "cwd": "/"}), " /env", "not found"),
         (json!([]), "", "is a list, must be an object"),
         (json!(7), "", "is a number, must be an object"),
     ] {

@@ -1,0 +1,239 @@
+//! What a process may do: its ids, its capabilities, and whether a file's owner and mode let it (path_resolution(7),
+//! capabilities(7)). May touch: system calls.
+
+use super::scene::{Found, Scene};
+use super::users::{self, Range};
+use crate::outcome::Lane;
+use crate::spec::{self, IdMapping, NamespaceKind, Spec};
+use syscalls::{Errno, Stat};
+
+/// Bits of a mode, for one class of users.
+pub const EXECUTE: u32 = 1;
+pub const READ: u32 = 4;
+
+pub const SYS_ADMIN: u64 = 1 << 21;
+const DAC_OVERRIDE: u64 = 1 << 1;
+const DAC_READ_SEARCH: u64 = 1 << 2;
+
+/// Who asks for a file, with ids as this process sees them, which are those that fstat(2) gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+    /// Effective ones, a bit each.
+    pub capabilities: u64,
+    /// Its user namespace; none if it is in ours.
+    pub maps: Option<[Vec<Range>; 2]>,
+}
+
+impl Person {
+    /// A process, as /proc tells it: `pid` 0 is this one.
+    pub fn of(pid: i32) -> Option<Person> {
+        let status = users::of_process(pid, "status")?;
+        let ids = |key: &str| users_of(field(&status, key));
+        let [uids, gids] = [ids("Uid"), ids("Gid")];
+        let capabilities = u64::from_str_radix(field(&status, "CapEff"), 16).ok()?;
+        let map = |name: &str| users::map_of(pid, name);
+        let maps = match pid {
+            0 => None,
+            _ => map("uid_map").zip(map("gid_map")).map(|(uids, gids)| [uids, gids]),
+        };
+        // The fourth id is the one that counts for files.
+        let (uid, gid) = (*uids.get(3)?, *gids.get(3)?);
+        Some(Person { uid, gid, groups: ids("Groups"), capabilities, maps })
+    }
+
+    /// The program of a configuration, before there is a process. `None`: it joins a user namespace, or an id is not mapped.
+    pub fn planned(spec: &Spec) -> Option<Person> {
+        let (linux, process) = (&spec.linux, &spec.process);
+        let ranges = |all: &Vec<IdMapping>| all.iter().map(Range::of).collect::<Vec<Range>>();
+        let maps = match spec::namespace(linux, &NamespaceKind::User) {
+            None => None,
+            Some(one) if one.joined().is_some() => return None,
+            Some(_) => Some([&linux.uid_mappings, &linux.gid_mappings].map(ranges)),
+        };
+        let of = |which: usize, id: u32| match &maps {
+            None => Some(id),
+            Some(maps) => users::outside(&maps[which], id),
+        };
+        let groups = process.user.additional_gids.iter().filter_map(|gid| of(1, *gid)).collect();
+        let names = process.capabilities.effective.iter().filter(|name| process.capabilities.permitted.contains(name));
+        let capabilities = names.filter_map(|name| spec::capability_number(name)).fold(0, |set, n| set | 1 << n);
+        Some(Person { uid: of(0, process.user.uid)?, gid: of(1, process.user.gid)?, groups, capabilities, maps })
+    }
+
+    /// Whether it has a capability.
+    pub fn has(&self, capability: u64) -> bool {
+        self.capabilities & capability != 0
+    }
+
+    /// Whether it has a right over this file, which counts only if the owners have ids in its user namespace.
+    fn has_over(&self, right: u64, stat: &Stat) -> bool {
+        let mapped = |maps: &[Vec<Range>; 2]| {
+            users::inside(&maps[0], stat.st_uid).is_some() && users::inside(&maps[1], stat.st_gid).is_some()
+        };
+        self.capabilities & right != 0 && self.maps.as_ref().is_none_or(mapped)
+    }
+
+    /// What the mode gives it: the class is the first that fits.
+    fn class(&self, stat: &Stat) -> u32 {
+        match stat {
+            stat if stat.st_uid == self.uid => stat.st_mode >> 6 & 7,
+            stat if stat.st_gid == self.gid || self.groups.contains(&stat.st_gid) => stat.st_mode >> 3 & 7,
+            stat => stat.st_mode & 7,
+        }
+    }
+
+    /// Whether owner and mode let it do this. An ACL can say otherwise, and a security module.
+    pub fn may(&self, wanted: u32, stat: &Stat) -> bool {
+        let is_dir = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        if self.class(stat) & wanted == wanted {
+            return true;
+        }
+        // A file that no user may execute is no program for root either.
+        let some = wanted & EXECUTE == 0 || is_dir || stat.st_mode & 0o111 != 0;
+        let searches = wanted & !(READ | EXECUTE) == 0 && (is_dir || wanted == READ);
+        self.has_over(DAC_OVERRIDE, stat) && some || searches && self.has_over(DAC_READ_SEARCH, stat)
+    }
+
+    /// An id of the process's own, as a configuration names it.
+    pub fn user(&self) -> String {
+        shown(self.maps.as_ref().map(|maps| &maps[0]), self.uid)
+    }
+
+    /// `0:0`: user and group of a file, as the process sees them.
+    pub fn owners(&self, stat: &Stat) -> String {
+        let map = |which: usize| self.maps.as_ref().map(|maps| &maps[which]);
+        format!("{}:{}", shown(map(0), stat.st_uid), shown(map(1), stat.st_gid))
+    }
+}
+
+/// An id as the process sees it. The kernel shows 65534 for one that has no mapping.
+fn shown(map: Option<&Vec<Range>>, id: u32) -> String {
+    let inside = map.map_or(Some(id), |map| users::inside(map, id));
+    inside.map_or("(not mapped)".into(), |id| format!("{id}"))
+}
+
+fn users_of(field: &str) -> Vec<u32> {
+    field.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// The line of /proc/PID/status with a key.
+pub fn field<'a>(text: &'a str, key: &str) -> &'a str {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("").trim()
+}
+
+/// A mode without the kind of file: `0644`.
+pub fn mode(stat: &Stat) -> String {
+    format!("{:04o}", stat.st_mode & 0o7777)
+}
+
+/// Which capability a call needs: a line each, with the calls.
+const NEEDS: &str = include_str!("needs.txt");
+
+/// The capability that a call needs, for the use that this program makes of it.
+fn needed(call: &str) -> Option<&'static str> {
+    let line =
+        |line: &'static str| line.split_once(": ").filter(|(_, calls)| calls.split(' ').any(|word| word == call));
+    NEEDS.lines().find_map(line).map(|(name, _)| name)
+}
+
+/// What remains of EPERM where no look has found another cause: a capability that is missing, or a filter of an outer container.
+pub fn of(scene: &Scene) -> Option<Found> {
+    let failed = scene.failed()?;
+    let call = failed.call.name();
+    let pid = match scene.lane {
+        Lane::Host => 0,
+        Lane::Init if scene.pid != 0 => scene.pid,
+        _ => return None,
+    };
+    let missing = match failed.errno {
+        Errno::EPERM => needed(call).and_then(|name| lacking(pid, call, name)),
+        Errno::ENOSYS => None,
+        _ => return None,
+    };
+    missing.or_else(|| filtered(pid, call))
+}
+
+/// The set in which a process lacks a capability: `pid` 0 is this one. `None`: it has it.
+pub fn lacking(pid: i32, doing: &str, capability: &str) -> Option<Found> {
+    let bit = 1 << spec::capability_number(capability)?;
+    let status = users::of_process(pid, "status")?;
+    let has = |key: &str| u64::from_str_radix(field(&status, key), 16).is_ok_and(|set| set & bit != 0);
+    let set = match () {
+        () if has("CapEff") => return None,
+        () if !has("CapBnd") => "bounding",
+        () if !has("CapPrm") => "permitted",
+        () => "effective",
+    };
+    let who = if pid == 0 { "the runtime" } else { "the container's first process" };
+    Some(Found::new("capability missing", &[doing, capability, set, who]))
+}
+
+/// A process is under a seccomp filter that this runtime has not set.
+pub fn filtered(pid: i32, doing: &str) -> Option<Found> {
+    // The filter of the configuration is the last thing before execve.
+    let status = users::of_process(pid, "status")?;
+    let own = || users::of_process(0, "status").is_some_and(|status| field(&status, "Seccomp") == "2");
+    (field(&status, "Seccomp") == "2" && own()).then(|| Found::new("outer filter", &[doing]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syscalls::{At, AtFlags, Why};
+
+    /// A file of these owners and this mode.
+    fn stat(mode: u32, uid: u32, gid: u32) -> Stat {
+        let found = syscalls::newfstatat(At::CWD, c"/", AtFlags::NONE, Why("a test"));
+        let mut stat = found.unwrap_or_else(|failed| panic!("{failed:?}"));
+        (stat.st_mode, stat.st_uid, stat.st_gid) = (mode, uid, gid);
+        stat
+    }
+
+    fn person(uid: u32, capabilities: u64) -> Person {
+        Person { uid, gid: uid, groups: Vec::from([50]), capabilities, maps: None }
+    }
+
+    #[test]
+    fn the_first_class_that_fits_decides() {
+        const FILE: u32 = libc::S_IFREG;
+        for (mode, uid, gid, wanted) in [
+            (0o700, 7, 1, true),
+            (0o077, 7, 1, false),
+            (0o010, 1, 7, true),
+            (0o707, 1, 7, false),
+            (0o010, 1, 50, true),
+            (0o001, 1, 1, true),
+            (0o770, 1, 1, false),
+        ] {
+            assert_eq!(person(7, 0).may(EXECUTE, &stat(FILE | mode, uid, gid)), wanted, "{mode:o} {uid} {gid}");
+        }
+    }
+
+    #[test]
+    fn rights_count_where_the_kernel_counts_them() {
+        let (file, dir) = (|mode| stat(libc::S_IFREG | mode, 1, 1), |mode| stat(libc::S_IFDIR | mode, 1, 1));
+        let (all, search) = (person(7, DAC_OVERRIDE), person(7, DAC_READ_SEARCH));
+        assert!(all.may(EXECUTE, &file(0o100)) && !all.may(EXECUTE, &file(0o600)) && all.may(EXECUTE, &dir(0)));
+        assert!(search.may(EXECUTE, &dir(0)) && !search.may(EXECUTE, &file(0o100)) && search.may(READ, &file(0)));
+        let maps = Some([(); 2].map(|()| Vec::from([Range { inside: 0, outside: 100, count: 10 }])));
+        let mapped = Person { maps, ..all };
+        assert!(!mapped.may(EXECUTE, &file(0o100)) && mapped.may(EXECUTE, &stat(libc::S_IFREG | 0o100, 105, 100)));
+        assert_eq!(mapped.owners(&stat(libc::S_IFREG, 105, 1)), "5:(not mapped)");
+    }
+
+    #[test]
+    fn needs_name_capabilities_and_calls() {
+        for line in NEEDS.lines() {
+            let (name, calls) = line.split_once(": ").unwrap_or_default();
+            assert!(spec::capability_number(name).is_some(), "{name}");
+            assert!(
+                calls.split(' ').all(|call| (0..500).any(|number| syscalls::Call(number).name() == call)),
+                "{calls}"
+            );
+        }
+        assert_eq!((needed("setgroups"), needed("read")), (Some("CAP_SETGID"), None));
+    }
+}

@@ -1,0 +1,77 @@
+//! Ids of users and groups, inside and outside of a user namespace (user_namespaces(7)); the host's files that lend ids to users
+//! (subuid(5)). May touch: system calls.
+
+use super::path;
+use crate::host::procfs;
+use crate::spec::IdMapping;
+
+/// A line of an id map: so many ids from `inside` on are those from `outside` on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    pub inside: u32,
+    pub outside: u32,
+    pub count: u32,
+}
+
+/// The map where there is no user namespace: each id is itself.
+pub const SAME: Range = Range { inside: 0, outside: 0, count: u32::MAX };
+
+impl Range {
+    pub fn of(mapping: &IdMapping) -> Range {
+        Range { inside: mapping.container_id, outside: mapping.host_id, count: mapping.size }
+    }
+}
+
+/// The lines of /proc/PID/uid_map or gid_map.
+pub fn ranges(text: &str) -> Vec<Range> {
+    let line = |line: &str| {
+        let mut numbers = line.split_ascii_whitespace().map(|number| number.parse().ok());
+        let [inside, outside, count] = [numbers.next()??, numbers.next()??, numbers.next()??];
+        Some(Range { inside, outside, count })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The map of a process: `uid_map` or `gid_map`. `None`: it cannot be read, or is not written yet.
+pub fn map_of(pid: i32, name: &str) -> Option<Vec<Range>> {
+    let map = ranges(&of_process(pid, name)?);
+    if map.is_empty() { None } else { Some(map) }
+}
+
+/// What a file of a process says: `pid` 0 is this one.
+pub fn of_process(pid: i32, name: &str) -> Option<String> {
+    let procfs = procfs::open().ok()?;
+    let path = match pid {
+        0 => format!("self/{name}"),
+        pid => format!("{pid}/{name}"),
+    };
+    path::text(procfs.at(), &path)
+}
+
+/// What a link of a process says, such as `user:[4026531837]`: `pid` 0 is this one.
+pub fn link(pid: i32, name: &str) -> Option<String> {
+    let procfs = procfs::open().ok()?;
+    let path = match pid {
+        0 => format!("self/{name}"),
+        pid => format!("{pid}/{name}"),
+    };
+    path::link(procfs.at(), &path)
+}
+
+/// A setting of the kernel's: what stands in a file below /proc/sys.
+pub fn sysctl(path: &str) -> Option<u64> {
+    let procfs = procfs::open().ok()?;
+    path::text(procfs.at(), &format!("sys/{path}"))?.trim().parse().ok()
+}
+
+/// An id inside, as it is outside. `None`: it is not mapped.
+pub fn outside(map: &[Range], id: u32) -> Option<u32> {
+    let range = map.iter().find(|range| id >= range.inside && id - range.inside < range.count)?;
+    range.outside.checked_add(id - range.inside)
+}
+
+/// An id outside, as it is inside.
+pub fn inside(map: &[Range], id: u32) -> Option<u32> {
+    let range = map.iter().find(|range| id >= range.outside && id - range.outside < range.count)?;
+    range.inside.checked_add(id - range.outside)
+}
