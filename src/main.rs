@@ -58,7 +58,6 @@ mod trace;
 #[path = "../tests/unit/mod.rs"]
 mod unit;
 mod vm;
-#[allow(dead_code, unused_imports)]
 mod watch;
 use core::ffi::c_char;
 use entry::seal;

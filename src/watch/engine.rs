@@ -61,7 +61,10 @@ impl<'a> Engine<'a> {
     pub fn run(&mut self) {
         record::at(Lane::Program as u8, 0, Step::Program as u16);
         while let Ok(Some((tid, status))) = syscalls::wait_traced(Why("the next thread that stops or ends")) {
+            // A watcher lives as long as its container: what a stop has allocated is used again.
+            let mark = syscalls::mark();
             self.stopped(tid, status);
+            mark.release();
         }
     }
 
@@ -175,7 +178,7 @@ impl<'a> Engine<'a> {
             return;
         }
         let pid = self.process(tid);
-        let refused = Foreign { pid, tid, arch: call.arch, number: call.number, args: call.args, result };
+        let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result };
         let Some(cause) = refused::cause(&self.confinement, &refused) else {
             return;
         };
@@ -250,7 +253,18 @@ impl<'a> Engine<'a> {
         let thread = self.threads.at(tid);
         // What follows is the exit of execve. Init has the first one on record itself.
         (thread.begun, thread.in_call, thread.pid, thread.quiet) = (true, true, tid, !begun);
+        self.became(tid);
         self.go_on(tid, 0);
+    }
+
+    /// An execve that succeeds can have refused something all the same: the rights of a set-user-id program.
+    fn became(&mut self, tid: i32) {
+        let Ok((registers, small)) = syscalls::ptrace_registers(tid, LOOK) else { return };
+        let call = entered(tid, &registers, small);
+        let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result: 0 };
+        if let Some(cause) = refused::cause(&self.confinement, &refused) {
+            self.notes.count(&cause, First { tid, call: "execve(...) = 0", program: &name(tid) });
+        }
     }
 
     /// A thread ends; of the call in which it does so it holds the registers still.

@@ -3,7 +3,7 @@
 use super::process::{Rights, Stopped};
 use super::texts::cause;
 use super::types::{By, Cause};
-use super::{files, sets};
+use super::{files, sets, surroundings};
 use crate::plan::namespaces;
 use crate::spec::{self, NamespaceKind, capability_number};
 use syscalls::Errno;
@@ -78,13 +78,14 @@ fn hold(stopped: &Stopped, conditions: &str) -> bool {
 /// Whether a condition holds. `None`: the argument cannot be read.
 fn holds(stopped: &Stopped, condition: &str) -> Option<bool> {
     let (kind, rest) = match condition.get(..1)? {
-        kind @ ("*" | "$" | "%") => (kind, &condition[1..]),
+        kind @ ("*" | "$" | "%" | "@") => (kind, &condition[1..]),
         _ => ("", condition),
     };
     let at: usize = rest.get(..1)?.parse().ok()?;
     let test = rest.get(1..)?;
     match kind {
         "$" => return Some(text_fits(&stopped.string(at)?, test)),
+        "@" => return surroundings::changes_network(stopped, message(stopped, at)?),
         "%" => return Some(text_fits(&stopped.descriptor(stopped.int(at))?, test)),
         _ => {}
     }
@@ -110,6 +111,15 @@ fn holds(stopped: &Stopped, condition: &str) -> Option<bool> {
         return Some(value != other?);
     }
     Some(value == number(test.strip_prefix('=')?)?)
+}
+
+/// Where the message lies that a call sends: at the argument, or, of sendmsg, at the first piece of what that describes.
+fn message(stopped: &Stopped, at: usize) -> Option<u64> {
+    if stopped.name != "sendmsg" {
+        return Some(stopped.arg(at));
+    }
+    let word = |from: u64| Some(u64::from_le_bytes(stopped.memory(from, 8)?.try_into().ok()?));
+    word(word(stopped.arg(at).checked_add(16)?)?)
 }
 
 fn text_fits(text: &str, test: &str) -> bool {

@@ -5,10 +5,11 @@ use super::process::{Rights, Stopped};
 use super::sets;
 use super::texts::cause;
 use super::types::{By, Cause};
+use crate::explain;
 use crate::look::mounts::Mount;
 use crate::look::{Origin, mounts};
 use crate::plan::devices::program::denying;
-use crate::spec::Spec;
+use crate::spec::{CAPABILITIES, Spec};
 use alloc::ffi::CString;
 use syscalls::{At, AtFlags, Fd, Stat, Why};
 
@@ -392,6 +393,33 @@ pub fn full(stopped: &Stopped) -> Option<Cause> {
     Some(cause(By::Mount, "full", pointer.clone(), &[&mount.target, limit, &pointer]))
 }
 
+/// The capabilities that the file of a program asks for (capabilities(7), "File capabilities"), and whether it cannot run
+/// without.
+fn asked_by_file(file: At) -> Option<(u64, bool)> {
+    let name = CString::new(format!("/proc/self/fd/{}", file.raw())).ok()?;
+    let mut room = [0; 24];
+    let why = Why("execve gives a program the capabilities of its file, or refuses it");
+    let bytes = syscalls::getxattr(&name, c"security.capability", &mut room, why).ok()?;
+    let word = |at: usize| Some(u64::from(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)));
+    Some((word(4)? | word(12).unwrap_or(0) << 32, word(0)? & 1 != 0))
+}
+
+/// EPERM of execve: the file asks for a capability that the bounding set lacks.
+pub fn unbounded(stopped: &Stopped) -> Option<Cause> {
+    let all = targets(stopped);
+    let target = all.iter().find(|target| target.executes())?;
+    let path = target.path.as_deref()?;
+    let (asked, needs) = asked_by_file(see(stopped, path, true)?.file.at())?;
+    let lacking = (asked & !stopped.rights()?.bounding).trailing_zeros();
+    let name = CAPABILITIES.get(lacking as usize).filter(|_| needs)?;
+    if stopped.confinement.spec.process.capabilities.bounding.iter().any(|known| known == name) {
+        return None;
+    }
+    let opens = explain::opens(name).unwrap_or_default();
+    let place = "/process/capabilities/bounding";
+    Some(cause(By::Capability, "capability of a file", place, &[path, name, &opens]))
+}
+
 /// After execve: a set-user-id program that did not get its owner's id.
 pub fn unprivileged(stopped: &Stopped) -> Option<Cause> {
     let rights = stopped.rights()?;
@@ -399,7 +427,8 @@ pub fn unprivileged(stopped: &Stopped) -> Option<Cause> {
     let seen = see(stopped, &program, true)?;
     let sets_user = seen.stat.st_mode & libc::S_ISUID != 0 && seen.stat.st_uid != rights.user;
     let sets_group = seen.stat.st_mode & 0o2010 == 0o2010 && seen.stat.st_gid != rights.group;
-    if !sets_user && !sets_group {
+    let asks = asked_by_file(seen.file.at()).is_some_and(|(asked, _)| asked & !rights.permitted != 0);
+    if !sets_user && !sets_group && !asks {
         return None;
     }
     let owner = owners(stopped, &seen.stat);

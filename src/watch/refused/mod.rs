@@ -30,9 +30,7 @@ mod types;
 pub use summary::summary;
 pub use types::{By, Cause, Confinement, Foreign, KILLED, Refusal};
 
-use crate::spec::Spec;
 use process::Stopped;
-use serde::Serialize;
 use syscalls::{Errno, foreign};
 
 /// What of the container refused a call, which failed. `None`: nothing of the configuration did: the program asked for what is
@@ -92,12 +90,14 @@ fn forbidden(stopped: &Stopped) -> Option<Cause> {
         .or_else(|| limits::raised(stopped))
         .or_else(|| limits::rlimit(stopped, Errno::EPERM))
         .or_else(|| files::not_executable(stopped))
+        .or_else(|| files::unbounded(stopped))
         .or_else(|| files::device(stopped))
         .or_else(|| capability::refused(stopped, Errno::EPERM))
         .or_else(|| surroundings::module(stopped, Errno::EPERM))
 }
 
 /// The capabilities that a call which succeeded has needed with these arguments and ids, or may have needed.
+#[allow(dead_code)]
 pub fn capabilities(confinement: &Confinement, call: &Foreign) -> Vec<&'static str> {
     let Some(name) = foreign::name(call.arch, call.number).filter(|_| call.result >= 0) else {
         return Vec::new();

@@ -34,7 +34,6 @@ pub struct Rights {
     pub effective: u64,
     pub permitted: u64,
     pub bounding: u64,
-    pub ambient: u64,
     pub no_new_privileges: bool,
 }
 
@@ -106,7 +105,6 @@ impl<'a> Stopped<'a> {
             effective: set("CapEff")?,
             permitted: set("CapPrm")?,
             bounding: set("CapBnd")?,
-            ambient: set("CapAmb")?,
             no_new_privileges: self.status("NoNewPrivs") == "1",
         })
     }

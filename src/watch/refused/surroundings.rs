@@ -44,6 +44,26 @@ pub fn port(stopped: &Stopped) -> Option<Cause> {
     Some(found)
 }
 
+/// Whether a message that is sent asks the kernel to change the network: a netlink message of rtnetlink or netfilter that only
+/// asks changes nothing (rtnetlink(7)). `message`: its address; the socket is argument 0.
+pub fn changes_network(stopped: &Stopped, message: u64) -> Option<bool> {
+    const FIRST: u16 = 16;
+    const ROUTE: &str = "0";
+    const NETFILTER: &str = "12";
+    let head = stopped.memory(message, 16)?;
+    let kind = u16::from_le_bytes(head.get(4..6)?.try_into().ok()?);
+    if kind < FIRST {
+        return Some(false);
+    }
+    let socket = stopped.link(&format!("fd/{}", stopped.int(0)))?;
+    let number = socket.strip_prefix("socket:[")?.strip_suffix(']')?;
+    let text = stopped.text("net/netlink")?;
+    let line = text.lines().find(|line| line.split_whitespace().last() == Some(number))?;
+    let protocol = line.split_whitespace().nth(1)?;
+    // New, delete, get and set follow each other for each kind of object.
+    Some(protocol == ROUTE && (kind - FIRST) % 4 != 2 || protocol == NETFILTER)
+}
+
 /// ENETUNREACH: the container's network namespace has no way there.
 pub fn unreachable(stopped: &Stopped) -> Option<Cause> {
     let spec = stopped.confinement.spec;

@@ -24,8 +24,7 @@ impl<'a> Confinement<'a> {
 /// A call of a program in the container, with its process stopped after it.
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
-    /// The process and the thread, as the watcher's own pid namespace numbers them.
-    pub pid: i32,
+    /// The thread, as the watcher's own pid namespace numbers it.
     pub tid: i32,
     /// AUDIT_ARCH_*, as PTRACE_GET_SYSCALL_INFO tells it.
     pub arch: u32,

@@ -180,6 +180,14 @@ pub fn readlinkat<'a>(dir: At, name: &CStr, to: &'a mut [u8], why: Why) -> Resul
     Ok(&to[..len])
 }
 
+/// getxattr(2). Returns the bytes of the attribute.
+#[track_caller]
+pub fn getxattr<'a>(name: &CStr, attribute: &CStr, to: &'a mut [u8], why: Why) -> Result<&'a [u8]> {
+    let room = to.len();
+    let len = gate(nr::__NR_getxattr, &[path(name), path(attribute), buffer(to), uint(room)], why)?;
+    Ok(&to[..len])
+}
+
 /// getdents64(2): fills the buffer with entries; 0 bytes at the end. Walk them with [`crate::abi::entries`].
 #[track_caller]
 pub fn getdents64(dir: At, to: &mut [u8], why: Why) -> Result<usize> {
