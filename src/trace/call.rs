@@ -9,7 +9,7 @@ use syscalls::show::{Sort, sort};
 
 /// The call: `mount("proc", "/proc", "proc")`.
 pub fn short(entry: &Entry) -> String {
-    format!("{}({})", entry.r.call.name(), arguments(entry, 28).join(", "))
+    format!("{}({})", entry.r.name(), arguments(entry, 28).join(", "))
 }
 
 /// The same in so many columns: `mount("devpts", "/dev/pts"...)`. If no argument fits, it may be longer.
@@ -17,7 +17,7 @@ pub fn short_within(entry: &Entry, width: usize) -> String {
     let mut args = arguments(entry, 18);
     let fits = |args: &[String], end: usize| {
         let len: usize = args.iter().map(|arg| arg.chars().count() + 2).sum();
-        entry.r.call.name().len() + len.saturating_sub(2) + 2 + end <= width
+        entry.r.name().len() + len.saturating_sub(2) + 2 + end <= width
     };
     let count = args.len();
     // Of flags, those that fit are shown.
@@ -27,12 +27,12 @@ pub fn short_within(entry: &Entry, width: usize) -> String {
             None => drop(args.pop()),
         }
     }
-    if has(words::SECOND, entry.r.call.name()) && args.len() == 1 && count > 1 {
+    if has(words::SECOND, entry.r.name()) && args.len() == 1 && count > 1 {
         let target = arguments(entry, 18).into_iter().nth(1).unwrap_or_default();
-        return format!("{}(..., {target})", entry.r.call.name());
+        return format!("{}(..., {target})", entry.r.name());
     }
     let dots = if args.len() < count && fits(&args, 3) { "..." } else { "" };
-    format!("{}({}{dots})", entry.r.call.name(), args.join(", "))
+    format!("{}({}{dots})", entry.r.name(), args.join(", "))
 }
 
 /// `long`: paths that are longer are shown by their ends.
@@ -40,7 +40,7 @@ fn arguments(entry: &Entry, long: usize) -> Vec<String> {
     let r = &entry.r;
     let mut args: Vec<String> = Vec::new();
     // Where a path is shown whole, the descriptor before it says nothing more.
-    let name = r.call.name();
+    let name = r.name();
     let leads = |i: usize| !has(words::STANDING, name) && (i == 1 || !has(words::SECOND, name));
     let whole = |i: usize| entry.named.paths.get(i).and_then(Option::as_ref).filter(|_| leads(i));
     for i in 0..r.argc {
@@ -58,11 +58,11 @@ fn arguments(entry: &Entry, long: usize) -> Vec<String> {
         }
     }
     let empty = |arg: &String| arg == "0" || arg.is_empty();
-    if has(words::SIZED, r.call.name()) {
+    if has(words::SIZED, r.name()) {
         args.pop();
     }
     args.retain(|arg| arg != "NULL");
-    while args.len() > 1 && args.last().is_some_and(empty) && !has(words::COUNTED, r.call.name()) {
+    while args.len() > 1 && args.last().is_some_and(empty) && !has(words::COUNTED, r.name()) {
         args.pop();
     }
     args.retain(|arg| !arg.is_empty());
@@ -87,7 +87,7 @@ pub fn whole(entry: &Entry) -> String {
         _ => list_by_its_ends(shown(r, i)),
     };
     let args: Vec<String> = (0..r.argc).map(arg).collect();
-    format!("{}({})", r.call.name(), args.join(", "))
+    format!("{}({})", r.name(), args.join(", "))
 }
 
 /// What stands after the call: nothing, where its result says no more than that it succeeded.
@@ -96,7 +96,7 @@ pub fn result(entry: &Entry) -> String {
     match Errno::of(r.ret) {
         _ if r.state != RETURNED => " = ?".into(),
         Some(errno) => format!(" = {}", errno.name()),
-        None if has(words::TELLING, r.call.name()) => format!(" = {}", r.ret),
+        None if has(words::TELLING, r.name()) => format!(" = {}", r.ret),
         None => String::new(),
     }
 }

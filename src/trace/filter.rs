@@ -50,7 +50,7 @@ impl Filter {
 
     pub fn shows(&self, entry: &Entry) -> bool {
         let r = &entry.r;
-        let name = r.call.name();
+        let name = r.name();
         let (plain, others): (Vec<_>, Vec<_>) = self.calls.iter().partition(|(meant, _)| *meant);
         let has = |(_, calls): &&(bool, Vec<String>)| calls.iter().any(|call| call == name);
         (plain.is_empty() || plain.iter().any(has))

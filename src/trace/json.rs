@@ -29,7 +29,7 @@ pub fn json(entry: &Entry, out: &mut String) -> core::fmt::Result {
         or_null(piece.pointer(r))
     )?;
     write!(out, ",\"decided\":{}", or_null(piece.decided(r).text()))?;
-    write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.call.name())?;
+    write!(out, ",\"step\":\"{}\",\"call\":\"{}\",\"args\":[", Step::of(r.step).text().0, r.name())?;
     for i in 0..r.argc {
         let mut arg = String::new();
         syscalls::show::arg(r, i, &mut arg)?;

@@ -25,7 +25,7 @@ pub fn line(entry: &Entry, look: &TraceCmd, epoch: u64, before: u64, out: &mut S
         _ => call::shown(r, i),
     };
     let args: Vec<String> = (0..r.argc).map(arg).collect();
-    let _ = write!(line, "{}({}) ", r.call.name(), args.join(", "));
+    let _ = write!(line, "{}({}) ", r.name(), args.join(", "));
     let _ = write!(out, "{line:<width$}= ", width = COLUMN - 6);
     let _ = show::result(r, out);
     if let Some(name) = entry.named.opened.as_ref().filter(|_| look.names) {

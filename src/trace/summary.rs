@@ -24,13 +24,13 @@ impl Sum {
 
 /// Both tables.
 pub fn tables(entries: &[Entry]) -> String {
-    let mut text = table("syscall", entries, |entry| entry.r.call.name());
+    let mut text = table("syscall", entries, |entry| entry.r.name());
     text.push('\n');
     text + &table("step", entries, |entry| entry.step())
 }
 
 /// strace's table, the longest time first.
-fn table(what: &str, entries: &[Entry], key: impl Fn(&Entry) -> &'static str) -> String {
+fn table<'a>(what: &str, entries: &'a [Entry<'a>], key: impl Fn(&'a Entry<'a>) -> &'a str) -> String {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     let mut total = Sum::default();
     for entry in entries {

@@ -140,6 +140,7 @@ fn main() {
         parity::strace_itself::cases(),
         parity::cases(),
         parity::terminals::cases(),
+        parity::watched::cases(),
         inspect::cases(),
         inspect::hostile::cases(),
         injection::cases(),

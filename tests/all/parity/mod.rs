@@ -3,6 +3,7 @@
 
 pub mod strace_itself;
 pub mod terminals;
+pub mod watched;
 
 use crate::bundle::{Bundle, Running, first_ended, runtime};
 use crate::namespaces::in_user_namespace;
