@@ -41,7 +41,7 @@ pub use values::{
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{
     Check, Create, Events, Explain, Features, Globals, Inspect, Learn, List, Mounts, PlanCmd, Ps, SpecCmd, Start,
-    Update,
+    Update, Watch,
 };
 
 /// Environment variables that stand for an option. An empty value counts as none. A later row wins.

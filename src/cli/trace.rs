@@ -28,6 +28,9 @@ pub struct TraceCmd {
     /// only calls that the kernel refused
     #[argh(switch, short = 'Z')]
     pub failed: bool,
+    /// what --watch or `watch` has found: each refusal once, its cause, and what to change
+    #[argh(switch)]
+    pub refused: bool,
     /// only this lane: host, init, bridge, hook, holder, watcher, or program for what --watch has seen
     #[argh(option, arg_name = "name")]
     pub lane: Vec<String>,
@@ -82,7 +85,13 @@ impl TraceCmd {
         ];
         let asks_for_help = self.only.iter().any(|word| word == "help");
         if self.id.is_none() && !asks_for_help {
-            let ways = [("-c", self.summary), ("-y", self.names), ("-f", self.follow), ("--run", self.run.is_some())];
+            let ways = [
+                ("-c", self.summary),
+                ("-y", self.names),
+                ("-f", self.follow),
+                ("--run", self.run.is_some()),
+                ("--refused", self.refused),
+            ];
             let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
             for options in [&text[..3], &times, &filters, &ways] {
                 refuse_given(options, of_one)?;
@@ -98,6 +107,16 @@ impl TraceCmd {
             refuse_given(&text, table)?;
             if self.format != Format::Text {
                 return refuse("-c is a table of its own: it has no other format");
+            }
+        }
+        if self.refused {
+            let alone = |name: &str| format!("{name} does not go with --refused, which shows causes, not calls");
+            refuse_given(&[("-f", self.follow), ("-c", self.summary), ("-y", self.names)], alone)?;
+            refuse_given(&times, alone)?;
+            refuse_given(&text[..3], alone)?;
+            refuse_given(&filters, alone)?;
+            if self.format == Format::Strace {
+                return refuse("--refused has no strace format: text or json");
             }
         }
         if self.follow {

@@ -7,7 +7,7 @@ use super::trace::TraceCmd;
 use super::values::{Page, Shell, quoted};
 use super::words::{
     Check, Complete, Completion, Create, Demo, Events, Explain, Features, Inside, Inspect, Learn, List, Man, Mounts,
-    Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, Update,
+    Pause, PlanCmd, Ps, Resume, SCREEN, SpecCmd, Start, State, Update, Watch,
 };
 use argh::{ArgsInfo, CommandInfoWithArgs, EarlyExit, FromArgs};
 
@@ -34,6 +34,7 @@ pub enum Command {
     Plan(PlanCmd),
     Check(Check),
     Trace(TraceCmd),
+    Watch(Watch),
     Features(Features),
     Demo(Demo),
     Explain(Explain),
@@ -63,6 +64,7 @@ impl Command {
             Command::Ps(one) => &one.id,
             Command::Inspect(one) => &one.id,
             Command::Events(one) => &one.id,
+            Command::Watch(one) => &one.id,
             Command::Plan(one) => &one.id,
             Command::Check(one) => &one.id,
             Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
@@ -129,6 +131,7 @@ pub const VERBS: &[Verb] = &[
     verb!("inspect", Inspect => Command::Inspect),
     verb!("list", List => Command::List),
     verb!("trace", TraceCmd.checked => Command::Trace),
+    verb!("watch", Watch => Command::Watch),
     verb!("plan", PlanCmd.checked => Command::Plan),
     verb!("check", Check => Command::Check),
     verb!("features", Features => Command::Features),

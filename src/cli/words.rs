@@ -35,6 +35,7 @@ Look
   ps        the processes of a container
   events    what a container uses, again and again, and when memory ran out
   trace     what was done for a container, call by call
+  watch     what a container's programs are refused, and by which line
   plan      what would be done for a bundle; changes nothing, needs no root
   check     what would fail of a bundle on this machine, and what to do
   features  what this runtime can do, as JSON
@@ -394,6 +395,22 @@ pub struct SpecCmd {
     /// for a container that this user can run without root
     #[argh(switch)]
     pub rootless: bool,
+}
+
+/// Show what the programs of a running container are refused, and by which line of its config.json. It ends with the
+/// container, or when it is told to (INT, TERM), and leaves the programs as they are.
+#[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
+#[argh(help_triggers("-h", "--help"))]
+pub struct Watch {
+    /// the container
+    #[argh(positional)]
+    pub id: String,
+    /// all calls, not only those that the container refuses
+    #[argh(switch, short = 'a')]
+    pub all: bool,
+    /// text (the default), strace or json
+    #[argh(option, short = 'f', default = "Format::Text", from_str_fn(format))]
+    pub format: Format,
 }
 
 /// Print what create would do for a bundle. Changes nothing and needs no root.

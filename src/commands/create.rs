@@ -4,7 +4,7 @@
 use super::bundle::{self, Bundle, absolute};
 use super::context::{Context, make_root, step};
 use super::notify::{self, Between};
-use super::watch::{self, Watcher, watched};
+use super::watcher::{self, Watcher, watched};
 use super::{delete, hooks};
 use crate::cause::Scene;
 use crate::cli::{self, Level};
@@ -72,7 +72,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
     if let Some(what) = watched(options.watch, spec) {
-        lanes.watcher = Some(watch::engine(what, spec, &saved.cgroup_path));
+        lanes.watcher = Some(watcher::engine(what, spec, &saved.cgroup_path));
     }
     let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop)));
     if let Err(error) = made {

@@ -3,7 +3,7 @@
 use super::context::{Context, step};
 use super::process;
 use super::wait::{self, Foreground};
-use super::watch::{self, Watcher};
+use super::watcher::{self, Watcher};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
 use crate::host::cgroup::{self, Obstacle};
@@ -102,7 +102,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     lanes.endless = context.endless;
     lanes.put(Slot::CONTAINER, first);
     if let Some(what) = options.watch {
-        lanes.watcher = Some(watch::engine(what, &spec, &saved.cgroup_path));
+        lanes.watcher = Some(watcher::engine(what, &spec, &saved.cgroup_path));
         let why = Why("the calls of the program belong to the container's trace");
         lanes.put(Slot::STATE, syscalls::openat(dir, c".", OpenFlags::O_DIRECTORY, why).doing("open the container")?);
     }

@@ -42,6 +42,7 @@ mod update;
 mod vm;
 mod wait;
 mod watch;
+mod watcher;
 
 pub use context::Context;
 
@@ -77,6 +78,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Check(options) => check::check(context, options),
         Command::Plan(options) => plan::plan(context, options),
         Command::Trace(options) => trace::trace(context, options),
+        Command::Watch(options) => watch::watch(context, options),
         Command::Features(options) => features::features(options),
         Command::Demo(_) => demo::demo(context),
         Command::Explain(options) => explain::explain(context, options),

@@ -4,7 +4,7 @@
 use super::context::{Context, step};
 use super::notify::Between;
 use super::wait::Foreground;
-use super::watch::{self, Watcher};
+use super::watcher::{self, Watcher};
 use super::{delete, hooks};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
@@ -76,7 +76,7 @@ fn begin_watch(options: &cli::Start, dir: At, whole: &Whole) -> Result<Option<Wa
         return Ok(None);
     };
     let (spec, saved) = (whole.spec()?, &whole.saved);
-    let act = watch::engine(what, &spec, &saved.cgroup_path);
+    let act = watcher::engine(what, &spec, &saved.cgroup_path);
     Watcher::begin(saved.pid, dir, &*act).map(Some).map_err(|trouble| failed(&saved.id, trouble))
 }
 

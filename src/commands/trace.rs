@@ -1,12 +1,14 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
+use super::watch;
 use crate::cli::Format;
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
 use crate::state::traces::{self, Listed};
 use crate::trace::{self, Filter, Live, Piece, View};
+use crate::watch::refusals;
 use crate::{cli, state};
 use alloc::collections::BTreeSet;
 use serde::Serialize;
@@ -42,6 +44,9 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     }
     let root = context.open_root()?;
     let found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
+    if options.refused {
+        return out::stdout(&watch::text(&refusals(&found.pieces), options.format)).map(|()| 0);
+    }
     let pieces: Vec<Piece> = found.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     // The machine may have been started again: then its clock says nothing of those records.
     if let Some(ended) = found.ended {

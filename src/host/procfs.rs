@@ -111,6 +111,18 @@ pub fn named(pids: &[i32]) -> String {
     words.join(", ")
 }
 
+/// The children of a process's first thread (proc_pid_task(5)); none where the kernel does not tell.
+pub fn children(pid: i32) -> Vec<i32> {
+    let look = || {
+        let procfs = open()?;
+        let why = Why("what a process has begun belongs to the container, too");
+        let file = syscalls::openat(procfs.at(), &path(pid, &format!("task/{pid}/children")), OpenFlags::NONE, why)?;
+        input::read_all(file.at(), why)
+    };
+    let text = look().unwrap_or_default();
+    String::from_utf8_lossy(&text).split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 /// Whether a process has ended, or was killed and is about to end. If /proc does not tell, the answer is no.
 pub fn is_ending(procfs: At, pid: i32) -> bool {
     match read(procfs, pid, "stat", Why("a process that was killed takes a moment to end")) {

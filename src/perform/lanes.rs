@@ -3,6 +3,7 @@
 
 use super::report::Word;
 use super::vectors::Room;
+use super::watch::Act;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::{Hooks, Op, Process};
 use crate::plan::{Plan, Slot};
@@ -65,7 +66,7 @@ pub struct Lanes<'a> {
     /// The message of systemd, or of the kernel's verifier.
     pub said: String,
     /// What the watcher does with the process of this number.
-    pub watcher: Option<Box<dyn Fn(i32) + 'a>>,
+    pub watcher: Option<Box<Act<'a>>>,
 }
 
 /// How the lane stands while binds are made side by side.

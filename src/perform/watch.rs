@@ -27,14 +27,14 @@ pub fn perform(lanes: &mut Lanes, op: &Watch, why: Why) -> Done {
             let Some(act) = &lanes.watcher else {
                 return Ok(());
             };
-            let Watcher { process, file, channel } = clone(lanes.at(Slot::STATE), act, why)?;
+            let Watcher { process, file, channel } = clone(lanes.at(Slot::STATE), act, true, why)?;
             lanes.put(Slot::WATCHER, process);
             lanes.put(Slot::WATCHED, file);
             lanes.put(Slot::TO_WATCHER, channel);
         }
         Watch::Begin => {
             if let Some(channel) = lanes.take(Slot::TO_WATCHER) {
-                begin(channel, lanes.pid, why)?;
+                begin(&channel, lanes.pid, why)?;
             }
         }
     }
@@ -48,18 +48,22 @@ pub struct Watcher {
     pub channel: Fd,
 }
 
-/// Clones a watcher. `act`: what it does when it traces a process.
-pub fn clone(dir: At, act: &dyn Fn(i32), why: Why) -> Done<Watcher> {
+/// What a watcher does when it traces a process. It is given the process, and a child of its own if it is to end with the
+/// command: that child ends then.
+pub type Act<'a> = dyn Fn(i32, Option<i32>) + 'a;
+
+/// Clones a watcher. `stays`: it outlives the command, and ends with the container's last process.
+pub fn clone(dir: At, act: &Act, stays: bool, why: Why) -> Done<Watcher> {
     let file = file(dir)?;
     let (channel, end) = syscalls::socketpair(Why("the watcher learns there which process to trace"))?;
     match syscalls::clone3_helper(CloneFlags::NONE, Lane::Watcher as u8, why)? {
-        Cloned::Child => watch(end, file, act),
+        Cloned::Child => watch(end, file, act, stays),
         Cloned::Parent { pidfd, .. } => Ok(Watcher { process: pidfd, file, channel }),
     }
 }
 
-/// Lets the watcher trace a process that has not executed its program.
-pub fn begin(channel: Fd, pid: i32, why: Why) -> Done {
+/// Lets the watcher trace a process.
+pub fn begin(channel: &Fd, pid: i32, why: Why) -> Done {
     room::slate().helper_failure.store(0, Relaxed);
     let mut word = [0; 1];
     let _ = syscalls::write(channel.at(), &pid.to_ne_bytes(), why);
@@ -88,9 +92,9 @@ fn file(dir: At) -> Done<Fd> {
 }
 
 /// The watcher's process.
-fn watch(channel: Fd, file: Fd, act: &dyn Fn(i32)) -> ! {
-    match trace(channel.leak(), file.leak()) {
-        Ok(Some(pid)) => act(pid),
+fn watch(channel: Fd, file: Fd, act: &Act, stays: bool) -> ! {
+    match trace(channel.leak(), file.leak(), stays) {
+        Ok(Some((pid, command))) => act(pid, command),
         // The runtime has ended, and with it the container to be.
         Ok(None) => {}
         Err(failed) => {
@@ -102,7 +106,7 @@ fn watch(channel: Fd, file: Fd, act: &dyn Fn(i32)) -> ! {
 }
 
 /// Leaves the caller, traces the process that it is told, and says so.
-fn trace(channel: i32, file: i32) -> syscalls::Result<Option<i32>> {
+fn trace(channel: i32, file: i32, stays: bool) -> syscalls::Result<Option<(i32, Option<i32>)>> {
     syscalls::setsid(Why("signals of the caller's terminal are not for the watcher"))?;
     let why = Why("the watcher ends by a signal as any process does, and the container goes on");
     syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
@@ -121,8 +125,22 @@ fn trace(channel: i32, file: i32) -> syscalls::Result<Option<i32>> {
     let why = Why("the program's calls are recorded there; the watcher's own are counted from here on");
     room::lay_apart(Some(file), why)?;
     syscalls::write(channel, &[TRACED], Why("the process is traced: it may go on"))?;
+    let command = if stays { None } else { Some(hold(channel)?) };
     syscalls::close_range(CHANNEL as u32, u32::MAX, Why("the memory of the records does not need its file"))?;
-    Ok(Some(pid))
+    Ok(Some((pid, command)))
+}
+
+/// Makes a child that ends when the command does, or when that closes its end of the channel: the watcher waits for children
+/// and for traced threads with one call.
+fn hold(channel: At) -> syscalls::Result<i32> {
+    let why = Why("its end tells the watcher that the command has ended");
+    match syscalls::clone3_helper(CloneFlags::NONE, Lane::Watcher as u8, why)? {
+        Cloned::Parent { pid, .. } => Ok(pid),
+        Cloned::Child => {
+            while syscalls::read(channel, &mut [0], Why("the command's end")).is_ok_and(|len| len > 0) {}
+            syscalls::exit_group(0, Why("the command has ended"))
+        }
+    }
 }
 
 /// Closes all descriptors but two, and makes the null device of the standard ones.

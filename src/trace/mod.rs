@@ -78,6 +78,7 @@ impl View<'_> {
             let unfolded = TraceCmd { all: self.look.all || self.filter.is_any(), ..self.look.clone() };
             let mut text = Text::new(self.screen, &unfolded, self.epoch);
             text.head(title, &all, took, &mut out);
+            text.watched(pieces.iter().map(|piece| piece.own).sum(), &mut out);
             text.stretches(&read_in_order(all), &mut out);
             return out;
         }

@@ -18,6 +18,8 @@ pub struct Piece<'a> {
     /// Of each line of the plan: the JSON pointer of what asked for it, and what else decided about it.
     asked: BTreeMap<u16, (&'a str, u8)>,
     failed: u32,
+    /// Calls of the watcher that has recorded it; its own have no records.
+    pub own: u32,
 }
 
 impl<'a> Piece<'a> {
@@ -32,6 +34,7 @@ impl<'a> Piece<'a> {
             calls: u32_at(bytes, offset_of!(record::Head, first)).min(count)..count,
             asked: asked(bytes),
             failed: u32_at(bytes, offset_of!(record::Head, failed)),
+            own: u32_at(bytes, offset_of!(record::Head, own)),
         }
     }
 

@@ -49,6 +49,15 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// How many calls the watcher made for the others.
+    pub fn watched(&self, own: u32, out: &mut String) {
+        if own > 0 {
+            let text =
+                format!("The watcher made {own} calls to see those of the program: they are counted, not listed.");
+            self.screen.line(&text, Paint::Aside, out);
+        }
+    }
+
     /// All stretches.
     pub fn stretches(&mut self, entries: &[Entry], out: &mut String) {
         let mut rest = entries;

@@ -11,7 +11,8 @@ use crate::plan::Step;
 use syscalls::foreign::{self, Foreign as Call};
 use syscalls::record::{self, Record};
 use syscalls::{
-    ARGUMENTS_STAY, AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AtCall, Onward, PtraceOptions, Why,
+    ARGUMENTS_STAY, AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AtCall, Onward, OpenFlags, PtraceOptions,
+    Why,
 };
 
 /// What a status of wait(2) says of a stopped thread, beside a signal.
@@ -35,8 +36,11 @@ const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else
 const GO_ON: Why = Why("the thread goes on to its next call");
 const LOOK: Why = Why("the thread has stopped, and tells what it does");
 
+/// How often the list of processes is asked for.
+const ROUNDS: usize = 100;
+
 /// What is asked of each thread of the program.
-pub fn options() -> PtraceOptions {
+fn options() -> PtraceOptions {
     PtraceOptions::PTRACE_O_TRACESYSGOOD
         | PtraceOptions::PTRACE_O_TRACEFORK
         | PtraceOptions::PTRACE_O_TRACEVFORK
@@ -50,22 +54,72 @@ pub struct Engine<'a> {
     confinement: Confinement<'a>,
     threads: Threads,
     notes: Notes,
+    /// A child of the watcher, which ends when the watch shall end.
+    command: Option<i32>,
+    /// The watch ends: each thread that stops goes on without the watcher.
+    ends: bool,
 }
 
 impl<'a> Engine<'a> {
     pub fn new(what: Watched, confinement: Confinement<'a>) -> Engine<'a> {
-        Engine { what, confinement, threads: Threads::default(), notes: Notes::default() }
+        Engine { what, confinement, threads: Threads::default(), notes: Notes::default(), command: None, ends: false }
+    }
+
+    /// Traces what runs already. `command`: the child that ends when the watch shall end. `list`: the processes as they are
+    /// now. It is asked until it names no new one, since a process that is not traced yet can make others.
+    pub fn attach(&mut self, command: Option<i32>, list: &dyn Fn() -> Vec<i32>) {
+        self.command = command;
+        for _ in 0..ROUNDS {
+            let new: Vec<i32> = list().into_iter().flat_map(threads_of).filter(|tid| !self.threads.has(*tid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for tid in new {
+                self.seize(tid);
+            }
+        }
+    }
+
+    /// Traces a thread. It is stopped for a moment: that is where its calls begin to be seen.
+    fn seize(&mut self, tid: i32) {
+        let why = Why("each thread of the container is seen");
+        // The container's first process is traced already.
+        let _ = syscalls::ptrace_seize(tid, options(), why);
+        if syscalls::ptrace_interrupt(tid, why).is_ok() {
+            self.threads.at(tid).attached = true;
+        }
     }
 
     /// Watches until no thread is traced any more.
     pub fn run(&mut self) {
         record::at(Lane::Program as u8, 0, Step::Program as u16);
         while let Ok(Some((tid, status))) = syscalls::wait_traced(Why("the next thread that stops or ends")) {
-            // A watcher lives as long as its container: what a stop has allocated is used again.
+            // The watcher can live for days: what a stop has taken of memory is given back.
             let mark = syscalls::mark();
-            self.stopped(tid, status);
+            if self.command == Some(tid) {
+                self.end();
+            } else {
+                self.stopped(tid, status);
+            }
             mark.release();
+            if self.command.is_some() && self.threads.is_empty() {
+                return;
+            }
         }
+    }
+
+    /// The watch ends: running threads stop once more.
+    fn end(&mut self) {
+        self.ends = true;
+        for tid in self.threads.all() {
+            let _ = syscalls::ptrace_interrupt(tid, Why("only a stopped thread can be let go"));
+        }
+    }
+
+    /// Lets a stopped thread go.
+    fn let_go(&mut self, tid: i32, signal: i32) {
+        onward(tid, Onward::Alone, signal);
+        self.threads.remove(tid);
     }
 
     fn stopped(&mut self, tid: i32, status: i32) {
@@ -74,12 +128,18 @@ impl<'a> Engine<'a> {
             return self.threads.remove(tid);
         }
         let (signal, event) = (status >> 8 & 0xff, status >> 16);
+        if self.ends {
+            return self.let_go(tid, if event == 0 && signal != CALL_STOP { signal } else { 0 });
+        }
         match event {
             0 if signal == CALL_STOP => self.at_call(tid),
             0 => self.signalled(tid, signal),
             EVENT_STOP if STOPS.contains(&signal) => onward(tid, Onward::Stopped, 0),
             EVENT_STOP => {
                 self.threads.at(tid).begun = true;
+                if core::mem::take(&mut self.threads.at(tid).attached) {
+                    let _ = syscalls::ptrace_options(tid, options(), Why("what it makes is seen, too"));
+                }
                 self.go_on(tid, 0);
             }
             EVENT_FORK | EVENT_VFORK | EVENT_CLONE => self.forked(tid),
@@ -298,12 +358,24 @@ fn onward(tid: i32, how: Onward, signal: i32) {
     let _ = syscalls::ptrace_onward(tid, how, signal, GO_ON);
 }
 
+/// The threads of a process (proc_pid_task(5)).
+fn threads_of(pid: i32) -> Vec<i32> {
+    let why = Why("each thread is traced by itself");
+    let look = || {
+        let procfs = procfs::open()?;
+        let dir = syscalls::openat(procfs.at(), &procfs::path(pid, "task"), OpenFlags::O_DIRECTORY, why)?;
+        input::names(dir.at(), why)
+    };
+    let names = look().unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str().ok()?.parse().ok()).collect()
+}
+
 /// The name of a process's program, as the kernel keeps it.
 fn name(pid: i32) -> String {
     let why = Why("the summary tells which program made the call");
     let read = || {
         let procfs = procfs::open()?;
-        let file = syscalls::openat(procfs.at(), &procfs::path(pid, "comm"), syscalls::OpenFlags::NONE, why)?;
+        let file = syscalls::openat(procfs.at(), &procfs::path(pid, "comm"), OpenFlags::NONE, why)?;
         input::read_all(file.at(), why)
     };
     let bytes = read().unwrap_or_default();

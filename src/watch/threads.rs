@@ -16,6 +16,8 @@ pub struct Thread {
     pub in_call: bool,
     /// The call that it is in is in the trace already, or begins outside of it.
     pub quiet: bool,
+    /// It ran already when the watch began, and is stopped for the first time.
+    pub attached: bool,
     /// SIGSYS came to it, and its call was told.
     pub told: bool,
     /// When its call began.
@@ -55,6 +57,15 @@ impl Threads {
 
     pub fn has(&self, tid: i32) -> bool {
         self.all.iter().any(|thread| thread.tid == tid)
+    }
+
+    /// All threads.
+    pub fn all(&self) -> Vec<i32> {
+        self.all.iter().map(|thread| thread.tid).filter(|tid| *tid != 0).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.iter().all(|thread| thread.tid == 0)
     }
 
     /// The thread has ended.

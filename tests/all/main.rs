@@ -34,6 +34,7 @@ mod terminal;
 mod tools;
 mod trace;
 mod users;
+mod watch;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tools::{bundle, everything, host, machine, needs, real, screen, strace, view};
@@ -72,6 +73,7 @@ fn main() {
     let systemd = words.filter.as_deref().is_some_and(|filter| filter.starts_with("systemd"));
     let cases = [
         lifecycle::cases(),
+        watch::cases(),
         lint::cases(),
         check::cases(),
         lifecycle::errors::cases(),

@@ -1,0 +1,64 @@
+//! The watcher that stays with a container: what `--watch` asks for, and what is told at its end. May touch: everything from
+//! `say` down.
+
+use crate::cli::Watched;
+use crate::host::input;
+use crate::outcome::{Doing, Done, Error};
+use crate::perform::{Lanes, watch};
+use crate::plan::Slot;
+use crate::say::out;
+use crate::spec::Spec;
+use crate::watch::refused::{self, Confinement};
+use crate::watch::{Engine, refusals};
+use syscalls::{At, Fd, PollFd, WaitFlags, Why};
+
+/// What the option asks for, or else the annotation.
+pub fn watched(option: Option<Watched>, spec: &Spec) -> Option<Watched> {
+    let annotated = spec.watches_all().map(|all| if all { Watched::All } else { Watched::Refused });
+    option.or(annotated)
+}
+
+/// What a watcher does: it watches the program of a container, by the container's configuration.
+pub fn engine<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str) -> Box<watch::Act<'a>> {
+    let cgroup = String::from(cgroup);
+    Box::new(move |_, _| Engine::new(what, Confinement::new(spec, &cgroup)).run())
+}
+
+/// How long the watcher may take to end after the container has, in milliseconds.
+const PATIENCE: u64 = 5_000;
+
+/// A watcher that works.
+pub struct Watcher {
+    process: Fd,
+    file: Fd,
+}
+
+impl Watcher {
+    pub fn of(lanes: &mut Lanes) -> Option<Watcher> {
+        let (process, file) = lanes.take(Slot::WATCHER).zip(lanes.take(Slot::WATCHED))?;
+        Some(Watcher { process, file })
+    }
+
+    /// Lets a watcher trace the first process of a created container.
+    pub fn begin(init: i32, dir: At, act: &watch::Act) -> Done<Watcher> {
+        let why = Why("the program's calls are seen from its first on");
+        let watch::Watcher { process, file, channel } = watch::clone(dir, act, true, why)?;
+        watch::begin(&channel, init, why)?;
+        Ok(Watcher { process, file })
+    }
+
+    /// The container has ended: waits for the watcher's end, and tells what was refused.
+    pub fn tell(self) -> Result<(), Error> {
+        let mut fds = [PollFd { fd: self.process.at().raw(), events: libc::POLLIN, revents: 0 }];
+        let why = Why("the watcher writes its last records when the container has ended");
+        if syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0) {
+            let _ = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, Why("it would stay a zombie"));
+        }
+        let bytes = input::read_recorder(self.file.at()).doing("read the calls of the program")?;
+        let all = refusals(&[bytes]);
+        if !all.is_empty() {
+            out::stderr(&refused::summary(&all));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The life of what is watched: threads, children, signals, stops; and the ends of the watch.
+
+use super::{calls, refusals};
+use crate::bundle::{Bundle, patiently};
+use crate::{Failed, Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use std::process::Command;
+use std::{fs, thread, time::Duration};
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "watch",
+        &[
+            ("twenty_children_are_seen", children),
+            ("threads_vfork_and_an_exec_of_a_thread_are_seen", threads),
+            ("a_process_that_wants_to_trace_gets_a_clear_word", tracing),
+            ("signals_reach_the_program", signals),
+            ("a_stopped_program_stays_stopped_and_goes_on", stopped),
+            ("a_paused_container_goes_on", paused),
+            ("the_status_of_a_killed_program_is_told", killed),
+            ("watch_shows_what_runs_already_and_lets_go", attached),
+            ("a_second_watcher_is_refused_by_name", second),
+            ("the_container_outlives_its_watcher", outlives),
+        ],
+    )
+}
+
+/// The lines of the program's calls that have these words.
+fn count(text: &str, words: &str) -> usize {
+    text.lines().filter(|line| line.contains(words)).count()
+}
+
+fn children() -> Outcome {
+    let bundle = Bundle::shell(
+        "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do (echo x > /sys/n) & done; wait; true",
+    )?;
+    bundle.bundled(&["run", "--watch"])?.ok()?;
+    let all = refusals(&bundle)?;
+    same("refusals", all.iter().filter_map(|one| one["count"].as_u64()).sum(), 20)?;
+    same("processes", count(&calls(&bundle)?, "EROFS"), 20)?;
+    bundle.clean()
+}
+
+/// A program of eight threads, of which each is refused something; then a child by vfork, and an execve by a thread.
+const THREADS: &str = r#"
+#include <pthread.h>
+#include <stdio.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/wait.h>
+static void *refused(void *path) { open(path, O_WRONLY | O_CREAT, 0600); return NULL; }
+static void *execs(void *arg) { execl("/bin/sh", "sh", "-c", "echo x > /sys/after; exit 7", NULL); return arg; }
+int main(void) {
+    pthread_t all[8];
+    for (int i = 0; i < 8; i++) pthread_create(&all[i], NULL, refused, "/sys/thread");
+    for (int i = 0; i < 8; i++) pthread_join(all[i], NULL);
+    if (vfork() == 0) { open("/sys/vfork", O_WRONLY | O_CREAT, 0600); _exit(0); }
+    wait(NULL);
+    pthread_create(&all[0], NULL, execs, NULL);
+    pthread_join(all[0], NULL);
+    return 1;
+}
+"#;
+
+/// Compiles a program into the root file system.
+fn compiled(bundle: &Bundle, source: &str) -> Outcome {
+    let file = bundle.path("program.c");
+    fs::write(&file, source)?;
+    let program = bundle.rootfs("bin/program");
+    let done = Command::new("gcc").args(["-static", "-pthread", "-o"]).arg(&program).arg(&file).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
+}
+
+fn threads() -> Outcome {
+    let bundle = Bundle::shell("exec /bin/program")?;
+    compiled(&bundle, THREADS)?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    same("status", done.status, 7)?;
+    let calls = calls(&bundle)?;
+    for (path, times) in [("/sys/thread", 8), ("/sys/vfork", 1), ("/sys/after", 1)] {
+        same(path, count(&calls, path), times)?;
+    }
+    bundle.clean()
+}
+
+const TRACING: &str = r#"
+#include <sys/ptrace.h>
+int main(void) { return ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 ? 3 : 0; }
+"#;
+
+fn tracing() -> Outcome {
+    let bundle = Bundle::shell("/bin/program")?;
+    compiled(&bundle, TRACING)?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    same("status", done.status, 3)?;
+    let all = refusals(&bundle)?;
+    ensure!(all.len() == 1 && all[0]["by"] == "watcher", "{all:?}");
+    bundle.clean()
+}
+
+fn signals() -> Outcome {
+    let bundle = Bundle::shell("trap 'echo got; exit 9' TERM; while :; do sleep 0.05; done")?;
+    let running = bundle.start({
+        let mut command = bundle.command(&["run", "--watch=all", "--bundle"])?;
+        command.arg(bundle.path("")).arg(&bundle.id);
+        command
+    })?;
+    bundle.until("running")?;
+    thread::sleep(Duration::from_millis(300));
+    bundle.call(&["kill", &bundle.id, "TERM"])?.ok()?;
+    let done = bundle.wait(running)?;
+    same("status", done.status, 9)?;
+    same("output", done.out.as_str(), "got\n")?;
+    bundle.clean()
+}
+
+/// The state of a process, as /proc has it: a letter.
+fn letter(pid: u64) -> Result<char, Failed> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    Ok(stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?'))
+}
+
+fn pid(bundle: &Bundle) -> Result<u64, Failed> {
+    Ok(bundle.state()?["pid"].as_u64().unwrap_or(0))
+}
+
+fn stopped() -> Outcome {
+    let bundle = Bundle::shell("while :; do echo x > /tmp/n; sleep 0.05; done")?;
+    bundle.bundled(&["run", "--detach", "--watch=all"])?.ok()?;
+    let pid = pid(&bundle)?;
+    let signal = |name: &str| bundle.call(&["kill", &bundle.id, name])?.ok();
+    signal("STOP")?;
+    patiently("it stops", || Ok(letter(pid)? == 't'))?;
+    thread::sleep(Duration::from_millis(200));
+    same("its state", letter(pid)?, 't')?;
+    signal("CONT")?;
+    patiently("it goes on", || Ok(letter(pid)? != 't'))?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn paused() -> Outcome {
+    let bundle = Bundle::shell("while :; do echo x > /tmp/n; done")?;
+    bundle.bundled(&["run", "--detach", "--watch=all"])?.ok()?;
+    bundle.call(&["pause", &bundle.id])?.ok()?;
+    same("status", bundle.status()?.as_str(), "paused")?;
+    bundle.call(&["resume", &bundle.id])?.ok()?;
+    same("status", bundle.status()?.as_str(), "running")?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn killed() -> Outcome {
+    let bundle = Bundle::shell("kill -SEGV $$; kill -KILL $$; (kill -KILL $$) & wait; exit 4")?;
+    let bare = bundle.bundled(&["run"])?.status;
+    let watched = bundle.bundled(&["run", "--watch=all"])?.status;
+    same("status", watched, bare)?;
+    bundle.clean()
+}
+
+fn attached() -> Outcome {
+    let bundle = Bundle::shell(
+        "(while :; do echo x > /sys/child; sleep 0.05; done) 2>/dev/null & while :; do sleep 0.05; done",
+    )?;
+    bundle.bundled(&["run", "--detach"])?.ok()?;
+    let running = bundle.start(bundle.command(&["watch", &bundle.id])?)?;
+    let pid = pid(&bundle)?;
+    let tracer = || -> Result<bool, Failed> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        Ok(!status.contains("TracerPid:\t0"))
+    };
+    patiently("it is traced", tracer)?;
+    thread::sleep(Duration::from_millis(500));
+    let end = Command::new("kill").args(["-INT", &running.child.id().to_string()]).status()?;
+    ensure!(end.success(), "no signal");
+    let done = bundle.wait(running)?;
+    same("status", done.status, 0)?;
+    ensure!(done.out.contains("EROFS") && done.out.contains("/mounts/") && done.out.contains("try:"), "{}", done.out);
+    ensure!(!tracer()?, "the program is traced still");
+    same("status", bundle.status()?.as_str(), "running")?;
+    ensure!(matches!(letter(pid)?, 'S' | 'R'), "{}", letter(pid)?);
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn second() -> Outcome {
+    let bundle = Bundle::shell("while :; do sleep 0.05; done")?;
+    bundle.bundled(&["run", "--detach", "--watch"])?.ok()?;
+    bundle.call(&["watch", &bundle.id])?.refused("a process has one tracer")?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn outlives() -> Outcome {
+    let bundle = Bundle::shell("while :; do echo x > /tmp/n; done")?;
+    bundle.bundled(&["run", "--detach", "--watch=all"])?.ok()?;
+    let pid = pid(&bundle)?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).unwrap_or("").trim();
+    ensure!(tracer != "0", "it is not traced");
+    let end = Command::new("kill").args(["-KILL", tracer]).status()?;
+    ensure!(end.success(), "no signal");
+    patiently("it is not traced", || Ok(fs::read_to_string(format!("/proc/{pid}/status"))?.contains("TracerPid:\t0")))?;
+    thread::sleep(Duration::from_millis(200));
+    ensure!(matches!(letter(pid)?, 'R' | 'S'), "{}", letter(pid)?);
+    same("status", bundle.status()?.as_str(), "running")?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
