@@ -86,6 +86,11 @@ fn shown(group: &str) -> String {
     format!("/{}", group.trim_start_matches(['.', '/']))
 }
 
+/// Its directory, as this process sees it.
+fn directory(root: At, group: &str) -> String {
+    path::name_of(root).unwrap_or_default() + &shown(group)
+}
+
 fn stat(root: At, path: &str) -> Option<Stat> {
     syscalls::newfstatat(root, &c(path).ok()?, AtFlags::NONE, LOOK).ok()
 }
@@ -145,17 +150,17 @@ fn full(root: At, group: &str, path: &str) -> Option<Found> {
     let levels = |path: &str| path.split('/').filter(|name| !matches!(*name, "" | ".")).count() as u64;
     let count = cgroup::keyed(&text(root, group, "cgroup.stat")?, "nr_descendants ");
     if let Some(most) = limit("cgroup.max.descendants").filter(|most| count >= *most) {
-        return Some(Found::new("too many cgroups", &[&shown(group), &most.to_string()]));
+        return Some(Found::new("too many cgroups", &[&shown(group), &most.to_string(), &directory(root, group)]));
     }
     let most = limit("cgroup.max.depth").filter(|most| levels(path).saturating_sub(levels(group)) > *most)?;
-    Some(Found::new("cgroups too deep", &[&shown(group), &most.to_string()]))
+    Some(Found::new("cgroups too deep", &[&shown(group), &most.to_string(), &directory(root, group)]))
 }
 
 /// Which cgroup is frozen.
 pub fn frozen(root: At, path: &str) -> Option<Found> {
     let is_frozen = |group: &&str| text(root, group, "cgroup.freeze").as_deref() == Some("1");
     let group = upward(path).find(is_frozen)?;
-    Some(Found::new("frozen", &[&shown(group)]))
+    Some(Found::new("frozen", &[&shown(group), &directory(root, group)]))
 }
 
 /// Which processes are in a cgroup.
@@ -169,7 +174,7 @@ pub fn populated(root: At, path: &str) -> Option<Found> {
 pub fn left(root: At, path: &str) -> Option<Found> {
     let group = cgroup::open(root, &c(path).ok()?, LOOK).ok()??;
     let pids = cgroup::processes(group.at(), LOOK).ok().filter(|pids| !pids.is_empty())?;
-    Some(Found::new("left in the cgroup", &[&shown(path), &procfs::named(&pids)]))
+    Some(Found::new("left in the cgroup", &[&shown(path), &procfs::named(&pids), &directory(root, path)]))
 }
 
 /// Which cgroup does not hand a controller down, and why.
@@ -259,7 +264,10 @@ pub fn not_entered(scene: &Scene) -> Option<Found> {
         Errno::EOPNOTSUPP => {
             let threaded =
                 |group: &&str| text(root, group, "cgroup.type").is_some_and(|kind| kind.contains("threaded"));
-            Some(Found::new("threaded", &[&shown(&path), &shown(upward(&path).find(threaded)?)]))
+            Some(Found::new(
+                "threaded",
+                &[&shown(&path), &shown(upward(&path).find(threaded)?), &directory(root, &path)],
+            ))
         }
         Errno::EBUSY => {
             let controllers = text(root, &path, "cgroup.subtree_control").filter(|all| !all.is_empty())?;
@@ -290,7 +298,7 @@ fn processes(scene: &Scene) -> Option<Found> {
     };
     if let Some(group) = upward(&container).chain(upward(&own)).find(full) {
         let most = text(root.at(), group, "pids.max")?;
-        return Some(Found::new("pids.max reached", &[&shown(group), &most]));
+        return Some(Found::new("pids.max reached", &[&shown(group), &most, &directory(root.at(), group)]));
     }
     let (soft, _) = syscalls::prlimit64_ask(libc::RLIMIT_NPROC, LOOK).ok()?;
     (soft != u64::MAX).then(|| Found::new("RLIMIT_NPROC reached", &[&soft.to_string()]))

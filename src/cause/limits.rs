@@ -95,6 +95,9 @@ pub fn file(what: &str, path: &str, errno: Errno) -> Option<Found> {
         }
         path::End::There { .. } | path::End::Missing { .. } if errno == Errno::EACCES || errno == Errno::EPERM => {
             let path::Dir { path: above, stat } = walk.dirs.last()?;
+            if syscalls::auxv(libc::AT_EUID) == 0 {
+                return Some(Found::new("place of the kernel", &[&noun, above]));
+            }
             let (owner, mode) = (stat.st_uid.to_string(), format!("{:04o}", stat.st_mode & 0o7777));
             Some(Found::new("place of others", &[&noun, above, &owner, &mode]))
         }

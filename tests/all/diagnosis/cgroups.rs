@@ -83,6 +83,13 @@ fn controller() -> Outcome {
     };
     says(&bundle, &cause, "try: ")?;
     bundle.set("/linux/resources/memory", json!({}))?;
+    if fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")?.contains("hugetlb") {
+        bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "2MB", "limit": 2 << 20}]))?;
+        let cause =
+            format!("processes run in the cgroup /{above} itself, so it hands no hugetlb down: {} (sleep)", pid.trim());
+        says(&bundle, &cause, "echo PID > cgroup.procs")?;
+        bundle.set("/linux/resources/hugepageLimits", json!([]))?;
+    }
     bundle.set("/linux/resources/unified", json!({"nosuch.max": "1"}))?;
     says(
         &bundle,
