@@ -57,18 +57,21 @@ fn dotted(key: &str) -> String {
 /// Why there is no such setting. `key`: with slashes. `inside`: the interfaces of the container. `outside`: others that may come
 /// into it.
 pub fn missing(key: &str, inside: &[String], outside: &[String]) -> Option<Found> {
+    let of_interface =
+        OF_INTERFACES.iter().find_map(|above| Some((*above, key.strip_prefix(above)?.strip_prefix('/')?)));
+    if let Some((above, rest)) = of_interface
+        && let Some(found) = interface(above, rest, inside, outside)
+    {
+        return Some(found);
+    }
     let parts: Vec<&str> = key.split('/').collect();
     let there = |count: usize| names(&parts[..count]).is_some_and(|all| all.iter().any(|name| *name == parts[count]));
     let Some(at) = (0..parts.len()).find(|count| !there(*count)) else {
         // The host has it. What belongs to the first namespace alone is not in the container.
         return Some(Found::new("sysctl of the host", &[&dotted(key)]));
     };
-    let (above, rest) = (parts[..at].join("/"), &parts[at..]);
-    if OF_INTERFACES.contains(&above.as_str()) {
-        return interface(&parts, at, inside, outside);
-    }
+    let (above, name) = (parts[..at].join("/"), parts[at]);
     let all = names(&parts[..at])?;
-    let name = rest.first()?;
     let near = cli::nearest(name, &mut all.iter().map(String::as_str));
     Some(match near {
         Some(near) => Found::new("sysctl misspelt", &[&dotted(key), &dotted(&above), near]),
@@ -76,20 +79,26 @@ pub fn missing(key: &str, inside: &[String], outside: &[String]) -> Option<Found
     })
 }
 
-/// A name of an interface that is not there, or that has dots in it, at which the key was taken apart.
-fn interface(parts: &[&str], at: usize, inside: &[String], outside: &[String]) -> Option<Found> {
-    let (above, rest) = (parts[..at].join("/"), &parts[at..]);
-    let joined = |count: &usize| rest.get(..*count).map(|parts| parts.join("."));
-    let dots = (2..rest.len())
-        .find(|count| joined(count).is_some_and(|name| inside.contains(&name) || outside.contains(&name)));
-    match dots {
-        Some(count) => {
-            let name = joined(&count)?;
-            let key = format!("{above}/{name}/{}", rest[count..].join("/"));
+/// What is wrong with the name of an interface: it is not there, or not yet, or has dots, at which the key was taken apart.
+fn interface(above: &str, rest: &str, inside: &[String], outside: &[String]) -> Option<Found> {
+    let parts: Vec<&str> = rest.split('/').collect();
+    let known = |name: &String| ["all", "default"].contains(&name.as_str()) || inside.contains(name);
+    let joined = (1..parts.len()).map(|count| (count, parts[..count].join(".")));
+    let named = joined
+        .clone()
+        .find(|(_, name)| known(name))
+        .or_else(|| joined.clone().find(|(_, name)| outside.contains(name)));
+    match named {
+        Some((1, name)) if known(&name) => None,
+        Some((count, name)) if known(&name) => {
+            let key = format!("{above}/{name}/{}", parts[count..].join("/"));
             Some(Found::new("dots of an interface", &[&name, &key]))
         }
-        None if inside.iter().any(|name| name == rest[0]) => None,
-        None => Some(Found::new("no interface", &[rest.first()?, &inside.join(", ")])),
+        Some((count, name)) => {
+            let key = dotted(&format!("{above}/default/{}", parts[count..].join("/")));
+            Some(Found::new("interface comes later", &[&name, &key]))
+        }
+        None => Some(Found::new("no interface", &[parts.first()?, &inside.join(", ")])),
     }
 }
 

@@ -29,16 +29,16 @@ pub fn limit(b: &Bundle, at: &str, resource: u32, hard: u64, rows: &mut Rows) {
     }
 }
 
-/// A setting below /proc/sys. A new network namespace has `lo` and the devices that are moved in.
+/// A setting below /proc/sys. A new network namespace has `lo` alone when settings are written.
 pub fn setting(b: &Bundle, at: &str, path: &str, rows: &mut Rows) {
     let name = path.strip_prefix("sys/").unwrap_or(path);
     if path::host().is_some_and(|host| path::find(host.at(), &format!("/proc/{path}")).is_some()) {
         return rows.ok(at, "sysctl", &[name]);
     }
     let own = spec::namespace(&b.spec.linux, &NamespaceKind::Network).is_some_and(|one| one.joined().is_none());
-    let moved = b.spec.linux.net_devices.0.iter().map(|(name, _)| name.clone());
-    let interfaces: Vec<String> = core::iter::once("lo".into()).chain(moved).collect();
-    match sysctl::missing(name, &interfaces, &sysctl::interfaces(syscalls::record::own_pid())) {
+    let mut later = sysctl::interfaces(syscalls::record::own_pid());
+    later.extend(b.spec.linux.net_devices.0.iter().map(|(name, _)| name.clone()));
+    match sysctl::missing(name, &["lo".into()], &later) {
         Some(found) if own => rows.found(at, found),
         _ => rows.unsure(at, "sysctl", &[name]),
     }

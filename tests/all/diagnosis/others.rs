@@ -45,24 +45,36 @@ fn settings() -> Outcome {
     }
     bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "maybe"}))?;
     says(&bundle, "net.ipv4.ip_forward does not take maybe", "try: a value of that form")?;
-    // An interface with dots in its name comes from the host.
     let name = format!("nk{}.7", std::process::id() % 100_000);
-    let ip = |words: &[&str]| -> Outcome {
-        let done = Command::new(tool("ip")?).args(words).output()?;
-        ensure!(done.status.success(), "{words:?}: {done:?}");
-        Ok(())
-    };
-    ip(&["link", "add", &name, "type", "veth", "peer", "name", &format!("{name}p")])?;
-    bundle.set("/linux/netDevices", json!({name.as_str(): {}}))?;
-    bundle.set("/linux/sysctl", json!({format!("net.ipv4.conf.{name}.forwarding"): "1"}))?;
-    let said = says(
-        &bundle,
-        &format!("the interface {name} has dots in its name"),
-        &format!("net/ipv4/conf/{name}/forwarding"),
-    );
-    let _ = ip(&["link", "delete", &name]);
+    let space = format!("{}-net", bundle.id);
+    ip(&["netns", "add", &space])?;
+    let said = dotted(&mut bundle, &space, &name);
+    ip(&["netns", "delete", &space])?;
     said?;
     bundle.clean()
+}
+
+/// An interface with dots in its name, on the host and then in the network namespace that the container joins.
+fn dotted(bundle: &mut Bundle, space: &str, name: &str) -> Outcome {
+    ip(&["link", "add", name, "type", "veth", "peer", "name", &format!("{name}p"), "netns", space])?;
+    bundle.set("/linux/sysctl", json!({format!("net.ipv4.conf.{name}.forwarding"): "1"}))?;
+    let later = format!("the interface {name} is not in the container yet when settings are written");
+    says(bundle, &later, "try: write net.ipv4.conf.default.forwarding")?;
+    ip(&["link", "set", name, "netns", space])?;
+    let networks = bundle.config["linux"]["namespaces"].as_array_mut().ok_or("no namespaces")?;
+    networks.retain(|one| one["type"] != "network");
+    networks.push(json!({"type": "network", "path": format!("/run/netns/{space}")}));
+    let dots = format!("the interface {name} has dots in its name");
+    says(bundle, &dots, &format!("net/ipv4/conf/{name}/forwarding"))?;
+    bundle.set("/linux/sysctl", json!({format!("net/ipv4/conf/{name}/forwarding"): "1"}))?;
+    bundle.bundled(&["run"])?.ok()?;
+    Ok(())
+}
+
+fn ip(words: &[&str]) -> Outcome {
+    let done = Command::new(tool("ip")?).args(words).output()?;
+    ensure!(done.status.success(), "{words:?}: {done:?}");
+    Ok(())
 }
 
 fn devices() -> Outcome {
