@@ -7,6 +7,7 @@
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   check lint     what would fail, before it runs; what a configuration leaves open
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
+//!   ended          why a program ended: what the kernel, the cgroup and the trace tell of it
 //!   cause          why a line of a plan failed: looks after the failure, and what they find
 //!   state          what is remembered of a container: its document, its records
 //!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
@@ -40,6 +41,7 @@ mod cause;
 mod check;
 mod cli;
 mod commands;
+mod ended;
 mod entry;
 mod explain;
 mod host;

@@ -1,18 +1,23 @@
 //! `events`: what a container uses, in runc's shape, and a line when the kernel has killed a process for want of memory. May
 //! touch: everything below.
 
-use super::context::{Context, find, step};
+use super::context::{Context, Found, find, step};
+use super::end::{self, Program};
+use super::wait;
 use crate::cli;
 use crate::host::{cgroup, input};
 use crate::outcome::{Error, at};
 use crate::plan::Step;
 use crate::say::out;
+use crate::state;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use serde_json::{Value, json};
 use syscalls::{At, Errno, Failed, Fd, OpenFlags, PollFd, Why};
 
 const MS: u64 = 1_000_000;
+/// So many tenths of a second the parent of the container's first process has for taking its status.
+const PATIENCE: usize = 10;
 
 /// `events`.
 pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error> {
@@ -42,13 +47,36 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
             print("oom", id, None)?;
         }
         if ended {
-            return Ok(0);
+            return last(&found, id);
         }
         if now() >= next {
             print("stats", id, Some(stats(group).map_err(failed)?))?;
             next = now() + options.interval;
         }
     }
+}
+
+/// The last line: how the program ended.
+fn last(found: &Found, id: &str) -> Result<i32, Error> {
+    let Some(init) = &found.now.init else {
+        return Ok(0);
+    };
+    let whole = state::load_whole(found.dir.at(), id).ok();
+    let spec = whole.as_ref().and_then(|whole| whole.spec().ok());
+    let hierarchy = found.now.cgroup.as_ref().map(|(root, _)| root.at());
+    let program = Program {
+        saved: &found.saved,
+        spec: spec.as_ref(),
+        pid: found.saved.pid,
+        first: true,
+        ended: wait::status(init, PATIENCE)?,
+        handed: None,
+        dir: Some(found.dir.at()),
+        hierarchy,
+    };
+    let ending = end::ending(&program.look());
+    print("ended", id, serde_json::to_value(ending).ok())?;
+    Ok(0)
 }
 
 /// Waits for the end of init, a change of memory.events, or so many milliseconds. True: init has ended.

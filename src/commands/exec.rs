@@ -1,8 +1,9 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
 use super::context::{Context, step};
+use super::end::Program;
 use super::process;
-use super::wait::{self, Foreground};
+use super::wait::{self, Foreground, Waited};
 use super::watcher::{self, Watcher};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
@@ -31,16 +32,23 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     let made = made?;
     // The wait for the program can last, and its records shall be there meanwhile.
     context.recording.write(&context.root);
-    context.log.say(Level::Info, &format!("container {}: process {} runs", options.id, made.pid));
+    context.log.say(Level::Info, &format!("container {}: process {} runs", options.id, made.0.pid));
     if options.detach {
-        tell::words("left", &[&made.pid.to_string()]);
+        tell::words("left", &[&made.0.pid.to_string()]);
         return Ok(0);
     }
-    let Made { process, pid, master, signals, watcher } = made;
-    let status = Foreground { process: &process, pid, child: true, notify: None, master }.wait()?;
+    let (Made { process, pid, master, signals, watcher }, saved, spec) = made;
+    let wait = Foreground { process: &process, pid, child: true, notify: None, master, handed: None };
+    let Waited { ended, handed } = wait.wait()?;
     wait::release(signals);
+    if ended.status() != 0 {
+        let (spec, dir) = (Some(&spec), Some(dir.at()));
+        let program =
+            Program { saved: &saved, spec, pid, first: false, ended: Some(ended), handed, dir, hierarchy: None };
+        program.tell(context);
+    }
     watcher.map_or(Ok(()), Watcher::tell)?;
-    Ok(status)
+    Ok(ended.status())
 }
 
 /// A process that was made.
@@ -54,8 +62,9 @@ struct Made {
     watcher: Option<Watcher>,
 }
 
-/// Plans, and carries the plan out up to the end of its host lane.
-fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Error> {
+/// Plans, and carries the plan out up to the end of its host lane. Returns also the container's document, and its configuration
+/// with this process.
+fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Saved, Spec<'static>), Error> {
     let id = &options.id;
     let whole = state::load_whole(dir, id)?;
     let saved = &whole.saved;
@@ -111,7 +120,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<Made, Err
     }
     let made = join(lanes, options, |lanes, stop| failed(lanes, stop, &said, &spec, saved.pid))?;
     context.say_left_out();
-    Ok(made)
+    Ok((made, whole.saved, spec))
 }
 
 /// The error of a plan that stopped. `first`: the first process of the container, whose root is the container's.

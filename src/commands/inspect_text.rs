@@ -2,6 +2,7 @@
 
 use super::inspect_layout::{Page, shown};
 use crate::explain::Book;
+use crate::host::cgroup::size;
 use crate::look::{Container, Differs, Facts, Mount, Node, Origin, Range, Remains, Sharing, Users, note, words};
 use crate::spec::CAPABILITIES;
 
@@ -221,17 +222,6 @@ fn privileges(page: &mut Page, facts: &Facts) {
     }
 }
 
-/// Bytes in words.
-fn bytes(number: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = units.iter().find(|(shift, _)| number >> shift > 0);
-    match unit {
-        Some((shift, unit)) if number & ((1 << shift) - 1) == 0 => format!("{} {unit}", number >> shift),
-        Some((shift, unit)) => format!("{}.{} {unit}", number >> shift, (number >> (shift - 10) & 1023) * 10 / 1024),
-        None => format!("{number} bytes"),
-    }
-}
-
 /// The value of a file of a cgroup in words.
 fn measure(file: &str, value: &str) -> String {
     let number = value.parse::<u64>().ok();
@@ -242,7 +232,7 @@ fn measure(file: &str, value: &str) -> String {
             Some((quota, period)) => format!("{quota} of each {period} microseconds"),
             None => value.into(),
         },
-        (_, _, Some(number)) if file.starts_with("memory.") || file.starts_with("hugetlb.") => bytes(number),
+        (_, _, Some(number)) if file.starts_with("memory.") || file.starts_with("hugetlb.") => size(number),
         ("cpu.stat", _, Some(number)) => format!("{}.{:03} s", number / 1_000_000, number / 1000 % 1000),
         ("cpu.idle", "0", _) => "no".into(),
         (_, "", _) => "as above it".into(),

@@ -7,6 +7,7 @@ mod context;
 mod create;
 mod delete;
 mod demo;
+mod end;
 mod events;
 mod exec;
 mod explain;

@@ -2,14 +2,16 @@
 
 use super::context::{Context, step};
 use super::create::{self, Manner};
-use super::wait::{self, Foreground};
+use super::end::{self, Program};
+use super::wait::{self, Foreground, Waited};
 use super::{delete, hooks};
 use crate::cli::{self, Level};
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::tell;
 use crate::spec::NamespaceKind;
-use syscalls::{Prctl, Why};
+use crate::state;
+use syscalls::{Fd, Prctl, Why};
 
 /// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
@@ -37,9 +39,9 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         return Err(Error::State(format!("container {id} has no first process")));
     };
     let (notify, master) = (made.notify, made.master);
-    let waited = Foreground { process: &init, pid: made.saved.pid, child: true, notify, master }.wait();
-    let status = match waited {
-        Ok(status) => status,
+    let waited = Foreground { process: &init, pid: made.saved.pid, child: true, notify, master, handed: None }.wait();
+    let Waited { ended, handed } = match waited {
+        Ok(waited) => waited,
         Err(error) => {
             delete::destroy(context, &made.root, &made.saved, Some(&init))?;
             return Err(error);
@@ -47,7 +49,26 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     };
     drop(init);
     wait::release(made.signals);
+    let status = ended.status();
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
+    if status != 0 || options.keep {
+        let dir = state::look_up(Some(&made.root), id).ok().flatten();
+        let dir = dir.as_ref().map(Fd::at);
+        let program = Program {
+            saved: &made.saved,
+            spec: Some(made.spec),
+            pid: made.saved.pid,
+            first: true,
+            ended: Some(ended),
+            handed,
+            dir,
+            hierarchy: made.cgroup_root.as_ref().map(Fd::at),
+        };
+        let ending = program.tell(context);
+        if let Some(dir) = dir.filter(|_| options.keep) {
+            end::keep(context, dir, id, ending);
+        }
+    }
     if let Some(watcher) = made.watcher {
         watcher.tell()?;
     }

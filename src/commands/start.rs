@@ -2,8 +2,9 @@
 //! down.
 
 use super::context::{Context, step};
+use super::end::{self, Program};
 use super::notify::Between;
-use super::wait::Foreground;
+use super::wait::{Foreground, Waited};
 use super::watcher::{self, Watcher};
 use super::{delete, hooks};
 use crate::cause::{Root, Scene};
@@ -16,7 +17,7 @@ use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped};
 use crate::say::{out, tell};
-use crate::spec::Spec;
+use crate::spec::{self, Spec};
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -61,9 +62,23 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     }
     match (options.attach, now.init, notify) {
         (true, Some(process), notify) => {
-            let status = Foreground { process: &process, pid: saved.pid, child: false, notify, master: None }.wait()?;
+            let wait =
+                Foreground { process: &process, pid: saved.pid, child: false, notify, master: None, handed: None };
+            let Waited { ended, handed } = wait.wait()?;
+            let spec = spec::parse(&whole.configuration).ok();
+            let program = Program {
+                saved: &saved,
+                spec: spec.as_ref(),
+                pid: saved.pid,
+                first: true,
+                ended: Some(ended),
+                handed,
+                dir: Some(dir.at()),
+                hierarchy: None,
+            };
+            end::keep(context, dir.at(), id, program.tell(context));
             watcher.map_or(Ok(()), Watcher::tell)?;
-            Ok(status)
+            Ok(ended.status())
         }
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
         _ => Ok(0),

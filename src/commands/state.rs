@@ -1,10 +1,11 @@
 //! `state`: the OCI state document (runtime.md, "State"), with the keys and the order of runc. May touch: everything below.
 
 use super::context::{Context, step};
+use super::end;
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
-use crate::state::{self, Saved, Status};
+use crate::state::{self, Ending, Saved, Status};
 use alloc::collections::BTreeMap;
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ struct Document<'a> {
     /// `vm` for a container in a machine of its own. runc has no such key.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<&'a str>,
+    /// How the program of a stopped container ended. runc has no such key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Ending>,
 }
 
 /// `state`.
@@ -31,11 +35,12 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     step(Step::Look);
     let (_, dir) = context.container(id)?;
     let (saved, status) = state::load_now(dir.at(), id)?;
-    out::stdout(&document(&saved, status)).map(|()| 0)
+    let ended = (status == Status::Stopped).then(|| end::of_stopped(dir.at(), &saved)).flatten();
+    out::stdout(&document(&saved, status, ended)).map(|()| 0)
 }
 
 /// The document as runc prints it, without a newline at its end. The pid of a process that is gone is 0.
-fn document(saved: &Saved, status: Status) -> String {
+fn document(saved: &Saved, status: Status, ended: Option<Ending>) -> String {
     let document = Document {
         oci_version: &saved.oci_version,
         id: &saved.id,
@@ -50,6 +55,7 @@ fn document(saved: &Saved, status: Status) -> String {
         annotations: &saved.annotations,
         owner: &saved.owner,
         mode: saved.own_mode(),
+        ended,
     };
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }

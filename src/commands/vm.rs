@@ -135,7 +135,7 @@ fn boot(
             state::save(dir, &whole)?;
             context.log.say(Level::Info, &format!("container {}: running, in a machine of its own", saved.id));
             step(Step::Wait);
-            Foreground { process: &qemu, pid, child: true, notify: None, master: None }.wait()
+            Foreground { process: &qemu, pid, child: true, notify: None, master: None, handed: None }.wait()
         })
         .inspect_err(|_| {
             let why = Why("a machine that no command waits for must not live on");
@@ -143,7 +143,7 @@ fn boot(
             let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
         })?;
     wait::release(Some(mask));
-    status(parts.status.at(), ended)
+    status(parts.status.at(), ended.ended.status())
 }
 
 /// The program's status if the machine has written it; if not, QEMU's own, or an error where that is 0.

@@ -5,7 +5,7 @@ use super::notify::Between;
 use super::terminal::Relay;
 use crate::outcome::{Doing, Error};
 use crate::say::tell;
-use syscalls::{At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
+use syscalls::{At, Ended, Errno, Fd, PollFd, SigSet, Taken, WaitFlags, Why};
 
 const DOING: &str = "wait for the program";
 
@@ -20,6 +20,15 @@ pub struct Foreground<'a> {
     pub notify: Option<Between>,
     /// The other side of its terminal.
     pub master: Option<Fd>,
+    /// The last signal that was handed on to it.
+    pub handed: Option<Taken>,
+}
+
+/// What the wait for a program has brought.
+pub struct Waited {
+    pub ended: Ended,
+    /// The last signal that was handed on to the program.
+    pub handed: Option<Taken>,
 }
 
 /// The places in the table of ppoll(2).
@@ -36,15 +45,15 @@ fn row(fd: Option<At>, events: i16) -> PollFd {
 }
 
 impl Foreground<'_> {
-    /// Waits for the program's end, and sends it all other signals. Returns the program's status.
-    pub fn wait(self) -> Result<i32, Error> {
+    /// Waits for the program's end, and sends it all other signals.
+    pub fn wait(mut self) -> Result<Waited, Error> {
         tell::words("runs", &[&self.pid.to_string()]);
-        let status = self.status()?;
-        tell::words("ended", &[&status.to_string()]);
-        Ok(status)
+        let ended = self.end()?;
+        tell::words("ended", &[&ended.status().to_string()]);
+        Ok(Waited { ended, handed: self.handed })
     }
 
-    fn status(mut self) -> Result<i32, Error> {
+    fn end(&mut self) -> Result<Ended, Error> {
         if self.child && self.notify.is_none() && self.master.is_none() {
             return self.signals_alone();
         }
@@ -64,16 +73,16 @@ impl Foreground<'_> {
             }
             if ready[SIGNALS] != 0 {
                 match (next(&signals)?, &mut relay) {
-                    (libc::SIGWINCH, Some(relay)) => relay.fit(),
-                    (signal, relay) => {
-                        if let Some(status) = self.signal(signal)? {
+                    (Taken { signal: libc::SIGWINCH, .. }, Some(relay)) => relay.fit(),
+                    (taken, relay) => {
+                        if let Some(ended) = self.signal(taken)? {
                             relay.as_mut().map_or(Ok(()), Relay::show_the_rest).doing("relay the terminal")?;
-                            return Ok(status);
+                            return Ok(ended);
                         }
                     }
                 }
             } else if ready[END] != 0 {
-                return status(self.process);
+                return told(self.process);
             }
             if let Some(relay) = &mut relay {
                 relay.carry(passed, [ready[STDIN], ready[MASTER], ready[STDOUT]]).doing("relay the terminal")?;
@@ -95,39 +104,41 @@ impl Foreground<'_> {
     }
 
     /// The wait if only signals can come: one call waits, and tells which signal it is.
-    fn signals_alone(&self) -> Result<i32, Error> {
+    fn signals_alone(&mut self) -> Result<Ended, Error> {
         loop {
             let why = Why("the program's end, or a signal to hand on");
-            let signal = syscalls::rt_sigwait(SigSet::ALL, why).doing(DOING)?;
-            if let Some(status) = self.signal(signal)? {
-                return Ok(status);
+            let taken = syscalls::rt_sigwait(SigSet::ALL, why).doing(DOING)?;
+            if let Some(ended) = self.signal(taken)? {
+                return Ok(ended);
             }
         }
     }
 
-    /// Acts on a signal. Returns the status, if the program has ended.
-    fn signal(&self, signal: i32) -> Result<Option<i32>, Error> {
-        match signal {
+    /// Acts on a signal. Returns the end, if the program has ended.
+    fn signal(&mut self, taken: Taken) -> Result<Option<Ended>, Error> {
+        match taken.signal {
             libc::SIGCHLD if self.child => return self.ended(),
             // The kernel sends these for what this process itself has done, as a write beyond the limit of ulimit -f.
             libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE | libc::SIGXFSZ => {}
             signal => {
                 tell::words("signal", &[&syscalls::flags::signal_name(signal).to_string()]);
                 let why = Why("a signal for this command is meant for the program");
-                let _ = syscalls::pidfd_send_signal(self.process.at(), signal, why);
+                if syscalls::pidfd_send_signal(self.process.at(), signal, why).is_ok() {
+                    self.handed = Some(taken);
+                }
             }
         }
         Ok(None)
     }
 
-    /// A child has ended. Returns the status, if it is the program.
-    fn ended(&self) -> Result<Option<i32>, Error> {
+    /// A child has ended. Returns how, if it is the program.
+    fn ended(&self) -> Result<Option<Ended>, Error> {
         let why = Why("the status that the program ended with");
         let ended = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, why).doing(DOING)?;
         if ended.is_none() {
             self.reap();
         }
-        Ok(ended.map(|ended| ended.status()))
+        Ok(ended)
     }
 
     /// Waits for other children that have ended: without a pid namespace, the kernel gives orphans of the container to this
@@ -151,17 +162,28 @@ pub fn release(mask: Option<SigSet>) {
 }
 
 /// The next signal of a signalfd.
-fn next(signals: &Fd) -> Result<i32, Error> {
+fn next(signals: &Fd) -> Result<Taken, Error> {
     let mut info = [0u8; 128];
     syscalls::read(signals.at(), &mut info, Why("the signal decides what to do")).doing(DOING)?;
-    Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+    Ok(Taken::of(&info))
 }
 
-/// The status of a process that has ended and is no child of this one. The kernel tells it after the parent has waited.
-fn status(process: &Fd) -> Result<i32, Error> {
-    for _ in 0..50 {
+/// The end of a process that is no child of this one.
+fn told(process: &Fd) -> Result<Ended, Error> {
+    match status(process, 50)? {
+        Some(ended) => Ok(ended),
+        None => Err(Error::State(
+            "the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)"
+                .into(),
+        )),
+    }
+}
+
+/// The same, if the kernel tells it: after the parent has waited. `tries`: so many tenths of a second.
+pub fn status(process: &Fd, tries: usize) -> Result<Option<Ended>, Error> {
+    for _ in 0..tries {
         match syscalls::pidfd_exit(process.at(), Why("the status that the program ended with")) {
-            Ok(Some(ended)) => return Ok(ended.status()),
+            Ok(Some(ended)) => return Ok(Some(ended)),
             Err(f) if f.errno != Errno::ESRCH => break,
             _ => {}
         }
@@ -169,8 +191,5 @@ fn status(process: &Fd) -> Result<i32, Error> {
         let why = Why("its parent has to wait for it first");
         syscalls::ppoll(&mut fds, Some(100), why).doing(DOING)?;
     }
-    Err(Error::State(
-        "the program has ended, but this kernel does not tell its status to others than its parent (Linux 6.15 does)"
-            .into(),
-    ))
+    Ok(None)
 }

@@ -230,6 +230,17 @@ pub fn keyed(text: &str, key: &str) -> u64 {
     text.lines().find_map(line).unwrap_or(0)
 }
 
+/// Bytes in words.
+pub fn size(number: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.iter().find(|(shift, _)| number >> shift > 0);
+    match unit {
+        Some((shift, unit)) if number & ((1 << shift) - 1) == 0 => format!("{} {unit}", number >> shift),
+        Some((shift, unit)) => format!("{}.{} {unit}", number >> shift, (number >> (shift - 10) & 1023) * 10 / 1024),
+        None => format!("{number} bytes"),
+    }
+}
+
 /// How many processes the kernel has killed there for want of memory.
 pub fn oom_kills(group: At) -> u64 {
     let why = Why("the kernel counts there the processes that it killed for want of memory");

@@ -4,7 +4,7 @@ use crate::host::input;
 use crate::outcome::{Doing, Error};
 use crate::sorted;
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Failed, Fd, MountAttr, OpenFlags, Result, SigSet, Why};
+use syscalls::{At, Ended, Errno, Failed, Fd, MountAttr, OpenFlags, Result, SigSet, Why};
 
 /// Nanoseconds of a clock tick of /proc/PID/stat: USER_HZ is 100 on every architecture that we know.
 const TICK: u64 = 10_000_000;
@@ -58,6 +58,17 @@ pub fn life(pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
         Err(failed) if is_gone(&failed) => Ok(Life::Over),
         stat => Ok(understand(&stat.doing(format_args!("look at process {pid}"))?, started)),
     }
+}
+
+/// How a process of that number ended, if it was started between these two times and its parent has not taken its status.
+pub fn zombie(pid: i32, started: [u64; 2]) -> Option<Ended> {
+    let why = Why("the kernel keeps the status of a process there until its parent takes it");
+    let text = read(open().ok()?.at(), pid, "stat", why).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let stat = Stat::of(text.trim_end());
+    // The field exit_code of proc_pid_stat(5).
+    let code = stat.number(49).filter(|_| stat.0.first() == Some(&"Z") && stat.is_of(started))?;
+    Some(Ended::of(code as i32))
 }
 
 /// Whether a look at a process failed since the process has ended.
@@ -152,6 +163,11 @@ impl<'a> Stat<'a> {
         self.number(19)
     }
 
+    /// Whether it was started between these two times.
+    fn is_of(&self, started: [u64; 2]) -> bool {
+        self.start_ticks().is_some_and(|ticks| is_between(ticks, started))
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.0.first(), Some(&("Z" | "X" | "x")))
     }
@@ -165,6 +181,11 @@ impl<'a> Stat<'a> {
     }
 }
 
+fn is_between(ticks: u64, started: [u64; 2]) -> bool {
+    let start = ticks.saturating_mul(TICK);
+    start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1]
+}
+
 /// How far the process of that /proc/PID/stat is, if it was started between these two times.
 pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
     // The kernel sets this flag of a process at its clone, and takes it away at its execve.
@@ -174,8 +195,7 @@ pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
     let (Some(flags), Some(ticks), false) = (stat.flags(), stat.start_ticks(), stat.has_ended()) else {
         return Life::Over;
     };
-    let start = ticks.saturating_mul(TICK);
-    match start.saturating_add(2 * TICK) >= started[0] && start.saturating_sub(TICK) <= started[1] {
+    match is_between(ticks, started) {
         false => Life::Over,
         true if flags & PF_FORKNOEXEC == 0 => Life::Executed,
         true if stat.is_ending() => Life::Ending,

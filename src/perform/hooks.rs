@@ -75,7 +75,7 @@ pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> 
     let code = match ended {
         _ if !in_time => TIMED_OUT,
         Some(Ended::Exited(status)) => status,
-        Some(Ended::Killed(signal)) => SIGNALLED + signal,
+        Some(Ended::Killed { signal, .. }) => SIGNALLED + signal,
         None => 0,
     };
     if failure.load(Acquire) == 0 {

@@ -22,4 +22,4 @@ pub use directory::{check_id, ids, look_up, make_path, make_root, missing, open_
 pub use document::{Document, begun, document_of, intend, load, load_whole, save};
 pub use now::{Now, Status, load_now, look, now};
 pub use removal::{remove, remove_unfinished, strangers};
-pub use saved::{New, Saved, Whole, new, planned, unknown, usual_cgroup};
+pub use saved::{Ending, New, Saved, Whole, new, planned, unknown, usual_cgroup};

@@ -51,6 +51,33 @@ pub struct Saved {
     /// The group of resctrl that was made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
+    /// How its program ended, if a command of this runtime has seen that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ending>,
+}
+
+/// The end of a program, as `state`, `events` and `trace` show it.
+#[derive(Serialize, Deserialize, Clone, Default, PartialEq, Eq, Debug)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Ending {
+    /// The exit status, or 128 and the number of the signal. None: this runtime has not seen it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub core_dumped: bool,
+    /// Empty: the program ended by itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+    /// The property of config.json, or the file of the host, that the cause lies in.
+    #[serde(rename = "where", skip_serializing_if = "String::is_empty")]
+    pub place: String,
+    /// What says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
+    #[serde(rename = "try", skip_serializing_if = "String::is_empty")]
+    pub cure: String,
 }
 
 /// For documents of older versions, when every container had one.

@@ -356,6 +356,11 @@ fn begins_alike(a: &[u8], b: &[u8]) -> bool {
     first(a) == first(b)
 }
 
+/// The records of later commands about a container that is there. Empty: there are none, or they cannot be read.
+pub fn later(dir: At, id: &str) -> Vec<Vec<u8>> {
+    read_file(dir, id, LATER).unwrap_or_default()
+}
+
 fn read_file(dir: At, id: &str, name: &CStr) -> Result<Vec<Vec<u8>>, Error> {
     let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
     let file = match syscalls::openat(dir, name, flags, Why("the records of the container lie in this file")) {

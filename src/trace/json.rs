@@ -60,3 +60,8 @@ pub fn json(entry: &Entry, out: &mut String) -> core::fmt::Result {
         or_null(&r.source().to_string())
     )
 }
+
+/// Writes what a command has found out and no call says.
+pub fn remark(text: &str, out: &mut String) {
+    out.push_str(&format!("{{\"remark\":{}}}\n", quoted(text)));
+}

@@ -78,6 +78,7 @@ impl View<'_> {
             let unfolded = TraceCmd { all: self.look.all || self.filter.is_any(), ..self.look.clone() };
             let mut text = Text::new(self.screen, &unfolded, self.epoch);
             text.head(title, &all, took, &mut out);
+            text.remarks(pieces, &mut out);
             text.watched(pieces.iter().map(|piece| piece.own).sum(), &mut out);
             text.stretches(&read_in_order(all), &mut out);
             return out;
@@ -92,6 +93,9 @@ impl View<'_> {
             strace::line(entry, self.look, self.epoch, before, &mut out);
             not_on_record(entry.missing[1], &mut out);
             before = entry.r.start_ns;
+        }
+        if self.look.format == Format::Json {
+            pieces.iter().flat_map(Piece::remarks).for_each(|remark| json::remark(remark, &mut out));
         }
         out
     }

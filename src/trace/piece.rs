@@ -61,6 +61,11 @@ impl<'a> Piece<'a> {
         all
     }
 
+    /// What the command has found out and no call says.
+    pub fn remarks(&self) -> impl Iterator<Item = &'a str> {
+        all(self.bytes).filter(|r| r.call == record::REMARK).map(|r| r.why())
+    }
+
     /// A number that no other record of the trace has. `base`: the calls in the pieces before this one.
     pub fn number(&self, r: &Record, base: u32) -> u32 {
         r.seq.saturating_sub(self.calls.start).saturating_add(base)
@@ -77,8 +82,11 @@ impl<'a> Piece<'a> {
 
 /// The records in the order of their places.
 fn records(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
-    let all = record::offsets(bytes).filter_map(|at| Record::read(bytes, at));
-    all.filter(|r| r.call != Call::CAUSE)
+    all(bytes).filter(|r| ![Call::CAUSE, record::REMARK].contains(&r.call))
+}
+
+fn all(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    record::offsets(bytes).filter_map(|at| Record::read(bytes, at))
 }
 
 /// What asked for the lines of a plan: the first record of each line says it.

@@ -7,6 +7,7 @@ use super::expected::{Verdict, verdict};
 use super::fold::{Group, folded, unfolded};
 use super::life::{Entry, made};
 use super::page::{Paint, Row, Screen, fit_with};
+use super::piece::Piece;
 use super::words::{self, has};
 use crate::cli::TraceCmd;
 use crate::host::time;
@@ -55,6 +56,13 @@ impl<'a> Text<'a> {
             let text =
                 format!("The watcher made {own} calls to see those of the program: they are counted, not listed.");
             self.screen.line(&text, Paint::Aside, out);
+        }
+    }
+
+    /// What commands have found out and no call says, as why a program ended.
+    pub fn remarks(&self, pieces: &[Piece], out: &mut String) {
+        for remark in pieces.iter().flat_map(Piece::remarks) {
+            self.screen.line(&visible(remark), Paint::Fatal, out);
         }
     }
 

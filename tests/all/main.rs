@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod devices;
 mod diagnosis;
+mod ended;
 mod exec;
 mod hooks;
 mod hostile;
@@ -105,6 +106,7 @@ fn main() {
         process::settings::cases(),
         labels::cases(),
         exec::cases(),
+        ended::cases(),
         exec::words::cases(),
         lifecycle::kept::cases(),
         process::programs::cases(),

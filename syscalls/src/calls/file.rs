@@ -8,7 +8,7 @@ use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
 use crate::flags::{
     AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, OpenFlags, Prot,
-    Resolve, Seals,
+    Resolve, Seals, Syslog,
 };
 use crate::gate::gate;
 use core::ffi::CStr;
@@ -79,6 +79,13 @@ pub fn read(file: At, to: &mut [u8], why: Why) -> Result<usize> {
 pub fn pread64(file: At, to: &mut [u8], at: usize, why: Why) -> Result<usize> {
     let len = to.len();
     gate(nr::__NR_pread64, &[fd(file), buffer(to), uint(len), offset(at)], why)
+}
+
+/// syslog(2) with SYSLOG_ACTION_READ_ALL: the newest lines of the kernel's log that fit. Returns their bytes.
+#[track_caller]
+pub fn syslog_read_all(to: &mut [u8], why: Why) -> Result<usize> {
+    let len = to.len();
+    gate(nr::__NR_syslog, &[named(Syslog::SYSLOG_ACTION_READ_ALL), buffer(to), uint(len)], why)
 }
 
 /// write(2). Returns the bytes written, which may be fewer.

@@ -156,15 +156,27 @@ pub fn exit_group(status: i32, why: Why) -> ! {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
     Exited(i32),
-    Killed(i32),
+    /// By a signal. `dumped`: the kernel has written a core dump.
+    Killed {
+        signal: i32,
+        dumped: bool,
+    },
 }
 
 impl Ended {
+    /// The number in which the kernel keeps an end: that of wait(2).
+    pub fn of(code: i32) -> Ended {
+        match code & 0x7f {
+            0 => Ended::Exited(code >> 8 & 0xff),
+            signal => Ended::Killed { signal, dumped: code & 0x80 != 0 },
+        }
+    }
+
     /// The exit status that a shell would show: 128+n for a signal.
     pub fn status(self) -> i32 {
         match self {
             Ended::Exited(status) => status,
-            Ended::Killed(signal) => 128 + signal,
+            Ended::Killed { signal, .. } => 128 + signal,
         }
     }
 }
@@ -199,7 +211,7 @@ fn wait(kind: WaitId, id: i32, options: WaitFlags, why: Why) -> Result<Option<(i
     Ok(match (pid, info.si_code) {
         (0, _) => None,
         (pid, libc::CLD_EXITED) => Some((pid, Ended::Exited(status))),
-        (pid, _) => Some((pid, Ended::Killed(status))),
+        (pid, code) => Some((pid, Ended::Killed { signal: status, dumped: code == libc::CLD_DUMPED })),
     })
 }
 
@@ -218,9 +230,7 @@ pub fn pidfd_exit(pidfd: At, why: Why) -> Result<Option<Ended>> {
     if info.mask & wanted == 0 {
         return Ok(None);
     }
-    // In the form of wait(2).
-    let (status, signal) = (info.exit_code >> 8 & 0xff, info.exit_code & 0x7f);
-    Ok(Some(if signal == 0 { Ended::Exited(status) } else { Ended::Killed(signal) }))
+    Ok(Some(Ended::of(info.exit_code)))
 }
 
 /// getpid(2).

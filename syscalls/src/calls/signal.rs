@@ -84,11 +84,36 @@ pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why
 
 /// rt_sigtimedwait(2) without a timeout: takes one of the signals of `set`, which must be blocked.
 #[track_caller]
-pub fn rt_sigwait(set: SigSet, why: Why) -> Result<i32> {
+pub fn rt_sigwait(set: SigSet, why: Why) -> Result<Taken> {
     // SAFETY: siginfo_t is plain numbers, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
     let args = [input(&set), output(&mut info), null(), uint(SET)];
-    gate(nr::__NR_rt_sigtimedwait, &args, why).map(|number| number as i32)
+    let signal = gate(nr::__NR_rt_sigtimedwait, &args, why)? as i32;
+    // SAFETY: the kernel filled the structure, and these members are numbers at a fixed place.
+    let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
+    Ok(Taken { signal, sender: by_process(info.si_code).then_some((pid, uid)) })
+}
+
+/// A signal that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    pub signal: i32,
+    /// The process that sent it, and the user of that process. None: the kernel did.
+    pub sender: Option<(i32, u32)>,
+}
+
+impl Taken {
+    /// What a read of a signalfd gives.
+    pub fn of(info: &[u8; 128]) -> Taken {
+        let number = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+        // signalfd_siginfo (linux/signalfd.h): ssi_signo, ssi_errno, ssi_code, ssi_pid, ssi_uid.
+        Taken { signal: number(0), sender: by_process(number(8)).then(|| (number(12), number(16) as u32)) }
+    }
+}
+
+/// Whether kill(2), tgkill(2) or sigqueue(3) sent it.
+fn by_process(code: i32) -> bool {
+    [libc::SI_USER, libc::SI_TKILL, libc::SI_QUEUE].contains(&code)
 }
 
 /// signalfd4(2): a descriptor from which signals of `set`, which must be blocked, are read: 128 bytes each, the number

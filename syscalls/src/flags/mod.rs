@@ -268,6 +268,7 @@ lists! {
     SocketType "SOCK_???" Type(15, &names!(libc SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET)), libc {
         SOCK_CLOEXEC SOCK_NONBLOCK SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET
     }
+    Syslog "SYSLOG_ACTION_???" One, general { SYSLOG_ACTION_READ_ALL = 3 }
     UmountFlags "MNT_???" Bits, general { MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW }
     WaitFlags "W???" Bits, general { WNOHANG WEXITED WSTOPPED WCONTINUED WNOWAIT __WCLONE __WALL __WNOTHREAD }
     WaitId "P_???" One, general { P_ALL P_PID P_PGID P_PIDFD }

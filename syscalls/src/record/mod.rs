@@ -20,6 +20,7 @@ mod apart;
 mod blobs;
 mod carried;
 mod moves;
+mod remark;
 
 pub(crate) use added::{add, change};
 pub(crate) use apart::begin_at as begin_apart;
@@ -29,6 +30,7 @@ pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
 pub use carried::{accept, carry, find, shared};
 pub(crate) use moves::move_to;
 pub use moves::{adopt, set_own_pid};
+pub use remark::{REMARK, remark};
 
 use crate::arg::Arg;
 use crate::call::Call;

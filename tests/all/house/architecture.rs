@@ -27,6 +27,7 @@ pub const ROWS: &[&[&str]] = &[
     &["vm", "trace"],
     &["check", "lint"],
     &["say", "look"],
+    &["ended"],
     &["cause"],
     &["state"],
     &["perform"],

@@ -14,6 +14,7 @@ const NEEDS: &[Need] = &[
         // PIDFD_GET_INFO tells the status of one that has ended.
         kernel() >= (6, 15)
     }),
+    ("ended::start_attached_keeps_it", || kernel() >= (6, 15)),
     ("mounts::idmap_", tmpfs_maps_ids),
     ("mounts::ridmap_", tmpfs_maps_ids),
     ("mounts::every_option_is_taken_by_a_tmpfs", tmpfs_maps_ids),

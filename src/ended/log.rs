@@ -1,0 +1,162 @@
+//! The kernel's log: what the kernel itself has written down of processes that it ended. It counts processes as the machine's
+//! first pid namespace does. May touch: system calls.
+
+use crate::outcome::bounded;
+use syscalls::{At, Why};
+
+/// Bytes of the log that are read: the newest ones. The report of a kill for want of memory has some thousand.
+const NEWEST: usize = 64 << 10;
+/// Bytes of a line that is quoted.
+const QUOTED: usize = 240;
+/// The name of the machine's first pid namespace, which has a fixed number (linux/proc_ns.h, PROC_PID_INIT_INO).
+const FIRST: &[u8] = b"pid:[4026531836]";
+
+/// The newest lines.
+pub struct Log(String);
+
+/// A call that a seccomp filter answered with a signal.
+pub struct Forbidden<'a> {
+    /// The kernel's word for the architecture (linux/audit.h), and the call's number there.
+    pub arch: u32,
+    pub number: u32,
+    pub line: &'a str,
+}
+
+/// A kill for want of memory.
+pub struct Starved<'a> {
+    /// The cgroup whose limit was reached. None: the machine had no memory left.
+    pub limit: Option<&'a str>,
+    pub line: &'a str,
+}
+
+impl Log {
+    /// None: this user may not read it, or this process counts processes otherwise.
+    pub fn read() -> Option<Log> {
+        let mut link = [0u8; 40];
+        let why = Why("the kernel's log counts processes as the machine's first pid namespace does");
+        if syscalls::readlinkat(At::CWD, c"/proc/self/ns/pid", &mut link, why) != Ok(FIRST) {
+            return None;
+        }
+        let mut bytes = vec![0; NEWEST];
+        let why = Why("the kernel writes there which process it ended, and what for");
+        let len = syscalls::syslog_read_all(&mut bytes, why).ok()?;
+        Some(Log(String::from_utf8_lossy(bytes.get(..len)?).into_owned()))
+    }
+
+    /// The lines, the newest first, each without its level and its time.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.lines().rev().map(|line| {
+            let line = line.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(line, |(_, rest)| rest);
+            line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest)
+        })
+    }
+
+    /// The call for which a filter ended this process (audit, type 1326). `since`: milliseconds since 1970.
+    pub fn forbidden(&self, pid: i32, since: u64) -> Option<Forbidden<'_>> {
+        self.lines().filter_map(forbidden).find(|(of, at, _)| *of == pid && *at >= since).map(|(_, _, found)| found)
+    }
+
+    /// The call of the only process that a filter has ended since then.
+    pub fn only_forbidden(&self, since: u64) -> Option<Forbidden<'_>> {
+        let mut all = self.lines().filter_map(forbidden).filter(|(_, at, _)| *at >= since);
+        let (_, _, found) = all.next()?;
+        all.next().is_none().then_some(found)
+    }
+
+    /// The fault for which the kernel ended this process.
+    pub fn fault(&self, pid: i32) -> Option<&str> {
+        let name = format!("[{pid}]");
+        self.lines().find(|line| {
+            let rest = line.split_once(&name).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.starts_with(": segfault at ") || line.starts_with("traps: "))
+        })
+    }
+
+    /// The kill of this process, or of the newest one in the cgroup of this path.
+    pub fn starved(&self, pid: i32, group: Option<&str>) -> Option<Starved<'_>> {
+        let is_of = |line: &&str| {
+            let own = group.is_some_and(|group| {
+                let of = field(line, "task_memcg=").and_then(|path| path.strip_prefix('/')?.strip_prefix(group));
+                of.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+            });
+            line.starts_with("oom-kill:") && (own || number(line, "pid=") == Some(pid as u64))
+        };
+        let line = self.lines().find(is_of)?;
+        let limited = field(line, "constraint=").is_some_and(|word| word.contains("MEMCG"));
+        let from = line.find("oom_memcg=").or_else(|| line.find("global_oom")).unwrap_or(0);
+        Some(Starved { limit: field(line, "oom_memcg=").filter(|_| limited), line: line.get(from..)? })
+    }
+}
+
+/// Whether a line tells of a call that a filter answered with a signal: the process, when, and the call.
+fn forbidden(line: &str) -> Option<(i32, u64, Forbidden<'_>)> {
+    let rest = line.strip_prefix("audit: type=1326 audit(")?;
+    let at = rest.split(':').next()?.replace('.', "").parse().ok()?;
+    let sent = number(rest, "sig=").filter(|signal| *signal == libc::SIGSYS as u64);
+    let arch = u32::from_str_radix(field(rest, "arch=")?, 16).ok()?;
+    let call = number(rest, "syscall=")? as u32;
+    sent?;
+    // The rest of the line holds addresses.
+    let line =
+        rest.find(" pid=").zip(rest.find(" compat=")).and_then(|(from, to)| rest.get(from + 1..to)).unwrap_or(line);
+    Some((number(rest, " pid=")? as i32, at, Forbidden { arch, number: call, line }))
+}
+
+/// What stands after a key, up to a blank or a comma.
+pub fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(key)?;
+    rest.split([' ', ',']).next()
+}
+
+fn number(line: &str, key: &str) -> Option<u64> {
+    field(line, key)?.parse().ok()
+}
+
+/// A line of the log, as it is quoted.
+pub fn quoted(line: &str) -> String {
+    let line = line.split(" likely on CPU").next().unwrap_or(line);
+    format!("kernel log: {}", bounded(line, QUOTED))
+}
+
+/// What a fault was, in words: `read the address 0x0, where nothing is mapped`. The bits are those of the processor's error code
+/// (x86: 1 is for a page that is there, 2 for a write, 16 for a fetch of code).
+pub fn fault_words(line: &str) -> Option<String> {
+    let address = field(line, " segfault at ")?;
+    let bits = u32::from_str_radix(field(line, " error ")?, 16).ok()?;
+    let (verb, may) = match bits & 0x12 {
+        0x02 => ("wrote to", "written to"),
+        0x10 => ("executed", "executed"),
+        _ => ("read", "read"),
+    };
+    let state = match bits & 1 {
+        0 => "where nothing is mapped".into(),
+        _ => format!("which may not be {may}"),
+    };
+    Some(format!("{verb} the address 0x{address}, {state}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = "<6>[51180.237776] s[19567]: segfault at 8 ip 0000557739bb4132 sp 00007ffcbf42b720 error 6 in s[1132+1000]\n\
+        <6>[51180.344871] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=m,pid=19582,uid=0\n\
+        <4>[1.0] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/c,task=m,pid=7,uid=0\n\
+        <5>[51191.314701] audit: type=1326 audit(1795961613.803:538): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=19838 comm=\"k\" exe=\"/k\" sig=31 arch=c000003e syscall=39 compat=0 ip=0x7ff6f4dca829 code=0x80000000\n\
+        <5>[51191.5] audit: type=1326 audit(1795961614.803:539): auid=1 uid=0 gid=0 ses=1 pid=5 comm=\"k\" exe=\"/k\" sig=0 arch=c000003e syscall=1 compat=0 ip=0x0 code=0x7ffc0000\n";
+
+    #[test]
+    fn what_the_kernel_wrote_is_found() {
+        let log = Log(LINES.into());
+        let call = log.forbidden(19838, 1795961613803).map(|found| (found.arch, found.number));
+        assert_eq!(call, Some((0xc000_003e, 39)));
+        assert!(log.forbidden(19838, 1795961613804).is_none() && log.forbidden(5, 0).is_none());
+        assert_eq!(log.only_forbidden(0).map(|found| found.number), Some(39));
+        let words = log.fault(19567).and_then(fault_words);
+        assert_eq!(words.as_deref(), Some("wrote to the address 0x8, where nothing is mapped"));
+        assert_eq!(log.starved(19582, None).and_then(|kill| kill.limit), Some("/a"));
+        assert_eq!(log.starved(1, Some("a/b")).and_then(|kill| kill.limit), Some("/a"));
+        assert!(log.starved(1, Some("a/bc")).is_none());
+        assert!(log.starved(7, None).is_some_and(|kill| kill.limit.is_none()));
+    }
+}

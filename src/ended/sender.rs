@@ -1,0 +1,67 @@
+//! Which process sent a signal, as far as this runtime knows: it has handed the signal on, or a later command of its own has sent
+//! it. The kernel keeps no record of other senders. May touch: the recorder.
+
+use super::over::Over;
+use crate::cause::Found;
+use syscalls::flags::signal_name;
+use syscalls::record::{self, Record};
+
+/// What is known of the sender.
+pub struct Sent {
+    pub found: Found,
+    /// What says so.
+    pub known: Option<String>,
+    /// It was a process outside of the container, and no command of this runtime is known to have been it.
+    pub outside: bool,
+}
+
+/// Who sent the signal that ended a program.
+pub fn of(over: &Over, signal: i32) -> Sent {
+    let name = signal_name(signal).to_string();
+    let sent = |found, known: String| Sent { found, known: Some(known), outside: false };
+    if let Some(taken) = over.handed.filter(|taken| taken.signal == signal) {
+        return match taken.sender {
+            Some((pid, uid)) => {
+                let found = Found::new("end by a signal handed on", &[&name, &pid.to_string(), &uid.to_string()]);
+                sent(found, format!("siginfo of {name}: si_pid {pid}, si_uid {uid}"))
+            }
+            None => {
+                let found = Found::new("end by a signal of the terminal", &[&name]);
+                sent(found, format!("siginfo of {name}: SI_KERNEL"))
+            }
+        };
+    }
+    if let Some((found, known)) = by_command(over, signal) {
+        return sent(found, known);
+    }
+    if !over.first {
+        return Sent { found: Found::new("end by a process", &[&name]), known: None, outside: false };
+    }
+    let known = "a pid namespace protects its first process from the signals of all others in it";
+    Sent { outside: true, ..sent(Found::new("end from outside", &[&name]), known.into()) }
+}
+
+/// The same, where the signal is not known: a command has sent SIGKILL.
+pub fn killed(over: &Over) -> Option<(Found, String)> {
+    by_command(over, libc::SIGKILL)
+}
+
+/// A later command about the container has sent the signal.
+fn by_command(over: &Over, signal: i32) -> Option<(Found, String)> {
+    let pid = (over.later)().iter().find_map(|piece| sent_by(piece, signal))?;
+    let name = signal_name(signal).to_string();
+    let known = format!("the trace: a command of this runtime, process {pid}, sent {name}");
+    Some((Found::new("end by kill", &[&name]), known))
+}
+
+/// The process id of a command that sent this signal, by its records.
+fn sent_by(piece: &[u8], signal: i32) -> Option<i32> {
+    let mut all = record::offsets(piece).filter_map(|at| Record::read(piece, at));
+    let sends = |r: &Record| match r.call.name() {
+        "pidfd_send_signal" | "kill" => r.ret == 0 && r.args[1] == signal as u64,
+        // cgroup.kill sends SIGKILL to all.
+        "write" => signal == libc::SIGKILL && r.ret > 0 && r.why().contains("left in the cgroup"),
+        _ => false,
+    };
+    all.find(sends).map(|r| r.pid)
+}
