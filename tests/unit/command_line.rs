@@ -5,7 +5,7 @@ use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
     CgroupManager, Check, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat,
     Kill, Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd,
-    Watched, Which, parse,
+    Watch, Watched, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -132,6 +132,7 @@ fn commands() {
         ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
         ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
         ("start x", Command::Start(Start { id: "x".into(), attach: false, watch: None })),
+        ("watch -a x", Command::Watch(Watch { id: "x".into(), all: true, format: Format::Text })),
         ("start --watch x", Command::Start(Start { id: "x".into(), attach: false, watch: Some(Watched::Refused) })),
         ("start -a x", Command::Start(Start { id: "x".into(), attach: true, watch: None })),
         ("check", Command::Check(check("check", None))),

@@ -26,6 +26,7 @@ const fn job(words: &'static str, before: &'static str, after: &'static str) -> 
     Job { words, before, after }
 }
 
+// `--watch` and `watch` are not among them: a process has one tracer, and here that is strace.
 const JOBS: &[Job] = &[
     job("create --bundle BUNDLE ID", "none", "created"),
     job("run --detach --bundle BUNDLE ID", "none", "running"),
