@@ -1,10 +1,10 @@
-//! The rootfs, mounts with their sources and places, the working directory, hooks: whether the files are there. May touch:
+//! The rootfs, mounts with their sources and places, hooks: whether the files are there. May touch:
 //! plan types, system calls.
 
 use super::lines::Bundle;
 use super::rows::{Rows, Verdict};
 use super::view::{Brings, Lies, Mount, Opened};
-use crate::cause::path::{self, End};
+use crate::cause::path;
 use crate::cause::{Found, hooks, missing, mounts, overlay, rootfs};
 use crate::perform::files::PLACE;
 use crate::plan::mounts::options::attr;
@@ -20,6 +20,7 @@ pub fn rootfs(b: &mut Bundle, path: &CStr, rows: &mut Rows) {
         None => {
             let why = Why("the container's files are below this directory");
             b.view.rootfs = syscalls::openat(At::CWD, path, PLACE, why).ok();
+            b.view.rootfs_path = name.clone().into_owned();
             rows.ok("/root/path", "rootfs", &[&name]);
         }
     }
@@ -127,25 +128,6 @@ fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) 
         Some(found) => rows.found(at, found),
         None if path::find(root.at(), path).is_some() => rows.ok(at, "place", &[path]),
         None => rows.say(Verdict::Ok, at, "place", "made", &[path]),
-    }
-}
-
-pub fn cwd(b: &Bundle, path: &CStr, rows: &mut Rows) {
-    let (at, path) = ("/process/cwd", path.to_string_lossy());
-    let Some(root) = b.view.rootfs.as_ref().filter(|_| matches!(b.view.lies(&path), Lies::Rootfs)) else {
-        return;
-    };
-    let Some(walk) = path::walk(root.at(), &path) else {
-        return;
-    };
-    match &walk.end {
-        End::There { stat, .. } if path::is_dir(stat) => rows.ok(at, "cwd", &[&path]),
-        End::Missing { .. } => rows.say(Verdict::Ok, at, "cwd", "made", &[&path]),
-        _ => {
-            if let Some(found) = missing::found("target", &path, &walk) {
-                rows.found(at, found);
-            }
-        }
     }
 }
 

@@ -17,11 +17,13 @@ pub struct Bundle<'a> {
     pub view: View,
     /// The path of its cgroup, if it is certain to have one.
     pub group: Option<String>,
+    /// A line makes the working directory, if it is missing.
+    pub makes_cwd: bool,
 }
 
 /// Looks at each line, and at the hooks that other commands run.
 pub fn look(asker: &Asker, spec: &Spec, plan: &Plan, rows: &mut Rows) {
-    let mut bundle = Bundle { asker, spec, view: View::default(), group: None };
+    let mut bundle = Bundle { asker, spec, view: View::default(), group: None, makes_cwd: false };
     for line in &plan.host {
         line_of(&mut bundle, line, rows);
     }
@@ -41,7 +43,8 @@ fn line_of(b: &mut Bundle, line: &Line, rows: &mut Rows) {
     match &line.op {
         Op::Rootfs(op) => match op {
             Rootfs::Open { path } | Rootfs::Look { path } => files::rootfs(b, path, rows),
-            Rootfs::Cwd { path } => files::cwd(b, path, rows),
+            Rootfs::MakeCwd { .. } => b.makes_cwd = true,
+            Rootfs::Cwd { path } => program::cwd(b, path, rows),
             _ => {}
         },
         Op::Mounts(op) => match op {
@@ -58,19 +61,20 @@ fn line_of(b: &mut Bundle, line: &Line, rows: &mut Rows) {
             _ => {}
         },
         Op::Namespaces(op) => match op {
-            Namespaces::Open { path, kind, .. } => rights::joined(at, path, kind, rows),
+            Namespaces::Open { .. } => rights::joined(b, at, rows),
+            Namespaces::Clone { .. } => rights::namespaces(b, rows),
             Namespaces::WriteProc { path, .. } if at.starts_with("/linux/sysctl/") => {
                 rights::setting(b, at, &path.to_string_lossy(), rows)
             }
             _ => {}
         },
-        Op::Users(Users::MapIds { helpers, .. }) => rights::mapping(b, helpers.is_some(), rows),
+        Op::Users(Users::MapIds { .. }) => rights::mapping(b, rows),
         Op::Cgroup(op) => match op {
             Cgroup::Make { path, optional, .. } => groups::make(at, path, *optional, &mut b.group, rows),
             Cgroup::Set { setting } => groups::limit(&b.group, setting, rows),
             _ => {}
         },
-        Op::Labels(Labels::SecurityModule { selinux }) => rights::label(at, *selinux, rows),
+        Op::Labels(Labels::SecurityModule { selinux }) => rights::label(b, at, *selinux, rows),
         Op::Network(Network::Read { device, .. }) => rights::device(at, device, rows),
         Op::Seccomp(Seccomp::Load { .. }) => rights::profile(b, at, rows),
         Op::Rdt(Rdt::Make { .. }) => rights::resctrl(at, rows),

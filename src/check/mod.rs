@@ -26,15 +26,14 @@ pub use host::look as host;
 pub use lines::look as lines;
 pub use rows::{Row, Rows, Verdict};
 
-use crate::host::{cgroup, input};
+use crate::host::cgroup;
 use core::ffi::CStr;
-use syscalls::{At, OpenFlags, Why};
+use syscalls::{At, Why};
 
 /// Who asks, and for what.
 pub struct Asker {
     pub pid: i32,
     pub uid: u32,
-    pub gid: u32,
     /// The caller has CAP_SYS_ADMIN and CAP_SYS_RESOURCE.
     pub can_mount: bool,
     pub can_raise: bool,
@@ -51,12 +50,4 @@ pub struct Asker {
 /// A short file of the kernel's, whole.
 fn read(path: &CStr) -> Option<String> {
     cgroup::read(At::CWD, path, Why("the kernel tells there what it has")).ok()
-}
-
-/// A file of any length that the kernel writes, or a list of the host's.
-fn read_long(path: &CStr) -> Option<String> {
-    let why = Why("what stands there decides whether a line of the plan would fail");
-    let file = syscalls::openat(At::CWD, path, OpenFlags::O_NONBLOCK, why).ok()?;
-    let bytes = input::read_to_end(file.at(), why).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

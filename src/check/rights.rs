@@ -2,21 +2,31 @@
 //! touch: system calls.
 
 use super::lines::Bundle;
-use super::rows::{Rows, Verdict};
-use super::{read, read_long};
-use crate::cause::{limits, path, sysctl};
-use crate::host::input::c;
+use super::read;
+use super::rows::Rows;
+use crate::cause::{ids, labels as profiles, limits, namespaces, path, sysctl};
 use crate::perform::labels;
-use crate::spec::{self, IdMapping, NamespaceKind};
-use core::ffi::CStr;
-use syscalls::{At, AtFlags, Why};
+use crate::spec::{self, NamespaceKind};
+use syscalls::{At, Why};
 
-pub fn joined(at: &str, path: &CStr, kind: &str, rows: &mut Rows) {
-    let name = path.to_string_lossy();
-    let why = Why("a namespace is joined by a file that stands for it");
-    match syscalls::newfstatat(At::CWD, path, AtFlags::NONE, why) {
-        Ok(_) => rows.ok(at, "namespace", &[&name]),
-        Err(_) => rows.fails(at, "namespace", &[&name, kind]),
+/// The new namespaces of the container.
+pub fn namespaces(b: &Bundle, rows: &mut Rows) {
+    match namespaces::planned(b.spec, b.asker.uid) {
+        Some(found) => rows.found("/linux/namespaces", found),
+        None => rows.ok("/linux/namespaces", "namespaces", &[]),
+    }
+}
+
+/// A namespace to join. `at`: its place in the list.
+pub fn joined(b: &Bundle, at: &str, rows: &mut Rows) {
+    let number = at.strip_prefix("/linux/namespaces/").and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
+    let Some(one) = number.and_then(|number| b.spec.linux.namespaces.get(number)) else {
+        return;
+    };
+    let path = one.joined().unwrap_or("");
+    match namespaces::joinable(path, &one.kind) {
+        Some(found) => rows.found(at, found),
+        None => rows.ok(at, "namespace", &[path]),
     }
 }
 
@@ -44,78 +54,31 @@ pub fn setting(b: &Bundle, at: &str, path: &str, rows: &mut Rows) {
     }
 }
 
-/// The mapping of a new user namespace. `helpers`: only newuidmap and newgidmap may write it.
-pub fn mapping(b: &Bundle, helpers: bool, rows: &mut Rows) {
-    let linux = &b.spec.linux;
-    let user = b.asker.uid.to_string();
-    for (pointer, helper, file, mappings, own) in [
-        ("/linux/uidMappings", "newuidmap", c"/etc/subuid", &linux.uid_mappings, b.asker.uid),
-        ("/linux/gidMappings", "newgidmap", c"/etc/subgid", &linux.gid_mappings, b.asker.gid),
-    ] {
-        if !helpers {
-            rows.ok(pointer, "mapping", &["the runtime"]);
-            continue;
-        }
-        if !["/usr/bin", "/bin", "/usr/local/bin"].iter().any(|dir| is_there(&format!("{dir}/{helper}"))) {
-            rows.fails(pointer, "mapping", &[helper, &user]);
-            continue;
-        }
-        let text = read_long(file).unwrap_or_default();
-        let lent = lent(&text, b.asker.uid);
-        let file = file.to_string_lossy();
-        let missing = mappings.iter().enumerate().find(|(_, map)| !is_lent(map, own, &lent));
-        match missing {
-            None => rows.ok(pointer, "subids", &[&file, &user]),
-            Some((_, map)) => {
-                let last = map.host_id.saturating_add(map.size.saturating_sub(1)).to_string();
-                let values = [&*file, &user, &map.host_id.to_string(), &last, &map.size.to_string()];
-                rows.say(Verdict::Fails, pointer, "subids", "fails", &values);
-            }
-        }
+/// The mapping of a new user namespace.
+pub fn mapping(b: &Bundle, rows: &mut Rows) {
+    match ids::planned(b.spec, b.asker.uid) {
+        Some(found) => rows.found("/linux/uidMappings", found),
+        None => rows.ok("/linux/uidMappings", "mapping", &[]),
     }
 }
 
-fn is_there(name: &str) -> bool {
-    let why = Why("an ordinary user's mapping is written by this program");
-    c(name).is_ok_and(|name| syscalls::newfstatat(At::CWD, &name, AtFlags::NONE, why).is_ok())
-}
-
-/// The ranges that a file of subuid(5) gives a user, by number or by name.
-fn lent(text: &str, uid: u32) -> Vec<(u32, u32)> {
-    let passwd = read_long(c"/etc/passwd").unwrap_or_default();
-    let number = uid.to_string();
-    let name =
-        passwd.lines().find(|line| line.split(':').nth(2) == Some(&number)).and_then(|line| line.split(':').next());
-    let line = |line: &str| {
-        let mut fields = line.split(':');
-        let who = fields.next()?;
-        let range = (fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?);
-        (who == number || Some(who) == name).then_some(range)
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// Whether one range holds the whole mapping, or the mapping is the caller's own id.
-fn is_lent(map: &IdMapping, own: u32, lent: &[(u32, u32)]) -> bool {
-    let end = u64::from(map.host_id) + u64::from(map.size);
-    let holds = |(first, count): &(u32, u32)| *first <= map.host_id && end <= u64::from(*first) + u64::from(*count);
-    map.size == 1 && map.host_id == own || lent.iter().any(holds)
-}
-
-pub fn label(at: &str, selinux: bool, rows: &mut Rows) {
+pub fn label(b: &Bundle, at: &str, selinux: bool, rows: &mut Rows) {
     let why = Why("the kernel has one such security module at the most");
     let (name, has, boot) = match selinux {
         true => ("SELinux", labels::selinux(why), "security=selinux"),
         false => ("AppArmor", labels::apparmor(why), "apparmor=1 security=apparmor"),
     };
     match has {
-        Ok(true) => rows.ok(at, "label", &[name]),
+        Ok(true) => match profiles::loaded(&b.spec.process.apparmor_profile).filter(|_| !selinux) {
+            Some(found) => rows.found(at, found),
+            None => rows.ok(at, "label", &[name]),
+        },
         _ => rows.fails(at, "label", &[name, boot]),
     }
 }
 
 pub fn device(at: &str, device: &str, rows: &mut Rows) {
-    match is_there(&format!("/sys/class/net/{device}")) {
+    match path::exists_at(At::CWD, &format!("/sys/class/net/{device}")) {
         true => rows.ok(at, "device", &[device]),
         false => rows.fails(at, "device", &[device]),
     }
@@ -147,7 +110,7 @@ pub fn profile(b: &Bundle, at: &str, rows: &mut Rows) {
 }
 
 pub fn resctrl(at: &str, rows: &mut Rows) {
-    match is_there("/sys/fs/resctrl/schemata") {
+    match path::exists_at(At::CWD, "/sys/fs/resctrl/schemata") {
         true => rows.ok(at, "resctrl", &[]),
         false => rows.fails(at, "resctrl", &[]),
     }

@@ -84,10 +84,10 @@ impl Rows {
         self.add(Row { verdict: Verdict::Fails, place, what: found.cause, cure: found.cure });
     }
 
-    /// What reading or planning refuses: its own words are the cause.
-    pub fn refused(&mut self, place: &str, problem: &str, file: &str, property: &str) {
-        let cure = text("plan", "try", &[file, property]);
-        self.add(Row { verdict: Verdict::Fails, place: place.into(), what: problem.into(), cure });
+    /// What reading or planning refuses. `cure`: what to try, if that is known.
+    pub fn refused(&mut self, place: &str, what: String, cure: Option<String>, file: &str) {
+        let cure = cure.unwrap_or_else(|| text("plan", "try", &[file, place]));
+        self.add(Row { verdict: Verdict::Fails, place: place.into(), what, cure });
     }
 
     pub fn would_fail(&self) -> bool {

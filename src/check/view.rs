@@ -32,6 +32,7 @@ pub struct Opened {
 #[derive(Default)]
 pub struct View {
     pub rootfs: Option<Fd>,
+    pub rootfs_path: String,
     mounts: Vec<Mount>,
     /// Directories that are open under a number, by their paths inside.
     open: Vec<(Slot, String)>,

@@ -8,6 +8,7 @@ use crate::cli::{self, ListFormat};
 use crate::host::input::c;
 use crate::outcome::{Error, visible};
 use crate::plan::{self, Plan, Step, Wish};
+use crate::say::error::message;
 use crate::say::out::{self, wrapped};
 use crate::spec::{self, NamespaceKind, Problem};
 use crate::state;
@@ -29,7 +30,7 @@ pub fn check(context: &mut Context, options: &cli::Check) -> Result<i32, Error> 
         }
         Found::Wrong(file, problem) => {
             check::host(&asker(context, None), &mut rows);
-            refused(&file, &problem, &mut rows);
+            refused(&file, problem, &mut rows);
         }
         Found::Bundle(bundle) => whole(context, options, &bundle, &mut rows)?,
     }
@@ -65,13 +66,15 @@ fn read(options: &cli::Check) -> Result<Found, Error> {
     }
 }
 
-/// A configuration that reading or planning refuses.
-fn refused(file: &str, problem: &Problem, rows: &mut Rows) {
-    let (pointer, property) = match problem.pointer.as_str() {
-        "" => ("config.json", "/ociVersion"),
-        pointer => (pointer, pointer),
+/// A configuration that reading or planning refuses, in the words of a command that fails.
+fn refused(file: &str, problem: Problem, rows: &mut Rows) {
+    let place = match problem.pointer.as_str() {
+        "" => "config.json".into(),
+        pointer => String::from(pointer),
     };
-    rows.refused(pointer, &problem.problem, file, property);
+    let told = message(&Error::Spec { file: file.into(), problem }, "");
+    let cure = told.lines.into_iter().find(|(label, text)| *label == "try" && !text.is_empty());
+    rows.refused(&place, told.cause, cure.map(|(_, text)| text), file);
 }
 
 /// This machine and a bundle together.
@@ -84,7 +87,7 @@ fn whole(context: &mut Context, options: &cli::Check, bundle: &Bundle, rows: &mu
             rows.ok("config.json", "plan", &[&bundle.file, &plan.lines().count().to_string()]);
             check::lines(&asker, &bundle.spec, &plan, rows);
         }
-        Err(problem) => refused(&bundle.file, &problem, rows),
+        Err(problem) => refused(&bundle.file, problem, rows),
     }
     Ok(())
 }
@@ -99,7 +102,6 @@ fn asker(context: &Context, bundle: Option<&Bundle>) -> Asker {
     Asker {
         pid: context.pid,
         uid: context.host.uid,
-        gid: context.host.gid,
         can_mount: has("CAP_SYS_ADMIN"),
         can_raise: has("CAP_SYS_RESOURCE"),
         cgroup: context.cgroup(),

@@ -1,12 +1,13 @@
 //! `check`: it sees beforehand what would fail, says nothing fails where nothing does, and makes nothing.
 
 use crate::bundle::{Bundle, Done, runtime, tool};
+use crate::diagnosis::situations;
 use crate::users::{as_user, of_user};
 use crate::{Failed, Outcome, area, ensure, real, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +17,10 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("a_bundle_that_runs", good),
             ("what_a_look_can_see_is_seen", seen),
+            ("programs_that_cannot_be_executed", programs),
             ("what_an_ordinary_user_lacks_is_seen", of_users),
             ("what_an_outer_container_hides_is_seen", nested),
+            ("the_situations_that_people_report", situations::beforehand),
             ("each_bundle_as_it_runs", bundles),
             ("each_real_configuration_as_it_runs", reals),
             ("the_machine_alone", machine),
@@ -66,6 +69,21 @@ fn good() -> Outcome {
     bundle.clean()
 }
 
+fn put(bundle: &Bundle, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Outcome {
+    let path = bundle.rootfs(path);
+    fs::create_dir_all(path.parent().ok_or("no parent")?)?;
+    fs::write(&path, bytes)?;
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+}
+
+/// A bundle whose program is `/x`, with these bytes.
+fn program(bytes: impl AsRef<[u8]>, mode: u32) -> Result<Bundle, Failed> {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["/x"]))?;
+    put(&bundle, "x", bytes, mode)?;
+    Ok(bundle)
+}
+
 fn with(changes: &[(&str, Value)]) -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     for (pointer, value) in changes {
@@ -75,11 +93,10 @@ fn with(changes: &[(&str, Value)]) -> Result<Bundle, Failed> {
 }
 
 fn seen() -> Outcome {
-    let args = "/process/args/0";
     let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": source, "options": options});
     let noexec =
         with(&[("/mounts/-", mount("/srv", "tmpfs", "tmpfs", &["noexec"])), ("/process/args", json!(["/srv/x"]))])?;
-    one(noexec, [args, "noexec", "leave `noexec` out"])?;
+    one(noexec, ["/mounts/7/options", "noexec", "take `noexec` out"])?;
     let missing = mount("/data", "bind", "/srv/nosuch", &["rbind"]);
     let last = |bundle: &Bundle| bundle.config["mounts"].as_array().map_or(0, |all| all.len() - 1);
     let bundle = with(&[("/mounts/-", missing)])?;
@@ -107,12 +124,12 @@ fn seen() -> Outcome {
         ("/linux/uidMappings", maps.clone()),
         ("/linux/gidMappings", maps),
     ])?;
-    one(overlap, ["/linux/uidMappings/1", "overlaps /linux/uidMappings/0", "explain"])?;
+    one(overlap, ["/linux/uidMappings/1", "overlaps /linux/uidMappings/0", "ids of its own"])?;
     let mut names = Bundle::plain()?;
     let spaces = names.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
     let others: Vec<Value> = spaces.into_iter().filter(|one| one["type"] != "uts").collect();
     names.set("/linux/namespaces", json!(others))?;
-    one(names, ["/hostname", "uts", "explain /hostname"])?;
+    one(names, ["/hostname", "uts", "linux.namespaces"])?;
 
     let hook = |path: &str| json!([{"path": path}]);
     one(with(&[("/hooks", json!({"poststop": hook("/srv/nohook")}))])?, ["/hooks/poststop/0", "/srv/nohook", ""])?;
@@ -126,6 +143,21 @@ fn seen() -> Outcome {
         with(&[("/linux/namespaces/1/path", json!("/run/netns/none"))])?,
         ["/linux/namespaces/1/path", "/run/netns/none", ""],
     )
+}
+
+/// What the situations do not have of programs: most of them are looked at by the same look as after a failure.
+fn programs() -> Outcome {
+    let args = "/process/args/0";
+    one(program("", 0o755)?, [args, "empty", ""])?;
+    one(with(&[("/process/args/0", json!("nosuch"))])?, [args, "nosuch", ""])?;
+    // A bind of the host's directory may bring it, so the rootfs alone does not decide.
+    let mut brought = program(fs::read(tool("true")?)?, 0o755)?;
+    same("rows that would fail", check(&brought)?.len(), 1)?;
+    let lib = json!({"destination": "/lib", "type": "bind", "source": "/usr/lib", "options": ["rbind", "ro"]});
+    brought.set("/mounts/-", lib)?;
+    same("rows that would fail", check(&brought)?, Vec::new())?;
+    ensure!(brought.bundled(&["check"])?.out.contains("unsure"), "it is not unsure");
+    brought.clean()
 }
 
 /// What only an ordinary user lacks: ids of /etc/subuid, and cgroups.
@@ -155,7 +187,7 @@ fn of_users() -> Outcome {
         .set("/linux/namespaces", json!(spaces.into_iter().filter(|one| one["type"] != "user").collect::<Vec<_>>()))?;
     lacks.remove("/linux/uidMappings")?;
     lacks.remove("/linux/gidMappings")?;
-    fits(&check(&lacks)?, ["/linux/namespaces", "not root", "explain /linux/namespaces"])?;
+    fits(&check(&lacks)?, ["/linux/namespaces", "not root", "spec --rootless"])?;
     lacks.clean()
 }
 

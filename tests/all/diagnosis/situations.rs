@@ -5,6 +5,7 @@ use crate::users::{USER, as_user_command, of_user};
 use crate::{Failed, Outcome, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
@@ -182,6 +183,39 @@ pub fn cases() -> Vec<Trial> {
     ALL.iter().map(|one| Trial::test(format!("situations::{}", one.name), || check(one))).collect()
 }
 
+thread_local! {
+    /// The command that gets the bundle: `run`, or `check` with its words.
+    static COMMAND: Cell<&'static [&'static str]> = const { Cell::new(&["run"]) };
+}
+
+/// What nothing but a run can show.
+const BY_RUN_ALONE: [&str; 1] = ["a_program_that_seccomp_killed"];
+
+/// `check` sees beforehand what can be seen: a row fails for the same cause, with the same cure.
+pub fn beforehand() -> Outcome {
+    COMMAND.set(&["check", "--format", "json"]);
+    let mut wrong = Vec::new();
+    for one in ALL.iter().filter(|one| !BY_RUN_ALONE.contains(&one.name)) {
+        let (bundle, done) = (one.run)()?;
+        let document: Value =
+            serde_json::from_str(&done.out).map_err(|error| format!("{}: {error}: {done:?}", one.name))?;
+        let rows = document["checks"].as_array().cloned().unwrap_or_default();
+        let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let fits = |row: &&Value| {
+            let first = format!("{} (config.json {})", text(row, "what"), text(row, "place"));
+            one.cause.iter().all(|words| first.contains(words)) && text(row, "try").contains(one.cure)
+        };
+        let fails: Vec<&Value> = rows.iter().filter(|row| row["verdict"] == "fails").collect();
+        if done.status != 1 || !fails.iter().any(|row| fits(row)) {
+            wrong.push(format!("{}: {:?}, {}: {fails:?}", one.name, one.cause, one.cure));
+        }
+        bundle.clean()?;
+    }
+    COMMAND.set(&["run"]);
+    ensure!(wrong.is_empty(), "not seen beforehand:\n{}", wrong.join("\n"));
+    Ok(())
+}
+
 fn check(one: &Situation) -> Outcome {
     let (bundle, done) = (one.run)()?;
     let first = done.err.lines().find(|line| line.starts_with("nk-runtime: ")).unwrap_or_default();
@@ -200,7 +234,7 @@ fn check(one: &Situation) -> Outcome {
 }
 
 fn run(bundle: Bundle) -> Result<(Bundle, Done), Failed> {
-    let done = bundle.bundled(&["run"])?;
+    let done = bundle.bundled(COMMAND.get())?;
     Ok((bundle, done))
 }
 
@@ -236,7 +270,8 @@ fn bind(source: &str, place: &str, options: &[&str]) -> Value {
 fn run_in(bundle: Bundle, around: &[&str], script: &str) -> Result<(Bundle, Done), Failed> {
     bundle.write_config()?;
     let [here, root] = [bundle.path(""), bundle.state_root()].map(|path| path.to_string_lossy().into_owned());
-    let line = format!("{script} {} --root {root} run --bundle {here} {}", runtime().display(), bundle.id);
+    let words = COMMAND.get().join(" ");
+    let line = format!("{script} {} --root {root} {words} --bundle {here} {}", runtime().display(), bundle.id);
     let mut command = Command::new(tool(around[0])?);
     command.args(&around[1..]).args(["sh", "-c", &line]).current_dir("/");
     let done = bundle.finish(command)?;
@@ -246,7 +281,8 @@ fn run_in(bundle: Bundle, around: &[&str], script: &str) -> Result<(Bundle, Done
 /// `run` by an ordinary user, after a shell line of root.
 fn run_as_user(bundle: Bundle, script: &str) -> Result<(Bundle, Done), Failed> {
     let here = bundle.path("");
-    let inner = as_user_command(&bundle, &["run", "--bundle", &here.to_string_lossy(), &bundle.id])?;
+    let here = here.to_string_lossy();
+    let inner = as_user_command(&bundle, &[COMMAND.get(), &["--bundle", &here, &bundle.id]].concat())?;
     let mut outer = Command::new(tool("unshare")?);
     outer.args(["--mount", "sh", "-c", &format!("{script} exec \"$@\""), "sh"]);
     outer.arg(inner.get_program()).args(inner.get_args()).current_dir("/");
