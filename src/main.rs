@@ -149,6 +149,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
             listening,
             endless,
             argv,
+            words: words.iter().map(|word| word.to_string()).collect(),
             recording: recorder::Recording::default(),
         })
     });

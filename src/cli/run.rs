@@ -9,6 +9,8 @@ pub struct Run {
     pub create: Create,
     pub detach: bool,
     pub keep: bool,
+    /// The trace of the command that is repeated.
+    pub from_trace: Option<String>,
     /// The container's own machine; none: it uses this machine's kernel.
     pub vm: Option<Vm>,
 }
@@ -35,6 +37,9 @@ pub struct RunWords {
     /// another file in place of the bundle's config.json
     #[argh(option, short = 'f', arg_name = "file")]
     config: Option<String>,
+    /// repeat a command that failed, with its config.json and its options; ID~2 is the one of that ID before the newest
+    #[argh(option, arg_name = "id")]
+    from_trace: Option<String>,
     /// do not wait: return when the program has started
     #[argh(switch, short = 'd')]
     detach: bool,
@@ -104,9 +109,9 @@ impl RunWords {
             no_subreaper: self.no_subreaper,
             watch: self.watch,
         };
-        let Self { detach, keep, mode, kernel, qemu, accel, .. } = self;
+        let Self { detach, keep, from_trace, mode, kernel, qemu, accel, .. } = self;
         let vm = Vm { kernel, qemu, accel };
-        Ok(Run { create, detach, keep, vm: (mode == Mode::Vm).then_some(vm) })
+        Ok(Run { create, detach, keep, from_trace, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
     /// Refuses an option that the mode does not use.
@@ -123,6 +128,7 @@ impl RunWords {
             Mode::Vm => refuse_given(
                 &[
                     ("--detach", self.detach),
+                    ("--from-trace", self.from_trace.is_some()),
                     ("--pid-file", self.pid_file.is_some()),
                     ("--console-socket", self.console_socket.is_some()),
                     ("--pidfd-socket", self.pidfd_socket.is_some()),

@@ -55,6 +55,9 @@ pub struct TraceCmd {
     /// how long each call took
     #[argh(switch, short = 'T')]
     pub duration: bool,
+    /// print the config.json of the command, which a command leaves if it fails; `run --from-trace` runs it again
+    #[argh(switch)]
+    pub print_config: bool,
     /// text: what in config.json asked for a line of the plan
     #[argh(switch)]
     pub config: bool,
@@ -91,6 +94,7 @@ impl TraceCmd {
                 ("-f", self.follow),
                 ("--run", self.run.is_some()),
                 ("--refused", self.refused),
+                ("--print-config", self.print_config),
             ];
             let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
             for options in [&text[..3], &times, &filters, &ways] {
@@ -98,6 +102,16 @@ impl TraceCmd {
             }
             if self.format == Format::Strace {
                 return refuse("the list of traces has no strace format: text or json");
+            }
+        }
+        if self.print_config {
+            let alone = |name: &str| format!("{name} is about calls: leave it out with --print-config");
+            let calls = [("-c", self.summary), ("-y", self.names), ("-f", self.follow)];
+            for options in [&text[..], &times, &filters, &calls] {
+                refuse_given(options, alone)?;
+            }
+            if self.format != Format::Text {
+                return refuse("--print-config prints config.json as it was: it has no other format");
             }
         }
         if self.summary {

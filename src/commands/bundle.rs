@@ -3,8 +3,10 @@
 use super::context::step;
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
+use crate::perform::files::PLACE;
 use crate::plan::{self, Step};
 use crate::spec::{self, Problem, Spec};
+use crate::state::attempts::Attempt;
 use syscalls::{At, Errno, OpenFlags, Why};
 
 /// A bundle that was read.
@@ -34,6 +36,24 @@ pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error>
     let text: &'static [u8] = read_config(&file)?.leak();
     match spec::parse(text) {
         Ok(spec) => Ok(Bundle { path, spec, text: text.trim_ascii(), file }),
+        Err(problem) => Err(Error::Spec { file, problem }),
+    }
+}
+
+/// The bundle of a command that failed, as it was then. `given`: another directory.
+pub fn again(given: Option<&str>, attempt: &Attempt) -> Result<Bundle, Error> {
+    step(Step::Command);
+    let path = plan::clean(&absolute(given.unwrap_or(&attempt.bundle))?);
+    let why = Why("the root file system of the container lies in the bundle, which may be gone");
+    if syscalls::openat(At::CWD, &c(&path)?, PLACE, why).is_err_and(|failed| failed.errno == Errno::ENOENT) {
+        return Err(Error::State(format!(
+            "the bundle {path} is not there any more: no such file or directory; --bundle names another one"
+        )));
+    }
+    let text: &'static [u8] = attempt.config.clone().leak();
+    let file = "the recorded config.json".to_string();
+    match spec::parse(text) {
+        Ok(spec) => Ok(Bundle { path, spec, text, file }),
         Err(problem) => Err(Error::Spec { file, problem }),
     }
 }

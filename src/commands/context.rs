@@ -34,6 +34,8 @@ pub struct Context {
     pub endless: [bool; 3],
     /// What this process was called with; none if it is sealed already.
     pub argv: Option<*const *const core::ffi::c_char>,
+    /// The command line, without the program's name.
+    pub words: Vec<String>,
     /// What becomes of the records.
     pub recording: Recording,
 }

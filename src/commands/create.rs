@@ -16,21 +16,24 @@ use crate::plan::{self, Notify, Plan, Slot, Step, Wish, callers};
 use crate::say::error::{Said, stopped};
 use crate::say::tell;
 use crate::spec::{self, NamespaceKind, Spec};
+use crate::state::attempts::{self, Attempt};
 use crate::state::{self, Saved};
 use syscalls::{Fd, SigSet};
 
 /// How a container is made.
 #[derive(Clone, Copy)]
-pub struct Manner {
+pub struct Manner<'a> {
     /// Its program waits for `start`.
     pub waits: bool,
     /// This command stays with it.
     pub attached: bool,
+    /// A command that failed is repeated.
+    pub again: Option<&'a Attempt>,
 }
 
 /// `create`.
 pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error> {
-    make(context, options, Manner { waits: true, attached: false })?;
+    make(context, options, Manner { waits: true, attached: false, again: None })?;
     context.log.say(Level::Info, &format!("container {}: created", options.id));
     Ok(0)
 }
@@ -53,9 +56,10 @@ pub struct Made {
 pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Result<Made, Error> {
     let id = &options.id;
     state::check_id(id)?;
-    let (bundle, notify) = read(context, options)?;
+    let (bundle, notify) = read(context, options, manner.again)?;
     tell::words("bundle", &[&bundle.file]);
     warn(context, &bundle.spec);
+    let text = bundle.text;
     let (plan, saved) = planned(context, options, &bundle, notify.as_ref(), manner)?;
     // Neither is ever freed: after the clone the kernel would copy each page of theirs that is written to.
     let plan: &'static Plan = Box::leak(Box::new(plan));
@@ -79,6 +83,9 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
         tell::words("undo", &[]);
         undo::container(&mut lanes);
         if let Some(dir) = lanes.take(Slot::STATE) {
+            let words = manner.again.map_or(&context.words, |attempt| &attempt.words).clone();
+            let bundle = saved.bundle_path.clone();
+            attempts::note(dir.at(), &Attempt { bundle, words, config: text.into() });
             state::remove(root.at(), dir, id)?;
         }
         if lanes.pid != 0 {
@@ -120,12 +127,15 @@ fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped) -> Error {
 }
 
 /// Reads the bundle. If the container could get at this program's file, it seals the program first.
-fn read(context: &Context, options: &cli::Create) -> Result<(Bundle, Option<Notify>), Error> {
+fn read(context: &Context, options: &cli::Create, again: Option<&Attempt>) -> Result<(Bundle, Option<Notify>), Error> {
     // A pipe can be read only once, and the program that is executed again has to read it.
     if options.config.as_deref().and_then(input::descriptor).is_some() {
         context.seal()?;
     }
-    let mut bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
+    let mut bundle = match again.filter(|_| options.config.is_none()) {
+        Some(attempt) => bundle::again(options.bundle.as_deref(), attempt)?,
+        None => bundle::read(options.bundle.as_deref(), options.config.as_deref())?,
+    };
     let notify = surroundings(context, &mut bundle.spec, &options.id)?;
     if seen(&bundle.spec) {
         context.seal()?;

@@ -31,6 +31,7 @@ mod pause;
 mod plan;
 mod process;
 mod ps;
+mod repeat;
 mod run;
 mod several;
 mod spec;

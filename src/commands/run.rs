@@ -4,7 +4,7 @@ use super::context::{Context, step};
 use super::create::{self, Manner};
 use super::end::{self, Program};
 use super::wait::{self, Foreground, Waited};
-use super::{delete, hooks};
+use super::{delete, hooks, repeat};
 use crate::cli::{self, Level};
 use crate::outcome::Error;
 use crate::plan::Step;
@@ -16,7 +16,14 @@ use syscalls::{Fd, Prctl, Why};
 /// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
-    let made = create::make(context, &options.create, Manner { waits: false, attached: !options.detach })?;
+    let manner = Manner { waits: false, attached: !options.detach, again: None };
+    let made = match &options.from_trace {
+        None => create::make(context, &options.create, manner)?,
+        Some(name) => {
+            let (attempt, create) = repeat::again(context, name, &options.create)?;
+            create::make(context, &create, Manner { again: Some(&attempt), ..manner })?
+        }
+    };
     if let Err(error) = hooks::poststart(&made.saved, &made.spec.hooks, made.saved.pid) {
         delete::destroy(context, &made.root, &made.saved, made.init.as_ref())?;
         return Err(error);

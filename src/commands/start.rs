@@ -18,6 +18,7 @@ use crate::plan::{self, Op, Plan, Step, Wish};
 use crate::say::error::{Said, line, stopped};
 use crate::say::{out, tell};
 use crate::spec::{self, Spec};
+use crate::state::attempts::{self, Attempt};
 use crate::state::recorder::{self, LastExecve};
 use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
@@ -37,6 +38,8 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     tell::watch(None);
     if refused.is_some() {
         let_end(&fifo, now.init.as_ref());
+        let (bundle, config) = (whole.saved.bundle_path.clone(), whole.configuration().map(Vec::from));
+        attempts::note(dir.at(), &Attempt { bundle, words: Vec::new(), config: config.unwrap_or_default() });
     }
     if let Some(Refused { error, by_hook }) = refused {
         if by_hook {

@@ -6,6 +6,7 @@ use crate::cli::Format;
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
+use crate::state::attempts;
 use crate::state::traces::{self, Listed};
 use crate::trace::{self, Filter, Live, Piece, View};
 use crate::watch::refusals;
@@ -43,6 +44,10 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         _ => {}
     }
     let root = context.open_root()?;
+    if options.print_config {
+        let attempt = attempts::find(root.as_ref(), id, options.run.unwrap_or(run))?;
+        return out::stdout(&(String::from_utf8_lossy(&attempt.config).into_owned() + "\n")).map(|()| 0);
+    }
     let found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
     if options.refused {
         return out::stdout(&watch::text(&refusals(&found.pieces), options.format)).map(|()| 0);

@@ -8,8 +8,10 @@
 //!   removal     the end of the directory
 //!   recorder    where the records of this command are kept
 //!   traces      the records of containers, there or gone
+//!   attempts    what a command that failed leaves beside its trace
 //! ```
 
+pub mod attempts;
 mod directory;
 pub mod document;
 mod now;

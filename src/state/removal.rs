@@ -59,7 +59,9 @@ fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
     if is_full(&freed) {
         if let Some(kept) = kept {
             kept.take_watched(dir.at());
+            kept.take_config(dir.at());
         }
+        remove_name(dir.at(), traces::CONFIG, AtFlags::NONE, Why("the configuration goes with the container"))?;
         for file in watch::FILES {
             remove_name(dir.at(), file, AtFlags::NONE, Why("the calls of its program go with the container"))?;
         }

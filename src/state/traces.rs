@@ -20,6 +20,9 @@ pub const TRACE: &CStr = c"trace";
 pub const LATER: &CStr = c"trace.later";
 pub const OLD: &CStr = c"trace.old";
 pub const FAILED: &CStr = c"trace.failed";
+/// The configuration of a command that failed (`attempts`), and how its name ends after the container is gone.
+pub const CONFIG: &CStr = c"trace.config";
+const CONFIG_END: &str = "~config";
 /// At least so many traces of containers that are gone can still be asked for.
 const KEPT: usize = 64;
 /// With so many more, the oldest are removed: not with each one more, since it takes long to list them.
@@ -110,6 +113,11 @@ impl Kept {
                 break;
             }
         }
+    }
+
+    /// Moves the configuration of a command that failed.
+    pub fn take_config(&self, dir: At) {
+        self.take(dir, CONFIG, CONFIG_END);
     }
 
     /// Moves one file, if it is there. Returns what it takes on the disk.
@@ -277,6 +285,15 @@ pub fn list(root: &Fd) -> Result<Vec<Listed>, Error> {
         all.push(Listed { id, run, trace });
     }
     Ok(all)
+}
+
+/// Where the configuration of a kept trace is, whether or not it has one. `place`: which trace of the id, counted from the newest.
+pub fn config_of(root: &Fd, id: &str, place: usize) -> Result<(Fd, CString), Error> {
+    let none = || Error::State(format!("no trace of container {id} is kept; `nk-runtime trace` lists those there are"));
+    let why = Why("the trace of a container that is gone lies there");
+    let kept = syscalls::openat(root.at(), TRACES, OPEN, why).map_err(|_| none())?;
+    let stem = kept_of(&kept, id)?.into_iter().nth(place.saturating_sub(1)).ok_or_else(none)?;
+    Ok((kept, CString::new(format!("{stem}{CONFIG_END}")).unwrap_or_default()))
 }
 
 fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {

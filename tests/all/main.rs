@@ -90,6 +90,7 @@ fn main() {
         diagnosis::mounts::cases(),
         diagnosis::cgroups::cases(),
         diagnosis::others::cases(),
+        diagnosis::repeated::cases(),
         diagnosis::situations::cases(),
         mounts::mapped::cases(),
         cgroup::leftovers::cases(),

@@ -37,7 +37,7 @@ fn create(id: &str) -> Create {
 }
 
 fn run(id: &str) -> Run {
-    Run { create: create(id), detach: false, keep: false, vm: None }
+    Run { create: create(id), detach: false, keep: false, from_trace: None, vm: None }
 }
 
 fn defaults() -> Globals {
@@ -130,6 +130,7 @@ fn commands() {
         ("run --rm x", Command::Run(run("x"))),
         ("run -db /b x", Command::Run(Run { detach: true, create: bundle("x", "/b"), ..run("") })),
         ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
+        ("run --from-trace a~2 x", Command::Run(Run { from_trace: Some("a~2".into()), ..run("x") })),
         ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
         ("start x", Command::Start(Start { id: "x".into(), attach: false, watch: None })),
         ("watch -a x", Command::Watch(Watch { id: "x".into(), all: true, format: Format::Text })),
@@ -188,6 +189,7 @@ fn commands() {
         ("trace -c --failed a", shown(TraceCmd { summary: true, failed: true, ..none() })),
         ("trace -y --format strace a", shown(TraceCmd { names: true, format: Format::Strace, ..none() })),
         ("trace --color=never a", shown(TraceCmd { color: Color::Never, ..none() })),
+        ("trace --print-config a", shown(TraceCmd { print_config: true, ..none() })),
         ("trace --run 2 a", shown(TraceCmd { run: Some(2), ..none() })),
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),

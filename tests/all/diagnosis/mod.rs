@@ -5,6 +5,7 @@ pub mod mounts;
 pub mod others;
 pub mod programs;
 pub mod rights;
+pub mod repeated;
 pub mod situations;
 
 use crate::bundle::Bundle;
