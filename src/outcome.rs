@@ -150,7 +150,7 @@ pub enum Error {
     /// A container is not what the command needs; clients of runc look for these words. After a `; ` stands what to do.
     State(String),
     /// A system call, a line of a plan, or a hook.
-    Call(Told),
+    Call(Box<Told>),
     /// A command that works on several containers: the first error, and for which others it failed.
     Several(Box<Error>, String),
     /// The reader of standard output has gone, as `head` does: it wants no more, so nothing is said.
@@ -202,7 +202,7 @@ impl Told {
 
 /// The error of a call that failed outside of any plan. `doing` says what it was part of.
 pub fn at(doing: impl Display, failed: Failed) -> Error {
-    Error::Call(Told::of(cannot(doing, failed), "", Advice::Usual(failed)).by(failed))
+    Error::Call(Box::new(Told::of(cannot(doing, failed), "", Advice::Usual(failed)).by(failed)))
 }
 
 /// What could not be done, and the kernel's answer.
@@ -214,7 +214,7 @@ impl Error {
     /// The same error, with the place of its cause: an option, a file, a fact of the host.
     pub fn placed(self, place: impl Into<String>) -> Error {
         match self {
-            Error::Call(told) => Error::Call(Told { place: place.into(), ..told }),
+            Error::Call(told) => Error::Call(Box::new(Told { place: place.into(), ..*told })),
             error => error,
         }
     }
@@ -222,7 +222,7 @@ impl Error {
     /// The same error, with this cure.
     pub fn cured(self, cure: &'static str) -> Error {
         match self {
-            Error::Call(told) => Error::Call(Told { advice: Advice::Text(cure), ..told }),
+            Error::Call(told) => Error::Call(Box::new(Told { advice: Advice::Text(cure), ..*told })),
             error => error,
         }
     }

@@ -5,7 +5,7 @@ use crate::cause;
 use crate::cli::{CgroupManager, Globals, Level};
 use crate::entry::seal;
 use crate::host::{self, Host, cgroup, dbus, systemd};
-use crate::outcome::{Check, Doing, Error, Lane, Told, at};
+use crate::outcome::{Check, Doing, Error, Lane, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
 use crate::say::error::found;
@@ -259,7 +259,10 @@ pub fn open_ourselves() -> Result<Fd, Error> {
 /// Makes the state root, or says what stops it.
 pub fn make_root(path: &str) -> Result<Fd, Error> {
     state::make_root(path).map_err(|error| {
-        let Error::Call(Told { failed: Some(failed), .. }) = error else {
+        let Error::Call(told) = &error else {
+            return error;
+        };
+        let Some(failed) = told.failed else {
             return error;
         };
         match cause::limits::file("state root", path, failed.errno) {

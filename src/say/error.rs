@@ -98,12 +98,12 @@ pub fn place(error: &Error) -> u32 {
 
 /// The error of a call outside of any plan, with what the kernel's verifier said.
 pub fn at_with(doing: String, failed: Failed, said: &str) -> Error {
-    Error::Call(Told::of(cannot(doing, failed) + said, "", Advice::Usual(failed)).by(failed))
+    Error::Call(Box::new(Told::of(cannot(doing, failed) + said, "", Advice::Usual(failed)).by(failed)))
 }
 
 /// The error of a call outside of any plan, with advice.
 pub fn at_hint(doing: String, failed: Failed, hint: &'static str) -> Error {
-    Error::Call(Told::of(cannot(doing, failed), "", Advice::Text(hint)).by(failed))
+    Error::Call(Box::new(Told::of(cannot(doing, failed), "", Advice::Text(hint)).by(failed)))
 }
 
 /// The error of a call outside of any plan that does the same as an op: it gets the op's advice.
@@ -119,10 +119,10 @@ pub fn found(found: Found, failed: Option<Failed>) -> Error {
         None => String::new(),
     };
     let told = Told::of(found.cause, place, Advice::Found(found.cure));
-    Error::Call(match failed {
+    Error::Call(Box::new(match failed {
         Some(failed) => told.by(failed),
         None => told,
-    })
+    }))
 }
 
 /// What is wrong with the trace of a command.
@@ -144,10 +144,10 @@ pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     };
     let cause = format!("hook {}: {how}{}", bounded(path, PART), quoted(said));
     let told = Told::of(cause, format!("config.json {from}"), Advice::Text(hints::hook(trouble)));
-    Error::Call(match trouble {
+    Error::Call(Box::new(match trouble {
         Trouble::Call(failed) => told.by(failed),
         _ => told,
-    })
+    }))
 }
 
 /// The output of a program, after a colon.
@@ -186,8 +186,8 @@ pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
     };
     told.call = step;
     match cause::of(scene) {
-        Some(found) => Error::Call(because(who, found, told)),
-        None => Error::Call(told),
+        Some(found) => Error::Call(Box::new(because(who, found, told))),
+        None => Error::Call(Box::new(told)),
     }
 }
 
