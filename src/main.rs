@@ -162,7 +162,9 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
-        context.log.say(cli::Level::Error, &error::message(error, "").one());
+        let message = error::message(error, "");
+        syscalls::record::remark(&message.brief());
+        context.log.say(cli::Level::Error, &message.one());
     }
     let more = context.more(command.id());
     let status = finish(result, exec, &more);

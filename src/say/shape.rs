@@ -50,6 +50,11 @@ impl Message {
         bounded(&(head + &before.concat()), MOST - after.len()).into_owned() + &after
     }
 
+    /// The cause and its place.
+    pub fn brief(&self) -> String {
+        one_line(&(self.cause.clone() + &self.placed(&self.place)))
+    }
+
     fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.lines.iter().filter(|(_, line)| !line.is_empty()).map(|(label, line)| (*label, line.as_str()))
     }
