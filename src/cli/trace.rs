@@ -106,7 +106,7 @@ impl TraceCmd {
         }
         if self.print_config {
             let alone = |name: &str| format!("{name} is about calls: leave it out with --print-config");
-            let calls = [("-c", self.summary), ("-y", self.names), ("-f", self.follow)];
+            let calls = [("-c", self.summary), ("-y", self.names), ("-f", self.follow), ("--refused", self.refused)];
             for options in [&text[..], &times, &filters, &calls] {
                 refuse_given(options, alone)?;
             }

@@ -4,8 +4,8 @@ pub mod cgroups;
 pub mod mounts;
 pub mod others;
 pub mod programs;
-pub mod rights;
 pub mod repeated;
+pub mod rights;
 pub mod situations;
 
 use crate::bundle::Bundle;
