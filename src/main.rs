@@ -36,7 +36,6 @@
 
 extern crate alloc;
 
-#[allow(dead_code)] // until the looks are there
 mod cause;
 mod check;
 mod cli;

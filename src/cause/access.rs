@@ -74,7 +74,7 @@ pub fn reach(inside: &Inside, path: &str, name: &str) -> Option<Result<Reached, 
             let len = format!("{}", part.len());
             Cause::new(Errno::ENAMETOOLONG, "component too long", &[&part, &len])
         }
-        End::Refused { .. } => return None,
+        End::Refused => return None,
     };
     Some(Err(cause))
 }
@@ -149,18 +149,6 @@ fn noexec(inside: &Inside, path: &str, name: &str) -> Cause {
         false => "noexec from the host",
     };
     found(cause, &[name, target, &pointer]).at(pointer.clone() + "/options")
-}
-
-/// A path of the container that a mount of the configuration covers, which is noexec: the mounts are not made yet.
-pub fn noexec_planned(spec: &Spec, path: &str) -> Option<Found> {
-    let place = plan::clean(path);
-    let covers = |mount: &crate::spec::Mount| mountinfo::below(&place, &plan::clean(&mount.destination)).is_some();
-    let numbered = spec.mounts.iter().enumerate().filter(|(_, mount)| covers(mount));
-    let (number, mount) = numbered.max_by_key(|(_, mount)| plan::clean(&mount.destination).len())?;
-    let pointer = format!("/mounts/{number}");
-    let forbids = mount.options.iter().any(|option| option == "noexec");
-    let found = || Found::new("noexec mount", &[path, &mount.destination, &pointer]).at(pointer.clone() + "/options");
-    forbids.then(found)
 }
 
 /// The rootfs itself lies on a mount of the host's that forbids it.

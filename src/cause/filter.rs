@@ -1,14 +1,42 @@
-//! Why a seccomp filter cannot be loaded, and calls of the first process that the container's own filter refuses (seccomp(2)). May
-//! touch: plan types, system calls.
+//! Why a seccomp filter cannot be loaded, and calls of the first process that the container's own filter refuses
+//! (seccomp(2)). May touch: plan types, system calls.
 
 use super::path;
 use super::rights;
 use super::scene::{Found, Scene};
-use crate::plan::op::Seccomp;
-use syscalls::{At, Errno, SeccompFlags};
+use crate::outcome::Lane;
+use crate::plan::op::{Op, Process, Seccomp};
+use crate::plan::seccomp::judge;
+use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, At, Errno, SeccompFlags};
 
 /// The kernel takes so many instructions (linux/bpf_common.h, BPF_MAXINSNS).
 const MOST: usize = 4096;
+
+/// This machine, as filters know it.
+const ARCH: u32 = if cfg!(target_arch = "aarch64") { AUDIT_ARCH_AARCH64 } else { AUDIT_ARCH_X86_64 };
+
+/// The container's filter answers the call with this errno.
+pub fn refused(scene: &Scene) -> Option<Found> {
+    let profile = scene.spec?.linux.seccomp.as_ref()?;
+    let (failed, record) = (scene.failed()?, scene.record()?);
+    if scene.lane != Lane::Init || !is_loaded(scene) {
+        return None;
+    }
+    let judged = judge(profile, ARCH, record.call.0.into(), &record.args);
+    let answer = libc::SECCOMP_RET_ERRNO | u32::from(failed.errno.0);
+    let found = || Found::new("refused by the profile", &[failed.call.name(), failed.errno.name()]);
+    (judged.verdict == answer).then(|| found().at(judged.pointer))
+}
+
+/// Whether the lane has loaded the filter before the line that failed.
+fn is_loaded(scene: &Scene) -> bool {
+    let Some((lanes, line)) = scene.lanes.zip(scene.line) else {
+        // The last thing before the program, which `start` knows alone.
+        return scene.line.is_some_and(|line| matches!(line.op, Op::Process(Process::Execve { .. })));
+    };
+    let before = lanes.plan.init.iter().take_while(|one| !core::ptr::eq(*one, line));
+    before.map(|one| &one.op).any(|op| matches!(op, Op::Seccomp(Seccomp::Load { .. })))
+}
 
 /// The line that loads the filter.
 pub fn of(scene: &Scene, op: &Seccomp) -> Option<Found> {

@@ -22,7 +22,7 @@ pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
         End::NotDirectory { path: file, stat } => Found::new("not a directory", &[noun, path, file, kind(stat)]),
         End::Loop { path: link, to } => return Some(Found::new("loop", &[noun, path, link, to])),
         End::TooLong { part } => return Some(Found::new("too long", &[noun, &part.len().to_string()])),
-        End::Refused { .. } => {
+        End::Refused => {
             let dir = above?;
             let (owner, mode) = (dir.stat.st_uid.to_string(), format!("{:04o}", dir.stat.st_mode & 0o7777));
             return Some(Found::new("not searchable", &[noun, path, &dir.path, &owner, &mode]));

@@ -58,7 +58,10 @@ use crate::plan::op::{Namespaces, Process, Rootfs};
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
-    by_subject(scene).or_else(|| namespaces::of_trees(scene)).or_else(|| rights::of(scene))
+    filter::refused(scene)
+        .or_else(|| by_subject(scene))
+        .or_else(|| namespaces::of_trees(scene))
+        .or_else(|| rights::of(scene))
 }
 
 fn by_subject(scene: &Scene) -> Option<Found> {

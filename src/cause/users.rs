@@ -13,9 +13,6 @@ pub struct Range {
     pub count: u32,
 }
 
-/// The map where there is no user namespace: each id is itself.
-pub const SAME: Range = Range { inside: 0, outside: 0, count: u32::MAX };
-
 impl Range {
     pub fn of(mapping: &IdMapping) -> Range {
         Range { inside: mapping.container_id, outside: mapping.host_id, count: mapping.size }

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_namespace_to_join", joined),
             ("an_id_without_a_mapping", not_mapped),
             ("a_capability_that_is_missing", capability),
+            ("the_containers_own_profile", profile),
         ],
     )
 }
@@ -226,5 +227,14 @@ fn capability() -> Outcome {
     let first = done.err.lines().next().unwrap_or_default();
     let words = "needs CAP_SYS_ADMIN, which is missing in the bounding set of the runtime";
     ensure!(first.contains(words), "{done:?}");
+    bundle.clean()
+}
+
+fn profile() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let with = |rule| json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]});
+    bundle.set("/linux/seccomp", with(json!({"names": ["execve"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13})))?;
+    let cause = "the seccomp profile answers execve with EACCES (config.json /linux/seccomp/syscalls/0";
+    says(&bundle, cause, "let a rule of /linux/seccomp allow execve")?;
     bundle.clean()
 }
