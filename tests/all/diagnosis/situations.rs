@@ -131,6 +131,17 @@ const ALL: &[Situation] = &[
         cure: "chmod o+x /x",
     },
     Situation {
+        name: "a_capability_that_the_program_lacks",
+        run: || {
+            let mut bundle = Bundle::shell("chown 1:1 /dev/shm")?;
+            bundle.capable(&json!(["CAP_KILL"]))?;
+            let done = bundle.bundled(&["run", "--watch"])?;
+            Ok((bundle, done))
+        },
+        cause: &["`chown` needs CAP_CHOWN, which the bounding set lacks"],
+        cure: "add `CAP_CHOWN` to these sets of /process/capabilities",
+    },
+    Situation {
         name: "a_limit_above_the_callers",
         run: limit_too_high,
         cause: &["RLIMIT_CORE of 8192 is above the hard limit of the caller, 1024", "/process/rlimits/0"],
@@ -218,7 +229,9 @@ pub fn beforehand() -> Outcome {
 
 fn check(one: &Situation) -> Outcome {
     let (bundle, done) = (one.run)()?;
-    let first = done.err.lines().find(|line| line.starts_with("nk-runtime: ")).unwrap_or_default();
+    // The summary of --watch begins a cause with `what:`.
+    let begins = |line: &&str| line.starts_with("nk-runtime: ") || line.starts_with("  what: ");
+    let first = done.err.lines().find(begins).unwrap_or_default();
     let cured =
         done.err.lines().any(|line| line.starts_with("  try: ") && line.contains(one.cure.trim_start_matches("try: ")));
     let named = one.cause.iter().all(|words| first.contains(words));
