@@ -31,6 +31,9 @@ const SYS_SECCOMP: i32 = 1;
 /// Results by which the kernel tells itself to make a call again (linux/errno.h).
 const RESTARTS: core::ops::RangeInclusive<i64> = -516..=-512;
 
+/// Calls that can send a message to the kernel: what it refuses it tells in a message too.
+const SENDS: [u64; 2] = [libc::SYS_sendto as u64, libc::SYS_sendmsg as u64];
+
 const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
 
 const GO_ON: Why = Why("the thread goes on to its next call");
@@ -204,14 +207,18 @@ impl<'a> Engine<'a> {
             return;
         }
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
-        if failed || self.what == Watched::All {
-            self.tell(tid, &call, result, failed);
+        let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
+        if failed || answered || self.what == Watched::All {
+            self.tell(tid, &call, result, failed || answered);
         }
     }
 
     /// The call of a thread at its exit, out of the registers. `None`: it has not failed, and nothing more is asked for.
     fn by_registers(&mut self, tid: i32) -> Option<(Call, i64)> {
         let (registers, small) = syscalls::ptrace_registers(tid, LOOK).ok()?;
+        if registers.result > 0 && !small && SENDS.contains(&registers.number) {
+            return Some((entered(tid, &registers, small), registers.result));
+        }
         if !(-4095..0).contains(&registers.result) || RESTARTS.contains(&registers.result) {
             return None;
         }

@@ -145,6 +145,13 @@ pub fn refused(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     lacking(stopped, &rights, &need)
 }
 
+/// A netlink message reaches the kernel, which then answers that the sender lacks a capability.
+pub fn answered(stopped: &Stopped) -> Option<Cause> {
+    let fits = |[errnos, conditions, ..]: &[&'static str; 4]| *errnos == "ok" && hold(stopped, conditions);
+    let [_, _, capability, scope] = rows(stopped.name).find(fits)?;
+    lacking(stopped, &stopped.rights()?, &Need { capability, scope })
+}
+
 fn lacking(stopped: &Stopped, rights: &Rights, need: &Need) -> Option<Cause> {
     if let Some(cause) = elsewhere(stopped, need) {
         return Some(cause);

@@ -34,7 +34,8 @@ use process::Stopped;
 use syscalls::{Errno, foreign};
 
 /// What of the container refused a call, which failed. `None`: nothing of the configuration did: the program asked for what is
-/// not there, or gave up the right itself. Of an execve that succeeded: why a set-user-id program stayed what it was.
+/// not there, or gave up the right itself. Calls that succeeded can be refused something too: an execve the rights of the
+/// program's file, and the kernel answers a netlink message that it was sent with another one.
 pub fn cause(confinement: &Confinement, call: &Foreign) -> Option<Cause> {
     let name = foreign::name(call.arch, call.number)?;
     let stopped = Stopped::new(confinement, call, name);
@@ -44,6 +45,7 @@ pub fn cause(confinement: &Confinement, call: &Foreign) -> Option<Cause> {
     let errno = match call.errno() {
         Some(errno) => errno,
         None if call.result == 0 && name.starts_with("execve") => return files::unprivileged(&stopped),
+        None if name == "sendto" || name == "sendmsg" => return capability::answered(&stopped),
         None => return None,
     };
     by_errno(&stopped, errno)

@@ -50,9 +50,12 @@ pub fn changes_network(stopped: &Stopped, message: u64) -> Option<bool> {
     const FIRST: u16 = 16;
     const ROUTE: &str = "0";
     const NETFILTER: &str = "12";
+    const LONGEST: u32 = 1 << 20;
     let head = stopped.memory(message, 16)?;
+    let len = u32::from_le_bytes(head.get(..4)?.try_into().ok()?);
     let kind = u16::from_le_bytes(head.get(4..6)?.try_into().ok()?);
-    if kind < FIRST {
+    // What other sockets send has hardly such a head.
+    if !(16..=LONGEST).contains(&len) || kind < FIRST {
         return Some(false);
     }
     let socket = stopped.link(&format!("fd/{}", stopped.int(0)))?;
