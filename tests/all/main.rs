@@ -30,6 +30,7 @@ mod network;
 mod parity;
 mod process;
 mod recorder;
+mod refused;
 mod seccomp;
 mod terminal;
 mod tools;
@@ -161,6 +162,7 @@ fn main() {
         hostile::fuzz::cases(),
         lifecycle::random_ends::cases(),
         recorder::cases(),
+        refused::cases(),
         recorder::leads::cases(),
         recorder::no_room::cases(),
         trace::cases(),

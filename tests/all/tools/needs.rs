@@ -29,6 +29,7 @@ const NEEDS: &[Need] = &[
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
     ("threaded::memory_below", || controllers().contains("memory")),
+    ("refused::processes_of_the_cgroup", || controllers().contains("pids")),
     ("learn::cgroup", || controllers().contains("pids")),
     ("limits::block_devices", || Path::new("/dev/loop0").exists() && controllers().contains("io")),
     ("rights::limits_are_raised_for_a_user_namespace", raises),
