@@ -3,6 +3,7 @@
 use super::bundle;
 use super::context::Context;
 use super::lint;
+use super::watcher::watched;
 use crate::outcome::Error;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Wish};
@@ -37,6 +38,7 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         manager: manager.as_ref(),
         cgroup_base: &base,
         rootless: context.globals.rootless,
+        watch: watched(None, &bundle.spec),
         ..Wish::default()
     };
     let made = plan::create(&bundle.spec, &wish);

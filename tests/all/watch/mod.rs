@@ -62,7 +62,8 @@ fn refused() -> Outcome {
 }
 
 fn own_matters() -> Outcome {
-    let bundle = Bundle::shell("cat /nowhere; mkdir /tmp/a; mkdir /tmp/a; echo hi")?;
+    let mut bundle = Bundle::shell("cat /nowhere; mkdir /tmp/a; mkdir /tmp/a; echo hi")?;
+    bundle.set("/root/readonly", serde_json::json!(false))?;
     let done = bundle.bundled(&["run", "--watch"])?;
     ensure!(!done.err.contains("refused"), "{}", done.err);
     same("refusals", refusals(&bundle)?.len(), 0)?;
@@ -71,8 +72,9 @@ fn own_matters() -> Outcome {
 }
 
 fn all_calls() -> Outcome {
-    let bundle = Bundle::shell("mkdir /tmp/one; cat /nowhere; true")?;
-    bundle.bundled(&["run", "--watch=all"])?.ok()?;
+    let mut bundle = Bundle::shell("mkdir /tmp/one; cat /nowhere; true")?;
+    bundle.set("/root/readonly", serde_json::json!(false))?;
+    same("status", bundle.bundled(&["run", "--watch=all"])?.status, 0)?;
     let calls = calls(&bundle)?;
     for call in ["mkdir(\"/tmp/one\", 0777) ", "\"/nowhere\", O_RDONLY", "exit_group(0) "] {
         ensure!(calls.contains(call), "no {call} in {calls}");
