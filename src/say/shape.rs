@@ -42,7 +42,8 @@ impl Message {
 
     /// For logs: all of it in one line. The beginning is shortened rather than the end, where the cure is.
     pub fn one(&self) -> String {
-        let head = visible(&self.cause).into_owned() + &self.placed(&self.place);
+        let [cause, place] = [&self.cause, &self.place].map(|part| bounded(&visible(part), MOST / 4).into_owned());
+        let head = cause + &self.placed(&place);
         let lines: Vec<String> = self.told().map(|(label, line)| format!("; {label}: {}", visible(line))).collect();
         let cure = lines.iter().rposition(|line| line.starts_with("; try: ")).unwrap_or(lines.len());
         let (before, after) = lines.split_at(cure);
