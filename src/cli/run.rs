@@ -73,6 +73,12 @@ pub struct RunWords {
     /// record the program's calls: refused (the default: those that the container refuses) or all
     #[argh(option, from_str_fn(watched))]
     watch: Option<Watched>,
+    /// at the end write there the seccomp section that allows what the program used
+    #[argh(option, arg_name = "file")]
+    write_seccomp: Option<String>,
+    /// at the end write there the capabilities that the program used, or may have used
+    #[argh(option, arg_name = "file")]
+    write_capabilities: Option<String>,
     /// container (the default), or vm: the container in a machine of its own, by QEMU
     #[argh(option, default = "Mode::Container", from_str_fn(mode))]
     mode: Mode,
@@ -108,6 +114,8 @@ impl RunWords {
             no_new_keyring: self.no_new_keyring,
             no_subreaper: self.no_subreaper,
             watch: self.watch,
+            write_seccomp: self.write_seccomp,
+            write_capabilities: self.write_capabilities,
         };
         let Self { detach, keep, from_trace, mode, kernel, qemu, accel, .. } = self;
         let vm = Vm { kernel, qemu, accel };
@@ -137,6 +145,8 @@ impl RunWords {
                     ("--no-new-keyring", self.no_new_keyring),
                     ("--no-subreaper", self.no_subreaper),
                     ("--watch", self.watch.is_some()),
+                    ("--write-seccomp", self.write_seccomp.is_some()),
+                    ("--write-capabilities", self.write_capabilities.is_some()),
                 ],
                 |name| format!("{name} does not go with --mode vm"),
             ),

@@ -212,6 +212,12 @@ pub struct Create {
     /// record the program's calls: refused (the default: those that the container refuses) or all
     #[argh(option, from_str_fn(watched))]
     pub watch: Option<Watched>,
+    /// at the end write there the seccomp section that allows what the program used
+    #[argh(option, arg_name = "file")]
+    pub write_seccomp: Option<String>,
+    /// at the end write there the capabilities that the program used, or may have used
+    #[argh(option, arg_name = "file")]
+    pub write_capabilities: Option<String>,
 }
 
 /// Let the program of a created container go.

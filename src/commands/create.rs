@@ -4,7 +4,7 @@
 use super::bundle::{self, Bundle, absolute};
 use super::context::{Context, make_root, step};
 use super::notify::{self, Between};
-use super::watcher::{self, Watcher, watched};
+use super::watcher::{self, Watcher, wanted};
 use super::{delete, hooks};
 use crate::cause::Scene;
 use crate::cli::{self, Level};
@@ -56,6 +56,7 @@ pub struct Made {
 pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Result<Made, Error> {
     let id = &options.id;
     state::check_id(id)?;
+    let profiles = watcher::profiles(options)?;
     let (bundle, notify) = read(context, options, manner.again)?;
     tell::words("bundle", &[&bundle.file]);
     warn(context, &bundle.spec);
@@ -75,8 +76,8 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
-    if let Some(what) = watched(options.watch, spec) {
-        lanes.watcher = Some(watcher::engine(what, spec, &saved.cgroup_path));
+    if let Some(what) = wanted(options, spec) {
+        lanes.watcher = Some(watcher::profiler(what, spec, &saved.cgroup_path, profiles));
     }
     let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop)));
     if let Err(error) = made {
@@ -227,7 +228,7 @@ fn planned(
         no_pivot: options.no_pivot,
         no_new_keyring: options.no_new_keyring,
         wait_for_start: manner.waits,
-        watch: watched(options.watch, &bundle.spec),
+        watch: wanted(options, &bundle.spec),
         attached: manner.attached,
         cgroup_base: &base,
         manager: manager.as_ref(),

@@ -1,21 +1,49 @@
 //! The watcher that stays with a container: what `--watch` asks for, and what is told at its end. May touch: everything from
 //! `say` down.
 
-use crate::cli::Watched;
+use super::bundle::absolute;
+use crate::cli::{self, Watched};
 use crate::host::input;
-use crate::outcome::{Doing, Done, Error};
+use crate::outcome::{Doing, Done, Error, at};
 use crate::perform::{Lanes, watch};
 use crate::plan::Slot;
 use crate::say::out;
 use crate::spec::Spec;
+use crate::watch::profile::Files;
 use crate::watch::refused::{self, Confinement};
 use crate::watch::{Engine, refusals};
-use syscalls::{At, Fd, PollFd, WaitFlags, Why};
+use core::sync::atomic::Ordering::{Acquire, Release};
+use syscalls::{At, Failed, Fd, PollFd, WaitFlags, Why, room};
 
 /// What the option asks for, or else the annotation.
 pub fn watched(option: Option<Watched>, spec: &Spec) -> Option<Watched> {
     let annotated = spec.watches_all().map(|all| if all { Watched::All } else { Watched::Refused });
     option.or(annotated)
+}
+
+/// The same for `create` and `run`, which can ask for profiles, too.
+pub fn wanted(options: &cli::Create, spec: &Spec) -> Option<Watched> {
+    let profiles = options.write_seccomp.is_some() || options.write_capabilities.is_some();
+    watched(options.watch, spec).or(profiles.then_some(Watched::Refused))
+}
+
+/// The profiles that are asked for, if their files can be written.
+pub fn profiles(options: &cli::Create) -> Result<Files, Error> {
+    let path = |path: &Option<String>| path.as_deref().map(absolute).transpose();
+    let files = Files { seccomp: path(&options.write_seccomp)?, capabilities: path(&options.write_capabilities)? };
+    files.check()?;
+    Ok(files)
+}
+
+/// What a watcher does that writes profiles, too.
+pub fn profiler<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str, profiles: Files) -> Box<watch::Act<'a>> {
+    let cgroup = String::from(cgroup);
+    Box::new(move |_, _| {
+        let mut engine = Engine::new(what, Confinement::new(spec, &cgroup));
+        if let Err(failed) = engine.profile(&profiles, spec) {
+            room::slate().helper_failure.store(failed.packed(), Release);
+        }
+    })
 }
 
 /// What a watcher does: it watches the program of a container, by the container's configuration.
@@ -53,6 +81,10 @@ impl Watcher {
         let why = Why("the watcher writes its last records when the container has ended");
         if syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0) {
             let _ = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, Why("it would stay a zombie"));
+        }
+        match room::slate().helper_failure.load(Acquire) {
+            0 => {}
+            failure => return Err(at("write the profile of what the program used", Failed::unpacked(failure))),
         }
         let bytes = input::read_recorder(self.file.at()).doing("read the calls of the program")?;
         let all = refusals(&[bytes]);

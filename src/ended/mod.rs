@@ -199,8 +199,9 @@ impl Look<'_> {
     fn cpu_time(&mut self, hard: bool) -> Option<Found> {
         let (at, limit) = self.rlimit("RLIMIT_CPU")?;
         let (seconds, used) = (if hard { limit.hard } else { limit.soft }, self.counted.used);
-        // The count has microseconds, and is of all processes of the container. It lags a little behind the process's own.
-        if hard && used < seconds.saturating_mul(900_000) {
+        // The count has microseconds, and is of all processes of the container. The limit is checked by ticks of the clock, which
+        // count more than was used where many processes share a processor.
+        if hard && used < seconds.saturating_mul(500_000) {
             return None;
         }
         if used > 0 {

@@ -56,7 +56,7 @@ fn write_pid(lanes: &mut Lanes, path: &CStr, why: Why) -> Done {
 }
 
 /// A new file beside the one that is wanted. O_EXCL fails if anything has that name, even a link.
-fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
+pub fn new_beside(path: &CStr, why: Why) -> syscalls::Result<(Fd, CString)> {
     // The first name may be taken by another user, or by what a killed command left.
     const NAMES: u32 = 16;
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_EXCL;

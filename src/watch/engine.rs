@@ -2,12 +2,14 @@
 //! once. What the watcher cannot do any more, since the thread was killed meanwhile, it leaves out. May touch: system calls.
 
 use super::notes::{First, Notes};
-use super::refused::{self, Confinement, Foreign, KILLED};
+use super::profile::{Files, Used};
+use super::refused::{self, By, Confinement, Foreign, KILLED};
 use super::threads::Threads;
 use crate::cli::Watched;
 use crate::host::{input, procfs};
 use crate::outcome::Lane;
 use crate::plan::Step;
+use crate::spec::Spec;
 use syscalls::foreign::{self, Foreign as Call};
 use syscalls::record::{self, Record};
 use syscalls::{
@@ -61,11 +63,23 @@ pub struct Engine<'a> {
     command: Option<i32>,
     /// The watch ends: each thread that stops goes on without the watcher.
     ends: bool,
+    /// The profiles that are asked for, and what goes into them.
+    profiles: Files,
+    used: Used,
 }
 
 impl<'a> Engine<'a> {
     pub fn new(what: Watched, confinement: Confinement<'a>) -> Engine<'a> {
-        Engine { what, confinement, threads: Threads::default(), notes: Notes::default(), command: None, ends: false }
+        let (threads, notes) = (Threads::default(), Notes::default());
+        let (profiles, used) = (Files::default(), Used::default());
+        Engine { what, confinement, threads, notes, command: None, ends: false, profiles, used }
+    }
+
+    /// Watches until no thread is traced any more, and writes the profiles.
+    pub fn profile(&mut self, profiles: &Files, spec: &Spec) -> syscalls::Result<()> {
+        self.profiles = profiles.clone();
+        self.run();
+        self.used.write(profiles, spec)
     }
 
     /// Traces what runs already. `command`: the child that ends when the watch shall end. `list`: the processes as they are
@@ -163,7 +177,7 @@ impl<'a> Engine<'a> {
         if !thread.in_call {
             thread.in_call = true;
             thread.start_ns = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
-            if all || !ARGUMENTS_STAY {
+            if all || !ARGUMENTS_STAY || self.profiles.are_wanted() {
                 self.enters(tid);
             }
         } else {
@@ -208,8 +222,18 @@ impl<'a> Engine<'a> {
         }
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
         let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
-        if failed || answered || self.what == Watched::All {
-            self.tell(tid, &call, result, failed || answered);
+        let by = match failed || answered || self.what == Watched::All {
+            true => self.tell(tid, &call, result, failed || answered),
+            false => None,
+        };
+        self.uses(tid, &call, result, by);
+    }
+
+    /// A call belongs into the profiles that are asked for.
+    fn uses(&mut self, tid: i32, call: &Call, result: i64, by: Option<By>) {
+        if self.profiles.are_wanted() {
+            let call = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result };
+            self.used.saw(&self.profiles, &self.confinement, &call, by);
         }
     }
 
@@ -233,8 +257,8 @@ impl<'a> Engine<'a> {
         Some((call, registers.result))
     }
 
-    /// Writes down how a call has ended, and why it was refused.
-    fn tell(&mut self, tid: i32, call: &Call, result: i64, failed: bool) {
+    /// Writes down how a call has ended, and why it was refused. Returns what refused it.
+    fn tell(&mut self, tid: i32, call: &Call, result: i64, failed: bool) -> Option<By> {
         let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         let (start_ns, place) = (self.threads.at(tid).start_ns, self.threads.at(tid).place);
         let returned = result != KILLED;
@@ -242,13 +266,11 @@ impl<'a> Engine<'a> {
             foreign::leave(place, call, result, 0, now);
         }
         if !failed {
-            return;
+            return None;
         }
         let pid = self.process(tid);
         let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result };
-        let Some(cause) = refused::cause(&self.confinement, &refused) else {
-            return;
-        };
+        let cause = refused::cause(&self.confinement, &refused)?;
         let place = place.or_else(|| {
             let place = foreign::enter(call, start_ns, true);
             if let Some(place) = place.filter(|_| returned) {
@@ -261,6 +283,7 @@ impl<'a> Engine<'a> {
         if let Some(place) = place {
             record::explain(place, why);
         }
+        Some(cause.by)
     }
 
     /// The process of a thread.
@@ -339,6 +362,9 @@ impl<'a> Engine<'a> {
         let status = syscalls::ptrace_message(tid, LOOK).unwrap_or(0) as i32;
         if status & 0x7f == libc::SIGSYS {
             self.trapped(tid);
+        } else if let Some(call) = self.threads.at(tid).entered {
+            // A call that waited, or exit_group itself: it has no end of its own.
+            self.uses(tid, &call, -i64::from(libc::EINTR), None);
         }
         onward(tid, Onward::ToEvent, 0);
     }

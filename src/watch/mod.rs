@@ -4,11 +4,13 @@
 //!   engine     the watcher's loop: processes stop at their calls, and go on
 //!   threads    which threads there are, and where each stands
 //!   notes      the causes that were found, each once, in the records' file
+//!   profile    what the program has used, as a seccomp section and as capabilities
 //!   refused    which line of the configuration refused a call, what to change, and what that opens
 //! ```
 
 mod engine;
 mod notes;
+pub mod profile;
 pub mod refused;
 mod threads;
 

@@ -29,6 +29,7 @@ mod namespaces;
 mod network;
 mod parity;
 mod process;
+mod profile;
 mod recorder;
 mod refused;
 mod seccomp;
@@ -109,6 +110,7 @@ fn main() {
         labels::cases(),
         exec::cases(),
         ended::cases(),
+        profile::cases(),
         exec::words::cases(),
         lifecycle::kept::cases(),
         process::programs::cases(),

@@ -33,6 +33,8 @@ fn create(id: &str) -> Create {
         no_new_keyring: false,
         no_subreaper: false,
         watch: None,
+        write_seccomp: None,
+        write_capabilities: None,
     }
 }
 
@@ -121,6 +123,14 @@ fn commands() {
         ("create --bundle=a=b x", Command::Create(bundle("x", "a=b"))),
         ("create --bundle /a --bundle /b x", Command::Create(bundle("x", "/b"))),
         ("create -f c x", Command::Create(Create { config: Some("c".into()), ..create("x") })),
+        (
+            "create --write-seccomp a --write-capabilities=b x",
+            Command::Create(Create {
+                write_seccomp: Some("a".into()),
+                write_capabilities: Some("b".into()),
+                ..create("x")
+            }),
+        ),
         ("create --watch=all x", Command::Create(Create { watch: Some(Watched::All), ..create("x") })),
         ("create -- --help", Command::Create(create("--help"))),
         ("create -- help", Command::Create(create("help"))),

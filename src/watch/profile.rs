@@ -1,0 +1,190 @@
+//! From a run to a profile: the calls that a program has made become an OCI seccomp section, and the capabilities that they have
+//! needed an OCI capabilities object. May touch: system calls, tables.
+
+use super::refused::{self, By, Confinement, Foreign};
+use crate::host::input::c;
+use crate::outcome::{Doing, Error};
+use crate::perform::callers::new_beside;
+use crate::perform::files::write_all;
+use crate::spec::{ARCHES, CAPABILITIES, Spec};
+use alloc::collections::BTreeSet;
+use alloc::ffi::CString;
+use serde_json::json;
+use syscalls::foreign;
+use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
+use syscalls::{At, AtFlags, OpenFlags, Why};
+
+/// What a profile allows beside what was seen.
+const FALLBACKS: &str = include_str!("fallbacks.txt");
+/// Set in the number of every call of x32.
+const X32: u32 = 0x4000_0000;
+/// The architecture of the machine that this program is for.
+const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { 0 };
+
+/// Where the profiles go. The paths begin at the root of the file system: the watcher has another directory.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Files {
+    pub seccomp: Option<String>,
+    pub capabilities: Option<String>,
+}
+
+impl Files {
+    pub fn are_wanted(&self) -> bool {
+        self.seccomp.is_some() || self.capabilities.is_some()
+    }
+
+    /// Looks before the program runs whether the files can be written.
+    pub fn check(&self) -> Result<(), Error> {
+        for (path, option) in [(&self.seccomp, "--write-seccomp"), (&self.capabilities, "--write-capabilities")] {
+            let Some(path) = path else { continue };
+            c(path)?;
+            let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
+            let above = if above.is_empty() { "/" } else { above };
+            let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
+            let why = Why("a profile that cannot be written is told before the program runs");
+            let dir = syscalls::openat(At::CWD, &c(above)?, flags, why);
+            dir.doing(format_args!("look at the directory for {option} {path}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a program has used.
+#[derive(Default)]
+pub struct Used {
+    /// Architectures and numbers.
+    calls: BTreeSet<(u32, u32)>,
+    capabilities: BTreeSet<&'static str>,
+}
+
+impl Used {
+    /// A call has ended, or its thread has. `by`: what of the container has refused it. `wants`: which profiles are asked for.
+    pub fn saw(&mut self, wants: &Files, confinement: &Confinement, call: &Foreign, by: Option<By>) {
+        // What the present profile refuses the next one refuses, too.
+        if by != Some(By::Seccomp) {
+            self.calls.insert((call.arch, call.number as u32));
+        }
+        if wants.capabilities.is_some() && call.result >= 0 {
+            self.capabilities.extend(refused::capabilities(confinement, call));
+        }
+    }
+
+    /// Writes the files that are asked for.
+    pub fn write(&self, files: &Files, spec: &Spec) -> syscalls::Result<()> {
+        if let Some(path) = &files.seccomp {
+            put(path, &self.seccomp(spec))?;
+        }
+        if let Some(path) = &files.capabilities {
+            put(path, &self.capabilities(spec))?;
+        }
+        Ok(())
+    }
+
+    /// The value of `/linux/seccomp`.
+    fn seccomp(&self, spec: &Spec) -> serde_json::Value {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        let mut arches: BTreeSet<usize> = [NATIVE].into();
+        for (arch, number) in &self.calls {
+            let Some(column) = column(*arch, *number) else { continue };
+            arches.insert(column);
+            names.extend(foreign::name(*arch, u64::from(*number)).map(String::from));
+        }
+        add_fallbacks(&mut names);
+        let mut profile = json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "defaultErrnoRet": libc::EPERM,
+            "architectures": arches.iter().map(|arch| ARCHES[*arch]).collect::<Vec<_>>(),
+            "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}],
+        });
+        if let Some(flags) = spec.linux.seccomp.as_ref().and_then(|own| own.flags.as_ref()) {
+            profile["flags"] = json!(flags);
+        }
+        profile
+    }
+
+    /// The value of `/process/capabilities`: of the sets of the configuration what was used.
+    fn capabilities(&self, spec: &Spec) -> serde_json::Value {
+        let own = &spec.process.capabilities;
+        let used = |set: &[String]| -> Vec<&str> {
+            let has = |name: &&str| self.capabilities.contains(name) && set.iter().any(|own| own == name);
+            CAPABILITIES.iter().copied().filter(has).collect()
+        };
+        json!({
+            "bounding": used(&own.bounding),
+            "effective": used(&own.effective),
+            "permitted": used(&own.permitted),
+            "inheritable": used(&own.inheritable),
+            "ambient": used(&own.ambient),
+        })
+    }
+}
+
+/// Adds what stands in place of a call elsewhere, and what each program needs.
+fn add_fallbacks(names: &mut BTreeSet<String>) {
+    let lines = FALLBACKS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let seen = names.clone();
+    for line in lines {
+        let words = || line.split(' ').filter(|word| *word != "always");
+        if line.starts_with("always ") || words().any(|word| seen.contains(word)) {
+            names.extend(words().map(String::from));
+        }
+    }
+}
+
+/// The column of an architecture in the table of numbers, and in [`ARCHES`].
+fn column(audit: u32, number: u32) -> Option<usize> {
+    match audit {
+        AUDIT_ARCH_X86_64 if number & X32 != 0 => Some(2),
+        AUDIT_ARCH_X86_64 => Some(0),
+        AUDIT_ARCH_I386 => Some(1),
+        AUDIT_ARCH_AARCH64 => Some(3),
+        AUDIT_ARCH_ARM => Some(4),
+        _ => None,
+    }
+}
+
+/// Writes a profile under a name beside its own first, so that a reader never sees a part of it, and a link in its place is
+/// replaced and not followed.
+fn put(path: &str, profile: &serde_json::Value) -> syscalls::Result<()> {
+    let why = Why("the caller asked for this profile");
+    let text = format!("{}\n", serde_json::to_string_pretty(profile).unwrap_or_default());
+    // `check` has refused a path with a NUL byte.
+    let name = CString::new(path).unwrap_or_default();
+    let (file, temporary) = new_beside(&name, why)?;
+    let written = write_all(file.at(), text.as_bytes(), why)
+        .and_then(|()| syscalls::renameat(At::CWD, &temporary, At::CWD, &name, why));
+    if written.is_err() {
+        let _ = syscalls::unlinkat(At::CWD, &temporary, AtFlags::NONE, Why("half a profile would mislead"));
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syscalls::names::{NUMBERS, name};
+
+    #[test]
+    fn each_name_of_the_table_is_a_call() {
+        let known: BTreeSet<&str> = (0..NUMBERS.len()).filter_map(|row| core::str::from_utf8(name(row)).ok()).collect();
+        for line in FALLBACKS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let words: Vec<&str> = line.split(' ').filter(|word| *word != "always").collect();
+            assert!(words.len() > 1, "{line}");
+            for word in words {
+                assert!(known.contains(word), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_used_and_what_replaces_it() {
+        let mut used = Used::default();
+        let openat = NUMBERS[(0..NUMBERS.len()).find(|row| name(*row) == b"openat").unwrap_or(0)][0];
+        used.calls.insert((AUDIT_ARCH_X86_64, openat.into()));
+        let profile = used.seccomp(&Spec::default());
+        let names = profile["syscalls"][0]["names"].as_array().cloned().unwrap_or_default();
+        let names: Vec<&str> = names.iter().filter_map(|name| name.as_str()).collect();
+        assert!(names.is_sorted() && names.contains(&"openat2") && names.contains(&"exit_group"));
+        assert!(!names.contains(&"mkdirat") && !names.contains(&"clone3"));
+    }
+}
