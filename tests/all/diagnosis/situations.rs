@@ -217,7 +217,7 @@ pub fn beforehand() -> Outcome {
             one.cause.iter().all(|words| first.contains(words)) && text(row, "try").contains(one.cure)
         };
         let fails: Vec<&Value> = rows.iter().filter(|row| row["verdict"] == "fails").collect();
-        if done.status != 1 || !fails.iter().any(|row| fits(row)) {
+        if done.status != 1 || !fails.iter().any(fits) {
             wrong.push(format!("{}: {:?}, {}: {fails:?}", one.name, one.cause, one.cure));
         }
         bundle.clean()?;
