@@ -1,9 +1,8 @@
 //! The rootfs, mounts with their sources and places, hooks: whether the files are there. May touch:
 //! plan types, system calls.
 
-use super::lines::Bundle;
 use super::rows::{Rows, Verdict};
-use super::view::{Brings, Lies, Mount, Opened};
+use super::view::{Brings, Bundle, Lies, Mount, Opened};
 use crate::cause::path;
 use crate::cause::{Found, hooks, missing, mounts, overlay, rootfs};
 use crate::perform::files::PLACE;

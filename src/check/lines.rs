@@ -2,24 +2,13 @@
 //! none. May touch: plan types.
 
 use super::rows::Rows;
-use super::view::View;
+use super::view::{Bundle, View};
 use super::{Asker, files, groups, program, rights};
 use crate::host::input::c;
 use crate::plan::op::{
     Cgroup, Devices, Hooks, Labels, Line, Mounts, Namespaces, Network, Op, Plan, Process, Rdt, Rootfs, Seccomp, Users,
 };
 use crate::spec::Spec;
-
-/// A bundle with its plan.
-pub struct Bundle<'a> {
-    pub asker: &'a Asker,
-    pub spec: &'a Spec<'a>,
-    pub view: View,
-    /// The path of its cgroup, if it is certain to have one.
-    pub group: Option<String>,
-    /// A line makes the working directory, if it is missing.
-    pub makes_cwd: bool,
-}
 
 /// Looks at each line, and at the hooks that other commands run.
 pub fn look(asker: &Asker, spec: &Spec, plan: &Plan, rows: &mut Rows) {

@@ -1,8 +1,7 @@
 //! The program and its working directory: whether they are there, and let the user in. May touch: system calls.
 
-use super::lines::Bundle;
 use super::rows::{Rows, Verdict};
-use super::view::Lies;
+use super::view::{Bundle, Lies};
 use crate::cause::access::Inside;
 use crate::cause::rights::Person;
 use crate::cause::{Found, mounts, path, program};

@@ -1,9 +1,9 @@
 //! Namespaces to join, mappings of ids, limits, settings of the kernel, labels, network devices, the actions of a profile. May
 //! touch: system calls.
 
-use super::lines::Bundle;
 use super::read;
 use super::rows::Rows;
+use super::view::Bundle;
 use crate::cause::{ids, labels as profiles, limits, namespaces, path, sysctl};
 use crate::perform::labels;
 use crate::spec::{self, NamespaceKind};

@@ -1,8 +1,21 @@
 //! Where the files of a container lie before it has mounts: below its rootfs, below the source of a bind, or in a file system that
 //! is only made then. Links between these are not followed. May touch: system calls.
 
+use super::Asker;
 use crate::plan::{Place, Slot, clean, text};
+use crate::spec::Spec;
 use syscalls::Fd;
+
+/// A bundle with its plan.
+pub struct Bundle<'a> {
+    pub asker: &'a Asker,
+    pub spec: &'a Spec<'a>,
+    pub view: View,
+    /// The path of its cgroup, if it is certain to have one.
+    pub group: Option<String>,
+    /// A line makes the working directory, if it is missing.
+    pub makes_cwd: bool,
+}
 
 /// What a mount brings.
 pub enum Brings {

@@ -1,6 +1,6 @@
 //! Which files of the host, and of the kernel, the program reaches. May touch: types and tables.
 
-use super::has_users;
+use super::namespaces::has_users;
 use super::resources::all_devices;
 use super::rules::Found;
 use crate::look::open::SOCKETS;

@@ -18,7 +18,7 @@ mod rules;
 pub use rules::Finding;
 
 use crate::cli::Weight;
-use crate::spec::{self, NamespaceKind, Spec};
+use crate::spec::Spec;
 use rules::Found;
 
 /// The findings, in the order of rules.txt, from this weight on. `module`: whether this host has AppArmor or SELinux.
@@ -31,14 +31,10 @@ pub fn findings(spec: &Spec, module: bool, least: Weight) -> Vec<Finding> {
     rules::explained(found, least)
 }
 
-/// Whether the container gets a user namespace: there, root's rights end at what belongs to the namespace.
-fn has_users(spec: &Spec) -> bool {
-    spec::namespace(&spec.linux, &NamespaceKind::User).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec;
 
     fn of(text: &str) -> Vec<Finding> {
         let spec = spec::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));

@@ -13,6 +13,11 @@ const KINDS: [(NamespaceKind, &str); 6] = [
     (NamespaceKind::Cgroup, "cgroup namespace"),
 ];
 
+/// Whether the container gets a user namespace: there, root's rights end at what belongs to the namespace.
+pub fn has_users(spec: &Spec) -> bool {
+    spec::namespace(&spec.linux, &NamespaceKind::User).is_some()
+}
+
 pub fn look(spec: &Spec, found: &mut Found) {
     for (kind, name) in KINDS {
         if spec::namespace(&spec.linux, &kind).is_none() {

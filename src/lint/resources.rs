@@ -1,6 +1,6 @@
 //! Devices, limits and scheduling: what of the machine the program may take. May touch: types.
 
-use super::has_users;
+use super::namespaces::has_users;
 use super::rules::Found;
 use crate::spec::{DeviceRule, Spec};
 

@@ -1,6 +1,6 @@
 //! What the program may ask the kernel for: its user, its capabilities, its seccomp profile, its label. May touch: types.
 
-use super::has_users;
+use super::namespaces::has_users;
 use super::resources::all_devices;
 use super::rules::Found;
 use crate::spec::{self, NamespaceKind, Spec};

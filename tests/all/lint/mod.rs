@@ -187,7 +187,7 @@ fn rules() -> Outcome {
             "/linux/namespaces",
         ),
         (
-            json!({"/linux/namespaces": joined, "/linux/sysctl": {"net.ipv4.ip_forward": "1"}}),
+            json!({"/hostname": "", "/linux/namespaces": joined, "/linux/sysctl": {"net.ipv4.ip_forward": "1"}}),
             "sysctl of a joined namespace",
             "/linux/sysctl/net.ipv4.ip_forward",
         ),
