@@ -72,7 +72,8 @@ impl Used {
     /// Writes the files that are asked for.
     pub fn write(&self, files: &Files, spec: &Spec) -> syscalls::Result<()> {
         if let Some(path) = &files.seccomp {
-            put(path, &self.seccomp(spec))?;
+            let own = spec.linux.seccomp.as_ref();
+            put(path, &self.seccomp(own.and_then(|own| own.flags.as_deref())))?;
         }
         if let Some(path) = &files.capabilities {
             put(path, &self.capabilities(spec))?;
@@ -80,8 +81,8 @@ impl Used {
         Ok(())
     }
 
-    /// The value of `/linux/seccomp`.
-    fn seccomp(&self, spec: &Spec) -> serde_json::Value {
+    /// The value of `/linux/seccomp`. `flags`: those of the present profile.
+    fn seccomp(&self, flags: Option<&[String]>) -> serde_json::Value {
         let mut names: BTreeSet<String> = BTreeSet::new();
         let mut arches: BTreeSet<usize> = [NATIVE].into();
         for (arch, number) in &self.calls {
@@ -96,7 +97,7 @@ impl Used {
             "architectures": arches.iter().map(|arch| ARCHES[*arch]).collect::<Vec<_>>(),
             "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}],
         });
-        if let Some(flags) = spec.linux.seccomp.as_ref().and_then(|own| own.flags.as_ref()) {
+        if let Some(flags) = flags {
             profile["flags"] = json!(flags);
         }
         profile
@@ -181,7 +182,7 @@ mod tests {
         let mut used = Used::default();
         let openat = NUMBERS[(0..NUMBERS.len()).find(|row| name(*row) == b"openat").unwrap_or(0)][0];
         used.calls.insert((AUDIT_ARCH_X86_64, openat.into()));
-        let profile = used.seccomp(&Spec::default());
+        let profile = used.seccomp(None);
         let names = profile["syscalls"][0]["names"].as_array().cloned().unwrap_or_default();
         let names: Vec<&str> = names.iter().filter_map(|name| name.as_str()).collect();
         assert!(names.is_sorted() && names.contains(&"openat2") && names.contains(&"exit_group"));
