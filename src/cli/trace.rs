@@ -137,17 +137,22 @@ impl TraceCmd {
             refuse_given(&[("--all", self.all)], |_| "--follow shows each call already: leave out --all".into())?;
             refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
         }
+        self.fits_format(&text, &times)?;
+        Ok(self)
+    }
+
+    fn fits_format(&self, text: &[(&str, bool)], times: &[(&str, bool)]) -> Result<(), EarlyExit> {
         match self.format {
             Format::Text => {
                 refuse_given(&[("-y", self.names)], |_| "the text has names already: -y is for strace".into())?
             }
-            Format::Strace => refuse_given(&text, |name| format!("{name} is for the text, not for strace"))?,
+            Format::Strace => refuse_given(text, |name| format!("{name} is for the text, not for strace"))?,
             Format::Json => {
-                refuse_given(&text, |name| format!("{name} is for the text: json has every call, pointer and source"))?;
-                refuse_given(&times, |name| format!("{name}: json has start_ns and duration_ns"))?;
+                refuse_given(text, |name| format!("{name} is for the text: json has every call, pointer and source"))?;
+                refuse_given(times, |name| format!("{name}: json has start_ns and duration_ns"))?;
                 refuse_given(&[("-y", self.names)], |name| format!("{name} is for strace"))?;
             }
         }
-        Ok(self)
+        Ok(())
     }
 }

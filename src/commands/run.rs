@@ -1,7 +1,7 @@
 //! `run`: a container, its program, and the end of both. May touch: everything from `say` down.
 
 use super::context::{Context, step};
-use super::create::{self, Manner};
+use super::create::{self, Made, Manner};
 use super::end::{self, Program};
 use super::wait::{self, Foreground, Waited};
 use super::{delete, hooks, repeat};
@@ -11,13 +11,13 @@ use crate::plan::Step;
 use crate::say::tell;
 use crate::spec::NamespaceKind;
 use crate::state;
-use syscalls::{Fd, Prctl, Why};
+use syscalls::{Ended, Fd, Prctl, Taken, Why};
 
 /// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
     let manner = Manner { waits: false, attached: !options.detach, again: None };
-    let made = match &options.from_trace {
+    let mut made = match &options.from_trace {
         None => create::make(context, &options.create, manner)?,
         Some(name) => {
             let (attempt, create) = repeat::again(context, name, &options.create)?;
@@ -42,10 +42,10 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         let why = Why("without a pid namespace, orphans of the container would go to the host's init");
         let _ = syscalls::prctl(Prctl::PR_SET_CHILD_SUBREAPER, 1, why);
     }
-    let Some(init) = made.init else {
+    let Some(init) = made.init.take() else {
         return Err(Error::State(format!("container {id} has no first process")));
     };
-    let (notify, master) = (made.notify, made.master);
+    let (notify, master) = (made.notify.take(), made.master.take());
     let waited = Foreground { process: &init, pid: made.saved.pid, child: true, notify, master, handed: None }.wait();
     let Waited { ended, handed } = match waited {
         Ok(waited) => waited,
@@ -59,22 +59,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let status = ended.status();
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
     if status != 0 || options.keep {
-        let dir = state::look_up(Some(&made.root), id).ok().flatten();
-        let dir = dir.as_ref().map(Fd::at);
-        let program = Program {
-            saved: &made.saved,
-            spec: Some(made.spec),
-            pid: made.saved.pid,
-            first: true,
-            ended: Some(ended),
-            handed,
-            dir,
-            hierarchy: made.cgroup_root.as_ref().map(Fd::at),
-        };
-        let ending = program.tell(context);
-        if let Some(dir) = dir.filter(|_| options.keep) {
-            end::keep(context, dir, id, ending);
-        }
+        tell_end(context, &made, ended, handed, options.keep);
     }
     if let Some(watcher) = made.watcher {
         watcher.tell()?;
@@ -87,4 +72,24 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         delete::after(context, &made.saved);
     }
     Ok(status)
+}
+
+/// Tells why the program has ended. `keep`: the container stays, and `state` shows it.
+fn tell_end(context: &Context, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
+    let dir = state::look_up(Some(&made.root), &made.saved.id).ok().flatten();
+    let dir = dir.as_ref().map(Fd::at);
+    let program = Program {
+        saved: &made.saved,
+        spec: Some(made.spec),
+        pid: made.saved.pid,
+        first: true,
+        ended: Some(ended),
+        handed,
+        dir,
+        hierarchy: made.cgroup_root.as_ref().map(Fd::at),
+    };
+    let ending = program.tell(context);
+    if let Some(dir) = dir.filter(|_| keep) {
+        end::keep(context, dir, &made.saved.id, ending);
+    }
 }

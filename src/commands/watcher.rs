@@ -5,7 +5,7 @@ use super::bundle::absolute;
 use crate::cli::{self, Watched};
 use crate::host::input;
 use crate::outcome::{Doing, Done, Error, at};
-use crate::perform::{Lanes, watch};
+use crate::perform::{Act, Lanes, watch};
 use crate::plan::Slot;
 use crate::say::out;
 use crate::spec::Spec;
@@ -36,7 +36,7 @@ pub fn profiles(options: &cli::Create) -> Result<Files, Error> {
 }
 
 /// What a watcher does that writes profiles, too.
-pub fn profiler<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str, profiles: Files) -> Box<watch::Act<'a>> {
+pub fn profiler<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str, profiles: Files) -> Box<Act<'a>> {
     let cgroup = String::from(cgroup);
     Box::new(move |_, _| {
         let mut engine = Engine::new(what, Confinement::new(spec, &cgroup));
@@ -47,7 +47,7 @@ pub fn profiler<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str, profiles: F
 }
 
 /// What a watcher does: it watches the program of a container, by the container's configuration.
-pub fn engine<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str) -> Box<watch::Act<'a>> {
+pub fn engine<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str) -> Box<Act<'a>> {
     let cgroup = String::from(cgroup);
     Box::new(move |_, _| Engine::new(what, Confinement::new(spec, &cgroup)).run())
 }
@@ -68,7 +68,7 @@ impl Watcher {
     }
 
     /// Lets a watcher trace the first process of a created container.
-    pub fn begin(init: i32, dir: At, act: &watch::Act) -> Done<Watcher> {
+    pub fn begin(init: i32, dir: At, act: &Act) -> Done<Watcher> {
         let why = Why("the program's calls are seen from its first on");
         let watch::Watcher { process, file, channel } = watch::clone(dir, act, true, why)?;
         watch::begin(&channel, init, why)?;

@@ -3,7 +3,6 @@
 
 use super::report::Word;
 use super::vectors::Room;
-use super::watch::Act;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::{Hooks, Op, Process};
 use crate::plan::{Plan, Slot};
@@ -68,6 +67,10 @@ pub struct Lanes<'a> {
     /// What the watcher does with the process of this number.
     pub watcher: Option<Box<Act<'a>>>,
 }
+
+/// What a watcher does when it traces a process. It is given the process, and a child of its own if it is to end with the
+/// command: that child ends then.
+pub type Act<'a> = dyn Fn(i32, Option<i32>) + 'a;
 
 /// How the lane stands while binds are made side by side.
 #[derive(Clone, Copy, PartialEq, Eq)]

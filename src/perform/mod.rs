@@ -25,4 +25,4 @@ mod vectors;
 pub mod walk;
 pub mod watch;
 
-pub use lanes::{Lanes, Then};
+pub use lanes::{Act, Lanes, Then};

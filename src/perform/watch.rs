@@ -2,7 +2,7 @@
 //! the runtime has of its caller: terminal, standard streams, directory. It ends with the container's last process. May touch:
 //! plan types, system calls.
 
-use super::Lanes;
+use super::{Act, Lanes};
 use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Watch;
@@ -47,10 +47,6 @@ pub struct Watcher {
     pub file: Fd,
     pub channel: Fd,
 }
-
-/// What a watcher does when it traces a process. It is given the process, and a child of its own if it is to end with the
-/// command: that child ends then.
-pub type Act<'a> = dyn Fn(i32, Option<i32>) + 'a;
 
 /// Clones a watcher. `stays`: it outlives the command, and ends with the container's last process.
 pub fn clone(dir: At, act: &Act, stays: bool, why: Why) -> Done<Watcher> {

@@ -99,7 +99,6 @@ fn forbidden(stopped: &Stopped) -> Option<Cause> {
 }
 
 /// The capabilities that a call which succeeded has needed with these arguments and ids, or may have needed.
-#[allow(dead_code)]
 pub fn capabilities(confinement: &Confinement, call: &Foreign) -> Vec<&'static str> {
     let Some(name) = foreign::name(call.arch, call.number).filter(|_| call.result >= 0) else {
         return Vec::new();
