@@ -7,67 +7,37 @@ use crate::ended::{self, End, Over};
 use crate::outcome::visible;
 use crate::say::shape::Message;
 use crate::say::{out, tell};
-use crate::spec::Spec;
-use crate::state::{self, Ending, Saved, traces};
+use crate::state::{self, Ending, Saved};
 use syscalls::flags::signal_name;
-use syscalls::{At, Ended, Taken, record};
+use syscalls::{At, Ended, record};
 
-/// A program that this command has waited for, or found ended.
-pub struct Program<'a> {
-    pub saved: &'a Saved,
-    /// The configuration: for `exec`, with the process that it has run.
-    pub spec: Option<&'a Spec<'a>>,
-    pub pid: i32,
-    /// It was the container's first process.
-    pub first: bool,
-    pub ended: Option<Ended>,
-    /// The last signal that this command has handed on to it.
-    pub handed: Option<Taken>,
-    /// The container's directory.
-    pub dir: Option<At>,
-    /// The open cgroup hierarchy, if this command has it.
-    pub hierarchy: Option<At>,
+/// Looks why a program ended, and tells it: in the trace and the log always; on standard error if the kernel or a limit has ended
+/// it, where no log takes it.
+pub fn tell(context: &Context, over: &Over) -> Ending {
+    let end = ended::of(over);
+    let ending = ending(&end);
+    if ending.cause.is_empty() {
+        return ending;
+    }
+    let id = &over.saved.id;
+    record::remark(&sentence(&ending));
+    tell::words("ended by", &[&ending.cause]);
+    if context.globals.log.is_some() || tell::is_on() {
+        let level = if end.by_kernel { Level::Warn } else { Level::Info };
+        context.log.say(level, &format!("container {id}: {}", message(&ending, id).one()));
+    } else if end.by_kernel && !context.globals.quiet {
+        out::stderr(&message(&ending, id).text());
+    }
+    ending
 }
 
-impl Program<'_> {
-    /// Looks why it ended.
-    pub fn look(&self) -> End {
-        let later = || self.dir.map_or_else(Vec::new, |dir| traces::later(dir, &self.saved.id));
-        ended::of(&Over {
-            saved: self.saved,
-            spec: self.spec,
-            pid: self.pid,
-            first: self.first && self.saved.own_pids,
-            ended: self.ended,
-            handed: self.handed,
-            later: &later,
-            hierarchy: self.hierarchy,
-        })
-    }
-
-    /// Looks why it ended, and tells it: in the trace and the log always; on standard error if the kernel or a limit has ended it,
-    /// where no log takes it.
-    pub fn tell(&self, context: &Context) -> Ending {
-        let end = self.look();
-        let ending = ending(&end);
-        if ending.cause.is_empty() {
-            return ending;
-        }
-        let id = &self.saved.id;
-        record::remark(&sentence(&ending));
-        tell::words("ended by", &[&ending.cause]);
-        if context.globals.log.is_some() || tell::is_on() {
-            let level = if end.by_kernel { Level::Warn } else { Level::Info };
-            context.log.say(level, &format!("container {id}: {}", message(&ending, id).one()));
-        } else if end.by_kernel && !context.globals.quiet {
-            out::stderr(&message(&ending, id).text());
-        }
-        ending
-    }
+/// Looks why a program ended, and tells it nowhere.
+pub fn look(over: &Over) -> Ending {
+    ending(&ended::of(over))
 }
 
 /// The end in the form that is kept and shown.
-pub fn ending(end: &End) -> Ending {
+fn ending(end: &End) -> Ending {
     let signal = match end.ended {
         Some(Ended::Killed { signal, .. }) => Some(signal_name(signal).to_string()),
         _ => None,
@@ -91,7 +61,7 @@ pub fn of_stopped(dir: At, saved: &Saved) -> Option<Ending> {
     let whole = state::load_whole(dir, &saved.id).ok()?;
     let spec = whole.spec().ok();
     let ended = crate::host::procfs::zombie(saved.pid, saved.start_time);
-    let program = Program {
+    let over = Over {
         saved,
         spec: spec.as_ref(),
         pid: saved.pid,
@@ -101,7 +71,7 @@ pub fn of_stopped(dir: At, saved: &Saved) -> Option<Ending> {
         dir: Some(dir),
         hierarchy: None,
     };
-    let ending = ending(&program.look());
+    let ending = look(&over);
     (ending != Ending::default()).then_some(ending)
 }
 

@@ -2,9 +2,10 @@
 //! touch: everything below.
 
 use super::context::{Context, Found, find, step};
-use super::end::{self, Program};
+use super::end;
 use super::wait;
 use crate::cli;
+use crate::ended::Over;
 use crate::host::{cgroup, input};
 use crate::outcome::{Error, at};
 use crate::plan::Step;
@@ -64,7 +65,7 @@ fn last(found: &Found, id: &str) -> Result<i32, Error> {
     let whole = state::load_whole(found.dir.at(), id).ok();
     let spec = whole.as_ref().and_then(|whole| whole.spec().ok());
     let hierarchy = found.now.cgroup.as_ref().map(|(root, _)| root.at());
-    let program = Program {
+    let over = Over {
         saved: &found.saved,
         spec: spec.as_ref(),
         pid: found.saved.pid,
@@ -74,7 +75,7 @@ fn last(found: &Found, id: &str) -> Result<i32, Error> {
         dir: Some(found.dir.at()),
         hierarchy,
     };
-    let ending = end::ending(&program.look());
+    let ending = end::look(&over);
     print("ended", id, serde_json::to_value(ending).ok())?;
     Ok(0)
 }

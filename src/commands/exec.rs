@@ -1,12 +1,13 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
 use super::context::{Context, step};
-use super::end::Program;
+use super::end;
 use super::process;
 use super::wait::{self, Foreground, Waited};
 use super::watcher::{self, Watcher};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
+use crate::ended::Over;
 use crate::host::cgroup::{self, Obstacle};
 use crate::host::input::c;
 use crate::host::procfs;
@@ -43,9 +44,8 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     wait::release(signals);
     if ended.status() != 0 {
         let (spec, dir) = (Some(&spec), Some(dir.at()));
-        let program =
-            Program { saved: &saved, spec, pid, first: false, ended: Some(ended), handed, dir, hierarchy: None };
-        program.tell(context);
+        let over = Over { saved: &saved, spec, pid, first: false, ended: Some(ended), handed, dir, hierarchy: None };
+        end::tell(context, &over);
     }
     watcher.map_or(Ok(()), Watcher::tell)?;
     Ok(ended.status())

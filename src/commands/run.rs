@@ -2,10 +2,11 @@
 
 use super::context::{Context, step};
 use super::create::{self, Made, Manner};
-use super::end::{self, Program};
+use super::end;
 use super::wait::{self, Foreground, Waited};
 use super::{delete, hooks, repeat};
 use crate::cli::{self, Level};
+use crate::ended::Over;
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::tell;
@@ -78,7 +79,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 fn tell_end(context: &Context, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
     let dir = state::look_up(Some(&made.root), &made.saved.id).ok().flatten();
     let dir = dir.as_ref().map(Fd::at);
-    let program = Program {
+    let over = Over {
         saved: &made.saved,
         spec: Some(made.spec),
         pid: made.saved.pid,
@@ -88,7 +89,7 @@ fn tell_end(context: &Context, made: &Made, ended: Ended, handed: Option<Taken>,
         dir,
         hierarchy: made.cgroup_root.as_ref().map(Fd::at),
     };
-    let ending = program.tell(context);
+    let ending = end::tell(context, &over);
     if let Some(dir) = dir.filter(|_| keep) {
         end::keep(context, dir, &made.saved.id, ending);
     }

@@ -2,13 +2,14 @@
 //! down.
 
 use super::context::{Context, step};
-use super::end::{self, Program};
+use super::end;
 use super::notify::Between;
 use super::wait::{Foreground, Waited};
 use super::watcher::{self, Watcher};
 use super::{delete, hooks};
 use crate::cause::{Root, Scene};
 use crate::cli::{self, Level};
+use crate::ended::Over;
 use crate::host::procfs::{self, Life};
 use crate::host::{cgroup, patience};
 use crate::outcome::{Check, Error, Lane, Stopped, Trouble, at};
@@ -69,7 +70,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
                 Foreground { process: &process, pid: saved.pid, child: false, notify, master: None, handed: None };
             let Waited { ended, handed } = wait.wait()?;
             let spec = spec::parse(&whole.configuration).ok();
-            let program = Program {
+            let over = Over {
                 saved: &saved,
                 spec: spec.as_ref(),
                 pid: saved.pid,
@@ -79,7 +80,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
                 dir: Some(dir.at()),
                 hierarchy: None,
             };
-            end::keep(context, dir.at(), id, program.tell(context));
+            end::keep(context, dir.at(), id, end::tell(context, &over));
             watcher.map_or(Ok(()), Watcher::tell)?;
             Ok(ended.status())
         }

@@ -1,7 +1,7 @@
 //! A program that is over, and what its runtime knows of it. May touch: types.
 
 use crate::spec::Spec;
-use crate::state::Saved;
+use crate::state::{Saved, traces};
 use syscalls::{At, Ended, Taken};
 
 /// A program that is over.
@@ -12,19 +12,29 @@ pub struct Over<'a> {
     pub spec: Option<&'a Spec<'a>>,
     /// The number that the process had, as this process counts them.
     pub pid: i32,
-    /// It was the first process of a pid namespace of its own.
+    /// It was the container's first process.
     pub first: bool,
     /// None: its parent has taken its status, and told no other process.
     pub ended: Option<Ended>,
     /// The last signal that this command has handed on to it.
     pub handed: Option<Taken>,
-    /// The records of later commands about the container, if they are needed.
-    pub later: &'a dyn Fn() -> Vec<Vec<u8>>,
+    /// The container's directory.
+    pub dir: Option<At>,
     /// The open cgroup hierarchy, if this command has it.
     pub hierarchy: Option<At>,
 }
 
 impl Over<'_> {
+    /// Whether it was the first process of a pid namespace of its own.
+    pub fn is_protected(&self) -> bool {
+        self.first && self.saved.own_pids
+    }
+
+    /// The records of later commands about the container.
+    pub fn later(&self) -> Vec<Vec<u8>> {
+        self.dir.map_or_else(Vec::new, |dir| traces::later(dir, &self.saved.id))
+    }
+
     /// When the container's first process was made, in milliseconds since 1970.
     pub fn since(&self) -> u64 {
         let now = syscalls::clock_ns(libc::CLOCK_REALTIME);

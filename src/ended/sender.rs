@@ -34,7 +34,7 @@ pub fn of(over: &Over, signal: i32) -> Sent {
     if let Some((found, known)) = by_command(over, signal) {
         return sent(found, known);
     }
-    if !over.first {
+    if !over.is_protected() {
         return Sent { found: Found::new("end by a process", &[&name]), known: None, outside: false };
     }
     let known = "a pid namespace protects its first process from the signals of all others in it";
@@ -48,7 +48,7 @@ pub fn killed(over: &Over) -> Option<(Found, String)> {
 
 /// A later command about the container has sent the signal.
 fn by_command(over: &Over, signal: i32) -> Option<(Found, String)> {
-    let pid = (over.later)().iter().find_map(|piece| sent_by(piece, signal))?;
+    let pid = over.later().iter().find_map(|piece| sent_by(piece, signal))?;
     let name = signal_name(signal).to_string();
     let known = format!("the trace: a command of this runtime, process {pid}, sent {name}");
     Some((Found::new("end by kill", &[&name]), known))
