@@ -260,6 +260,18 @@ pub fn bounded(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{begin} [{left} bytes left out] {end}"))
 }
 
+/// A text in at most so many characters: its beginning and its end.
+pub fn middle(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.into();
+    }
+    let room = most.saturating_sub(3);
+    let begin: String = text.chars().take(room / 2).collect();
+    let end: String = text.chars().skip(count - (room - room / 2)).collect();
+    format!("{begin}...{end}")
+}
+
 /// A text that forges no line: control characters, and those that change the direction of a line, are escaped.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let turns =

@@ -4,6 +4,7 @@
 use super::{Found, Scene, facts, path};
 use crate::host::cgroup::{self, Setting};
 use crate::host::input::c;
+use crate::host::mountinfo::below;
 use crate::host::procfs;
 use crate::outcome::{Check, Trouble};
 use crate::plan::Slot;
@@ -275,16 +276,12 @@ pub fn not_entered(scene: &Scene) -> Option<Found> {
         }
         Errno::EACCES => {
             let own = procfs::cgroup_of(syscalls::record::own_pid()).ok()?;
-            let common = upward(&path).find(|group| *group == "." || below(own.trim_matches('/'), group))?;
+            let common = upward(&path).find(|group| *group == "." || below(own.trim_matches('/'), group).is_some())?;
             let owner = stat(root, &format!("{common}/cgroup.procs"))?.st_uid.to_string();
             Some(Found::new("no way between cgroups", &[&own, &shown(&path), &shown(common), &owner]))
         }
         _ => None,
     }
-}
-
-fn below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A limit on the number of processes is reached.

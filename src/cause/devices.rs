@@ -3,6 +3,7 @@
 use super::{Found, Scene, path, rootfs};
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::Devices;
+use crate::plan::text;
 use syscalls::Errno;
 
 pub fn of(scene: &Scene, op: &Devices) -> Option<Found> {
@@ -36,6 +37,6 @@ fn node(scene: &Scene, op: &Devices, name: &str) -> Option<Found> {
 
 /// The path of a device that config.json names.
 fn place(scene: &Scene) -> Option<String> {
-    let number: usize = scene.line?.from.strip_prefix("/linux/devices/")?.split('/').next()?.parse().ok()?;
+    let number = text::number_in("/linux/devices/", &scene.line?.from)?;
     Some(scene.spec?.linux.devices.get(number)?.path.clone())
 }

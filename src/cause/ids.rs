@@ -2,9 +2,10 @@
 //! (user_namespaces(7)). May touch: plan types, system calls.
 
 use super::path;
-use super::rights::{self, Person, field};
+use super::rights::{self, Person};
 use super::scene::{Found, Scene};
 use super::users::{self, Range};
+use crate::host::procfs::field;
 use crate::outcome::Trouble;
 use crate::plan::op::Users;
 use crate::spec::{IdMapping, NamespaceKind, Spec, namespace};

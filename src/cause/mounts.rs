@@ -1,6 +1,7 @@
 //! Why a mount failed: its source, its target, or the file system itself. May touch: system calls, procfs, types.
 
 use super::path::{self, End};
+use super::users::{self, Range};
 use super::{Found, Scene, facts, masked, missing, overlay};
 use crate::host::input::{self, c};
 use crate::host::mountinfo::{self, Mount};
@@ -9,7 +10,7 @@ use crate::outcome::{Check, Trouble};
 use crate::perform::files::kind;
 use crate::perform::mounts::words;
 use crate::plan::op::{FileSystem, Mounts, Op, Source};
-use crate::plan::{self, Place};
+use crate::plan::{self, Place, text};
 use crate::spec::{self, NamespaceKind, Spec, namespace};
 use syscalls::record::{self, OUT, Record};
 use syscalls::{At, Errno, OpenFlags, Why};
@@ -30,7 +31,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
 
 /// The mount of config.json that the line is about, and its number.
 fn asked<'s>(scene: &Scene<'s>) -> Option<(&'s spec::Mount<'s>, usize)> {
-    let number = scene.line?.from.strip_prefix("/mounts/")?.split('/').next()?.parse().ok()?;
+    let number = text::number_in("/mounts/", &scene.line?.from)?;
     Some((scene.spec?.mounts.get(number)?, number))
 }
 
@@ -247,7 +248,7 @@ pub fn unmapped(spec: &Spec, kind: &str, data: &str) -> Option<Found> {
     maps.iter().find_map(|(key, map)| {
         let value = data.split(',').find_map(|option| option.strip_prefix(key)?.strip_prefix('='))?;
         let id: u32 = value.parse().ok()?;
-        let mapped = map.iter().any(|m| id.checked_sub(m.container_id).is_some_and(|over| over < m.size));
+        let mapped = map.iter().any(|m| users::outside(&[Range::of(m)], id).is_some());
         (!map.is_empty() && !mapped).then(|| Found::new("unmapped", &[key, value, kind]))
     })
 }

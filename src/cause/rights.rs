@@ -3,6 +3,7 @@
 
 use super::scene::{Found, Scene};
 use super::users::{self, Range};
+use crate::host::procfs::field;
 use crate::outcome::Lane;
 use crate::spec::{self, IdMapping, NamespaceKind, Spec};
 use syscalls::{Errno, Stat};
@@ -117,11 +118,6 @@ fn shown(map: Option<&Vec<Range>>, id: u32) -> String {
 
 fn users_of(field: &str) -> Vec<u32> {
     field.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
-}
-
-/// The line of /proc/PID/status with a key.
-pub fn field<'a>(text: &'a str, key: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("").trim()
 }
 
 /// A mode without the kind of file: `0644`.

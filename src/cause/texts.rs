@@ -1,6 +1,6 @@
 //! The words for what a look has found. texts.txt says how its entries are written. May touch: text.
 
-use crate::outcome::visible;
+use crate::outcome::{middle, visible};
 
 const TEXTS: &str = include_str!("texts.txt");
 
@@ -10,7 +10,7 @@ const SHORT: usize = 72;
 /// The cause and the cure of this name. Empty: there is none.
 pub fn filled(name: &str, values: &[&str]) -> (String, String) {
     let values: Vec<String> = values.iter().map(|value| visible(value).into_owned()).collect();
-    let short: Vec<String> = values.iter().map(|value| shortened(value, SHORT)).collect();
+    let short: Vec<String> = values.iter().map(|value| middle(value, SHORT)).collect();
     let (cause, cure) = (part(name, "cause"), part(name, "try"));
     (holes(&cause, &short), holes(&cure, &values))
 }
@@ -44,18 +44,6 @@ pub fn holes(text: &str, values: &[String]) -> String {
         }
     }
     out + rest
-}
-
-/// A text in at most so many characters: its beginning and its end.
-pub fn shortened(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.into();
-    }
-    let room = most.saturating_sub(3);
-    let begin: String = text.chars().take(room / 2).collect();
-    let end: String = text.chars().skip(count - (room - room / 2)).collect();
-    format!("{begin}...{end}")
 }
 
 #[cfg(test)]
@@ -102,6 +90,6 @@ mod tests {
     fn a_value_fills_its_hole_alone() {
         let values = ["a{1}".into(), "b".into()];
         assert_eq!(holes("{0} and {1}, {2} and {x", &values), "a{1} and b, {2} and {x");
-        assert_eq!(shortened("/a/long/path/of/many/parts", 13), "/a/lo...parts");
+        assert_eq!(middle("/a/long/path/of/many/parts", 13), "/a/lo...parts");
     }
 }

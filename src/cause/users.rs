@@ -4,9 +4,10 @@
 use super::path;
 use crate::host::procfs;
 use crate::spec::IdMapping;
+use serde::Serialize;
 
 /// A line of an id map: so many ids from `inside` on are those from `outside` on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     pub inside: u32,
     pub outside: u32,
@@ -71,4 +72,19 @@ pub fn outside(map: &[Range], id: u32) -> Option<u32> {
 pub fn inside(map: &[Range], id: u32) -> Option<u32> {
     let range = map.iter().find(|range| id >= range.outside && id - range.outside < range.count)?;
     range.inside.checked_add(id - range.outside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_mapped_inward_and_outward() {
+        let map = ranges("         0       1000          1\n         1     100000      65536\n");
+        assert_eq!(map.len(), 2);
+        assert_eq!((inside(&map, 1000), inside(&map, 100_010), inside(&map, 0)), (Some(0), Some(11), None));
+        assert_eq!((outside(&map, 0), outside(&map, 11), outside(&map, 65537)), (Some(1000), Some(100_010), None));
+        let last = [Range { inside: 0, outside: u32::MAX, count: 1 }];
+        assert_eq!(inside(&last, u32::MAX), Some(0));
+    }
 }

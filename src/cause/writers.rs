@@ -53,7 +53,6 @@ fn is_file(dir: &Fd, name: &CString, wanted: &Stat) -> bool {
 /// The line `flags:` has the flags of open(2), in octal digits.
 fn is_writing(pid: i32, name: &CString) -> bool {
     let info = users::of_process(pid, &format!("fdinfo/{}", name.to_string_lossy())).unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0);
+    let flags = u32::from_str_radix(procfs::field(&info, "flags"), 8).unwrap_or(0);
     flags & libc::O_ACCMODE as u32 != libc::O_RDONLY as u32
 }

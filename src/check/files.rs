@@ -8,7 +8,7 @@ use crate::cause::{Found, hooks, missing, mounts, overlay, rootfs};
 use crate::perform::files::PLACE;
 use crate::plan::mounts::options::attr;
 use crate::plan::op::{FileSystem, Source};
-use crate::plan::{Place, Slot};
+use crate::plan::{Place, Slot, text};
 use core::ffi::CStr;
 use syscalls::{At, MountFlags, Why};
 
@@ -111,8 +111,7 @@ fn place(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
 
 fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
     let Some(root) = &b.view.rootfs else { return };
-    let Some(number) = at.strip_prefix("/mounts/").and_then(|rest| rest.split('/').next()?.parse::<usize>().ok())
-    else {
+    let Some(number) = text::number_in("/mounts/", at) else {
         return;
     };
     if let Place::Rootfs { links: false, .. } = target

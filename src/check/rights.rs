@@ -6,6 +6,7 @@ use super::rows::Rows;
 use super::view::Bundle;
 use crate::cause::{ids, labels as profiles, limits, namespaces, path, sysctl};
 use crate::perform::labels;
+use crate::plan::text;
 use crate::spec::{self, NamespaceKind};
 use syscalls::{At, Why};
 
@@ -19,7 +20,7 @@ pub fn namespaces(b: &Bundle, rows: &mut Rows) {
 
 /// A namespace to join. `at`: its place in the list.
 pub fn joined(b: &Bundle, at: &str, rows: &mut Rows) {
-    let number = at.strip_prefix("/linux/namespaces/").and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
+    let number = text::number_in("/linux/namespaces/", at);
     let Some(one) = number.and_then(|number| b.spec.linux.namespaces.get(number)) else {
         return;
     };

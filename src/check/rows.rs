@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_text_is_used_and_each_row_has_one() {
-        let code = CODE.concat();
+        let code: String = CODE.iter().filter_map(|code| code.split("#[cfg(test)]").next()).collect();
         for line in TEXTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (name, _) = line.split_once(' ').unwrap_or((line, ""));
             assert!(code.contains(&format!("\"{name}\"")), "{line} is not used");

@@ -50,6 +50,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("run", "--watch", Watched::WORDS),
     ("exec", "--watch", Watched::WORDS),
     ("trace", "--format", Format::WORDS),
+    ("watch", "--format", Format::WORDS),
     ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),
     ("inspect", "--format", InspectFormat::WORDS),

@@ -1,7 +1,8 @@
 //! `inside`: the demo's program, pid 1 of its container, shows what it sees from there. May touch: system calls.
 
+use crate::host::procfs::field;
 use crate::host::{self, input};
-use crate::look::{self, field};
+use crate::look;
 use crate::outcome::{Doing, Error};
 use crate::say::out;
 use crate::sorted;

@@ -1,9 +1,10 @@
 //! What `inspect` shows, as text: what is not isolated first, then each subject under its heading. May touch: everything below.
 
 use super::inspect_layout::{Page, shown};
+use crate::cause::users::{Range, inside};
 use crate::explain::Book;
 use crate::host::cgroup::size;
-use crate::look::{Container, Differs, Facts, Mount, Node, Origin, Range, Remains, Sharing, Users, note, words};
+use crate::look::{Container, Differs, Facts, Mount, Node, Origin, Remains, Sharing, Users, note, words};
 use crate::spec::CAPABILITIES;
 
 pub use super::inspect_layout::width;
@@ -143,7 +144,7 @@ fn users(page: &mut Page, facts: &Facts) {
     for (name, ids, map) in [("user", uids, uid_map), ("group", gids, gid_map), ("further groups", groups, gid_map)] {
         // The first is the real id; the second, which the kernel goes by, differs only in programs with a setuid bit.
         let ids = if name == "further groups" { &ids[..] } else { ids.get(1..2).unwrap_or_default() };
-        let words = ids.iter().map(|outside| match Users::inside(map, *outside) {
+        let words = ids.iter().map(|outside| match inside(map, *outside) {
             Some(inside) if inside == *outside => inside.to_string(),
             Some(inside) => format!("{inside} ({outside} outside)"),
             None => format!("not mapped ({outside} outside)"),

@@ -3,7 +3,7 @@
 
 use super::inside::{capabilities, directory, file, namespaces};
 use crate::host::input::{self, c};
-use crate::look::field;
+use crate::host::procfs::field;
 use crate::outcome::{Error, Lane};
 use crate::say::out;
 use crate::sorted;

@@ -84,9 +84,8 @@ fn untraced(id: &str, pid: i32) -> Result<(), Error> {
     };
     let status = look().doing(format_args!("watch {id}"))?;
     let status = String::from_utf8_lossy(&status);
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map_or("0", str::trim);
-    match tracer {
-        "0" => Ok(()),
+    match procfs::field(&status, "TracerPid") {
+        "" | "0" => Ok(()),
         tracer => Err(Error::State(format!(
             "process {tracer} traces container {id} already, and a process has one tracer: `trace --follow {id} --lane program` shows what another watcher sees"
         ))),

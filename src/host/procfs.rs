@@ -29,6 +29,11 @@ pub fn path(pid: i32, name: &str) -> CString {
     CString::new(format!("{pid}/{name}")).unwrap_or_default()
 }
 
+/// The line of a file with a key, such as /proc/PID/status.
+pub fn field<'a>(text: &'a str, key: &str) -> &'a str {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("").trim()
+}
+
 /// What one read of a process's file gives.
 fn read(procfs: At, pid: i32, name: &str, why: Why) -> Result<Vec<u8>> {
     let file = syscalls::openat(procfs, &path(pid, name), OpenFlags::NONE, why)?;
@@ -98,8 +103,7 @@ pub fn leaders(threads: &[i32]) -> Result<Vec<i32>> {
             continue; // it has just ended
         };
         let status = String::from_utf8_lossy(&status);
-        let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        all.extend(line.and_then(|number| number.trim().parse::<i32>().ok()));
+        all.extend(field(&status, "Tgid").parse::<i32>().ok());
     }
     sorted::sort(&mut all);
     all.dedup();

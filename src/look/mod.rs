@@ -33,6 +33,6 @@ pub use devices::Node;
 pub use mounts::{Mount, Origin};
 pub use namespaces::{Namespace, Sharing, of as namespaces_of, same};
 pub use notes::note;
-pub use proc::{Proc, field};
-pub use process::{Facts, Range, Users, set_of};
+pub use proc::Proc;
+pub use process::{Facts, Users, set_of};
 pub use rows::{Differs, differences};

@@ -94,8 +94,3 @@ impl Proc {
         self.known(&name.to_string_lossy(), list())
     }
 }
-
-/// The line of a file with a key, such as /proc/PID/status.
-pub fn field<'a>(text: &'a str, key: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap_or("").trim()
-}

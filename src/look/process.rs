@@ -5,8 +5,10 @@ use super::cgroup::Group;
 use super::devices::Devices;
 use super::mounts::{self, Mount};
 use super::namespaces::{self, Namespace};
-use super::proc::{Proc, field};
+use super::proc::Proc;
 use super::seccomp::Profile;
+use crate::cause::users::{Range, ranges};
+use crate::host::procfs::field;
 use crate::sorted;
 use crate::spec;
 use alloc::ffi::CString;
@@ -51,22 +53,6 @@ pub struct Users {
     pub gid_map: Vec<Range>,
     /// False: the kernel forbids it to set its groups.
     pub may_set_groups: bool,
-}
-
-/// A line of an id map.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    pub inside: u32,
-    pub outside: u32,
-    pub count: u32,
-}
-
-impl Users {
-    /// An id as the process sees it. `None`: it is not mapped there.
-    pub fn inside(map: &[Range], outside: u32) -> Option<u32> {
-        let range = map.iter().find(|range| outside >= range.outside && outside - range.outside < range.count)?;
-        Some(range.inside + (outside - range.outside))
-    }
 }
 
 #[derive(Serialize, Default, Clone, PartialEq, Eq)]
@@ -193,14 +179,6 @@ fn users(proc: &Proc, status: &str) -> Result<Users> {
         gid_map: map(c"gid_map")?,
         may_set_groups: word.trim() != "deny",
     })
-}
-
-fn ranges(text: &str) -> Vec<Range> {
-    let line = |line: &str| {
-        let mut words = line.split_whitespace().map(number);
-        Some(Range { inside: words.next()?, outside: words.next()?, count: words.next()? })
-    };
-    text.lines().filter_map(line).collect()
 }
 
 /// The names of a set of capabilities, which the kernel writes as a hexadecimal number.
@@ -366,18 +344,7 @@ fn cgroup_path(proc: &Proc) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Range, Users, ranges, terminal};
-
-    #[test]
-    fn ids_are_mapped_inward() {
-        let map = ranges("         0       1000          1\n         1     100000      65536\n");
-        assert_eq!(map.len(), 2);
-        assert_eq!(Users::inside(&map, 1000), Some(0));
-        assert_eq!(Users::inside(&map, 100_010), Some(11));
-        assert_eq!(Users::inside(&map, 0), None);
-        let last = [Range { inside: 0, outside: u32::MAX, count: 1 }];
-        assert_eq!(Users::inside(&last, u32::MAX), Some(0));
-    }
+    use super::terminal;
 
     #[test]
     fn terminals_have_names() {

@@ -1,7 +1,8 @@
 //! The facts of a process as lines, each with a name, so that two processes can be compared. May touch: types.
 
 use super::mounts::Mount;
-use super::process::{Facts, Range};
+use super::process::Facts;
+use crate::cause::users::Range;
 use serde::Serialize;
 
 /// A fact that two processes do not have alike. Empty: one of them has nothing of it.

@@ -72,6 +72,11 @@ pub fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
     path.strip_prefix(base)?.strip_prefix('/')
 }
 
+/// The number that a pointer has in a list: 3 of `/mounts/3/options`, in `/mounts/`.
+pub fn number_in(list: &str, pointer: &str) -> Option<usize> {
+    pointer.strip_prefix(list)?.split('/').next()?.parse().ok()
+}
+
 /// A mapping of ids as the kernel reads it (user_namespaces(7)).
 pub fn mapping(mappings: &[IdMapping]) -> Vec<u8> {
     let mut text = String::new();

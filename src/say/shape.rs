@@ -9,7 +9,7 @@
 //! ```
 //! A log gets the same as one text: `CAUSE (WHERE); call: CALL; why: WHY; try: CURE`.
 
-use crate::outcome::{bounded, visible};
+use crate::outcome::{bounded, middle, visible};
 
 /// Bytes that a line of a message has at most, and a whole message that is one text.
 const MOST: usize = 2048;
@@ -90,18 +90,6 @@ fn fitted(text: &str, most: usize) -> String {
         text = text.replacen(longest, &shorter, 1);
     }
     text
-}
-
-/// A text in at most so many characters: its beginning and its end.
-pub fn middle(text: &str, most: usize) -> String {
-    let count = text.chars().count();
-    if count <= most {
-        return text.into();
-    }
-    let room = most.saturating_sub(3);
-    let begin: String = text.chars().take(room / 2).collect();
-    let end: String = text.chars().skip(count - (room - room / 2)).collect();
-    format!("{begin}...{end}")
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn asked(folder: &Path, all: &mut BTreeSet<String>) {
             asked(&path, all);
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = fs::read_to_string(&path).expect("a file of the source");
-            for call in ["words(\"", "filled(\""] {
+            for call in ["tell::words(\"", "filled(\""] {
                 let rest = text.split(call).skip(1);
                 all.extend(rest.filter_map(|rest| rest.split('"').next()).map(String::from));
             }

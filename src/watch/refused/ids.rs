@@ -4,7 +4,8 @@
 use super::process::Stopped;
 use super::texts::cause;
 use super::types::{By, Cause};
-use crate::plan::namespaces;
+use crate::cause::users;
+use crate::plan::{namespaces, text};
 use crate::spec::{self, NamespaceKind, Spec};
 
 /// The arguments of a call that are users, and those that are groups.
@@ -56,7 +57,7 @@ pub fn unmapped(stopped: &Stopped) -> Option<Cause> {
 const MOST: usize = 1024;
 
 fn is_mapped(stopped: &Stopped, map: &str, id: u32) -> bool {
-    stopped.map(map).is_none_or(|map| map.iter().any(|range| id >= range.inside && id - range.inside < range.count))
+    stopped.map(map).is_none_or(|map| users::outside(&map, id).is_some())
 }
 
 fn told(stopped: &Stopped, list: &str, id: u32) -> Option<Cause> {
@@ -75,7 +76,7 @@ pub fn overflow(stopped: &Stopped) -> Option<Cause> {
     let parent = path.rsplit_once('/').map(|(parent, _)| if parent.is_empty() { "/" } else { parent })?;
     let file = stopped.open(parent, true)?;
     let pointer = stopped.mount_of(file.at())?.pointer.clone()?;
-    let number: usize = pointer.strip_prefix("/mounts/")?.parse().ok()?;
+    let number = text::number_in("/mounts/", &pointer)?;
     let mapped = spec.mounts.get(number).is_some_and(|mount| !mount.uid_mappings.is_empty());
     let user = stopped.user_name("uid_map", stopped.rights()?.user);
     let pointer = format!("{pointer}/uidMappings");

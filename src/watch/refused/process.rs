@@ -3,8 +3,10 @@
 //! procfs.
 
 use super::types::{Confinement, Foreign};
+use crate::cause::users::{self, Range};
+use crate::host::procfs::field;
 use crate::look::mounts::{self, Mount};
-use crate::look::{Namespace, Proc, Range, Users, field, namespaces_of};
+use crate::look::{Namespace, Proc, namespaces_of};
 use crate::plan::clean;
 use alloc::ffi::CString;
 use core::cell::OnceCell;
@@ -111,17 +113,12 @@ impl<'a> Stopped<'a> {
 
     /// `uid_map` or `gid_map`, as the watcher sees it.
     pub fn map(&self, name: &str) -> Option<Vec<Range>> {
-        let text = self.text(name)?;
-        let line = |line: &str| {
-            let mut words = line.split_whitespace().map(|word| word.parse().ok());
-            Some(Range { inside: words.next()??, outside: words.next()??, count: words.next()?? })
-        };
-        Some(text.lines().filter_map(line).collect())
+        self.text(name).map(|text| users::ranges(&text))
     }
 
     /// An id of the watcher's as the process sees it. `None`: it is not mapped there.
     pub fn inside(&self, map: &str, id: u32) -> Option<u32> {
-        Users::inside(&self.map(map)?, id)
+        users::inside(&self.map(map)?, id)
     }
 
     /// A user as the process sees it, for a reader.
