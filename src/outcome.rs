@@ -99,6 +99,9 @@ impl Check {
                 | Check::CgroupFrozen
                 | Check::CgroupPopulated
                 | Check::Interrupted
+                | Check::NoSelinux
+                | Check::NoApparmor
+                | Check::NoResctrl
         )
     }
 

@@ -15,11 +15,12 @@ const MOST: usize = 4096;
 /// This machine, as filters know it.
 const ARCH: u32 = if cfg!(target_arch = "aarch64") { AUDIT_ARCH_AARCH64 } else { AUDIT_ARCH_X86_64 };
 
-/// The container's filter answers the call with this errno.
+/// The container's filter answers the call with this errno. An execve of init is told by the host, which waits for it.
 pub fn refused(scene: &Scene) -> Option<Found> {
     let profile = scene.spec?.linux.seccomp.as_ref()?;
     let (failed, record) = (scene.failed()?, scene.record()?);
-    if scene.lane != Lane::Init || !is_loaded(scene) {
+    let of_init = scene.lane == Lane::Init || failed.call.name() == "execve";
+    if !of_init || !is_loaded(scene) {
         return None;
     }
     let judged = judge(profile, ARCH, record.call.0.into(), &record.args);

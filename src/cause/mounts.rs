@@ -99,7 +99,19 @@ fn locked(mounts: &[Mount], path: &str, clear: u64) -> Option<Found> {
 fn target_of(scene: &Scene) -> Option<Found> {
     let (_, number) = asked(scene)?;
     let readonly = scene.failed().is_some_and(|failed| failed.errno == Errno::EROFS);
-    target(scene.root()?.at(), scene.spec?, number, readonly)
+    let root = scene.root()?;
+    target(root.at(), scene.spec?, number, readonly).or_else(|| never_made(root.at(), scene.spec?, number))
+}
+
+/// A place below an earlier mount whose file system lets no process make a directory.
+fn never_made(root: At, spec: &Spec, number: usize) -> Option<Found> {
+    let place = plan::clean(&spec.mounts.get(number)?.destination);
+    let End::Missing { .. } = path::walk(root, &place)?.end else {
+        return None;
+    };
+    let (_, above) = mount_above(spec, number, &place)?;
+    let fixed = matches!(above.kind.as_ref(), "proc" | "sysfs" | "mqueue" | "devpts");
+    fixed.then(|| Found::new("target never made", &[&place, &above.kind, &above.destination]))
 }
 
 /// What is wrong with the place of a mount of config.json. `readonly`: what is missing there cannot be made.
@@ -129,12 +141,16 @@ pub fn is_bind(mount: &spec::Mount) -> bool {
     mount.kind == "bind" || has("bind") || has("rbind")
 }
 
+/// The last of the earlier mounts that a place lies in, and its number.
+fn mount_above<'s>(spec: &'s Spec, number: usize, place: &str) -> Option<(usize, &'s spec::Mount<'s>)> {
+    let over = |(_, mount): &(usize, &spec::Mount)| mountinfo::below(place, &plan::clean(&mount.destination)).is_some();
+    spec.mounts.iter().enumerate().take(number).rev().find(over)
+}
+
 /// The earlier mount that makes a place read-only.
 fn readonly_by(spec: &Spec, number: usize) -> Option<String> {
     let place = plan::clean(&spec.mounts.get(number)?.destination);
-    let over =
-        |(_, mount): &(usize, &spec::Mount)| mountinfo::below(&place, &plan::clean(&mount.destination)).is_some();
-    let (i, mount) = spec.mounts.iter().enumerate().take(number).rev().find(over)?;
+    let (i, mount) = mount_above(spec, number, &place)?;
     let ro = mount.options.iter().any(|word| matches!(word.as_str(), "ro" | "rro"));
     ro.then(|| format!("/mounts/{i}"))
 }

@@ -81,24 +81,21 @@ pub fn missing(key: &str, inside: &[String], outside: &[String]) -> Option<Found
 
 /// What is wrong with the name of an interface: it is not there, or not yet, or has dots, at which the key was taken apart.
 fn interface(above: &str, rest: &str, inside: &[String], outside: &[String]) -> Option<Found> {
-    let parts: Vec<&str> = rest.split('/').collect();
-    let known = |name: &String| ["all", "default"].contains(&name.as_str()) || inside.contains(name);
-    let joined = (1..parts.len()).map(|count| (count, parts[..count].join(".")));
-    let named = joined
-        .clone()
-        .find(|(_, name)| known(name))
-        .or_else(|| joined.clone().find(|(_, name)| outside.contains(name)));
-    match named {
-        Some((1, name)) if known(&name) => None,
-        Some((count, name)) if known(&name) => {
-            let key = format!("{above}/{name}/{}", parts[count..].join("/"));
-            Some(Found::new("dots of an interface", &[&name, &key]))
+    // A setting is one file in the directory of its interface, so all before it is the name.
+    let (name, setting) = rest.rsplit_once('/')?;
+    let all = |name: &str| ["all", "default"].contains(&name);
+    let joined = name.replace('/', ".");
+    if all(&joined) || all(name.split('/').next()?) {
+        return None;
+    }
+    match (inside.contains(&joined), outside.contains(&joined)) {
+        (true, _) if !name.contains('/') => None,
+        (true, _) => Some(Found::new("dots of an interface", &[&joined, &format!("{above}/{joined}/{setting}")])),
+        (false, true) => {
+            let key = dotted(&format!("{above}/default/{setting}"));
+            Some(Found::new("interface comes later", &[&joined, &key]))
         }
-        Some((count, name)) => {
-            let key = dotted(&format!("{above}/default/{}", parts[count..].join("/")));
-            Some(Found::new("interface comes later", &[&name, &key]))
-        }
-        None => Some(Found::new("no interface", &[parts.first()?, &inside.join(", ")])),
+        (false, false) => Some(Found::new("no interface", &[&joined, &inside.join(", ")])),
     }
 }
 

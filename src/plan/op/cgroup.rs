@@ -50,7 +50,7 @@ impl Cgroup {
                 let needed = list("", needed.iter().map(String::as_str), ", ");
                 write!(to, "enable controllers for the cgroup: the usual ones, and {needed}")
             }
-            Self::NeedController { name, .. } => write!(to, "unless that was done: enable the controller {name}"),
+            Self::NeedController { name, .. } => write!(to, "enable the controller {name} (unless that was done)"),
             Self::Set { setting } => {
                 write!(to, "set {} of the cgroup to {}", s(&setting.file), String::from_utf8_lossy(&setting.value))
             }

@@ -241,17 +241,30 @@ pub fn denied(stopped: &Stopped) -> Option<Cause> {
             .filter(|_| !spec.linux.uid_mappings.is_empty());
     }
     let own = stopped.inside("uid_map", rights.user);
+    let is_owner = stat.st_uid == rights.user;
+    let letters = letters(wants);
     match own == Some(spec.process.user.uid) {
         true if own == Some(0) => {
             let mut found = sets::missing(stopped, &rights, "CAP_DAC_OVERRIDE")?;
-            let values = [path.as_str(), &owners, &mode, values[4], &found.what, &found.cure];
-            let more = cause(By::Capability, "capability for a file", "", &values);
+            let key = if is_owner { "capability for an own file" } else { "capability for a file" };
+            let values = [path.as_str(), &owners, &mode, &letters, &found.what, &found.cure];
+            let more = cause(By::Capability, key, "", &values);
             (found.what, found.cure) = (more.what, more.cure);
             Some(found)
+        }
+        true if is_owner => {
+            let values = [values.as_slice(), &[letters.as_str()]].concat();
+            Some(cause(By::User, "own file", "/process/user/uid", &values))
         }
         true => Some(cause(By::User, "user", "/process/user/uid", &values)),
         false => None,
     }
+}
+
+/// Rights as chmod(1) names them.
+fn letters(wants: u32) -> String {
+    let all = [(READ, 'r'), (WRITE, 'w'), (EXECUTE, 'x')];
+    all.iter().filter(|(bit, _)| wants & bit != 0).map(|(_, letter)| *letter).collect()
 }
 
 fn words(wants: u32) -> &'static str {

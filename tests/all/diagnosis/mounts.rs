@@ -72,13 +72,18 @@ fn targets() -> Outcome {
     let cause =
         "the mount point /tmp/deep/er does not exist, and the mount above it is read-only (config.json /mounts/7)";
     says(&bundle, cause, "try: make /tmp/deep/er in its source beforehand")?;
+    // proc has the directories that the kernel gives it.
+    bundle.set("/mounts/7", mount("tmpfs", "tmpfs", "/proc/data", &[]))?;
+    bundle.config["mounts"].as_array_mut().ok_or("no mounts")?.truncate(8);
+    let cause = "the mount point /proc/data does not exist, and the proc at /proc takes no new directories";
+    says(&bundle, cause, "try: a `destination` that is there")?;
     bundle.clean()?;
     // proc is mounted on no link.
     let bundle = Bundle::plain()?;
     fs::remove_dir(bundle.rootfs("proc"))?;
     symlink("etc", bundle.rootfs("proc"))?;
     let cause = "/proc in the rootfs is a link to etc: proc is mounted on a real directory only";
-    says(&bundle, cause, "try: an image in which /proc is a plain directory")?;
+    says(&bundle, cause, "try: make /proc a plain directory in the rootfs")?;
     bundle.clean()
 }
 

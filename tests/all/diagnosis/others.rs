@@ -39,6 +39,7 @@ fn settings() -> Outcome {
             "sysctl -a",
         ),
         ("net.ipv4.conf.eth7.forwarding", "the container has no interface eth7: it has lo", "netDevices"),
+        ("net.ipv4.conf.eth7.100.forwarding", "the container has no interface eth7.100: it has lo", "netDevices"),
     ] {
         bundle.set("/linux/sysctl", json!({key: "1"}))?;
         says(&bundle, cause, cure)?;

@@ -173,7 +173,7 @@ fn modes() -> Outcome {
     put(&bundle, "x", "#!/bin/sh\n", 0o700)?;
     as_user(&mut bundle, 1000, 1000, &[])?;
     let cause = "user 1000 may not execute /x: permission denied: its mode is 0700, its owner 0:0";
-    says(&bundle, cause, "`chmod o+x /x` in the rootfs")?;
+    says(&bundle, cause, "`chmod a+rx /x` in the rootfs")?;
     // The group's bits count for a member, and those of all others do not.
     put(&bundle, "x", "#!/bin/sh\n", 0o705)?;
     chown(bundle.rootfs("x"), Some(0), Some(77))?;
@@ -189,7 +189,12 @@ fn modes() -> Outcome {
     fs::set_permissions(bundle.rootfs("opt/app"), Permissions::from_mode(0o700))?;
     bundle.set("/process/args/0", json!("/opt/app/run"))?;
     let cause = "user 1000 may not enter /opt/app: permission denied: its mode is 0700, its owner 0:0";
-    says(&bundle, cause, "`chmod o+x /opt/app` in the rootfs")?;
+    says(&bundle, cause, "`chmod a+x /opt/app` in the rootfs")?;
+    // A member of the directory's group has no use for the bits of all others: the cure gives it x too.
+    as_user(&mut bundle, 1000, 0, &[])?;
+    says(&bundle, cause, "`chmod a+x /opt/app` in the rootfs")?;
+    fs::set_permissions(bundle.rootfs("opt/app"), Permissions::from_mode(0o711))?;
+    bundle.bundled(&["run"])?.ok()?;
     bundle.clean()
 }
 

@@ -47,7 +47,7 @@ const ALL: &[Situation] = &[
         name: "a_directory_on_the_way_that_is_closed",
         run: closed_directory,
         cause: &["user 1000 may not enter /opt", "0700"],
-        cure: "chmod o+x /opt",
+        cure: "chmod a+x /opt",
     },
     Situation {
         name: "user_namespaces_at_their_limit",
@@ -128,7 +128,7 @@ const ALL: &[Situation] = &[
             run(bundle)
         },
         cause: &["user 1000 may not execute /x", "0700", "its owner 0:0"],
-        cure: "chmod o+x /x",
+        cure: "chmod a+rx /x",
     },
     Situation {
         name: "a_capability_that_the_program_lacks",

@@ -1,8 +1,10 @@
-//! README.md: what its first ten minutes say to type works as it stands, and the examples of the help do, too.
+//! README.md: what its first ten minutes and its part about failures say to type works as it stands, and the examples of the
+//! help do, too.
 
 use crate::bundle::{Bundle, runtime};
 use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use std::error::Error;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -11,7 +13,11 @@ use std::process::Command;
 pub fn cases() -> Vec<Trial> {
     area(
         "readme",
-        &[("the_first_ten_minutes_work_as_typed", minutes), ("examples_of_the_help_work_as_typed", examples)],
+        &[
+            ("the_first_ten_minutes_work_as_typed", minutes),
+            ("what_is_said_of_failures_works_as_typed", failures),
+            ("examples_of_the_help_work_as_typed", examples),
+        ],
     )
 }
 
@@ -52,11 +58,16 @@ fn blocks(part: &str) -> Vec<String> {
     blocks.flat_map(str::lines).map(String::from).collect()
 }
 
-fn minutes() -> Outcome {
+/// A part of README.md.
+fn part(title: &str) -> Result<String, Box<dyn Error>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))?;
-    let part = text.split("## The first ten minutes").nth(1).and_then(|rest| rest.split("\n## ").next());
-    let part = part.ok_or("no first ten minutes")?;
-    let mut lines = blocks(part);
+    let part = text.split(&format!("## {title}\n")).nth(1).and_then(|rest| rest.split("\n## ").next());
+    Ok(part.ok_or(format!("no part {title}"))?.into())
+}
+
+fn minutes() -> Outcome {
+    let part = part("The first ten minutes")?;
+    let mut lines = blocks(&part);
     ensure!(lines.len() > 12, "{lines:?}");
     lines.retain(|line| !line.starts_with("cargo "));
     // The questions' commands stand in a table.
@@ -69,6 +80,21 @@ fn minutes() -> Outcome {
     typed(&bundle, &lines)?;
     // What has been learned is meant to stay.
     fs::remove_file(bundle.state_root().join(".learn"))?;
+    bundle.clean()
+}
+
+/// They begin with the bundle of the first ten minutes.
+fn failures() -> Outcome {
+    let bundle = Bundle::plain()?;
+    clone(&bundle)?;
+    let minutes = blocks(&part("The first ten minutes")?);
+    let makes =
+        |line: &&String| ["scripts/rootfs", "nk-runtime spec", "sed -i"].iter().any(|word| line.starts_with(word));
+    let mut lines: Vec<String> = minutes.iter().filter(makes).cloned().collect();
+    same("lines that make the bundle", lines.len(), 3)?;
+    lines.extend(blocks(&part("When it fails")?));
+    ensure!(lines.len() > 15, "{lines:?}");
+    typed(&bundle, &lines)?;
     bundle.clean()
 }
 
