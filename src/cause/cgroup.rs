@@ -256,9 +256,6 @@ fn systemd(said: &str) -> Found {
 /// Why a process could not begin in the container's cgroup: clone3 with CLONE_INTO_CGROUP.
 pub fn not_entered(scene: &Scene) -> Option<Found> {
     let errno = scene.failed()?.errno;
-    if errno == Errno::EAGAIN {
-        return processes(scene);
-    }
     let root = cgroup::open_root().ok()??;
     let (root, path) = (root.at(), path_of(scene)?);
     match errno {
@@ -284,8 +281,8 @@ pub fn not_entered(scene: &Scene) -> Option<Found> {
     }
 }
 
-/// A limit on the number of processes is reached.
-fn processes(scene: &Scene) -> Option<Found> {
+/// The container's cgroup, this process's, or one above has as many processes as it may have.
+pub fn processes(scene: &Scene) -> Option<Found> {
     let root = cgroup::open_root().ok()??;
     let own = procfs::cgroup_of(syscalls::record::own_pid()).unwrap_or_default();
     let container = path_of(scene).unwrap_or_default();
@@ -293,10 +290,7 @@ fn processes(scene: &Scene) -> Option<Found> {
         let number = |file| text(root.at(), group, file)?.parse::<u64>().ok();
         number("pids.max").zip(number("pids.current")).is_some_and(|(most, count)| count >= most)
     };
-    if let Some(group) = upward(&container).chain(upward(&own)).find(full) {
-        let most = text(root.at(), group, "pids.max")?;
-        return Some(Found::new("pids.max reached", &[&shown(group), &most, &directory(root.at(), group)]));
-    }
-    let (soft, _) = syscalls::prlimit64_ask(libc::RLIMIT_NPROC, LOOK).ok()?;
-    (soft != u64::MAX).then(|| Found::new("RLIMIT_NPROC reached", &[&soft.to_string()]))
+    let group = upward(&container).chain(upward(&own)).find(full)?;
+    let most = text(root.at(), group, "pids.max")?;
+    Some(Found::new("pids.max reached", &[&shown(group), &most, &directory(root.at(), group)]))
 }

@@ -4,11 +4,10 @@
 use super::path::{self, End};
 use super::rights::{self, Person};
 use super::scene::{Found, Scene};
-use super::{sizes, users};
-use crate::host::cgroup;
+use super::{cgroup, sizes, users};
 use crate::outcome::Lane;
+use crate::plan::namespaces::flag;
 use crate::plan::op::Namespaces;
-use crate::plan::{Slot, namespaces::flag};
 use crate::spec::{NamespaceKind, Spec};
 use syscalls::{At, CloneFlags, Errno, OpenFlags, Why};
 
@@ -56,20 +55,7 @@ fn cloned(scene: &Scene, flags: CloneFlags, errno: Errno) -> Option<Found> {
     if errno != Errno::EAGAIN {
         return made(scene.spec, flags, errno);
     }
-    full_cgroup(scene).or_else(many_processes)
-}
-
-/// The container's cgroup may not have one more process.
-fn full_cgroup(scene: &Scene) -> Option<Found> {
-    let group = scene.lanes?.at(Slot::CGROUP);
-    let number = |name| {
-        let why = Why("the limit of processes may be reached");
-        cgroup::read(group, name, why).ok()?.trim().parse::<u64>().ok()
-    };
-    let (most, now) = (number(c"pids.max")?, number(c"pids.current")?);
-    let values = [now, most].map(|number| format!("{number}"));
-    let found = || Found::new("full cgroup", &values.each_ref().map(String::as_str)).at("/linux/resources/pids/limit");
-    (now >= most).then(found)
+    cgroup::processes(scene).or_else(many_processes)
 }
 
 /// The caller's user may not have one more process.

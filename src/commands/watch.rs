@@ -13,7 +13,7 @@ use crate::trace::{self, Filter, Live, Piece, View};
 use crate::watch::refused::{self, Confinement, Refusal};
 use crate::watch::{Engine, refusals};
 use syscalls::record::{self, Record};
-use syscalls::{At, Call, Fd, OpenFlags, PollFd, SigSet, WaitFlags, Why};
+use syscalls::{At, Call, Fd, PollFd, SigSet, WaitFlags, Why};
 
 /// How often new records are looked for, in milliseconds.
 const EVERY: u64 = 50;
@@ -76,14 +76,7 @@ pub fn text(all: &[Refusal], format: Format) -> String {
 
 /// Refuses a container whose first process has a tracer: the kernel allows one.
 fn untraced(id: &str, pid: i32) -> Result<(), Error> {
-    let why = Why("a process has one tracer");
-    let look = || {
-        let procfs = procfs::open()?;
-        let file = syscalls::openat(procfs.at(), &procfs::path(pid, "status"), OpenFlags::NONE, why)?;
-        input::read_all(file.at(), why)
-    };
-    let status = look().doing(format_args!("watch {id}"))?;
-    let status = String::from_utf8_lossy(&status);
+    let status = procfs::text(pid, "status", Why("a process has one tracer")).doing(format_args!("watch {id}"))?;
     match procfs::field(&status, "TracerPid") {
         "" | "0" => Ok(()),
         tracer => Err(Error::State(format!(

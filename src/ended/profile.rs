@@ -3,9 +3,9 @@
 
 use super::log::Forbidden;
 use crate::cause::Found;
+use crate::plan::seccomp::{NATIVE, column};
 use crate::spec::{ARCHES, Seccomp};
-use syscalls::names::{NONE, NUMBERS, name};
-use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
+use syscalls::foreign;
 
 /// Names of calls that are listed at most.
 const LISTED: usize = 6;
@@ -17,16 +17,17 @@ fn ends(action: &str) -> bool {
 
 /// The line of the profile that is about this call.
 pub fn at_call(profile: &Seccomp, found: &Forbidden, who: &str) -> Found {
-    let Some((arch, column)) = arch_of(found.arch, found.number) else {
+    let Some(column) = column(found.arch, found.number) else {
         let call = format!("call {} of architecture {:x}", found.number, found.arch);
         return Found::new("end by seccomp", &[who, &call]).at("/linux/seccomp");
     };
-    let name = call_name(found.number, column);
-    let call = name.clone().unwrap_or_else(|| format!("call {}", found.number));
+    let arch = ARCHES[column];
+    let name = foreign::name(found.arch, found.number.into());
+    let call = name.map_or_else(|| format!("call {}", found.number), String::from);
     if column != NATIVE && !profile.architectures.iter().any(|listed| listed == arch) {
         return Found::new("end by an architecture", &[who, &call, arch]).at("/linux/seccomp/architectures");
     }
-    let names = |list: &[crate::spec::Text]| name.as_ref().is_some_and(|name| list.iter().any(|one| **one == **name));
+    let names = |list: &[crate::spec::Text]| name.is_some_and(|name| list.iter().any(|one| one.as_str() == name));
     let rule = profile.rules.iter().position(|rule| ends(&rule.action) && names(&rule.names));
     match rule {
         Some(rule) => Found::new("end by seccomp rule", &[who, &call]).at(format!("/linux/seccomp/syscalls/{rule}")),
@@ -54,28 +55,4 @@ pub fn among(profile: &Seccomp) -> Found {
         list.push_str(&format!(" and {more} more"));
     }
     Found::new("end by seccomp rules", &[&list]).at(format!("/linux/seccomp/syscalls/{first}"))
-}
-
-/// The column of the machine that this program is for, in the order of [`ARCHES`].
-const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { 0 };
-/// Set in the number of every call of x32.
-const X32: u32 = 0x4000_0000;
-
-/// The name of an architecture in a profile, and its column in the table of numbers.
-fn arch_of(audit: u32, number: u32) -> Option<(&'static str, usize)> {
-    let column = match audit {
-        AUDIT_ARCH_X86_64 if number & X32 != 0 => 2,
-        AUDIT_ARCH_X86_64 => 0,
-        AUDIT_ARCH_I386 => 1,
-        AUDIT_ARCH_AARCH64 => 3,
-        AUDIT_ARCH_ARM => 4,
-        _ => return None,
-    };
-    Some((ARCHES[column], column))
-}
-
-fn call_name(number: u32, column: usize) -> Option<String> {
-    let number = if column == 2 { number & !X32 } else { number };
-    let row = NUMBERS.iter().position(|row| row[column] != NONE && u32::from(row[column]) == number)?;
-    core::str::from_utf8(name(row)).ok().map(String::from)
 }

@@ -42,6 +42,13 @@ fn read(procfs: At, pid: i32, name: &str, why: Why) -> Result<Vec<u8>> {
     Ok(buffer.get(..len).unwrap_or(&[]).into())
 }
 
+/// The text of a process's file, whole.
+pub fn text(pid: i32, name: &str, why: Why) -> Result<String> {
+    let procfs = open()?;
+    let file = syscalls::openat(procfs.at(), &path(pid, name), OpenFlags::NONE, why)?;
+    Ok(String::from_utf8_lossy(&input::read_all(file.at(), why)?).into_owned())
+}
+
 /// How far a process is that was started at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
@@ -83,11 +90,7 @@ fn is_gone(failed: &Failed) -> bool {
 
 /// The cgroup of a process in the version 2 hierarchy, from its root (cgroups(7), "/proc/PID/cgroup").
 pub fn cgroup_of(pid: i32) -> Result<String> {
-    let procfs = open()?;
-    let why = Why("the kernel tells there which cgroup a process is in");
-    let file = syscalls::openat(procfs.at(), &path(pid, "cgroup"), OpenFlags::NONE, why)?;
-    let text = input::read_all(file.at(), why)?;
-    let text = String::from_utf8_lossy(&text);
+    let text = text(pid, "cgroup", Why("the kernel tells there which cgroup a process is in"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     Ok(line.unwrap_or("").into())
 }
@@ -128,14 +131,9 @@ pub fn named(pids: &[i32]) -> String {
 
 /// The children of a process's first thread (proc_pid_task(5)); none where the kernel does not tell.
 pub fn children(pid: i32) -> Vec<i32> {
-    let look = || {
-        let procfs = open()?;
-        let why = Why("what a process has begun belongs to the container, too");
-        let file = syscalls::openat(procfs.at(), &path(pid, &format!("task/{pid}/children")), OpenFlags::NONE, why)?;
-        input::read_all(file.at(), why)
-    };
-    let text = look().unwrap_or_default();
-    String::from_utf8_lossy(&text).split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+    let why = Why("what a process has begun belongs to the container, too");
+    let text = text(pid, &format!("task/{pid}/children"), why).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Whether a process has ended, or was killed and is about to end. If /proc does not tell, the answer is no.

@@ -405,12 +405,6 @@ fn threads_of(pid: i32) -> Vec<i32> {
 
 /// The name of a process's program, as the kernel keeps it.
 fn name(pid: i32) -> String {
-    let why = Why("the summary tells which program made the call");
-    let read = || {
-        let procfs = procfs::open()?;
-        let file = syscalls::openat(procfs.at(), &procfs::path(pid, "comm"), OpenFlags::NONE, why)?;
-        input::read_all(file.at(), why)
-    };
-    let bytes = read().unwrap_or_default();
-    String::from(String::from_utf8_lossy(&bytes).trim_end())
+    let text = procfs::text(pid, "comm", Why("the summary tells which program made the call"));
+    text.unwrap_or_default().trim_end().into()
 }

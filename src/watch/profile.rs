@@ -6,20 +6,16 @@ use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::callers::new_beside;
 use crate::perform::files::write_all;
+use crate::plan::seccomp::{NATIVE, column};
 use crate::spec::{ARCHES, CAPABILITIES, Spec};
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use serde_json::json;
 use syscalls::foreign;
-use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
 use syscalls::{At, AtFlags, OpenFlags, Why};
 
 /// What a profile allows beside what was seen.
 const FALLBACKS: &str = include_str!("fallbacks.txt");
-/// Set in the number of every call of x32.
-const X32: u32 = 0x4000_0000;
-/// The architecture of the machine that this program is for.
-const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { 0 };
 
 /// Where the profiles go. The paths begin at the root of the file system: the watcher has another directory.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -132,18 +128,6 @@ fn add_fallbacks(names: &mut BTreeSet<String>) {
     }
 }
 
-/// The column of an architecture in the table of numbers, and in [`ARCHES`].
-fn column(audit: u32, number: u32) -> Option<usize> {
-    match audit {
-        AUDIT_ARCH_X86_64 if number & X32 != 0 => Some(2),
-        AUDIT_ARCH_X86_64 => Some(0),
-        AUDIT_ARCH_I386 => Some(1),
-        AUDIT_ARCH_AARCH64 => Some(3),
-        AUDIT_ARCH_ARM => Some(4),
-        _ => None,
-    }
-}
-
 /// Writes a profile under a name beside its own first, so that a reader never sees a part of it, and a link in its place is
 /// replaced and not followed.
 fn put(path: &str, profile: &serde_json::Value) -> syscalls::Result<()> {
@@ -163,6 +147,7 @@ fn put(path: &str, profile: &serde_json::Value) -> syscalls::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syscalls::AUDIT_ARCH_X86_64;
     use syscalls::names::{NUMBERS, name};
 
     #[test]

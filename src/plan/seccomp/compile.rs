@@ -33,7 +33,7 @@ pub(super) const AUDIT: [(u32, bool); 5] = [
 pub(super) const X86_64: usize = 0;
 pub(super) const X32: usize = 2;
 /// The column of the machine that this program is for.
-pub(super) const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
+pub const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
 /// Set in the number of every call of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 

@@ -13,8 +13,8 @@ pub struct Judged {
     pub pointer: String,
 }
 
-/// The column of [`NUMBERS`] for AUDIT_ARCH_* and a number.
-fn column(arch: u32, call: u32) -> Option<usize> {
+/// The place in [`ARCHES`], and the column of [`NUMBERS`], for AUDIT_ARCH_* and a number.
+pub fn column(arch: u32, call: u32) -> Option<usize> {
     let x32 = arch == AUDIT[X86_64].0 && call & X32_BIT != 0;
     if x32 { Some(X32) } else { AUDIT.iter().position(|(audit, _)| *audit == arch) }
 }

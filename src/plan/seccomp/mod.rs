@@ -5,8 +5,8 @@ pub mod code;
 mod compile;
 mod judge;
 
-pub use compile::{compile, document, flags, listener, unknown, warnings};
-pub use judge::judge;
+pub use compile::{NATIVE, compile, document, flags, listener, unknown, warnings};
+pub use judge::{column, judge};
 
 use super::builder::Builder;
 use super::op;
