@@ -20,7 +20,7 @@ pub fn rootfs(b: &mut Bundle, path: &CStr, rows: &mut Rows) {
             let why = Why("the container's files are below this directory");
             b.view.rootfs = syscalls::openat(At::CWD, path, PLACE, why).ok();
             b.view.rootfs_path = name.clone().into_owned();
-            rows.ok("/root/path", "rootfs", &[&name]);
+            rows.ok("/root/path", "rootfs", &[name.strip_suffix("/.").unwrap_or(&name)]);
         }
     }
 }

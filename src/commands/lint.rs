@@ -15,9 +15,11 @@ const FOUND: i32 = 1;
 pub fn lint(spec: &Spec, options: &cli::PlanCmd) -> Result<i32, Error> {
     let why = Why("without a label the program is as free as its user, if the kernel has a security module");
     let module = labels::apparmor(why) == Ok(true) || labels::selinux(why) == Ok(true);
-    let found = lint::findings(spec, module, options.level.unwrap_or(Weight::Low));
+    let level = options.level.unwrap_or(Weight::Low);
+    let found = lint::findings(spec, module, level);
     let text = match options.format {
         Some(InspectFormat::Json) => document(&found),
+        _ if found.is_empty() => nothing(level).into(),
         _ => listing(&found, out::columns(60, 120)),
     };
     out::stdout(&text)?;
@@ -43,6 +45,14 @@ fn some(all: &[String]) -> String {
     }
 }
 
+fn nothing(level: Weight) -> &'static str {
+    match level {
+        Weight::Low => "nothing in this configuration is wider than usual\n",
+        Weight::Medium => "no finding is of the level medium or high\n",
+        Weight::High => "no finding is of the level high\n",
+    }
+}
+
 fn listing(found: &[Finding], width: usize) -> String {
     let mut text = String::new();
     for one in found {
@@ -56,9 +66,6 @@ fn listing(found: &[Finding], width: usize) -> String {
                 text.push_str(&format!("        {label:<8}{line}\n"));
             }
         }
-    }
-    if found.is_empty() {
-        return "nothing in this configuration is wider than usual\n".into();
     }
     let count = |level: &str| found.iter().filter(|one| one.level == level).count();
     let counts = Weight::WORDS.iter().rev().map(|level| format!("{} {level}", count(level)));

@@ -42,7 +42,8 @@ impl<'a> Text<'a> {
         let calls = made(entries);
         let first = entries.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0);
         let when = day(self.epoch.wrapping_add(first));
-        let head = format!("{title}, {when}: {calls} calls, {}{}", duration(took), refusals(entries));
+        let plural = if calls == 1 { "" } else { "s" };
+        let head = format!("{title}, {when}: {calls} call{plural}, {}{}", duration(took), refusals(entries));
         self.screen.line(&head, Paint::Plain, out);
         if !self.look.all {
             let hint = "+3: the row stands for three more calls. --all shows every call.";

@@ -140,13 +140,13 @@ fn components() -> Outcome {
     symlink("/opt/y", bundle.rootfs("dangling"))?;
     symlink("loop", bundle.rootfs("loop"))?;
     for (path, cause, cure) in [
-        ("/opt/none/x", "/opt/none/x: no such file or directory: /opt is not in the rootfs", "make /opt in the rootfs"),
+        ("/opt/none/x", "/opt/none/x: no such file or directory: /opt is not in the rootfs", "put the program there"),
         ("/gone", "/gone is not in the rootfs: no such file or directory", "put it into the rootfs"),
         ("./gone", "./gone is not in the rootfs: no such file or directory", "put it into the rootfs"),
         (
             "/dangling",
             "/dangling: no such file or directory: the link /dangling leads to /opt/y",
-            "make /opt in the rootfs",
+            "put the program where /dangling leads",
         ),
         ("/loop", "/loop: the link /loop leads in a circle: it says loop", "point /loop to a file"),
         ("/bin/busybox/x", "/bin/busybox/x: not a directory: /bin/busybox is a file", "correct the path"),
