@@ -48,7 +48,8 @@ fn settings() -> Outcome {
     says(&bundle, "net.ipv4.ip_forward does not take maybe", "try: a value of that form")?;
     let name = format!("nk{}.7", std::process::id() % 100_000);
     let space = format!("{}-net", bundle.id);
-    let mounted = || fs::read_to_string("/proc/self/mountinfo").map(|all| all.contains(" /run/netns "));
+    // Each test has mounts of its own: those of its thread.
+    let mounted = || fs::read_to_string("/proc/thread-self/mountinfo").map(|all| all.contains(" /run/netns "));
     let before = mounted()?;
     ip(&["netns", "add", &space])?;
     let said = dotted(&mut bundle, &space, &name);
