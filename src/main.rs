@@ -18,6 +18,7 @@
 //!   outcome        how a line ends, and the error type
 //!   explain learn  what each thing is that is shown; the lessons of the course
 //!   sorted         lists in order
+//!   packed         long texts, which the build has packed
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
 //! To follow `run` from `main` to `execve`:
@@ -48,6 +49,7 @@ mod learn;
 mod lint;
 mod look;
 mod outcome;
+mod packed;
 mod perform;
 mod plan;
 mod say;

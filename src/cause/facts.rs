@@ -1,12 +1,11 @@
 //! What kernels can do, and since when: facts.txt. May touch: system calls.
 
+use crate::packed::packed;
 use syscalls::Why;
-
-const FACTS: &str = include_str!("facts.txt");
 
 /// The facts of this kind.
 fn all(kind: &str) -> impl Iterator<Item = &'static str> {
-    FACTS.lines().filter_map(move |line| line.strip_prefix(kind)?.strip_prefix(' '))
+    packed!("cause/facts.txt").lines().filter_map(move |line| line.strip_prefix(kind)?.strip_prefix(' '))
 }
 
 /// Whether this is a fact.

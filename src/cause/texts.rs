@@ -1,8 +1,11 @@
 //! The words for what a look has found. texts.txt says how its entries are written. May touch: text.
 
 use crate::outcome::{middle, visible};
+use crate::packed::packed;
 
-const TEXTS: &str = include_str!("texts.txt");
+fn texts() -> &'static str {
+    packed!("cause/texts.txt")
+}
 
 /// Bytes of a value in a cause, which is the first line of a message. A cure has values whole, since people copy them.
 const SHORT: usize = 72;
@@ -17,7 +20,7 @@ pub fn filled(name: &str, values: &[&str]) -> (String, String) {
 
 /// One part of an entry, in one line.
 fn part(name: &str, part: &str) -> String {
-    let mut lines = TEXTS.lines().skip_while(|line| *line != name).skip(1);
+    let mut lines = texts().lines().skip_while(|line| *line != name).skip(1);
     let mut lines = lines.by_ref().take_while(|line| line.starts_with("  "));
     let first = lines.find_map(|line| line.trim_start().strip_prefix(part)?.strip_prefix(": ")).unwrap_or_default();
     let more = lines.map_while(|line| line.strip_prefix("    "));
@@ -70,7 +73,8 @@ mod tests {
     fn each_cause_is_used_and_each_name_is_known() {
         let mut code = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
-        let names: Vec<&str> = TEXTS.lines().filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
+        let names: Vec<&str> =
+            texts().lines().filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()).collect();
         for name in &names {
             let (cause, cure) = (part(name, "cause"), part(name, "try"));
             assert!(!cause.is_empty() && !cure.is_empty(), "{name} lacks a part");

@@ -1,9 +1,12 @@
 //! The rows of the table, and their words (texts.txt). May touch: text.
 
 use crate::cause::{Found, Place, holes};
+use crate::packed::packed;
 use serde::Serialize;
 
-const TEXTS: &str = include_str!("texts.txt");
+fn texts() -> &'static str {
+    packed!("check/texts.txt")
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Debug)]
 #[serde(rename_all = "lowercase")]
@@ -99,7 +102,7 @@ impl Rows {
 fn text(name: &str, part: &str, values: &[&str]) -> String {
     let line = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ')?.strip_prefix(part)?.strip_prefix(": ");
     let values: Vec<String> = values.iter().map(|value| (*value).into()).collect();
-    holes(TEXTS.lines().find_map(line).unwrap_or(""), &values)
+    holes(texts().lines().find_map(line).unwrap_or(""), &values)
 }
 
 #[cfg(test)]
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn each_text_is_used_and_each_row_has_one() {
         let code: String = CODE.iter().filter_map(|code| code.split("#[cfg(test)]").next()).collect();
-        for line in TEXTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in texts().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (name, _) = line.split_once(' ').unwrap_or((line, ""));
             assert!(code.contains(&format!("\"{name}\"")), "{line} is not used");
             assert!(line.contains(": ") && !line.ends_with('.'), "{line}");

@@ -21,28 +21,33 @@
 
 mod page;
 
+use crate::packed::packed;
 pub use page::{Page, markdown};
 
 /// The texts, in reading order.
-const FILES: [&str; 15] = [
-    include_str!("texts/concepts.txt"),
-    include_str!("texts/namespaces.txt"),
-    include_str!("texts/lifecycle.txt"),
-    include_str!("texts/calls.txt"),
-    include_str!("texts/flags-files.txt"),
-    include_str!("texts/flags-mounts.txt"),
-    include_str!("texts/flags-processes.txt"),
-    include_str!("texts/flags-signals-sockets.txt"),
-    include_str!("texts/flags-terminals.txt"),
-    include_str!("texts/capabilities.txt"),
-    include_str!("texts/inspect.txt"),
-    include_str!("texts/options.txt"),
-    include_str!("texts/properties.txt"),
-    include_str!("texts/errnos.txt"),
-    HINTS,
-];
+fn files() -> [&'static str; 15] {
+    [
+        packed!("explain/texts/concepts.txt"),
+        packed!("explain/texts/namespaces.txt"),
+        packed!("explain/texts/lifecycle.txt"),
+        packed!("explain/texts/calls.txt"),
+        packed!("explain/texts/flags-files.txt"),
+        packed!("explain/texts/flags-mounts.txt"),
+        packed!("explain/texts/flags-processes.txt"),
+        packed!("explain/texts/flags-signals-sockets.txt"),
+        packed!("explain/texts/flags-terminals.txt"),
+        packed!("explain/texts/capabilities.txt"),
+        packed!("explain/texts/inspect.txt"),
+        packed!("explain/texts/options.txt"),
+        packed!("explain/texts/properties.txt"),
+        packed!("explain/texts/errnos.txt"),
+        all_hints(),
+    ]
+}
 
-const HINTS: &str = include_str!("texts/hints.txt");
+fn all_hints() -> &'static str {
+    packed!("explain/texts/hints.txt")
+}
 
 /// What an entry can be of: as the texts have it, as people read it, and for several.
 pub const KINDS: [(&str, &str, &str); 12] = [
@@ -178,7 +183,7 @@ impl Entry {
 /// What a capability opens in a container.
 pub fn opens(capability: &str) -> Option<String> {
     let head = format!("\n== {capability}\n");
-    let entry = FILES.iter().find_map(|text| text.split_once(&head))?.1;
+    let entry = files().into_iter().find_map(|text| text.split_once(&head))?.1;
     let entry = entry.split("\n== ").next()?;
     let (_, here) = entry.split_once("\nhere: ")?;
     let end = LABELS.iter().filter_map(|label| here.find(&format!("\n{label}"))).min().unwrap_or(here.len());
@@ -187,7 +192,7 @@ pub fn opens(capability: &str) -> Option<String> {
 
 /// The names of all hints with the hints, in the order in which one is looked for.
 pub fn hints() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let entries = HINTS.split("\n== ").skip(1).filter_map(|entry| entry.split_once('\n'));
+    let entries = all_hints().split("\n== ").skip(1).filter_map(|entry| entry.split_once('\n'));
     let hints = entries.filter_map(|(names, rest)| Some((names, value(rest, "hint")?)));
     hints.flat_map(|(names, hint)| names.split(", ").map(move |name| (name, hint)))
 }
@@ -224,7 +229,7 @@ fn within(text: &str, letters: &str) -> bool {
 impl Book {
     pub fn read() -> Book {
         let mut all = Vec::new();
-        let chapters = FILES.iter().flat_map(|text| text.trim_start_matches("# ").split("\n\n# "));
+        let chapters = files().into_iter().flat_map(|text| text.trim_start_matches("# ").split("\n\n# "));
         for text in chapters {
             let mut parts = text.split("\n\n== ");
             let (title, head) = parts.next().and_then(|top| top.split_once('\n')).unwrap_or_default();

@@ -2,9 +2,8 @@
 
 use crate::cli::Weight;
 use crate::look::open;
+use crate::packed::packed;
 use serde::Serialize;
-
-const RULES: &str = include_str!("rules.txt");
 
 /// How much a rule opens, as rules.txt has it.
 fn weight(lines: &'static str) -> Weight {
@@ -65,7 +64,7 @@ impl Found {
 
 /// A rule: its name, and its lines of keys.
 fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
-    RULES.split("\n== ").skip(1).filter_map(|rule| rule.split_once('\n'))
+    packed!("lint/rules.txt").split("\n== ").skip(1).filter_map(|rule| rule.split_once('\n'))
 }
 
 fn value(lines: &'static str, key: &str) -> &'static str {

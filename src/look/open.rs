@@ -5,11 +5,14 @@ use super::devices::Node;
 use super::mounts::{Mount, Origin, covering, peer_groups};
 use super::namespaces::Sharing;
 use super::process::{Descriptor, Facts};
+use crate::packed::packed;
 use crate::spec::Spec;
 use serde::Serialize;
 
 /// What each finding means.
-const TEXTS: &str = include_str!("texts/open.txt");
+fn texts() -> &'static str {
+    packed!("look/texts/open.txt")
+}
 
 /// Names of sockets at which programs listen that make containers or rule the machine.
 pub const SOCKETS: [&str; 10] = [
@@ -54,7 +57,7 @@ struct Entry {
 }
 
 fn entries() -> impl Iterator<Item = Entry> {
-    TEXTS.split("\n== ").skip(1).filter_map(|entry| {
+    texts().split("\n== ").skip(1).filter_map(|entry| {
         let (name, mut text) = entry.split_once('\n')?;
         let mut key = |key: &str| match text.strip_prefix(key).and_then(|rest| rest.split_once('\n')) {
             Some((value, rest)) => {

@@ -3,6 +3,7 @@
 
 use crate::explain;
 use crate::outcome::{Check, Trouble};
+use crate::packed::packed;
 use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
 use syscalls::record::{self, Record};
 use syscalls::{Bpf, Call, CloneFlags, Errno, Failed, Ioctl, MountFlags, OpenFlags, Prctl};
@@ -77,11 +78,13 @@ pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
     explain::hints().find(|(name, _)| fits(name)).map_or("", |(_, hint)| hint)
 }
 
-const REFUSED: &str = include_str!("refused.txt");
+fn refusals() -> &'static str {
+    packed!("say/refused.txt")
+}
 
 /// What to do about a property with this problem. Empty: it is not known.
 pub fn refused(problem: &str) -> &'static str {
-    let mut lines = REFUSED.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut lines = refusals().lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let found = lines.by_ref().find(|words| !words.starts_with(' ') && problem.contains(words));
     found.and_then(|_| lines.next()?.strip_prefix("  ")).unwrap_or_default()
 }
@@ -158,7 +161,7 @@ mod tests {
                 }
             }
         }
-        for words in REFUSED.lines().filter(|line| !line.starts_with(['#', ' ']) && !line.is_empty()) {
+        for words in refusals().lines().filter(|line| !line.starts_with(['#', ' ']) && !line.is_empty()) {
             let kind =
                 ["uts", "user", "network", "ipc", "time"].iter().find(|kind| words.contains(&format!("`{kind}`")));
             let general = kind.map_or(words.into(), |kind| words.replace(kind, "{word}"));

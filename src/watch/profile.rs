@@ -4,6 +4,7 @@
 use super::refused::{self, By, Confinement, Foreign};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
+use crate::packed::packed;
 use crate::perform::callers::new_beside;
 use crate::perform::files::write_all;
 use crate::plan::seccomp::{NATIVE, column};
@@ -15,7 +16,9 @@ use syscalls::foreign;
 use syscalls::{At, AtFlags, OpenFlags, Why};
 
 /// What a profile allows beside what was seen.
-const FALLBACKS: &str = include_str!("fallbacks.txt");
+fn fallbacks() -> &'static str {
+    packed!("watch/fallbacks.txt")
+}
 
 /// Where the profiles go. The paths begin at the root of the file system: the watcher has another directory.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -118,7 +121,7 @@ impl Used {
 
 /// Adds what stands in place of a call elsewhere, and what each program needs.
 fn add_fallbacks(names: &mut BTreeSet<String>) {
-    let lines = FALLBACKS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = fallbacks().lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let seen = names.clone();
     for line in lines {
         let words = || line.split(' ').filter(|word| *word != "always");
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn each_name_of_the_table_is_a_call() {
         let known: BTreeSet<&str> = (0..NUMBERS.len()).filter_map(|row| core::str::from_utf8(name(row)).ok()).collect();
-        for line in FALLBACKS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in fallbacks().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let words: Vec<&str> = line.split(' ').filter(|word| *word != "always").collect();
             assert!(words.len() > 1, "{line}");
             for word in words {

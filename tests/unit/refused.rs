@@ -71,7 +71,7 @@ fn the_table_of_paths_names_what_is_there() {
 #[test]
 fn each_text_is_used_and_each_use_has_one() {
     let code: String = SOURCES.concat();
-    for key in rows(TEXTS) {
+    for key in rows(texts()) {
         let made = ["capability bounding", "capability permitted", "capability ambient"].contains(&key);
         assert!(made || code.contains(&format!("\"{key}\"")), "no code says: {key}");
         assert!(!words(key, &[]).is_empty(), "{key}");
@@ -79,7 +79,7 @@ fn each_text_is_used_and_each_use_has_one() {
     for part in code.split("cause(By::").skip(1).chain(code.split("words(").skip(1)) {
         let Some(key) = part.split('"').nth(1).filter(|_| part.find('"') < part.find(';')) else { continue };
         if key.starts_with(|letter: char| letter.is_ascii_lowercase()) && !key.contains('{') && key.contains(' ') {
-            assert!(rows(TEXTS).any(|known| known == key), "no text is called: {key}");
+            assert!(rows(texts()).any(|known| known == key), "no text is called: {key}");
         }
     }
 }

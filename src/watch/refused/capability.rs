@@ -4,11 +4,14 @@ use super::process::{Rights, Stopped};
 use super::texts::cause;
 use super::types::{By, Cause};
 use super::{files, sets, surroundings};
+use crate::packed::packed;
 use crate::plan::namespaces;
 use crate::spec::{self, NamespaceKind, capability_number};
 use syscalls::Errno;
 
-pub const TABLE: &str = include_str!("capabilities.txt");
+pub fn table() -> &'static str {
+    packed!("watch/refused/capabilities.txt")
+}
 
 /// A row of the table that fits a call.
 pub struct Need {
@@ -18,7 +21,7 @@ pub struct Need {
 
 /// The rows for a call: errnos, conditions, capability and scope.
 fn rows(name: &str) -> impl Iterator<Item = [&'static str; 4]> + use<'_> {
-    TABLE.lines().filter_map(move |line| {
+    table().lines().filter_map(move |line| {
         let mut words = line.strip_prefix(name)?.strip_prefix(' ')?.split(' ');
         Some([words.next()?, words.next()?, words.next()?, words.next()?])
     })

@@ -1,15 +1,18 @@
 //! The texts of causes: texts.txt, an entry a cause, with `{0}` for the first value. May touch: types.
 
 use super::types::{By, Cause};
+use crate::packed::packed;
 
-pub const TEXTS: &str = include_str!("texts.txt");
+pub fn texts() -> &'static str {
+    packed!("watch/refused/texts.txt")
+}
 
 /// What a text may hold of a value, such as a path, in bytes.
 const MOST: usize = 200;
 
 /// A line of an entry. Empty: there is none.
 fn line(key: &str, part: &str) -> &'static str {
-    let mut lines = TEXTS.lines().skip_while(|line| *line != key).skip(1);
+    let mut lines = texts().lines().skip_while(|line| *line != key).skip(1);
     let lines = lines.by_ref().take_while(|line| line.starts_with("  "));
     lines.map(str::trim_start).find_map(|line| line.strip_prefix(part)?.strip_prefix(": ")).unwrap_or("")
 }

@@ -36,6 +36,7 @@ pub const ROWS: &[&[&str]] = &[
     &["spec"],
     &["host", "entry"],
     &["outcome", "explain", "learn", "sorted"],
+    &["packed"],
     &["syscalls"],
 ];
 
