@@ -29,7 +29,7 @@ const ALL: &[Situation] = &[
         name: "a_carriage_return_after_the_interpreter",
         run: || of_file(b"#!/bin/sh\r\necho\r\n", 0o755),
         cause: &["the first line of /x ends in a carriage return"],
-        cure: "sed -i 's/\\r$//' /x",
+        cure: "sed -i 's/\\r$//'",
     },
     Situation {
         name: "an_interpreter_that_is_missing",
@@ -200,7 +200,7 @@ thread_local! {
 }
 
 /// What nothing but a run can show.
-const BY_RUN_ALONE: [&str; 1] = ["a_program_that_seccomp_killed"];
+const BY_RUN_ALONE: [&str; 2] = ["a_program_that_seccomp_killed", "a_capability_that_the_program_lacks"];
 
 /// `check` sees beforehand what can be seen: a row fails for the same cause, with the same cure.
 pub fn beforehand() -> Outcome {
