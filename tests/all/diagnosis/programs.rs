@@ -95,7 +95,7 @@ fn interpreters() -> Outcome {
     file(
         "#!/bin/sh\r\necho\r\n",
         "the first line of /x ends in a carriage return, so its interpreter is not found: no such file or directory",
-        "`sed -i 's/\\r$//'`",
+        "`sed -i 's/\\r$//' /x`",
     )?;
     let cause = "/x wants the interpreter /usr/bin/python3, which is not in the rootfs: no such file or directory";
     file("#!/usr/bin/python3 -u\n", cause, "install /usr/bin/python3 in the image")?;
