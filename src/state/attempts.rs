@@ -1,10 +1,10 @@
 //! What a command that fails leaves beside its trace, so that it can be repeated: the words of the command, the bundle, and the
 //! configuration. May touch: system calls.
 
-use super::directory::{DIRECTORY, check_id};
+use super::directory::{check_id, look_up};
 use super::document::load_whole;
 use super::traces::{self, CONFIG};
-use crate::host::input::{self, c};
+use crate::host::input;
 use crate::outcome::{Doing, Error};
 use crate::perform::files::write_all;
 use core::ffi::CStr;
@@ -42,12 +42,8 @@ pub fn note(dir: At, attempt: &Attempt) {
 /// What the trace of a container has of this. `run`: which of the traces of this id, counted from the newest.
 pub fn find(root: Option<&Fd>, id: &str, run: usize) -> Result<Attempt, Error> {
     check_id(id)?;
-    let why = Why("a command that failed has left its configuration there");
     let root = root.ok_or_else(|| super::missing(id))?;
-    let there = match syscalls::openat(root.at(), &c(id)?, DIRECTORY, why) {
-        Err(failed) if failed.errno == Errno::ENOENT => None,
-        opened => Some(opened.doing(format_args!("open the state of {id}"))?),
-    };
+    let there = look_up(Some(root), id)?;
     match (there, run) {
         (Some(dir), 1) => match read(dir.at(), CONFIG, id)? {
             Some(attempt) => Ok(attempt),
@@ -76,6 +72,12 @@ fn read(dir: At, name: &CStr, id: &str) -> Result<Option<Attempt>, Error> {
         Err(failed) if failed.errno == Errno::ENOENT => return Ok(None),
         opened => opened.doing(doing)?,
     };
+    let owner = syscalls::fstat(file.at(), Why("what another user wrote is not run")).doing(doing)?.st_uid;
+    if owner != 0 && owner != syscalls::auxv(libc::AT_EUID) as u32 {
+        return Err(Error::State(format!(
+            "the configuration in the trace of {id} belongs to user {owner}, and is not used"
+        )));
+    }
     let text = input::read_all(file.at(), why).doing(format_args!("read the configuration in the trace of {id}"))?;
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (head, config) = text.split_at(end);

@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_start_that_failed", start),
             ("a_bundle_that_is_gone", gone),
             ("what_did_not_fail_has_nothing", nothing),
+            ("what_another_user_wrote_is_not_run", foreign),
         ],
     )
 }
@@ -99,5 +100,18 @@ fn nothing() -> Outcome {
     bundle.call(&words)?.refused("has no configuration with it")?;
     bundle.call(&["run", "--from-trace", "no-such", &bundle.id])?.refused("no trace of container no-such is kept")?;
     bundle.call(&["trace", &bundle.id, "--print-config", "-c"])?.refused("leave it out with --print-config")?;
+    bundle.clean()
+}
+
+fn foreign() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["/gone"]))?;
+    bundle.bundled(&["run"])?.refused("/gone")?;
+    let end = format!("-{}~config", bundle.id);
+    let kept = fs::read_dir(bundle.state_root().join(".traces"))?.flatten().map(|entry| entry.path());
+    let file =
+        kept.into_iter().find(|path| path.to_string_lossy().ends_with(&end)).ok_or("no configuration is kept")?;
+    std::os::unix::fs::chown(&file, Some(65534), None)?;
+    bundle.call(&["run", "--from-trace", &bundle.id, &bundle.id])?.refused("belongs to user 65534")?;
     bundle.clean()
 }
