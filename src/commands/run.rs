@@ -4,6 +4,7 @@ use super::context::{Context, step};
 use super::create::{self, Made, Manner};
 use super::end;
 use super::wait::{self, Foreground, Waited};
+use super::watcher::Watcher;
 use super::{delete, hooks, repeat};
 use crate::cli::{self, Level};
 use crate::ended::Over;
@@ -62,9 +63,8 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     if status != 0 || options.keep {
         tell_end(context, &made, ended, handed, options.keep);
     }
-    if let Some(watcher) = made.watcher {
-        watcher.tell()?;
-    }
+    // The container goes even if a profile cannot be written.
+    let told = made.watcher.map_or(Ok(()), Watcher::tell);
     if !options.keep {
         step(Step::Delete);
         tell::words("remove", &[id]);
@@ -72,7 +72,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
         delete::after(context, &made.saved);
     }
-    Ok(status)
+    told.map(|()| status)
 }
 
 /// Tells why the program has ended. `keep`: the container stays, and `state` shows it.

@@ -2,6 +2,7 @@
 //! needed an OCI capabilities object. May touch: system calls, tables.
 
 use super::refused::{self, By, Confinement, Foreign};
+use crate::cause::path::kind;
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::packed::packed;
@@ -43,8 +44,20 @@ impl Files {
             let why = Why("a profile that cannot be written is told before the program runs");
             let dir = syscalls::openat(At::CWD, &c(above)?, flags, why);
             dir.doing(format_args!("look at the directory for {option} {path}"))?;
+            replaceable(path, option)?;
         }
         Ok(())
+    }
+}
+
+/// The profile takes the place of what has its name: a device or a directory must not go.
+fn replaceable(path: &str, option: &str) -> Result<(), Error> {
+    let why = Why("only a file or a link may be replaced by a profile");
+    match syscalls::newfstatat(At::CWD, &c(path)?, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
+        Ok(stat) if !matches!(stat.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFLNK) => {
+            Err(Error::Usage(format!("{option} {path}: it is {}, and a profile is a file", kind(&stat))))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Trial> {
             ("a_server_that_binds_port_80", server),
             ("what_a_filter_refused_stays_refused", refused),
             ("a_link_in_its_place_is_replaced", link),
+            ("a_container_goes_without_its_profile", vanished),
+            ("a_device_or_directory_in_its_place_is_refused", device),
             ("a_place_that_cannot_be_is_refused_before", nowhere),
             ("of_a_created_one", created),
         ],
@@ -134,6 +136,30 @@ fn link() -> Outcome {
     bundle.bundled(&["run", "--write-seccomp", &link.to_string_lossy()])?.ok()?;
     same("what the link leads to", fs::read_to_string(&aim)?.as_str(), "mine")?;
     ensure!(fs::symlink_metadata(&link)?.is_file(), "the profile is no file");
+    bundle.clean()
+}
+
+/// The program removes the directory of the profile.
+fn vanished() -> Outcome {
+    let bundle = script("rmdir /tmp/gone")?;
+    fs::create_dir_all(bundle.rootfs("tmp/gone"))?;
+    let profile = bundle.rootfs("tmp/gone/seccomp.json");
+    bundle.bundled(&["run", "--write-seccomp", &profile.to_string_lossy()])?.refused("cannot write the profile")?;
+    bundle.call(&["state", &bundle.id])?.refused("does not exist")?;
+    bundle.clean()
+}
+
+fn device() -> Outcome {
+    let bundle = script("echo > /tmp/ran")?;
+    let (directory, fifo) = (bundle.path("directory"), bundle.path("fifo"));
+    fs::create_dir(&directory)?;
+    ensure!(std::process::Command::new("mkfifo").arg(&fifo).status()?.success(), "no fifo");
+    for (path, word) in [(&directory, "a directory"), (&fifo, "a fifo")] {
+        for option in ["--write-seccomp", "--write-capabilities"] {
+            bundle.bundled(&["run", option, &path.to_string_lossy()])?.refused(word)?;
+        }
+    }
+    ensure!(!bundle.rootfs("tmp/ran").exists(), "the program ran");
     bundle.clean()
 }
 
