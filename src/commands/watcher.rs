@@ -13,7 +13,8 @@ use crate::watch::profile::Files;
 use crate::watch::refused::{self, Confinement};
 use crate::watch::{Engine, refusals};
 use core::sync::atomic::Ordering::{Acquire, Release};
-use syscalls::{At, Failed, Fd, PollFd, WaitFlags, Why, room};
+use syscalls::flags::signal_name;
+use syscalls::{At, Ended, Failed, Fd, PollFd, WaitFlags, Why, room};
 
 /// What the option asks for, or else the annotation.
 pub fn watched(option: Option<Watched>, spec: &Spec) -> Option<Watched> {
@@ -80,7 +81,13 @@ impl Watcher {
         let mut fds = [PollFd { fd: self.process.at().raw(), events: libc::POLLIN, revents: 0 }];
         let why = Why("the watcher writes its last records when the container has ended");
         if syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0) {
-            let _ = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, Why("it would stay a zombie"));
+            let ended = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, Why("it would stay a zombie"));
+            if let Ok(Some(Ended::Killed { signal, .. })) = ended {
+                let name = signal_name(signal);
+                out::stderr(&format!(
+                    "nk-runtime: the watcher was killed by {name}: it has not seen all calls, and has written no profile\n"
+                ));
+            }
         }
         match room::slate().helper_failure.load(Acquire) {
             0 => {}

@@ -9,7 +9,8 @@ use crate::plan::op::Watch;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
 use syscalls::{
-    At, CloneFlags, Cloned, Errno, Failed, Fd, MemFd, OpenFlags, Prctl, PtraceOptions, SigSet, Why, record, room,
+    At, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, Prctl, PtraceOptions, SigSet, Why,
+    record, room,
 };
 
 /// The files for the program's calls, in the container's directory: one a watcher.
@@ -106,6 +107,8 @@ fn trace(channel: i32, file: i32, stays: bool) -> syscalls::Result<Option<(i32, 
     syscalls::setsid(Why("signals of the caller's terminal are not for the watcher"))?;
     let why = Why("the watcher ends by a signal as any process does, and the container goes on");
     syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
+    let why = Why("SIGALRM ends a watcher that waits for the program it has stopped");
+    syscalls::rt_sigaction(libc::SIGALRM, Disposition::Default, why)?;
     let why = Why("the container may see this process; it must not look into it");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why)?;
     let why = Why("an engine waits for the end of the container's streams, so the watcher keeps none of them open");

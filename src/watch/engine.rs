@@ -41,6 +41,9 @@ const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else
 const GO_ON: Why = Why("the thread goes on to its next call");
 const LOOK: Why = Why("the thread has stopped, and tells what it does");
 
+/// A look that takes longer waits for the program, which is stopped. In seconds.
+const LONGEST: u64 = 5;
+
 /// How often the list of processes is asked for.
 const ROUNDS: usize = 100;
 
@@ -199,7 +202,7 @@ impl<'a> Engine<'a> {
         let thread = self.threads.at(tid);
         thread.entered = Some(call);
         if self.what == Watched::All {
-            thread.place = foreign::enter(&call, thread.start_ns, false);
+            thread.place = in_time(|| foreign::enter(&call, thread.start_ns, false));
         }
     }
 
@@ -223,7 +226,7 @@ impl<'a> Engine<'a> {
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
         let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
         let by = match failed || answered || self.what == Watched::All {
-            true => self.tell(tid, &call, result, failed || answered),
+            true => in_time(|| self.tell(tid, &call, result, failed || answered)),
             false => None,
         };
         self.uses(tid, &call, result, by);
@@ -233,7 +236,7 @@ impl<'a> Engine<'a> {
     fn uses(&mut self, tid: i32, call: &Call, result: i64, by: Option<By>) {
         if self.profiles.are_wanted() {
             let call = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result };
-            self.used.saw(&self.profiles, &self.confinement, &call, by);
+            in_time(|| self.used.saw(&self.profiles, &self.confinement, &call, by));
         }
     }
 
@@ -320,7 +323,7 @@ impl<'a> Engine<'a> {
                 Err(_) => return,
             },
         };
-        self.tell(tid, &call, KILLED, true);
+        in_time(|| self.tell(tid, &call, KILLED, true));
     }
 
     /// A thread has made another one, or a process.
@@ -352,7 +355,7 @@ impl<'a> Engine<'a> {
         let Ok((registers, small)) = syscalls::ptrace_registers(tid, LOOK) else { return };
         let call = entered(tid, &registers, small);
         let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result: 0 };
-        if let Some(cause) = refused::cause(&self.confinement, &refused) {
+        if let Some(cause) = in_time(|| refused::cause(&self.confinement, &refused)) {
             self.notes.count(&cause, First { tid, call: "execve(...) = 0", program: &name(tid) });
         }
     }
@@ -384,6 +387,16 @@ fn shown(place: u32) -> String {
         let _ = syscalls::show::whole(&r, &mut text);
     }
     text
+}
+
+/// Looks into the program, or at its files. The answer can be a stopped thread's to give: it serves the page (userfaultfd(2)) or
+/// the file system (FUSE). SIGALRM ends the watcher then, and the program goes on without it.
+fn in_time<T>(look: impl FnOnce() -> T) -> T {
+    let why = Why("a look that waits for a stopped thread would never end");
+    let _ = syscalls::setitimer_real(LONGEST, why);
+    let found = look();
+    let _ = syscalls::setitimer_real(0, why);
+    found
 }
 
 fn onward(tid: i32, how: Onward, signal: i32) {

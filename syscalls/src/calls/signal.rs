@@ -1,6 +1,6 @@
 //! Signals: blocked, and then taken one by one, so that none interrupts a call and none is lost.
 
-use crate::arg::{Kind, fd, input, named, null, output, plain, pointing, signal, uint};
+use crate::arg::{Kind, address, fd, input, named, null, output, plain, pointing, signal, uint};
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
 use crate::flags::{SigHow, SignalFd};
@@ -122,4 +122,14 @@ fn by_process(code: i32) -> bool {
 pub fn signalfd4(set: SigSet, why: Why) -> Result<Fd> {
     let args = [fd(At(-1)), input(&set), uint(SET), named(SignalFd::SFD_CLOEXEC)];
     gate(nr::__NR_signalfd4, &args, why).map(Fd::new)
+}
+
+/// setitimer(2) with ITIMER_REAL: SIGALRM comes after so many seconds; 0: it does not come.
+#[track_caller]
+pub fn setitimer_real(seconds: u64, why: Why) -> Result<()> {
+    // struct itimerval: the interval, and the time from now; each has seconds and microseconds.
+    let timer = [0, 0, seconds, 0];
+    // SAFETY: the kernel reads these four numbers.
+    let timer = unsafe { address(&raw const timer as usize) };
+    gate(nr::__NR_setitimer, &[uint(0), timer, null()], why).map(drop)
 }

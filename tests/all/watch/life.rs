@@ -4,6 +4,7 @@ use super::{calls, refusals};
 use crate::bundle::{Bundle, patiently};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use serde_json::json;
 use std::process::Command;
 use std::{fs, thread, time::Duration};
 
@@ -21,6 +22,7 @@ pub fn cases() -> Vec<Trial> {
             ("watch_shows_what_runs_already_and_lets_go", attached),
             ("a_second_watcher_is_refused_by_name", second),
             ("the_container_outlives_its_watcher", outlives),
+            ("a_program_that_serves_its_own_pages_goes_on", serves),
         ],
     )
 }
@@ -206,5 +208,54 @@ fn outlives() -> Outcome {
     ensure!(matches!(letter(pid)?, 'R' | 'S'), "{}", letter(pid)?);
     same("status", bundle.status()?.as_str(), "running")?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// The path of an open lies on a page that another thread serves, by calls at which it stops for the watcher.
+const SERVES: &str = r#"
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int faults;
+static char *page, content[4096] = "/opened";
+static void *serve(void *arg) {
+    struct uffd_msg fault;
+    read(faults, &fault, sizeof fault);
+    struct uffdio_copy copy = {.dst = (long)page, .src = (long)content, .len = 4096};
+    ioctl(faults, UFFDIO_COPY, &copy);
+    return arg;
+}
+int main(void) {
+    struct uffdio_api api = {.api = UFFD_API};
+    pthread_t thread;
+    faults = syscall(SYS_userfaultfd, 0);
+    ioctl(faults, UFFDIO_API, &api);
+    page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register range = {.range = {(long)page, 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    ioctl(faults, UFFDIO_REGISTER, &range);
+    pthread_create(&thread, 0, serve, 0);
+    return open(page, O_WRONLY | O_CREAT, 0600) < 0;
+}
+"#;
+
+fn serves() -> Outcome {
+    let mut bundle = Bundle::shell("exec /bin/program")?;
+    compiled(&bundle, SERVES)?;
+    bundle.set("/root/readonly", json!(false))?;
+    let rights = json!(["CAP_SYS_PTRACE"]);
+    bundle.set("/process/capabilities", json!({"bounding": rights, "permitted": rights, "effective": rights}))?;
+    bundle.bundled(&["run", "--detach", "--watch=all"])?.ok()?;
+    let ended = patiently("it ends", || Ok(bundle.status()? == "stopped"));
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    ended?;
+    fs::remove_file(bundle.rootfs("opened"))?;
+    let done = bundle.bundled(&["run", "--watch=all"])?;
+    same("status", done.status, 0)?;
+    ensure!(done.err.contains("the watcher was killed by SIGALRM"), "{}", done.err);
+    ensure!(bundle.rootfs("opened").exists(), "the program has opened nothing");
     bundle.clean()
 }
