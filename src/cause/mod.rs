@@ -55,9 +55,14 @@ pub use texts::holes;
 
 use crate::plan::Op;
 use crate::plan::op::{Namespaces, Process, Rootfs};
+use syscalls::Errno;
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
+    // The caller has no descriptor left: a look would fail in the same way, and blame the path.
+    if scene.failed().is_some_and(|failed| matches!(failed.errno, Errno::EMFILE | Errno::ENFILE)) {
+        return None;
+    }
     filter::refused(scene)
         .or_else(|| by_subject(scene))
         .or_else(|| namespaces::of_trees(scene))

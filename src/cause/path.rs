@@ -163,7 +163,8 @@ pub fn walk(root: At, path: &str) -> Option<Walk> {
             let path = joined(&here);
             walk.end = match open_last(root, &path[1..]) {
                 Ok((file, stat)) => End::There { path, file, stat },
-                Err(_) => End::Refused,
+                Err(Errno::EACCES) => End::Refused,
+                Err(_) => return None,
             };
             return Some(walk);
         };
@@ -192,10 +193,12 @@ fn step(root: At, walk: &mut Walk, here: &mut Vec<String>, todo: &mut Vec<String
             walk.end = End::Missing { path };
             return Some(false);
         }
-        Err(_) => {
+        Err(Errno::EACCES) => {
             walk.end = End::Refused;
             return Some(false);
         }
+        // The look itself failed, as for want of descriptors or memory.
+        Err(_) => return None,
     };
     match stat.st_mode & libc::S_IFMT {
         libc::S_IFLNK => {

@@ -287,7 +287,8 @@ pub fn message(error: &Error, more: &str) -> Message {
         }
         Error::Spec { file, problem } => {
             let cause = refusal(file, problem);
-            let file = if file.ends_with("/config.json") { "config.json" } else { file };
+            let known = file.ends_with("/config.json") && !problem.pointer.is_empty();
+            let file = if known { "config.json" } else { file };
             let place = format!("{file} {}", problem.pointer).trim_end().into();
             let lines = Vec::from([("try", hints::refused(&problem.problem).into()), ("more", more.into())]);
             Message { cause, place, lines }

@@ -107,7 +107,10 @@ fn kinds() -> Outcome {
     for (source, destination) in [("/etc/passwd", "/tmp"), ("/tmp", "/etc/passwd")] {
         let mount = json!({"destination": destination, "type": "bind", "source": source, "options": ["bind"]});
         bundle.set("/mounts", json!([mount]))?;
-        bundle.bundled(&["run"])?.refused("/mounts/0")?.refused("must both be directories, or both be files")?;
+        bundle
+            .bundled(&["run"])?
+            .refused("/mounts/0")?
+            .refused("bind a file on a file and a directory on a directory")?;
     }
     bundle.clean()
 }

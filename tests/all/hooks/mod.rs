@@ -238,7 +238,10 @@ fn start_fails() -> Outcome {
     bundle.set("/hooks", json!({"createContainer": [good], "startContainer": [good, broken]}))?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", &bundle.id])?.refused("exit status 3")?;
-    ensure!(done.says("hook /bin/sh: exit status 3: \"it broke\" (config.json /hooks/startContainer/1)"), "{done:?}");
+    ensure!(
+        done.says("the hook /bin/sh ended with exit status 3: it broke (config.json /hooks/startContainer/1)"),
+        "{done:?}"
+    );
     ensure!(!bundle.rootfs("tmp/ran").exists(), "the program ran");
     bundle.nothing_left()?;
     bundle.bundled(&["run"])?.refused("it broke")?;
@@ -280,7 +283,7 @@ fn missing() -> Outcome {
     bundle.set("/hooks", hooks)?;
     bundle.bundled(&["create"])?.ok()?;
     let done = bundle.call(&["start", &bundle.id])?;
-    done.refused("hook /nowhere/hook: no such file or directory (config.json /hooks/startContainer/1)")?;
+    done.refused("the hook /nowhere/hook does not exist: /nowhere is not there (config.json /hooks/startContainer/1)")?;
     bundle.clean()?;
     for kind in ["createRuntime", "createContainer"] {
         let mut bundle = Bundle::plain()?;

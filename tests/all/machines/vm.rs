@@ -296,8 +296,8 @@ fn options() -> Outcome {
         (&["run", "--mode", "vm", "--detach"][..], "--detach does not go with --mode vm"),
         (&["run", "--mode", "vm", "--no-pivot"], "--no-pivot does not go with --mode vm"),
         (&["run", "--kernel", "/k"], "--kernel is for --mode vm alone"),
-        (&["run", "--mode", "jail"], "`jail` is no mode; write container or vm"),
-        (&["run", "--mode", "vm", "--accel", "xen"], "`xen` is no accelerator; write kvm or tcg"),
+        (&["run", "--mode", "jail"], "`jail` is no mode"),
+        (&["run", "--mode", "vm", "--accel", "xen"], "`xen` is no accelerator"),
         (&["create", "--mode", "vm"], "no option `--mode`"),
     ] {
         run(&bundle, words)?.refused(said)?;

@@ -196,7 +196,7 @@ fn missing_source() -> Outcome {
     fs::remove_dir_all(bundle.path("data/5"))?;
     let done = bundle.bundled(&["run"])?;
     let place = bundle.config["mounts"].as_array().map_or(0, Vec::len) - 4;
-    done.refused(&format!("/mounts/{place}"))?.refused("ENOENT")?.refused("make the source")?;
+    done.refused(&format!("/mounts/{place}"))?.refused("ENOENT")?.refused("make it on the host")?;
     bundle.clean()
 }
 

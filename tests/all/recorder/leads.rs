@@ -179,7 +179,7 @@ fn to_an_option() -> Outcome {
     same("cgroup", decided("cgroup"), Some(Value::Null))?;
     // A failure names the option, too.
     let done = bundle.bundled(&["run", "--pid-file", "/no/such/directory/pid"])?;
-    done.refused("(--pid-file): openat(")?;
+    done.refused("the pid file's directory /no/such/directory does not exist: /no is not there (--pid-file)")?;
     bundle.clean()
 }
 

@@ -103,11 +103,9 @@ fn tracing() -> Outcome {
 
 fn signals() -> Outcome {
     let bundle = Bundle::shell("trap 'echo got; exit 9' TERM; while :; do sleep 0.05; done")?;
-    let running = bundle.start({
-        let mut command = bundle.command(&["run", "--watch=all", "--bundle"])?;
-        command.arg(bundle.path("")).arg(&bundle.id);
-        command
-    })?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let running = bundle.start(bundle.command(&["run", "--watch=all", "--bundle", &here, &bundle.id])?)?;
     patiently("it runs", || Ok(bundle.call(&["state", &bundle.id])?.out.contains("running")))?;
     thread::sleep(Duration::from_millis(300));
     bundle.call(&["kill", &bundle.id, "TERM"])?.ok()?;
