@@ -1,5 +1,5 @@
-//! The long texts of the program, which few runs read: build.rs packs them, and the first who reads one unpacks it. May
-//! touch: nothing.
+//! The long texts of the program, which few runs read. The build packs them (scripts/pack.rs); the first reader of a text unpacks
+//! it. May touch: nothing.
 
 use syscalls::Alone;
 
@@ -26,7 +26,7 @@ impl Text {
     }
 }
 
-/// build.rs says how it is packed.
+/// The text of bytes that scripts/pack.rs has packed.
 fn unpacked(packed: &[u8]) -> &'static str {
     let mut out = Vec::new();
     let mut bytes = packed.iter().map(|byte| usize::from(*byte));

@@ -29,7 +29,7 @@ const ALL: &[Situation] = &[
         name: "a_carriage_return_after_the_interpreter",
         run: || of_file(b"#!/bin/sh\r\necho\r\n", 0o755),
         cause: &["the first line of /x ends in a carriage return"],
-        cure: "LF line ends (`sed -i 's/\\r$//'`)",
+        cure: "sed -i 's/\\r$//' /x",
     },
     Situation {
         name: "an_interpreter_that_is_missing",

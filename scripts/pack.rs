@@ -46,7 +46,7 @@ const FAR: (usize, usize, usize) = (4, 35, 1 << 17);
 fn main() -> io::Result<()> {
     let home = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=scripts/pack.rs");
     for name in TEXTS {
         // tests/fuzz is another package, with the same sources.
         let path = Path::new(&home).ancestors().map(|top| top.join("src").join(name)).find(|path| path.is_file());
