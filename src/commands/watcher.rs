@@ -13,8 +13,7 @@ use crate::watch::profile::Files;
 use crate::watch::refused::{self, Confinement};
 use crate::watch::{Engine, refusals};
 use core::sync::atomic::Ordering::{Acquire, Release};
-use syscalls::flags::signal_name;
-use syscalls::{At, Ended, Failed, Fd, PollFd, WaitFlags, Why, room};
+use syscalls::{At, Failed, Fd, PollFd, WaitFlags, Why, room};
 
 /// What the option asks for, or else the annotation.
 pub fn watched(option: Option<Watched>, spec: &Spec) -> Option<Watched> {
@@ -56,6 +55,10 @@ pub fn engine<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str) -> Box<Act<'a
 /// How long the watcher may take to end after the container has, in milliseconds.
 const PATIENCE: u64 = 5_000;
 
+/// A signal has ended it: SIGALRM, if a look had to wait for the program.
+const KILLED: &str =
+    "nk-runtime: a signal has ended the watcher: it has not seen all calls, and has written no profile\n";
+
 /// A watcher that works.
 pub struct Watcher {
     process: Fd,
@@ -81,12 +84,10 @@ impl Watcher {
         let mut fds = [PollFd { fd: self.process.at().raw(), events: libc::POLLIN, revents: 0 }];
         let why = Why("the watcher writes its last records when the container has ended");
         if syscalls::ppoll(&mut fds, Some(PATIENCE), why).is_ok_and(|ready| ready > 0) {
-            let ended = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, Why("it would stay a zombie"));
-            if let Ok(Some(Ended::Killed { signal, .. })) = ended {
-                let name = signal_name(signal);
-                out::stderr(&format!(
-                    "nk-runtime: the watcher was killed by {name}: it has not seen all calls, and has written no profile\n"
-                ));
+            let why = Why("it would stay a zombie, unless the wait for the program has taken it already");
+            let _ = syscalls::waitid_pidfd(self.process.at(), WaitFlags::WNOHANG, why);
+            if room::slate().watched.load(Acquire) == 0 {
+                out::stderr(KILLED);
             }
         }
         match room::slate().helper_failure.load(Acquire) {

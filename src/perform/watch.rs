@@ -91,7 +91,10 @@ fn file(dir: At) -> Done<Fd> {
 /// The watcher's process.
 fn watch(channel: Fd, file: Fd, act: &Act, stays: bool) -> ! {
     match trace(channel.leak(), file.leak(), stays) {
-        Ok(Some((pid, command))) => act(pid, command),
+        Ok(Some((pid, command))) => {
+            act(pid, command);
+            room::slate().watched.store(1, Release);
+        }
         // The runtime has ended, and with it the container to be.
         Ok(None) => {}
         Err(failed) => {

@@ -24,6 +24,8 @@ pub struct Slate {
     execves: [AtomicU32; 8],
     /// The call for which a helper could not become its program ([`crate::Failed::packed`]); 0: there is none.
     pub helper_failure: AtomicU64,
+    /// Not 0: the watcher has seen the end of all that it traced.
+    pub watched: AtomicU32,
     /// Capabilities that init could not give to the program.
     pub left_out: AtomicU64,
     /// One more than the number of a descriptor of init that the host is to take; 0: there is none.
@@ -38,6 +40,7 @@ pub const ON_ITS_WAY: u32 = u32::MAX;
 static ALONE: Slate = Slate {
     execves: [const { AtomicU32::new(NONE) }; 8],
     helper_failure: AtomicU64::new(0),
+    watched: AtomicU32::new(0),
     left_out: AtomicU64::new(0),
     offered: AtomicU32::new(0),
 };

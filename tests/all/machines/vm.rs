@@ -220,12 +220,12 @@ fn no_word() -> Outcome {
 fn injected() -> Outcome {
     let bundle = Bundle::plain()?;
     for (call, errno, said) in [
-        ("memfd_create", "ENOMEM", "make the machine's initramfs: memfd_create("),
-        ("sendfile", "ENOSPC", "put /init into the machine's initramfs: sendfile("),
+        ("memfd_create", "ENOMEM", "cannot make the machine's initramfs: cannot allocate memory"),
+        ("sendfile", "ENOSPC", "cannot put /init into the machine's initramfs: no space left on device"),
         ("clone3", "EAGAIN", "clone3("),
         ("dup3", "EBADF", "dup3("),
-        ("renameat", "EIO", "save the state: renameat("),
-        ("rt_sigtimedwait", "EINVAL", "wait for the program: rt_sigtimedwait("),
+        ("renameat", "EIO", "cannot save the state: "),
+        ("rt_sigtimedwait", "EINVAL", "cannot wait for the program: "),
     ] {
         let own = command(&bundle, VM)?;
         let mut strace = Command::new(tool("strace")?);
