@@ -227,6 +227,9 @@ pub fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Fo
             let used = text(root, path, "memory.current")?;
             Some(Found::new("memory in use", &[&file, &value, &used]))
         }
+        (Errno::EINVAL, _) if file.starts_with("cpu.weight") && text(root, path, "cpu.idle")? == "1" => {
+            Some(Found::new("idle", &[&file]))
+        }
         (Errno::EINVAL | Errno::ERANGE | Errno::ENOSPC, _) => Some(match facts::since("bounds", &file) {
             Some(bounds) => Found::new("out of bounds", &[&file, &value, bounds]),
             None => Found::new("value refused", &[&file, &value, &text(root, path, &file).unwrap_or_default()]),

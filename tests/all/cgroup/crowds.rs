@@ -192,6 +192,6 @@ fn not_delegated() -> Outcome {
     let here = bundle.path("").to_string_lossy().into_owned();
     let id = bundle.id.clone();
     let done = as_user(&bundle, &["run", "--bundle", &here, &id])?;
-    done.refused("nothing is delegated to this user there")?;
+    done.refused("nothing is delegated to user ")?;
     end(bundle)
 }

@@ -279,7 +279,7 @@ fn idle() -> Outcome {
     let bundle = limited(SLEEPER, json!({"cpu": {"idle": 1, "shares": 512}}))?;
     ready(&bundle)?;
     holds(&bundle, &[("cpu.idle", "1"), ("cpu.weight", "0")])?;
-    bundle.call(&["update", "--cpu-share", "512", &bundle.id])?.refused("try: a cgroup with cpu.idle has no weight")?;
+    bundle.call(&["update", "--cpu-share", "512", &bundle.id])?.refused("an idle cgroup has no weight")?;
     update(&bundle, &["--cpu-idle", "0", "--cpu-share", "512"])?;
     holds(&bundle, &[("cpu.idle", "0"), ("cpu.weight", "59")])?;
     end(bundle)
@@ -375,9 +375,14 @@ fn not_there() -> Outcome {
             "blockIO",
             json!({"throttleReadBpsDevice": [{"major": 99, "minor": 9, "rate": 1}]}),
             "blockIO/throttleReadBpsDevice/0",
-            "no block device of that number",
+            "this machine has no block device 99:9",
         ),
-        ("unified", json!({"memory.frobnicate": "1"}), "unified/memory.frobnicate", "has no such file"),
+        (
+            "unified",
+            json!({"memory.frobnicate": "1"}),
+            "unified/memory.frobnicate",
+            "the container's cgroup has no file memory.frobnicate",
+        ),
         ("cpu", json!({"quota": 1}), "cpu/quota", "EINVAL"),
         ("cpu", json!({"cpus": "511"}), "cpu/cpus", "cpuset.cpus"),
     ] {

@@ -325,7 +325,7 @@ fn nobody() -> Outcome {
         .finish(command)?
         .refused("no systemd listens at /run/systemd/private (ENOENT), /run/dbus/system_bus_socket (ENOENT)")?;
     same("lines", done.messages(), 1)?;
-    ensure!(done.err.contains("; try: "), "{}", done.err);
+    ensure!(done.err.contains("\n  try: "), "{}", done.err);
     bundle.clean()
 }
 
