@@ -99,10 +99,9 @@ pub fn file(root: At, path: &str, name: &str) -> String {
 pub fn named(root: Option<At>, name: &str, own: &str) -> Limit {
     let path = name.trim_start_matches('/');
     let second = root.map(|root| file(root, path, SECOND)).unwrap_or_default();
-    let (value, name) = match second.is_empty() {
-        true => (file(At::CWD, &format!("/sys/fs/cgroup/memory/{path}"), FIRST), FIRST),
-        false => (second, SECOND),
-    };
+    let first =
+        if second.is_empty() { file(At::CWD, &format!("/sys/fs/cgroup/memory/{path}"), FIRST) } else { String::new() };
+    let (value, name) = if first.is_empty() { (second, SECOND) } else { (first, FIRST) };
     Limit { path: path.into(), value: value.trim().into(), own: path == own, file: name.into() }
 }
 

@@ -75,17 +75,34 @@ impl Log {
     /// The kill of this process, or of the newest one in the cgroup of this path.
     pub fn starved(&self, pid: i32, group: Option<&str>) -> Option<Starved<'_>> {
         let is_of = |line: &&str| {
-            let own = group.is_some_and(|group| {
-                let of = field(line, "task_memcg=").and_then(|path| path.strip_prefix('/')?.strip_prefix(group));
-                of.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-            });
-            line.starts_with("oom-kill:") && (own || number(line, "pid=") == Some(pid as u64))
+            let own = root(line, group).is_some() || number(line, "pid=") == Some(pid as u64);
+            line.starts_with("oom-kill:") && own
         };
         let line = self.lines().find(is_of)?;
         let limited = field(line, "constraint=").is_some_and(|word| word.contains("MEMCG"));
+        let limit = field(line, "oom_memcg=").filter(|_| limited);
+        let below = |path| below(path, root(line, group).unwrap_or_default()).unwrap_or(path);
         let from = line.find("oom_memcg=").or_else(|| line.find("global_oom")).unwrap_or(0);
-        Some(Starved { limit: field(line, "oom_memcg=").filter(|_| limited), line: line.get(from..)? })
+        Some(Starved { limit: limit.map(below), line: line.get(from..)? })
     }
+}
+
+/// The root of the cgroups that this runtime sees, in the names of a line.
+fn root<'a>(line: &'a str, group: Option<&str>) -> Option<&'a str> {
+    root_of(field(line, "task_memcg=")?, group?)
+}
+
+/// The kernel names a cgroup from the root of the whole hierarchy, and in a cgroup namespace this runtime sees a part of it: the
+/// path of the root of that part. `group`: the container's cgroup, as it is named below that root. None: the task was elsewhere.
+fn root_of<'a>(task: &'a str, group: &str) -> Option<&'a str> {
+    let ends = |at: usize| task[..at].ends_with('/') && below(&task[at..], group).is_some();
+    let (at, _) = task.match_indices(group).find(|(at, _)| ends(*at))?;
+    Some(&task[..at - 1])
+}
+
+/// The path below another one: empty, or with a slash before it.
+fn below<'a>(path: &'a str, above: &str) -> Option<&'a str> {
+    path.strip_prefix(above).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a line tells of a call that a filter answered with a signal: the process, when, and the call.
@@ -156,7 +173,11 @@ mod tests {
         assert_eq!(words.as_deref(), Some("wrote to the address 0x8, where nothing is mapped"));
         assert_eq!(log.starved(19582, None).and_then(|kill| kill.limit), Some("/a"));
         assert_eq!(log.starved(1, Some("a/b")).and_then(|kill| kill.limit), Some("/a"));
-        assert!(log.starved(1, Some("a/bc")).is_none());
+        assert!(log.starved(1, Some("a/bc")).is_none() && log.starved(1, Some("a/")).is_none());
+        // In a cgroup namespace at /a.
+        assert_eq!(log.starved(1, Some("b")).and_then(|kill| kill.limit), Some(""));
+        assert_eq!(root_of("/x/y/z", "y/z"), Some("/x"));
+        assert_eq!(root_of("/x/ay/y/z", "y"), Some("/x/ay"));
         assert!(log.starved(7, None).is_some_and(|kill| kill.limit.is_none()));
     }
 }

@@ -140,7 +140,7 @@ pub fn read_recorder(fd: At) -> Result<Vec<u8>> {
     let why = Why("the records lie in this file");
     let stat = syscalls::fstat(fd, why)?;
     let mut len = (stat.st_size as usize).min(record::WATCHED);
-    if [record::CAPACITY, record::WATCHED].contains(&len) {
+    if len >= record::CAPACITY {
         let mut head = [0u8; size_of::<record::Head>()];
         syscalls::pread64(fd, &mut head, 0, why)?;
         let at = core::mem::offset_of!(record::Head, used);

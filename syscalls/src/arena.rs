@@ -1,7 +1,7 @@
 //! Memory for a program's `alloc`: a static arena whose untouched pages cost nothing, grown by a recorded mmap.
 //! Freed memory is used again in two places only: at the end of the arena, and in one hole. A runtime lives for
-//! milliseconds, so the rest does not matter. A process that lives longer goes back to a [`mark`]. In a frozen arena a request for memory ends the process: the child of clone3
-//! must not allocate, and everything that it needs was prepared before.
+//! milliseconds, so the rest does not matter. A process that lives longer goes back to a [`mark`]. In a frozen arena a request
+//! for memory ends the process: the child of clone3 must not allocate, and everything that it needs was prepared before.
 
 use crate::call::Why;
 use crate::calls::{exit_group, mmap};

@@ -105,7 +105,7 @@ fn in_first_version(bundle: &Bundle, group: &Path) -> Outcome {
     let done = inside(bundle, group, &["run", "--bundle", &here, &bundle.id])?;
     same("status", done.status, 128 + 9)?;
     let name = group.file_name().unwrap_or_default().to_string_lossy();
-    says(&done, "a cgroup above has reached its limit", &["oom_memcg=", &name, "try: "])
+    says(&done, "above has reached its limit", &["oom_memcg=", &name, "try: "])
 }
 
 /// A command of the runtime in that cgroup.
