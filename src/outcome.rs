@@ -167,6 +167,8 @@ pub struct Told {
     pub cause: String,
     /// Where that stands: a property, an option, a file, a fact of the host. Empty: it is not known.
     pub place: String,
+    /// What could not be done, if a look has found the cause: clients look for these words.
+    pub step: String,
     /// The call with its arguments and the errno, and the line of the plan.
     pub call: String,
     /// The purpose of the call.
@@ -192,7 +194,8 @@ impl Told {
     /// A failure without a call.
     pub fn of(cause: impl Into<String>, place: impl Into<String>, advice: Advice) -> Told {
         let (cause, place) = (cause.into(), place.into());
-        Told { cause, place, call: String::new(), why: String::new(), advice, failed: None, at: record::NOWHERE }
+        let [step, call, why] = [const { String::new() }; 3];
+        Told { cause, place, step, call, why, advice, failed: None, at: record::NOWHERE }
     }
 
     /// The same with the call that failed.

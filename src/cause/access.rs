@@ -19,7 +19,7 @@ pub struct Inside<'a> {
     pub cwd: &'a str,
     pub person: Option<&'a Person>,
     pub spec: Option<&'a Spec<'a>>,
-    /// The process whose root it is; 0: none yet, and the rootfs lies on the host.
+    /// The root belongs to this process. 0: no process has it yet, and the rootfs lies on the host.
     pub pid: i32,
 }
 

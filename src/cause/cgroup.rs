@@ -67,9 +67,7 @@ fn open_path(scene: &Scene) -> Option<String> {
 
 /// A cgroup and those above it, up to the root, which is `.`.
 fn upward(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.trim_matches('/');
-    let ends = path.rmatch_indices('/').map(move |(at, _)| &path[..at]);
-    core::iter::once(path).chain(ends).chain(core::iter::once("."))
+    cgroup::upward(path).chain(core::iter::once("."))
 }
 
 /// A file of a cgroup. `None`: it has no such file.

@@ -28,7 +28,7 @@ pub mod access;
 pub mod cgroup;
 pub mod devices;
 mod elf;
-mod facts;
+pub mod facts;
 mod filter;
 pub mod hooks;
 pub mod ids;
@@ -51,7 +51,7 @@ pub mod users;
 mod writers;
 
 pub use scene::{Found, Place, Root, Scene};
-pub use texts::holes;
+pub use texts::{holes, part};
 
 use crate::plan::Op;
 use crate::plan::op::{Namespaces, Process, Rootfs};

@@ -103,7 +103,7 @@ fn target_of(scene: &Scene) -> Option<Found> {
     target(root.at(), scene.spec?, number, readonly).or_else(|| never_made(root.at(), scene.spec?, number))
 }
 
-/// A place below an earlier mount whose file system lets no process make a directory.
+/// A mount point in the file system of an earlier mount. In that file system no process can make a directory, as in proc.
 fn never_made(root: At, spec: &Spec, number: usize) -> Option<Found> {
     let place = plan::clean(&spec.mounts.get(number)?.destination);
     let End::Missing { .. } = path::walk(root, &place)?.end else {

@@ -15,7 +15,7 @@ const PROCESSES: u32 = 6;
 /// No more processes are asked for their namespaces.
 const ASKED: usize = 4096;
 
-/// In the kernel's order: the first whose limit is reached fails the call.
+/// In the order in which the kernel checks their limits: the first limit that is reached makes the call fail.
 const KINDS: [NamespaceKind; 8] = [
     NamespaceKind::User,
     NamespaceKind::Mount,

@@ -8,7 +8,7 @@ use syscalls::{At, Errno, OpenFlags, Why};
 
 const LOOK: Why = Why("the kernel's settings are files there");
 
-/// Directories whose names are those of network interfaces.
+/// Each has a directory for each network interface, under the interface's name.
 const OF_INTERFACES: [&str; 4] = ["net/ipv4/conf", "net/ipv4/neigh", "net/ipv6/conf", "net/ipv6/neigh"];
 
 pub fn of(scene: &Scene, op: &Namespaces) -> Option<Found> {

@@ -38,22 +38,16 @@ pub fn map_of(pid: i32, name: &str) -> Option<Vec<Range>> {
 
 /// What a file of a process says: `pid` 0 is this one.
 pub fn of_process(pid: i32, name: &str) -> Option<String> {
-    let procfs = procfs::open().ok()?;
-    let path = match pid {
-        0 => format!("self/{name}"),
-        pid => format!("{pid}/{name}"),
-    };
-    path::text(procfs.at(), &path)
+    path::text(procfs::open().ok()?.at(), &place(pid, name))
 }
 
 /// What a link of a process says, such as `user:[4026531837]`: `pid` 0 is this one.
 pub fn link(pid: i32, name: &str) -> Option<String> {
-    let procfs = procfs::open().ok()?;
-    let path = match pid {
-        0 => format!("self/{name}"),
-        pid => format!("{pid}/{name}"),
-    };
-    path::link(procfs.at(), &path)
+    path::link(procfs::open().ok()?.at(), &place(pid, name))
+}
+
+fn place(pid: i32, name: &str) -> String {
+    if pid == 0 { format!("self/{name}") } else { format!("{pid}/{name}") }
 }
 
 /// A setting of the kernel's: what stands in a file below /proc/sys.

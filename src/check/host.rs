@@ -2,7 +2,8 @@
 
 use super::rows::{Rows, Verdict};
 use super::{Asker, read};
-use crate::host::{cgroup, text};
+use crate::cause::facts;
+use crate::host::cgroup;
 use crate::perform::files::PLACE;
 use crate::perform::labels;
 use alloc::ffi::CString;
@@ -10,7 +11,7 @@ use core::ffi::CStr;
 use syscalls::{AccessFlags, AccessMode, At, AtFlags, Errno, OpenFlags, OpenTree, Resolve, Why};
 
 /// The oldest kernel that has all calls of a plan.
-const FLOOR: (u32, u32) = (5, 12);
+const FLOOR: &str = "5.12";
 
 /// Settings that can forbid user namespaces: the value that does, and one that does not.
 const SWITCHES: [(&str, &str, &str); 3] = [
@@ -34,20 +35,11 @@ pub fn look(asker: &Asker, rows: &mut Rows) {
     state(asker, rows);
 }
 
-/// The two numbers at the beginning of a kernel's release.
-pub fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
 fn kernel(rows: &mut Rows) {
-    let Ok(names) = syscalls::uname(Why("a plan needs calls that older kernels do not have")) else {
-        return;
-    };
-    let release = text(&names.release);
-    match version(&release) {
-        Some(version) if version < FLOOR => rows.fails("host kernel", "kernel", &[&release]),
-        _ => rows.ok("host kernel", "kernel", &[&release]),
+    let release = facts::release();
+    match facts::older_than(FLOOR) {
+        true => rows.fails("host kernel", "kernel", &[&release]),
+        false => rows.ok("host kernel", "kernel", &[&release]),
     }
 }
 

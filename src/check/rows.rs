@@ -55,7 +55,7 @@ impl Rows {
         }
     }
 
-    /// A row whose words stand under a name and a part: `ok`, `unsure`, or what would fail.
+    /// A row. Its words are one part of an entry of texts.txt: `ok`, `unsure`, or what would fail.
     pub fn say(&mut self, verdict: Verdict, place: &str, name: &str, part: &str, values: &[&str]) {
         let cure = if verdict == Verdict::Fails { text(name, "try", values) } else { String::new() };
         self.add(Row { verdict, place: place.into(), what: text(name, part, values), cure });

@@ -123,7 +123,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Sa
     Ok((made, whole.saved, spec))
 }
 
-/// The error of a plan that stopped. `first`: the first process of the container, whose root is the container's.
+/// The error of a plan that stopped. `first`: the first process of the container. It has the container's root.
 fn failed(lanes: &mut Lanes, stop: Stopped, who: &Said, spec: &Spec, first: i32) -> Error {
     let said = match stop.trouble {
         Trouble::Check(Check::Systemd) => core::mem::take(&mut lanes.said),

@@ -74,7 +74,7 @@ pub fn text(all: &[Refusal], format: Format) -> String {
     }
 }
 
-/// Refuses a container whose first process has a tracer: the kernel allows one.
+/// Refuses a container if its first process has a tracer already: the kernel allows one.
 fn untraced(id: &str, pid: i32) -> Result<(), Error> {
     let status = procfs::text(pid, "status", Why("a process has one tracer")).doing(format_args!("watch {id}"))?;
     match procfs::field(&status, "TracerPid") {
@@ -144,7 +144,7 @@ fn show(process: &Fd, file: &Fd, channel: Fd, format: Format) -> syscalls::Resul
 struct Tail {
     /// The end of the records that were looked at.
     end: u32,
-    /// Those of them whose calls had not returned.
+    /// The places of calls that had not returned.
     open: Vec<u32>,
 }
 

@@ -1,7 +1,7 @@
 //! What the container's cgroup has counted: kills for want of memory, processes that could not be made, time without a
 //! processor; and the limit that was reached. May touch: system calls.
 
-use crate::host::cgroup::{keyed, read, size};
+use crate::host::cgroup::{keyed, read, size, upward};
 use alloc::ffi::CString;
 use syscalls::{At, Why};
 
@@ -61,14 +61,14 @@ pub fn counted(root: At, path: &str, made: usize) -> Counted {
     }
 }
 
-/// The cgroup whose limit was reached: the first one upward whose own count is not 0. `memory.events` counts for the cgroups
-/// below, too, and `memory.events.local` does not (cgroup-v2.rst). Linux before 6.12 has no such file for pids, and counts where
-/// the process was to be made: then it is the first cgroup that has a limit.
+/// The limit that was reached. It belongs to the first cgroup upward that has counted something itself: `memory.events` counts for
+/// the cgroups below, too, and `memory.events.local` does not (cgroup-v2.rst). Linux before 6.12 has no such file for pids, and
+/// counts where the process was to be made: then the first cgroup that has a limit is meant.
 fn reached(root: At, path: &str, levels: usize, [controller, key]: [&str; 2]) -> Option<Limit> {
     let name = format!("{controller}.max");
     let value = |path: &str| file(root, path, &name).trim().to_string();
     let limit = |at: &str| Limit { path: at.into(), value: value(at), own: at == path, file: name.clone() };
-    let mut all = above(path).take(levels);
+    let mut all = upward(path).take(levels);
     let local = |at: &&str| keyed(&file(root, at, &format!("{controller}.events.local")), key) > 0;
     if let Some(at) = all.find(local) {
         return Some(limit(at));
@@ -76,17 +76,7 @@ fn reached(root: At, path: &str, levels: usize, [controller, key]: [&str; 2]) ->
     let old = file(root, path, &format!("{controller}.events.local")).is_empty();
     let counted = old && keyed(&file(root, path, &format!("{controller}.events")), key) > 0;
     let limited = |at: &&str| !matches!(value(at).as_str(), "" | "max");
-    above(path).find(limited).filter(|_| counted).map(limit)
-}
-
-/// A cgroup and those above it, without the root.
-fn above(path: &str) -> impl Iterator<Item = &str> {
-    let mut next = Some(path).filter(|path| !path.is_empty());
-    core::iter::from_fn(move || {
-        let at = next?;
-        next = at.rsplit_once('/').map(|(above, _)| above);
-        Some(at)
-    })
+    upward(path).find(limited).filter(|_| counted).map(limit)
 }
 
 /// The text of a file of a cgroup. Empty: it is not there.

@@ -24,7 +24,7 @@ pub struct Forbidden<'a> {
 
 /// A kill for want of memory.
 pub struct Starved<'a> {
-    /// The cgroup whose limit was reached. None: the machine had no memory left.
+    /// The cgroup that had reached its limit. None: the machine had no memory left.
     pub limit: Option<&'a str>,
     pub line: &'a str,
 }

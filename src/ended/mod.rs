@@ -110,7 +110,7 @@ impl Look<'_> {
         (Some(found), false)
     }
 
-    /// The cause of an end whose status is not known.
+    /// The cause of an end, where its status is not known.
     fn remains(&mut self) -> Option<Found> {
         let found = self.starved(false).or_else(|| self.crowded());
         found.or_else(|| {

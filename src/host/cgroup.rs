@@ -230,6 +230,13 @@ pub fn keyed(text: &str, key: &str) -> u64 {
     text.lines().find_map(line).unwrap_or(0)
 }
 
+/// A cgroup and those above it, without the root.
+pub fn upward(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.trim_matches('/');
+    let above = path.rmatch_indices('/').map(move |(at, _)| &path[..at]);
+    core::iter::once(path).filter(|path| !path.is_empty()).chain(above)
+}
+
 /// Bytes in words.
 pub fn size(number: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];

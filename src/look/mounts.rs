@@ -75,7 +75,7 @@ pub fn of(proc: &Proc) -> Result<Vec<Mount>> {
     Ok(text.lines().filter_map(understand).collect())
 }
 
-/// A line of the list, of which neither origin nor pointer is known yet.
+/// A line of the list. Its origin and its pointer are not known yet.
 fn understand(line: &str) -> Option<Mount> {
     let mount = mountinfo::understand(line)?;
     Some(Mount {

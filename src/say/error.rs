@@ -191,15 +191,14 @@ pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
     }
 }
 
-/// The same failure, with a cause that was found. What could not be done goes to the call: clients look for its words.
+/// The same failure, with a cause that was found.
 fn because(who: &Said, found: Found, told: Told) -> Told {
     let place = match found.place {
         Some(Place::Property(pointer)) => who.place(&pointer, Mark::None),
         Some(Place::Other(words)) => words,
         None => told.place,
     };
-    let call = format!("{}: {}", told.cause, told.call);
-    Told { cause: found.cause, place, call, advice: Advice::Found(found.cure), ..told }
+    Told { cause: found.cause, place, step: told.cause, advice: Advice::Found(found.cure), ..told }
 }
 
 /// The call by which the runtime found out what a check says: the last of the line that the kernel refused.
@@ -298,6 +297,7 @@ pub fn message(error: &Error, more: &str) -> Message {
             let more: Vec<&str> =
                 [more, explained.as_deref().unwrap_or("")].into_iter().filter(|one| !one.is_empty()).collect();
             let lines = Vec::from([
+                ("step", told.step.clone()),
                 ("call", told.call.clone()),
                 ("why", told.why.clone()),
                 ("try", advice(&told.advice).into()),

@@ -133,6 +133,10 @@ pub fn check(check: Check) -> &'static str {
 }
 
 #[cfg(test)]
+#[path = "../../tests/unit/cures.rs"]
+mod cures;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use syscalls::{At, Fd, Why};
@@ -145,30 +149,6 @@ mod tests {
         let read = of(syscalls::openat(At::CWD, path, OpenFlags::O_RDONLY, Why("a test")));
         let made = of(syscalls::openat_create(At::CWD, path, OpenFlags::O_WRONLY, 0o600, Why("a test")));
         assert!(read.contains("nk-runtime spec") && made.is_empty(), "{read}, {made}");
-    }
-
-    /// Words that no problem has would be of no use.
-    #[test]
-    fn each_refusal_with_a_cure_is_made() {
-        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut code = String::new();
-        let mut folders = vec![src.join("spec"), src.join("plan")];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                match entry.path() {
-                    path if path.is_dir() => folders.push(path),
-                    path => code.push_str(&std::fs::read_to_string(path).unwrap_or_default()),
-                }
-            }
-        }
-        for words in refusals().lines().filter(|line| !line.starts_with(['#', ' ']) && !line.is_empty()) {
-            let kind =
-                ["uts", "user", "network", "ipc", "time"].iter().find(|kind| words.contains(&format!("`{kind}`")));
-            let general = kind.map_or(words.into(), |kind| words.replace(kind, "{word}"));
-            assert!(code.contains(words) || code.contains(&general), "no problem has the words: {words}");
-            assert!(!refused(words).is_empty(), "{words} has no cure");
-        }
-        assert_eq!(refused("is no such thing"), "");
     }
 
     /// A hint with an unknown call or errno in its name could never be given.

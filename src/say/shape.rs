@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   nk-runtime: CAUSE (WHERE)
+//!     step: what could not be done for that cause
 //!     call: CALL = -1 EPERM (Operation not permitted), line 22 of the plan, in init
 //!     why: the purpose of the call
 //!     try: the cure
 //!     more: commands that show more
 //! ```
-//! A log gets the same as one text: `CAUSE (WHERE); call: CALL; why: WHY; try: CURE`.
+//! A log gets the same as one text: `CAUSE (WHERE); step: STEP; call: CALL; why: WHY; try: CURE`.
 
 use crate::outcome::{bounded, middle, visible};
 

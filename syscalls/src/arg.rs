@@ -224,7 +224,7 @@ pub(crate) fn buffer(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(STRING), Kind::Text, Keep::Result)
 }
 
-/// The same, of which the record keeps all that it has room for.
+/// The same. The record keeps as much of it as it has room for.
 pub(crate) fn words(bytes: &mut [u8]) -> Arg<'_> {
     memory(bytes.as_mut_ptr() as usize, bytes.len().min(FILLED), Kind::Text, Keep::Result)
 }

@@ -87,7 +87,7 @@ fn each_text_is_used_and_each_use_has_one() {
 #[test]
 fn values_of_the_container_stay_values() {
     let made = cause(By::User, "user", "/process/user/uid", &["/{1}\n\x1b[2J", "0:0", "0600", "7", "read"]);
-    assert_eq!(made.what, "/{1}??[2J belongs to 0:0 with mode 0600: user 7 may not read");
+    assert_eq!(made.what, "/{1}\\n\\u{1b}[2J belongs to 0:0 with mode 0600: user 7 may not read");
     let long = "x".repeat(10_000);
     assert!(cause(By::User, "user", "", &[&long]).what.len() < 400);
 }

@@ -16,7 +16,7 @@ const WHY: Why = Why("the file system says in words what it refuses");
 
 /// Has the kernel say what it did not like. Errors are of no account here: then there are no words.
 pub fn ask(source: &CStr, kind: &CStr, data: Option<&CStr>, refused: Failed) {
-    // These are about rights and the place of the mount, of which a file system has no words.
+    // These are about rights and the place of the mount. A file system has no words for them.
     if [Errno::EPERM, Errno::EBUSY, Errno::ENODEV].contains(&refused.errno) {
         return;
     }

@@ -41,8 +41,8 @@ pub fn judge(seccomp: &Seccomp, arch: u32, call: u32, args: &[u64; 6]) -> Judged
     judged(if beyond { BEYOND } else { default }, "defaultAction")
 }
 
-/// The rule that decides on a call of this name: the first without conditions, else the first of which a condition holds. A
-/// rule with the default's verdict says nothing.
+/// The rule that decides on a call of this name: the first rule without conditions, or else the first rule that has a condition
+/// which holds. A rule with the default's verdict says nothing.
 fn deciding(seccomp: &Seccomp, word: &[u8], args: &[u64; 6], wide: bool, default: u32) -> Option<usize> {
     let rules = seccomp.rules.iter().enumerate();
     let names = |(i, rule): (usize, &crate::spec::seccomp::Rule)| {

@@ -191,7 +191,7 @@ pub fn not_executable(stopped: &Stopped) -> Option<Cause> {
     denied_by_option(stopped, mount?, "noexec")
 }
 
-/// A mount whose option forbids something.
+/// A mount that forbids something by an option.
 pub fn denied_by_option(stopped: &Stopped, mount: &Mount, option: &str) -> Option<Cause> {
     let pointer = place(stopped.confinement.spec, mount).filter(|_| mount.options.iter().any(|word| word == option))?;
     Some(cause(By::Mount, option, pointer.clone(), &[&mount.target, &mount.kind, &pointer]))

@@ -113,16 +113,14 @@ fn wanted_nice(stopped: &Stopped) -> u32 {
 fn groups(stopped: &Stopped) -> Option<Vec<(String, Fd)>> {
     let root = cgroup::open_root().ok()??;
     let text = stopped.text("cgroup")?;
-    let mut path: &str = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mut all = Vec::new();
-    while path.len() > 1 && all.len() < DEPTH {
-        let name = CString::new(path.trim_start_matches('/')).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let open = |path: &str| {
+        let name = CString::new(path).ok()?;
         let why = Why("a limit of a cgroup above holds as well");
         let flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY;
-        all.push((path.into(), syscalls::openat(root.at(), &name, flags, why).ok()?));
-        path = path.rsplit_once('/')?.0;
-    }
-    Some(all)
+        Some((format!("/{path}"), syscalls::openat(root.at(), &name, flags, why).ok()?))
+    };
+    cgroup::upward(path).take(DEPTH).map(open).collect()
 }
 
 fn value(group: At, file: &str) -> Option<String> {

@@ -82,7 +82,7 @@ impl<'a> Stopped<'a> {
     /// A small file of its directory.
     pub fn text(&self, name: &str) -> Option<String> {
         let name = CString::new(name).ok()?;
-        self.proc()?.text(&name, Why("it says what holds for the process whose call failed")).ok()?
+        self.proc()?.text(&name, Why("it says what holds for the process that made the call")).ok()?
     }
 
     /// What a link of its directory names.

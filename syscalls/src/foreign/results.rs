@@ -14,7 +14,7 @@ pub(super) fn is_restarted(look: &Look) -> bool {
     look.result.is_some_and(|result| (-516..=-512).contains(&result))
 }
 
-/// The call is one of the wait family, of which 0 means that no child has ended.
+/// The call is one of the wait family: there 0 means that no child has ended.
 pub(super) fn waits(look: &Look) -> bool {
     look.known.is_some_and(|call| call.name().starts_with("wait"))
 }

@@ -10,7 +10,7 @@ use crate::show;
 use core::fmt::Write;
 use linux_raw_sys::general as g;
 
-/// The parameter of this word, whose argument was taken already.
+/// The parameter of this word. Its argument was taken already.
 pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &mut Sheet) {
     match word {
         "argv" => {

@@ -35,7 +35,7 @@ fn take(len: usize) -> Option<u32> {
 /// Says why a call of another process was refused: `why` is the place of a note's first text.
 pub fn explain(record: u32, why: u32) {
     if HOT.apart.load(Relaxed) && record as usize + size_of::<Entry>() <= head().used.load(Relaxed) as usize {
-        // SAFETY: the entry lies in the recorder, whose only writer has one thread.
+        // SAFETY: the entry lies in the recorder. One process writes there, and it has one thread.
         unsafe { (*entry(record)).why = why };
     }
 }

@@ -76,7 +76,7 @@ fn put(bundle: &Bundle, path: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Outco
     Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
 }
 
-/// A bundle whose program is `/x`, with these bytes.
+/// A bundle with the program `/x`, which has these bytes.
 fn program(bytes: impl AsRef<[u8]>, mode: u32) -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/args", json!(["/x"]))?;

@@ -1,4 +1,4 @@
-//! Mounts that fail: which part of which path, which option, which outer mount.
+//! Mounts that fail: the message names the part of the path, the option, the outer mount.
 
 use super::says;
 use crate::bundle::{Bundle, tool};
@@ -27,7 +27,7 @@ fn mount(kind: &str, source: &str, place: &str, options: &[&str]) -> Value {
     json!({"destination": place, "type": kind, "source": source, "options": options})
 }
 
-/// A bundle with one more mount, whose pointer is /mounts/7.
+/// A bundle with one more mount. Its pointer is /mounts/7.
 fn with(bundle: &mut Bundle, one: Value) -> Outcome {
     if bundle.config["mounts"].as_array().is_some_and(|all| all.len() > 7) {
         return bundle.set("/mounts/7", one);
@@ -126,7 +126,7 @@ fn overlays() -> Outcome {
     bundle.clean()
 }
 
-/// Without root, and with an outer /proc of which a part is masked.
+/// Without root, and with an outer /proc that is masked in a part.
 fn masked() -> Outcome {
     let bundle = of_user(Bundle::plain()?)?;
     let here = bundle.path("");

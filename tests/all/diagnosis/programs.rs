@@ -82,7 +82,7 @@ fn kinds() -> Outcome {
     file("", "/x is an empty file: exec format error", "copy the program again")?;
     file(
         "echo hello\n",
-        "/x is a text whose first line does not begin with #!: exec format error",
+        "/x is a text, and its first line does not begin with #!: exec format error",
         "[\"sh\", \"/x\"]",
     )?;
     file(b"MZ\x90\0\x03\0\0\0", "/x is a Windows program", "a program for Linux")?;
@@ -321,7 +321,7 @@ fn processes() -> Outcome {
     bundle.clean()
 }
 
-/// Ids in the message are those inside, and a right counts only over files whose owner has an id there.
+/// Ids in the message are those inside. A right counts only over a file that has an owner with an id there.
 fn inside_ids() -> Outcome {
     let mut bundle = of_file("#!/bin/sh\n", 0o700)?;
     bundle.set("/linux/namespaces/-", json!({"type": "user"}))?;

@@ -88,7 +88,7 @@ fn no_terminal_group(bundle: &mut Bundle) -> Outcome {
     bundle.set(&format!("/mounts/{at}/options"), json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]))
 }
 
-/// A container with a user namespace, whose root is root of the namespace around it.
+/// A container with a user namespace. Its root is root of the namespace around it.
 fn nested(kind: &str) -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     bundle.remove("/linux/resources")?;

@@ -268,7 +268,7 @@ fn put(bundle: &Bundle, path: &str, bytes: &[u8], mode: u32) -> Outcome {
     Ok(fs::set_permissions(bundle.rootfs(path), fs::Permissions::from_mode(mode))?)
 }
 
-/// A container whose program is this file.
+/// A container that runs this file.
 fn file(bytes: &[u8], mode: u32) -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     put(&bundle, "x", bytes, mode)?;

@@ -1,4 +1,4 @@
-//! Want of memory and of processes: whose limit it was. The kernel counts it in a cgroup of version 2 that has the controllers
+//! Want of memory and of processes: the message names the limit and its cgroup. The kernel counts it in a cgroup of version 2 that has the controllers
 //! (`scripts/lab`), and writes it into its log.
 
 use super::says;

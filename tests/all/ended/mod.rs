@@ -149,7 +149,7 @@ fn fault() -> Outcome {
     bundle.clean()
 }
 
-/// A static program of 64 bits whose only segment is its header, mapped without execution; its entry is the segment's begin.
+/// A static program of 64 bits. Its header is its only segment, mapped without execution, and its entry is the segment's begin.
 fn header_alone() -> Vec<u8> {
     let mut all = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
@@ -199,7 +199,7 @@ fn handed_on() -> Outcome {
     bundle.clean()
 }
 
-/// A created and started container, as an engine has it: nobody tells this runtime of its end.
+/// A created and started container, as an engine has it: this runtime is not told of its end.
 fn by_kill() -> Outcome {
     let bundle = script("sleep 1000")?;
     start(&bundle)?;
@@ -305,7 +305,7 @@ fn kept() -> Outcome {
     bundle.clean()
 }
 
-/// A process whose parent has not taken its status: the parent is this test, by way of the runtime's end.
+/// Its parent has not taken its status. The parent is this test, since the runtime has ended.
 fn zombie() -> Outcome {
     use std::os::unix::process::CommandExt;
     let bundle = script("while [ ! -e /tmp/go ]; do sleep 0.01; done; exit 7")?;

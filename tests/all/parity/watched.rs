@@ -134,7 +134,7 @@ fn level(call: &Call) -> Call {
     Call { pid: 0, name: call.name.clone(), args, result: level_text(&call.result) }
 }
 
-/// Members whose numbers differ from run to run.
+/// Members that have other numbers in each run.
 const VARYING: &[&str] =
     &["tv_sec=", "tv_nsec=", "tv_usec=", "si_utime=", "si_stime=", "val=[", "f_bfree=", "f_bavail=", "f_ffree="];
 

@@ -43,7 +43,7 @@ fn children() -> Outcome {
     bundle.clean()
 }
 
-/// A program of eight threads, of which each is refused something; then a child by vfork, and an execve by a thread.
+/// Eight threads, and each is refused something; then a child by vfork, and an execve by a thread.
 const THREADS: &str = r#"
 #include <pthread.h>
 #include <stdio.h>
