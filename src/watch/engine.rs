@@ -14,7 +14,7 @@ use syscalls::foreign::{self, Foreign as Call};
 use syscalls::record::{self, Record};
 use syscalls::{
     ARGUMENTS_STAY, AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AtCall, Onward, OpenFlags, PtraceOptions,
-    Why,
+    WaitFlags, Why,
 };
 
 /// What a status of wait(2) says of a stopped thread, beside a signal.
@@ -30,11 +30,18 @@ const CALL_STOP: i32 = libc::SIGTRAP | 0x80;
 const STOPS: [i32; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 /// `si_code` of a SIGSYS that a seccomp filter sends.
 const SYS_SECCOMP: i32 = 1;
+/// The signals by which the kernel answers an instruction that is at fault; then `si_code` is above 0.
+const FAULTS: [i32; 6] = [libc::SIGILL, libc::SIGTRAP, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
 /// Results by which the kernel tells itself to make a call again (linux/errno.h).
 const RESTARTS: core::ops::RangeInclusive<i64> = -516..=-512;
 
 /// Calls that can send a message to the kernel: what it refuses it tells in a message too.
 const SENDS: [u64; 2] = [libc::SYS_sendto as u64, libc::SYS_sendmsg as u64];
+
+/// Calls by which a program can come to serve memory or files itself.
+const SERVES: [u64; 3] = [libc::SYS_userfaultfd as u64, libc::SYS_mount as u64, libc::SYS_fsmount as u64];
+/// USERFAULTFD_IOC_NEW of /dev/userfaultfd.
+const NEW_USERFAULTFD: u64 = 0xaa00;
 
 const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
 
@@ -46,6 +53,9 @@ const LONGEST: u64 = 5;
 
 /// How often the list of processes is asked for.
 const ROUNDS: usize = 100;
+
+/// So many threads that have stopped are taken together, so that each has its turn: the kernel names the newest first.
+const TOGETHER: usize = 64;
 
 /// What is asked of each thread of the program.
 fn options() -> PtraceOptions {
@@ -66,6 +76,8 @@ pub struct Engine<'a> {
     command: Option<i32>,
     /// The watch ends: each thread that stops goes on without the watcher.
     ends: bool,
+    /// A thread that is stopped may have to answer before the memory of another one can be read.
+    serves: bool,
     /// The profiles that are asked for, and what goes into them.
     profiles: Files,
     used: Used,
@@ -75,7 +87,7 @@ impl<'a> Engine<'a> {
     pub fn new(what: Watched, confinement: Confinement<'a>) -> Engine<'a> {
         let (threads, notes) = (Threads::default(), Notes::default());
         let (profiles, used) = (Files::default(), Used::default());
-        Engine { what, confinement, threads, notes, command: None, ends: false, profiles, used }
+        Engine { what, confinement, threads, notes, command: None, ends: false, serves: false, profiles, used }
     }
 
     /// Watches until no thread is traced any more, and writes the profiles.
@@ -89,6 +101,7 @@ impl<'a> Engine<'a> {
     /// now. It is asked until it names no new one, since a process that is not traced yet can make others.
     pub fn attach(&mut self, command: Option<i32>, list: &dyn Fn() -> Vec<i32>) {
         self.command = command;
+        self.serves = true;
         for _ in 0..ROUNDS {
             let new: Vec<i32> = list().into_iter().flat_map(threads_of).filter(|tid| !self.threads.has(*tid)).collect();
             if new.is_empty() {
@@ -113,15 +126,25 @@ impl<'a> Engine<'a> {
     /// Watches until no thread is traced any more.
     pub fn run(&mut self) {
         record::at(Lane::Program as u8, 0, Step::Program as u16);
-        while let Ok(Some((tid, status))) = syscalls::wait_traced(Why("the next thread that stops or ends")) {
-            // The watcher can live for days: what a stop has taken of memory is given back.
-            let mark = syscalls::mark();
-            if self.command == Some(tid) {
-                self.end();
-            } else {
-                self.stopped(tid, status);
+        let why = Why("the next thread that stops or ends");
+        while let Ok(Some(first)) = syscalls::wait_traced(WaitFlags::NONE, why) {
+            let mut ready = [first; TOGETHER];
+            let mut count = 1;
+            while count < TOGETHER && self.threads.are_several() {
+                let Ok(Some(next)) = syscalls::wait_traced(WaitFlags::WNOHANG, why) else { break };
+                ready[count] = next;
+                count += 1;
             }
-            mark.release();
+            for (tid, status) in ready.into_iter().take(count) {
+                // The watcher can live for days: what a stop has taken of memory is given back.
+                let mark = syscalls::mark();
+                if self.command == Some(tid) {
+                    self.end();
+                } else {
+                    self.stopped(tid, status);
+                }
+                mark.release();
+            }
             if self.command.is_some() && self.threads.is_empty() {
                 return;
             }
@@ -175,50 +198,55 @@ impl<'a> Engine<'a> {
     }
 
     fn at_call(&mut self, tid: i32) {
-        let all = self.what == Watched::All;
+        let looks = self.what == Watched::All || !ARGUMENTS_STAY || self.profiles.are_wanted();
+        let at = if looks { syscalls::ptrace_call(tid, LOOK).ok() } else { None };
         let thread = self.threads.at(tid);
-        if !thread.in_call {
-            thread.in_call = true;
+        thread.told = false;
+        thread.in_call = at.map_or(!thread.in_call, |at| at.op == AtCall::ENTRY);
+        if thread.in_call {
             thread.start_ns = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
-            if all || !ARGUMENTS_STAY || self.profiles.are_wanted() {
-                self.enters(tid);
+            if let Some(at) = at {
+                self.enters(tid, &at);
             }
         } else {
-            thread.in_call = false;
-            self.leaves(tid);
+            self.leaves(tid, at);
             let thread = self.threads.at(tid);
             if !thread.in_call {
-                (thread.quiet, thread.entered, thread.place) = (false, None, None);
+                (thread.quiet, thread.entered) = (false, None);
             }
         }
         onward(tid, Onward::ToCall, 0);
     }
 
     /// Keeps what is known of a call before it is made.
-    fn enters(&mut self, tid: i32) {
-        let Ok(at) = syscalls::ptrace_call(tid, LOOK) else { return };
+    fn enters(&mut self, tid: i32, at: &AtCall) {
         let [number, args @ ..] = at.words;
         let call = Call { pid: tid, tid, arch: at.arch, number, args, stack: at.stack };
+        let asks = number == libc::SYS_ioctl as u64 && args[1] == NEW_USERFAULTFD;
+        self.serves |= asks || SERVES.contains(&number) || at.arch != OWN_ARCH;
+        let serves = self.serves;
         let thread = self.threads.at(tid);
         thread.entered = Some(call);
         if self.what == Watched::All {
-            thread.place = in_time(|| foreign::enter(&call, thread.start_ns, false));
+            let start_ns = thread.start_ns;
+            thread.place = in_time_if(serves, || foreign::enter(&call, start_ns, false));
         }
     }
 
     /// Looks how a call has ended.
-    fn leaves(&mut self, tid: i32) {
+    fn leaves(&mut self, tid: i32, at: Option<AtCall>) {
         let thread = self.threads.at(tid);
-        let (entered, quiet) = (thread.entered, thread.quiet);
-        let (call, result) = match entered {
-            Some(call) => match syscalls::ptrace_call(tid, LOOK) {
-                Ok(AtCall { op: AtCall::EXIT, words, .. }) => (call, words[0] as i64),
-                _ => return,
-            },
-            None => match self.by_registers(tid) {
-                Some(found) => found,
-                None => return,
-            },
+        let quiet = thread.quiet;
+        let (call, result) = match (thread.entered, at) {
+            (Some(call), Some(at)) if at.op == AtCall::EXIT => (call, at.words[0] as i64),
+            (Some(_), _) => return,
+            (None, _) => {
+                thread.place = None;
+                match self.by_registers(tid) {
+                    Some(found) => found,
+                    None => return,
+                }
+            }
         };
         if quiet {
             return;
@@ -226,7 +254,7 @@ impl<'a> Engine<'a> {
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
         let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
         let by = match failed || answered || self.what == Watched::All {
-            true => in_time(|| self.tell(tid, &call, result, failed || answered)),
+            true => in_time_if(self.serves || failed || answered, || self.tell(tid, &call, result, failed || answered)),
             false => None,
         };
         self.uses(tid, &call, result, by);
@@ -243,10 +271,11 @@ impl<'a> Engine<'a> {
     /// The call of a thread at its exit, out of the registers. `None`: it has not failed, and nothing more is asked for.
     fn by_registers(&mut self, tid: i32) -> Option<(Call, i64)> {
         let (registers, small) = syscalls::ptrace_registers(tid, LOOK).ok()?;
-        if registers.result > 0 && !small && SENDS.contains(&registers.number) {
-            return Some((entered(tid, &registers, small), registers.result));
+        let result = registers.result;
+        if result > 0 && !small && SENDS.contains(&registers.number) {
+            return Some((entered(tid, &registers, OWN_ARCH), result));
         }
-        if !(-4095..0).contains(&registers.result) || RESTARTS.contains(&registers.result) {
+        if !(-4095..0).contains(&result) || RESTARTS.contains(&result) {
             return None;
         }
         // At the entry of a call, too, its result is an error: ENOSYS, until it has another.
@@ -255,9 +284,7 @@ impl<'a> Engine<'a> {
             self.threads.at(tid).in_call = true;
             return None;
         }
-        let mut call = entered(tid, &registers, small);
-        call.arch = at.arch;
-        Some((call, registers.result))
+        Some((entered(tid, &registers, at.arch), result))
     }
 
     /// Writes down how a call has ended, and why it was refused. Returns what refused it.
@@ -301,11 +328,16 @@ impl<'a> Engine<'a> {
 
     /// A signal is on its way to a thread, which gets it.
     fn signalled(&mut self, tid: i32, signal: i32) {
-        if signal == libc::SIGSYS && self.threads.at(tid).begun {
+        if FAULTS.contains(&signal) && self.threads.at(tid).begun {
             let info = syscalls::ptrace_siginfo(tid, LOOK).unwrap_or([0; 128]);
             let code = i32::from_ne_bytes([info[8], info[9], info[10], info[11]]);
-            if code == SYS_SECCOMP {
+            let filtered = signal == libc::SIGSYS && code == SYS_SECCOMP;
+            if filtered {
                 self.trapped(tid);
+            }
+            if code > 0 && outlives(tid, signal) {
+                let _ = syscalls::ptrace_again(tid, filtered, Why("the kernel ends it there if it has no tracer"));
+                return self.let_go(tid, 0);
             }
         }
         self.go_on(tid, signal);
@@ -313,14 +345,12 @@ impl<'a> Engine<'a> {
 
     /// A seccomp filter has sent SIGSYS in place of a call, or has ended the thread.
     fn trapped(&mut self, tid: i32) {
-        if core::mem::replace(&mut self.threads.at(tid).told, true) {
-            return;
-        }
+        self.threads.at(tid).told = true;
         let call = match self.threads.at(tid).entered {
             Some(call) => call,
-            None => match syscalls::ptrace_registers(tid, LOOK) {
-                Ok((registers, small)) => entered(tid, &registers, small),
-                Err(_) => return,
+            None => match (syscalls::ptrace_registers(tid, LOOK), syscalls::ptrace_call(tid, LOOK)) {
+                (Ok((registers, _)), Ok(at)) => entered(tid, &registers, at.arch),
+                _ => return,
             },
         };
         in_time(|| self.tell(tid, &call, KILLED, true));
@@ -353,7 +383,7 @@ impl<'a> Engine<'a> {
     /// An execve that succeeds can have refused something all the same: the rights of a set-user-id program.
     fn became(&mut self, tid: i32) {
         let Ok((registers, small)) = syscalls::ptrace_registers(tid, LOOK) else { return };
-        let call = entered(tid, &registers, small);
+        let call = entered(tid, &registers, if small { AUDIT_ARCH_I386 } else { OWN_ARCH });
         let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result: 0 };
         if let Some(cause) = in_time(|| refused::cause(&self.confinement, &refused)) {
             self.notes.count(&cause, First { tid, call: "execve(...) = 0", program: &name(tid) });
@@ -364,7 +394,9 @@ impl<'a> Engine<'a> {
     fn exits(&mut self, tid: i32) {
         let status = syscalls::ptrace_message(tid, LOOK).unwrap_or(0) as i32;
         if status & 0x7f == libc::SIGSYS {
-            self.trapped(tid);
+            if !self.threads.at(tid).told {
+                self.trapped(tid);
+            }
         } else if let Some(call) = self.threads.at(tid).entered {
             // A call that waited, or exit_group itself: it has no end of its own.
             self.uses(tid, &call, -i64::from(libc::EINTR), None);
@@ -374,10 +406,17 @@ impl<'a> Engine<'a> {
 }
 
 /// The call that registers tell of.
-fn entered(tid: i32, registers: &syscalls::CallRegisters, small: bool) -> Call {
-    let arch = if small { AUDIT_ARCH_I386 } else { OWN_ARCH };
-    let (number, args, stack) = (registers.number, registers.args, registers.stack);
-    Call { pid: tid, tid, arch, number, args, stack }
+fn entered(tid: i32, registers: &syscalls::CallRegisters, arch: u32) -> Call {
+    let args = registers.args(arch == AUDIT_ARCH_I386);
+    Call { pid: tid, tid, arch, number: registers.number, args, stack: registers.stack }
+}
+
+/// Whether a fault does not end a thread as long as it is traced: it belongs to the first process of a pid namespace, which has
+/// no handler for the signal (force_sig_info_to_task() in the kernel's signal.c).
+fn outlives(tid: i32, signal: i32) -> bool {
+    let status = procfs::text(tid, "status", Why("what a fault does to the process")).unwrap_or_default();
+    let handled = u64::from_str_radix(procfs::field(&status, "SigCgt"), 16).unwrap_or(0);
+    handled >> (signal - 1) & 1 == 0 && procfs::field(&status, "NStgid").split_whitespace().last() == Some("1")
 }
 
 /// A record as strace shows it.
@@ -397,6 +436,10 @@ fn in_time<T>(look: impl FnOnce() -> T) -> T {
     let found = look();
     let _ = syscalls::setitimer_real(0, why);
     found
+}
+
+fn in_time_if<T>(waits: bool, look: impl FnOnce() -> T) -> T {
+    if waits { in_time(look) } else { look() }
 }
 
 fn onward(tid: i32, how: Onward, signal: i32) {

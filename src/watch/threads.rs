@@ -6,8 +6,6 @@ use syscalls::foreign::Foreign;
 /// A thread.
 #[derive(Default)]
 pub struct Thread {
-    /// 0: the place is free.
-    pub tid: i32,
     /// Its process; 0: not looked up yet.
     pub pid: i32,
     /// Its calls are seen: it has become the container's program, or was begun by it.
@@ -29,6 +27,8 @@ pub struct Thread {
 
 #[derive(Default)]
 pub struct Threads {
+    /// The number of the thread at each place; 0: the place is free.
+    tids: Vec<i32>,
     all: Vec<Thread>,
     /// Where the newest look-up found its thread: as a rule the next one finds it there.
     last: usize,
@@ -37,49 +37,63 @@ pub struct Threads {
 impl Threads {
     /// The place of a thread, which is made if it is new.
     pub fn at(&mut self, tid: i32) -> &mut Thread {
-        if self.all.get(self.last).is_none_or(|thread| thread.tid != tid) {
+        if self.tids.get(self.last) != Some(&tid) {
             self.last = self.place(tid);
         }
         &mut self.all[self.last]
     }
 
+    fn find(&self, tid: i32) -> Option<usize> {
+        self.tids.iter().position(|one| *one == tid)
+    }
+
     fn place(&mut self, tid: i32) -> usize {
-        if let Some(at) = self.all.iter().position(|thread| thread.tid == tid) {
+        if let Some(at) = self.find(tid) {
             return at;
         }
-        let at = self.all.iter().position(|thread| thread.tid == 0).unwrap_or(self.all.len());
-        if at == self.all.len() {
+        let at = self.find(0).unwrap_or(self.tids.len());
+        if at == self.tids.len() {
+            self.tids.push(0);
             self.all.push(Thread::default());
         }
-        self.all[at].tid = tid;
+        self.tids[at] = tid;
         at
     }
 
     pub fn has(&self, tid: i32) -> bool {
-        self.all.iter().any(|thread| thread.tid == tid)
+        self.find(tid).is_some()
     }
 
     /// All threads.
     pub fn all(&self) -> Vec<i32> {
-        self.all.iter().map(|thread| thread.tid).filter(|tid| *tid != 0).collect()
+        self.tids.iter().copied().filter(|tid| *tid != 0).collect()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.all.iter().all(|thread| thread.tid == 0)
+        self.tids.iter().all(|tid| *tid == 0)
+    }
+
+    /// There is, or was, more than one at a time.
+    pub fn are_several(&self) -> bool {
+        self.tids.len() > 1
     }
 
     /// The thread has ended.
     pub fn remove(&mut self, tid: i32) {
-        if let Some(thread) = self.all.iter_mut().find(|thread| thread.tid == tid) {
-            *thread = Thread::default();
+        if let Some(at) = self.find(tid) {
+            self.tids[at] = 0;
+            self.all[at] = Thread::default();
         }
     }
 
     /// A thread other than the first has executed a program: it takes the number of its process, and the first one is gone.
     pub fn rename(&mut self, from: i32, to: i32) {
-        if from != to && self.has(from) {
+        if from == to {
+            return;
+        }
+        if let Some(at) = self.find(from) {
             self.remove(to);
-            self.at(from).tid = to;
+            self.tids[at] = to;
         }
     }
 }

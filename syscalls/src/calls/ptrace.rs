@@ -1,5 +1,6 @@
 //! ptrace(2): another process stops at its system calls and at its signals, and tells what it does there.
 
+use super::process_vm_readv;
 use crate::arg::{address, int, named, null, uint};
 use crate::call::{Result, Why};
 use crate::errno::Errno;
@@ -109,50 +110,99 @@ pub fn ptrace_call(tid: i32, why: Why) -> Result<AtCall> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CallRegisters {
     pub number: u64,
-    pub args: [u64; 6],
     pub result: i64,
     pub stack: u64,
+    /// The arguments of a call of this machine, and of a 32-bit program.
+    args: [[u64; 6]; 2],
+}
+
+impl CallRegisters {
+    pub fn args(&self, small: bool) -> [u64; 6] {
+        self.args[usize::from(small)]
+    }
 }
 
 /// Whether the registers still hold the arguments when a call has returned. The result overwrites the first one on other
 /// machines.
 pub const ARGUMENTS_STAY: bool = cfg!(target_arch = "x86_64");
 
-/// PTRACE_GETREGSET, NT_PRSTATUS: `struct user_regs_struct` of sys/user.h. `small`: the call is one of a 32-bit program.
+/// How many registers there are, which of them is the instruction pointer, and how long the instruction of a call is.
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: (usize, usize, u64) = (27, 16, 2);
+#[cfg(not(target_arch = "x86_64"))]
+const REGISTERS: (usize, usize, u64) = (34, 32, 4);
+
+/// All registers, read or written: `struct user_regs_struct` of sys/user.h. Its form is that of this machine for a 32-bit
+/// program, too.
+#[cfg(target_arch = "x86_64")]
+#[track_caller]
+fn registers(tid: i32, write: bool, all: &mut [u64; REGISTERS.0], why: Why) -> Result<()> {
+    let what = if write { request::PTRACE_SETREGS } else { request::PTRACE_GETREGS };
+    ask(what, tid, 0, all, why).map(drop)
+}
+
+/// All registers, read or written, by NT_PRSTATUS: `struct user_regs_struct` of sys/user.h.
+#[cfg(not(target_arch = "x86_64"))]
+#[track_caller]
+fn registers(tid: i32, write: bool, all: &mut [u64; REGISTERS.0], why: Why) -> Result<()> {
+    let what = if write { request::PTRACE_SETREGSET } else { request::PTRACE_GETREGSET };
+    let mut piece = [&raw mut *all as usize, size_of_val(all)];
+    ask(what, tid, 1, &mut piece, why)?;
+    // SAFETY: the kernel has written through the address in `piece`.
+    *all = unsafe { (&raw const *all).read_volatile() };
+    Ok(())
+}
+
+/// `small`: the code that makes the call is that of a 32-bit program.
 #[cfg(target_arch = "x86_64")]
 #[track_caller]
 pub fn ptrace_registers(tid: i32, why: Why) -> Result<(CallRegisters, bool)> {
     /// The code segment of 32-bit programs (__USER32_CS).
     const SMALL: u64 = 0x23;
-    let mut all = [0u64; 27];
-    let mut piece = [&raw mut all as usize, size_of_val(&all)];
-    ask(request::PTRACE_GETREGSET, tid, 1, &mut piece, why)?;
-    // SAFETY: the kernel has written through the address in `piece`.
-    let all = unsafe { (&raw const all).read_volatile() };
+    let mut all = [0; REGISTERS.0];
+    registers(tid, false, &mut all, why)?;
     let [_, _, _, _, bp, bx, _, r10, r9, r8, ax, cx, dx, si, di, orig, _, cs, _, sp, ..] = all;
-    let registers = CallRegisters { number: orig, args: [di, si, dx, r10, r8, r9], result: ax as i64, stack: sp };
-    if cs != SMALL {
-        return Ok((registers, false));
-    }
-    let args = [bx, cx, dx, si, di, bp].map(|word| u64::from(word as u32));
-    Ok((CallRegisters { number: u64::from(orig as u32), args, result: i64::from(ax as i32), stack: sp }, true))
+    let args = [[di, si, dx, r10, r8, r9], [bx, cx, dx, si, di, bp].map(|word| u64::from(word as u32))];
+    let small = cs == SMALL;
+    let (number, result) = if small { (u64::from(orig as u32), i64::from(ax as i32)) } else { (orig, ax as i64) };
+    Ok((CallRegisters { number, result, stack: sp, args }, small))
 }
 
 /// On other machines the registers do not tell.
 #[cfg(not(target_arch = "x86_64"))]
 #[track_caller]
 pub fn ptrace_registers(_: i32, _: Why) -> Result<(CallRegisters, bool)> {
-    Ok((CallRegisters { number: u64::MAX, args: [0; 6], result: 0, stack: 0 }, false))
+    Ok((CallRegisters { number: u64::MAX, result: 0, stack: 0, args: [[0; 6]; 2] }, false))
+}
+
+/// The thread will do its last instruction again: a system call, or a breakpoint, if one is there.
+#[track_caller]
+pub fn ptrace_again(tid: i32, call: bool, why: Why) -> Result<()> {
+    /// int3 and int1, which the processor is past when they have trapped.
+    const TRAPS: [u8; 2] = [0xcc, 0xf1];
+    let mut all = [0; REGISTERS.0];
+    registers(tid, false, &mut all, why)?;
+    let at = &mut all[REGISTERS.1];
+    let mut before = [0];
+    *at = at.wrapping_sub(match call {
+        true => REGISTERS.2,
+        false if !ARGUMENTS_STAY => 0,
+        false => u64::from(
+            process_vm_readv(tid, at.wrapping_sub(1), &mut before, why) == Ok(1) && TRAPS.contains(&before[0]),
+        ),
+    });
+    registers(tid, true, &mut all, why)
 }
 
 /// wait4(2) for any thread that is traced, or any child: its number, and its status in the form of wait(2). `None`: there is
-/// none any more.
+/// none any more; with WNOHANG, or none that has stopped.
 #[track_caller]
-pub fn wait_traced(why: Why) -> Result<Option<(i32, i32)>> {
+pub fn wait_traced(flags: WaitFlags, why: Why) -> Result<Option<(i32, i32)>> {
     let mut status = 0i32;
     // SAFETY: the kernel writes an int there.
     let to = unsafe { address(&raw mut status as usize) };
-    match gate(nr::__NR_wait4, &[int(-1), to, named(WaitFlags::__WALL), null()], why) {
+    match gate(nr::__NR_wait4, &[int(-1), to, named(flags | WaitFlags::__WALL), null()], why) {
+        Ok(0) => Ok(None),
         // SAFETY: as above.
         Ok(tid) => Ok(Some((tid as i32, unsafe { (&raw const status).read_volatile() }))),
         Err(failed) if failed.errno == Errno::ECHILD => Ok(None),

@@ -1,6 +1,6 @@
 //! The life of what is watched: threads, children, signals, stops; and the ends of the watch.
 
-use super::{calls, refusals};
+use super::{calls, compiled, refusals};
 use crate::bundle::{Bundle, patiently};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -64,19 +64,9 @@ int main(void) {
 }
 "#;
 
-/// Compiles a program into the root file system.
-fn compiled(bundle: &Bundle, source: &str) -> Outcome {
-    let file = bundle.path("program.c");
-    fs::write(&file, source)?;
-    let program = bundle.rootfs("bin/program");
-    let done = Command::new("gcc").args(["-static", "-pthread", "-o"]).arg(&program).arg(&file).output()?;
-    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    Ok(())
-}
-
 fn threads() -> Outcome {
     let bundle = Bundle::shell("exec /bin/program")?;
-    compiled(&bundle, THREADS)?;
+    compiled(&bundle, THREADS, &["-pthread"])?;
     let done = bundle.bundled(&["run", "--watch"])?;
     same("status", done.status, 7)?;
     let calls = calls(&bundle)?;
@@ -93,7 +83,7 @@ int main(void) { return ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 ? 3 : 0; }
 
 fn tracing() -> Outcome {
     let bundle = Bundle::shell("/bin/program")?;
-    compiled(&bundle, TRACING)?;
+    compiled(&bundle, TRACING, &[])?;
     let done = bundle.bundled(&["run", "--watch"])?;
     same("status", done.status, 3)?;
     let all = refusals(&bundle)?;
@@ -242,7 +232,7 @@ int main(void) {
 
 fn serves() -> Outcome {
     let mut bundle = Bundle::shell("exec /bin/program")?;
-    compiled(&bundle, SERVES)?;
+    compiled(&bundle, SERVES, &["-pthread"])?;
     bundle.set("/root/readonly", json!(false))?;
     let rights = json!(["CAP_SYS_PTRACE"]);
     bundle.set("/process/capabilities", json!({"bounding": rights, "permitted": rights, "effective": rights}))?;

@@ -1,11 +1,14 @@
 //! The watch over a program: which calls are seen, that nothing of the program changes by it, and that it ends.
 
+mod faults;
 mod life;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, tool};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::Value;
+use std::fs;
+use std::process::Command;
 
 pub fn cases() -> Vec<Trial> {
     let mut all = area(
@@ -23,6 +26,7 @@ pub fn cases() -> Vec<Trial> {
         ],
     );
     all.extend(life::cases());
+    all.extend(faults::cases());
     all
 }
 
@@ -38,6 +42,17 @@ fn refusals(bundle: &Bundle) -> Result<Vec<Value>, Failed> {
 /// The calls of the program in the trace, as strace shows them.
 fn calls(bundle: &Bundle) -> Result<String, Failed> {
     Ok(bundle.call(&["trace", "--lane", "program", "--format", "strace", &bundle.id])?.ok()?.out)
+}
+
+/// Compiles a program into the root file system.
+fn compiled(bundle: &Bundle, source: &str, options: &[&str]) -> Outcome {
+    let file = bundle.path("program.c");
+    fs::write(&file, source)?;
+    let mut gcc = Command::new(tool("gcc")?);
+    let done =
+        gcc.args(["-w", "-static"]).args(options).arg("-o").arg(bundle.rootfs("bin/program")).arg(&file).output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    Ok(())
 }
 
 /// One refusal, of the mount at /sys.
