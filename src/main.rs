@@ -159,7 +159,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(error) => return finish(Err(error), exec, ""),
     };
     tell_beginning(words, command.id());
-    let result = commands::run(&mut context, &command);
+    let result = commands::run(&mut context, &command).map_err(error::looked);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
@@ -212,7 +212,7 @@ fn finish(result: Result<i32, Error>, exec: bool, more: &str) -> i32 {
         Ok(status) => status,
         Err(Error::Unread) => UNREAD,
         Err(error) => {
-            out::stderr(&error::message(&error, more).text());
+            out::stderr(&error::message(&error::looked(error), more).text());
             if exec { commands::EXEC_FAILED } else { 1 }
         }
     }

@@ -69,7 +69,8 @@ pub fn reach(inside: &Inside, path: &str, name: &str) -> Option<Result<Reached, 
         End::NotDirectory { path, stat } => {
             Cause::new(Errno::ENOTDIR, "file in the way", &[name, &path, path::kind(&stat)])
         }
-        End::Loop { path, to } => Cause::new(Errno::ELOOP, "links in a circle", &[name, &path, &to]),
+        End::Loop { path, to, again: true } => Cause::new(Errno::ELOOP, "links in a circle", &[name, &path, &to]),
+        End::Loop { path, .. } => Cause::new(Errno::ELOOP, "too many links", &[name, &path]),
         End::TooLong { part } => {
             let len = format!("{}", part.len());
             Cause::new(Errno::ENAMETOOLONG, "component too long", &[&part, &len])
@@ -85,8 +86,13 @@ fn closed(inside: &Inside, walk: &Walk) -> Option<Cause> {
     let last = matches!(walk.end, End::There { .. }) && walk.dirs.last().is_some_and(|dir| is_end(walk, &dir.path));
     let searched = walk.dirs.len() - usize::from(last);
     let dir = walk.dirs.iter().take(searched).find(|dir| !person.may(EXECUTE, &dir.stat))?;
-    let values = [&person.user(), &dir.path, &rights::mode(&dir.stat), &person.owners(&dir.stat)];
-    Some(Cause::new(Errno::EACCES, "closed directory", &values.map(String::as_str)).at("/process/user"))
+    let (user, mode, owners) = (person.user(), rights::mode(&dir.stat), person.owners(&dir.stat));
+    let rootfs = inside.rootfs.trim_end_matches("/.");
+    let (name, path) = match dir.path.as_str() {
+        "/" if rootfs.len() > 1 => ("closed root", rootfs),
+        path => ("closed directory", path),
+    };
+    Some(Cause::new(Errno::EACCES, name, &[&user, path, &mode, &owners]).at("/process/user"))
 }
 
 fn is_end(walk: &Walk, dir: &str) -> bool {

@@ -1,10 +1,10 @@
 //! Why a device could not be made in the container. May touch: system calls, types.
 
-use super::{Found, Scene, path, rootfs};
+use super::{Found, Scene, path, rights, rootfs};
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::Devices;
 use crate::plan::text;
-use syscalls::Errno;
+use syscalls::{Call, Errno};
 
 pub fn of(scene: &Scene, op: &Devices) -> Option<Found> {
     match op {
@@ -29,7 +29,10 @@ fn node(scene: &Scene, op: &Devices, name: &str) -> Option<Found> {
         (_, Errno::EROFS) => Some(Found::new("device on read-only", &[&place])),
         (_, Errno::ENOSPC) => Some(Found::new("no room for a device", &[&place])),
         (Devices::Node { major, minor, .. }, Errno::EPERM) => {
-            Some(Found::new("mknod refused", &[&place, &format!("{major}:{minor}")]))
+            let known = rights::lacking(scene.pid, "mknodat", "CAP_MKNOD");
+            let filtered = || rights::filtered(scene.pid, "mknodat", Call::named("mknodat"), Errno::EPERM);
+            let device = || Found::new("mknod refused", &[&place, &format!("{major}:{minor}")]);
+            known.or_else(filtered).or_else(|| Some(device()))
         }
         _ => None,
     }

@@ -119,6 +119,17 @@ impl Elf {
         (at as usize, usize::from(size) * usize::from(count).min(MOST_HEADERS))
     }
 
+    /// How far the parts of the file reach that are loaded (PT_LOAD).
+    pub fn end(&self, table: &[u8]) -> u64 {
+        const LOADED: u64 = 1;
+        let end = |header: &[u8]| {
+            let (at, len) = if self.wide { ((8, 8), (32, 8)) } else { ((4, 4), (16, 4)) };
+            let of = |(at, len)| self.number(header, at, len);
+            (of((0, 4))? == LOADED).then_some(of(at)?.saturating_add(of(len)?))
+        };
+        table.chunks(usize::from(self.headers.1).max(1)).filter_map(end).max().unwrap_or(0)
+    }
+
     /// Where the path of the loader stands (PT_INTERP), and its length, out of the program headers.
     pub fn loader(&self, table: &[u8]) -> Option<(usize, usize)> {
         const INTERPRETER: u64 = 3;

@@ -2,30 +2,37 @@
 //! (user_namespaces(7)). May touch: plan types, system calls.
 
 use super::path;
+use super::program;
 use super::rights::{self, Person};
 use super::scene::{Found, Scene};
 use super::users::{self, Range};
+use crate::host::mountinfo::{self, Mount};
 use crate::host::procfs::field;
 use crate::outcome::Trouble;
 use crate::plan::op::Users;
 use crate::spec::{IdMapping, NamespaceKind, Spec, namespace};
-use syscalls::{At, Errno};
+use alloc::ffi::CString;
+use syscalls::{At, Errno, Why};
 
 const SETUID: u64 = 1 << 7;
 const SETGID: u64 = 1 << 6;
 const SETFCAP: u64 = 1 << 31;
 /// The kernel takes a mapping in one write of less than a page.
 const LONGEST: usize = 4096;
+/// They map ids for an ordinary user, the first those of users (newuidmap(1)).
+const HELPERS: [&str; 2] = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"];
 
 /// The lines that map ids, and those that take one.
 pub fn of(scene: &Scene, op: &Users) -> Option<Found> {
     let spec = scene.spec?;
     match (op, scene.trouble) {
         (Users::MapIds { helpers: Some(_), .. }, Trouble::Hook(_)) => by_helpers(spec, scene.said),
-        (Users::MapIds { helpers: Some(_), .. }, Trouble::Call(failed)) if failed.errno == Errno::ENOENT => {
-            Some(Found::new("no mapping helpers", &[]))
+        (Users::MapIds { helpers: Some(_), .. }, Trouble::Call(failed)) => {
+            no_helper().or_else(|| HELPERS.iter().find_map(|path| program::of_host(path, Some(failed.errno))))
         }
-        (Users::MapIds { helpers: None, .. }, Trouble::Call(failed)) => not_mapped(spec, failed.errno),
+        (Users::MapIds { helpers: None, .. }, Trouble::Call(failed)) => {
+            users::foreign_proc().or_else(|| not_mapped(spec, failed.errno))
+        }
         (Users::Ids { uid, gid } | Users::RootInside { uid, gid }, Trouble::Call(failed)) => {
             not_taken(scene, spec, [*uid, *gid], failed.errno)
         }
@@ -51,26 +58,69 @@ pub fn planned(spec: &Spec, uid: u32) -> Option<Found> {
         });
         return foreign;
     }
-    let single = |mappings: &[IdMapping]| mappings.len() <= 1 && mappings.iter().all(|mapping| mapping.size == 1);
-    if both(spec).iter().all(|(.., mappings)| single(mappings)) {
+    let own = Person::of(0).map_or([uid, uid], |person| [person.uid, person.gid]);
+    let single = |mappings: &[IdMapping], own: u32| {
+        mappings.len() <= 1 && mappings.iter().all(|m| m.size == 1 && m.host_id == own)
+    };
+    if both(spec).iter().zip(own).all(|((.., mappings), own)| single(mappings, own)) {
         return None;
     }
-    if !path::exists_at(At::CWD, "/usr/bin/newuidmap") || !path::exists_at(At::CWD, "/usr/bin/newgidmap") {
-        return Some(Found::new("no mapping helpers", &[]).at("/linux/uidMappings"));
+    no_helper().or_else(powerless).map(|found| found.at("/linux/uidMappings")).or_else(|| lent(spec))
+}
+
+/// Why the program's user or group cannot be taken where the container has no user namespace of its own.
+pub fn unmapped(spec: &Spec) -> Option<Found> {
+    let user = &spec.process.user;
+    let own = namespace(&spec.linux, &NamespaceKind::User).is_none();
+    let of = |name: &str, word: &str, key: &str, id: u32| {
+        let map = users::map_of(0, name).filter(|map| own && users::outside(map, id).is_none());
+        map.map(|_| Found::new("id not mapped", &[word, &format!("{id}"), ""]).at(format!("/process/user/{key}")))
+    };
+    of("uid_map", "user", "uid", user.uid).or_else(|| of("gid_map", "group", "gid", user.gid))
+}
+
+fn no_helper() -> Option<Found> {
+    let missing = HELPERS.iter().find(|path| !path::exists_at(At::CWD, path))?;
+    Some(Found::new("no mapping helpers", &[missing]))
+}
+
+/// Why a helper has no right to map ids.
+fn powerless() -> Option<Found> {
+    let status = users::of_process(0, "status").unwrap_or_default();
+    if field(&status, "NoNewPrivs") == "1" {
+        return Some(Found::new("helpers without rights", &[HELPERS[0]]));
     }
-    lent(spec)
+    HELPERS.iter().find_map(|path| powerless_file(path))
+}
+
+fn powerless_file(path: &str) -> Option<Found> {
+    let why = Why("the mapping helpers need rights that their callers do not have");
+    let (_, file, stat) = path::find(path::host()?.at(), path)?;
+    let on = syscalls::fstatfs(file.at(), why).ok()?;
+    if on.f_flags as u64 & libc::ST_NOSUID != 0 {
+        let text = users::of_process(0, "mountinfo").unwrap_or_default();
+        let mounts: Vec<Mount> = text.lines().filter_map(mountinfo::understand).collect();
+        let mount = mountinfo::covering(&mounts, |mount| &mount.target, path);
+        return Some(Found::new("helper on nosuid", &[path, mount.map_or("/usr/bin", |mount| &mount.target)]));
+    }
+    let setuid = stat.st_mode & libc::S_ISUID != 0 && stat.st_uid == 0;
+    let name = CString::new(path).ok()?;
+    let capable = || syscalls::getxattr(&name, c"security.capability", &mut [0; 24], why).is_ok();
+    (!setuid && !capable()).then(|| Found::new("helper of no rights", &[path]))
 }
 
 /// newuidmap(1) or newgidmap(1) has refused. `said`: their words.
 fn by_helpers(spec: &Spec, said: &str) -> Option<Found> {
-    if let Some(found) = lent(spec) {
+    if let Some(found) = users::foreign_proc().or_else(|| lent(spec)) {
         return Some(found);
     }
-    let status = users::of_process(0, "status").unwrap_or_default();
-    if field(&status, "NoNewPrivs") == "1" {
-        return Some(Found::new("helpers without rights", &[said]).at("/linux/uidMappings"));
+    if let Some(found) = powerless() {
+        return Some(found);
     }
-    (!said.is_empty()).then(|| Found::new("mapping helpers", &[said]))
+    let nameless = said.contains("Cannot determine your user name");
+    let uid = Person::of(0).filter(|_| nameless).map(|person| format!("{}", person.uid));
+    let named = uid.map(|uid| Found::new("helper without a name", &[&uid]));
+    named.or_else(|| (!said.is_empty()).then(|| Found::new("mapping helpers", &[said])))
 }
 
 /// The first range of a configuration that the host's files do not lend to the caller. One's own id needs no line.
@@ -85,6 +135,11 @@ pub fn lent(spec: &Spec) -> Option<Found> {
             let (first, size) = (u64::from(mapping.host_id), u64::from(mapping.size));
             let inside = |(start, count): &(u64, u64)| first >= *start && first + size <= start + count;
             if !is_own && !ranges.iter().any(inside) {
+                if first == 0 {
+                    let word = if pointer.ends_with("uidMappings") { "user" } else { "group" };
+                    let found = Found::new("root not lent", &[word, &user, &format!("{own}"), file]);
+                    return Some(found.at(format!("{pointer}/{i}")));
+                }
                 let values = [format!("{first}"), format!("{}", first + size - 1), format!("{size}")];
                 let [first, last, size] = values.each_ref().map(String::as_str);
                 let found = Found::new("ids not lent", &[first, last, &user, file, size]);
@@ -183,7 +238,8 @@ fn not_taken(scene: &Scene, spec: &Spec, ids: [u32; 2], errno: Errno) -> Option<
         let map = users::map_of(scene.pid, map)?;
         // The map as this process sees it: the inside numbers are the container's own.
         if users::outside(&map, id).is_none() {
-            let found = Found::new("id not mapped", &[word, &format!("{id}"), file]);
+            let file = if file.is_empty() { String::new() } else { format!(" {file}") };
+            let found = Found::new("id not mapped", &[word, &format!("{id}"), &file]);
             return Some(found.at(format!("/process/user/{key}")));
         }
     }

@@ -1,10 +1,19 @@
 //! Why a limit, a name, a socket, a file or an interface that the caller asked for could not be had. May touch: system calls,
 //! procfs.
 
-use super::{Found, Scene, missing, path, sysctl};
+use super::{Found, Scene, missing, path, sysctl, users};
+use crate::plan::Slot;
 use crate::plan::op::{Callers, Namespaces, Network, Op, Process, Terminal};
 use crate::spec::{NamespaceKind, RLIMITS, namespace};
 use syscalls::{Errno, Why};
+
+/// The state of a container cannot be saved.
+pub fn state(scene: &Scene) -> Option<Found> {
+    let full = [Errno::ENOSPC, Errno::EDQUOT, Errno::EROFS];
+    let directory = path::name_of(scene.lanes?.at(Slot::STATE))?;
+    let errno = scene.failed().map(|failed| failed.errno).filter(|errno| full.contains(errno))?;
+    file("state root", &(directory + "/state.json"), errno).map(|found| found.of("--root"))
+}
 
 pub fn of(scene: &Scene) -> Option<Found> {
     match &scene.line?.op {
@@ -36,6 +45,13 @@ pub fn rlimit(resource: u32, hard: u64, may_raise: bool) -> Option<Found> {
     (hard > now && !may_raise).then(|| Found::new("hard limit", &[name, &shown(hard), &shown(now)]))
 }
 
+/// A score by which the kernel would take the container later than its caller, if the memory of the machine is used up.
+pub fn oom_score(scene: &Scene) -> Option<Found> {
+    let refused = scene.line?.from == "/process/oomScoreAdj" && scene.failed()?.errno == Errno::EACCES;
+    let (wanted, now) = (scene.spec?.process.oom_score_adj?, users::of_process(0, "oom_score_adj")?);
+    refused.then(|| Found::new("oom score", &[&format!("{wanted}"), now.trim()]))
+}
+
 fn shown(limit: u64) -> String {
     if limit == u64::MAX { Found::new("no limit", &[]).cause } else { limit.to_string() }
 }
@@ -45,7 +61,9 @@ fn machine_name(scene: &Scene, key: &str, len: usize) -> Option<Found> {
     let uts = namespace(&scene.spec?.linux, &NamespaceKind::Uts);
     match scene.failed()?.errno {
         Errno::EPERM if uts.is_none() => Some(Found::new("no uts namespace", &[key])),
-        Errno::EPERM => Some(Found::new("uts namespace of others", &[key])),
+        Errno::EPERM if uts.is_some_and(|uts| uts.joined().is_some()) => {
+            Some(Found::new("uts namespace of others", &[key]))
+        }
         Errno::EINVAL if len > MOST => Some(Found::new("name too long", &[key, &len.to_string()])),
         _ => None,
     }
@@ -93,6 +111,7 @@ pub fn file(what: &str, path: &str, errno: Errno) -> Option<Found> {
         path::End::There { stat, .. } if !path::is_dir(stat) => {
             Some(Found::new("place no directory", &[&noun, above, path::kind(stat)]))
         }
+        path::End::There { .. } if errno == Errno::ENOENT => Some(Found::new("place of the kernel", &[&noun, above])),
         path::End::There { .. } | path::End::Missing { .. } if errno == Errno::EACCES || errno == Errno::EPERM => {
             let path::Dir { path: above, stat } = walk.dirs.last()?;
             if syscalls::auxv(libc::AT_EUID) == 0 {

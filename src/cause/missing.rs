@@ -1,8 +1,11 @@
-//! A path that leads nowhere, as a cause: which of its names stops it, and why. May touch: types.
+//! A path that leads nowhere, as a cause: which of its names stops it, and why. May touch: types, system calls.
 
 use super::Found;
-use super::path::{End, Walk, kind};
+use super::path::{self, End, Walk, kind};
+use super::rights::{self, Person, READ};
 use crate::plan;
+use syscalls::record;
+use syscalls::{Errno, Failed};
 
 /// The cause that a path leads nowhere. `what`: the entry of texts.txt that says what the path is of, and what to do. `None`: it
 /// leads to a file.
@@ -20,7 +23,10 @@ pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
             None => Found::new("missing above", &[noun, path, missing]),
         },
         End::NotDirectory { path: file, stat } => Found::new("not a directory", &[noun, path, file, kind(stat)]),
-        End::Loop { path: link, to } => return Some(Found::new("loop", &[noun, path, link, to])),
+        End::Loop { path: link, to, again } => {
+            let name = if *again { "loop" } else { "many links" };
+            return Some(Found::new(name, &[noun, path, link, to]));
+        }
         End::TooLong { part } => return Some(Found::new("too long", &[noun, &part.len().to_string()])),
         End::Refused => {
             let dir = above?;
@@ -30,4 +36,23 @@ pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
     };
     found.cure = own.cure;
     Some(found)
+}
+
+/// The cause that a call outside of any plan was refused a path of the host.
+pub fn outside(failed: Failed) -> Option<Found> {
+    if ![Errno::EACCES, Errno::ENOTDIR, Errno::ELOOP, Errno::ENAMETOOLONG].contains(&failed.errno) {
+        return None;
+    }
+    let record = record::find(failed.at).filter(|record| record.args[0] as i32 == libc::AT_FDCWD)?;
+    let path = String::from_utf8_lossy(record.blob(1)?.bytes).into_owned();
+    let walk = path::walk(path::host()?.at(), &path).filter(|_| path.starts_with('/'))?;
+    match (&walk.end, failed.errno) {
+        (End::There { stat, .. }, Errno::ENOTDIR) => Some(Found::new("no directory", &[&path, kind(stat)])),
+        (End::There { stat, .. }, Errno::EACCES) => {
+            let person = Person::of(0).filter(|person| !person.may(READ, stat))?;
+            let (mode, owners) = (rights::mode(stat), person.owners(stat));
+            Some(Found::new("unreadable", &[&person.user(), &path, &mode, &owners]))
+        }
+        _ => found("path", &path, &walk),
+    }
 }

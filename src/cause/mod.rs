@@ -11,6 +11,7 @@
 //!
 //!   program     a program that cannot be executed
 //!   access      a file that cannot be reached or executed: components, owners, modes, noexec
+//!   binfmt      kinds of programs that the host runs by an interpreter
 //!   elf         what kind of program a file is: kinds.txt
 //!   sizes       arguments and processes that are too many
 //!   writers     which process writes a program's file
@@ -25,6 +26,7 @@
 //! it can be called without a failure.
 
 pub mod access;
+mod binfmt;
 pub mod cgroup;
 pub mod devices;
 mod elf;
@@ -50,12 +52,13 @@ mod texts;
 pub mod users;
 mod writers;
 
+pub use rights::outside as by_filter;
 pub use scene::{Found, Place, Root, Scene};
 pub use texts::{holes, part};
 
 use crate::plan::Op;
-use crate::plan::op::{Namespaces, Process, Rootfs};
-use syscalls::Errno;
+use crate::plan::op::{Namespaces, Process, Rootfs, Sync};
+use syscalls::{Errno, Failed};
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
@@ -67,6 +70,11 @@ pub fn of(scene: &Scene) -> Option<Found> {
         .or_else(|| by_subject(scene))
         .or_else(|| namespaces::of_trees(scene))
         .or_else(|| rights::of(scene))
+}
+
+/// The one cause of the failure of a call outside of any plan.
+pub fn outside(failed: Failed) -> Option<Found> {
+    rights::outside(failed).or_else(|| missing::outside(failed))
 }
 
 fn by_subject(scene: &Scene) -> Option<Found> {
@@ -84,6 +92,7 @@ fn by_subject(scene: &Scene) -> Option<Found> {
         Op::Rootfs(Rootfs::Cwd { path }) => program::cwd(scene, &path.to_string_lossy()),
         Op::Rootfs(op) => rootfs::of(scene, op),
         Op::Seccomp(op) => filter::of(scene, op),
+        Op::Sync(Sync::SaveState { .. }) => limits::state(scene),
         Op::Sync(_) => cgroup::not_running(scene),
         Op::Users(op) => ids::of(scene, op),
         Op::Watch(_) => None,
@@ -94,7 +103,7 @@ fn by_namespaces(scene: &Scene, op: &Namespaces) -> Option<Found> {
     match op {
         Namespaces::Hostname { .. } | Namespaces::Domainname { .. } => limits::of(scene),
         Namespaces::WriteProc { .. } if is_sysctl(scene) => sysctl::of(scene, op),
-        Namespaces::WriteProc { .. } => labels::of(scene, op),
+        Namespaces::WriteProc { .. } => labels::of(scene, op).or_else(|| limits::oom_score(scene)),
         Namespaces::Clone { .. } => cgroup::not_entered(scene).or_else(|| namespaces::of(scene, op)),
         _ => namespaces::of(scene, op),
     }

@@ -1,6 +1,7 @@
 //! Why a mount failed: its source, its target, or the file system itself. May touch: system calls, procfs, types.
 
 use super::path::{self, End};
+use super::rights::FIRST;
 use super::users::{self, Range};
 use super::{Found, Scene, facts, masked, missing, overlay};
 use crate::host::input::{self, c};
@@ -42,7 +43,8 @@ fn open_source(scene: &Scene, source: &Source) -> Option<Found> {
         let walk = path::walk(scene.root()?.at(), &path)?;
         return missing::found("source in the rootfs", &path, &walk);
     }
-    if scene.line?.from.starts_with("/linux/devices") {
+    // Devices that each container has are asked for by no property.
+    if !scene.line?.from.starts_with("/mounts") {
         let walk = path::walk(path::host()?.at(), &path)?;
         return missing::found("device of the host", &path, &walk);
     }
@@ -244,10 +246,17 @@ pub fn refused(spec: &Spec, kind: &str) -> Option<Found> {
             return foreign.then(|| Found::new("not in a user namespace", &[kind]));
         }
     };
-    if user.is_some() && namespace(&spec.linux, &needed).is_none() {
-        return Some(Found::new("namespace of the host", &[kind, word]));
+    let of_host = || Found::new("namespace of the host", &[kind, word]);
+    let shares = namespace(&spec.linux, &needed).is_none();
+    if user.is_some() && shares {
+        return Some(of_host());
     }
-    masked::found(&mountinfo::of(syscalls::record::own_pid()).ok()?, kind)
+    // Of the other kinds the kernel does not ask what is visible.
+    let hides = matches!(kind, "proc" | "sysfs");
+    let mounts = mountinfo::of(syscalls::record::own_pid()).ok()?;
+    let masked = hides.then(|| masked::found(&mounts, kind)).flatten();
+    let inner = || users::link(0, "ns/user").is_some_and(|name| name != FIRST);
+    masked.or_else(|| (shares && inner()).then(of_host))
 }
 
 fn too_many() -> Option<Found> {

@@ -9,7 +9,7 @@ use crate::outcome::Lane;
 use crate::plan::namespaces::flag;
 use crate::plan::op::Namespaces;
 use crate::spec::{NamespaceKind, Spec};
-use syscalls::{At, CloneFlags, Errno, OpenFlags, Why};
+use syscalls::{At, Call, CloneFlags, Errno, OpenFlags, Why};
 
 const PROCESSES: u32 = 6;
 /// No more processes are asked for their namespaces.
@@ -77,6 +77,8 @@ pub fn made(spec: Option<&Spec>, flags: CloneFlags, errno: Errno) -> Option<Foun
     };
     match errno {
         Errno::EINVAL | Errno::ENOSYS => {
+            // Without procfs nothing is known of namespaces.
+            path::exists_at(At::CWD, "/proc/self/ns/mnt").then_some(())?;
             let absent = wanted().find(|kind| !path::exists_at(At::CWD, &format!("/proc/self/ns/{}", name(kind))))?;
             Some(placed(absent, Found::new("no such namespaces", &[absent.word()])))
         }
@@ -88,7 +90,7 @@ pub fn made(spec: Option<&Spec>, flags: CloneFlags, errno: Errno) -> Option<Foun
             }
             wanted().find_map(|kind| reached(kind).map(|found| placed(kind, found))).or_else(|| outer(wanted().next()?))
         }
-        Errno::EPERM | Errno::EACCES => refused(flags),
+        Errno::EPERM | Errno::EACCES => refused(flags, errno),
         _ => None,
     }
 }
@@ -145,30 +147,36 @@ fn count(kind: &str) -> Option<u64> {
 
 /// The limit that is reached is one of an outer user namespace, which cannot be read from here.
 fn outer(kind: &NamespaceKind) -> Option<Found> {
-    let nested = users::link(0, "ns/user")? != "user:[4026531837]";
+    let nested = users::link(0, "ns/user")? != rights::FIRST;
     let file = setting(kind).replace('/', ".");
     let name = if nested { "namespaces at an outer limit" } else { "namespaces at a limit" };
     Some(Found::new(name, &[kind.word(), &file]))
 }
 
 /// No right to make namespaces, or a switch against user namespaces.
-fn refused(flags: CloneFlags) -> Option<Found> {
+fn refused(flags: CloneFlags, errno: Errno) -> Option<Found> {
     let person = Person::of(0)?;
-    if person.has(rights::SYS_ADMIN) {
-        return rights::filtered(0, "new namespaces");
-    }
-    if !flags.has(CloneFlags::CLONE_NEWUSER) {
+    let may = person.has(rights::SYS_ADMIN);
+    let user = flags.has(CloneFlags::CLONE_NEWUSER);
+    if !user && !may {
         return Some(rights::lacking(0, "making namespaces", "CAP_SYS_ADMIN")?.at("/linux/namespaces"));
     }
-    if let Some(found) = switched_off() {
+    let doing = if user { "new user namespaces" } else { "new namespaces" };
+    let calls = [Call::CLONE3, Call::named("unshare")];
+    let outer = calls.into_iter().find_map(|call| rights::filtered(0, doing, call, errno));
+    if outer.is_some() || !user {
+        return outer;
+    }
+    if let Some(found) = (!may).then(switched_off).flatten() {
         return Some(found);
     }
-    if users::of_process(0, "mountinfo")
-        .is_some_and(|mounts| !mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")))
-    {
-        return Some(Found::new("user namespaces in a chroot", &[]));
+    if users::map_of(0, "uid_map").is_none_or(|map| users::outside(&map, person.uid).is_none()) {
+        return Some(Found::new("caller without an id", &[]));
     }
-    rights::filtered(0, "new user namespaces")
+    // A security module can refuse it as well. Where there is none, the kernel has one reason left.
+    let label = users::of_process(0, "attr/current").unwrap_or_default();
+    let free = matches!(label.trim_matches(['\0', '\n', ' ']), "" | "unconfined");
+    (errno == Errno::EPERM && free).then(|| Found::new("user namespaces in a chroot", &[]))
 }
 
 /// A switch against user namespaces of ordinary users.

@@ -43,8 +43,8 @@ pub enum End {
     Missing { path: String },
     /// More follows, but this is no directory.
     NotDirectory { path: String, stat: Stat },
-    /// More links than the kernel follows.
-    Loop { path: String, to: String },
+    /// More links than the kernel follows. `again`: this one was followed before.
+    Loop { path: String, to: String, again: bool },
     /// A component, or the whole, is longer than the kernel takes.
     TooLong { part: String },
     /// This process may not look there.
@@ -156,12 +156,14 @@ pub fn walk(root: At, path: &str) -> Option<Walk> {
     }
     let stat = syscalls::fstat(root, LOOK).ok()?;
     walk.dirs.push(Dir { path: "/".into(), stat });
+    let wants_directory = path.ends_with('/') || path.ends_with("/.");
     let mut todo: Vec<String> = parts(path);
     let mut here: Vec<String> = Vec::new();
     for _ in 0..STEPS {
         let Some(part) = todo.pop() else {
             let path = joined(&here);
             walk.end = match open_last(root, &path[1..]) {
+                Ok((_, stat)) if wants_directory && !is_dir(&stat) => End::NotDirectory { path, stat },
                 Ok((file, stat)) => End::There { path, file, stat },
                 Err(Errno::EACCES) => End::Refused,
                 Err(_) => return None,
@@ -204,7 +206,8 @@ fn step(root: At, walk: &mut Walk, here: &mut Vec<String>, todo: &mut Vec<String
         libc::S_IFLNK => {
             let to = text_of(&file)?;
             if walk.links.len() >= LINKS {
-                walk.end = End::Loop { path, to };
+                let again = walk.links.iter().any(|link| link.path == path);
+                walk.end = End::Loop { path, to, again };
                 return Some(false);
             }
             here.pop();
@@ -233,7 +236,7 @@ fn text_of(link: &Fd) -> Option<String> {
     self::link(link.at(), "")
 }
 
-/// The components of a path, the last one first. A path that ends in a slash names a directory, as one that ends in `/.`.
+/// The components of a path, the last one first.
 fn parts(path: &str) -> Vec<String> {
     let mut all: Vec<String> = path.split('/').filter(|p| !p.is_empty() && *p != ".").map(String::from).collect();
     all.reverse();

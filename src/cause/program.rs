@@ -2,6 +2,7 @@
 //! or it needs another file that is not there. May touch: plan types, system calls.
 
 use super::access::{self, Cause, Inside, Reached};
+use super::binfmt::{self, Handler};
 use super::elf::{self, Elf, Kind, OURS, Script};
 use super::path;
 use super::rights::{self, EXECUTE, Person};
@@ -51,7 +52,9 @@ pub fn of(scene: &Scene, op: &Process) -> Option<Found> {
 pub fn cwd(scene: &Scene, path: &str) -> Option<Found> {
     let (root, errno) = (scene.root()?, scene.failed()?.errno);
     let person = Person::of(scene.pid).filter(|_| scene.pid != 0);
-    let inside = Inside { root: root.at(), rootfs: "", cwd: "/", person: person.as_ref(), spec: scene.spec, pid: 0 };
+    let rootfs = rootfs(scene).unwrap_or_default();
+    let inside =
+        Inside { root: root.at(), rootfs: &rootfs, cwd: "/", person: person.as_ref(), spec: scene.spec, pid: 0 };
     entered(&inside, path, Some(errno))
 }
 
@@ -68,6 +71,27 @@ pub fn entered(inside: &Inside, path: &str, errno: Option<Errno>) -> Option<Foun
             let (mode, owners) = (rights::mode(&reached.stat), person.owners(&reached.stat));
             Some(Found::new("closed directory", &[&person.user(), path, &mode, &owners]))
         }
+    }
+}
+
+/// A program of the host, which this process executes. `errno`: how the kernel has refused it, if it has.
+pub fn of_host(path: &str, errno: Option<Errno>) -> Option<Found> {
+    let (root, person) = (path::host()?, Person::of(0));
+    let pid = syscalls::record::own_pid();
+    let inside = Inside { root: root.at(), rootfs: "/", cwd: "/", person: person.as_ref(), spec: None, pid };
+    let found = alone(&inside, path, errno)?;
+    let [cause, cure] = [found.cause, found.cure].map(|text| {
+        let text = text.replace("in the rootfs", "on this machine").replace("in the image", "on this machine");
+        text.replace("an image for", "one for")
+    });
+    Some(Found { cause, cure, place: None })
+}
+
+/// A file that is executed, whatever process it becomes. `errno`: how the kernel has refused it, if it has.
+pub fn alone(inside: &Inside, path: &str, errno: Option<Errno>) -> Option<Found> {
+    match errno {
+        Some(errno) => judged(inside, path, errno),
+        None => file(inside, path, path, 0).map(|cause| cause.found),
     }
 }
 
@@ -126,8 +150,10 @@ fn not_found(inside: &Inside, process: &spec::Process) -> Option<Found> {
     if name.contains('/') {
         return judged(inside, name, Errno::EACCES);
     }
-    let Some(path) = path_of(process).filter(|path| !path.is_empty()) else {
-        return Some(Found::new("no PATH", &[name]).at("/process/env"));
+    let all = path_of(process);
+    let Some(path) = all.filter(|path| !path.is_empty()) else {
+        let which = if all.is_some() { "an empty" } else { "no" };
+        return Some(Found::new("no PATH", &[name, which]).at("/process/env"));
     };
     if name.contains(' ') {
         return Some(Found::new("program is a line", &[name]));
@@ -164,6 +190,7 @@ fn judged(inside: &Inside, path: &str, errno: Errno) -> Option<Found> {
 fn file(inside: &Inside, path: &str, name: &str, depth: usize) -> Option<Cause> {
     let reached = match access::reach(inside, path, name)? {
         Ok(reached) => reached,
+        Err(cause) if cause.errno == Errno::ENOENT => return Some(in_one_word(inside, path).unwrap_or(cause)),
         Err(cause) => return Some(cause),
     };
     if let Some(cause) = access::denied(inside, &reached, name) {
@@ -172,6 +199,9 @@ fn file(inside: &Inside, path: &str, name: &str, depth: usize) -> Option<Cause> 
     let opened = path::open_file(inside.root, &reached.path, &reached.stat)?;
     let begin = path::read(opened.at(), 0, BEGIN);
     let first = begin.get(..elf::FIRST).unwrap_or(&begin);
+    if let Some(handler) = binfmt::handler(first, path) {
+        return emulated(inside, &handler, name, depth);
+    }
     let broken = |cause: &str, values: &[&str]| Some(Cause::new(Errno::ENOEXEC, cause, values));
     match elf::kind(first) {
         Kind::Empty => broken("empty file", &[name]),
@@ -185,11 +215,32 @@ fn file(inside: &Inside, path: &str, name: &str, depth: usize) -> Option<Cause> 
     }
 }
 
+/// A path with arguments in it, which names a program up to its first blank.
+fn in_one_word(inside: &Inside, path: &str) -> Option<Cause> {
+    let (first, _) = path.split_once(' ')?;
+    path::find(inside.root, &inside.absolute(first))?;
+    Some(Cause::new(Errno::ENOENT, "path is a line", &[path]))
+}
+
+/// A file that the host runs by an interpreter (binfmt_misc).
+fn emulated(inside: &Inside, handler: &Handler, name: &str, depth: usize) -> Option<Cause> {
+    let path = &handler.interpreter;
+    if handler.open {
+        return None;
+    }
+    if depth >= DEEPEST {
+        return Some(Cause::new(Errno::ELOOP, "scripts of scripts", &[name]));
+    }
+    let cause = file(inside, path, &format!("{path} (by which the host runs {name})"), depth + 1)?;
+    let missing = cause.errno == Errno::ENOENT && path::find(inside.root, &inside.absolute(path)).is_none();
+    Some(if missing { Cause::new(Errno::ENOENT, "emulator missing", &[name, path]) } else { cause })
+}
+
 /// A script: its interpreter is executed in its place.
 fn interpreted(inside: &Inside, script: &Reached, line: Script, name: &str, depth: usize) -> Option<Cause> {
     let path = &script.path;
     let interpreter = String::from_utf8_lossy(line.interpreter);
-    if interpreter.trim_end_matches('\r').is_empty() {
+    if interpreter.is_empty() {
         return Some(Cause::new(Errno::ENOEXEC, "interpreter not named", &[name, path]));
     }
     if line.cut {
@@ -201,8 +252,7 @@ fn interpreted(inside: &Inside, script: &Reached, line: Script, name: &str, dept
         return Some(cause);
     }
     if line.cr {
-        let plain = interpreter.trim_end_matches('\r');
-        return Some(Cause::new(Errno::ENOENT, "carriage return", &[name, path, plain]));
+        return Some(Cause::new(Errno::ENOENT, "carriage return", &[name, path]));
     }
     // If the interpreter is there, it is its own loader or interpreter that is missing.
     match access::reach(inside, &interpreter, &interpreter) {
@@ -219,6 +269,9 @@ fn program(inside: &Inside, reached: &Reached, file: At, elf: Elf, name: &str) -
     let broken = |cause: &str, values: &[&str]| Some(Cause::new(Errno::ENOEXEC, cause, values));
     let (ours, its) = (elf::machine(OURS), machine(&elf));
     let small = matches!((OURS, elf.machine), (62, 3) | (183, 40));
+    if elf.machine == OURS && !elf.wide {
+        return broken("32-bit program", &[name, "x32", ours]);
+    }
     if elf.machine != OURS && !(small && small_ones_run()) {
         return match small {
             true => broken("32-bit program", &[name, &its, ours]),
@@ -233,15 +286,17 @@ fn program(inside: &Inside, reached: &Reached, file: At, elf: Elf, name: &str) -
     if table.len() < len || len == 0 {
         return broken("cut off", &[name, &format!("{}", reached.stat.st_size)]);
     }
+    let size = reached.stat.st_size as u64;
+    let short = || (elf.end(&table) > size).then(|| Cause::new(STARTS, "cut short", &[name, &format!("{size}")]));
     match elf.loader(&table) {
         Some((at, len)) if (2..=4096).contains(&len) => {
             let bytes = path::read(file, at, len);
             let loader = String::from_utf8_lossy(&bytes);
-            loader_of(inside, loader.trim_end_matches('\0'), name)
+            loader_of(inside, loader.trim_end_matches('\0'), name).or_else(short)
         }
         Some(_) => broken("cut off", &[name, &format!("{}", reached.stat.st_size)]),
         None if elf.kind == 3 && elf.entry == 0 => Some(Cause::new(STARTS, "no entry point", &[name])),
-        None => None,
+        None => short(),
     }
 }
 

@@ -5,12 +5,18 @@ use super::scene::{Found, Scene};
 use super::users::{self, Range};
 use crate::host::procfs::field;
 use crate::outcome::Lane;
+use crate::plan::Op;
 use crate::spec::{self, IdMapping, NamespaceKind, Spec};
-use syscalls::{Errno, Stat};
+use syscalls::{Call, Errno, Failed, Stat, Why};
 
 /// Bits of a mode, for one class of users.
 pub const EXECUTE: u32 = 1;
 pub const READ: u32 = 4;
+
+/// The name of the first user namespace (linux/proc_ns.h, PROC_USER_INIT_INO).
+pub const FIRST: &str = "user:[4026531837]";
+
+const ASK: Why = Why("a filter refuses the call whatever it asks for; the kernel refuses this in another way");
 
 pub const SYS_ADMIN: u64 = 1 << 21;
 const DAC_OVERRIDE: u64 = 1 << 1;
@@ -145,11 +151,51 @@ pub fn of(scene: &Scene) -> Option<Found> {
         _ => return None,
     };
     let missing = match failed.errno {
-        Errno::EPERM => needed(call).and_then(|name| lacking(pid, call, name)),
+        Errno::EPERM if call == "prctl" => secured(scene, pid),
+        Errno::EPERM => {
+            let network = scene.line.is_some_and(|line| matches!(line.op, Op::Network(_)));
+            let name = if network { Some("CAP_NET_ADMIN") } else { needed(call) };
+            name.and_then(|name| lacking(pid, call, name).or_else(|| of_the_machine(pid, call, name)))
+        }
         Errno::ENOSYS => None,
         _ => return None,
     };
-    missing.or_else(|| filtered(pid, call))
+    missing.or_else(|| filtered(pid, call, failed.call, failed.errno))
+}
+
+/// A call outside of any plan that only a filter can have refused.
+pub fn outside(failed: Failed) -> Option<Found> {
+    let refused = [Errno::EPERM, Errno::ENOSYS].contains(&failed.errno);
+    let known = || syscalls::answer(failed.call, ASK).is_some();
+    (refused && known()).then(|| filtered(0, failed.call.name(), failed.call, failed.errno)).flatten()
+}
+
+/// prctl(2) refuses what the runtime asks of it for want of a capability, or since the caller's securebits forbid it.
+fn secured(scene: &Scene, pid: i32) -> Option<Found> {
+    const DROP: u64 = libc::PR_CAPBSET_DROP as u64;
+    const KEEP: u64 = libc::PR_SET_KEEPCAPS as u64;
+    const AMBIENT: u64 = libc::PR_CAP_AMBIENT as u64;
+    let args = scene.record()?.args;
+    let outer = || filtered(pid, "prctl", Call::named("prctl"), Errno::EPERM);
+    match args[0] {
+        DROP => lacking(pid, "prctl", "CAP_SETPCAP"),
+        KEEP => outer().or_else(|| Some(Found::new("securebits of a user", &[]))),
+        AMBIENT => {
+            let status = users::of_process(pid, "status")?;
+            let held =
+                |key: &str| u64::from_str_radix(field(&status, key), 16).is_ok_and(|set| set >> args[2] & 1 != 0);
+            let allowed = args[2] < 64 && held("CapPrm") && held("CapInh");
+            outer().or_else(|| allowed.then(|| Found::new("securebits of ambient capabilities", &[])))
+        }
+        _ => None,
+    }
+}
+
+/// A capability that counts in the first user namespace alone, and this process is in another.
+fn of_the_machine(pid: i32, doing: &str, capability: &str) -> Option<Found> {
+    let alone = ["CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_BPF"].contains(&capability);
+    let inner = || users::link(pid, "ns/user").is_some_and(|name| name != FIRST);
+    (alone && inner()).then(|| Found::new("capability of the machine", &[doing, capability]))
 }
 
 /// The set in which a process lacks a capability: `pid` 0 is this one. `None`: it has it.
@@ -163,16 +209,21 @@ pub fn lacking(pid: i32, doing: &str, capability: &str) -> Option<Found> {
         () if !has("CapPrm") => "permitted",
         () => "effective",
     };
+    // From execve root has all of its bounding set, unless these bits are set.
+    let uid = field(&status, "Uid").split_ascii_whitespace().nth(1);
+    if pid == 0 && set == "permitted" && uid == Some("0") {
+        return Some(Found::new("securebits of root", &[doing, capability]));
+    }
     let who = if pid == 0 { "the runtime" } else { "the container's first process" };
     Some(Found::new("capability missing", &[doing, capability, set, who]))
 }
 
-/// A process is under a seccomp filter that this runtime has not set.
-pub fn filtered(pid: i32, doing: &str) -> Option<Found> {
+/// A process is under a seccomp filter that this runtime has not set, and that answers the call with this errno.
+pub fn filtered(pid: i32, doing: &str, call: Call, errno: Errno) -> Option<Found> {
     // The filter of the configuration is the last thing before execve.
-    let status = users::of_process(pid, "status")?;
-    let own = || users::of_process(0, "status").is_some_and(|status| field(&status, "Seccomp") == "2");
-    (field(&status, "Seccomp") == "2" && own()).then(|| Found::new("outer filter", &[doing]))
+    let has = |pid: i32| users::of_process(pid, "status").is_some_and(|status| field(&status, "Seccomp") == "2");
+    let refuses = || syscalls::answer(call, ASK).is_none_or(|answer| answer == errno);
+    (has(pid) && has(0) && refuses()).then(|| Found::new("outer filter", &[doing]))
 }
 
 #[cfg(test)]
@@ -218,6 +269,22 @@ mod tests {
         let mapped = Person { maps, ..all };
         assert!(!mapped.may(EXECUTE, &file(0o100)) && mapped.may(EXECUTE, &stat(libc::S_IFREG | 0o100, 105, 100)));
         assert_eq!(mapped.owners(&stat(libc::S_IFREG, 105, 1)), "5:(not mapped)");
+    }
+
+    #[test]
+    fn the_kernel_refuses_what_no_caller_may_ask() {
+        for (name, errno) in [
+            ("mount", Errno::EFAULT),
+            ("umount2", Errno::EINVAL),
+            ("clone3", Errno::E2BIG),
+            ("openat2", Errno::E2BIG),
+            ("unshare", Errno::EINVAL),
+            ("setns", Errno::EBADF),
+            ("setresuid", Errno(0)),
+        ] {
+            assert_eq!(syscalls::answer(Call::find(name).unwrap_or(Call::CLONE3), ASK), Some(errno), "{name}");
+        }
+        assert_eq!(syscalls::answer(Call::EXECVE, ASK), None);
     }
 
     #[test]

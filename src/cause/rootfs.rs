@@ -1,6 +1,7 @@
 //! Why the root file system could not be opened, made `/`, or changed. May touch: system calls, procfs.
 
 use super::path::{self, kind};
+use super::rights::{self, EXECUTE, Person};
 use super::{Found, Scene, missing};
 use crate::host::mountinfo;
 use crate::outcome::{Check, Trouble};
@@ -31,6 +32,11 @@ pub fn not_there(path: &str) -> Option<Found> {
         path::End::There { stat, .. } if !path::is_dir(stat) => {
             Some(Found::new("rootfs no directory", &[path, kind(stat)]))
         }
+        path::End::There { stat, .. } => {
+            let person = Person::of(0).filter(|person| !person.may(EXECUTE, stat))?;
+            let (mode, owners) = (rights::mode(stat), person.owners(stat));
+            Some(Found::new("closed rootfs", &[&person.user(), path, &mode, &owners]))
+        }
         _ => missing::found("rootfs", path, &walk),
     }
 }
@@ -55,6 +61,7 @@ fn not_pivoted(scene: &Scene) -> Option<Found> {
 
 /// A directory that is missing on what is read-only. `name`: the entry of texts.txt.
 pub fn not_made(scene: &Scene, name: &str, path: &str) -> Option<Found> {
+    let path = &format!("/{}", path.trim_start_matches('/'));
     let walk = path::walk(scene.root()?.at(), path)?;
     match (&walk.end, scene.failed()?.errno) {
         (path::End::Missing { path: part }, Errno::EROFS) => Some(Found::new(name, &[path, part])),

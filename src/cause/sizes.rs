@@ -19,22 +19,34 @@ const PROCESSES: u32 = 6;
 /// No more processes are counted.
 const COUNTED: usize = 4096;
 
+fn size(text: &CString) -> usize {
+    text.as_bytes_with_nul().len()
+}
+
+/// The first string that is longer than the kernel takes.
+pub fn string_too_long(argv: &[CString], envp: &[CString]) -> Option<Found> {
+    let of = |what: &str, text: &CString| {
+        Found::new("string too long", &[what, &format!("{}", size(text)), &format!("{LONGEST}")])
+    };
+    let long = |list: &'_ [CString]| list.iter().position(|text| size(text) > LONGEST);
+    if let Some(at) = long(argv) {
+        return Some(of("argument", &argv[at]));
+    }
+    let text = &envp[long(envp)?];
+    Some(of(&format!("variable {}", text.to_string_lossy().split('=').next().unwrap_or("")), text))
+}
+
 /// Arguments and environment have more bytes than the kernel takes.
 pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString]) -> Option<Found> {
-    let size = |text: &CString| text.as_bytes_with_nul().len();
     let long = |list: &[CString]| list.iter().position(|text| size(text) > LONGEST);
-    let string = |what: &str, len: usize, pointer: String| {
-        Found::new("string too long", &[what, &format!("{len}"), &format!("{LONGEST}")]).at(pointer)
-    };
-    if let Some(at) = long(argv) {
-        return Some(string("argument", size(&argv[at]), format!("/process/args/{at}")));
-    }
-    if let Some(at) = long(envp) {
-        let text = envp[at].to_string_lossy();
-        let name = text.split('=').next().unwrap_or("");
-        let place = spec.process.env.iter().rposition(|entry| *entry == text);
-        let pointer = place.map_or("/process/env".into(), |at| format!("/process/env/{at}"));
-        return Some(string(&format!("variable {name}"), size(&envp[at]), pointer));
+    if let Some(found) = string_too_long(argv, envp) {
+        let place = |text: &CString| spec.process.env.iter().rposition(|entry| *entry == text.to_string_lossy());
+        let pointer = match (long(argv), long(envp).and_then(|at| place(&envp[at]))) {
+            (Some(at), _) => format!("/process/args/{at}"),
+            (None, Some(at)) => format!("/process/env/{at}"),
+            (None, None) => "/process/env".into(),
+        };
+        return Some(found.at(pointer));
     }
     let pointers = 8 * (argv.len() + envp.len());
     let all = argv.iter().chain(envp).map(size).sum::<usize>() + pointers;
@@ -43,7 +55,7 @@ pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString]) -> Option<Found>
     if (all as u64) < most.saturating_sub(LONGEST as u64) {
         return None;
     }
-    let biggest = if sum(argv, size) > sum(envp, size) { "/process/args" } else { "/process/env" };
+    let biggest = if sum(argv) > sum(envp) { "/process/args" } else { "/process/env" };
     let [all, most, stack] = [all as u64, most, stack].map(|number| format!("{number}"));
     match most == format!("{MOST}") {
         true => Some(Found::new("strings too long", &[&all, &most]).at(biggest)),
@@ -51,7 +63,7 @@ pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString]) -> Option<Found>
     }
 }
 
-fn sum(list: &[CString], size: impl Fn(&CString) -> usize) -> usize {
+fn sum(list: &[CString]) -> usize {
     list.iter().map(size).sum()
 }
 

@@ -2,6 +2,7 @@
 //! (subuid(5)). May touch: system calls.
 
 use super::path;
+use super::scene::Found;
 use crate::host::procfs;
 use crate::spec::IdMapping;
 use serde::Serialize;
@@ -44,6 +45,13 @@ pub fn of_process(pid: i32, name: &str) -> Option<String> {
 /// What a link of a process says, such as `user:[4026531837]`: `pid` 0 is this one.
 pub fn link(pid: i32, name: &str) -> Option<String> {
     path::link(procfs::open().ok()?.at(), &place(pid, name))
+}
+
+/// Whether /proc shows another pid namespace than this process's: then its numbers are those of other processes.
+pub fn foreign_proc() -> Option<Found> {
+    let own = format!("{}", syscalls::record::own_pid());
+    let there = path::link(procfs::open().ok()?.at(), "self")?;
+    (own != there).then(|| Found::new("foreign proc", &[&own, &there]))
 }
 
 fn place(pid: i32, name: &str) -> String {

@@ -33,9 +33,9 @@ pub fn source(b: &mut Bundle, at: &str, source: &Source, rows: &mut Rows) {
         return;
     }
     b.view.opened(source.tree, opened);
-    let missing = match at.starts_with("/linux/devices") {
-        true => device_missing(&path),
-        false => mounts::source_missing(&path),
+    let missing = match at.starts_with("/mounts") {
+        true => mounts::source_missing(&path),
+        false => device_missing(&path),
     };
     match missing {
         Some(found) => rows.found(at, found),
@@ -133,11 +133,11 @@ fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) 
 pub fn hook(b: &Bundle, at: &str, path: &CStr, rows: &mut Rows) {
     let name = path.to_string_lossy();
     let inside = at.starts_with("/hooks/startContainer");
-    let host = path::host();
-    let Some(root) = (if inside { &b.view.rootfs } else { &host }) else {
+    let inner = b.view.rootfs.as_ref().filter(|_| inside).map(|root| (root.at(), 0));
+    if inside && inner.is_none() {
         return;
-    };
-    match hooks::planned(root.at(), &name) {
+    }
+    match hooks::planned(inner, &name, None) {
         None => rows.ok(at, "hook", &[&name]),
         Some(found) => match b.view.may_bring().filter(|_| inside) {
             Some(mount) => rows.say(Verdict::Unsure, at, "program", "brought", &[&found.cause, mount]),

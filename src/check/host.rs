@@ -2,7 +2,7 @@
 
 use super::rows::{Rows, Verdict};
 use super::{Asker, read};
-use crate::cause::facts;
+use crate::cause::{facts, users};
 use crate::host::cgroup;
 use crate::perform::files::PLACE;
 use crate::perform::labels;
@@ -26,7 +26,7 @@ pub fn look(asker: &Asker, rows: &mut Rows) {
     calls(asker, rows);
     rights(asker, rows);
     cgroups(asker, rows);
-    users(asker, rows);
+    user_namespaces(asker, rows);
     modules(rows);
     match read(c"/proc/sys/kernel/seccomp/actions_avail") {
         Some(actions) => rows.ok("host seccomp", "seccomp", &[actions.trim()]),
@@ -44,6 +44,9 @@ fn kernel(rows: &mut Rows) {
 }
 
 fn procfs(rows: &mut Rows) {
+    if let Some(found) = users::foreign_proc() {
+        return rows.found("host proc", found);
+    }
     match is_procfs() {
         Some(true) => rows.ok("host proc", "procfs", &[]),
         _ => rows.unsure("host proc", "procfs", &[]),
@@ -125,7 +128,7 @@ fn cgroups(asker: &Asker, rows: &mut Rows) {
     rows.say(verdict, "host delegation", "delegation", part, &values);
 }
 
-fn users(asker: &Asker, rows: &mut Rows) {
+fn user_namespaces(asker: &Asker, rows: &mut Rows) {
     if !asker.new_users && asker.has_bundle {
         return rows.not_needed("host users", "users", &[]);
     }

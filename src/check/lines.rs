@@ -58,6 +58,7 @@ fn line_of(b: &mut Bundle, line: &Line, rows: &mut Rows) {
             _ => {}
         },
         Op::Users(Users::MapIds { .. }) => rights::mapping(b, rows),
+        Op::Users(Users::Ids { .. }) => rights::user(b, rows),
         Op::Cgroup(op) => match op {
             Cgroup::Make { path, optional, .. } => groups::make(at, path, *optional, &mut b.group, rows),
             Cgroup::Set { setting } => groups::limit(&b.group, setting, rows),

@@ -63,6 +63,13 @@ pub fn mapping(b: &Bundle, rows: &mut Rows) {
     }
 }
 
+/// The program's user where the container has no user namespace of its own.
+pub fn user(b: &Bundle, rows: &mut Rows) {
+    if let Some(found) = ids::unmapped(b.spec) {
+        rows.found("/process/user", found);
+    }
+}
+
 pub fn label(b: &Bundle, at: &str, selinux: bool, rows: &mut Rows) {
     let why = Why("the kernel has one such security module at the most");
     let (name, has, boot) = match selinux {

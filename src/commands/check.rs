@@ -103,7 +103,8 @@ fn asker(context: &Context, bundle: Option<&Bundle>) -> Asker {
         pid: context.pid,
         uid: context.host.uid,
         can_mount: has("CAP_SYS_ADMIN"),
-        can_raise: has("CAP_SYS_RESOURCE"),
+        // In an inner user namespace the kernel does not count it.
+        can_raise: has("CAP_SYS_RESOURCE") && !context.host.nested,
         cgroup: context.cgroup(),
         cgroup_base: bundle.map_or_else(|| context.host.cgroup_base(), |bundle| context.cgroup_base(&bundle.spec)),
         root: context.root.clone(),

@@ -8,7 +8,7 @@ use crate::host::{self, Host, cgroup, dbus, systemd};
 use crate::outcome::{Check, Doing, Error, Lane, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
-use crate::say::error::found;
+use crate::say::error::{Said, better};
 use crate::say::log::Log;
 use crate::say::{hints, tell};
 use crate::spec::{self, Spec};
@@ -126,15 +126,18 @@ impl Context {
     }
 
     /// Warns of groups that the kernel forbids setting here. runc and crun leave them out, too.
-    pub fn say_groups(&self, spec: &Spec) {
+    pub fn say_groups(&self, spec: &Spec, who: &Said) {
         if self.host.no_groups && !spec.process.user.additional_gids.is_empty() {
-            let word = "config.json /process/user/additionalGids: left out, since setting groups is forbidden in the caller's user namespace (/proc/self/setgroups is `deny`)";
-            self.log.say(Level::Warn, word);
+            let place = who.property("/process/user/additionalGids");
+            let word = format!(
+                "{place}: left out, since setting groups is forbidden in the caller's user namespace (/proc/self/setgroups is `deny`)"
+            );
+            self.log.say(Level::Warn, &word);
         }
     }
 
     /// Warns of capabilities that were left out, since this process does not have them itself.
-    pub fn say_left_out(&self) {
+    pub fn say_left_out(&self, who: &Said) {
         let set = syscalls::room::slate().left_out.load(Acquire);
         if set == 0 {
             return;
@@ -142,7 +145,8 @@ impl Context {
         let all = spec::CAPABILITIES.iter().enumerate();
         let names: Vec<&str> = all.filter(|(i, _)| set & 1 << i != 0).map(|(_, name)| *name).collect();
         let word = format!(
-            "config.json /process/capabilities: left out, since this process does not have them itself: {}",
+            "{}: left out, since this process does not have them itself: {}",
+            who.property("/process/capabilities"),
             names.join(", ")
         );
         self.log.say(Level::Warn, &word);
@@ -258,16 +262,17 @@ pub fn open_ourselves() -> Result<Fd, Error> {
 
 /// Makes the state root, or says what stops it.
 pub fn make_root(path: &str) -> Result<Fd, Error> {
-    state::make_root(path).map_err(|error| {
-        let Error::Call(told) = &error else {
-            return error;
-        };
-        let Some(failed) = told.failed else {
-            return error;
-        };
-        match cause::limits::file("state root", path, failed.errno) {
-            Some(look) => found(look.of("--root"), Some(failed)),
-            None => error,
-        }
-    })
+    state::make_root(path).map_err(|error| not_made(error, path))
+}
+
+/// The error about a directory below the state root, or about this root itself.
+pub fn not_made(error: Error, path: &str) -> Error {
+    let Error::Call(told) = &error else {
+        return error;
+    };
+    let look = told.failed.and_then(|failed| {
+        let of_place = || cause::limits::file("state root", path, failed.errno).map(|look| look.of("--root"));
+        cause::by_filter(failed).or_else(of_place)
+    });
+    better(error, look)
 }

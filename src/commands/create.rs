@@ -2,7 +2,7 @@
 //! everything from `say` down.
 
 use super::bundle::{self, Bundle, absolute};
-use super::context::{Context, make_root, step};
+use super::context::{Context, make_root, not_made, step};
 use super::notify::{self, Between};
 use super::watcher::{self, Watcher, wanted};
 use super::{delete, hooks};
@@ -59,7 +59,8 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let profiles = watcher::profiles(options)?;
     let (bundle, notify) = read(context, options, manner.again)?;
     tell::words("bundle", &[&bundle.file]);
-    warn(context, &bundle.spec);
+    let who = Said::by(bundle.file.clone());
+    warn(context, &bundle.spec, &who);
     let text = bundle.text;
     let (plan, saved) = planned(context, options, &bundle, notify.as_ref(), manner)?;
     // Neither is ever freed: after the clone the kernel would copy each page of theirs that is written to.
@@ -72,14 +73,14 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     step(Step::State);
     tell::words("state", &[&format!("{}/{id}", context.root)]);
     let root = make_root(&context.root)?;
-    let dir = state::take(root.at(), id)?;
+    let dir = state::take(root.at(), id).map_err(|error| not_made(error, &format!("{}/{id}", context.root)))?;
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
     if let Some(what) = wanted(options, spec) {
         lanes.watcher = Some(watcher::profiler(what, spec, &saved.cgroup_path, profiles));
     }
-    let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop)));
+    let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop, &who)));
     if let Err(error) = made {
         tell::words("undo", &[]);
         undo::container(&mut lanes);
@@ -98,7 +99,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
         let word = format!("container {id} has no cgroup: nothing is delegated to this user");
         context.log.say(Level::Info, &word);
     }
-    context.say_left_out();
+    context.say_left_out(&who);
     let service = if manner.attached { context.pid } else { lanes.pid };
     let notify = lanes.take(Slot::NOTIFY).zip(lanes.take(Slot::NOTIFIED));
     let made = Made {
@@ -118,13 +119,13 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
 }
 
 /// The error of a plan that stopped, with what a hook, systemd or the kernel's verifier said.
-fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped) -> Error {
+fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped, who: &Said) -> Error {
     let stop = cgroup::blame_limit(lanes, stop);
     let said = match stop.trouble {
         Trouble::Hook(_) => hooks::said(lanes.at(Slot::STATE)),
         _ => core::mem::take(&mut lanes.said),
     };
-    stopped(&Said::default(), stop, &Scene::of(lanes, spec, stop, &said))
+    stopped(who, stop, &Scene::of(lanes, spec, stop, &said))
 }
 
 /// Reads the bundle. If the container could get at this program's file, it seals the program first.
@@ -179,12 +180,13 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
 }
 
 /// Warns of what in the configuration has no effect.
-fn warn(context: &Context, spec: &Spec) {
-    context.say_all("config.json", spec.warnings());
+fn warn(context: &Context, spec: &Spec, who: &Said) {
+    let file = who.property("");
+    context.say_all(&file, spec.warnings());
     let passed_over = plan::mounts::options::passed_over(&spec.mounts);
-    context.say_all("config.json", passed_over.into_iter().map(|word| (false, word)).collect());
+    context.say_all(&file, passed_over.into_iter().map(|word| (false, word)).collect());
     if let Some(word) = devices_left_out(spec) {
-        context.log.say(Level::Warn, &word);
+        context.log.say(Level::Warn, &format!("{file} {word}"));
     }
     if let Some(profile) = spec.linux.seccomp.as_ref().filter(|_| context.log.wants(Level::Debug)) {
         for word in plan::seccomp::warnings(profile) {
@@ -201,9 +203,7 @@ fn devices_left_out(spec: &Spec) -> Option<String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Some(format!(
-        "config.json /linux/devices: `{first}`{more} left out: a mount lends the directory, where nothing is made"
-    ))
+    Some(format!("/linux/devices: `{first}`{more} left out: a mount lends the directory, where nothing is made"))
 }
 
 /// The plan, and the document of the container to be.
@@ -216,7 +216,7 @@ fn planned(
 ) -> Result<(Plan, Saved), Error> {
     let base = context.cgroup_base(&bundle.spec);
     context.host.look();
-    context.say_groups(&bundle.spec);
+    context.say_groups(&bundle.spec, &Said::by(bundle.file.clone()));
     let manager = context.manager()?;
     let refused = |problem| bundle.refused(problem);
     let mut wish = Wish {

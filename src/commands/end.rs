@@ -5,6 +5,7 @@ use crate::cause::Place;
 use crate::cli::Level;
 use crate::ended::{self, End, Over};
 use crate::outcome::visible;
+use crate::say::error::Said;
 use crate::say::shape::Message;
 use crate::say::{out, tell};
 use crate::state::{self, Ending, Saved};
@@ -15,7 +16,7 @@ use syscalls::{At, Ended, record};
 /// it, where no log takes it.
 pub fn tell(context: &Context, over: &Over) -> Ending {
     let end = ended::of(over);
-    let ending = ending(&end);
+    let ending = ending(&end, over.saved);
     if ending.cause.is_empty() {
         return ending;
     }
@@ -33,17 +34,17 @@ pub fn tell(context: &Context, over: &Over) -> Ending {
 
 /// Looks why a program ended, and tells it nowhere.
 pub fn look(over: &Over) -> Ending {
-    ending(&ended::of(over))
+    ending(&ended::of(over), over.saved)
 }
 
 /// The end in the form that is kept and shown.
-fn ending(end: &End) -> Ending {
+fn ending(end: &End, saved: &Saved) -> Ending {
     let signal = match end.ended {
         Some(Ended::Killed { signal, .. }) => Some(signal_name(signal).to_string()),
         _ => None,
     };
     let place = match end.found.as_ref().and_then(|found| found.place.as_ref()) {
-        Some(Place::Property(pointer)) => format!("config.json {pointer}"),
+        Some(Place::Property(pointer)) => Said::by(saved.config_file()).property(pointer),
         Some(Place::Other(words)) => words.clone(),
         None => String::new(),
     };

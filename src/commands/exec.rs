@@ -85,7 +85,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Sa
         }
     }
     context.host.look();
-    context.say_groups(&spec);
+    context.say_groups(&spec, &said);
     let limited = context.host.uid != 0 || context.host.nested;
     let scope = match &saved.scope {
         Some((unit, sockets)) if limited && options.cgroup.is_none() => {
@@ -119,7 +119,7 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Sa
         lanes.put(Slot::CGROUP, group);
     }
     let made = join(lanes, options, |lanes, stop| failed(lanes, stop, &said, &spec, saved.pid))?;
-    context.say_left_out();
+    context.say_left_out(&said);
     Ok((made, whole.saved, spec))
 }
 

@@ -1,8 +1,9 @@
 //! The hooks that no plan has: `poststart` when the program runs, `poststop` when the container is gone (config.md,
 //! "POSIX-platform Hooks"). And the output of a hook, for the message about its failure. May touch: everything below.
 
+use crate::cause;
 use crate::cli::Level;
-use crate::outcome::{Doing, Error, Lane};
+use crate::outcome::{Doing, Error, Lane, Trouble};
 use crate::perform::{hooks, sync};
 use crate::plan;
 use crate::say::error;
@@ -39,19 +40,24 @@ fn each(
     mut failed: impl FnMut(Error) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let why = Why("config.json has this hook run here, with the container's state on its standard input");
+    let who = error::Said::by(saved.config_file());
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
         record::asked_by(&at, 0);
         let document =
             spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
-        let bad = |problem| Error::Spec { file: "config.json".into(), problem };
+        let bad = |problem| Error::Spec { file: saved.config_file(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
         let output = syscalls::memfd_create(c"output", MemFd::NONE, why).doing(format_args!("run the hook {at}"))?;
         tell::words("hook", &[&one.path, &at]);
         let mut room = hooks::Room::of(core::iter::once(&hook));
         let given = hooks::Given { pid, output: output.at(), home: None };
         if let Err(trouble) = hooks::run(&hook, given, &mut room, Lane::Hook, why) {
-            failed(error::hook(&at, &one.path, trouble, &tail(&output)))?;
+            let look = match trouble {
+                Trouble::Call(failed) => cause::hooks::planned(None, &one.path, Some(failed.errno)),
+                _ => None,
+            };
+            failed(error::better(error::hook(&who, &at, &one.path, trouble, &tail(&output)), look))?;
         }
     }
     Ok(())

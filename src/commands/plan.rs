@@ -42,6 +42,6 @@ pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
         ..Wish::default()
     };
     let made = plan::create(&bundle.spec, &wish);
-    let plan = made.map_err(|problem| Error::Spec { file: format!("{}/config.json", bundle.path), problem })?;
+    let plan = made.map_err(|problem| bundle.refused(problem))?;
     out::stdout(&plan::show::listing(&plan)).map(|()| 0)
 }

@@ -228,7 +228,7 @@ fn told(context: &mut Context, dir: At, whole: &Whole, stop: Stopped, rest: usiz
     let (pid, Stopped { lane, trouble, .. }) = (whole.saved.pid, stop);
     let spec = spec.as_ref();
     let scene = Scene { line, lane, trouble, spec, pid, root: Root::Of(pid), lanes: None, said: &said };
-    Refused { error: stopped(&Said::default(), stop, &scene), by_hook }
+    Refused { error: stopped(&Said::by(whole.saved.config_file()), stop, &scene), by_hook }
 }
 
 /// A plan for the container's configuration. Its lines after `start` are those of the plan that `create` has made; the lines

@@ -68,17 +68,17 @@ impl Said {
         Error::Spec { file: file.into(), problem: Problem { pointer, ..problem } }
     }
 
+    /// A property, with the file or the option that it comes from. The bundle's own file has its name alone.
+    pub fn property(&self, pointer: &str) -> String {
+        let (file, rest) = self.who(pointer);
+        let own = file.is_empty() || file.ends_with("/config.json") && rest == pointer;
+        let file = if own { "config.json" } else { file };
+        bounded(format!("{file} {rest}").trim_end(), PART).into_owned()
+    }
+
     /// Where a line of the plan comes from: a property, the host's state, an option. Empty: it is always there.
     fn place(&self, from: &str, mark: Mark) -> String {
-        let property = match from {
-            "" => String::new(),
-            from => {
-                let (file, pointer) = self.who(from);
-                let own = file.is_empty() || file.ends_with("/config.json") && pointer == from;
-                let file = if own { "config.json" } else { file };
-                bounded(format!("{file} {pointer}").trim_end(), PART).into_owned()
-            }
-        };
+        let property = if from.is_empty() { String::new() } else { self.property(from) };
         match (property.as_str(), mark.text()) {
             (_, "") => property,
             ("", words) => words.into(),
@@ -125,6 +125,24 @@ pub fn found(found: Found, failed: Option<Failed>) -> Error {
     }))
 }
 
+/// The same error, with a cause that a look has found.
+pub fn better(error: Error, found: Option<Found>) -> Error {
+    match (error, found) {
+        (Error::Call(told), Some(found)) => Error::Call(Box::new(because(&Said::default(), found, *told))),
+        (error, _) => error,
+    }
+}
+
+/// The error of a call outside of any plan, with the cause if a look finds it.
+pub fn looked(error: Error) -> Error {
+    let failed = match &error {
+        Error::Call(told) if matches!(told.advice, Advice::Usual(_)) => told.failed,
+        _ => None,
+    };
+    let found = failed.and_then(cause::outside);
+    better(error, found)
+}
+
 /// What is wrong with the trace of a command.
 pub fn trace_amiss(amiss: &Amiss) -> String {
     match amiss {
@@ -135,15 +153,15 @@ pub fn trace_amiss(amiss: &Amiss) -> String {
     }
 }
 
-/// The error of a hook, with the end of its output.
-pub fn hook(from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
+/// The error of a hook, with the end of its output. `who`: where the configuration comes from.
+pub fn hook(who: &Said, from: &str, path: &str, trouble: Trouble, said: &str) -> Error {
     let how = match trouble {
         Trouble::Hook(code) => ended(code),
         Trouble::Call(failed) => failed.errno.text().to_lowercase(),
         Trouble::Check(check) => check.text().into(),
     };
     let cause = format!("hook {}: {how}{}", bounded(path, PART), quoted(said));
-    let told = Told::of(cause, format!("config.json {from}"), Advice::Text(hints::hook(trouble)));
+    let told = Told::of(cause, who.property(from), Advice::Text(hints::hook(trouble)));
     Error::Call(Box::new(match trouble {
         Trouble::Call(failed) => told.by(failed),
         _ => told,
@@ -216,7 +234,7 @@ fn in_words(line: Option<&Line>, stopped: Stopped, said: &str) -> (String, Advic
         (Some(Op::Process(Process::Find { named, .. })), trouble) => program(&named.to_string_lossy(), trouble),
         (Some(Op::Hooks(Hooks::Run { hook: failed })), trouble) => {
             let path = failed.path.to_string_lossy();
-            match hook("", &path, trouble, said) {
+            match hook(&Said::default(), "", &path, trouble, said) {
                 Error::Call(told) => (told.cause, told.advice),
                 _ => (String::new(), Advice::Text("")),
             }

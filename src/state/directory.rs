@@ -42,7 +42,8 @@ pub fn make_root(path: &str) -> Result<Fd, Error> {
     }
     make_path(path, 0o711, format_args!("make the state root {path}"), Why("the first container needs a state root"))
         .map_err(|error| error.cured("use --root DIR for another place"))?;
-    open_root(path)?.ok_or_else(|| Error::State(format!("the state root {path} vanished")))
+    let gone = || format!("the state root {path} is a link that leads nowhere; try: --root DIR for another place");
+    open_root(path)?.ok_or_else(|| Error::State(gone()))
 }
 
 /// Makes a directory, and those above it that are missing.

@@ -3,7 +3,8 @@
 use super::process::Stopped;
 use super::texts::cause;
 use super::types::{By, Cause};
-use crate::host::cgroup;
+use crate::cause::path;
+use crate::host::{cgroup, procfs};
 use crate::spec::{RLIMITS, rlimit_number};
 use alloc::ffi::CString;
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
@@ -172,4 +173,14 @@ pub fn namespaces(stopped: &Stopped) -> Option<Cause> {
     ];
     let (_, kind) = kinds.iter().find(|(flag, _)| flags & *flag as u64 != 0)?;
     Some(cause(By::Namespace, "namespaces limited", "/linux/namespaces", &[kind]))
+}
+
+/// EDQUOT: the user's quota of keys (keyrings(7), /proc/key-users: how many, and their bytes).
+pub fn keys(stopped: &Stopped) -> Option<Cause> {
+    let user = stopped.rights().filter(|_| matches!(stopped.name, "add_key" | "keyctl" | "request_key"))?.user;
+    let all = procfs::open().ok().and_then(|procfs| path::text(procfs.at(), "key-users"))?;
+    let of = |line: &str| Some(line.split_once(':')?.1.split_whitespace().map(String::from).collect::<Vec<_>>());
+    let line = all.lines().find(|line| line.trim_start().starts_with(&format!("{user}:"))).and_then(of)?;
+    let [_, _, keys, bytes] = &line[..] else { return None };
+    Some(cause(By::User, "keys", "/process/user/uid", &[&stopped.user_name("uid_map", user), keys, bytes]))
 }

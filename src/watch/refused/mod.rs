@@ -77,6 +77,7 @@ fn by_errno(stopped: &Stopped, errno: Errno) -> Option<Cause> {
         Errno::ENOSPC => {
             limits::namespaces(stopped).or_else(|| limits::rlimit(stopped, errno)).or_else(|| files::full(stopped))
         }
+        Errno::EDQUOT => limits::keys(stopped),
         Errno::ENXIO => surroundings::no_terminal(stopped),
         Errno::ESRCH => surroundings::hidden_process(stopped),
         Errno::ENETUNREACH => surroundings::unreachable(stopped),

@@ -1,10 +1,11 @@
 //! Why a program cannot be executed: each cause that a look knows, with a file that has this fault.
 
+use super::rights::{NESTED, no_terminal_group, run_in};
 use super::says;
 use crate::bundle::{Bundle, runtime, tool};
 use crate::cgroup::{end, start};
 use crate::exec::{box_of_sleep, exec};
-use crate::{Failed, Outcome, area, ensure};
+use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::json;
 use std::fs::{self, OpenOptions, Permissions};
@@ -31,6 +32,9 @@ pub fn cases() -> Vec<Trial> {
             ("in_a_user_namespace_with_its_own_ids", inside_ids),
             ("by_start_and_by_exec", by_other_commands),
             ("the_working_directory", cwd),
+            ("what_the_host_runs_by_an_interpreter", emulated),
+            ("programs_of_hooks", of_hooks),
+            ("what_check_sees_in_a_file", checked),
         ],
     )
 }
@@ -74,6 +78,10 @@ fn machines() -> Outcome {
     file(elf(1, own), "/x is an object file, and no program: exec format error", "link it to a program")?;
     file(elf(4, own), "/x is a core dump, and no program", "name another file")?;
     file(&elf(2, own)[..40], "/x is an ELF program that is cut off after 40 bytes", "copy the program again")?;
+    // A program of 32 bits with the number of the machine of 64 bits.
+    let mut small = elf(2, own);
+    small[4] = 1;
+    file(small, "/x is a 32-bit program (x32), and this kernel runs none: exec format error", "an image for")?;
     let whole = fs::read(tool("busybox")?)?;
     file(&whole[..70], "/x is an ELF program that is cut off after 70 bytes", "copy the program again")
 }
@@ -101,6 +109,8 @@ fn interpreters() -> Outcome {
     file("#!/usr/bin/python3 -u\n", cause, "install /usr/bin/python3 in the image")?;
     let cause = "/x wants the interpreter /usr/bin/sh, which is not in the rootfs";
     file("#!/usr/bin/sh\n", cause, "write /bin/sh, which is there, into the script's first line")?;
+    let cause = "the first line of /x ends in a carriage return, so its interpreter is not found";
+    file("#!\r\n", cause, "the interpreter's name")?;
     file("#!\n", "/x names no interpreter after #! in its first line: exec format error", "#!/bin/sh")?;
     let long = format!("#!/{}\n", "x".repeat(300));
     file(long, "the interpreter in the first line of /x goes beyond the 256 bytes that the kernel reads", "a link")?;
@@ -139,6 +149,9 @@ fn components() -> Outcome {
     let mut bundle = of_file("", 0o755)?;
     symlink("/opt/y", bundle.rootfs("dangling"))?;
     symlink("loop", bundle.rootfs("loop"))?;
+    for i in 0..41 {
+        symlink(format!("/l{}", i + 1), bundle.rootfs(&format!("l{i}")))?;
+    }
     for (path, cause, cure) in [
         ("/opt/none/x", "/opt/none/x: no such file or directory: /opt is not in the rootfs", "put the program there"),
         ("/gone", "/gone is not in the rootfs: no such file or directory", "put it into the rootfs"),
@@ -150,6 +163,13 @@ fn components() -> Outcome {
         ),
         ("/loop", "/loop: the link /loop leads in a circle: it says loop", "point /loop to a file"),
         ("/bin/busybox/x", "/bin/busybox/x: not a directory: /bin/busybox is a file", "correct the path"),
+        ("/bin/busybox/", "/bin/busybox/: not a directory: /bin/busybox is a file", "correct the path"),
+        (
+            "/bin/sh -c true",
+            "/bin/sh -c true is a command line in one word: no such file or directory",
+            "[\"sh\", \"-c\", \"/bin/sh -c true\"]",
+        ),
+        ("/l0", "/l0: more than 40 links follow one another, and the kernel stops at /l40", "name the file"),
         ("/bin", "/bin is a directory, and only a file can be executed: permission denied", "name a file"),
     ] {
         bundle.set("/process/args/0", json!(path))?;
@@ -195,6 +215,10 @@ fn modes() -> Outcome {
     says(&bundle, cause, "`chmod a+x /opt/app` in the rootfs")?;
     fs::set_permissions(bundle.rootfs("opt/app"), Permissions::from_mode(0o711))?;
     bundle.bundled(&["run"])?.ok()?;
+    fs::set_permissions(bundle.rootfs(""), Permissions::from_mode(0o700))?;
+    let cause = "user 1000 may not enter the rootfs: permission denied: its mode is 0700, its owner 0:0";
+    says(&bundle, cause, &format!("`chmod a+x {}`", bundle.rootfs("").to_string_lossy().trim_end_matches('/')))?;
+    fs::set_permissions(bundle.rootfs(""), Permissions::from_mode(0o755))?;
     bundle.clean()
 }
 
@@ -270,6 +294,8 @@ fn not_in_path() -> Outcome {
     bundle.set("/process/args", json!(["sh"]))?;
     bundle.set("/process/env", json!(["A=b"]))?;
     says(&bundle, &format!("exec: \"sh\": {path}: the environment of the process has no PATH"), "add \"PATH=")?;
+    bundle.set("/process/env", json!(["PATH="]))?;
+    says(&bundle, &format!("exec: \"sh\": {path}: the environment of the process has an empty PATH"), "add \"PATH=")?;
     bundle.clean()
 }
 
@@ -372,5 +398,84 @@ fn cwd() -> Outcome {
         "the working directory /bin/busybox is a file: not a directory (config.json /process/cwd)",
         "/process/cwd",
     )?;
+    bundle.clean()
+}
+
+/// The kinds of a user namespace of its own, since Linux 6.7: those of the machine stay as they are.
+fn emulated() -> Outcome {
+    let mut bundle = of_file("NKKIND of a program\n", 0o755)?;
+    bundle.remove("/linux/resources")?;
+    no_terminal_group(&mut bundle)?;
+    fs::copy(tool("busybox")?, bundle.path("cat"))?;
+    let cat = bundle.path("cat").to_string_lossy().into_owned();
+    let kinds = |interpreter: &str, flags: &str| {
+        format!(
+            "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || exit 9; \
+             echo ':kind:M::NKKIND::{interpreter}:{flags}' > /proc/sys/fs/binfmt_misc/register;"
+        )
+    };
+    let command = |verb: &[&str], script: &str| run_in(&bundle, verb, &NESTED, script);
+    let done = command(&["run"], &kinds(&cat, "F"))?;
+    if done.status == 9 {
+        return bundle.clean(); // an older kernel
+    }
+    same("the program", done.ok()?.out, "NKKIND of a program\n".into())?;
+    let done = command(&["check"], &kinds(&cat, "F"))?;
+    ensure!(done.status == 0 && !done.out.contains("fails"), "{done:?}");
+    let cause = "the host runs /x by /emu/cat, which is not in the rootfs: no such file or directory";
+    let done = command(&["run"], &kinds("/emu/cat", ""))?;
+    ensure!(done.err.starts_with(&format!("nk-runtime: {cause} (config.json /process/args")), "{done:?}");
+    ensure!(done.err.contains("try: install /emu/cat in the image, or register it with the flag F"), "{done:?}");
+    let done = command(&["check", "--format", "json"], &kinds("/emu/cat", ""))?;
+    ensure!(done.status == 1 && done.out.contains(cause), "{done:?}");
+    put(&bundle, "emu/cat", fs::read(tool("busybox")?)?, 0o755)?;
+    let done = command(&["run"], &kinds("/emu/cat", ""))?.ok()?;
+    same("the program", done.out, "NKKIND of a program\n".into())?;
+    bundle.clean()
+}
+
+/// A hook is a program as well, on the host or in the container.
+fn of_hooks() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let hook = bundle.path("hook");
+    let path = hook.to_string_lossy().into_owned();
+    for list in ["createRuntime", "startContainer", "poststart"] {
+        let (file, name) = match list {
+            "startContainer" => (bundle.rootfs("hook"), "/hook".to_owned()),
+            _ => (hook.clone(), path.clone()),
+        };
+        bundle.set("/hooks", json!({list: [{"path": name}]}))?;
+        for (text, cause, cure) in [
+            ("#!/no/such\n", "wants the interpreter /no/such, which is not ", "install /no/such "),
+            ("#!/bin/sh\r\n", "ends in a carriage return, so its interpreter is not found", "sed -i"),
+            ("exit 0\n", "is a text, and its first line does not begin with #!: exec format error", "#!/bin/sh"),
+            ("", "is an empty file: exec format error", "copy the program again"),
+        ] {
+            fs::write(&file, text)?;
+            fs::set_permissions(&file, Permissions::from_mode(0o755))?;
+            let done = bundle.bundled(&["run"])?;
+            let first = done.err.lines().next().unwrap_or_default();
+            let place = format!("(config.json /hooks/{list}/0)");
+            ensure!(done.status == 1 && first.contains(cause) && first.ends_with(&place), "{list} {text:?}: {done:?}");
+            ensure!(done.err.contains(&format!("try: {cure}")) || done.err.contains(cure), "{done:?}");
+            ensure!(list == "startContainer" || !done.err.contains("rootfs"), "{done:?}");
+            let check = bundle.bundled(&["check", "--format", "json"])?;
+            ensure!(check.status == 1 && check.out.contains(cause), "{list} {text:?}: {check:?}");
+        }
+    }
+    fs::write(&hook, "#!/bin/sh\n")?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": path, "args": ["hook", "x".repeat(140_000)]}]}))?;
+    let cause = "the argument has 140001 bytes, and the kernel takes 131072 for one string: argument list too long";
+    says(&bundle, &format!("{cause} (config.json /hooks/createRuntime/0)"), "put the value into a file")?;
+    bundle.clean()
+}
+
+/// A program that begins, and crashes at once, is seen beforehand.
+fn checked() -> Outcome {
+    let whole = fs::read(tool("busybox")?)?;
+    let bundle = of_file(&whole[..whole.len() / 2], 0o755)?;
+    let done = bundle.bundled(&["check", "--format", "json"])?;
+    let words = format!("/x is cut off after {} bytes, so it would crash at its start", whole.len() / 2);
+    ensure!(done.status == 1 && done.out.contains(&words), "{done:?}");
     bundle.clean()
 }

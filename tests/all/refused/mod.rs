@@ -1,12 +1,13 @@
 //! `--watch`: programs that the container refuses something, each for another reason, and the line of config.json that the
 //! summary names.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, tool};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
 
 /// A program that is refused something: its name, what it runs, what is changed before, and what the summary names.
 struct Row {
@@ -28,6 +29,7 @@ pub fn cases() -> Vec<Trial> {
     let mut cases: Vec<Trial> =
         rows.map(|row| Trial::test(format!("refused::{}", row.name), move || refused(&row))).collect();
     cases.push(Trial::test("refused::nothing_that_is_the_programs_own_matter", own_matter));
+    cases.push(Trial::test("refused::a_quota_of_keys", keys));
     cases.push(Trial::test("refused::what_one_change_lifts_is_said_once", said_once));
     cases
 }
@@ -491,6 +493,27 @@ fn own_matter() -> Outcome {
     let done = bundle.bundled(&["run", "--watch"])?;
     same("the status", done.status, 0)?;
     same(&format!("causes in {}", done.err), causes(&done.err), vec![])?;
+    bundle.clean()
+}
+
+/// One key with more bytes than an ordinary user may have in all.
+fn keys() -> Outcome {
+    const KEY: &str = "#include <sys/syscall.h>\n#include <unistd.h>\nstatic char all[32000];\nint main(void) { \
+                       return syscall(SYS_add_key, \"user\", \"nk\", all, sizeof all, -2) < 0 ? 7 : 0; }\n";
+    let most: u32 = fs::read_to_string("/proc/sys/kernel/keys/maxbytes")?.trim().parse()?;
+    ensure!(most < 32_000, "a user of this machine may have more keys");
+    let mut bundle = bundle(&Shell(""))?;
+    fs::write(bundle.path("key.c"), KEY)?;
+    let mut gcc = Command::new(tool("gcc")?);
+    gcc.args(["-static", "-o"]).arg(bundle.rootfs("key")).arg(bundle.path("key.c"));
+    ensure!(gcc.status()?.success(), "gcc");
+    bundle.set("/process/args", json!(["/key"]))?;
+    bundle.set("/process/user", json!({"uid": 54322, "gid": 54322}))?;
+    without_rights(&mut bundle)?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    same("the status", done.status, 7)?;
+    same(&done.err, causes(&done.err), vec![("the user".into(), "/process/user/uid".into())])?;
+    ensure!(done.err.contains("the kernel allows user 54322 no more keys"), "{}", done.err);
     bundle.clean()
 }
 
