@@ -33,6 +33,7 @@ fn paths_end_where_they_end() -> std::io::Result<()> {
         ("/abs/../file", "there /a/file"),
         ("/up", "there /a/file"),
         ("/up/x", "file /a/file"),
+        ("/a/file/", "file /a/file"),
         ("/dangling", "missing /gone"),
         ("/loop", "loop /loop"),
         ("/out", "missing /etc"),
