@@ -4,7 +4,7 @@
 use super::path::{self, End, Walk};
 use super::rights::{self, EXECUTE, Person};
 use super::scene::Found;
-use super::users;
+use super::{labels, users};
 use crate::host::mountinfo::{self, Mount};
 use crate::plan;
 use crate::spec::Spec;
@@ -123,11 +123,12 @@ pub fn denied(inside: &Inside, reached: &Reached, name: &str) -> Option<Cause> {
 
 /// What remains of EACCES where owner, mode and mount allow it.
 pub fn by_module(inside: &Inside, name: &str) -> Cause {
+    // The module asks about the label that the program gets, too.
+    let asked = inside.spec.map_or("", |spec| &spec.process.selinux_label);
     let label = users::of_process(inside.pid, "attr/current").unwrap_or_default();
-    let label = label.trim_matches(['\0', '\n', ' ']);
-    match label {
-        "" | "unconfined" => Cause::new(Errno::EACCES, "refused by an ACL", &[name]),
-        label => Cause::new(Errno::EACCES, "refused by a module", &[name, label]),
+    match labels::confining(if asked.is_empty() { &label } else { asked }) {
+        None => Cause::new(Errno::EACCES, "refused by an ACL", &[name]),
+        Some((_, label)) => Cause::new(Errno::EACCES, "refused by a module", &[name, label]),
     }
 }
 

@@ -18,7 +18,7 @@
 //!   namespaces  a namespace that cannot be made or joined
 //!   ids         ids that cannot be mapped or taken
 //!   filter      a seccomp filter that cannot be loaded
-//!   labels      a label that a security module does not take
+//!   labels      a label that a security module does not take, and what it refuses
 //!   rights      what a process may do: needs.txt
 //!   users       ids inside and outside of a user namespace
 //! ```
@@ -70,6 +70,7 @@ pub fn of(scene: &Scene) -> Option<Found> {
         .or_else(|| by_subject(scene))
         .or_else(|| namespaces::of_trees(scene))
         .or_else(|| rights::of(scene))
+        .or_else(|| labels::refusing(scene))
 }
 
 /// The one cause of the failure of a call outside of any plan.
@@ -84,7 +85,7 @@ fn by_subject(scene: &Scene) -> Option<Found> {
         Op::Devices(op) => devices::of(scene, op),
         Op::Hooks(op) => hooks::of(scene, op),
         Op::Labels(_) => None,
-        Op::Mounts(_) => mounts::of(scene),
+        Op::Mounts(_) => labels::of_mount(scene).or_else(|| mounts::of(scene)),
         Op::Namespaces(op) => by_namespaces(scene, op),
         Op::Process(Process::RaiseLimit { .. } | Process::Limit { .. }) => limits::of(scene),
         Op::Process(op) => program::of(scene, op),

@@ -135,7 +135,7 @@ pub fn mode(stat: &Stat) -> String {
 const NEEDS: &str = include_str!("needs.txt");
 
 /// The capability that a call needs, for the use that this program makes of it.
-fn needed(call: &str) -> Option<&'static str> {
+pub fn needed(call: &str) -> Option<&'static str> {
     let line =
         |line: &'static str| line.split_once(": ").filter(|(_, calls)| calls.split(' ').any(|word| word == call));
     NEEDS.lines().find_map(line).map(|(name, _)| name)
@@ -145,11 +145,7 @@ fn needed(call: &str) -> Option<&'static str> {
 pub fn of(scene: &Scene) -> Option<Found> {
     let failed = scene.failed()?;
     let call = failed.call.name();
-    let pid = match scene.lane {
-        Lane::Host => 0,
-        Lane::Init if scene.pid != 0 => scene.pid,
-        _ => return None,
-    };
+    let pid = asking(scene)?;
     let missing = match failed.errno {
         Errno::EPERM if call == "prctl" => secured(scene, pid),
         Errno::EPERM => {
@@ -196,6 +192,15 @@ fn of_the_machine(pid: i32, doing: &str, capability: &str) -> Option<Found> {
     let alone = ["CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_BPF"].contains(&capability);
     let inner = || users::link(pid, "ns/user").is_some_and(|name| name != FIRST);
     (alone && inner()).then(|| Found::new("capability of the machine", &[doing, capability]))
+}
+
+/// The process that made the call: 0 is this one.
+pub fn asking(scene: &Scene) -> Option<i32> {
+    match scene.lane {
+        Lane::Host => Some(0),
+        Lane::Init if scene.pid != 0 => Some(scene.pid),
+        _ => None,
+    }
 }
 
 /// The set in which a process lacks a capability: `pid` 0 is this one. `None`: it has it.

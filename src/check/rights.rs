@@ -4,7 +4,7 @@
 use super::read;
 use super::rows::Rows;
 use super::view::Bundle;
-use crate::cause::{ids, labels as profiles, limits, namespaces, path, sysctl};
+use crate::cause::{Found, ids, labels as profiles, limits, namespaces, path, sysctl};
 use crate::perform::labels;
 use crate::plan::text;
 use crate::spec::{self, NamespaceKind};
@@ -77,11 +77,20 @@ pub fn label(b: &Bundle, at: &str, selinux: bool, rows: &mut Rows) {
         false => ("AppArmor", labels::apparmor(why), "apparmor=1 security=apparmor"),
     };
     match has {
-        Ok(true) => match profiles::loaded(&b.spec.process.apparmor_profile).filter(|_| !selinux) {
+        Ok(true) => match unknown(b, at, selinux) {
             Some(found) => rows.found(at, found),
             None => rows.ok(at, "label", &[name]),
         },
         _ => rows.fails(at, "label", &[name, boot]),
+    }
+}
+
+/// The label is one that the module does not know.
+fn unknown(b: &Bundle, at: &str, selinux: bool) -> Option<Found> {
+    match (selinux, at) {
+        (false, _) => profiles::loaded(&b.spec.process.apparmor_profile),
+        (true, "/linux/mountLabel") => profiles::known(&b.spec.linux.mount_label),
+        (true, _) => profiles::known(&b.spec.process.selinux_label),
     }
 }
 

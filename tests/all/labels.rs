@@ -2,8 +2,9 @@
 //! program, at its keyring and at its mounts, and what the module does not know is refused by its place. Elsewhere
 //! `settings::labels_without_a_module` has the refusal.
 
-use crate::bundle::{Bundle, tool};
+use crate::bundle::{Bundle, Done, tool};
 use crate::cgroup::{end, start};
+use crate::diagnosis::says;
 use crate::exec::exec;
 use crate::namespaces::in_user_namespace;
 use crate::{Failed, Outcome, area, ensure, same};
@@ -12,6 +13,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -23,10 +25,14 @@ pub fn cases() -> Vec<Trial> {
             ("apparmor_in_a_user_namespace", profile_and_user),
             ("apparmor_on_exec", profile_of_exec),
             ("apparmor_profile_that_is_not_loaded", not_loaded),
+            ("apparmor_around_the_runtime", around),
+            ("apparmor_watched", watched_profile),
             ("selinux_label", context),
             ("selinux_on_exec", context_of_exec),
             ("selinux_label_of_mounts", context_of_mounts),
             ("selinux_label_that_no_policy_knows", no_context),
+            ("selinux_around_the_runtime", around_by_label),
+            ("selinux_watched", watched_context),
         ],
     )
 }
@@ -47,9 +53,14 @@ fn mounted(kind: &str, at: &str) -> Outcome {
 
 /// What may be done under it: all but to read one file.
 fn load(name: &str) -> Outcome {
+    load_with(name, "attach_disconnected", &format!("{RULES}, mount, deny /etc/secret rwx,"))
+}
+
+const RULES: &str = "file, capability, network, umount, pivot_root, signal, ptrace, unix";
+
+fn load_with(name: &str, flags: &str, rules: &str) -> Outcome {
     mounted("securityfs", "/sys/kernel/security")?;
-    let rules = "file, capability, network, mount, umount, pivot_root, signal, ptrace, unix, deny /etc/secret rwx,";
-    let text = format!("profile {name} flags=(attach_disconnected) {{ {rules} }}\n");
+    let text = format!("profile {name} flags=({flags}) {{ {rules} }}\n");
     let bundle = Bundle::plain()?;
     fs::write(bundle.path("profile"), text)?;
     let mut command = Command::new(tool("apparmor_parser")?);
@@ -110,14 +121,84 @@ fn profile_of_exec() -> Outcome {
 fn not_loaded() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/apparmorProfile", json!("nk-no-such-profile"))?;
-    bundle.bundled(&["run"])?.refused("/process/apparmorProfile")?.refused("load the profile first")?;
+    let cause = "the AppArmor profile nk-no-such-profile is not loaded: no such file or directory";
+    says(&bundle, &format!("{cause} (config.json /process/apparmorProfile)"), "load the profile first")?;
+    beforehand(&bundle, cause)?;
+    bundle.set("/process/apparmorProfile", json!(" "))?;
+    says(&bundle, "` ` is no name of an AppArmor profile (config.json /process/apparmorProfile)", "aa-status")?;
+    bundle.clean()
+}
+
+/// `check` sees it.
+fn beforehand(bundle: &Bundle, cause: &str) -> Outcome {
+    let done = bundle.bundled(&["check", "--format", "json"])?;
+    let document: Value = serde_json::from_str(&done.out)?;
+    let row = |row: &&Value| row["verdict"] == "fails" && row["what"].as_str() == Some(cause);
+    ensure!(done.status == 1 && document["checks"].as_array().into_iter().flatten().any(|one| row(&one)), "{done:?}");
+    Ok(())
+}
+
+/// `run` by a runtime that has this label itself: a container in a container.
+fn run_under(bundle: &Bundle, attribute: &str, label: &str) -> Result<Done, Failed> {
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let inner = bundle.command(&["run", "--bundle", &here, &bundle.id])?;
+    let mut command = Command::new(tool("sh")?);
+    let script = format!("echo -n '{label}' > /proc/self/attr/{attribute} && exec \"$@\"");
+    command.args(["-c", &script, "sh"]).arg(inner.get_program()).args(inner.get_args()).current_dir("/");
+    bundle.finish(command)
+}
+
+fn first(done: &Done, cause: &str, cure: &str) -> Outcome {
+    let first = done.err.lines().next().unwrap_or_default();
+    let named = first.starts_with(&format!("nk-runtime: {cause}")) && done.err.contains(cure);
+    ensure!(named && done.status != 0, "\n  wanted: {cause}\n     try: {cure}\n     was: {done:?}");
+    Ok(())
+}
+
+/// What profiles of engines refuse containers in their containers.
+fn around() -> Outcome {
+    load_with("nk-test-outer", "attach_disconnected", &format!("{RULES},"))?;
+    load_with("unprivileged_userns", "attach_disconnected", &format!("{RULES}, deny mount,"))?;
+    load_with("nk-test-keeps", "attach_disconnected", &format!("{RULES}, mount,"))?;
+    load("nk-test-inner")?;
+    let mut bundle = Bundle::plain()?;
+    let done = run_under(&bundle, "apparmor/exec", "exec nk-test-outer")?;
+    first(&done, "the AppArmor profile nk-test-outer, under which the runtime runs, refuses ", "apparmor=unconfined")?;
+    // The profile of ordinary users' namespaces, where `kernel.apparmor_restrict_unprivileged_userns` is 1.
+    let done = run_under(&bundle, "apparmor/exec", "exec unprivileged_userns")?;
+    first(&done, "AppArmor gives this user no rights in a user namespace", "an AppArmor profile for nk-runtime")?;
+    bundle.set("/process/apparmorProfile", json!("nk-test-inner"))?;
+    let done = run_under(&bundle, "apparmor/exec", "exec nk-test-keeps")?;
+    first(&done, "AppArmor does not let the runtime change to the profile nk-test-inner", "change_profile -> nk-test")?;
+    bundle.clean()
+}
+
+/// The causes that a summary of `--watch` names.
+fn causes(done: &Done) -> Vec<&str> {
+    done.err.lines().filter_map(|line| line.split_once(" x  ").map(|(_, cause)| cause)).collect()
+}
+
+fn watched_profile() -> Outcome {
+    // It refuses nothing.
+    load_with("nk-test-complains", "complain, attach_disconnected", "deny /etc/nothing r,")?;
+    let mut bundle = confined("cat /etc/secret; true", "nk-test-watched")?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    same("causes", causes(&done), vec!["a security module: /process/apparmorProfile"])?;
+    ensure!(done.err.contains("the AppArmor profile `nk-test-watched`"), "{done:?}");
+    bundle.set("/process/apparmorProfile", json!("nk-test-complains"))?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
+    bundle.capable(&json!([]))?;
+    fs::set_permissions(bundle.rootfs("etc/secret"), fs::Permissions::from_mode(0o600))?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    ensure!(causes(&done).iter().all(|cause| !cause.contains("module")) && causes(&done).len() == 1, "{done:?}");
     bundle.clean()
 }
 
 const PROGRAM: &str = "u:r:container_t";
 const FILES: &str = "u:object_r:container_file_t";
 
-/// A policy that knows both, in a kernel that has had none.
+/// A policy that knows them, in a kernel that has had none.
 fn policy() -> Outcome {
     mounted("selinuxfs", "/sys/fs/selinux")?;
     if fs::read_to_string("/proc/thread-self/attr/current")?.starts_with("u:r:kernel_t") {
@@ -134,6 +215,8 @@ fn policy() -> Outcome {
     ensure!(done.status == 0, "secilc: {done:?}");
     // From now on mounts are shown with another option, so that nothing is as it was when this bundle was made.
     fs::write("/sys/fs/selinux/load", fs::read(bundle.path("policy"))?)?;
+    // All types but one are permissive.
+    fs::write("/sys/fs/selinux/enforce", "1")?;
     Ok(())
 }
 
@@ -188,12 +271,37 @@ fn context_of_mounts() -> Outcome {
 
 fn no_context() -> Outcome {
     policy()?;
+    let cause = "the SELinux policy does not know the context u:r:nobody_t";
     for pointer in ["/process/selinuxLabel", "/linux/mountLabel"] {
         let mut bundle = Bundle::plain()?;
         bundle.set(pointer, json!("u:r:nobody_t"))?;
-        let done = bundle.bundled(&["run"])?.refused("EINVAL")?;
-        ensure!(pointer != "/process/selinuxLabel" || done.err.contains(pointer), "{done:?}");
+        says(&bundle, &format!("{cause} (config.json {pointer})"), "seinfo -t")?;
+        beforehand(&bundle, cause)?;
         bundle.clean()?;
     }
     Ok(())
+}
+
+/// The one type for which the policy is enforced.
+const STRICT: &str = "u:r:strict_t";
+
+fn around_by_label() -> Outcome {
+    policy()?;
+    let mut bundle = Bundle::plain()?;
+    let done = run_under(&bundle, "exec", STRICT)?;
+    first(&done, "the SELinux policy refuses ", "label=disable")?;
+    ensure!(done.err.contains(&format!("under {STRICT}, the label of the runtime")), "{done:?}");
+    bundle.set("/process/selinuxLabel", json!("u:r:closed_t"))?;
+    first(&bundle.bundled(&["run"])?, "/bin/sh: permission denied: owner, mode and mount allow it", "journalctl")?;
+    bundle.clean()
+}
+
+fn watched_context() -> Outcome {
+    policy()?;
+    let mut bundle = Bundle::shell("cat /proc/version; cat /proc/uptime")?;
+    bundle.set("/process/selinuxLabel", json!(STRICT))?;
+    let done = bundle.bundled(&["run", "--watch"])?;
+    same("causes", causes(&done), vec!["a security module: /process/selinuxLabel"])?;
+    ensure!(done.err.contains(&format!("the SELinux label `{STRICT}`")), "{done:?}");
+    bundle.clean()
 }

@@ -5,6 +5,7 @@ use super::process::Stopped;
 use super::texts::cause;
 use super::types::{By, Cause};
 use super::{files, sets};
+use crate::cause::labels::{self, Module};
 use crate::host::procfs;
 use crate::plan::namespaces::pointer;
 use crate::spec::{self, NamespaceKind};
@@ -127,12 +128,11 @@ pub fn no_terminal(stopped: &Stopped) -> Option<Cause> {
 
 /// What remains, where a security module confines the process.
 pub fn module(stopped: &Stopped, errno: Errno) -> Option<Cause> {
-    let label = stopped.text("attr/current").unwrap_or_default();
-    let label = label.trim_end_matches(['\0', '\n']);
-    if label.is_empty() || label.starts_with("unconfined") || label.contains("unconfined_t") || label == "kernel" {
-        return None;
-    }
-    let selinux = label.split(':').count() > 2;
-    let place = if selinux { "/process/selinuxLabel" } else { "/process/apparmorProfile" };
-    Some(cause(By::Module, if selinux { "selinux" } else { "apparmor" }, place, &[stopped.name, errno.name(), label]))
+    let label = stopped.text("attr/current")?;
+    let (module, label) = labels::confining(&label)?;
+    let (key, place) = match module {
+        Module::Apparmor => ("apparmor", "/process/apparmorProfile"),
+        Module::Selinux => ("selinux", "/process/selinuxLabel"),
+    };
+    Some(cause(By::Module, key, place, &[stopped.name, errno.name(), label]))
 }

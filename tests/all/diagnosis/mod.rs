@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::{Outcome, ensure};
 
 /// `run` fails, and says this: a cause at the beginning of its first line, and a cure.
-fn says(bundle: &Bundle, cause: &str, cure: &str) -> Outcome {
+pub fn says(bundle: &Bundle, cause: &str, cure: &str) -> Outcome {
     says_to(bundle, &["run"], cause, cure)
 }
 

@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("ids_outside_of_an_outer_namespace", outside),
             ("a_limit_of_namespaces_that_is_0", forbidden),
             ("a_limit_of_namespaces_that_is_reached", reached),
+            ("a_switch_against_namespaces_of_users", switched_off),
             ("a_namespace_to_join", joined),
             ("an_id_without_a_mapping", not_mapped),
             ("a_capability_that_is_missing", capability),
@@ -149,6 +150,49 @@ fn reached() -> Outcome {
     let first = done.err.lines().next().unwrap_or_default();
     let words = "uts namespaces are there, and user.max_uts_namespaces allows 1 (config.json /linux/namespaces/";
     ensure!(first.contains(words) && done.err.contains("or end containers"), "{done:?}");
+    bundle.clean()
+}
+
+/// In a chroot the kernel refuses user namespaces to an ordinary user. Other kernels have a switch against them: here a file
+/// in a mount over /proc/sys/kernel.
+fn switched_off() -> Outcome {
+    let bundle = of_user(Bundle::plain()?)?;
+    bundle.write_config()?;
+    let [here, root] = [bundle.path(""), bundle.state_root()].map(|path| path.to_string_lossy().into_owned());
+    fs::create_dir(bundle.path("chroot"))?;
+    for (setting, cause, cure) in [
+        ("", "a process in a chroot may make no user namespace", "pivot_root"),
+        (
+            "unprivileged_userns_clone=0",
+            "this user may make no user namespace: kernel.unprivileged_userns_clone is 0",
+            "`sysctl -w kernel.unprivileged_userns_clone=1` as root",
+        ),
+        (
+            "apparmor_restrict_unprivileged_userns=1",
+            "AppArmor gives this user no rights in a user namespace: kernel.apparmor_restrict_unprivileged_userns is 1",
+            "an AppArmor profile for nk-runtime with `userns,`",
+        ),
+    ] {
+        let (name, value) = setting.split_once('=').unwrap_or_default();
+        let script = format!(
+            "cd {here}chroot && mount -t tmpfs t . && cd . && cd {here}chroot && mkdir root && cd root && \
+             for d in proc sys dev tmp; do mkdir $d && mount --rbind /$d $d || exit; done; \
+             [ -z '{name}' ] || {{ mount -t tmpfs k proc/sys/kernel && echo {value} > proc/sys/kernel/{name}; }} && \
+             exec chroot --userspec={USER}:{USER} --groups= . {here}nk-runtime --root {root} \"$@\""
+        );
+        for words in [&["run"][..], &["check", "--format", "json"]] {
+            if setting.is_empty() && words[0] == "check" {
+                continue;
+            }
+            let mut command = Command::new(tool("unshare")?);
+            command.args(["--mount", "sh", "-c", &script, "sh"]).args(words).args(["--bundle", &here, &bundle.id]);
+            let done = bundle.finish(command)?;
+            match words[0] {
+                "run" => said(&done, cause, cure)?,
+                _ => ensure!(done.status == 1 && done.out.contains(cause), "{done:?}"),
+            }
+        }
+    }
     bundle.clean()
 }
 
