@@ -60,9 +60,19 @@ fn path_of(scene: &Scene) -> Option<String> {
 /// The path of the cgroup that the lanes have open, where no line makes it.
 fn open_path(scene: &Scene) -> Option<String> {
     let lanes = scene.lanes.filter(|lanes| lanes.has(Slot::CGROUP))?;
-    let path = path::name_of(lanes.at(Slot::CGROUP))?;
-    let root = path::name_of(cgroup::open_root().ok()??.at())?;
+    path_in(cgroup::open_root().ok()??.at(), lanes.at(Slot::CGROUP))
+}
+
+/// The path of an open cgroup from the root of the hierarchy.
+fn path_in(root: At, group: At) -> Option<String> {
+    let (root, path) = (path::name_of(root)?, path::name_of(group)?);
     Some(path.strip_prefix(&root)?.trim_matches('/').into())
+}
+
+/// Which cgroup is frozen: this one, or one above it.
+pub fn stopped(group: At) -> Option<Found> {
+    let root = cgroup::open_root().ok()??;
+    frozen(root.at(), &path_in(root.at(), group)?)
 }
 
 /// A cgroup and those above it, up to the root, which is `.`.
@@ -217,9 +227,8 @@ pub fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Fo
         (Errno::ENODEV | Errno::ENXIO, Some(device)) => Some(Found::new("no such block device", &[device, &file])),
         (Errno::EACCES | Errno::EPERM, _) => not_delegated(root, &format!("{path}/{file}")),
         (Errno::EINVAL | Errno::ERANGE | Errno::ENOSPC, _) if file.starts_with("cpuset.") => {
-            let above = upward(path).nth(1)?;
-            let has = text(root, above, &format!("{file}.effective"))?;
-            Some(Found::new("cpuset", &[&file, &value, &shown(above), &has]))
+            let (above, has) = effective(root, path, &file)?;
+            Some(Found::new("cpuset", &[&file, &value, &above, &has]))
         }
         (Errno::EBUSY, _) if file.starts_with("memory.") => {
             let used = text(root, path, "memory.current")?;
@@ -234,6 +243,89 @@ pub fn limit(root: At, path: &str, setting: &Setting, errno: Errno) -> Option<Fo
         }),
         _ => None,
     }
+}
+
+/// A value that a file will not take, before there is a cgroup at this path.
+pub fn limit_planned(path: &str, setting: &Setting) -> Option<Found> {
+    let root = cgroup::open_root().ok()??;
+    let (root, file) = (root.at(), setting.file.to_string_lossy());
+    let value = String::from_utf8_lossy(&setting.value);
+    let like = like(root, path, setting.controller());
+    if setting.instead.is_none() && like.is_some_and(|like| stat(root, &format!("{like}/{file}")).is_none()) {
+        return limit(root, path, setting, Errno::ENOENT);
+    }
+    if let Some((device, _)) = value.split_once([' ', '=']).filter(|(device, _)| device.contains(':')) {
+        let there = path::exists_at(At::CWD, &format!("/sys/dev/block/{device}"));
+        return if there { None } else { limit(root, path, setting, Errno::ENODEV) };
+    }
+    if let Some((wanted, there)) = lists(&file, &value) {
+        let (above, has) = effective(root, path, &file)?;
+        return (!within(&wanted, &there)).then(|| Found::new("cpuset", &[&file, &value, &above, &has]));
+    }
+    let bounds = facts::since("bounds", &file)?;
+    (!facts::is_within(bounds, &value)).then(|| Found::new("out of bounds", &[&file, &value, bounds]))
+}
+
+/// A cgroup with this controller, other than the root, which lacks files that the others have.
+fn like(root: At, path: &str, controller: &str) -> Option<String> {
+    let has = |group: &String| text(root, group, "cgroup.controllers").is_some_and(|all| has_word(&all, controller));
+    let above = upward(path).filter(|group| *group != ".").map(String::from).find(has);
+    let beside = || cgroup_names(root).into_iter().find(has);
+    above.or_else(beside)
+}
+
+fn cgroup_names(root: At) -> Vec<String> {
+    let names = crate::host::input::directories(root, LOOK).unwrap_or_default();
+    names.iter().map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+/// The limit of a cgroup above, where that is lower: its name, and what it has.
+pub fn lower_above(path: &str, setting: &Setting) -> Option<(String, String)> {
+    let root = cgroup::open_root().ok()??;
+    let (root, file) = (root.at(), setting.file.to_string_lossy());
+    let value = String::from_utf8_lossy(&setting.value);
+    if let Some((wanted, _)) = lists(&file, &value) {
+        let (above, has) = effective(root, path, &file)?;
+        return (!within(&wanted, &numbers(&has)?)).then_some((above, has));
+    }
+    if !matches!(&*file, "memory.max" | "memory.high" | "memory.swap.max" | "pids.max") {
+        return None;
+    }
+    let wanted = value.parse().unwrap_or(u64::MAX);
+    let limits = upward(path).skip(1).filter_map(|group| Some((group, text(root, group, &file)?.parse::<u64>().ok()?)));
+    let (group, has) = limits.filter(|(_, has)| *has < wanted).min_by_key(|(_, has)| *has)?;
+    Some((shown(group), has.to_string()))
+}
+
+/// What the next cgroup above has of processors or memory nodes: its name, and the list.
+fn effective(root: At, path: &str, file: &str) -> Option<(String, String)> {
+    let has = |group| Some((shown(group), text(root, group, &format!("{file}.effective"))?));
+    upward(path).skip(1).find_map(has)
+}
+
+/// The processors or memory nodes of a value, and those of this machine.
+fn lists(file: &str, value: &str) -> Option<(Ranges, Ranges)> {
+    let possible = match file {
+        "cpuset.cpus" => "/sys/devices/system/cpu/possible",
+        "cpuset.mems" => "/sys/devices/system/node/possible",
+        _ => return None,
+    };
+    Some((numbers(value)?, numbers(&path::text(At::CWD, possible)?)?))
+}
+
+type Ranges = Vec<(u32, u32)>;
+
+/// `0-3,7`, as the kernel writes a list.
+fn numbers(list: &str) -> Option<Ranges> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
+    };
+    list.trim().split(',').map(range).collect()
+}
+
+fn within(wanted: &Ranges, there: &Ranges) -> bool {
+    wanted.iter().all(|(first, last)| there.iter().any(|(from, to)| from <= first && last <= to))
 }
 
 /// The limit was too low to build the container.

@@ -5,7 +5,7 @@ use super::end;
 use super::process;
 use super::wait::{self, Foreground, Waited};
 use super::watcher::{self, Watcher};
-use crate::cause::{Root, Scene};
+use crate::cause::{self, Root, Scene};
 use crate::cli::{self, Level};
 use crate::ended::Over;
 use crate::host::cgroup::{self, Obstacle};
@@ -15,7 +15,7 @@ use crate::outcome::{Check, Doing, Error, Stopped, Trouble, at};
 use crate::perform::{Lanes, undo, walk};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
-use crate::say::error::{Said, stopped};
+use crate::say::error::{Said, found, stopped};
 use crate::say::tell;
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{self, Now, Saved, Status, recorder};
@@ -79,9 +79,10 @@ fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Sa
     if let (Some(group), false) = (&group, options.ignore_paused) {
         let obstacle = cgroup::obstacle(group.at()).doing(format_args!("look at the cgroup of {id}"))?;
         if obstacle == Some(Obstacle::Frozen) {
-            return Err(Error::State(format!(
-                "cannot exec in container {id}: the cgroup that the process is to be in is frozen, by itself or by one above it: thaw it, or use --ignore-paused"
-            )));
+            return Err(match cause::cgroup::stopped(group.at()) {
+                Some(frozen) => found(frozen, None),
+                None => Error::State(format!("the cgroup of {id} is frozen; thaw it, or use --ignore-paused")),
+            });
         }
     }
     context.host.look();

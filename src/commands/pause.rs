@@ -1,9 +1,11 @@
 //! `pause` and `resume`: the kernel's freezer of a cgroup (cgroup-v2.rst, "cgroup.freeze"). May touch: everything below.
 
 use super::context::{Context, find, step};
+use crate::cause;
 use crate::host::cgroup;
 use crate::outcome::{Error, at};
 use crate::plan::Step;
+use crate::say::error;
 use crate::state::Status;
 
 /// `pause`.
@@ -43,6 +45,9 @@ fn change(context: &mut Context, id: &str, frozen: bool) -> Result<i32, Error> {
                 "cannot pause container {id}: one of its processes waits in the kernel and does not stop"
             )))
         }
-        false => Err(Error::State(format!("cannot resume container {id}: a cgroup above it is frozen"))),
+        false => Err(match cause::cgroup::stopped(group) {
+            Some(above) => error::found(above, None),
+            None => Error::State(format!("cannot resume container {id}: a cgroup above it is frozen")),
+        }),
     }
 }

@@ -7,7 +7,7 @@ use super::notify::Between;
 use super::wait::{Foreground, Waited};
 use super::watcher::{self, Watcher};
 use super::{delete, hooks};
-use crate::cause::{Root, Scene};
+use crate::cause::{self, Root, Scene};
 use crate::cli::{self, Level};
 use crate::ended::Over;
 use crate::host::procfs::{self, Life};
@@ -16,7 +16,7 @@ use crate::outcome::{Check, Error, Lane, Stopped, Trouble, at};
 use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
-use crate::say::error::{Said, line, stopped};
+use crate::say::error::{Said, found, line, stopped};
 use crate::say::{out, tell};
 use crate::spec::{self, Spec};
 use crate::state::attempts::{self, Attempt};
@@ -113,16 +113,15 @@ fn startable(dir: At, saved: &Saved) -> Result<Now, Error> {
         return Ok(now);
     }
     let pair = cgroup::open_pair(&saved.cgroup_path).ok().flatten();
-    if !pair.is_some_and(|(_, group)| cgroup::is_frozen(group.at())) {
+    let Some((_, group)) = pair.filter(|(_, group)| cgroup::is_frozen(group.at())) else {
         return Ok(now);
+    };
+    match (state::look(dir, saved)?.status, cause::cgroup::stopped(group.at())) {
+        (Status::Paused, _) | (_, None) => {
+            Err(Error::State(format!("cannot start a container that is paused: {id}; `resume` it first")))
+        }
+        (_, Some(above)) => Err(found(above, None)),
     }
-    Err(Error::State(match state::look(dir, saved)?.status {
-        Status::Paused => format!("cannot start a container that is paused: {id}: `resume` it first"),
-        _ => format!(
-            "cannot start container {id}: a cgroup above its own, /{}, is frozen: thaw that one first",
-            saved.cgroup_path
-        ),
-    }))
 }
 
 /// An init that has stopped waits until the look at it is over.

@@ -106,7 +106,7 @@ fn start_above() -> Outcome {
     bundle.bundled(&["create"])?.ok()?;
     freeze(&above)?;
     same("status", bundle.status()?.as_str(), "created")?;
-    bundle.call(&["start", &bundle.id])?.refused("a cgroup above its own")?;
+    bundle.call(&["start", &bundle.id])?.refused(&format!("the cgroup /of-{} is frozen", bundle.id))?;
     fs::write(above.join("cgroup.freeze"), "0")?;
     bundle.call(&["start", &bundle.id])?.ok()?;
     end(bundle)

@@ -25,6 +25,7 @@ const CASES: &[Case] = &[
     ("hooks_while_init_waits", hooks),
     ("killed_at_any_moment", killed),
     ("no_systemd_is_named", nobody),
+    ("its_answers_are_causes", answers),
     ("wrong_names_are_refused", wrong),
     ("without_root_by_the_users_manager", rootless),
 ];
@@ -325,7 +326,35 @@ fn nobody() -> Outcome {
         .finish(command)?
         .refused("no systemd listens at /run/systemd/private (ENOENT), /run/dbus/system_bus_socket (ENOENT)")?;
     same("lines", done.messages(), 1)?;
-    ensure!(done.err.contains("\n  try: "), "{}", done.err);
+    ensure!(done.err.starts_with("nk-runtime: no systemd answers that could make the container's scope"), "{done:?}");
+    ensure!(done.err.contains("\n  try: leave --systemd-cgroup out"), "{}", done.err);
+    bundle.clean()
+}
+
+/// What systemd says to a scope that it does not make.
+fn answers() -> Outcome {
+    let mut bundle = sleeper()?;
+    let says = |bundle: &Bundle, cause: &str, cure: &str| -> Outcome {
+        let done = bundle.bundled(&["--systemd-cgroup", "create"])?;
+        let is_first = done.err.starts_with(&format!("nk-runtime: {cause}"));
+        ensure!(is_first && done.err.contains(&format!("\n  try: {cure}")), "wanted: {cause}: {done:?}");
+        Ok(())
+    };
+    // Another unit has the name, and runs.
+    let unit = format!("nk-{}.scope", bundle.id);
+    let mut other = Command::new("systemd-run").args(["--scope", "--unit", &unit, "sleep", "1000"]).spawn()?;
+    patiently("the other unit", || Ok(property(&unit, "ActiveState")? == "active"))?;
+    says(&bundle, "systemd has a unit of that name already: ", "systemctl stop UNIT")?;
+    Command::new("systemctl").args(["stop", &unit]).status()?;
+    other.wait()?;
+    bundle.set("/annotations", json!({"org.systemd.property.NoSuchThing": "true"}))?;
+    says(
+        &bundle,
+        "this systemd does not know a property that the container needs: ",
+        "leave that limit or annotation out",
+    )?;
+    bundle.set("/annotations", json!({"org.systemd.property.MemoryMin": "'many'"}))?;
+    says(&bundle, "systemd refuses the container's scope: ", "systemctl status")?;
     bundle.clean()
 }
 
