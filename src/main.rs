@@ -161,13 +161,13 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     tell_beginning(words, command.id());
     let result = commands::run(&mut context, &command).map_err(error::looked);
     let failed = result.as_ref().is_err_and(|error| !matches!(error, Error::Unread));
+    let more = context.more(command.id());
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
-        let message = error::message(error, "");
+        let message = error::message(error, &more);
         syscalls::record::remark(&message.brief());
         context.log.say(cli::Level::Error, &message.one());
     }
-    let more = context.more(command.id());
     let status = finish(result, exec, &more);
     let amiss = context.recording.end(&context.root, failed);
     if let Some(amiss) = amiss.filter(|_| !failed) {

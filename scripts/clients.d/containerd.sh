@@ -75,6 +75,18 @@ ctr_case_why_it_failed() {
         has "$(nk-runtime --root /run/containerd/runc/default trace failing | grep move_mount)" "this ended the command"
     fi
 }
+ctr_case_watch() {
+    local status=0
+    cbox --annotation=nano-sandbox.watch=refused one sh -c 'echo out; touch /sys/x; exit 3' >"$work/out" || status=$?
+    same "$status" 3
+    same "$(cat "$work/out")" out
+    watched "a mount: /mounts/" one --root /run/containerd/runc/default
+    c containers rm one || true
+    cbox -d --annotation=nano-sandbox.watch=refused one sleep 1000
+    same "$(c task exec --exec-id e1 one echo inside)" inside
+    c task kill -s KILL one
+    patiently sh -c '! pgrep -x nk-runtime'
+}
 ctr_case_many() {
     local n
     for n in 1 2 3 4 5 6 7 8; do cbox -d "many$n" sleep 1000 & done
@@ -162,6 +174,10 @@ cri() {
 }
 cri_case_pod() { cri pod; }
 cri_case_failing() { cri failing; }
+cri_case_watch() {
+    [ "$runtime" = nk-runtime ] || return 0
+    cri watch
+}
 cri_case_host_network() { cri host; }
 # --- what newer ones have ---
 

@@ -1,10 +1,11 @@
 """A small client of the Container Runtime Interface: what a kubelet asks, of containerd, one pod at a time.
 
-    cri.py SOCKET IMAGE HANDLER pod|host|failing|userns|rro|image|groups|resize|streams|two|security|systemd
+    cri.py SOCKET IMAGE HANDLER pod|host|failing|userns|rro|image|groups|resize|streams|two|security|systemd|watch
 
 Messages are of k8s.io/cri-api's api.proto, runtime.v1: here by the numbers of their fields alone.
 """
 import socket as sockets
+import subprocess
 import sys
 import time
 import urllib.parse
@@ -91,6 +92,8 @@ def check(what, is_so):
 IDS = {1: 100000, 2: 0, 3: 65536}
 SPACES = {"host": {1: 2}, "userns": {5: {1: 0, 2: IDS, 3: IDS}}}.get(what, {})
 POD = {1: {1: "pod", 2: "uid-1", 3: "default"}, 3: "/tmp", 8: {2: {1: SPACES}} if SPACES else {}}
+if what == "watch":
+    POD[7] = {1: "nano-sandbox.watch", 2: "refused"}
 if what == "systemd":
     POD[8] = {1: "kubepods-burstable.slice"}
 
@@ -257,6 +260,20 @@ def systemd():
     call("StopContainer", f1=made, f2=30)
     status = fields(call("ContainerStatus", f1=made)[1][0])
     check(f"state {status[3][0]}, exit code {status[7][0]}", (status[3][0], status[7][0]) == (2, 5))
+
+
+def watch():
+    made = started("main", ["sh", "-c", "touch /sys/x; exit 3"])
+    for _ in range(60):
+        status = fields(call("ContainerStatus", f1=made)[1][0])
+        if status[3][0] == 2:
+            break
+        time.sleep(1)
+    check(f"state {status[3][0]}, exit code {status[7][0]}", (status[3][0], status[7][0]) == (2, 3))
+    call("RemoveContainer", f1=made)
+    trace = ["nk-runtime", "--root", "/run/containerd/runc/k8s.io", "trace", "--refused", made]
+    said = subprocess.run(trace, capture_output=True, text=True).stdout
+    check(f"its trace names what was refused: {said}", "a mount: /mounts/" in said)
 
 
 def security():

@@ -202,6 +202,27 @@ docker_case_why_it_failed() {
         has "$(nk-runtime --root /run/docker/runtime-runc/moby trace "$id" | grep move_mount)" "this ended the command"
     fi
 }
+docker_case_causes() {
+    tell_causes 127 126 dbox --rm
+}
+
+least[docker/watch]=24
+docker_case_watch() {
+    local id watch=(--annotation nano-sandbox.watch=refused)
+    dbox -d --name main "${watch[@]}" "$image" sh -c 'echo out; touch /sys/x; exit 3'
+    id=$(d inspect -f '{{.ID}}' main)
+    same "$(d wait main)" 3
+    same "$(d logs main)" out
+    watched "a mount: /mounts/" "$id" --root /run/docker/runtime-runc/moby
+    d rm main
+    same "$(dbox --rm "${watch[@]}" "$image" sh -c 'exit 4' || echo $?)" 4
+    dbox -d --name main "${watch[@]}" "$image" sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
+    patiently sh -c "docker logs main | grep ready"
+    same "$(d exec main echo inside)" inside
+    d stop -t 30 main
+    same "$(d inspect -f '{{.State.ExitCode}}' main)" 5
+    patiently sh -c '! pgrep -x nk-runtime'
+}
 docker_case_many() {
     local n
     for n in 1 2 3 4 5 6 7 8; do dbox -d --name "many$n" "$image" sleep 1000 & done

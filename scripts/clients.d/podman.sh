@@ -277,6 +277,38 @@ podman_case_why_it_failed() {
     fi
 }
 
+podman_case_causes() {
+    tell_causes 126 126 box --rm
+    told 126 "/data/script lies on the mount at /data, which is noexec" "take \`noexec\` out" \
+        box --rm -v "$work/failing:/data:noexec" "$image" /data/script
+}
+
+# A watcher that an annotation asks for: nothing else is as it was without one.
+podman_case_watch() {
+    local id watch=(--annotation nano-sandbox.watch=refused) status=0
+    box -d --name main "${watch[@]}" "$image" sh -c 'echo out; echo err >&2; touch /sys/x; exit 3'
+    id=$(p inspect -f '{{.ID}}' main)
+    same "$(p wait main)" 3
+    same "$(p logs main 2>/dev/null)" out
+    watched "a mount: /mounts/" "$id"
+    p rm main
+    watched "/sys is mounted read-only" "$id"
+    same "$(box --rm "${watch[@]}" "$image" sh -c 'cat; exit 4' </dev/null || echo $?)" 4
+    box -d --name main "${watch[@]}" "$image" sh -c 'trap "echo told; exit 5" TERM; echo ready; while :; do sleep 0.1; done'
+    patiently sh -c "podman logs main | grep ready"
+    same "$(p exec main echo inside)" inside
+    p pause main
+    p unpause main
+    p stop -t 30 main
+    same "$(p inspect -f '{{.State.ExitCode}}' main)" 5
+    same "$(typed 'tty; exit 6\n' podman --runtime "$runtime" run --network none "${watch[@]}" -it --rm "$image" sh | grep -c '^/dev/pts/0')" 1
+    box --rm --init "${watch[@]}" "$image" sh -c 'kill -9 $$' || status=$?
+    same "$status" 137
+    box -d --name killed "${watch[@]}" "$image" sleep 1000
+    p rm -f -t 0 killed
+    patiently sh -c '! pgrep -x nk-runtime'
+}
+
 podman_case_many() {
     local n
     for n in 1 2 3 4 5 6 7 8; do box -d --name "many$n" "$image" sleep 1000 & done

@@ -260,6 +260,9 @@ fn log_json() -> Outcome {
         same("level", line["level"].as_str(), Some("error"))?;
         let message = line["msg"].as_str().unwrap_or("");
         ensure!(message.contains("executable file not found in $PATH"), "msg: {message}");
+        // An engine's user knows neither the state root nor the id.
+        let trace = format!("more: nk-runtime --root {} trace {}", bundle.state_root().display(), bundle.id);
+        ensure!(message.contains(&trace), "no {trace}: {message}");
         let time = line["time"].as_str().unwrap_or("");
         ensure!(time.len() >= 20 && time.as_bytes()[10] == b'T', "time is as in RFC 3339: {time}");
     }
