@@ -1,5 +1,6 @@
 //! The view of a trace for programs: one object a line. May touch: the recorder.
 
+use super::call;
 use super::expected::{Verdict, verdict};
 use super::life::Entry;
 use crate::plan::show::lane_name;
@@ -20,6 +21,15 @@ fn or_null(text: &str) -> String {
 /// Writes one record.
 pub fn json(entry: &Entry, out: &mut String) -> core::fmt::Result {
     let (piece, r) = (entry.piece, &entry.r);
+    if entry.is_event() {
+        let (text, lane) = (quoted(&call::shown(r, 0)), lane_name(r.lane));
+        return writeln!(
+            out,
+            "{{\"event\":{text},\"lane\":\"{lane}\",\"pid\":{},\"start_ns\":{}}}",
+            piece.pid(r),
+            r.start_ns
+        );
+    }
     write!(out, "{{\"seq\":{},\"lane\":\"{}\",\"pid\":{},\"line\":{}", r.seq, lane_name(r.lane), piece.pid(r), r.line)?;
     let stage = plan::stage(r.lane, r.stage);
     write!(

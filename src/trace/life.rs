@@ -9,8 +9,8 @@ use crate::outcome::Lane;
 use crate::plan::show::lane_name;
 use crate::plan::{self, Step};
 use alloc::collections::{BTreeMap, BTreeSet};
-use syscalls::Errno;
 use syscalls::record::{RETURNED, Record};
+use syscalls::{Call, Errno};
 
 /// A record, and what the records before it tell about it.
 pub struct Entry<'a> {
@@ -57,6 +57,11 @@ impl Entry<'_> {
         told || self.r.line == 0 && file.starts_with("syscalls/")
     }
 
+    /// Whether it is no call: a signal that a process of the program got, or how it ended.
+    pub fn is_event(&self) -> bool {
+        self.r.call == Call::EVENT
+    }
+
     /// Whether the container's program made the call.
     pub fn is_programs(&self) -> bool {
         self.r.lane == Lane::Program as u8
@@ -79,7 +84,7 @@ impl Entry<'_> {
 
 /// How many calls were made, those without a record too.
 pub fn made(all: &[Entry]) -> usize {
-    all.iter().map(|entry| 1 + entry.missing.iter().sum::<u32>() as usize).sum()
+    all.iter().map(|entry| usize::from(!entry.is_event()) + entry.missing.iter().sum::<u32>() as usize).sum()
 }
 
 /// The records of a trace, one after the other, as entries.

@@ -102,6 +102,7 @@ pub fn numbered<'a>(pieces: &'a [Vec<u8>]) -> Vec<(Piece<'a>, Vec<Record<'a>>)> 
     let numbered = |bytes: &'a Vec<u8>| {
         let piece = Piece::new(bytes);
         let mut records = piece.records();
+        records.retain(|r| r.call != Call::EVENT);
         records.iter_mut().for_each(|r| r.seq = piece.number(r, base));
         base += piece.calls.end - piece.calls.start;
         (piece, records)

@@ -20,6 +20,9 @@ pub fn line(entry: &Entry, look: &TraceCmd, epoch: u64, before: u64, out: &mut S
     }
     let _ = write!(out, "{:<5} ", entry.pid);
     let mut line = clock(r.start_ns, look, epoch, before);
+    if entry.is_event() {
+        return out.push_str(&format!("{line}{}\n", call::shown(r, 0)));
+    }
     let arg = |i: usize| match sort(r, i) {
         Sort::Descriptor if look.names => call::descriptor(entry, i, usize::MAX),
         _ => call::shown(r, i),

@@ -33,7 +33,7 @@ pub fn tables(entries: &[Entry]) -> String {
 fn table<'a>(what: &str, entries: &'a [Entry<'a>], key: impl Fn(&'a Entry<'a>) -> &'a str) -> String {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     let mut total = Sum::default();
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| !entry.is_event()) {
         sums.entry(key(entry)).or_default().add(entry);
         total.add(entry);
     }

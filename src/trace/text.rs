@@ -152,6 +152,7 @@ impl<'a> Text<'a> {
         let (width, rows) = (self.screen.left(margin), if one_row { 1 } else { 2 });
         let text = match (group.said(), self.look.all) {
             (Some(said), _) => said.words,
+            _ if first.is_event() => call::shown(&first.r, 0),
             (None, true) => call::whole(first),
             (None, false) if one_row => call::short_within(first, width.saturating_sub(tail.len())),
             (None, false) => call::short(first),

@@ -10,6 +10,8 @@ use crate::host::{input, procfs};
 use crate::outcome::Lane;
 use crate::plan::Step;
 use crate::spec::Spec;
+use core::fmt::Display;
+use syscalls::flags::signal_name;
 use syscalls::foreign::{self, Foreign as Call};
 use syscalls::record::{self, Record};
 use syscalls::{
@@ -40,6 +42,8 @@ const SENDS: [u64; 2] = [libc::SYS_sendto as u64, libc::SYS_sendmsg as u64];
 
 /// Calls by which a program can come to serve memory or files itself.
 const SERVES: [u64; 3] = [libc::SYS_userfaultfd as u64, libc::SYS_mount as u64, libc::SYS_fsmount as u64];
+/// Calls that make a thread or a process. With CLONE_UNTRACED it is not traced from its beginning.
+const CLONES: [u64; 2] = [libc::SYS_clone as u64, libc::SYS_clone3 as u64];
 /// USERFAULTFD_IOC_NEW of /dev/userfaultfd.
 const NEW_USERFAULTFD: u64 = 0xaa00;
 
@@ -76,6 +80,8 @@ pub struct Engine<'a> {
     command: Option<i32>,
     /// The watch ends: each thread that stops goes on without the watcher.
     ends: bool,
+    /// The program runs: what begins from here on is its own.
+    begun: bool,
     /// A thread that is stopped may have to answer before the memory of another one can be read.
     serves: bool,
     /// The profiles that are asked for, and what goes into them.
@@ -87,7 +93,18 @@ impl<'a> Engine<'a> {
     pub fn new(what: Watched, confinement: Confinement<'a>) -> Engine<'a> {
         let (threads, notes) = (Threads::default(), Notes::default());
         let (profiles, used) = (Files::default(), Used::default());
-        Engine { what, confinement, threads, notes, command: None, ends: false, serves: false, profiles, used }
+        Engine {
+            what,
+            confinement,
+            threads,
+            notes,
+            command: None,
+            ends: false,
+            begun: false,
+            serves: false,
+            profiles,
+            used,
+        }
     }
 
     /// Watches until no thread is traced any more, and writes the profiles.
@@ -101,7 +118,11 @@ impl<'a> Engine<'a> {
     /// now. It is asked until it names no new one, since a process that is not traced yet can make others.
     pub fn attach(&mut self, command: Option<i32>, list: &dyn Fn() -> Vec<i32>) {
         self.command = command;
-        self.serves = true;
+        (self.begun, self.serves) = (true, true);
+        self.seize_all(list);
+    }
+
+    fn seize_all(&mut self, list: &dyn Fn() -> Vec<i32>) {
         for _ in 0..ROUNDS {
             let new: Vec<i32> = list().into_iter().flat_map(threads_of).filter(|tid| !self.threads.has(*tid)).collect();
             if new.is_empty() {
@@ -168,6 +189,7 @@ impl<'a> Engine<'a> {
     fn stopped(&mut self, tid: i32, status: i32) {
         // As wait(2) has it: the low byte is 0x7f for a stop.
         if status & 0xff != 0x7f {
+            self.ended(tid, status);
             return self.threads.remove(tid);
         }
         let (signal, event) = (status >> 8 & 0xff, status >> 16);
@@ -177,9 +199,12 @@ impl<'a> Engine<'a> {
         match event {
             0 if signal == CALL_STOP => self.at_call(tid),
             0 => self.signalled(tid, signal),
-            EVENT_STOP if STOPS.contains(&signal) => onward(tid, Onward::Stopped, 0),
+            EVENT_STOP if STOPS.contains(&signal) => {
+                self.happened(tid, format_args!("--- stopped by {} ---", signal_name(signal)));
+                onward(tid, Onward::Stopped, 0);
+            }
             EVENT_STOP => {
-                self.threads.at(tid).begun = true;
+                self.threads.at(tid).begun |= self.begun;
                 if core::mem::take(&mut self.threads.at(tid).attached) {
                     let _ = syscalls::ptrace_options(tid, options(), Why("what it makes is seen, too"));
                 }
@@ -189,6 +214,22 @@ impl<'a> Engine<'a> {
             EVENT_EXEC => self.executed(tid),
             EVENT_EXIT => self.exits(tid),
             _ => self.go_on(tid, 0),
+        }
+    }
+
+    /// With `--watch=all` what strace shows beside calls is on record.
+    fn happened(&mut self, tid: i32, line: impl Display) {
+        if self.what == Watched::All && self.threads.at(tid).begun {
+            foreign::event(tid, line);
+        }
+    }
+
+    fn ended(&mut self, tid: i32, status: i32) {
+        let (code, signal) = (status >> 8 & 0xff, status & 0x7f);
+        let core = if status & 0x80 != 0 { " (core dumped)" } else { "" };
+        match signal {
+            0 => self.happened(tid, format_args!("+++ exited with {code} +++")),
+            _ => self.happened(tid, format_args!("+++ killed by {}{core} +++", signal_name(signal))),
         }
     }
 
@@ -251,6 +292,9 @@ impl<'a> Engine<'a> {
         if quiet {
             return;
         }
+        if result > 0 && call.arch == OWN_ARCH && CLONES.contains(&call.number) {
+            self.cloned(tid, &call);
+        }
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
         let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
         let by = match failed || answered || self.what == Watched::All {
@@ -258,6 +302,18 @@ impl<'a> Engine<'a> {
             false => None,
         };
         self.uses(tid, &call, result, by);
+    }
+
+    /// What was made with CLONE_UNTRACED is seen from now on.
+    fn cloned(&mut self, tid: i32, call: &Call) {
+        let mut flags = call.args[0].to_ne_bytes();
+        if call.number == libc::SYS_clone3 as u64 {
+            in_time(|| foreign::read(tid, call.args[0], &mut flags));
+        }
+        if u64::from_ne_bytes(flags) & libc::CLONE_UNTRACED as u64 != 0 {
+            let pid = self.process(tid);
+            self.seize_all(&|| [vec![pid], procfs::children(pid)].concat());
+        }
     }
 
     /// A call belongs into the profiles that are asked for.
@@ -272,7 +328,7 @@ impl<'a> Engine<'a> {
     fn by_registers(&mut self, tid: i32) -> Option<(Call, i64)> {
         let (registers, small) = syscalls::ptrace_registers(tid, LOOK).ok()?;
         let result = registers.result;
-        if result > 0 && !small && SENDS.contains(&registers.number) {
+        if result > 0 && !small && [SENDS, CLONES].as_flattened().contains(&registers.number) {
             return Some((entered(tid, &registers, OWN_ARCH), result));
         }
         if !(-4095..0).contains(&result) || RESTARTS.contains(&result) {
@@ -328,14 +384,17 @@ impl<'a> Engine<'a> {
 
     /// A signal is on its way to a thread, which gets it.
     fn signalled(&mut self, tid: i32, signal: i32) {
-        if FAULTS.contains(&signal) && self.threads.at(tid).begun {
+        let all = self.what == Watched::All;
+        if (all || FAULTS.contains(&signal)) && self.threads.at(tid).begun {
             let info = syscalls::ptrace_siginfo(tid, LOOK).unwrap_or([0; 128]);
+            self.happened(tid, foreign::signal(&info));
             let code = i32::from_ne_bytes([info[8], info[9], info[10], info[11]]);
             let filtered = signal == libc::SIGSYS && code == SYS_SECCOMP;
             if filtered {
                 self.trapped(tid);
             }
-            if code > 0 && outlives(tid, signal) {
+            if FAULTS.contains(&signal) && code > 0 && outlives(tid, signal) {
+                self.ended(tid, signal);
                 let _ = syscalls::ptrace_again(tid, filtered, Why("the kernel ends it there if it has no tracer"));
                 return self.let_go(tid, 0);
             }
@@ -359,17 +418,20 @@ impl<'a> Engine<'a> {
     /// A thread has made another one, or a process.
     fn forked(&mut self, tid: i32) {
         if let Ok(new) = syscalls::ptrace_message(tid, LOOK) {
-            self.threads.at(new as i32).begun = true;
+            self.threads.at(new as i32).begun |= self.begun;
         }
         self.go_on(tid, 0);
     }
 
     /// A process has become another program: the first time, the container's.
     fn executed(&mut self, tid: i32) {
-        if let Ok(before) = syscalls::ptrace_message(tid, LOOK) {
-            self.threads.rename(before as i32, tid);
+        let before = syscalls::ptrace_message(tid, LOOK).map_or(tid, |before| before as i32);
+        if before != tid {
+            self.happened(tid, format_args!("+++ superseded by execve in pid {before} +++"));
+            self.threads.rename(before, tid);
         }
         let begun = self.threads.at(tid).begun;
+        self.begun = true;
         if !begun {
             let _ = syscalls::ptrace_options(tid, options(), Why("from here on the program's calls are seen"));
         }

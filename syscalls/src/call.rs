@@ -24,6 +24,8 @@ impl Call {
     pub const EXECVE: Call = Call::named("execve");
     /// No call: a note of why calls of the program were refused.
     pub const CAUSE: Call = Call(0xff03);
+    /// No call: a signal that a process of the program got, or how it ended.
+    pub const EVENT: Call = Call(0xff04);
 
     /// The call of this name, for constants: there a wrong name does not compile.
     pub const fn named(wanted: &str) -> Call {

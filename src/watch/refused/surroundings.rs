@@ -6,10 +6,10 @@ use super::texts::cause;
 use super::types::{By, Cause};
 use super::{files, sets};
 use crate::cause::labels::{self, Module};
-use crate::host::procfs;
+use crate::host::{input, procfs};
 use crate::plan::namespaces::pointer;
 use crate::spec::{self, NamespaceKind};
-use syscalls::{Errno, Why};
+use syscalls::{Errno, OpenFlags, Why};
 
 /// A process has one tracer.
 pub fn watched(stopped: &Stopped) -> Option<Cause> {
@@ -21,11 +21,29 @@ pub fn watched(stopped: &Stopped) -> Option<Cause> {
     }
     let traced = match stopped.int(0) {
         TRACEME => true,
-        // Another process of the container has the same tracer. One of another user is refused for that.
-        ATTACH | SEIZE => stopped.rights()?.has(19) || stopped.rights()?.user != 0,
+        // Another process of the container has the same tracer. Whether it may be traced comes first.
+        ATTACH | SEIZE => stopped.rights()?.has(19) || is_of_same_user(stopped),
         _ => false,
     };
     traced.then(|| cause(By::Watcher, "watcher", "", &[stopped.name]))
+}
+
+/// Whether the process that a call names belongs to the same user.
+fn is_of_same_user(stopped: &Stopped) -> bool {
+    let why = Why("which process the program means, and whose it is");
+    let names = || {
+        let procfs = procfs::open()?;
+        let dir = syscalls::openat(procfs.at(), c".", OpenFlags::O_DIRECTORY, why)?;
+        input::names(dir.at(), why)
+    };
+    let names = names().unwrap_or_default();
+    let all = names.iter().filter_map(|name| name.to_str().ok()?.parse().ok());
+    let mut all = all.filter_map(|pid| procfs::text(pid, "status", why).ok());
+    all.any(|status| {
+        let same = |key| procfs::field(&status, key) == stopped.status(key);
+        let number = procfs::field(&status, "NSpid").split_whitespace().last().and_then(|pid| pid.parse().ok());
+        number == Some(stopped.int(1)) && same("TracerPid") && same("Uid")
+    })
 }
 
 /// EACCES at a port of the first 1024.

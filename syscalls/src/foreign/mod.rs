@@ -5,6 +5,7 @@
 //! does to its memory meanwhile, a record is made. Where something cannot be read, its address is shown, as strace does.
 
 mod arguments;
+mod events;
 mod memory;
 mod messages;
 mod results;
@@ -15,6 +16,7 @@ mod table;
 mod times;
 mod words;
 
+pub use events::{event, signal};
 pub use memory::{read, string};
 
 use crate::call::{Call, OWN_ARCH};
@@ -81,8 +83,8 @@ fn close(call: &Foreign, known: Call, start_ns: u64, args: &Args, (bytes, end): 
     }
     set! {
         size: len as u32;
-        state: ENTERED;
-        seq: record::head().count.fetch_add(1, Relaxed);
+        state: if known == Call::EVENT { RETURNED } else { ENTERED };
+        seq: record::head().count.fetch_add(u32::from(known != Call::EVENT), Relaxed);
         pid: call.pid;
         call: known.0;
         lane: HOT.lane.load(Relaxed) as u8;

@@ -9,6 +9,7 @@ pub(crate) mod structs;
 pub(crate) mod talk;
 
 use crate::arg::{Kind, NAMED};
+use crate::call::Call;
 use crate::errno::Errno;
 use crate::flags::{self, hex, octal, signal_name, with};
 use crate::record::{OUT, RESULT, RETURNED, Record};
@@ -91,6 +92,10 @@ fn kept(text: &[u8], out: &mut dyn Write) -> Result {
 pub fn strace_line(r: &Record, pid: i32, out: &mut dyn Write) -> Result {
     let mut line = Counted { out, column: 0 };
     write!(line, "{pid:<5} ")?;
+    if r.call == Call::EVENT {
+        arg(r, 0, &mut line)?;
+        return out.write_char('\n');
+    }
     call(r, &mut line)?;
     line.write_char(' ')?;
     while line.column < COLUMN {

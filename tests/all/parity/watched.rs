@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Trial> {
             ("rights", || calls("rights")),
             ("a_shell_with_children", shell),
             ("a_program_of_32_bits", small),
+            ("signals_stops_and_ends", events),
         ],
     )
 }
@@ -42,6 +43,114 @@ fn shell() -> Outcome {
     let bundle = Bundle::shell("cd /bin; cat /etc/passwd; test -s busybox && ls -l /etc; nosuch; wc /etc/group")?;
     agree(bundle, "rt_sigreturn")
 }
+
+/// What strace shows beside calls: signals, stops, and how each thread has ended.
+fn events() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let source = bundle.path("events.c");
+    fs::write(&source, EVENTS)?;
+    compile(&source, &bundle, &["-static", "-pthread"])?;
+    bundle.set("/process/args", json!(["/calls"]))?;
+    bundle.set("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]))?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let tail = ["--bundle", here.trim_end_matches('/'), &bundle.id];
+    let listing = bundle.path("strace.txt");
+    let first =
+        bundle.finish(traced(&bundle.command(&[&["run"], &tail[..]].concat())?, &listing, ["--signal=all"])?)?;
+    let second = bundle.call(&[&["run", "--keep", "--watch=all"], &tail[..]].concat())?;
+    same("the exit status", second.status, first.status)?;
+    let ours = bundle.call(&["trace", &bundle.id, "--lane", "program", "--format", "strace"])?.ok()?.out;
+    let json = bundle.call(&["trace", &bundle.id, "--format", "json"])?.ok()?.out;
+    let text = bundle.call(&["trace", &bundle.id, "--lane", "program"])?.ok()?.out;
+    let table = bundle.call(&["trace", &bundle.id, "-c"])?.ok()?.out;
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+
+    // The processes of the program are the newest ones that strace saw.
+    let (mine, theirs) = (lines_beside(&ours)?, lines_beside(&fs::read_to_string(&listing)?)?);
+    let theirs = &theirs[theirs.len().saturating_sub(mine.len())..];
+    ensure!(mine == theirs, "strace (-) and --watch=all (+) differ:\n- {theirs:#?}\n+ {mine:#?}");
+    ensure!(mine.iter().flatten().count() > 12, "{mine:#?}");
+    ensure!(json.contains("{\"event\":\"+++ killed by SIGKILL +++\",\"lane\":\"program\",\"pid\":"), "{json}");
+    ensure!(text.contains("+++ killed by SIGKILL +++") && !table.contains('?'), "{text}{table}");
+    bundle.clean()
+}
+
+/// The lines that are no calls, for each process in the order in which they were made.
+fn lines_beside(listing: &str) -> Result<Vec<Vec<String>>, Failed> {
+    let mut processes = std::collections::BTreeMap::<i32, Vec<String>>::new();
+    for line in listing.lines() {
+        let (pid, rest) = line.split_once(' ').ok_or("no line of a trace")?;
+        let of = processes.entry(pid.parse()?).or_default();
+        if ["+++ ", "--- "].iter().any(|sign| rest.trim_start().starts_with(sign)) {
+            of.push(level_text(rest.trim_start()));
+        }
+    }
+    Ok(processes.into_values().collect())
+}
+
+const EVENTS: &str = r#"
+#define _GNU_SOURCE
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+static void handler(int signal) {}
+static void *ends(void *arg) { syscall(SYS_exit, 9); return arg; }
+static void filter(void) {
+    struct sock_filter lines[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, lines};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    getppid();
+}
+int main(void);
+static void child(int kind) {
+    struct itimerval once = {{0, 0}, {0, 1000}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2, .sigev_value = {.sival_int = 7}};
+    struct itimerspec at = {{0, 0}, {0, 1000000}};
+    union sigval value = {.sival_int = 5};
+    timer_t timer;
+    pthread_t thread;
+    signal(SIGALRM, handler), signal(SIGUSR1, handler), signal(SIGUSR2, handler);
+    switch (kind) {
+    case 0: *(volatile int *)8 = 1;
+    case 1: __asm__ volatile("ud2");
+    case 2: __asm__ volatile("hlt");
+    case 3: __asm__ volatile("xor %ecx, %ecx; div %ecx");
+    case 4: setitimer(ITIMER_REAL, &once, 0); pause(); _exit(4);
+    case 5: kill(getpid(), SIGUSR1); raise(SIGUSR2); sigqueue(getpid(), SIGUSR1, value); _exit(5);
+    case 6: timer_create(CLOCK_MONOTONIC, &event, &timer); timer_settime(timer, 0, &at, 0); pause(); _exit(6);
+    case 7: raise(SIGSTOP); _exit(7);
+    case 8: kill(getpid(), SIGKILL);
+    case 9: pthread_create(&thread, 0, ends, 0); pthread_join(thread, 0); _exit(8);
+    case 10: filter();
+    case 11: *(volatile char *)main = 1;
+    }
+}
+int main(void) {
+    for (int kind = 0; kind < 12; kind++) {
+        int status, pid = fork();
+        if (pid == 0) child(kind);
+        waitpid(pid, &status, kind == 7 ? WUNTRACED : 0);
+        if (kind == 7) kill(pid, SIGCONT), waitpid(pid, &status, 0);
+    }
+    return 3;
+}
+"#;
 
 fn compile(source: &Path, bundle: &Bundle, options: &[&str]) -> Outcome {
     let mut gcc = Command::new(tool("gcc")?);

@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Trial> {
             ("twenty_children_are_seen", children),
             ("threads_vfork_and_an_exec_of_a_thread_are_seen", threads),
             ("a_process_that_wants_to_trace_gets_a_clear_word", tracing),
+            ("a_process_that_wants_no_tracer_is_seen", untraced),
             ("signals_reach_the_program", signals),
             ("a_stopped_program_stays_stopped_and_goes_on", stopped),
             ("a_paused_container_goes_on", paused),
@@ -81,13 +82,58 @@ const TRACING: &str = r#"
 int main(void) { return ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 ? 3 : 0; }
 "#;
 
+/// A child of the same user, which a process without capabilities may trace.
+const ATTACHING: &str = r#"
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+int main(void) {
+    int child = fork();
+    if (child == 0) for (;;) pause();
+    int refused = ptrace(PTRACE_ATTACH, child, 0, 0) == -1;
+    kill(child, SIGKILL);
+    return refused ? 3 : 0;
+}
+"#;
+
 fn tracing() -> Outcome {
-    let bundle = Bundle::shell("/bin/program")?;
-    compiled(&bundle, TRACING, &[])?;
-    let done = bundle.bundled(&["run", "--watch"])?;
-    same("status", done.status, 3)?;
-    let all = refusals(&bundle)?;
-    ensure!(all.len() == 1 && all[0]["by"] == "watcher", "{all:?}");
+    for program in [TRACING, ATTACHING] {
+        let bundle = Bundle::shell("/bin/program")?;
+        compiled(&bundle, program, &[])?;
+        same("status without the watcher", bundle.bundled(&["run"])?.status, 0)?;
+        let done = bundle.bundled(&["run", "--watch"])?;
+        same("status", done.status, 3)?;
+        let all = refusals(&bundle)?;
+        ensure!(all.len() == 1 && all[0]["by"] == "watcher", "{all:?}");
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+const UNTRACED: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static char stack[65536];
+static int begins(void *arg) { sleep(1); open("/sys/untraced", O_WRONLY | O_CREAT, 0600); return 5; }
+int main(void) {
+    int status, child = clone(begins, stack + sizeof stack, CLONE_UNTRACED | SIGCHLD, 0);
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+}
+"#;
+
+fn untraced() -> Outcome {
+    let bundle = Bundle::shell("exec /bin/program")?;
+    compiled(&bundle, UNTRACED, &[])?;
+    for watch in ["--watch", "--watch=all"] {
+        same("status", bundle.bundled(&["run", "--keep", watch])?.status, 5)?;
+        same("calls", count(&calls(&bundle)?, "\"/sys/untraced\""), 1)?;
+        bundle.call(&["delete", &bundle.id])?.ok()?;
+    }
     bundle.clean()
 }
 
