@@ -53,7 +53,9 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
         Sync::StartFifos => start_fifos(lanes, why)?,
         Sync::NoteCreating { parts } => save(lanes, CREATING, parts, b"{}", why)?,
         Sync::SaveState { parts, configuration } => save(lanes, c"state.json", parts, configuration, why)?,
-        Sync::TellMapped | Sync::TellPlaced | Sync::TellHooked | Sync::TellMoved => tell(lanes, why)?,
+        Sync::TellMapped | Sync::TellPlaced | Sync::TellTraced | Sync::TellHooked | Sync::TellMoved => {
+            tell(lanes, why)?
+        }
         Sync::TellGo => {
             patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes))?;
             tell(lanes, why)?;
@@ -64,7 +66,9 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             tell_ready(lanes, why)?;
             await_go(lanes, Why("the host moves the devices meanwhile"))?;
         }
-        Sync::AwaitMapped | Sync::AwaitPlaced | Sync::AwaitHooked | Sync::AwaitGo => await_go(lanes, why)?,
+        Sync::AwaitMapped | Sync::AwaitPlaced | Sync::AwaitTraced | Sync::AwaitHooked | Sync::AwaitGo => {
+            await_go(lanes, why)?
+        }
         Sync::AwaitStart => {
             message(lanes.at(Slot::START), why)?;
             lanes.started = true;

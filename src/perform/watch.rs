@@ -35,7 +35,8 @@ pub fn perform(lanes: &mut Lanes, op: &Watch, why: Why) -> Done {
         }
         Watch::Begin => {
             if let Some(channel) = lanes.take(Slot::TO_WATCHER) {
-                begin(&channel, lanes.pid, why)?;
+                // The bridge makes init, and ends.
+                begin(&channel, if lanes.has(Slot::BRIDGE) { -lanes.pid } else { lanes.pid }, why)?;
             }
         }
     }
@@ -59,7 +60,7 @@ pub fn clone(dir: At, act: &Act, stays: bool, why: Why) -> Done<Watcher> {
     }
 }
 
-/// Lets the watcher trace a process.
+/// Lets the watcher trace a process. A negative number: what that process clones, too.
 pub fn begin(channel: &Fd, pid: i32, why: Why) -> Done {
     room::slate().helper_failure.store(0, Relaxed);
     let mut word = [0; 1];
@@ -121,9 +122,11 @@ fn trace(channel: i32, file: i32, stays: bool) -> syscalls::Result<Option<(i32, 
     if syscalls::read(channel, &mut word, Why("the runtime tells which process is the container's first"))? != 4 {
         return Ok(None);
     }
-    let pid = i32::from_ne_bytes(word);
+    let word = i32::from_ne_bytes(word);
+    let (pid, makes) = (word.abs(), if word < 0 { PtraceOptions::PTRACE_O_TRACECLONE } else { PtraceOptions::NONE });
     let why = Why("the process is seen from its execve on; its own calls before that are on record already");
-    syscalls::ptrace_seize(pid, PtraceOptions::PTRACE_O_TRACESYSGOOD | PtraceOptions::PTRACE_O_TRACEEXEC, why)?;
+    let events = PtraceOptions::PTRACE_O_TRACESYSGOOD | PtraceOptions::PTRACE_O_TRACEEXEC | makes;
+    syscalls::ptrace_seize(pid, events, why)?;
     let why = Why("the program's calls are recorded there; the watcher's own are counted from here on");
     room::lay_apart(Some(file), why)?;
     syscalls::write(channel, &[TRACED], Why("the process is traced: it may go on"))?;

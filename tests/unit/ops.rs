@@ -157,6 +157,8 @@ fn all() -> Vec<Op> {
         Sync::AwaitMapped.into(),
         Sync::TellPlaced.into(),
         Sync::AwaitPlaced.into(),
+        Sync::TellTraced.into(),
+        Sync::AwaitTraced.into(),
         Sync::TellInit.into(),
         Sync::AwaitInit.into(),
         Sync::TellMounted.into(),

@@ -18,6 +18,8 @@ pub enum Sync {
     AwaitMapped,
     TellPlaced,
     AwaitPlaced,
+    TellTraced,
+    AwaitTraced,
     // The bridge says which process init is, and ends.
     TellInit,
     AwaitInit,
@@ -48,6 +50,8 @@ impl Sync {
             Self::AwaitMapped => (BRIDGE | INIT, "wait until the ids are mapped"),
             Self::TellPlaced => (HOST, "say that init is in the scope"),
             Self::AwaitPlaced => (INIT, "wait until this process is in the scope"),
+            Self::TellTraced => (HOST, "say that the watcher traces this process"),
+            Self::AwaitTraced => (BRIDGE | INIT, "wait until the watcher traces this process"),
             Self::TellInit => (BRIDGE, "tell the host which process init is"),
             Self::AwaitInit => (HOST, "wait for the bridge to make init"),
             Self::TellMounted => (INIT, "say that all is mounted"),

@@ -4,6 +4,7 @@ mod faults;
 mod life;
 
 use crate::bundle::{Bundle, tool};
+use crate::users::{as_user, of_user};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -18,6 +19,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_call_that_succeeds_or_misses_a_file_is_not_refused", own_matters),
             ("all_shows_every_call", all_calls),
             ("the_program_of_exec_is_seen", exec),
+            ("the_program_of_exec_is_seen_without_root", exec_without_root),
             ("start_watches_a_created_container", start),
             ("an_annotation_asks_for_it", annotation),
             ("another_value_of_the_annotation_is_refused", annotation_value),
@@ -106,6 +108,17 @@ fn exec() -> Outcome {
     ensure!(done.err.contains("/mounts/"), "{}", done.err);
     of_sys(&bundle)?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn exec_without_root() -> Outcome {
+    let bundle = of_user(Bundle::shell("while :; do sleep 0.1; done")?)?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    as_user(&bundle, &["run", "--detach", "--bundle", &here, &bundle.id])?.ok()?;
+    let done = as_user(&bundle, &["exec", "--watch", &bundle.id, "/bin/sh", "-c", REFUSED])?;
+    same("status", done.status, 0)?;
+    ensure!(done.err.contains("The container refused one call") && done.err.contains("/mounts/"), "{}", done.err);
+    as_user(&bundle, &["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
 
