@@ -110,6 +110,7 @@ pub fn not_made(root: At, path: &str, errno: Errno) -> Option<Found> {
     match errno {
         Errno::EROFS => Some(Found::new("cgroups read-only", &[&shown(path)])),
         Errno::EACCES | Errno::EPERM => not_delegated(root, above),
+        Errno::EINVAL if path.contains('\n') => Some(Found::new("line break", &[&shown(path)])),
         Errno::EAGAIN => upward(above).find_map(|group| full(root, group, path)),
         _ => None,
     }

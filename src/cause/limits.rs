@@ -11,6 +11,9 @@ use syscalls::{Errno, Why};
 pub fn state(scene: &Scene) -> Option<Found> {
     let full = [Errno::ENOSPC, Errno::EDQUOT, Errno::EROFS];
     let directory = path::name_of(scene.lanes?.at(Slot::STATE))?;
+    if let Some(gone) = directory.strip_suffix(" (deleted)") {
+        return Some(Found::new("state gone", &[gone]).of("--root"));
+    }
     let errno = scene.failed().map(|failed| failed.errno).filter(|errno| full.contains(errno))?;
     file("state root", &(directory + "/state.json"), errno).map(|found| found.of("--root"))
 }

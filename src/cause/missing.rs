@@ -10,7 +10,8 @@ use syscalls::{Errno, Failed};
 /// The cause that a path leads nowhere. `what`: the entry of texts.txt that says what the path is of, and what to do. `None`: it
 /// leads to a file.
 pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
-    let clean = plan::clean(path);
+    // A slash at its end is what asks for a directory.
+    let clean = plan::clean(path) + if path.len() > 1 && path.ends_with('/') { "/" } else { "" };
     let path = if path.starts_with('/') { &clean } else { path };
     let own = Found::new(what, &[path]);
     let noun = own.cause.as_str();

@@ -128,8 +128,12 @@ pub fn target(root: At, spec: &Spec, number: usize, readonly: bool) -> Option<Fo
         }),
         // It will be made.
         End::Missing { .. } => None,
+        End::There { stat, .. } if !is_bind(mount) => {
+            let found = || Found::new("no place of a file system", &[&place, path::kind(stat), &mount.kind]);
+            (!path::is_dir(stat)).then(found)
+        }
         End::There { stat, .. } => {
-            let source = path::find(path::host()?.at(), mount.source.as_deref().filter(|_| is_bind(mount))?)?;
+            let source = path::find(path::host()?.at(), mount.source.as_deref()?)?;
             let (is, wanted) = (path::is_dir(stat), path::is_dir(&source.2));
             let words = [&place, path::kind(stat), &source.0, path::kind(&source.2)];
             (is != wanted).then(|| Found::new("file and directory", &words))

@@ -95,6 +95,14 @@ pub fn alone(inside: &Inside, path: &str, errno: Option<Errno>) -> Option<Found>
     }
 }
 
+/// The program of a configuration is a file with which the kernel begins, and which then crashes.
+pub fn crashes(root: At, spec: &Spec) -> Option<Found> {
+    let cwd = spec.process.cwd.as_str();
+    let inside = Inside { root, rootfs: "", cwd, person: None, spec: Some(spec), pid: 0 };
+    let cause = candidates(spec).find_map(|path| file(&inside, &path, &path, 0).filter(|cause| cause.errno == STARTS));
+    cause.map(|cause| cause.found.at("/process/args/0"))
+}
+
 /// The program of a configuration, before anything is made: whether it is there and can be executed. The root directory is the
 /// rootfs on the host, or that of a process (`inside.pid`).
 pub fn planned(inside: &Inside, spec: &Spec) -> Option<Found> {
@@ -318,6 +326,9 @@ fn small_ones_run() -> bool {
 
 /// The loader of an ELF program, which the kernel starts in its place.
 fn loader_of(inside: &Inside, loader: &str, name: &str) -> Option<Cause> {
+    if loader.is_empty() {
+        return None;
+    }
     let called = format!("{loader} (the loader of {name})");
     let reached = match access::reach(inside, loader, &called)? {
         Ok(reached) => reached,

@@ -15,8 +15,10 @@ mod over;
 mod profile;
 mod sender;
 
-use crate::cause::Found;
+use crate::cause::{Found, program};
 use crate::host::cgroup;
+use crate::host::input::c;
+use crate::perform::files::PLACE;
 use crate::plan::cgroup::limits::limits;
 use crate::spec::Rlimit;
 use group::{Counted, Limit};
@@ -227,6 +229,15 @@ impl Look<'_> {
     fn fault(&mut self, signal: i32) -> Option<Found> {
         let name = signal_name(signal).to_string();
         let pid = self.over.pid;
+        let crashes = || {
+            let root = c(&self.over.saved.rootfs).ok()?;
+            let why = Why("a program that is not whole crashes at its start");
+            let root = syscalls::openat(At::CWD, &root, PLACE, why).ok()?;
+            program::crashes(root.at(), self.over.spec?)
+        };
+        if let Some(found) = crashes() {
+            return Some(found);
+        }
         let line = self.log()?.fault(pid)?;
         let words = log::fault_words(line).unwrap_or_else(|| String::from("did what the processor does not do"));
         let line = log::quoted(line);

@@ -85,6 +85,12 @@ pub fn properties() -> Vec<(String, &'static str)> {
 pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
     // One check of the whole text is cheaper than one of each string.
     let text = core::str::from_utf8(text).map_err(|error| read::no_text(text, &error))?;
+    if text.trim_ascii().is_empty() {
+        return At::ROOT.no("is empty");
+    }
+    if text.starts_with('\u{feff}') {
+        return At::ROOT.no("has a byte order mark at its beginning, which JSON does not allow");
+    }
     checked(read(text)?)
 }
 

@@ -65,6 +65,11 @@ fn targets() -> Outcome {
     says(&bundle, "/etc/passwd in the rootfs is a file, but the mount source /etc is a directory", "try: bind")?;
     with(&mut bundle, mount("tmpfs", "tmpfs", "/etc/passwd/x", &[]))?;
     says(&bundle, "the mount point /etc/passwd/x cannot exist: /etc/passwd is a file", "another `destination`")?;
+    with(&mut bundle, mount("tmpfs", "tmpfs", "/etc/passwd", &[]))?;
+    let cause = "/etc/passwd in the rootfs is a file, and tmpfs can be mounted on a directory alone";
+    says(&bundle, cause, "try: remove /etc/passwd from the image")?;
+    with(&mut bundle, mount("bind", "/etc/passwd/", "/tmp", &["bind"]))?;
+    says(&bundle, "the mount source /etc/passwd/ cannot exist: /etc/passwd is a file, not a directory", "try: make")?;
     // A mount point that is missing below a read-only one.
     let lower = bundle.path("said");
     with(&mut bundle, mount("bind", &lower.to_string_lossy(), "/tmp", &["bind", "ro"]))?;

@@ -112,6 +112,14 @@ fn hooks() -> Outcome {
         bundle.set("/hooks", json!({"createRuntime": hook(timeout)}))?;
         says(&bundle, &format!("the hook {path} {cause}"), "try: ")?;
     }
+    // A hook that takes the state away.
+    let state = bundle.state_root().join(&bundle.id).to_string_lossy().into_owned();
+    fs::write(&script, format!("#!/bin/sh\nrm -r {state}\n"))?;
+    bundle.set("/hooks", json!({"createRuntime": hook(None)}))?;
+    let done = bundle.bundled(&["run"])?;
+    let first = done.err.lines().next().unwrap_or_default();
+    ensure!(first.starts_with("nk-runtime: the directory of this container's state, "), "{done:?}");
+    ensure!(first.ends_with(" was removed meanwhile (--root)"), "{done:?}");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o644))?;
     says(&bundle, &format!("the hook {path} is a file with mode 0644, and cannot be executed"), "chmod +x")?;
     fs::remove_file(&script)?;

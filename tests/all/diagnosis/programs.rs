@@ -477,5 +477,8 @@ fn checked() -> Outcome {
     let done = bundle.bundled(&["check", "--format", "json"])?;
     let words = format!("/x is cut off after {} bytes, so it would crash at its start", whole.len() / 2);
     ensure!(done.status == 1 && done.out.contains(&words), "{done:?}");
+    // Afterwards it is told as well.
+    let done = bundle.bundled(&["run"])?;
+    ensure!(done.status > 128 && done.err.starts_with(&format!("nk-runtime: {words} (config.json")), "{done:?}");
     bundle.clean()
 }

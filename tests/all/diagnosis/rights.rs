@@ -566,6 +566,17 @@ fn closed() -> Outcome {
     ensure!(first.starts_with(&begins) && first.ends_with("its mode is 0700, its owner 0:0"), "{done:?}");
     let done = run_in(&bundle, &["--root", "/etc/passwd", "run"], &["unshare", "--mount"], "")?;
     said(&done, "/etc/passwd is a file, not a directory", "name a directory")?;
+    let dangling = bundle.path("gone").to_string_lossy().into_owned();
+    std::os::unix::fs::symlink("/no/such/place", &dangling)?;
+    let done = run_in(&bundle, &["--root", &dangling, "run"], &["unshare", "--mount"], "")?;
+    said(&done, &format!("the state root {dangling} is a link that leads nowhere"), "--root DIR")?;
+    for (text, cause) in
+        [("", "is empty ("), ("\u{feff}{}", "has a byte order mark at its beginning, which JSON does not allow (")]
+    {
+        fs::write(&config, text)?;
+        let done = bundle.call(&["run", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?;
+        ensure!(done.err.lines().next().is_some_and(|first| first.contains(cause)), "{done:?}");
+    }
     let full = "mount -t tmpfs -o size=4k none /mnt;";
     let done = run_in(&bundle, &["--root", "/mnt", "run"], &["unshare", "--mount"], full)?;
     let first = done.err.lines().next().unwrap_or_default();
