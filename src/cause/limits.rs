@@ -114,7 +114,11 @@ pub fn file(what: &str, path: &str, errno: Errno) -> Option<Found> {
         path::End::There { stat, .. } if !path::is_dir(stat) => {
             Some(Found::new("place no directory", &[&noun, above, path::kind(stat)]))
         }
-        path::End::There { .. } if errno == Errno::ENOENT => Some(Found::new("place of the kernel", &[&noun, above])),
+        path::End::There { .. } if errno == Errno::ENOENT => {
+            let whole = path::walk(path::host()?.at(), path)?;
+            let link = if whole.links.is_empty() { None } else { missing::found(what, path, &whole) };
+            link.or_else(|| Some(Found::new("place of the kernel", &[&noun, above])))
+        }
         path::End::There { .. } | path::End::Missing { .. } if errno == Errno::EACCES || errno == Errno::EPERM => {
             let path::Dir { path: above, stat } = walk.dirs.last()?;
             if syscalls::auxv(libc::AT_EUID) == 0 {

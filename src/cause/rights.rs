@@ -214,9 +214,10 @@ pub fn lacking(pid: i32, doing: &str, capability: &str) -> Option<Found> {
         () if !has("CapPrm") => "permitted",
         () => "effective",
     };
-    // From execve root has all of its bounding set, unless these bits are set.
+    // From execve root has all of its bounding set, unless these bits are set, or no_new_privs.
     let uid = field(&status, "Uid").split_ascii_whitespace().nth(1);
-    if pid == 0 && set == "permitted" && uid == Some("0") {
+    let gains = field(&status, "NoNewPrivs") != "1";
+    if pid == 0 && set == "permitted" && uid == Some("0") && gains {
         return Some(Found::new("securebits of root", &[doing, capability]));
     }
     let who = if pid == 0 { "the runtime" } else { "the container's first process" };
