@@ -60,6 +60,8 @@ const ROUNDS: usize = 100;
 
 /// So many threads that have stopped are taken together, so that each has its turn: the kernel names the newest first.
 const TOGETHER: usize = 64;
+/// As long as one alone has stopped each time, others are asked for after so many.
+const ALONE: usize = 8;
 
 /// What is asked of each thread of the program.
 fn options() -> PtraceOptions {
@@ -148,14 +150,16 @@ impl<'a> Engine<'a> {
     pub fn run(&mut self) {
         record::at(Lane::Program as u8, 0, Step::Program as u16);
         let why = Why("the next thread that stops or ends");
+        let mut turn = 0;
         while let Ok(Some(first)) = syscalls::wait_traced(WaitFlags::NONE, why) {
             let mut ready = [first; TOGETHER];
             let mut count = 1;
-            while count < TOGETHER && self.threads.are_several() {
+            while turn == 0 && count < TOGETHER && self.threads.are_several() {
                 let Ok(Some(next)) = syscalls::wait_traced(WaitFlags::WNOHANG, why) else { break };
                 ready[count] = next;
                 count += 1;
             }
+            turn = if count > 1 { 0 } else { (turn + 1) % ALONE };
             for (tid, status) in ready.into_iter().take(count) {
                 // The watcher can live for days: what a stop has taken of memory is given back.
                 let mark = syscalls::mark();
@@ -262,11 +266,16 @@ impl<'a> Engine<'a> {
     /// Keeps what is known of a call before it is made.
     fn enters(&mut self, tid: i32, at: &AtCall) {
         let [number, args @ ..] = at.words;
-        let call = Call { pid: tid, tid, arch: at.arch, number, args, stack: at.stack };
+        let mut call = Call { pid: tid, tid, arch: at.arch, number, args, stack: at.stack };
         let asks = number == libc::SYS_ioctl as u64 && args[1] == NEW_USERFAULTFD;
         self.serves |= asks || SERVES.contains(&number) || at.arch != OWN_ARCH;
         let serves = self.serves;
         let thread = self.threads.at(tid);
+        let before = thread.before.replace(number);
+        if number == libc::SYS_restart_syscall as u64 {
+            // It has no arguments, and is shown with the call that it goes on with.
+            call.args[0] = before.unwrap_or(u64::MAX);
+        }
         thread.entered = Some(call);
         if self.what == Watched::All {
             let start_ns = thread.start_ns;

@@ -18,6 +18,8 @@ pub struct Thread {
     pub attached: bool,
     /// SIGSYS came to it, and its call was told.
     pub told: bool,
+    /// The number of the call before.
+    pub before: Option<u64>,
     /// When its call began.
     pub start_ns: u64,
     /// What was known of the call at its entry, and its record.

@@ -64,6 +64,10 @@ pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &m
                 });
             }
         }
+        "resumes" => text(look, value, args, out, |out| {
+            let name = super::name(look.call.arch, value).unwrap_or("system call");
+            write!(out, "<... resuming interrupted {name} ...>").ok()
+        }),
         "rights:ipc" => rights(look, value, "ipc", args, out),
         "rights:shmget" => rights(look, value, "shmget", args, out),
         "mremap" => mremap(look, args, out),
