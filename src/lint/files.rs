@@ -15,6 +15,21 @@ const SYSTEM: [&str; 15] = [
     "/var/lib", "/var/run",
 ];
 
+/// Below these lie accounts, programs and settings of the host: also one file of them rules it.
+const RULING: [&str; 11] =
+    ["/bin", "/boot", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/sbin"];
+
+/// What an engine makes for each container, and binds into it.
+const MADE: [&str; 7] = [
+    "/.dockerenv",
+    "/dev/shm",
+    "/dev/termination-log",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/run/.containerenv",
+];
+
 /// File systems that show the kernel, or hold nothing that was written as a file.
 const KERNEL: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"];
 
@@ -46,7 +61,11 @@ fn mount(spec: &Spec, mount: &Mount, options: &Options, at: &str, found: &mut Fo
     let has = |flag: Ms, bit: u64| options.flags.has(flag) || options.recursive.set & bit != 0;
     let readonly = has(Ms::MS_RDONLY, attr::RDONLY);
     if options.bind {
-        lent(mount.source.as_deref().unwrap_or(""), &target, readonly, at, found);
+        let source = mount.source.as_deref().unwrap_or("");
+        if MADE.contains(&target.as_str()) && source != target {
+            return;
+        }
+        lent(source, &target, readonly, at, found);
     } else if !readonly && !has_users(spec) {
         match &*mount.kind {
             "sysfs" => found.add("writable /sys", at, target.as_str()),
@@ -86,12 +105,18 @@ fn lent(source: &str, target: &str, readonly: bool, at: &str, found: &mut Found)
         "/" => "host root",
         path if last(path) || last(target) => "engine socket",
         path if SYSTEM.contains(&path) && readonly => "system directory",
-        path if SYSTEM.contains(&path) => "writable system directory",
+        path if !readonly && rules_host(path) => "writable system directory",
         _ if readonly => return,
         path if path.starts_with("/dev/") => return,
         _ => "writable host mount",
     };
     found.add(name, at, both);
+}
+
+/// Whether the host works by what lies at a path.
+fn rules_host(path: &str) -> bool {
+    let above = |dir: &&str| path == *dir || text::below(path, dir).is_some();
+    SYSTEM.contains(&path) || RULING.iter().any(above)
 }
 
 /// Paths of /proc and /sys that are usually masked or read-only, which matters where such a file system is mounted.

@@ -9,8 +9,14 @@ pub fn look(spec: &Spec, found: &mut Found) {
         if let Some(pointer) = all_devices(spec) {
             found.add("all devices", pointer, "");
         }
-        for (i, device) in spec.linux.devices.iter().enumerate().filter(|(_, device)| device.kind == "b") {
-            found.add("host devices", format!("/linux/devices/{i}"), device.path.as_str());
+        for (i, device) in spec.linux.devices.iter().enumerate() {
+            let name = match (device.kind.as_str(), device.major, device.minor) {
+                // Memory, and ports of the machine.
+                ("b", ..) | ("c" | "u", Some(1), Some(1 | 2 | 4)) => "host devices",
+                ("c" | "u", major, minor) if !is_usual(major, minor) => "other devices",
+                _ => continue,
+            };
+            found.add(name, format!("/linux/devices/{i}"), device.path.as_str());
         }
     }
     limits(spec, found);
@@ -23,7 +29,12 @@ pub fn look(spec: &Spec, found: &mut Found) {
     }
 }
 
-/// The rule that allows every device, or the place where a rule is missing.
+/// Devices that programs have everywhere, and two of which each opening stands for itself: fuse and tun.
+fn is_usual(major: Option<i64>, minor: Option<i64>) -> bool {
+    matches!((major, minor), (Some(1), Some(3 | 5 | 7 | 8 | 9)) | (Some(5), Some(0..=2)) | (Some(10), Some(200 | 229)))
+}
+
+/// The rule that allows every device, or every one of a type, or the place where a rule is missing.
 pub fn all_devices(spec: &Spec) -> Option<String> {
     let any = |number: Option<i64>| number.is_none_or(|number| number < 0);
     let all = |rule: &DeviceRule| matches!(rule.kind.as_str(), "" | "a") && any(rule.major) && any(rule.minor);
@@ -31,7 +42,11 @@ pub fn all_devices(spec: &Spec) -> Option<String> {
     match rules.iter().rposition(all) {
         None => Some("/linux/resources/devices".into()),
         Some(i) if rules[i].allow => Some(format!("/linux/resources/devices/{i}")),
-        Some(_) => None,
+        Some(i) => {
+            let opens = |rule: &DeviceRule| rule.allow && any(rule.major) && rule.access.contains(['r', 'w']);
+            let later = rules.iter().skip(i + 1).position(opens)?;
+            Some(format!("/linux/resources/devices/{}", i + 1 + later))
+        }
     }
 }
 

@@ -71,6 +71,11 @@ fn value(lines: &'static str, key: &str) -> &'static str {
     lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).unwrap_or("")
 }
 
+/// Whether there is a rule of this name.
+pub fn is_known(name: &str) -> bool {
+    rules().any(|(known, _)| known == name)
+}
+
 #[cfg(test)]
 pub fn names() -> Vec<&'static str> {
     rules().map(|(name, _)| name).collect()

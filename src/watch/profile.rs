@@ -16,6 +16,9 @@ use serde_json::json;
 use syscalls::foreign;
 use syscalls::{At, AtFlags, OpenFlags, Why};
 
+/// What lines of fallbacks.txt begin with that are wanted for another reason than a call that was seen.
+const LABELS: [&str; 2] = ["always", "privileged"];
+
 /// What a profile allows beside what was seen.
 fn fallbacks() -> &'static str {
     packed!("watch/fallbacks.txt")
@@ -84,8 +87,7 @@ impl Used {
     /// Writes the files that are asked for.
     pub fn write(&self, files: &Files, spec: &Spec) -> syscalls::Result<()> {
         if let Some(path) = &files.seccomp {
-            let own = spec.linux.seccomp.as_ref();
-            put(path, &self.seccomp(own.and_then(|own| own.flags.as_deref())))?;
+            put(path, &self.seccomp(spec))?;
         }
         if let Some(path) = &files.capabilities {
             put(path, &self.capabilities(spec))?;
@@ -93,8 +95,8 @@ impl Used {
         Ok(())
     }
 
-    /// The value of `/linux/seccomp`. `flags`: those of the present profile.
-    fn seccomp(&self, flags: Option<&[String]>) -> serde_json::Value {
+    /// The value of `/linux/seccomp`, with the flags of the present profile.
+    fn seccomp(&self, spec: &Spec) -> serde_json::Value {
         let mut names: BTreeSet<String> = BTreeSet::new();
         let mut arches: BTreeSet<usize> = [NATIVE].into();
         for (arch, number) in &self.calls {
@@ -102,14 +104,14 @@ impl Used {
             arches.insert(column);
             names.extend(foreign::name(*arch, u64::from(*number)).map(String::from));
         }
-        add_fallbacks(&mut names);
+        add_fallbacks(&mut names, !spec.process.no_new_privileges);
         let mut profile = json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "defaultErrnoRet": libc::EPERM,
             "architectures": arches.iter().map(|arch| ARCHES[*arch]).collect::<Vec<_>>(),
             "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}],
         });
-        if let Some(flags) = flags {
+        if let Some(flags) = spec.linux.seccomp.as_ref().and_then(|own| own.flags.as_deref()) {
             profile["flags"] = json!(flags);
         }
         profile
@@ -132,14 +134,19 @@ impl Used {
     }
 }
 
-/// Adds what stands in place of a call elsewhere, and what each program needs.
-fn add_fallbacks(names: &mut BTreeSet<String>) {
-    let lines = fallbacks().lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+/// Adds what stands in place of a call elsewhere, what each program needs, and what runtimes do. `privileged`: there are runtimes
+/// that give up their rights under the filter.
+fn add_fallbacks(names: &mut BTreeSet<String>, privileged: bool) {
     let seen = names.clone();
-    for line in lines {
-        let words = || line.split(' ').filter(|word| *word != "always");
-        if line.starts_with("always ") || words().any(|word| seen.contains(word)) {
-            names.extend(words().map(String::from));
+    for line in fallbacks().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let words = line.split(' ');
+        let wanted = match words.clone().next() {
+            Some("always") => true,
+            Some("privileged") => privileged,
+            _ => words.clone().any(|word| seen.contains(word)),
+        };
+        if wanted {
+            names.extend(words.filter(|word| !LABELS.contains(word)).map(String::from));
         }
     }
 }
@@ -170,7 +177,7 @@ mod tests {
     fn each_name_of_the_table_is_a_call() {
         let known: BTreeSet<&str> = (0..NUMBERS.len()).filter_map(|row| core::str::from_utf8(name(row)).ok()).collect();
         for line in fallbacks().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let words: Vec<&str> = line.split(' ').filter(|word| *word != "always").collect();
+            let words: Vec<&str> = line.split(' ').filter(|word| !LABELS.contains(word)).collect();
             assert!(words.len() > 1, "{line}");
             for word in words {
                 assert!(known.contains(word), "{word}");
@@ -183,10 +190,19 @@ mod tests {
         let mut used = Used::default();
         let openat = NUMBERS[(0..NUMBERS.len()).find(|row| name(*row) == b"openat").unwrap_or(0)][0];
         used.calls.insert((AUDIT_ARCH_X86_64, openat.into()));
-        let profile = used.seccomp(None);
-        let names = profile["syscalls"][0]["names"].as_array().cloned().unwrap_or_default();
-        let names: Vec<&str> = names.iter().filter_map(|name| name.as_str()).collect();
-        assert!(names.is_sorted() && names.contains(&"openat2") && names.contains(&"exit_group"));
-        assert!(!names.contains(&"mkdirat") && !names.contains(&"clone3"));
+        let spec = |more: &str| format!(r#"{{"ociVersion": "1.0.2", "process": {{"cwd": "/", "args": ["x"]{more}}}}}"#);
+        let names = |text: &str| -> Vec<String> {
+            let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));
+            let profile = used.seccomp(&spec);
+            let names = profile["syscalls"][0]["names"].as_array().cloned().unwrap_or_default();
+            names.iter().filter_map(|name| name.as_str().map(String::from)).collect()
+        };
+        let has = |names: &[String], name: &str| names.iter().any(|one| one == name);
+        let early = names(&spec(""));
+        let names = names(&spec(r#", "noNewPrivileges": true"#));
+        assert!(names.is_sorted() && has(&names, "openat2") && has(&names, "exit_group") && !has(&names, "always"));
+        assert!(!has(&names, "mkdirat") && !has(&names, "clone3"));
+        // Where other runtimes are the first that the filter binds.
+        assert!(!has(&names, "setuid") && has(&early, "setuid"));
     }
 }

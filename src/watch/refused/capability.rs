@@ -50,7 +50,7 @@ pub fn used(stopped: &Stopped) -> Vec<&'static str> {
         let unneeded = match scope {
             "file" => files::owned(stopped, &rights),
             "process" => is_itself(stopped),
-            _ => false,
+            _ => capability == "CAP_NET_BIND_SERVICE" && !surroundings::low_port(stopped),
         };
         if !unneeded {
             all.push(capability);

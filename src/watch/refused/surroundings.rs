@@ -46,14 +46,24 @@ fn is_of_same_user(stopped: &Stopped) -> bool {
     })
 }
 
-/// EACCES at a port of the first 1024.
-pub fn port(stopped: &Stopped) -> Option<Cause> {
+/// The port of an internet address that a socket is bound to.
+fn bound(stopped: &Stopped) -> Option<u16> {
     let address = (stopped.name == "bind").then(|| stopped.memory(stopped.arg(1), 4))??;
     let family = u16::from_le_bytes(address.get(..2)?.try_into().ok()?);
     let port = u16::from_be_bytes(address.get(2..4)?.try_into().ok()?);
-    if !matches!(i32::from(family), libc::AF_INET | libc::AF_INET6) {
-        return None;
-    }
+    matches!(i32::from(family), libc::AF_INET | libc::AF_INET6).then_some(port)
+}
+
+/// Whether a socket is bound to a port that takes a right: port 0 stands for any that takes none.
+pub fn low_port(stopped: &Stopped) -> bool {
+    let first = stopped.confinement.spec.linux.sysctl.get("net.ipv4.ip_unprivileged_port_start");
+    let first = first.and_then(|first| first.parse().ok()).unwrap_or(1024);
+    bound(stopped).is_some_and(|port| port != 0 && port < first)
+}
+
+/// EACCES at a port of the first 1024.
+pub fn port(stopped: &Stopped) -> Option<Cause> {
+    let port = bound(stopped)?;
     let rights = stopped.rights()?;
     let mut found = sets::missing(stopped, &rights, "CAP_NET_BIND_SERVICE")?;
     let own = spec::namespace(&stopped.confinement.spec.linux, &NamespaceKind::Network).is_some();

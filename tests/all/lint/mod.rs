@@ -13,6 +13,7 @@ pub fn cases() -> Vec<Trial> {
             ("specs_own_configuration", own),
             ("each_rule_finds_its_line", rules),
             ("a_user_namespace_holds_root_back", users),
+            ("what_opens_nothing_is_no_finding", nothing),
             ("the_level_decides_about_the_status", level),
             ("real_configurations", reals),
             ("fits_into_its_columns", columns),
@@ -70,6 +71,8 @@ fn changes() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/mounts", bind("/run/docker.sock", "/d.sock", &["ro"]), "engine socket", "/mounts/0"),
         ("/mounts", bind("/etc/", "/e", &["rbind"]), "writable system directory", "/mounts/0"),
         ("/mounts", bind("/etc", "/e", &["rbind", "rro"]), "system directory", "/mounts/0"),
+        ("/mounts", bind("/etc/shadow", "/s", &["bind"]), "writable system directory", "/mounts/0"),
+        ("/mounts", bind("/etc/hosts", "/etc/hosts", &["bind"]), "writable system directory", "/mounts/0"),
         ("/mounts", bind("/srv/data", "/data", &["rbind"]), "writable host mount", "/mounts/0"),
         ("/mounts", bind("/srv", "/s", &["bind", "ro", "rshared"]), "shared propagation", "/mounts/0"),
         ("/mounts", tmpfs(&["nodev", "nosuid"]), "mount without noexec", "/mounts/0"),
@@ -94,6 +97,34 @@ fn changes() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "host devices",
             "/linux/devices/0",
         ),
+        (
+            "/linux/devices",
+            json!([{"type": "c", "path": "/dev/mem", "major": 1, "minor": 1}]),
+            "host devices",
+            "/linux/devices/0",
+        ),
+        (
+            "/linux/devices",
+            json!([{"type": "c", "path": "/dev/fuse", "major": 10, "minor": 229},
+                   {"type": "c", "path": "/dev/kvm", "major": 10, "minor": 232}]),
+            "other devices",
+            "/linux/devices/1",
+        ),
+        (
+            "/linux/resources/devices",
+            json!([{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "access": "m"},
+                   {"allow": true, "type": "b", "access": "rw"}]),
+            "all devices",
+            "/linux/resources/devices/2",
+        ),
+        ("/process/selinuxLabel", json!("system_u:system_r:spc_t:s0"), "unconfined", "/process/selinuxLabel"),
+        (
+            bounding,
+            json!(["CAP_CHOWN", "CAP_SYS_RESOURCE"]),
+            "unusual capabilities",
+            "/process/capabilities/bounding/1",
+        ),
+        (bounding, json!(["CAP_NET_ADMIN"]), "unusual capabilities", "/process/capabilities/bounding/0"),
         ("/linux/rootfsPropagation", json!("rshared"), "shared propagation", "/linux/rootfsPropagation"),
         (
             "/linux/readonlyPaths",
@@ -148,6 +179,7 @@ fn changes() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         "SYS_BOOT",
         "SYS_TIME",
         "SYSLOG",
+        "NET_RAW",
         "MAC_ADMIN",
         "MAC_OVERRIDE",
     ] {
@@ -240,6 +272,27 @@ fn users() -> Outcome {
         bundle.set(&format!("/linux/{kind}"), json!([{"containerID": 0, "hostID": 100000, "size": 65536}]))?;
     }
     same("high", found(&bundle, &["--level", "high"])?, Vec::new())?;
+    let root = |all: &[(String, String)]| all.iter().find(|(name, _)| name == "root of the host").cloned();
+    same("root", root(&found(&bundle, &[])?), None)?;
+    // A mapping to root outside makes it root there again.
+    bundle.set("/linux/uidMappings", json!([{"containerID": 0, "hostID": 0, "size": 1}]))?;
+    let place = root(&found(&bundle, &[])?).map(|(_, place)| place);
+    same("root", place.as_deref(), Some("/linux/uidMappings/0"))?;
+    bundle.clean()
+}
+
+/// Another user than root gets nothing of a set that is not ambient, and an engine makes some files for the container itself.
+fn nothing() -> Outcome {
+    let mut bundle = default()?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
+    bundle.set("/process/capabilities/bounding", json!(["CAP_SYS_MODULE"]))?;
+    let made = |name: &str| json!({"destination": format!("/etc/{name}"), "type": "bind", "source": format!("/srv/c/{name}"), "options": ["rbind"]});
+    bundle.set("/mounts", json!([made("hosts"), made("hostname"), made("resolv.conf")]))?;
+    let names = found(&bundle, &[])?;
+    ensure!(names.iter().all(|(name, _)| OWN.contains(&name.as_str())), "{names:?}");
+    // A file with a setuid bit gives it the set.
+    bundle.set("/process/noNewPrivileges", json!(false))?;
+    ensure!(found(&bundle, &[])?.iter().any(|(name, _)| name == "CAP_SYS_MODULE"), "a setuid file gives it nothing");
     bundle.clean()
 }
 

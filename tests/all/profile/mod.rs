@@ -15,6 +15,8 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("a_shell_script", shell),
             ("a_program_with_threads", threads),
+            ("another_runtime_takes_it", in_runc),
+            ("what_takes_no_capability", unneeded),
             ("a_server_that_binds_port_80", server),
             ("what_a_filter_refused_stays_refused", refused),
             ("a_link_in_its_place_is_replaced", link),
@@ -101,6 +103,74 @@ fn threads() -> Outcome {
     confine(&mut bundle, seccomp, capabilities)?;
     let after = bundle.bundled(&["run"])?.ok()?;
     same("words", after.out.as_str(), "eight\n")?;
+    bundle.clean()
+}
+
+/// The profile of a program that does next to nothing is enough for runc itself, with privileges that execve can raise, and
+/// without.
+fn in_runc() -> Outcome {
+    for without in [true, false] {
+        let mut bundle = script("umask 22; umask")?;
+        bundle.set("/process/noNewPrivileges", json!(without))?;
+        let (_, seccomp, _) = recorded(&bundle)?;
+        // The calls by which a process gives up its rights.
+        same("setuid", names(&seccomp).contains(&"setuid"), !without)?;
+        bundle.set("/linux/seccomp", seccomp)?;
+        let here = bundle.path("").to_string_lossy().into_owned();
+        let run = |bundle: &Bundle| -> Result<Done, Failed> {
+            bundle.write_config()?;
+            bundle.finish(bundle.command_of(&tool("runc")?, &["run", "--bundle", &here, &bundle.id])?)
+        };
+        let done = run(&bundle)?.ok()?;
+        same("words", done.out.as_str(), "0022\n")?;
+        bundle.set("/process/args", json!(["sh", "-c", "umask 22; mkdir /tmp/new"]))?;
+        let done = run(&bundle)?;
+        ensure!(done.status != 0 && done.err.contains("Operation not permitted"), "{done:?}");
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+const SOCKETS: &str = "
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int listens(int port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    return bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&at, sizeof at);
+}
+int main(int argc, char **argv) {
+    struct sockaddr_nl at = {.nl_family = AF_NETLINK};
+    int head[2] = {0x20080522, 0}, sets[6];
+    syscall(SYS_capget, head, sets);
+    int failed = bind(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), (void *)&at, sizeof at) | listens(0) | listens(8080);
+    if (argc > 1) failed |= listens(80);
+    return failed | (int)syscall(SYS_capset, head, sets);
+}
+";
+
+/// A raw netlink socket, a high port, and fewer capabilities for itself take none.
+fn unneeded() -> Outcome {
+    let mut bundle = script("true")?;
+    let (source, program) = (bundle.path("sockets.c"), bundle.rootfs("sockets"));
+    fs::write(&source, SOCKETS)?;
+    let built = Command::new(tool("gcc")?).args(["-static", "-o"]).arg(&program).arg(&source).status()?;
+    ensure!(built.success(), "gcc: {built}");
+    bundle.capable(&json!(["CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETPCAP"]))?;
+    for (args, wanted) in
+        [(json!(["/sockets"]), json!([])), (json!(["/sockets", "low"]), json!(["CAP_NET_BIND_SERVICE"]))]
+    {
+        bundle.set("/process/args", args)?;
+        let (done, _, capabilities) = recorded(&bundle)?;
+        same("status", done.status, 0)?;
+        same("used", &capabilities["bounding"], &wanted)?;
+        bundle.set("/linux/sysctl", json!({"net.ipv4.ip_unprivileged_port_start": "80"}))?;
+        let (done, _, capabilities) = recorded(&bundle)?;
+        same("status", done.status, 0)?;
+        same("used", &capabilities["bounding"], &json!([]))?;
+        bundle.remove("/linux/sysctl")?;
+    }
     bundle.clean()
 }
 
