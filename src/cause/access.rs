@@ -6,8 +6,10 @@ use super::rights::{self, EXECUTE, Person};
 use super::scene::Found;
 use super::{labels, users};
 use crate::host::mountinfo::{self, Mount};
-use crate::plan;
-use crate::spec::Spec;
+use crate::plan::mounts::options;
+use crate::plan::{self, text};
+use crate::spec::{self, Spec};
+use core::cell::RefCell;
 use syscalls::{At, Errno, Fd, Stat, Why};
 
 /// A root directory, and who looks for files in it.
@@ -21,6 +23,14 @@ pub struct Inside<'a> {
     pub spec: Option<&'a Spec<'a>>,
     /// The root belongs to this process. 0: no process has it yet, and the rootfs lies on the host.
     pub pid: i32,
+    /// The paths on the way to each file that was looked at: a mount there would have led elsewhere.
+    pub ways: RefCell<Vec<Way>>,
+}
+
+/// A path that was looked at, and whether nothing is there.
+pub struct Way {
+    pub path: String,
+    pub missing: bool,
 }
 
 /// A cause, and the errno with which the kernel would tell it.
@@ -51,11 +61,22 @@ impl Inside<'_> {
     pub fn absolute(&self, path: &str) -> String {
         if path.starts_with('/') { path.into() } else { format!("{}/{path}", self.cwd) }
     }
+
+    fn note(&self, walk: &Walk) {
+        let (path, missing) = match &walk.end {
+            End::There { path, .. } | End::NotDirectory { path, .. } => (path, false),
+            End::Missing { path } => (path, true),
+            _ => return,
+        };
+        let dirs = walk.dirs.iter().map(|dir| Way { path: dir.path.clone(), missing: false });
+        self.ways.borrow_mut().extend(dirs.chain([Way { path: path.clone(), missing }]));
+    }
 }
 
 /// The file that a path leads to, or what is in the way. `name`: what the file is, for the message. `None`: a look was not allowed.
 pub fn reach(inside: &Inside, path: &str, name: &str) -> Option<Result<Reached, Cause>> {
     let walk = path::walk(inside.root, &inside.absolute(path))?;
+    inside.note(&walk);
     if let Some(cause) = closed(inside, &walk) {
         return Some(Err(cause));
     }
@@ -63,6 +84,7 @@ pub fn reach(inside: &Inside, path: &str, name: &str) -> Option<Result<Reached, 
         End::There { path, file, stat } => return Some(Ok(Reached { path, file, stat })),
         End::Missing { path } => match walk.links.last() {
             Some(link) => Cause::new(Errno::ENOENT, "link leads nowhere", &[name, &link.path, &link.to, &path]),
+            None if let Some(cause) = hidden(inside, &path, name) => cause,
             None if path == plan::clean(&inside.absolute(name)) => Cause::new(Errno::ENOENT, "no such file", &[name]),
             None => Cause::new(Errno::ENOENT, "no such component", &[name, &path]),
         },
@@ -78,6 +100,27 @@ pub fn reach(inside: &Inside, path: &str, name: &str) -> Option<Result<Reached, 
         End::Refused => return None,
     };
     Some(Err(cause))
+}
+
+/// What is missing lies in a mount of the configuration: it would have to be there, and not in the rootfs.
+fn hidden(inside: &Inside, path: &str, name: &str) -> Option<Cause> {
+    let spec = inside.spec.filter(|_| inside.pid != 0)?;
+    let above = |mount: &spec::Mount| text::below(path, &plan::clean(&mount.destination)).is_some();
+    let number = spec.mounts.iter().rposition(above)?;
+    let (found, errno) = (not_in_mount(spec, number, name)?, Errno::ENOENT);
+    Some(Cause { errno, found })
+}
+
+/// A file that the mount of this number does not bring.
+pub fn not_in_mount(spec: &Spec, number: usize, name: &str) -> Option<Found> {
+    let (mount, pointer) = (spec.mounts.get(number)?, format!("/mounts/{number}"));
+    let target = plan::clean(&mount.destination);
+    let source = mount.source.as_deref().unwrap_or("");
+    let (cause, from) = match options::understand(mount, &pointer) {
+        Ok(options) if options.bind => ("not in the source", source),
+        _ => ("not in the file system", mount.kind.as_ref()),
+    };
+    Some(Found::new(cause, &[name, &target, from, &pointer]).at(pointer))
 }
 
 /// The first directory on the way that is closed to the person.
@@ -132,7 +175,7 @@ pub fn by_module(inside: &Inside, name: &str) -> Cause {
     }
 }
 
-fn is_noexec(file: &Fd) -> bool {
+pub fn is_noexec(file: &Fd) -> bool {
     let why = Why("a mount can forbid to execute its files");
     let flags = syscalls::fstatfs(file.at(), why).map_or(0, |stat| stat.f_flags as u64);
     flags & libc::ST_NOEXEC != 0

@@ -4,7 +4,7 @@ use super::{Found, Scene, path, rights, rootfs};
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::Devices;
 use crate::plan::text;
-use syscalls::{Call, Errno};
+use syscalls::{At, Call, Errno};
 
 pub fn of(scene: &Scene, op: &Devices) -> Option<Found> {
     match op {
@@ -36,6 +36,13 @@ fn node(scene: &Scene, op: &Devices, name: &str) -> Option<Found> {
         }
         _ => None,
     }
+}
+
+/// A file that is there in place of a device, and is none.
+pub fn other_file(root: At, place: &str) -> Option<Found> {
+    let (_, _, stat) = path::find(root, place)?;
+    let is_device = matches!(stat.st_mode & libc::S_IFMT, libc::S_IFCHR | libc::S_IFBLK);
+    (!is_device).then(|| Found::new("other file", &[place, path::kind(&stat)]))
 }
 
 /// The path of a device that config.json names.

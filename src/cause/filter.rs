@@ -7,6 +7,7 @@ use super::scene::{Found, Scene};
 use crate::outcome::Lane;
 use crate::plan::op::{Op, Process, Seccomp};
 use crate::plan::seccomp::judge;
+use crate::spec;
 use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, At, Errno, SeccompFlags};
 
 /// The kernel takes so many instructions (linux/bpf_common.h, BPF_MAXINSNS).
@@ -27,6 +28,26 @@ pub fn refused(scene: &Scene) -> Option<Found> {
     let answer = libc::SECCOMP_RET_ERRNO | u32::from(failed.errno.0);
     let found = || Found::new("refused by the profile", &[failed.call.name(), failed.errno.name()]);
     (judged.verdict == answer).then(|| found().at(judged.pointer))
+}
+
+/// The filter does not let execve through, which is the first call of each program. Its arguments are not known beforehand, so a
+/// rule that looks at them says nothing.
+pub fn planned(profile: &spec::Seccomp) -> Option<Found> {
+    let judged = judge(profile, ARCH, libc::SYS_execve as u32, &[0; 6]);
+    let (answer, errno) = (judged.verdict & libc::SECCOMP_RET_ACTION_FULL, judged.verdict & libc::SECCOMP_RET_DATA);
+    let mut asking = profile.rules.iter().filter(|rule| !rule.args.is_empty());
+    if asking.any(|rule| rule.names.iter().any(|name| name == "execve")) {
+        return None;
+    }
+    let found = match answer {
+        libc::SECCOMP_RET_ERRNO => Found::new("refused by the profile", &["execve", Errno(errno as u16).name()]),
+        libc::SECCOMP_RET_KILL_PROCESS | libc::SECCOMP_RET_KILL_THREAD | libc::SECCOMP_RET_TRAP => {
+            let by_rule = judged.pointer.starts_with("/linux/seccomp/syscalls/");
+            Found::new(if by_rule { "end by seccomp rule" } else { "end by seccomp" }, &["the program", "execve"])
+        }
+        _ => return None,
+    };
+    Some(found.at(judged.pointer))
 }
 
 /// Whether the lane has loaded the filter before the line that failed.

@@ -5,6 +5,7 @@ use super::{Found, Root, Scene, missing, path, program, sizes};
 use crate::outcome::{SIGNALLED, TIMED_OUT, Trouble};
 use crate::plan::Hook;
 use crate::plan::op::Hooks;
+use core::cell::RefCell;
 use syscalls::{At, Errno};
 
 pub fn of(scene: &Scene, op: &Hooks) -> Option<Found> {
@@ -55,7 +56,8 @@ pub fn planned(inner: Option<(At, i32)>, path: &str, errno: Option<Errno>) -> Op
         path::End::There { stat, .. } if path::is_dir(stat) || stat.st_mode & 0o111 != 0 => match inner {
             None => program::of_host(path, errno),
             Some((root, pid)) => {
-                let inside = Inside { root, rootfs: "", cwd: "/", person: None, spec: None, pid };
+                let inside =
+                    Inside { root, rootfs: "", cwd: "/", person: None, spec: None, pid, ways: RefCell::default() };
                 program::alone(&inside, path, errno)
             }
         },

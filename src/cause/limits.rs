@@ -135,7 +135,12 @@ fn network(op: &Network, errno: Errno) -> Option<Found> {
     let Network::Read { device, .. } = op else {
         return None;
     };
+    no_interface(device).filter(|_| errno == Errno::ENODEV)
+}
+
+/// A network interface that the host does not have.
+pub fn no_interface(device: &str) -> Option<Found> {
     let all = sysctl::interfaces(syscalls::record::own_pid());
     let there = all.iter().any(|name| name == device);
-    (errno == Errno::ENODEV && !there).then(|| Found::new("no such interface", &[device, &all.join(", ")]))
+    (!there).then(|| Found::new("no such interface", &[device, &all.join(", ")]))
 }

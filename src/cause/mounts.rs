@@ -72,6 +72,15 @@ fn unbindable(path: &str, errno: Errno) -> Option<Found> {
     unbindable.then(|| Found::new("unbindable", &[path, &mount.target]))
 }
 
+/// The tree at a path of the host cannot map ids, as far as that is known beforehand.
+pub fn unmappable(path: &str, recursive: bool) -> Option<Found> {
+    let mounts = mountinfo::of(syscalls::record::own_pid()).ok()?;
+    let mount = mountinfo::covering(&mounts, |mount| &mount.target, path)?;
+    let known =
+        facts::since("idmap", &mount.kind).is_some() || ["proc", "sysfs", "devpts"].contains(&mount.kind.as_str());
+    idmap(&mounts, path, recursive).filter(|_| known)
+}
+
 /// Which file system of a tree cannot map ids.
 fn idmap(mounts: &[Mount], path: &str, recursive: bool) -> Option<Found> {
     let own = mountinfo::covering(mounts, |mount| &mount.target, path)?;
@@ -293,8 +302,14 @@ pub fn page_size(kind: &str, data: &str) -> Option<Found> {
     Some(Found::new("no such page size", &[size, &sizes.join(", ")]))
 }
 
+/// Whether file systems of this type lie on a device.
+pub fn on_device(kind: &str) -> bool {
+    let text = path::host().and_then(|host| path::text(host.at(), "proc/filesystems")).unwrap_or_default();
+    text.lines().any(|line| line.strip_prefix('\t') == Some(kind))
+}
+
 /// A device that a file system lies on.
-fn device(source: &str, name: &str) -> Option<Found> {
+pub fn device(source: &str, name: &str) -> Option<Found> {
     if !source.starts_with('/') {
         return None;
     }

@@ -5,6 +5,7 @@ use super::path::{self, End};
 use super::rights::{self, Person};
 use super::scene::{Found, Scene};
 use super::{cgroup, sizes, users};
+use crate::host::mountinfo;
 use crate::outcome::Lane;
 use crate::plan::namespaces::flag;
 use crate::plan::op::Namespaces;
@@ -215,7 +216,7 @@ fn not_opened(file: &str, kind: &str, errno: Errno) -> Option<Found> {
 
 /// setns(2) is refused.
 fn not_joined(scene: &Scene, file: At, kind: &str, flags: CloneFlags, errno: Errno) -> Option<Found> {
-    let name = path::name_of(file)?;
+    let name = name_of(file)?;
     let wanted = KINDS.iter().find(|kind| flag(kind) == flags).map(self::name)?;
     let path = asked(scene, kind);
     let is = name.split_once(":[").map(|(is, _)| is);
@@ -236,6 +237,18 @@ fn not_joined(scene: &Scene, file: At, kind: &str, flags: CloneFlags, errno: Err
     }
 }
 
+/// The name of a namespace, such as `net:[4026531840]`. The link of an open file has the path of a bind mount of it in place of
+/// its name, and the list of mounts has the name.
+fn name_of(file: At) -> Option<String> {
+    let name = path::name_of(file)?;
+    if name.contains(":[") {
+        return Some(name);
+    }
+    let mounts = mountinfo::of(syscalls::record::own_pid()).ok()?;
+    let bound = mounts.into_iter().rfind(|mount| mount.kind == "nsfs" && mount.target == name);
+    Some(bound.map_or(name, |mount| mount.root))
+}
+
 /// The path that config.json has for a namespace.
 fn asked(scene: &Scene, kind: &str) -> String {
     let all = scene.spec.map_or(&[][..], |spec| &spec.linux.namespaces);
@@ -250,7 +263,7 @@ pub fn joinable(file: &str, kind: &NamespaceKind) -> Option<Found> {
     match syscalls::openat(At::CWD, &path, OpenFlags::O_NONBLOCK | OpenFlags::O_NOCTTY, why) {
         Err(failed) => not_opened(file, kind.word(), failed.errno),
         Ok(opened) => {
-            let link = path::name_of(opened.at())?;
+            let link = name_of(opened.at())?;
             match link.split_once(":[") {
                 None => Some(Found::new("no namespace", &[file, kind.word()])),
                 Some((is, _)) if is != name(kind) => Some(Found::new("other namespace", &[file, is, name(kind)])),

@@ -11,6 +11,7 @@ use super::{sizes, writers};
 use crate::outcome::{Check, Trouble};
 use crate::plan::op::{Op, Process, Rootfs};
 use crate::spec::{self, Spec};
+use core::cell::RefCell;
 use syscalls::{At, Errno};
 
 /// So many interpreters may stand one after another (fs/exec.c, exec_binprm).
@@ -28,7 +29,8 @@ pub fn of(scene: &Scene, op: &Process) -> Option<Found> {
     let person = Person::of(scene.pid).filter(|_| scene.pid != 0);
     let rootfs = rootfs(scene);
     let (rootfs, cwd) = (rootfs.as_deref().unwrap_or(&spec.root.path), spec.process.cwd.as_str());
-    let inside = Inside { root: root.at(), rootfs, cwd, person: person.as_ref(), spec: Some(spec), pid };
+    let ways = RefCell::default();
+    let inside = Inside { root: root.at(), rootfs, cwd, person: person.as_ref(), spec: Some(spec), pid, ways };
     match (op, scene.trouble) {
         (Process::Find { .. }, Trouble::Check(Check::ProgramNotFound)) => not_found(&inside, &spec.process),
         (Process::Find { named, .. }, Trouble::Call(failed)) => match named.to_string_lossy() {
@@ -39,9 +41,12 @@ pub fn of(scene: &Scene, op: &Process) -> Option<Found> {
         (Process::Execve { argv, envp }, Trouble::Call(failed)) => {
             let path = executed(scene).or_else(|| candidates(spec).next())?;
             match failed.errno {
-                Errno::E2BIG => sizes::too_big(spec, argv, envp),
+                Errno::E2BIG => sizes::too_big(spec, argv, envp, true),
                 Errno::EAGAIN => sizes::too_many(spec, scene.pid),
-                errno => judged(&inside, &path, errno),
+                errno => judged(&inside, &path, errno).map(|found| match found.place {
+                    None => found.at("/process/args/0"),
+                    Some(_) => found,
+                }),
             }
         }
         _ => None,
@@ -53,8 +58,8 @@ pub fn cwd(scene: &Scene, path: &str) -> Option<Found> {
     let (root, errno) = (scene.root()?, scene.failed()?.errno);
     let person = Person::of(scene.pid).filter(|_| scene.pid != 0);
     let rootfs = rootfs(scene).unwrap_or_default();
-    let inside =
-        Inside { root: root.at(), rootfs: &rootfs, cwd: "/", person: person.as_ref(), spec: scene.spec, pid: 0 };
+    let (spec, ways) = (scene.spec, RefCell::default());
+    let inside = Inside { root: root.at(), rootfs: &rootfs, cwd: "/", person: person.as_ref(), spec, pid: 0, ways };
     entered(&inside, path, Some(errno))
 }
 
@@ -77,8 +82,8 @@ pub fn entered(inside: &Inside, path: &str, errno: Option<Errno>) -> Option<Foun
 /// A program of the host, which this process executes. `errno`: how the kernel has refused it, if it has.
 pub fn of_host(path: &str, errno: Option<Errno>) -> Option<Found> {
     let (root, person) = (path::host()?, Person::of(0));
-    let pid = syscalls::record::own_pid();
-    let inside = Inside { root: root.at(), rootfs: "/", cwd: "/", person: person.as_ref(), spec: None, pid };
+    let (pid, ways) = (syscalls::record::own_pid(), RefCell::default());
+    let inside = Inside { root: root.at(), rootfs: "/", cwd: "/", person: person.as_ref(), spec: None, pid, ways };
     let found = alone(&inside, path, errno)?;
     let [cause, cure] = [found.cause, found.cure].map(|text| {
         let text = text.replace("in the rootfs", "on this machine").replace("in the image", "on this machine");
@@ -98,7 +103,7 @@ pub fn alone(inside: &Inside, path: &str, errno: Option<Errno>) -> Option<Found>
 /// The program of a configuration is a file with which the kernel begins, and which then crashes.
 pub fn crashes(root: At, spec: &Spec) -> Option<Found> {
     let cwd = spec.process.cwd.as_str();
-    let inside = Inside { root, rootfs: "", cwd, person: None, spec: Some(spec), pid: 0 };
+    let inside = Inside { root, rootfs: "", cwd, person: None, spec: Some(spec), pid: 0, ways: RefCell::default() };
     let cause = candidates(spec).find_map(|path| file(&inside, &path, &path, 0).filter(|cause| cause.errno == STARTS));
     cause.map(|cause| cause.found.at("/process/args/0"))
 }
@@ -118,6 +123,24 @@ pub fn planned(inside: &Inside, spec: &Spec) -> Option<Found> {
         return file(inside, &path, &path, 0).map(|cause| cause.found);
     }
     file(inside, name, name, 0).map(|cause| cause.found)
+}
+
+/// The same of a program that a bind brings. `there`: where it lies on the host. `number`: that of the mount. Its loader or its
+/// interpreter is looked for in the rootfs.
+pub fn brought(inside: &Inside, spec: &Spec, there: &str, number: usize) -> Option<Found> {
+    let (host, name) = (path::host()?, spec.process.args.first()?);
+    let Some((place, file, stat)) = path::find(host.at(), there) else {
+        return access::not_in_mount(spec, number, name);
+    };
+    let opened = path::open_file(host.at(), &place, &stat);
+    let reached = Reached { path: name.clone(), file, stat };
+    if access::is_noexec(&reached.file) {
+        let (pointer, target) = (format!("/mounts/{number}"), &spec.mounts.get(number)?.destination);
+        let found = Found::new("noexec from the host", &[name, target, &pointer]);
+        return Some(found.at(pointer + "/options"));
+    }
+    let cause = access::denied(inside, &reached, name).or_else(|| content(inside, &reached, opened?.at(), name, 0));
+    cause.map(|cause| cause.found)
 }
 
 /// Where the host has the rootfs, by the plan's line that opens it.
@@ -205,9 +228,14 @@ fn file(inside: &Inside, path: &str, name: &str, depth: usize) -> Option<Cause> 
         return Some(cause);
     }
     let opened = path::open_file(inside.root, &reached.path, &reached.stat)?;
-    let begin = path::read(opened.at(), 0, BEGIN);
+    content(inside, &reached, opened.at(), name, depth)
+}
+
+/// The same, by what stands in the file.
+fn content(inside: &Inside, reached: &Reached, file: At, name: &str, depth: usize) -> Option<Cause> {
+    let begin = path::read(file, 0, BEGIN);
     let first = begin.get(..elf::FIRST).unwrap_or(&begin);
-    if let Some(handler) = binfmt::handler(first, path) {
+    if let Some(handler) = binfmt::handler(first, &reached.path) {
         return emulated(inside, &handler, name, depth);
     }
     let broken = |cause: &str, values: &[&str]| Some(Cause::new(Errno::ENOEXEC, cause, values));
@@ -217,9 +245,9 @@ fn file(inside: &Inside, path: &str, name: &str, depth: usize) -> Option<Cause> 
         Kind::Other(kind) => broken("other kind of file", &[name, kind]),
         Kind::Unknown => broken("unknown kind of file", &[name]),
         Kind::CutElf => broken("cut off", &[name, &format!("{}", reached.stat.st_size)]),
-        Kind::Elf(elf) => program(inside, &reached, opened.at(), elf, name),
+        Kind::Elf(elf) => program(inside, reached, file, elf, name),
         Kind::Script(_) if depth >= DEEPEST => Some(Cause::new(Errno::ELOOP, "scripts of scripts", &[name])),
-        Kind::Script(script) => interpreted(inside, &reached, script, name, depth),
+        Kind::Script(script) => interpreted(inside, reached, script, name, depth),
     }
 }
 

@@ -36,8 +36,8 @@ pub fn string_too_long(argv: &[CString], envp: &[CString]) -> Option<Found> {
     Some(of(&format!("variable {}", text.to_string_lossy().split('=').next().unwrap_or("")), text))
 }
 
-/// Arguments and environment have more bytes than the kernel takes.
-pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString]) -> Option<Found> {
+/// Arguments and environment have more bytes than the kernel takes. `refused`: it has refused them, and counts more than these.
+pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString], refused: bool) -> Option<Found> {
     let long = |list: &[CString]| list.iter().position(|text| size(text) > LONGEST);
     if let Some(found) = string_too_long(argv, envp) {
         let place = |text: &CString| spec.process.env.iter().rposition(|entry| *entry == text.to_string_lossy());
@@ -52,7 +52,8 @@ pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString]) -> Option<Found>
     let all = argv.iter().chain(envp).map(size).sum::<usize>() + pointers;
     let (stack, pointer) = limit(spec, STACK, "RLIMIT_STACK")?;
     let most = (stack / 4).clamp(LEAST, MOST);
-    if (all as u64) < most.saturating_sub(LONGEST as u64) {
+    let least = if refused { most.saturating_sub(LONGEST as u64) } else { most };
+    if (all as u64) < least {
         return None;
     }
     let biggest = if sum(argv) > sum(envp) { "/process/args" } else { "/process/env" };

@@ -26,12 +26,28 @@ pub fn of(scene: &Scene, op: &Namespaces) -> Option<Found> {
             missing(key, &interfaces(scene.pid), &outside)
         }
         Errno::EACCES | Errno::EPERM => Some(Found::new("sysctl denied", &[&dotted(key)])),
-        Errno::EINVAL | Errno::ERANGE => {
-            let now = path::host().and_then(|host| path::text(host.at(), &format!("proc/sys/{key}")));
-            Some(Found::new("sysctl value", &[&dotted(key), &value, now.unwrap_or_default().trim()]))
-        }
+        Errno::EINVAL | Errno::ERANGE => Some(refused(key, &value, now(key).unwrap_or_default().trim())),
         _ => None,
     }
+}
+
+/// The value on the host. `key`: with slashes.
+fn now(key: &str) -> Option<String> {
+    path::text(path::host()?.at(), &format!("proc/sys/{key}"))
+}
+
+fn refused(key: &str, value: &str, now: &str) -> Found {
+    Found::new("sysctl value", &[&dotted(key), value, now])
+}
+
+/// A word where the host has nothing but numbers, before it is written. Digits can be those of a mask.
+pub fn no_number(key: &str, value: &str) -> Option<Found> {
+    let now = now(key)?;
+    let mut numbers = now.split_whitespace().peekable();
+    numbers.peek()?;
+    let word = |text: &str| text.chars().any(|c| !c.is_ascii_hexdigit() && !"-,xX \t\n".contains(c));
+    let all = numbers.all(|number| number.parse::<i128>().is_ok());
+    (all && word(value)).then(|| refused(key, value, now.trim()))
 }
 
 /// The network interfaces of a process.

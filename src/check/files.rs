@@ -3,14 +3,16 @@
 
 use super::rows::{Rows, Verdict};
 use super::view::{Brings, Bundle, Lies, Mount, Opened};
+use crate::cause::access::Way;
 use crate::cause::path;
-use crate::cause::{Found, hooks, missing, mounts, overlay, rootfs};
+use crate::cause::{Found, devices, hooks, missing, mounts, overlay, rootfs, sizes};
 use crate::perform::files::PLACE;
 use crate::plan::mounts::options::attr;
 use crate::plan::op::{FileSystem, Source};
 use crate::plan::{Place, Slot, text};
+use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, MountFlags, Why};
+use syscalls::{At, Fd, MountFlags, Why};
 
 pub fn rootfs(b: &mut Bundle, path: &CStr, rows: &mut Rows) {
     let name = path.to_string_lossy();
@@ -37,7 +39,11 @@ pub fn source(b: &mut Bundle, at: &str, source: &Source, rows: &mut Rows) {
         true => mounts::source_missing(&path),
         false => device_missing(&path),
     };
-    match missing {
+    // A link that is bound itself may lead nowhere.
+    let there = |host: Fd| path::exists(host.at(), &path);
+    let missing = missing.filter(|_| !(source.link && path::host().is_some_and(there)));
+    let recursive = source.idmap.as_ref().map(|(_, recursive)| *recursive);
+    match missing.or_else(|| mounts::unmappable(&path, recursive?)) {
         Some(found) => rows.found(at, found),
         None => rows.ok(at, "source", &[&path]),
     }
@@ -46,6 +52,20 @@ pub fn source(b: &mut Bundle, at: &str, source: &Source, rows: &mut Rows) {
 /// A device of the host's that is to be bound.
 fn device_missing(path: &str) -> Option<Found> {
     missing::found("device of the host", path, &path::walk(path::host()?.at(), path)?)
+}
+
+/// The rootfs has another file at the place of a device.
+pub fn node(b: &Bundle, at: &str, rows: &mut Rows) {
+    let device = text::number_in("/linux/devices/", at).and_then(|number| b.spec.linux.devices.get(number));
+    let Some((device, root)) = device.zip(b.view.rootfs.as_ref()) else {
+        return;
+    };
+    if device.kind != "p"
+        && matches!(b.view.lies(&device.path), Lies::Rootfs)
+        && let Some(found) = devices::other_file(root.at(), &device.path)
+    {
+        rows.found(at, found);
+    }
 }
 
 /// A bind goes to its place.
@@ -71,12 +91,13 @@ pub fn file_system(b: &mut Bundle, at: &str, wanted: &FileSystem, rows: &mut Row
         _ => nested
             .or_else(|| mounts::unmapped(b.spec, &kind, &data))
             .or_else(|| mounts::page_size(&kind, &data))
+            .or_else(|| mounts::device(&wanted.source.to_string_lossy(), &kind).filter(|_| mounts::on_device(&kind)))
             .or_else(|| mounts::options(&kind, &data).filter(|_| b.asker.can_mount)),
     };
-    match found {
+    match found.or_else(|| mounts::unknown_kind(&kind)) {
+        // The kernel loads the module of one that it does not list. To ask for its options has made it look for one.
+        Some(_) if mounts::unknown_kind(&kind).is_some() && !b.asker.can_mount => rows.unsure(at, "kind", &[&kind]),
         Some(found) => rows.found(at, found),
-        // The kernel may load the module of one that it does not list.
-        None if mounts::unknown_kind(&kind).is_some() => rows.unsure(at, "kind", &[&kind]),
         None => {}
     }
     let has = |flag| wanted.flags.has(flag);
@@ -94,7 +115,12 @@ fn place(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
             let there = path::host().is_some_and(|host| path::find(host.at(), path).is_some());
             match there || kind == "sysfs" && path.starts_with("/sys/fs/") {
                 true => rows.ok(at, "place", &[path]),
-                false => rows.unsure(at, "place", &[path, &mount.path]),
+                // A process and a network interface have directories there, and the container gets others of both.
+                false if path.starts_with("/sys/") && path.contains("/net/") => {
+                    rows.unsure(at, "place", &[path, &mount.path])
+                }
+                false if is_of_process(path) => rows.unsure(at, "place", &[path, &mount.path]),
+                false => rows.found(at, Found::new("target never made", &[path, kind, &mount.path])),
             }
         }
         Lies::New(_, mount) => rows.unsure(at, "place", &[path, &mount.path]),
@@ -107,6 +133,12 @@ fn place(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
         },
         Lies::Rootfs => in_rootfs(b, at, target, path, rows),
     }
+}
+
+/// Whether a path of /proc is one of a process.
+fn is_of_process(path: &str) -> bool {
+    let part = path.strip_prefix("/proc/").and_then(|rest| rest.split('/').next());
+    part.is_some_and(|part| part.starts_with(|first: char| first.is_ascii_digit()) || part.ends_with("self"))
 }
 
 fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) {
@@ -130,16 +162,17 @@ fn in_rootfs(b: &Bundle, at: &str, target: &Place, path: &str, rows: &mut Rows) 
 }
 
 /// A hook in the runtime's namespaces is a file of the host's; one of the list startContainer comes with the image.
-pub fn hook(b: &Bundle, at: &str, path: &CStr, rows: &mut Rows) {
+pub fn hook(b: &Bundle, at: &str, path: &CStr, strings: [&[CString]; 2], rows: &mut Rows) {
     let name = path.to_string_lossy();
     let inside = at.starts_with("/hooks/startContainer");
     let inner = b.view.rootfs.as_ref().filter(|_| inside).map(|root| (root.at(), 0));
     if inside && inner.is_none() {
         return;
     }
-    match hooks::planned(inner, &name, None) {
+    let [argv, envp] = strings;
+    match hooks::planned(inner, &name, None).or_else(|| sizes::string_too_long(argv, envp)) {
         None => rows.ok(at, "hook", &[&name]),
-        Some(found) => match b.view.may_bring().filter(|_| inside) {
+        Some(found) => match b.view.may_bring(&[Way { path: name.into(), missing: true }]).filter(|_| inside) {
             Some(mount) => rows.say(Verdict::Unsure, at, "program", "brought", &[&found.cause, mount]),
             None => rows.found(at, found),
         },

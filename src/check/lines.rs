@@ -22,7 +22,7 @@ pub fn look(asker: &Asker, spec: &Spec, plan: &Plan, rows: &mut Rows) {
     for (list, hooks) in [("poststart", &spec.hooks.poststart), ("poststop", &spec.hooks.poststop)] {
         for (i, hook) in hooks.iter().enumerate() {
             let Ok(path) = c(&hook.path) else { continue };
-            files::hook(&bundle, &format!("/hooks/{list}/{i}"), &path, rows);
+            files::hook(&bundle, &format!("/hooks/{list}/{i}"), &path, [&[], &[]], rows);
         }
     }
 }
@@ -43,17 +43,21 @@ fn line_of(b: &mut Bundle, line: &Line, rows: &mut Rows) {
             _ => {}
         },
         Op::Devices(Devices::OpenDirectory { path, slot, .. }) => b.view.open(*slot, &path.to_string_lossy()),
-        Op::Hooks(Hooks::Run { hook }) => files::hook(b, at, &hook.path, rows),
+        Op::Devices(Devices::Node { .. }) => files::node(b, at, rows),
+        Op::Hooks(Hooks::Run { hook }) => {
+            files::hook(b, at, &hook.path, [&hook.argv, hook.envp.as_deref().unwrap_or(&[])], rows);
+        }
         Op::Process(op) => match op {
             Process::Find { .. } => program::look(b, at, rows),
+            Process::Execve { argv, envp } => program::sizes(b, argv, envp, rows),
             Process::Limit { resource, hard, .. } => rights::limit(b, at, *resource, *hard, rows),
             _ => {}
         },
         Op::Namespaces(op) => match op {
             Namespaces::Open { .. } => rights::joined(b, at, rows),
             Namespaces::Clone { .. } => rights::namespaces(b, rows),
-            Namespaces::WriteProc { path, .. } if at.starts_with("/linux/sysctl/") => {
-                rights::setting(b, at, &path.to_string_lossy(), rows)
+            Namespaces::WriteProc { path, text, .. } if at.starts_with("/linux/sysctl/") => {
+                rights::setting(b, at, &path.to_string_lossy(), text, rows)
             }
             _ => {}
         },

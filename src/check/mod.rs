@@ -43,6 +43,8 @@ pub struct Asker {
     /// The state root.
     pub root: String,
     pub has_bundle: bool,
+    /// Hooks run before the program begins: they may bring files into the container.
+    pub hooked: bool,
     /// The bundle asks for a new user namespace.
     pub new_users: bool,
 }

@@ -4,7 +4,7 @@
 use super::read;
 use super::rows::Rows;
 use super::view::Bundle;
-use crate::cause::{Found, ids, labels as profiles, limits, namespaces, path, sysctl};
+use crate::cause::{Found, filter, ids, labels as profiles, limits, namespaces, path, sysctl};
 use crate::perform::labels;
 use crate::plan::text;
 use crate::spec::{self, NamespaceKind};
@@ -40,11 +40,15 @@ pub fn limit(b: &Bundle, at: &str, resource: u32, hard: u64, rows: &mut Rows) {
     }
 }
 
-/// A setting below /proc/sys. A new network namespace has `lo` alone when settings are written.
-pub fn setting(b: &Bundle, at: &str, path: &str, rows: &mut Rows) {
+/// A setting below /proc/sys, and its value where the kernel's own are numbers. A new network namespace has `lo` alone when
+/// settings are written.
+pub fn setting(b: &Bundle, at: &str, path: &str, value: &[u8], rows: &mut Rows) {
     let name = path.strip_prefix("sys/").unwrap_or(path);
     if path::host().is_some_and(|host| path::find(host.at(), &format!("/proc/{path}")).is_some()) {
-        return rows.ok(at, "sysctl", &[name]);
+        return match sysctl::no_number(name, &String::from_utf8_lossy(value)) {
+            Some(found) => rows.found(at, found),
+            None => rows.ok(at, "sysctl", &[name]),
+        };
     }
     let own = spec::namespace(&b.spec.linux, &NamespaceKind::Network).is_some_and(|one| one.joined().is_none());
     let mut later = sysctl::interfaces(syscalls::record::own_pid());
@@ -72,16 +76,16 @@ pub fn user(b: &Bundle, rows: &mut Rows) {
 
 pub fn label(b: &Bundle, at: &str, selinux: bool, rows: &mut Rows) {
     let why = Why("the kernel has one such security module at the most");
-    let (name, has, boot) = match selinux {
-        true => ("SELinux", labels::selinux(why), "security=selinux"),
-        false => ("AppArmor", labels::apparmor(why), "apparmor=1 security=apparmor"),
+    let (name, has, keys) = match selinux {
+        true => ("SELinux", labels::selinux(why), "process.selinuxLabel and linux.mountLabel"),
+        false => ("AppArmor", labels::apparmor(why), "process.apparmorProfile"),
     };
     match has {
         Ok(true) => match unknown(b, at, selinux) {
             Some(found) => rows.found(at, found),
             None => rows.ok(at, "label", &[name]),
         },
-        _ => rows.fails(at, "label", &[name, boot]),
+        _ => rows.fails(at, "label", &[name, keys]),
     }
 }
 
@@ -95,9 +99,9 @@ fn unknown(b: &Bundle, at: &str, selinux: bool) -> Option<Found> {
 }
 
 pub fn device(at: &str, device: &str, rows: &mut Rows) {
-    match path::exists_at(At::CWD, &format!("/sys/class/net/{device}")) {
-        true => rows.ok(at, "device", &[device]),
-        false => rows.fails(at, "device", &[device]),
+    match limits::no_interface(device) {
+        None => rows.ok(at, "device", &[device]),
+        Some(found) => rows.found(at, found),
     }
 }
 
@@ -119,6 +123,9 @@ pub fn profile(b: &Bundle, at: &str, rows: &mut Rows) {
     let mut unknown = used.filter(|action| !known.contains(&name(action).as_str()));
     if let Some(action) = unknown.next() {
         return rows.fails(at, "action", &[action]);
+    }
+    if let Some(found) = filter::planned(profile) {
+        return rows.found(at, found);
     }
     match crate::plan::seccomp::warnings(profile).first() {
         Some(word) => rows.unsure(at, "warning", &[word]),

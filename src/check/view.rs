@@ -2,6 +2,7 @@
 //! is only made then. Links between these are not followed. May touch: system calls.
 
 use super::Asker;
+use crate::cause::access::Way;
 use crate::plan::{Place, Slot, clean, text};
 use crate::spec::Spec;
 use syscalls::Fd;
@@ -107,13 +108,14 @@ impl View {
         }
     }
 
-    /// A mount that may bring what the rootfs does not have: the first that is a tree, or a file system with content.
-    pub fn may_bring(&self) -> Option<&str> {
-        const EMPTY: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2", "ramfs"];
-        let fills = |mount: &&Mount| match &mount.brings {
-            Brings::Host(_) => text::below(&mount.path, "/dev").is_none(),
-            Brings::New(kind) => !EMPTY.contains(&kind.as_str()),
+    /// A mount that may lead to other files than the rootfs has on these ways.
+    pub fn may_bring(&self, ways: &[Way]) -> Option<&str> {
+        let on = |way: &Way, mount: &Mount| {
+            way.path == mount.path
+                || text::below(&way.path, &mount.path).is_some()
+                || way.missing && text::below(&mount.path, &way.path).is_some()
         };
-        self.mounts.iter().find(fills).map(|mount| mount.path.as_str())
+        let crossed = |mount: &&Mount| ways.iter().any(|way| on(way, mount));
+        self.mounts.iter().find(crossed).map(|mount| mount.path.as_str())
     }
 }

@@ -99,7 +99,13 @@ fn asker(context: &Context, bundle: Option<&Bundle>) -> Asker {
     let users = |bundle: &Bundle| {
         spec::namespace(&bundle.spec.linux, &NamespaceKind::User).is_some_and(|n| n.joined().is_none())
     };
+    let hooks = |bundle: &Bundle| {
+        let hooks = &bundle.spec.hooks;
+        let all = [&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container];
+        all.iter().any(|list| !list.is_empty())
+    };
     Asker {
+        hooked: bundle.is_some_and(hooks),
         pid: context.pid,
         uid: context.host.uid,
         can_mount: has("CAP_SYS_ADMIN"),

@@ -1,8 +1,9 @@
 //! A command that failed, once more: `run --from-trace`. May touch: everything from `state` down.
 
+use super::bundle;
 use super::context::Context;
-use crate::cli::{self, CgroupManager, Command};
-use crate::host::environment;
+use crate::cli::{self, CgroupManager, Command, Level};
+use crate::host::{environment, input};
 use crate::outcome::Error;
 use crate::state::attempts::{self, Attempt};
 use crate::state::traces;
@@ -22,13 +23,18 @@ pub fn again(context: &mut Context, name: &str, given: &cli::Create) -> Result<(
     now.watch = given.watch;
     (now.no_pivot, now.no_new_keyring, now.no_subreaper) = (given.no_pivot, given.no_new_keyring, given.no_subreaper);
     let words: Vec<&str> = attempt.words.iter().map(String::as_str).collect();
-    let Ok((globals, command)) = cli::parse(&words, &environment) else {
+    let parsed = cli::parse(&words, &environment).ok();
+    let then = parsed.as_ref().and_then(|(_, command)| match command {
+        Command::Create(create) => Some(create),
+        Command::Run(run) => Some(&run.create),
+        _ => None,
+    });
+    if given.bundle.is_none() && given.config.is_none() {
+        let named = then.and_then(|then| then.config.clone());
+        say_if_changed(context, &attempt, &named.unwrap_or_else(|| format!("{}/config.json", attempt.bundle)));
+    }
+    let Some((then, (globals, _))) = then.zip(parsed.as_ref()) else {
         return Ok((attempt, now));
-    };
-    let then = match &command {
-        Command::Create(create) => create,
-        Command::Run(run) => &run.create,
-        _ => return Ok((attempt, now)),
     };
     now.no_pivot |= then.no_pivot;
     now.no_new_keyring |= then.no_new_keyring;
@@ -39,4 +45,16 @@ pub fn again(context: &mut Context, name: &str, given: &cli::Create) -> Result<(
     }
     context.globals.rootless = context.globals.rootless.or(globals.rootless);
     Ok((attempt, now))
+}
+
+/// Says that the file has another configuration by now. `file`: a path that begins at the root.
+fn say_if_changed(context: &Context, attempt: &Attempt, file: &str) {
+    if !file.starts_with('/') || input::descriptor(file).is_some() {
+        return;
+    }
+    if bundle::read_config(file).is_ok_and(|text| text.trim_ascii() != attempt.config) {
+        let words =
+            format!("{file} has changed since then: what runs is the recorded configuration; --config takes the file");
+        context.log.say(Level::Warn, &words);
+    }
 }

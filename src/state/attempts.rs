@@ -11,9 +11,6 @@ use core::ffi::CStr;
 use serde::{Deserialize, Serialize};
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
-/// The longest configuration that is kept, in bytes.
-const LONGEST: usize = 1 << 20;
-
 /// In its file the first line is all but the configuration, which follows as it was.
 #[derive(Serialize, Deserialize, Default)]
 pub struct Attempt {
@@ -24,14 +21,14 @@ pub struct Attempt {
     pub config: Vec<u8>,
 }
 
-/// Keeps it in the container's directory, in place of an older one. What cannot be kept is not.
+/// Keeps it in the container's directory, in place of an older one. What cannot be kept, or read again, is not.
 pub fn note(dir: At, attempt: &Attempt) {
-    if traces::limit() == 0 || attempt.config.len() > LONGEST {
-        return;
-    }
     let mut text = serde_json::to_vec(attempt).unwrap_or_default();
     text.push(b'\n');
     text.extend_from_slice(&attempt.config);
+    if traces::limit() == 0 || text.len() >= input::LONGEST {
+        return;
+    }
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
     let why = Why("a command that failed can be repeated with the same configuration");
     if let Ok(file) = syscalls::openat_create(dir, CONFIG, flags, 0o600, why) {

@@ -4,7 +4,7 @@
 
 use crate::bundle::{Bundle, Done, tool};
 use crate::cgroup::{end, start};
-use crate::diagnosis::says;
+use crate::diagnosis::says_alone as says;
 use crate::exec::exec;
 use crate::namespaces::in_user_namespace;
 use crate::{Failed, Outcome, area, ensure, same};

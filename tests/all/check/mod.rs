@@ -1,7 +1,7 @@
 //! `check`: it sees beforehand what would fail, says nothing fails where nothing does, and makes nothing.
 
 use crate::bundle::{Bundle, Done, runtime, tool};
-use crate::diagnosis::situations;
+use crate::diagnosis::{says, situations};
 use crate::users::{as_user, of_user};
 use crate::{Failed, Outcome, area, ensure, real, same};
 use libtest_mimic::Trial;
@@ -18,6 +18,9 @@ pub fn cases() -> Vec<Trial> {
             ("a_bundle_that_runs", good),
             ("what_a_look_can_see_is_seen", seen),
             ("programs_that_cannot_be_executed", programs),
+            ("what_a_failure_says_is_said_before", agreeing),
+            ("the_working_directory_is_entered_as_root", cwd),
+            ("it_makes_nothing", makes_nothing),
             ("what_an_ordinary_user_lacks_is_seen", of_users),
             ("what_an_outer_container_hides_is_seen", nested),
             ("the_situations_that_people_report", situations::beforehand),
@@ -94,8 +97,10 @@ fn with(changes: &[(&str, Value)]) -> Result<Bundle, Failed> {
 
 fn seen() -> Outcome {
     let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": source, "options": options});
-    let noexec =
-        with(&[("/mounts/-", mount("/srv", "tmpfs", "tmpfs", &["noexec"])), ("/process/args", json!(["/srv/x"]))])?;
+    let noexec = with(&[
+        ("/mounts/-", mount("/srv", "bind", "/usr", &["bind", "noexec"])),
+        ("/process/args", json!(["/srv/x"])),
+    ])?;
     one(noexec, ["/mounts/7/options", "noexec", "take `noexec` out"])?;
     let missing = mount("/data", "bind", "/srv/nosuch", &["rbind"]);
     let last = |bundle: &Bundle| bundle.config["mounts"].as_array().map_or(0, |all| all.len() - 1);
@@ -150,15 +155,183 @@ fn programs() -> Outcome {
     let args = "/process/args/0";
     one(program("", 0o755)?, [args, "empty", ""])?;
     one(with(&[("/process/args/0", json!("nosuch"))])?, [args, "nosuch", ""])?;
+    let begin = |bytes: &[u8]| {
+        Ok::<_, Failed>(with(&[])?).and_then(|bundle| put(&bundle, "../data/x", bytes, 0o755).map(|()| bundle))
+    };
+    // A bind brings it, or hides what the rootfs has: the image is not looked at.
+    for (bytes, cause, cure) in [
+        (&b"MZ"[..], "/data/x is a Windows program", "a program for Linux"),
+        (b"", "/data/x is an empty file", "copy the program again"),
+        (b"#!/nosuch\n", "/data/x wants the interpreter /nosuch", "install /nosuch"),
+    ] {
+        let mut bundle = begin(bytes)?;
+        put(&bundle, "data/x", "#!/bin/sh\n", 0o755)?;
+        let source = bundle.path("data").to_string_lossy().into_owned();
+        bundle.set(
+            "/mounts/-",
+            json!({"destination": "/data", "type": "bind", "source": source, "options": ["rbind"]}),
+        )?;
+        bundle.set(args, json!("/data/x"))?;
+        one(bundle, [args, cause, cure])?;
+    }
+    for (kind, options, cause) in
+        [("bind", json!(["rbind"]), "which has no such file"), ("tmpfs", json!([]), "mounts a new tmpfs at /data")]
+    {
+        let mut bundle = begin(b"")?;
+        put(&bundle, "data/y", "#!/bin/sh\n", 0o755)?;
+        let source = bundle.path("data").to_string_lossy().into_owned();
+        bundle.set("/mounts/-", json!({"destination": "/data", "type": kind, "source": source, "options": options}))?;
+        bundle.set(args, json!("/data/y"))?;
+        let last = bundle.config["mounts"].as_array().map_or(0, |all| all.len() - 1);
+        says(&bundle, "/data/y is not there: ", "a mount hides what the image has")?;
+        one(bundle, [&format!("/mounts/{last}"), cause, "a mount hides what the image has at its place"])?;
+    }
+    // Mounts elsewhere, as engines have them, decide nothing.
+    let mut other = program("", 0o755)?;
+    other.set(
+        "/mounts/-",
+        json!({"destination": "/etc/passwd", "type": "bind", "source": "/etc/passwd", "options": ["bind"]}),
+    )?;
+    one(other, [args, "/x is an empty file", ""])?;
     // A bind of the host's directory may bring it, so the rootfs alone does not decide.
     let mut brought = program(fs::read(tool("true")?)?, 0o755)?;
     same("rows that would fail", check(&brought)?.len(), 1)?;
-    let lib = json!({"destination": "/lib", "type": "bind", "source": "/usr/lib", "options": ["rbind", "ro"]});
+    let lib = json!({"destination": "/lib64", "type": "bind", "source": "/lib64", "options": ["rbind", "ro"]});
     brought.set("/mounts/-", lib)?;
     same("rows that would fail", check(&brought)?, Vec::new())?;
     ensure!(brought.bundled(&["check"])?.out.contains("unsure"), "it is not unsure");
-    brought.clean()
+    brought.clean()?;
+    // So may a hook.
+    let mut hooked = program("", 0o755)?;
+    hooked.set("/hooks", json!({"createContainer": [{"path": tool("true")?.to_string_lossy()}]}))?;
+    same("rows that would fail", check(&hooked)?, Vec::new())?;
+    ensure!(hooked.bundled(&["check"])?.out.contains("but a hook of this bundle may bring it"), "it is not unsure");
+    hooked.clean()
 }
+
+/// `run` fails at once, and says what `check` has said.
+fn agreeing() -> Outcome {
+    let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": source, "options": options});
+    let profile = |default: &str, action: &str| json!({"defaultAction": default, "syscalls": [{"names": ["execve"], "action": action}]});
+    let (last, text) = ("/mounts/-", "echo\n");
+    let host = tempfile::tempdir()?;
+    let hook = |name: &str, bytes: &str| -> Result<(String, Value), Failed> {
+        let path = host.path().join(name);
+        fs::write(&path, bytes)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        let path = path.to_string_lossy().into_owned();
+        Ok((path.clone(), json!({"createRuntime": [{"path": path}]})))
+    };
+    let (text, script) = (hook("text", text)?, hook("script", "#!/nosuch\n")?);
+    let wants = format!("{} wants the interpreter /nosuch, which is not on this machine", script.0);
+    for (pointer, value, cause, cure) in [
+        (
+            last,
+            mount("/t", "ext4", "/etc/passwd", &[]),
+            "/etc/passwd is a file, and ext4 lies on a block device",
+            "losetup",
+        ),
+        (last, mount("/t", "nosuchfs", "t", &[]), "this kernel has no file system nosuchfs", "modprobe nosuchfs"),
+        (
+            last,
+            mount("/proc/no", "tmpfs", "t", &[]),
+            "the mount point /proc/no does not exist, and the proc at",
+            "outside of /proc",
+        ),
+        (
+            last,
+            mount("/sys/no", "tmpfs", "t", &[]),
+            "the mount point /sys/no does not exist, and the sysfs at",
+            "outside of /sys",
+        ),
+        ("/hooks", text.1, &format!("{} is a text", text.0), "begin it with `#!/bin/sh`"),
+        ("/hooks", script.1, &wants, "install /nosuch"),
+        (
+            "/linux/sysctl",
+            json!({"net.ipv4.ip_forward": "yes"}),
+            "net.ipv4.ip_forward does not take yes; on the host it is",
+            "",
+        ),
+        (
+            "/linux/seccomp",
+            profile("SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"),
+            "the seccomp profile answers execve with EPERM (config.json /linux/seccomp/syscalls/0)",
+            "allow execve",
+        ),
+        (
+            "/linux/seccomp",
+            json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 13}),
+            "the seccomp profile answers execve with EACCES (config.json /linux/seccomp/defaultAction)",
+            "allow execve",
+        ),
+        (
+            "/linux/netDevices",
+            json!({"nosuch0": {}}),
+            "the host has no network interface nosuch0: it has ",
+            "ip link add",
+        ),
+        ("/linux/intelRdt", json!({"closID": "x"}), "no resctrl file system is mounted", "mount -t resctrl"),
+        ("/process/args/2", json!("x".repeat(140_000)), "the argument has 140001 bytes", "put the value into a file"),
+    ] {
+        if pointer == "/linux/intelRdt" && Path::new("/sys/fs/resctrl/schemata").exists() {
+            continue;
+        }
+        let bundle = with(&[(pointer, value)])?;
+        says(&bundle, cause, cure)?;
+        bundle.clean()?;
+    }
+    // A rule with conditions may let this execve pass, and a set of many rules decides for each call.
+    let rules = json!([{"names": ["execve"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]}]);
+    let bundle = with(&[("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))])?;
+    bundle.bundled(&["run"])?.ok()?;
+    bundle.clean()
+}
+
+/// The first process enters it before it becomes the program's user.
+fn cwd() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    fs::create_dir(bundle.rootfs("closed"))?;
+    fs::set_permissions(bundle.rootfs("closed"), Permissions::from_mode(0o700))?;
+    bundle.set("/process/cwd", json!("/closed"))?;
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
+    bundle.set("/process/capabilities", json!({}))?;
+    bundle.bundled(&["run"])?.ok()?;
+    bundle.clean()
+}
+
+/// It opens files to read them, and asks the kernel what it knows. It changes nothing.
+fn makes_nothing() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/mounts/-", json!({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["size=1m"]}))?;
+    bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"}))?;
+    bundle.set("/linux/resources/pids", json!({"limit": 5}))?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": tool("true")?.to_string_lossy()}]}))?;
+    bundle.write_config()?;
+    let listing = bundle.path("listing");
+    let mut command = Command::new(tool("strace")?);
+    command.args(["-f", "-o"]).arg(&listing).arg(runtime()).arg("--root").arg(bundle.state_root());
+    command.args(["check", "--bundle", &here(&bundle), &bundle.id]);
+    bundle.finish(command)?;
+    let listing = fs::read_to_string(&listing)?;
+    let calls = listing.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let changes = calls.filter(|(name, rest)| match *name {
+        "open" | "openat" | "openat2" => {
+            ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"].iter().any(|flag| rest.contains(flag))
+        }
+        "write" => !rest.starts_with("1, "),
+        "mount_setattr" => !rest.contains("attr_set=0, attr_clr=0, propagation=0"),
+        "fsconfig" => rest.contains("CMD"),
+        name => CHANGING.split(' ').any(|one| one == name),
+    });
+    same("calls that change something", changes.collect::<Vec<_>>(), Vec::new())?;
+    ensure!(!bundle.state_root().exists(), "a state root was made");
+    bundle.clean()
+}
+
+const CHANGING: &str = "clone clone3 fork vfork unshare setns mount move_mount fsmount umount2 pivot_root chroot mkdir mkdirat mknod \
+                        mknodat rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat rmdir chmod fchmod fchmodat \
+                        chown fchown fchownat truncate ftruncate bpf sethostname setuid setgid setgroups capset kill tgkill \
+                        pidfd_send_signal socket connect keyctl add_key pwrite64 writev sendmsg sendto";
 
 /// What only an ordinary user lacks: ids of /etc/subuid, and cgroups.
 fn of_users() -> Outcome {

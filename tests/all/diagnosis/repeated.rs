@@ -5,6 +5,7 @@ use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -16,6 +17,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_bundle_that_is_gone", gone),
             ("what_did_not_fail_has_nothing", nothing),
             ("what_another_user_wrote_is_not_run", foreign),
+            ("a_long_configuration_that_others_cannot_read", long),
         ],
     )
 }
@@ -37,7 +39,11 @@ fn run() -> Outcome {
     let id = bundle.id.clone();
     kept(&bundle, &id, &json!(["/gone"]))?;
     let again = format!("{id}again");
-    bundle.call(&["run", "--from-trace", &id, &again])?.refused("/gone")?;
+    let done = bundle.call(&["run", "--from-trace", &id, &again])?.refused("/gone")?;
+    ensure!(
+        done.err.contains("config.json has changed since then: what runs is the recorded configuration"),
+        "{done:?}"
+    );
     // A repeated failure is kept as well.
     kept(&bundle, &again, &json!(["/gone"]))?;
     fs::copy(bundle.rootfs("bin/busybox"), bundle.rootfs("gone"))?;
@@ -100,6 +106,21 @@ fn nothing() -> Outcome {
     bundle.call(&words)?.refused("has no configuration with it")?;
     bundle.call(&["run", "--from-trace", "no-such", &bundle.id])?.refused("no trace of container no-such is kept")?;
     bundle.call(&["trace", &bundle.id, "--print-config", "-c"])?.refused("leave it out with --print-config")?;
+    bundle.clean()
+}
+
+/// A configuration can be long, and have secrets.
+fn long() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["/gone"]))?;
+    bundle.set("/annotations", json!({"long": "x".repeat(4_000_000)}))?;
+    bundle.bundled(&["run"])?.refused("/gone")?;
+    kept(&bundle, &bundle.id.clone(), &json!(["/gone"]))?;
+    let done = bundle.call(&["run", "--from-trace", &bundle.id, &bundle.id])?.refused("/gone")?;
+    ensure!(!done.err.contains("has changed since"), "{done:?}");
+    for entry in fs::read_dir(bundle.state_root().join(".traces"))? {
+        same("mode", fs::metadata(entry?.path())?.permissions().mode() & 0o7777, 0o600)?;
+    }
     bundle.clean()
 }
 

@@ -198,13 +198,21 @@ impl Bundle {
         self.finish(self.command(words)?)
     }
 
-    /// `WORDS --bundle HERE ID`, after writing config.json.
+    /// `WORDS --bundle HERE ID`, after writing config.json. What `check` calls a failure beforehand must be one.
     pub fn bundled(&self, words: &[&str]) -> Result<Done, Failed> {
         self.write_config()?;
         let here = self.path("");
         let here = here.to_string_lossy();
         let tail = ["--bundle", here.trim_end_matches('/'), &self.id];
-        self.call(&[words, &tail].concat())
+        let checked = match words {
+            ["run"] => Some(self.call(&[&["check"], &tail[..]].concat())?),
+            _ => None,
+        };
+        let done = self.call(&[words, &tail].concat())?;
+        if let Some(checked) = checked.filter(|checked| done.status == 0 && checked.status != 0) {
+            return Err(format!("{words:?} works, and `check` says beforehand that it fails: {checked:?}").into());
+        }
+        Ok(done)
     }
 
     /// Runs a command with files for its output: a container may keep them open longer than the command lives.
