@@ -41,7 +41,8 @@ pub fn found(what: &str, path: &str, walk: &Walk) -> Option<Found> {
 
 /// The cause that a call outside of any plan was refused a path of the host.
 pub fn outside(failed: Failed) -> Option<Found> {
-    if ![Errno::EACCES, Errno::ENOTDIR, Errno::ELOOP, Errno::ENAMETOOLONG].contains(&failed.errno) {
+    let known = [Errno::EACCES, Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP, Errno::ENAMETOOLONG];
+    if !known.contains(&failed.errno) {
         return None;
     }
     let record = record::find(failed.at).filter(|record| record.args[0] as i32 == libc::AT_FDCWD)?;
@@ -54,6 +55,8 @@ pub fn outside(failed: Failed) -> Option<Found> {
             let (mode, owners) = (rights::mode(stat), person.owners(stat));
             Some(Found::new("unreadable", &[&person.user(), &path, &mode, &owners]))
         }
+        // That the file itself is not there is said already.
+        (End::Missing { path: part }, _) if *part == path => None,
         _ => found("path", &path, &walk),
     }
 }

@@ -76,6 +76,18 @@ impl Said {
         bounded(format!("{file} {rest}").trim_end(), PART).into_owned()
     }
 
+    /// A cure with the places that it names, where they come from another file or an option.
+    fn cure(&self, cure: &str) -> String {
+        let place = |word: &str| {
+            let pointer = word.trim_matches(|c: char| "(),;`:".contains(c));
+            let known = ["/process/", "/mounts/", "/linux/"].iter().any(|begin| pointer.starts_with(begin));
+            let own = |place: &String| *place != format!("config.json {pointer}");
+            Some(self.property(pointer)).filter(|place| known && own(place)).map(|place| word.replace(pointer, &place))
+        };
+        let words: Vec<String> = cure.split(' ').map(|word| place(word).unwrap_or_else(|| word.into())).collect();
+        words.join(" ")
+    }
+
     /// Where a line of the plan comes from: a property, the host's state, an option. Empty: it is always there.
     fn place(&self, from: &str, mark: Mark) -> String {
         let property = if from.is_empty() { String::new() } else { self.property(from) };
@@ -216,7 +228,8 @@ fn because(who: &Said, found: Found, told: Told) -> Told {
         Some(Place::Other(words)) => words,
         None => told.place,
     };
-    Told { cause: found.cause, place, step: told.cause, advice: Advice::Found(found.cure), ..told }
+    let cure = who.cure(&found.cure);
+    Told { cause: found.cause, place, step: told.cause, advice: Advice::Found(cure), ..told }
 }
 
 /// The call by which the runtime found out what a check says: the last of the line that the kernel refused.
@@ -391,6 +404,9 @@ mod tests {
         ] {
             assert_eq!(said.place(pointer, Mark::None), wanted, "{pointer}");
         }
+        let cure = "correct /process/cwd, `/process/env/1` or /linux/sysctl (/process/user/uid)";
+        let named = "correct p.json /cwd, `--env` or /linux/sysctl (/process/user/uid)";
+        assert_eq!(said.cure(cure), named);
         assert_eq!(said.place("/root", Mark::NoPivot), "config.json /root; --no-pivot");
         assert_eq!(said.place("", Mark::NoRoot), "host: the caller is not root");
     }

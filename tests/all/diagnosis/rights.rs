@@ -618,6 +618,14 @@ fn other_file() -> Outcome {
     let done = bundle.call(&["start", &bundle.id])?;
     ensure!(done.err.starts_with("nk-runtime: /x is an empty file") && !done.err.contains("config.json"), "{done:?}");
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    // A cure names it, too.
+    let here = bundle.path("nothing/log").to_string_lossy().into_owned();
+    let done = bundle.bundled(&["--log", &here, "run"])?;
+    ensure!(done.err.lines().next().is_some_and(|first| first.ends_with("/nothing is not there (--log)")), "{done:?}");
+    other["process"]["args"] = json!(["/bin"]);
+    write(&other)?;
+    let done = bundle.call(&["run", "--config", &file, "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?;
+    ensure!(done.err.contains(&format!("try: name a file in {file} /process/args/0")), "{done:?}");
     bundle.set("/process/args/0", json!("true"))?;
     bundle.clean()
 }
