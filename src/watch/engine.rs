@@ -125,14 +125,18 @@ impl<'a> Engine<'a> {
     }
 
     fn seize_all(&mut self, list: &dyn Fn() -> Vec<i32>) {
+        // One that has ended, and that its parent has not waited for, cannot be traced.
+        let mut tried: Vec<i32> = Vec::new();
         for _ in 0..ROUNDS {
-            let new: Vec<i32> = list().into_iter().flat_map(threads_of).filter(|tid| !self.threads.has(*tid)).collect();
+            let is_new = |tid: &i32| !self.threads.has(*tid) && !tried.contains(tid);
+            let new: Vec<i32> = list().into_iter().flat_map(threads_of).filter(is_new).collect();
             if new.is_empty() {
                 break;
             }
-            for tid in new {
-                self.seize(tid);
+            for tid in &new {
+                self.seize(*tid);
             }
+            tried.extend(new);
         }
     }
 

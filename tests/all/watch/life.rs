@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_paused_container_goes_on", paused),
             ("the_status_of_a_killed_program_is_told", killed),
             ("watch_shows_what_runs_already_and_lets_go", attached),
+            ("a_zombie_does_not_hold_the_watch_up", zombie),
             ("a_second_watcher_is_refused_by_name", second),
             ("the_container_outlives_its_watcher", outlives),
             ("a_program_that_serves_its_own_pages_goes_on", serves),
@@ -216,6 +217,38 @@ fn attached() -> Outcome {
     ensure!(!tracer()?, "the program is traced still");
     same("status", bundle.status()?.as_str(), "running")?;
     ensure!(matches!(letter(pid)?, 'S' | 'R'), "{}", letter(pid)?);
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// It does not wait for its child, which has ended.
+const LEAVES: &str = r#"
+#include <unistd.h>
+int main(void) {
+    if (fork() == 0) _exit(0);
+    for (;;) usleep(50000);
+}
+"#;
+
+fn zombie() -> Outcome {
+    let bundle = Bundle::shell("exec /bin/program")?;
+    compiled(&bundle, LEAVES, &[])?;
+    bundle.bundled(&["run", "--detach"])?.ok()?;
+    let pid = pid(&bundle)?;
+    let children = || -> Result<String, Failed> { Ok(fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?) };
+    patiently("it has a child", || {
+        Ok::<_, Failed>(children()?.trim().parse().is_ok_and(|pid| letter(pid).is_ok_and(|state| state == 'Z')))
+    })?;
+    let running = bundle.start(bundle.command(&["watch", &bundle.id])?)?;
+    thread::sleep(Duration::from_millis(500));
+    let end = Command::new("kill").args(["-INT", &running.child.id().to_string()]).status()?;
+    ensure!(end.success(), "no signal");
+    same("status", bundle.wait(running)?.status, 0)?;
+    let text = bundle.call(&["trace", &bundle.id])?.ok()?.out;
+    let line = text.lines().find(|line| line.contains("The watcher made ")).unwrap_or("");
+    let calls = line.split(' ').find_map(|word| word.parse::<u32>().ok());
+    // A hundred rounds over all processes are more than a thousand calls.
+    ensure!(calls.is_some_and(|calls| calls < 500), "{line}");
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
