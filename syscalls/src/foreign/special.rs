@@ -64,10 +64,7 @@ pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &m
                 });
             }
         }
-        "resumes" => text(look, value, args, out, |out| {
-            let name = super::name(look.call.arch, value).unwrap_or("system call");
-            write!(out, "<... resuming interrupted {name} ...>").ok()
-        }),
+        "resumes" => resumes(look, value, args, out),
         "rights:ipc" => rights(look, value, "ipc", args, out),
         "rights:shmget" => rights(look, value, "shmget", args, out),
         "mremap" => mremap(look, args, out),
@@ -89,6 +86,12 @@ fn text(look: &Look, value: u64, args: &mut Args, out: &mut Sheet, write: impl F
     if look.has_entered() {
         out.blob(place, write);
     }
+}
+
+/// The call that restart_syscall goes on with, by its number.
+fn resumes(look: &Look, value: u64, args: &mut Args, out: &mut Sheet) {
+    let name = super::name(look.call.arch, value).unwrap_or("system call");
+    text(look, value, args, out, |out| write!(out, "<... resuming interrupted {name} ...>").ok());
 }
 
 /// Flags, and the permissions of what is made.
