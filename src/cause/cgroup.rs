@@ -251,13 +251,9 @@ pub fn limit_planned(path: &str, setting: &Setting) -> Option<Found> {
     let root = cgroup::open_root().ok()??;
     let (root, file) = (root.at(), setting.file.to_string_lossy());
     let value = String::from_utf8_lossy(&setting.value);
-    let like = like(root, path, setting.controller());
-    if setting.instead.is_none() && like.is_some_and(|like| stat(root, &format!("{like}/{file}")).is_none()) {
-        return limit(root, path, setting, Errno::ENOENT);
-    }
     if let Some((device, _)) = value.split_once([' ', '=']).filter(|(device, _)| device.contains(':')) {
         let there = path::exists_at(At::CWD, &format!("/sys/dev/block/{device}"));
-        return if there { None } else { limit(root, path, setting, Errno::ENODEV) };
+        return (!there).then(|| Found::new("no such block device", &[device, &file]));
     }
     if let Some((wanted, there)) = lists(&file, &value) {
         let (above, has) = effective(root, path, &file)?;
@@ -267,20 +263,7 @@ pub fn limit_planned(path: &str, setting: &Setting) -> Option<Found> {
     (!facts::is_within(bounds, &value)).then(|| Found::new("out of bounds", &[&file, &value, bounds]))
 }
 
-/// A cgroup with this controller, other than the root, which lacks files that the others have.
-fn like(root: At, path: &str, controller: &str) -> Option<String> {
-    let has = |group: &String| text(root, group, "cgroup.controllers").is_some_and(|all| has_word(&all, controller));
-    let above = upward(path).filter(|group| *group != ".").map(String::from).find(has);
-    let beside = || cgroup_names(root).into_iter().find(has);
-    above.or_else(beside)
-}
-
-fn cgroup_names(root: At) -> Vec<String> {
-    let names = crate::host::input::directories(root, LOOK).unwrap_or_default();
-    names.iter().map(|name| name.to_string_lossy().into_owned()).collect()
-}
-
-/// The limit of a cgroup above, where that is lower: its name, and what it has.
+/// A cgroup above with a lower limit: its name, and what it has.
 pub fn lower_above(path: &str, setting: &Setting) -> Option<(String, String)> {
     let root = cgroup::open_root().ok()??;
     let (root, file) = (root.at(), setting.file.to_string_lossy());
@@ -293,9 +276,10 @@ pub fn lower_above(path: &str, setting: &Setting) -> Option<(String, String)> {
         return None;
     }
     let wanted = value.parse().unwrap_or(u64::MAX);
-    let limits = upward(path).skip(1).filter_map(|group| Some((group, text(root, group, &file)?.parse::<u64>().ok()?)));
-    let (group, has) = limits.filter(|(_, has)| *has < wanted).min_by_key(|(_, has)| *has)?;
-    Some((shown(group), has.to_string()))
+    upward(path).skip(1).find_map(|group| {
+        let has = text(root, group, &file)?;
+        (has.parse::<u64>().ok()? < wanted).then(|| (shown(group), has))
+    })
 }
 
 /// What the next cgroup above has of processors or memory nodes: its name, and the list.

@@ -18,22 +18,18 @@ pub fn since(kind: &str, of: &str) -> Option<&'static str> {
     all(kind).find_map(|fact| fact.strip_prefix(of)?.strip_prefix(' '))
 }
 
-/// Whether a value is within bounds, as far as their words say: `a number from LOW to HIGH`, `a quota of at least LOW`, `a number
-/// of bytes`, and `max` among them. Of two words of a value the first counts.
+/// Whether a value is within bounds, as far as their words say: a lowest and a highest number, a lowest alone where they begin
+/// with `a quota`, a number of bytes. Of two words of a value the first counts.
 pub fn is_within(bounds: &str, value: &str) -> bool {
-    let value = value.strip_prefix("default ").unwrap_or(value).split(' ').next().unwrap_or("");
-    let of = |words: &str| bounds.strip_prefix(words).map(|rest| rest.split([' ', ',']).filter_map(|n| n.parse().ok()));
-    let number = value.parse::<i64>();
-    if let Some(mut range) = of("a number from ") {
-        let is_most = value == "max" && bounds.ends_with("`max`");
-        let (low, high) = (range.next().unwrap_or(0), range.next().unwrap_or(i64::MAX));
-        return is_most || number.is_ok_and(|number| (low..=high).contains(&number));
+    let value = value.trim_start_matches("default ").split(' ').next().unwrap_or("");
+    let is_quota = bounds.starts_with("a quota");
+    let mut numbers = bounds.split([' ', ',']).filter_map(|word| word.parse::<i64>().ok());
+    match (numbers.next(), value.parse::<i64>()) {
+        _ if value == "max" => is_quota || bounds.ends_with("`max`"),
+        (Some(low), Ok(number)) => low <= number && (is_quota || number <= numbers.next().unwrap_or(i64::MAX)),
+        (Some(_), Err(_)) => false,
+        (None, _) => value.starts_with(|first: char| first.is_ascii_digit()),
     }
-    if let Some(mut least) = of("a quota of at least ") {
-        return value == "max" || number.is_ok_and(|number| number >= least.next().unwrap_or(0));
-    }
-    let is_digit = |first: char| first.is_ascii_digit();
-    !bounds.starts_with("a number of bytes") || value == "max" || value.starts_with(is_digit)
 }
 
 /// The release of this kernel.

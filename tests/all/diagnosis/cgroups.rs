@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_frozen_one_is_named", frozen),
             ("one_above_that_is_frozen_later", frozen_later),
             ("processes_of_others_are_named", populated),
+            ("processes_that_came_later_are_named", left),
             ("a_limit_on_cgroups_below", full),
             ("a_controller_that_cannot_be_had", controller),
             ("a_hierarchy_that_is_read_only", readonly),
@@ -94,6 +95,26 @@ fn populated() -> Outcome {
     let cause = format!("processes of others run in the cgroup /{above}: {} (sleep)", pid.trim());
     says(&bundle, &cause, "try: another linux.cgroupsPath")?;
     drop(theirs);
+    bundle.clean()
+}
+
+/// `delete` cannot remove a cgroup with a process that another program has put there.
+fn left() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    let above = format!("of-{}", bundle.id);
+    bundle.set("/linux/cgroupsPath", json!(format!("/{above}")))?;
+    bundle.bundled(&["create"])?.ok()?;
+    let mut theirs = Theirs::make(&above)?;
+    theirs.enter()?;
+    let pid = fs::read_to_string(theirs.path.join("cgroup.procs"))?;
+    let pid = pid.lines().last().unwrap_or_default();
+    bundle.call(&["start", &bundle.id])?.ok()?;
+    bundle.until("stopped")?;
+    let done = bundle.call(&["delete", &bundle.id])?;
+    let cause = format!("nk-runtime: the cgroup /{above} cannot be removed: processes are left in it: {pid} (sleep)");
+    ensure!(done.err.starts_with(&cause) && done.err.contains("cgroup.kill"), "{cause}: {done:?}");
+    drop(theirs);
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
 }
 
@@ -181,8 +202,11 @@ fn values() -> Outcome {
     ] {
         bundle.set("/linux/resources/unified", json!({file: value}))?;
         says(&bundle, cause, "try: ")?;
-        let (verdict, what) = row(&bundle, &format!("/linux/resources/unified/{file}"))?;
-        ensure!(verdict == "fails" && what.starts_with(cause), "{file}: {cause}: {verdict}: {what}");
+        // Which files a controller has, the cgroup itself tells.
+        if file != "memory.nosuch" {
+            let (verdict, what) = row(&bundle, &format!("/linux/resources/unified/{file}"))?;
+            ensure!(verdict == "fails" && what.starts_with(cause), "{file}: {cause}: {verdict}: {what}");
+        }
     }
     bundle.set("/linux/resources/unified", json!({"cpu.idle": "1", "cpu.weight": "50"}))?;
     says(&bundle, "cpu.weight cannot be set: the cgroup has cpu.idle", "set cpu.idle to 0 with it")?;
