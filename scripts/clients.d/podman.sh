@@ -281,6 +281,17 @@ podman_case_causes() {
     tell_causes 126 126 box --rm
     told 126 "/data/script lies on the mount at /data, which is noexec" "take \`noexec\` out" \
         box --rm -v "$work/failing:/data:noexec" "$image" /data/script
+    # What is no program.
+    local root=$work/odd
+    mkdir -p "$root/bin" "$work/gone"
+    cp /bin/busybox "$root/bin/sh"
+    ln -sfn tmp "$root/proc"
+    mkdir -p "$root/tmp"
+    told 126 "/proc in the rootfs is a link to tmp" "a plain directory" box --rm --rootfs "$root" /bin/sh
+    told 126 "/etc/notexec in the rootfs is a file, but the mount source" "bind a file on a file" \
+        box --rm -v "$work/gone:/etc/notexec" "$image" true
+    told 126 "cannot be 4000: the cgroup" "a list within" box --rm --cpuset-cpus 4000 "$image" true
+    told 126 "kernel.nosuch" "sysctl -a" box --rm --sysctl kernel.msgmnx=1 "$image" true
 }
 
 # A watcher that an annotation asks for: nothing else is as it was without one.
@@ -569,6 +580,27 @@ rootless_case_exec() {
 }
 rootless_case_limits() {
     same "$(up run --network none --rm -m 50m --pids-limit 33 "$image" cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max | tr '\n' ' ')" "52428800 33 "
+}
+rootless_case_why_it_failed() {
+    local said
+    said=$(up run --network none --name failing "$image" /etc/notexec 2>&1) && return 1
+    [ "$runtime" = nk-runtime ] || return 0
+    has "$said" "/etc/notexec has no x bit: permission denied"
+    # shellcheck disable=SC2046 # one word each
+    has "$(u $(more "$said"))" "/etc/notexec has no x bit"
+}
+rootless_case_watch() {
+    local id said
+    up run --network none -d --name main --annotation nano-sandbox.watch=refused "$image" sh -c 'echo out; touch /sys/x; exit 3'
+    id=$(up inspect -f '{{.ID}}' main)
+    same "$(up wait main)" 3
+    same "$(up logs main)" out
+    patiently sh -c '! pgrep -x nk-runtime'
+    up rm main
+    [ "$runtime" = nk-runtime ] || return 0
+    # podman makes a user namespace, and calls the runtime as its root.
+    said=$(u podman unshare nk-runtime trace --refused "$id" || u nk-runtime --root "/run/user/$(id -u user)/nano-sandbox" trace --refused "$id")
+    has "$said" "a mount: /mounts/"
 }
 rootless_case_no_cgroups() { up --cgroup-manager cgroupfs run --network none --cgroups disabled --rm "$image" true; }
 rootless_case_stop() {

@@ -51,7 +51,9 @@ impl Context {
 
     /// The command that shows the trace of this one, if it is kept. `id`: the container that this one is about.
     pub fn more(&self, id: Option<&str>) -> String {
-        let root = self.globals.root.as_ref().map_or(String::new(), |root| format!(" --root {root}"));
+        // An engine without root calls this program in a user namespace, where another state root is the default.
+        let default = self.globals.root.is_none() && !self.host.nested;
+        let root = if default { String::new() } else { format!(" --root {}", self.root) };
         match id.filter(|_| self.recording.is_kept()) {
             Some(id) => format!("nk-runtime{root} trace {id}"),
             None => String::new(),
