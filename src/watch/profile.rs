@@ -190,16 +190,17 @@ mod tests {
         let mut used = Used::default();
         let openat = NUMBERS[(0..NUMBERS.len()).find(|row| name(*row) == b"openat").unwrap_or(0)][0];
         used.calls.insert((AUDIT_ARCH_X86_64, openat.into()));
-        let spec = |more: &str| format!(r#"{{"ociVersion": "1.0.2", "process": {{"cwd": "/", "args": ["x"]{more}}}}}"#);
-        let names = |text: &str| -> Vec<String> {
+        let names = |without: bool| -> Vec<String> {
+            let text =
+                crate::spec::DEFAULT.replace(r#""noNewPrivileges": true"#, &format!(r#""noNewPrivileges": {without}"#));
             let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));
             let profile = used.seccomp(&spec);
             let names = profile["syscalls"][0]["names"].as_array().cloned().unwrap_or_default();
             names.iter().filter_map(|name| name.as_str().map(String::from)).collect()
         };
         let has = |names: &[String], name: &str| names.iter().any(|one| one == name);
-        let early = names(&spec(""));
-        let names = names(&spec(r#", "noNewPrivileges": true"#));
+        let early = names(false);
+        let names = names(true);
         assert!(names.is_sorted() && has(&names, "openat2") && has(&names, "exit_group") && !has(&names, "always"));
         assert!(!has(&names, "mkdirat") && !has(&names, "clone3"));
         // Where other runtimes are the first that the filter binds.
