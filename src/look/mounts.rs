@@ -152,7 +152,9 @@ pub fn judge(
         return Ok(());
     };
     let mut asked = asked(spec);
-    mounts.iter_mut().for_each(|mount| attribute(mount, &mut asked));
+    let binds: Vec<(String, String)> = binds(spec).collect();
+    covered(mounts, &asked, &binds);
+    mounts.iter_mut().filter(|mount| mount.origin.is_none()).for_each(|mount| attribute(mount, &mut asked));
     if mounts.iter().any(|mount| mount.origin.is_none()) {
         for one in asked.iter_mut().filter(|one| !one.found && one.pointer.is_some()) {
             if let Some(path) = resolve(&one.path)? {
@@ -161,14 +163,32 @@ pub fn judge(
         }
         mounts.iter_mut().filter(|mount| mount.origin.is_none()).for_each(|mount| attribute(mount, &mut asked));
     }
-    let binds: Vec<(String, String)> = binds(spec).collect();
     for mount in mounts.iter_mut().filter(|mount| mount.origin.is_none()) {
-        let above = binds.iter().filter(|(path, _)| mount.host.is_some() && below(&mount.target, path).is_some());
-        let nearest = above.max_by_key(|(path, _)| path.len());
+        let nearest = bound(mount, &binds);
         mount.origin = Some(if nearest.is_some() { Origin::Below } else { Origin::Later });
         mount.pointer = nearest.map(|(_, pointer)| pointer.clone());
     }
     Ok(())
+}
+
+/// The bind that a mount came with.
+fn bound<'b>(mount: &Mount, binds: &'b [(String, String)]) -> Option<&'b (String, String)> {
+    let above = binds.iter().filter(|(path, _)| mount.host.is_some() && below(&mount.target, path).is_some());
+    above.max_by_key(|(path, _)| path.len())
+}
+
+/// A bind of /sys brings the host's mounts below it along. A mount that the configuration asks for there covers one of them.
+fn covered(mounts: &mut [Mount], asked: &[Asked], binds: &[(String, String)]) {
+    for at in 0..mounts.len() {
+        let mount = &mounts[at];
+        let Some((_, pointer)) = bound(mount, binds).filter(|(path, _)| *path != mount.target) else { continue };
+        let asks = asked.iter().filter(|one| one.path == mount.target).count();
+        let there = mounts[at..].iter().filter(|other| other.target == mount.target).count();
+        if asks > 0 && there > asks {
+            let pointer = pointer.clone();
+            (mounts[at].origin, mounts[at].pointer) = (Some(Origin::Below), Some(pointer));
+        }
+    }
 }
 
 fn attribute(mount: &mut Mount, asked: &mut [Asked]) {
