@@ -29,7 +29,7 @@ pub mod access;
 mod binfmt;
 pub mod cgroup;
 pub mod devices;
-mod elf;
+pub mod elf;
 pub mod facts;
 pub mod filter;
 pub mod hooks;

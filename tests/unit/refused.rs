@@ -8,11 +8,13 @@ use crate::spec::capability_number;
 use syscalls::Call;
 
 /// The sources of the room.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 11] = [
     include_str!("../../src/watch/refused/capability.rs"),
     include_str!("../../src/watch/refused/files.rs"),
     include_str!("../../src/watch/refused/ids.rs"),
     include_str!("../../src/watch/refused/limits.rs"),
+    include_str!("../../src/watch/refused/mounting.rs"),
+    include_str!("../../src/watch/refused/programs.rs"),
     include_str!("../../src/watch/refused/seccomp.rs"),
     include_str!("../../src/watch/refused/sets.rs"),
     include_str!("../../src/watch/refused/summary.rs"),
@@ -36,7 +38,12 @@ fn the_table_of_capabilities_names_what_is_there() {
     let scopes = ["machine", "own", "mount", "uts", "network", "ipc", "pid", "cgroup", "file", "process"];
     for row in rows(table) {
         let words: Vec<&str> = row.split(' ').collect();
-        let [name, errnos, conditions, capability, scope] = words[..] else { panic!("{row}") };
+        let [name, errnos, conditions, capability, scope, ..] = words[..] else { panic!("{row}") };
+        let capability = capability.trim_start_matches('+');
+        assert!(
+            words.len() <= 6 && words.get(5).is_none_or(|word| texts().contains(&format!("instead {word}"))),
+            "{row}"
+        );
         assert!(is_call(name), "{row}");
         assert!(capability_number(capability).is_some() && scopes.contains(&scope), "{row}");
         assert!(explain::opens(capability).is_some_and(|text| text.ends_with('.')), "{capability}");

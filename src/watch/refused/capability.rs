@@ -1,7 +1,7 @@
 //! Capabilities: which one a call needs (capabilities.txt), and where it counts. May touch: the spec.
 
 use super::process::{Rights, Stopped};
-use super::texts::cause;
+use super::texts::{cause, words};
 use super::types::{By, Cause};
 use super::{files, sets, surroundings};
 use crate::packed::packed;
@@ -17,23 +17,34 @@ pub fn table() -> &'static str {
 pub struct Need {
     pub capability: &'static str,
     scope: &'static str,
+    /// The text of what does it without the capability; or empty.
+    instead: &'static str,
 }
 
-/// The rows for a call: errnos, conditions, capability and scope.
-fn rows(name: &str) -> impl Iterator<Item = [&'static str; 4]> + use<'_> {
+/// The rows for a call: errnos, conditions, capability, scope, and what else does it.
+fn rows(name: &str) -> impl Iterator<Item = [&'static str; 5]> + use<'_> {
     table().lines().filter_map(move |line| {
         let mut words = line.strip_prefix(name)?.strip_prefix(' ')?.split(' ');
-        Some([words.next()?, words.next()?, words.next()?, words.next()?])
+        Some([words.next()?, words.next()?, words.next()?, words.next()?, words.next().unwrap_or_default()])
     })
 }
 
 /// What the call that failed would have needed.
 pub fn needed(stopped: &Stopped, errno: Errno) -> Option<Need> {
-    let fits = |[errnos, conditions, ..]: &[&'static str; 4]| {
+    let rights = stopped.rights()?;
+    let fits = |[errnos, conditions, capability, ..]: &[&'static str; 5]| {
+        let further = capability.strip_prefix('+');
+        if further.is_some_and(|name| capability_number(name).is_some_and(|number| rights.has(number))) {
+            return false;
+        }
         let mut names = errnos.trim_end_matches('!').split(',');
         names.any(|name| name == errno.name()) && hold(stopped, conditions)
     };
-    rows(stopped.name).find(fits).map(|[_, _, capability, scope]| Need { capability, scope })
+    rows(stopped.name).find(fits).map(|[_, _, capability, scope, instead]| Need {
+        capability: capability.trim_start_matches('+'),
+        scope,
+        instead,
+    })
 }
 
 /// The capabilities that a call which succeeded has needed, or may have.
@@ -42,7 +53,7 @@ pub fn used(stopped: &Stopped) -> Vec<&'static str> {
     let Some(rights) = stopped.rights() else {
         return all;
     };
-    for [errnos, conditions, capability, scope] in rows(stopped.name) {
+    for [errnos, conditions, capability, scope, _] in rows(stopped.name) {
         let speaks = errnos == "ok" || !errnos.ends_with('!') && !conditions.starts_with('$');
         if !speaks || !hold(stopped, conditions) {
             continue;
@@ -137,8 +148,13 @@ fn text_fits(text: &str, test: &str) -> bool {
 pub fn refused(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     let need = needed(stopped, errno)?;
     let rights = stopped.rights()?;
-    if need.scope == "file" && files::owned(stopped, &rights) {
-        return None;
+    if need.scope == "file" {
+        if files::owned(stopped, &rights) {
+            return None;
+        }
+        if let Some(cause) = files::unmapped(stopped, &rights) {
+            return Some(cause);
+        }
     }
     if need.capability == "CAP_FOWNER"
         && let Some(cause) = files::others_file(stopped, &rights)
@@ -150,19 +166,38 @@ pub fn refused(stopped: &Stopped, errno: Errno) -> Option<Cause> {
 
 /// A netlink message reaches the kernel, which then answers that the sender lacks a capability.
 pub fn answered(stopped: &Stopped) -> Option<Cause> {
-    let fits = |[errnos, conditions, ..]: &[&'static str; 4]| *errnos == "ok" && hold(stopped, conditions);
-    let [_, _, capability, scope] = rows(stopped.name).find(fits)?;
-    lacking(stopped, &stopped.rights()?, &Need { capability, scope })
+    let fits = |[errnos, conditions, ..]: &[&'static str; 5]| *errnos == "ok" && hold(stopped, conditions);
+    let [_, _, capability, scope, instead] = rows(stopped.name).find(fits)?;
+    lacking(stopped, &stopped.rights()?, &Need { capability, scope, instead })
 }
 
 fn lacking(stopped: &Stopped, rights: &Rights, need: &Need) -> Option<Cause> {
-    if let Some(cause) = elsewhere(stopped, need) {
-        return Some(cause);
+    let mut found = match elsewhere(stopped, need) {
+        Some(cause) => cause,
+        None if rights.has(capability_number(need.capability)?) => return None,
+        None => sets::missing(stopped, rights, need.capability)?,
+    };
+    if let Some(other) = instead(stopped, need.instead) {
+        found.cure = format!("{other}; or {}", found.cure);
     }
-    if rights.has(capability_number(need.capability)?) {
-        return None;
-    }
-    sets::missing(stopped, rights, need.capability)
+    Some(found)
+}
+
+/// What the runtime does itself if the configuration asks for it, so that the program needs no right to do it.
+fn instead(stopped: &Stopped, what: &str) -> Option<String> {
+    let key = match what {
+        "hostname" if stopped.shares("uts") => "instead hostname of its own",
+        "hostname" => "instead hostname",
+        "mounts" => "instead mounts",
+        "devices" => "instead devices",
+        "network" if stopped.shares("network") => return None,
+        "network" => "instead network",
+        "oom" => "instead oom",
+        "scheduler" => "instead scheduler",
+        "ioprio" => "instead ioprio",
+        _ => return None,
+    };
+    Some(words(key, &[]))
 }
 
 /// A capability counts nowhere but in the user namespace of the process and those below, whichever set it is in.

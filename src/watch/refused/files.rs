@@ -2,16 +2,17 @@
 //! system calls, procfs, the spec.
 
 use super::process::{Rights, Stopped};
-use super::sets;
 use super::texts::cause;
 use super::types::{By, Cause};
+use super::{programs, sets};
 use crate::explain;
 use crate::look::mounts::Mount;
 use crate::look::{Origin, mounts};
 use crate::plan::devices::program::denying;
+use crate::plan::{clean, text};
 use crate::spec::{CAPABILITIES, Spec};
 use alloc::ffi::CString;
-use syscalls::{At, AtFlags, Fd, Stat, Why};
+use syscalls::{At, AtFlags, Errno, Fd, Stat, Why};
 
 pub const TABLE: &str = include_str!("paths.txt");
 
@@ -46,19 +47,38 @@ impl Target {
     pub fn executes(&self) -> bool {
         self.wants & EXECUTE != 0 && self.how == "execute"
     }
+
+    /// A file that is executed.
+    fn execution(path: String) -> Target {
+        Target { path: Some(path), descriptor: None, how: "execute", wants: EXECUTE, names: false, follow: true }
+    }
+
+    /// Its path without links, as far as that is there.
+    fn real(&self, stopped: &Stopped) -> Option<String> {
+        let (_, name) = self.path.as_deref()?.rsplit_once('/')?;
+        let above = nearest(stopped, self.parent()?).and_then(|file| stopped.real(file.at()))?;
+        Some(clean(&format!("{above}/{name}")))
+    }
 }
 
 /// The files that a call is about.
 pub fn targets(stopped: &Stopped) -> Vec<Target> {
     let line = |line: &'static str| line.strip_prefix(stopped.name)?.strip_prefix(' ');
     let words = TABLE.lines().find_map(line).unwrap_or("");
-    words.split(' ').filter_map(|word| target(stopped, word)).collect()
+    let mut all: Vec<Target> = words.split(' ').filter_map(|word| target(stopped, word)).collect();
+    let program = all.iter().find(|target| target.executes()).and_then(|target| target.path.clone());
+    let beside = program.map_or_else(Vec::new, |program| programs::beside(stopped, &program));
+    all.extend(beside.into_iter().map(Target::execution));
+    all
 }
 
 fn target(stopped: &Stopped, word: &'static str) -> Option<Target> {
     let (place, how) = word.split_once(':')?;
-    let (path, descriptor) = match place.split_once('.') {
+    let (path, descriptor) = match place.split_once(['.', '@']) {
         None => (None, Some(stopped.int(place.parse().ok()?))),
+        Some((at, "")) => (Some(stopped.socket(at.parse().ok()?)?), None),
+        // utimensat(2) takes no path for the file of the descriptor.
+        Some((dir, at)) if stopped.arg(at.parse().ok()?) == 0 => (None, Some(stopped.int(dir.parse().ok()?))),
         Some((dir, at)) => (Some(stopped.path(dir.parse().ok(), at.parse().ok()?)?), None),
     };
     let flags = match how {
@@ -146,15 +166,27 @@ pub fn readonly(stopped: &Stopped) -> Option<Cause> {
         if mount.is_mask() {
             return Some(cause(By::Mask, "mask read-only", pointer.clone(), &values));
         }
-        let by_mount = mount.options.iter().any(|word| word == "ro");
+        let word = asked(spec, &pointer, "ro");
         let key = match pointer.as_str() {
-            _ if !by_mount => "readonly file system",
             "/root/readonly" => "readonly root",
-            pointer if pointer.starts_with("/linux/readonlyPaths") => "readonly path",
+            pointer if pointer.starts_with("/linux/readonlyPaths") => match mount.target.as_str() {
+                "/proc/sys" => "readonly settings",
+                _ => "readonly path",
+            },
+            _ if word.is_none() => "readonly file system",
+            _ if ["proc", "sysfs", "cgroup2"].contains(&mount.kind.as_str()) => "readonly kernel",
             _ => "readonly mount",
         };
+        let values = [values.as_slice(), &[word.unwrap_or_default()]].concat();
         Some(cause(By::Mount, key, pointer.clone(), &values))
     })
+}
+
+/// The option of a mount's line that asks for something, for it alone or for those below it, too.
+fn asked<'s>(spec: &'s Spec, pointer: &str, option: &str) -> Option<&'s str> {
+    let mount = spec.mounts.get(text::number_in("/mounts/", pointer)?)?;
+    let asks = |word: &&str| *word == option || word.strip_prefix('r') == Some(option);
+    mount.options.iter().map(|word| word.as_str()).find(asks)
 }
 
 /// The line of the configuration that made a mount what it is. `None`: the program made the mount itself.
@@ -172,9 +204,9 @@ pub fn masked(stopped: &Stopped) -> Option<Cause> {
         return None;
     }
     let all = targets(stopped);
-    let mut paths = all.iter().filter_map(|target| target.path.as_deref());
-    paths.find_map(|path| {
-        let mask = |mask: &String| mounts::below(path, mask).is_some();
+    all.iter().find_map(|target| {
+        let (path, real) = (target.path.as_deref()?, target.real(stopped).unwrap_or_default());
+        let mask = |mask: &String| mounts::below(path, mask).or(mounts::below(&real, mask)).is_some();
         let at = masks.iter().position(mask)?;
         let pointer = format!("/linux/maskedPaths/{at}");
         let covers = stopped.mounts().iter().any(|mount| mount.pointer.as_deref() == Some(&pointer));
@@ -184,17 +216,61 @@ pub fn masked(stopped: &Stopped) -> Option<Cause> {
 
 /// The program, a library or a script on a mount that lets nothing be executed.
 pub fn not_executable(stopped: &Stopped) -> Option<Cause> {
-    let mount = match stopped.name {
-        "mmap" | "mmap2" => stopped.mount_of_descriptor(stopped.int(4)).filter(|_| stopped.arg(2) & 4 != 0),
-        _ => targets(stopped).iter().find(|target| target.executes()).and_then(|target| mount(stopped, target)),
-    };
-    denied_by_option(stopped, mount?, "noexec")
+    match stopped.name {
+        "mmap" | "mmap2" => {
+            let mount =
+                stopped.mount_of_descriptor(stopped.int(4)).filter(|_| stopped.arg(2) & libc::PROT_EXEC as u64 != 0);
+            denied_by_option(stopped, mount?, "noexec")
+        }
+        _ => {
+            let asks = |target: &&Target| target.wants & EXECUTE != 0 && target.how != "enter";
+            let all = targets(stopped);
+            let mut mounts = all.iter().filter(asks).filter_map(|target| mount(stopped, target));
+            mounts.find_map(|mount| denied_by_option(stopped, mount, "noexec"))
+        }
+    }
 }
 
 /// A mount that forbids something by an option.
 pub fn denied_by_option(stopped: &Stopped, mount: &Mount, option: &str) -> Option<Cause> {
-    let pointer = place(stopped.confinement.spec, mount).filter(|_| mount.options.iter().any(|word| word == option))?;
-    Some(cause(By::Mount, option, pointer.clone(), &[&mount.target, &mount.kind, &pointer]))
+    let spec = stopped.confinement.spec;
+    let pointer = place(spec, mount).filter(|_| mount.options.iter().any(|word| word == option))?;
+    let (word, opposite) = (asked(spec, &pointer, option), option.strip_prefix("no").unwrap_or_default());
+    let key = match pointer.as_str() {
+        _ if word.is_some() => option,
+        "/root/path" | "/root/readonly" => "option of the rootfs",
+        _ => "option of the host",
+    };
+    let values = [mount.target.as_str(), option, &pointer, word.unwrap_or(opposite)];
+    Some(cause(By::Mount, key, pointer.clone(), &values))
+}
+
+/// ENOENT in /dev: a device that the host has.
+pub fn no_device(stopped: &Stopped) -> Option<Cause> {
+    let all = targets(stopped);
+    let asks = |target: &&Target| target.how.starts_with('o') || stopped.name.contains("access");
+    let path = all.iter().find(asks)?.path.as_deref()?;
+    let given = ["/dev/pts/", "/dev/console", "/dev/fd/", "/dev/mqueue/", "/dev/shm/"];
+    if !path.starts_with("/dev/") || given.iter().any(|given| path.starts_with(given)) {
+        return None;
+    }
+    let name = CString::new(path).ok()?;
+    let why = Why("the host can have a device that the container lacks");
+    let stat = syscalls::newfstatat(At::CWD, &name, AtFlags::AT_SYMLINK_NOFOLLOW, why).ok()?;
+    let (kind, number) = (kind(&stat)?, stat.st_rdev as libc::dev_t);
+    let (major, minor) = (libc::major(number), libc::minor(number));
+    let entry = format!(r#"{{"path": "{path}", "type": "{kind}", "major": {major}, "minor": {minor}}}"#);
+    let numbers = format!("{kind} {major}:{minor}");
+    Some(cause(By::Device, "no device", "/linux/devices", &[path, &entry, &numbers]))
+}
+
+/// The letter of a device.
+fn kind(stat: &Stat) -> Option<&'static str> {
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFBLK => Some("b"),
+        libc::S_IFCHR => Some("c"),
+        _ => None,
+    }
 }
 
 /// EPERM or EACCES at a device: a rule of the cgroup, or the option `nodev`.
@@ -202,11 +278,7 @@ pub fn device(stopped: &Stopped) -> Option<Cause> {
     let all = targets(stopped);
     let target = all.iter().find(|target| target.wants != 0)?;
     let seen = seen(stopped, target)?;
-    let kind = match seen.stat.st_mode & libc::S_IFMT {
-        libc::S_IFBLK => "b",
-        libc::S_IFCHR => "c",
-        _ => return None,
-    };
+    let kind = kind(&seen.stat)?;
     if let Some(cause) = denied_by_option(stopped, stopped.mount_of(seen.file.at())?, "nodev") {
         return Some(cause);
     }
@@ -230,16 +302,15 @@ pub fn denied(stopped: &Stopped) -> Option<Cause> {
     let rights = stopped.rights()?;
     let all = targets(stopped);
     let (path, stat, wants) = all.iter().find_map(|target| closed(stopped, &rights, target))?;
+    let wanted = if wants & WRITE != 0 { "write" } else { words(wants) };
+    if !mapped(stopped, &stat) {
+        return unmapped_owner(stopped, &rights, &path, &stat, wanted);
+    }
     let owners = owners(stopped, &stat);
     let user = stopped.user_name("uid_map", rights.user);
     let mode = format!("{:04o}", stat.st_mode & 0o7777);
-    let values = [path.as_str(), &owners, &mode, &user, if wants & WRITE != 0 { "write" } else { words(wants) }];
+    let values = [path.as_str(), &owners, &mode, &user, wanted];
     let spec = stopped.confinement.spec;
-    if stopped.inside("uid_map", stat.st_uid).is_none() || stopped.inside("gid_map", stat.st_gid).is_none() {
-        let key = if path.starts_with("/proc/") { "file of the machine" } else { "unmapped owner" };
-        return Some(cause(By::Mapping, key, "/linux/uidMappings", &values))
-            .filter(|_| !spec.linux.uid_mappings.is_empty());
-    }
     let own = stopped.inside("uid_map", rights.user);
     let is_owner = stat.st_uid == rights.user;
     let letters = letters(wants);
@@ -256,9 +327,40 @@ pub fn denied(stopped: &Stopped) -> Option<Cause> {
             let values = [values.as_slice(), &[letters.as_str()]].concat();
             Some(cause(By::User, "own file", "/process/user/uid", &values))
         }
+        true if path.starts_with("/proc/sys/") => {
+            Some(cause(By::User, "user of a setting", "/process/user/uid", &values))
+        }
         true => Some(cause(By::User, "user", "/process/user/uid", &values)),
         false => None,
     }
+}
+
+fn mapped(stopped: &Stopped, stat: &Stat) -> bool {
+    stopped.inside("uid_map", stat.st_uid).is_some() && stopped.inside("gid_map", stat.st_gid).is_some()
+}
+
+/// A file of an owner that the container's user namespace does not know: no capability counts for it (user_namespaces(7)).
+fn unmapped_owner(stopped: &Stopped, rights: &Rights, path: &str, stat: &Stat, wanted: &str) -> Option<Cause> {
+    let mode = format!("{:04o}", stat.st_mode & 0o7777);
+    let user = stopped.user_name("uid_map", rights.user);
+    let key = if path.starts_with("/proc/") { "file of the machine" } else { "unmapped owner" };
+    let found = cause(By::Mapping, key, "/linux/uidMappings", &[path, "", &mode, &user, wanted]);
+    Some(found).filter(|_| !stopped.confinement.spec.linux.uid_mappings.is_empty())
+}
+
+/// EPERM at such a file.
+pub fn unmapped(stopped: &Stopped, rights: &Rights) -> Option<Cause> {
+    let all = targets(stopped);
+    let target = changed(stopped, &all)?;
+    let stat = seen(stopped, target)?.stat;
+    let path = target.path.as_deref().unwrap_or("the file");
+    (!mapped(stopped, &stat)).then(|| unmapped_owner(stopped, rights, path, &stat, "change"))?
+}
+
+/// The file that a call changes, or gives a second name.
+fn changed<'t>(stopped: &Stopped, all: &'t [Target]) -> Option<&'t Target> {
+    let links = stopped.name.starts_with("link");
+    all.iter().find(|target| links || matches!(target.how, "change" | "remove") || target.wants != 0)
 }
 
 /// Rights as chmod(1) names them.
@@ -288,7 +390,8 @@ fn barred(stopped: &Stopped, rights: &Rights, target: &Target, rightful: bool) -
         (None, Some(_)) if target.how != "enter" => return None,
         (None, number) => stopped.descriptor(number?)?,
     };
-    let lacks = |stat: &Stat, wants: u32| !may(stopped, rights, stat, wants, rightful);
+    // An ACL decides in place of the mode.
+    let lacks = |seen: &Seen, wants: u32| !may(stopped, rights, &seen.stat, wants, rightful) && !has_acl(seen);
     // The path as it was written, and without its links.
     let real = nearest(stopped, target.parent().unwrap_or("/")).and_then(|file| stopped.real(file.at()));
     for above in [path.rsplit_once('/').map_or("", |(above, _)| above), real.as_deref().unwrap_or("")] {
@@ -296,7 +399,7 @@ fn barred(stopped: &Stopped, rights: &Rights, target: &Target, rightful: bool) -
         for end in ends {
             let part = if end == 0 { "/" } else { &above[..end] };
             let Some(seen) = see(stopped, part, true) else { break };
-            if lacks(&seen.stat, EXECUTE) {
+            if lacks(&seen, EXECUTE) {
                 return Some((part.into(), seen.stat, EXECUTE));
             }
         }
@@ -305,12 +408,34 @@ fn barred(stopped: &Stopped, rights: &Rights, target: &Target, rightful: bool) -
     let changes_directory = target.names && (there.is_none() || matches!(target.how, "create" | "remove" | "shut"));
     let parent = target.parent().filter(|_| changes_directory);
     if let Some((parent, seen)) = parent.and_then(|parent| Some((parent, see(stopped, parent, true)?)))
-        && lacks(&seen.stat, WRITE)
+        && lacks(&seen, WRITE)
     {
         return Some((parent.into(), seen.stat, WRITE));
     }
-    let there = there.filter(|seen| !changes_directory && lacks(&seen.stat, target.wants))?;
+    let there = there.filter(|seen| !changes_directory && lacks(seen, target.wants))?;
     Some((path, there.stat, target.wants))
+}
+
+/// Whether a file has an ACL beside its mode (acl(5)).
+fn has_acl(seen: &Seen) -> bool {
+    let Ok(name) = CString::new(format!("/proc/self/fd/{}", seen.file.at().raw())) else { return false };
+    let why = Why("an ACL can keep a user from a file that the mode opens");
+    match syscalls::getxattr(&name, c"system.posix_acl_access", &mut [0; 4], why) {
+        Ok(_) => true,
+        Err(failed) => failed.errno == Errno::ERANGE,
+    }
+}
+
+/// EACCES where owners and modes let the call: an ACL on the way.
+pub fn acl(stopped: &Stopped) -> Option<Cause> {
+    let rights = stopped.rights()?;
+    let user = stopped.user_name("uid_map", rights.user);
+    let all = targets(stopped);
+    let path = all.iter().find_map(|target| target.path.as_deref())?;
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).take(DEPTH);
+    let ruled = |end: usize| see(stopped, &path[..end.max(1)], true).filter(has_acl).map(|_| &path[..end.max(1)]);
+    let place = { ends }.find_map(ruled)?;
+    (user != "0").then(|| cause(By::User, "acl", "/process/user/uid", &[place, &user]))
 }
 
 /// The kernel's check of owner, group and mode, and of the capabilities that pass over it (path_resolution(7),
@@ -326,9 +451,7 @@ fn may(stopped: &Stopped, rights: &Rights, stat: &Stat, wants: u32, rightful: bo
     }
     const DAC_OVERRIDE: u32 = 1;
     const DAC_READ_SEARCH: u32 = 2;
-    let mapped =
-        || stopped.inside("uid_map", stat.st_uid).is_some() && stopped.inside("gid_map", stat.st_gid).is_some();
-    if !rightful || !mapped() {
+    if !rightful || !mapped(stopped, stat) {
         return false;
     }
     let directory = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
@@ -342,9 +465,13 @@ pub fn owned(stopped: &Stopped, rights: &Rights) -> bool {
         return false;
     }
     let all = targets(stopped);
-    let Some(target) = all.iter().find(|target| matches!(target.how, "change" | "remove") || target.wants != 0) else {
+    let Some(target) = changed(stopped, &all) else {
         return false;
     };
+    let directory = |seen: &Seen| seen.stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    if target.how == "look" && seen(stopped, target).as_ref().is_some_and(directory) {
+        return true; // A directory has one name, for every user.
+    }
     let owns = |seen: Option<Seen>| seen.is_some_and(|seen| seen.stat.st_uid == rights.user);
     if target.how != "remove" {
         return owns(seen(stopped, target));
@@ -359,7 +486,7 @@ pub fn owned(stopped: &Stopped, rights: &Rights) -> bool {
 pub fn others_file(stopped: &Stopped, rights: &Rights) -> Option<Cause> {
     let user = stopped.inside("uid_map", rights.user).filter(|user| *user != 0)?;
     let all = targets(stopped);
-    let target = all.iter().find(|target| matches!(target.how, "change" | "remove") || target.wants != 0)?;
+    let target = changed(stopped, &all)?;
     let stat = seen(stopped, target)?.stat;
     if user != stopped.confinement.spec.process.user.uid || stopped.inside("uid_map", stat.st_uid).is_none() {
         return None;
@@ -380,7 +507,10 @@ pub fn boundary(stopped: &Stopped, busy: bool) -> Option<Cause> {
     let all = targets(stopped);
     let named = |target: &Target| target.names && target.how != "create";
     if busy {
-        let on = |target: &Target| stopped.mounts().iter().rfind(|mount| Some(&mount.target) == target.path.as_ref());
+        let on = |target: &Target| {
+            let path = target.real(stopped);
+            stopped.mounts().iter().rfind(|mount| Some(&mount.target) == path.as_ref())
+        };
         let mount = all.iter().filter(|target| named(target)).find_map(on)?;
         let pointer = place(stopped.confinement.spec, mount)?;
         return Some(cause(By::Mount, "mount point", pointer.clone(), &[&mount.target, &pointer]));
@@ -400,10 +530,12 @@ pub fn boundary(stopped: &Stopped, busy: bool) -> Option<Cause> {
 pub fn full(stopped: &Stopped) -> Option<Cause> {
     let all = targets(stopped);
     let mount = all.iter().find_map(|target| mount(stopped, target)).filter(|mount| mount.kind == "tmpfs")?;
-    let limit =
-        mount.filesystem_options.iter().find(|word| word.starts_with("size=") || word.starts_with("nr_inodes="))?;
+    let why = Why("a tmpfs is full of bytes, or of files");
+    let files = syscalls::fstatfs(stopped.open(&mount.target, true)?.at(), why).ok()?.f_ffree == 0;
+    let key = if files { "nr_inodes" } else { "size" };
+    let limit = mount.filesystem_options.iter().find(|word| word.split('=').next() == Some(key))?;
     let pointer = mount.pointer.clone()?;
-    Some(cause(By::Mount, "full", pointer.clone(), &[&mount.target, limit, &pointer]))
+    Some(cause(By::Mount, "full", pointer.clone(), &[&mount.target, limit, &pointer, key]))
 }
 
 /// The capabilities that the file of a program asks for (capabilities(7), "File capabilities"), and whether it cannot run

@@ -5,6 +5,7 @@ use super::process::Stopped;
 use super::texts::cause;
 use super::types::{By, Cause};
 use crate::cause::users;
+use crate::explain;
 use crate::plan::{namespaces, text};
 use crate::spec::{self, NamespaceKind, Spec};
 
@@ -53,7 +54,7 @@ pub fn unmapped(stopped: &Stopped) -> Option<Cause> {
     told(stopped, "gidMappings", id)
 }
 
-/// So many groups are looked at.
+/// So many groups are looked at, or bytes of a mapping.
 const MOST: usize = 1024;
 
 fn is_mapped(stopped: &Stopped, map: &str, id: u32) -> bool {
@@ -81,6 +82,24 @@ pub fn overflow(stopped: &Stopped) -> Option<Cause> {
     let user = stopped.user_name("uid_map", stopped.rights()?.user);
     let pointer = format!("{pointer}/uidMappings");
     mapped.then(|| cause(By::Mapping, "unmapped on mount", pointer.clone(), &[&user, parent, &pointer]))
+}
+
+/// EPERM: a process maps user 0 of the container into a user namespace of its own, and the kernel lets it if it had CAP_SETFCAP
+/// when it made the namespace (user_namespaces(7), "Defining user and group ID mappings").
+pub fn root_map(stopped: &Stopped) -> Option<Cause> {
+    const NEEDED: &str = "CAP_SETFCAP";
+    let process = &stopped.confinement.spec.process;
+    let given = process.capabilities.bounding.iter().any(|name| name == NEEDED);
+    let is_map = stopped.name == "write" && stopped.link(&format!("fd/{}", stopped.int(0)))?.ends_with("/uid_map");
+    if !is_map || given || process.user.uid != 0 {
+        return None;
+    }
+    let text = stopped.memory(stopped.arg(1), (stopped.arg(2) as usize).min(MOST))?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().any(|line| line.split_whitespace().nth(1) == Some("0")).then_some(())?;
+    let opens = explain::opens(NEEDED).unwrap_or_default();
+    let values = [stopped.name, NEEDED, "bounding", "bounding, permitted, effective", &opens];
+    Some(cause(By::Capability, "capability bounding", "/process/capabilities/bounding", &values))
 }
 
 /// EPERM: the namespace forbids to set groups, for an ordinary user has made it.

@@ -7,7 +7,7 @@ use crate::cause::path;
 use crate::host::{cgroup, procfs};
 use crate::spec::{RLIMITS, rlimit_number};
 use alloc::ffi::CString;
-use syscalls::{At, Errno, Fd, OpenFlags, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Why, foreign};
 
 /// So many cgroups lie above each other at the most.
 const DEPTH: usize = 32;
@@ -18,12 +18,15 @@ const DUPLICATE: [i32; 2] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC];
 /// The limit of the process that a call has reached.
 pub fn rlimit(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     let kinds: &[&str] = match (stopped.name, errno) {
+        ("mq_open", Errno::EMFILE) if !reached(stopped, "RLIMIT_NOFILE") => &["RLIMIT_MSGQUEUE"],
         (_, Errno::EMFILE) => &["RLIMIT_NOFILE"],
+        ("execve" | "execveat", Errno::E2BIG) => &["RLIMIT_STACK"],
         (_, Errno::EFBIG) => &["RLIMIT_FSIZE"],
-        ("mq_open", Errno::ENOSPC | Errno::EAGAIN) => &["RLIMIT_MSGQUEUE"],
         ("clone" | "clone3" | "fork" | "vfork" | "execve" | "setuid" | "setresuid", Errno::EAGAIN) => &["RLIMIT_NPROC"],
         ("timer_create" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo", Errno::EAGAIN) => &["RLIMIT_SIGPENDING"],
-        ("mlock" | "mlock2" | "mlockall", Errno::ENOMEM | Errno::EPERM | Errno::EAGAIN) => &["RLIMIT_MEMLOCK"],
+        ("mlock" | "mlock2" | "mlockall" | "shmctl", Errno::ENOMEM | Errno::EPERM | Errno::EAGAIN) => {
+            &["RLIMIT_MEMLOCK"]
+        }
         ("mmap" | "mmap2" | "mremap", Errno::EAGAIN) => &["RLIMIT_MEMLOCK"],
         ("mmap" | "mmap2" | "mremap" | "shmat" | "execve" | "mprotect" | "brk", Errno::ENOMEM) => {
             &["RLIMIT_AS", "RLIMIT_DATA"]
@@ -92,15 +95,59 @@ fn reached(stopped: &Stopped, kind: &str) -> bool {
     match kind {
         "RLIMIT_AS" => kib("VmSize").saturating_add(asked) > soft,
         "RLIMIT_DATA" => kib("VmData").saturating_add(asked) > soft,
+        // What is locked of System V's shared memory is counted for the user.
+        "RLIMIT_MEMLOCK" if stopped.name == "shmctl" => {
+            stopped.int(1) == libc::SHM_LOCK && (soft == 0 || stopped.call.errno() == Some(Errno::ENOMEM))
+        }
         "RLIMIT_MEMLOCK" if stopped.name == "mlockall" => kib("VmSize") > soft,
         "RLIMIT_MEMLOCK" => kib("VmLck").saturating_add(asked) > soft,
         "RLIMIT_NPROC" => !stopped.rights().is_some_and(|rights| rights.has(21) || rights.has(24) || rights.user == 0),
+        "RLIMIT_STACK" => soft / 4 < ARGUMENTS && !is_too_long(stopped),
         "RLIMIT_NICE" => 20u64.saturating_sub(soft) > u64::from(wanted_nice(stopped)),
         "RLIMIT_NOFILE" if stopped.name == "fcntl" && stopped.call.errno() != Some(Errno::EMFILE) => {
             stopped.arg(2) >= soft
         }
+        // So many descriptors have a place: a process at the limit has at least that many.
+        "RLIMIT_NOFILE" if stopped.call.errno() == Some(Errno::EMFILE) => {
+            stopped.status("FDSize").parse().is_ok_and(|places: u64| places >= soft)
+        }
         "RLIMIT_NOFILE" if stopped.name.starts_with("dup") && stopped.name != "dup" => stopped.arg(1) >= soft,
         _ => true,
+    }
+}
+
+/// Arguments and environment have a quarter of the stack's limit, and at most so many bytes; one of them has at most `STRING`
+/// (execve(2), "Limits on size of arguments and environment").
+const ARGUMENTS: u64 = 6 << 20;
+const STRING: usize = 128 << 10;
+/// So many of them are looked at.
+const STRINGS: u64 = 1024;
+
+/// One string is too long, whatever the limit is.
+fn is_too_long(stopped: &Stopped) -> bool {
+    let first = if stopped.name == "execveat" { 2 } else { 1 };
+    let mut room = vec![0; STRING];
+    let mut list = |at: usize| {
+        let pointers = (0..STRINGS).map_while(|i| stopped.memory(stopped.arg(at).checked_add(i * 8)?, 8));
+        let addresses = pointers.map_while(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        let mut strings = addresses.take_while(|address| *address != 0);
+        strings.any(|address| foreign::string(stopped.call.tid, address, &mut room).is_none())
+    };
+    list(first) || list(first + 1)
+}
+
+/// Limits of the machine, or of the IPC namespace: a call, its errno, and the sysctl.
+const SETTINGS: &str = include_str!("settings.txt");
+
+/// A limit that no line of the configuration has made, but a sysctl.
+pub fn setting(stopped: &Stopped, errno: Errno) -> Option<Cause> {
+    let fits = |line: &'static str| {
+        line.strip_prefix(stopped.name)?.strip_prefix(' ')?.strip_prefix(errno.name())?.strip_prefix(' ')
+    };
+    let name = SETTINGS.lines().find_map(fits)?;
+    match name.strip_prefix("ipc ") {
+        Some(name) if !stopped.shares("ipc") => Some(cause(By::Setting, "setting", "/linux/sysctl", &[name])),
+        other => Some(cause(By::Setting, "setting of the host", "", &[other.unwrap_or(name)])),
     }
 }
 

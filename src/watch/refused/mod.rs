@@ -6,6 +6,8 @@
 //!   files          mounts, masks, devices, owners and modes (paths.txt)
 //!   capability     which capability a call needs, and where it counts (capabilities.txt)
 //!   sets           which set of the configuration lacks it
+//!   mounting       mounts and namespaces of the program's own
+//!   programs       interpreters and loaders
 //!   ids            mappings of users and groups
 //!   limits         of the process and of its cgroup
 //!   surroundings   network, processes, terminal, the watcher, security modules
@@ -19,7 +21,9 @@ mod capability;
 mod files;
 mod ids;
 mod limits;
+mod mounting;
 mod process;
+mod programs;
 mod seccomp;
 mod sets;
 mod summary;
@@ -54,16 +58,19 @@ pub fn cause(confinement: &Confinement, call: &Foreign) -> Option<Cause> {
 /// The checks in the kernel's order, for each errno that they give.
 fn by_errno(stopped: &Stopped, errno: Errno) -> Option<Cause> {
     match errno {
-        Errno::ENOENT | Errno::ENOTDIR => files::masked(stopped),
+        Errno::ENOENT => files::masked(stopped).or_else(|| files::no_device(stopped)),
+        Errno::ENOTDIR => files::masked(stopped),
         Errno::EROFS => files::readonly(stopped),
         Errno::EPERM => forbidden(stopped),
         Errno::EACCES => files::masked(stopped)
             .or_else(|| files::not_executable(stopped))
             .or_else(|| files::device(stopped))
             .or_else(|| surroundings::port(stopped))
+            .or_else(|| surroundings::ping(stopped))
             .or_else(|| limits::rlimit(stopped, errno))
             .or_else(|| files::denied(stopped))
             .or_else(|| capability::refused(stopped, errno))
+            .or_else(|| files::acl(stopped))
             .or_else(|| surroundings::module(stopped, errno)),
         Errno::EINVAL => ids::unmapped(stopped).or_else(|| limits::rlimit(stopped, errno)),
         Errno::EOVERFLOW => ids::overflow(stopped),
@@ -73,11 +80,13 @@ fn by_errno(stopped: &Stopped, errno: Errno) -> Option<Cause> {
         Errno::ENOMEM => limits::rlimit(stopped, errno)
             .or_else(|| limits::group(stopped, errno))
             .or_else(|| capability::refused(stopped, errno)),
-        Errno::EMFILE | Errno::EFBIG | Errno::EBADF => limits::rlimit(stopped, errno),
+        Errno::EMFILE => limits::rlimit(stopped, errno).or_else(|| limits::setting(stopped, errno)),
+        Errno::EFBIG | Errno::EBADF | Errno::E2BIG => limits::rlimit(stopped, errno),
         Errno::ENOSPC => {
-            limits::namespaces(stopped).or_else(|| limits::rlimit(stopped, errno)).or_else(|| files::full(stopped))
+            limits::namespaces(stopped).or_else(|| limits::setting(stopped, errno)).or_else(|| files::full(stopped))
         }
         Errno::EDQUOT => limits::keys(stopped),
+        Errno::ENODEV => surroundings::absent_interface(stopped),
         Errno::ENXIO => surroundings::no_terminal(stopped),
         Errno::ESRCH => surroundings::hidden_process(stopped),
         Errno::ENETUNREACH => surroundings::unreachable(stopped),
@@ -96,6 +105,8 @@ fn forbidden(stopped: &Stopped) -> Option<Cause> {
         .or_else(|| files::unbounded(stopped))
         .or_else(|| files::device(stopped))
         .or_else(|| capability::refused(stopped, Errno::EPERM))
+        .or_else(|| mounting::refused(stopped))
+        .or_else(|| ids::root_map(stopped))
         .or_else(|| surroundings::module(stopped, Errno::EPERM))
 }
 

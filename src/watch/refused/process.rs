@@ -14,6 +14,8 @@ use syscalls::{At, Fd, OpenFlags, Resolve, Why, foreign};
 
 /// The longest path that a call takes.
 const PATH: usize = 4096;
+/// Bytes of a socket's address (unix(7)).
+const SOCKET: usize = 110;
 
 /// The process after its call.
 pub struct Stopped<'a> {
@@ -156,6 +158,19 @@ impl<'a> Stopped<'a> {
             Some(number) => self.descriptor(number)?,
         };
         Some(clean(&format!("{base}/{path}")))
+    }
+
+    /// The path of a socket in the file system that an argument points to (unix(7)).
+    pub fn socket(&self, at: usize) -> Option<String> {
+        let len = (self.arg(at + 1) as usize).min(SOCKET);
+        let bytes = self.memory(self.arg(at), len)?;
+        let family = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
+        let name = bytes.get(2..)?.split(|byte| *byte == 0).next()?;
+        if i32::from(family) != libc::AF_UNIX || name.is_empty() {
+            return None;
+        }
+        let path = String::from_utf8_lossy(name);
+        Some(clean(&if path.starts_with('/') { path.into_owned() } else { format!("{}/{path}", self.link("cwd")?) }))
     }
 
     /// The path of an open file.

@@ -14,6 +14,10 @@ pub fn missing(stopped: &Stopped, rights: &Rights, capability: &str) -> Option<C
     let has = |set: &[String]| set.iter().any(|name| name == capability);
     let begun_as_root = process.user.uid == 0;
     let is_root = stopped.inside("uid_map", rights.user) == Some(0);
+    // A program that has left user 0 would have left the capability, too.
+    if begun_as_root && !is_root && rights.permitted == 0 {
+        return None;
+    }
     let set = match rights.bounding & bit == 0 {
         true if has(&sets.bounding) => return None,
         true => "bounding",
@@ -25,6 +29,8 @@ pub fn missing(stopped: &Stopped, rights: &Rights, capability: &str) -> Option<C
     };
     let wanted: &[(&str, &[String])] = match begun_as_root {
         true => &[("bounding", &sets.bounding), ("permitted", &sets.permitted), ("effective", &sets.effective)],
+        // A set-user-id program of root has what the bounding set has.
+        false if is_root && !rights.no_new_privileges => &[("bounding", &sets.bounding)],
         false => &[
             ("bounding", &sets.bounding),
             ("permitted", &sets.permitted),

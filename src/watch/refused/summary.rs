@@ -2,6 +2,7 @@
 
 use super::texts::words;
 use super::types::{By, Refusal};
+use crate::outcome::bounded;
 use crate::say::out::wrapped;
 use crate::sorted;
 
@@ -26,6 +27,7 @@ impl By {
             By::Rlimit => "by rlimit",
             By::Cgroup => "by cgroup",
             By::Namespace => "by namespace",
+            By::Setting => "by setting",
             By::Network => "by network",
             By::Terminal => "by terminal",
             By::Module => "by module",
@@ -85,7 +87,7 @@ fn entry(group: &Group) -> String {
     let times = words("summary times", &[&format!("{}", group.calls)]);
     let place = if cause.pointer.is_empty() { words("summary no line", &[]) } else { cause.pointer.clone() };
     let mut text = format!("\n{times}  {}: {place}\n", words(cause.by.word(), &[]));
-    let first = format!("{} ({} {})", one.call, one.program, one.tid);
+    let first = format!("{} ({} {})", bounded(&one.call, LONGEST), one.program, one.tid);
     let mut others: Vec<String> = group.others.iter().take(OTHERS).map(|what| (*what).into()).collect();
     match group.others.len().saturating_sub(OTHERS) {
         0 => {}
@@ -101,6 +103,8 @@ fn entry(group: &Group) -> String {
     text
 }
 
+/// Bytes of a call that are shown.
+const LONGEST: usize = 400;
 /// The columns of the text.
 const COLUMNS: usize = 80;
 

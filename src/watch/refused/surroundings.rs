@@ -9,6 +9,7 @@ use crate::cause::labels::{self, Module};
 use crate::host::{input, procfs};
 use crate::plan::namespaces::pointer;
 use crate::spec::{self, NamespaceKind};
+use core::net::IpAddr;
 use syscalls::{Errno, OpenFlags, Why};
 
 /// A process has one tracer.
@@ -73,6 +74,16 @@ pub fn port(stopped: &Stopped) -> Option<Cause> {
     Some(found)
 }
 
+/// EACCES at a socket for ping(8): the setting of the network namespace lets no group do that (icmp(7)).
+pub fn ping(stopped: &Stopped) -> Option<Cause> {
+    let datagram = stopped.name == "socket" && stopped.int(1) & 0xf == libc::SOCK_DGRAM;
+    if !datagram || ![libc::IPPROTO_ICMP, libc::IPPROTO_ICMPV6].contains(&stopped.int(2)) || stopped.shares("network") {
+        return None;
+    }
+    let group = stopped.user_name("gid_map", stopped.rights()?.group);
+    Some(cause(By::Setting, "ping", "/linux/sysctl", &[&group]))
+}
+
 /// Whether a message that is sent asks the kernel to change the network: a netlink message of rtnetlink or netfilter that only
 /// asks changes nothing (rtnetlink(7)). `message`: its address; the socket is argument 0.
 pub fn changes_network(stopped: &Stopped, message: u64) -> Option<bool> {
@@ -109,17 +120,39 @@ pub fn unreachable(stopped: &Stopped) -> Option<Cause> {
     (!routed).then(|| cause(By::Network, "no route", place, &[stopped.name]))
 }
 
-/// EADDRNOTAVAIL, ENODEV: an address or an interface that the host has, and the container has not.
+/// EADDRNOTAVAIL: an address that no interface of the container has.
 pub fn absent_address(stopped: &Stopped) -> Option<Cause> {
     let spec = stopped.confinement.spec;
     spec::namespace(&spec.linux, &NamespaceKind::Network)?;
-    let bytes = (stopped.name == "bind" && !stopped.shares("network")).then(|| stopped.memory(stopped.arg(1), 8))??;
-    if u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?) != libc::AF_INET as u16 {
-        return None;
-    }
-    let octets: Vec<String> = bytes.get(4..8)?.iter().map(|byte| format!("{byte}")).collect();
+    let bytes =
+        (stopped.name == "bind" && !stopped.shares("network")).then(|| stopped.memory(stopped.arg(1), 16))??;
+    let address = match i32::from(u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?)) {
+        libc::AF_INET => IpAddr::from(<[u8; 4]>::try_from(bytes.get(4..8)?).ok()?),
+        libc::AF_INET6 => IpAddr::from(<[u8; 16]>::try_from(stopped.memory(stopped.arg(1), 24)?.get(8..24)?).ok()?),
+        _ => return None,
+    };
+    let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
     let place = pointer(spec, &NamespaceKind::Network);
-    Some(cause(By::Network, "no such address", place, &[&octets.join(".")]))
+    Some(cause(By::Network, "no such address", place, &[&format!("{address}"), any]))
+}
+
+/// ENODEV: an interface that the host has, and the container has not.
+pub fn absent_interface(stopped: &Stopped) -> Option<Cause> {
+    let spec = stopped.confinement.spec;
+    spec::namespace(&spec.linux, &NamespaceKind::Network)?;
+    let asks = |first, last| (first..=last).contains(&stopped.int(1));
+    let at = match stopped.name {
+        "ioctl" if asks(0x8910, 0x89ff) => 2,
+        "setsockopt" if asks(libc::SOL_SOCKET, libc::SOL_SOCKET) && stopped.int(2) == libc::SO_BINDTODEVICE => 3,
+        _ => return None,
+    };
+    let bytes = stopped.memory(stopped.arg(at), if at == 2 { 16 } else { (stopped.arg(4) as usize).min(16) })?;
+    let name = String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next()?).into_owned();
+    let why = Why("whether the host has the interface that the program asked for");
+    let host = files::host_file(procfs::open().ok()?.at(), "self/net/dev", why)?;
+    let has = host.lines().any(|line| line.trim_start().strip_prefix(&name).is_some_and(|rest| rest.starts_with(':')));
+    let place = pointer(spec, &NamespaceKind::Network);
+    (has && !stopped.shares("network")).then(|| cause(By::Network, "no such interface", place, &[&name]))
 }
 
 /// ESRCH: the process lives, but in another pid namespace.

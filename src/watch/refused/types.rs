@@ -52,6 +52,8 @@ pub enum By {
     Rlimit,
     Cgroup,
     Namespace,
+    /// A sysctl.
+    Setting,
     Network,
     Terminal,
     /// A security module, as what remains.

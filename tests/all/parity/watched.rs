@@ -155,7 +155,8 @@ int main(void) {
 }
 "#;
 
-fn compile(source: &Path, bundle: &Bundle, options: &[&str]) -> Outcome {
+/// Compiles a program into the rootfs, as /calls.
+pub fn compile(source: &Path, bundle: &Bundle, options: &[&str]) -> Outcome {
     let mut gcc = Command::new(tool("gcc")?);
     gcc.args(["-w", "-O1", "-o"]).arg(bundle.rootfs("calls")).args(options).arg(source);
     let done = gcc.output()?;

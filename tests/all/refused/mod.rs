@@ -1,6 +1,8 @@
 //! `--watch`: programs that the container refuses something, each for another reason, and the line of config.json that the
 //! summary names.
 
+pub mod variants;
+
 use crate::bundle::{Bundle, tool};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
@@ -21,13 +23,16 @@ struct Row {
 enum Program {
     Shell(&'static str),
     Reporter(&'static [&'static str]),
+    /// tests/programs/refused.c.
+    Calls(&'static [&'static str]),
 }
-use Program::{Reporter, Shell};
+use Program::{Calls, Reporter, Shell};
 
 pub fn cases() -> Vec<Trial> {
     let rows = [rights(), mounts(), files(), limits(), surroundings()].into_iter().flatten();
     let mut cases: Vec<Trial> =
-        rows.map(|row| Trial::test(format!("refused::{}", row.name), move || refused(&row))).collect();
+        rows.map(|row| Trial::test(format!("refused::{}", row.name), move || refused(&row).map(drop))).collect();
+    cases.extend(variants::cases());
     cases.push(Trial::test("refused::nothing_that_is_the_programs_own_matter", own_matter));
     cases.push(Trial::test("refused::a_quota_of_keys", keys));
     cases.push(Trial::test("refused::what_one_change_lifts_is_said_once", said_once));
@@ -57,13 +62,15 @@ fn bundle(program: &Program) -> Result<Bundle, Failed> {
     let mut bundle = match program {
         Shell(script) => Bundle::shell(script)?,
         Reporter(words) => Bundle::reporter(&[&["--quiet"], *words].concat())?,
+        Calls(words) => variants::calls(words)?,
     };
     bundle.set("/process/env", json!(["PATH=/bin"]))?;
     bundle.set("/root/readonly", json!(false))?;
     Ok(bundle)
 }
 
-fn refused(row: &Row) -> Outcome {
+/// Runs it, and looks at the causes. What is on standard error.
+fn refused(row: &Row) -> Result<String, Failed> {
     let mut bundle = bundle(&row.program)?;
     (row.change)(&mut bundle)?;
     let done = bundle.bundled(&["run", "--watch"])?;
@@ -75,7 +82,8 @@ fn refused(row: &Row) -> Outcome {
         ensure!(done.err.contains(label), "no line {label:?} in {}", done.err);
     }
     ensure!(done.err.lines().all(|line| line.chars().count() <= 200), "a line is too long: {}", done.err);
-    bundle.clean()
+    bundle.clean()?;
+    Ok(done.err)
 }
 
 fn nothing(_: &mut Bundle) -> Outcome {
