@@ -135,9 +135,37 @@ pub fn quoted(line: &str) -> String {
     format!("kernel log: {}", bounded(line, QUOTED))
 }
 
-/// What a fault was, in words: `read the address 0x0, where nothing is mapped`. The bits are those of the processor's error code
+/// What a fault was, in words.
+pub fn fault_words(line: &str) -> String {
+    access_words(line).unwrap_or_else(|| {
+        let words = match () {
+            () if is_forbidden(line) => "did what only the kernel may",
+            () if line.contains(" invalid opcode ") => "executed what is no instruction of this processor",
+            () if line.contains(" int3 ") => "came to a breakpoint",
+            () if line.contains(" divide error ") => "divided by zero",
+            () => "did what the processor does not do",
+        };
+        words.into()
+    })
+}
+
+/// The instruction was one that only the kernel may execute, or its address one that cannot be.
+pub fn is_forbidden(line: &str) -> bool {
+    line.contains(" general protection fault ")
+}
+
+/// A stack grows downward, and a fault just above or below its pointer is that of a stack which may not grow.
+pub fn is_full_stack(line: &str) -> bool {
+    const FRAME: i64 = 4096;
+    const GAP: i64 = 64 << 10;
+    let hex = |key: &str| i64::from_str_radix(field(line, key)?, 16).ok();
+    let distance = hex(" segfault at ").zip(hex(" sp ")).map(|(address, pointer)| address.wrapping_sub(pointer));
+    distance.is_some_and(|distance| (-GAP..FRAME).contains(&distance))
+}
+
+/// A fault of an access: `read the address 0x0, where nothing is mapped`. The bits are those of the processor's error code
 /// (x86: 1 is for a page that is there, 2 for a write, 16 for a fetch of code).
-pub fn fault_words(line: &str) -> Option<String> {
+fn access_words(line: &str) -> Option<String> {
     let address = field(line, " segfault at ")?;
     let bits = u32::from_str_radix(field(line, " error ")?, 16).ok()?;
     let (verb, may) = match bits & 0x12 {
@@ -169,8 +197,12 @@ mod tests {
         assert_eq!(call, Some((0xc000_003e, 39)));
         assert!(log.forbidden(19838, 1795961613804).is_none() && log.forbidden(5, 0).is_none());
         assert_eq!(log.only_forbidden(0).map(|found| found.number), Some(39));
-        let words = log.fault(19567).and_then(fault_words);
-        assert_eq!(words.as_deref(), Some("wrote to the address 0x8, where nothing is mapped"));
+        let line = log.fault(19567).unwrap_or("");
+        assert_eq!(fault_words(line), "wrote to the address 0x8, where nothing is mapped");
+        assert!(
+            !is_full_stack(line) && is_full_stack("t[1]: segfault at 7ffd290292ec ip 40 sp 00007ffd290292e0 error 6")
+        );
+        assert_eq!(fault_words("traps: t[1] trap int3 ip:4 sp:7 error:0"), "came to a breakpoint");
         assert_eq!(log.starved(19582, None).and_then(|kill| kill.limit), Some("/a"));
         assert_eq!(log.starved(1, Some("a/b")).and_then(|kill| kill.limit), Some("/a"));
         assert!(log.starved(1, Some("a/bc")).is_none() && log.starved(1, Some("a/")).is_none());

@@ -85,7 +85,7 @@ impl Look<'_> {
             libc::SIGKILL => self.starved(true).or_else(|| self.cpu_time(true)),
             libc::SIGXCPU => self.cpu_time(false),
             libc::SIGXFSZ => self.file_size(),
-            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP => self.fault(signal),
+            signal if sender::FAULTS.contains(&signal) => self.fault(signal),
             _ => None,
         };
         match found {
@@ -238,11 +238,22 @@ impl Look<'_> {
         if let Some(found) = crashes() {
             return Some(found);
         }
+        let first = self.over.is_protected();
         let line = self.log()?.fault(pid)?;
-        let words = log::fault_words(line).unwrap_or_else(|| String::from("did what the processor does not do"));
+        let words = log::fault_words(line);
+        let (full, abort) = (log::is_full_stack(line), first && log::is_forbidden(line));
         let line = log::quoted(line);
         self.known.push(line);
-        Some(Found::new("end by a fault", &[&words, &name]))
+        let cause = match (full, abort) {
+            (true, _) => "end by a full stack",
+            (_, true) => "end by abort of the first process",
+            _ => "end by a fault",
+        };
+        let found = Found::new(cause, &[&words, &name]);
+        Some(match self.rlimit("RLIMIT_STACK").filter(|_| full) {
+            Some((at, _)) => found.at(at),
+            None => found,
+        })
     }
 
     /// Processes that could not be made.
@@ -255,11 +266,11 @@ impl Look<'_> {
         Some(self.at_limit(found, &limit))
     }
 
-    /// A signal that a process sent. SIGKILL from outside is told: it could be taken for want of memory.
+    /// A signal that a process sent, and whether the caller should be told.
     fn sent(&mut self, signal: i32) -> (Option<Found>, bool) {
-        let sender::Sent { found, known, outside } = sender::of(self.over, signal);
+        let sender::Sent { found, known, news } = sender::of(self.over, signal);
         self.known.extend(known);
-        (Some(found), outside && signal == libc::SIGKILL)
+        (Some(found), news)
     }
 
     /// The profile ended the program.

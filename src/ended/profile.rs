@@ -28,8 +28,12 @@ pub fn at_call(profile: &Seccomp, found: &Forbidden, who: &str) -> Found {
         return Found::new("end by an architecture", &[who, &call, arch]).at("/linux/seccomp/architectures");
     }
     let names = |list: &[crate::spec::Text]| name.is_some_and(|name| list.iter().any(|one| one.as_str() == name));
-    let rule = profile.rules.iter().position(|rule| ends(&rule.action) && names(&rule.names));
-    match rule {
+    let mut rules = profile.rules.iter().enumerate().filter(|(_, rule)| ends(&rule.action) && names(&rule.names));
+    match rules.next().map(|(at, _)| at) {
+        // The log has no arguments, which decide between them.
+        Some(first) if rules.next().is_some() => {
+            Found::new("end by seccomp by arguments", &[who, &call, &format!("{first}")]).at("/linux/seccomp/syscalls")
+        }
         Some(rule) => Found::new("end by seccomp rule", &[who, &call]).at(format!("/linux/seccomp/syscalls/{rule}")),
         None => Found::new("end by seccomp", &[who, &call]).at("/linux/seccomp/defaultAction"),
     }

@@ -11,14 +11,14 @@ pub struct Sent {
     pub found: Found,
     /// What says so.
     pub known: Option<String>,
-    /// It was a process outside of the container, and no command of this runtime is known to have been it.
-    pub outside: bool,
+    /// The caller does not know it yet, or would take it for something else.
+    pub news: bool,
 }
 
 /// Who sent the signal that ended a program.
 pub fn of(over: &Over, signal: i32) -> Sent {
     let name = signal_name(signal).to_string();
-    let sent = |found, known: String| Sent { found, known: Some(known), outside: false };
+    let sent = |found, known: String| Sent { found, known: Some(known), news: false };
     if let Some(taken) = over.handed.filter(|taken| taken.signal == signal) {
         return match taken.sender {
             Some((pid, uid)) => {
@@ -34,11 +34,30 @@ pub fn of(over: &Over, signal: i32) -> Sent {
     if let Some((found, known)) = by_command(over, signal) {
         return sent(found, known);
     }
+    if let Some(cause) = own(signal, over.is_protected()) {
+        return Sent { found: Found::new(cause, &[&name]), known: None, news: FAULTS.contains(&signal) };
+    }
     if !over.is_protected() {
-        return Sent { found: Found::new("end by a process", &[&name]), known: None, outside: false };
+        return Sent { found: Found::new("end by a process", &[&name]), known: None, news: false };
     }
     let known = "a pid namespace protects its first process from the signals of all others in it";
-    Sent { outside: true, ..sent(Found::new("end from outside", &[&name]), known.into()) }
+    // SIGKILL could be taken for want of memory.
+    Sent { news: signal == libc::SIGKILL, ..sent(Found::new("end from outside", &[&name]), known.into()) }
+}
+
+/// Signals of the processor, by which the kernel ends also the first process of a pid namespace.
+pub const FAULTS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+
+/// A signal that a program brings upon itself.
+fn own(signal: i32, protected: bool) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGBUS => "end by a bus error",
+        signal if FAULTS.contains(&signal) => "end by a fault without a line",
+        libc::SIGPIPE if !protected => "end by a closed pipe",
+        libc::SIGABRT if !protected => "end by abort",
+        libc::SIGALRM if !protected => "end by an alarm",
+        _ => return None,
+    })
 }
 
 /// The same, where the signal is not known: a command has sent SIGKILL.
@@ -50,8 +69,9 @@ pub fn killed(over: &Over) -> Option<(Found, String)> {
 fn by_command(over: &Over, signal: i32) -> Option<(Found, String)> {
     let pid = over.later().iter().find_map(|piece| sent_by(piece, signal))?;
     let name = signal_name(signal).to_string();
+    let found = Found::new("end by kill", &[&name, &over.saved.id]);
     let known = format!("the trace: a command of this runtime, process {pid}, sent {name}");
-    Some((Found::new("end by kill", &[&name]), known))
+    Some((found, known))
 }
 
 /// The process id of a command that sent this signal, by its records.

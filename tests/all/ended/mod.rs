@@ -5,6 +5,7 @@ mod memory;
 
 use crate::bundle::{Bundle, Done, Running, patiently};
 use crate::cgroup::{script, start};
+use crate::refused::variants::calls;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
@@ -21,6 +22,10 @@ pub fn cases() -> Vec<Trial> {
             ("the_call_of_a_child_that_a_filter_forbids", forbidden_to_a_child),
             ("the_call_that_no_rule_allows", forbidden_by_default),
             ("a_fault_names_its_address", fault),
+            ("a_fault_at_the_end_of_the_stack", full_stack),
+            ("a_fault_that_the_log_does_not_have", bus_error),
+            ("a_signal_that_a_program_brings_upon_itself", by_itself),
+            ("rules_that_arguments_tell_apart", several_rules),
             ("a_signal_from_outside", outside),
             ("a_signal_that_was_handed_on_has_its_sender", handed_on),
             ("kill_is_known_from_the_trace", by_kill),
@@ -172,6 +177,70 @@ fn running(bundle: &Bundle) -> Result<(Running, Pid), Failed> {
     let pid = bundle.state()?["pid"].as_i64().unwrap_or(0) as i32;
     ensure!(pid > 1, "pid {pid}");
     Ok((running, Pid::from_raw(pid)))
+}
+
+fn without_pids(bundle: &mut Bundle) -> Outcome {
+    let list = bundle.config.pointer_mut("/linux/namespaces").and_then(|list| list.as_array_mut());
+    list.ok_or("no namespaces")?.retain(|n| n["type"] != "pid");
+    Ok(())
+}
+
+fn full_stack() -> Outcome {
+    let mut bundle = calls(&["stack"])?;
+    bundle.set("/process/rlimits", json!([{"type": "RLIMIT_STACK", "soft": 262_144, "hard": 262_144}]))?;
+    let done = run(&bundle, &[])?;
+    same("status", done.status, 128 + 11)?;
+    says(
+        &done,
+        "the program's stack is full (SIGSEGV): it wrote to",
+        &["/process/rlimits/0", "segfault at", "recursion"],
+    )?;
+    bundle.clean()
+}
+
+fn bus_error() -> Outcome {
+    let bundle = calls(&["bus", "/tmp/file"])?;
+    let done = run(&bundle, &[])?;
+    same("status", done.status, 128 + 7)?;
+    says(&done, "used a page of a mapped file that is not there (SIGBUS)", &["try: raise `size`"])?;
+    bundle.clean()
+}
+
+fn by_itself() -> Outcome {
+    let ends = [
+        ("pipe", 13, "no reader any more"),
+        ("abort", 6, "it called abort()"),
+        ("alarm", 14, "a timer that it had set"),
+    ];
+    for (name, signal, words) in ends {
+        let mut bundle = calls(&[name])?;
+        without_pids(&mut bundle)?;
+        let done = run(&bundle, &[])?;
+        same("status and words", (done.status, done.err.as_str()), (128 + signal, ""))?;
+        let text = trace(&bundle)?;
+        ensure!(text.contains(words), "{text}");
+        bundle.clean()?;
+    }
+    // The kernel spares the first process of a pid namespace this signal; what abort() does then is a fault.
+    let bundle = calls(&["abort"])?;
+    let done = run(&bundle, &[])?;
+    same("status", done.status, 128 + 11)?;
+    says(&done, "as abort() does in the first process", &["general protection fault"])?;
+    bundle.clean()
+}
+
+/// The log has the call and not its arguments.
+fn several_rules() -> Outcome {
+    let mut bundle = Bundle::shell("umask 0; true")?;
+    let rule = |value: u64| {
+        let args = json!([{"index": 0, "value": value, "op": "SCMP_CMP_EQ"}]);
+        json!({"names": ["umask"], "action": "SCMP_ACT_KILL_PROCESS", "args": args})
+    };
+    profile(&mut bundle, "SCMP_ACT_ALLOW", json!([rule(9), rule(0)]))?;
+    let done = run(&bundle, &[])?;
+    same("status", done.status, 128 + 31)?;
+    says(&done, "at the call umask, by one of several rules", &["/linux/seccomp/syscalls)", "--watch"])?;
+    bundle.clean()
 }
 
 fn outside() -> Outcome {
