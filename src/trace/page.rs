@@ -110,7 +110,12 @@ impl Screen {
 
     /// A text over the whole width.
     pub fn line(&self, text: &str, paint: Paint, out: &mut String) {
-        for row in fit(text, self.width.max(NARROW), 2) {
+        self.lines(text, 2, paint, out);
+    }
+
+    /// The same, in so many rows at most.
+    pub fn lines(&self, text: &str, most: usize, paint: Paint, out: &mut String) {
+        for row in fit(text, self.width.max(NARROW), most) {
             self.painted(&row, paint, out);
             out.push('\n');
         }

@@ -63,7 +63,8 @@ impl<'a> Text<'a> {
     /// What commands have found out and no call says, as why a program ended.
     pub fn remarks(&self, pieces: &[Piece], out: &mut String) {
         for remark in pieces.iter().flat_map(Piece::remarks) {
-            self.screen.line(&visible(remark), Paint::Fatal, out);
+            // At 80 columns that is a whole first line of a message (src/say/shape.rs).
+            self.screen.lines(&visible(remark), 4, Paint::Fatal, out);
         }
     }
 
