@@ -30,11 +30,7 @@ pub fn of(scene: &Scene, op: &Hooks) -> Option<Found> {
 /// How a hook ended.
 pub fn ended(hook: &Hook, code: i32, said: &str) -> Found {
     let path = hook.path.to_string_lossy();
-    let last = said
-        .lines()
-        .rfind(|line| line.contains(|c: char| !c.is_whitespace() && !c.is_control()))
-        .unwrap_or("it said nothing")
-        .trim();
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
     match code {
         TIMED_OUT => {
             let seconds = hook.timeout.unwrap_or_default().to_string();
@@ -53,7 +49,7 @@ pub fn planned(inner: Option<(At, i32)>, path: &str, errno: Option<Errno>) -> Op
     let host = path::host()?;
     let walk = path::walk(inner.map_or(host.at(), |(root, _)| root), path)?;
     match &walk.end {
-        path::End::There { stat, .. } if path::is_dir(stat) || stat.st_mode & 0o111 != 0 => match inner {
+        path::End::There { stat, .. } if !path::is_dir(stat) && stat.st_mode & 0o111 != 0 => match inner {
             None => program::of_host(path, errno),
             Some((root, pid)) => {
                 let inside =

@@ -87,7 +87,7 @@ pub fn of_host(path: &str, errno: Option<Errno>) -> Option<Found> {
     let found = alone(&inside, path, errno)?;
     let [cause, cure] = [found.cause, found.cure].map(|text| {
         let text = text.replace("in the rootfs", "on this machine").replace("in the image", "on this machine");
-        text.replace("an image for", "one for").replace("/process/args/0", "its place")
+        text.replace("an image for", "one for")
     });
     Some(Found { cause, cure, place: None })
 }
