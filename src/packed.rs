@@ -6,8 +6,11 @@ use syscalls::Alone;
 /// A text of `src`, by its path there.
 macro_rules! packed {
     ($path:literal) => {{
+        const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $path));
+        // .cargo/packed.ld finds them by this name.
+        static PACKED: [u8; BYTES.len()] = *include_bytes!(concat!(env!("OUT_DIR"), "/", $path));
         static TEXT: $crate::packed::Text = $crate::packed::Text::unread();
-        TEXT.of(include_bytes!(concat!(env!("OUT_DIR"), "/", $path)))
+        TEXT.of(&PACKED)
     }};
 }
 pub(crate) use packed;
