@@ -203,7 +203,7 @@ docker_case_why_it_failed() {
     fi
 }
 docker_case_causes() {
-    tell_causes 127 126 dbox --rm
+    tell_causes 127 dbox --rm
 }
 
 least[docker/watch]=24
