@@ -56,9 +56,10 @@ pub use rights::outside as by_filter;
 pub use scene::{Found, Place, Root, Scene};
 pub use texts::{holes, part};
 
-use crate::plan::Op;
+use crate::outcome::Lane;
 use crate::plan::op::{Namespaces, Process, Rootfs, Sync};
-use syscalls::{Errno, Failed};
+use crate::plan::{Op, Step};
+use syscalls::{Errno, Failed, record};
 
 /// The one cause of a failure, if a look finds it.
 pub fn of(scene: &Scene) -> Option<Found> {
@@ -66,16 +67,23 @@ pub fn of(scene: &Scene) -> Option<Found> {
     if scene.failed().is_some_and(|failed| matches!(failed.errno, Errno::EMFILE | Errno::ENFILE)) {
         return None;
     }
-    filter::refused(scene)
-        .or_else(|| by_subject(scene))
-        .or_else(|| namespaces::of_trees(scene))
-        .or_else(|| rights::of(scene))
-        .or_else(|| labels::refusing(scene))
+    looking(|| {
+        filter::refused(scene)
+            .or_else(|| by_subject(scene))
+            .or_else(|| namespaces::of_trees(scene))
+            .or_else(|| rights::of(scene))
+            .or_else(|| labels::refusing(scene))
+    })
 }
 
 /// The one cause of the failure of a call outside of any plan.
 pub fn outside(failed: Failed) -> Option<Found> {
-    rights::outside(failed).or_else(|| missing::outside(failed))
+    looking(|| rights::outside(failed).or_else(|| missing::outside(failed)))
+}
+
+/// The calls of a look belong to no line of the plan: they are a step of their own.
+pub fn looking<T>(look: impl FnOnce() -> T) -> T {
+    record::aside(Lane::Host as u8, Step::Cause as u16, look)
 }
 
 fn by_subject(scene: &Scene) -> Option<Found> {

@@ -274,7 +274,7 @@ pub fn not_made(error: Error, path: &str) -> Error {
     };
     let look = told.failed.and_then(|failed| {
         let of_place = || cause::limits::file("state root", path, failed.errno).map(|look| look.of("--root"));
-        cause::by_filter(failed).or_else(of_place)
+        cause::looking(|| cause::by_filter(failed).or_else(of_place))
     });
     better(error, look)
 }

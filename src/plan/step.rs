@@ -41,6 +41,7 @@ steps! {
     Delete "delete" "lifecycle 11 and 12, delete"
     Look "look" "looking, without changing anything"
     Exec "exec" "exec: one more process in the container"
+    Cause "cause" "looking for the cause of a failure"
 }
 
 impl Step {

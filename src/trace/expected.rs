@@ -38,5 +38,6 @@ fn reason(entry: &Entry, errno: Errno) -> Option<&'static str> {
 fn fits(entry: &Entry, errno: Errno, head: &str) -> bool {
     let mut words = head.split(' ');
     let call = words.next().is_some_and(|call| call == "*" || call == entry.r.call.name());
-    call && words.next() == Some(errno.name()) && words.all(|place| entry.is_at(place))
+    let errno = words.next().is_some_and(|word| word == "*" || word == errno.name());
+    call && errno && words.all(|place| entry.is_at(place))
 }

@@ -178,6 +178,17 @@ pub fn at(lane: u8, line: u16, step: u16) {
     HOT.asked.store(NOTHING, Relaxed);
 }
 
+/// Does something outside of any line of the plan, as a step of its own. Later records belong where those before it did.
+pub fn aside<T>(lane: u8, step: u16, work: impl FnOnce() -> T) -> T {
+    let words = [&HOT.lane, &HOT.line, &HOT.step, &HOT.stage];
+    let before = words.map(|word| word.load(Relaxed));
+    at(lane, 0, step);
+    let done = work();
+    HOT.stretch.store(0, Relaxed);
+    words.into_iter().zip(before).for_each(|(word, value)| word.store(value, Relaxed));
+    done
+}
+
 /// The same for a line of the plan. `stage`: its stage, counted from 0. `pointer`: the JSON pointer of what asked for it, and
 /// `mark`: what else decided about it. The next record keeps both.
 pub fn at_line(lane: u8, line: u16, (step, stage): (u16, u8), (pointer, mark): (&str, u8)) {

@@ -80,6 +80,9 @@ fn failed() -> Outcome {
     bundle.bundled(&["create"])?.refused("")?;
     let out = bundle.call(&["trace", &bundle.id])?.ok()?.out;
     ensure!(out.contains("clone3") && out.contains("ENOENT"), "the trace of a failed create: {out}");
+    // What a look was refused is no refusal of the line at which the host waited.
+    ensure!(out.contains("HOST looks for the cause (after a failure)"), "{out}");
+    ensure!(out.contains("look for the cause: ") && !out.contains("the command went on"), "{out}");
     bundle.clean()
 }
 
