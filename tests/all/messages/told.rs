@@ -212,7 +212,17 @@ fn calls() -> Outcome {
         let told = ["write", "ppoll", "rt_sigaction"];
         all.into_iter().filter(|call| !told.contains(&call.as_str())).collect()
     };
-    let (told, plain) = (of_lane(&bundle, &["-E"], "host")?, of_lane(&bundle, &[], "host")?);
+    // Where a wait lasts longer than a moment, as on a busy machine, the host takes signals besides: another run is compared.
+    let short = |words: &[&str]| -> Result<Vec<String>, Failed> {
+        for _ in 0..20 {
+            let calls = of_lane(&bundle, words, "host")?;
+            if !calls.iter().any(|call| call == "signalfd4") {
+                return Ok(calls);
+            }
+        }
+        Err("each of twenty runs had a wait that lasted longer than a moment".into())
+    };
+    let (told, plain) = (short(&["-E"])?, short(&[])?);
     same("host", without(told), without(plain))?;
     bundle.clean()
 }
