@@ -299,7 +299,22 @@ pub fn page_size(kind: &str, data: &str) -> Option<Found> {
     let names = input::names(dir.at(), why).ok()?;
     let names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let sizes: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix("hugepages-")).collect();
+    if sizes.iter().any(|known| kib(known) == kib(size)) {
+        return None;
+    }
     Some(Found::new("no such page size", &[size, &sizes.join(", ")]))
+}
+
+/// A size in KiB, as the kernel reads it: `2M`, `2048kB` (lib/cmdline.c, memparse).
+fn kib(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..end].parse().ok()?;
+    match text[end..].bytes().next().map(|letter| letter.to_ascii_lowercase()) {
+        Some(b'k') => Some(number),
+        Some(b'm') => number.checked_mul(1 << 10),
+        Some(b'g') => number.checked_mul(1 << 20),
+        _ => Some(number >> 10),
+    }
 }
 
 /// Whether file systems of this type lie on a device.
@@ -362,5 +377,19 @@ pub fn unknown_option(kind: &str, option: &str) -> Found {
             Found::new("newer option", &[kind, option, since, &facts::release()])
         }
         _ => Found::new("unknown option", &[kind, option]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kib;
+
+    #[test]
+    fn a_size_is_read_as_the_kernel_does() {
+        for text in ["2M", "2m", "2048kB", "2048K", "2097152"] {
+            assert_eq!(kib(text), Some(2048), "{text}");
+        }
+        assert_eq!((kib("1G"), kib("1048576kB")), (Some(1 << 20), Some(1 << 20)));
+        assert_eq!((kib("M"), kib(""), kib("99999999999999999999")), (None, None, None));
     }
 }

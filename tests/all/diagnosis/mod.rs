@@ -13,7 +13,7 @@ use crate::{Failed, Outcome, ensure};
 use serde_json::Value;
 
 /// What no look can see before it is tried: parts of causes.
-const BY_RUN_ALONE: [&str; 9] = [
+const BY_RUN_ALONE: [&str; 13] = [
     " has dots in its name",
     "no groups may be set in this user namespace: its setgroups file says deny",
     " is open for writing in process ",
@@ -23,6 +23,10 @@ const BY_RUN_ALONE: [&str; 9] = [
     "ended with exit status ",
     "was killed by SIG",
     "took longer than its timeout of ",
+    " processes, and has them (pids.max)",
+    " hands controllers down (",
+    " is too low to build the container: ",
+    "the container's cgroup has no file ",
 ];
 
 /// `run` fails, and says this: a cause at the beginning of its first line, and a cure. `check` says the same beforehand.
