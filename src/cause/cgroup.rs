@@ -320,9 +320,10 @@ fn out_of_memory(root: At, path: &str, setting: &Setting) -> Found {
 }
 
 /// An answer of systemd's, and what helps.
-fn systemd(said: &str) -> Found {
+pub fn systemd(said: &str) -> Found {
     let has = |words: &str| said.contains(words);
     let name = match () {
+        _ if has("systemd listens") => "no systemd",
         _ if has("already exists") || has("already loaded") => "unit exists",
         _ if has("authentication required") || has("Access denied") || has("Permission denied") => "systemd denies",
         _ if has("nknown property") || has("Cannot set property") => "systemd too old",

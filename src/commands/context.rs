@@ -5,7 +5,7 @@ use crate::cause;
 use crate::cli::{CgroupManager, Globals, Level};
 use crate::entry::seal;
 use crate::host::{self, Host, cgroup, dbus, systemd};
-use crate::outcome::{Check, Doing, Error, Lane, at};
+use crate::outcome::{Advice, Check, Doing, Error, Lane, Told, at};
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{Step, Wish};
 use crate::say::error::{Said, better};
@@ -83,7 +83,7 @@ impl Context {
         let user = self.host.uid != 0 || self.host.nested;
         let sockets = systemd::sockets(user, host::environment);
         let base =
-            systemd::base(&sockets).map_err(|trouble| systemd_failed("ask systemd for its cgroup".into(), trouble))?;
+            systemd::base(&sockets).map_err(|trouble| unanswered("ask systemd for its cgroup".into(), trouble))?;
         Ok(Some(Manager { sockets, base, user }))
     }
 
@@ -244,6 +244,15 @@ pub fn systemd_failed(step: String, trouble: dbus::Trouble) -> Error {
         dbus::Trouble::Call(failed) => at(step, failed),
         dbus::Trouble::Said(text) => Error::State(format!("{step}: {text}; try: {}", hints::check(Check::Systemd))),
     }
+}
+
+/// The same where it is the first request, and so tells whether there is a systemd.
+fn unanswered(step: String, trouble: dbus::Trouble) -> Error {
+    let dbus::Trouble::Said(text) = trouble else {
+        return systemd_failed(step, trouble);
+    };
+    let told = Told::of(format!("{step}: {text}"), "", Advice::Text(""));
+    better(Error::Call(Box::new(told)), Some(cause::cgroup::systemd(&text)))
 }
 
 /// The step that records from now on belong to.
