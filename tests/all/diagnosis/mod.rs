@@ -13,7 +13,7 @@ use crate::{Failed, Outcome, ensure};
 use serde_json::Value;
 
 /// What no look can see before it is tried: parts of causes.
-const BY_RUN_ALONE: [&str; 13] = [
+const BY_RUN_ALONE: [&str; 14] = [
     " has dots in its name",
     "no groups may be set in this user namespace: its setgroups file says deny",
     " is open for writing in process ",
@@ -27,6 +27,7 @@ const BY_RUN_ALONE: [&str; 13] = [
     " hands controllers down (",
     " is too low to build the container: ",
     "the container's cgroup has no file ",
+    " cannot be set: the cgroup has cpu.idle",
 ];
 
 /// `run` fails, and says this: a cause at the beginning of its first line, and a cure. `check` says the same beforehand.
