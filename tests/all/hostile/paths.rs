@@ -2,7 +2,7 @@
 //! Beside each rootfs lies a folder that is the outside: it must be the same afterwards. What covers which threat is
 //! listed in `hostile`.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Done};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -116,7 +116,10 @@ impl Drop for Exchange {
 
 /// It ran, or it was refused as a failure of the runtime's is; it did not crash.
 pub fn ran_or_refused(bundle: &Bundle, what: &str) -> Result<bool, Failed> {
-    let done = bundle.bundled(&["run"])?;
+    ended_well(bundle, &bundle.bundled(&["run"])?, what)
+}
+
+fn ended_well(bundle: &Bundle, done: &Done, what: &str) -> Result<bool, Failed> {
     let told = done.status == 1 && done.err.starts_with("nk-runtime: ");
     ensure!(done.status == 0 || told && !done.err.contains("a fault of its own"), "{what}: {done:?}");
     bundle.nothing_left()?;
@@ -217,7 +220,7 @@ fn exchanged_target(target: &str, there: bool) -> Outcome {
     bundle.set("/process/cwd", json!(format!("{target}/cwd")))?;
     let exchange = Exchange::of(bundle.rootfs("vol/x"), bundle.rootfs("vol/link"));
     for i in 0..30 {
-        ran_or_refused(&bundle, &format!("run {i}"))?;
+        ended_well(&bundle, &bundle.bundled_alone(&["run"])?, &format!("run {i}"))?;
         outside.untouched()?;
     }
     exchange.end()?;
@@ -237,7 +240,7 @@ fn exchanged_proc() -> Outcome {
     let exchange = Exchange::of(bundle.rootfs("proc"), bundle.rootfs("other"));
     let mut seen = 0;
     for _ in 0..40 {
-        let done = bundle.bundled(&["run"])?;
+        let done = bundle.bundled_alone(&["run"])?;
         bundle.nothing_left()?;
         let Ok(report) = serde_json::from_str::<Value>(&done.out) else {
             ensure!(done.status == 1, "{done:?}");
