@@ -29,7 +29,7 @@ pub fn look(spec: &Spec, found: &mut Found) {
     }
 }
 
-/// Devices that programs have everywhere, and two of which each opening stands for itself: fuse and tun.
+/// Devices that every container has; and fuse and tun, where each opening stands for itself.
 fn is_usual(major: Option<i64>, minor: Option<i64>) -> bool {
     matches!((major, minor), (Some(1), Some(3 | 5 | 7 | 8 | 9)) | (Some(5), Some(0..=2)) | (Some(10), Some(200 | 229)))
 }

@@ -31,7 +31,7 @@ pub fn watched(stopped: &Stopped) -> Option<Cause> {
 
 /// Whether the process that a call names belongs to the same user.
 fn is_of_same_user(stopped: &Stopped) -> bool {
-    let why = Why("which process the program means, and whose it is");
+    let why = Why("which process the program means, and which user it belongs to");
     let names = || {
         let procfs = procfs::open()?;
         let dir = syscalls::openat(procfs.at(), c".", OpenFlags::O_DIRECTORY, why)?;

@@ -92,13 +92,10 @@ fn lines_beside(listing: &str) -> Result<Vec<Vec<String>>, Failed> {
 
 const EVENTS: &str = r#"
 #define _GNU_SOURCE
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include "filter.h"
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -106,18 +103,6 @@ const EVENTS: &str = r#"
 #include <unistd.h>
 static void handler(int signal) {}
 static void *ends(void *arg) { syscall(SYS_exit, 9); return arg; }
-static void filter(void) {
-    struct sock_filter lines[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {4, lines};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-    getppid();
-}
 int main(void);
 static void child(int kind) {
     struct itimerval once = {{0, 0}, {0, 1000}};
@@ -138,7 +123,7 @@ static void child(int kind) {
     case 7: raise(SIGSTOP); _exit(7);
     case 8: kill(getpid(), SIGKILL);
     case 9: pthread_create(&thread, 0, ends, 0); pthread_join(thread, 0); _exit(8);
-    case 10: filter();
+    case 10: filter(SYS_getppid, SECCOMP_RET_TRAP), getppid();
     case 11: *(volatile char *)main = 1;
     case 12: usleep(300000); _exit(9);
     }
@@ -155,10 +140,13 @@ int main(void) {
 }
 "#;
 
+/// Sources in C, and what they include.
+pub const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
+
 /// Compiles a program into the rootfs, as /calls.
 pub fn compile(source: &Path, bundle: &Bundle, options: &[&str]) -> Outcome {
     let mut gcc = Command::new(tool("gcc")?);
-    gcc.args(["-w", "-O1", "-o"]).arg(bundle.rootfs("calls")).args(options).arg(source);
+    gcc.args(["-w", "-O1", "-I", PROGRAMS, "-o"]).arg(bundle.rootfs("calls")).args(options).arg(source);
     let done = gcc.output()?;
     ensure!(done.status.success(), "gcc: {}", String::from_utf8_lossy(&done.stderr));
     Ok(())

@@ -60,24 +60,12 @@ fn faults() -> Outcome {
 
 /// A filter of the program's own answers mkdir with an errno, with a signal, or with the end.
 const FILTER: &str = r#"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
+#include "filter.h"
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 int main(int count, char **words) {
-    unsigned answer = strtoul(words[1], 0, 0);
-    struct sock_filter lines[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mkdir, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, answer),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {4, lines};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    filter(SYS_mkdir, strtoul(words[1], 0, 0));
     return mkdir("/sys/own", 0700) ? 9 : 8;
 }
 "#;

@@ -4,6 +4,7 @@ mod faults;
 mod life;
 
 use crate::bundle::{Bundle, tool};
+use crate::parity::watched::PROGRAMS;
 use crate::users::{as_user, of_user};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -51,8 +52,13 @@ fn compiled(bundle: &Bundle, source: &str, options: &[&str]) -> Outcome {
     let file = bundle.path("program.c");
     fs::write(&file, source)?;
     let mut gcc = Command::new(tool("gcc")?);
-    let done =
-        gcc.args(["-w", "-static"]).args(options).arg("-o").arg(bundle.rootfs("bin/program")).arg(&file).output()?;
+    let done = gcc
+        .args(["-w", "-static", "-I", PROGRAMS])
+        .args(options)
+        .arg("-o")
+        .arg(bundle.rootfs("bin/program"))
+        .arg(&file)
+        .output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     Ok(())
 }
