@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Below `src`.
-const TEXTS: [&str; 24] = [
+const TEXTS: [&str; 25] = [
     "cause/facts.txt",
     "cause/texts.txt",
     "check/texts.txt",
@@ -33,6 +33,7 @@ const TEXTS: [&str; 24] = [
     "watch/fallbacks.txt",
     "watch/refused/capabilities.txt",
     "watch/refused/texts.txt",
+    "world/milestones.txt",
 ];
 
 /// How many places with the same three bytes are tried.

@@ -3,6 +3,7 @@
 //! ```text
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
+//!   draw           a trace as a picture
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   check lint     what would fail, before it runs; what a configuration leaves open
@@ -10,6 +11,7 @@
 //!   ended          why a program ended: what the kernel, the cgroup and the trace tell of it
 //!   cause          why a line of a plan failed: looks after the failure, and what they find
 //!   state          what is remembered of a container: its document, its records
+//!   world          what calls make of the world: namespaces, mounts, rights, descriptors
 //!   perform        carries out a plan, in lanes: the host's, and init's on the far side of clone3
 //!   plan           a pure function: from the configuration to lines, in THE ORDER
 //!   cli            the command line, understood
@@ -41,6 +43,7 @@ mod cause;
 mod check;
 mod cli;
 mod commands;
+mod draw;
 mod ended;
 mod entry;
 mod explain;
@@ -62,6 +65,7 @@ mod trace;
 mod unit;
 mod vm;
 mod watch;
+mod world;
 use core::ffi::c_char;
 use entry::seal;
 use host::{environment, input};

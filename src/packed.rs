@@ -58,7 +58,7 @@ mod tests {
             ($($path:literal)*) => { $(assert!(packed!($path) == include_str!($path), $path);)* };
         }
         same!("explain/texts/calls.txt" "explain/texts/hints.txt" "cause/texts.txt" "watch/refused/texts.txt");
-        same!("lint/rules.txt" "say/refused.txt");
+        same!("lint/rules.txt" "say/refused.txt" "world/milestones.txt");
     }
 
     #[test]

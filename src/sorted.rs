@@ -1,5 +1,6 @@
 //! Lists in order. The library's sorts take 4 KiB for each type of list; this one takes 300 bytes. May touch: nothing.
 
+use core::borrow::Borrow;
 use core::cmp::min;
 
 /// Sorts a list by a heap: what is alike comes in any order. `before`: whether the first of two comes before the second.
@@ -35,9 +36,88 @@ pub fn sort<T: Ord>(list: &mut [T]) {
     by(list, |a, b| a < b);
 }
 
+/// Values by their keys, in the order of the keys. The library's map takes 6 KiB for each type of values; this one takes
+/// less than 1 KiB, and moves what comes after a new key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Table<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Table<K, V> {
+        Table(Vec::new())
+    }
+}
+
+impl<K: Ord, V> Table<K, V> {
+    /// The place of a key, or the one that it would have.
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.binary_search_by(|(known, _)| known.borrow().cmp(key))
+    }
+
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).ok().map(|place| &self.0[place].1)
+    }
+
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).ok().map(|place| &mut self.0[place].1)
+    }
+
+    pub fn insert(&mut self, key: K, value: V) {
+        match self.place(&key) {
+            Ok(place) => self.0[place].1 = value,
+            Err(place) => self.0.insert(place, (key, value)),
+        }
+    }
+
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).ok().map(|place| self.0.remove(place).1)
+    }
+
+    pub fn iter(&self) -> core::slice::Iter<'_, (K, V)> {
+        self.0.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> core::slice::IterMut<'_, (K, V)> {
+        self.0.iter_mut()
+    }
+
+    /// Keeps those of which this is true.
+    pub fn retain(&mut self, keep: impl Fn(&(K, V)) -> bool) {
+        self.0.retain(keep);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_holds_what_was_put_last() {
+        let mut table = Table::default();
+        for key in [3, 1, 2, 1, 5] {
+            table.insert(key, key * table.len());
+        }
+        assert_eq!(table.iter().copied().collect::<Vec<_>>(), [(1, 3), (2, 4), (3, 0), (5, 15)]);
+        assert_eq!(
+            (table.remove(&2), table.remove(&4), table.get(&2), table.get(&5)),
+            (Some(4), None, None, Some(&15))
+        );
+    }
 
     #[test]
     fn lists_of_all_lengths_are_in_order() {

@@ -5,8 +5,8 @@
 
 use super::normalise::{Found, Words, so_far};
 use super::values::{
-    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page, Shell,
-    Watched, Weight,
+    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page,
+    Picture, Shell, Watched, Weight,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -50,6 +50,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("run", "--watch", Watched::WORDS),
     ("exec", "--watch", Watched::WORDS),
     ("trace", "--format", Format::WORDS),
+    ("trace", "--format", Picture::WORDS),
     ("watch", "--format", Format::WORDS),
     ("trace", "--color", Color::WORDS),
     ("list", "--format", ListFormat::WORDS),
@@ -67,8 +68,14 @@ const WORDS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// The words that an option or an operand takes, if they are few.
-fn few(verb: &str, name: &str) -> Option<&'static [&'static str]> {
-    WORDS.iter().find(|(of, own, _)| *of == verb && *own == name).map(|(.., words)| *words)
+fn few(verb: &str, name: &str) -> Option<Vec<&'static str>> {
+    let rows = WORDS.iter().filter(|(of, own, _)| *of == verb && *own == name);
+    let words: Vec<&str> = rows.flat_map(|(.., words)| *words).copied().collect();
+    if words.is_empty() { None } else { Some(words) }
+}
+
+fn one_of(words: Vec<&'static str>) -> Wanted<'static> {
+    Wanted::Words(words.into_iter().map(|word| (word, "")).collect())
 }
 
 /// What can stand at the end of `words`, in the place of the last of them.
@@ -103,7 +110,7 @@ fn commands<'a>() -> Wanted<'a> {
 fn value(line: &Words, option: &Found) -> Wanted<'static> {
     let verb = line.verb.filter(|_| !option.global).map_or("", |verb| verb.name);
     match (few(verb, option.long), option.value) {
-        (Some(words), _) => Wanted::Words(words.iter().map(|word| (*word, "")).collect()),
+        (Some(words), _) => one_of(words),
         (None, "file" | "socket") => Wanted::File,
         (None, "dir") => Wanted::Folder,
         _ => Wanted::Free,
@@ -117,7 +124,7 @@ fn operand<'a>(verb: &Verb, given: Vec<&'a str>) -> Wanted<'a> {
         return Wanted::Free;
     };
     if let Some(words) = few(verb.name, next) {
-        return Wanted::Words(words.iter().map(|word| (*word, "")).collect());
+        return one_of(words);
     }
     match (verb.name, next) {
         ("create" | "run" | "plan", _) => Wanted::Free,
@@ -163,7 +170,7 @@ mod tests {
                     continue;
                 }
                 let listed: Vec<&str> = listed.split(", ").flat_map(|part| part.split(" or ")).collect();
-                assert_eq!(few(verb.name, option.long), Some(listed.as_slice()), "{} {}", verb.name, option.long);
+                assert_eq!(few(verb.name, option.long), Some(listed), "{} {}", verb.name, option.long);
                 found += 1;
             }
         }

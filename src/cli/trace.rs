@@ -1,6 +1,6 @@
 //! The words of `trace`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{Color, Format, color, format, lines, refuse, refuse_given, run};
+use super::values::{Color, Format, Picture, Shown, color, lines, refuse, refuse_given, run, shown};
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
 /// Show what was done for a container, call by call; also for one that is gone. Without an ID: list the traces that are kept.
@@ -16,9 +16,9 @@ pub struct TraceCmd {
     /// go on as calls are made, until the container is gone; wait for it if it is not there yet
     #[argh(switch, short = 'f')]
     pub follow: bool,
-    /// text (the default), strace or json
-    #[argh(option, default = "Format::Text", from_str_fn(format))]
-    pub format: Format,
+    /// text (the default), strace or json; or a picture: dot, for graphviz, of namespaces and mounts
+    #[argh(option, default = "Shown::TEXT", from_str_fn(shown))]
+    pub format: Shown,
     /// text: a row for each call, where rows stand for several calls otherwise
     #[argh(switch)]
     pub all: bool,
@@ -88,21 +88,7 @@ impl TraceCmd {
         ];
         let asks_for_help = self.only.iter().any(|word| word == "help");
         if self.id.is_none() && !asks_for_help {
-            let ways = [
-                ("-c", self.summary),
-                ("-y", self.names),
-                ("-f", self.follow),
-                ("--run", self.run.is_some()),
-                ("--refused", self.refused),
-                ("--print-config", self.print_config),
-            ];
-            let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
-            for options in [&text[..3], &times, &filters, &ways] {
-                refuse_given(options, of_one)?;
-            }
-            if self.format == Format::Strace {
-                return refuse("the list of traces has no strace format: text or json");
-            }
+            self.fits_list([&text[..3], &times, &filters])?;
         }
         if self.print_config {
             let alone = |name: &str| format!("{name} is about calls: leave it out with --print-config");
@@ -110,7 +96,7 @@ impl TraceCmd {
             for options in [&text[..], &times, &filters, &calls] {
                 refuse_given(options, alone)?;
             }
-            if self.format != Format::Text {
+            if self.format != Shown::TEXT {
                 return refuse("--print-config prints config.json as it was: it has no other format");
             }
         }
@@ -119,7 +105,7 @@ impl TraceCmd {
             refuse_given(&[("-f", self.follow), ("-y", self.names)], table)?;
             refuse_given(&times, table)?;
             refuse_given(&text, table)?;
-            if self.format != Format::Text {
+            if self.format != Shown::TEXT {
                 return refuse("-c is a table of its own: it has no other format");
             }
         }
@@ -129,20 +115,54 @@ impl TraceCmd {
             refuse_given(&times, alone)?;
             refuse_given(&text[..3], alone)?;
             refuse_given(&filters, alone)?;
-            if self.format == Format::Strace {
-                return refuse("--refused has no strace format: text or json");
+            if ![Shown::TEXT, Shown::JSON].contains(&self.format) {
+                return refuse("--refused has two formats: text and json");
             }
         }
         if self.follow {
             refuse_given(&[("--all", self.all)], |_| "--follow shows each call already: leave out --all".into())?;
             refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
         }
-        self.fits_format(&text, &times)?;
+        match self.format {
+            Shown::View(format) => self.fits_view(format, &text, &times)?,
+            Shown::Picture(picture) => self.fits_picture(picture, [&text, &times, &filters])?,
+        }
         Ok(self)
     }
 
-    fn fits_format(&self, text: &[(&str, bool)], times: &[(&str, bool)]) -> Result<(), EarlyExit> {
+    /// Without an ID: the traces are listed.
+    fn fits_list(&self, options: [&[(&str, bool)]; 3]) -> Result<(), EarlyExit> {
+        let ways = [
+            ("-c", self.summary),
+            ("-y", self.names),
+            ("-f", self.follow),
+            ("--run", self.run.is_some()),
+            ("--refused", self.refused),
+            ("--print-config", self.print_config),
+        ];
+        let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
+        for options in options.into_iter().chain([&ways[..]]) {
+            refuse_given(options, of_one)?;
+        }
         match self.format {
+            Shown::View(Format::Strace) => refuse("the list of traces has no strace format: text or json"),
+            Shown::Picture(_) => refuse("--format: a picture shows one trace: an ID is needed"),
+            Shown::View(_) => Ok(()),
+        }
+    }
+
+    fn fits_picture(&self, picture: Picture, [text, times, filters]: [&[(&str, bool)]; 3]) -> Result<(), EarlyExit> {
+        refuse_given(&[("--follow", self.follow)], |_| "a picture shows a whole trace: leave out --follow".into())?;
+        refuse_given(text, |name| format!("{name} is for the text, not for a picture"))?;
+        refuse_given(times, |name| format!("{name} is for text and strace, not for a picture"))?;
+        refuse_given(&[("-y", self.names)], |name| format!("{name} is for strace"))?;
+        match picture {
+            Picture::Dot => refuse_given(filters, |name| format!("{name}: dot shows what all calls have made")),
+        }
+    }
+
+    fn fits_view(&self, format: Format, text: &[(&str, bool)], times: &[(&str, bool)]) -> Result<(), EarlyExit> {
+        match format {
             Format::Text => {
                 refuse_given(&[("-y", self.names)], |_| "the text has names already: -y is for strace".into())?
             }

@@ -28,6 +28,10 @@ choice! {
     format, "trace format": enum Format { #[default] Text = "text", Strace = "strace", Json = "json" }
 }
 choice! {
+    /// A trace as a picture.
+    picture, "picture": enum Picture { Dot = "dot" }
+}
+choice! {
     /// Whether a view has colours.
     #[derive(Default)]
     color, "choice of colour": enum Color { #[default] Auto = "auto", Always = "always", Never = "never" }
@@ -58,6 +62,35 @@ choice! {
 choice! {
     /// What carries out a machine's instructions: the processor, or QEMU.
     accel, "accelerator": enum Accel { Kvm = "kvm", Tcg = "tcg" }
+}
+
+/// What `trace` makes of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    View(Format),
+    Picture(Picture),
+}
+
+impl Shown {
+    pub const TEXT: Shown = Shown::View(Format::Text);
+    pub const JSON: Shown = Shown::View(Format::Json);
+}
+
+impl Default for Shown {
+    fn default() -> Shown {
+        Shown::TEXT
+    }
+}
+
+/// A view or a picture.
+pub fn shown(word: &str) -> Result<Shown, String> {
+    if let Ok(picture) = picture(word) {
+        return Ok(Shown::Picture(picture));
+    }
+    let words = [Format::WORDS, Picture::WORDS].concat();
+    format(word)
+        .map(Shown::View)
+        .map_err(|_| marked(&format!("{} is no trace format; write {}", quoted(word), either(&words))))
 }
 
 /// Where log lines go.
@@ -116,9 +149,15 @@ fn choose<T: Copy>(what: &str, choices: &[(&str, T)], word: &str) -> Result<T, S
         return Ok(*value);
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
-    let (others, last) = names.rsplit_once(", ").unwrap_or(("", &names));
-    no(word, &format!("{what}; write {others} or {last}"))
+    no(word, &format!("{what}; write {}", either(&names)))
+}
+
+/// `a, b or c`.
+fn either(words: &[&str]) -> String {
+    match words {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// The word is not what the option takes.

@@ -2,7 +2,7 @@
 
 use super::context::{Context, step};
 use super::watch;
-use crate::cli::Format;
+use crate::cli::{Format, Shown};
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
@@ -10,7 +10,7 @@ use crate::state::attempts;
 use crate::state::traces::{self, Listed};
 use crate::trace::{self, Filter, Live, Piece, View};
 use crate::watch::refusals;
-use crate::{cli, state};
+use crate::{cli, draw, state};
 use alloc::collections::BTreeSet;
 use serde::Serialize;
 use syscalls::record::{self, Record};
@@ -28,11 +28,16 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         return out::stdout(&trace::help()).map(|()| 0);
     }
     let filter = Filter::new(options)?;
+    let json = options.format == Shown::JSON;
     let Some(name) = &options.id else {
-        return list(context, options.format);
+        return list(context, json);
     };
     let screen = trace::screen(Some(At::STDOUT), options.color);
-    let mut view = View { look: options, filter: &filter, screen, epoch: trace::epoch() };
+    let format = match options.format {
+        Shown::View(format) => format,
+        Shown::Picture(_) => Format::default(),
+    };
+    let mut view = View { format, look: options, filter: &filter, screen, epoch: trace::epoch() };
     let usage = |problem: &str| Err(Error::Usage(format!("trace: {problem}")));
     let (id, run) = traces::named(name)?;
     match (id == name, options.run, options.follow) {
@@ -50,9 +55,12 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     }
     let found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
     if options.refused {
-        return out::stdout(&watch::text(&refusals(&found.pieces), options.format)).map(|()| 0);
+        return out::stdout(&watch::text(&refusals(&found.pieces), json)).map(|()| 0);
     }
     let pieces: Vec<Piece> = found.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    if let Shown::Picture(picture) = options.format {
+        return out::stdout(&draw::draw(picture, name, &pieces)).map(|()| 0);
+    }
     // The machine may have been started again: then its clock says nothing of those records.
     if let Some(ended) = found.ended {
         view.epoch = ended.saturating_sub(trace::brief(&pieces).ended);
@@ -74,16 +82,16 @@ struct Row {
 }
 
 /// Without an id: the traces that can be asked for.
-fn list(context: &Context, format: Format) -> Result<i32, Error> {
+fn list(context: &Context, json: bool) -> Result<i32, Error> {
     let mut rows = Vec::new();
     if let Some(root) = context.open_root()? {
         for listed in traces::list(&root)? {
             rows.push(row(&root, listed));
         }
     }
-    let text = match format {
-        Format::Json => format!("{}\n", serde_json::to_string(&rows).unwrap_or_default()),
-        _ => table(&rows),
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string(&rows).unwrap_or_default()),
+        false => table(&rows),
     };
     out::stdout(&text).map(|()| 0)
 }
@@ -141,7 +149,7 @@ type Seen = (u64, u32);
 
 /// Shows records as they are completed, until the container is gone.
 fn follow(context: &Context, id: &str, view: View) -> Result<i32, Error> {
-    let text_view = view.look.format == Format::Text;
+    let text_view = view.format == Format::Text;
     let mut seen: BTreeSet<Seen> = BTreeSet::new();
     let mut hanging: BTreeSet<Seen> = BTreeSet::new();
     let mut view = Live::new(view);

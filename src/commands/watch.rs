@@ -41,7 +41,7 @@ pub fn watch(context: &mut Context, options: &cli::Watch) -> Result<i32, Error> 
     show(&process, &file, channel, options.format).doing(format_args!("watch {id}"))??;
     let all = refusals(&[input::read_recorder(file.at()).doing("read the calls of the program")?]);
     let gap = if options.format == Format::Json { "" } else { "\n" };
-    out::stdout(&format!("{gap}{}", text(&all, options.format))).map(|()| 0)
+    out::stdout(&format!("{gap}{}", text(&all, options.format == Format::Json))).map(|()| 0)
 }
 
 /// Lets a process trace all that the container has.
@@ -66,11 +66,11 @@ fn begin(found: &Found, options: &cli::Watch) -> Result<Watcher, Error> {
 }
 
 /// What was refused, in all.
-pub fn text(all: &[Refusal], format: Format) -> String {
-    match format {
-        Format::Json => format!("{}\n", serde_json::to_string(all).unwrap_or_default()),
-        _ if all.is_empty() => String::from("The container refused no call that was watched.\n"),
-        _ => refused::summary(all),
+pub fn text(all: &[Refusal], json: bool) -> String {
+    match json {
+        true => format!("{}\n", serde_json::to_string(all).unwrap_or_default()),
+        false if all.is_empty() => String::from("The container refused no call that was watched.\n"),
+        false => refused::summary(all),
     }
 }
 
@@ -111,10 +111,10 @@ fn processes(saved: &Saved) -> Vec<i32> {
 fn show(process: &Fd, file: &Fd, channel: Fd, format: Format) -> syscalls::Result<Result<(), Error>> {
     let why = Why("a signal ends the watch, and leaves the container as it is");
     let signals = syscalls::signalfd4(ENDS, why)?;
-    let look = TraceCmd { format, ..TraceCmd::default() };
+    let look = TraceCmd::default();
     let filter = Filter::default();
     let screen = trace::screen(Some(At::STDOUT), cli::Color::Auto);
-    let mut view = Live::new(View { look: &look, filter: &filter, screen, epoch: trace::epoch() });
+    let mut view = Live::new(View { format, look: &look, filter: &filter, screen, epoch: trace::epoch() });
     let (mut tail, mut channel) = (Tail::default(), Some(channel));
     loop {
         let row = |fd: At| PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 };

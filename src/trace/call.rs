@@ -3,6 +3,7 @@
 
 use super::life::Entry;
 use super::words::{self, has};
+use crate::world::words::parts;
 use syscalls::Errno;
 use syscalls::record::{RETURNED, Record};
 use syscalls::show::{Sort, sort};
@@ -161,28 +162,6 @@ fn structure(text: &str) -> String {
         [] => String::new(),
         _ => format!("{{{}}}", members.join(", ")),
     }
-}
-
-/// The members of a structure: its text at each comma that stands in no bracket and in no string.
-fn parts(inner: &str) -> Vec<&str> {
-    let mut all = Vec::new();
-    let (mut depth, mut quoted, mut escaped, mut start) = (0usize, false, false, 0);
-    for (at, c) in inner.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '{' | '[' | '(' if !quoted => depth += 1,
-            '}' | ']' | ')' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
-                all.push(inner[start..at].trim());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    all.push(inner[start..].trim());
-    all
 }
 
 /// A long list of numbers by its ends, as in `[0 1 2 ... 1023]`: a list of all processors has 4 KiB.

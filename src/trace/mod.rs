@@ -18,6 +18,7 @@ mod words;
 
 pub use brief::{brief, day};
 pub use filter::{Filter, help};
+pub use life::entries;
 pub use page::Screen;
 pub use piece::{Piece, numbered};
 pub use text::duration;
@@ -25,7 +26,7 @@ pub use text::duration;
 use crate::cli::{Color, Format, TraceCmd};
 use crate::host::environment;
 use json::json;
-use life::{Reader, entries, read_in_order};
+use life::{Reader, read_in_order};
 use page::WIDE;
 use syscalls::record::{self, Record};
 use syscalls::{At, Why};
@@ -55,6 +56,7 @@ pub fn screen(to: Option<At>, color: Color) -> Screen {
 
 /// A view of a trace.
 pub struct View<'a> {
+    pub format: Format,
     pub look: &'a TraceCmd,
     pub filter: &'a Filter,
     pub screen: Screen,
@@ -65,7 +67,7 @@ pub struct View<'a> {
 impl View<'_> {
     /// All records of a trace. `title`: what the text says that it is.
     pub fn render(&self, pieces: &[Piece], title: &str) -> String {
-        let of_text = self.look.format == Format::Text && !self.look.summary;
+        let of_text = self.format == Format::Text && !self.look.summary;
         let mut all = entries(pieces, of_text);
         let took = brief::took(&all);
         all.retain(|entry| self.filter.shows(entry));
@@ -85,7 +87,7 @@ impl View<'_> {
         }
         let mut before = 0;
         for entry in &all {
-            if self.look.format == Format::Json {
+            if self.format == Format::Json {
                 let _ = json(entry, &mut out);
                 continue;
             }
@@ -94,7 +96,7 @@ impl View<'_> {
             not_on_record(entry.missing[1], &mut out);
             before = entry.r.start_ns;
         }
-        if self.look.format == Format::Json {
+        if self.format == Format::Json {
             pieces.iter().flat_map(Piece::remarks).for_each(|remark| json::remark(remark, &mut out));
         }
         out
@@ -112,12 +114,12 @@ fn not_on_record(calls: u32, out: &mut String) {
 pub fn own(format: Format, to: Option<At>) -> String {
     // Asking the terminal makes records, too: those are not part of what is shown.
     let pieces = [Piece::new(record::bytes())];
-    let look = TraceCmd { format, ..TraceCmd::default() };
+    let look = TraceCmd::default();
     let screen = match format {
         Format::Text => screen(to, Color::Auto),
         _ => Screen { width: WIDE, color: false },
     };
-    View { look: &look, filter: &Filter::default(), screen, epoch: epoch() }.render(&pieces, "this command")
+    View { format, look: &look, filter: &Filter::default(), screen, epoch: epoch() }.render(&pieces, "this command")
 }
 
 /// A view that grows with the trace.
@@ -136,12 +138,12 @@ impl<'a> Live<'a> {
 
     /// Writes one record: the first word about it, if its call is still in the kernel, or the last one.
     pub fn show(&mut self, piece: &Piece, r: Record, out: &mut String) {
-        let root = self.view.look.format == Format::Text;
+        let root = self.view.format == Format::Text;
         let entry = self.reader.entry(piece, r, root);
         if !self.view.filter.shows(&entry) {
             return;
         }
-        match self.view.look.format {
+        match self.view.format {
             Format::Strace => strace::line(&entry, self.view.look, self.view.epoch, self.before, out),
             Format::Json => drop(json(&entry, out)),
             Format::Text => self.text.live(&entry, out),

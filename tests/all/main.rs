@@ -38,6 +38,7 @@ mod tools;
 mod trace;
 mod users;
 mod watch;
+mod world;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tools::{bundle, everything, host, machine, needs, real, screen, strace, view};
@@ -77,6 +78,7 @@ fn main() {
     let cases = [
         lifecycle::cases(),
         watch::cases(),
+        world::cases(),
         lint::cases(),
         check::cases(),
         lifecycle::errors::cases(),

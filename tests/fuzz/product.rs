@@ -24,4 +24,5 @@ mod product {
     pub mod spec;
     pub mod state;
     pub mod trace;
+    pub mod world;
 }

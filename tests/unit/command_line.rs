@@ -4,8 +4,8 @@
 use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
     CgroupManager, Check, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat,
-    Kill, Learn, Level, List, ListFormat, LogFormat, LogTo, Page, PlanCmd, Run, Shell, SpecCmd, Start, Stop, TraceCmd,
-    Watch, Watched, Which, parse,
+    Kill, Learn, Level, List, ListFormat, LogFormat, LogTo, Page, Picture, PlanCmd, Run, Shell, Shown, SpecCmd, Start,
+    Stop, TraceCmd, Watch, Watched, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -185,9 +185,10 @@ fn commands() {
         ("plan", plan("plan", None, false)),
         ("plan --bundle /b --no-pivot", plan("plan", Some("/b"), true)),
         ("plan x", plan("x", None, false)),
-        ("trace", trace(None, false, Format::Text)),
-        ("trace x --follow --format strace", trace(Some("x"), true, Format::Strace)),
-        ("trace -f x", trace(Some("x"), true, Format::Text)),
+        ("trace", trace(None, false, Shown::TEXT)),
+        ("trace x --follow --format strace", trace(Some("x"), true, Shown::View(Format::Strace))),
+        ("trace -f x", trace(Some("x"), true, Shown::TEXT)),
+        ("trace --format dot x", trace(Some("x"), false, Shown::Picture(Picture::Dot))),
         ("trace a --all --config --source", shown(TraceCmd { all: true, config: true, source: true, ..none() })),
         ("trace -e mount,close -e !%desc a", shown(TraceCmd { only: words("mount,close !%desc"), ..none() })),
         ("trace --lane init -Z --line 36-46 a", {
@@ -197,7 +198,7 @@ fn commands() {
         ("trace -tt -r -T a", shown(TraceCmd { time: 2, relative: true, duration: true, ..none() })),
         ("trace -t a", shown(TraceCmd { time: 1, ..none() })),
         ("trace -c --failed a", shown(TraceCmd { summary: true, failed: true, ..none() })),
-        ("trace -y --format strace a", shown(TraceCmd { names: true, format: Format::Strace, ..none() })),
+        ("trace -y --format strace a", shown(TraceCmd { names: true, format: Shown::View(Format::Strace), ..none() })),
         ("trace --color=never a", shown(TraceCmd { color: Color::Never, ..none() })),
         ("trace --print-config a", shown(TraceCmd { print_config: true, ..none() })),
         ("trace --run 2 a", shown(TraceCmd { run: Some(2), ..none() })),
@@ -380,6 +381,14 @@ trace --format strace => trace: the list of traces has no strace format: text or
 trace --all --format json x => trace: --all is for the text: json has every call, pointer and source
 trace --source --format strace x => trace: --source is for the text, not for strace
 trace -T --format json x => trace: -T: json has start_ns and duration_ns
+trace --format dot => trace: --format: a picture shows one trace: an ID is needed
+trace --format dot -f x => trace: a picture shows a whole trace: leave out --follow
+trace --format dot --all x => trace: --all is for the text, not for a picture
+trace --format dot -T x => trace: -T is for text and strace, not for a picture
+trace --format dot -y x => trace: -y is for strace
+trace --format dot --lane init x => trace: --lane: dot shows what all calls have made
+trace --format dot --refused x => trace: --refused has two formats: text and json
+trace --format png x => trace: `png` is no trace format; write text, strace, json or dot
 trace -y x => trace: the text has names already: -y is for strace
 trace -c -T x => trace: -T does not go with -c, which counts calls
 trace -c --format json x => trace: -c is a table of its own: it has no other format

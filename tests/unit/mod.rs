@@ -9,3 +9,4 @@ mod marks;
 mod ops;
 mod properties;
 mod told;
+mod world;

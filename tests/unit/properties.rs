@@ -437,24 +437,25 @@ fn record_some() -> Vec<u8> {
 /// Shows a recorder's bytes in every way. What comes out must be in proportion to what went in.
 fn shown(bytes: &[u8]) {
     let each = TraceCmd { all: true, config: true, source: true, time: 2, ..TraceCmd::default() };
-    let strace =
-        TraceCmd { format: Format::Strace, names: true, duration: true, relative: true, ..TraceCmd::default() };
-    let json = TraceCmd { format: Format::Json, ..TraceCmd::default() };
-    for look in [TraceCmd::default(), each, strace, json] {
-        let text = render(&[bytes.to_vec()], &look);
+    let strace = TraceCmd { names: true, duration: true, relative: true, ..TraceCmd::default() };
+    let whole = TraceCmd::default;
+    for (format, look) in
+        [(Format::Text, whole()), (Format::Text, each), (Format::Strace, strace), (Format::Json, whole())]
+    {
+        let text = render(&[bytes.to_vec()], format, &look);
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
     let pieces = crate::state::traces::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
-    render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), &TraceCmd::default());
+    render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text, &whole());
 }
 
 /// A view of a trace, as it is on a narrow screen with colours.
-fn render(pieces: &[Vec<u8>], look: &TraceCmd) -> String {
+fn render(pieces: &[Vec<u8>], format: Format, look: &TraceCmd) -> String {
     let pieces: Vec<Piece> = pieces.iter().map(|bytes| Piece::new(bytes)).collect();
     let screen = Screen { width: 80, color: true };
-    View { look, filter: &Filter::default(), screen, epoch: 0 }.render(&pieces, "a trace")
+    View { format, look, filter: &Filter::default(), screen, epoch: 0 }.render(&pieces, "a trace")
 }
 
 proptest! {

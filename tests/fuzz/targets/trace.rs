@@ -9,8 +9,8 @@ use syscalls::record;
 fuzz_target!(|bytes: &[u8]| {
     let (filter, screen) = (Filter::default(), Screen { width: 80, color: true });
     for format in [Format::Text, Format::Strace, Format::Json] {
-        let look = TraceCmd { format, all: true, ..TraceCmd::default() };
-        let view = View { look: &look, filter: &filter, screen, epoch: 0 };
+        let look = TraceCmd { all: true, ..TraceCmd::default() };
+        let view = View { format, look: &look, filter: &filter, screen, epoch: 0 };
         let text = view.render(&[Piece::new(bytes)], "a trace");
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most);
