@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Below `src`.
-const TEXTS: [&str; 25] = [
+const TEXTS: [&str; 27] = [
     "cause/facts.txt",
     "cause/texts.txt",
     "check/texts.txt",
@@ -30,6 +30,8 @@ const TEXTS: [&str; 25] = [
     "lint/rules.txt",
     "look/texts/open.txt",
     "say/refused.txt",
+    "stepper/calls.txt",
+    "stepper/screens.txt",
     "watch/fallbacks.txt",
     "watch/refused/capabilities.txt",
     "watch/refused/texts.txt",

@@ -7,6 +7,7 @@
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   check lint     what would fail, before it runs; what a configuration leaves open
+//!   stepper        the person at the terminal, who lets a plan go on line by line
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
 //!   ended          why a program ended: what the kernel, the cgroup and the trace tell of it
 //!   cause          why a line of a plan failed: looks after the failure, and what they find
@@ -59,6 +60,7 @@ mod say;
 mod sorted;
 mod spec;
 mod state;
+mod stepper;
 mod trace;
 #[cfg(test)]
 #[path = "../tests/unit/mod.rs"]

@@ -21,6 +21,8 @@ pub enum Lane {
     Watcher = 6,
     /// The container's program, and all that it starts: not this program's own calls.
     Program = 7,
+    /// `run --step`: a process that asks the person at the terminal.
+    Stepper = 8,
 }
 
 /// What [`Trouble::Hook`] holds in place of an exit status: this plus a signal, or this after a timeout.
@@ -55,10 +57,12 @@ pub enum Check {
     CgroupPopulated,
     Interrupted,
     WatcherVanished,
+    StepEnded,
+    StepperVanished,
 }
 
 impl Check {
-    pub const ALL: [(Check, &'static str); 23] = [
+    pub const ALL: [(Check, &'static str); 25] = [
         (Check::CwdOutside, "the current directory lies outside the root of the container"),
         (Check::NotTheNullDevice, "/dev/null of the rootfs is not the null device (character device 1:3)"),
         (Check::OtherDevice, "another file stands there already: not the device that was asked for"),
@@ -88,6 +92,8 @@ impl Check {
         (Check::CgroupPopulated, "container's cgroup is not empty: processes of others are in it or below it"),
         (Check::Interrupted, "a signal (TERM, INT or HUP) ended the wait for another process"),
         (Check::WatcherVanished, "the watcher was killed before it could trace the program"),
+        (Check::StepEnded, "ended at the prompt of --step: nothing of the container is left"),
+        (Check::StepperVanished, "the process that shows the prompt of --step was killed"),
     ];
 
     /// Whether its text says what could not be done.

@@ -6,7 +6,7 @@
 use super::normalise::{Found, Words, so_far};
 use super::values::{
     Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page,
-    Picture, Shell, Watched, Weight,
+    Picture, Shell, Steps, Watched, Weight,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -48,6 +48,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("create", "--watch", Watched::WORDS),
     ("start", "--watch", Watched::WORDS),
     ("run", "--watch", Watched::WORDS),
+    ("run", "--step", Steps::WORDS),
     ("exec", "--watch", Watched::WORDS),
     ("trace", "--format", Format::WORDS),
     ("trace", "--format", Picture::WORDS),

@@ -31,12 +31,12 @@ use words::GlobalWords;
 pub use complete::{Answer, Wanted, complete};
 pub use exec::Exec;
 pub use normalise::{distance, nearest, verb_of};
-pub use run::{Run, Vm};
+pub use run::{Run, Stepping, Vm};
 pub use several::{Delete, Kill, Which};
 pub use trace::TraceCmd;
 pub use values::{
     Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page,
-    Picture, Shell, Shown, Watched, Weight, accel,
+    Picture, Shell, Shown, Steps, Watched, Weight, accel,
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{

@@ -159,8 +159,7 @@ impl<'a> Words<'a> {
                 let value = quoted(value);
                 return Err(self.usage(&format!("{long} takes no value; leave out {value}")));
             }
-            None if long == "--trace" => Some("text"),
-            None if long == "--watch" => Some("refused"),
+            None if self.alone(long).is_some() => self.alone(long),
             None if found.takes_value => match rest.next() {
                 None => return Err(self.usage(&format!("{long} needs a value"))),
                 next => next,
@@ -177,6 +176,17 @@ impl<'a> Words<'a> {
             self.own.set(long, value);
         }
         Ok(())
+    }
+
+    /// What an option means without its value.
+    fn alone(&self, long: &str) -> Option<&'static str> {
+        match long {
+            "--trace" => Some("text"),
+            "--watch" => Some("refused"),
+            // `trace --step` asks for a step of the lifecycle.
+            "--step" if self.verb.is_some_and(|verb| verb.name == "run") => Some("lines"),
+            _ => None,
+        }
     }
 
     /// The option of that name, if there is one. Those of `OF_VERSION_1` are refused here.
@@ -199,7 +209,7 @@ impl<'a> Words<'a> {
 
     /// The option that ends `arg` without the value that it needs.
     pub fn pending(&self, arg: &str) -> Option<Found> {
-        let needs = |found: &Found| found.takes_value && !["--trace", "--watch"].contains(&found.long);
+        let needs = |found: &Found| found.takes_value && self.alone(found.long).is_none();
         if !arg.starts_with('-') || arg.contains('=') || self.foreign_next {
             return None;
         }

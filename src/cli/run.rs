@@ -1,6 +1,8 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
-use super::values::{Accel, Mode, Watched, accel, descriptors, mode, refuse, refuse_given, socket, watched};
+use super::values::{
+    Accel, Mode, Steps, Watched, accel, descriptors, mode, refuse, refuse_given, socket, steps, watched,
+};
 use super::words::Create;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
@@ -11,8 +13,18 @@ pub struct Run {
     pub keep: bool,
     /// The trace of the command that is repeated.
     pub from_trace: Option<String>,
+    /// A person goes through the plan.
+    pub step: Option<Stepping>,
     /// The container's own machine; none: it uses this machine's kernel.
     pub vm: Option<Vm>,
+}
+
+/// `--step`, `--break`: where the plan stops.
+#[derive(Debug, PartialEq)]
+pub struct Stepping {
+    /// None: at the breaks alone.
+    pub every: Option<Steps>,
+    pub breaks: Vec<String>,
 }
 
 /// `--mode vm`: the parts of the machine that the caller named.
@@ -79,6 +91,12 @@ pub struct RunWords {
     /// at the end write there the capabilities that the program used, or may have used
     #[argh(option, arg_name = "file")]
     write_capabilities: Option<String>,
+    /// stop before each of the plan's lines (the default) or sections, and show what the container is by then
+    #[argh(option, from_str_fn(steps))]
+    step: Option<Steps>,
+    /// stop there: a line of the plan (41), a call (pivot_root), a section (pivot) or a place of config.json (/mounts/3)
+    #[argh(option, long = "break", arg_name = "where")]
+    breaks: Vec<String>,
     /// container (the default), or vm: the container in a machine of its own, by QEMU
     #[argh(option, default = "Mode::Container", from_str_fn(mode))]
     mode: Mode,
@@ -117,9 +135,10 @@ impl RunWords {
             write_seccomp: self.write_seccomp,
             write_capabilities: self.write_capabilities,
         };
-        let Self { detach, keep, from_trace, mode, kernel, qemu, accel, .. } = self;
+        let Self { detach, keep, from_trace, step, breaks, mode, kernel, qemu, accel, .. } = self;
+        let step = (step.is_some() || !breaks.is_empty()).then_some(Stepping { every: step, breaks });
         let vm = Vm { kernel, qemu, accel };
-        Ok(Run { create, detach, keep, from_trace, vm: (mode == Mode::Vm).then_some(vm) })
+        Ok(Run { create, detach, keep, from_trace, step, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
     /// Refuses an option that the mode does not use.
@@ -147,6 +166,8 @@ impl RunWords {
                     ("--watch", self.watch.is_some()),
                     ("--write-seccomp", self.write_seccomp.is_some()),
                     ("--write-capabilities", self.write_capabilities.is_some()),
+                    ("--step", self.step.is_some()),
+                    ("--break", !self.breaks.is_empty()),
                 ],
                 |name| format!("{name} does not go with --mode vm"),
             ),

@@ -40,6 +40,10 @@ choice! {
     /// Which calls of the container's program are recorded.
     watched, "choice of calls": enum Watched { Refused = "refused", All = "all" }
 }
+choice! {
+    /// Before what `run --step` stops.
+    steps, "kind of step": enum Steps { Lines = "lines", Sections = "sections" }
+}
 choice! { list_format, "list format": enum ListFormat { Table = "table", Json = "json" } }
 choice! { inspect_format, "format": enum InspectFormat { Text = "text", Json = "json" } }
 choice! { weight, "level": enum Weight { Low = "low", Medium = "medium", High = "high" } }

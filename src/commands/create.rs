@@ -5,12 +5,12 @@ use super::bundle::{self, Bundle, absolute};
 use super::context::{Context, make_root, not_made, step};
 use super::notify::{self, Between};
 use super::watcher::{self, Watcher, wanted};
-use super::{delete, hooks};
+use super::{delete, hooks, stepping};
 use crate::cause::Scene;
 use crate::cli::{self, Level};
 use crate::host::{environment, input};
 use crate::outcome::{Error, Stopped, Trouble};
-use crate::perform::{Lanes, cgroup, undo, walk};
+use crate::perform::{Lanes, cgroup, undo};
 use crate::plan::cgroup::scope;
 use crate::plan::{self, Notify, Plan, Slot, Step, Wish, callers};
 use crate::say::error::{Said, stopped};
@@ -29,11 +29,13 @@ pub struct Manner<'a> {
     pub attached: bool,
     /// A command that failed is repeated.
     pub again: Option<&'a Attempt>,
+    /// A person goes through the plan.
+    pub step: Option<&'a cli::Stepping>,
 }
 
 /// `create`.
 pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error> {
-    make(context, options, Manner { waits: true, attached: false, again: None })?;
+    make(context, options, Manner { waits: true, attached: false, again: None, step: None })?;
     context.log.say(Level::Info, &format!("container {}: created", options.id));
     Ok(0)
 }
@@ -70,6 +72,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let [here, there] = [plan.host.len(), plan.bridge.len() + plan.init.len()];
     tell::words("planned", &[&(here + there).to_string(), &here.to_string(), &there.to_string()]);
     tell::plan(plan);
+    let stepper = stepping::prepare(context, manner.step, plan, text, &saved)?;
     step(Step::State);
     tell::words("state", &[&format!("{}/{id}", context.root)]);
     let root = make_root(&context.root)?;
@@ -80,7 +83,8 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     if let Some(what) = wanted(options, spec) {
         lanes.watcher = Some(watcher::profiler(what, spec, &saved.cgroup_path, profiles));
     }
-    let made = begun.and_then(|()| walk::host(&mut lanes).map_err(|stop| failed(&mut lanes, spec, stop, &who)));
+    let made =
+        begun.and_then(|()| stepping::walk(&mut lanes, stepper).map_err(|stop| failed(&mut lanes, spec, stop, &who)));
     if let Err(error) = made {
         tell::words("undo", &[]);
         undo::container(&mut lanes);

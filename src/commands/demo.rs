@@ -36,7 +36,7 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     drop(program);
     let pid = syscalls::getpid(Why("two demos at once need two cgroups, so the ID ends in a number"));
     let create = cli::Create { id: format!("{NAME}-{pid}"), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
-    let options = cli::Run { create, detach: false, keep: false, from_trace: None, vm: None };
+    let options = cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm: None };
     context.root = format!("{BUNDLE}/state");
     let status = run::run(context, &options)?;
     out::stdout(NEXT)?;

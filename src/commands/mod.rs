@@ -37,6 +37,7 @@ mod several;
 mod spec;
 mod start;
 mod state;
+mod stepping;
 mod steps;
 mod terminal;
 mod trace;

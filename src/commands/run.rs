@@ -18,7 +18,7 @@ use syscalls::{Ended, Fd, Prctl, Taken, Why};
 /// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
-    let manner = Manner { waits: false, attached: !options.detach, again: None };
+    let manner = Manner { waits: false, attached: !options.detach, again: None, step: options.step.as_ref() };
     let mut made = match &options.from_trace {
         None => create::make(context, &options.create, manner)?,
         Some(name) => {

@@ -74,6 +74,12 @@ pub fn host(ordinary: bool) -> Result<Facts> {
     Ok(facts)
 }
 
+/// A process that is becoming a container. `whole`: all that /proc says of it, which takes a hundred calls.
+pub fn facts(pid: i32, whole: bool, ordinary: bool) -> Result<Facts> {
+    let proc = Proc::open(&pid.to_string(), ordinary)?;
+    if whole { process::facts(&proc) } else { process::brief(&proc) }
+}
+
 /// Looks at a container: `root` is the state root, `dir` its directory there. `host`: the facts of this process. `ordinary`:
 /// this user is not root, and may be refused some of it.
 pub fn look(root: &Fd, dir: At, id: &str, host: &Facts, ordinary: bool) -> core::result::Result<Looked, Error> {

@@ -28,7 +28,7 @@ mod rows;
 mod seccomp;
 
 pub use cgroup::words;
-pub use container::{Container, Looked, Remains, host, look};
+pub use container::{Container, Looked, Remains, facts, host, look};
 pub use devices::Node;
 pub use mounts::{Mount, Origin};
 pub use namespaces::{Namespace, Sharing, of as namespaces_of, same};

@@ -161,6 +161,31 @@ pub fn facts(proc: &Proc) -> Result<Facts> {
     Ok(facts)
 }
 
+/// What changes most while a container is made, in few calls: the rest is empty.
+pub fn brief(proc: &Proc) -> Result<Facts> {
+    let why = Why("the kernel tells there what the process may do");
+    let status = proc.text(c"status", why)?.unwrap_or_default();
+    let ids = |key: &str| field(&status, key).split_whitespace().map(number).collect();
+    let mut facts = Facts {
+        namespaces: namespaces::of(proc)?,
+        users: Users { uids: ids("Uid"), gids: ids("Gid"), groups: ids("Groups"), ..Users::default() },
+        capabilities: capabilities(&status),
+        no_new_privileges: field(&status, "NoNewPrivs") == "1",
+        seccomp: filters(&status),
+        mounts: mounts::of(proc)?,
+        process: Program {
+            directory: proc.link(c"cwd", Why("the directory in which it works"))?,
+            root: proc.link(c"root", Why("where its paths begin"))?,
+            umask: field(&status, "Umask").into(),
+            ..Program::default()
+        },
+        ..Facts::default()
+    };
+    facts.cgroup.path = cgroup_path(proc)?;
+    facts.hidden = proc.hidden();
+    Ok(facts)
+}
+
 fn number(text: &str) -> u32 {
     text.parse().unwrap_or(0)
 }

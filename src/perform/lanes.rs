@@ -66,11 +66,24 @@ pub struct Lanes<'a> {
     pub said: String,
     /// What the watcher does with the process of this number.
     pub watcher: Option<Box<Act<'a>>>,
+    /// `run --step`: whom each lane asks before a line.
+    pub stepper: Option<Stepper>,
+    /// The seccomp filter is loaded: it may refuse any call.
+    pub filtered: bool,
 }
 
 /// What a watcher does when it traces a process. It is given the process, and a child of its own if it is to end with the
 /// command: that child ends then.
 pub type Act<'a> = dyn Fn(i32, Option<i32>) + 'a;
+
+/// `run --step`: the process that is asked before each line.
+pub struct Stepper {
+    /// The lanes' ends of their channels: host, bridge, init.
+    pub ends: [Fd; 3],
+    pub process: Fd,
+    /// The mask of signals that the caller had.
+    pub before: SigSet,
+}
 
 /// How the lane stands while binds are made side by side.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,6 +157,8 @@ impl<'a> Lanes<'a> {
             scope: false,
             said: String::new(),
             watcher: None,
+            stepper: None,
+            filtered: false,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod rdt;
 mod report;
 pub mod rootfs;
 mod seccomp;
+pub mod step;
 pub mod sync;
 pub mod terminal;
 mod trees;

@@ -1,8 +1,8 @@
 //! The process that becomes the program: its signals, limits, scheduling, session and privileges, and its execve. May
 //! touch: plan types, system calls.
 
-use super::Lanes;
 use super::files::{despite, kind};
+use super::{Lanes, step};
 use crate::host::procfs;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
@@ -83,8 +83,9 @@ fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
 /// Close-on-exec would be too late: execve looks up the program, and the interpreter that the program names, while
 /// all descriptors are still open. Only a socket and two fifos are kept: no path leads through them.
 fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
-    let kept = [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT];
-    let mut kept = kept.map(|slot| lanes.at(slot).raw());
+    let [init, start, report, output] =
+        [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT].map(|slot| lanes.at(slot).raw());
+    let mut kept = [init, start, report, output, step::end(lanes).raw()];
     sorted::sort(&mut kept);
     let mut from = first;
     for fd in kept.iter().filter_map(|fd| u32::try_from(*fd).ok()) {

@@ -4,7 +4,7 @@
 use super::report::{LONGEST, Report};
 use super::{Lanes, Then};
 use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
-use super::{sync, terminal, users, watch};
+use super::{step, sync, terminal, users, watch};
 use crate::host::patience;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::Op;
@@ -17,7 +17,7 @@ pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
     for (number, line) in (first..).zip(lines) {
         patience::tell();
         record(Lane::Host, number, line);
-        match perform(lanes, line) {
+        match step::ask(lanes, number).and_then(|()| perform(lanes, line)) {
             Ok(Then::Next) => {}
             Ok(Then::Child) => child(lanes),
             Ok(Then::Stopped(stopped)) => return Err(stopped),
@@ -40,7 +40,7 @@ fn child(lanes: &mut Lanes) -> ! {
     let (lines, first) = lanes.plan.lane(lane);
     for (number, line) in (first..).zip(lines) {
         record(lane, number, line);
-        match perform(lanes, line) {
+        match step::ask(lanes, number).and_then(|()| perform(lanes, line)) {
             Ok(Then::Child) => child(lanes),
             Ok(_) => {}
             Err(trouble) => stop(lanes, Report { line: number, trouble }),
@@ -77,7 +77,8 @@ fn await_look(lanes: &Lanes) {
         false => (lanes.at(Slot::INIT_END), 0), // ppoll always tells that the other end is closed
     };
     let mut fds = [PollFd { fd: fd.raw(), events, revents: 0 }];
-    let _ = syscalls::ppoll(&mut fds, Some(LOOK), Why("the runtime looks for the cause in this process's mounts"));
+    let limit = (!step::has_time()).then_some(LOOK);
+    let _ = syscalls::ppoll(&mut fds, limit, Why("the runtime looks for the cause in this process's mounts"));
 }
 
 /// Carries out one line, in any lane that it may stand in.

@@ -51,5 +51,6 @@ fn lane_text(lane: Lane) -> &'static str {
         Lane::Holder => "what a user namespace begins with",
         Lane::Watcher => "what sees the calls of the container's program",
         Lane::Program => "the container's program, and all that it starts",
+        Lane::Stepper => "what asks the person at the terminal",
     }
 }

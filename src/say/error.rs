@@ -197,7 +197,8 @@ fn ended(code: i32) -> String {
 /// The error of a plan that stopped, with the cause that a look finds. `who`: where the configuration comes from.
 pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
     let line = scene.line;
-    let place = line.map_or(String::new(), |line| who.place(&line.from, line.mark));
+    let by_person = stopped.trouble == Trouble::Check(Check::StepEnded);
+    let place = line.filter(|_| !by_person).map_or(String::new(), |line| who.place(&line.from, line.mark));
     let (cause, advice) = in_words(line, stopped, scene.said);
     let told = Told { why: line.map_or("", |line| line.why.0).into(), ..Told::of(cause, place, advice) };
     let mut told = match stopped.trouble {
@@ -244,6 +245,9 @@ fn last_refused(stopped: Stopped) -> u32 {
 fn in_words(line: Option<&Line>, stopped: Stopped, said: &str) -> (String, Advice) {
     let op = line.map(|line| &line.op);
     match (op, stopped.trouble) {
+        (_, Trouble::Check(check @ (Check::StepEnded | Check::StepperVanished))) => {
+            (check.text().into(), Advice::Text(hints::check(check)))
+        }
         (Some(Op::Process(Process::Find { named, .. })), trouble) => program(&named.to_string_lossy(), trouble),
         (Some(Op::Hooks(Hooks::Run { hook: failed })), trouble) => {
             let path = failed.path.to_string_lossy();

@@ -129,6 +129,8 @@ pub fn check(check: Check) -> &'static str {
         Check::CgroupPopulated => "populated cgroup",
         Check::LinkInTheWay => "link in the way",
         Check::WatcherVanished => "watcher vanished",
+        Check::StepEnded => "step ended",
+        Check::StepperVanished => "stepper vanished",
     })
 }
 

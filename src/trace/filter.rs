@@ -2,8 +2,9 @@
 //! May touch: the recorder, what was asked for.
 
 use super::life::Entry;
-use crate::cli::TraceCmd;
-use crate::outcome::{Error, short};
+use crate::cli::{Shown, TraceCmd};
+use crate::outcome::{Error, Lane, short};
+use crate::perform::step;
 use crate::plan::Step;
 use crate::plan::show::lane_name;
 use syscalls::Call;
@@ -11,7 +12,7 @@ use syscalls::Call;
 const CLASSES: &str = include_str!("classes.txt");
 
 /// The lanes that can be asked for.
-const LANES: [&str; 7] = ["host", "init", "bridge", "hook", "holder", "watcher", "program"];
+const LANES: [&str; 8] = ["host", "init", "bridge", "hook", "holder", "watcher", "program", "stepper"];
 
 /// What was asked for.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub struct Filter {
     lanes: Vec<String>,
     steps: Vec<Step>,
     line: Option<(u16, u16)>,
+    /// Also the calls that `--step` adds to those of the container.
+    added: bool,
 }
 
 impl Filter {
@@ -40,6 +43,7 @@ impl Filter {
         for word in asked.step.iter().flat_map(|word| word.split(',')) {
             filter.steps.extend(steps(word).map_err(usage)?);
         }
+        filter.added = asked.all || asked.format == Shown::JSON || filter.lanes.iter().any(|lane| lane == "stepper");
         Ok(filter)
     }
 
@@ -50,6 +54,9 @@ impl Filter {
 
     pub fn shows(&self, entry: &Entry) -> bool {
         let r = &entry.r;
+        if !self.added && is_added(entry) {
+            return false;
+        }
         let name = r.name();
         let (plain, others): (Vec<_>, Vec<_>) = self.calls.iter().partition(|(meant, _)| *meant);
         let has = |(_, calls): &&(bool, Vec<String>)| calls.iter().any(|call| call == name);
@@ -60,6 +67,11 @@ impl Filter {
             && (self.steps.is_empty() || self.steps.contains(&Step::of(r.step)))
             && self.line.is_none_or(|(first, last)| (first..=last).contains(&r.line))
     }
+}
+
+/// Whether `--step` has added a call: the stepper makes it, or a lane asks the stepper.
+pub fn is_added(entry: &Entry) -> bool {
+    entry.r.lane == Lane::Stepper as u8 || entry.r.why() == step::ASK.0
 }
 
 /// The calls that a word of `-e` names. True: it means these; false: all others.

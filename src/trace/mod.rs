@@ -70,6 +70,7 @@ impl View<'_> {
         let of_text = self.format == Format::Text && !self.look.summary;
         let mut all = entries(pieces, of_text);
         let took = brief::took(&all);
+        let added = all.iter().filter(|entry| filter::is_added(entry) && !self.filter.shows(entry)).count();
         all.retain(|entry| self.filter.shows(entry));
         if self.look.summary {
             return summary::tables(&all);
@@ -82,6 +83,7 @@ impl View<'_> {
             text.head(title, &all, took, &mut out);
             text.remarks(pieces, &mut out);
             text.watched(pieces.iter().map(|piece| piece.own).sum(), &mut out);
+            text.added(added, &mut out);
             text.stretches(&read_in_order(all), &mut out);
             return out;
         }

@@ -60,6 +60,15 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// How many calls of `--step` are not shown.
+    pub fn added(&self, calls: usize, out: &mut String) {
+        if calls > 0 {
+            let text =
+                format!("--step made {calls} calls more: --lane stepper shows those of the stepper, --all shows all.");
+            self.screen.line(&text, Paint::Aside, out);
+        }
+    }
+
     /// What commands have found out and no call says, as why a program ended.
     pub fn remarks(&self, pieces: &[Piece], out: &mut String) {
         for remark in pieces.iter().flat_map(Piece::remarks) {

@@ -30,6 +30,10 @@ pub struct Slate {
     pub left_out: AtomicU64,
     /// One more than the number of a descriptor of init that the host is to take; 0: there is none.
     pub offered: AtomicU32,
+    /// Not 0: a person goes through the plan line by line, so no lane's wait for another has a limit.
+    pub stepping: AtomicU32,
+    /// The line that init has come to and asks about without a call; 0: it may go on.
+    pub asked: AtomicU32,
 }
 
 /// No execve was made; it is in the kernel, or has succeeded.
@@ -43,6 +47,8 @@ static ALONE: Slate = Slate {
     watched: AtomicU32::new(0),
     left_out: AtomicU64::new(0),
     offered: AtomicU32::new(0),
+    stepping: AtomicU32::new(0),
+    asked: AtomicU32::new(0),
 };
 
 /// The slate in use.

@@ -33,6 +33,7 @@ mod profile;
 mod recorder;
 mod refused;
 mod seccomp;
+mod step;
 mod terminal;
 mod tools;
 mod trace;
@@ -120,6 +121,9 @@ fn main() {
         diagnosis::rights::cases(),
         terminal::cases(),
         terminal::exec::cases(),
+        step::cases(),
+        step::every::cases(),
+        step::calls::cases(),
         process::sealed::cases(),
         seccomp::cases(),
         seccomp::notify::cases(),

@@ -5,7 +5,7 @@ use crate::cli::words::{Demo, Inside, State};
 use crate::cli::{
     CgroupManager, Check, Color, Command, Create, Delete, Explain, Features, Format, Globals, Inspect, InspectFormat,
     Kill, Learn, Level, List, ListFormat, LogFormat, LogTo, Page, Picture, PlanCmd, Run, Shell, Shown, SpecCmd, Start,
-    Stop, TraceCmd, Watch, Watched, Which, parse,
+    Stepping, Steps, Stop, TraceCmd, Watch, Watched, Which, parse,
 };
 
 type Variables = &'static [(&'static str, &'static str)];
@@ -39,7 +39,7 @@ fn create(id: &str) -> Create {
 }
 
 fn run(id: &str) -> Run {
-    Run { create: create(id), detach: false, keep: false, from_trace: None, vm: None }
+    Run { create: create(id), detach: false, keep: false, from_trace: None, step: None, vm: None }
 }
 
 fn defaults() -> Globals {
@@ -68,6 +68,11 @@ fn inspect(id: &str, diff: bool, format: InspectFormat) -> Command {
 
 fn delete(id: &str, force: bool) -> Command {
     Command::Delete(Delete { which: Which::Ids(id.split(' ').map(String::from).collect()), force })
+}
+
+fn stepped(every: Option<Steps>, breaks: &str) -> Command {
+    let breaks = breaks.split_whitespace().map(String::from).collect();
+    Command::Run(Run { step: Some(Stepping { every, breaks }), ..run("x") })
 }
 
 fn bundle(id: &str, dir: &str) -> Create {
@@ -142,6 +147,10 @@ fn commands() {
         ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
         ("run --from-trace a~2 x", Command::Run(Run { from_trace: Some("a~2".into()), ..run("x") })),
         ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
+        ("run --step x", stepped(Some(Steps::Lines), "")),
+        ("run --step=sections x", stepped(Some(Steps::Sections), "")),
+        ("run --break 41 --break=/mounts/3 x", stepped(None, "41 /mounts/3")),
+        ("run --break pivot_root --step x", stepped(Some(Steps::Lines), "pivot_root")),
         ("start x", Command::Start(Start { id: "x".into(), attach: false, watch: None })),
         ("watch -a x", Command::Watch(Watch { id: "x".into(), all: true, format: Format::Text })),
         ("start --watch x", Command::Start(Start { id: "x".into(), attach: false, watch: Some(Watched::Refused) })),

@@ -148,7 +148,7 @@ fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     context.educate();
     let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
     let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
-    let command = Command::Run(cli::Run { create, detach: false, keep: false, from_trace: None, vm });
+    let command = Command::Run(cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm });
     super::run(context, &command).or_else(|error| {
         out::stderr(&error::message(&error, "").text());
         Ok(1)

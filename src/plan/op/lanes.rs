@@ -42,6 +42,7 @@ pub fn lane_name(lane: u8) -> &'static str {
         5 => "holder",
         6 => "watcher",
         7 => "program",
+        8 => "stepper",
         _ => "hook",
     }
 }

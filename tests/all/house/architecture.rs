@@ -26,7 +26,7 @@ pub const ROWS: &[&[&str]] = &[
     &["draw"],
     &["watch"],
     &["vm", "trace"],
-    &["check", "lint"],
+    &["check", "lint", "stepper"],
     &["say", "look"],
     &["ended"],
     &["cause"],

@@ -94,7 +94,7 @@ fn ask(bundle: &mut Bundle, socket: &Path) -> Outcome {
 }
 
 /// nix has no ENOENT for a listener whose filter is gone: the agent ends when the container has.
-fn asked(bundle: &mut Bundle) -> Result<JoinHandle<Result<Value, String>>, Failed> {
+pub fn asked(bundle: &mut Bundle) -> Result<JoinHandle<Result<Value, String>>, Failed> {
     let socket = bundle.path("agent");
     ask(bundle, &socket)?;
     bundle.set("/linux/seccomp/listenerMetadata", json!("meta \"data\""))?;

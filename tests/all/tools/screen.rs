@@ -52,16 +52,22 @@ impl Screen {
 
     /// Waits until these words are shown; what was shown up to them is forgotten.
     pub fn until(&mut self, words: &str) -> Result<String, Failed> {
+        self.until_any(&[words])
+    }
+
+    /// The same for the first of several.
+    pub fn until_any(&mut self, words: &[&str]) -> Result<String, Failed> {
         let end = Instant::now() + PATIENCE;
+        let found = |shown: &str| words.iter().filter_map(|one| Some(shown.find(one)? + one.len())).min();
         loop {
-            if let Some(at) = self.shown.find(words) {
-                let rest = self.shown.split_off(at + words.len());
+            if let Some(end) = found(&self.shown) {
+                let rest = self.shown.split_off(end);
                 return Ok(std::mem::replace(&mut self.shown, rest));
             }
             let there = self.look()?;
             ensure!(
-                there && Instant::now() < end || self.shown.contains(words),
-                "waited in vain for `{words}` to be shown: {:?}",
+                there && Instant::now() < end || found(&self.shown).is_some(),
+                "waited in vain for `{words:?}` to be shown: {:?}",
                 self.shown
             );
             std::thread::sleep(Duration::from_millis(2));
@@ -108,7 +114,12 @@ pub struct Seat {
 
 impl Seat {
     pub fn take(bundle: &Bundle, command: &Command) -> Result<Seat, Failed> {
-        let pty = openpty(&window(33, 111), None)?;
+        Seat::of_size(bundle, command, 33, 111)
+    }
+
+    /// At a terminal of so many rows and columns.
+    pub fn of_size(bundle: &Bundle, command: &Command, rows: u16, columns: u16) -> Result<Seat, Failed> {
+        let pty = openpty(&window(rows, columns), None)?;
         let before = tcgetattr(&pty.slave)?;
         let mut seated = Command::new(tool("setsid")?);
         seated.args(["--ctty", "--wait"]);
