@@ -8,10 +8,13 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Below `src`.
-const TEXTS: [&str; 27] = [
+const TEXTS: [&str; 30] = [
     "cause/facts.txt",
     "cause/texts.txt",
     "check/texts.txt",
+    "draw/page/page.css",
+    "draw/page/page.html",
+    "draw/page/page.js",
     "explain/texts/capabilities.txt",
     "explain/texts/calls.txt",
     "explain/texts/concepts.txt",

@@ -59,6 +59,7 @@ mod tests {
         }
         same!("explain/texts/calls.txt" "explain/texts/hints.txt" "cause/texts.txt" "watch/refused/texts.txt");
         same!("lint/rules.txt" "say/refused.txt" "world/milestones.txt");
+        same!("draw/page/page.html" "draw/page/page.css" "draw/page/page.js");
     }
 
     #[test]

@@ -7,16 +7,16 @@ use argh::{ArgsInfo, EarlyExit, FromArgs};
 #[derive(Debug, PartialEq, Clone, Default, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct TraceCmd {
-    /// the container; ID~2 is the container of that ID before the newest, ID~3 the one before that
-    #[argh(positional)]
-    pub id: Option<String>,
+    /// the container; ID~2 is the container of that ID before the newest, ID~3 the one before that; html takes several
+    #[argh(positional, arg_name = "id")]
+    pub ids: Vec<String>,
     /// the same as ID~N
     #[argh(option, arg_name = "n", from_str_fn(run))]
     pub run: Option<usize>,
     /// go on as calls are made, until the container is gone; wait for it if it is not there yet
     #[argh(switch, short = 'f')]
     pub follow: bool,
-    /// text (the default), strace or json; or a picture: dot, for graphviz, of namespaces and mounts
+    /// text (the default), strace or json; or a picture: html, a page for a browser; dot, for graphviz, of namespaces and mounts
     #[argh(option, default = "Shown::TEXT", from_str_fn(shown))]
     pub format: Shown,
     /// text: a row for each call, where rows stand for several calls otherwise
@@ -69,6 +69,9 @@ pub struct TraceCmd {
     pub color: Color,
 }
 
+/// Options by what they are about: the text, times, which calls.
+type Parts<'a> = [&'a [(&'a str, bool)]; 3];
+
 impl TraceCmd {
     /// Refuses an option that would do nothing.
     pub fn checked(self) -> Result<TraceCmd, EarlyExit> {
@@ -86,52 +89,36 @@ impl TraceCmd {
             ("--step", !self.step.is_empty()),
             ("--line", self.line.is_some()),
         ];
+        let parts: Parts = [&text, &times, &filters];
         let asks_for_help = self.only.iter().any(|word| word == "help");
-        if self.id.is_none() && !asks_for_help {
-            self.fits_list([&text[..3], &times, &filters])?;
+        if self.ids.is_empty() && !asks_for_help {
+            self.fits_list(parts)?;
         }
         if self.print_config {
-            let alone = |name: &str| format!("{name} is about calls: leave it out with --print-config");
-            let calls = [("-c", self.summary), ("-y", self.names), ("-f", self.follow), ("--refused", self.refused)];
-            for options in [&text[..], &times, &filters, &calls] {
-                refuse_given(options, alone)?;
-            }
-            if self.format != Shown::TEXT {
-                return refuse("--print-config prints config.json as it was: it has no other format");
-            }
+            self.fits_config(parts)?;
         }
         if self.summary {
-            let table = |name: &str| format!("{name} does not go with -c, which counts calls");
-            refuse_given(&[("-f", self.follow), ("-y", self.names)], table)?;
-            refuse_given(&times, table)?;
-            refuse_given(&text, table)?;
-            if self.format != Shown::TEXT {
-                return refuse("-c is a table of its own: it has no other format");
-            }
+            self.fits_table(parts)?;
         }
         if self.refused {
-            let alone = |name: &str| format!("{name} does not go with --refused, which shows causes, not calls");
-            refuse_given(&[("-f", self.follow), ("-c", self.summary), ("-y", self.names)], alone)?;
-            refuse_given(&times, alone)?;
-            refuse_given(&text[..3], alone)?;
-            refuse_given(&filters, alone)?;
-            if ![Shown::TEXT, Shown::JSON].contains(&self.format) {
-                return refuse("--refused has two formats: text and json");
-            }
+            self.fits_causes(parts)?;
         }
         if self.follow {
             refuse_given(&[("--all", self.all)], |_| "--follow shows each call already: leave out --all".into())?;
             refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
         }
+        if self.ids.len() > 1 && self.format != Shown::Picture(Picture::Html) {
+            return refuse("one trace at a time: only --format html takes several");
+        }
         match self.format {
             Shown::View(format) => self.fits_view(format, &text, &times)?,
-            Shown::Picture(picture) => self.fits_picture(picture, [&text, &times, &filters])?,
+            Shown::Picture(picture) => self.fits_picture(picture, parts)?,
         }
         Ok(self)
     }
 
-    /// Without an ID: the traces are listed.
-    fn fits_list(&self, options: [&[(&str, bool)]; 3]) -> Result<(), EarlyExit> {
+    /// Without an ID: the list of traces.
+    fn fits_list(&self, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
         let ways = [
             ("-c", self.summary),
             ("-y", self.names),
@@ -141,7 +128,7 @@ impl TraceCmd {
             ("--print-config", self.print_config),
         ];
         let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
-        for options in options.into_iter().chain([&ways[..]]) {
+        for options in [&text[..3], times, filters, &ways] {
             refuse_given(options, of_one)?;
         }
         match self.format {
@@ -151,13 +138,49 @@ impl TraceCmd {
         }
     }
 
-    fn fits_picture(&self, picture: Picture, [text, times, filters]: [&[(&str, bool)]; 3]) -> Result<(), EarlyExit> {
+    fn fits_config(&self, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
+        let alone = |name: &str| format!("{name} is about calls: leave it out with --print-config");
+        let calls = [("-c", self.summary), ("-y", self.names), ("-f", self.follow), ("--refused", self.refused)];
+        for options in [text, times, filters, &calls] {
+            refuse_given(options, alone)?;
+        }
+        match self.format {
+            Shown::TEXT => Ok(()),
+            _ => refuse("--print-config prints config.json as it was: it has no other format"),
+        }
+    }
+
+    fn fits_table(&self, [text, times, _]: Parts) -> Result<(), EarlyExit> {
+        let table = |name: &str| format!("{name} does not go with -c, which counts calls");
+        refuse_given(&[("-f", self.follow), ("-y", self.names)], table)?;
+        refuse_given(times, table)?;
+        refuse_given(text, table)?;
+        match self.format {
+            Shown::TEXT => Ok(()),
+            _ => refuse("-c is a table of its own: it has no other format"),
+        }
+    }
+
+    fn fits_causes(&self, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
+        let alone = |name: &str| format!("{name} does not go with --refused, which shows causes, not calls");
+        refuse_given(&[("-f", self.follow), ("-c", self.summary), ("-y", self.names)], alone)?;
+        for options in [times, &text[..3], filters] {
+            refuse_given(options, alone)?;
+        }
+        match self.format {
+            Shown::TEXT | Shown::JSON => Ok(()),
+            _ => refuse("--refused has two formats: text and json"),
+        }
+    }
+
+    fn fits_picture(&self, picture: Picture, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
         refuse_given(&[("--follow", self.follow)], |_| "a picture shows a whole trace: leave out --follow".into())?;
         refuse_given(text, |name| format!("{name} is for the text, not for a picture"))?;
         refuse_given(times, |name| format!("{name} is for text and strace, not for a picture"))?;
         refuse_given(&[("-y", self.names)], |name| format!("{name} is for strace"))?;
         match picture {
             Picture::Dot => refuse_given(filters, |name| format!("{name}: dot shows what all calls have made")),
+            Picture::Html => refuse_given(filters, |name| format!("{name}: the page itself has filters")),
         }
     }
 

@@ -29,7 +29,7 @@ choice! {
 }
 choice! {
     /// A trace as a picture.
-    picture, "picture": enum Picture { Dot = "dot" }
+    picture, "picture": enum Picture { Dot = "dot", Html = "html" }
 }
 choice! {
     /// Whether a view has colours.

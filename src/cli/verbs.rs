@@ -71,7 +71,7 @@ impl Command {
                 Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,
                 Which::Matching(_) => return None,
             },
-            Command::Trace(one) => one.id.as_ref()?,
+            Command::Trace(one) => one.ids.first()?,
             Command::List(_)
             | Command::Spec(_)
             | Command::Features(_)

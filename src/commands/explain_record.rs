@@ -1,14 +1,14 @@
 //! `explain ID:NUMBER`: one record of a trace. The call and its arguments, its line of the plan and what asked for that, the line
 //! of our source, and what each word of the call means. May touch: everything below.
 
+use super::anew;
 use super::context::Context;
-use crate::explain::{Entry, Page};
+use crate::explain::{Entry, Page, capitals};
 use crate::outcome::{Error, PART, bounded, short, visible};
 use crate::plan::show::lane_name;
-use crate::plan::{self, Line, Plan, Step, Wish};
+use crate::plan::{self, Step};
 use crate::state::{self, Whole, traces};
-use crate::trace::Piece;
-use crate::{spec, trace};
+use crate::trace::{self, Piece, words_of_line};
 use syscalls::Errno;
 use syscalls::record::{self, Record};
 
@@ -102,7 +102,10 @@ fn line(
     page: &mut Page,
 ) {
     let Some((_, stage)) = plan::stage(r.lane, r.stage) else { return };
-    let made = creation.and_then(|records| Some((plan_of(context, id, whole.as_ref()?)?, records)));
+    let plan = |whole: &Whole| {
+        anew::plan(context, id, &whole.saved.bundle_path, whole.configuration().ok()?, whole.saved.state == "created")
+    };
+    let made = creation.and_then(|records| Some((plan(whole.as_ref()?)?, records)));
     let words = made.and_then(|(plan, records)| words_of_line(&plan, piece, r, records)).unwrap_or_default();
     page.paragraph(&format!("Line {}: {}", r.line, if words.is_empty() { stage } else { &words }), 2);
     if !words.is_empty() {
@@ -143,22 +146,6 @@ fn quoted(whole: &Whole, pointer: &str) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// The plan of a container that is there, made anew from the configuration that `create` read. What only that command's
-/// line asked for is not in it. `None`: its state tells of no configuration.
-fn plan_of(context: &Context, id: &str, whole: &Whole) -> Option<Plan> {
-    let text = whole.configuration().ok()?;
-    let spec = spec::parse(text).ok()?;
-    let waits = whole.saved.state == "created";
-    let base = context.cgroup_base(&spec);
-    let wish = Wish {
-        wait_for_start: waits,
-        attached: !waits,
-        cgroup_base: &base,
-        ..context.wish(id, &whole.saved.bundle_path)
-    };
-    plan::create(&spec, &wish).ok()
-}
-
 /// `None`: its state cannot be told.
 fn whole(context: &Context, id: &str) -> Result<Option<Whole>, Error> {
     let loaded = context.container(id).and_then(|(_, dir)| state::load_whole(dir.at(), id));
@@ -166,20 +153,6 @@ fn whole(context: &Context, id: &str) -> Result<Option<Whole>, Error> {
         Err(Error::State(_)) => Ok(None),
         loaded => loaded.map(Some),
     }
-}
-
-/// What the plan says of the record's line. Options of the command line can have moved the lines: of those that have the
-/// record's stage and pointer, and the why of a record of this line, it is the nearest.
-fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record]) -> Option<String> {
-    let of_line = |one: &&Record| one.line == r.line && one.lane == r.lane;
-    let whys: Vec<&str> = records.iter().filter(of_line).map(Record::why).collect();
-    let is_same = |line: &Line| {
-        let place = (line.step as u16, line.stage + 1, line.from.as_str());
-        place == (r.step, r.stage, piece.pointer(r)) && whys.contains(&line.why.0)
-    };
-    let same = (1..).zip(plan.lines()).filter(|(_, line)| is_same(line));
-    let nearest = same.min_by_key(|(number, _)| r.line.abs_diff(*number));
-    nearest.map(|(_, line)| line.words())
 }
 
 /// The call, its flags and its error: what each means; and what would be missing without the call.
@@ -190,7 +163,7 @@ fn words(r: &Record, call: &str, page: &mut Page) {
         page.brief(name, entry);
     }
     let mut seen: Vec<&str> = Vec::new();
-    for word in identifiers(call) {
+    for word in capitals(call) {
         let entry =
             page.book.find(word).into_iter().find(|entry| ["flag", "word", "capability"].contains(&entry.kind()));
         if let Some(entry) = entry.filter(|_| !seen.contains(&word)) {
@@ -205,11 +178,4 @@ fn words(r: &Record, call: &str, page: &mut Page) {
     let Some(entry) = own else { return };
     page.part(entry, "without");
     page.references(entry);
-}
-
-/// The words of a call in capital letters, outside of its texts.
-fn identifiers(call: &str) -> impl Iterator<Item = &str> {
-    let outside = call.split('"').step_by(2);
-    let words = outside.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
-    words.filter(|word| word.len() > 1 && word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
 }

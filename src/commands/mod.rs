@@ -1,6 +1,7 @@
 //! The commands, one file each. `context` has what all of them share; `bundle`, `wait`, `several`, `ours` and `hooks` have
 //! what some of them do alike. May touch: everything below.
 
+mod anew;
 mod bundle;
 mod check;
 mod context;
@@ -41,6 +42,7 @@ mod stepping;
 mod steps;
 mod terminal;
 mod trace;
+mod trace_page;
 mod update;
 mod vm;
 mod wait;

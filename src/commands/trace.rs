@@ -1,8 +1,8 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use super::watch;
-use crate::cli::{Format, Shown};
+use super::{trace_page, watch};
+use crate::cli::{Format, Picture, Shown};
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
@@ -29,7 +29,7 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     }
     let filter = Filter::new(options)?;
     let json = options.format == Shown::JSON;
-    let Some(name) = &options.id else {
+    let [name, ..] = options.ids.as_slice() else {
         return list(context, json);
     };
     let screen = trace::screen(Some(At::STDOUT), options.color);
@@ -48,6 +48,9 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         (true, _, true) => return follow(context, id, view),
         _ => {}
     }
+    if options.format == Shown::Picture(Picture::Html) {
+        return out::stdout(&trace_page::page(context, &options.ids, options.run)?).map(|()| 0);
+    }
     let root = context.open_root()?;
     if options.print_config {
         let attempt = attempts::find(root.as_ref(), id, options.run.unwrap_or(run))?;
@@ -61,10 +64,7 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     if let Shown::Picture(picture) = options.format {
         return out::stdout(&draw::draw(picture, name, &pieces)).map(|()| 0);
     }
-    // The machine may have been started again: then its clock says nothing of those records.
-    if let Some(ended) = found.ended {
-        view.epoch = ended.saturating_sub(trace::brief(&pieces).ended);
-    }
+    view.epoch = trace_page::epoch(&found, &pieces);
     out::stdout(&view.render(&pieces, name)).map(|()| 0)
 }
 

@@ -226,6 +226,13 @@ fn within(text: &str, letters: &str) -> bool {
     text.as_bytes().windows(letters.len().max(1)).any(|part| part.eq_ignore_ascii_case(letters))
 }
 
+/// The words of a call in capital letters, outside of its texts.
+pub fn capitals(call: &str) -> impl Iterator<Item = &str> {
+    let outside = call.split('"').step_by(2);
+    let words = outside.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    words.filter(|word| word.len() > 1 && word.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
+}
+
 impl Book {
     pub fn read() -> Book {
         let mut all = Vec::new();

@@ -42,7 +42,8 @@ impl Display for Listing<'_> {
     }
 }
 
-fn lane_text(lane: Lane) -> &'static str {
+/// What a lane is.
+pub fn lane_text(lane: Lane) -> &'static str {
     match lane {
         Lane::Host => "the runtime that was called",
         Lane::Bridge => "a stepping stone, where the kernel lets no process move itself",

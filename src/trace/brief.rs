@@ -11,6 +11,8 @@ pub struct Brief {
     /// When it began, by the clock of its records, and when its last call ended.
     pub began: u64,
     pub ended: u64,
+    /// When its file was moved to those of containers that are gone.
+    pub kept: Option<u64>,
     /// How long its commands took, together.
     pub took: u64,
     pub calls: usize,
@@ -29,12 +31,17 @@ pub fn brief(pieces: &[Piece]) -> Brief {
     Brief {
         began: all.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0),
         ended: all.iter().map(Entry::returned).max().unwrap_or(0),
+        kept: all.iter().find(|entry| moves(entry)).map(|entry| entry.r.start_ns),
         took: took(&all),
         calls: made(&all),
         refused: all.iter().filter(|entry| entry.refused().is_some()).count(),
         failed: failed.and_then(|entry| Some((entry.r.call.name(), entry.refused()?.name()))),
         program: all.iter().rev().find_map(ended),
     }
+}
+
+fn moves(entry: &Entry) -> bool {
+    entry.r.call.name() == "renameat" && entry.r.source().file == "state/traces.rs"
 }
 
 /// How the program ended, if this record tells.

@@ -82,13 +82,17 @@ fn shorter(path: &str, long: usize) -> String {
 
 /// The call as it was made, with its descriptors by name.
 pub fn whole(entry: &Entry) -> String {
+    format!("{}({})", entry.r.name(), in_full(entry).join(", "))
+}
+
+/// Its arguments, with descriptors by name.
+pub fn in_full(entry: &Entry) -> Vec<String> {
     let r = &entry.r;
     let arg = |i: usize| match sort(r, i) {
         Sort::Descriptor => descriptor(entry, i, usize::MAX),
         _ => list_by_its_ends(shown(r, i)),
     };
-    let args: Vec<String> = (0..r.argc).map(arg).collect();
-    format!("{}({})", r.name(), args.join(", "))
+    (0..r.argc).map(arg).collect()
 }
 
 /// What stands after the call: nothing, where its result says no more than that it succeeded.

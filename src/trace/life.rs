@@ -169,15 +169,15 @@ pub fn read_in_order(all: Vec<Entry>) -> Vec<Entry> {
     order.into_iter().filter_map(|at| all[at].take()).collect()
 }
 
-/// For each record the one of another process without which its call could not have ended.
-fn waits(all: &[Entry]) -> Vec<Option<usize>> {
+/// For each record the one of another process that it waited for: that which has made its process, or which has said what it heard.
+pub fn heard(all: &[Entry]) -> Vec<Option<usize>> {
     // The first record of each process, and who made it.
     let mut made: BTreeMap<i32, usize> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let mut waits = vec![None; all.len()];
+    let mut heard = vec![None; all.len()];
     for (i, entry) in all.iter().enumerate() {
         let begins = seen.insert(entry.pid);
-        waits[i] = match entry.r.call.name() {
+        heard[i] = match entry.r.call.name() {
             _ if begins => made.get(&entry.pid).copied(),
             "read" | "recvmsg" | "ppoll" if entry.named.wire > 0 => spoken(all, i),
             _ => None,
@@ -186,6 +186,12 @@ fn waits(all: &[Entry]) -> Vec<Option<usize>> {
             made.insert(entry.r.ret as i32, i);
         }
     }
+    heard
+}
+
+/// For each record the one of another process without which its call could not have ended, in the order of reading.
+fn waits(all: &[Entry]) -> Vec<Option<usize>> {
+    let mut waits = heard(all);
     // Init says that it waits before the host goes on. So its wait stands there, and what comes after the wait comes later.
     let mut heard: BTreeMap<i32, Option<usize>> = BTreeMap::new();
     for (i, entry) in all.iter().enumerate().filter(|(_, entry)| entry.r.lane != Lane::Host as u8) {

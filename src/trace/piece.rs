@@ -61,6 +61,13 @@ impl<'a> Piece<'a> {
         all
     }
 
+    /// The path of the configuration that the command has read, if it read one by an absolute path.
+    pub fn config_file(&self) -> Option<&'a str> {
+        let opens = |r: &Record| r.source().file == "commands/bundle.rs" && r.call.name() == "openat" && r.ret >= 0;
+        let path = records(self.bytes).find(opens)?.blob(1).filter(|path| !path.cut)?;
+        core::str::from_utf8(path.bytes).ok().filter(|path| path.starts_with('/'))
+    }
+
     /// What the command has found out and no call says.
     pub fn remarks(&self) -> impl Iterator<Item = &'a str> {
         all(self.bytes).filter(|r| r.call == record::REMARK).map(|r| r.why())

@@ -4,7 +4,8 @@
 //! for memory ends the process: the child of clone3 must not allocate, and everything that it needs was prepared before.
 
 use crate::call::Why;
-use crate::calls::{exit_group, mmap};
+use crate::calls::{exit_group, mmap, write};
+use crate::fd::At;
 use crate::flags::Map;
 use crate::hot::HOT;
 use core::alloc::{GlobalAlloc, Layout};
@@ -18,6 +19,8 @@ const CHUNK: usize = 4 << 20;
 #[repr(C, align(4096))]
 struct Pages([u8; FIRST]);
 static mut PAGES: Pages = Pages([0; FIRST]);
+
+const NO_MEMORY: &[u8] = b"nk-runtime: out of memory: mmap gives no more of it\n";
 
 /// The exit status of a process that asked a frozen arena for memory.
 pub const FROZEN_STATUS: i32 = 121;
@@ -95,6 +98,7 @@ impl Arena {
             return false;
         };
         let Ok(map) = mmap(len, Map::MAP_PRIVATE, None, Why("the arena in .bss is used up")) else {
+            let _ = write(At::STDERR, NO_MEMORY, Why("the program ends now, and has no memory to say more"));
             return false;
         };
         cut_from(map, len);

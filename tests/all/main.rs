@@ -16,6 +16,7 @@ mod exec;
 mod hooks;
 mod hostile;
 mod house;
+mod html;
 mod injection;
 mod inspect;
 mod labels;
@@ -174,6 +175,7 @@ fn main() {
         recorder::leads::cases(),
         recorder::no_room::cases(),
         trace::cases(),
+        html::cases(),
         house::install::cases(),
         house::plans::cases(),
         house::readme::cases(),

@@ -10,6 +10,7 @@ pub use product::*;
 mod product {
     pub mod cause;
     pub mod cli;
+    pub mod draw;
     pub mod entry {
         pub mod seal;
     }

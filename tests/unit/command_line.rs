@@ -83,10 +83,15 @@ fn bundle(id: &str, dir: &str) -> Create {
 fn commands() {
     let list = |format, quiet| Command::List(List { format, quiet });
     let trace = |id: Option<&str>, follow, format| {
-        Command::Trace(TraceCmd { id: id.map(String::from), follow, format, ..TraceCmd::default() })
+        Command::Trace(TraceCmd {
+            ids: id.into_iter().map(String::from).collect(),
+            follow,
+            format,
+            ..TraceCmd::default()
+        })
     };
     let (none, words) = (TraceCmd::default, |words: &str| words.split(' ').map(String::from).collect::<Vec<_>>());
-    let shown = |asked: TraceCmd| Command::Trace(TraceCmd { id: Some("a".into()), ..asked });
+    let shown = |asked: TraceCmd| Command::Trace(TraceCmd { ids: vec!["a".into()], ..asked });
     let learn = |lesson: Option<&str>, check, solution, dir: Option<&str>| {
         Command::Learn(Learn { lesson: lesson.map(String::from), check, solution, dir: dir.map(String::from) })
     };
@@ -198,6 +203,10 @@ fn commands() {
         ("trace x --follow --format strace", trace(Some("x"), true, Shown::View(Format::Strace))),
         ("trace -f x", trace(Some("x"), true, Shown::TEXT)),
         ("trace --format dot x", trace(Some("x"), false, Shown::Picture(Picture::Dot))),
+        ("trace --format html a b~2", {
+            let format = Shown::Picture(Picture::Html);
+            Command::Trace(TraceCmd { ids: words("a b~2"), format, ..none() })
+        }),
         ("trace a --all --config --source", shown(TraceCmd { all: true, config: true, source: true, ..none() })),
         ("trace -e mount,close -e !%desc a", shown(TraceCmd { only: words("mount,close !%desc"), ..none() })),
         ("trace --lane init -Z --line 36-46 a", {
@@ -397,7 +406,11 @@ trace --format dot -T x => trace: -T is for text and strace, not for a picture
 trace --format dot -y x => trace: -y is for strace
 trace --format dot --lane init x => trace: --lane: dot shows what all calls have made
 trace --format dot --refused x => trace: --refused has two formats: text and json
-trace --format png x => trace: `png` is no trace format; write text, strace, json or dot
+trace --format html --lane init x => trace: --lane: the page itself has filters
+trace --format html => trace: --format: a picture shows one trace: an ID is needed
+trace x y => trace: one trace at a time: only --format html takes several
+trace --format dot x y => trace: one trace at a time: only --format html takes several
+trace --format png x => trace: `png` is no trace format; write text, strace, json, dot or html
 trace -y x => trace: the text has names already: -y is for strace
 trace -c -T x => trace: -T does not go with -c, which counts calls
 trace -c --format json x => trace: -c is a table of its own: it has no other format

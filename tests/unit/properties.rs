@@ -3,11 +3,11 @@
 //! A panic ends the test program at once, as everywhere in this project: `-- --nocapture` shows what it said.
 //! May touch: everything that reads what others wrote.
 
-use crate::cli::{Format, TraceCmd, Watched};
+use crate::cli::{Format, Picture, TraceCmd, Watched};
 use crate::host::procfs;
 use crate::plan::{self, Plan, Wish};
 use crate::trace::{Filter, Piece, Screen, View};
-use crate::{perform, spec, state};
+use crate::{draw, perform, spec, state};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -446,9 +446,20 @@ fn shown(bytes: &[u8]) {
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
+    page(bytes);
     let pieces = crate::state::traces::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
     render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text, &whole());
+}
+
+/// The page of a recorder's bytes: two scripts are in it, and the data of the first is JSON.
+fn page(bytes: &[u8]) {
+    let page = draw::draw(Picture::Html, "a trace", &[Piece::new(bytes)]);
+    assert_eq!((page.matches("<script").count(), page.matches("</script").count()), (2, 2));
+    let data = page.split("id=\"data\">").nth(1).and_then(|rest| rest.split("</script>").next());
+    let data: Result<Value, _> = serde_json::from_str(data.unwrap_or(""));
+    let calls = data.map(|data| data["traces"][0]["calls"].as_array().map(Vec::len));
+    assert!(calls.is_ok_and(|calls| calls <= Some(record::offsets(bytes).count())));
 }
 
 /// A view of a trace, as it is on a narrow screen with colours.

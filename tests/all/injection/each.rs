@@ -51,6 +51,7 @@ const JOBS: &[Job] = &[
     job("events --stats ID", "running", "running"),
     job("trace ID", "running", "running"),
     job("trace --print-config ID", "running", "running"),
+    job("trace --format html ID", "running", "running"),
     job("delete ID", "stopped", "none"),
     job("delete --force ID", "running", "none"),
     job("delete --force ID", "paused", "none"),

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use product::cli::{Format, TraceCmd};
+use product::cli::{Format, Picture, TraceCmd};
+use product::draw;
 use product::trace::{Filter, Piece, Screen, View};
 use syscalls::record;
 
@@ -14,5 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         let text = view.render(&[Piece::new(bytes)], "a trace");
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most);
+    }
+    for picture in [Picture::Dot, Picture::Html] {
+        draw::draw(picture, "a trace", &[Piece::new(bytes)]);
     }
 });

@@ -1,0 +1,86 @@
+//! A trace as a page for a browser: one file that loads nothing else. The page is three texts, of which the build packs the
+//! script, the style and the frame; the data stands in it as JSON. May touch: the views of traces, the world, the plan, the
+//! book.
+
+mod calls;
+mod lines;
+mod meanings;
+mod replay;
+mod strings;
+mod traced;
+
+pub use traced::Page;
+
+use crate::packed::packed;
+use alloc::collections::BTreeMap;
+use calls::Told;
+use meanings::{Meaning, Meanings};
+use serde::Serialize;
+use strings::Strings;
+
+/// What the script of the page reads.
+#[derive(Serialize)]
+struct Data<'a> {
+    strings: Vec<&'a str>,
+    traces: Vec<Told>,
+    book: BTreeMap<&'a str, &'a Meaning>,
+}
+
+/// The page of these traces.
+pub fn page(traces: &[Page]) -> String {
+    let (mut strings, mut meanings) = (Strings::default(), Meanings::new());
+    let traces_told = traces.iter().map(|trace| calls::told(trace, &mut strings, &mut meanings)).collect();
+    let data = Data { strings: strings.all().collect(), traces: traces_told, book: meanings.found() };
+    let names: Vec<&str> = traces.iter().map(|trace| trace.name).collect();
+    with_words(
+        packed!("draw/page/page.html"),
+        &[
+            ("{TITLE}", &escaped(&format!("Trace of {}", names.join(", ")))),
+            ("{STYLE}", packed!("draw/page/page.css")),
+            ("{SCRIPT}", packed!("draw/page/page.js")),
+            ("{DATA}", &json(&data)),
+        ],
+    )
+}
+
+/// The text with these words in the places of their names. What stands in a word is no name.
+fn with_words(text: &str, words: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        let named = words.iter().find(|(name, _)| from.starts_with(name));
+        let (name, word) = named.copied().unwrap_or(("{", "{"));
+        out.push_str(before);
+        out.push_str(word);
+        rest = &from[name.len()..];
+    }
+    out + rest
+}
+
+/// JSON that no browser reads as markup.
+fn json(data: &Data) -> String {
+    serde_json::to_string(data).unwrap_or_default().replace('<', "\\u003c")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_put_in_once() {
+        assert_eq!(with_words("a {X} {y} {X}{", &[("{X}", "{Y}"), ("{Y}", "no")]), "a {Y} {y} {Y}{");
+    }
+
+    #[test]
+    fn no_text_of_the_data_is_markup() {
+        let data = Data { strings: vec!["</script><!--"], traces: Vec::new(), book: BTreeMap::new() };
+        let text = json(&data);
+        assert!(!text.contains('<') && text.contains("\\u003c/script>"), "{text}");
+        assert_eq!(escaped("<a href=\"&\">"), "&lt;a href=&quot;&amp;&quot;&gt;");
+    }
+}
