@@ -3,7 +3,7 @@
 //! ```text
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
-//!   draw           a trace as a picture
+//!   compare  draw  plan against plan; a trace as a picture
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   check lint     what would fail, before it runs; what a configuration leaves open
@@ -44,6 +44,7 @@ mod cause;
 mod check;
 mod cli;
 mod commands;
+mod compare;
 mod draw;
 mod ended;
 mod entry;
@@ -105,7 +106,7 @@ fn run(argv: *const *const c_char) -> i32 {
     // On other architectures libc's start-up does this.
     #[cfg(all(not(test), target_arch = "x86_64"))]
     if let Err(error) = entry::no_libc::protect_tables() {
-        return finish(Err(error), means_exec(argv), "");
+        return finish(Err(error), amiss(&whole(argv)), "");
     }
     let own = (!sealed).then_some(argv);
     if commands::init::called(argv, pid) {
@@ -114,34 +115,42 @@ fn run(argv: *const *const c_char) -> i32 {
     let words: Option<Vec<&str>> = syscalls::args(argv).skip(1).map(|arg| arg.to_str().ok()).collect();
     match words {
         Some(words) => obey(&words, pid, own),
-        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into())), means_exec(argv), ""),
+        None => finish(Err(Error::Usage("an argument is not valid UTF-8".into())), amiss(&whole(argv)), ""),
     }
 }
 
-/// Whether the command is `exec`. The words around it may be damaged.
-fn means_exec(argv: *const *const c_char) -> bool {
-    let words = syscalls::args(argv).skip(1);
-    let words: Vec<&str> = words.map(|arg| arg.to_str().unwrap_or("?")).collect();
-    cli::verb_of(&words) == Some("exec")
+/// The words of the command line, with a mark for each that is damaged.
+fn whole(argv: *const *const c_char) -> Vec<&'static str> {
+    syscalls::args(argv).skip(1).map(|arg| arg.to_str().unwrap_or("?")).collect()
+}
+
+/// The status of a command that fails. That of `exec` is the program's, so its own errors have another number; that of a
+/// comparison is diff(1)'s. The words around it may be damaged.
+fn amiss(words: &[&str]) -> i32 {
+    match cli::verb_of(words) {
+        Some("exec") => commands::EXEC_FAILED,
+        Some("plan") if words.contains(&"--diff") => commands::NOT_COMPARED,
+        _ => 1,
+    }
 }
 
 /// Runs the command that the words name. `argv`: what this process was called with; none if it is sealed already.
 fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
+    let amiss = amiss(words);
     let (globals, command) = match cli::parse(words, &environment) {
         Ok(parsed) => parsed,
-        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), false, ""),
-        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), cli::verb_of(words) == Some("exec"), ""),
+        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), amiss, ""),
+        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), amiss, ""),
     };
-    let exec = matches!(command, cli::Command::Exec(_));
     if runs(&command)
         && let Err(error) = seal::called_by_name()
     {
-        return finish(Err(error), exec, "");
+        return finish(Err(error), amiss, "");
     }
     let (listening, preserve_fds) = preserved(&command);
     let endless = match protect(preserve_fds, read_from(&command)) {
         Ok(endless) => endless,
-        Err(error) => return finish(Err(error), exec, ""),
+        Err(error) => return finish(Err(error), amiss, ""),
     };
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
@@ -162,7 +171,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     });
     let mut context = match context {
         Ok(context) => context,
-        Err(error) => return finish(Err(error), exec, ""),
+        Err(error) => return finish(Err(error), amiss, ""),
     };
     tell_beginning(words, command.id());
     let result = commands::run(&mut context, &command).map_err(error::looked);
@@ -174,15 +183,15 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         syscalls::record::remark(&message.brief());
         context.log.say(cli::Level::Error, &message.one());
     }
-    let status = finish(result, exec, &more);
-    let amiss = context.recording.end(&context.root, failed);
-    if let Some(amiss) = amiss.filter(|_| !failed) {
-        context.log.say(cli::Level::Warn, &error::trace_amiss(&amiss));
+    let status = finish(result, amiss, &more);
+    let lost = context.recording.end(&context.root, failed);
+    if let Some(lost) = lost.filter(|_| !failed) {
+        context.log.say(cli::Level::Warn, &error::trace_amiss(&lost));
     }
     tell::end();
     match display(&context) {
         Ok(()) => status,
-        Err(error) => finish(Err(error), exec, ""),
+        Err(error) => finish(Err(error), amiss, ""),
     }
 }
 
@@ -212,14 +221,14 @@ fn tell_beginning(words: &[&str], id: Option<&str>) {
     }
 }
 
-/// Tells an error, once, and returns the exit status. `more`: a command that shows more of the error. That of `exec` is the program's, so its own errors have another number.
-fn finish(result: Result<i32, Error>, exec: bool, more: &str) -> i32 {
+/// Tells an error, once, and returns the exit status: `amiss`, if it failed. `more`: a command that shows more of the error.
+fn finish(result: Result<i32, Error>, amiss: i32, more: &str) -> i32 {
     match result {
         Ok(status) => status,
         Err(Error::Unread) => UNREAD,
         Err(error) => {
             out::stderr(&error::message(&error::looked(error), more).text());
-            if exec { commands::EXEC_FAILED } else { 1 }
+            amiss
         }
     }
 }

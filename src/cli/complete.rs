@@ -58,6 +58,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("inspect", "--format", InspectFormat::WORDS),
     ("check", "--format", ListFormat::WORDS),
     ("plan", "--format", InspectFormat::WORDS),
+    ("plan", "--color", Color::WORDS),
     ("plan", "--level", Weight::WORDS),
     ("ps", "--format", ListFormat::WORDS),
     ("run", "--mode", Mode::WORDS),

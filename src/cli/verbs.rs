@@ -65,7 +65,7 @@ impl Command {
             Command::Inspect(one) => &one.id,
             Command::Events(one) => &one.id,
             Command::Watch(one) => &one.id,
-            Command::Plan(one) => &one.id,
+            Command::Plan(one) => one.id(),
             Command::Check(one) => &one.id,
             Command::Kill(Kill { which, .. }) | Command::Delete(Delete { which, .. }) => match which {
                 Which::Ids(ids) => ids.first().filter(|_| ids.len() == 1)?,

@@ -5,10 +5,10 @@
 //! the options. May touch: the value types.
 
 use super::values::{
-    CgroupManager, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell, TRACE_LIMIT,
-    Watched, Weight, bytes, cgroup_manager, descriptors, duration, format, inspect_format, level, list_format, log,
-    log_format, mounts_action, page, refuse, refuse_given, rootless, shell, socket, trace_limit, watched, weight,
-    whole,
+    CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page, Shell,
+    TRACE_LIMIT, Watched, Weight, bytes, cgroup_manager, color, descriptors, duration, format, inspect_format, level,
+    list_format, log, log_format, mounts_action, page, quoted, refuse, refuse_given, rootless, shell, socket,
+    trace_limit, watched, weight, whole,
 };
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 
@@ -423,9 +423,9 @@ pub struct Watch {
 #[derive(Debug, PartialEq, Default, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct PlanCmd {
-    /// the name it would have (default: plan)
-    #[argh(positional, default = "String::from(\"plan\")")]
-    pub id: String,
+    /// the name it would have (default: plan); with --diff: the two that are compared
+    #[argh(positional, arg_name = "id")]
+    pub names: Vec<String>,
     /// directory with config.json and the root filesystem (default: the current one)
     #[argh(option, short = 'b', arg_name = "dir")]
     pub bundle: Option<String>,
@@ -435,25 +435,57 @@ pub struct PlanCmd {
     /// change the root by MS_MOVE and chroot, not by pivot_root
     #[argh(switch)]
     pub no_pivot: bool,
+    /// compare two plans: of bundles, of configurations, or of traces (ID~2); the exit status is 1 if they differ, and
+    /// 2 if they cannot be compared
+    #[argh(switch)]
+    pub diff: bool,
+    /// with --diff: auto (the default: at a terminal, unless NO_COLOR is set), always or never
+    #[argh(option, from_str_fn(color))]
+    pub color: Option<Color>,
     /// tell instead what the configuration leaves open, and how to narrow it; the exit status is 1 if that is anything
     #[argh(switch)]
     pub lint: bool,
     /// with --lint: only what weighs so much: low (the default: all), medium or high
     #[argh(option, from_str_fn(weight))]
     pub level: Option<Weight>,
-    /// with --lint: text (the default) or json
+    /// with --lint or --diff: text (the default) or json
     #[argh(option, from_str_fn(inspect_format))]
     pub format: Option<InspectFormat>,
 }
 
 impl PlanCmd {
+    /// The name that the container would have.
+    pub fn id(&self) -> &str {
+        self.names.first().filter(|_| !self.diff).map_or("plan", |name| name)
+    }
+
     /// Refuses an option that would do nothing.
     pub fn checked(self) -> Result<PlanCmd, EarlyExit> {
         if !self.lint {
-            let given = [("--level", self.level.is_some()), ("--format", self.format.is_some())];
-            refuse_given(&given, |name| format!("{name} is for --lint"))?;
+            refuse_given(&[("--level", self.level.is_some())], |name| format!("{name} is for --lint"))?;
         }
-        Ok(self)
+        if self.diff {
+            return self.compares();
+        }
+        refuse_given(&[("--color", self.color.is_some())], |name| format!("{name} is for --diff"))?;
+        if !self.lint {
+            let given = [("--format", self.format.is_some())];
+            refuse_given(&given, |name| format!("{name} is for --lint and --diff"))?;
+        }
+        match self.names.get(1) {
+            Some(extra) => refuse(&format!("too many arguments: {}; write `plan [ID]`", quoted(extra))),
+            None => Ok(self),
+        }
+    }
+
+    fn compares(self) -> Result<PlanCmd, EarlyExit> {
+        let given = [("--bundle", self.bundle.is_some()), ("--config", self.config.is_some())];
+        refuse_given(&given, |name| format!("{name}: --diff takes two names, as in `plan --diff A B`"))?;
+        refuse_given(&[("--lint", self.lint)], |_| "--lint and --diff are two different things; leave out one".into())?;
+        match self.names.len() {
+            2 => Ok(self),
+            _ => refuse("--diff takes two bundles, files or IDs: `plan --diff A B`"),
+        }
     }
 }
 

@@ -32,12 +32,7 @@ pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error>
     step(Step::Command);
     let path = plan::clean(&absolute(bundle.unwrap_or("."))?);
     let file = config.map_or_else(|| format!("{path}/config.json"), String::from);
-    // Strings of the spec are parts of this text, and live as long as the process.
-    let text: &'static [u8] = read_config(&file)?.leak();
-    match spec::parse(text) {
-        Ok(spec) => Ok(Bundle { path, spec, text: text.trim_ascii(), file }),
-        Err(problem) => Err(Error::Spec { file, problem }),
-    }
+    of_text(path, read_config(&file)?, file)
 }
 
 /// The bundle of a command that failed, as it was then. `given`: another directory.
@@ -50,10 +45,15 @@ pub fn again(given: Option<&str>, attempt: &Attempt) -> Result<Bundle, Error> {
             "the bundle {path} is not there any more: no such file or directory; --bundle names another one"
         )));
     }
-    let text: &'static [u8] = attempt.config.clone().leak();
-    let file = "the recorded config.json".to_string();
+    of_text(path, attempt.config.clone(), "the recorded config.json".into())
+}
+
+/// The bundle at `path`, with this configuration. `file`: what errors call it.
+pub fn of_text(path: String, text: Vec<u8>, file: String) -> Result<Bundle, Error> {
+    // Strings of the spec are parts of this text, and live as long as the process.
+    let text: &'static [u8] = text.leak();
     match spec::parse(text) {
-        Ok(spec) => Ok(Bundle { path, spec, text, file }),
+        Ok(spec) => Ok(Bundle { path, spec, text: text.trim_ascii(), file }),
         Err(problem) => Err(Error::Spec { file, problem }),
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod create;
 mod delete;
 mod demo;
+mod diff;
 mod end;
 mod events;
 mod exec;
@@ -30,6 +31,7 @@ mod ours;
 mod papers;
 mod pause;
 mod plan;
+mod planned;
 mod process;
 mod ps;
 mod repeat;
@@ -57,6 +59,9 @@ use crate::say::out;
 
 /// The status of an `exec` that could not run its program. Clients of runc know this number.
 pub const EXEC_FAILED: i32 = 255;
+
+/// The status of a comparison that could not be made (diff(1)).
+pub const NOT_COMPARED: i32 = 2;
 
 /// Runs a command. The exit status is that of the program, where the command waits for one.
 pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {

@@ -1,47 +1,21 @@
 //! `plan`: the listing of what `run` would do. It needs no root and changes nothing. May touch: everything below.
 
-use super::bundle;
 use super::context::Context;
-use super::lint;
-use super::watcher::watched;
+use super::{bundle, diff, lint, planned};
+use crate::cli;
 use crate::outcome::Error;
-use crate::plan::cgroup::scope::Manager;
-use crate::plan::{self, Wish};
+use crate::plan::show;
 use crate::say::out;
-use crate::{cli, spec};
 
 /// `plan`.
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
+    if options.diff {
+        return diff::plans(context, options);
+    }
     let bundle = bundle::read(options.bundle.as_deref(), options.config.as_deref())?;
     if options.lint {
         return lint::lint(&bundle.spec, options);
     }
-    // The listing is the same for every user, as root would run it. A container in a user namespace is planned for the caller.
-    let user = spec::namespace(&bundle.spec.linux, &spec::NamespaceKind::User).is_some();
-    let host = &context.host;
-    let (uid, gid) = if user { (host.uid, host.gid) } else { (0, 0) };
-    let base = match user {
-        true => context.cgroup_base(&bundle.spec),
-        false => String::new(),
-    };
-    // systemd is not asked for its own cgroup: the listing is for any machine.
-    let systemd = context.globals.cgroup_manager == cli::CgroupManager::Systemd;
-    let manager = systemd.then(|| Manager { sockets: Vec::new(), base: String::new(), user: uid != 0 });
-    let wish = Wish {
-        id: &options.id,
-        bundle: &bundle.path,
-        no_pivot: options.no_pivot,
-        attached: true,
-        cgroup: context.cgroup(),
-        uid,
-        gid,
-        manager: manager.as_ref(),
-        cgroup_base: &base,
-        rootless: context.globals.rootless,
-        watch: watched(None, &bundle.spec),
-        ..Wish::default()
-    };
-    let made = plan::create(&bundle.spec, &wish);
-    let plan = made.map_err(|problem| bundle.refused(problem))?;
-    out::stdout(&plan::show::listing(&plan)).map(|()| 0)
+    let plan = planned::plan(context, options, &bundle, &bundle.path)?;
+    out::stdout(&show::listing(&plan)).map(|()| 0)
 }

@@ -8,6 +8,7 @@
 mod callers;
 mod cgroup;
 mod check;
+mod compare;
 mod config;
 mod devices;
 mod diagnosis;
@@ -83,6 +84,7 @@ fn main() {
         world::cases(),
         lint::cases(),
         check::cases(),
+        compare::cases(),
         lifecycle::errors::cases(),
         house::papers::cases(),
         callers::cases(),

@@ -101,7 +101,8 @@ fn commands() {
     };
     let plan = |id: &str, bundle: Option<&str>, no_pivot| {
         let bundle = bundle.map(String::from);
-        Command::Plan(PlanCmd { id: id.into(), bundle, no_pivot, ..PlanCmd::default() })
+        let names = id.split_whitespace().map(String::from).collect();
+        Command::Plan(PlanCmd { names, bundle, no_pivot, ..PlanCmd::default() })
     };
     let check = |id: &str, bundle: Option<&str>| Check {
         id: id.into(),
@@ -165,7 +166,18 @@ fn commands() {
             "check --bundle /b --format json x",
             Command::Check(Check { format: ListFormat::Json, ..check("x", Some("/b")) }),
         ),
-        ("plan --lint", Command::Plan(PlanCmd { lint: true, id: "plan".into(), ..PlanCmd::default() })),
+        ("plan --lint", Command::Plan(PlanCmd { lint: true, ..PlanCmd::default() })),
+        ("plan --diff a b", Command::Plan(PlanCmd { diff: true, names: words("a b"), ..PlanCmd::default() })),
+        (
+            "plan a b --diff --color=never --format json",
+            Command::Plan(PlanCmd {
+                diff: true,
+                names: words("a b"),
+                color: Some(Color::Never),
+                format: Some(InspectFormat::Json),
+                ..PlanCmd::default()
+            }),
+        ),
         ("state x", Command::State(State { id: "x".into() })),
         ("kill x", kill("x", 15, false)),
         ("kill x 9", kill("x", 9, false)),
@@ -196,8 +208,8 @@ fn commands() {
             "spec -f x.json --rootless",
             Command::Spec(SpecCmd { bundle: None, file: Some("x.json".into()), rootless: true }),
         ),
-        ("plan", plan("plan", None, false)),
-        ("plan --bundle /b --no-pivot", plan("plan", Some("/b"), true)),
+        ("plan", plan("", None, false)),
+        ("plan --bundle /b --no-pivot", plan("", Some("/b"), true)),
         ("plan x", plan("x", None, false)),
         ("trace", trace(None, false, Shown::TEXT)),
         ("trace x --follow --format strace", trace(Some("x"), true, Shown::View(Format::Strace))),
@@ -405,6 +417,15 @@ trace --format dot --all x => trace: --all is for the text, not for a picture
 trace --format dot -T x => trace: -T is for text and strace, not for a picture
 trace --format dot -y x => trace: -y is for strace
 trace --format dot --lane init x => trace: --lane: dot shows what all calls have made
+plan a b => plan: too many arguments: `b`; write `plan [ID]`
+plan --level low => plan: --level is for --lint
+plan --format json => plan: --format is for --lint and --diff
+plan --color never => plan: --color is for --diff
+plan --diff a => plan: --diff takes two bundles, files or IDs: `plan --diff A B`
+plan --diff a b c => plan: --diff takes two bundles, files or IDs: `plan --diff A B`
+plan --diff a b --lint => plan: --lint and --diff are two different things; leave out one
+plan --diff a b --level low => plan: --level is for --lint
+plan --diff a b --config x => plan: --config: --diff takes two names, as in `plan --diff A B`
 trace --format dot --refused x => trace: --refused has two formats: text and json
 trace --format html --lane init x => trace: --lane: the page itself has filters
 trace --format html => trace: --format: a picture shows one trace: an ID is needed

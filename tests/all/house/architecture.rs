@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Trial> {
 pub const ROWS: &[&[&str]] = &[
     &["main"],
     &["commands"],
-    &["draw"],
+    &["compare", "draw"],
     &["watch"],
     &["vm", "trace"],
     &["check", "lint", "stepper"],

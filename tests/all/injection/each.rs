@@ -62,6 +62,7 @@ const JOBS: &[Job] = &[
     job("learn uts --dir NEW", "running", "running"),
     job("features", "running", "running"),
     job("plan --bundle BUNDLE", "running", "running"),
+    job("plan --diff BUNDLE BUNDLE", "running", "running"),
     job("check --bundle BUNDLE", "running", "running"),
     job("plan --lint --level high --bundle BUNDLE", "running", "running"),
     job("spec --bundle NEW", "running", "running"),
