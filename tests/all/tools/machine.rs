@@ -74,7 +74,7 @@ pub fn boot_on(machine: &str, kernel: &Path, bundle: &Bundle, image: &Path, appe
         .arg("-initrd")
         .arg(image)
         .arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 reboot=t quiet {append}"))
+        .arg(format!("console=ttyS0 panic=-1 reboot=t quiet no_timer_check {append}"))
         .stdin(std::process::Stdio::null());
     let done = bundle.finish(command)?;
     ensure!(done.status == 0, "QEMU: {done:?}");
