@@ -234,12 +234,17 @@ impl<'a> Words<'a> {
     fn unknown(&self, option: &str) -> Stop {
         let options = self.options();
         let near = nearest(option, &mut options.iter().map(|found| found.long));
-        let advice = match (near, self.verb) {
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some(verb)) => format!("`{PROGRAM} {} --help` lists them", verb.name),
-            (None, None) => format!("`{PROGRAM} --help` lists them"),
+        let has = |verb: &&Verb| (verb.info)().flags.iter().any(|flag| flag.long == option);
+        let others: Vec<&str> = VERBS.iter().filter(has).map(|verb| verb.name).collect();
+        let advice = match (near, self.verb, &others[..]) {
+            (Some(near), ..) => format!("; did you mean `{near}`?"),
+            (None, Some(_), [first, ..]) => {
+                format!(": it is one of {}; `{PROGRAM} {first} --help` lists it", others.join(", "))
+            }
+            (None, Some(verb), []) => format!("; `{PROGRAM} {} --help` lists them", verb.name),
+            (None, None, _) => format!("; `{PROGRAM} --help` lists them"),
         };
-        self.usage(&format!("no option {}; {advice}", quoted(option)))
+        self.usage(&format!("no option {}{advice}", quoted(option)))
     }
 
     fn usage(&self, problem: &str) -> Stop {

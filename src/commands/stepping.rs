@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::cli;
-use crate::outcome::{Error, Lane, Stopped};
+use crate::outcome::{Check, Error, Lane, Stopped, Trouble};
 use crate::perform::{Lanes, step, walk};
 use crate::plan::Plan;
 use crate::state::Saved;
@@ -32,13 +32,16 @@ pub fn prepare<'a>(
 
 /// Carries out the host lane. If there is a stepper, each lane asks it before each line.
 pub fn walk(lanes: &mut Lanes, stepper: Option<Stepper>) -> Result<(), Stopped> {
-    let Some(stepper) = stepper else {
+    let Some(mut stepper) = stepper else {
         return walk::host(lanes);
     };
     let begun = step::begin(lanes, |asked| stepper.run(asked));
     let begun = begun.map_err(|trouble| Stopped { lane: Lane::Host, line: 0, trouble });
     let walked = begun.and_then(|()| walk::host(lanes));
     let before = step::over(lanes);
+    if let Err(Stopped { trouble: Trouble::Check(Check::StepperVanished), .. }) = walked {
+        stepper.restore();
+    }
     // What has failed is undone while signals are held back.
     if let (Ok(()), Some(before)) = (&walked, before) {
         match &mut lanes.signals {

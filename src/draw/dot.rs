@@ -24,7 +24,8 @@ const HOSTS: &str = "#fbe3c8";
 /// The graph of a trace.
 pub fn graph(name: &str, pieces: &[Piece]) -> String {
     let entries = trace::entries(pieces, false);
-    let deeds: Vec<Deed> = entries.iter().map(|entry| Deed::of(entry.pid, &entry.r)).collect();
+    let own = entries.iter().filter(|entry| !trace::is_added(entry));
+    let deeds: Vec<Deed> = own.map(|entry| Deed::of(entry.pid, &entry.r)).collect();
     of_deeds(name, &deeds)
 }
 

@@ -15,7 +15,7 @@ use crate::outcome::{Check, Done, Lane, Trouble};
 use core::hint;
 use core::sync::atomic::Ordering::*;
 use syscalls::room::slate;
-use syscalls::{At, CloneFlags, Cloned, Errno, Fd, SigSet, Why, record};
+use syscalls::{At, CloneFlags, Cloned, Errno, Fd, PollFd, SigSet, Why, record};
 
 /// The stepper's answers.
 pub const GO: u8 = 1;
@@ -73,6 +73,25 @@ pub fn end(lanes: &Lanes) -> At {
     lanes.stepper.as_ref().map_or(patience::NONE, |stepper| stepper.ends[place].at())
 }
 
+/// A handle on the stepper. Without `--step` it is a number that the kernel passes over.
+pub fn process(lanes: &Lanes) -> At {
+    lanes.stepper.as_ref().map_or(patience::NONE, |stepper| stepper.process.at())
+}
+
+/// Host, after a wait for init: an error if the stepper was killed. Init, which may ask on the slate, would never get an answer.
+pub fn is_there(lanes: &Lanes, channel: At) -> Done {
+    if lanes.stepper.is_none() {
+        return Ok(());
+    }
+    let row = |fd: At| PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 };
+    let mut fds = [row(channel), row(process(lanes))];
+    syscalls::ppoll(&mut fds, Some(0), ASK)?;
+    match fds.map(|fd| fd.revents != 0) {
+        [false, true] => Err(Trouble::Check(Check::StepperVanished)),
+        _ => Ok(()),
+    }
+}
+
 /// Asks whether a line may be carried out, and waits for the answer. An error: it may not.
 pub fn ask(lanes: &Lanes, line: u16) -> Done {
     if lanes.stepper.is_none() || !has_time() {
@@ -99,7 +118,8 @@ pub fn ask(lanes: &Lanes, line: u16) -> Done {
 
 fn ask_without_call(line: u16) -> Done {
     let asked = &slate().asked;
-    asked.store(line.into(), Release);
+    // It fails where the stepper has ended this lane already.
+    let _ = asked.compare_exchange(0, line.into(), AcqRel, Acquire);
     loop {
         match asked.load(Acquire) {
             0 => return Ok(()),

@@ -19,7 +19,7 @@ pub use super::report::{Report, Word};
 
 use super::files::{self, despite};
 use super::report::{INIT, LONGEST, READY};
-use super::{Lanes, Then};
+use super::{Lanes, Then, step};
 use crate::host::{cgroup, patience};
 use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
@@ -178,7 +178,9 @@ fn await_channel(lanes: &Lanes, why: Why) -> Done {
         true => Err(Trouble::Check(Check::CgroupFrozen)),
         false => Ok(()),
     };
-    patience::readable([lanes.at(Slot::CHANNEL), patience::NONE], None, why, look).map(drop)
+    let channel = lanes.at(Slot::CHANNEL);
+    patience::readable([channel, step::process(lanes)], None, why, look)?;
+    step::is_there(lanes, channel)
 }
 
 /// Host: waits until init has done its lines so far.

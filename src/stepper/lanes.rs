@@ -3,7 +3,7 @@
 
 use crate::host::patience;
 use crate::outcome::Lane;
-use crate::perform::step::{Asked, END, GO, LANES, OVER, SLATE_END};
+use crate::perform::step::{Asked, END, GO, LANES, OVER, SLATE_END, has_time};
 use crate::plan::op::{Op, Process, Seccomp, Sync};
 use crate::plan::{Line, Plan};
 use core::sync::atomic::Ordering::*;
@@ -15,6 +15,8 @@ use syscalls::{At, Fd, PollFd, Result, Why};
 const TURN: u64 = 300;
 /// How often the slate is looked at, once init asks there.
 const GLANCE: u64 = 2;
+/// So often a stop waits that long for the other lanes to come to a place where they wait.
+const MOMENTS: usize = 10;
 
 /// Where a lane stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl<'a> Lanes<'a> {
                 return Ok(Some(line));
             }
             let other = self.stands.iter().position(|stand| matches!(stand, Stand::Asks(_)));
-            let limit = other.map(|_| if self.waits() { 0 } else { TURN });
+            let limit = other.map(|_| if self.rests(self.turn) { 0 } else { TURN });
             let came = self.wait(limit, [patience::NONE; 2])?;
             if let (Some(other), None) = (other, came) {
                 self.turn = other;
@@ -84,12 +86,27 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// Whether the lane whose turn it is waits for another one, or has ended.
-    fn waits(&self) -> bool {
-        let Stand::In(number) = self.stands[self.turn] else { return true };
-        let (lines, first) = self.plan.lane(LANES[self.turn]);
-        let last = usize::from(number) + 1 == lines.len() + usize::from(first);
-        last || self.line(number).is_some_and(awaits)
+    /// Gives the other lanes a moment to come to where they wait, so that a stop shows them there.
+    pub fn settle(&mut self) {
+        for _ in 0..MOMENTS {
+            let rest = (0..LANES.len()).all(|place| self.rests(place));
+            if rest || self.wait(Some(GLANCE), [patience::NONE; 2]).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a lane goes no further by itself: it asks, waits for another one, or has ended.
+    fn rests(&self, place: usize) -> bool {
+        match self.stands[place] {
+            Stand::NotBegun => self.pid(place).is_none(),
+            Stand::Asks(_) => true,
+            Stand::In(number) => {
+                let (lines, first) = self.plan.lane(LANES[place]);
+                let last = usize::from(number) + 1 == lines.len() + usize::from(first);
+                last || self.line(number).is_some_and(awaits)
+            }
+        }
     }
 
     /// Waits until a lane asks or one of these descriptors can be read; what the lanes ask is noted. `None`: the time was over.
@@ -200,6 +217,15 @@ impl<'a> Lanes<'a> {
             let _ = syscalls::pidfd_send_signal(init.at(), libc::SIGCONT, Why("the person has answered"));
             self.frozen = false;
         }
+    }
+
+    /// The stepper ends. Where the runtime was killed, the other lanes see the end of their channels, and init, if it asks on the
+    /// slate, is told there.
+    pub fn leave(&mut self) {
+        if has_time() {
+            slate().asked.store(SLATE_END, Release);
+        }
+        self.thaw();
     }
 
     /// The process of a lane, as this process sees it. `None`: it is not known yet.

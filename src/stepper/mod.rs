@@ -6,11 +6,13 @@
 //!   lanes      where each lane stands, and whose turn it is
 //!   breaks     where to stop; which calls a line makes (calls.txt)
 //!   screen     what is shown (screens.txt)
+//!   made       what the calls so far have made, by room `world`
 //!   terminal   single keys, and the terminal as it was before
 //! ```
 
 mod breaks;
 mod lanes;
+mod made;
 mod screen;
 mod terminal;
 
@@ -24,6 +26,7 @@ use crate::outcome::Error;
 use crate::perform::step::{Asked, LANES};
 use crate::plan::{Line, Plan, Step, stage};
 use lanes::{Came, Lanes, is_last};
+use made::{Known, Made};
 use screen::{Page, text};
 use serde_json::Value;
 use syscalls::{Fd, SigSet, Why, record};
@@ -57,6 +60,15 @@ enum Decision {
     Stay,
 }
 
+/// A line before which a lane has stopped, the lane's process, and what that is by now.
+struct Stop<'a> {
+    number: u16,
+    line: &'a Line,
+    pid: i32,
+    facts: Facts,
+    made: Made,
+}
+
 pub struct Stepper<'a> {
     about: About<'a>,
     config: Value,
@@ -67,9 +79,9 @@ pub struct Stepper<'a> {
     /// What Enter does, apart from the key `n`.
     every: Steps,
     breaks: Vec<Break>,
-    /// The section in which each lane has stopped last, and what its process was then.
+    /// The section in which each lane was last; of its last stop what its process was then, and which calls were known.
     sections: [Option<u8>; 3],
-    facts: [Option<Facts>; 3],
+    before: [Option<(Facts, Known)>; 3],
     runtime: Facts,
     /// The person has ended it, or the program has begun: nothing is shown any more.
     ends: bool,
@@ -89,7 +101,7 @@ impl<'a> Stepper<'a> {
             every: wish.every.unwrap_or(Steps::Lines),
             breaks,
             sections: [None; 3],
-            facts: [None, None, None],
+            before: [None, None, None],
             runtime: Facts::default(),
             ends: false,
             begun: false,
@@ -98,7 +110,7 @@ impl<'a> Stepper<'a> {
     }
 
     /// The stepper's process.
-    pub fn run(mut self, asked: Asked) {
+    pub fn run(&mut self, asked: Asked) {
         record::at(crate::outcome::Lane::Stepper as u8, 0, Step::Look as u16);
         Terminal::hold_signals();
         // Without it a change of the window is seen at the next stop.
@@ -120,7 +132,12 @@ impl<'a> Stepper<'a> {
             lanes.answer(lanes.turn, !self.ends);
         }
         self.terminal.give_back();
-        lanes.thaw();
+        lanes.leave();
+    }
+
+    /// The stepper was killed: the runtime gives the terminal back.
+    pub fn restore(&self) {
+        self.terminal.restore();
     }
 
     fn stops(&self, lanes: &Lanes, number: u16, line: &Line) -> bool {
@@ -137,16 +154,20 @@ impl<'a> Stepper<'a> {
 
     /// Shows a stop, and takes keys until one decides.
     fn stop(&mut self, lanes: &mut Lanes, number: u16, line: &Line) -> Decision {
+        lanes.settle();
         lanes.freeze();
         let pid = self.pid(lanes);
-        let facts = look::facts(pid, false, self.about.ordinary).unwrap_or_default();
+        let facts = |pid| look::facts(pid, false, self.about.ordinary).unwrap_or_default();
         if self.runtime.namespaces.is_empty() {
-            self.runtime = look::facts(lanes.runtime_pid(), false, self.about.ordinary).unwrap_or_default();
+            self.runtime = facts(lanes.runtime_pid());
         }
-        let decision = self.keys(lanes, number, line, pid, &facts);
+        let known = self.before[lanes.turn].as_ref().map(|(_, known)| known);
+        let made = Made::by_now(pid, known.unwrap_or(&Known::default()));
+        let stop = Stop { number, line, pid, facts: facts(pid), made };
+        let decision = self.keys(lanes, &stop);
         self.terminal.give_back();
         lanes.thaw();
-        self.facts[lanes.turn] = Some(facts);
+        self.before[lanes.turn] = Some((stop.facts, stop.made.known));
         decision
     }
 
@@ -161,10 +182,10 @@ impl<'a> Stepper<'a> {
         0
     }
 
-    fn keys(&mut self, lanes: &mut Lanes, number: u16, line: &Line, pid: i32, facts: &Facts) -> Decision {
+    fn keys(&mut self, lanes: &mut Lanes, stop: &Stop) -> Decision {
         loop {
             self.terminal.come_to_foreground(lanes.runtime());
-            if self.terminal.take().is_err() || self.draw(lanes, number, line, pid, facts).is_err() {
+            if self.terminal.take().is_err() || self.draw(lanes, stop).is_err() {
                 return Decision::End;
             }
             loop {
@@ -177,7 +198,7 @@ impl<'a> Stepper<'a> {
                         self.terminal.suspend(lanes.runtime());
                         break;
                     }
-                    Key::Is(key) => self.act(lanes, key, number, line, pid),
+                    Key::Is(key) => self.act(lanes, key, stop),
                 };
                 match decision {
                     Ok(Decision::Stay) => {}
@@ -189,7 +210,7 @@ impl<'a> Stepper<'a> {
     }
 
     /// What a key does.
-    fn act(&mut self, lanes: &mut Lanes, key: u8, number: u16, line: &Line, pid: i32) -> Result<Decision, Error> {
+    fn act(&mut self, lanes: &mut Lanes, key: u8, stop: &Stop) -> Result<Decision, Error> {
         let lane = LANES[lanes.turn];
         let mut page = Page::new(self.terminal.size().0);
         match key {
@@ -202,10 +223,12 @@ impl<'a> Stepper<'a> {
                 return Ok(Decision::End);
             }
             b'b' => return self.add_break(lanes),
-            b'e' => page.lines = self.explained(line, lane as u8),
-            b'i' => page.lines = self.inspected(pid, lanes.runtime_pid()),
-            b'l' => screen::around(&mut page, self.about.plan, lane, number, &self.breaks),
-            b'?' | b'h' => text("help").lines().for_each(|line| page.plain(line)),
+            b'e' => page.lines = self.explained(stop.line, lane as u8),
+            b'i' => page.lines = self.inspected(stop.pid, lanes.runtime_pid()),
+            b'w' => stop.made.page(&mut page, stop.pid),
+            b'l' => screen::around(&mut page, self.about.plan, lane, stop.number, &self.breaks),
+            b'v' => page = self.shown(lanes, stop, page),
+            b'?' | b'h' => page.rows(text("help")),
             ESCAPE => {
                 self.terminal.skip_sequence();
                 return Ok(Decision::Stay);
@@ -235,39 +258,52 @@ impl<'a> Stepper<'a> {
                     let _ = syscalls::read(window, &mut info, Why("the signal is taken"));
                     return Key::Window;
                 }
-                Ok(_) => {}
+                Ok(_) => lanes.freeze(),
                 Err(_) => return Key::None,
             }
         }
     }
 
-    fn draw(&self, lanes: &Lanes, number: u16, line: &Line, pid: i32, facts: &Facts) -> Result<(), Error> {
+    /// Shows as much of a stop as the terminal has room for.
+    fn draw(&self, lanes: &Lanes, stop: &Stop) -> Result<(), Error> {
         let (width, rows) = self.terminal.size();
+        let mut page = self.shown(lanes, stop, Page::new(width));
+        // Two lines are left: the keys, and the place where they are typed.
+        let room = rows - 2;
+        if page.lines.len() > room {
+            page.lines.truncate(room - 1);
+            page.plain(text("cut"));
+        }
+        page.plain(text(if width < WIDE { "short prompt" } else { "prompt" }));
+        self.terminal.show(&format!("{}{PROMPT}", page.text()))
+    }
+
+    /// All of a stop: the line, where the lanes are, what the process is by now, and how to look at it.
+    fn shown(&self, lanes: &Lanes, stop: &Stop, mut page: Page) -> Page {
         let (plan, turn) = (self.about.plan, lanes.turn);
         let lane = LANES[turn];
-        let mut page = Page::new(width);
-        screen::heading(&mut page, plan, lane, number, line);
+        let Stop { number, line, pid, facts, made } = stop;
+        screen::heading(&mut page, plan, lane, *number, line);
         let section = stage(lane as u8, line.stage + 1).map(|(_, about)| about);
         let section = section.filter(|_| self.mode == Mode::Every(Steps::Sections));
         screen::line(&mut page, line, &self.piece(line), section);
         screen::others(&mut page, plan, &lanes.stands, turn);
         page.plain("");
-        screen::now(&mut page, pid, facts, &self.runtime);
-        if let Some(before) = &self.facts[turn] {
-            screen::changes(&mut page, &look::differences(before, facts), 3);
+        screen::now(&mut page, *pid, facts, &self.runtime);
+        if let Some((before, _)) = &self.before[turn] {
+            let new: Vec<String> = made.new.iter().map(|[_, words]| words.clone()).collect();
+            let differs = || look::differences(before, facts).iter().map(screen::change_in_words).collect();
+            screen::changes(&mut page, &if new.is_empty() { differs() } else { new }, 3);
         }
-        let at = plan.line(number).map_or("", |line| line.step.text().0);
         let mounted = self.runtime.mounts.iter().find(|mount| mount.kind == "cgroup2" && mount.root == "/");
         let mounted = mounted.filter(|_| !self.about.cgroup.is_empty());
         let cgroup = mounted.map_or(String::new(), |mount| format!("{}/{}", mount.target, self.about.cgroup));
         let values = [("{pid}", pid.to_string()), ("{cgroup}", cgroup), ("{state}", self.about.state.clone())];
-        screen::window(&mut page, at, &values, self.about.ordinary);
+        screen::window(&mut page, line.step.text().0, &values, self.about.ordinary);
         if is_last(line) {
             page.plain(text("last"));
         }
-        page.lines.truncate(rows.saturating_sub(2));
-        page.plain(text("prompt"));
-        self.terminal.show(&format!("{}{PROMPT}", page.text()))
+        page
     }
 
     /// The piece of config.json that asked for a line.
@@ -422,6 +458,8 @@ enum Key {
 }
 
 const PROMPT: &str = "step> ";
+/// The keys are told in short where the terminal has fewer columns.
+const WIDE: usize = 77;
 /// The longest break that can be typed.
 const LONGEST: usize = 60;
 

@@ -9,9 +9,12 @@ use crate::perform::step::LANES;
 use crate::plan::show::lane_name;
 use crate::plan::{Line, Plan, stage};
 use crate::say::out;
+use crate::world::rows;
 
 /// Where the values begin.
 const LABEL: usize = 12;
+/// The widest name of a key.
+const KEY: usize = 5;
 /// So many lines around one are listed.
 const AROUND: usize = 9;
 /// The capabilities that a kernel knows are counted, not listed.
@@ -27,7 +30,7 @@ pub fn text(name: &str) -> &'static str {
 /// A page of lines, none longer than the width.
 pub struct Page {
     pub lines: Vec<String>,
-    width: usize,
+    pub width: usize,
 }
 
 impl Page {
@@ -42,12 +45,36 @@ impl Page {
         let more = wrapped.len() > most;
         for (i, line) in wrapped.iter().take(most).enumerate() {
             let label = if i == 0 { label } else { "" };
-            let mut whole = format!("{label:LABEL$}{line}");
-            if more && i + 1 == most {
-                whole = cut(&format!("{whole} ..."), self.width);
-            }
+            let whole = match more && i + 1 == most {
+                true => cut(&format!("{label:LABEL$}{}", wrapped[i..].join(" ")), self.width),
+                false => format!("{label:LABEL$}{line}"),
+            };
             self.lines.push(whole.trim_end().into());
         }
+    }
+
+    /// A text in as many lines as it needs.
+    pub fn paragraph(&mut self, text: &str) {
+        self.lines.extend(out::wrapped(text, self.width));
+    }
+
+    /// Lines of a key and what it does, after two blanks; other lines are paragraphs.
+    pub fn rows(&mut self, text: &str) {
+        for line in text.lines() {
+            match line.split_once("  ") {
+                Some((key, text)) => {
+                    let pair = [format!("{key:KEY$}"), text.trim_start().into()];
+                    self.lines.extend(rows(&[pair], self.width));
+                }
+                None => self.paragraph(line),
+            }
+        }
+    }
+
+    /// A line as it is, on as many lines of the terminal as it needs.
+    pub fn broken(&mut self, line: &str) {
+        let all: Vec<char> = visible(line).chars().collect();
+        self.lines.extend(all.chunks(self.width).map(|part| part.iter().collect::<String>()));
     }
 
     /// One line, cut where the terminal ends.
@@ -65,16 +92,19 @@ fn cut(line: &str, width: usize) -> String {
     if line.chars().count() <= width {
         return line.into();
     }
-    let kept = line.trim_end_matches(" ...");
-    kept.chars().take(width - 4).collect::<String>().trim_end().to_owned() + " ..."
+    line.chars().take(width - 4).collect::<String>().trim_end().to_owned() + " ..."
 }
 
 /// The heading of a stop: the lane, the line, the section.
 pub fn heading(page: &mut Page, plan: &Plan, lane: Lane, number: u16, line: &Line) {
     let all = plan.lines().count();
     let section = stage(lane as u8, line.stage + 1).map_or(String::new(), |(name, _)| format!(", section {name}"));
-    let text = format!("== line {number} of {all}, {} lane{section} ", lane_name(lane as u8));
-    let room = page.width.saturating_sub(text.chars().count());
+    let place = format!("== line {number} of {all}, {} lane", lane_name(lane as u8));
+    let room = |text: &str| page.width.checked_sub(text.chars().count());
+    let text = format!("{place}{section} ");
+    // Where the terminal is narrow, the section is left out.
+    let text = if room(&text).is_some() { text } else { place + " " };
+    let room = room(&text).unwrap_or(0);
     page.plain(&(text + &"=".repeat(room)));
 }
 
@@ -123,8 +153,8 @@ pub fn now(page: &mut Page, pid: i32, facts: &Facts, runtime: &Facts) {
         (_, true) => "all of them the runtime's".into(),
         _ => format!("its own: {}", own.join(" ")),
     };
-    let newest = facts.mounts.iter().max_by_key(|mount| mount.id);
-    let newest = newest.map_or(String::new(), |mount| format!(", the newest {} on {}", mount.kind, mount.target));
+    let newest =
+        facts.mounts.last().map_or(String::new(), |mount| format!(", the newest {} on {}", mount.kind, mount.target));
     let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let one = |ids: &[u32]| ids.get(1).map_or(String::from("?"), u32::to_string);
     let users = &facts.users;
@@ -153,13 +183,13 @@ pub fn now(page: &mut Page, pid: i32, facts: &Facts, runtime: &Facts) {
 }
 
 /// What has changed since this lane stopped last.
-pub fn changes(page: &mut Page, changes: &[Differs], most: usize) {
+pub fn changes(page: &mut Page, changes: &[String], most: usize) {
     for (i, change) in changes.iter().enumerate() {
         if i + 1 == most && changes.len() > most {
-            page.labelled("", &format!("and {} more", changes.len() - i), 1);
+            page.labelled("", &text("more new").replace("{n}", &(changes.len() - i).to_string()), 1);
             return;
         }
-        page.labelled(if i == 0 { "new" } else { "" }, &change_in_words(change), 1);
+        page.labelled(if i == 0 { "new" } else { "" }, change, if changes.len() == 1 { 2 } else { 1 });
     }
 }
 

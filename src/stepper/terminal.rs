@@ -9,7 +9,7 @@ use syscalls::{At, Disposition, Fd, OpenFlags, PollFd, Result, SigSet, Why, reco
 
 /// Columns and rows, where the terminal does not tell, and the fewest that a screen is drawn for.
 const USUAL: (usize, usize) = (80, 24);
-const LEAST: (usize, usize) = (40, 12);
+const LEAST: (usize, usize) = (40, 8);
 /// A longer line is hard to read.
 const WIDEST: usize = 120;
 
@@ -41,6 +41,8 @@ pub struct Terminal {
     pid: i32,
     /// The settings from before, while single keys are taken.
     before: Option<Termios>,
+    /// The settings when the run began.
+    at_first: Option<Termios>,
 }
 
 impl Terminal {
@@ -49,12 +51,11 @@ impl Terminal {
         let why = Why("--step shows each line there, and takes keys");
         let flags = OpenFlags::O_RDWR | OpenFlags::O_NOCTTY;
         let pid = record::own_pid();
-        if let Ok(own) = syscalls::openat(At::CWD, c"/dev/tty", flags, why) {
-            let at = own.at();
-            return Ok(Terminal { own: Some(own), at, pid, before: None });
-        }
-        match syscalls::isatty(At::STDIN, why) {
-            true => Ok(Terminal { own: None, at: At::STDIN, pid, before: None }),
+        let own = syscalls::openat(At::CWD, c"/dev/tty", flags, why).ok();
+        let at = own.as_ref().map_or(At::STDIN, Fd::at);
+        let at_first = syscalls::tcgets(at, Why("the runtime gives them back if the stepper is killed")).ok();
+        match own.is_some() || at_first.is_some() {
+            true => Ok(Terminal { own, at, pid, before: None, at_first }),
             false => Err(Error::Usage(
                 "--step and --break need a terminal: this command has none, and standard input is no terminal; call it from a shell, or in script(1)".into(),
             )),
@@ -126,6 +127,13 @@ impl Terminal {
         if let Some(before) = self.before.take() {
             let why = Why("until the next stop the terminal belongs to the container and to the shell");
             let _ = syscalls::tcsets(self.at, &before, why);
+        }
+    }
+
+    /// The runtime gives back the settings that a stepper that was killed could not give back. In the background it may not.
+    pub fn restore(&self) {
+        if let Some(first) = self.at_first.filter(|_| self.is_in_foreground()) {
+            let _ = syscalls::tcsets(self.at, &first, Why("the stepper was killed before it could give them back"));
         }
     }
 

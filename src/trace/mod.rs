@@ -20,7 +20,7 @@ mod words;
 pub use brief::{brief, day, took};
 pub use call::in_full;
 pub use expected::{Verdict, verdict};
-pub use filter::{Filter, help};
+pub use filter::{Filter, help, is_added};
 pub use life::{Entry, entries, heard, read_in_order};
 pub use page::Screen;
 pub use piece::{Piece, numbered};

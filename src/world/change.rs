@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The five sets of capabilities, as /proc/PID/status orders them.
+pub const SETS: &str = "inheritable permitted effective bounding ambient";
+
 /// What a change is about.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[serde(rename_all = "lowercase")]
@@ -79,6 +82,7 @@ impl Change {
             Kind::Descriptor => format!("descriptor {key}: {now}"),
             Kind::Member => format!("cgroup: {now}"),
             Kind::Cgroup => format!("cgroup {key}: {now}"),
+            Kind::Right if SETS.split(' ').any(|set| set == key) => format!("{key} capabilities: {now}"),
             Kind::Place | Kind::Right | Kind::Setting | Kind::File => format!("{key}: {now}"),
         }
     }

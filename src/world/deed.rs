@@ -76,6 +76,12 @@ impl Deed<'_> {
         text(self.arg(i))
     }
 
+    /// A text that strace shows up to a length: where it is longer, three dots stand at its end.
+    pub fn begin(&self, i: usize) -> Option<String> {
+        let more = if self.arg(i).ends_with("...") { "..." } else { "" };
+        self.text(i).map(|text| text + more)
+    }
+
     /// Whether one of the arguments has this flag. Texts have none.
     pub fn has(&self, word: &str) -> bool {
         self.args.iter().any(|arg| !arg.starts_with('"') && flag(arg, word))

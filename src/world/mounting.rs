@@ -77,7 +77,7 @@ fn mount(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
     if has("MS_REMOUNT") {
         change(world, pid, place.mount, false, out, &|mount| {
             set_flags(mount, deed, 3);
-            if let Some(data) = deed.text(4).filter(|data| !data.is_empty() && !has("MS_BIND")) {
+            if let Some(data) = deed.begin(4).filter(|data| !data.is_empty() && !has("MS_BIND")) {
                 mount.data = data;
             }
         });
@@ -97,7 +97,7 @@ fn mount(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
             }
         }
         false => {
-            let (kind, data) = (deed.text(2).unwrap_or_default(), deed.text(4).unwrap_or_default());
+            let (kind, data) = (deed.text(2).unwrap_or_default(), deed.begin(4).unwrap_or_default());
             let mut mount = Mount { kind, source, data, root: "/".into(), ..Mount::default() };
             set_flags(&mut mount, deed, 3);
             world.forest.add(mount)

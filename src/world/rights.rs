@@ -1,7 +1,7 @@
 //! What a process may do: ids, groups, capabilities, no_new_privs, filters, limits. capabilities(7) has the rules. May touch: the
 //! list of capabilities.
 
-use super::change::{Change, Kind};
+use super::change::{Change, Kind, SETS};
 use super::deed::Deed;
 use super::words::{flag, list, member, number};
 use crate::sorted::Table;
@@ -10,8 +10,7 @@ use crate::spec::{CAPABILITIES, capability_number};
 /// All capabilities that there are.
 pub const ALL: u64 = (1 << CAPABILITIES.len()) - 1;
 
-/// The five sets, as /proc/PID/status orders them.
-pub const SETS: &str = "inheritable permitted effective bounding ambient";
+/// Places in [`SETS`].
 const INHERITABLE: usize = 0;
 const PERMITTED: usize = 1;
 const EFFECTIVE: usize = 2;

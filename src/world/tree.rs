@@ -1,8 +1,9 @@
 //! What a process has, as lines of text: its mounts as a tree, its namespaces, its rights. May touch: the state.
 
+use super::change::SETS;
 use super::mounts::Place;
 use super::process::{KINDS, MNT};
-use super::rights::{SETS, shown, shown_ids};
+use super::rights::{shown, shown_ids};
 use super::state::World;
 use crate::outcome::visible;
 use crate::sorted;

@@ -127,6 +127,7 @@ fn main() {
         step::cases(),
         step::every::cases(),
         step::calls::cases(),
+        step::screens::cases(),
         process::sealed::cases(),
         seccomp::cases(),
         seccomp::notify::cases(),

@@ -12,10 +12,11 @@ pub fn cases() -> Vec<Trial> {
     area(
         "step",
         &[
-            ("q_at_every_line_of_everything", || quit_everywhere(&everything::bundle()?)),
-            ("q_at_every_line_of_joined", || quit_everywhere(&everything::joined()?)),
-            ("q_at_every_line_of_copied", || quit_everywhere(&everything::copied()?)),
-            ("q_at_every_line_with_a_terminal", || quit_everywhere(&with_terminal()?)),
+            ("q_at_every_line_of_everything", || quit_everywhere(&everything::bundle()?, &[])),
+            ("q_at_every_line_of_joined", || quit_everywhere(&everything::joined()?, &[])),
+            ("q_at_every_line_of_copied", || quit_everywhere(&everything::copied()?, &[])),
+            ("q_at_every_line_with_a_terminal", || quit_everywhere(&with_terminal()?, &[])),
+            ("q_at_every_section_of_everything", quit_sections),
             ("q_at_every_section_without_root", quit_without_root),
             ("c_at_every_line_makes_the_same_container", same_container),
         ],
@@ -28,19 +29,19 @@ fn with_terminal() -> Result<Bundle, Failed> {
     Ok(bundle)
 }
 
-/// How many lines the plan of a bundle has.
-fn lines(bundle: &Bundle) -> Result<usize, Failed> {
-    let listing = bundle.bundled(&["plan"])?.ok()?.out;
+/// How many lines the plan of a bundle has. `words`: options of the command.
+fn lines(bundle: &Bundle, words: &[&str]) -> Result<usize, Failed> {
+    let listing = bundle.bundled(&[&["plan"], words].concat())?.ok()?.out;
     let numbers = listing.lines().filter_map(|line| line.trim().split("  ").next()?.parse::<usize>().ok());
     numbers.max().ok_or_else(|| "an empty plan".into())
 }
 
-fn quit_everywhere(bundle: &Bundle) -> Outcome {
-    let all = lines(bundle)?;
+pub fn quit_everywhere(bundle: &Bundle, words: &[&str]) -> Outcome {
+    let all = lines(bundle, words)?;
     ensure!(all > 60, "only {all} lines");
     for line in 1..=all {
         let line = line.to_string();
-        let mut seat = seat(bundle, &["--break", &line])?;
+        let mut seat = seat(bundle, &[words, &["--break", &line]].concat())?;
         let shown = stop(&mut seat)?;
         same("line", number(&shown)?.to_string(), line.clone())?;
         seat.screen.keys("q")?;
@@ -51,14 +52,27 @@ fn quit_everywhere(bundle: &Bundle) -> Outcome {
     Ok(())
 }
 
-/// At the first section, the second, and so on, until there is no section left.
+fn quit_sections() -> Outcome {
+    let bundle = everything::bundle()?;
+    let sections = quit_each_section(&bundle, || seat(&bundle, &["--step=sections"]))?;
+    ensure!(sections > 50, "only {sections} sections");
+    bundle.clean()
+}
+
 fn quit_without_root() -> Outcome {
     let bundle = of_user(Bundle::plain()?)?;
     let here = bundle.path("").to_string_lossy().into_owned();
+    let words = ["run", "--step=sections", "--bundle", &here, &bundle.id];
+    let sections = quit_each_section(&bundle, || Seat::of_size(&bundle, &as_user_command(&bundle, &words)?, 24, 80))?;
+    ensure!(sections > 20, "only {sections} sections");
+    bundle.clean()
+}
+
+/// At the first section, the second, and so on, until there is no section left. How many there are.
+fn quit_each_section(bundle: &Bundle, take: impl Fn() -> Result<Seat, Failed>) -> Result<usize, Failed> {
     let mut sections = 0;
     loop {
-        let words = ["run", "--step=sections", "--bundle", &here, &bundle.id];
-        let mut seat = Seat::of_size(&bundle, &as_user_command(&bundle, &words)?, 24, 80)?;
+        let mut seat = take()?;
         let mut shown = stop(&mut seat)?;
         for _ in 0..sections {
             seat.screen.keys("\r")?;
@@ -70,11 +84,9 @@ fn quit_without_root() -> Outcome {
         bundle.nothing_left().map_err(|left| format!("section {sections}: {left:?}"))?;
         sections += 1;
         if shown.contains("section program") {
-            break;
+            return Ok(sections);
         }
     }
-    ensure!(sections > 20, "only {sections} sections");
-    bundle.clean()
 }
 
 /// Beside two runs without a stop: what those have alike, a run with a stop has, too.
@@ -101,7 +113,7 @@ fn same_container() -> Outcome {
     seat(&bundle, &[])?.leave(0)?;
     let plain = alike(&first, &read()?);
     ensure!(plain.as_object().is_some_and(|all| all.len() > 10), "too little is alike: {plain}");
-    for line in 1..=lines(&bundle)? {
+    for line in 1..=lines(&bundle, &[])? {
         let line = line.to_string();
         let mut seat = seat(&bundle, &["--break", &line])?;
         stop(&mut seat)?;

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod every;
+pub mod screens;
 
 use crate::bundle::{Bundle, patiently};
 use crate::cgroup::script;
@@ -33,8 +34,10 @@ pub fn cases() -> Vec<Trial> {
             ("the_shell_gets_its_terminal_back", suspended),
             ("the_window_changes_its_size", resized),
             ("the_commands_for_another_window_work", window),
-            ("what_is_new_is_shown", new),
             ("a_killed_stepper_leaves_nothing", killed),
+            ("a_killed_run_ends_its_stepper", killed_run),
+            ("two_runs_at_once", two_at_once),
+            ("a_line_that_fails_is_told", fails),
             ("a_call_for_it_that_fails_leaves_nothing", failing),
             ("its_calls_are_apart_in_the_trace", apart),
             ("the_terminal_of_the_container_is_its_own", own_terminal),
@@ -47,10 +50,15 @@ pub fn cases() -> Vec<Trial> {
 
 /// `run` with these words at a terminal of 24 rows and 80 columns.
 pub fn seat(bundle: &Bundle, words: &[&str]) -> Result<Seat, Failed> {
+    seat_of(bundle, words, 24, 80)
+}
+
+/// The same at a terminal of so many rows and columns.
+pub fn seat_of(bundle: &Bundle, words: &[&str], rows: u16, columns: u16) -> Result<Seat, Failed> {
     bundle.write_config()?;
     let here = bundle.path("").to_string_lossy().into_owned();
     let words = [&["run"], words, &["--bundle", &here, &bundle.id]].concat();
-    Seat::of_size(bundle, &bundle.command(&words)?, 24, 80)
+    Seat::of_size(bundle, &bundle.command(&words)?, rows, columns)
 }
 
 /// The next stop, as it is shown.
@@ -370,44 +378,92 @@ fn window() -> Outcome {
     bundle.clean()
 }
 
-/// What the last line has changed stands in the next stop.
-fn new() -> Outcome {
-    let bundle = Bundle::plain()?;
-    for (at, words) in [
-        ("/mounts/0", "mounts: /proc proc"),
-        ("sethostname", ""),
-        ("capset", "effective capabilities: 3"),
-        ("set_no_new_privs", ""),
-    ] {
-        if words.is_empty() {
-            continue;
-        }
-        let mut seat = seat(&bundle, &["--break", at])?;
-        stop(&mut seat)?;
-        seat.screen.keys("\r")?;
-        let shown = stop(&mut seat)?;
-        ensure!(shown.contains(words), "{at}: {shown}");
-        seat.screen.keys("q")?;
-        seat.leave(1)?;
-    }
-    bundle.clean()
-}
-
 fn killed() -> Outcome {
-    let bundle = Bundle::plain()?;
-    for place in ["1", "pivot_root"] {
+    let bundle = everything::bundle()?;
+    for place in ["1", "clone3", "pivot_root", "execve"] {
         let mut seat = seat(&bundle, &["--break", place])?;
         stop(&mut seat)?;
         let runtime = runtime_of(&seat)?;
         let children = fs::read_to_string(format!("/proc/{runtime}/task/{runtime}/children"))?;
         let stepper = children.split_whitespace().next().ok_or("no stepper")?.to_string();
         ensure!(std::process::Command::new("kill").args(["-9", &stepper]).status()?.success(), "kill {stepper}");
-        let Seat { screen, mut child, .. } = seat;
-        let ended = child.wait()?;
-        ensure!(ended.code() == Some(1), "{ended}");
-        drop(screen);
+        let said = seat.leave(1)?;
+        ensure!(said.contains("prompt of --step was killed"), "{said}");
         bundle.nothing_left()?;
     }
+    bundle.clean()
+}
+
+/// The stepper gives the terminal back and ends, and so does init. What is left goes with `delete`.
+fn killed_run() -> Outcome {
+    let bundle = everything::bundle()?;
+    for place in ["1", "clone3", "pivot_root", "execve"] {
+        let mut seat = seat(&bundle, &["--break", place])?;
+        stop(&mut seat)?;
+        let runtime = runtime_of(&seat)?;
+        let children = fs::read_to_string(format!("/proc/{runtime}/task/{runtime}/children"))?;
+        ensure!(
+            std::process::Command::new("kill").args(["-9", &runtime.to_string()]).status()?.success(),
+            "kill {runtime}"
+        );
+        let there = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        patiently("its processes end", || Ok(!children.split_whitespace().any(there)))?;
+        let code = seat.child.wait()?.code();
+        // setsid(1) has started it, or has become it.
+        ensure!([None, Some(137)].contains(&code) || code.is_some_and(|code| code != 0), "{code:?}");
+        ensure!(seat.is_as_before()?, "{place}: the terminal is not as it was");
+        drop(seat);
+        bundle.call(&["delete", "--force", &bundle.id])?;
+        patiently("nothing is left", || Ok(bundle.nothing_left().is_ok()))
+            .map_err(|late| format!("{place}: {late:?}"))?;
+    }
+    bundle.clean()
+}
+
+/// Each at a terminal of its own: neither disturbs the other.
+fn two_at_once() -> Outcome {
+    let bundle = Bundle::plain()?;
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    let other = format!("{}-other", bundle.id);
+    let take = |id: &str| {
+        let command = bundle.command(&["run", "--step=sections", "--bundle", &here, id])?;
+        Seat::of_size(&bundle, &command, 24, 80)
+    };
+    let mut seats = [take(&bundle.id)?, take(&other)?];
+    let mut stops = [0; 2];
+    let mut last = [false; 2];
+    while !last.iter().all(|last| *last) {
+        for place in (0..2).filter(|place| !last[*place]).collect::<Vec<_>>() {
+            let shown = stop(&mut seats[place])?;
+            stops[place] += 1;
+            last[place] = shown.contains("section program");
+            seats[place].screen.keys("\r")?;
+        }
+    }
+    same("stops", stops[0], stops[1])?;
+    for seat in seats {
+        seat.leave(0)?;
+    }
+    bundle.clean()
+}
+
+/// A line that fails tells its cause as at any other time.
+fn fails() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/mounts/-", json!({"destination": "/broken", "type": "frobfs", "source": "none"}))?;
+    let mut seat = seat(
+        &bundle,
+        &["--break", &format!("/mounts/{}", bundle.config["mounts"].as_array().map_or(0, Vec::len) - 1)],
+    )?;
+    stop(&mut seat)?;
+    seat.screen.keys("c")?;
+    let said = seat.leave(1)?;
+    ensure!(said.contains("frobfs") && said.contains("ENODEV"), "{said}");
+    bundle.nothing_left()?;
     bundle.clean()
 }
 

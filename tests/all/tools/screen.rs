@@ -155,13 +155,15 @@ impl Seat {
             self.screen.shown.len() > before
         } {}
         let shown = self.screen.shown;
+        let now = tcgetattr(&self.terminal)?;
         ensure!(ended.code() == Some(status), "{status} wanted, {ended} came: {shown:?}");
-        ensure!(
-            tcgetattr(&self.terminal)? == self.before,
-            "the terminal is not as it was: {:?}",
-            tcgetattr(&self.terminal)?
-        );
+        ensure!(now == self.before, "the terminal is not as it was: {now:?}");
         Ok(shown)
+    }
+
+    /// Whether the terminal has the settings from before the command.
+    pub fn is_as_before(&self) -> Result<bool, Failed> {
+        Ok(tcgetattr(&self.terminal)? == self.before)
     }
 }
 

@@ -1,0 +1,140 @@
+//! What the calls of this run have made so far: the room `world`, fed with the run's own records. May touch: the recorder, the
+//! views of traces, the world.
+
+use super::screen::{Page, text};
+use crate::trace::{self, Piece};
+use crate::world::{Change, Deed, Kind, World, rows};
+use syscalls::record::{self, RETURNED, Record};
+
+/// The calls whose changes are known: all before `next`, but for those that had not returned.
+#[derive(Default)]
+pub struct Known {
+    next: u32,
+    open: Vec<u32>,
+}
+
+impl Known {
+    fn has(&self, r: &Record) -> bool {
+        r.seq < self.next && !self.open.contains(&r.seq)
+    }
+
+    fn add(&mut self, r: &Record) {
+        self.next = r.seq.saturating_add(1);
+        if r.state != RETURNED {
+            self.open.push(r.seq);
+        }
+    }
+}
+
+/// A change, the call that made it, and whether it was known before.
+struct Step {
+    call: String,
+    change: Change,
+    known: bool,
+}
+
+impl Step {
+    /// Whether both are about the same thing.
+    fn is_about(&self, other: &Change) -> bool {
+        let Change { kind, pid, key, .. } = &self.change;
+        (*kind, *pid, key) == (other.kind, other.pid, &other.key)
+    }
+}
+
+/// The world at a stop, and what is new in it: each change in words, after the call that made it.
+pub struct Made {
+    world: World,
+    pub known: Known,
+    pub new: Vec<[String; 2]>,
+}
+
+impl Made {
+    /// `pid`: only what this process has done and has become is new.
+    pub fn by_now(pid: i32, before: &Known) -> Made {
+        let (mut world, mut known, mut all) = (World::default(), Known::default(), Vec::new());
+        let pieces = [Piece::new(record::bytes())];
+        let entries = trace::entries(&pieces, false);
+        for entry in entries.iter().filter(|entry| !trace::is_added(entry)) {
+            known.add(&entry.r);
+            let changes = world.take(&Deed::of(entry.pid, &entry.r));
+            // Of another process that it makes it is enough that the process is there.
+            let is_own = |change: &Change| change.pid == pid || entry.pid == pid && change.kind == Kind::Born;
+            let own = changes.into_iter().filter(is_own);
+            let call = entry.r.name();
+            all.extend(own.map(|change| Step { call: call.into(), change, known: before.has(&entry.r) }));
+        }
+        let new = new(&all).map(|step| [step.call.clone(), words(&step.change, pid)]).collect();
+        Made { world, known, new }
+    }
+
+    /// All of it, for one process.
+    pub fn page(&self, page: &mut Page, pid: i32) {
+        let (mut facts, mut files) = (Vec::new(), Vec::new());
+        for [name, now] in self.world.facts(pid) {
+            match name.strip_prefix("descriptor ") {
+                Some(number) => files.push([number.into(), now]),
+                None => facts.push([name, now]),
+            }
+        }
+        let parts = [
+            (if self.new.is_empty() { "nothing new" } else { "all new" }, self.new.clone()),
+            ("has", facts),
+            ("tree", self.world.tree(pid)),
+            ("files", files),
+        ];
+        for (heading, pairs) in parts {
+            page.paragraph(&text(heading).replace("{pid}", &pid.to_string()));
+            rows(&pairs, page.width).iter().for_each(|row| page.broken(row));
+        }
+    }
+}
+
+/// The newest step of each thing, unless the thing is by now as it was known before: what has come and gone is not new.
+fn new(all: &[Step]) -> impl Iterator<Item = &Step> {
+    let is_new = |(at, step): &(usize, &Step)| {
+        let change = &step.change;
+        let before = all[..*at].iter().rev().find(|other| other.known && other.is_about(change));
+        let as_before = before.map_or(change.now.is_none(), |before| before.change == *change);
+        !step.known && !as_before && !all[at + 1..].iter().any(|later| later.is_about(change))
+    };
+    all.iter().enumerate().filter(is_new).map(|(_, step)| step)
+}
+
+/// `pid`: the process that a page is about.
+fn words(change: &Change, pid: i32) -> String {
+    match change.pid == pid {
+        true => change.words(),
+        false => format!("process {}: {}", change.pid, change.words()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Step, new};
+    use crate::world::{Change, Kind};
+
+    fn step(key: &str, now: Option<&str>, known: bool) -> Step {
+        Step { call: "call".into(), change: Change::new(Kind::Descriptor, 7, key, now.map(String::from)), known }
+    }
+
+    /// The steps that are new, by the keys of their things.
+    fn keys(all: &[Step]) -> Vec<&str> {
+        new(all).map(|step| step.change.key.as_str()).collect()
+    }
+
+    #[test]
+    fn what_has_come_and_gone_is_not_new() {
+        let comes = step("3", Some("/a"), false);
+        assert_eq!(keys(&[step("3", Some("/a"), false), step("3", None, false)]), [""; 0]);
+        assert_eq!(keys(&[step("3", None, true), comes]), ["3"]);
+        assert_eq!(keys(&[step("3", Some("/a"), true), step("3", None, false)]), ["3"]);
+        let back = [step("3", Some("/a"), true), step("3", None, false), step("3", Some("/a"), false)];
+        assert_eq!(keys(&back), [""; 0]);
+    }
+
+    #[test]
+    fn each_thing_is_told_once() {
+        let all = [step("3", Some("/a"), false), step("4", Some("/b"), false), step("3", Some("/c"), false)];
+        assert_eq!(keys(&all), ["4", "3"]);
+    }
+}
