@@ -40,7 +40,7 @@ pub use values::{
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{
-    Check, Create, Events, Explain, Features, Globals, Inspect, Learn, List, Mounts, PlanCmd, Ps, SpecCmd, Start,
+    Check, Create, Demo, Events, Explain, Features, Globals, Inspect, Learn, List, Mounts, PlanCmd, Ps, SpecCmd, Start,
     Update, Watch,
 };
 

@@ -523,7 +523,11 @@ pub struct Features {
 /// Make a container from nothing and explain it as it happens.
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
-pub struct Demo {}
+pub struct Demo {
+    /// write its trace into this file, too: a page for a browser
+    #[argh(option, arg_name = "file")]
+    pub html: Option<String>,
+}
 
 /// Explain what a trace, a plan or an error shows. Without a name: list what there is to explain.
 #[derive(Debug, PartialEq, FromArgs, ArgsInfo)]

@@ -2,12 +2,14 @@
 //! with only this program in its rootfs, runs it, and tells each step as it happens. May touch: everything below.
 
 use super::context::{Context, open_ourselves, step};
-use super::{inside, run};
+use super::{inside, run, trace_page};
+use crate::host::input::c;
 use crate::host::{Host, procfs};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
 use crate::plan::Step;
 use crate::say::{out, tell};
+use crate::trace::Filter;
 use crate::{cli, spec};
 use syscalls::{At, CloneFlags, Errno, Fd, MountFlags, OpenFlags, Prctl, Why};
 
@@ -21,8 +23,9 @@ const BUNDLE: &str = "/tmp";
 const NEXT: &str = include_str!("demo.txt");
 
 /// `demo`.
-pub fn demo(context: &mut Context) -> Result<i32, Error> {
+pub fn demo(context: &mut Context, options: &cli::Demo) -> Result<i32, Error> {
     step(Step::Command);
+    let page = options.html.as_deref().map(made).transpose()?;
     context.educate();
     tell::words("demo", &[]);
     let program = open_ourselves()?;
@@ -36,11 +39,25 @@ pub fn demo(context: &mut Context) -> Result<i32, Error> {
     drop(program);
     let pid = syscalls::getpid(Why("two demos at once need two cgroups, so the ID ends in a number"));
     let create = cli::Create { id: format!("{NAME}-{pid}"), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
-    let options = cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm: None };
+    let id = create.id.clone();
+    let whole = cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm: None };
     context.root = format!("{BUNDLE}/state");
-    let status = run::run(context, &options)?;
+    let status = run::run(context, &whole)?;
+    if let (Some(page), Some(path)) = (page, &options.html) {
+        let why = Why("the page of the demo's trace was asked for");
+        let trace = cli::TraceCmd { ids: vec![id], ..cli::TraceCmd::default() };
+        let text = trace_page::page(context, &trace, &Filter::default())?;
+        write_all(page.at(), text.as_bytes(), why).doing(format_args!("write {path}"))?;
+    }
     out::stdout(NEXT)?;
     Ok(status)
+}
+
+/// The file for the page. It is opened first: the demo mounts its own file system on /tmp, and the path could lead there.
+fn made(path: &str) -> Result<Fd, Error> {
+    let why = Why("the page of the demo's trace was asked for");
+    syscalls::openat_create(At::CWD, &c(path)?, OpenFlags::O_WRONLY | OpenFlags::O_TRUNC, 0o644, why)
+        .doing(format_args!("open {path}"))
 }
 
 /// For an ordinary user: a user namespace around the whole demo, in which this user is root.

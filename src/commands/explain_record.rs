@@ -8,7 +8,7 @@ use crate::outcome::{Error, PART, bounded, short, visible};
 use crate::plan::show::lane_name;
 use crate::plan::{self, Step};
 use crate::state::{self, Whole, traces};
-use crate::trace::{self, Piece, words_of_line};
+use crate::trace::{self, Piece, line_of};
 use syscalls::Errno;
 use syscalls::record::{self, Record};
 
@@ -106,7 +106,7 @@ fn line(
         anew::plan(context, id, &whole.saved.bundle_path, whole.configuration().ok()?, whole.saved.state == "created")
     };
     let made = creation.and_then(|records| Some((plan(whole.as_ref()?)?, records)));
-    let words = made.and_then(|(plan, records)| words_of_line(&plan, piece, r, records)).unwrap_or_default();
+    let words = made.and_then(|(plan, records)| Some(line_of(&plan, piece, r, records)?.words())).unwrap_or_default();
     page.paragraph(&format!("Line {}: {}", r.line, if words.is_empty() { stage } else { &words }), 2);
     if !words.is_empty() {
         page.paragraph(stage, 2);

@@ -90,7 +90,7 @@ pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
         Command::Trace(options) => trace::trace(context, options),
         Command::Watch(options) => watch::watch(context, options),
         Command::Features(options) => features::features(options),
-        Command::Demo(_) => demo::demo(context),
+        Command::Demo(options) => demo::demo(context, options),
         Command::Explain(options) => explain::explain(context, options),
         Command::Learn(options) => learn::learn(context, options),
         Command::Man(page) => papers::man::man(*page),

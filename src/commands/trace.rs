@@ -49,7 +49,7 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         _ => {}
     }
     if options.format == Shown::Picture(Picture::Html) {
-        return out::stdout(&trace_page::page(context, &options.ids, options.run)?).map(|()| 0);
+        return out::stdout(&trace_page::page(context, options, &filter)?).map(|()| 0);
     }
     let root = context.open_root()?;
     if options.print_config {

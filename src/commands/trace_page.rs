@@ -3,13 +3,14 @@
 
 use super::anew;
 use super::context::Context;
+use crate::cli::TraceCmd;
 use crate::draw::{self, Page};
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error};
 use crate::plan::{Plan, Step};
 use crate::state::attempts;
 use crate::state::traces::{self, Trace};
-use crate::trace::{self, Piece};
+use crate::trace::{self, Filter, Piece};
 use serde_json::Value;
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
@@ -21,18 +22,32 @@ struct Known {
     plan: Option<Plan>,
 }
 
-/// The page of the traces with these names. `run`: which trace of the first name, if the name does not say it.
-pub fn page(context: &Context, names: &[String], run: Option<usize>) -> Result<String, Error> {
+/// The page of the traces that were asked for. It begins with the filter on.
+pub fn page(context: &Context, options: &TraceCmd, filter: &Filter) -> Result<String, Error> {
     let root = context.open_root()?;
     let mut all = Vec::new();
-    for (i, name) in names.iter().enumerate() {
+    for (i, name) in options.ids.iter().enumerate() {
         let (id, place) = traces::named(name)?;
-        let place = run.filter(|_| i == 0).unwrap_or(place);
+        let place = options.run.filter(|_| i == 0).unwrap_or(place);
         all.push(known(context, root.as_ref(), id, place)?);
     }
     let pieces: Vec<Vec<Piece>> = all.iter().map(|known| read(&known.trace)).collect();
     let pages: Vec<Page> = all.iter().zip(&pieces).map(|(known, pieces)| known.page(pieces)).collect();
-    Ok(draw::html(&pages))
+    Ok(draw::html(&pages, &asked(options), filter))
+}
+
+/// The options that leave calls out, as they are typed.
+fn asked(options: &TraceCmd) -> String {
+    let with = |name: &'static str, words: &[String]| -> Vec<String> {
+        words.iter().map(|word| format!("{name} {word}")).collect()
+    };
+    let mut all = [with("-e", &options.only), with("--lane", &options.lane), with("--step", &options.step)].concat();
+    all.extend(options.failed.then(|| "--failed".into()));
+    all.extend(options.line.map(|(first, last)| match first == last {
+        true => format!("--line {first}"),
+        false => format!("--line {first}-{last}"),
+    }));
+    all.join(" ")
 }
 
 impl Known {
@@ -81,16 +96,14 @@ fn configuration(
         Err(Error::State(_)) => {}
         Err(error) => return Err(error),
     }
-    let path = pieces.first().and_then(Piece::config_file);
-    let Some((path, bundle)) = path.and_then(|path| Some((path, path.strip_suffix("/config.json")?))) else {
-        return Ok(None);
-    };
-    let began = epoch(trace, pieces).wrapping_add(trace::brief(pieces).began);
-    Ok(unchanged(path, began)?.map(|text| (bundle.into(), text)))
+    let Some((path, opened)) = pieces.first().and_then(Piece::config_file) else { return Ok(None) };
+    let Some(bundle) = path.strip_suffix("/config.json") else { return Ok(None) };
+    let text = unchanged(path, epoch(trace, pieces).wrapping_add(opened))?;
+    Ok(text.map(|text| (bundle.into(), text)))
 }
 
 /// What a file holds, if it is there and was not written since that time.
-fn unchanged(path: &str, began: u64) -> Result<Option<Vec<u8>>, Error> {
+fn unchanged(path: &str, since: u64) -> Result<Option<Vec<u8>>, Error> {
     let why = Why("the page shows what in the configuration asked for a call");
     // O_NONBLOCK: opening a fifo would wait for its other end.
     let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
@@ -102,7 +115,7 @@ fn unchanged(path: &str, began: u64) -> Result<Option<Vec<u8>>, Error> {
     let look = Why("a configuration that was changed since is not that of the container");
     let stat = syscalls::fstat(file.at(), look).doing(format_args!("look at {path}"))?;
     let written = (stat.st_mtime as u64).saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec as u64);
-    if stat.st_mode & libc::S_IFMT != libc::S_IFREG || written > began {
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG || written > since {
         return Ok(None);
     }
     input::read_all(file.at(), why).doing(format_args!("read {path}")).map(Some)

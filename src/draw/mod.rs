@@ -6,12 +6,14 @@ mod html;
 pub use html::{Page, page as html};
 
 use crate::cli::Picture;
-use crate::trace::{self, Piece};
+use crate::trace::{self, Filter, Piece};
 
 /// The picture of a trace. `name`: what the trace is called.
 pub fn draw(picture: Picture, name: &str, pieces: &[Piece]) -> String {
     match picture {
         Picture::Dot => dot::graph(name, pieces),
-        Picture::Html => html(&[Page { name, epoch: trace::epoch(), pieces, config: None, plan: None }]),
+        Picture::Html => {
+            html(&[Page { name, epoch: trace::epoch(), pieces, config: None, plan: None }], "", &Filter::default())
+        }
     }
 }

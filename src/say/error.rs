@@ -298,11 +298,12 @@ fn program(name: &str, trouble: Trouble) -> (String, Advice) {
     let (reason, hint) = match trouble {
         Trouble::Call(failed) => {
             let errno = failed.errno.text().to_lowercase();
-            match failed.errno {
-                Errno::EACCES => ("permission denied".into(), hints::PROGRAM_DENIED),
-                _ if is_path => (format!("stat {name}: {errno}"), hints::PROGRAM_MISSING),
-                _ => (format!("{not_found}: {errno}"), hints::PROGRAM_PATH),
-            }
+            let reason = match failed.errno {
+                Errno::EACCES => "permission denied".into(),
+                _ if is_path => format!("stat {name}: {errno}"),
+                _ => format!("{not_found}: {errno}"),
+            };
+            (reason, hints::program(failed.errno, is_path))
         }
         _ if is_path => ("permission denied: it is no regular file".into(), hints::PROGRAM_DENIED),
         _ => (not_found.into(), hints::PROGRAM_PATH),

@@ -4,7 +4,7 @@
 use crate::explain;
 use crate::outcome::{Check, Trouble};
 use crate::packed::packed;
-use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
+use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Process, Rootfs, Source, Terminal, Users};
 use syscalls::record::{self, Record};
 use syscalls::{Bpf, Call, CloneFlags, Errno, Failed, Ioctl, MountFlags, OpenFlags, Prctl};
 
@@ -66,10 +66,31 @@ fn asked(record: &Record) -> &'static str {
 
 /// Advice for a call that failed, perhaps while carrying out an op. Empty: none is known.
 pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
-    let (call, errno) = (failed.call.name(), failed.errno.name());
-    let known = op.map_or(&[][..], words);
     let record = record::find(failed.at).filter(|record| record.call == failed.call);
-    let asked = record.map_or("", |record| asked(&record));
+    advice(failed.call.name(), failed.errno, record.map_or("", |record| asked(&record)), op)
+}
+
+/// Advice for a call on record that failed with this error.
+pub fn of_record(record: &Record, errno: Errno, op: Option<&Op>) -> &'static str {
+    match op {
+        Some(Op::Process(Process::Find { named, .. })) => {
+            explain::hint(program(errno, named.as_bytes().contains(&b'/')))
+        }
+        _ => advice(record.name(), errno, asked(record), op),
+    }
+}
+
+/// The name of the hint for a program that cannot be executed. `is_path`: it is not looked for in the directories of PATH.
+pub fn program(errno: Errno, is_path: bool) -> &'static str {
+    match errno {
+        Errno::EACCES => PROGRAM_DENIED,
+        _ if is_path => PROGRAM_MISSING,
+        _ => PROGRAM_PATH,
+    }
+}
+
+fn advice(call: &str, errno: Errno, asked: &str, op: Option<&Op>) -> &'static str {
+    let (errno, known) = (errno.name(), op.map_or(&[][..], words));
     let fits = |name: &str| {
         let of_call = name.strip_prefix(call).and_then(|rest| rest.strip_prefix(' '));
         let mut words = of_call.unwrap_or(name).split(' ');

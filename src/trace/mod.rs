@@ -24,7 +24,7 @@ pub use filter::{Filter, help, is_added};
 pub use life::{Entry, entries, heard, read_in_order};
 pub use page::Screen;
 pub use piece::{Piece, numbered};
-pub use planned::words_of_line;
+pub use planned::line_of;
 pub use text::duration;
 
 use crate::cli::{Color, Format, TraceCmd};

@@ -61,11 +61,13 @@ impl<'a> Piece<'a> {
         all
     }
 
-    /// The path of the configuration that the command has read, if it read one by an absolute path.
-    pub fn config_file(&self) -> Option<&'a str> {
+    /// The path of the configuration that the command has read, if it read one by an absolute path; and when it opened the file.
+    pub fn config_file(&self) -> Option<(&'a str, u64)> {
         let opens = |r: &Record| r.source().file == "commands/bundle.rs" && r.call.name() == "openat" && r.ret >= 0;
-        let path = records(self.bytes).find(opens)?.blob(1).filter(|path| !path.cut)?;
-        core::str::from_utf8(path.bytes).ok().filter(|path| path.starts_with('/'))
+        let opened = records(self.bytes).find(opens)?;
+        let path = opened.blob(1).filter(|path| !path.cut)?;
+        let path = core::str::from_utf8(path.bytes).ok().filter(|path| path.starts_with('/'))?;
+        Some((path, opened.start_ns))
     }
 
     /// What the command has found out and no call says.

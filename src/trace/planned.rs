@@ -4,9 +4,9 @@ use super::piece::Piece;
 use crate::plan::{Line, Plan};
 use syscalls::record::Record;
 
-/// What the plan says of the record's line. Options of the command line can have moved the lines: of those that have the
+/// The line of the plan that a record belongs to. Options of the command line can have moved the lines: of those that have the
 /// record's stage and pointer, and the why of a record of this line, it is the nearest.
-pub fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record]) -> Option<String> {
+pub fn line_of<'p>(plan: &'p Plan, piece: &Piece, r: &Record, records: &[Record]) -> Option<&'p Line> {
     let of_line = |one: &&Record| one.line == r.line && one.lane == r.lane;
     let whys: Vec<&str> = records.iter().filter(of_line).map(Record::why).collect();
     let is_same = |line: &Line| {
@@ -15,5 +15,5 @@ pub fn words_of_line(plan: &Plan, piece: &Piece, r: &Record, records: &[Record])
     };
     let same = (1..).zip(plan.lines()).filter(|(_, line)| is_same(line));
     let nearest = same.min_by_key(|(number, _)| r.line.abs_diff(*number));
-    nearest.map(|(_, line)| line.words())
+    nearest.map(|(_, line)| line)
 }

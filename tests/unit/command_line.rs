@@ -238,7 +238,8 @@ fn commands() {
         ("man trace", Command::Man(Page::Trace)),
         ("completion fish", Command::Completion(Shell::Fish)),
         ("complete -- run --bundle", Command::Complete(vec!["run".into(), "--bundle".into()])),
-        ("demo", Command::Demo(Demo {})),
+        ("demo", Command::Demo(Demo { html: None })),
+        ("demo --html FILE", Command::Demo(Demo { html: Some("FILE".into()) })),
         ("learn", learn(None, false, false, None)),
         ("learn mounts", learn(Some("mounts"), false, false, None)),
         ("learn --check mounts --dir d", learn(Some("mounts"), true, false, Some("d"))),
@@ -429,7 +430,6 @@ plan --diff a b --lint => plan: --lint and --diff are two different things; leav
 plan --diff a b --level low => plan: --level is for --lint
 plan --diff a b --config x => plan: --config: --diff takes two names, as in `plan --diff A B`
 trace --format dot --refused x => trace: --refused has two formats: text and json
-trace --format html --lane init x => trace: --lane: the page itself has filters
 trace --format html => trace: --format: a picture shows one trace: an ID is needed
 trace x y => trace: one trace at a time: only --format html takes several
 trace --format dot x y => trace: one trace at a time: only --format html takes several

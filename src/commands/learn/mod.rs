@@ -118,7 +118,7 @@ fn run(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     let say = |text: &str| out::stdout(&filled(text, &desk.shown, &desk.id));
     say(&format!("Lesson {}: {}\n\n{}\n\n", desk.number, lesson.title(), lesson.about()))?;
     if lesson.how() == How::Demo {
-        let status = demo::demo(context)?;
+        let status = demo::demo(context, &cli::Demo { html: None })?;
         progress.set(context, lesson.name, Mark::Done);
         return Ok(status);
     }

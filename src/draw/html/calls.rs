@@ -8,7 +8,7 @@ use super::traced::Page;
 use crate::outcome::Lane;
 use crate::plan::Step;
 use crate::plan::show::{lane_name, lane_text};
-use crate::trace::{self, Entry, Verdict};
+use crate::trace::{self, Entry, Filter, Verdict};
 use crate::world::Deed;
 use crate::world::milestones::{self, Milestone};
 use serde::Serialize;
@@ -44,6 +44,8 @@ pub struct Told {
     /// Calls that are not on record.
     missing: u32,
     remarks: Vec<u32>,
+    /// How the program ended; empty where that is not known.
+    end: u32,
     /// The name of a lane, its process (0: it has several), and what it is.
     lanes: Vec<(u32, i32, u32)>,
     lines: Vec<(u16, u32, u32, u32, u32, u8)>,
@@ -55,10 +57,14 @@ pub struct Told {
     marks: Vec<(usize, u32, u32)>,
     /// What calls have changed: the call, what happens, the holder, section, key, value, parent, and the words for it.
     changes: Vec<replay::Row>,
+    /// The calls that the command line asked for; none if it asked for all.
+    asked: Vec<usize>,
+    /// What to try about a call that ended a command.
+    hints: Vec<(usize, u32)>,
 }
 
 /// All that the page has of a trace.
-pub fn told(trace: &Page, strings: &mut Strings, meanings: &mut Meanings) -> Told {
+pub fn told(trace: &Page, filter: &Filter, strings: &mut Strings, meanings: &mut Meanings) -> Told {
     let entries = trace::entries(trace.pieces, false);
     let began = entries.iter().map(|entry| entry.r.start_ns).min().unwrap_or(0);
     let lanes = Lanes::of(&entries);
@@ -70,13 +76,18 @@ pub fn told(trace: &Page, strings: &mut Strings, meanings: &mut Meanings) -> Tol
         let gap = entry.r.start_ns.wrapping_sub(core::mem::replace(&mut before, entry.r.start_ns)) as i64;
         calls.push(row(entry, (lanes.place(entry), line, gap), strings, meanings));
     }
+    let ended = |entry: &&Entry| trace::verdict(entry) == Verdict::Ended;
+    let hints = (0..).zip(&entries).filter(|(_, entry)| ended(entry));
+    let hints = hints.map(|(i, entry)| (i, strings.number(lines.hint(entry)))).collect();
     let deeds: Vec<Deed> = entries.iter().map(|entry| Deed::of(entry.pid, &entry.r)).collect();
     Told {
         name: strings.number(trace.name),
         when: strings.number(&trace::day(trace.epoch.wrapping_add(began))),
         took: trace::took(&entries),
-        missing: entries.iter().flat_map(|entry| entry.missing).sum(),
+        // What is missing after the last record is not lost: a command makes it while its trace is read.
+        missing: entries.iter().map(|entry| entry.missing[0]).sum(),
         remarks: trace.pieces.iter().flat_map(|piece| piece.remarks()).map(|text| strings.number(text)).collect(),
+        end: strings.number(&trace::brief(trace.pieces).program.unwrap_or_default()),
         lanes: lanes.told(strings),
         lines: lines.rows,
         config: lines.config,
@@ -84,6 +95,8 @@ pub fn told(trace: &Page, strings: &mut Strings, meanings: &mut Meanings) -> Tol
         waits: waits(&entries),
         marks: marks(&deeds, strings),
         changes: replay::changes(&deeds, strings),
+        asked: (0..entries.len()).filter(|i| filter.is_any() && filter.shows(&entries[*i])).collect(),
+        hints,
     }
 }
 

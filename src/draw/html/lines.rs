@@ -1,11 +1,12 @@
 //! The lines of a plan that the calls of a page belong to: what the plan says of them, what asked for them, and that piece of the
-//! configuration. May touch: the views of traces, the plan.
+//! configuration. May touch: the views of traces, hints, the plan.
 
 use super::meanings::Meanings;
 use super::strings::Strings;
 use super::traced::Page;
-use crate::plan::{self, Step};
-use crate::trace::{Entry, Piece, words_of_line};
+use crate::plan::{self, Line, Step};
+use crate::say::hints;
+use crate::trace::{Entry, Piece, line_of};
 use alloc::collections::BTreeMap;
 use serde_json::Value;
 use syscalls::record::Record;
@@ -38,7 +39,7 @@ impl<'a> Lines<'a> {
     pub fn of(&mut self, entry: &Entry<'a>, strings: &mut Strings, meanings: &mut Meanings) -> usize {
         let (piece, r): (&Piece<'a>, _) = (entry.piece, &entry.r);
         let pointer = piece.pointer(r);
-        let number = self.trace.pieces.iter().position(|one| core::ptr::eq(one, piece)).unwrap_or(0);
+        let number = self.place_of(piece);
         let key = (number, r.line, r.lane, r.stage, pointer);
         if let Some(place) = self.places.get(&key) {
             return *place;
@@ -48,7 +49,7 @@ impl<'a> Lines<'a> {
             self.quote(pointer, strings, meanings);
         }
         let stage = plan::stage(r.lane, r.stage).map_or("", |(_, text)| text.trim());
-        let words = self.words(number, entry);
+        let words = self.line(number, entry).map_or(String::new(), Line::words);
         self.rows.push((
             r.line,
             strings.number(&words),
@@ -61,10 +62,20 @@ impl<'a> Lines<'a> {
         self.rows.len() - 1
     }
 
-    /// What the plan says of the line. Only that of the container's creation can be made anew.
-    fn words(&self, piece: usize, entry: &Entry) -> String {
-        let plan = self.trace.plan.filter(|_| piece == 0 && entry.r.line > 0);
-        plan.and_then(|plan| words_of_line(plan, entry.piece, &entry.r, &self.creation)).unwrap_or_default()
+    /// The line of the plan. Only that of the container's creation can be made anew.
+    fn line(&self, piece: usize, entry: &Entry) -> Option<&'a Line> {
+        let plan = self.trace.plan.filter(|_| piece == 0 && entry.r.line > 0)?;
+        line_of(plan, entry.piece, &entry.r, &self.creation)
+    }
+
+    /// What to try about a call that the kernel refused. Empty: nothing is known.
+    pub fn hint(&self, entry: &Entry) -> &'static str {
+        let line = self.line(self.place_of(entry.piece), entry);
+        entry.refused().map_or("", |errno| hints::of_record(&entry.r, errno, line.map(|line| &line.op)))
+    }
+
+    fn place_of(&self, piece: &Piece) -> usize {
+        self.trace.pieces.iter().position(|one| core::ptr::eq(one, piece)).unwrap_or(0)
     }
 
     /// Keeps what the configuration says at a pointer.

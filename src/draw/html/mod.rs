@@ -12,6 +12,7 @@ mod traced;
 pub use traced::Page;
 
 use crate::packed::packed;
+use crate::trace::Filter;
 use alloc::collections::BTreeMap;
 use calls::Told;
 use meanings::{Meaning, Meanings};
@@ -24,13 +25,15 @@ struct Data<'a> {
     strings: Vec<&'a str>,
     traces: Vec<Told>,
     book: BTreeMap<&'a str, &'a Meaning>,
+    /// The options of the command line that leave calls out.
+    asked: &'a str,
 }
 
-/// The page of these traces.
-pub fn page(traces: &[Page]) -> String {
+/// The page of these traces. It begins with the calls that a filter shows, if the command line asked for one in these words.
+pub fn page(traces: &[Page], asked: &str, filter: &Filter) -> String {
     let (mut strings, mut meanings) = (Strings::default(), Meanings::new());
-    let traces_told = traces.iter().map(|trace| calls::told(trace, &mut strings, &mut meanings)).collect();
-    let data = Data { strings: strings.all().collect(), traces: traces_told, book: meanings.found() };
+    let traces_told = traces.iter().map(|trace| calls::told(trace, filter, &mut strings, &mut meanings)).collect();
+    let data = Data { strings: strings.all().collect(), traces: traces_told, book: meanings.found(), asked };
     let names: Vec<&str> = traces.iter().map(|trace| trace.name).collect();
     with_words(
         packed!("draw/page/page.html"),
@@ -78,7 +81,7 @@ mod tests {
 
     #[test]
     fn no_text_of_the_data_is_markup() {
-        let data = Data { strings: vec!["</script><!--"], traces: Vec::new(), book: BTreeMap::new() };
+        let data = Data { strings: vec!["</script><!--"], traces: Vec::new(), book: BTreeMap::new(), asked: "" };
         let text = json(&data);
         assert!(!text.contains('<') && text.contains("\\u003c/script>"), "{text}");
         assert_eq!(escaped("<a href=\"&\">"), "&lt;a href=&quot;&amp;&quot;&gt;");

@@ -23,6 +23,12 @@ const SECTIONS = {
 };
 const THEMES = ["system", "light", "dark"];
 
+/** Heights on the time axis: of a bar, of a lane's strip for steps, of the times, and of the flags of milestones. */
+const BAR = 20;
+const STRIP = 14;
+const RULER = 14;
+const FLAGS = 13;
+
 /* ---- Data ---- */
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -30,7 +36,7 @@ const text = (number) => data.strings[number];
 const traces = data.traces.map(readTrace);
 
 function readTrace(raw, place) {
-  const lanes = raw.lanes.map(([name, pid, about]) => ({ name: text(name), pid, about: text(about) }));
+  const lanes = raw.lanes.map(([name, pid, about]) => readLane(text(name), pid, text(about)));
   const lines = raw.lines.map(([number, words, stage, pointer, mark, ofExec]) => (
     { number, words: text(words), stage: text(stage), pointer: text(pointer), mark: text(mark), ofExec: ofExec === 1 }));
   const trace = { place, name: text(raw.name), when: text(raw.when), took: raw.took, missing: raw.missing, lanes, lines, waits: raw.waits };
@@ -39,12 +45,16 @@ function readTrace(raw, place) {
     start += fields[3];
     return readCall(trace, i, fields, start);
   });
+  for (const call of trace.calls) if (laneOf(call).pid && laneOf(call).pid !== call.pid) laneOf(call).others = true;
   trace.remarks = raw.remarks.map(text);
+  trace.end = text(raw.end);
   trace.marks = raw.marks.map(([call, name, about]) => ({ call, name: text(name), about: text(about) }));
   trace.config = new Map(raw.config.map(([pointer, piece]) => [text(pointer), text(piece)]));
   trace.began = trace.calls.length ? trace.calls[0].start : 0;
   trace.changes = raw.changes.map((fields) => readChange(fields));
   for (const change of trace.changes) trace.calls[change.call].changes.push(change);
+  for (const [call, hint] of raw.hints) trace.calls[call].hint = text(hint);
+  for (const call of raw.asked) trace.calls[call].asked = true;
   for (const [from, to, birth] of raw.waits) {
     trace.calls[to].after.push(from);
     trace.calls[from].before.push(to);
@@ -53,12 +63,18 @@ function readTrace(raw, place) {
   return trace;
 }
 
+/** A lane. A program has one step only: its lane needs no strip for steps. */
+function readLane(name, pid, about) {
+  const strip = name === "program" ? 0 : STRIP;
+  return { name, pid, about, strip, high: BAR + 8 + strip, y: 0, others: false };
+}
+
 function readCall(trace, i, fields, start) {
   const [lane, number, line, , took, name, args, result, outcome, reason, why, source, step, pid] = fields;
   return {
     trace, i, lane, number, line: trace.lines[line], start, end: start + Math.max(took, 0), took, outcome, pid,
     name: text(name), args: args.map(text), result: text(result), reason: text(reason), why: text(why),
-    source: text(source), step: text(step), waits: WAITS.test(text(name)), changes: [], after: [], before: [], x0: 0, x1: 0, shown: true, hay: "",
+    source: text(source), step: text(step), waits: WAITS.test(text(name)), changes: [], after: [], before: [], x0: 0, x1: 0, shown: true, asked: false, hint: "", hay: "",
   };
 }
 
@@ -66,7 +82,11 @@ function readChange([call, op, holder, section, key, value, parent, words]) {
   return { call, op, holder: text(holder), section: text(section), key: text(key), value: text(value), parent: text(parent), words: text(words) };
 }
 
-const laneName = (call) => call.trace.lanes[call.lane].name;
+function laneOf(call) {
+  return call.trace.lanes[call.lane];
+}
+
+const laneName = (call) => laneOf(call).name;
 const inFull = (call) => `${call.name}(${call.args.join(", ")})`;
 const answer = (call) => (call.outcome === 4 ? "?" : call.result);
 
@@ -257,9 +277,6 @@ function follow(call) {
 
 const canvas = at("axis");
 const pen = canvas.getContext("2d");
-const ROW = 42;
-const STRIP = 14;
-const RULER = 22;
 const box = { width: 0, height: 0, gutter: 90 };
 let colors = {};
 let drawing = false;
@@ -280,9 +297,14 @@ function layOut() {
   let y = 8;
   for (const trace of traces) {
     trace.y = y;
-    y += (traces.length > 1 ? 18 : 0) + RULER;
+    y += (traces.length > 1 ? 18 : 0) + RULER + (trace.marks.length ? FLAGS : 0);
     trace.rows = y;
-    y += trace.lanes.length * ROW + 6;
+    for (const lane of trace.lanes) {
+      lane.y = y;
+      y += lane.high;
+    }
+    trace.bottom = y;
+    y += 8;
   }
   box.height = y;
   const dots = window.devicePixelRatio || 1;
@@ -318,7 +340,8 @@ function hatch(color) {
 
 const toX = (place) => box.gutter + ((place - state.from) / (state.to - state.from)) * (box.width - box.gutter);
 const toPlace = (x) => state.from + ((x - box.gutter) / (box.width - box.gutter)) * (state.to - state.from);
-const rowY = (trace, lane) => trace.rows + lane * ROW;
+/** The upper edge of a call's bar. All bars are of the same height. */
+const barY = (call) => laneOf(call).y + laneOf(call).strip + 3;
 
 function draw() {
   if (!box.width || !traces.some((trace) => trace.calls.length)) return;
@@ -370,18 +393,18 @@ function roundStep(least) {
 }
 
 function drawRuler(trace) {
-  const y = trace.rows;
+  const y = trace.rows - (trace.marks.length ? FLAGS : 0);
   pen.font = "11px system-ui, sans-serif";
   pen.textBaseline = "alphabetic";
   for (const time of ticks(trace)) {
     const x = Math.round(toX(placeOf(trace, time))) + 0.5;
     pen.strokeStyle = colors.line;
     pen.beginPath();
-    pen.moveTo(x, y - 6);
-    pen.lineTo(x, y + trace.lanes.length * ROW);
+    pen.moveTo(x, y - 9);
+    pen.lineTo(x, trace.bottom);
     pen.stroke();
     pen.fillStyle = colors.soft;
-    pen.fillText(duration(time - trace.zero), x + 3, y - 6);
+    pen.fillText(duration(time - trace.zero), x + 3, y - 3);
   }
   drawCuts(trace);
   drawMarks(trace);
@@ -389,7 +412,7 @@ function drawRuler(trace) {
 
 /** Shows where time was cut out, and how much: a pale field; where it is most of the time, a torn line. */
 function drawCuts(trace) {
-  const [top, bottom] = [trace.rows, trace.rows + trace.lanes.length * ROW];
+  const [top, bottom] = [trace.rows, trace.bottom];
   for (const [from, to, times] of trace.cuts) {
     const [x0, x1] = [toX(placeOf(trace, from)), toX(placeOf(trace, to))];
     if (x1 < box.gutter || x0 > box.width || x1 - x0 < 5) continue;
@@ -410,27 +433,40 @@ function drawTear(x, top, bottom) {
   pen.stroke();
 }
 
-/** Milestones: a small flag above the lanes. */
+/** Milestones: a flag above the lanes, with its name where the next flag leaves room. */
 function drawMarks(trace) {
-  pen.fillStyle = colors.wait;
-  for (const mark of trace.marks) {
-    const x = toX(trace.calls[mark.call].x0);
-    if (x < box.gutter || x > box.width) continue;
+  pen.font = "10.5px system-ui, sans-serif";
+  const flags = trace.marks.map((mark) => [mark, flagX(trace, mark)]).filter(([, x]) => x >= box.gutter && x <= box.width);
+  flags.sort(([, a], [, b]) => a - b);
+  flags.forEach(([mark, x], i) => {
+    const room = (i + 1 < flags.length ? flags[i + 1][1] - 6 : box.width) - x - 8;
+    pen.fillStyle = colors.wait;
     pen.beginPath();
     pen.moveTo(x, trace.rows);
-    pen.lineTo(x - 4, trace.rows - 5);
-    pen.lineTo(x + 4, trace.rows - 5);
+    pen.lineTo(x - 4, trace.rows - 6);
+    pen.lineTo(x + 4, trace.rows - 6);
     pen.fill();
-  }
+    if (room > 44) pen.fillText(cutTo(mark.name, room, 5.6), x + 6, trace.rows - 2);
+  });
+}
+
+const flagX = (trace, mark) => toX(trace.calls[mark.call].x0);
+
+/** The milestone whose flag is at a place of the canvas. */
+function markAt(x, y) {
+  const trace = traces.find((one) => y < one.rows && y > one.rows - FLAGS);
+  const far = (mark) => Math.abs(flagX(trace, mark) - x);
+  const near = trace ? trace.marks.filter((mark) => far(mark) < 7) : [];
+  return near.reduce((best, mark) => (best && far(best) <= far(mark) ? best : mark), null);
 }
 
 function drawStrips(trace) {
   pen.font = "10.5px system-ui, sans-serif";
-  for (const strip of trace.strips) {
+  for (const strip of trace.strips.filter((one) => trace.lanes[one.lane].strip)) {
     const x0 = Math.max(toX(strip.x0), box.gutter);
     const x1 = Math.min(toX(strip.x1), box.width);
     if (x1 < box.gutter || x0 > box.width) continue;
-    const y = rowY(trace, strip.lane) + 3;
+    const y = trace.lanes[strip.lane].y + 3;
     pen.fillStyle = strip.even ? colors["step-b"] : colors["step-a"];
     pen.fillRect(x0, y, Math.max(x1 - x0, 1), STRIP - 2);
     const words = brief(strip.step);
@@ -476,8 +512,8 @@ function drawBars(trace) {
 
 /** One bar. Its form tells the outcome: full, low and hatched, with a wedge above, or open at its end. */
 function drawBar(call, x0, x1) {
-  const y = rowY(call.trace, call.lane) + STRIP + 3;
-  const [width, height] = [x1 - x0, ROW - STRIP - 8];
+  const y = barY(call);
+  const [width, height] = [x1 - x0, BAR];
   const color = colors[OUTCOMES[call.outcome].name] || colors.failed;
   pen.globalAlpha = call.shown ? 1 : 0.15;
   pen.fillStyle = color;
@@ -534,7 +570,7 @@ function drawWaits(trace) {
   pen.lineWidth = 1;
 }
 
-const barMiddle = (call) => rowY(call.trace, call.lane) + STRIP + 3 + (ROW - STRIP - 8) / 2;
+const barMiddle = (call) => barY(call) + BAR / 2;
 
 function drawArrow(x0, y0, x1, y1) {
   const down = y1 > y0 ? 1 : -1;
@@ -565,34 +601,41 @@ function drawCursor() {
   pen.stroke();
   pen.setLineDash([]);
   pen.lineWidth = 2;
-  pen.strokeRect(x0 - 2, rowY(call.trace, call.lane) + STRIP + 1, Math.max(x1 - x0, 1.5) + 4, ROW - STRIP - 4);
+  pen.strokeRect(x0 - 2, barY(call) - 2, Math.max(x1 - x0, 1.5) + 4, BAR + 4);
   pen.lineWidth = 1;
 }
 
 function drawNames(trace) {
   pen.fillStyle = colors.card;
-  pen.fillRect(0, trace.y - 4, box.gutter - 2, trace.lanes.length * ROW + RULER + 26);
+  pen.fillRect(0, trace.y - 4, box.gutter - 2, trace.bottom - trace.y + 12);
   pen.fillStyle = colors.text;
   if (traces.length > 1) {
     pen.font = "600 12px system-ui, sans-serif";
     pen.fillText(trace.name, 0, trace.y + 13);
   }
-  trace.lanes.forEach((lane, i) => {
-    const y = rowY(trace, i);
-    pen.fillStyle = colors.text;
-    pen.font = "600 12px system-ui, sans-serif";
-    pen.fillText(cutTo(lane.name, box.gutter - 8, 7), 0, y + STRIP + 6);
-    pen.fillStyle = colors.soft;
-    pen.font = "10.5px system-ui, sans-serif";
-    pen.fillText(lane.pid ? `${box.gutter < 70 ? "" : "process "}${lane.pid}` : "", 0, y + STRIP + 20);
-  });
+  for (const lane of trace.lanes) drawName(lane);
+}
+
+/** The name of a lane, and its process: below the name where the lane is high, else beside it. */
+function drawName(lane) {
+  const y = lane.y + (lane.strip ? 20 : 17);
+  const name = cutTo(lane.name, box.gutter - 8, 7);
+  pen.fillStyle = colors.text;
+  pen.font = "600 12px system-ui, sans-serif";
+  pen.fillText(name, 0, y);
+  const beside = pen.measureText(name).width + 6;
+  const small = box.gutter < 70;
+  pen.fillStyle = colors.soft;
+  pen.font = "10.5px system-ui, sans-serif";
+  if (lane.pid && lane.strip) pen.fillText(`${small ? "" : "process "}${lane.pid}`, 0, y + 14);
+  else if (lane.pid && !small) pen.fillText(`${lane.pid}${lane.others ? " \u2026" : ""}`, beside, y);
 }
 
 /** The call at a place of the canvas; none if there is none near. */
 function callAt(x, y) {
   for (const trace of traces) {
-    const lane = Math.floor((y - trace.rows) / ROW);
-    if (y < trace.rows || lane < 0 || lane >= trace.lanes.length) continue;
+    const lane = trace.lanes.findIndex((one) => y >= one.y && y < one.y + one.high);
+    if (lane < 0) continue;
     let best = null;
     let least = 8;
     for (const call of trace.calls) {
@@ -644,7 +687,9 @@ function pointerUp(event) {
   const pressed = fingers.delete(event.pointerId);
   canvas.classList.remove("moves");
   if (!pressed || moved > 3) return;
-  const call = callAt(event.offsetX, event.offsetY) || callBefore(event.offsetX, event.offsetY);
+  const [x, y] = [event.offsetX, event.offsetY];
+  const mark = markAt(x, y);
+  const call = mark ? traces.find((trace) => trace.marks.includes(mark)).calls[mark.call] : callAt(x, y) || callBefore(x, y);
   if (call) choose(call);
 }
 
@@ -663,18 +708,24 @@ function doubleClick(event) {
 }
 
 function showTip(event) {
-  const call = callAt(event.offsetX, event.offsetY);
-  if (!call) return hideTip();
+  const [mark, call] = [markAt(event.offsetX, event.offsetY), callAt(event.offsetX, event.offsetY)];
+  if (!mark && !call) return hideTip();
   const tip = at("tip");
-  const long = inFull(call);
-  put(tip, 
-    make("div", { class: "mono" }, `${long.length > 160 ? `${long.slice(0, 160)}\u2026` : long} = ${answer(call)}`),
-    make("div", {}, call.why),
-    make("div", { class: "where" }, `${call.number}, ${laneName(call)}, ${took(call)}`),
-  );
+  put(tip, ...(mark ? tipOfMark(mark) : tipOfCall(call)));
   tip.hidden = false;
   tip.style.left = `${Math.max(0, Math.min(event.offsetX + 12, box.width - tip.offsetWidth - 4))}px`;
   tip.style.top = `${event.offsetY + 18}px`;
+}
+
+const tipOfMark = (mark) => [make("b", {}, mark.name), make("div", {}, ...coded(mark.about))];
+
+function tipOfCall(call) {
+  const long = inFull(call);
+  return [
+    make("div", { class: "mono" }, `${long.length > 160 ? `${long.slice(0, 160)}\u2026` : long} = ${answer(call)}`),
+    make("div", {}, ...coded(call.why)),
+    make("div", { class: "where" }, `${call.number}, ${laneName(call)}, ${took(call)}`),
+  ];
 }
 
 const hideTip = () => { at("tip").hidden = true; };
@@ -712,7 +763,7 @@ function row(call, place) {
     make("span", { class: `sign ${outcome.name}` }, outcome.sign), " ",
     make("span", { class: "lane" }, laneName(call)),
     make("span", { class: "mono" }, `${inFull(call).slice(0, 200)} = ${answer(call)}`));
-  return make("div", attributes, head, make("div", { class: "why" }, call.why));
+  return make("div", attributes, head, make("div", { class: "why" }, ...coded(call.why)));
 }
 
 /** Scrolls the list so that the chosen row is in view. */
@@ -735,7 +786,7 @@ function choose(call) {
   state.call = call;
   if (other) filter();
   if (other) fillMarks();
-  at("mark").value = call.trace.marks.some((mark) => mark.call === call.i) ? call.i : "";
+  at("mark").value = isMark(call) ? call.i : "";
   follow(call);
   drawSentence();
   reveal();
@@ -744,7 +795,7 @@ function choose(call) {
   drawWorld();
   drawSoon();
   if (traces.length > 1) at("trace").value = call.trace.place;
-  history.replaceState(null, "", `#${traces.length > 1 ? `${call.trace.place + 1}.` : ""}${call.number}`);
+  history.replaceState(null, "", hashOf(call));
 }
 
 /** Goes so many calls on among those that the filter shows. */
@@ -763,6 +814,19 @@ function stepInLane(by) {
   const same = state.list.filter((call) => call.lane === state.call.lane);
   choose(same[same.indexOf(state.call) + by]);
 }
+
+/** Goes to the next or the previous of the calls that fit and that the filter shows. */
+function stepTo(by, fits) {
+  const all = by > 0 ? state.list : [...state.list].reverse();
+  choose(all.find((call) => (call.i - state.call.i) * by > 0 && fits(call)));
+}
+
+const isMark = (call) => call.trace.marks.some((mark) => mark.call === call.i);
+const isRefused = (call) => call.outcome > 0 && call.outcome < 4;
+const endedIt = (call) => call.outcome === 3;
+
+/** The part of an address that leads to a call. */
+const hashOf = (call) => `#${traces.length > 1 ? `${call.trace.place + 1}.` : ""}${call.number}`;
 
 function fromHash() {
   const [first, second] = location.hash.slice(1).split(".");
@@ -784,12 +848,14 @@ function drawSentence() {
   ];
   const changes = call.changes.filter((change) => change.words);
   const marks = call.trace.marks.filter((mark) => mark.call === call.i);
-  put(at("sentence"), 
-    make("p", { class: "where" }, `${name}Call ${which} \u00b7 ${laneName(call)}${line} \u00b7 ${call.step}`),
-    make("p", {}, make("b", { class: "mono" }, call.name), call.why ? ": " : "", ...coded(sentence(call.why)), " ", ends[call.outcome]),
+  const says = call.why || (data.book[call.name] || { text: "" }).text;
+  put(at("said"),
+    make("p", { class: "where" }, `${name}Call ${which} \u00b7 ${laneName(call)}`, make("span", {}, `${line} \u00b7 ${call.step}`)),
+    make("p", {}, make("b", { class: "mono" }, call.name), says ? ": " : "", ...coded(sentence(says)), " ", ends[call.outcome]),
     ...marks.map((mark) => make("p", { class: "milestone" }, make("b", {}, `\u25be ${mark.name}. `), ...coded(mark.about))),
-    changes.length ? make("p", {}, ...changes.slice(0, 6).map((change) => make("span", { class: `change ${change.op % 2 ? "gone" : "set"}` }, change.words))) : null,
   );
+  put(at("changes"), ...changes.map((change) => make("p", { class: `change ${change.op % 2 ? "gone" : "set"}` }, change.words)));
+  at("changes").hidden = !changes.length;
 }
 
 /** A text with a full stop. */
@@ -802,11 +868,12 @@ function sentence(words) {
 function drawDetail() {
   const call = state.call;
   const outcome = OUTCOMES[call.outcome];
-  put(at("detail"), 
+  put(at("detail"),
     make("h2", {}, make("span", { class: "mono" }, call.name), " ", make("span", { class: `pill ${outcome.name}` }, `${outcome.sign} ${outcome.words}`)),
     make("p", { class: "why" }, ...coded(sentence(call.why))),
     call.reason ? make("p", { class: "expected" }, `Expected: ${call.reason}.`) : "",
-    make("pre", {}, `${inFull(call)} = ${answer(call)}`),
+    call.hint ? make("p", { class: "try" }, make("b", {}, "Try: "), ...coded(sentence(call.hint))) : "",
+    make("pre", {}, ...parted(`${inFull(call)} = ${answer(call)}`)),
     argumentsOf(call),
     ...waitsOf(call),
     ...planOf(call),
@@ -820,13 +887,13 @@ function argumentsOf(call) {
   const names = ((data.book[call.name] || {}).args || "").split(", ");
   const cells = call.args.map((arg, i) => [names[i] || `argument ${i + 1}`, arg]);
   cells.push(["result", answer(call)], ["time", `${duration(call.start - call.trace.zero)} after ${state.zero && state.zero !== "*" ? state.zero : "the first call"}; ${took(call)}`]);
-  return make("table", {}, ...cells.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "mono" }, value))));
+  return make("table", {}, ...cells.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "mono" }, ...parted(value)))));
 }
 
 function waitsOf(call) {
   const link = (i) => {
     const other = call.trace.calls[i];
-    return make("button", { class: "link", type: "button", on: { click: () => choose(other) } }, `${other.number}, ${laneName(other)}: ${other.name}`);
+    return make("a", { href: hashOf(other) }, `${other.number}, ${laneName(other)}: ${other.name}`);
   };
   const line = (words, list) => (list.length ? [make("p", {}, `${words} `, ...list.flatMap((i, n) => (n ? [", ", link(i)] : [link(i)])))] : []);
   const all = [...line(call.birth ? "This process was made by" : "It waited for", call.after), ...line("Others waited for this:", call.before)];
@@ -851,6 +918,9 @@ function planOf(call) {
   if (about) parts.push(make("p", {}, ...coded(about.text)));
   return parts;
 }
+
+/** A text that may break after a stroke between flags or in a path. */
+const parted = (words) => words.split(/(?<=[|/])/).flatMap((part) => [part, make("wbr")]);
 
 /** A text whose parts between backquotes are code. */
 function coded(words) {
@@ -1017,19 +1087,29 @@ function mountTree(mounts, fresh) {
 function filter() {
   const wanted = {
     lane: at("by-lane").value, outcome: at("by-outcome").value, step: at("by-step").value, name: at("by-name").value,
-    words: at("search").value.toLowerCase().split(/\s+/).filter(Boolean),
+    words: at("search").value.toLowerCase().split(/\s+/).filter(Boolean), asked: at("asked").checked,
   };
   for (const trace of traces) for (const call of trace.calls) call.shown = fits(call, wanted);
   state.list = state.trace.calls.filter((call) => call.shown);
   const all = state.trace.calls.length;
-  const some = wanted.lane || wanted.outcome || wanted.step || wanted.name || wanted.words.length;
+  const some = wanted.asked || wanted.lane || wanted.outcome || wanted.step || wanted.name || wanted.words.length;
   at("found").textContent = some ? `${state.list.length} of ${all} calls` : "";
   at("clear").hidden = !some;
   drawList();
   drawSoon();
 }
 
+/** Enter in the field leads to the first call of that name; else to the first in which the words stand. */
+function leadToFound(event) {
+  event.preventDefault();
+  const words = at("search").value.toLowerCase().trim();
+  const named = state.list.filter((call) => call.name.includes(words));
+  choose(named.find((call) => call.name.startsWith(words)) || named[0] || state.list[0]);
+  calls.focus();
+}
+
 function fits(call, wanted) {
+  if (wanted.asked && !call.asked) return false;
   if (wanted.lane && laneName(call) !== wanted.lane) return false;
   if (wanted.outcome && `${call.outcome}` !== wanted.outcome) return false;
   if (wanted.step && call.step !== wanted.step) return false;
@@ -1052,26 +1132,33 @@ function fill(id, all, valueOf, wordsOf, sorted) {
 
 function drawFacts() {
   const all = traces.flatMap((trace) => trace.calls);
-  const refused = all.filter((call) => call.outcome > 0 && call.outcome < 4);
+  const refused = all.filter(isRefused);
   const expected = refused.filter((call) => call.outcome === 1).length;
   const [first] = traces;
   const when = traces.length === 1 ? `${first.when}: ` : "";
   const took = traces.map((trace) => duration(trace.took)).join(" and ");
   const end = !refused.length ? "none refused" : expected === refused.length ? `${expected} refused as expected` : `${refused.length} refused, ${expected} as expected`;
   const gone = traces.reduce((sum, trace) => sum + trace.missing, 0);
-  at("facts").textContent = `${when}${all.length} calls, ${took}, ${end}${gone ? `; ${gone} more calls are not on record` : ""}`;
+  const program = traces.map((trace) => trace.end).filter(Boolean).join(" and ");
+  at("facts").textContent = `${when}${all.length} calls, ${took}, ${end}${program ? `; the program: ${program}` : ""}${gone ? `; ${gone} more calls are not on record` : ""}`;
 }
 
-/** What commands have found out and no call says. */
+/** What commands have found out and no call says; and the calls that ended a command. */
 function drawRemarks() {
-  put(at("remarks"), ...traces.flatMap((trace) => trace.remarks).map((words) => make("p", {}, words)));
+  const name = (trace) => (traces.length > 1 ? `${trace.name}: ` : "");
+  const link = (call) => make("a", { href: hashOf(call) }, `call ${call.number}, ${call.name}: ${call.result}`);
+  put(at("remarks"), ...traces.flatMap((trace) => [
+    ...trace.remarks.map((words) => make("p", {}, name(trace), words)),
+    ...trace.calls.filter(endedIt).map((call) => make("p", { class: "ending" }, name(trace), "This ended the command: ", link(call),
+      ...(call.hint ? [". ", make("b", {}, "Try: "), ...coded(sentence(call.hint))] : []))),
+  ]));
 }
 
 /** The legend draws each kind of bar as the axis does. */
 function drawLegend() {
   const used = OUTCOMES.filter((_, i) => i < 2 || traces.some((trace) => trace.calls.some((call) => call.outcome === i)));
   const item = (sign, name, words) => make("li", {}, make("span", { class: `sign ${name}` }, sign), words);
-  put(at("legend"), 
+  put(at("legend"),
     ...used.map((outcome) => item(outcome.sign, outcome.name, outcome.words)),
     make("li", {}, make("span", { class: "sign ok" }, "\u25ad"), "waiting"),
     make("li", {}, make("span", { class: "sign", style: "color:var(--wait)" }, "\u2193"), "a lane waited for another"),
@@ -1086,10 +1173,14 @@ function fillChoices() {
   put(at("trace"), ...traces.map((trace, i) => make("option", { value: i }, trace.name)));
   at("trace-label").hidden = at("zero-label").hidden = traces.length < 2;
   fillMarks();
-  put(at("zero"), 
+  at("asked").checked = data.asked !== "";
+  at("asked-label").hidden = !data.asked;
+  put(at("asked-words"), data.asked);
+  put(at("zero"),
     make("option", { value: "" }, "the first call"),
     ...commonMarks().map((name) => make("option", { value: name }, name)),
     commonMarks().length > 1 ? make("option", { value: "*" }, "all milestones") : "");
+  state.zero = at("zero").value = traces.length > 1 && commonMarks().length > 1 ? "*" : "";
 }
 
 /** The milestones of the chosen trace. */
@@ -1102,6 +1193,13 @@ function fillMarks() {
 function theme() {
   const now = THEMES.indexOf(document.documentElement.dataset.theme || "system");
   setTheme(THEMES[(now + 1) % THEMES.length]);
+}
+
+/** For a class: larger letters, and nothing but the axis, the step, the call and the world. */
+function lecture() {
+  const on = document.body.classList.toggle("lecture");
+  at("lecture").setAttribute("aria-pressed", `${on}`);
+  at("next").focus();
 }
 
 function setTheme(name) {
@@ -1143,7 +1241,8 @@ const AXIS_KEYS = {
 const KEYS = {
   ArrowRight: (event) => (event.shiftKey ? stepInLane(1) : step(1)), ArrowLeft: (event) => (event.shiftKey ? stepInLane(-1) : step(-1)),
   "+": () => zoomHere(0.6), "=": () => zoomHere(0.6), "-": () => zoomHere(1 / 0.6), 0: showAll,
-  "/": () => at("search").focus(), "?": help, Escape: () => calls.focus(),
+  m: () => stepTo(1, isMark), M: () => stepTo(-1, isMark), r: () => stepTo(1, isRefused), R: () => stepTo(-1, isRefused),
+  l: lecture, "/": () => at("search").focus(), "?": help, Escape: () => calls.focus(),
 };
 
 function key(event) {
@@ -1175,8 +1274,8 @@ function listen() {
   canvas.addEventListener("wheel", wheel, { passive: false });
   canvas.addEventListener("dblclick", doubleClick);
   calls.addEventListener("scroll", drawList);
-  for (const id of ["by-lane", "by-outcome", "by-step", "by-name", "search"]) at(id).addEventListener("input", filter);
-  at("filters").addEventListener("submit", (event) => event.preventDefault());
+  for (const id of ["by-lane", "by-outcome", "by-step", "by-name", "search", "asked"]) at(id).addEventListener("input", filter);
+  at("filters").addEventListener("submit", leadToFound);
   at("filters").addEventListener("reset", () => setTimeout(filter));
   at("scale").addEventListener("input", () => { state.scale = at("scale").value; rescale(); if (state.call) drawDetail(); });
   at("mark").addEventListener("input", () => { if (at("mark").value) choose(state.trace.calls[at("mark").value]); });
@@ -1188,6 +1287,7 @@ function listen() {
   at("before").addEventListener("click", () => step(-1));
   at("next").addEventListener("click", () => step(1));
   at("theme").addEventListener("click", theme);
+  at("lecture").addEventListener("click", lecture);
   at("help-button").addEventListener("click", help);
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);
@@ -1206,7 +1306,7 @@ function begin() {
   layOut();
   rescale();
   filter();
-  choose(fromHash() || state.list[0]);
+  choose(fromHash() || state.list.find(endedIt) || state.list[0] || state.trace.calls[0]);
 }
 
 begin();

@@ -17,6 +17,8 @@ pub fn cases() -> Vec<Trial> {
         "html",
         &[
             ("every_call_is_reached_by_keyboard_alone", keyboard),
+            ("the_page_of_a_failure_begins_with_it", failure),
+            ("filters_of_the_command_line_are_on_at_first", asked),
             ("a_call_is_told_with_its_line_its_configuration_and_its_source", told),
             ("a_configuration_that_was_changed_since_is_not_shown", changed),
             ("the_world_grows_as_the_container_does", world),
@@ -66,8 +68,13 @@ fn closed(mut browser: Browser, bundle: Bundle) -> Outcome {
 
 /// The records of the container.
 fn records(bundle: &Bundle) -> Result<Vec<Value>, Failed> {
-    let text = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out;
-    let all: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
+    lines(&bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out)
+}
+
+/// Each line that is a record.
+fn lines(text: &str) -> Result<Vec<Value>, Failed> {
+    let all: Result<Vec<Value>, _> =
+        text.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str).collect();
     Ok(all?)
 }
 
@@ -86,11 +93,22 @@ const CHOSEN: &str = r#"(() => {
 })()"#;
 
 fn keyboard() -> Outcome {
-    let bundle = ran()?;
-    let wanted: BTreeSet<u64> = records(&bundle)?.iter().filter_map(|r| r["seq"].as_u64()).collect();
-    let size = fs::metadata(page(&bundle, &[&bundle.id])?)?.len() as usize;
+    let bundle = Bundle::plain()?;
+    let path = bundle.path("said/demo.html");
+    let words = ["demo", "--trace=json", "--html", &path.display().to_string()];
+    let done = bundle.call(&words)?;
+    same("the demo's status", done.status, 0)?;
+    let all = lines(&done.err)?;
+    let size = fs::metadata(&path)?.len() as usize;
     ensure!(size < SMALL, "the page has {size} bytes");
-    let mut browser = opened(&bundle)?;
+    let mut browser = Browser::start(1280, 800)?;
+    browser.open(&path)?;
+    // The demo reads its trace when the container is gone, and makes the page of what is on record by then.
+    let gone = all.iter().find(|r| r["call"] == "renameat" && r["source"].to_string().contains("traces.rs"));
+    let gone = gone.and_then(|r| r["seq"].as_u64()).ok_or("the demo keeps no trace")?;
+    let last = browser.number("Math.max(...traces[0].calls.map((call) => call.number))")? as u64;
+    ensure!(last >= gone, "the page ends at {last}, and the container at {gone}");
+    let wanted: BTreeSet<u64> = all.iter().filter_map(|r| r["seq"].as_u64()).filter(|seq| *seq <= last).collect();
     browser.tab_to("calls")?;
     browser.key("Home")?;
     let mut reached = BTreeSet::new();
@@ -104,7 +122,8 @@ fn keyboard() -> Outcome {
     // The last one, all about it, and back.
     browser.key("Enter")?;
     same("the focus", browser.text("document.activeElement.id")?.as_str(), "detail")?;
-    ensure!(browser.text("document.activeElement.textContent")?.contains("exit_group"), "the last call is not told");
+    let name = browser.text("state.list[state.list.length - 1].name")?;
+    ensure!(browser.text("document.activeElement.textContent")?.starts_with(&name), "the last call is not told");
     browser.key("Escape")?;
     same("the focus", browser.text("document.activeElement.id")?.as_str(), "calls")?;
     // The axis: its keys zoom and move it, and the arrows step as well.
@@ -123,6 +142,64 @@ fn keyboard() -> Outcome {
     holds((browser.number("state.to - state.most")?).abs() < 1e-6, "END does not lead to the end")?;
     browser.key("0")?;
     holds((browser.number(span)? - whole).abs() < whole / 1e6, "0 does not show the whole axis")?;
+    // A lesson has no list and no filters; the arrows step.
+    let list = "document.getElementById('list').offsetHeight";
+    browser.key("l")?;
+    holds(browser.number(list)? == 0.0, "a lesson has a list")?;
+    let before = browser.number("state.call.i")?;
+    browser.key("ArrowLeft")?;
+    holds(browser.number("state.call.i")? < before, "the arrows do not step in a lesson")?;
+    browser.key("l")?;
+    holds(browser.number(list)? > 0.0, "the list does not come back")?;
+    browser.value("choose(state.list[0])")?;
+    // Milestones and refused calls have keys of their own.
+    for (key, fits) in [("m", "isMark"), ("r", "isRefused"), ("R", "isRefused"), ("M", "isMark")] {
+        let before = browser.number("state.call.i")?;
+        browser.key(key)?;
+        let after = browser.number(&format!("{fits}(state.call) ? state.call.i : -1"))?;
+        holds(after >= 0.0 && after != before, &format!("{key} leads from call {before} to {after}"))?;
+        if key == "r" {
+            browser.value("choose(state.list[state.list.length - 1])")?;
+        }
+    }
+    closed(browser, bundle)
+}
+
+fn failure() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle
+        .set("/mounts/-", json!({"destination": "/data", "type": "bind", "source": "/no/such", "options": ["bind"]}))?;
+    ensure!(bundle.bundled(&["run"])?.status != 0, "the container has run");
+    let mut browser = opened(&bundle)?;
+    same("the chosen call", browser.text("state.call.name")?.as_str(), "open_tree")?;
+    let said = browser.text("document.getElementById('remarks').textContent")?;
+    for part in
+        ["the mount source /no/such does not exist", "This ended the command: call ", "ENOENT", "Try: make the source"]
+    {
+        ensure!(said.contains(part), "{part} is not said:\n{said}");
+    }
+    browser.tab_to("calls")?;
+    browser.key("Home")?;
+    browser.value("document.querySelector('#remarks a').click()")?;
+    same("the call that the link leads to", browser.text("state.call.name")?.as_str(), "open_tree")?;
+    closed(browser, bundle)
+}
+
+fn asked() -> Outcome {
+    let bundle = ran()?;
+    let filters = ["--lane", "init", "--failed"];
+    let of_text = [&["trace", "--format", "json"], &filters[..], &[&bundle.id]].concat();
+    let wanted = lines(&bundle.call(&of_text)?.ok()?.out)?.len();
+    let path = page(&bundle, &[&filters[..], &[&bundle.id]].concat())?;
+    let mut browser = Browser::start(1280, 800)?;
+    browser.open(&path)?;
+    let shown = |browser: &mut Browser| browser.number("state.list.length").map(|n| n as usize);
+    same("calls", shown(&mut browser)?, wanted)?;
+    let label = browser.text("document.getElementById('asked-label').textContent")?;
+    ensure!(label.contains("--lane init --failed"), "{label}");
+    browser.tab_to("asked")?;
+    browser.key(" ")?;
+    same("all calls", shown(&mut browser)?, records(&bundle)?.len())?;
     closed(browser, bundle)
 }
 
@@ -264,6 +341,12 @@ fn filter() -> Outcome {
         browser.value("new Promise((done) => setTimeout(done))")?;
         same("all calls", shown(&mut browser)?, all.len())?;
     }
+    // ENTER in the field leads to the call of that name, not to another one that has the word in it.
+    search(&mut browser, "clone")?;
+    browser.key("/")?;
+    browser.key("Enter")?;
+    same("the call that was searched", browser.text("state.call.name")?.as_str(), "clone3")?;
+    same("the focus", browser.text("document.activeElement.id")?.as_str(), "calls")?;
     search(&mut browser, "/dev/pts")?;
     let found = shown(&mut browser)?;
     ensure!(found > 0 && found < 12, "{found} calls are about /dev/pts");
@@ -390,6 +473,7 @@ fn several() -> Outcome {
     let mut browser = Browser::start(1280, 800)?;
     browser.open(&path)?;
     same("traces", browser.text("traces.map((trace) => trace.name).join(' ')")?, format!("{} {older}", bundle.id))?;
+    same("where they meet at first", browser.text("state.zero")?.as_str(), "*")?;
     let marks = browser.number("commonMarks().length")? as usize;
     ensure!(marks >= 10, "{marks} milestones are common to both");
     // Any of them can be the place where both meet, and all of them at once.
