@@ -20,6 +20,7 @@
 //!   host  entry    what is read of this machine; where the process begins, out of reach of containers
 //!   outcome        how a line ends, and the error type
 //!   explain learn  what each thing is that is shown; the lessons of the course
+//!   listing        what strace wrote, read back
 //!   sorted         lists in order
 //!   packed         long texts, which the build has packed
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
@@ -52,6 +53,7 @@ mod explain;
 mod host;
 mod learn;
 mod lint;
+mod listing;
 mod look;
 mod outcome;
 mod packed;

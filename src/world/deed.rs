@@ -1,6 +1,7 @@
 //! A call in words, as strace shows it: from a record of ours, or from what strace wrote. May touch: the recorder.
 
 use super::words::{flag, number, text};
+use crate::listing::Call;
 use alloc::borrow::Cow;
 use syscalls::record::{RETURNED, Record};
 use syscalls::{Errno, show};
@@ -41,6 +42,17 @@ impl<'a> Deed<'a> {
         };
         let result = if failed.is_some() { -1 } else { r.ret };
         Deed { pid, name: r.name(), args: (0..r.argc).map(shown).collect(), result, failed }
+    }
+
+    /// A call that strace wrote.
+    pub fn listed(call: &'a Call<'a>) -> Deed<'a> {
+        let args = call.args().into_iter().map(Cow::Borrowed).collect();
+        let failed = match call.errno() {
+            Some(errno) => Some(Failure::Refused(errno)),
+            None => (!call.is_done()).then_some(Failure::Unfinished),
+        };
+        let result = call.number().filter(|_| failed.is_none()).unwrap_or(-1);
+        Deed { pid: call.pid, name: call.name, args, result, failed }
     }
 }
 

@@ -1,26 +1,6 @@
 //! Arguments as strace shows them, read back: texts, numbers, flags, members of structures. May touch: strings.
 
-/// The members of a structure, or of a list: its text at each comma that stands in no bracket and in no string.
-pub fn parts(inner: &str) -> Vec<&str> {
-    let mut all = Vec::new();
-    let (mut depth, mut quoted, mut escaped, mut start) = (0usize, false, false, 0);
-    for (at, c) in inner.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '{' | '[' | '(' if !quoted => depth += 1,
-            '}' | ']' | ')' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
-                all.push(inner[start..at].trim());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    all.push(inner[start..].trim());
-    all
-}
+pub use crate::listing::parts;
 
 /// The text of a string, with its escapes undone. None: the argument is NULL or an address.
 pub fn text(arg: &str) -> Option<String> {

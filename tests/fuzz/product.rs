@@ -16,6 +16,7 @@ mod product {
     }
     pub mod explain;
     pub mod host;
+    pub mod listing;
     pub mod outcome;
     pub mod packed;
     pub mod perform;

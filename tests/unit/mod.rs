@@ -5,6 +5,7 @@ mod command_line;
 mod explain;
 mod inspect;
 mod learn;
+mod listing;
 mod marks;
 mod ops;
 mod properties;

@@ -1,59 +1,28 @@
 //! What calls make of the world, from listings as strace writes them.
 
+use crate::listing::Listing;
 use crate::sorted::Table;
-use crate::world::words::{self, parts};
-use crate::world::{Branch, Deed, Failure, Mount, World, milestones, rows};
+use crate::world::words;
+use crate::world::{Branch, Deed, Mount, World, milestones, rows};
 use proptest::prelude::*;
 use std::borrow::Cow;
 
-/// A listing of strace, with the lines of a call that other calls have interrupted joined.
-fn joined(text: &str) -> Vec<(i32, String)> {
-    let mut all: Vec<(i32, String)> = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let Some((pid, rest)) = line.split_once(' ') else { continue };
-        let (Ok(pid), rest) = (pid.parse::<i32>(), rest.trim_start()) else { continue };
-        if rest.starts_with("+++") || rest.starts_with("---") {
-            continue;
-        }
-        if let Some((_, end)) = rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
-            let open = all.iter_mut().rev().find(|(of, begin)| *of == pid && begin.ends_with("<unfinished ...>"));
-            if let Some((_, begin)) = open {
-                let length = begin.len() - " <unfinished ...>".len();
-                begin.truncate(length);
-                begin.push_str(end);
-            }
-            continue;
-        }
-        all.push((pid, rest.into()));
-    }
-    all
-}
-
-fn deed<'a>(pid: i32, line: &'a str) -> Option<Deed<'a>> {
-    let (name, rest) = line.split_once('(')?;
-    let (inner, result) = rest.rsplit_once(" = ").unwrap_or((rest, "?"));
-    let inner = inner.trim_end().trim_end_matches(" <unfinished ...>").trim_end();
-    let inner = inner.strip_suffix(')').unwrap_or(inner);
-    let args = parts(inner).into_iter().map(Cow::Borrowed).collect();
-    let failed = match result.strip_prefix("-1 ") {
-        Some(errno) => Some(Failure::Refused(errno.split(' ').next().unwrap_or(""))),
-        None if result.starts_with('?') => Some(Failure::Unfinished),
-        None => None,
-    };
-    let result = result.split([' ', '<']).next().unwrap_or("");
-    let number = result.strip_prefix("0x").map_or_else(|| result.parse(), |hex| i64::from_str_radix(hex, 16));
-    Some(Deed { pid, name, args, result: if failed.is_some() { -1 } else { number.unwrap_or(0) }, failed })
-}
-
 /// The world after a listing.
 fn after(text: &str) -> World {
-    let lines = joined(text);
     let mut world = World::default();
-    for (pid, line) in &lines {
-        let deed = deed(*pid, line).unwrap_or_else(|| panic!("no call: {line}"));
-        world.take(&deed);
-    }
+    deeds(&listed(text)).iter().for_each(|deed| drop(world.take(deed)));
     world
+}
+
+/// A listing that can be read.
+fn listed(text: &str) -> Listing<'_> {
+    let listing = Listing::read(text);
+    assert_eq!(listing.unread().next(), None);
+    listing
+}
+
+fn deeds<'a>(listing: &'a Listing<'a>) -> Vec<Deed<'a>> {
+    listing.calls.iter().map(Deed::listed).collect()
 }
 
 /// A fact of a process.
@@ -68,7 +37,6 @@ fn tree(world: &World, pid: i32) -> Vec<String> {
 
 #[test]
 fn words_are_read_back() {
-    assert_eq!(parts(r#"3, "a, \"b", {x=[1, 2], y="}"}, NULL"#), ["3", r#""a, \"b""#, r#"{x=[1, 2], y="}"}"#, "NULL"]);
     assert_eq!(words::text(r#""a\n\"\\\x41\1012""#).as_deref(), Some("a\n\"\\AA2"));
     assert_eq!(words::text("NULL"), None);
     assert_eq!(words::text(r#""cut"..."#).as_deref(), Some("cut"));
@@ -94,7 +62,8 @@ fn a_call_that_was_refused_changes_nothing() {
         r#"execve("/a", ["a"], 0x0 /* 0 vars */) = ?"#,
     ] {
         let before = world.facts(7);
-        let changes = world.take(&deed(7, line).unwrap_or_else(|| panic!("{line}")));
+        let line = format!("7 {line}");
+        let changes: Vec<_> = deeds(&listed(&line)).iter().flat_map(|deed| world.take(deed)).collect();
         assert_eq!((changes, world.facts(7)), (Vec::new(), before), "{line}");
     }
 }
@@ -413,8 +382,8 @@ fn milestones_of_a_small_runtime() {
         8 seccomp(SECCOMP_SET_MODE_FILTER, 0, {len=10, filter=0x1}) = 0
         8 execve("/bin/sh", ["sh"], 0x0 /* 0 vars */) = 0
         8 mount("tmpfs", "/tmp", "tmpfs", 0, NULL) = 0"#;
-    let lines = joined(listing);
-    let deeds: Vec<Deed> = lines.iter().filter_map(|(pid, line)| deed(*pid, line)).collect();
+    let listing = listed(listing);
+    let deeds = deeds(&listing);
     let found: Vec<&str> = milestones::milestones(&deeds).iter().map(|found| found.name).collect();
     let wanted = "config cgroup limits joined-cgroup namespaces mappings propagation rootfs proc dev devices root old-root \
         masks readonly hostname capabilities ids no-new-privs seccomp program";
@@ -439,9 +408,8 @@ fn other_runtimes_make_the_world_that_their_containers_see() {
     for (listing, inside) in
         [listing!("crun"), listing!("crun-user"), listing!("runc"), listing!("runc-user"), listing!("bwrap")]
     {
-        let lines = joined(listing);
-        let deeds: Vec<Deed> = lines.iter().filter_map(|(pid, line)| deed(*pid, line)).collect();
-        assert_eq!(deeds.len(), lines.len());
+        let listing = listed(listing);
+        let deeds = deeds(&listing);
         let mut world = World::default();
         deeds.iter().for_each(|deed| drop(world.take(deed)));
         let pid = deeds.last().map_or(0, |deed| deed.pid);
@@ -500,9 +468,8 @@ fn milestones_of_other_runtimes_are_in_their_order() {
     let bwrap = "no-new-privs namespaces capabilities mappings propagation rootfs proc readonly dev devices devpts mounts \
         hostname root old-root program";
     let found = |(listing, _): (&str, &str)| {
-        let lines = joined(listing);
-        let deeds: Vec<Deed> = lines.iter().filter_map(|(pid, line)| deed(*pid, line)).collect();
-        milestones::milestones(&deeds).iter().map(|found| found.name).collect::<Vec<_>>().join(" ")
+        let listing = listed(listing);
+        milestones::milestones(&deeds(&listing)).iter().map(|found| found.name).collect::<Vec<_>>().join(" ")
     };
     assert_eq!([found(listing!("crun")), found(listing!("runc")), found(listing!("bwrap"))], [crun, runc, bwrap]);
 }

@@ -36,7 +36,8 @@ pub const ROWS: &[&[&str]] = &[
     &["cli"],
     &["spec"],
     &["host", "entry"],
-    &["outcome", "explain", "learn", "sorted"],
+    &["outcome", "explain", "learn", "listing"],
+    &["sorted"],
     &["packed"],
     &["syscalls"],
 ];
