@@ -3,6 +3,7 @@
 //! ```text
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
+//!   beside         two records of the same work side by side
 //!   compare  draw  plan against plan; a trace as a picture
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
@@ -41,6 +42,7 @@
 
 extern crate alloc;
 
+mod beside;
 mod cause;
 mod check;
 mod cli;
@@ -132,6 +134,7 @@ fn amiss(words: &[&str]) -> i32 {
     match cli::verb_of(words) {
         Some("exec") => commands::EXEC_FAILED,
         Some("plan") if words.contains(&"--diff") => commands::NOT_COMPARED,
+        Some("trace") if words.iter().any(|word| word.starts_with("--beside")) => commands::NOT_COMPARED,
         _ => 1,
     }
 }

@@ -40,6 +40,9 @@ pub struct TraceCmd {
     /// only this line of the plan, or these: 41, 36-46
     #[argh(option, arg_name = "lines", from_str_fn(lines))]
     pub line: Option<(u16, u16)>,
+    /// beside the calls what strace wrote of the same command: its file, or that of -ff without the numbers; -c counts what agrees
+    #[argh(option, arg_name = "file")]
+    pub beside: Option<String>,
     /// how often each call was made and how long it took, as a table
     #[argh(switch, short = 'c')]
     pub summary: bool,
@@ -110,11 +113,33 @@ impl TraceCmd {
         if self.ids.len() > 1 && self.format != Shown::Picture(Picture::Html) {
             return refuse("one trace at a time: only --format html takes several");
         }
+        if self.beside.is_some() {
+            self.fits_beside(parts)?;
+        }
         match self.format {
             Shown::View(format) => self.fits_view(format, &text, &times)?,
             Shown::Picture(picture) => self.fits_picture(picture, parts)?,
         }
         Ok(self)
+    }
+
+    /// The whole trace is compared.
+    fn fits_beside(&self, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
+        let whole = |name: &str| format!("{name} does not go with --beside, which compares a whole trace");
+        let ways = [
+            ("-y", self.names),
+            ("-f", self.follow),
+            ("--refused", self.refused),
+            ("--print-config", self.print_config),
+        ];
+        for options in [&text[1..3], times, filters, &ways] {
+            refuse_given(options, whole)?;
+        }
+        match self.format {
+            _ if self.ids.len() > 1 => refuse("--beside compares one trace: leave out the other IDs"),
+            Shown::TEXT | Shown::Picture(Picture::Html) => Ok(()),
+            _ => refuse("--beside has two formats: text and html"),
+        }
     }
 
     /// Without an ID: the list of traces.
@@ -124,6 +149,7 @@ impl TraceCmd {
             ("-y", self.names),
             ("-f", self.follow),
             ("--run", self.run.is_some()),
+            ("--beside", self.beside.is_some()),
             ("--refused", self.refused),
             ("--print-config", self.print_config),
         ];

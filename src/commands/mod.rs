@@ -2,6 +2,7 @@
 //! what some of them do alike. May touch: everything below.
 
 mod anew;
+mod beside;
 mod bundle;
 mod check;
 mod context;

@@ -1,7 +1,7 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use super::{trace_page, watch};
+use super::{beside, trace_page, watch};
 use crate::cli::{Format, Picture, Shown};
 use crate::outcome::Error;
 use crate::plan::Step;
@@ -48,7 +48,7 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         (true, _, true) => return follow(context, id, view),
         _ => {}
     }
-    if options.format == Shown::Picture(Picture::Html) {
+    if options.format == Shown::Picture(Picture::Html) && options.beside.is_none() {
         return out::stdout(&trace_page::page(context, options, &filter)?).map(|()| 0);
     }
     let root = context.open_root()?;
@@ -61,6 +61,9 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         return out::stdout(&watch::text(&refusals(&found.pieces), json)).map(|()| 0);
     }
     let pieces: Vec<Piece> = found.pieces.iter().map(|bytes| Piece::new(bytes)).collect();
+    if let Some(file) = &options.beside {
+        return beside::beside(name, &pieces, file, options, view.screen);
+    }
     if let Shown::Picture(picture) = options.format {
         return out::stdout(&draw::draw(picture, name, &pieces)).map(|()| 0);
     }

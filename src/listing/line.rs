@@ -35,6 +35,11 @@ pub enum Says<'a> {
         name: &'a str,
         text: &'a str,
     },
+    /// The same, where strace has said something for itself in the midst: the next line goes on with the call.
+    Broken {
+        name: &'a str,
+        text: &'a str,
+    },
     /// The rest of such a call.
     Resumed {
         name: &'a str,
@@ -146,6 +151,10 @@ fn register(text: &str) -> Option<&str> {
 }
 
 fn says(text: &str) -> Says<'_> {
+    let breaks = text.find("strace: Process ").filter(|at| *at > 0 && text.ends_with("tached"));
+    if let Some((name, text)) = breaks.and_then(|at| text[..at].split_once('(')).filter(|(name, _)| is_name(name)) {
+        return Says::Broken { name, text };
+    }
     match text {
         _ if text.starts_with("--- ") => Says::Signal,
         _ if text.starts_with("+++ ") => Says::Ended,
@@ -167,11 +176,16 @@ pub fn without_open(text: &str) -> Option<&str> {
     Some(text.strip_suffix(' ').unwrap_or(text))
 }
 
+/// Whether a call can have this name.
+fn is_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_?#".contains(&byte);
+    !name.is_empty() && name.bytes().all(fits)
+}
+
 fn call(text: &str) -> Says<'_> {
     let Some((name, text)) = text.split_once('(') else { return Says::Unread("it is no call") };
     let name = name.trim_end();
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_?#".contains(&byte);
-    if name.is_empty() || !name.bytes().all(fits) {
+    if !is_name(name) {
         return Says::Unread("it is no call");
     }
     match (end(text), without_open(text)) {

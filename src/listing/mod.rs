@@ -1,8 +1,6 @@
 //! What strace wrote, read back: processes, calls, arguments, results, times. Lines of a call that others have interrupted are
 //! joined. Every line is kept with its number; one that cannot be read is kept as it is, with the reason. May touch: lists.
 
-#![allow(dead_code)]
-
 mod line;
 mod parts;
 
@@ -49,6 +47,13 @@ pub enum What {
     Empty,
     /// It could not be read, and why.
     Unread(&'static str),
+}
+
+impl What {
+    /// Whether it is no part of a call, and can be read.
+    pub fn is_aside(self) -> bool {
+        !matches!(self, What::Call(_) | What::Rest(_) | What::Unread(_))
+    }
 }
 
 /// One call of one process.
@@ -118,12 +123,8 @@ impl Call<'_> {
 }
 
 impl<'a> Listing<'a> {
-    /// Reads what `strace -o FILE` wrote, or what it wrote to standard error.
-    pub fn read(text: &'a str) -> Listing<'a> {
-        Listing::of(&[(0, text)])
-    }
-
-    /// Reads what `strace -ff -o FILE` wrote: a text for each process, with its number, 0 if it has none.
+    /// Reads what `strace -o FILE` wrote, or what it wrote to standard error: one text, with the number 0. What `strace -ff` wrote
+    /// is a text for each process, with its number.
     pub fn of(texts: &[(i32, &'a str)]) -> Listing<'a> {
         let mut reader = Reader::default();
         for (file, (pid, text)) in texts.iter().enumerate() {
@@ -217,6 +218,8 @@ struct Reader<'a> {
     listing: Listing<'a>,
     /// The calls that have not returned: process, place of the call.
     open: Vec<(i32, usize)>,
+    /// The line before breaks off in this call.
+    broken: Option<usize>,
     /// The time of the newest line, and what is added to a time of day: the days before.
     now: Option<u64>,
     days: u64,
@@ -235,7 +238,14 @@ impl<'a> Reader<'a> {
         for (at, (line, written)) in written.iter().enumerate() {
             let pid = written.pid.unwrap_or(alone);
             let clock = self.clock(written.clock);
-            let what = self.take(pid, clock, &written.says);
+            let what = match self.broken.take() {
+                Some(place) => self.go_on(place, line),
+                None => self.take(pid, clock, &written.says),
+            };
+            let pid = match what {
+                What::Rest(place) => self.listing.calls[place].pid,
+                _ => pid,
+            };
             if !alive.contains(&pid) {
                 alive.push(pid);
             }
@@ -270,7 +280,8 @@ impl<'a> Reader<'a> {
                 self.listing.calls.push(Call { line, pid, name, at, text: Cow::Borrowed(text), end });
                 What::Call(place)
             }
-            Says::Begun { name, text } => {
+            Says::Begun { name, text } | Says::Broken { name, text } => {
+                self.broken = matches!(says, Says::Broken { .. }).then_some(place);
                 let end = End { inner: text.len(), ..End::default() };
                 self.listing.calls.push(Call { line, pid, name, at, text: Cow::Borrowed(text), end });
                 self.open.retain(|(other, _)| *other != pid);
@@ -285,6 +296,18 @@ impl<'a> Reader<'a> {
             Says::Empty => What::Empty,
             Says::Unread(why) => What::Unread(why),
         }
+    }
+
+    /// The line after one that breaks off.
+    fn go_on(&mut self, place: usize, line: &'a str) -> What {
+        let call = &mut self.listing.calls[place];
+        if let Some(more) = line::without_open(line) {
+            call.text = Cow::Owned(format!("{}{more}", call.text));
+            call.end.inner = call.text.len();
+            return What::Rest(place);
+        }
+        let (pid, name) = (call.pid, call.name);
+        self.rest(pid, name, line)
     }
 
     fn rest(&mut self, pid: i32, name: &'a str, text: &'a str) -> What {

@@ -18,11 +18,11 @@ mod text;
 mod words;
 
 pub use brief::{brief, day, took};
-pub use call::in_full;
+pub use call::{in_full, shown, whole};
 pub use expected::{Verdict, verdict};
 pub use filter::{Filter, help, is_added};
 pub use life::{Entry, entries, heard, read_in_order};
-pub use page::Screen;
+pub use page::{Paint, Screen, fit};
 pub use piece::{Piece, numbered};
 pub use planned::line_of;
 pub use text::duration;

@@ -5,6 +5,7 @@
 //! Before the first case the program steps into the view of a cgroup v2 host (see `view`). `RUNTIME=PROGRAM` in the
 //! environment lets another OCI runtime take the tests that hold for any.
 
+mod beside;
 mod callers;
 mod cgroup;
 mod check;
@@ -81,6 +82,7 @@ fn main() {
     let cases = [
         lifecycle::cases(),
         watch::cases(),
+        beside::cases(),
         world::cases(),
         lint::cases(),
         check::cases(),

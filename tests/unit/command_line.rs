@@ -231,6 +231,7 @@ fn commands() {
         ("trace -y --format strace a", shown(TraceCmd { names: true, format: Shown::View(Format::Strace), ..none() })),
         ("trace --color=never a", shown(TraceCmd { color: Color::Never, ..none() })),
         ("trace --print-config a", shown(TraceCmd { print_config: true, ..none() })),
+        ("trace a --beside s -c", shown(TraceCmd { beside: Some("s".into()), summary: true, ..none() })),
         ("trace --run 2 a", shown(TraceCmd { run: Some(2), ..none() })),
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),
@@ -439,6 +440,15 @@ trace -c -T x => trace: -T does not go with -c, which counts calls
 trace -c --format json x => trace: -c is a table of its own: it has no other format
 trace -f --all x => trace: --follow shows each call already: leave out --all
 trace -f --run 2 x => trace: --run is of a container that is gone
+trace --beside s => trace: --beside is about one trace: an ID is needed
+trace --beside s -T x => trace: -T does not go with --beside, which compares a whole trace
+trace --beside s --source x => trace: --source does not go with --beside, which compares a whole trace
+trace --beside s --lane init x => trace: --lane does not go with --beside, which compares a whole trace
+trace --beside s -f x => trace: -f does not go with --beside, which compares a whole trace
+trace --beside s --refused x => trace: --refused does not go with --beside, which compares a whole trace
+trace --beside s --format dot x => trace: --beside has two formats: text and html
+trace --beside s --format html x y => trace: --beside compares one trace: leave out the other IDs
+trace --beside s --format json x => trace: --beside has two formats: text and html
 trace --line 9-4 x => trace: `9-4` is no line of a plan: 41, or lines, as 36-46
 trace --run 0 x => trace: `0` is no number of a trace; 1 is the newest of its ID, 2 the one before
 trace --color red x => trace: `red` is no choice of colour; write auto, always or never

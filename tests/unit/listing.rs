@@ -6,10 +6,14 @@ use proptest::prelude::*;
 
 /// The calls of a listing, each as `PID NAME(ARGUMENTS) = RESULT`; all of its lines can be read.
 fn calls(text: &str) -> Vec<String> {
-    let listing = Listing::read(text);
+    let listing = read(text);
     let unread: Vec<_> = listing.unread().collect();
     assert!(unread.is_empty(), "{unread:?}");
     shown(&listing)
+}
+
+fn read(text: &str) -> Listing<'_> {
+    Listing::of(&[(0, text)])
 }
 
 fn shown(listing: &Listing) -> Vec<String> {
@@ -59,7 +63,7 @@ fn on_a_terminal_the_only_process_has_no_number() {
 #[test]
 fn lines_of_an_interrupted_call_are_joined() {
     let text = "7 read(3,  <unfinished ...>\n8 close(4) = 0\n7 <... read resumed>\"x) = 5\", 6)  = 6 <0.000123>\n";
-    let listing = Listing::read(text);
+    let listing = read(text);
     assert_eq!(shown(&listing), ["7 read(3, \"x) = 5\", 6) = 6", "8 close(4) = 0"]);
     assert_eq!((listing.calls[0].args(), listing.calls[0].took()), (vec!["3", "\"x) = 5\"", "6"], Some(123_000)));
     let places: Vec<What> = listing.lines.iter().map(|line| line.what).collect();
@@ -68,6 +72,20 @@ fn lines_of_an_interrupted_call_are_joined() {
     let text = "7 clone3({flags=CLONE_VM, exit_signal=0} <unfinished ...>\n8 getpid() = 8\n\
         7 <... clone3 resumed> => {parent_tid=[8]}, 88) = 8\n";
     assert_eq!(calls(text)[0], "7 clone3({flags=CLONE_VM, exit_signal=0} => {parent_tid=[8]}, 88) = 8");
+}
+
+#[test]
+fn a_line_into_which_strace_speaks() {
+    let text = "[pid 7] clone3({flags=CLONE_VM}strace: Process 8 attached\n => {parent_tid=[8]}, 88) = 8\n\
+        [pid 8] getpid() = 8\n[pid 7] wait4(-1, strace: Process 9 attached\n <unfinished ...>\n[pid 9] getpid() = 9\n\
+        [pid 7] <... wait4 resumed>NULL, 0, NULL) = 9\n";
+    let wanted = [
+        "7 clone3({flags=CLONE_VM} => {parent_tid=[8]}, 88) = 8",
+        "8 getpid() = 8",
+        "7 wait4(-1, NULL, 0, NULL) = 9",
+        "9 getpid() = 9",
+    ];
+    assert_eq!(calls(text), wanted);
 }
 
 #[test]
@@ -97,7 +115,7 @@ fn a_call_that_does_not_return() {
 fn a_thread_that_executes_goes_on_as_the_first() {
     let text = "8 execve(\"/bin/true\", [\"true\"], 0x0 /* 0 vars */ <unfinished ...>\n7 <... pause resumed>) = ?\n\
         7 +++ superseded by execve in pid 8 +++\n7 <... execve resumed>) = 0\n7 brk(NULL) = 0x5\n";
-    let listing = Listing::read(text);
+    let listing = read(text);
     assert_eq!(shown(&listing), ["7 execve(\"/bin/true\", [\"true\"], 0x0 /* 0 vars */) = 0", "7 brk(NULL) = 0x5"]);
     assert_eq!(listing.unread().count(), 1);
 }
@@ -121,7 +139,7 @@ fn results_of_all_kinds() {
     ] {
         for end in ["", " <0.000008>"] {
             let text = listing(&format!("{result}{end}"));
-            let read = Listing::read(&text);
+            let read = read(&text);
             let call = only(&read);
             assert_eq!((call.number(), call.errno(), call.is_done()), (number, errno, done), "{text}");
             assert_eq!((call.result(), call.took()), (result, (!end.is_empty()).then_some(8000)), "{text}");
@@ -143,7 +161,7 @@ fn arguments_of_all_kinds() {
     ] {
         for pad in ["", "        "] {
             let text = format!("7 x({inner}){pad} = 0 <0.1>");
-            let listing = Listing::read(&text);
+            let listing = read(&text);
             assert_eq!(only(&listing).args().len(), count, "{text}");
             assert_eq!((only(&listing).inner(), only(&listing).result()), (inner, "0"), "{text}");
         }
@@ -152,7 +170,7 @@ fn arguments_of_all_kinds() {
 
 #[test]
 fn times_go_on_over_midnight() {
-    let at = |text: &str| Listing::read(text).calls.iter().map(|call| call.at.unwrap_or(0)).collect::<Vec<u64>>();
+    let at = |text: &str| read(text).calls.iter().map(|call| call.at.unwrap_or(0)).collect::<Vec<u64>>();
     assert_eq!(at("7 23:59:59 a() = 0\n7 00:00:01 b() = 0"), [86_399_000_000_000, 86_401_000_000_000]);
     assert_eq!(
         at("7 1764444000.5 a() = 0\n7 1764444001.25 b() = 0"),
@@ -166,7 +184,7 @@ fn lines_that_are_no_calls_are_kept() {
     let text = "7 --- SIGCHLD {si_signo=SIGCHLD} ---\n7 --- stopped by SIGSTOP ---\n7 +++ exited with 0 +++\n\
         7 [ 231] [????????????????] +++ killed by SIGKILL (core dumped) +++\nstrace: Process 8 attached\n\
         [ Process PID=7 runs in 32 bit mode. ]\n > /lib/libc.so.6(execl+0x126) [0xd4ec6]\n\n";
-    let kinds: Vec<What> = Listing::read(text).lines.iter().map(|line| line.what).collect();
+    let kinds: Vec<What> = read(text).lines.iter().map(|line| line.what).collect();
     let wanted =
         [What::Signal, What::Signal, What::Ended, What::Ended, What::Note, What::Note, What::Stack, What::Empty];
     assert_eq!(kinds, wanted);
@@ -183,13 +201,13 @@ fn what_cannot_be_read_is_kept_and_named() {
         ("% time     seconds  usecs/call     calls    errors syscall", "it is no call"),
     ] {
         let text = format!("7 getpid() = 7\n{bad}\n7 getppid() = 1\n");
-        let listing = Listing::read(&text);
+        let listing = read(&text);
         let unread: Vec<(&str, usize, &str)> =
             listing.unread().map(|(line, why)| (line.text, line.number, why)).collect();
         assert_eq!((unread, listing.calls.len()), (vec![(bad, 2, why)], 2), "{bad}");
     }
     let text = "7 read(3,  <unfinished ...>\n7 <... write resumed>) = 1\n";
-    assert_eq!(Listing::read(text).unread().map(|(_, why)| why).collect::<Vec<_>>(), ["another call is open"]);
+    assert_eq!(read(text).unread().map(|(_, why)| why).collect::<Vec<_>>(), ["another call is open"]);
 }
 
 #[test]
@@ -210,7 +228,7 @@ fn a_file_for_each_process() {
 fn calls_become_deeds() {
     let text =
         "7 openat(AT_FDCWD, \"/a\", O_RDONLY) = 3</a>\n7 mount(NULL, \"/\") = -1 EPERM (x)\n7 pause( <unfinished ...>";
-    let listing = Listing::read(text);
+    let listing = read(text);
     let told: Vec<(i64, Option<Failure>)> =
         listing.calls.iter().map(Deed::listed).map(|deed| (deed.result, deed.failed)).collect();
     assert_eq!(told, [(3, None), (-1, Some(Failure::Refused("EPERM"))), (-1, Some(Failure::Unfinished))]);

@@ -16,7 +16,7 @@ fn after(text: &str) -> World {
 
 /// A listing that can be read.
 fn listed(text: &str) -> Listing<'_> {
-    let listing = Listing::read(text);
+    let listing = Listing::of(&[(0, text)]);
     assert_eq!(listing.unread().next(), None);
     listing
 }

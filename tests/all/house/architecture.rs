@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Trial> {
 pub const ROWS: &[&[&str]] = &[
     &["main"],
     &["commands"],
+    &["beside"],
     &["compare", "draw"],
     &["watch", "stepper"],
     &["vm", "trace"],

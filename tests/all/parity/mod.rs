@@ -64,14 +64,14 @@ fn of_repository(name: &str, bundle: &mut Bundle) -> Outcome {
     bundle.set("/process/env/-", json!(format!("NK_TEST={}", bundle.id)))
 }
 
-fn hello() -> Result<Bundle, Failed> {
+pub fn hello() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     of_repository("hello", &mut bundle)?;
     fs::copy(runtime(), bundle.rootfs("nk-runtime"))?;
     Ok(bundle)
 }
 
-fn busybox() -> Result<Bundle, Failed> {
+pub fn busybox() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     of_repository("busybox", &mut bundle)?;
     Ok(bundle)

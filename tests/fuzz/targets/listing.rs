@@ -6,7 +6,7 @@ use product::listing::Listing;
 use product::world::{Deed, World};
 
 fuzz_target!(|text: &str| {
-    let listing = Listing::read(text);
+    let listing = Listing::of(&[(0, text)]);
     assert_eq!(listing.lines.len(), text.lines().count());
     let mut world = World::default();
     for call in &listing.calls {

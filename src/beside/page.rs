@@ -1,0 +1,205 @@
+//! Both sides as text: strace's line, below it ours and why; beside each other where the terminal is wide. At the end, what agrees
+//! and what does not. May touch: the views of traces.
+
+use super::agree::{KNOWN, NAMES};
+use super::{Beside, Found, Row};
+use crate::listing::Line;
+use crate::outcome::visible;
+use crate::plan::show::lane_name;
+use crate::trace::{Paint, Screen, duration, fit, whole};
+
+/// From so many columns on, the sides stand beside each other.
+const BESIDE: usize = 140;
+/// The width of the line's number, the lane and the sign.
+const MARGIN: usize = 12;
+/// So many differences of one kind that follow each other are listed.
+const LISTED: usize = 20;
+
+/// The page. `title`: the trace and the file.
+pub fn page(beside: &Beside, title: &str, screen: Screen, all: bool, out: &mut String) {
+    screen.line(&visible(title), Paint::Plain, out);
+    let processes: Vec<String> =
+        beside.processes.iter().map(|(pid, lane)| format!("{} is process {pid}", lane_name(*lane))).collect();
+    screen.line(&format!("{}. {SIGNS}", processes.join(", ")), Paint::Aside, out);
+    let mut rest = beside.rows.as_slice();
+    while let Some(first) = rest.first() {
+        let goes_on =
+            |row: &&Row| matches!(row.found, Found::Alone(_)) && (row.found, row.lane) == (first.found, first.lane);
+        let count = if all { 1 } else { rest.iter().take_while(goes_on).count().max(1) };
+        row(beside, first, count - 1, screen, out);
+        rest = &rest[count..];
+    }
+    out.push('\n');
+    summary(beside, screen, out);
+}
+
+const SIGNS: &str =
+    "= the same; ~ the same, shown in another way; ! another; - not in our trace; + not in strace's; . explained";
+
+pub fn sign(found: Found) -> char {
+    match found {
+        Found::Same(0 | NAMES) => '=',
+        Found::Same(_) => '~',
+        Found::Arguments | Found::Result => '!',
+        Found::NotOurs => '-',
+        Found::NotTheirs => '+',
+        Found::Alone(_) => '.',
+    }
+}
+
+/// `more`: how many rows like this one it stands for.
+fn row(beside: &Beside, row: &Row, more: usize, screen: Screen, out: &mut String) {
+    let number = row.theirs.map_or(String::new(), |call| format!("{}", beside.listing.lines[call.line].number));
+    let margin = format!("{number:>5} {:<5.4}", lane_name(row.lane));
+    let second = format!("{:>10} ", sign(row.found));
+    let theirs = row.theirs.map_or(String::new(), theirs);
+    let lane = if row.found.differs() { Paint::Fatal } else { Paint::of_lane(row.lane) };
+    let rows = if row.found.differs() { 12 } else { 3 };
+    let wide = screen.width >= BESIDE;
+    let width = screen.width.max(60) - MARGIN;
+    let width = if wide { width / 2 } else { width };
+    let mut right: Vec<(String, Paint)> = Vec::new();
+    let paint = if row.found.differs() { lane } else { Paint::Plain };
+    right.extend(ours(row).iter().flat_map(|ours| fit(ours, width, rows)).map(|text| (text, paint)));
+    right.extend(why(row, more).iter().flat_map(|why| fit(why, width, 3)).map(|text| (text, Paint::Aside)));
+    let left = if theirs.is_empty() { Vec::new() } else { fit(&theirs, width, rows) };
+    let mut line = |text: &str, paint: Paint| screen.lines(text.trim_end(), 1, paint, out);
+    if wide {
+        for at in 0..left.len().max(right.len()) {
+            let (begin, sign) = if at == 0 { (margin.as_str(), sign(row.found)) } else { ("", ' ') };
+            let left = left.get(at).map_or("", String::as_str);
+            let (right, paint) = right.get(at).map_or(("", Paint::Plain), |(text, paint)| (text.as_str(), *paint));
+            let paint = if left.is_empty() { paint } else { lane };
+            line(&format!("{begin:<11}{left:<width$} {sign} {right}", width = width - 2), paint);
+        }
+        return;
+    }
+    for (at, text) in left.iter().enumerate() {
+        line(&format!("{:<11}{text}", if at == 0 { margin.as_str() } else { "" }), lane);
+    }
+    for (at, (text, paint)) in right.iter().enumerate() {
+        let begin =
+            if left.is_empty() && at == 0 { format!("      {:<4.4}", lane_name(row.lane)) } else { String::new() };
+        let begin = if at == 0 { format!("{}{}", begin, &second[begin.len().min(9)..]) } else { begin };
+        line(&format!("{begin:<11}{text}"), *paint);
+    }
+}
+
+/// `close(3) = 0`, as strace wrote it.
+pub fn theirs(call: &crate::listing::Call) -> String {
+    let took = call.took().map_or(String::new(), |took| format!(" <{}>", duration(took)));
+    visible(&format!("{} = {}{took}", call.shown(), call.result())).into_owned()
+}
+
+/// Our call, if it says more than strace's line: its descriptors have names.
+pub fn ours(row: &Row) -> Option<String> {
+    let ours = row.ours.as_ref()?;
+    if row.found.differs() {
+        return Some(ours.shown());
+    }
+    // strace -T: then ours tells how long it took, too.
+    let took = row.theirs.and_then(|call| call.took());
+    let took = took.map_or(String::new(), |_| format!(" <{}>", duration(ours.entry.r.duration_ns)));
+    let named = format!("{} = {}{took}", whole(ours.entry), ours.result);
+    (row.theirs.map(theirs).as_ref() != Some(&named)).then_some(named)
+}
+
+pub fn why(row: &Row, more: usize) -> Option<String> {
+    match (row.found, &row.ours) {
+        (Found::Alone(known), _) if more > 0 => Some(format!("and {more} more: {}", texts(known).join("; "))),
+        (Found::Alone(known), _) => Some(texts(known).join("; ")),
+        (Found::NotOurs, _) => Some("missing in our trace".into()),
+        (_, Some(ours)) => Some(ours.entry.r.why().into()),
+        _ => None,
+    }
+}
+
+/// The texts of known differences.
+fn texts(known: u16) -> Vec<&'static str> {
+    let lines = KNOWN.lines().enumerate().filter(|(bit, _)| known >> bit & 1 == 1);
+    lines.filter_map(|(_, line)| line.split_once(": ")).map(|(_, text)| text).collect()
+}
+
+/// What agrees, what is explained, and each difference.
+pub fn summary(beside: &Beside, screen: Screen, out: &mut String) {
+    let mut say = |text: String, paint: Paint| screen.lines(&text, 3, paint, out);
+    let counted = |is: &dyn Fn(Found) -> bool| beside.rows.iter().filter(|row| is(row.found)).count();
+    let calls = beside.listing.calls.len();
+    let others = beside.listing.lines.iter().filter(|line| line.what.is_aside()).count();
+    let processes = beside.listing.pids().len();
+    say(
+        format!(
+            "strace: {} lines, {calls} calls of {processes} processes, {others} lines of signals, ends and remarks",
+            beside.listing.lines.len()
+        ),
+        Paint::Plain,
+    );
+    let same = counted(&|found| matches!(found, Found::Same(_)));
+    let alone = counted(&|found| matches!(found, Found::Alone(_)));
+    let own = calls - alone;
+    // 100 % are all calls, and nothing less.
+    let percent = if own == 0 { 100 } else { same * 100 / own };
+    say(format!("Matched: {same} of {own} calls of the runtime, {percent} %"), Paint::Plain);
+    kinds(beside, &|found| if let Found::Same(known) = found { known } else { 0 }, &mut say);
+    if alone > 0 {
+        say(format!("Not the runtime's, or explained: {alone}"), Paint::Plain);
+        kinds(beside, &|found| if let Found::Alone(known) = found { known } else { 0 }, &mut say);
+    }
+    if beside.unseen > 0 {
+        say(format!("Commands of this trace that strace has not seen: {}", beside.unseen), Paint::Plain);
+    }
+    for (line, why) in beside.listing.unread() {
+        say(format!("Line {} cannot be read: {why}: {}", line.number, visible(line.text)), Paint::Fatal);
+    }
+    differences(beside, &mut say);
+}
+
+/// How many rows each known difference has.
+fn kinds(beside: &Beside, of: &dyn Fn(Found) -> u16, say: &mut dyn FnMut(String, Paint)) {
+    for bit in 0..16 {
+        let count = beside.rows.iter().filter(|row| of(row.found) >> bit & 1 == 1).count();
+        if count > 0 {
+            say(format!("{count:>6}  {}", texts(1 << bit).concat()), Paint::Aside);
+        }
+    }
+}
+
+fn differences(beside: &Beside, say: &mut dyn FnMut(String, Paint)) {
+    let count = beside.rows.iter().filter(|row| row.found.differs()).count();
+    match count {
+        0 => return say("Differences: none".into(), Paint::Plain),
+        _ => say(format!("Differences: {count}"), Paint::Fatal),
+    }
+    let mut line: Option<&Line> = None;
+    let (mut alike, mut kind) = (0, Found::Same(0));
+    for row in &beside.rows {
+        line = row.theirs.map(|call| &beside.listing.lines[call.line]).or(line);
+        if !row.found.differs() {
+            alike = 0;
+            continue;
+        }
+        alike = if kind == row.found { alike + 1 } else { 1 };
+        kind = row.found;
+        if alike > LISTED {
+            continue;
+        }
+        let number = line.map_or(0, |line| line.number);
+        let place = if row.theirs.is_some() { format!("Line {number}") } else { format!("After line {number}") };
+        let what = match row.found {
+            Found::Arguments => "other arguments",
+            Found::Result => "another result",
+            Found::NotOurs => "missing in our trace",
+            _ => "missing in strace's file",
+        };
+        let pid = row.theirs.map(|call| call.pid).or(row.ours.as_ref().map(|ours| ours.entry.pid)).unwrap_or(0);
+        say(format!("{place}, {} ({pid}): {what}", lane_name(row.lane)), Paint::Fatal);
+        for (sign, text) in [('-', row.theirs.map(theirs)), ('+', row.ours.as_ref().map(|ours| ours.shown()))] {
+            if let Some(text) = text {
+                say(format!("  {sign} {text}"), Paint::Plain);
+            }
+        }
+        if alike == LISTED {
+            say("  (those like it that follow are on the page without -c)".into(), Paint::Aside);
+        }
+    }
+}
