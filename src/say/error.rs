@@ -216,7 +216,10 @@ pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
         (line, call) => format!("{call}, line {line} of the plan, {lane} lane"),
     };
     told.call = step;
-    match cause::of(scene) {
+    // A person, a signal or a lost process has ended it: the line itself has not failed.
+    let from_outside = [Check::StepEnded, Check::StepperVanished, Check::Interrupted].map(Trouble::Check);
+    let found = (!from_outside.contains(&stopped.trouble)).then(|| cause::of(scene)).flatten();
+    match found {
         Some(found) => Error::Call(Box::new(because(who, found, told))),
         None => Error::Call(Box::new(told)),
     }

@@ -63,7 +63,7 @@ impl Made {
             let call = entry.r.name();
             all.extend(own.map(|change| Step { call: call.into(), change, known: before.has(&entry.r) }));
         }
-        let new = new(&all).map(|step| [step.call.clone(), words(&step.change, pid)]).collect();
+        let new = new(&all).map(|(step, earlier)| [step.call.clone(), words(step, earlier, pid)]).collect();
         Made { world, known, new }
     }
 
@@ -82,7 +82,10 @@ impl Made {
             ("tree", self.world.tree(pid)),
             ("files", files),
         ];
-        for (heading, pairs) in parts {
+        for (i, (heading, pairs)) in parts.into_iter().enumerate() {
+            if i > 0 {
+                page.plain("");
+            }
             page.paragraph(&text(heading).replace("{pid}", &pid.to_string()));
             rows(&pairs, page.width).iter().for_each(|row| page.broken(row));
         }
@@ -90,27 +93,34 @@ impl Made {
 }
 
 /// The newest step of each thing, unless the thing is by now as it was known before: what has come and gone is not new.
-fn new(all: &[Step]) -> impl Iterator<Item = &Step> {
-    let is_new = |(at, step): &(usize, &Step)| {
+/// With each comes the step before it that is about the same thing.
+fn new(all: &[Step]) -> impl Iterator<Item = (&Step, Option<&Step>)> {
+    let told = |(at, step): (usize, &'_ Step)| {
         let change = &step.change;
-        let before = all[..*at].iter().rev().find(|other| other.known && other.is_about(change));
-        let as_before = before.map_or(change.now.is_none(), |before| before.change == *change);
-        !step.known && !as_before && !all[at + 1..].iter().any(|later| later.is_about(change))
+        let mut earlier = all[..at].iter().rev().filter(|other| other.is_about(change)).peekable();
+        let last = earlier.peek().copied();
+        let as_before = earlier.find(|other| other.known).map_or(change.now.is_none(), |other| other.change == *change);
+        let is_new = !step.known && !as_before && !all[at + 1..].iter().any(|later| later.is_about(change));
+        is_new.then_some((&all[at], last))
     };
-    all.iter().enumerate().filter(is_new).map(|(_, step)| step)
+    all.iter().enumerate().filter_map(told)
 }
 
-/// `pid`: the process that a page is about.
-fn words(change: &Change, pid: i32) -> String {
+/// `earlier`: what the thing was before. `pid`: the process that a page is about.
+fn words(Step { change, .. }: &Step, earlier: Option<&Step>, pid: i32) -> String {
+    let words = match earlier.filter(|_| change.now.is_none()) {
+        Some(earlier) => format!("gone: {}", earlier.change.words()),
+        None => change.words(),
+    };
     match change.pid == pid {
-        true => change.words(),
-        false => format!("process {}: {}", change.pid, change.words()),
+        true => words,
+        false => format!("process {}: {words}", change.pid),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Step, new};
+    use super::{Step, new, words};
     use crate::world::{Change, Kind};
 
     fn step(key: &str, now: Option<&str>, known: bool) -> Step {
@@ -119,7 +129,7 @@ mod tests {
 
     /// The steps that are new, by the keys of their things.
     fn keys(all: &[Step]) -> Vec<&str> {
-        new(all).map(|step| step.change.key.as_str()).collect()
+        new(all).map(|(step, _)| step.change.key.as_str()).collect()
     }
 
     #[test]
@@ -130,6 +140,13 @@ mod tests {
         assert_eq!(keys(&[step("3", Some("/a"), true), step("3", None, false)]), ["3"]);
         let back = [step("3", Some("/a"), true), step("3", None, false), step("3", Some("/a"), false)];
         assert_eq!(keys(&back), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_gone_has_its_old_words() {
+        let all = [step("3", Some("/a"), true), step("3", None, false)];
+        let told: Vec<String> = new(&all).map(|(step, earlier)| words(step, earlier, 7)).collect();
+        assert_eq!(told, ["gone: descriptor 3: /a"]);
     }
 
     #[test]

@@ -414,6 +414,7 @@ impl<'a> Stepper<'a> {
                 let mut subject = "";
                 for change in &all {
                     let label = if subject == change.subject { "" } else { change.subject };
+                    let label = if label == "capabilities" { "rights" } else { label };
                     subject = change.subject;
                     let words = screen::change_in_words(change);
                     page.labelled(label, words.strip_prefix(&format!("{subject}: ")).unwrap_or(&words), 2);

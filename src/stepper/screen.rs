@@ -153,8 +153,6 @@ pub fn now(page: &mut Page, pid: i32, facts: &Facts, runtime: &Facts) {
         (_, true) => "all of them the runtime's".into(),
         _ => format!("its own: {}", own.join(" ")),
     };
-    let newest =
-        facts.mounts.last().map_or(String::new(), |mount| format!(", the newest {} on {}", mount.kind, mount.target));
     let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let one = |ids: &[u32]| ids.get(1).map_or(String::from("?"), u32::to_string);
     let users = &facts.users;
@@ -167,7 +165,7 @@ pub fn now(page: &mut Page, pid: i32, facts: &Facts, runtime: &Facts) {
         1,
     );
     page.labelled("namespaces", &namespaces, 1);
-    page.labelled("mounts", &format!("{}{newest}", facts.mounts.len()), 1);
+    page.labelled("mounts", &format!("{} in its namespace", facts.mounts.len()), 1);
     let rights = format!(
         "capabilities {}, bounding {}, no_new_privs {}, seccomp {}",
         count(&sets.effective),
@@ -209,6 +207,7 @@ pub fn change_in_words(change: &Differs) -> String {
     }
     match (before.is_empty(), after.is_empty()) {
         (true, _) => format!("{subject}: {name} {after}"),
+        (_, true) if before == "there" => format!("{subject}: {name} is gone"),
         (_, true) => format!("{subject}: {name} is gone ({before})"),
         _ => format!("{subject}: {name} {before} -> {after}"),
     }

@@ -399,7 +399,7 @@ run --detach=true x => run: --detach takes no value; leave out `true`
 run --rm --keep x => run: --rm and --keep are opposites; leave out one
 run --rm -d x => run: with --detach no process waits to delete it; leave out --rm
 start --pidfd-socket=s x => start: no option `--pidfd-socket`: it is one of create, run, exec; `nk-runtime create --help` lists it
-create --step x => create: no option `--step`: it is one of run; `nk-runtime run --help` lists it
+create --step x => create: no option `--step`: it is one of run, trace; `nk-runtime run --help` lists it
 exec --break 4 x sh => exec: no option `--break`: it is one of run; `nk-runtime run --help` lists it
 --rootless=no list => `no` is no value of --rootless; write auto, false or true
 --log-format xml list => `xml` is no log format; write text or json

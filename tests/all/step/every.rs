@@ -46,7 +46,7 @@ pub fn quit_everywhere(bundle: &Bundle, words: &[&str]) -> Outcome {
         same("line", number(&shown)?.to_string(), line.clone())?;
         seat.screen.keys("q")?;
         let said = seat.leave(1)?;
-        ensure!(said.contains(ENDED), "line {line}: {said}");
+        ensure!(said.contains(&format!("nk-runtime: {ENDED}")), "line {line}: {said}");
         bundle.nothing_left().map_err(|left| format!("line {line}: {left:?}"))?;
     }
     Ok(())
@@ -80,7 +80,7 @@ fn quit_each_section(bundle: &Bundle, take: impl Fn() -> Result<Seat, Failed>) -
         }
         seat.screen.keys("q")?;
         let said = seat.leave(1)?;
-        ensure!(said.contains(ENDED), "section {sections}: {said}");
+        ensure!(said.contains(&format!("nk-runtime: {ENDED}")), "section {sections}: {said}");
         bundle.nothing_left().map_err(|left| format!("section {sections}: {left:?}"))?;
         sections += 1;
         if shown.contains("section program") {

@@ -112,7 +112,6 @@ fn made() -> Outcome {
         ("/mounts/0", "cwd: ", "mount on "),
         ("sethostname", "hostname: ", "sethostname"),
         ("capset", "effective capabilities: ", "capset"),
-        ("symlinkat", ": link to ", "symlinkat"),
     ];
     for (at, short, long) in rows {
         let mut seat = seat_of(&bundle, &["--break", at], 300, 100)?;
