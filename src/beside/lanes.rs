@@ -73,7 +73,7 @@ fn programs(listing: &Listing, own: &[&Entry], both: &[(i32, i32)]) -> Vec<i32> 
     let executes = |entry: &&Entry| entry.r.name().starts_with("execve") && entry.r.ret == 0;
     let become_another: Vec<i32> = both
         .iter()
-        .filter(|(_, ours)| own.iter().rfind(|entry| entry.pid == *ours).is_some_and(|last| executes(&last)))
+        .filter(|(_, ours)| own.iter().rfind(|entry| entry.pid == *ours).is_some_and(executes))
         .map(|(theirs, _)| *theirs)
         .collect();
     let mut running = false;

@@ -138,7 +138,7 @@ pub fn summary(beside: &Beside, screen: Screen, out: &mut String) {
     let alone = counted(&|found| matches!(found, Found::Alone(_)));
     let own = calls - alone;
     // 100 % are all calls, and nothing less.
-    let percent = if own == 0 { 100 } else { same * 100 / own };
+    let percent = (same * 100).checked_div(own).unwrap_or(100);
     say(format!("Matched: {same} of {own} calls of the runtime, {percent} %"), Paint::Plain);
     kinds(beside, &|found| if let Found::Same(known) = found { known } else { 0 }, &mut say);
     if alone > 0 {

@@ -197,7 +197,7 @@ impl<'a> Lanes<'a> {
     /// While a stop is shown, init shall not spin on the slate: it is stopped by a signal.
     pub fn freeze(&mut self) {
         let spins = slate().asked.load(Acquire) != 0
-            || matches!(self.stands[2], Stand::In(line) if self.line(line).is_some_and(|line| offers(line)));
+            || matches!(self.stands[2], Stand::In(line) if self.line(line).is_some_and(offers));
         if !spins || self.frozen {
             return;
         }
