@@ -150,13 +150,13 @@ fn same(theirs: &str, ours: &str, raw: bool) -> Option<u16> {
             first = token(&mut a);
         }
         // A comment that one side has alone.
-        if matches!((first, second), (Some(Token::Comment(_)), other) if !matches!(other, Some(Token::Comment(_)))) {
-            first = token(&mut a);
-        }
-        if matches!((first, second), (other, Some(Token::Comment(_))) if !matches!(other, Some(Token::Comment(_)))) {
-            second = token(&mut b);
+        match [first, second].map(|token| matches!(token, Some(Token::Comment(_)))) {
+            [true, false] => first = token(&mut a),
+            [false, true] => second = token(&mut b),
+            _ => {}
         }
         match (first, second) {
+            (None, None) => break,
             (Some(Token::Dots), _) | (_, Some(Token::Dots)) => {
                 known |= CUT;
                 [a, b] = before.map(after_structure);
@@ -260,14 +260,10 @@ fn token<'a>(rest: &mut &'a str) -> Option<Token<'a>> {
     match *text.as_bytes().first()? {
         b'"' => {
             let mut escaped = false;
-            let ends = |byte: u8| {
-                let end = byte == b'"' && !escaped;
+            let end = text.bytes().skip(1).position(|byte| {
+                let ends = byte == b'"' && !escaped;
                 escaped = byte == b'\\' && !escaped;
-                end
-            };
-            let end = text.bytes().skip(1).position({
-                let mut ends = ends;
-                move |byte| ends(byte)
+                ends
             });
             let word = take(end.map_or(text.len(), |end| end + 2));
             let cut = rest.starts_with("...");
@@ -318,4 +314,82 @@ fn name(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_in_another_way_is_the_same() {
+        for (theirs, ours, known) in [
+            ("3", "3", 0),
+            ("3 ", "3", 0),
+            ("3</a, b>", "3", NAMES),
+            ("5<TCP:[1.2.3.4:5->6.7.8.9:10]>", "5", NAMES),
+            ("\"ab\"...", "\"abc\"", CUT),
+            ("\"abcd\"", "\"abc\"...", CUT),
+            ("\"\\x61\"", "\"a\"", SPELLED),
+            ("\"\\303\"...", "\"\\303\\244\"", CUT),
+            ("{a=1, b=2, c=3}", "{a=1, ...}", CUT),
+            ("{a=1, ...}", "{a=1, b=[2, {x=3}]}", CUT),
+            ("0x7f0000001000", "0x7fffff002000", ADDRESS),
+            ("{tv_sec=1, tv_nsec=7}", "{tv_sec=1, tv_nsec=9}", TIME),
+            ("0x1 /* O_WRONLY */", "O_WRONLY", SPELLED),
+            ("0x5 /* A */|0x80000 /* B */", "A|B", SPELLED),
+            ("0 /* KERNEL_VERSION(0, 0, 0) */, 1", "KERNEL_VERSION(0, 0, 0), 1", SPELLED),
+            ("[\"A=1\", \"B=2\"]", "0x7ffc00001000 /* 2 vars */", CUT),
+            ("1 (flags FD_CLOEXEC)", "1 (flags FD_CLOEXEC)", 0),
+        ] {
+            assert_eq!(same(theirs, ours, false), Some(known), "{theirs} {ours}");
+        }
+        for (theirs, ours) in
+            [("0x280000", "O_CLOEXEC|O_PATH"), ("{a=0x20}", "{a=1<<CAP_KILL}"), ("0", "KERNEL_VERSION(0, 0, 0)")]
+        {
+            assert_eq!((same(theirs, ours, true), same(theirs, ours, false)), (Some(SPELLED), None), "{theirs} {ours}");
+        }
+        assert_eq!(members("{z=0, a=1, b=2}", "{a=1, ...}"), Some(CUT));
+    }
+
+    #[test]
+    fn what_is_another_is_another() {
+        for (theirs, ours) in [
+            ("3", "4"),
+            ("3", ""),
+            ("\"ab\"", "\"abc\""),
+            ("\"xb\"...", "\"abc\""),
+            ("{a=1, ...}", "{a=2, b=3}"),
+            ("{size=5}", "{size=6}"),
+            ("MS_BIND", "MS_BIND|MS_REC"),
+            ("0x7f0000001000", "NULL"),
+            ("3 /* 3 entries */", "3 /* 4 entries */"),
+            ("-1 ENOENT (No such file or directory)", "-1 EPERM (Operation not permitted)"),
+            ("[1, 2]", "[1, 3]"),
+        ] {
+            assert_eq!((same(theirs, ours, false), members(theirs, ours)), (None, None), "{theirs} {ours}");
+        }
+    }
+
+    #[test]
+    fn any_two_texts_are_compared_in_time() {
+        const PIECES: &[&str] = &[
+            "3", "a=", "\"x\"", "\"", "...", ", ...", "{", "}", "[", "]", "(", ")", "<", ">", "<<", "/* ", " */", " ",
+            ",", "|", "0x12345", "ä",
+        ];
+        let mut state = 1u32;
+        let mut text = || {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as usize
+            };
+            (0..next() % 12).map(|_| PIECES[next() % PIECES.len()]).collect::<String>()
+        };
+        for _ in 0..100_000 {
+            let (theirs, ours) = (text(), text());
+            for raw in [false, true] {
+                let _ = (same(&theirs, &ours, raw), members(&theirs, &ours));
+            }
+            assert_eq!(same(&theirs, &theirs, false), Some(0));
+        }
+    }
 }

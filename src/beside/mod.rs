@@ -54,6 +54,8 @@ pub struct Beside<'a> {
     pub rows: Vec<Row<'a>>,
     /// The processes that both sides have: strace's number and the lane.
     pub processes: Vec<(i32, u8)>,
+    /// Whether a process has the same number on both sides.
+    pub same_run: bool,
     /// The commands of the trace that strace has not seen.
     pub unseen: usize,
 }
@@ -95,6 +97,7 @@ pub fn compare<'a>(listing: &'a Listing<'a>, entries: &'a [Entry<'a>]) -> Beside
         listing,
         rows: rows.into_iter().map(|(_, row)| row).collect(),
         processes: both.filter_map(|pair| Some((pair.theirs?, pair.lane))).collect(),
+        same_run: pairs.iter().any(|pair| pair.theirs.is_some() && pair.theirs == pair.ours),
         unseen: unseen.len(),
     }
 }

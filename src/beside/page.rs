@@ -3,7 +3,7 @@
 
 use super::agree::{KNOWN, NAMES};
 use super::{Beside, Found, Row};
-use crate::listing::Line;
+use crate::listing::{Call, Line};
 use crate::outcome::visible;
 use crate::plan::show::lane_name;
 use crate::trace::{Paint, Screen, duration, fit, whole};
@@ -11,7 +11,9 @@ use crate::trace::{Paint, Screen, duration, fit, whole};
 /// From so many columns on, the sides stand beside each other.
 const BESIDE: usize = 140;
 /// The width of the line's number, the lane and the sign.
-const MARGIN: usize = 12;
+const MARGIN: usize = 13;
+/// Blanks between the sides.
+const GAP: usize = 2;
 /// So many differences of one kind that follow each other are listed.
 const LISTED: usize = 20;
 
@@ -50,43 +52,42 @@ pub fn sign(found: Found) -> char {
 /// `more`: how many rows like this one it stands for.
 fn row(beside: &Beside, row: &Row, more: usize, screen: Screen, out: &mut String) {
     let number = row.theirs.map_or(String::new(), |call| format!("{}", beside.listing.lines[call.line].number));
-    let margin = format!("{number:>5} {:<5.4}", lane_name(row.lane));
-    let second = format!("{:>10} ", sign(row.found));
-    let theirs = row.theirs.map_or(String::new(), theirs);
-    let lane = if row.found.differs() { Paint::Fatal } else { Paint::of_lane(row.lane) };
-    let rows = if row.found.differs() { 12 } else { 3 };
+    let margin = format!("{number:>5} {:<4.4} {} ", lane_name(row.lane), sign(row.found));
     let wide = screen.width >= BESIDE;
-    let width = screen.width.max(60) - MARGIN;
-    let width = if wide { width / 2 } else { width };
-    let mut right: Vec<(String, Paint)> = Vec::new();
-    let paint = if row.found.differs() { lane } else { Paint::Plain };
-    right.extend(ours(row).iter().flat_map(|ours| fit(ours, width, rows)).map(|text| (text, paint)));
-    right.extend(why(row, more).iter().flat_map(|why| fit(why, width, 3)).map(|text| (text, Paint::Aside)));
-    let left = if theirs.is_empty() { Vec::new() } else { fit(&theirs, width, rows) };
-    let mut line = |text: &str, paint: Paint| screen.lines(text.trim_end(), 1, paint, out);
-    if wide {
-        for at in 0..left.len().max(right.len()) {
-            let (begin, sign) = if at == 0 { (margin.as_str(), sign(row.found)) } else { ("", ' ') };
-            let left = left.get(at).map_or("", String::as_str);
-            let (right, paint) = right.get(at).map_or(("", Paint::Plain), |(text, paint)| (text.as_str(), *paint));
-            let paint = if left.is_empty() { paint } else { lane };
-            line(&format!("{begin:<11}{left:<width$} {sign} {right}", width = width - 2), paint);
-        }
-        return;
-    }
-    for (at, text) in left.iter().enumerate() {
-        line(&format!("{:<11}{text}", if at == 0 { margin.as_str() } else { "" }), lane);
-    }
-    for (at, (text, paint)) in right.iter().enumerate() {
-        let begin =
-            if left.is_empty() && at == 0 { format!("      {:<4.4}", lane_name(row.lane)) } else { String::new() };
-        let begin = if at == 0 { format!("{}{}", begin, &second[begin.len().min(9)..]) } else { begin };
-        line(&format!("{begin:<11}{text}"), *paint);
+    let room = screen.width.max(60) - MARGIN;
+    let width = if wide { (room - GAP) / 2 } else { room };
+    let (strong, plain, rows) = match row.found.differs() {
+        true => (Paint::Fatal, Paint::Fatal, 12),
+        false => (Paint::of_lane(row.lane), Paint::Plain, 3),
+    };
+    let column = |text: Option<String>, indent: &str, paint: Paint| -> Vec<(String, Paint)> {
+        let rows = text.iter().flat_map(|text| fit(text, width - indent.len(), rows));
+        rows.map(|text| (format!("{indent}{text}"), paint)).collect()
+    };
+    let left = column(row.theirs.map(theirs), "", strong);
+    let ours = column(ours(row), "", plain);
+    let why = column(why(row, more), if wide { "" } else { "  " }, Paint::Aside);
+    let right = [ours, why].concat();
+    let all = if wide { across(&left, &right, width) } else { [left, right].concat() };
+    for (at, (text, paint)) in all.iter().enumerate() {
+        let margin = if at == 0 { margin.as_str() } else { "" };
+        screen.lines(format!("{margin:<MARGIN$}{text}").trim_end(), 1, *paint, out);
     }
 }
 
+/// Two columns beside each other.
+fn across(left: &[(String, Paint)], right: &[(String, Paint)], width: usize) -> Vec<(String, Paint)> {
+    let at = |column: &[(String, Paint)], i: usize| column.get(i).cloned().unwrap_or((String::new(), Paint::Plain));
+    let line = |i: usize| {
+        let (left, right) = (at(left, i), at(right, i));
+        let paint = if left.0.is_empty() { right.1 } else { left.1 };
+        (format!("{:<width$}{:GAP$}{}", left.0, "", right.0), paint)
+    };
+    (0..left.len().max(right.len())).map(line).collect()
+}
+
 /// `close(3) = 0`, as strace wrote it.
-pub fn theirs(call: &crate::listing::Call) -> String {
+pub fn theirs(call: &Call) -> String {
     let took = call.took().map_or(String::new(), |took| format!(" <{}>", duration(took)));
     visible(&format!("{} = {}{took}", call.shown(), call.result())).into_owned()
 }
@@ -126,14 +127,17 @@ pub fn summary(beside: &Beside, screen: Screen, out: &mut String) {
     let counted = |is: &dyn Fn(Found) -> bool| beside.rows.iter().filter(|row| is(row.found)).count();
     let calls = beside.listing.calls.len();
     let others = beside.listing.lines.iter().filter(|line| line.what.is_aside()).count();
-    let processes = beside.listing.pids().len();
+    let (lines, processes) = (beside.listing.lines.len(), beside.listing.pids().len());
+    let plural = if processes == 1 { "" } else { "es" };
     say(
         format!(
-            "strace: {} lines, {calls} calls of {processes} processes, {others} lines of signals, ends and remarks",
-            beside.listing.lines.len()
+            "strace: {lines} lines, {calls} calls of {processes} process{plural}, {others} lines that are no calls"
         ),
         Paint::Plain,
     );
+    if !beside.same_run {
+        say("No process has the same number on both sides: they are of two runs".into(), Paint::Odd);
+    }
     let same = counted(&|found| matches!(found, Found::Same(_)));
     let alone = counted(&|found| matches!(found, Found::Alone(_)));
     let own = calls - alone;

@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_line_that_is_taken_out_or_changed_is_named", changed),
             ("a_process_that_strace_does_not_follow", without_children),
             ("other_commands_are_not_compared", other_commands),
+            ("another_run_of_the_bundle", another_run),
             ("rows_fit_at_80_and_160_columns", columns),
             ("a_page_for_a_browser", page),
             ("trouble_has_a_status_of_its_own", trouble),
@@ -48,6 +49,7 @@ fn agrees(done: &Done) -> Outcome {
     let numbers: Vec<&str> = matched.split(' ').collect();
     ensure!(matched.ends_with(", 100 %") && numbers[1] == numbers[3], "{matched}");
     ensure!(numbers[1].parse::<u32>()? > 40, "{matched}");
+    ensure!(!done.out.contains("of two runs"), "{}", done.out);
     same("the last line", done.out.lines().last(), Some("Differences: none"))
 }
 
@@ -193,6 +195,20 @@ fn other_commands() -> Outcome {
     bundle.clean()
 }
 
+/// A second run of a bundle is another one: ids of processes, addresses and times differ, and the page says so.
+fn another_run() -> Outcome {
+    let bundle = Bundle::plain()?;
+    run(&bundle, &[], "first")?;
+    run(&bundle, &[], "second")?;
+    agrees(&beside(&bundle, "second", &["-c"])?)?;
+    let done = beside(&bundle, "first", &["-c"])?;
+    ensure!(done.status == 1 && done.out.contains("of two runs"), "{done:?}");
+    ensure!(done.out.contains("addresses of another run"), "{done:?}");
+    let matched: Vec<u32> = done.out.split([' ', '\n']).filter_map(|word| word.parse().ok()).skip(4).take(2).collect();
+    ensure!(matched[0] * 10 > matched[1] * 8, "{matched:?}: {done:?}");
+    bundle.clean()
+}
+
 fn columns() -> Outcome {
     let bundle = Bundle::plain()?;
     run(&bundle, &[], "listing")?;
@@ -203,7 +219,7 @@ fn columns() -> Outcome {
         let done = bundle.finish(command)?.ok()?;
         let wide = done.out.lines().find(|line| line.chars().count() > columns);
         ensure!(wide.is_none(), "{columns} columns: {wide:?}");
-        let row = done.out.lines().find(|line| line.contains(" init sethostname(")).ok_or("no row of sethostname")?;
+        let row = done.out.lines().find(|line| line.contains(" init = sethostname(")).ok_or("no row of sethostname")?;
         same(row, row.trim_end().ends_with(" = 0"), !parted)?;
         ensure!(done.out.contains("more: calls of the container's program"), "{}", done.out);
     }
