@@ -303,8 +303,8 @@ function layOut() {
       lane.y = y;
       y += lane.high;
     }
-    trace.bottom = y;
-    y += 8;
+    trace.bottom = y + 8;
+    y += 14;
   }
   box.height = y;
   const dots = window.devicePixelRatio || 1;
@@ -387,6 +387,14 @@ function ticks(trace) {
   return Array.from({ length: count + 1 }, (_, i) => timeAt(trace, (first + i) * width));
 }
 
+/** A time of the ruler, with so many digits that the next one is another. */
+function tickWords(ns, gap) {
+  if (Math.abs(ns) < 1) return "0";
+  const [unit, name] = [[1e9, "s"], [1e6, "ms"], [1e3, "\u00b5s"], [1, "ns"]].find(([size]) => Math.abs(ns) >= size);
+  const digits = Math.ceil(Math.log10(unit / Math.max(gap, 1))) + (state.scale === "true" ? 0 : 1);
+  return `${(ns / unit).toFixed(Math.min(Math.max(digits, 0), 6))} ${name}`;
+}
+
 function roundStep(least) {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least);
@@ -396,7 +404,8 @@ function drawRuler(trace) {
   const y = trace.rows - (trace.marks.length ? FLAGS : 0);
   pen.font = "11px system-ui, sans-serif";
   pen.textBaseline = "alphabetic";
-  for (const time of ticks(trace)) {
+  const times = ticks(trace);
+  times.forEach((time, i) => {
     const x = Math.round(toX(placeOf(trace, time))) + 0.5;
     pen.strokeStyle = colors.line;
     pen.beginPath();
@@ -404,8 +413,9 @@ function drawRuler(trace) {
     pen.lineTo(x, trace.bottom);
     pen.stroke();
     pen.fillStyle = colors.soft;
-    pen.fillText(duration(time - trace.zero), x + 3, y - 3);
-  }
+    const next = times[i + 1] ?? 2 * time - times[i - 1];
+    pen.fillText(tickWords(time - trace.zero, next - time), x + 3, y - 3);
+  });
   drawCuts(trace);
   drawMarks(trace);
 }
@@ -1038,11 +1048,17 @@ function pairs(section, place, fresh) {
   return make("table", {}, ...order.map(line));
 }
 
+/** The processes whose namespaces stand beside each other: the first, that of the call, and the newest. */
+function compared(call, holders) {
+  const pids = [...holders.keys()].filter((holder) => holders.get(holder).has("namespaces"));
+  const others = pids.filter((pid) => pid !== pids[0] && pid !== `${call.pid}`);
+  const wanted = [pids[0], `${call.pid}`, ...others.slice(pids[0] === `${call.pid}` ? -2 : -1)];
+  return pids.filter((pid) => wanted.includes(pid));
+}
+
 /** A table: a row a kind of namespace, a column a process. */
 function namespaces(call, holders, fresh) {
-  const pids = [...holders.keys()].filter((holder) => holders.get(holder).has("namespaces"));
-  const shown = pids.slice(-5);
-  if (!shown.includes(`${call.pid}`) && pids.includes(`${call.pid}`)) shown[0] = `${call.pid}`;
+  const shown = compared(call, holders);
   const kinds = [...new Set(shown.flatMap((pid) => [...holders.get(pid).get("namespaces").keys()]))];
   const title = (pid) => {
     const lane = call.trace.calls.find((one) => `${one.pid}` === pid);
@@ -1053,7 +1069,7 @@ function namespaces(call, holders, fresh) {
     const number = (sectionOf(holders, pid, "spaces").get(kind) || {}).value;
     const settings = [...sectionOf(holders, `namespace ${number}`, "settings")];
     return make("td", {},
-      make("span", { class: `${fresh.has(`${pid}|namespaces|${kind}`) ? "is-new" : ""} ${known && known.value !== HOSTS ? "own" : ""}` }, known ? known.value.replace(`made by process ${pid}`, "its own") : ""),
+      make("span", { class: `${fresh.has(`${pid}|namespaces|${kind}`) ? "is-new" : ""} ${known && known.value !== HOSTS ? "own" : ""}` }, known ? ofWhom(known.value, pid) : ""),
       ...settings.map(([key, { value }]) => make("div", { class: "about" },
         make("span", { class: fresh.has(`namespace ${number}|settings|${key}`) ? "is-new" : "" }, `${key} ${value}`))));
   };
@@ -1061,6 +1077,11 @@ function namespaces(call, holders, fresh) {
   return make("table", {},
     make("tr", {}, make("td", {}), ...shown.map((pid) => make("th", { scope: "col" }, title(pid)))),
     ...kinds.map((kind) => make("tr", {}, make("th", { scope: "row" }, kind), ...shown.map((pid) => cell(pid, kind)))));
+}
+
+/** Whose a namespace is, in a table that says of whom it speaks. */
+function ofWhom(words, pid) {
+  return words.replace(/^made by process (\d+)$/, (_, maker) => (maker === pid ? "its own" : `that of ${maker}`));
 }
 
 function mountTree(mounts, fresh) {
@@ -1180,7 +1201,7 @@ function fillChoices() {
     make("option", { value: "" }, "the first call"),
     ...commonMarks().map((name) => make("option", { value: name }, name)),
     commonMarks().length > 1 ? make("option", { value: "*" }, "all milestones") : "");
-  state.zero = at("zero").value = traces.length > 1 && commonMarks().length > 1 ? "*" : "";
+  state.zero = at("zero").value = traces.length < 2 ? "" : commonMarks().length > 1 ? "*" : commonMarks()[0] || "";
 }
 
 /** The milestones of the chosen trace. */

@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Trial> {
         &[
             ("every_call_is_reached_by_keyboard_alone", keyboard),
             ("the_page_of_a_failure_begins_with_it", failure),
+            ("a_program_that_is_missing_has_its_own_hint", missing),
+            ("the_demo_says_why_it_cannot_write_its_page", unwritable),
             ("filters_of_the_command_line_are_on_at_first", asked),
             ("a_call_is_told_with_its_line_its_configuration_and_its_source", told),
             ("a_configuration_that_was_changed_since_is_not_shown", changed),
@@ -185,6 +187,26 @@ fn failure() -> Outcome {
     closed(browser, bundle)
 }
 
+fn missing() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    for (program, hint) in [("/no/such", "put the program into the rootfs"), ("nosuch", "look at PATH")] {
+        bundle.set("/process/args", json!([program]))?;
+        ensure!(bundle.bundled(&["run"])?.status != 0, "the container has run");
+        let text = fs::read_to_string(page(&bundle, &[&bundle.id])?)?;
+        ensure!(text.contains(hint), "{program}: `{hint}` is not in the page");
+    }
+    bundle.clean()
+}
+
+fn unwritable() -> Outcome {
+    let bundle = Bundle::plain()?;
+    for (path, said) in [("/no/such/page.html", "open /no/such/page.html"), ("/dev/full", "write /dev/full")] {
+        let done = bundle.call(&["-q", "demo", "--html", path])?;
+        ensure!(done.status == 1 && done.err.contains(said), "{path}: {done:?}");
+    }
+    bundle.clean()
+}
+
 fn asked() -> Outcome {
     let bundle = ran()?;
     let filters = ["--lane", "init", "--failed"];
@@ -233,6 +255,8 @@ fn set(browser: &mut Browser, field: &str, value: &str) -> Outcome {
 fn told() -> Outcome {
     let bundle = ran()?;
     let mut browser = opened(&bundle)?;
+    let facts = browser.text("document.getElementById('facts').textContent")?;
+    ensure!(facts.contains("the program: exit status 0"), "{facts}");
     choose(&mut browser, "pivot_root")?;
     let sentence = browser.text("document.getElementById('sentence').textContent")?;
     ensure!(sentence.contains("pivot_root: the new root replaces the host's"), "{sentence}");
