@@ -35,8 +35,7 @@ pub fn page(beside: &Beside, title: &str, screen: Screen, all: bool, out: &mut S
     summary(beside, screen, out);
 }
 
-const SIGNS: &str =
-    "= the same; ~ the same, shown in another way; ! another; - not in our trace; + not in strace's; . explained";
+pub const SIGNS: &str = "= the same; ~ the same, shown in another way; ! different; - only strace has it; + only our trace has it; . explained";
 
 pub fn sign(found: Found) -> char {
     match found {

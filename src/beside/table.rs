@@ -1,6 +1,6 @@
 //! Both sides as a page for a browser: a table, with strace's line, ours, and why. May touch: nothing.
 
-use super::page::{ours, sign, summary, theirs, why};
+use super::page::{SIGNS, ours, sign, summary, theirs, why};
 use super::{Beside, Row};
 use crate::outcome::visible;
 use crate::packed::packed;
@@ -13,7 +13,7 @@ pub fn table(beside: &Beside, title: &str) -> String {
     summary(beside, Screen { width: 120, color: false }, &mut counts);
     let rows: String = beside.rows.iter().map(|one| row(beside, one)).collect();
     let page = packed!("beside/table.html");
-    let parts = [("TITLE", escaped(title)), ("COUNTS", escaped(&counts)), ("ROWS", rows)];
+    let parts = [("TITLE", escaped(title)), ("COUNTS", escaped(&counts)), ("SIGNS", escaped(SIGNS)), ("ROWS", rows)];
     let mut out = String::new();
     let mut rest = page;
     while let Some((before, after)) = rest.split_once("{{") {
