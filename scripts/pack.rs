@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// Below `src`.
-const TEXTS: [&str; 32] = [
+const TEXTS: [&str; 33] = [
     "beside/table.html",
     "cause/facts.txt",
     "cause/texts.txt",
@@ -17,6 +17,7 @@ const TEXTS: [&str; 32] = [
     "draw/page/page.css",
     "draw/page/page.html",
     "draw/page/page.js",
+    "draw/svg.css",
     "explain/texts/capabilities.txt",
     "explain/texts/calls.txt",
     "explain/texts/concepts.txt",

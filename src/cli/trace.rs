@@ -16,7 +16,7 @@ pub struct TraceCmd {
     /// go on as calls are made, until the container is gone; wait for it if it is not there yet
     #[argh(switch, short = 'f')]
     pub follow: bool,
-    /// text (the default), strace or json; or a picture: html, a page for a browser; dot, for graphviz, of namespaces and mounts
+    /// text (the default), strace or json; or a picture: html, a page for a browser; svg, for slides; perfetto, for ui.perfetto.dev; folded, for flame graphs; dot, for graphviz, of namespaces and mounts
     #[argh(option, default = "Shown::TEXT", from_str_fn(shown))]
     pub format: Shown,
     /// text: a row for each call, where rows stand for several calls otherwise
@@ -46,6 +46,9 @@ pub struct TraceCmd {
     /// how often each call was made and how long it took, as a table
     #[argh(switch, short = 'c')]
     pub summary: bool,
+    /// where the time of the start went: by step, by call, and the longest of what the start waited for; text or json
+    #[argh(switch)]
+    pub timing: bool,
     /// strace: descriptors with their names
     #[argh(switch, short = 'y')]
     pub names: bool,
@@ -106,6 +109,9 @@ impl TraceCmd {
         if self.refused {
             self.fits_causes(parts)?;
         }
+        if self.timing {
+            self.fits_timing(parts)?;
+        }
         if self.follow {
             refuse_given(&[("--all", self.all)], |_| "--follow shows each call already: leave out --all".into())?;
             refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
@@ -151,6 +157,7 @@ impl TraceCmd {
             ("--run", self.run.is_some()),
             ("--beside", self.beside.is_some()),
             ("--refused", self.refused),
+            ("--timing", self.timing),
             ("--print-config", self.print_config),
         ];
         let of_one = |name: &str| format!("{name} is about one trace: an ID is needed");
@@ -199,6 +206,25 @@ impl TraceCmd {
         }
     }
 
+    fn fits_timing(&self, parts: Parts) -> Result<(), EarlyExit> {
+        let whole = |name: &str| format!("{name} does not go with --timing, which is about the whole start");
+        let ways = [
+            ("-f", self.follow),
+            ("-c", self.summary),
+            ("--beside", self.beside.is_some()),
+            ("-y", self.names),
+            ("--refused", self.refused),
+            ("--print-config", self.print_config),
+        ];
+        for options in parts.into_iter().chain([&ways[..]]) {
+            refuse_given(options, whole)?;
+        }
+        match self.format {
+            Shown::TEXT | Shown::JSON => Ok(()),
+            _ => refuse("--timing has two formats: text and json"),
+        }
+    }
+
     fn fits_picture(&self, picture: Picture, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
         refuse_given(&[("--follow", self.follow)], |_| "a picture shows a whole trace: leave out --follow".into())?;
         refuse_given(text, |name| format!("{name} is for the text, not for a picture"))?;
@@ -208,6 +234,9 @@ impl TraceCmd {
             Picture::Dot => refuse_given(filters, |name| format!("{name}: dot shows what all calls have made")),
             // The page begins with these filters, and shows all calls when they are taken off.
             Picture::Html => Ok(()),
+            Picture::Svg => refuse_given(filters, |name| format!("{name}: svg shows a whole start")),
+            Picture::Perfetto => refuse_given(filters, |name| format!("{name}: the viewer of perfetto has filters")),
+            Picture::Folded => refuse_given(filters, |name| format!("{name}: folded is one line a call, for grep")),
         }
     }
 

@@ -29,7 +29,8 @@ choice! {
 }
 choice! {
     /// A trace as a picture.
-    picture, "picture": enum Picture { Dot = "dot", Html = "html" }
+    picture, "picture":
+    enum Picture { Dot = "dot", Html = "html", Svg = "svg", Perfetto = "perfetto", Folded = "folded" }
 }
 choice! {
     /// Whether a view has colours.

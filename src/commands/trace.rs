@@ -8,7 +8,7 @@ use crate::plan::Step;
 use crate::say::out;
 use crate::state::attempts;
 use crate::state::traces::{self, Listed};
-use crate::trace::{self, Filter, Live, Piece, View};
+use crate::trace::{self, Filter, Ink, Live, Piece, Start, View, timing};
 use crate::watch::refusals;
 use crate::{cli, draw, state};
 use alloc::collections::BTreeSet;
@@ -64,11 +64,23 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     if let Some(file) = &options.beside {
         return beside::beside(name, &pieces, file, options, view.screen);
     }
+    if options.timing {
+        return out::stdout(&timing(name, &pieces, json)).map(|()| 0);
+    }
     if let Shown::Picture(picture) = options.format {
         return out::stdout(&draw::draw(picture, name, &pieces)).map(|()| 0);
     }
     view.epoch = trace_page::epoch(&found, &pieces);
     out::stdout(&view.render(&pieces, name)).map(|()| 0)
+}
+
+/// Where the time of a start went.
+fn timing(name: &str, pieces: &[Piece], json: bool) -> String {
+    let start = Start::of(pieces);
+    match json {
+        true => timing::json(name, &start),
+        false => timing::text(name, &start, Ink::of_environment()),
+    }
 }
 
 /// What the list says of a trace.

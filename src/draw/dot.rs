@@ -1,6 +1,7 @@
 //! Namespaces, the processes in them, and mounts as one graph in the language of graphviz: `dot -Tsvg` draws it. It shows the
 //! moment at which the container's program begins; without a program, the end of the trace. May touch: the world.
 
+use super::markup;
 use crate::outcome::visible;
 use crate::trace::{self, Piece};
 use crate::world::milestones::milestones;
@@ -170,18 +171,8 @@ fn of_mount(mount: &Mount, path: &str, covered: bool) -> String {
 
 /// A text in a label of the kind that is like HTML. Of names any character can come.
 fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
     // An empty cell is an error.
-    if out.is_empty() { " ".into() } else { out }
+    markup::escaped(if text.is_empty() { " " } else { text })
 }
 
 /// A text in a string of that language.

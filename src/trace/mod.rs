@@ -1,6 +1,7 @@
 //! Three views of the same records: for people, as strace writes them, and as JSON with one object a line. May touch: the
 //! recorder, the terminal.
 
+mod bars;
 mod brief;
 mod call;
 mod expected;
@@ -12,11 +13,14 @@ mod names;
 mod page;
 mod piece;
 mod planned;
+mod start;
 mod strace;
 mod summary;
 mod text;
+pub mod timing;
 mod words;
 
+pub use bars::Ink;
 pub use brief::{brief, day, took};
 pub use call::{in_full, shown, whole};
 pub use expected::{Verdict, verdict};
@@ -25,6 +29,7 @@ pub use life::{Entry, entries, heard, read_in_order};
 pub use page::{Paint, Screen, fit};
 pub use piece::{Piece, numbered};
 pub use planned::line_of;
+pub use start::{Kind, Start, Stretch, by_process};
 pub use text::duration;
 
 use crate::cli::{Color, Format, TraceCmd};
@@ -77,7 +82,7 @@ impl View<'_> {
         let added = all.iter().filter(|entry| filter::is_added(entry) && !self.filter.shows(entry)).count();
         all.retain(|entry| self.filter.shows(entry));
         if self.look.summary {
-            return summary::tables(&all);
+            return summary::tables(&all, self.screen.width, Ink::of_environment());
         }
         let mut out = String::new();
         if of_text {

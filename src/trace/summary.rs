@@ -1,6 +1,7 @@
-//! The table of `-c`: how often each call was made, how often it was refused, and how long it took; then the same by step. May
-//! touch: the recorder.
+//! The table of `-c`: how often each call was made, how often it was refused, and how long it took, in numbers and as a bar; then
+//! the same by step. May touch: the recorder.
 
+use super::bars::Ink;
 use super::life::Entry;
 use crate::sorted;
 use alloc::collections::BTreeMap;
@@ -22,15 +23,26 @@ impl Sum {
     }
 }
 
-/// Both tables.
-pub fn tables(entries: &[Entry]) -> String {
-    let mut text = table("syscall", entries, |entry| entry.r.name());
+/// Columns before the names, and of these.
+const BEFORE: usize = 51;
+const NAMES: usize = 16;
+/// A bar has so many columns at the most.
+const LONG: usize = 40;
+
+/// Both tables, on a page of so many columns.
+pub fn tables(entries: &[Entry], columns: usize, ink: Ink) -> String {
+    let mut text = table("syscall", entries, (columns, ink), |entry| entry.r.name());
     text.push('\n');
-    text + &table("step", entries, |entry| entry.step())
+    text + &table("step", entries, (columns, ink), |entry| entry.step())
 }
 
 /// strace's table, the longest time first.
-fn table<'a>(what: &str, entries: &'a [Entry<'a>], key: impl Fn(&'a Entry<'a>) -> &'a str) -> String {
+fn table<'a>(
+    what: &str,
+    entries: &'a [Entry<'a>],
+    (columns, ink): (usize, Ink),
+    key: impl Fn(&'a Entry<'a>) -> &'a str,
+) -> String {
     let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
     let mut total = Sum::default();
     for entry in entries.iter().filter(|entry| !entry.is_event()) {
@@ -42,8 +54,12 @@ fn table<'a>(what: &str, entries: &'a [Entry<'a>], key: impl Fn(&'a Entry<'a>) -
     let rule = format!("{:->6} {:->11} {:->11} {:->9} {:->9} {:->16}\n", "", "", "", "", "", "");
     let mut text =
         format!("{:>6} {:>11} {:>11} {:>9} {:>9} {what}\n{rule}", "% time", "seconds", "usecs/call", "calls", "errors");
+    let wide = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(NAMES);
+    let most = rows.first().map_or(0, |(_, sum)| sum.ns);
     for (name, sum) in &rows {
-        text.push_str(&row(name, sum, total.ns));
+        let bar = ink.bar(sum.ns, most, columns.saturating_sub(BEFORE + wide + 1).min(LONG));
+        text.push_str(row(&format!("{name:wide$} {bar}"), sum, total.ns).trim_end());
+        text.push('\n');
     }
     text + &rule + &row("total", &total, total.ns)
 }

@@ -16,6 +16,9 @@ pub const SIZED: &str = "openat2 clone3 mount_setattr bpf rt_sigaction rt_sigpro
 /// The calls of which only the path that they work at is shown whole: that of argument 1.
 pub const SECOND: &str = "mount";
 
+/// The calls that wait for what another process or the clock does.
+pub const BLOCKING: &str = "ppoll waitid rt_sigtimedwait";
+
 /// The calls whose zeros at the end mean something: an id, a number of groups, a mode.
 pub const COUNTED: &str = "setresuid setresgid setgroups umask prctl dup3 kill exit_group mknodat ioctl fcntl \
     setpgid pidfd_send_signal close personality ioprio_set sched_setattr close_range";

@@ -13,6 +13,7 @@ mod compare;
 mod config;
 mod devices;
 mod diagnosis;
+mod draw;
 mod ended;
 mod exec;
 mod hooks;
@@ -84,6 +85,8 @@ fn main() {
         watch::cases(),
         beside::cases(),
         world::cases(),
+        draw::cases(),
+        draw::timing::cases(),
         lint::cases(),
         check::cases(),
         compare::cases(),

@@ -219,6 +219,11 @@ fn commands() {
             let format = Shown::Picture(Picture::Html);
             Command::Trace(TraceCmd { ids: words("a b~2"), format, ..none() })
         }),
+        ("trace --format svg a", shown(TraceCmd { format: Shown::Picture(Picture::Svg), ..none() })),
+        ("trace --format perfetto a", shown(TraceCmd { format: Shown::Picture(Picture::Perfetto), ..none() })),
+        ("trace --format folded a", shown(TraceCmd { format: Shown::Picture(Picture::Folded), ..none() })),
+        ("trace --timing a", shown(TraceCmd { timing: true, ..none() })),
+        ("trace --timing --format json a", shown(TraceCmd { timing: true, format: Shown::JSON, ..none() })),
         ("trace a --all --config --source", shown(TraceCmd { all: true, config: true, source: true, ..none() })),
         ("trace -e mount,close -e !%desc a", shown(TraceCmd { only: words("mount,close !%desc"), ..none() })),
         ("trace --lane init -Z --line 36-46 a", {
@@ -431,10 +436,20 @@ plan --diff a b --lint => plan: --lint and --diff are two different things; leav
 plan --diff a b --level low => plan: --level is for --lint
 plan --diff a b --config x => plan: --config: --diff takes two names, as in `plan --diff A B`
 trace --format dot --refused x => trace: --refused has two formats: text and json
+trace --format svg --lane init x => trace: --lane: svg shows a whole start
+trace --format perfetto -e mount x => trace: -e: the viewer of perfetto has filters
+trace --format folded --failed x => trace: --failed: folded is one line a call, for grep
+trace --timing => trace: --timing is about one trace: an ID is needed
+trace --timing -c x => trace: -c does not go with --timing, which is about the whole start
+trace --timing -f x => trace: -f does not go with --timing, which is about the whole start
+trace --timing --line 3 x => trace: --line does not go with --timing, which is about the whole start
+trace --timing --all x => trace: --all does not go with --timing, which is about the whole start
+trace --timing --beside f x => trace: --beside does not go with --timing, which is about the whole start
+trace --timing --format svg x => trace: --timing has two formats: text and json
 trace --format html => trace: --format: a picture shows one trace: an ID is needed
 trace x y => trace: one trace at a time: only --format html takes several
 trace --format dot x y => trace: one trace at a time: only --format html takes several
-trace --format png x => trace: `png` is no trace format; write text, strace, json, dot or html
+trace --format png x => trace: `png` is no trace format; write text, strace, json, dot, html, svg, perfetto or folded
 trace -y x => trace: the text has names already: -y is for strace
 trace -c -T x => trace: -T does not go with -c, which counts calls
 trace -c --format json x => trace: -c is a table of its own: it has no other format

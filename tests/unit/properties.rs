@@ -6,7 +6,7 @@
 use crate::cli::{Format, Picture, TraceCmd, Watched};
 use crate::host::procfs;
 use crate::plan::{self, Plan, Wish};
-use crate::trace::{Filter, Piece, Screen, View};
+use crate::trace::{Filter, Ink, Piece, Screen, Start, View, timing};
 use crate::{draw, perform, spec, state};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -447,6 +447,14 @@ fn shown(bytes: &[u8]) {
         assert!(text.len() <= most, "{} bytes out of {}", text.len(), bytes.len());
     }
     page(bytes);
+    for picture in [Picture::Svg, Picture::Perfetto, Picture::Folded] {
+        draw::draw(picture, "a trace", &[Piece::new(bytes)]);
+    }
+    let pieces = [Piece::new(bytes)];
+    let start = Start::of(&pieces);
+    assert_eq!(start.path.iter().map(|stretch| stretch.ns()).sum::<u64>(), start.wall());
+    timing::text("a trace", &start, Ink::Ascii);
+    timing::json("a trace", &start);
     let pieces = crate::state::traces::pieces(bytes);
     assert!(pieces.iter().map(|piece| piece.len()).sum::<usize>() <= bytes.len());
     render(&pieces.into_iter().map(Vec::from).collect::<Vec<_>>(), Format::Text, &whole());

@@ -53,6 +53,8 @@ const JOBS: &[Job] = &[
     job("trace --print-config ID", "running", "running"),
     job("trace --format html ID", "running", "running"),
     job("trace ID --beside LISTING", "running", "running"),
+    job("trace --format svg ID", "running", "running"),
+    job("trace --timing ID", "running", "running"),
     job("delete ID", "stopped", "none"),
     job("delete --force ID", "running", "none"),
     job("delete --force ID", "paused", "none"),

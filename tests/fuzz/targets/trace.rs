@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         let most = 40 * bytes.len() + 4096 * (1 + record::offsets(bytes).count());
         assert!(text.len() <= most);
     }
-    for picture in [Picture::Dot, Picture::Html] {
+    for picture in [Picture::Dot, Picture::Html, Picture::Svg, Picture::Perfetto, Picture::Folded] {
         draw::draw(picture, "a trace", &[Piece::new(bytes)]);
     }
 });

@@ -1,0 +1,139 @@
+//! Where the time of a start went, beside the records: sums, the critical path, waits, and what does not count.
+
+use super::{number, records, word};
+use crate::bundle::Bundle;
+use crate::namespaces::in_user_namespace;
+use crate::{Failed, Outcome, area, ensure, everything, same};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub fn cases() -> Vec<Trial> {
+    area(
+        "timing",
+        &[
+            ("sums_are_the_time_of_the_start", || sums(Bundle::reporter(&["--quiet"])?)),
+            ("sums_are_that_of_everything", || sums(everything::bundle()?)),
+            ("sums_are_that_of_three_lanes", || sums(everything::joined()?)),
+            ("sums_are_that_of_a_user_namespace", || sums(in_user_namespace(Bundle::reporter(&["--quiet"])?)?)),
+            ("a_hook_that_sleeps_is_waited_for", hook),
+            ("time_between_create_and_start_does_not_count", pause),
+            ("the_text_says_the_sums", text),
+            ("a_start_that_failed_ends_with_its_command", failed),
+        ],
+    )
+}
+
+fn timing(bundle: &Bundle) -> Result<Value, Failed> {
+    let text = bundle.call(&["trace", "--timing", "--format", "json", &bundle.id])?.ok()?.out;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+/// All sums are the time of the start, and the path has no hole.
+fn add_up(timing: &Value) -> Outcome {
+    let wall = number(&timing["wall_ns"]);
+    ensure!(wall > 0, "{timing}");
+    let kinds = ["kernel_ns", "ours_ns", "waiting_ns"].map(|kind| number(&timing[kind]));
+    same("kernel, ours and waiting", kinds.iter().sum(), wall)?;
+    for key in ["steps", "calls", "path"] {
+        same(key, list(&timing[key]).iter().map(|row| number(&row["ns"])).sum(), wall)?;
+    }
+    let mut at = 0;
+    for stretch in list(&timing["path"]) {
+        same("where a stretch begins", number(&stretch["at_ns"]), at)?;
+        at += number(&stretch["ns"]);
+    }
+    Ok(())
+}
+
+fn sums(bundle: Bundle) -> Outcome {
+    same("status", bundle.bundled(&["run"])?.status, 0)?;
+    let (timing, all) = (timing(&bundle)?, records(&bundle)?);
+    add_up(&timing)?;
+    let executed = |r: &&Value| r["lane"] == "init" && r["call"] == "execve" && r["ret"] == 0;
+    let program = all.iter().find(executed).ok_or("no execve")?;
+    let began = all.iter().map(|r| number(&r["start_ns"])).min().unwrap_or(0);
+    let ended = number(&program["start_ns"]) + number(&program["duration_ns"]);
+    same("the time of the start", number(&timing["wall_ns"]), ended - began)?;
+    same("whether it is whole", timing["whole"].as_bool(), Some(true))?;
+    let path = list(&timing["path"]);
+    same("its last call", path.last().map(|last| number(&last["seq"])), Some(number(&program["seq"])))?;
+    ensure!(path.iter().any(|stretch| stretch["call"] == "clone3"), "the path leads through no clone: {timing}");
+    // A call of the path took at least the time that it has there.
+    for stretch in path.iter().filter(|stretch| stretch["kind"] == "kernel") {
+        let r = all.iter().find(|r| r["seq"] == stretch["seq"]).ok_or("a call that is not on record")?;
+        ensure!(number(&stretch["ns"]) <= number(&r["duration_ns"]), "{stretch} of {r}");
+    }
+    bundle.clean()
+}
+
+fn hook() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "0.3"]}]}))?;
+    bundle.bundled(&["run"])?.ok()?;
+    let timing = timing(&bundle)?;
+    add_up(&timing)?;
+    let least = 290_000_000;
+    ensure!(number(&timing["waiting_ns"]) > least, "{timing}");
+    let hooks = list(&timing["steps"]).into_iter().find(|step| step["name"] == "hooks").ok_or("no step hooks")?;
+    ensure!(number(&hooks["waiting_ns"]) > least, "{hooks}");
+    let lane = list(&timing["lanes"]).into_iter().find(|lane| lane["lane"] == "hook").ok_or("no lane of the hook")?;
+    ensure!(number(&lane["waiting_ns"]) > least && number(&lane["kernel_ns"]) < least, "{lane}");
+    let text = bundle.call(&["trace", "--timing", &bundle.id])?.ok()?.out;
+    let first = text.lines().skip_while(|line| !line.starts_with("The longest")).nth(1).unwrap_or("");
+    ensure!(first.contains("host"), "the longest is not the wait for the hook:\n{text}");
+    bundle.clean()
+}
+
+fn pause() -> Outcome {
+    let bundle = Bundle::plain()?;
+    bundle.bundled(&["create"])?.ok()?;
+    std::thread::sleep(Duration::from_millis(500));
+    bundle.call(&["start", &bundle.id])?.ok()?;
+    bundle.until("stopped")?;
+    let timing = timing(&bundle)?;
+    add_up(&timing)?;
+    ensure!(number(&timing["paused_ns"]) > 490_000_000, "{timing}");
+    ensure!(number(&timing["wall_ns"]) < number(&timing["paused_ns"]), "{timing}");
+    // From init the path leads to `start`, which lets it go on, and back.
+    let lanes: Vec<Value> = list(&timing["path"]).iter().map(|stretch| stretch["lane"].clone()).collect();
+    let last = lanes.iter().rposition(|lane| lane == "host").ok_or("no host")?;
+    ensure!(
+        lanes[..last].iter().any(|lane| lane == "init") && lanes[last + 1..].iter().any(|lane| lane == "init"),
+        "{lanes:?}"
+    );
+    let text = bundle.call(&["trace", "--timing", &bundle.id])?.ok()?.out;
+    ensure!(text.contains("between the two commands do not count"), "{text}");
+    bundle.call(&["delete", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+fn text() -> Outcome {
+    let bundle = everything::bundle()?;
+    same("status", bundle.bundled(&["run"])?.status, 0)?;
+    let timing = timing(&bundle)?;
+    let text = bundle.call(&["trace", "--timing", &bundle.id])?.ok()?.out;
+    ensure!(text.lines().all(|row| row.chars().count() <= 80), "a row is too wide:\n{text}");
+    for step in list(&timing["steps"]) {
+        ensure!(text.contains(word(&step["name"])), "no step {step} in\n{text}");
+    }
+    for lane in list(&timing["lanes"]) {
+        let name = format!("{} {}", word(&lane["lane"]), lane["pid"]);
+        ensure!(text.contains(&name), "no lane {name} in\n{text}");
+    }
+    bundle.clean()
+}
+
+fn failed() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["/no/such/program"]))?;
+    bundle.bundled(&["run"])?.refused("/no/such/program")?;
+    let timing = timing(&bundle)?;
+    add_up(&timing)?;
+    same("whether it is whole", timing["whole"].as_bool(), Some(false))?;
+    bundle.clean()
+}
