@@ -1,7 +1,7 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
 use super::values::{
-    Accel, Mode, Steps, Watched, accel, descriptors, mode, refuse, refuse_given, socket, steps, watched,
+    Accel, Mode, Steps, Watched, accel, descriptors, mode, refuse, refuse_given, socket, steps, times, watched,
 };
 use super::words::Create;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
@@ -15,6 +15,8 @@ pub struct Run {
     pub from_trace: Option<String>,
     /// A person goes through the plan.
     pub step: Option<Stepping>,
+    /// So many times, one after the other, to learn how long the starts take.
+    pub repeat: Option<usize>,
     /// The container's own machine; none: it uses this machine's kernel.
     pub vm: Option<Vm>,
 }
@@ -52,6 +54,9 @@ pub struct RunWords {
     /// repeat a command that failed, with its config.json and its options; ID~2 is the one of that ID before the newest
     #[argh(option, arg_name = "id")]
     from_trace: Option<String>,
+    /// run it N times as ID-1 to ID-N, and tell how long the starts took: median and spread. Only the first one's output is shown
+    #[argh(option, arg_name = "n", from_str_fn(times))]
+    repeat: Option<usize>,
     /// do not wait: return when the program has started
     #[argh(switch, short = 'd')]
     detach: bool,
@@ -120,6 +125,7 @@ impl RunWords {
             return refuse("with --detach no process waits to delete it; leave out --rm");
         }
         self.fits_mode()?;
+        self.fits_repeat()?;
         let create = Create {
             id: self.id,
             bundle: self.bundle,
@@ -135,10 +141,34 @@ impl RunWords {
             write_seccomp: self.write_seccomp,
             write_capabilities: self.write_capabilities,
         };
-        let Self { detach, keep, from_trace, step, breaks, mode, kernel, qemu, accel, .. } = self;
+        let Self { detach, keep, from_trace, step, repeat, breaks, mode, kernel, qemu, accel, .. } = self;
         let step = (step.is_some() || !breaks.is_empty()).then_some(Stepping { every: step, breaks });
         let vm = Vm { kernel, qemu, accel };
-        Ok(Run { create, detach, keep, from_trace, step, vm: (mode == Mode::Vm).then_some(vm) })
+        Ok(Run { create, detach, keep, from_trace, step, repeat, vm: (mode == Mode::Vm).then_some(vm) })
+    }
+
+    /// Refuses an option that only one run of many could have.
+    fn fits_repeat(&self) -> Result<(), EarlyExit> {
+        if self.repeat.is_none() {
+            return Ok(());
+        }
+        refuse_given(
+            &[
+                ("--detach", self.detach),
+                ("--keep", self.keep),
+                ("--from-trace", self.from_trace.is_some()),
+                ("--step", self.step.is_some()),
+                ("--break", !self.breaks.is_empty()),
+                ("--pid-file", self.pid_file.is_some()),
+                ("--console-socket", self.console_socket.is_some()),
+                ("--pidfd-socket", self.pidfd_socket.is_some()),
+                ("--preserve-fds", self.preserve_fds != 0),
+                ("--watch", self.watch.is_some()),
+                ("--write-seccomp", self.write_seccomp.is_some()),
+                ("--write-capabilities", self.write_capabilities.is_some()),
+            ],
+            |name| format!("{name} is of one container: leave it out with --repeat"),
+        )
     }
 
     /// Refuses an option that the mode does not use.
@@ -156,6 +186,7 @@ impl RunWords {
                 &[
                     ("--detach", self.detach),
                     ("--from-trace", self.from_trace.is_some()),
+                    ("--repeat", self.repeat.is_some()),
                     ("--pid-file", self.pid_file.is_some()),
                     ("--console-socket", self.console_socket.is_some()),
                     ("--pidfd-socket", self.pidfd_socket.is_some()),

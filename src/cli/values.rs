@@ -253,6 +253,14 @@ pub fn run(word: &str) -> Result<usize, String> {
     }
 }
 
+/// How often a bundle is run.
+pub fn times(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(times @ 2..=9999) => Ok(times),
+        _ => no(word, "number of runs from 2 to 9999"),
+    }
+}
+
 /// Lines of a plan: 41, or 36-46.
 pub fn lines(word: &str) -> Result<(u16, u16), String> {
     let (first, last) = word.split_once('-').unwrap_or((word, word));

@@ -51,13 +51,18 @@ impl Context {
 
     /// The command that shows the trace of this one, if it is kept. `id`: the container that this one is about.
     pub fn more(&self, id: Option<&str>) -> String {
+        match id.filter(|_| self.recording.is_kept()) {
+            Some(id) => self.trace_of(id),
+            None => String::new(),
+        }
+    }
+
+    /// The command that shows a container's trace.
+    pub fn trace_of(&self, id: &str) -> String {
         // An engine without root calls this program in a user namespace, where another state root is the default.
         let default = self.globals.root.is_none() && !self.host.nested;
         let root = if default { String::new() } else { format!(" --root {}", self.root) };
-        match id.filter(|_| self.recording.is_kept()) {
-            Some(id) => format!("nk-runtime{root} trace {id}"),
-            None => String::new(),
-        }
+        format!("nk-runtime{root} trace {id}")
     }
 
     pub fn cgroup(&self) -> bool {

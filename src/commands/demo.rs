@@ -40,7 +40,7 @@ pub fn demo(context: &mut Context, options: &cli::Demo) -> Result<i32, Error> {
     let pid = syscalls::getpid(Why("two demos at once need two cgroups, so the ID ends in a number"));
     let create = cli::Create { id: format!("{NAME}-{pid}"), bundle: Some(BUNDLE.into()), ..cli::Create::default() };
     let id = create.id.clone();
-    let whole = cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm: None };
+    let whole = cli::Run { create, detach: false, keep: false, from_trace: None, step: None, repeat: None, vm: None };
     context.root = format!("{BUNDLE}/state");
     let status = run::run(context, &whole)?;
     if let (Some(page), Some(path)) = (page, &options.html) {

@@ -37,6 +37,7 @@ mod process;
 mod ps;
 mod repeat;
 mod run;
+mod series;
 mod several;
 mod spec;
 mod start;
@@ -68,9 +69,10 @@ pub const NOT_COMPARED: i32 = 2;
 pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
     match command {
         Command::Create(options) => create::create(context, options),
-        Command::Run(options) => match &options.vm {
-            Some(wanted) => vm::run(context, options, wanted),
-            None => run::run(context, options),
+        Command::Run(options) => match (&options.vm, options.repeat) {
+            (Some(wanted), _) => vm::run(context, options, wanted),
+            (None, Some(times)) => series::series(context, options, times),
+            (None, None) => run::run(context, options),
         },
         Command::Exec(options) => exec::exec(context, options),
         Command::Start(options) => start::start(context, options),

@@ -13,6 +13,7 @@ mod names;
 mod page;
 mod piece;
 mod planned;
+mod series;
 mod start;
 mod strace;
 mod summary;
@@ -29,6 +30,7 @@ pub use life::{Entry, entries, heard, read_in_order};
 pub use page::{Paint, Screen, fit};
 pub use piece::{Piece, numbered};
 pub use planned::line_of;
+pub use series::Series;
 pub use start::{Kind, Start, Stretch, by_process};
 pub use text::duration;
 

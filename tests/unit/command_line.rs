@@ -39,7 +39,7 @@ fn create(id: &str) -> Create {
 }
 
 fn run(id: &str) -> Run {
-    Run { create: create(id), detach: false, keep: false, from_trace: None, step: None, vm: None }
+    Run { create: create(id), detach: false, keep: false, from_trace: None, step: None, repeat: None, vm: None }
 }
 
 fn defaults() -> Globals {
@@ -151,6 +151,7 @@ fn commands() {
         ("run --rm x", Command::Run(run("x"))),
         ("run -db /b x", Command::Run(Run { detach: true, create: bundle("x", "/b"), ..run("") })),
         ("run -no-subreaper x", Command::Run(Run { create: Create { no_subreaper: true, ..create("x") }, ..run("") })),
+        ("run --repeat 50 x", Command::Run(Run { repeat: Some(50), ..run("x") })),
         ("run --from-trace a~2 x", Command::Run(Run { from_trace: Some("a~2".into()), ..run("x") })),
         ("run --keep x", Command::Run(Run { keep: true, ..run("x") })),
         ("run --step x", stepped(Some(Steps::Lines), "")),
@@ -439,6 +440,19 @@ trace --format dot --refused x => trace: --refused has two formats: text and jso
 trace --format svg --lane init x => trace: --lane: svg shows a whole start
 trace --format perfetto -e mount x => trace: -e: the viewer of perfetto has filters
 trace --format folded --failed x => trace: --failed: folded is one line a call, for grep
+run --repeat 1 x => run: `1` is no number of runs from 2 to 9999
+run --repeat 3 -d x => run: --detach is of one container: leave it out with --repeat
+run --repeat 3 --keep x => run: --keep is of one container: leave it out with --repeat
+run --repeat 3 --from-trace y x => run: --from-trace is of one container: leave it out with --repeat
+run --repeat 3 --step x => run: --step is of one container: leave it out with --repeat
+run --repeat 3 --break 41 x => run: --break is of one container: leave it out with --repeat
+run --repeat 3 --pid-file f x => run: --pid-file is of one container: leave it out with --repeat
+run --repeat 3 --console-socket s x => run: --console-socket is of one container: leave it out with --repeat
+run --repeat 3 --pidfd-socket s x => run: --pidfd-socket is of one container: leave it out with --repeat
+run --repeat 3 --preserve-fds 1 x => run: --preserve-fds is of one container: leave it out with --repeat
+run --repeat 3 --watch=all x => run: --watch is of one container: leave it out with --repeat
+run --repeat 3 --write-seccomp f x => run: --write-seccomp is of one container: leave it out with --repeat
+run --repeat 3 --mode vm x => run: --repeat does not go with --mode vm
 trace --timing => trace: --timing is about one trace: an ID is needed
 trace --timing -c x => trace: -c does not go with --timing, which is about the whole start
 trace --timing -f x => trace: -f does not go with --timing, which is about the whole start

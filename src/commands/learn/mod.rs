@@ -3,7 +3,7 @@
 //! done. May touch: everything below.
 
 mod bundle;
-mod ours;
+pub mod ours;
 mod progress;
 
 use super::context::{Context, step};
@@ -148,7 +148,8 @@ fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
     context.educate();
     let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
     let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
-    let command = Command::Run(cli::Run { create, detach: false, keep: false, from_trace: None, step: None, vm });
+    let command =
+        Command::Run(cli::Run { create, detach: false, keep: false, from_trace: None, step: None, repeat: None, vm });
     super::run(context, &command).or_else(|error| {
         out::stderr(&error::message(&error, "").text());
         Ok(1)

@@ -14,7 +14,13 @@ const PATIENCE: u64 = 120;
 
 /// Calls this program with these words. Returns the exit status, and all that was said.
 pub fn call(context: &Context, words: &[&str]) -> Result<(i32, String), Error> {
-    let why = Why("each command of a lesson is a process of its own, as if the learner had typed it");
+    let ended = call_for(context, words, Some(PATIENCE))?;
+    ended.ok_or_else(|| Error::State("the command was told to end".into()))
+}
+
+/// The same, with a limit in seconds. None: a signal has told this command to end, and the called one was ended.
+pub fn call_for(context: &Context, words: &[&str], limit: Option<u64>) -> Result<Option<(i32, String)>, Error> {
+    let why = Why("each command of a lesson is a process of its own, as if the caller had typed it");
     let mut argv = vec![CString::from(c"nk-runtime"), CString::from(c"--root"), c(&context.root)?];
     match context.globals.cgroup_manager {
         CgroupManager::Cgroupfs => {}
@@ -38,7 +44,7 @@ pub fn call(context: &Context, words: &[&str]) -> Result<(i32, String), Error> {
         home: false,
         cwd: None,
         state: Default::default(),
-        timeout: Some(PATIENCE),
+        timeout: limit,
     };
     let failed = |failed| at(format!("call this program: {}", words.join(" ")), failed);
     let output = syscalls::memfd_create(c"said", MemFd::NONE, why).map_err(failed)?;
@@ -55,9 +61,9 @@ pub fn call(context: &Context, words: &[&str]) -> Result<(i32, String), Error> {
         }
         Err(Trouble::Hook(status)) => status,
         Err(Trouble::Call(trouble)) => return Err(failed(trouble)),
-        Err(Trouble::Check(_)) => return Err(Error::State("the command was told to end".into())),
+        Err(Trouble::Check(_)) => return Ok(None),
     };
-    Ok((status, text))
+    Ok(Some((status, text)))
 }
 
 /// A container that waits, and the learner's process in it. `told`: options that make `exec` tell what it does.

@@ -1,10 +1,12 @@
 //! Where the time of a start went, beside the records: sums, the critical path, waits, and what does not count.
 
 use super::{number, records, word};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, patiently};
 use crate::namespaces::in_user_namespace;
 use crate::{Failed, Outcome, area, ensure, everything, same};
 use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -20,6 +22,10 @@ pub fn cases() -> Vec<Trial> {
             ("time_between_create_and_start_does_not_count", pause),
             ("the_text_says_the_sums", text),
             ("a_start_that_failed_ends_with_its_command", failed),
+            ("repeat_tells_median_and_spread", repeat),
+            ("repeat_ends_with_a_start_that_fails", repeat_fails),
+            ("repeat_that_is_interrupted_leaves_nothing", repeat_interrupted),
+            ("repeat_leaves_the_containers_of_others_alone", repeat_others),
         ],
     )
 }
@@ -135,5 +141,93 @@ fn failed() -> Outcome {
     let timing = timing(&bundle)?;
     add_up(&timing)?;
     same("whether it is whole", timing["whole"].as_bool(), Some(false))?;
+    bundle.clean()
+}
+
+/// The row of a table: its times in microseconds.
+fn times(text: &str, name: &str) -> Result<Vec<u64>, Failed> {
+    let row = text.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name} in\n{text}"))?;
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let unit = |unit: &str| match unit {
+        "µs" => 1.0,
+        "ms" => 1000.0,
+        _ => 1_000_000.0,
+    };
+    let time = |pair: &[&str]| Ok((pair[0].parse::<f64>()? * unit(pair[1])).round() as u64);
+    words.chunks_exact(2).map(time).collect()
+}
+
+fn repeat() -> Outcome {
+    let mut bundle = Bundle::shell("echo hello; exit 3")?;
+    let done = bundle.bundled_alone(&["run", "--repeat", "5"])?;
+    same("status", done.status, 3)?;
+    same("how often the output is shown", done.out.matches("hello\n").count(), 1)?;
+    let fits = |row: &str| row.chars().count() <= 80 || row.starts_with("nk-runtime --root");
+    ensure!(done.err.is_empty() && done.out.lines().all(fits), "{done:?}");
+    let id = bundle.id.clone();
+    ensure!(done.out.contains(&format!("5 starts: {id}-1 to {id}-5")), "{}", done.out);
+    for name in ["start", "  in the kernel", "  between calls", "  waiting", "  mounts", "  execve"] {
+        let all = times(&done.out, name)?;
+        let [median, p10, p90, fastest, slowest] = all[..] else { return Err(format!("{all:?}").into()) };
+        ensure!(fastest <= p10 && p10 <= median && median <= p90 && p90 <= slowest, "{name}: {all:?}");
+    }
+    // Each has a trace. The fastest of the table is the one that is named.
+    let named = done.out.split("the fastest was ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("");
+    let text = bundle.call(&["trace", "--timing", "--format", "json", named])?.ok()?.out;
+    let wall = number(&serde_json::from_str::<Value>(&text)?["wall_ns"]) / 1000;
+    let fastest = times(&done.out, "start")?[3];
+    ensure!(fastest.abs_diff(wall) <= 100, "{fastest} and {wall}");
+    bundle.call(&["trace", &format!("{id}-5")])?.ok()?;
+    bundle.set("/process/args", json!(["true"]))?;
+    same("status", bundle.bundled_alone(&["run", "--repeat", "2"])?.status, 0)?;
+    bundle.clean()
+}
+
+fn repeat_fails() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/args", json!(["/no/such/program"]))?;
+    let done = bundle.bundled_alone(&["run", "--repeat", "5"])?;
+    same("status", done.status, 1)?;
+    ensure!(done.err.contains("/no/such/program") && done.err.matches("error").count() <= 1, "{done:?}");
+    ensure!(done.out.is_empty(), "{done:?}");
+    bundle.clean()
+}
+
+fn repeat_interrupted() -> Outcome {
+    // The second run waits.
+    let mut bundle = Bundle::shell("[ -e /tmp/once ] && sleep 1000; echo > /tmp/once")?;
+    bundle.set("/root/readonly", json!(false))?;
+    bundle.write_config()?;
+    let here = bundle.path("");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let words = ["run", "--repeat", "9", "--bundle", &here.to_string_lossy(), &bundle.id];
+        let running = bundle.start(bundle.command(&words)?)?;
+        let second = format!("{}-{}", bundle.id, if signal == Signal::SIGINT { 2 } else { 1 });
+        patiently("the run waits", || {
+            let done = bundle.call(&["state", &second])?;
+            Ok(done.out.contains("\"running\""))
+        })?;
+        kill(Pid::from_raw(running.child.id() as i32), signal)?;
+        let done = bundle.wait(running)?;
+        same("status", done.status, 130)?;
+        match signal {
+            Signal::SIGINT => ensure!(done.out.contains("1 of 9 starts"), "{done:?}"),
+            _ => ensure!(done.out.is_empty(), "{done:?}"),
+        }
+        bundle.nothing_left()?;
+    }
+    bundle.clean()
+}
+
+fn repeat_others() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    bundle.write_config()?;
+    let second = format!("{}-2", bundle.id);
+    bundle.call(&["create", "--bundle", &here, &second])?.ok()?;
+    let done = bundle.bundled_alone(&["run", "--repeat", "3"])?;
+    ensure!(done.says("exists already") && done.status == 1 && done.out.contains("1 of 3 starts"), "{done:?}");
+    ensure!(bundle.call(&["state", &second])?.ok()?.out.contains("created"), "it is gone");
+    bundle.call(&["delete", "--force", &second])?.ok()?;
     bundle.clean()
 }
