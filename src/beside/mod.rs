@@ -1,14 +1,21 @@
-//! Two records of the same work side by side: our trace and what strace wrote of the same command. May touch: the views of traces,
-//! listings of strace.
+//! Two records of the same work side by side: our trace and what strace wrote of the same command; other runtimes at
+//! their milestones. May touch: the views of traces, the world that calls make, listings of strace.
 
+mod against;
 mod agree;
 mod align;
 mod lanes;
 mod page;
+mod phase;
+mod read;
 mod table;
+mod way;
 
+pub use against::{Against, against, against_json};
 pub use page::{page, summary};
+pub use read::{read, read_json};
 pub use table::table;
+pub use way::Way;
 
 use crate::listing::{Call, Listing, What};
 use crate::outcome::Lane;

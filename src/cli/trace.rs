@@ -43,6 +43,13 @@ pub struct TraceCmd {
     /// beside the calls what strace wrote of the same command: its file, or that of -ff without the numbers; -c counts what agrees
     #[argh(option, arg_name = "file")]
     pub beside: Option<String>,
+    /// tell by milestones what `strace -f -ttt -o FILE` wrote of any runtime, and with what the program begins
+    #[argh(option, arg_name = "file")]
+    pub read: Option<String>,
+    /// two starts at the same milestones: --beside and this name a file of strace or an ID each; the exit status is 1 if one
+    /// of them reaches a milestone that the other does not, and 2 if a file cannot be read
+    #[argh(option, arg_name = "other")]
+    pub against: Option<String>,
     /// how often each call was made and how long it took, as a table
     #[argh(switch, short = 'c')]
     pub summary: bool,
@@ -97,6 +104,10 @@ impl TraceCmd {
         ];
         let parts: Parts = [&text, &times, &filters];
         let asks_for_help = self.only.iter().any(|word| word == "help");
+        if self.read.is_some() || self.against.is_some() {
+            self.fits_milestones(parts)?;
+            return Ok(self);
+        }
         if self.ids.is_empty() && !asks_for_help {
             self.fits_list(parts)?;
         }
@@ -127,6 +138,41 @@ impl TraceCmd {
             Shown::Picture(picture) => self.fits_picture(picture, parts)?,
         }
         Ok(self)
+    }
+
+    /// `--read` and `--against`: a record as a whole.
+    fn fits_milestones(&self, [text, times, filters]: Parts) -> Result<(), EarlyExit> {
+        let name = if self.read.is_some() { "--read" } else { "--against" };
+        if self.read.is_some() && (self.beside.is_some() || self.against.is_some()) {
+            return refuse("--read tells of one file; --beside ONE --against OTHER compares two");
+        }
+        if self.against.is_some() && self.beside.is_none() {
+            return refuse("--against needs --beside: --beside ONE --against OTHER");
+        }
+        if !self.ids.is_empty() {
+            return refuse(&format!("{name} has its files as options: leave out the ID"));
+        }
+        let ways = [
+            ("-c", self.summary),
+            ("--timing", self.timing),
+            ("-y", self.names),
+            ("-f", self.follow),
+            ("--run", self.run.is_some()),
+            ("--refused", self.refused),
+            ("--print-config", self.print_config),
+        ];
+        for options in [&text[1..3], times, filters, &ways] {
+            refuse_given(options, |option| format!("{option} is about one trace of ours: leave it out with {name}"))?;
+        }
+        if self.format != Shown::TEXT {
+            refuse_given(text, |option| format!("{option} is for the text"))?;
+        }
+        match self.format {
+            Shown::TEXT | Shown::JSON => Ok(()),
+            Shown::Picture(Picture::Dot) if self.read.is_some() => Ok(()),
+            _ if self.read.is_some() => refuse("--read has three formats: text, json and dot"),
+            _ => refuse("--against has two formats: text and json"),
+        }
     }
 
     /// The whole trace is compared.

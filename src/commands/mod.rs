@@ -35,6 +35,7 @@ mod plan;
 mod planned;
 mod process;
 mod ps;
+mod read;
 mod repeat;
 mod run;
 mod series;

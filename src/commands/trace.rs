@@ -1,7 +1,7 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use super::{beside, trace_page, watch};
+use super::{beside, read, trace_page, watch};
 use crate::cli::{Format, Picture, Shown};
 use crate::outcome::Error;
 use crate::plan::Step;
@@ -29,6 +29,12 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     }
     let filter = Filter::new(options)?;
     let json = options.format == Shown::JSON;
+    if let Some(file) = &options.read {
+        return read::read(options, file);
+    }
+    if let (Some(one), Some(other)) = (&options.beside, &options.against) {
+        return read::against(context, options, [one, other]);
+    }
     let [name, ..] = options.ids.as_slice() else {
         return list(context, json);
     };

@@ -295,6 +295,11 @@ impl Book {
         found
     }
 
+    /// The first entry that has this very name.
+    pub fn find_exactly(&self, name: &str) -> Option<Entry> {
+        self.entries().find(|entry| entry.is(name))
+    }
+
     /// The entry that one belongs to.
     pub fn above(&self, entry: Entry) -> Option<Entry> {
         let hint = || entry.name().split(' ').next().filter(|_| entry.kind() == "hint");

@@ -3,6 +3,7 @@
 
 use super::life::Entry;
 use super::words::{self, has};
+use crate::world::Deed;
 use crate::world::words::parts;
 use syscalls::Errno;
 use syscalls::record::{RETURNED, Record};
@@ -93,6 +94,56 @@ pub fn in_full(entry: &Entry) -> Vec<String> {
         _ => list_by_its_ends(shown(r, i)),
     };
     (0..r.argc).map(arg).collect()
+}
+
+/// A call that is known by its words, in few of them. `file`: the name of a descriptor of its process.
+pub fn in_few_words(deed: &Deed, file: &dyn Fn(i32) -> Option<String>) -> String {
+    let mut args = Vec::new();
+    for (i, arg) in deed.args.iter().enumerate() {
+        let leads = deed.args.get(i + 1).is_some_and(|next| next.starts_with("\"/"));
+        let is_file = i == 0 && has(words::BY_DESCRIPTOR, deed.name);
+        args.push(match arg.as_bytes() {
+            [b'"', ..] => text_by_its_end(arg),
+            [b'{', ..] => structure(arg),
+            [b'[', ..] => list_by_its_ends(arg.to_string()),
+            [b'0', b'x', ..] | b"NULL" | b"AT_FDCWD" => continue,
+            [b'0'..=b'9', ..] if is_file && leads => continue,
+            [b'0'..=b'9', ..] if is_file && !arg.contains('<') => match deed.number(i).and_then(|fd| file(fd as i32)) {
+                Some(name) => format!("{arg}<{}>", shorter(&name, 28)),
+                None => arg.to_string(),
+            },
+            _ => flags(arg),
+        });
+    }
+    if has(words::SIZED, deed.name) {
+        args.pop();
+    }
+    args.retain(|arg| !arg.is_empty() && arg != "\"\"");
+    while args.len() > 1 && args.last().is_some_and(|arg| arg == "0") && !has(words::COUNTED, deed.name) {
+        args.pop();
+    }
+    // Where zeros are all that it says.
+    if args.is_empty()
+        && let Some(last) = deed.args.last()
+    {
+        args.push(last.to_string());
+    }
+    format!("{}({})", deed.name, args.join(", "))
+}
+
+/// A text of a listing: a path by its end, another text by its beginning.
+fn text_by_its_end(arg: &str) -> String {
+    match arg.strip_prefix('"').and_then(|arg| arg.strip_suffix('"')) {
+        Some(path) if path.starts_with('/') => format!("\"{}\"", shorter(path, 28)),
+        _ => cut(arg, 40),
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into(),
+    }
 }
 
 /// What stands after the call: nothing, where its result says no more than that it succeeded.

@@ -19,15 +19,15 @@ mod strace;
 mod summary;
 mod text;
 pub mod timing;
-mod words;
+pub mod words;
 
 pub use bars::Ink;
 pub use brief::{brief, day, took};
-pub use call::{in_full, shown, whole};
+pub use call::{in_few_words, in_full, shown, whole};
 pub use expected::{Verdict, verdict};
 pub use filter::{Filter, help, is_added};
 pub use life::{Entry, entries, heard, read_in_order};
-pub use page::{Paint, Screen, fit};
+pub use page::{Paint, Row, Screen, fit};
 pub use piece::{Piece, numbered};
 pub use planned::line_of;
 pub use series::Series;

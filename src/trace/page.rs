@@ -201,7 +201,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
         // A blank right after the row counts, too.
         let blank = if rest[end..].starts_with(' ') { Some(end) } else { rest[..end].rfind(' ').map(|at| at + 1) };
-        let mark = rest[..end].rfind(['|', '/']).map(|at| at + 1);
+        // A path that begins here goes into the next row as a whole.
+        let begins = |at: &usize| rest[..*at].ends_with([' ', '"']);
+        let mark = rest[..end].rfind(['|', '/']).filter(|at| !begins(at)).map(|at| at + 1);
         let at = blank.max(mark).filter(|at| *at * 3 > end).unwrap_or(end);
         rows.push(rest[..at].trim_end().to_string());
         rest = rest[at..].trim_start();

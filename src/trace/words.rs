@@ -13,6 +13,10 @@ pub const STANDING: &str = "pivot_root umount2 chroot symlinkat readlinkat getcw
 pub const SIZED: &str = "openat2 clone3 mount_setattr bpf rt_sigaction rt_sigprocmask ppoll read write readlinkat \
     sethostname setdomainname getcwd bind connect getdents64 set_mempolicy rt_sigtimedwait";
 
+/// The calls whose first argument is a descriptor: in a listing it is a number.
+pub const BY_DESCRIPTOR: &str = "write pwrite64 openat openat2 mkdirat mknodat symlinkat unlinkat fchdir setns move_mount \
+    mount_setattr open_tree execveat fchownat fchmodat fchmod fchown fsconfig fsmount ioctl fcntl sendmsg";
+
 /// The calls of which only the path that they work at is shown whole: that of argument 1.
 pub const SECOND: &str = "mount";
 

@@ -182,10 +182,12 @@ fn names(step: &Step, born: &Born) -> Vec<&'static str> {
     for change in &step.changes {
         all.extend(of_change(step, change, born));
     }
-    for (id, read_only) in step.mounts.iter().filter(|_| !spreads(&step.flags)) {
+    // A new namespace copies mounts, and makes none.
+    let mounts = step.call.contains("mount") || step.call == "pivot_root";
+    for (id, read_only) in step.mounts.iter().filter(|_| mounts && !spreads(&step.flags)) {
         match born.mounts.get(id) {
-            Some(&"rootfs") if *read_only => all.push("readonly-root"),
             Some(&"rootfs") if step.call == "pivot_root" => continue,
+            Some(&"rootfs") if *read_only => all.push("readonly-root"),
             Some(&"readonly") if !read_only => continue,
             Some(name) => all.push(name),
             None => continue,
@@ -196,7 +198,7 @@ fn names(step: &Step, born: &Born) -> Vec<&'static str> {
             all.push("ids");
         }
         "capset" if ours => all.push("capabilities"),
-        "keyctl" if ours => all.push("keyring"),
+        "keyctl" if born.line.contains(&step.pid) => all.push("keyring"),
         "execve" | "execveat" if step.deed == born.deed => all.push("program"),
         _ => {}
     }
@@ -234,7 +236,11 @@ fn of_change(step: &Step, change: &Change, born: &Born) -> Option<&'static str> 
         }
         Kind::Right if change.key == "no_new_privs" && in_line => Some("no-new-privs"),
         Kind::Right if change.key == "seccomp filters" && in_line => Some("seccomp"),
-        Kind::Right if change.key.starts_with("RLIMIT_") && ours => Some("rlimits"),
+        // A runtime can raise its own limits meanwhile: those that the program has count.
+        Kind::Right if change.key.starts_with("RLIMIT_") && in_line => {
+            let now = born.process.rights.limits.get(&change.key);
+            (now.map(String::as_str) == change.now.as_deref()).then_some("rlimits")
+        }
         _ => None,
     }
 }

@@ -47,10 +47,13 @@ impl World {
     }
 
     fn change_rights(&mut self, deed: &Deed, out: &mut Vec<Change>) {
-        let Some(process) = self.processes.get_mut(&deed.pid) else { return };
+        // A limit can be that of another process.
+        let other = deed.number(0).filter(|pid| deed.name == "prlimit64" && *pid > 0);
+        let pid = other.map_or(deed.pid, |pid| pid as i32);
+        let Some(process) = self.processes.get_mut(&pid) else { return };
         let before = process.rights.clone();
         if process.rights.take(deed) {
-            out.extend(process.rights.changes(&before, deed.pid));
+            out.extend(process.rights.changes(&before, pid));
         }
     }
 }

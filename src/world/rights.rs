@@ -137,7 +137,7 @@ impl Rights {
             }
             "prctl" => return self.prctl(deed),
             "seccomp" if deed.arg(0).starts_with("SECCOMP_SET_MODE") => self.filters += 1,
-            "prlimit64" if deed.arg(0) == "0" && deed.arg(2) != "NULL" => self.limit(deed.arg(1), deed.arg(2)),
+            "prlimit64" if deed.arg(2) != "NULL" => self.limit(deed.arg(1), deed.arg(2)),
             "setrlimit" => self.limit(deed.arg(0), deed.arg(1)),
             _ => return false,
         }

@@ -238,6 +238,11 @@ fn commands() {
         ("trace --color=never a", shown(TraceCmd { color: Color::Never, ..none() })),
         ("trace --print-config a", shown(TraceCmd { print_config: true, ..none() })),
         ("trace a --beside s -c", shown(TraceCmd { beside: Some("s".into()), summary: true, ..none() })),
+        ("trace --read s --all", Command::Trace(TraceCmd { read: Some("s".into()), all: true, ..none() })),
+        ("trace --beside s --against t --format json", {
+            let (beside, against) = (Some("s".into()), Some("t".into()));
+            Command::Trace(TraceCmd { beside, against, format: Shown::JSON, ..none() })
+        }),
         ("trace --run 2 a", shown(TraceCmd { run: Some(2), ..none() })),
         ("features", Command::Features(Features { table: false })),
         ("features --table", Command::Features(Features { table: true })),
@@ -469,6 +474,18 @@ trace -c -T x => trace: -T does not go with -c, which counts calls
 trace -c --format json x => trace: -c is a table of its own: it has no other format
 trace -f --all x => trace: --follow shows each call already: leave out --all
 trace -f --run 2 x => trace: --run is of a container that is gone
+trace --read s x => trace: --read has its files as options: leave out the ID
+trace --read s -c => trace: -c is about one trace of ours: leave it out with --read
+trace --read s --timing => trace: --timing is about one trace of ours: leave it out with --read
+trace --read s --lane init => trace: --lane is about one trace of ours: leave it out with --read
+trace --read s --source => trace: --source is about one trace of ours: leave it out with --read
+trace --read s --format strace => trace: --read has three formats: text, json and dot
+trace --read s --format json --all => trace: --all is for the text
+trace --read s --against t => trace: --read tells of one file; --beside ONE --against OTHER compares two
+trace --against t => trace: --against needs --beside: --beside ONE --against OTHER
+trace --beside s --against t x => trace: --against has its files as options: leave out the ID
+trace --beside s --against t -T => trace: -T is about one trace of ours: leave it out with --against
+trace --beside s --against t --format dot => trace: --against has two formats: text and json
 trace --beside s => trace: --beside is about one trace: an ID is needed
 trace --beside s -T x => trace: -T does not go with --beside, which compares a whole trace
 trace --beside s --source x => trace: --source does not go with --beside, which compares a whole trace

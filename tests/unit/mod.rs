@@ -7,6 +7,7 @@ mod inspect;
 mod learn;
 mod listing;
 mod marks;
+mod milestones;
 mod ops;
 mod properties;
 mod told;

@@ -298,6 +298,14 @@ fn ids_are_those_of_the_user_namespace() {
 }
 
 #[test]
+fn a_limit_can_be_that_of_another_process() {
+    let world = after(
+        "7 vfork() = 8\n7 prlimit64(8, RLIMIT_NOFILE, {rlim_cur=5, rlim_max=6}, NULL) = 0\n8 getpid() = 8\n7 getpid() = 7",
+    );
+    assert_eq!([fact(&world, 7, "RLIMIT_NOFILE"), fact(&world, 8, "RLIMIT_NOFILE")], ["", "5 6"]);
+}
+
+#[test]
 fn namespaces_are_joined_by_file_and_by_process() {
     let world = after(
         r#"7 clone3({flags=CLONE_NEWNET|CLONE_NEWNS|CLONE_PIDFD, pidfd=0x1, exit_signal=SIGCHLD} => {pidfd=[5]}, 88) = 8
@@ -461,7 +469,7 @@ fn rights_are_those_inside(world: &World, pid: i32, inside: &str) {
 
 #[test]
 fn milestones_of_other_runtimes_are_in_their_order() {
-    let crun = "config cgroup joined-cgroup namespaces limits propagation rootfs proc dev devpts mounts sysfs cgroupfs \
+    let crun = "config keyring cgroup joined-cgroup namespaces limits propagation rootfs proc dev devpts mounts sysfs cgroupfs \
         devices masks readonly readonly-root root old-root hostname capabilities ids no-new-privs seccomp program";
     let runc = "config cgroup joined-cgroup namespaces keyring propagation rootfs proc dev devpts mounts sysfs cgroupfs \
         devices limits root old-root readonly-root hostname readonly masks no-new-privs capabilities ids seccomp program";

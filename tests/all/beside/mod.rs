@@ -1,5 +1,7 @@
 //! `trace --beside`: what strace wrote of a command and our trace of it are the same, call for call; what is not the same is named.
 
+mod others;
+
 use crate::bundle::{Bundle, Done};
 use crate::parity::{bundle_words, busybox, hello};
 use crate::strace::traced;
@@ -9,7 +11,8 @@ use serde_json::json;
 use std::fs;
 
 pub fn cases() -> Vec<Trial> {
-    area(
+    let mut all = others::cases();
+    all.extend(area(
         "beside",
         &[
             ("all_of_hello", || all_of(hello()?)),
@@ -27,7 +30,8 @@ pub fn cases() -> Vec<Trial> {
             ("trouble_has_a_status_of_its_own", trouble),
             ("the_script_does_both", script),
         ],
-    )
+    ));
+    all
 }
 
 /// Runs the bundle under strace, which writes `listing`.
