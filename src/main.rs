@@ -4,7 +4,7 @@
 //!   main           the process begins, and runs a command
 //!   commands       one file a command
 //!   beside         two records of the same work side by side
-//!   compare  draw  plan against plan; a trace as a picture
+//!   compare  draw  plan against plan, trace against trace; a trace as a picture
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
 //!   check lint     what would fail, before it runs; what a configuration leaves open
@@ -133,7 +133,7 @@ fn whole(argv: *const *const c_char) -> Vec<&'static str> {
 fn amiss(words: &[&str]) -> i32 {
     match cli::verb_of(words) {
         Some("exec") => commands::EXEC_FAILED,
-        Some("plan") if words.contains(&"--diff") => commands::NOT_COMPARED,
+        Some("plan" | "trace") if words.contains(&"--diff") => commands::NOT_COMPARED,
         Some("trace") if words.iter().any(|word| word.starts_with("--beside")) => commands::NOT_COMPARED,
         _ => 1,
     }

@@ -7,7 +7,8 @@ use argh::{ArgsInfo, EarlyExit, FromArgs};
 #[derive(Debug, PartialEq, Clone, Default, FromArgs, ArgsInfo)]
 #[argh(help_triggers("-h", "--help"))]
 pub struct TraceCmd {
-    /// the container; ID~2 is the container of that ID before the newest, ID~3 the one before that; html takes several
+    /// the container; ID~2 is the container of that ID before the newest, ID~3 the one before that; html takes several,
+    /// --diff two
     #[argh(positional, arg_name = "id")]
     pub ids: Vec<String>,
     /// the same as ID~N
@@ -19,7 +20,8 @@ pub struct TraceCmd {
     /// text (the default), strace or json; or a picture: html, a page for a browser; svg, for slides; perfetto, for ui.perfetto.dev; folded, for flame graphs; dot, for graphviz, of namespaces and mounts
     #[argh(option, default = "Shown::TEXT", from_str_fn(shown))]
     pub format: Shown,
-    /// text: a row for each call, where rows stand for several calls otherwise
+    /// text: a row for each call, where rows stand for several calls otherwise; --diff: also the calls that keep state
+    /// and trace
     #[argh(switch)]
     pub all: bool,
     /// only these calls: -e mount,umount2, a class as in -e %file, all others as in -e '!%desc'; -e help lists the classes
@@ -68,6 +70,10 @@ pub struct TraceCmd {
     /// how long each call took
     #[argh(switch, short = 'T')]
     pub duration: bool,
+    /// compare two traces: calls that only one has, that ended otherwise or had other values; the exit status is 1 if
+    /// they differ, and 2 if they cannot be compared
+    #[argh(switch)]
+    pub diff: bool,
     /// print the config.json of the command, which a command leaves if it fails; `run --from-trace` runs it again
     #[argh(switch)]
     pub print_config: bool,
@@ -104,6 +110,10 @@ impl TraceCmd {
         ];
         let parts: Parts = [&text, &times, &filters];
         let asks_for_help = self.only.iter().any(|word| word == "help");
+        if self.diff {
+            self.fits_diff(parts)?;
+            return Ok(self);
+        }
         if self.read.is_some() || self.against.is_some() {
             self.fits_milestones(parts)?;
             return Ok(self);
@@ -128,7 +138,7 @@ impl TraceCmd {
             refuse_given(&[("--run", self.run.is_some())], |name| format!("{name} is of a container that is gone"))?;
         }
         if self.ids.len() > 1 && self.format != Shown::Picture(Picture::Html) {
-            return refuse("one trace at a time: only --format html takes several");
+            return refuse("one trace at a time: only --format html and --diff take several");
         }
         if self.beside.is_some() {
             self.fits_beside(parts)?;
@@ -214,6 +224,34 @@ impl TraceCmd {
             Shown::View(Format::Strace) => refuse("the list of traces has no strace format: text or json"),
             Shown::Picture(_) => refuse("--format: a picture shows one trace: an ID is needed"),
             Shown::View(_) => Ok(()),
+        }
+    }
+
+    fn fits_diff(&self, [text, times, _]: Parts) -> Result<(), EarlyExit> {
+        let alone = |name: &str| format!("{name} does not go with --diff, which shows what differs");
+        let ways = [
+            ("-c", self.summary),
+            ("-y", self.names),
+            ("-f", self.follow),
+            ("--beside", self.beside.is_some()),
+            ("--read", self.read.is_some()),
+            ("--against", self.against.is_some()),
+            ("--timing", self.timing),
+            ("--refused", self.refused),
+            ("--print-config", self.print_config),
+        ];
+        for options in [&text[1..3], times, &ways] {
+            refuse_given(options, alone)?;
+        }
+        refuse_given(&[("--run", self.run.is_some())], |_| "with --diff write ID~N in place of --run".into())?;
+        match self.format {
+            Shown::TEXT => {}
+            Shown::JSON => refuse_given(&text[3..], |name| format!("{name} is for the text"))?,
+            _ => return refuse("--diff has two formats: text and json"),
+        }
+        match self.ids.len() {
+            2 => Ok(()),
+            _ => refuse("--diff takes two IDs: `trace --diff ID1 ID2`"),
         }
     }
 

@@ -1,16 +1,16 @@
-//! `plan --diff`: two plans side by side. May touch: everything below.
+//! `plan --diff` and `trace --diff`: two plans, two traces. May touch: everything below.
 
 use super::bundle::{self, Bundle};
 use super::context::Context;
 use super::planned;
-use crate::cli::{self, InspectFormat};
+use crate::cli::{self, InspectFormat, Shown};
 use crate::compare;
 use crate::host::input::c;
 use crate::outcome::{Error, at};
 use crate::say::out;
 use crate::spec::Value;
 use crate::state::{attempts, traces};
-use crate::trace;
+use crate::trace::{self, Entry, Filter, Piece};
 use syscalls::{At, AtFlags, Errno, Why};
 
 /// The status where both are the same, and where they differ (diff(1)).
@@ -39,6 +39,40 @@ pub fn plans(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     };
     out::stdout(&text)?;
     Ok(if compared.is_same() { SAME } else { DIFFER })
+}
+
+/// `trace --diff`. Without `--all` the calls are left out that keep the container's state and its trace.
+pub fn traces(context: &Context, options: &cli::TraceCmd, filter: &Filter) -> Result<i32, Error> {
+    let [first, second] = options.ids.as_slice() else {
+        return Err(Error::Usage("trace: --diff takes two IDs".into()));
+    };
+    let root = context.open_root()?;
+    let named = [traces::named(first)?, traces::named(second)?];
+    let find = |side: usize| traces::of(root.as_ref(), named[side].0, named[side].1);
+    let found = [find(0)?, find(1)?];
+    let pieces = [0, 1].map(|side: usize| found[side].pieces.iter().map(|bytes| Piece::new(bytes)).collect::<Vec<_>>());
+    let shows = |entry: &Entry| filter.shows(entry) && (options.all || !keeps_records(entry));
+    let entries = [0, 1].map(|side: usize| {
+        let all = trace::entries(&pieces[side], true).into_iter();
+        all.filter(|entry| shows(entry)).collect::<Vec<_>>()
+    });
+    let compared = compare::calls([&entries[0], &entries[1]], [named[0].0, named[1].0]);
+    let text = match options.format == Shown::JSON {
+        true => compare::document_of_calls(&compared),
+        false => {
+            let screen = trace::screen(Some(At::STDOUT), options.color);
+            compare::page_of_calls(&compared, [first, second], options.all, screen)
+        }
+    };
+    out::stdout(&text)?;
+    Ok(if compared.is_same() { SAME } else { DIFFER })
+}
+
+/// Whether a call is about what is remembered of containers, and about this program: that depends on what else is there.
+fn keeps_records(entry: &Entry) -> bool {
+    let file = entry.r.source().file;
+    let own = ["state/", "say/", "syscalls/", "host/", "main.rs", "commands/", "entry/"];
+    entry.is_aside() || entry.r.line == 0 && !entry.is_programs() && own.iter().any(|room| file.starts_with(room))
 }
 
 /// A bundle's directory, a file, or else the configuration that was kept with a trace.

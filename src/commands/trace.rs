@@ -1,7 +1,7 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
 use super::context::{Context, step};
-use super::{beside, read, trace_page, watch};
+use super::{beside, diff, read, trace_page, watch};
 use crate::cli::{Format, Picture, Shown};
 use crate::outcome::Error;
 use crate::plan::Step;
@@ -38,6 +38,9 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     let [name, ..] = options.ids.as_slice() else {
         return list(context, json);
     };
+    if options.diff {
+        return diff::traces(context, options, &filter);
+    }
     let screen = trace::screen(Some(At::STDOUT), options.color);
     let format = match options.format {
         Shown::View(format) => format,

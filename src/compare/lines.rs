@@ -2,7 +2,7 @@
 //! there is one mount. May touch: types.
 
 use super::config::{self, Change};
-use super::pairs::{self, Kind, Pair};
+use super::pairs::{self, Kind, Pair, Rule};
 use crate::plan::op::Mounts;
 use crate::plan::{Line, Op, Plan, Step};
 use crate::sorted;
@@ -146,8 +146,7 @@ fn paired(lines: &[Vec<Item>; 2]) -> Vec<Pair> {
         let item = &lines[side][at];
         format!("{} {} {}", item.lane, item.key, act(item))
     };
-    let rules: [(Kind, &dyn Fn(usize, usize) -> String); 3] =
-        [(Kind::Same, &words_and_cause), (Kind::Same, &words), (Kind::Changed, &act_and_cause)];
+    let rules: [Rule; 3] = [(Kind::Same, &words_and_cause), (Kind::Same, &words), (Kind::Changed, &act_and_cause)];
     pairs::paired([lines[0].len(), lines[1].len()], &rules)
 }
 
@@ -167,7 +166,6 @@ fn longest_rise(numbers: &[usize]) -> Vec<bool> {
     for (place, number) in numbers.iter().enumerate() {
         let length = ends.partition_point(|end| numbers[*end] < *number);
         before.push(length.checked_sub(1).map(|shorter| ends[shorter]));
-        ends.truncate(length.max(ends.len()));
         match ends.get_mut(length) {
             Some(end) => *end = place,
             None => ends.push(place),

@@ -14,6 +14,19 @@ pub enum Kind {
     Same,
 }
 
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Removed => "removed",
+            Kind::Added => "added",
+            Kind::Changed => "changed",
+            Kind::Inside => "config",
+            Kind::Moved => "moved",
+            Kind::Same => "same",
+        }
+    }
+}
+
 /// A line or a call of one side, or the same of both.
 pub struct Pair {
     pub kind: Kind,
@@ -23,9 +36,11 @@ pub struct Pair {
     pub changes: Vec<usize>,
 }
 
-/// Pairs what has the same name, by one rule after the other; a rule gives the name of what stands at a place of a side. Those of
-/// one name are paired in their order.
-pub fn paired(counts: [usize; 2], rules: &[(Kind, &dyn Fn(usize, usize) -> String)]) -> Vec<Pair> {
+/// What pairs by a rule are, and the name of what stands at a place of a side.
+pub type Rule<'a> = (Kind, &'a dyn Fn(usize, usize) -> String);
+
+/// Pairs what has the same name, by one rule after the other. Those of one name are paired in their order.
+pub fn paired(counts: [usize; 2], rules: &[Rule]) -> Vec<Pair> {
     let mut pairs = Vec::new();
     let pair = |kind, at| Pair { kind, at, changes: Vec::new() };
     let mut free = counts.map(|count| (0..count).collect::<Vec<_>>());

@@ -15,6 +15,7 @@ mod piece;
 mod planned;
 mod series;
 mod start;
+mod steady;
 mod strace;
 mod summary;
 mod text;
@@ -32,6 +33,7 @@ pub use piece::{Piece, numbered};
 pub use planned::line_of;
 pub use series::Series;
 pub use start::{Kind, Start, Stretch, by_process};
+pub use steady::{Own, Steady};
 pub use text::duration;
 
 use crate::cli::{Color, Format, TraceCmd};

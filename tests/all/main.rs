@@ -90,6 +90,7 @@ fn main() {
         lint::cases(),
         check::cases(),
         compare::cases(),
+        compare::traces::cases(),
         lifecycle::errors::cases(),
         house::papers::cases(),
         callers::cases(),

@@ -212,6 +212,16 @@ fn commands() {
         ("plan", plan("", None, false)),
         ("plan --bundle /b --no-pivot", plan("", Some("/b"), true)),
         ("plan x", plan("x", None, false)),
+        (
+            "trace --diff a b~2 --all --lane init",
+            Command::Trace(TraceCmd {
+                diff: true,
+                ids: words("a b~2"),
+                all: true,
+                lane: words("init"),
+                ..TraceCmd::default()
+            }),
+        ),
         ("trace", trace(None, false, Shown::TEXT)),
         ("trace x --follow --format strace", trace(Some("x"), true, Shown::View(Format::Strace))),
         ("trace -f x", trace(Some("x"), true, Shown::TEXT)),
@@ -436,6 +446,14 @@ plan a b => plan: too many arguments: `b`; write `plan [ID]`
 plan --level low => plan: --level is for --lint
 plan --format json => plan: --format is for --lint and --diff
 plan --color never => plan: --color is for --diff
+trace --diff => trace: --diff takes two IDs: `trace --diff ID1 ID2`
+trace --diff a b c => trace: --diff takes two IDs: `trace --diff ID1 ID2`
+trace --diff a b --run 2 => trace: with --diff write ID~N in place of --run
+trace --diff a b --beside f => trace: --beside does not go with --diff, which shows what differs
+trace --diff a b -T => trace: -T does not go with --diff, which shows what differs
+trace --diff a b --config => trace: --config does not go with --diff, which shows what differs
+trace --diff a b --format dot => trace: --diff has two formats: text and json
+trace --diff a b --format json --color never => trace: --color is for the text
 plan --diff a => plan: --diff takes two bundles, files or IDs: `plan --diff A B`
 plan --diff a b c => plan: --diff takes two bundles, files or IDs: `plan --diff A B`
 plan --diff a b --lint => plan: --lint and --diff are two different things; leave out one
@@ -466,8 +484,8 @@ trace --timing --all x => trace: --all does not go with --timing, which is about
 trace --timing --beside f x => trace: --beside does not go with --timing, which is about the whole start
 trace --timing --format svg x => trace: --timing has two formats: text and json
 trace --format html => trace: --format: a picture shows one trace: an ID is needed
-trace x y => trace: one trace at a time: only --format html takes several
-trace --format dot x y => trace: one trace at a time: only --format html takes several
+trace x y => trace: one trace at a time: only --format html and --diff take several
+trace --format dot x y => trace: one trace at a time: only --format html and --diff take several
 trace --format png x => trace: `png` is no trace format; write text, strace, json, dot, html, svg, perfetto or folded
 trace -y x => trace: the text has names already: -y is for strace
 trace -c -T x => trace: -T does not go with -c, which counts calls

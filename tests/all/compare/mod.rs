@@ -1,6 +1,8 @@
 //! `plan --diff`: what differs is what the two listings differ in, no more and no less; sets have no order; and the configurations
 //! of real engines read well.
 
+pub mod traces;
+
 use crate::bundle::{Bundle, Done};
 use crate::{Failed, Outcome, area, ensure, everything, real, same};
 use libtest_mimic::Trial;

@@ -50,6 +50,7 @@ const JOBS: &[Job] = &[
     job("inspect ID", "stopped", "stopped"),
     job("events --stats ID", "running", "running"),
     job("trace ID", "running", "running"),
+    job("trace --diff ID ID", "running", "running"),
     job("trace --print-config ID", "running", "running"),
     job("trace --format html ID", "running", "running"),
     job("trace ID --beside LISTING", "running", "running"),

@@ -1,0 +1,128 @@
+//! A call without what differs from run to run: numbers of descriptors and processes, addresses, sizes, the container's name. Two
+//! traces are compared by that. May touch: the recorder.
+
+use super::call::{descriptor, in_full};
+use super::life::Entry;
+use super::words::{self, has};
+use crate::sorted;
+use syscalls::record::RETURNED;
+use syscalls::show::{Sort, sort};
+
+/// The calls whose first two arguments say what is set.
+const SETTINGS: &str = "prctl prlimit64";
+
+/// What is a trace's own: its container's name, and its processes.
+pub struct Own<'a> {
+    id: &'a str,
+    pids: Vec<i32>,
+}
+
+pub struct Steady {
+    /// The call: `write(<memory.max>, "100")`.
+    pub call: String,
+    /// What it works on: a call of the same name on the same is the same call with other values.
+    pub subject: String,
+    /// `0`, the name of the errno, or `?` where it has not returned.
+    pub result: &'static str,
+}
+
+impl<'a> Own<'a> {
+    pub fn of(id: &'a str, entries: &[Entry]) -> Own<'a> {
+        let mut pids: Vec<i32> = entries.iter().map(|entry| entry.pid).filter(|pid| *pid > 1).collect();
+        sorted::sort(&mut pids);
+        pids.dedup();
+        Own { id, pids }
+    }
+
+    pub fn steady(&self, entry: &Entry) -> Steady {
+        let r = &entry.r;
+        let result = match entry.refused() {
+            _ if entry.is_event() => "0",
+            _ if r.state != RETURNED => "?",
+            None => "0",
+            Some(errno) => errno.name(),
+        };
+        let mut args = in_full(entry);
+        if entry.is_event() {
+            return Steady { call: self.words(&args.concat()), subject: String::new(), result };
+        }
+        for (i, arg) in args.iter_mut().enumerate() {
+            *arg = match sort(r, i) {
+                Sort::Descriptor => self.words(numberless(&descriptor(entry, i, usize::MAX))),
+                _ => self.words(arg),
+            };
+        }
+        if has(words::SIZED, r.name()) {
+            args.pop();
+        }
+        // What a directory or a file holds is not what the call asks for, and not which numbers are free.
+        match r.name() {
+            "getdents64" | "read" | "pread64" => args.truncate(1),
+            "socketpair" => drop(args.pop()),
+            "close_range" => args.iter_mut().take(2).for_each(|number| *number = "_".into()),
+            _ => {}
+        }
+        let paths = args.len() > 1 && sort(r, 0) == Sort::Descriptor && sort(r, 1) == Sort::Path;
+        let subject = match args.as_slice() {
+            [_, target, ..] if has(words::SECOND, r.name()) => target.clone(),
+            [at, path, ..] if paths || has(SETTINGS, r.name()) => format!("{at}{path}"),
+            [first, _, ..] => first.clone(),
+            _ => String::new(),
+        };
+        Steady { call: format!("{}({})", r.name(), args.join(", ")), subject, result }
+    }
+
+    /// The text with marks in place of numbers of processes, addresses and times, and of the container's name.
+    fn words(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let (mut rest, mut before) = (text, "");
+        while let Some(first) = rest.chars().next() {
+            let is_own = rest.starts_with(self.id) && !self.id.is_empty();
+            let after = rest.get(self.id.len()..).unwrap_or("");
+            let is_whole = |c: char| !c.is_ascii_alphanumeric();
+            // A longer name is that of another container.
+            let ends = |c: char| is_whole(c) && !['-', '_'].contains(&c);
+            if is_own && out.chars().next_back().is_none_or(is_whole) && after.chars().next().is_none_or(ends) {
+                out.push_str("ID");
+                rest = after;
+                continue;
+            }
+            let end = rest.find(is_whole).unwrap_or(rest.len());
+            if end == 0 {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+            let word = &rest[..end];
+            let is_opened = out.ends_with("fd/") && !["0", "1", "2"].contains(&word);
+            let held = is_opened || out.ends_with(['=', '[']);
+            out.push_str(self.word(word, if held { before } else { "" }));
+            (rest, before) = (&rest[end..], word);
+        }
+        out
+    }
+
+    fn word<'b>(&self, word: &'b str, before: &str) -> &'b str {
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match word.strip_prefix("0x") {
+            Some(digits) if digits.len() > 7 && hex(digits) => "0x...",
+            None if word.len() == 16 && hex(word) => "...",
+            None if word.parse().is_ok_and(|pid: i32| self.pids.binary_search(&pid).is_ok()) => "PID",
+            // Descriptors in structures, in messages, and in /proc/self/fd.
+            None if is_number && ["fd", "pidfd", "cgroup", "data"].contains(&before) => "_",
+            // The start time of a process, in its state.
+            None if is_number && before == "time" => "...",
+            _ => word,
+        }
+    }
+}
+
+/// A descriptor by its name alone: `</dev>`. The standard streams have their numbers in every run.
+fn numberless(descriptor: &str) -> &str {
+    match descriptor.trim_start_matches(|c: char| c.is_ascii_digit()) {
+        "" if ["0", "1", "2"].contains(&descriptor) => descriptor,
+        "" => "_",
+        name => name,
+    }
+}
