@@ -3,7 +3,7 @@
 
 use crate::bundle::{Bundle, PATIENCE, tool};
 use crate::{Failed, Outcome, ensure};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::termios::{Termios, tcgetattr};
@@ -120,6 +120,10 @@ impl Seat {
     /// At a terminal of so many rows and columns.
     pub fn of_size(bundle: &Bundle, command: &Command, rows: u16, columns: u16) -> Result<Seat, Failed> {
         let pty = openpty(&window(rows, columns), None)?;
+        // A command of another case shall not hold this terminal open.
+        for side in [&pty.master, &pty.slave] {
+            fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
         let before = tcgetattr(&pty.slave)?;
         let mut seated = Command::new(tool("setsid")?);
         seated.args(["--ctty", "--wait"]);
