@@ -17,13 +17,23 @@ fn parts(text: &str) -> Vec<&str> {
     parts
 }
 
+/// Whether two parts are the same. A text's last word has no blank.
+fn same(x: &str, y: &str) -> bool {
+    x.trim_end() == y.trim_end()
+}
+
+fn longer<'a>(x: &'a str, y: &'a str) -> &'a str {
+    if x.len() > y.len() { x } else { y }
+}
+
 /// Both texts as one.
 pub fn merged(old: &str, new: &str) -> String {
     let (a, b) = (parts(old), parts(new));
-    let same = |(x, y): &(&&str, &&str)| x == y;
-    let before = a.iter().zip(&b).take_while(same).count();
-    let (a, b, mut out) = (&a[before..], &b[before..], a[..before].concat());
-    let after = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+    let alike = |(x, y): &(&&str, &&str)| same(x, y);
+    let before = a.iter().zip(&b).take_while(alike).count();
+    let mut out: String = a.iter().zip(&b).take(before).map(|(x, y)| longer(x, y)).collect();
+    let (a, b) = (&a[before..], &b[before..]);
+    let after = a.iter().rev().zip(b.iter().rev()).take_while(alike).count();
     let (a, end) = a.split_at(a.len() - after);
     let b = &b[..b.len() - after];
     let (mut gone, mut come) = (String::new(), String::new());
@@ -68,12 +78,13 @@ fn steps<'a>(a: &[&'a str], b: &[&'a str]) -> Vec<(Option<usize>, &'a str)> {
         for i in (0..a.len()).rev() {
             for j in (0..b.len()).rev() {
                 let (right, down) = (common[i * wide + j + 1], common[(i + 1) * wide + j]);
-                common[i * wide + j] = if a[i] == b[j] { common[(i + 1) * wide + j + 1] + 1 } else { right.max(down) };
+                common[i * wide + j] =
+                    if same(a[i], b[j]) { common[(i + 1) * wide + j + 1] + 1 } else { right.max(down) };
             }
         }
         while i < a.len() && j < b.len() {
-            if a[i] == b[j] {
-                steps.push((None, a[i]));
+            if same(a[i], b[j]) {
+                steps.push((None, longer(a[i], b[j])));
                 (i, j) = (i + 1, j + 1);
             } else if common[(i + 1) * wide + j] >= common[i * wide + j + 1] {
                 steps.push((Some(0), a[i]));
@@ -99,7 +110,7 @@ mod tests {
             ("set memory.max to 1", "set memory.max to 2", "set memory.max to [-1-]{+2+}"),
             ("mount x on /y (ro,nodev)", "mount x on /y (ro,nosuid,nodev)", "mount x on /y (ro,{+nosuid,+}nodev)"),
             ("mount x (ro,noexec)", "mount x (ro)", "mount x (ro[-,noexec-])"),
-            ("all but A B C", "all but A C D", "all but A [-B-] C{+ D+}"),
+            ("all but A B C", "all but A C D", "all but A [-B-] C {+D+}"),
             ("all but A B", "all but B", "all but [-A-] B"),
             ("a b", "a b", "a b"),
             ("", "x", "{+x+}"),
