@@ -1,10 +1,8 @@
 //! What calls make of the world: processes, namespaces, mounts, cgroups, rights, descriptors. It knows calls as words, so those
 //! of a trace and those that strace wrote of any other program make the same world. May touch: serde, the list of capabilities.
 
-#![allow(dead_code, unused_imports)]
-
 mod change;
-mod deed;
+pub mod deed;
 mod files;
 mod groups;
 mod lives;
@@ -14,16 +12,15 @@ mod mounts;
 mod process;
 mod rights;
 mod state;
-mod tree;
+pub mod tree;
 pub mod words;
 
 pub use change::{Change, Kind};
-pub use deed::{Deed, Failure};
-pub use mounts::{Mount, Place, Propagation};
-pub use process::{KINDS, MNT, Object, Process, Space, Standing};
-pub use rights::Rights;
+pub use deed::Deed;
+pub use mounts::Mount;
+pub use process::{KINDS, MNT, Process};
 pub use state::World;
-pub use tree::{Branch, rows, wrapped};
+pub use tree::{rows, wrapped};
 
 impl World {
     /// Takes the next call, and says what it has changed. A call that was refused changes nothing.

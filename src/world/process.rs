@@ -34,10 +34,6 @@ pub struct Space {
 }
 
 impl Space {
-    pub fn word(&self) -> &'static str {
-        KINDS.split(' ').nth(self.kind).unwrap_or("")
-    }
-
     /// Whether it is that of the host, from which the first process comes.
     pub fn is_hosts(&self) -> bool {
         self.maker == 0 && self.file.is_empty()

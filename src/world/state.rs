@@ -118,6 +118,7 @@ impl World {
         self.standing.get(&self.processes.get(&pid)?.places)
     }
 
+    #[cfg(test)]
     pub fn cgroups(&self) -> impl Iterator<Item = (&str, &Table<String, String>)> {
         self.cgroups.iter().map(|(path, files)| (path.as_str(), files))
     }

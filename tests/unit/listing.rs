@@ -1,7 +1,8 @@
 //! What strace wrote, read back: a test for each kind of line.
 
 use crate::listing::{Call, Line, Listing, What};
-use crate::world::{Deed, Failure};
+use crate::world::Deed;
+use crate::world::deed::Failure;
 use proptest::prelude::*;
 
 /// The calls of a listing, each as `PID NAME(ARGUMENTS) = RESULT`; all of its lines can be read.

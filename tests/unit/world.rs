@@ -2,8 +2,9 @@
 
 use crate::listing::Listing;
 use crate::sorted::Table;
+use crate::world::tree::Branch;
 use crate::world::words;
-use crate::world::{Branch, Deed, Mount, World, milestones, rows};
+use crate::world::{Deed, Mount, World, milestones, rows};
 use proptest::prelude::*;
 use std::borrow::Cow;
 
