@@ -53,7 +53,7 @@ fn child(lanes: &mut Lanes) -> ! {
 }
 
 /// Tells the process that waits, and ends.
-fn stop(lanes: &Lanes, report: Report) -> ! {
+fn stop(lanes: &mut Lanes, report: Report) -> ! {
     // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.
     let to = lanes.at(if lanes.started { Slot::REPORT } else { Slot::INIT_END });
     let mut message = [0; LONGEST];
@@ -61,6 +61,9 @@ fn stop(lanes: &Lanes, report: Report) -> ! {
     let len = report.encode(rest as u16, &mut message);
     let why = Why("the waiting runtime learns which call failed");
     if syscalls::write(to, &message[..len], why).is_ok() {
+        if let Some(end) = lanes.take(Slot::CONSOLE) {
+            let _ = end.close(Why("the runtime may wait there for the terminal, which does not come"));
+        }
         await_look(lanes);
     }
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))

@@ -324,6 +324,11 @@ fn no_devpts() -> Outcome {
     let other = json!({"destination": "/dev/pts", "type": "tmpfs", "source": "tmpfs"});
     bundle.set(&format!("/mounts/{at}"), other)?;
     bundle.bundled(&["run"])?.refused("is no devpts")?;
+    // The runtime waits for a terminal by then. It does not wait until init's patience is over.
+    let trace = bundle.call(&["trace", &bundle.id, "-e", "ppoll", "--lane", "init", "--format", "json"])?;
+    let (out, wanted) = (trace.ok()?.out, "looks for the cause");
+    let wait = out.lines().find(|line| line.contains(wanted)).ok_or_else(|| format!("no wait in {out}"))?;
+    ensure!(!wait.contains("\"ret\":0"), "{wait}");
     bundle.nothing_left()?;
     let mut mounts = mounts;
     mounts.remove(at);
