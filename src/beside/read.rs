@@ -35,9 +35,9 @@ pub fn read(way: &Way, screen: Screen, all: bool) -> String {
     out
 }
 
-/// A text whose lines begin at a column.
+/// A text whose lines begin at a column. Any name can be in it, with any character.
 pub fn paragraph(text: &str, indent: usize, screen: Screen, paint: Paint, out: &mut String) {
-    for line in wrapped(text, screen.width.saturating_sub(indent).max(40)) {
+    for line in wrapped(&visible(text), screen.width.saturating_sub(indent).max(40)) {
         screen.line(&format!("{:indent$}{line}", ""), paint, out);
     }
 }
@@ -219,4 +219,17 @@ fn station_json(way: &Way, station: &Station, book: &Book) -> String {
         station.phase.len(),
         list(calls.iter().map(call))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_moves_the_cursor() {
+        let mut out = String::new();
+        let screen = Screen { width: 80, color: false };
+        paragraph("mount on /\u{1b}]0;title\u{7}\u{202e}", 4, screen, Paint::Plain, &mut out);
+        assert_eq!(out, "    mount on /\\u{1b}]0;title\\u{7}\\u{202e}\n");
+    }
 }

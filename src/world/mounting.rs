@@ -71,6 +71,10 @@ fn propagation(arg: &str) -> Option<Propagation> {
 
 fn mount(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
     let pid = deed.pid;
+    // To find a place among so many takes long.
+    if world.is_full() {
+        return;
+    }
     let has = |word| super::words::flag(deed.arg(3), word);
     let target = deed.text(1).unwrap_or_default();
     let Some(place) = world.locate(pid, libc::AT_FDCWD, &target, How::PLAIN) else { return };

@@ -295,7 +295,8 @@ impl World {
             }
             place = self.magic(pid, &place).unwrap_or(place);
         }
-        Some(place)
+        // A relative path can go deeper than any path that can be written. So deep the world follows no process.
+        (place.path.len() < libc::PATH_MAX as usize).then_some(place)
     }
 
     /// What a path below /proc stands for: an open file, a root, a current directory.

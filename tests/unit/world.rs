@@ -534,3 +534,13 @@ proptest! {
         crate::draw::dot::of_deeds("x", &deeds);
     }
 }
+
+/// What a listing costs grows with the listing, and not with what it tells of.
+#[test]
+fn long_and_many_is_followed_up_to_a_limit() {
+    let deep = "7 chdir(\"abcdefghij/abcdefghij/abcdefghij\") = 0\n".repeat(5000);
+    let cwd = fact(&after(&deep), 7, "cwd");
+    assert!(cwd.len() < libc::PATH_MAX as usize && cwd.contains("abcdefghij"), "{} bytes", cwd.len());
+    let many = "7 mount(\"/a\", \"/b\", NULL, MS_BIND|MS_REC, NULL) = 0\n".repeat(20_000);
+    assert!(after(&many).is_full());
+}
