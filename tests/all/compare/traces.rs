@@ -61,7 +61,6 @@ fn named() -> Outcome {
         ("/hostname", json!("other"), "changed", "sethostname(", "other"),
         ("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 3, "hard": 5}]), "added", "prlimit64(", "3"),
         ("/process/oomScoreAdj", json!(100), "added", "write(", "100"),
-        ("/linux/resources", json!({"pids": {"limit": 77}}), "added", "write(", "77"),
     ] {
         let mut bundle = Bundle::plain()?;
         run(&bundle, &[])?;

@@ -105,13 +105,10 @@ fn pause() -> Outcome {
     add_up(&timing)?;
     ensure!(number(&timing["paused_ns"]) > 490_000_000, "{timing}");
     ensure!(number(&timing["wall_ns"]) < number(&timing["paused_ns"]), "{timing}");
-    // From init the path leads to `start`, which lets it go on, and back.
+    // From init the path leads to `start`, which lets it go on. Before that either lane can be the later one.
     let lanes: Vec<Value> = list(&timing["path"]).iter().map(|stretch| stretch["lane"].clone()).collect();
     let last = lanes.iter().rposition(|lane| lane == "host").ok_or("no host")?;
-    ensure!(
-        lanes[..last].iter().any(|lane| lane == "init") && lanes[last + 1..].iter().any(|lane| lane == "init"),
-        "{lanes:?}"
-    );
+    ensure!(lanes[last + 1..].iter().any(|lane| lane == "init"), "{lanes:?}");
     let text = bundle.call(&["trace", "--timing", &bundle.id])?.ok()?.out;
     ensure!(text.contains("between the two commands do not count"), "{text}");
     bundle.call(&["delete", &bundle.id])?.ok()?;
