@@ -185,7 +185,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     if let Some(error) = result.as_ref().err().filter(|_| failed) {
         syscalls::record::ended_by(error::place(error));
         let message = error::message(error, &more);
-        syscalls::record::remark(&message.brief());
+        syscalls::record::remark(&message.remark());
         context.log.say(cli::Level::Error, &message.one());
     }
     let status = finish(result, amiss, &more);

@@ -176,6 +176,8 @@ fn words(r: &Record, call: &str, page: &mut Page) {
         page.book.find(name).into_iter().for_each(|entry| page.brief(name, entry));
     }
     let Some(entry) = own else { return };
-    page.part(entry, "without");
+    if entry.is_without_at(Step::of(r.step).text().0) {
+        page.part(entry, "without");
+    }
     page.references(entry);
 }

@@ -36,6 +36,10 @@ pub fn slide(name: &str, pieces: &[Piece]) -> String {
     sheet.words("title", 24, 46, &format!("{name}: {}", duration(wall)));
     sheet.words("small", 24, 72, &shares(&start));
     let lanes = start.lanes();
+    let failure = failure(&start, &lanes, pieces);
+    if !failure.is_empty() {
+        sheet.words("fault", 24, 93, &cut(&failure, 140));
+    }
     for lane in &lanes {
         sheet.lane(lane);
     }
@@ -60,6 +64,18 @@ fn shares(start: &Start) -> String {
     let share = |kind| percent(all.of(kind), all.all());
     let [kernel, ours, waiting] = [Kind::Kernel, Kind::Ours, Kind::Waiting].map(share);
     format!("{}: {kernel} % in the kernel, {ours} % between calls, {waiting} % waiting", extent(start))
+}
+
+/// Of a start that failed: the call that ended it, and the cause that the command has told. Empty: it has not failed.
+fn failure(start: &Start, lanes: &[Vec<Stretch>], pieces: &[Piece]) -> String {
+    let ended = |stretch: &&Stretch| stretch.is_call && verdict(&start.entries[stretch.at]) == Verdict::Ended;
+    let call = lanes.iter().flatten().find(ended).map(|stretch| {
+        let errno = start.entries[stretch.at].refused().map_or("", |errno| errno.name());
+        format!("failed at {}: {errno}", said(start, stretch)[0])
+    });
+    let cause = pieces.first().filter(|_| !start.is_whole).and_then(|piece| piece.remarks().last());
+    let parts: Vec<&str> = call.as_deref().into_iter().chain(cause).collect();
+    parts.join("; ")
 }
 
 impl Sheet<'_> {
@@ -256,4 +272,17 @@ fn cut(text: &str, most: usize) -> String {
         wide > 3 * most
     });
     end.map_or(text.into(), |(end, _)| format!("{}...", &text[..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_has_a_colour_in_the_light_and_in_the_dark() {
+        for step in Step::ALL {
+            let name = step.text().0;
+            assert_eq!(packed!("draw/svg.css").matches(&format!("\n.{name}{{fill:#")).count(), 2, "{name}");
+        }
+    }
 }

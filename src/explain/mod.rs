@@ -134,6 +134,11 @@ impl Entry {
         Some(self.up_to_label(self.place(label)? + label.len()))
     }
 
+    /// Whether its part `without` belongs to a step. The key `steps` names those it belongs to; without that key, it is true of all.
+    pub fn is_without_at(self, step: &str) -> bool {
+        self.key("steps").is_none_or(|steps| steps.split(' ').any(|one| one == step))
+    }
+
     fn up_to_label(self, begin: usize) -> &'static str {
         let places = LABELS.iter().filter_map(|label| self.place(label));
         let end = places.filter(|place| *place >= begin).min();

@@ -216,6 +216,10 @@ pub fn stopped(who: &Said, stopped: Stopped, scene: &Scene) -> Error {
         (line, call) => format!("{call}, line {line} of the plan, {lane} lane"),
     };
     told.call = step;
+    // Neither a line nor its purpose is why a person has ended it.
+    if by_person {
+        (told.call, told.why) = (String::new(), String::new());
+    }
     // A person, a signal or a lost process has ended it: the line itself has not failed.
     let from_outside = [Check::StepEnded, Check::StepperVanished, Check::Interrupted].map(Trouble::Check);
     let found = (!from_outside.contains(&stopped.trouble)).then(|| cause::of(scene)).flatten();

@@ -4,7 +4,7 @@
 use crate::explain;
 use crate::outcome::{Check, Trouble};
 use crate::packed::packed;
-use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Process, Rootfs, Source, Terminal, Users};
+use crate::plan::op::{Cgroup, Mounts, Namespaces, Network, Op, Rootfs, Source, Terminal, Users};
 use syscalls::record::{self, Record};
 use syscalls::{Bpf, Call, CloneFlags, Errno, Failed, Ioctl, MountFlags, OpenFlags, Prctl};
 
@@ -68,16 +68,6 @@ fn asked(record: &Record) -> &'static str {
 pub fn hint(failed: Failed, op: Option<&Op>) -> &'static str {
     let record = record::find(failed.at).filter(|record| record.call == failed.call);
     advice(failed.call.name(), failed.errno, record.map_or("", |record| asked(&record)), op)
-}
-
-/// Advice for a call on record that failed with this error.
-pub fn of_record(record: &Record, errno: Errno, op: Option<&Op>) -> &'static str {
-    match op {
-        Some(Op::Process(Process::Find { named, .. })) => {
-            explain::hint(program(errno, named.as_bytes().contains(&b'/')))
-        }
-        _ => advice(record.name(), errno, asked(record), op),
-    }
 }
 
 /// The name of the hint for a program that cannot be executed. `is_path`: it is not looked for in the directories of PATH.

@@ -57,6 +57,13 @@ impl Message {
         one_line(&(self.cause.clone() + &self.placed(&self.place)))
     }
 
+    /// The same, and the cure in a second line: for the trace.
+    pub fn remark(&self) -> String {
+        let cure = self.told().find(|(label, _)| *label == "try").map_or("", |(_, cure)| cure);
+        let parts = [self.brief(), one_line(cure)];
+        parts.join("\n").trim_end().into()
+    }
+
     fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.lines.iter().filter(|(_, line)| !line.is_empty()).map(|(label, line)| (*label, line.as_str()))
     }

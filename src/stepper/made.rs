@@ -2,8 +2,9 @@
 //! views of traces, the world.
 
 use super::screen::{Page, text};
+use crate::look::Facts;
 use crate::trace::{self, Piece};
-use crate::world::{Change, Deed, Kind, World, rows};
+use crate::world::{Change, Deed, Kind, SETS, World, of_names, rows, shown, shown_ids};
 use syscalls::record::{self, RETURNED, Record};
 
 /// The calls whose changes are known: all before `next`, but for those that had not returned.
@@ -67,10 +68,11 @@ impl Made {
         Made { world, known, new }
     }
 
-    /// All of it, for one process.
-    pub fn page(&self, page: &mut Page, pid: i32) {
+    /// All of it, for one process. `by_proc`: what /proc says of it.
+    pub fn page(&self, page: &mut Page, pid: i32, by_proc: &Facts) {
         let (mut facts, mut files) = (Vec::new(), Vec::new());
-        for [name, now] in self.world.facts(pid) {
+        for [name, told] in self.world.facts(pid) {
+            let Some(now) = now(by_proc, &name, told) else { continue };
             match name.strip_prefix("descriptor ") {
                 Some(number) => files.push([number.into(), now]),
                 None => facts.push([name, now]),
@@ -89,6 +91,23 @@ impl Made {
             page.paragraph(&text(heading).replace("{pid}", &pid.to_string()));
             rows(&pairs, page.width).iter().for_each(|row| page.broken(row));
         }
+    }
+}
+
+/// A fact as /proc has it, where the calls tell only what they change. None: /proc hides it. `told`: by the calls.
+fn now(by_proc: &Facts, name: &str, told: String) -> Option<String> {
+    let users = &by_proc.users;
+    let ids = |ids: &[u32]| ids.first_chunk().map(shown_ids);
+    let (_, set) = by_proc.capabilities.sets().into_iter().find(|(set, _)| *set == name).unwrap_or_default();
+    match name {
+        "user" => ids(&users.uids),
+        "group" => ids(&users.gids),
+        "groups" if users.groups.is_empty() => ids(&users.gids).map(|_| "none".into()),
+        "groups" => Some(users.groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")),
+        "root" => by_proc.process.root.clone(),
+        "cwd" => by_proc.process.directory.clone(),
+        _ if SETS.split(' ').any(|set| set == name) => ids(&users.uids).map(|_| shown(of_names(set))),
+        _ => Some(told),
     }
 }
 

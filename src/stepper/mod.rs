@@ -21,6 +21,7 @@ pub use terminal::Terminal;
 
 use crate::cli::{self, Steps};
 use crate::explain::{Book, Entry, Page as Explained};
+use crate::host::input::c;
 use crate::look::{self, Facts};
 use crate::outcome::Error;
 use crate::perform::step::{Asked, LANES};
@@ -29,7 +30,7 @@ use lanes::{Came, Lanes, is_last};
 use made::{Known, Made};
 use screen::{Page, text};
 use serde_json::Value;
-use syscalls::{Fd, SigSet, Why, record};
+use syscalls::{At, AtFlags, Fd, SigSet, Why, record};
 use terminal::*;
 
 /// What the stepper knows of the container to be.
@@ -225,9 +226,9 @@ impl<'a> Stepper<'a> {
             b'b' => return self.add_break(lanes),
             b'e' => page.lines = self.explained(stop.line, lane as u8),
             b'i' => page.lines = self.inspected(stop.pid, lanes.runtime_pid()),
-            b'w' => stop.made.page(&mut page, stop.pid),
+            b'w' => stop.made.page(&mut page, stop.pid, &stop.facts),
             b'l' => screen::around(&mut page, self.about.plan, lane, stop.number, &self.breaks),
-            b'v' => page = self.shown(lanes, stop, page),
+            b'v' => page = self.shown(lanes, stop, page, usize::MAX),
             b'?' | b'h' => page.rows(text("help")),
             ESCAPE => {
                 self.terminal.skip_sequence();
@@ -267,7 +268,7 @@ impl<'a> Stepper<'a> {
     /// Shows as much of a stop as the terminal has room for.
     fn draw(&self, lanes: &Lanes, stop: &Stop) -> Result<(), Error> {
         let (width, rows) = self.terminal.size();
-        let mut page = self.shown(lanes, stop, Page::new(width));
+        let mut page = self.shown(lanes, stop, Page::new(width), NEW);
         // Two lines are left: the keys, and the place where they are typed.
         let room = rows - 2;
         if page.lines.len() > room {
@@ -278,8 +279,9 @@ impl<'a> Stepper<'a> {
         self.terminal.show(&format!("{}{PROMPT}", page.text()))
     }
 
-    /// All of a stop: the line, where the lanes are, what the process is by now, and how to look at it.
-    fn shown(&self, lanes: &Lanes, stop: &Stop, mut page: Page) -> Page {
+    /// All of a stop: the line, where the lanes are, what the process is by now, at most so many lines of what is new, and how to
+    /// look at it.
+    fn shown(&self, lanes: &Lanes, stop: &Stop, mut page: Page, news: usize) -> Page {
         let (plan, turn) = (self.about.plan, lanes.turn);
         let lane = LANES[turn];
         let Stop { number, line, pid, facts, made } = stop;
@@ -293,17 +295,29 @@ impl<'a> Stepper<'a> {
         if let Some((before, _)) = &self.before[turn] {
             let new: Vec<String> = made.new.iter().map(|[_, words]| words.clone()).collect();
             let differs = || look::differences(before, facts).iter().map(screen::change_in_words).collect();
-            screen::changes(&mut page, &if new.is_empty() { differs() } else { new }, 3);
+            screen::changes(&mut page, &if new.is_empty() { differs() } else { new }, news);
         }
-        let mounted = self.runtime.mounts.iter().find(|mount| mount.kind == "cgroup2" && mount.root == "/");
-        let mounted = mounted.filter(|_| !self.about.cgroup.is_empty());
-        let cgroup = mounted.map_or(String::new(), |mount| format!("{}/{}", mount.target, self.about.cgroup));
-        let values = [("{pid}", pid.to_string()), ("{cgroup}", cgroup), ("{state}", self.about.state.clone())];
+        let (cgroup, hierarchy) = self.cgroup();
+        let (pid, state) = (pid.to_string(), self.about.state.clone());
+        let values = [("{pid}", pid), ("{cgroup}", cgroup), ("{hierarchy}", hierarchy), ("{state}", state)];
         screen::window(&mut page, line.step.text().0, &values, self.about.ordinary);
         if is_last(line) {
             page.plain(text("last"));
         }
         page
+    }
+
+    /// The directory of the container's cgroup; in its place, while it is not there, the root of its hierarchy. Empty: there is
+    /// nothing to look at.
+    fn cgroup(&self) -> (String, String) {
+        let mounted = self.runtime.mounts.iter().find(|mount| mount.kind == "cgroup2" && mount.root == "/");
+        let Some(mount) = mounted.filter(|_| !self.about.cgroup.is_empty()) else { return Default::default() };
+        let path = format!("{}/{}", mount.target, self.about.cgroup);
+        let why = Why("a command for another window names only a directory that is there");
+        match c(&path).is_ok_and(|path| syscalls::newfstatat(At::CWD, &path, AtFlags::NONE, why).is_ok()) {
+            true => (path, String::new()),
+            false => (String::new(), mount.target.clone()),
+        }
     }
 
     /// The piece of config.json that asked for a line.
@@ -463,6 +477,9 @@ const PROMPT: &str = "step> ";
 const WIDE: usize = 77;
 /// The longest break that can be typed.
 const LONGEST: usize = 60;
+
+/// So many rows of a stop tell what is new.
+const NEW: usize = 3;
 
 /// The longest line has many capabilities: so many words of it are explained.
 const EXPLAINED: usize = 6;

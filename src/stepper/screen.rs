@@ -180,14 +180,19 @@ pub fn now(page: &mut Page, pid: i32, facts: &Facts, runtime: &Facts) {
     page.labelled("cgroup", &facts.cgroup.path, 1);
 }
 
-/// What has changed since this lane stopped last.
+/// What has changed since this lane stopped last, in at most so many rows.
 pub fn changes(page: &mut Page, changes: &[String], most: usize) {
+    let lines = match (most, changes.len()) {
+        (usize::MAX, _) => most,
+        (_, 1) => 2,
+        _ => 1,
+    };
     for (i, change) in changes.iter().enumerate() {
         if i + 1 == most && changes.len() > most {
             page.labelled("", &text("more new").replace("{n}", &(changes.len() - i).to_string()), 1);
             return;
         }
-        page.labelled(if i == 0 { "new" } else { "" }, change, if changes.len() == 1 { 2 } else { 1 });
+        page.labelled(if i == 0 { "new" } else { "" }, change, lines);
     }
 }
 

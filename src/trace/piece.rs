@@ -72,7 +72,18 @@ impl<'a> Piece<'a> {
 
     /// What the command has found out and no call says.
     pub fn remarks(&self) -> impl Iterator<Item = &'a str> {
-        all(self.bytes).filter(|r| r.call == record::REMARK).map(|r| r.why())
+        self.told().map(|(cause, _)| cause)
+    }
+
+    /// The cure that the command has told its caller. Empty: none is known.
+    pub fn cure(&self) -> &'a str {
+        self.told().map(|(_, cure)| cure).find(|cure| !cure.is_empty()).unwrap_or("")
+    }
+
+    /// The first line of each remark, and the second.
+    fn told(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let remarks = all(self.bytes).filter(|r| r.call == record::REMARK);
+        remarks.map(|r| r.why().split_once('\n').unwrap_or((r.why(), "")))
     }
 
     /// A number that no other record of the trace has. `base`: the calls in the pieces before this one.

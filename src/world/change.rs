@@ -55,6 +55,9 @@ pub struct Change {
     /// Of a mount: its path as its namespace has it.
     #[serde(skip)]
     pub path: String,
+    /// Of a mount that is gone: what it showed, and where.
+    #[serde(skip)]
+    pub was: String,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -63,7 +66,8 @@ fn is_zero(number: &u32) -> bool {
 
 impl Change {
     pub fn new(kind: Kind, pid: i32, key: impl Into<String>, now: Option<String>) -> Change {
-        Change { kind, pid, key: key.into(), now, space: 0, parent: 0, at: String::new(), path: String::new() }
+        let [at, path, was] = [const { String::new() }; 3];
+        Change { kind, pid, key: key.into(), now, space: 0, parent: 0, at, path, was }
     }
 
     /// The change in a few words, for a list.
@@ -75,7 +79,7 @@ impl Change {
             Kind::Program => format!("the process executes {now}"),
             Kind::Ended => format!("the process ends: {now}"),
             Kind::Namespace => format!("{key} namespace: {now}"),
-            Kind::Mount if self.now.is_none() => format!("mount {key} is gone"),
+            Kind::Mount if self.now.is_none() => format!("the mount of {} is gone", self.was),
             Kind::Mount if self.space == 0 => format!("mount that hangs nowhere yet: {now}"),
             Kind::Mount => format!("mount on {}: {now}", self.path),
             Kind::Descriptor if self.now.is_none() => format!("descriptor {key} is closed"),

@@ -15,10 +15,11 @@ mod state;
 pub mod tree;
 pub mod words;
 
-pub use change::{Change, Kind};
+pub use change::{Change, Kind, SETS};
 pub use deed::Deed;
 pub use mounts::Mount;
 pub use process::{KINDS, MNT, Process};
+pub use rights::{of_names, shown, shown_ids};
 pub use state::World;
 pub use tree::{rows, wrapped};
 

@@ -1,7 +1,7 @@
 //! Calls that change mounts: the old ones, with all in one call, and the new ones, with a descriptor for a mount that hangs
 //! nowhere yet. May touch: the state.
 
-use super::change::Change;
+use super::change::{Change, Kind};
 use super::deed::Deed;
 use super::files::{self, stand_at};
 use super::mounts::{Mount, Place, Propagation};
@@ -150,9 +150,11 @@ fn unmount(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
     if world.forest.get(id).is_none_or(|mount| mount.parent.is_none()) {
         return;
     }
-    for id in world.forest.forget(id) {
-        world.tell_mount(deed.pid, id, out);
+    for id in world.forest.subtree(id) {
+        let was = world.forest.described(id);
+        out.push(Change { was, ..Change::new(Kind::Mount, deed.pid, id.to_string(), None) });
     }
+    world.forest.forget(id);
 }
 
 fn pivot(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {

@@ -364,14 +364,21 @@ impl Forest {
         copies
     }
 
-    /// Forgets a mount that hangs nowhere, and all that hangs in it.
-    pub fn forget(&mut self, id: u32) -> Vec<u32> {
-        self.detach(id);
-        let all = self.subtree(id);
-        for id in &all {
-            self.mounts.remove(id);
+    /// What a mount shows, and where it hangs: `the host's root`, `tmpfs on /dev`.
+    pub fn described(&self, id: u32) -> String {
+        let what = self.get(id).map_or(String::new(), Mount::what);
+        match self.whole_path(&Place::root(id)).as_str() {
+            "/" => what,
+            path => format!("{what} on {path}"),
         }
-        all
+    }
+
+    /// Forgets a mount, and all that hangs in it.
+    pub fn forget(&mut self, id: u32) {
+        self.detach(id);
+        for id in self.subtree(id) {
+            self.mounts.remove(&id);
+        }
     }
 }
 

@@ -236,6 +236,11 @@ pub fn shown(set: u64) -> String {
     }
 }
 
+/// A set of capabilities from their names.
+pub fn of_names(names: &[&str]) -> u64 {
+    names.iter().filter_map(|name| capability_number(name)).fold(0, |all, number| all | 1 << number)
+}
+
 /// `1<<CAP_KILL|1<<CAP_CHOWN`, or a number.
 fn mask(text: &str) -> u64 {
     let bit = |word: &str| match word.trim().strip_prefix("1<<") {

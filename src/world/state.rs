@@ -239,12 +239,9 @@ impl World {
         out.push(Change { space: number, ..Change::new(Kind::Namespace, pid, word, Some(words)) });
     }
 
-    /// Tells what a mount is, and where it hangs; or that it is gone.
+    /// Tells what a mount is, and where it hangs.
     pub(super) fn tell_mount(&self, pid: i32, id: u32, out: &mut Vec<Change>) {
-        let Some(mount) = self.forest.get(id) else {
-            out.push(Change::new(Kind::Mount, pid, id.to_string(), None));
-            return;
-        };
+        let Some(mount) = self.forest.get(id) else { return };
         let change = Change::new(Kind::Mount, pid, id.to_string(), Some(mount.words()));
         let (space, parent, at) = (mount.space, mount.parent.unwrap_or(0), mount.at.clone());
         out.push(Change { space, parent, at, path: self.forest.whole_path(&Place::root(id)), ..change });

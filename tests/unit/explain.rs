@@ -49,7 +49,10 @@ fn each_entry_has_its_form() {
             fault(!line.is_ascii() || long || line.trim_end() != line, format!("line: {line}"));
         }
         for key in entry.keys() {
-            fault(!["kind", "of", "man", "oci", "see", "number", "hint", "args"].contains(&key), format!("key: {key}"));
+            fault(
+                !["kind", "of", "man", "oci", "see", "number", "hint", "args", "steps"].contains(&key),
+                format!("key: {key}"),
+            );
         }
         let begin = |label: &&str| entry.lines().position(|line| line.starts_with(*label));
         let places: Vec<usize> = LABELS.iter().filter_map(begin).collect();

@@ -190,6 +190,19 @@ fn roots_are_changed_in_three_ways() {
 }
 
 #[test]
+fn a_mount_that_is_gone_is_named() {
+    for (path, wanted) in [("/a", "the mount of tmpfs on /a is gone"), ("/a/b", "the mount of proc on /a/b is gone")] {
+        let lines = r#"7 unshare(CLONE_NEWNS) = 0
+        7 mount("tmpfs", "/a", "tmpfs", 0, NULL) = 0
+        7 mount("proc", "/a/b", "proc", 0, NULL) = 0"#;
+        let lines = format!("{lines}\n7 umount2(\"{path}\", MNT_DETACH) = 0");
+        let mut world = World::default();
+        let changes = deeds(&listed(&lines)).iter().map(|deed| world.take(deed)).last().unwrap_or_default();
+        assert_eq!(changes.first().map(|change| change.words()).as_deref(), Some(wanted));
+    }
+}
+
+#[test]
 fn a_recursive_bind_takes_the_mounts_below() {
     let world = after(
         r#"7 unshare(CLONE_NEWNS) = 0

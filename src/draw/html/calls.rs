@@ -59,7 +59,7 @@ pub struct Told {
     changes: Vec<replay::Row>,
     /// The calls that the command line asked for; none if it asked for all.
     asked: Vec<usize>,
-    /// What to try about a call that ended a command.
+    /// The cure of a call that ended a command, as the command told it.
     hints: Vec<(usize, u32)>,
 }
 
@@ -78,7 +78,7 @@ pub fn told(trace: &Page, filter: &Filter, strings: &mut Strings, meanings: &mut
     }
     let ended = |entry: &&Entry| trace::verdict(entry) == Verdict::Ended;
     let hints = (0..).zip(&entries).filter(|(_, entry)| ended(entry));
-    let hints = hints.map(|(i, entry)| (i, strings.number(lines.hint(entry)))).collect();
+    let hints = hints.map(|(i, entry)| (i, strings.number(entry.piece.cure()))).collect();
     let deeds: Vec<Deed> = entries.iter().map(|entry| Deed::of(entry.pid, &entry.r)).collect();
     Told {
         name: strings.number(trace.name),

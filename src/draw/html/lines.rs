@@ -1,11 +1,10 @@
 //! The lines of a plan that the calls of a page belong to: what the plan says of them, what asked for them, and that piece of the
-//! configuration. May touch: the views of traces, hints, the plan.
+//! configuration. May touch: the views of traces, the plan.
 
 use super::meanings::Meanings;
 use super::strings::Strings;
 use super::traced::Page;
 use crate::plan::{self, Line, Step};
-use crate::say::hints;
 use crate::trace::{Entry, Piece, line_of};
 use alloc::collections::BTreeMap;
 use serde_json::Value;
@@ -66,12 +65,6 @@ impl<'a> Lines<'a> {
     fn line(&self, piece: usize, entry: &Entry) -> Option<&'a Line> {
         let plan = self.trace.plan.filter(|_| piece == 0 && entry.r.line > 0)?;
         line_of(plan, entry.piece, &entry.r, &self.creation)
-    }
-
-    /// What to try about a call that the kernel refused. Empty: nothing is known.
-    pub fn hint(&self, entry: &Entry) -> &'static str {
-        let line = self.line(self.place_of(entry.piece), entry);
-        entry.refused().map_or("", |errno| hints::of_record(&entry.r, errno, line.map(|line| &line.op)))
     }
 
     fn place_of(&self, piece: &Piece) -> usize {

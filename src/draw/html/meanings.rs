@@ -1,6 +1,7 @@
-//! What the calls, flags, errors and properties mean that a page shows; nothing else of the book. May touch: the book.
+//! What the calls, flags, errors and properties mean that a page shows; nothing else of the book. May touch: the book, the steps of a plan.
 
 use crate::explain::{Book, Entry, capitals};
+use crate::plan::Step;
 use alloc::collections::BTreeMap;
 use serde::Serialize;
 
@@ -12,6 +13,9 @@ pub struct Meaning {
     here: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     without: String,
+    /// The steps that `without` belongs to; none: it belongs to all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<&'static str>,
     /// Of a call: the names of its arguments.
     #[serde(skip_serializing_if = "str::is_empty")]
     args: &'static str,
@@ -56,11 +60,13 @@ impl Meanings {
 }
 
 fn meaning(entry: Entry) -> Meaning {
+    let of = |(name, _): &(&str, &str)| entry.key("steps").is_some() && entry.is_without_at(name);
     let part = |name| entry.part(name).map_or(String::new(), flowing);
     Meaning {
         text: flowing(entry.text()),
         here: part("here"),
         without: part("without"),
+        steps: Step::ALL.iter().map(|step| step.text()).filter(of).map(|(_, heading)| heading).collect(),
         args: entry.key("args").unwrap_or(""),
     }
 }

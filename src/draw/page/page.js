@@ -825,10 +825,20 @@ function stepInLane(by) {
   choose(same[same.indexOf(state.call) + by]);
 }
 
-/** Goes to the next or the previous of the calls that fit and that the filter shows. */
-function stepTo(by, fits) {
-  const all = by > 0 ? state.list : [...state.list].reverse();
-  choose(all.find((call) => (call.i - state.call.i) * by > 0 && fits(call)));
+/** Goes to the next or the previous of the calls that fit and that the filter shows; says so if there is none. */
+function stepTo(by, fits, what) {
+  const next = (all) => (by > 0 ? all : [...all].reverse()).find((call) => (call.i - state.call.i) * by > 0 && fits(call));
+  const found = next(state.list);
+  if (found) return choose(found);
+  const way = by > 0 ? "after" : "before";
+  note(next(state.trace.calls) ? `The filter hides the ${what} ${way} this call. Esc clears the search; "Show all calls" clears the whole filter.` : `No ${what} lies ${way} this call.`);
+}
+
+/** A word about a key, until another call is chosen. */
+function note(words) {
+  for (const old of at("said").querySelectorAll(".note")) old.remove();
+  at("said").prepend(make("p", { class: "note" }, words));
+  at("said").scrollTop = 0;
 }
 
 const isMark = (call) => call.trace.marks.some((mark) => mark.call === call.i);
@@ -851,7 +861,9 @@ function drawSentence() {
   const place = state.list.indexOf(call);
   const line = call.line.number ? ` \u00b7 line ${call.line.number} of the plan` : "";
   const name = traces.length > 1 ? `${call.trace.name} \u00b7 ` : "";
-  const which = place < 0 ? `${call.number}` : `${place + 1} of ${state.list.length}`;
+  const { calls: all } = call.trace;
+  const last = all[all.length - 1].number;
+  const shown = state.list.length === all.length ? "" : place < 0 ? " \u00b7 the filter hides it" : ` \u00b7 row ${place + 1} of ${state.list.length} that the filter shows`;
   const ends = [
     "", `It was ${OUTCOMES[1].words} (${call.result}): ${sentence(call.reason)}`, `It was ${OUTCOMES[2].words} (${call.result}).`,
     `It was ${OUTCOMES[3].words} (${call.result}).`, "It had not returned.",
@@ -860,7 +872,7 @@ function drawSentence() {
   const marks = call.trace.marks.filter((mark) => mark.call === call.i);
   const says = call.why || (data.book[call.name] || { text: "" }).text;
   put(at("said"),
-    make("p", { class: "where" }, `${name}Call ${which} \u00b7 ${laneName(call)}`, make("span", {}, `${line} \u00b7 ${call.step}`)),
+    make("p", { class: "where" }, `${name}Call ${call.number} (the last is ${last})${shown} \u00b7 ${laneName(call)}`, make("span", {}, `${line} \u00b7 ${call.step}`)),
     make("p", {}, make("b", { class: "mono" }, call.name), says ? ": " : "", ...coded(sentence(says)), " ", ends[call.outcome]),
     ...marks.map((mark) => make("p", { class: "milestone" }, make("b", {}, `\u25be ${mark.name}. `), ...coded(mark.about))),
   );
@@ -923,7 +935,8 @@ function planOf(call) {
   parts.push(make("h3", {}, ofExec ? `Asked for by ${pointer} of the process that exec was given` : `Asked for by config.json ${pointer}`));
   const piece = call.trace.config.get(pointer);
   if (piece) parts.push(make("pre", {}, piece));
-  else if (!ofExec) parts.push(make("p", { class: "none" }, "That configuration is not at hand any more."));
+  else if (!ofExec && call.trace.config.size) parts.push(make("p", { class: "none" }, "config.json has nothing at this place."));
+  else if (!ofExec) parts.push(make("p", { class: "none" }, "The page does not have this piece: config.json was changed or removed after the run, before the page was made. Run the container again, and make the page: it keeps what the configuration says."));
   const about = data.book[pointer];
   if (about) parts.push(make("p", {}, ...coded(about.text)));
   return parts;
@@ -949,7 +962,7 @@ function meaningOf(call) {
     return [
       make("dt", { class: "mono" }, word), make("dd", {}, ...coded(entry.text)),
       entry.here ? make("dd", {}, make("b", {}, "Here: "), ...coded(entry.here)) : "",
-      entry.without ? make("dd", {}, make("b", {}, "Without it: "), ...coded(entry.without)) : "",
+      entry.without && (!entry.steps || entry.steps.includes(call.step)) ? make("dd", {}, make("b", {}, "Without it: "), ...coded(entry.without)) : "",
     ];
   });
   return [make("h3", {}, "What the words mean"), make("dl", { class: "words" }, ...entries)];
@@ -1116,6 +1129,7 @@ function filter() {
   const some = wanted.asked || wanted.lane || wanted.outcome || wanted.step || wanted.name || wanted.words.length;
   at("found").textContent = some ? `${state.list.length} of ${all} calls` : "";
   at("clear").hidden = !some;
+  if (state.call) drawSentence();
   drawList();
   drawSoon();
 }
@@ -1220,6 +1234,7 @@ function theme() {
 function lecture() {
   const on = document.body.classList.toggle("lecture");
   at("lecture").setAttribute("aria-pressed", `${on}`);
+  if (!at("help").hidden) help();
   at("next").focus();
 }
 
@@ -1262,8 +1277,9 @@ const AXIS_KEYS = {
 const KEYS = {
   ArrowRight: (event) => (event.shiftKey ? stepInLane(1) : step(1)), ArrowLeft: (event) => (event.shiftKey ? stepInLane(-1) : step(-1)),
   "+": () => zoomHere(0.6), "=": () => zoomHere(0.6), "-": () => zoomHere(1 / 0.6), 0: showAll,
-  m: () => stepTo(1, isMark), M: () => stepTo(-1, isMark), r: () => stepTo(1, isRefused), R: () => stepTo(-1, isRefused),
-  l: lecture, "/": () => at("search").focus(), "?": help, Escape: () => calls.focus(),
+  m: () => stepTo(1, isMark, "milestone"), M: () => stepTo(-1, isMark, "milestone"),
+  r: () => stepTo(1, isRefused, "refused call"), R: () => stepTo(-1, isRefused, "refused call"),
+  l: lecture, "/": () => at("search").focus(), "?": help, Escape: escape,
 };
 
 function key(event) {
@@ -1275,6 +1291,15 @@ function key(event) {
   if (!act) return;
   event.preventDefault();
   act(event);
+}
+
+/** Takes back one thing: the panel of keys, else the words of the search; else leads to the list. */
+function escape() {
+  if (!at("help").hidden) return help();
+  if (!at("search").value) return calls.focus();
+  at("search").value = "";
+  filter();
+  return reveal();
 }
 
 function help() {

@@ -217,7 +217,10 @@ fn failed() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/args", json!(["/no/such/program"]))?;
     bundle.bundled(&["run"])?.refused("/no/such/program")?;
-    ensure!(drawn(&bundle)?.contains("its program has not begun"), "the slide says nothing of the failure");
+    let svg = drawn(&bundle)?;
+    for part in ["its program has not begun", "failed at ", "ENOENT; "] {
+        ensure!(svg.contains(part), "the slide does not say {part}: {svg}");
+    }
     read_by_chromium(&bundle)?;
     ensure!(shown(&bundle, &["--format", "folded"])?.contains(";pivot_root "), "no stack of pivot_root");
     bundle.clean()

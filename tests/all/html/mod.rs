@@ -175,9 +175,11 @@ fn failure() -> Outcome {
     let mut browser = opened(&bundle)?;
     same("the chosen call", browser.text("state.call.name")?.as_str(), "open_tree")?;
     let said = browser.text("document.getElementById('remarks').textContent")?;
-    for part in
-        ["the mount source /no/such does not exist", "This ended the command: call ", "ENOENT", "Try: make the source"]
-    {
+    // The cure is that of the terminal.
+    let cure = bundle.bundled(&["run"])?.err;
+    let cure = cure.lines().find_map(|line| line.strip_prefix("  try: ")).ok_or("no cure")?;
+    let cure = format!("Try: {}", cure.replace('`', ""));
+    for part in ["the mount source /no/such does not exist", "This ended the command: call ", "ENOENT", &cure] {
         ensure!(said.contains(part), "{part} is not said:\n{said}");
     }
     browser.tab_to("calls")?;
@@ -189,9 +191,12 @@ fn failure() -> Outcome {
 
 fn missing() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    for (program, hint) in [("/no/such", "put the program into the rootfs"), ("nosuch", "look at PATH")] {
+    for program in ["/no/such", "nosuch"] {
         bundle.set("/process/args", json!([program]))?;
-        ensure!(bundle.bundled(&["run"])?.status != 0, "the container has run");
+        let told = bundle.bundled(&["run"])?.err;
+        let hint = told.lines().find_map(|line| line.strip_prefix("  try: ")).ok_or("no cure")?;
+        // JSON has other signs for quotes.
+        let hint = hint.split('"').next().unwrap_or_default();
         let text = fs::read_to_string(page(&bundle, &[&bundle.id])?)?;
         ensure!(text.contains(hint), "{program}: `{hint}` is not in the page");
     }
@@ -233,7 +238,7 @@ fn search(browser: &mut Browser, words: &str) -> Outcome {
     for c in words.chars() {
         browser.key(&c.to_string())?;
     }
-    browser.key("Escape")?;
+    browser.key("Enter")?;
     browser.key("Home")
 }
 
@@ -260,6 +265,9 @@ fn told() -> Outcome {
     choose(&mut browser, "pivot_root")?;
     let sentence = browser.text("document.getElementById('sentence').textContent")?;
     ensure!(sentence.contains("pivot_root: the new root replaces the host's"), "{sentence}");
+    let number = browser.number("state.call.number")?;
+    ensure!(sentence.starts_with(&format!("Call {number} (the last is ")), "{sentence}");
+    ensure!(sentence.contains(" that the filter shows"), "{sentence}");
     let detail = browser.text("document.getElementById('detail').textContent")?;
     for part in
         ["pivot_root(\".\", \".\") = 0", "new_root", "Line ", "of the plan", "Here: ", "Without it: ", "src/perform/"]
@@ -272,6 +280,16 @@ fn told() -> Outcome {
     for part in ["Asked for by config.json /hostname", &host, "set the host name"] {
         ensure!(detail.contains(part), "{part} is not told:\n{detail}");
     }
+    // What would be without a call is told where it is true, and not at each call of that name.
+    for (at, wanted) in [("the container's state", true), ("the cgroup", false)] {
+        let find = format!("traces[0].calls.find((call) => call.name === 'mkdirat' && call.step.includes(\"{at}\"))");
+        browser.value(&format!("choose({find})"))?;
+        let detail = browser.text("document.getElementById('detail').textContent")?;
+        same(at, detail.contains("Without it: Two containers could have one id"), wanted)?;
+    }
+    choose(&mut browser, "umount2")?;
+    let sentence = browser.text("document.getElementById('sentence').textContent")?;
+    ensure!(sentence.contains("the mount of the host's root is gone"), "{sentence}");
     // The sentence says what has changed.
     choose(&mut browser, "execve")?;
     let sentence = browser.text("document.getElementById('sentence').textContent")?;
@@ -286,7 +304,12 @@ fn changed() -> Outcome {
     let mut browser = opened(&bundle)?;
     choose(&mut browser, "sethostname")?;
     let detail = browser.text("document.getElementById('detail').textContent")?;
-    ensure!(detail.contains("config.json /hostname") && detail.contains("not at hand"), "{detail}");
+    ensure!(
+        detail.contains("config.json /hostname")
+            && detail.contains("was changed or removed")
+            && detail.contains("Run the container again"),
+        "{detail}"
+    );
     ensure!(!detail.contains("another"), "{detail}");
     closed(browser, bundle)
 }
@@ -371,6 +394,25 @@ fn filter() -> Outcome {
     browser.key("Enter")?;
     same("the call that was searched", browser.text("state.call.name")?.as_str(), "clone3")?;
     same("the focus", browser.text("document.activeElement.id")?.as_str(), "calls")?;
+    // Escape closes the keys, then clears the search; a milestone that the filter hides is told.
+    let said = "document.getElementById('said').textContent";
+    browser.key("?")?;
+    let top = "document.getElementById('filters').getBoundingClientRect().top";
+    let before = browser.number(top)?;
+    browser.key("Escape")?;
+    holds(browser.number("Number(document.getElementById('help').hidden)")? == 1.0, "Escape does not close the keys")?;
+    holds(browser.number(top)? == before, "the keys push the page down")?;
+    search(&mut browser, "getpid")?;
+    browser.key("m")?;
+    ensure!(browser.text(said)?.contains("The filter hides the milestone"), "{}", browser.text(said)?);
+    browser.key("Escape")?;
+    same("all calls", shown(&mut browser)?, all.len())?;
+    browser.key("m")?;
+    holds(browser.number("Number(isMark(state.call))")? == 1.0, "m leads to no milestone")?;
+    browser.key("?")?;
+    browser.key("l")?;
+    holds(browser.number("Number(document.getElementById('help').hidden)")? == 1.0, "a lesson has the keys")?;
+    browser.key("l")?;
     search(&mut browser, "/dev/pts")?;
     let found = shown(&mut browser)?;
     ensure!(found > 0 && found < 12, "{found} calls are about /dev/pts");

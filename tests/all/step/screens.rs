@@ -86,6 +86,20 @@ fn agrees(pid: i32, page: &str, host: &BTreeMap<&str, PathBuf>) -> Outcome {
     same("filters", fact("seccomp filters"), seccomp.trim())?;
     let no_new = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:")).unwrap_or_default();
     same("no_new_privs", fact("no_new_privs"), no_new.trim())?;
+    let real = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    same("user", fact("user  "), real("Uid:").split('\t').next().unwrap_or_default())?;
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd"))?.display().to_string();
+    ensure!(
+        fact("cwd  ") == cwd || cwd.len() > 60 && cwd.starts_with(fact("cwd  ")),
+        "cwd {} and {cwd}",
+        fact("cwd  ")
+    );
+    for (set, line) in [("permitted", "CapPrm:"), ("bounding", "CapBnd:")] {
+        let bits = u64::from_str_radix(real(line), 16)?;
+        let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?.trim().parse()?;
+        let all = fact(set) == "all";
+        ensure!(all == (bits.count_ones() == last + 1), "{set}: {} and {bits:x}", fact(set));
+    }
     let spaces = spaces(pid)?;
     let is_own = |kind: &str| spaces.get(kind) != host.get(kind);
     for kind in KINDS {
@@ -121,6 +135,9 @@ fn made() -> Outcome {
         let new = shown.lines().skip_while(|line| !line.starts_with("new "));
         let new: Vec<&str> = new.take_while(|line| !line.starts_with("look")).collect();
         ensure!(new.iter().any(|line| line.contains(short)), "{at}: {short}: {shown}");
+        seat.screen.keys("v")?;
+        let page = seat.screen.until(PROMPT)?;
+        ensure!(page.contains(short) && !page.contains("w shows them"), "{at}: v: {page}");
         seat.screen.keys("w")?;
         let page = seat.screen.until(PROMPT)?;
         ensure!(part(&page, "New since").iter().any(|line| line.contains(long)), "{at}: {long}: {page}");
