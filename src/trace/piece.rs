@@ -1,6 +1,7 @@
 //! The pieces of a trace: each is the recorder of one command. Here they are read, and their records are put into one order.
 //! May touch: the recorder.
 
+use crate::outcome::Lane;
 use crate::plan::Mark;
 use crate::sorted;
 use alloc::collections::BTreeMap;
@@ -58,6 +59,10 @@ impl<'a> Piece<'a> {
     pub fn records(&self) -> Vec<Record<'a>> {
         let mut all: Vec<Record> = records(self.bytes).collect();
         sorted::by(&mut all, |a, b| (a.seq, a.at) < (b.seq, b.at));
+        if let Some(ahead) = all.iter().find_map(clock_ahead) {
+            let inside = |r: &&mut Record| [Lane::Init as u8, Lane::InnerHook as u8].contains(&r.lane);
+            all.iter_mut().filter(inside).for_each(|r| r.start_ns = r.start_ns.wrapping_sub(ahead));
+        }
         all
     }
 
@@ -98,6 +103,19 @@ impl<'a> Piece<'a> {
             pid => pid,
         }
     }
+}
+
+/// If this call sets the offset of a time namespace: by how many nanoseconds the clock inside is ahead of the host's
+/// (time_namespaces(7)). By that clock the container's lanes are recorded.
+fn clock_ahead(r: &Record) -> Option<u64> {
+    if r.call.name() != "write" || ![Lane::Host as u8, Lane::Bridge as u8].contains(&r.lane) {
+        return None;
+    }
+    let written = core::str::from_utf8(r.blob(1)?.bytes).ok()?;
+    let mut words = written.lines().find_map(|line| line.strip_prefix("monotonic "))?.split(' ');
+    let mut number = || words.next()?.trim().parse::<i64>().ok();
+    let (seconds, nanoseconds) = (number()?, number()?);
+    Some(seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds) as u64)
 }
 
 /// The records in the order of their places.

@@ -42,7 +42,8 @@ fn list(value: &Value) -> Vec<Value> {
 /// All sums are the time of the start, and the path has no hole.
 fn add_up(timing: &Value) -> Outcome {
     let wall = number(&timing["wall_ns"]);
-    ensure!(wall > 0, "{timing}");
+    // The clock of a time namespace is a thousand seconds ahead in one of the bundles.
+    ensure!((1..900_000_000_000).contains(&wall), "{timing}");
     let kinds = ["kernel_ns", "ours_ns", "waiting_ns"].map(|kind| number(&timing[kind]));
     same("kernel, ours and waiting", kinds.iter().sum(), wall)?;
     for key in ["steps", "calls", "path"] {
