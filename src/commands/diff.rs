@@ -71,8 +71,11 @@ pub fn traces(context: &Context, options: &cli::TraceCmd, filter: &Filter) -> Re
 /// Whether a call is about what is remembered of containers, and about this program: that depends on what else is there.
 fn keeps_records(entry: &Entry) -> bool {
     let file = entry.r.source().file;
+    // How long a command waited for its program is told.
+    let waits = entry.r.name() == "rt_sigtimedwait";
     let own = ["state/", "say/", "syscalls/", "host/", "main.rs", "commands/", "entry/"];
-    entry.is_aside() || entry.r.line == 0 && !entry.is_programs() && own.iter().any(|room| file.starts_with(room))
+    entry.is_aside()
+        || entry.r.line == 0 && !waits && !entry.is_programs() && own.iter().any(|room| file.starts_with(room))
 }
 
 /// A bundle's directory, a file, or else the configuration that was kept with a trace.

@@ -8,7 +8,7 @@ use crate::outcome::{Doing, Error};
 use crate::plan::Step;
 use crate::say::out;
 use crate::state::{self, traces};
-use crate::trace::{Piece, Series, Start};
+use crate::trace::{Piece, Series, Start, fit};
 use syscalls::{Fd, PollFd, SigSet, Why};
 
 /// The status of a command that SIGINT ends. Other signals that end the runs have the same one.
@@ -44,6 +44,7 @@ pub fn series(context: &Context, run: &cli::Run, times: usize) -> Result<i32, Er
 /// The runs, up to the last or to one that fails. Returns the first exit status that is not 0.
 fn all(context: &Context, create: &cli::Create, times: usize, signals: &Fd, series: &mut Series) -> Result<i32, Error> {
     let mut status = 0;
+    let mut kept: Vec<usize> = Vec::new();
     for number in 1..=times {
         match once(context, create, number, series)? {
             Went::Well(ended) if status == 0 => status = ended,
@@ -51,11 +52,30 @@ fn all(context: &Context, create: &cli::Create, times: usize, signals: &Fd, seri
             Went::Badly(ended) => return Ok(ended),
             Went::Interrupted => return Ok(INTERRUPTED),
         }
+        kept.push(number);
+        thin_out(context, create, series, &mut kept)?;
         if told_to_end(signals)? {
             return Ok(INTERRUPTED);
         }
     }
     Ok(status)
+}
+
+/// Removes the traces of this series but for the last run's, and those of the fastest and of the slowest, which the table names.
+fn thin_out(context: &Context, create: &cli::Create, series: &Series, kept: &mut Vec<usize>) -> Result<(), Error> {
+    let (Some((fastest, slowest)), Some(root)) = (series.ends(), context.open_root()?) else {
+        return Ok(());
+    };
+    let needed = [fastest + 1, slowest + 1, series.runs()];
+    for number in kept.iter().filter(|number| !needed.contains(number)) {
+        traces::forget(&root, &run_id(create, *number));
+    }
+    kept.retain(|number| needed.contains(number));
+    Ok(())
+}
+
+fn run_id(create: &cli::Create, number: usize) -> String {
+    format!("{}-{number}", create.id)
 }
 
 /// The signals that ask this program to end.
@@ -69,7 +89,7 @@ fn told_to_end(signals: &Fd) -> Result<bool, Error> {
 
 /// One run, and its trace.
 fn once(context: &Context, create: &cli::Create, number: usize, series: &mut Series) -> Result<Went, Error> {
-    let id = format!("{}-{number}", create.id);
+    let id = run_id(create, number);
     state::check_id(&id)?;
     // This program deletes what an interrupted run leaves: that must not be another's container.
     if state::look_up(context.open_root()?.as_ref(), &id)?.is_some() {
@@ -126,18 +146,21 @@ fn words(context: &Context, create: &cli::Create, id: &str) -> Vec<String> {
 
 /// The tables, and which runs to look at. None: there was no start.
 fn told(context: &Context, create: &cli::Create, times: usize, series: &Series) -> Option<String> {
-    let id = &create.id;
     let (fastest, slowest) = series.ends()?;
     let runs = match series.runs() {
         runs if runs == times => format!("{runs} starts"),
         runs => format!("{runs} of {times} starts"),
     };
-    let (fastest, slowest) = (fastest + 1, slowest + 1);
-    let more = context.trace_of(&format!("{id}-{slowest}"));
+    let (fastest, slowest) = (run_id(create, fastest + 1), run_id(create, slowest + 1));
+    let more = context.trace_of(&slowest);
+    let last = series.runs();
+    let head = format!("{runs}: {} to {}", run_id(create, 1), run_id(create, last));
+    let ends = format!("the fastest was {fastest}, the slowest {slowest}:");
+    let wide = |text: &str| fit(text, 80, usize::MAX).join("\n");
     Some(format!(
-        "\n{runs}: {id}-1 to {id}-{}\nA start is the time from the first call to execve of the program.\n\n{}\n\
-        the fastest was {id}-{fastest}, the slowest {id}-{slowest}:\n{more} --timing\n",
-        series.runs(),
-        series.text()
+        "\n{}\nA start is the time from the first call to execve of the program.\n\n{}\n{}\n{more} --timing\n",
+        wide(&head),
+        series.text(),
+        wide(&ends)
     ))
 }

@@ -11,6 +11,8 @@ use syscalls::record::RETURNED;
 
 /// Times are of one run each: what differs less is taken for noise.
 const NOISE: u64 = 1_000_000;
+/// The same for calls that wait.
+const WAITED: u64 = 20_000_000;
 /// So many times are told.
 const TOLD: usize = 8;
 
@@ -89,13 +91,11 @@ impl<'a> Calls<'a> {
         self.act(pair, 1).or_else(|| self.act(pair, 0))
     }
 
-    /// How long the call of a pair took on both sides, if that says something of the call.
+    /// How long the call of a pair took on both sides, if that is known.
     pub fn times(&self, pair: &Pair) -> Option<[u64; 2]> {
         let time = |side| {
             let entry = self.act(pair, side)?.entry;
-            let waits = WAITS.split(' ').any(|name| name == entry.r.name());
-            let counts =
-                !waits && !entry.is_programs() && entry.r.lane != Lane::Watcher as u8 && entry.r.state == RETURNED;
+            let counts = !entry.is_programs() && entry.r.lane != Lane::Watcher as u8 && entry.r.state == RETURNED;
             counts.then_some(entry.r.duration_ns)
         };
         Some([time(0)?, time(1)?])
@@ -105,7 +105,10 @@ impl<'a> Calls<'a> {
         let more = |at: &usize| self.times(&self.pairs[*at]).map_or(0, |[one, other]| one.abs_diff(other));
         let tells = |at: &usize| {
             let twice = |[one, other]: [u64; 2]| one.max(other) > 2 * one.min(other);
-            more(at) > NOISE && self.times(&self.pairs[*at]).is_some_and(twice)
+            let waits = self
+                .either(&self.pairs[*at])
+                .is_some_and(|act| WAITS.split(' ').any(|name| name == act.entry.r.name()));
+            more(at) > if waits { WAITED } else { NOISE } && self.times(&self.pairs[*at]).is_some_and(twice)
         };
         let mut slow: Vec<usize> = (0..self.pairs.len()).filter(tells).collect();
         sorted::by(&mut slow, |a, b| more(a) > more(b));

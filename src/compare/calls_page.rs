@@ -9,8 +9,7 @@ use crate::outcome::visible;
 use crate::trace::{Screen, duration};
 use serde_json::{Value, json};
 
-const NOISE: &str =
-    "Of one run each: less than twice as long, or less than 1 ms more, is taken for noise, and is not told.";
+const NOISE: &str = "Of one run each: less than twice as long, or less than 1 ms more (20 ms of a wait), is taken for noise, and is not told.";
 
 /// So many calls of a section that only one trace has come to have a row each.
 const FEW: usize = 3;

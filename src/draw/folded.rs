@@ -1,4 +1,4 @@
-//! Stacks for flame graphs, a line each: lane, stage, call, and how many microseconds that took in all. The frame `between calls`
+//! Stacks for flame graphs, a line each: lane, step, call, and how many microseconds that took in all. The frame `between calls`
 //! has the time before a call in which its process made none. May touch: the views of traces.
 
 use crate::plan::show::lane_name;
@@ -14,12 +14,11 @@ pub fn stacks(pieces: &[Piece]) -> String {
     for process in by_process(&entries) {
         let mut before = None;
         for entry in process.into_iter().map(|at| &entries[at]) {
-            let place = if entry.stage.is_empty() { entry.step() } else { &entry.stage };
-            let lane = lane_name(entry.r.lane);
+            let (lane, step) = (lane_name(entry.r.lane), entry.step());
             if let Some(before) = before.replace(entry.returned()) {
-                add(&mut stacks, [lane, place, BETWEEN], entry.r.start_ns.saturating_sub(before));
+                add(&mut stacks, [lane, step, BETWEEN], entry.r.start_ns.saturating_sub(before));
             }
-            add(&mut stacks, [lane, place, entry.r.name()], entry.r.duration_ns);
+            add(&mut stacks, [lane, step, entry.r.name()], entry.r.duration_ns);
         }
     }
     let mut text = String::new();

@@ -54,7 +54,7 @@ pub fn find(root: Option<&Fd>, id: &str, run: usize) -> Result<Attempt, Error> {
             let (kept, name) = traces::config_of(root, id, run - usize::from(there.is_some()))?;
             read(kept.at(), &name, id)?.ok_or_else(|| {
                 Error::State(format!(
-                    "the trace of {id} has no configuration with it; a command that makes or starts a container leaves it when it fails"
+                    "the trace of {id} has no config.json: only a command that failed leaves one, and a container that is there has one; give the bundle or the file of the configuration"
                 ))
             })
         }

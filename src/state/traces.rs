@@ -227,7 +227,10 @@ pub fn of(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
 /// The newest trace of an id.
 pub fn newest(root: Option<&Fd>, id: &str) -> Result<Trace, Error> {
     check_id(id)?;
-    let unknown = || Error::State(format!("container does not exist: {id}, and no trace of it is kept"));
+    let unknown = || {
+        let known = format!("of containers that are gone, the newest {KEPT} are kept; `nk-runtime trace` lists them");
+        Error::State(format!("container does not exist: {id}, and no trace of it is kept: {known}"))
+    };
     let unreadable =
         || Error::State(format!("no trace of container {id} is kept, or it is of another version of this program"));
     let Some(root) = root else {
@@ -310,15 +313,32 @@ fn older(root: Option<&Fd>, id: &str, run: usize) -> Result<Trace, Error> {
     read_kept(&kept, id, &stem)
 }
 
+/// Removes the newest kept trace of an id.
+pub fn forget(root: &Fd, id: &str) {
+    let why = Why("a series keeps few traces, and leaves those of other containers their room");
+    let Ok(kept) = syscalls::openat(root.at(), TRACES, OPEN, why) else {
+        return;
+    };
+    let names = input::names(kept.at(), why).unwrap_or_default();
+    let stem = |name: &CString| stem_of(name).filter(|stem| id_of(stem) == Some(id));
+    let newest = names.iter().filter_map(stem).max();
+    for name in names.iter().filter(|name| newest.is_some() && stem(name) == newest) {
+        let _ = syscalls::unlinkat(kept.at(), name, AtFlags::NONE, why);
+    }
+}
+
 /// The names of the kept traces, each without the end of its files' names, the newest first.
 fn stems(kept: At, why: Why) -> syscalls::Result<Vec<String>> {
     let names = input::names(kept, why)?;
-    let stem = |name: &CString| Some(String::from(name.to_str().ok()?.split('~').next()?));
-    let mut stems: Vec<String> = names.iter().filter_map(stem).filter(|stem| id_of(stem).is_some()).collect();
+    let mut stems: Vec<String> = names.iter().filter_map(stem_of).filter(|stem| id_of(stem).is_some()).collect();
     sorted::sort(&mut stems);
     stems.dedup();
     stems.reverse();
     Ok(stems)
+}
+
+fn stem_of(name: &CString) -> Option<String> {
+    Some(String::from(name.to_str().ok()?.split('~').next()?))
 }
 
 /// The id in such a name.

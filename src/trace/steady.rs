@@ -58,6 +58,8 @@ impl<'a> Own<'a> {
         // What a directory or a file holds is not what the call asks for, and not which numbers are free.
         match r.name() {
             "getdents64" | "read" | "pread64" => args.truncate(1),
+            "statfs" | "fstatfs" => args.iter_mut().for_each(|arg| *arg = without_counts(arg)),
+            "waitid" | "rt_sigtimedwait" => args.iter_mut().for_each(|arg| *arg = without_ticks(arg)),
             "socketpair" => drop(args.pop()),
             "close_range" => args.iter_mut().take(2).for_each(|number| *number = "_".into()),
             _ => {}
@@ -95,8 +97,13 @@ impl<'a> Own<'a> {
             }
             let word = &rest[..end];
             let is_opened = out.ends_with("fd/") && !["0", "1", "2"].contains(&word);
-            let held = is_opened || out.ends_with(['=', '[']);
-            out.push_str(self.word(word, if held { before } else { "" }));
+            // `pipe:[17]`: the number of an inode.
+            let held = match out.ends_with(":[") {
+                true => "inode",
+                false if is_opened || out.ends_with(['=', '[']) => before,
+                false => "",
+            };
+            out.push_str(self.word(word, held));
             (rest, before) = (&rest[end..], word);
         }
         out
@@ -109,8 +116,8 @@ impl<'a> Own<'a> {
             Some(digits) if digits.len() > 7 && hex(digits) => "0x...",
             None if word.len() == 16 && hex(word) => "...",
             None if word.parse().is_ok_and(|pid: i32| self.pids.binary_search(&pid).is_ok()) => "PID",
-            // Descriptors in structures, in messages, and in /proc/self/fd.
-            None if is_number && ["fd", "pidfd", "cgroup", "data"].contains(&before) => "_",
+            // Descriptors in structures, in messages, and in /proc/self/fd; inodes of pipes, sockets and namespaces.
+            None if is_number && ["fd", "pidfd", "cgroup", "data", "inode"].contains(&before) => "_",
             // The start time of a process, in its state.
             None if is_number && before == "time" => "...",
             _ => word,
@@ -125,4 +132,18 @@ fn numberless(descriptor: &str) -> &str {
         "" => "_",
         name => name,
     }
+}
+
+/// What is known of a file system, without the number of its device, which each mount has anew, and without what is free in it.
+fn without_counts(statfs: &str) -> String {
+    let flags = statfs.split_once("f_flags=").map_or("}", |(_, flags)| flags);
+    match statfs.split_once(", f_bsize=") {
+        Some((kind, _)) => format!("{kind}, ..., f_flags={flags}"),
+        None => statfs.into(),
+    }
+}
+
+/// How a process ended, without the processor time that it took.
+fn without_ticks(siginfo: &str) -> String {
+    siginfo.split_once(", si_utime=").map_or(siginfo.into(), |(end, _)| format!("{end}}}"))
 }

@@ -13,6 +13,9 @@ use core::cmp::Reverse;
 /// So many rows the tables of calls and of the longest stretches have.
 const ROWS: usize = 10;
 
+/// Columns of the page.
+const WIDTH: usize = 80;
+
 const HEADS: &str = "  kernel    ours waiting longest  calls";
 
 /// What stretches of time took.
@@ -119,10 +122,11 @@ pub fn extent(start: &Start) -> &'static str {
     }
 }
 
-/// All of it as text, at most 80 columns wide.
+/// All of it as text, at most `WIDTH` columns wide.
 pub fn text(name: &str, start: &Start, ink: Ink) -> String {
     let all = Spent::of_all(&start.path);
-    let mut out = format!("{}, {}: {}\n", visible(name), extent(start), duration(start.wall()));
+    let head = format!("{}, {}: {}", visible(name), extent(start), duration(start.wall()));
+    let mut out = fit(&head, WIDTH, usize::MAX).join("\n") + "\n";
     if start.paused() > 0 {
         out.push_str(&format!("{} between the two commands do not count.\n", duration(start.paused())));
     }
@@ -142,9 +146,11 @@ pub fn text(name: &str, start: &Start, ink: Ink) -> String {
         let entry = &start.entries[stretch.at];
         let line = if entry.r.line == 0 { String::new() } else { format!("{}", entry.r.line) };
         let head = format!("{} {:<6} {line:>3} ", share(stretch.ns(), all.all()), lane_name(entry.r.lane));
-        let room = 80 - head.chars().count();
-        out.push_str(&format!("{head}{}\n", fit(&visible(&what), room, 1).concat()));
-        out.push_str(&format!("{:27}{}\n", "", fit(&visible(&why), room, 1).concat()));
+        let indent = head.chars().count();
+        out.push_str(&format!("{head}{}\n", fit(&visible(&what), WIDTH - indent, 1).concat()));
+        for row in fit(&visible(&why), WIDTH - indent - 1, 2) {
+            out.push_str(&format!("{:indent$} {row}\n", ""));
+        }
     }
     let steps = steps(start);
     table("step of the critical path", &steps, start.wall(), steps.len(), &mut out);

@@ -11,6 +11,8 @@ pub fn cases() -> Vec<Trial> {
         "compare_traces",
         &[
             ("two_runs_are_the_same", twice),
+            ("a_terminal_is_no_difference", terminal),
+            ("a_wait_that_is_much_longer_is_told", wait),
             ("each_change_is_named_with_its_pointer", named),
             ("a_failure_against_a_success", failed),
             ("what_a_program_is_refused", refused),
@@ -51,6 +53,30 @@ fn twice() -> Outcome {
     let done = bundle.call(&["trace", "--diff", &bundle.id, &other])?;
     let rows = done.out.lines().filter(|line| line.starts_with("- ") || line.starts_with("+ ")).count();
     ensure!(done.status == 0 && rows == 0, "{done:?}");
+    bundle.clean()
+}
+
+/// The devpts of each run is a new device.
+fn terminal() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.set("/process/terminal", json!(true))?;
+    for _ in 0..3 {
+        run(&bundle, &[])?;
+    }
+    same("two runs", differences(&bundle, &[])?, Vec::new())?;
+    bundle.clean()
+}
+
+fn wait() -> Outcome {
+    let mut bundle = Bundle::shell("sleep $TIME")?;
+    for seconds in ["0", "1.5"] {
+        bundle.set("/process/env", json!(["PATH=/bin", format!("TIME={seconds}")]))?;
+        run(&bundle, &[])?;
+    }
+    let before = format!("{}~2", bundle.id);
+    let text = bundle.call(&["trace", "--diff", &before, &bundle.id])?.out;
+    let times = text.split("\ntimes\n").nth(1).unwrap_or_default();
+    ensure!(times.contains("rt_sigtimedwait("), "{text}");
     bundle.clean()
 }
 

@@ -103,7 +103,7 @@ fn nothing() -> Outcome {
     let bundle = Bundle::plain()?;
     bundle.bundled(&["run"])?.ok()?;
     let words = ["trace", &bundle.id, "--print-config"];
-    bundle.call(&words)?.refused("has no configuration with it")?;
+    bundle.call(&words)?.refused("has no config.json: only a command that failed")?;
     bundle.call(&["run", "--from-trace", "no-such", &bundle.id])?.refused("no trace of container no-such is kept")?;
     bundle.call(&["trace", &bundle.id, "--print-config", "-c"])?.refused("leave it out with --print-config")?;
     bundle.clean()

@@ -57,8 +57,7 @@ fn stacks() -> Outcome {
     let mut before: BTreeMap<u64, u64> = BTreeMap::new();
     for r in records(&bundle)? {
         let (start, took) = (number(&r["start_ns"]), number(&r["duration_ns"]));
-        let place = if r["op"].is_null() { &r["step"] } else { &r["op"] };
-        let stack = format!("{};{}", word(&r["lane"]), word(place));
+        let stack = format!("{};{}", word(&r["lane"]), word(&r["step"]));
         if let Some(before) = before.insert(number(&r["pid"]), start + took) {
             *wanted.entry(format!("{stack};between calls")).or_default() += start - before;
         }

@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::fs;
 use std::time::Duration;
 
 pub fn cases() -> Vec<Trial> {
@@ -21,6 +22,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_hook_that_sleeps_is_waited_for", hook),
             ("time_between_create_and_start_does_not_count", pause),
             ("the_text_says_the_sums", text),
+            ("no_row_is_too_wide_with_a_long_name", wide),
             ("a_start_that_failed_ends_with_its_command", failed),
             ("repeat_tells_median_and_spread", repeat),
             ("repeat_ends_with_a_start_that_fails", repeat_fails),
@@ -132,6 +134,22 @@ fn text() -> Outcome {
     bundle.clean()
 }
 
+fn wide() -> Outcome {
+    let mut bundle = Bundle::plain()?;
+    bundle.id = format!("{}-{}", bundle.id, "long".repeat(40));
+    let fits = |row: &str| row.chars().count() <= 80 || row.starts_with("nk-runtime --root");
+    let repeated = bundle.bundled_alone(&["run", "--repeat", "2"])?.ok()?.out;
+    let named = format!("{}-2", bundle.id);
+    let timing = bundle.call(&["trace", "--timing", &named])?.ok()?.out;
+    let mut table = bundle.command(&["trace", "-c", &named])?;
+    table.env("COLUMNS", "80");
+    let table = bundle.finish(table)?.ok()?.out;
+    for text in [repeated, timing, table] {
+        ensure!(text.lines().all(fits), "a row is too wide:\n{text}");
+    }
+    bundle.clean()
+}
+
 fn failed() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/args", json!(["/no/such/program"]))?;
@@ -169,13 +187,15 @@ fn repeat() -> Outcome {
         let [median, p10, p90, fastest, slowest] = all[..] else { return Err(format!("{all:?}").into()) };
         ensure!(fastest <= p10 && p10 <= median && median <= p90 && p90 <= slowest, "{name}: {all:?}");
     }
-    // Each has a trace. The fastest of the table is the one that is named.
+    // Those that the table names and the last have a trace, and others make no room for them. The fastest of the table is the one that is named.
     let named = done.out.split("the fastest was ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("");
     let text = bundle.call(&["trace", "--timing", "--format", "json", named])?.ok()?.out;
     let wall = number(&serde_json::from_str::<Value>(&text)?["wall_ns"]) / 1000;
     let fastest = times(&done.out, "start")?[3];
     ensure!(fastest.abs_diff(wall) <= 100, "{fastest} and {wall}");
     bundle.call(&["trace", &format!("{id}-5")])?.ok()?;
+    let kept = fs::read_dir(bundle.state_root().join(".traces"))?.count();
+    ensure!((2..=3).contains(&kept), "{kept} traces of 5 runs are kept");
     bundle.set("/process/args", json!(["true"]))?;
     same("status", bundle.bundled_alone(&["run", "--repeat", "2"])?.status, 0)?;
     bundle.clean()

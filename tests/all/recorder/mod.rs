@@ -104,7 +104,7 @@ fn last_64() -> Outcome {
     same("how many are kept", fs::read_dir(bundle.state_root().join(".traces"))?.count(), 65)?;
     told(&bundle, &format!("{}-81", bundle.id))?;
     told(&bundle, &format!("{}-17", bundle.id))?;
-    bundle.call(&["trace", &format!("{}-16", bundle.id)])?.refused("")?;
+    bundle.call(&["trace", &format!("{}-16", bundle.id)])?.refused("the newest 64 are kept")?;
     let list = bundle.call(&["trace"])?.ok()?.out;
     ensure!(
         list.contains(&format!("{}-81", bundle.id)),
