@@ -95,7 +95,9 @@ fn input(state: &[Vec<u8>; 2], pid: i32) -> syscalls::Result<Fd> {
     let file = syscalls::memfd_create(c"state", MemFd::NONE, why)?;
     let mut digits = [0u8; 12];
     let mut at = 0;
-    for part in [&state[0][..], decimal(pid, &mut digits), &state[1][..]] {
+    // A hook has a state. This program, called again, has none.
+    let number = if state[0].is_empty() { &[] } else { decimal(pid, &mut digits) };
+    for part in [&state[0][..], number, &state[1][..]] {
         if !part.is_empty() {
             syscalls::pwrite64(file.at(), part, at, why)?;
         }

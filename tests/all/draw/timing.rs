@@ -174,10 +174,15 @@ fn times(text: &str, name: &str) -> Result<Vec<u64>, Failed> {
 }
 
 fn repeat() -> Outcome {
-    let mut bundle = Bundle::shell("echo hello; exit 3")?;
+    let mut bundle = Bundle::shell("echo hello; cat; exit 3")?;
     let done = bundle.bundled_alone(&["run", "--repeat", "5"])?;
     same("status", done.status, 3)?;
     same("how often the output is shown", done.out.matches("hello\n").count(), 1)?;
+    ensure!(
+        done.out.starts_with("hello\n") && !done.out.starts_with("hello\n0"),
+        "it has read something: {}",
+        done.out
+    );
     let fits = |row: &str| row.chars().count() <= 80 || row.starts_with("nk-runtime --root");
     ensure!(done.err.is_empty() && done.out.lines().all(fits), "{done:?}");
     let id = bundle.id.clone();
