@@ -77,6 +77,27 @@ impl<'a> Against<'a> {
         common
     }
 
+    /// The milestones that were moved, each with those that follow it on both sides.
+    fn groups(&self) -> Vec<Vec<&'static str>> {
+        let mut groups: Vec<Vec<&'static str>> = Vec::new();
+        for name in self.moved() {
+            let before = [0, 1].map(|side| self.before(side, name));
+            let known = groups.iter_mut().find(|group| before == [group.last().copied(); 2]);
+            match known {
+                Some(group) => group.push(name),
+                None => groups.push(vec![name]),
+            }
+        }
+        groups
+    }
+
+    /// The last milestone of both that one side reaches before this one.
+    fn before(&self, side: usize, name: &str) -> Option<&'static str> {
+        let (place, _) = self.sides[side].station(name)?;
+        let earlier = self.sides[side].stations[..place - 1].iter().rev().map(|station| station.told.name);
+        earlier.into_iter().find(|name| self.sides[1 - side].station(name).is_some())
+    }
+
     /// What the programs have that is not the same: a name, and what each side has.
     fn gained(&self) -> Vec<(String, [String; 2])> {
         let [one, other] = self.sides.map(Way::gained);
@@ -217,18 +238,22 @@ fn summary(both: &Against, screen: Screen, out: &mut String) {
         paragraph(text.trim_start(), 2 + indent, screen, Paint::Plain, out);
     };
     let common = both.names.len() - both.alone(0).len() - both.alone(1).len();
-    say(format!("Both reach {}.", counted(common, "milestone")));
+    say(match common {
+        0 => "No milestone is reached by both.".into(),
+        _ => format!("Both reach {}.", counted(common, "milestone")),
+    });
     for (side, name) in names.iter().enumerate() {
         let alone = both.alone(side);
         if !alone.is_empty() {
             say(format!("Only {name}: {}.", alone.join("; ")));
         }
     }
-    match both.moved() {
-        moved if moved.is_empty() => say("What both reach, they reach in the same order.".into()),
-        moved => {
-            say("In another order, here with the milestone before each:".into());
-            moved.iter().for_each(|name| say(format!("  {}", before(both, name))));
+    match both.groups() {
+        _ if common < 2 => {}
+        groups if groups.is_empty() => say("What both reach, they reach in the same order.".into()),
+        groups => {
+            say("In another order, here with the milestone of both that comes before:".into());
+            groups.iter().for_each(|group| say(format!("  {}", moved(both, group))));
         }
     }
     for (side, name) in names.iter().enumerate() {
@@ -248,19 +273,15 @@ fn summary(both: &Against, screen: Screen, out: &mut String) {
     }
 }
 
-/// After which milestone each side reaches one.
-fn before(both: &Against, name: &str) -> String {
-    let mut words = Vec::new();
-    let mut title = "";
-    for (way, side) in both.sides.iter().zip(&both.titles) {
-        let Some((place, station)) = way.station(name) else { continue };
-        title = station.told.title;
-        words.push(match way.stations.get(place.wrapping_sub(2)) {
-            Some(last) => format!("{side} after `{}`", last.told.title),
-            None => format!("{side} first of all"),
-        });
-    }
-    format!("{title}: {}", words.join(", "))
+/// After which milestone each side reaches those of a group.
+fn moved(both: &Against, group: &[&'static str]) -> String {
+    let title = |name: &&str| both.sides[0].station(name).map_or("", |(_, station)| station.told.title);
+    let titles: Vec<&str> = group.iter().map(title).collect();
+    let after = |side: usize| match group.first().and_then(|name| both.before(side, name)) {
+        Some(last) => format!("{} after `{}`", both.titles[side], title(&last)),
+        None => format!("{} first of all", both.titles[side]),
+    };
+    format!("{}: {}, {}", titles.join(", then "), after(0), after(1))
 }
 
 /// What one side takes: time and calls, where most of it goes, and which calls it makes more.
@@ -271,8 +292,20 @@ fn effort(both: &Against, side: usize, name: &str, say: &mut impl FnMut(String))
         let end = way.station("program").and_then(|(_, station)| station.calls.first().copied());
         counts(way, 0..end.unwrap_or(way.deeds.len()))
     });
-    let time = way.made.get(end).and_then(|made| made.at).map_or(String::new(), |at| format!(" in {}", duration(at)));
-    let mut text = format!("{name} makes {}{time} up to its program", counted(end, "call"));
+    let time = way
+        .made
+        .get(end)
+        .map_or(way.took(), |made| made.at)
+        .map_or(String::new(), |at| format!(" in {}", duration(at)));
+    let mut text = match way.failed() {
+        Some(failed) => format!(
+            "{name} makes {}{time}, and ends with status {} before any program runs",
+            counted(end, "call"),
+            failed.status
+        ),
+        None if way.first.is_none() => format!("{name} makes {}{time}, and runs no program", counted(end, "call")),
+        None => format!("{name} makes {}{time} up to its program", counted(end, "call")),
+    };
     let slowest = way.stations.iter().max_by_key(|station| station.took);
     if let Some((station, took)) = slowest.and_then(|station| Some((station, station.took?))) {
         text.push_str(&format!("; the longest part is after `{}` ({})", station.told.title, duration(took)));

@@ -65,10 +65,12 @@ pub struct Beside<'a> {
     pub same_run: bool,
     /// The commands of the trace that strace has not seen.
     pub unseen: usize,
+    /// How the listing tells that it is of another command.
+    pub stranger: Option<String>,
 }
 
-/// Compares a listing with a trace.
-pub fn compare<'a>(listing: &'a Listing<'a>, entries: &'a [Entry<'a>]) -> Beside<'a> {
+/// Compares a listing with the trace of a container.
+pub fn compare<'a>(listing: &'a Listing<'a>, entries: &'a [Entry<'a>], id: &str) -> Beside<'a> {
     let own: Vec<&Entry> = entries.iter().filter(|entry| !entry.is_event()).collect();
     let pairs = lanes::pairs(listing, &own);
     let by_strace = |pid: i32| pairs.iter().any(|pair| pair.ours == Some(pid) && pair.theirs.is_some());
@@ -100,19 +102,47 @@ pub fn compare<'a>(listing: &'a Listing<'a>, entries: &'a [Entry<'a>]) -> Beside
     }
     sorted::by(&mut rows, |a, b| a.0 < b.0);
     let both = pairs.iter().filter(|pair| pair.ours.is_some());
-    Beside {
+    let mut beside = Beside {
         listing,
         rows: rows.into_iter().map(|(_, row)| row).collect(),
         processes: both.filter_map(|pair| Some((pair.theirs?, pair.lane))).collect(),
         same_run: pairs.iter().any(|pair| pair.theirs.is_some() && pair.theirs == pair.ours),
         unseen: unseen.len(),
-    }
+        stranger: None,
+    };
+    beside.stranger = beside.stranger(id);
+    beside
 }
 
 impl Beside<'_> {
     /// Whether a line of strace or a call of ours is without a counterpart, or cannot be read.
     pub fn differs(&self) -> bool {
         self.rows.iter().any(|row| row.found.differs()) || self.listing.unread().next().is_some()
+    }
+}
+
+impl Beside<'_> {
+    /// Whether the listing is of another program, or of another container than `id`.
+    fn stranger(&self, id: &str) -> Option<String> {
+        let done = |call: &&Call| call.name.starts_with("execve") && call.errno().is_none();
+        let ours = |call: &&Call| {
+            let path = call.args().into_iter().find_map(crate::world::words::text).unwrap_or_default();
+            path.rsplit('/').next().is_some_and(|name| name.contains("nk-runtime"))
+        };
+        let executed: Vec<&Call> = self.listing.calls.iter().filter(done).collect();
+        let own: Vec<&Call> = executed.iter().copied().filter(ours).collect();
+        // The runtime can have another name: then most calls are the same.
+        let same = self.rows.iter().filter(|row| matches!(row.found, Found::Same(_))).count();
+        if own.is_empty() {
+            return (!executed.is_empty() && same * 2 < self.rows.len())
+                .then(|| "This file has no process that executes nk-runtime: it is of another command".into());
+        }
+        // Words that are cut or spelled in another way tell no id.
+        let tells = |call: &Call| {
+            call.shown().contains(&format!("\"{id}\"")) || call.shown().contains("...") || call.shown().contains("\\x")
+        };
+        (!self.same_run && !own.into_iter().any(tells))
+            .then(|| format!("In this file nk-runtime is executed without the id {id}: it is of another container"))
     }
 }
 

@@ -2,11 +2,13 @@
 //! and what does not. May touch: the views of traces.
 
 use super::agree::{KNOWN, NAMES};
+use super::read::paragraph;
 use super::{Beside, Found, Row};
 use crate::listing::{Call, Line};
 use crate::outcome::visible;
 use crate::plan::show::lane_name;
 use crate::trace::{Paint, Screen, duration, fit, whole};
+use crate::world::wrapped;
 
 /// From so many columns on, the sides stand beside each other.
 const BESIDE: usize = 140;
@@ -22,7 +24,12 @@ pub fn page(beside: &Beside, title: &str, screen: Screen, all: bool, out: &mut S
     screen.line(&visible(title), Paint::Plain, out);
     let processes: Vec<String> =
         beside.processes.iter().map(|(pid, lane)| format!("{} is process {pid}", lane_name(*lane))).collect();
-    screen.line(&format!("{}. {SIGNS}", processes.join(", ")), Paint::Aside, out);
+    strange(beside, screen, out);
+    // A sign and its first word stay together.
+    let signs: Vec<String> = SIGNS.split("; ").map(|sign| sign.replacen(' ', "\u{a0}", 1)).collect();
+    for line in wrapped(&format!("{}. {}", processes.join(", "), signs.join("; ")), screen.width.max(40)) {
+        screen.line(&line.replace('\u{a0}', " "), Paint::Aside, out);
+    }
     let mut rest = beside.rows.as_slice();
     while let Some(first) = rest.first() {
         let goes_on =
@@ -32,7 +39,13 @@ pub fn page(beside: &Beside, title: &str, screen: Screen, all: bool, out: &mut S
         rest = &rest[count..];
     }
     out.push('\n');
-    summary(beside, screen, out);
+    summary(beside, screen, "in the rows above", out);
+}
+
+fn strange(beside: &Beside, screen: Screen, out: &mut String) {
+    if let Some(stranger) = &beside.stranger {
+        paragraph(&visible(stranger), 0, screen, Paint::Odd, out);
+    }
 }
 
 pub const SIGNS: &str = "= the same; ~ the same, shown in another way; ! different; - only strace has it; + only our trace has it; . explained";
@@ -120,8 +133,9 @@ fn texts(known: u16) -> Vec<&'static str> {
     lines.filter_map(|(_, line)| line.split_once(": ")).map(|(_, text)| text).collect()
 }
 
-/// What agrees, what is explained, and each difference.
-pub fn summary(beside: &Beside, screen: Screen, out: &mut String) {
+/// What agrees, what is explained, and each difference. `rest`: where those stand that are not listed.
+pub fn summary(beside: &Beside, screen: Screen, rest: &str, out: &mut String) {
+    strange(beside, screen, out);
     let mut say = |text: String, paint: Paint| screen.lines(&text, 3, paint, out);
     let counted = |is: &dyn Fn(Found) -> bool| beside.rows.iter().filter(|row| is(row.found)).count();
     let calls = beside.listing.calls.len();
@@ -154,7 +168,7 @@ pub fn summary(beside: &Beside, screen: Screen, out: &mut String) {
     for (line, why) in beside.listing.unread() {
         say(format!("Line {} cannot be read: {why}: {}", line.number, visible(line.text)), Paint::Fatal);
     }
-    differences(beside, &mut say);
+    differences(beside, rest, &mut say);
 }
 
 /// How many rows each known difference has.
@@ -167,7 +181,7 @@ fn kinds(beside: &Beside, of: &dyn Fn(Found) -> u16, say: &mut dyn FnMut(String,
     }
 }
 
-fn differences(beside: &Beside, say: &mut dyn FnMut(String, Paint)) {
+fn differences(beside: &Beside, rest: &str, say: &mut dyn FnMut(String, Paint)) {
     let count = beside.rows.iter().filter(|row| row.found.differs()).count();
     match count {
         0 => return say("Differences: none".into(), Paint::Plain),
@@ -202,7 +216,7 @@ fn differences(beside: &Beside, say: &mut dyn FnMut(String, Paint)) {
             }
         }
         if alike == LISTED {
-            say("  (those like it that follow are on the page without -c)".into(), Paint::Aside);
+            say(format!("  (those like it that follow are {rest})"), Paint::Aside);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What strace wrote of any runtime, told by milestones: the text, and the same for programs. May touch: the page of a text.
 
 use super::phase::{Row as Calls, rows};
-use super::way::{Station, Way};
+use super::way::{Failed, Station, Way};
 use crate::explain::Book;
 use crate::outcome::{Lane, visible};
 use crate::trace::{Paint, Row, Screen, duration};
@@ -15,7 +15,7 @@ pub fn read(way: &Way, screen: Screen, all: bool) -> String {
     let mut told: Vec<&str> = Vec::new();
     for (place, station) in way.stations.iter().enumerate() {
         out.push('\n');
-        let title = format!("{}. {} ({}){}", place + 1, station.told.title, way.by(station), phase(station));
+        let title = format!("{}. {} ({}): {}", place + 1, station.told.title, way.by(station), phase(station));
         screen.heading(&title, Lane::Host as u8, &mut out);
         paragraph(station.told.why, 2, screen, Paint::Plain, &mut out);
         for calls in rows(way, station, all) {
@@ -68,6 +68,17 @@ pub fn name(way: &Way, screen: Screen, out: &mut String) {
         let count = counted(way.unread.len(), "line");
         screen.line(&format!("{count} could not be read; the first is line {number}: {why}"), Paint::Odd, out);
     }
+    if let Some(failed) = way.failed() {
+        let said = match failed.said.as_str() {
+            "" => "It wrote nothing to descriptor 2.".into(),
+            said => format!("It last wrote to descriptor 2: {}", visible(said)),
+        };
+        let (status, number) = (failed.status, failed.number);
+        let ended = format!(
+            "The runtime ended with status {status} (exit_group, number {number}) before any program ran. {said}"
+        );
+        paragraph(&ended, 0, screen, Paint::Fatal, out);
+    }
 }
 
 fn head(way: &Way, screen: Screen, out: &mut String) {
@@ -77,21 +88,31 @@ fn head(way: &Way, screen: Screen, out: &mut String) {
         return;
     }
     let times = match way.took() {
-        Some(_) => "Its time goes up to the next milestone; strace slows down each call.",
+        Some(_) => "Under strace each call takes longer.",
         None => "Without times: `strace -f -ttt` writes them.",
     };
-    let text =
-        format!("A milestone is reached by the host (the runtime) or by init (the container's first process). {times}");
+    let text = format!(
+        "A milestone is reached by the host (the runtime) or by init (the container's first process). `2 of 9 calls`: 2 reach it, and \
+        9 are made up to the next one. {times}"
+    );
     paragraph(&text, 0, screen, Paint::Aside, out);
 }
 
-/// The time of a phase, and how many calls were made meanwhile.
+/// How many of a phase's calls belong to the milestone, how long it took, and how many belong to it and were made later.
 fn phase(station: &Station) -> String {
-    match (station.phase.is_empty(), station.took) {
-        (true, _) => ": the call of the next one".into(),
-        (false, Some(took)) => format!(": {}, {}", duration(took), counted(station.phase.len(), "call")),
-        (false, None) => format!(": {}", counted(station.phase.len(), "call")),
+    let inside = station.calls.iter().filter(|call| station.phase.contains(call)).count();
+    let mut text = match (station.phase.is_empty(), station.took) {
+        (true, _) => "with the next one".into(),
+        (false, Some(took)) => {
+            format!("{inside} of {} in {}", counted(station.phase.len(), "call"), duration(took))
+        }
+        (false, None) => format!("{inside} of {}", counted(station.phase.len(), "call")),
+    };
+    let later = station.calls.len() - inside;
+    if later > 0 {
+        text.push_str(&format!(", {later} later"));
     }
+    text
 }
 
 pub fn row(way: &Way, calls: &Calls, screen: Screen, out: &mut String) {
@@ -176,16 +197,21 @@ pub fn read_json(way: &Way) -> String {
     let [facts, mounts] = way.gained();
     let unread = |(number, why): &(usize, &str)| format!("{{\"line\":{number},\"why\":{}}}", quoted(why));
     format!(
-        "{{\"name\":{},\"calls\":{},\"processes\":{},\"took_ns\":{},\"unread\":{},\"milestones\":{},\"facts\":{},\"mounts\":{}}}",
+        "{{\"name\":{},\"calls\":{},\"processes\":{},\"took_ns\":{},\"failed\":{},\"unread\":{},\"milestones\":{},\"facts\":{},\"mounts\":{}}}",
         quoted(way.name),
         way.deeds.len(),
         way.processes(),
         or_null(way.took()),
+        way.failed().map_or("null".into(), |failed| failed_json(&failed)),
         list(way.unread.iter().map(unread)),
         list(way.stations.iter().map(|station| station_json(way, station, &book))),
         object(facts),
         object(mounts)
     )
+}
+
+fn failed_json(failed: &Failed) -> String {
+    format!("{{\"status\":{},\"line\":{},\"said\":{}}}", failed.status, failed.number, quoted(&failed.said))
 }
 
 fn station_json(way: &Way, station: &Station, book: &Book) -> String {

@@ -10,7 +10,7 @@ use crate::trace::Screen;
 /// The page. It loads nothing.
 pub fn table(beside: &Beside, title: &str) -> String {
     let mut counts = String::new();
-    summary(beside, Screen { width: 120, color: false }, &mut counts);
+    summary(beside, Screen { width: 120, color: false }, "in the table below", &mut counts);
     let rows: String = beside.rows.iter().map(|one| row(beside, one)).collect();
     let page = packed!("beside/table.html");
     let parts = [("TITLE", escaped(title)), ("COUNTS", escaped(&counts)), ("SIGNS", escaped(SIGNS)), ("ROWS", rows)];

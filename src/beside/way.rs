@@ -24,6 +24,15 @@ pub struct Way<'a> {
     pub rootfs: String,
 }
 
+/// How a runtime has ended that has run no program.
+pub struct Failed {
+    pub status: i64,
+    /// The line of its exit_group.
+    pub number: usize,
+    /// What was written to descriptor 2 last; empty: nothing.
+    pub said: String,
+}
+
 /// One call.
 #[derive(Clone, Default)]
 pub struct Made {
@@ -41,9 +50,9 @@ pub struct Station {
     pub told: Told,
     /// The calls that belong to it.
     pub calls: Vec<usize>,
-    /// Its phase goes from its first call to that of the next milestone: all calls that were made meanwhile.
+    /// Its phase goes from its first call to that of the next milestone, or to the end: all calls that were made meanwhile.
     pub phase: core::ops::Range<usize>,
-    /// When it was reached, and how long its phase took. None: the listing has no times, or no milestone comes after it.
+    /// When it was reached, and how long its phase took. None: the listing has no times, or the program runs.
     pub at: Option<u64>,
     pub took: Option<u64>,
 }
@@ -96,8 +105,10 @@ impl<'a> Way<'a> {
             let (from, next) = (begin(Some(milestone)).unwrap_or(0), begin(found.get(place + 1)));
             let at = way.made.get(from).and_then(|made| made.at);
             let end = next.and_then(|next| way.made.get(next)?.at);
+            let last = if milestone.name == "program" { from + 1 } else { way.deeds.len() };
+            let end = end.or_else(|| way.took().filter(|_| next.is_none() && milestone.name != "program"));
             let took = at.zip(end).map(|(at, end)| end.saturating_sub(at));
-            let phase = from..next.unwrap_or(from + 1);
+            let phase = from..next.unwrap_or(last);
             way.stations.push(Station { told, calls: milestone.deeds.clone(), phase, at, took });
         }
         way.follow();
@@ -115,6 +126,19 @@ impl<'a> Way<'a> {
     /// The time between the first call and the last.
     pub fn took(&self) -> Option<u64> {
         self.made.last().and_then(|last| last.at)
+    }
+
+    /// How the runtime failed: no program ran, and the process that ended last did so with a status.
+    pub fn failed(&self) -> Option<Failed> {
+        if self.station("program").is_some() {
+            return None;
+        }
+        let place = self.deeds.iter().rposition(|deed| deed.name == "exit_group")?;
+        let status = self.deeds[place].number(0).filter(|status| *status != 0)?;
+        let says = |deed: &&Deed| deed.name == "write" && deed.fd(0) == 2;
+        let texts = self.deeds[..place].iter().rev().filter(says).filter_map(|deed| deed.begin(1));
+        let said = texts.map(|text| text.trim().to_string()).find(|text| !text.is_empty());
+        Some(Failed { status, number: self.made[place].number, said: said.unwrap_or_default() })
     }
 
     /// Who reached a milestone: `init` is the container's first process, `host` any other.

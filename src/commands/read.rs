@@ -6,11 +6,11 @@ use crate::beside::{self, Against, Way};
 use crate::cli::{Picture, Shown, TraceCmd};
 use crate::draw::dot;
 use crate::listing::Listing;
-use crate::outcome::Error;
+use crate::outcome::{Error, visible};
 use crate::say::out;
 use crate::state::traces;
 use crate::trace::{self, Entry, Piece};
-use syscalls::At;
+use syscalls::{At, Errno, Why};
 
 /// What a caller names: a file that strace wrote, or a container of which a trace is there.
 enum Source {
@@ -20,7 +20,7 @@ enum Source {
 
 /// `trace --read FILE`.
 pub fn read(options: &TraceCmd, file: &str) -> Result<i32, Error> {
-    let source = Source::Listing(texts(file)?);
+    let source = Source::Listing(texts(file, Why("its calls are told by milestones"))?);
     let screen = trace::screen(Some(At::STDOUT), options.color);
     along(file, &source, |way| {
         let text = match options.format {
@@ -50,8 +50,14 @@ pub fn against(context: &Context, options: &TraceCmd, names: [&str; 2]) -> Resul
 
 /// A file, if there is one of that name; else a trace.
 fn source(context: &Context, name: &str) -> Result<Source, Error> {
-    let missing = match texts(name) {
+    let missing = match texts(name, Why("it may be a file that strace wrote")) {
         Ok(texts) => return Ok(Source::Listing(texts)),
+        Err(Error::Call(told)) if told.failed.is_some_and(|failed| failed.errno == Errno::ENOENT) => {
+            Error::Usage(format!(
+                "trace: {} is neither a file that strace wrote nor a trace; `nk-runtime trace` lists the traces",
+                visible(name)
+            ))
+        }
         Err(error) => error,
     };
     let root = context.open_root()?;

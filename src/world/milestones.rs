@@ -49,6 +49,8 @@ struct Step {
     call: String,
     /// The flags of `mount`.
     flags: String,
+    /// It opens a file, and not to write it.
+    reads: bool,
     changes: Vec<Change>,
     /// The mounts that it has changed, and whether each is read-only now.
     mounts: Vec<(u32, bool)>,
@@ -65,6 +67,8 @@ struct Born {
     mounts: Table<u32, &'static str>,
     /// The mount at its root.
     root: u32,
+    /// The cgroups that it and its line were put into: with cgroup v1 each controller has its own.
+    groups: Vec<String>,
     /// The processes that it comes from, itself included.
     line: Vec<i32>,
     /// Those of them that are in its mount namespace.
@@ -99,15 +103,28 @@ pub fn milestones(deeds: &[Deed]) -> Vec<Milestone> {
         let mounts = changes.iter().filter(|change| kept(change)).filter_map(number).map(read_only).collect();
         if deed.failed.is_none() {
             let flags = if deed.name == "mount" { deed.arg(3).into() } else { String::new() };
-            steps.push(Step { deed: place, pid: deed.pid, call: deed.name.into(), flags, changes, mounts });
+            let reads =
+                deed.name.starts_with("open") && !["O_WRONLY", "O_CREAT", "O_PATH"].iter().any(|flag| deed.has(flag));
+            steps.push(Step { deed: place, pid: deed.pid, call: deed.name.into(), flags, reads, changes, mounts });
         }
     }
     // Without a program: as far as it has come.
     let last = || rooted.first().map(|pid| snapshot(&world, *pid, deeds.len()));
     match born.or_else(last) {
-        Some(born) => found(&steps, &born),
+        Some(born) => found(&steps, &Born { groups: groups(&steps, &born), ..born }),
         None => found(&steps, &Born { deed: deeds.len(), ..Born::default() }),
     }
+}
+
+/// The cgroups that the line of the first process was put into. All are below the root of the hierarchy.
+fn groups(steps: &[Step], born: &Born) -> Vec<String> {
+    let changes = steps.iter().filter(|step| step.deed <= born.deed).flat_map(|step| &step.changes);
+    let put = changes.filter(|change| change.kind == Kind::Member && born.line.contains(&change.pid));
+    let put = put.filter_map(|change| change.now.clone()).chain([born.process.cgroup.clone()]);
+    let mut all: Vec<String> = put.filter(|group| !["", "/"].contains(&group.as_str())).collect();
+    sorted::sort(&mut all);
+    all.dedup();
+    all
 }
 
 fn snapshot(world: &World, pid: i32, deed: usize) -> Born {
@@ -131,6 +148,7 @@ fn snapshot(world: &World, pid: i32, deed: usize) -> Born {
         process: world.process(pid).cloned().unwrap_or_default(),
         mounts,
         root: world.standing(pid).map_or(0, |standing| standing.root.mount),
+        groups: Vec::new(),
         line,
         kin,
     }
@@ -209,11 +227,13 @@ fn names(step: &Step, born: &Born) -> Vec<&'static str> {
 fn of_change(step: &Step, change: &Change, born: &Born) -> Option<&'static str> {
     let now = change.now.as_deref().unwrap_or("");
     let (ours, in_line) = (born.kin.contains(&change.pid), born.line.contains(&change.pid));
-    let cgroup = born.process.cgroup.as_str();
     match change.kind {
-        Kind::Descriptor if now.ends_with("/config.json") => Some("config"),
-        Kind::Cgroup if now == "made" && (cgroup.is_empty() || within(cgroup, &change.key)) => Some("cgroup"),
-        Kind::Cgroup if !cgroup.is_empty() && change.key != cgroup && within(&change.key, cgroup) => Some("limits"),
+        Kind::Descriptor if step.reads && now.ends_with("/config.json") => Some("config"),
+        Kind::Cgroup if now == "made" => {
+            let holds = |group: &String| within(group, &change.key);
+            (born.groups.is_empty() || born.groups.iter().any(holds)).then_some("cgroup")
+        }
+        Kind::Cgroup => of_limit(&change.key, &born.groups),
         Kind::Member if in_line && !now.is_empty() => Some("joined-cgroup"),
         Kind::Namespace if change.space > 8 && born.process.spaces.contains(&change.space) => match now {
             _ if now.starts_with("joined") => Some("joined-namespaces"),
@@ -242,6 +262,22 @@ fn of_change(step: &Step, change: &Change, born: &Born) -> Option<&'static str> 
             (now.map(String::as_str) == change.now.as_deref()).then_some("rlimits")
         }
         _ => None,
+    }
+}
+
+/// The milestone that a write into a file of a cgroup belongs to.
+fn of_limit(key: &str, groups: &[String]) -> Option<&'static str> {
+    let (group, file) = key.rsplit_once('/')?;
+    if !groups.iter().any(|own| within(group, own)) {
+        return None;
+    }
+    match file {
+        "devices" | "devices.allow" | "devices.deny" => Some("device-limits"),
+        "freezer.state" => None,
+        // Below /cpuset, with cgroup v1, the parent's are copied: no process can join before.
+        "cpuset.cpus" | "cpuset.mems" if within(group, "/cpuset") => None,
+        _ if file.starts_with("cgroup.") => None,
+        _ => Some("limits"),
     }
 }
 

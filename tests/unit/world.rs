@@ -483,10 +483,10 @@ fn rights_are_those_inside(world: &World, pid: i32, inside: &str) {
 
 #[test]
 fn milestones_of_other_runtimes_are_in_their_order() {
-    let crun = "config keyring cgroup joined-cgroup namespaces limits propagation rootfs proc dev devpts mounts sysfs cgroupfs \
+    let crun = "config keyring cgroup joined-cgroup namespaces device-limits propagation rootfs proc dev devpts mounts sysfs cgroupfs \
         devices masks readonly readonly-root root old-root hostname capabilities ids no-new-privs seccomp program";
     let runc = "config cgroup joined-cgroup namespaces keyring propagation rootfs proc dev devpts mounts sysfs cgroupfs \
-        devices limits root old-root readonly-root hostname readonly masks no-new-privs capabilities ids seccomp program";
+        devices device-limits root old-root readonly-root hostname readonly masks no-new-privs capabilities ids seccomp program";
     let bwrap = "no-new-privs namespaces capabilities mappings propagation rootfs proc readonly dev devices devpts mounts \
         hostname root old-root program";
     let found = |(listing, _): (&str, &str)| {

@@ -97,6 +97,7 @@ fn each_option() -> Outcome {
     ] {
         let bundle = Bundle::plain()?;
         run(&bundle, &options.split(' ').collect::<Vec<_>>(), "listing")?;
+        fs::create_dir(bundle.path("listing.7"))?;
         agrees(&beside(&bundle, "listing", &["-c"])?).map_err(|failed| format!("strace {options}: {failed:?}"))?;
         bundle.clean()?;
     }
@@ -181,6 +182,11 @@ fn without_children() -> Outcome {
     let done = beside(&bundle, "own", &["-c"])?;
     ensure!(done.status == 1 && done.out.contains("init (") && !done.out.contains("host ("), "{done:?}");
     ensure!(done.out.contains("(those like it that follow are on the page without -c)"), "{done:?}");
+    let done = beside(&bundle, "own", &[])?;
+    ensure!(done.out.contains("(those like it that follow are in the rows above)"), "{}", done.out);
+    bundle.finish(traced(&std::process::Command::new("true"), &bundle.path("true"), [""; 0])?)?.ok()?;
+    let done = beside(&bundle, "true", &["-c"])?;
+    ensure!(done.out.starts_with("This file has no process that executes nk-runtime"), "{}", done.out);
     bundle.clean()
 }
 
@@ -221,6 +227,7 @@ fn columns() -> Outcome {
         let mut command = bundle.command(&["trace", &bundle.id, "--beside", &file])?;
         command.env("COLUMNS", columns.to_string());
         let done = bundle.finish(command)?.ok()?;
+        ensure!(done.out.contains(". explained"), "the legend is cut: {}", done.out);
         let wide = done.out.lines().find(|line| line.chars().count() > columns);
         ensure!(wide.is_none(), "{columns} columns: {wide:?}");
         let row = done.out.lines().find(|line| line.contains(" init = sethostname(")).ok_or("no row of sethostname")?;
