@@ -92,7 +92,7 @@ impl<K: Ord, V> Table<K, V> {
         self.0.iter_mut()
     }
 
-    /// Keeps those of which this is true.
+    /// Keeps the pairs for which this is true.
     pub fn retain(&mut self, keep: impl Fn(&(K, V)) -> bool) {
         self.0.retain(keep);
     }

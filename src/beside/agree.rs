@@ -104,7 +104,7 @@ fn argument(theirs: &str, ours: &str, value: u64, raw: bool) -> Option<u16> {
     same(theirs, ours, raw).or_else(|| is_number(theirs).then_some(SPELLED)).or_else(|| members(theirs, ours))
 }
 
-/// A structure of which one side shows a few members: the other has them, too.
+/// Where one side shows a few members of a structure: the other has them, too.
 fn members(theirs: &str, ours: &str) -> Option<u16> {
     let [theirs, ours] = [theirs, ours].map(|text| text.strip_prefix('{')?.strip_suffix('}').map(parts));
     let (theirs, ours) = (theirs?, ours?);

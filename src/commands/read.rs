@@ -12,7 +12,7 @@ use crate::state::traces;
 use crate::trace::{self, Entry, Piece};
 use syscalls::{At, Errno, Why};
 
-/// What a caller names: a file that strace wrote, or a container of which a trace is there.
+/// What a caller names: a file that strace wrote, or a container that has a trace.
 enum Source {
     Listing(Vec<(i32, String)>),
     Trace(Vec<Vec<u8>>),

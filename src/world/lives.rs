@@ -167,7 +167,7 @@ fn joined(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
     moved(world, pid, process, &before, out);
 }
 
-/// The namespace that a descriptor leads to: that of a process that is known, or one of which only the file is known.
+/// The namespace that a descriptor leads to. If no known process is in it, only its file is known.
 fn joined_space(world: &mut World, object: &Object, kind: usize) -> u32 {
     if world.space(object.space).is_some_and(|space| space.kind == kind) {
         return object.space;

@@ -63,7 +63,7 @@ struct Born {
     /// The place of its last call that counts.
     deed: usize,
     process: Process,
-    /// Its mounts: their paths, and of which kind of milestone each is.
+    /// Its mounts, and the milestone of each.
     mounts: Table<u32, &'static str>,
     /// The mount at its root.
     root: u32,

@@ -311,8 +311,8 @@ impl Forest {
         all
     }
 
-    /// A copy of what lies at a place, which hangs nowhere. `recursive`: with all mounts that hang below it. Returns the
-    /// copies: of which mount each one is.
+    /// A copy of what lies at a place, which hangs nowhere. `recursive`: with all mounts that hang below it. Returns
+    /// pairs: a mount, and its copy.
     pub fn copy(&mut self, place: &Place, recursive: bool) -> Vec<(u32, u32)> {
         let Some(original) = self.mounts.get(&place.mount).cloned() else { return Vec::new() };
         let hosts = original.is_hosts();

@@ -42,7 +42,7 @@ pub struct Rights {
 }
 
 impl Default for Rights {
-    /// Those of a process of which nothing is known: root's.
+    /// Those of a process that no call has told about: root's.
     fn default() -> Rights {
         Rights {
             uids: [UNKNOWN; 3],

@@ -48,7 +48,7 @@ pub struct World {
 }
 
 impl Default for World {
-    /// The host's, of which only that is known: it has a namespace of each kind, and a root.
+    /// The host: it has a namespace of each kind, and a root. No call has told more.
     fn default() -> World {
         let mut world = World {
             processes: Table::default(),
@@ -75,7 +75,7 @@ impl Default for World {
 }
 
 impl World {
-    /// A root of which no call has told anything.
+    /// A root that no call has told about.
     pub(super) fn hosts_root(&mut self, space: u32) -> u32 {
         self.forest.add(Mount { root: "/".into(), source: "/".into(), more: true, space, ..Mount::default() })
     }

@@ -1092,7 +1092,7 @@ function namespaces(call, holders, fresh) {
     ...kinds.map((kind) => make("tr", {}, make("th", { scope: "row" }, kind), ...shown.map((pid) => cell(pid, kind)))));
 }
 
-/** Whose a namespace is, in a table that says of whom it speaks. */
+/** A namespace, as the column of a process names it: its own, or that of another process. */
 function ofWhom(words, pid) {
   return words.replace(/^made by process (\d+)$/, (_, maker) => (maker === pid ? "its own" : `that of ${maker}`));
 }
