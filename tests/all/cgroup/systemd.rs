@@ -3,7 +3,6 @@
 
 use crate::bundle::{Bundle, Done, patiently};
 use crate::cgroup::{cgroup, cgroup_of, read, script};
-use crate::step::every::quit_everywhere;
 use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -25,7 +24,6 @@ const CASES: &[Case] = &[
     ("one_process_is_enough", one_process),
     ("hooks_while_init_waits", hooks),
     ("killed_at_any_moment", killed),
-    ("q_at_every_line_of_step", stepped),
     ("no_systemd_is_named", nobody),
     ("its_answers_are_causes", answers),
     ("wrong_names_are_refused", wrong),
@@ -289,16 +287,6 @@ fn hooks() -> Outcome {
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
     gone(bundle, &unit)
-}
-
-/// `run --step`, ended at each line: no scope is left.
-fn stepped() -> Outcome {
-    let mut bundle = sleeper()?;
-    limited(&mut bundle)?;
-    quit_everywhere(&bundle, &["--systemd-cgroup"])?;
-    let unit = format!("nk-{}.scope", bundle.id);
-    patiently("systemd forgets the scope", || Ok(not_there(&unit).is_ok()))?;
-    bundle.clean()
 }
 
 /// No unit and no cgroup is left either, though the runtime ends between systemd's answer and its own next step.
