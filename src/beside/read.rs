@@ -35,7 +35,7 @@ pub fn read(way: &Way, screen: Screen, all: bool) -> String {
     out
 }
 
-/// A text whose lines begin at a column. Any name can be in it, with any character.
+/// Writes a text. Each of its lines begins at the column `indent`. Any name can be in it, with any character.
 pub fn paragraph(text: &str, indent: usize, screen: Screen, paint: Paint, out: &mut String) {
     for line in wrapped(&visible(text), screen.width.saturating_sub(indent).max(40)) {
         screen.line(&format!("{:indent$}{line}", ""), paint, out);

@@ -137,7 +137,7 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-/// Lists whose order counts, and whose members are words of one line.
+/// Whether the order counts in a list: its members are the words of one line.
 fn is_in_order(key: &str) -> bool {
     key.ends_with("/args")
 }

@@ -22,6 +22,33 @@ pub struct Clock {
     pub since: Option<u64>,
 }
 
+/// What a line is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A call, or its beginning: its place among the calls.
+    Call(usize),
+    /// The rest of a call.
+    Rest(usize),
+    /// A signal, or a stop.
+    Signal,
+    /// How a process has ended.
+    Ended,
+    /// What strace says for itself.
+    Note,
+    /// A place in the program that made the call before.
+    Stack,
+    Empty,
+    /// It could not be read, and why.
+    Unread(&'static str),
+}
+
+impl What {
+    /// Whether it is no part of a call, and can be read.
+    pub fn is_aside(self) -> bool {
+        !matches!(self, What::Call(_) | What::Rest(_) | What::Unread(_))
+    }
+}
+
 /// What a line says. `text`: what stands after the bracket that opens the arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Says<'a> {
@@ -45,17 +72,8 @@ pub enum Says<'a> {
         name: &'a str,
         text: &'a str,
     },
-    /// A signal, or a stop.
-    Signal,
-    /// How a process has ended.
-    Ended,
-    /// What strace says for itself.
-    Note,
-    /// A line of `-k`.
-    Stack,
-    Empty,
-    /// No line of a listing, and why.
-    Unread(&'static str),
+    /// Anything else.
+    Other(What),
 }
 
 /// Where the arguments of a text end, and where the result stands.
@@ -70,12 +88,12 @@ pub struct End {
 /// Reads a line.
 pub fn written(line: &str) -> Written<'_> {
     let blank = line.trim();
-    let mut written = Written { pid: None, bracketed: false, clock: Clock::default(), says: Says::Empty };
+    let mut written = Written { pid: None, bracketed: false, clock: Clock::default(), says: Says::Other(What::Empty) };
     if blank.is_empty() {
         return written;
     }
     if is_stack(line) {
-        return Written { says: Says::Stack, ..written };
+        return Written { says: Says::Other(What::Stack), ..written };
     }
     let mut rest = blank;
     if let Some((pid, after)) = pid(rest) {
@@ -156,10 +174,10 @@ fn says(text: &str) -> Says<'_> {
         return Says::Broken { name, text };
     }
     match text {
-        _ if text.starts_with("--- ") => Says::Signal,
-        _ if text.starts_with("+++ ") => Says::Ended,
-        _ if text.starts_with("strace: ") || text.starts_with("[ Process PID=") => Says::Note,
-        _ if text.starts_with("Process ") && text.ends_with("tached") => Says::Note,
+        _ if text.starts_with("--- ") => Says::Other(What::Signal),
+        _ if text.starts_with("+++ ") => Says::Other(What::Ended),
+        _ if text.starts_with("strace: ") || text.starts_with("[ Process PID=") => Says::Other(What::Note),
+        _ if text.starts_with("Process ") && text.ends_with("tached") => Says::Other(What::Note),
         _ => match text.strip_prefix("<... ") {
             Some(rest) => resumed(rest),
             None => call(text),
@@ -183,22 +201,22 @@ fn is_name(name: &str) -> bool {
 }
 
 fn call(text: &str) -> Says<'_> {
-    let Some((name, text)) = text.split_once('(') else { return Says::Unread("it is no call") };
+    let Some((name, text)) = text.split_once('(') else { return Says::Other(What::Unread("it is no call")) };
     let name = name.trim_end();
     if !is_name(name) {
-        return Says::Unread("it is no call");
+        return Says::Other(What::Unread("it is no call"));
     }
     match (end(text), without_open(text)) {
         (Some(end), _) => Says::Call { name, text, end },
         (None, Some(text)) => Says::Begun { name, text },
-        (None, None) => Says::Unread("its call has no end"),
+        (None, None) => Says::Other(What::Unread("its call has no end")),
     }
 }
 
 fn resumed(text: &str) -> Says<'_> {
     match text.split_once(" resumed>") {
         Some((name, text)) => Says::Resumed { name, text },
-        None => Says::Unread("it is no call"),
+        None => Says::Other(What::Unread("it is no call")),
     }
 }
 

@@ -4,7 +4,7 @@
 mod line;
 mod parts;
 
-pub use line::Clock;
+pub use line::{Clock, What};
 pub use parts::parts;
 
 use crate::sorted;
@@ -27,33 +27,6 @@ pub struct Line<'a> {
     pub pid: i32,
     pub text: &'a str,
     pub what: What,
-}
-
-/// What a line is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
-    /// A call, or its beginning: its place among the calls.
-    Call(usize),
-    /// The rest of a call.
-    Rest(usize),
-    /// A signal, or a stop.
-    Signal,
-    /// How a process has ended.
-    Ended,
-    /// What strace says for itself.
-    Note,
-    /// A place in the program that made the call before.
-    Stack,
-    Empty,
-    /// It could not be read, and why.
-    Unread(&'static str),
-}
-
-impl What {
-    /// Whether it is no part of a call, and can be read.
-    pub fn is_aside(self) -> bool {
-        !matches!(self, What::Call(_) | What::Rest(_) | What::Unread(_))
-    }
 }
 
 /// One call of one process.
@@ -289,12 +262,7 @@ impl<'a> Reader<'a> {
                 What::Call(place)
             }
             Says::Resumed { name, text } => self.rest(pid, name, text),
-            Says::Signal => What::Signal,
-            Says::Ended => What::Ended,
-            Says::Note => What::Note,
-            Says::Stack => What::Stack,
-            Says::Empty => What::Empty,
-            Says::Unread(why) => What::Unread(why),
+            Says::Other(what) => what,
         }
     }
 

@@ -15,7 +15,7 @@ const OUTCOMES = [
 ];
 /** What the data says of a namespace that no call has made. */
 const HOSTS = "the host's";
-/** Calls whose time is that of others. */
+/** These calls take the time of others: they wait. */
 const WAITS = /^(ppoll|poll|waitid|wait4|rt_sigtimedwait|read|recvmsg|recvfrom|futex|nanosleep|clock_nanosleep|epoll_p?wait2?|pause)$/;
 const SECTIONS = {
   namespaces: "Namespaces", mounts: "Mount tree", cgroup: "Cgroup", capabilities: "Capabilities", ids: "User and groups",
@@ -462,7 +462,7 @@ function drawMarks(trace) {
 
 const flagX = (trace, mark) => toX(trace.calls[mark.call].x0);
 
-/** The milestone whose flag is at a place of the canvas. */
+/** The milestone that has its flag at a place of the canvas. */
 function markAt(x, y) {
   const trace = traces.find((one) => y < one.rows && y > one.rows - FLAGS);
   const far = (mark) => Math.abs(flagX(trace, mark) - x);
