@@ -3,6 +3,7 @@
 
 use crate::bundle::{Bundle, Done, patiently};
 use crate::cgroup::{cgroup, cgroup_of, read, script};
+use crate::step::every::quit_each;
 use crate::{Case, Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ const CASES: &[Case] = &[
     ("one_process_is_enough", one_process),
     ("hooks_while_init_waits", hooks),
     ("killed_at_any_moment", killed),
+    ("q_at_each_seventh_line_of_step", stepped),
     ("no_systemd_is_named", nobody),
     ("its_answers_are_causes", answers),
     ("wrong_names_are_refused", wrong),
@@ -287,6 +289,16 @@ fn hooks() -> Outcome {
     create(&bundle)?;
     let unit = format!("nk-{}.scope", bundle.id);
     gone(bundle, &unit)
+}
+
+/// `run --step`, ended before and after systemd has made the scope: none is left.
+fn stepped() -> Outcome {
+    let mut bundle = sleeper()?;
+    limited(&mut bundle)?;
+    quit_each(&bundle, &["--systemd-cgroup"], 7)?;
+    let unit = format!("nk-{}.scope", bundle.id);
+    patiently("systemd forgets the scope", || Ok(not_there(&unit).is_ok()))?;
+    bundle.clean()
 }
 
 /// No unit and no cgroup is left either, though the runtime ends between systemd's answer and its own next step.

@@ -12,10 +12,10 @@ pub fn cases() -> Vec<Trial> {
     area(
         "step",
         &[
-            ("q_at_every_line_of_everything", || quit_everywhere(&everything::bundle()?, &[])),
-            ("q_at_every_line_of_joined", || quit_everywhere(&everything::joined()?, &[])),
-            ("q_at_every_line_of_copied", || quit_everywhere(&everything::copied()?, &[])),
-            ("q_at_every_line_with_a_terminal", || quit_everywhere(&with_terminal()?, &[])),
+            ("q_at_every_line_of_everything", || quit_everywhere(&everything::bundle()?)),
+            ("q_at_every_line_of_joined", || quit_everywhere(&everything::joined()?)),
+            ("q_at_every_line_of_copied", || quit_everywhere(&everything::copied()?)),
+            ("q_at_every_line_with_a_terminal", || quit_everywhere(&with_terminal()?)),
             ("q_at_every_section_of_everything", quit_sections),
             ("q_at_every_section_without_root", quit_without_root),
             ("c_at_every_line_makes_the_same_container", same_container),
@@ -36,10 +36,15 @@ fn lines(bundle: &Bundle, words: &[&str]) -> Result<usize, Failed> {
     numbers.max().ok_or_else(|| "an empty plan".into())
 }
 
-pub fn quit_everywhere(bundle: &Bundle, words: &[&str]) -> Outcome {
+fn quit_everywhere(bundle: &Bundle) -> Outcome {
+    quit_each(bundle, &[], 1)
+}
+
+/// Ends a run at the first line, and at each so many lines after it.
+pub fn quit_each(bundle: &Bundle, words: &[&str], apart: usize) -> Outcome {
     let all = lines(bundle, words)?;
     ensure!(all > 60, "only {all} lines");
-    for line in 1..=all {
+    for line in (1..=all).step_by(apart) {
         let line = line.to_string();
         let mut seat = seat(bundle, &[words, &["--break", &line]].concat())?;
         let shown = stop(&mut seat)?;
