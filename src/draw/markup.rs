@@ -18,3 +18,28 @@ pub fn escaped(text: &str) -> String {
     }
     out
 }
+
+/// The text with these words in the places of their names. What stands in a word is no name.
+pub fn with_words(text: &str, words: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        let named = words.iter().find(|(name, _)| from.starts_with(name));
+        let (name, word) = named.copied().unwrap_or(("{", "{"));
+        out.push_str(before);
+        out.push_str(word);
+        rest = &from[name.len()..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_put_in_once() {
+        assert_eq!(with_words("a {X} {y} {X}{", &[("{X}", "{Y}"), ("{Y}", "no")]), "a {Y} {y} {Y}{");
+    }
+}

@@ -3,7 +3,7 @@
 pub mod dot;
 mod folded;
 mod html;
-mod markup;
+pub mod markup;
 mod perfetto;
 mod svg;
 

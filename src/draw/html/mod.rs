@@ -11,6 +11,7 @@ mod traced;
 
 pub use traced::Page;
 
+use super::markup::{escaped, with_words};
 use crate::packed::packed;
 use crate::trace::Filter;
 use alloc::collections::BTreeMap;
@@ -46,38 +47,14 @@ pub fn page(traces: &[Page], asked: &str, filter: &Filter) -> String {
     )
 }
 
-/// The text with these words in the places of their names. What stands in a word is no name.
-fn with_words(text: &str, words: &[(&str, &str)]) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('{') {
-        let (before, from) = rest.split_at(at);
-        let named = words.iter().find(|(name, _)| from.starts_with(name));
-        let (name, word) = named.copied().unwrap_or(("{", "{"));
-        out.push_str(before);
-        out.push_str(word);
-        rest = &from[name.len()..];
-    }
-    out + rest
-}
-
 /// JSON that no browser reads as markup.
 fn json(data: &Data) -> String {
     serde_json::to_string(data).unwrap_or_default().replace('<', "\\u003c")
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_put_in_once() {
-        assert_eq!(with_words("a {X} {y} {X}{", &[("{X}", "{Y}"), ("{Y}", "no")]), "a {Y} {y} {Y}{");
-    }
 
     #[test]
     fn no_text_of_the_data_is_markup() {
