@@ -130,7 +130,7 @@ fn row(entry: &Entry, (lane, line, gap): (usize, usize, i64), strings: &mut Stri
 
 /// How a call ended, as the script counts the ways; and the reason of a refusal that was expected.
 fn outcome(entry: &Entry) -> (u8, &'static str) {
-    // This call returns never: its process has ended.
+    // This call never returns: its process has ended.
     let ends = entry.r.name() == "exit_group";
     match trace::verdict(entry) {
         Verdict::Done if entry.r.state != RETURNED && !ends => (4, ""),
