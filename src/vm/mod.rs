@@ -1,6 +1,6 @@
 //! `--mode vm`: a container in a machine of its own. QEMU makes the machine, the kernel is a file of the host, and this room
 //! writes the initramfs, which holds the bundle and this program. In the machine, this program is `/init` and runs the
-//! container as it would on the host (commands/init.rs).
+//! container as it would on the host (commands/init).
 //!
 //! ```text
 //!   host   bundle -> image (in memory) -> clone3, execve QEMU ......... waitid, read the status -> exit status

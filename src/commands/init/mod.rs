@@ -14,6 +14,9 @@
 //! this file, also a fault of this program's own, ends the machine. The kernel gives PID 1 all orphans of the machine, and
 //! `run` waits for them. May touch: everything below.
 
+mod words;
+
+use self::words::Wish;
 use super::context::step;
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
@@ -30,26 +33,8 @@ static FIRST: AtomicBool = AtomicBool::new(false);
 /// How the machine ends, as reboot(2) has it.
 static END: AtomicU64 = AtomicU64::new(Reboot::LINUX_REBOOT_CMD_POWER_OFF.bits());
 
-/// The words of nk.end.
-const ENDS: [(&str, Reboot); 3] = [
-    ("poweroff", Reboot::LINUX_REBOOT_CMD_POWER_OFF),
-    ("reboot", Reboot::LINUX_REBOOT_CMD_RESTART),
-    ("halt", Reboot::LINUX_REBOOT_CMD_HALT),
-];
-
 /// Where a bundle is looked for if nk.bundle names none.
 const BUNDLE: &str = "/bundle";
-
-/// What the kernel's command line asks for.
-#[derive(PartialEq, Eq, Debug, Default)]
-struct Wish {
-    bundle: Option<String>,
-    id: Option<String>,
-    /// Options for the command line of this program.
-    options: Vec<String>,
-    debug: bool,
-    status: Option<String>,
-}
 
 /// Whether this process is PID 1, and was executed as `init`.
 pub fn called(argv: *const *const c_char, pid: i32) -> bool {
@@ -93,10 +78,10 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
         _ => Err(at("be PID 1", failed)),
     })?;
     let line = read(c"/proc/cmdline")?;
-    if let Some(end) = ending(&line) {
+    if let Some(end) = words::ending(&line) {
         END.store(end.bits(), Relaxed);
     }
-    let wish = understand(&line)?;
+    let wish = words::understand(&line)?;
     let to = wish.status.as_deref().map(open_status).transpose()?;
     let command = command(&wish)?;
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -162,72 +147,6 @@ fn open_status(path: &str) -> Result<Fd, Error> {
     syscalls::openat(At::CWD, &c(path)?, flags, why).doing(format_args!("open {path}, which nk.status names"))
 }
 
-/// The words of the kernel's command line. Quotes hold blanks together, as the kernel reads them.
-fn words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in line.trim_end_matches(['\n', '\0']).chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_ascii_whitespace() && !quoted => words.push(String::new()),
-            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
-        }
-    }
-    words
-}
-
-/// How the machine shall end. This is read first: the machine also ends so if another word is wrong.
-fn ending(line: &str) -> Option<Reboot> {
-    let named = |word: &str| {
-        let wanted = word.strip_prefix("nk.end=")?;
-        ENDS.iter().find(|(name, _)| *name == wanted).map(|(_, command)| *command)
-    };
-    words(line).iter().rev().find_map(|word| named(word))
-}
-
-/// Reads the words that begin with `nk.`
-fn understand(line: &str) -> Result<Wish, Error> {
-    let mut wish = Wish::default();
-    for word in words(line) {
-        let Some(own) = word.strip_prefix("nk.") else {
-            continue;
-        };
-        let (name, value) = own.split_once('=').unwrap_or((own, ""));
-        let wrong = |what: &str| {
-            let text = format!("the kernel's command line: nk.{name}: {what}");
-            Err(Error::Usage(text.escape_debug().collect()))
-        };
-        if value.is_empty() && name != "trace" {
-            return match KNOWN.contains(&name) {
-                true => wrong("a value is needed after ="),
-                false => wrong(&unknown()),
-            };
-        }
-        let value: String = value.into();
-        match name {
-            "bundle" => wish.bundle = Some(value),
-            "id" => wish.id = Some(value),
-            "trace" if value.is_empty() => wish.options.push("--trace".into()),
-            "trace" => wish.options.push(format!("--trace={value}")),
-            "log-level" => {
-                wish.debug = value.eq_ignore_ascii_case("debug");
-                wish.options.push(format!("--log-level={value}"));
-            }
-            "status" => wish.status = Some(value),
-            "end" if ending(&word).is_some() => {}
-            "end" => return wrong("write poweroff, reboot or halt"),
-            _ => return wrong(&unknown()),
-        }
-    }
-    Ok(wish)
-}
-
-const KNOWN: &[&str] = &["bundle", "id", "trace", "log-level", "status", "end"];
-
-fn unknown() -> String {
-    format!("there is no such word; those that there are: nk.{}", KNOWN.join(", nk."))
-}
-
 /// The command line of this program for it.
 fn command(wish: &Wish) -> Result<Vec<String>, Error> {
     let mut words = wish.options.clone();
@@ -265,49 +184,4 @@ fn finish(status: i32) -> ! {
         out::stderr(&error::message(&at("end the machine", failed), "").text());
     }
     syscalls::exit_group(status, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wish(line: &str) -> Wish {
-        understand(line).unwrap_or_else(|error| panic!("{line}: {}", error::line(&error)))
-    }
-
-    #[test]
-    fn the_kernels_line() {
-        let wish = wish(
-            "console=ttyS0 quiet nk.bundle=/b nk.trace=json \"nk.id=a b\" nk.status=\"/dev/tty S1\" nk.log-level=Debug nk.trace nk.end=halt nkx=1\n",
-        );
-        assert_eq!(wish.bundle.as_deref(), Some("/b"));
-        assert_eq!(wish.id.as_deref(), Some("a b"));
-        assert_eq!(wish.status.as_deref(), Some("/dev/tty S1"));
-        assert!(wish.debug);
-        assert_eq!(wish.options, ["--trace=json", "--log-level=Debug", "--trace"]);
-    }
-
-    #[test]
-    fn how_it_ends() {
-        assert_eq!(ending("quiet nk.trace=json"), None);
-        assert_eq!(ending("nk.end=sleep"), None);
-        let restart = Some(Reboot::LINUX_REBOOT_CMD_RESTART);
-        assert_eq!(ending("nk.end=poweroff nk.bundel=/x nk.end=reboot\n"), restart);
-    }
-
-    #[test]
-    fn wrong_words_are_named() {
-        for (line, named) in [
-            ("quiet nk.bundel=/x", "nk.bundel: there is no such word"),
-            ("nk.", "nk.: there is no such word"),
-            ("nk.bundle", "nk.bundle: a value is needed"),
-            ("nk.id=", "nk.id: a value is needed"),
-            ("nk.end=sleep", "nk.end: write poweroff, reboot or halt"),
-        ] {
-            match understand(line) {
-                Err(error) => assert!(error::line(&error).contains(named), "{line}: {}", error::line(&error)),
-                Ok(wish) => panic!("{line}: {wish:?}"),
-            }
-        }
-    }
 }
