@@ -23,6 +23,7 @@
 //!   explain learn  what each thing is that is shown; the lessons of the course
 //!   listing        what strace wrote, read back
 //!   sorted         lists in order
+//!   frames         what a host and a machine of its own say to each other
 //!   packed         long texts, which the build has packed
 //!   syscalls       (a crate) one gate for every system call, and the flight recorder
 //! ```
@@ -52,6 +53,9 @@ mod draw;
 mod ended;
 mod entry;
 mod explain;
+// Its users are the two ends of the channel.
+#[allow(dead_code, unused_imports)]
+mod frames;
 mod host;
 mod learn;
 mod lint;

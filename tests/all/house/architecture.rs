@@ -38,7 +38,7 @@ pub const ROWS: &[&[&str]] = &[
     &["spec"],
     &["host", "entry"],
     &["outcome", "explain", "learn", "listing"],
-    &["sorted"],
+    &["sorted", "frames"],
     &["packed"],
     &["syscalls"],
 ];
