@@ -264,6 +264,14 @@ pub fn dup3_standard(from: At, to: i32, why: Why) -> Result<()> {
     gate(nr::__NR_dup3, &[fd(from), fd(At(to)), named(DescriptorFlags::NONE)], why).map(drop)
 }
 
+/// pipe2(2), close-on-exec: the end that is read, and the end that is written.
+#[track_caller]
+pub fn pipe2(why: Why) -> Result<(Fd, Fd)> {
+    let mut ends = [-1; 2];
+    gate(nr::__NR_pipe2, &[output(&mut ends), named(DescriptorFlags::O_CLOEXEC)], why)?;
+    Ok((Fd::new(ends[0] as usize), Fd::new(ends[1] as usize)))
+}
+
 /// memfd_create(2), close-on-exec.
 #[track_caller]
 pub fn memfd_create(name: &CStr, flags: MemFd, why: Why) -> Result<Fd> {

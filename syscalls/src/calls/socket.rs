@@ -48,6 +48,12 @@ pub fn socket_unix(why: Why) -> Result<Fd> {
     socket(Family::AF_UNIX, SocketType::SOCK_STREAM | SocketType::SOCK_NONBLOCK, int(0), why)
 }
 
+/// socket(2) between a machine and its host, for a stream (vsock(7)); no call on it waits.
+#[track_caller]
+pub fn socket_vsock(why: Why) -> Result<Fd> {
+    socket(Family::AF_VSOCK, SocketType::SOCK_STREAM | SocketType::SOCK_NONBLOCK, int(0), why)
+}
+
 /// socketpair(2): two connected sockets that keep messages apart. Each notices when the other is closed.
 #[track_caller]
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
@@ -67,6 +73,30 @@ pub fn connect_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
 #[track_caller]
 pub fn bind_unix(socket: At, path: &CStr, why: Why) -> Result<()> {
     address(nr::__NR_bind, socket, path, why)
+}
+
+/// bind(2) to a port of this machine, whichever number the machine has itself (vsock(7)).
+#[track_caller]
+pub fn bind_vsock(socket: At, port: u32, why: Why) -> Result<()> {
+    // struct sockaddr_vm: the family, the port, VMADDR_CID_ANY.
+    let mut to = [0; 16];
+    to[..2].copy_from_slice(&(libc::AF_VSOCK as u16).to_ne_bytes());
+    to[4..8].copy_from_slice(&port.to_ne_bytes());
+    to[8..12].fill(0xff);
+    gate(nr::__NR_bind, &[fd(socket), inputs(&to, to.len(), Kind::SockAddr), uint(to.len())], why).map(drop)
+}
+
+/// listen(2): so many connections may wait to be accepted.
+#[track_caller]
+pub fn listen(socket: At, backlog: usize, why: Why) -> Result<()> {
+    gate(nr::__NR_listen, &[fd(socket), uint(backlog)], why).map(drop)
+}
+
+/// accept4(2): a connection on which no call waits.
+#[track_caller]
+pub fn accept4(socket: At, why: Why) -> Result<Fd> {
+    let flags = SocketType::SOCK_CLOEXEC | SocketType::SOCK_NONBLOCK;
+    gate(nr::__NR_accept4, &[fd(socket), null(), null(), named(flags)], why).map(Fd::new)
 }
 
 #[track_caller]

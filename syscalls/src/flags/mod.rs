@@ -180,12 +180,12 @@ lists! {
         CLONE_PIDFD CLONE_PARENT CLONE_INTO_CGROUP
     }
     CloseRange "CLOSE_RANGE_???" Bits, libc { CLOSE_RANGE_UNSHARE CLOSE_RANGE_CLOEXEC }
-    /// dup3's.
+    /// dup3's and pipe2's.
     DescriptorFlags "O_???" Bits, general { O_CLOEXEC }
     Dumpable "SUID_DUMP_???" One, general { SUID_DUMP_DISABLE = 0 SUID_DUMP_USER = 1 SUID_DUMP_ROOT = 2 }
     /// AT_EACCESS has the number of AT_REMOVEDIR: the call tells them apart.
     AccessFlags "AT_???" Bits, general { AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH }
-    Family "AF_???" One, net { AF_UNIX AF_INET AF_NETLINK }
+    Family "AF_???" One, net { AF_UNIX AF_INET AF_NETLINK AF_VSOCK }
     Fcntl "F_???" One, libc { F_ADD_SEALS F_GET_SEALS }
     FsConfig "FSCONFIG_???" One, fsconfig { FSCONFIG_SET_FLAG FSCONFIG_SET_STRING FSCONFIG_CMD_CREATE }
     FsMount "FSMOUNT_???" Bits, general { FSMOUNT_CLOEXEC }

@@ -9,6 +9,9 @@ use core::fmt::{Display, Result, Write};
 use core::mem::offset_of;
 
 pub(super) fn sock_addr(b: Bytes, out: &mut dyn Write) -> Result {
+    if i32::from(b.u16(0)) == libc::AF_VSOCK {
+        return write!(out, "{{sa_family=AF_VSOCK, svm_cid={}, svm_port={}}}", b.i32(8), b.u32(4));
+    }
     let path = b.0.get(2..).unwrap_or_default();
     // A name without a file begins with a NUL.
     let (sign, path) = match path {
