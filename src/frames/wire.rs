@@ -95,7 +95,7 @@ impl Incoming {
     }
 }
 
-/// Frames that wait to be written. What the credits allow is all that it has to hold.
+/// Bytes that wait to be written, as a rule frames. What the credits allow is all that it has to hold.
 #[derive(Default)]
 pub struct Outgoing {
     bytes: Vec<u8>,
@@ -111,14 +111,19 @@ impl Outgoing {
     pub fn put(&mut self, session: u32, kind: u32, parts: &[&[u8]]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         debug_assert!(length <= LONGEST);
+        for number in [session, kind, length as u32] {
+            self.append(&number.to_le_bytes());
+        }
+        parts.iter().for_each(|part| self.append(part));
+    }
+
+    /// Appends bytes as they are.
+    pub fn append(&mut self, bytes: &[u8]) {
         if self.from == self.bytes.len() {
             self.bytes.clear();
             self.from = 0;
         }
-        for number in [session, kind, length as u32] {
-            self.bytes.extend_from_slice(&number.to_le_bytes());
-        }
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// What is not written yet.

@@ -10,8 +10,8 @@ pub const MACHINE: u32 = 0;
 /// The two streams of output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
-    Out,
-    Err,
+    Out = 1,
+    Err = 2,
 }
 
 /// The first words of both sides. A host may say it again at any time: the answer tells how the clocks stand.
@@ -60,6 +60,8 @@ pub enum ToGuest<'a> {
     },
     /// A path.
     Fetch(&'a [u8]),
+    /// No one reads this stream any more.
+    Close(Stream),
 }
 
 /// What the machine says.
@@ -85,6 +87,7 @@ const END: u32 = 7;
 const HANGUP: u32 = 8;
 const PUT: u32 = 9;
 const FETCH: u32 = 10;
+const CLOSE: u32 = 11;
 const GUEST_HELLO: u32 = 101;
 const OUTPUT: u32 = 102;
 const ERROR: u32 = 103;
@@ -124,7 +127,7 @@ fn fits(kind: u32, session: u32) -> bool {
 fn length(kind: u32) -> Option<usize> {
     match kind {
         HELLO => Some(12),
-        SIZE | SIGNAL | END | EXIT | GUEST_CREDIT => Some(4),
+        SIZE | SIGNAL | END | CLOSE | EXIT | GUEST_CREDIT => Some(4),
         CREDIT => Some(8),
         HANGUP => Some(0),
         GUEST_HELLO => Some(20),
@@ -145,7 +148,7 @@ impl<'a> ToGuest<'a> {
     /// Reads what the host says.
     pub fn read(frame: Frame<'a>) -> Result<ToGuest<'a>, Damage> {
         let p = frame.payload;
-        if !(HELLO..=FETCH).contains(&frame.kind) {
+        if !(HELLO..=CLOSE).contains(&frame.kind) {
             return Err(Damage::Kind(frame.kind));
         }
         checked(&frame, || match frame.kind {
@@ -154,11 +157,8 @@ impl<'a> ToGuest<'a> {
             INPUT => Some(ToGuest::Input(p)),
             SIZE => Some(ToGuest::Size([short(p, 0)?, short(p, 2)?])),
             SIGNAL => Some(ToGuest::Signal(number(p, 0)? as i32)),
-            CREDIT => match number(p, 0)? {
-                1 => Some(ToGuest::Credit(Stream::Out, number(p, 4)?)),
-                2 => Some(ToGuest::Credit(Stream::Err, number(p, 4)?)),
-                _ => None,
-            },
+            CREDIT => Some(ToGuest::Credit(stream(p)?, number(p, 4)?)),
+            CLOSE => stream(p).map(ToGuest::Close),
             END => number(p, 0).map(ToGuest::End),
             HANGUP => Some(ToGuest::Hangup),
             PUT => name(p).map(|(name, bytes)| ToGuest::Put { name, bytes }),
@@ -183,14 +183,28 @@ impl<'a> ToGuest<'a> {
             }
             ToGuest::Signal(signal) => out.put(session, SIGNAL, &[&signal.to_le_bytes()]),
             ToGuest::Credit(stream, bytes) => {
-                let stream: u32 = if stream == Stream::Out { 1 } else { 2 };
-                out.put(session, CREDIT, &[&stream.to_le_bytes(), &bytes.to_le_bytes()]);
+                out.put(session, CREDIT, &[&stream.number(), &bytes.to_le_bytes()]);
             }
             ToGuest::End(how) => out.put(session, END, &[&how.to_le_bytes()]),
             ToGuest::Hangup => out.put(session, HANGUP, &[]),
             ToGuest::Put { name, bytes } => out.put(session, PUT, &[name, b"\0", bytes]),
             ToGuest::Fetch(path) => out.put(session, FETCH, &[path, b"\0"]),
+            ToGuest::Close(stream) => out.put(session, CLOSE, &[&stream.number()]),
         }
+    }
+}
+
+fn stream(payload: &[u8]) -> Option<Stream> {
+    match number(payload, 0)? {
+        1 => Some(Stream::Out),
+        2 => Some(Stream::Err),
+        _ => None,
+    }
+}
+
+impl Stream {
+    fn number(self) -> [u8; 4] {
+        (self as u32).to_le_bytes()
     }
 }
 
@@ -278,6 +292,7 @@ mod tests {
             (3, ToGuest::Put { name: b"process.json", bytes: b"" }),
             (3, ToGuest::Put { name: b"a", bytes: b"{\0}" }),
             (3, ToGuest::Fetch(b"/run/x")),
+            (3, ToGuest::Close(Stream::Err)),
         ];
         for (session, said) in to_guest {
             let mut out = Outgoing::new();
@@ -319,6 +334,7 @@ mod tests {
             (CREDIT, b"\x03\0\0\0\0\0\0\0"),
             (CREDIT, b"\0"),
             (HANGUP, b"x"),
+            (CLOSE, b"\0\0\0\0"),
             (PUT, b"no end"),
             (PUT, b"\0bytes"),
             (FETCH, b"/a\0b"),
