@@ -30,11 +30,14 @@ pub struct Stepping {
 }
 
 /// `--mode vm`: the parts of the machine that the caller named.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Default)]
 pub struct Vm {
     pub kernel: Option<String>,
     pub qemu: Option<String>,
     pub accel: Option<Accel>,
+    pub modules: Option<String>,
+    /// No channel: the console is the program's input and output.
+    pub serial: bool,
 }
 
 /// Create a container, start it, wait for its program and delete it. The exit status is the
@@ -108,6 +111,12 @@ pub struct RunWords {
     /// the machine's kernel (default: $NK_KERNEL, or that of this machine in /boot)
     #[argh(option, arg_name = "file")]
     kernel: Option<String>,
+    /// the kernel's modules, as a /lib/modules/RELEASE (default: $NK_MODULES, or that of the kernel's release in /lib/modules, beside the kernel's file or above it)
+    #[argh(option, arg_name = "dir")]
+    modules: Option<String>,
+    /// no virtio: the program's input and output are the machine's serial line
+    #[argh(switch)]
+    serial: bool,
     /// the machine's QEMU (default: qemu-system-x86_64, looked for in $PATH)
     #[argh(option, arg_name = "file")]
     qemu: Option<String>,
@@ -141,9 +150,10 @@ impl RunWords {
             write_seccomp: self.write_seccomp,
             write_capabilities: self.write_capabilities,
         };
-        let Self { detach, keep, from_trace, step, repeat, breaks, mode, kernel, qemu, accel, .. } = self;
+        let Self { detach, keep, from_trace, step, repeat, breaks, mode, kernel, qemu, accel, modules, serial, .. } =
+            self;
         let step = (step.is_some() || !breaks.is_empty()).then_some(Stepping { every: step, breaks });
-        let vm = Vm { kernel, qemu, accel };
+        let vm = Vm { kernel, qemu, accel, modules, serial };
         Ok(Run { create, detach, keep, from_trace, step, repeat, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
@@ -179,6 +189,8 @@ impl RunWords {
                     ("--kernel", self.kernel.is_some()),
                     ("--qemu", self.qemu.is_some()),
                     ("--accel", self.accel.is_some()),
+                    ("--modules", self.modules.is_some()),
+                    ("--serial", self.serial),
                 ],
                 |name| format!("{name} is for --mode vm alone"),
             ),

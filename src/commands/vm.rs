@@ -11,17 +11,24 @@ use crate::plan::Step;
 use crate::say::tell;
 use crate::spec::Spec;
 use crate::state;
-use crate::vm::{self, Image, Machine};
+use crate::vm::{self, Devices, Image, Machine};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
 use syscalls::{
     At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, SigSet, Vector, WaitFlags, Why,
 };
 
+/// Whether `boot` speaks through a channel.
+const SPEAKS: bool = false;
+
 /// What the machine is started with: open files, and QEMU's arguments.
 struct Parts {
-    image: Fd,
+    /// What QEMU gets, and under which number.
+    handed: Vec<(Fd, i32)>,
     status: Fd,
+    /// The host's end of the channel, if there is one, and of the console beside it.
+    #[expect(dead_code, reason = "boot does not speak through a channel yet")]
+    channel: Option<(Fd, Fd)>,
     argv: Vec<CString>,
 }
 
@@ -39,6 +46,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         .and_then(|()| vm::rootfs(&bundle.spec))
         .map_err(|problem| Error::Spec { file: config.clone(), problem })?;
     let machine = Machine::find(wanted)?;
+    let devices = devices(context, &machine, wanted);
     tell::words("machine", &[]);
     let new = state::New {
         config: None,
@@ -57,8 +65,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
-        let image = image(&config, &place, &saved.rootfs)?;
-        let parts = parts(context, &machine, image, &bundle.spec, id)?;
+        let image = image(&machine, &devices, &config, &place, &saved.rootfs)?;
+        let parts = parts(context, &machine, &devices, image, &bundle.spec, id)?;
         boot(context, dir.at(), &mut saved, &machine, &parts)
     });
     step(Step::Delete);
@@ -69,13 +77,31 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     ended
 }
 
-/// The initramfs: this program, the configuration, the rootfs.
-fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
+/// What the machine has: a channel, if its kernel can.
+fn devices(context: &mut Context, machine: &Machine, wanted: &cli::Vm) -> Devices {
+    let channel = match wanted.serial || !SPEAKS {
+        true => Err(String::from("--serial asks for it")),
+        false => machine.channel(),
+    };
+    if let Err(reason) = &channel {
+        context
+            .log
+            .say(Level::Info, &format!("the program's input and output are the machine's serial line: {reason}"));
+    }
+    Devices { channel: channel.is_ok() }
+}
+
+/// The initramfs: this program, the kernel's modules, the configuration, the rootfs.
+fn image(machine: &Machine, devices: &Devices, config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
     let why = Why("the configuration goes into the machine as it is");
     let flags = OpenFlags::O_NONBLOCK;
     let file = syscalls::openat(At::CWD, &c(config)?, flags, why).doing(format_args!("open {config}"))?;
     let mut image = Image::begin()?;
     image.file("/init", &open_ourselves()?, 0o755)?;
+    let modules = devices.modules();
+    if let Ok(found) = machine.modules(&modules) {
+        found.put(&modules, &mut image)?;
+    }
     let target = format!("{}/config.json", vm::BUNDLE);
     image.parents(&target)?;
     image.file(&target, &file, 0o644)?;
@@ -87,6 +113,7 @@ fn image(config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> 
 fn parts(
     context: &Context,
     machine: &Machine,
+    devices: &Devices,
     (image, len): (Fd, usize),
     spec: &Spec,
     id: &str,
@@ -95,9 +122,18 @@ fn parts(
     let status = syscalls::memfd_create(c"status", MemFd::NONE, why).doing("make a file for the program's status")?;
     let limit = spec.linux.resources.memory.limit;
     let verbose = context.log.wants(Level::Debug);
-    let append = vm::append(id, context.globals.trace, verbose);
-    let argv = machine.words(machine.memory(len, limit), &append)?;
-    Ok(Parts { image, status, argv })
+    let append = machine.append(id, context.globals.trace, verbose, devices);
+    let argv = machine.words(machine.memory(len, limit), &append, devices)?;
+    let mut handed = vec![(image, vm::IMAGE_FD)];
+    let mut channel = None;
+    if devices.channel {
+        let pair = |why| syscalls::socketpair_stream(why).doing("make the machine's channel");
+        let (ours, theirs) = pair(Why("all that the program reads and writes goes through it"))?;
+        let (console, written) = pair(Why("what the machine's kernel says is shown if the machine fails"))?;
+        handed.extend([(theirs, vm::CHANNEL_FD), (written, vm::CONSOLE_FD)]);
+        channel = Some((ours, console));
+    }
+    Ok(Parts { handed, status, channel, argv })
 }
 
 /// Starts the machine and waits for its end.
@@ -184,9 +220,9 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
     let prepare = || {
         let why = Why("QEMU takes signals as any program does");
         syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
-        let why = Why("QEMU opens it by this number");
-        syscalls::dup3_standard(parts.image.at(), vm::IMAGE_FD, why)?;
-        syscalls::dup3_standard(parts.status.at(), vm::STATUS_FD, why)
+        let why = Why("QEMU has it by this number");
+        syscalls::dup3_standard(parts.status.at(), vm::STATUS_FD, why)?;
+        parts.handed.iter().try_for_each(|(file, number)| syscalls::dup3_standard(file.at(), *number, why))
     };
     let failed = match (prepare(), parts.argv.first()) {
         (Ok(()), Some(program)) => syscalls::execve(program, &argv, &envp, Why("this becomes the machine")),

@@ -120,6 +120,17 @@ impl Image {
         self.put_file(name, &entry, from)
     }
 
+    /// Puts a file with this text. It belongs to root.
+    pub fn text(&mut self, path: &str, text: &[u8]) -> Result<(), Error> {
+        let name = path.trim_start_matches('/').as_bytes();
+        let entry =
+            Entry { number: self.next(), mode: libc::S_IFREG | 0o644, links: 1, size: text.len(), ..Entry::default() };
+        self.put(name, &entry)?;
+        self.gathered.extend_from_slice(text);
+        self.fill();
+        Ok(())
+    }
+
     /// Puts a directory of the host with all that is below it.
     pub fn tree(&mut self, path: &str, from: &str) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();

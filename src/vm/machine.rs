@@ -1,7 +1,10 @@
-//! The machine: QEMU's microvm, which has two serial lines, no other devices, and no firmware that takes time. This file finds
-//! QEMU and a kernel, and makes QEMU's command line. May touch: system calls.
+//! The machine: QEMU, a kernel, and devices. This file finds QEMU and the kernel, and makes QEMU's command line. Without virtio the
+//! machine has two serial lines, for the console and for the program's status; with virtio a channel brings both, and the console
+//! tells what the kernel has to say. May touch: system calls.
 
-use super::kernel;
+use super::arch::{self, Arch};
+use super::kernel::{self, Kernel};
+use super::modules::Modules;
 use super::needs::missing;
 use crate::cli::{self, Accel, Format};
 use crate::host::input::c;
@@ -10,29 +13,72 @@ use crate::outcome::Error;
 use alloc::ffi::CString;
 use syscalls::{AccessFlags, AccessMode, At, OpenFlags, Why};
 
-const QEMU: &str = "qemu-system-x86_64";
-
-/// QEMU's descriptors of the initramfs and of the file for the status: far above those that it opens itself.
+/// QEMU's descriptors of the initramfs, of the file for the status, of the channel and of the console: far above those that it
+/// opens itself.
 pub const IMAGE_FD: i32 = 100;
 pub const STATUS_FD: i32 = 101;
+pub const CHANNEL_FD: i32 = 102;
+pub const CONSOLE_FD: i32 = 103;
 
 /// What a machine is made of.
 pub struct Machine {
     pub qemu: String,
-    kernel: String,
-    /// Where the running kernel's memory ends, in MiB.
-    kernel_end: usize,
+    arch: &'static Arch,
+    kernel: Kernel,
     accel: Accel,
+    modules: Option<Modules>,
 }
+
+/// What the machine has beside its serial lines.
+#[derive(Default)]
+pub struct Devices {
+    pub channel: bool,
+}
+
+impl Devices {
+    fn virtio(&self) -> bool {
+        self.channel
+    }
+
+    /// The kernel's modules for them.
+    pub fn modules(&self) -> Vec<&'static str> {
+        match self.channel {
+            true => CHANNEL.to_vec(),
+            false => Vec::new(),
+        }
+    }
+}
+
+/// The channel's modules.
+const CHANNEL: [&str; 2] = ["virtio_mmio", "virtio_console"];
 
 impl Machine {
     pub fn find(vm: &cli::Vm) -> Result<Machine, Error> {
-        if !cfg!(target_arch = "x86_64") {
-            return Err(missing("QEMU's microvm is a machine for x86_64 alone"));
+        let arch = &arch::OWN;
+        let qemu = qemu(arch, vm.qemu.as_deref())?;
+        let kernel = kernel::read(arch, kernel_path(arch, vm.kernel.as_deref())?)?;
+        let modules = Modules::find(vm.modules.as_deref(), &kernel.path, kernel.release.as_deref())?;
+        Ok(Machine { qemu, arch, kernel, modules, accel: accel(vm.accel)? })
+    }
+
+    /// The kernel's modules, if it can have all of these; if not, why not.
+    pub fn modules(&self, wanted: &[&str]) -> Result<&Modules, String> {
+        let Kernel { path, release, .. } = &self.kernel;
+        let Some(modules) = &self.modules else {
+            let release = release.as_deref().unwrap_or("its release, which it does not say");
+            return Err(format!(
+                "the modules of the kernel {path} were not found (a lib/modules/{release}): --modules names their folder"
+            ));
+        };
+        match wanted.iter().find(|name| !modules.has(name)) {
+            Some(name) => Err(format!("the kernel {path} has no module {name}")),
+            None => Ok(modules),
         }
-        let qemu = qemu(vm.qemu.as_deref())?;
-        let kernel = kernel_path(vm.kernel.as_deref())?;
-        Ok(Machine { qemu, kernel_end: kernel::end(&kernel)?, kernel, accel: accel(vm.accel)? })
+    }
+
+    /// Whether the machine can have a channel; if not, why not.
+    pub fn channel(&self) -> Result<(), String> {
+        self.modules(&CHANNEL).map(|_| ())
     }
 
     /// How much memory the machine gets, in MiB. The kernel needs all that lies below its end, and 16 for its tables. The
@@ -42,40 +88,65 @@ impl Machine {
         let mib = |bytes: usize| bytes.div_ceil(1 << 20);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let own = limit.filter(|limit| *limit > 0).map_or(64, mib);
-        let kernel = self.kernel_end.saturating_add(16);
+        let kernel = self.kernel.end.saturating_add(16);
         kernel.saturating_add(3 * mib(image)).saturating_add(own)
     }
 
     /// QEMU's command line. `memory`: in MiB; `append`: the kernel's command line.
-    pub fn words(&self, memory: usize, append: &str) -> Result<Vec<CString>, Error> {
-        let accel = match self.accel {
-            Accel::Kvm => "kvm",
-            Accel::Tcg => "tcg",
-        };
-        // -no-reboot: a microvm has no power switch, so it ends by a restart. signal=off: at a terminal Ctrl-C goes to the
-        // program inside.
-        let made_of = format!(
-            "-machine microvm,acpi=off,rtc=on -accel {accel} -cpu max -m {memory} -no-user-config -nodefaults -no-reboot \
-             -display none -chardev stdio,id=console,signal=off -serial chardev:console \
-             -chardev file,id=status,path=/proc/self/fd/{STATUS_FD} -device isa-serial,chardev=status,index=1"
-        );
+    pub fn words(&self, memory: usize, append: &str, devices: &Devices) -> Result<Vec<CString>, Error> {
+        let made_of = made_of(self.arch, self.accel, memory, devices);
         let image = format!("/proc/self/fd/{IMAGE_FD}");
-        let boots = ["-kernel", &self.kernel, "-initrd", &image, "-append", append];
+        let boots = ["-kernel", &self.kernel.path, "-initrd", &image, "-append", append];
         let words = [self.qemu.as_str()].into_iter().chain(made_of.split(' ')).chain(boots);
         words.map(c).collect()
     }
+
+    /// The kernel's command line. `verbose`: the kernel and this program say what they do.
+    pub fn append(&self, id: &str, trace: Option<Format>, verbose: bool, devices: &Devices) -> String {
+        append(self.arch, id, trace, verbose, devices)
+    }
 }
 
-/// The kernel's command line. `verbose`: the kernel and this program say what they do.
-pub fn append(id: &str, trace: Option<Format>, verbose: bool) -> String {
-    // no_timer_check: on a busy host the kernel would find that the timer does not tick, and panic.
-    let mut words = String::from("console=ttyS0 panic=-1 reboot=t no_timer_check ");
-    words += match verbose {
-        true => "nk.log-level=debug",
-        // The console is the program's output: the kernel's messages would stand in it.
-        false => "quiet loglevel=0",
+fn made_of(arch: &Arch, accel: Accel, memory: usize, devices: &Devices) -> String {
+    let machine = arch.machine[usize::from(devices.virtio())];
+    let (accel, cpu) = match accel {
+        Accel::Kvm => ("kvm", arch.cpu[0]),
+        Accel::Tcg => ("tcg", arch.cpu[1]),
     };
-    words += &format!(" nk.end=reboot nk.status=/dev/ttyS1 nk.id={id}");
+    let cpu = if cpu.is_empty() { String::new() } else { format!(" -cpu {cpu}") };
+    // -no-reboot: not each machine has a power switch, so it ends by a restart.
+    let mut words = format!(
+        "-machine {machine} -accel {accel}{cpu} -m {memory} -no-user-config -nodefaults -no-reboot -display none \
+         -serial chardev:console "
+    );
+    words += &match devices.channel {
+        true => format!(
+            "-chardev socket,id=console,fd={CONSOLE_FD} -chardev socket,id=channel,fd={CHANNEL_FD} \
+             -device virtio-serial-device -device virtserialport,chardev=channel,name=nano-sandbox"
+        ),
+        // signal=off: at a terminal Ctrl-C goes to the program inside.
+        false => format!(
+            "-chardev stdio,id=console,signal=off -chardev file,id=status,path=/proc/self/fd/{STATUS_FD} -device {}",
+            arch.second
+        ),
+    };
+    words
+}
+
+fn append(arch: &Arch, id: &str, trace: Option<Format>, verbose: bool, devices: &Devices) -> String {
+    let mut words = String::from(arch.line);
+    words += match (verbose, devices.channel) {
+        (false, false) => " quiet loglevel=0",
+        // What the kernel says is shown if the machine fails, and is no part of the program's output.
+        (false, true) => " quiet",
+        (true, true) => "",
+        (true, false) => " nk.log-level=debug",
+    };
+    words += " nk.end=reboot";
+    if devices.channel {
+        return words + " nk.channel=virtio";
+    }
+    words += &format!(" nk.status={} nk.id={id}", arch.status);
     words += match trace {
         None => "",
         Some(Format::Text) => " nk.trace=text",
@@ -92,7 +163,7 @@ fn usable(path: &str, mode: AccessMode) -> Result<bool, Error> {
     Ok(syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok())
 }
 
-fn qemu(named: Option<&str>) -> Result<String, Error> {
+fn qemu(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
     if let Some(named) = named {
         return match usable(named, AccessMode::X_OK)? {
             true => Ok(named.into()),
@@ -101,15 +172,18 @@ fn qemu(named: Option<&str>) -> Result<String, Error> {
     }
     let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     for dir in path.split(':').filter(|dir| dir.starts_with('/')) {
-        let candidate = format!("{dir}/{QEMU}");
+        let candidate = format!("{dir}/{}", arch.qemu);
         if usable(&candidate, AccessMode::X_OK)? {
             return Ok(candidate);
         }
     }
-    Err(missing(&format!("there is no {QEMU} in $PATH: install it (Debian: qemu-system-x86), or name it with --qemu")))
+    Err(missing(&format!(
+        "there is no {} in $PATH: install it (Debian: {}), or name it with --qemu",
+        arch.qemu, arch.packages[0]
+    )))
 }
 
-fn kernel_path(named: Option<&str>) -> Result<String, Error> {
+fn kernel_path(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
     let variable = environment("NK_KERNEL").filter(|path| !path.is_empty());
     if let Some(path) = named.or(variable) {
         return match usable(path, AccessMode::R_OK)? {
@@ -126,7 +200,8 @@ fn kernel_path(named: Option<&str>) -> Result<String, Error> {
         }
     }
     Err(missing(&format!(
-        "there is no kernel at {usual} or /vmlinuz: install one (Debian: linux-image-amd64), or name it with --kernel"
+        "there is no kernel at {usual} or /vmlinuz: install one (Debian: {}), or name it with --kernel",
+        arch.packages[1]
     )))
 }
 
@@ -141,4 +216,43 @@ fn accel(named: Option<Accel>) -> Result<Accel, Error> {
     let why = Why("KVM is faster, if this process may use it");
     let kvm = syscalls::openat(At::CWD, c"/dev/kvm", OpenFlags::O_RDWR, why);
     Ok(if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANNEL_WORDS: &str = "-serial chardev:console -chardev socket,id=console,fd=103 -chardev socket,id=channel,fd=102 \
+-device virtio-serial-device -device virtserialport,chardev=channel,name=nano-sandbox";
+
+    #[test]
+    fn qemu_is_told_what_the_architecture_has() {
+        let with = Devices { channel: true };
+        let common = "-m 99 -no-user-config -nodefaults -no-reboot -display none";
+        for (arch, accel, machine) in [
+            (arch::X86_64, Accel::Tcg, "-machine microvm,acpi=on,rtc=on -accel tcg -cpu max"),
+            (arch::X86_64, Accel::Kvm, "-machine microvm,acpi=on,rtc=on -accel kvm -cpu max"),
+            (arch::AARCH64, Accel::Tcg, "-machine virt,gic-version=max -accel tcg -cpu max"),
+            (arch::AARCH64, Accel::Kvm, "-machine virt,gic-version=max -accel kvm -cpu host"),
+            (arch::RISCV64, Accel::Tcg, "-machine virt -accel tcg"),
+        ] {
+            assert_eq!(made_of(&arch, accel, 99, &with), format!("{machine} {common} {CHANNEL_WORDS}"));
+        }
+        let without = made_of(&arch::AARCH64, Accel::Tcg, 99, &Devices::default());
+        let wanted = "-chardev stdio,id=console,signal=off -chardev file,id=status,path=/proc/self/fd/101 -device pci-serial,chardev=status";
+        assert!(without.ends_with(wanted), "{without}");
+    }
+
+    #[test]
+    fn the_kernels_line() {
+        let with = Devices { channel: true };
+        assert_eq!(
+            append(&arch::AARCH64, "a", Some(Format::Json), false, &with),
+            "console=ttyAMA0 panic=-1 quiet nk.end=reboot nk.channel=virtio"
+        );
+        assert_eq!(
+            append(&arch::RISCV64, "a", Some(Format::Json), true, &Devices::default()),
+            "console=ttyS0 panic=-1 nk.log-level=debug nk.end=reboot nk.status=/dev/ttyS1 nk.id=a nk.trace=json"
+        );
+    }
 }

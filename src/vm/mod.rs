@@ -6,13 +6,16 @@
 //!   host   bundle -> image (in memory) -> clone3, execve QEMU ......... waitid, read the status -> exit status
 //!   guest                                 kernel -> /init -> run /bundle -> status to the second serial line
 //! ```
-//! The first serial line is the console: the caller's standard input and output. May touch: spec, system calls.
+//! The first serial line is the console: the caller's standard input and output. If the kernel has virtio, a channel takes the
+//! place of both lines, and the console is for what the kernel has to say. May touch: spec, system calls.
 
+mod arch;
 mod image;
 mod kernel;
 mod machine;
+mod modules;
 mod needs;
 
 pub use image::Image;
-pub use machine::{IMAGE_FD, Machine, STATUS_FD, append};
+pub use machine::{CHANNEL_FD, CONSOLE_FD, Devices, IMAGE_FD, Machine, STATUS_FD};
 pub use needs::{BUNDLE, fits, rootfs};

@@ -146,7 +146,7 @@ fn perform(context: &mut Context, desk: &Desk) -> Result<i32, Error> {
         return Ok(status);
     }
     context.educate();
-    let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm { kernel: None, qemu: None, accel: None });
+    let vm = (desk.lesson.how() == How::Vm).then_some(cli::Vm::default());
     let create = cli::Create { id: desk.id.clone(), bundle: Some(desk.dir.clone()), ..cli::Create::default() };
     let command =
         Command::Run(cli::Run { create, detach: false, keep: false, from_trace: None, step: None, repeat: None, vm });

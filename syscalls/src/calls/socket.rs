@@ -57,7 +57,18 @@ pub fn socket_vsock(why: Why) -> Result<Fd> {
 /// socketpair(2): two connected sockets that keep messages apart. Each notices when the other is closed.
 #[track_caller]
 pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
-    let kind = SocketType::SOCK_SEQPACKET | SocketType::SOCK_CLOEXEC;
+    pair(SocketType::SOCK_SEQPACKET, why)
+}
+
+/// socketpair(2): two connected sockets for a stream both ways.
+#[track_caller]
+pub fn socketpair_stream(why: Why) -> Result<(Fd, Fd)> {
+    pair(SocketType::SOCK_STREAM, why)
+}
+
+#[track_caller]
+fn pair(kind: SocketType, why: Why) -> Result<(Fd, Fd)> {
+    let kind = kind | SocketType::SOCK_CLOEXEC;
     let mut pair = [-1; 2];
     gate(nr::__NR_socketpair, &[named(Family::AF_UNIX), named(kind), int(0), output(&mut pair)], why)?;
     Ok((Fd::new(pair[0] as usize), Fd::new(pair[1] as usize)))
