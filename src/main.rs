@@ -157,7 +157,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         return finish(Err(error), amiss, "");
     }
     let (listening, preserve_fds) = preserved(&command);
-    let endless = match protect(preserve_fds, read_from(&command)) {
+    let endless = match protect(preserve_fds, read_from(&command), runs(&command)) {
         Ok(endless) => endless,
         Err(error) => return finish(Err(error), amiss, ""),
     };
@@ -267,24 +267,30 @@ fn read_from(command: &cli::Command) -> Option<u32> {
 }
 
 /// Before anything else: no other process may look into this one, the program does not get what the caller left open, and
-/// descriptors 0 to 2 are open, so that no file of ours takes their place. `read_from` stays open over execve. Returns which
-/// of the three can always be read and written: the null device, a file and some terminals can.
-fn protect(preserve_fds: u32, read_from: Option<u32>) -> Result<[bool; 3], Error> {
+/// descriptors 0 to 2 are open, so that no file of ours takes their place. `read_from` stays open over execve. `runs`: the
+/// command can run programs. Returns which of the three can always be read and written: the null device, a file and some
+/// terminals can.
+fn protect(preserve_fds: u32, read_from: Option<u32>, runs: bool) -> Result<[bool; 3], Error> {
     let failed = |failed| at("protect this process", failed);
     let why = Why("a write beyond the limit on file sizes (ulimit -f) must fail, and not end this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     let why = Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
+    let mark = |first, last| match syscalls::close_range_cloexec(first, last, why) {
+        // Kernels below the floor lack this flag. Where nothing is executed, nothing gets a descriptor.
+        Err(lacking) if !runs && cause::too_old(lacking).is_some() => Ok(()),
+        other => other.map_err(failed),
+    };
     let mut first = 3 + preserve_fds;
     if let Some(kept) = read_from.filter(|fd| *fd >= first) {
         // This program may execute itself again (`seal`) before it reads that descriptor. Init closes it.
         if kept > first {
-            syscalls::close_range_cloexec(first, kept - 1, why).map_err(failed)?;
+            mark(first, kept - 1)?;
         }
         first = kept + 1;
     }
-    syscalls::close_range_cloexec(first, u32::MAX, why).map_err(failed)?;
+    mark(first, u32::MAX)?;
     const BOTH: i16 = libc::POLLIN | libc::POLLOUT;
     let asked = |fd| syscalls::PollFd { fd, events: if fd < 3 { BOTH } else { 0 }, revents: 0 };
     let mut fds: Vec<syscalls::PollFd> = (0..3 + preserve_fds as i32).map(asked).collect();

@@ -32,6 +32,9 @@ pub fn is_within(bounds: &str, value: &str) -> bool {
     }
 }
 
+/// The oldest kernel that has all calls of a plan.
+pub const FLOOR: &str = "5.12";
+
 /// The release of this kernel.
 pub fn release() -> String {
     let names = syscalls::uname(Why("what a kernel can do depends on its version"));

@@ -68,7 +68,10 @@ pub fn of(scene: &Scene) -> Option<Found> {
         return None;
     }
     looking(|| {
-        filter::refused(scene)
+        scene
+            .failed()
+            .and_then(too_old)
+            .or_else(|| filter::refused(scene))
             .or_else(|| by_subject(scene))
             .or_else(|| namespaces::of_trees(scene))
             .or_else(|| rights::of(scene))
@@ -78,7 +81,18 @@ pub fn of(scene: &Scene) -> Option<Found> {
 
 /// The one cause of the failure of a call outside of any plan.
 pub fn outside(failed: Failed) -> Option<Found> {
-    looking(|| rights::outside(failed).or_else(|| missing::outside(failed)))
+    looking(|| too_old(failed).or_else(|| rights::outside(failed)).or_else(|| missing::outside(failed)))
+}
+
+/// The cause that this kernel is older than the floor: the call is the first that it lacks.
+pub fn too_old(failed: Failed) -> Option<Found> {
+    let call = match failed.errno {
+        Errno::ENOSYS => failed.call.name(),
+        // The call is older than its flag.
+        Errno::EINVAL if failed.call.name() == "close_range" => "close_range with CLOSE_RANGE_CLOEXEC",
+        _ => return None,
+    };
+    facts::older_than(facts::FLOOR).then(|| Found::new("kernel too old", &[&facts::release(), call]))
 }
 
 /// The calls of a look belong to no line of the plan: they are a step of their own.

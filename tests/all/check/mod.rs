@@ -1,5 +1,7 @@
 //! `check`: it sees beforehand what would fail, says nothing fails where nothing does, and makes nothing.
 
+pub mod floor;
+
 use crate::bundle::{Bundle, Done, runtime, tool};
 use crate::diagnosis::{says, situations};
 use crate::users::{as_user, of_user};

@@ -11,8 +11,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// A kernel that is older than the floor: `scripts/kernel --suite bullseye` fetches it.
+const OLD: &str = "bullseye/vmlinux";
+
 pub fn cases() -> Vec<Trial> {
-    machine::cases(
+    let old = machine::cases("initramfs", &[("a_kernel_below_the_floor_is_named", floor)]);
+    let mut all: Vec<Trial> =
+        old.into_iter().map(|case| if kernels(OLD).exists() { case } else { case.with_ignored_flag(true) }).collect();
+    all.extend(machine::cases(
         "initramfs",
         &[
             ("demo_in_a_machine_of_64_mib", demo),
@@ -24,7 +30,17 @@ pub fn cases() -> Vec<Trial> {
             ("wrong_word_is_named", wrong_word),
             ("from_a_shell", from_a_shell),
         ],
-    )
+    ));
+    all
+}
+
+fn floor() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let append = "nk.end=reboot nk.status=/dev/ttyS1";
+    let machine = "-M microvm,acpi=off,rtc=on -no-reboot -m 128";
+    let ended = boot_on(machine, &kernels(OLD), &bundle, &image(&bundle, "--demo")?, append)?;
+    same("status", ended.status.as_str(), "1")?;
+    ended.has("is too old: it has no close_range with CLOSE_RANGE_CLOEXEC, and 5.12 is the oldest that has all calls")
 }
 
 /// The most memory that the runtime may take as PID 1.

@@ -1,4 +1,5 @@
-//! Machines in place of containers: `run --mode vm`, and the program as `/init`.
+//! Machines in place of containers: `run --mode vm`, and the program as `/init`; bundles out of images.
 
+pub mod images;
 pub mod initramfs;
 pub mod vm;

@@ -14,6 +14,8 @@ const NEEDS: &[Need] = &[
         // PIDFD_GET_INFO tells the status of one that has ended.
         kernel() >= (6, 15)
     }),
+    // `scripts/lab --kernel bullseye` boots one.
+    ("floor::", || kernel() < (5, 12)),
     ("ended::start_attached_keeps_it", || kernel() >= (6, 15)),
     ("mounts::idmap_", tmpfs_maps_ids),
     ("mounts::ridmap_", tmpfs_maps_ids),
