@@ -75,6 +75,9 @@ impl Host {
     }
 }
 
+/// The state root of the machine's root.
+pub const STATE_ROOT: &str = "/run/nano-sandbox";
+
 /// The directory for the state of all containers: `--root`, or the default for this user. An engine without root calls this
 /// program as root of a user namespace, sometimes with HOME and sometimes without, so there XDG_RUNTIME_DIR counts.
 pub fn root_path(
@@ -95,7 +98,7 @@ pub fn root_path(
         _ => {}
     }
     if host.uid == 0 {
-        return Ok("/run/nano-sandbox".into());
+        return Ok(STATE_ROOT.into());
     }
     if let Some(home) = environment("HOME").filter(|home| home.starts_with('/')) {
         return Ok(format!("{home}/.local/share/nano-sandbox/run"));

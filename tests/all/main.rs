@@ -192,6 +192,7 @@ fn main() {
         config::properties::cases(),
         machines::images::cases(),
         machines::initramfs::cases(),
+        machines::several::cases(),
         machines::vm::cases(),
         house::lanes::cases(),
         house::picture::cases(),

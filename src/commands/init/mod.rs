@@ -2,21 +2,51 @@
 //! container needs, runs what the kernel's command line names, and ends the machine.
 //!
 //! ```text
-//!   nk.bundle=DIR       what to run; without it /bundle, and if that is not there, the demo
-//!   nk.id=ID            the container's id (bundle)
+//!   nk.bundle=DIR,..    what to run; without it /bundle, or all below /bundles by their names, or the demo
+//!   nk.id=ID            the id of a single container (its directory's name)
+//!   nk.restart=WHEN     no (the usual), on-failure or always: whether a container that has ended starts again, after 0.1 s,
+//!                       then twice as long each time up to 10 s; after 10 s of life it begins with 0.1 s
+//!   nk.rescue           a shell on the console if a word is wrong or a container could not be made
+//!   nk.channel=WAY      virtio or vsock:PORT: a host says what runs (src/frames/CHANNEL.md)
 //!   nk.trace=FORMAT     text, strace or json: every call, on the console
 //!   nk.log-level=LEVEL  as --log-level; debug also tells how much memory this process took
-//!   nk.status=PATH      a device that gets the program's exit status, in decimal; without it the console shows the status
+//!   nk.status=PATH      a device that gets the exit status, in decimal; without it the console shows the status
 //!   nk.end=HOW          poweroff (the usual), reboot or halt
 //! ```
 //! The kernel takes words with a dot for parameters of modules (kernel-parameters.rst in its documentation) and does not pass
-//! them to its first process, so they are read from /proc/cmdline. If PID 1 ended the kernel would panic. So every way out of
-//! this file, also a fault of this program's own, ends the machine. The kernel gives PID 1 all orphans of the machine, and
-//! `run` waits for them. May touch: everything below.
+//! them to its first process, so they are read from /proc/cmdline. The same words can stand in /etc/nk-runtime.conf of the
+//! image, one a line; those of the command line win. If PID 1 ended the kernel would panic. So every way out of this file, also a
+//! fault of this program's own, ends the machine.
+//!
+//! A single container runs in this process itself: `run` waits for it, and for all orphans of the machine, which the kernel
+//! gives to PID 1. Several, one that starts again, and the sessions of a channel are children of this process:
+//!
+//! ```text
+//!   words       the command line and the settings
+//!   supervise   the loop: signals, children, bytes            child    clone3 and execve
+//!   services    bundles: their order, their end, what follows lines    the console, with ids
+//!   channel     frames, by a port or AF_VSOCK                 ports    virtio ports by name
+//!   sessions    what the host runs                            files    its files    pty    its terminals
+//!   rescue      the shell
+//! ```
+//! May touch: everything below.
 
+mod channel;
+mod child;
+mod files;
+mod lines;
+mod ports;
+mod pty;
+mod rescue;
+mod services;
+mod sessions;
+mod supervise;
 mod words;
 
-use self::words::Wish;
+use self::channel::Channel;
+use self::services::Services;
+use self::supervise::Supervisor;
+use self::words::{Restart, SETTINGS, Texts, Wish};
 use super::context::step;
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
@@ -33,8 +63,9 @@ static FIRST: AtomicBool = AtomicBool::new(false);
 /// How the machine ends, as reboot(2) has it.
 static END: AtomicU64 = AtomicU64::new(Reboot::LINUX_REBOOT_CMD_POWER_OFF.bits());
 
-/// Where a bundle is looked for if nk.bundle names none.
+/// Where bundles are looked for if nk.bundle names none: one, or one in each directory.
 const BUNDLE: &str = "/bundle";
+const BUNDLES: &CStr = c"/bundles";
 
 /// Whether this process is PID 1, and was executed as `init`.
 pub fn called(argv: *const *const c_char, pid: i32) -> bool {
@@ -64,7 +95,7 @@ pub fn fault() {
     }
 }
 
-/// The program's status, and whether a device has got it.
+/// The machine's status, and whether a device has got it.
 fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     mount(c"/dev", c"devtmpfs")?;
     open_console()?;
@@ -77,15 +108,41 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
         Errno::EINVAL | Errno::EPERM => Ok(()),
         _ => Err(at("be PID 1", failed)),
     })?;
-    let line = read(c"/proc/cmdline")?;
-    if let Some(end) = words::ending(&line) {
+    let texts = Texts { settings: settings()?, line: read(c"/proc/cmdline")? };
+    if let Some(end) = texts.ending() {
         END.store(end.bits(), Relaxed);
     }
-    let wish = words::understand(&line)?;
+    let mut bundles = Vec::new();
+    match work(&texts, &mut bundles, obey) {
+        Err(error) if texts.rescue() => {
+            out::stderr(&error::message(&error, "").text());
+            // If the words were not understood, the usual places may have a shell.
+            let usual = if bundles.is_empty() { found()? } else { Vec::new() };
+            let bundles = bundles.iter().map(|(_, directory)| directory).chain(&usual);
+            rescue::shell(bundles.map(String::as_str)).map(|()| (1, false))
+        }
+        done => done,
+    }
+}
+
+/// Does what the words ask for. `bundles` gets the id and the directory of each bundle.
+fn work(
+    texts: &Texts,
+    bundles: &mut Vec<(String, String)>,
+    obey: &dyn Fn(&[&str]) -> i32,
+) -> Result<(i32, bool), Error> {
+    let wish = texts.understand()?;
     let to = wish.status.as_deref().map(open_status).transpose()?;
-    let command = command(&wish)?;
-    let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    let status = obey(&words);
+    *bundles = named(&wish)?;
+    let alone = bundles.len() < 2 && wish.restart == Restart::No && !wish.rescue && wish.channel.is_none();
+    let status = match alone || bundles.is_empty() && wish.channel.is_none() {
+        true => {
+            let command = command(&wish, bundles);
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            obey(&words)
+        }
+        false => supervise(&wish, bundles)?,
+    };
     step(Step::Delete);
     if wish.debug {
         let text = read(c"/proc/self/status")?;
@@ -103,6 +160,33 @@ fn run(obey: &dyn Fn(&[&str]) -> i32) -> Result<(i32, bool), Error> {
     // close(2) of a serial line waits until all bytes are sent.
     told.and_then(|()| to.close(why)).doing("write the status that nk.status asks for")?;
     Ok((status, true))
+}
+
+/// Runs all of them as children of this process, and what a host asks for.
+fn supervise(wish: &Wish, bundles: &[(String, String)]) -> Result<i32, Error> {
+    files::prepare()?;
+    let channel = wish.channel.map(Channel::open).transpose()?;
+    let mut supervisor = Supervisor::new(Services::of(bundles, wish)?, channel)?;
+    supervisor.run()?;
+    let (status, id) = supervisor.services.status();
+    if !id.is_empty() {
+        out::stderr(&format!("nk-runtime: the first that ended with another status than 0: {id}\n"));
+    }
+    if let Some((_, directory)) =
+        supervisor.services.failed.and_then(|place| bundles.get(place)).filter(|_| wish.rescue)
+    {
+        rescue::shell([directory.as_str()].into_iter())?;
+    }
+    Ok(status)
+}
+
+/// The settings of the image. There need be none.
+fn settings() -> Result<String, Error> {
+    let path = c(SETTINGS)?;
+    match syscalls::newfstatat(At::CWD, &path, AtFlags::NONE, Why("the image may have settings")) {
+        Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => Ok(String::new()),
+        _ => read(&path),
+    }
 }
 
 /// Mounts a file system of the kernel's. It may be mounted already.
@@ -147,28 +231,58 @@ fn open_status(path: &str) -> Result<Fd, Error> {
     syscalls::openat(At::CWD, &c(path)?, flags, why).doing(format_args!("open {path}, which nk.status names"))
 }
 
-/// The command line of this program for it.
-fn command(wish: &Wish) -> Result<Vec<String>, Error> {
-    let mut words = wish.options.clone();
-    let why = Why("without nk.bundle, the bundle that lies there is run");
-    let bundle = match &wish.bundle {
-        Some(named) => Some(named.as_str()),
-        None => match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, AtFlags::NONE, why) {
-            Err(failed) if failed.errno == Errno::ENOENT => None,
-            _ => Some(BUNDLE),
-        },
-    };
-    let Some(bundle) = bundle else {
-        if wish.id.is_some() {
-            let text = "the kernel's command line: nk.id: there is no bundle, and the demo has an id of its own";
-            return Err(Error::Usage(text.into()));
+/// The id and the directory of each bundle, in the order of their start.
+fn named(wish: &Wish) -> Result<Vec<(String, String)>, Error> {
+    let mut directories = wish.bundles.clone();
+    if directories.is_empty() && wish.channel.is_none() {
+        directories = found()?;
+    }
+    let mut all: Vec<(String, String)> = Vec::new();
+    let wrong = |text: String| Err(Error::Usage(text));
+    for directory in directories {
+        let name = directory.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty());
+        let id = wish.id.as_deref().or(name).unwrap_or("bundle").to_string();
+        if all.iter().any(|(other, _)| *other == id) {
+            let which = if wish.id.is_some() {
+                "nk.id: there are several bundles, and each has"
+            } else {
+                "nk.bundle: each bundle has"
+            };
+            return wrong(format!("{which} its directory's name as its id; `{id}` would be there twice"));
         }
-        words.push("demo".into());
-        return Ok(words);
+        all.push((id, directory));
+    }
+    match all.is_empty() && wish.id.is_some() {
+        true => wrong("nk.id: there is no bundle; the demo has an id of its own, and a host gives its own".into()),
+        false => Ok(all),
+    }
+}
+
+/// The bundles that are there without a word.
+fn found() -> Result<Vec<String>, Error> {
+    let why = Why("without nk.bundle, what lies at these places is run");
+    match syscalls::newfstatat(At::CWD, &c(BUNDLE)?, AtFlags::NONE, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => {}
+        _ => return Ok(vec![BUNDLE.into()]),
+    }
+    let directory = match syscalls::openat(At::CWD, BUNDLES, OpenFlags::O_DIRECTORY, why) {
+        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Vec::new()),
+        opened => opened.doing("open /bundles")?,
     };
-    let id = wish.id.as_deref().unwrap_or("bundle");
-    words.extend(["run".into(), format!("--bundle={bundle}"), "--".into(), id.into()]);
-    Ok(words)
+    let names = input::directories(directory.at(), why).doing("read /bundles")?;
+    let mut all: Vec<String> = names.iter().map(|name| format!("/bundles/{}", name.to_string_lossy())).collect();
+    crate::sorted::sort(&mut all);
+    Ok(all)
+}
+
+/// The command line of this program for a single container, or for the demo.
+fn command(wish: &Wish, bundles: &[(String, String)]) -> Vec<String> {
+    let mut words = wish.options.clone();
+    match bundles.first() {
+        None => words.push("demo".into()),
+        Some((id, bundle)) => words.extend(["run".into(), format!("--bundle={bundle}"), "--".into(), id.clone()]),
+    }
+    words
 }
 
 fn say_and_finish(status: i32) -> ! {

@@ -2,4 +2,5 @@
 
 pub mod images;
 pub mod initramfs;
+pub mod several;
 pub mod vm;

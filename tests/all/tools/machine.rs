@@ -2,8 +2,9 @@
 //! there, the cases that need one are listed as ignored, and the word behind their area says what is missing.
 
 use crate::bundle::{Bundle, Done, runtime, tool};
-use crate::{Case, Failed, area, ensure};
+use crate::{Case, Failed, Outcome, area, ensure};
 use libtest_mimic::Trial;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,4 +94,66 @@ pub fn image(bundle: &Bundle, what: &str) -> Result<PathBuf, Failed> {
     let done: Done = bundle.finish(command)?;
     done.ok()?;
     Ok(image)
+}
+
+/// What lies in an initramfs with several bundles.
+pub struct Tree {
+    pub bundle: Bundle,
+}
+
+impl Tree {
+    pub fn new() -> Result<Tree, Failed> {
+        let bundle = Bundle::plain()?;
+        fs::create_dir(bundle.path("tree"))?;
+        fs::copy(runtime(), bundle.path("tree/init"))?;
+        Ok(Tree { bundle })
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.bundle.path("tree").join(below)
+    }
+
+    /// Adds a file.
+    pub fn file(&self, below: &str, text: &str) -> Outcome {
+        let path = self.path(below);
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above)?;
+        }
+        Ok(fs::write(path, text)?)
+    }
+
+    /// Adds a bundle with busybox in a rootfs that can be written, and with these arguments of its program.
+    pub fn add(&mut self, below: &str, args: Value) -> Outcome {
+        self.bundle.set("/process/args", args)?;
+        self.bundle.set("/root/readonly", json!(false))?;
+        self.file(&format!("{below}/config.json"), &self.bundle.config.to_string())?;
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(self.bundle.path("rootfs")).arg(self.path(below));
+        self.bundle.finish(copy)?.ok().map(drop)
+    }
+
+    /// Takes a namespace out of a bundle's configuration.
+    pub fn without_namespace(&self, below: &str, kind: &str) -> Outcome {
+        let path = self.path(below).join("config.json");
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        let list = config["linux"]["namespaces"].as_array_mut().ok_or("no namespaces")?;
+        list.retain(|one| one["type"] != kind);
+        Ok(fs::write(path, config.to_string())?)
+    }
+
+    /// The image of it.
+    pub fn pack(&self) -> Result<PathBuf, Failed> {
+        let image = self.bundle.path("image");
+        let mut pack = Command::new("sh");
+        pack.arg("-c")
+            .arg("cd \"$1\" && find . | cpio --quiet -o -H newc | gzip -1 > ../image")
+            .args(["pack", &self.path("").to_string_lossy()]);
+        self.bundle.finish(pack)?.ok()?;
+        Ok(image)
+    }
+
+    /// Boots it as [`boot`] does.
+    pub fn boot(&self, append: &str) -> Result<Ended, Failed> {
+        boot(&self.bundle, &self.pack()?, append)
+    }
 }
