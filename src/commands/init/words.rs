@@ -1,6 +1,6 @@
 //! The words for /init: what the kernel's command line and the image's settings ask for. May touch: types.
 
-use crate::outcome::Error;
+use crate::outcome::{Error, visible};
 use syscalls::Reboot;
 
 /// The file of the image with more words: command lines are short.
@@ -139,7 +139,7 @@ impl Texts {
     pub fn understand(&self) -> Result<Wish, Error> {
         let mut wish = Wish::default();
         for (place, word) in self.words() {
-            let wrong = |what: &str| Error::Usage(format!("{place}: {what}").escape_debug().collect());
+            let wrong = |what: &str| Error::Usage(visible(&format!("{place}: {what}")).into_owned());
             match word.strip_prefix("nk.") {
                 Some(own) => take(&mut wish, own).map_err(|text| wrong(&text))?,
                 // The kernel's line has words of others.
