@@ -53,8 +53,6 @@ mod draw;
 mod ended;
 mod entry;
 mod explain;
-// Its users are the two ends of the channel.
-#[allow(dead_code, unused_imports)]
 mod frames;
 mod host;
 mod learn;

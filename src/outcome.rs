@@ -25,6 +25,9 @@ pub enum Lane {
     Stepper = 8,
 }
 
+/// Of the lane of a record: it is one in a machine of its own.
+pub const OF_MACHINE: u8 = 0x40;
+
 /// What [`Trouble::Hook`] holds in place of an exit status: this plus a signal, or this after a timeout.
 pub const SIGNALLED: i32 = 256;
 pub const TIMED_OUT: i32 = -1;

@@ -81,6 +81,19 @@ pub fn parse<'e>(args: &[&str], env: &dyn Fn(&str) -> Option<&'e str>) -> Result
     Ok((globals.settled(), command))
 }
 
+/// The words of the command alone, without options of all commands, for the same program elsewhere. `named`: options that get other
+/// values there.
+pub fn command_words(args: &[String], named: &[(&str, &str)]) -> Vec<String> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut words = normalise::so_far(&args);
+    for (option, value) in named {
+        words.own.replace(option, value);
+    }
+    let verb = words.verb.map_or("", |verb| verb.name);
+    let own = words.own.argh_words(&words.operands);
+    core::iter::once(verb).chain(own).map(String::from).collect()
+}
+
 /// Options from the environment. They come before all others, so that the others win. Each is tried alone, so that the error
 /// can name the variable.
 fn variables<'e>(env: &dyn Fn(&str) -> Option<&'e str>) -> Result<Options<'e>, Stop> {

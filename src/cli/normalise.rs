@@ -42,6 +42,11 @@ impl<'a> Options<'a> {
         self.0.iter().rev().find(|(own, _)| *own == long)?.1
     }
 
+    /// Another value, if the option is given.
+    pub fn replace(&mut self, long: &str, value: &'a str) {
+        self.0.iter_mut().filter(|(own, _)| *own == long).for_each(|(_, old)| *old = Some(value));
+    }
+
     /// One more value of an option for several.
     fn add(&mut self, long: &'a str, value: Option<&'a str>) {
         self.0.push((long, value));

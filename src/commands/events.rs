@@ -1,6 +1,7 @@
 //! `events`: what a container uses, in runc's shape, and a line when the kernel has killed a process for want of memory. May
 //! touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, Found, find, step};
 use super::end;
 use super::wait;
@@ -25,6 +26,9 @@ pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error
     step(Step::Look);
     let id = &options.id;
     let found = find(context, id)?;
+    if let Some(status) = client::passed(context, &found, None)? {
+        return Ok(status);
+    }
     let group = found.group()?;
     let failed = |failed| at(format!("watch {id}"), failed);
     print("stats", id, Some(stats(group).map_err(failed)?))?;

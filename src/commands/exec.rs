@@ -1,5 +1,6 @@
 //! `exec`: one more process in a container that is there. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, step};
 use super::end;
 use super::process;
@@ -28,6 +29,11 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     context.seal()?;
     step(Step::Exec);
     let (_root, dir) = context.container(&options.id)?;
+    let saved = state::load(dir.at(), &options.id)?;
+    if saved.channel {
+        context.recording.join(dir.at());
+        return client::exec(context, options, &saved, dir.at());
+    }
     let made = make(context, options, dir.at());
     context.recording.join(dir.at());
     let made = made?;

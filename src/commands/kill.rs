@@ -1,5 +1,6 @@
 //! `kill`: a signal to the container's first process, or to all. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, step};
 use super::ours;
 use super::several::{self, Among};
@@ -28,6 +29,9 @@ fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Erro
     if now.init.is_none() && matches!(options.which, Which::Matching(_)) {
         // The pattern also fits a container that has ended, which needs no signal.
         return Ok(0);
+    }
+    if saved.channel && now.status != state::Status::Stopped {
+        return client::kill(context, &saved, dir.at(), options.signal, options.all);
     }
     super::vm::refuse_signal(&saved, options.signal)?;
     if options.all && !saved.cgroup_path.is_empty() {

@@ -1,5 +1,6 @@
 //! `list`: every container of the state root, in runc's shapes. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, step};
 use crate::cli::{self, Level, ListFormat};
 use crate::host::input::c;
@@ -67,13 +68,14 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
             }
         };
         let now = state::look(dir.at(), &saved)?;
+        let status = client::seen(&saved, dir.at(), now.status);
         rows.push(Row {
             id,
-            pid: match now.status {
+            pid: match status {
                 Status::Stopped => 0,
                 _ => saved.pid,
             },
-            status: now.status.word(),
+            status: status.word(),
             mode: saved.own_mode().map(String::from),
             oci_version: saved.oci_version,
             bundle: saved.bundle_path,

@@ -1,9 +1,10 @@
 //! The commands, one file each. `context` has what all of them share; `bundle`, `wait`, `several`, `ours` and `hooks` have
-//! what some of them do alike. May touch: everything below.
+//! what some of them do alike; `channel` is the way to a machine of its own. May touch: everything below.
 
 mod anew;
 mod beside;
 mod bundle;
+mod channel;
 mod check;
 mod context;
 mod create;

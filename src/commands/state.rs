@@ -1,5 +1,6 @@
 //! `state`: the OCI state document (runtime.md, "State"), with the keys and the order of runc. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, step};
 use super::end;
 use crate::outcome::Error;
@@ -35,6 +36,7 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     step(Step::Look);
     let (_, dir) = context.container(id)?;
     let (saved, status) = state::load_now(dir.at(), id)?;
+    let status = client::seen(&saved, dir.at(), status);
     let ended = (status == Status::Stopped).then(|| end::of_stopped(dir.at(), &saved)).flatten();
     out::stdout(&document(&saved, status, ended)).map(|()| 0)
 }

@@ -18,6 +18,24 @@ const AGAIN: u64 = 100;
 /// keeps less of what was written and not read (12 KiB).
 const SHOWN_LAST: usize = 64 << 10;
 
+/// The caller's terminal, which is raw as long as this lives. None: standard input is no terminal.
+pub struct Raw(Option<Termios>);
+
+impl Raw {
+    pub fn begin() -> Raw {
+        Raw(raw())
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let why = Why("the caller's terminal gets its settings back");
+            let _ = syscalls::tcsets(At::STDIN, before, why);
+        }
+    }
+}
+
 /// Makes the caller's terminal raw, if standard input is one (termios(3), cfmakeraw). Returns its settings from before.
 fn raw() -> Option<Termios> {
     let why = Why("if standard input is a terminal, the program gets its keys");
@@ -80,8 +98,8 @@ impl Part {
 /// A terminal that is relayed, in both directions.
 pub struct Relay {
     master: Fd,
-    /// The settings of the caller's own terminal from before.
-    before: Option<Termios>,
+    /// The caller's own terminal is raw meanwhile.
+    _raw: Raw,
     keys: Part,
     screen: Part,
     /// Standard input has not ended.
@@ -96,20 +114,11 @@ pub struct Relay {
     left: bool,
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let why = Why("the caller's terminal gets its settings back");
-            let _ = syscalls::tcsets(At::STDIN, before, why);
-        }
-    }
-}
-
 impl Relay {
     pub fn begin(master: Fd) -> Relay {
         Relay {
             master,
-            before: raw(),
+            _raw: Raw::begin(),
             keys: Part::EMPTY,
             screen: Part::EMPTY,
             typing: true,

@@ -1,5 +1,6 @@
 //! `trace`: the records of a container that is there or gone. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, step};
 use super::{beside, diff, read, trace_page, watch};
 use crate::cli::{Format, Picture, Shown};
@@ -65,7 +66,10 @@ pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
         let attempt = attempts::find(root.as_ref(), id, options.run.unwrap_or(run))?;
         return out::stdout(&(String::from_utf8_lossy(&attempt.config).into_owned() + "\n")).map(|()| 0);
     }
-    let found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
+    let mut found = traces::of(root.as_ref(), id, options.run.unwrap_or(run))?;
+    if found.ended.is_none() {
+        found.pieces.extend(client::machines(root.as_ref(), id));
+    }
     if options.refused {
         return out::stdout(&watch::text(&refusals(&found.pieces), json)).map(|()| 0);
     }

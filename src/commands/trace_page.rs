@@ -2,6 +2,7 @@
 //! made anew. May touch: everything below.
 
 use super::anew;
+use super::channel::client;
 use super::context::Context;
 use crate::cli::TraceCmd;
 use crate::draw::{self, Page};
@@ -58,7 +59,10 @@ impl Known {
 }
 
 fn known(context: &Context, root: Option<&Fd>, id: &str, place: usize) -> Result<Known, Error> {
-    let trace = traces::of(root, id, place)?;
+    let mut trace = traces::of(root, id, place)?;
+    if trace.ended.is_none() {
+        trace.pieces.extend(client::machines(root, id));
+    }
     let name = if place == 1 { id.into() } else { format!("{id}~{place}") };
     let pieces = read(&trace);
     let Some((bundle, text)) = configuration(root, id, place, &trace, &pieces)? else {

@@ -1,5 +1,6 @@
 //! `update`: other limits for a container that is there. May touch: everything below.
 
+use super::channel::client;
 use super::context::{Context, Found, find, step, systemd_failed};
 use crate::cause;
 use crate::host::input::c;
@@ -22,8 +23,12 @@ use syscalls::{At, Why};
 pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error> {
     step(Step::Cgroup);
     let id = &options.id;
-    let (file, mut wanted) = wanted(options)?;
     let found = find(context, id)?;
+    let file = options.resources.as_deref().map(|file| ("--resources", file));
+    if let Some(status) = client::passed(context, &found, file)? {
+        return Ok(status);
+    }
+    let (file, mut wanted) = wanted(options)?;
     let shares = shares(options);
     if !shares.is_empty() {
         set_shares(&found, &shares)?;

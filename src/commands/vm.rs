@@ -1,21 +1,23 @@
 //! `run --mode vm`: the container in a machine of its own. For the host, QEMU is the container's first process: the container
 //! ends with it, and a signal is for the whole machine. May touch: everything below.
 
+use super::channel::machine::{self, Machine as Speaking, Started};
 use super::context::{Context, make_root, open_ourselves, step};
 use super::wait::{self, Foreground};
-use super::{bundle, delete};
+use super::{bundle, delete, end};
 use crate::cli::{self, Level};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error, Lane, at};
 use crate::plan::Step;
-use crate::say::tell;
+use crate::say::{error, out, tell};
 use crate::spec::Spec;
 use crate::state;
 use crate::vm::{self, Devices, Image, Machine};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
 use syscalls::{
-    At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, SigSet, Vector, WaitFlags, Why,
+    At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, Prctl, SigSet, Vector, WaitFlags,
+    Why,
 };
 
 /// Whether `boot` speaks through a channel.
@@ -27,8 +29,9 @@ struct Parts {
     handed: Vec<(Fd, i32)>,
     status: Fd,
     /// The host's end of the channel, if there is one, and of the console beside it.
-    #[expect(dead_code, reason = "boot does not speak through a channel yet")]
     channel: Option<(Fd, Fd)>,
+    /// The program has a terminal of this size, if the caller has none.
+    terminal: Option<[u16; 2]>,
     argv: Vec<CString>,
 }
 
@@ -66,10 +69,14 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
         let image = image(&machine, &devices, &config, &place, &saved.rootfs)?;
-        let parts = parts(context, &machine, &devices, image, &bundle.spec, id)?;
-        boot(context, dir.at(), &mut saved, &machine, &parts)
+        let mut parts = parts(context, &machine, &devices, image, &bundle.spec, id)?;
+        boot(context, dir.at(), &mut saved, &machine, &mut parts)
     });
     step(Step::Delete);
+    if let (true, Ok(status)) = (options.keep, &ended) {
+        let ending = state::Ending { status: Some(*status), ..state::Ending::default() };
+        end::keep(context, dir.at(), id, ending);
+    }
     drop(dir);
     if !options.keep || ended.is_err() {
         delete::remove(&root, id, &saved, None)?;
@@ -133,7 +140,10 @@ fn parts(
         handed.extend([(theirs, vm::CHANNEL_FD), (written, vm::CONSOLE_FD)]);
         channel = Some((ours, console));
     }
-    Ok(Parts { handed, status, channel, argv })
+    // A size that is wrong is refused in the machine, by its pointer.
+    let usual = spec.process.window().map_or([0; 2], |window| [window.height, window.width]);
+    let terminal = (spec.process.terminal == Some(true)).then_some(usual);
+    Ok(Parts { handed, status, channel, terminal, argv })
 }
 
 /// Starts the machine and waits for its end.
@@ -142,7 +152,7 @@ fn boot(
     dir: At,
     saved: &mut state::Saved,
     machine: &Machine,
-    parts: &Parts,
+    parts: &mut Parts,
 ) -> Result<i32, Error> {
     step(Step::Program);
     let failed = |failed| at(format!("start {}", machine.qemu), failed);
@@ -162,7 +172,10 @@ fn boot(
     };
     saved.start_time[1] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     saved.pid = pid;
+    saved.channel = parts.channel.is_some();
     drop(theirs);
+    // QEMU has them. The end of the channel is told when no other process holds QEMU's side.
+    parts.handed.clear();
     let ended = executed(&host)
         .map_err(failed)
         .and_then(|()| {
@@ -171,7 +184,10 @@ fn boot(
             state::save(dir, &whole)?;
             context.log.say(Level::Info, &format!("container {}: running, in a machine of its own", saved.id));
             step(Step::Wait);
-            Foreground { process: &qemu, pid, child: true, notify: None, master: None, handed: None }.wait()
+            match parts.channel.take() {
+                Some(ends) => speak(context, dir, saved, &qemu, ends, parts.terminal),
+                None => serial(&qemu, pid, parts.status.at()),
+            }
         })
         .inspect_err(|_| {
             let why = Why("a machine that no command waits for must not live on");
@@ -179,7 +195,46 @@ fn boot(
             let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
         })?;
     wait::release(Some(mask));
-    status(parts.status.at(), ended.ended.status())
+    Ok(ended)
+}
+
+/// The machine's console is the program's input and output, and a second serial line brings its status.
+fn serial(qemu: &Fd, pid: i32, told: At) -> Result<i32, Error> {
+    let wait = Foreground { process: qemu, pid, child: true, notify: None, master: None, handed: None };
+    status(told, wait.wait()?.ended.status())
+}
+
+/// All that the program reads and writes goes through the channel.
+fn speak(
+    context: &Context,
+    dir: At,
+    saved: &state::Saved,
+    qemu: &Fd,
+    (channel, console): (Fd, Fd),
+    terminal: Option<[u16; 2]>,
+) -> Result<i32, Error> {
+    let verbose = context.log.wants(Level::Debug);
+    let mut options = Vec::new();
+    if let Some(format) = context.globals.trace {
+        options.push(format!("--trace={}", vm::word(format)));
+    }
+    options.extend(verbose.then(|| "--log-level=debug".into()));
+    let words = machine::words(&saved.id, &options);
+    let mut speaking = Speaking::new(Started { qemu, channel, console, verbose })?;
+    let status = match (speaking.run(&machine::Wish { saved, dir, words: &words, terminal }), speaking.killed()) {
+        // As of a program that is killed.
+        (Err(error), Some(status)) => {
+            out::stderr(&error::message(&error, "").text());
+            status
+        }
+        (ran, _) => ran?,
+    };
+    if !speaking.has_ended() {
+        let why = Why("the program has ended, and its machine does not end by itself");
+        let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
+        let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
+    }
+    Ok(status)
 }
 
 /// The program's status if the machine has written it; if not, QEMU's own, or an error where that is 0.
@@ -218,6 +273,11 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
     let argv = Vector::new(parts.argv.iter().map(|word| word.as_c_str()), argv);
     let envp = Vector::new(environment.iter().copied(), envp);
     let prepare = || {
+        let why = Why("a machine that no command waits for must not live on");
+        syscalls::prctl(Prctl::PR_SET_PDEATHSIG, libc::SIGKILL as usize, why)?;
+        if parts.channel.is_some() {
+            syscalls::setsid(Why("no key at the caller's terminal may end the machine"))?;
+        }
         let why = Why("QEMU takes signals as any program does");
         syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
         let why = Why("QEMU has it by this number");

@@ -11,6 +11,6 @@ mod credit;
 mod wire;
 mod words;
 
-pub use credit::{Credit, WINDOW, Window};
-pub use wire::{Damage, Frame, Incoming, LONGEST, Outgoing};
-pub use words::{Begin, Hello, MACHINE, Stream, ToGuest, ToHost, VERSION, Words};
+pub use credit::{Credit, Window};
+pub use wire::{Damage, Incoming, LONGEST, Outgoing};
+pub use words::{Begin, Hello, MACHINE, Stream, ToGuest, ToHost, VERSION};

@@ -73,6 +73,7 @@ impl Incoming {
     }
 
     /// Whether a frame has begun and is not whole.
+    #[cfg(test)]
     pub fn is_torn(&self) -> bool {
         self.from < self.to
     }

@@ -118,7 +118,7 @@ pub fn listen(state: At, why: Why) -> syscalls::Result<Fd> {
 }
 
 /// A name in an open directory, as a path.
-fn below(dir: At, name: &CStr) -> CString {
+pub fn below(dir: At, name: &CStr) -> CString {
     let mut path = format!("/proc/self/fd/{}/", dir.raw()).into_bytes();
     path.extend_from_slice(name.to_bytes());
     CString::new(path).unwrap_or_default()

@@ -11,7 +11,7 @@
 //! ```
 
 use super::step::Step;
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 
 /// An enum of stages in their order, each below its heading. What stands over a stage is shown to users.
 macro_rules! stages {
@@ -36,7 +36,7 @@ macro_rules! stages {
 /// A stage in words: its name in kebab-case, and what is done in it. `number`: as records have it, counted from 1.
 pub fn stage(lane: u8, number: u8) -> Option<(String, &'static str)> {
     // The processes of hooks and the holders of mappings belong to lines of the lane that cloned them.
-    let words = match lane {
+    let words = match lane & !OF_MACHINE {
         lane if lane == Lane::Bridge as u8 => Bridge::WORDS,
         lane if [Lane::Init, Lane::InnerHook].map(|lane| lane as u8).contains(&lane) => Init::WORDS,
         _ => Host::WORDS,

@@ -6,12 +6,13 @@
 //!   trace            the container's creation, up to its program; with `run` also its end
 //!   trace.later      the later commands, one piece each; trace.old: those before the newest 256 KiB
 //!   trace.failed     the last later command that failed
+//!   trace.machine    what was recorded in a machine of its own
 //! ```
 
 use super::directory::DIRECTORY;
-use super::traces::{self, FAILED, LATER, OLD, TRACE, number};
+use super::traces::{self, FAILED, LATER, MACHINE, OLD, TRACE, number};
 use crate::host::input;
-use crate::outcome::{Doing, Error, Lane, at};
+use crate::outcome::{Doing, Error, Lane, OF_MACHINE, at};
 use crate::perform::files::write_all;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
@@ -210,6 +211,52 @@ fn piece(from: usize) -> Vec<u8> {
         }
     }
     piece
+}
+
+/// How many bytes of a recorder are in use, if these are the beginning of one.
+pub fn used(bytes: &[u8]) -> Option<usize> {
+    let begins = bytes.starts_with(&record::MAGIC.to_ne_bytes());
+    begins.then(|| number(bytes, offset_of!(Head, used)) as usize)
+}
+
+/// Makes records of a machine's such as the host's views show: by the host's clock, which that of the machine is `ahead` of, and
+/// in lanes of the machine. What lies after the last of them goes.
+pub fn of_machine(bytes: &mut Vec<u8>, ahead: i64) {
+    if let Some(used) = used(bytes)
+        && bytes.get(used..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+    {
+        bytes.truncate(used);
+    }
+    let lengths: Vec<usize> = traces::pieces(bytes).into_iter().map(<[u8]>::len).collect();
+    let mut rest = bytes.as_mut_slice();
+    for length in lengths {
+        let Some((piece, later)) = rest.split_at_mut_checked(length) else {
+            return;
+        };
+        let places: Vec<usize> = record::offsets(piece).map(|at| at as usize).collect();
+        for at in places {
+            let place = at + offset_of!(Entry, start_ns);
+            if let Some(word) = piece.get_mut(place..place + 8) {
+                let start = u64::from_ne_bytes(word.try_into().unwrap_or_default());
+                word.copy_from_slice(&start.wrapping_sub(ahead as u64).to_ne_bytes());
+            }
+            if let Some(lane) = piece.get_mut(at + offset_of!(Entry, lane)) {
+                *lane |= OF_MACHINE;
+            }
+        }
+        rest = later;
+    }
+}
+
+/// Keeps them in the container's directory.
+pub fn keep_machines(dir: At, records: &[u8]) {
+    let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
+    let why = Why("what happened in the machine belongs to the container's trace");
+    if !records.is_empty()
+        && let Ok(file) = syscalls::openat_create(dir, MACHINE, flags, 0o600, why)
+    {
+        let _ = write_all(file.at(), records, why);
+    }
 }
 
 fn put(bytes: &mut [u8], at: usize, value: u32) {

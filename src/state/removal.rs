@@ -1,15 +1,18 @@
 //! The removal of a container's state. Its trace moves to the kept ones. May touch: system calls.
 
 use super::document::{INTENDED, NEW};
-use super::traces::{self, FAILED, LATER, OLD, TRACE};
+use super::traces::{self, FAILED, LATER, MACHINE, OLD, TRACE};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::{callers, sync, watch};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, Why};
 
+/// The socket at which `run` listens for other commands of a container in a machine of its own.
+pub const CHANNEL: &CStr = c"channel";
+
 /// The files that a container's directory may hold, besides its document.
-const FILES: [&CStr; 11] = [
+const FILES: [&CStr; 13] = [
     NEW,
     INTENDED,
     sync::START,
@@ -21,6 +24,8 @@ const FILES: [&CStr; 11] = [
     LATER,
     OLD,
     FAILED,
+    MACHINE,
+    CHANNEL,
 ];
 
 /// Removes a container's state.

@@ -51,6 +51,9 @@ pub struct Saved {
     /// The group of resctrl that was made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<String>,
+    /// It is in a machine of its own, and other commands reach it through the command that runs that.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub channel: bool,
     /// How its program ended, if a command of this runtime has seen that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ending>,

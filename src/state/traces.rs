@@ -20,6 +20,8 @@ pub const TRACE: &CStr = c"trace";
 pub const LATER: &CStr = c"trace.later";
 pub const OLD: &CStr = c"trace.old";
 pub const FAILED: &CStr = c"trace.failed";
+/// What came out of a machine of its own, when that ended.
+pub const MACHINE: &CStr = c"trace.machine";
 /// The configuration of a command that failed (`attempts`), and how its name ends after the container is gone.
 pub const CONFIG: &CStr = c"trace.config";
 const CONFIG_END: &str = "~config";
@@ -31,7 +33,7 @@ const SLACK: usize = 16;
 /// directory thus holds few names.
 const NAME: usize = 20;
 /// The files of one container's trace, and how their names end after it is gone. No id has a `~` in it.
-const FILES: [(&CStr, &str); 4] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2")];
+const FILES: [(&CStr, &str); 5] = [(TRACE, ""), (FAILED, "~failed"), (OLD, "~1"), (LATER, "~2"), (MACHINE, "~machine")];
 /// The same for the calls of its program: a file a watcher, and none after the first that is missing.
 fn watched() -> impl Iterator<Item = (&'static CStr, String)> {
     watch::FILES.into_iter().zip(1..).map(|(name, number): (&CStr, u8)| (name, format!("~watch{number}")))

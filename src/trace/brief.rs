@@ -36,12 +36,17 @@ pub fn brief(pieces: &[Piece]) -> Brief {
         calls: made(&all),
         refused: all.iter().filter(|entry| entry.refused().is_some()).count(),
         failed: failed.and_then(|entry| Some((entry.r.call.name(), entry.refused()?.name()))),
-        program: all.iter().rev().find_map(ended),
+        program: all
+            .iter()
+            .rev()
+            .filter(|entry| entry.is_machines())
+            .find_map(ended)
+            .or_else(|| all.iter().rev().find_map(ended)),
     }
 }
 
 fn moves(entry: &Entry) -> bool {
-    entry.r.call.name() == "renameat" && entry.r.source().file == "state/traces.rs"
+    !entry.is_machines() && entry.r.call.name() == "renameat" && entry.r.source().file == "state/traces.rs"
 }
 
 /// How the program ended, if this record tells.

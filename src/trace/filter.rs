@@ -12,7 +12,23 @@ use syscalls::Call;
 const CLASSES: &str = include_str!("classes.txt");
 
 /// The lanes that can be asked for.
-const LANES: [&str; 8] = ["host", "init", "bridge", "hook", "holder", "watcher", "program", "stepper"];
+const LANES: [&str; 15] = [
+    "host",
+    "init",
+    "bridge",
+    "hook",
+    "holder",
+    "watcher",
+    "program",
+    "stepper",
+    "vm-host",
+    "vm-init",
+    "vm-bridge",
+    "vm-hook",
+    "vm-holder",
+    "vm-watcher",
+    "vm-program",
+];
 
 /// What was asked for.
 #[derive(Default)]

@@ -5,7 +5,7 @@
 use super::names::{Named, Names};
 use super::piece::{Next, Piece, each};
 use crate::host::patience::GOES_ON;
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 use crate::plan::show::lane_name;
 use crate::plan::{self, Step};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,12 @@ impl Entry<'_> {
 
     /// Whether the container's program made the call.
     pub fn is_programs(&self) -> bool {
-        self.r.lane == Lane::Program as u8
+        self.r.lane & !OF_MACHINE == Lane::Program as u8
+    }
+
+    /// Whether it was made in a machine of its own.
+    pub fn is_machines(&self) -> bool {
+        self.r.lane & OF_MACHINE != 0
     }
 
     pub fn step(&self) -> &'static str {
@@ -194,7 +199,7 @@ fn waits(all: &[Entry]) -> Vec<Option<usize>> {
     let mut waits = heard(all);
     // Init says that it waits before the host goes on. So its wait stands there, and what comes after the wait comes later.
     let mut heard: BTreeMap<i32, Option<usize>> = BTreeMap::new();
-    for (i, entry) in all.iter().enumerate().filter(|(_, entry)| entry.r.lane != Lane::Host as u8) {
+    for (i, entry) in all.iter().enumerate().filter(|(_, entry)| entry.r.lane & !OF_MACHINE != Lane::Host as u8) {
         let before = heard.remove(&entry.pid).flatten();
         if entry.r.call.name() == "read" {
             heard.insert(entry.pid, waits[i].take());

@@ -1,6 +1,6 @@
 //! A page of a given width: rows in two columns, and colours where a terminal shows them. May touch: types.
 
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 
 /// What the page is shown on.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub enum Paint {
 
 impl Paint {
     pub fn of_lane(lane: u8) -> Paint {
-        match lane {
+        match lane & !OF_MACHINE {
             lane if lane == Lane::Host as u8 => Paint::Host,
             lane if lane == Lane::Init as u8 => Paint::Init,
             lane if lane == Lane::Bridge as u8 => Paint::Bridge,

@@ -1,7 +1,7 @@
 //! The pieces of a trace: each is the recorder of one command. Here they are read, and their records are put into one order.
 //! May touch: the recorder.
 
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 use crate::plan::Mark;
 use crate::sorted;
 use alloc::collections::BTreeMap;
@@ -60,7 +60,7 @@ impl<'a> Piece<'a> {
         let mut all: Vec<Record> = records(self.bytes).collect();
         sorted::by(&mut all, |a, b| (a.seq, a.at) < (b.seq, b.at));
         if let Some(ahead) = all.iter().find_map(clock_ahead) {
-            let inside = |r: &&mut Record| [Lane::Init as u8, Lane::InnerHook as u8].contains(&r.lane);
+            let inside = |r: &&mut Record| [Lane::Init as u8, Lane::InnerHook as u8].contains(&(r.lane & !OF_MACHINE));
             all.iter_mut().filter(inside).for_each(|r| r.start_ns = r.start_ns.wrapping_sub(ahead));
         }
         all
@@ -108,7 +108,7 @@ impl<'a> Piece<'a> {
 /// If this call sets the offset of a time namespace: by how many nanoseconds the clock inside is ahead of the host's
 /// (time_namespaces(7)). By that clock the container's lanes are recorded.
 fn clock_ahead(r: &Record) -> Option<u64> {
-    if r.call.name() != "write" || ![Lane::Host as u8, Lane::Bridge as u8].contains(&r.lane) {
+    if r.call.name() != "write" || ![Lane::Host as u8, Lane::Bridge as u8].contains(&(r.lane & !OF_MACHINE)) {
         return None;
     }
     let written = core::str::from_utf8(r.blob(1)?.bytes).ok()?;

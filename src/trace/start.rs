@@ -5,7 +5,7 @@
 use super::life::{Entry, entries, heard};
 use super::piece::Piece;
 use super::words::{BLOCKING, has};
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 use core::ops::Range;
 use syscalls::record::RETURNED;
 
@@ -83,7 +83,9 @@ impl<'a> Start<'a> {
     pub fn of(pieces: &'a [Piece<'a>]) -> Start<'a> {
         let mut entries = entries(pieces, false);
         entries.retain(|entry| !entry.is_event());
-        let program = entries.iter().position(begins_program);
+        // QEMU is no program of the container.
+        let machines = entries.iter().any(|entry| entry.is_machines() && begins_program(entry));
+        let program = entries.iter().position(|entry| begins_program(entry) && (!machines || entry.is_machines()));
         let last = program.or_else(|| last_of_command(&entries));
         let end = last.map_or(0, |last| entries[last].returned());
         let begin = entries.first().map_or(end, |first| first.r.start_ns);
@@ -132,7 +134,7 @@ impl<'a> Start<'a> {
         let silent = entry.named.wire > 0 && self.heard[at].is_none();
         let hears = ["read", "recvmsg"].contains(&entry.r.name());
         // The record of a hook's `execve` ends with the hook (src/perform/hooks.rs).
-        let hook = entry.r.name() == "execve" && entry.r.lane != Lane::Init as u8;
+        let hook = entry.r.name() == "execve" && entry.r.lane & !OF_MACHINE != Lane::Init as u8;
         match self.woken_by(at).is_some() || has(BLOCKING, entry.r.name()) || silent && hears || hook {
             true => Kind::Waiting,
             false => Kind::Kernel,
@@ -219,7 +221,7 @@ impl<'a> Start<'a> {
 
 fn begins_program(entry: &Entry) -> bool {
     let executes = ["execve", "execveat"].contains(&entry.r.name());
-    executes && entry.r.lane == Lane::Init as u8 && entry.r.state == RETURNED && entry.r.ret == 0
+    executes && entry.r.lane & !OF_MACHINE == Lane::Init as u8 && entry.r.state == RETURNED && entry.r.ret == 0
 }
 
 /// The call with which the first command of a trace ended.

@@ -11,7 +11,7 @@ use super::piece::Piece;
 use super::words::{self, has};
 use crate::cli::TraceCmd;
 use crate::host::time;
-use crate::outcome::visible;
+use crate::outcome::{OF_MACHINE, visible};
 use crate::plan::Step;
 use crate::plan::show::lane_name;
 
@@ -248,7 +248,7 @@ fn refusals(entries: &[Entry]) -> String {
 
 /// The words above a record: those of its stage, of its step, or of its lane.
 fn heading(entry: &Entry) -> &'static str {
-    let lane = lane_name(entry.r.lane);
+    let lane = lane_name(entry.r.lane & !OF_MACHINE);
     let rows = HEADINGS.lines().filter_map(|line| line.strip_prefix(lane)?.strip_prefix(' ')?.split_once(": "));
     let of = |place: &str| rows.clone().find(|(known, _)| has(known, place)).map(|(_, words)| words);
     // All lines of `exec` are of one step.
@@ -263,7 +263,10 @@ fn heading(entry: &Entry) -> &'static str {
 fn titled(heading: &str, first: &Entry) -> String {
     let step = Step::of(first.r.step).text().1;
     let (words, part) = heading.split_once(" | ").unwrap_or((heading, step.split(": ").next().unwrap_or(step)));
-    format!("{words} ({part})")
+    match first.is_machines() {
+        true => format!("In the machine: {words} ({part})"),
+        false => format!("{words} ({part})"),
+    }
 }
 
 /// A time in three digits or so: `731 µs`, `1.2 ms`, `3.4 s`.

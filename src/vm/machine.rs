@@ -147,13 +147,17 @@ fn append(arch: &Arch, id: &str, trace: Option<Format>, verbose: bool, devices: 
         return words + " nk.channel=virtio";
     }
     words += &format!(" nk.status={} nk.id={id}", arch.status);
-    words += match trace {
-        None => "",
-        Some(Format::Text) => " nk.trace=text",
-        Some(Format::Strace) => " nk.trace=strace",
-        Some(Format::Json) => " nk.trace=json",
-    };
+    words += &trace.map_or_else(String::new, |format| format!(" nk.trace={}", word(format)));
     words
+}
+
+/// The word of --trace.
+pub fn word(format: Format) -> &'static str {
+    match format {
+        Format::Text => "text",
+        Format::Strace => "strace",
+        Format::Json => "json",
+    }
 }
 
 /// Whether a file may be executed, or read.

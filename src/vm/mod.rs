@@ -17,5 +17,5 @@ mod modules;
 mod needs;
 
 pub use image::Image;
-pub use machine::{CHANNEL_FD, CONSOLE_FD, Devices, IMAGE_FD, Machine, STATUS_FD};
+pub use machine::{CHANNEL_FD, CONSOLE_FD, Devices, IMAGE_FD, Machine, STATUS_FD, word};
 pub use needs::{BUNDLE, fits, rootfs};

@@ -5,7 +5,7 @@ use super::meanings::Meanings;
 use super::replay;
 use super::strings::Strings;
 use super::traced::Page;
-use crate::outcome::Lane;
+use crate::outcome::{Lane, OF_MACHINE};
 use crate::plan::Step;
 use crate::plan::show::{lane_name, lane_text};
 use crate::trace::{self, Entry, Filter, Verdict};
@@ -173,8 +173,9 @@ impl Lanes {
                 all.push((lane, pid));
             }
         }
-        let of_kind = |kind: &Lane| all.iter().copied().filter(|(lane, _)| *lane == *kind as u8).collect::<Vec<_>>();
-        Lanes(ORDER.iter().flat_map(of_kind).collect())
+        let of_kind = |kind: u8| all.iter().copied().filter(move |(lane, _)| *lane == kind);
+        let kinds = [0, OF_MACHINE].into_iter().flat_map(|machine| ORDER.map(|kind| kind as u8 | machine));
+        Lanes(kinds.flat_map(of_kind).collect())
     }
 
     fn place(&self, entry: &Entry) -> usize {
@@ -183,7 +184,7 @@ impl Lanes {
     }
 
     fn told(&self, strings: &mut Strings) -> Vec<(u32, i32, u32)> {
-        let kind = |lane: u8| ORDER.into_iter().find(|kind| *kind as u8 == lane).unwrap_or(Lane::Host);
+        let kind = |lane: u8| ORDER.into_iter().find(|kind| *kind as u8 == lane & !OF_MACHINE).unwrap_or(Lane::Host);
         let row =
             |(lane, pid): &(u8, i32)| (strings.number(lane_name(*lane)), *pid, strings.number(lane_text(kind(*lane))));
         self.0.iter().map(row).collect()
@@ -192,5 +193,5 @@ impl Lanes {
 
 /// The process that a row of the axis belongs to; 0: to all commands.
 fn process(entry: &Entry) -> i32 {
-    if entry.r.lane == Lane::Host as u8 { 0 } else { entry.pid }
+    if entry.r.lane & !OF_MACHINE == Lane::Host as u8 { 0 } else { entry.pid }
 }

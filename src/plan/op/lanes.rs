@@ -43,6 +43,14 @@ pub fn lane_name(lane: u8) -> &'static str {
         6 => "watcher",
         7 => "program",
         8 => "stepper",
+        // In a machine of its own.
+        0x40 => "vm-host",
+        0x41 => "vm-init",
+        0x42 => "vm-bridge",
+        0x45 => "vm-holder",
+        0x46 => "vm-watcher",
+        0x47 => "vm-program",
+        0x43 | 0x44 => "vm-hook",
         _ => "hook",
     }
 }

@@ -60,10 +60,10 @@ pub fn socketpair(why: Why) -> Result<(Fd, Fd)> {
     pair(SocketType::SOCK_SEQPACKET, why)
 }
 
-/// socketpair(2): two connected sockets for a stream both ways.
+/// socketpair(2): two connected sockets for a stream both ways; no call on them waits.
 #[track_caller]
 pub fn socketpair_stream(why: Why) -> Result<(Fd, Fd)> {
-    pair(SocketType::SOCK_STREAM, why)
+    pair(SocketType::SOCK_STREAM | SocketType::SOCK_NONBLOCK, why)
 }
 
 #[track_caller]

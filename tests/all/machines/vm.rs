@@ -36,7 +36,8 @@ pub fn cases() -> Vec<Trial> {
     all
 }
 
-const VM: &[&str] = &["run", "--mode", "vm"];
+/// By the serial line, as where a kernel has no virtio.
+const VM: &[&str] = &["run", "--mode", "vm", "--serial"];
 
 fn command(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     bundle.write_config()?;
