@@ -5,8 +5,8 @@
 
 use super::normalise::{Found, Words, so_far};
 use super::values::{
-    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Page,
-    Picture, Shell, Steps, Watched, Weight,
+    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, Mode, MountsAction, Net, Page,
+    Picture, RootFrom, Shell, Steps, Watched, Weight,
 };
 use super::verbs::{VERBS, Verb, internal};
 use crate::spec;
@@ -63,6 +63,8 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("ps", "--format", ListFormat::WORDS),
     ("run", "--mode", Mode::WORDS),
     ("run", "--accel", Accel::WORDS),
+    ("run", "--root-from", RootFrom::WORDS),
+    ("run", "--net", Net::WORDS),
     ("exec", "--cap", &spec::CAPABILITIES),
     ("mounts", "action", MountsAction::WORDS),
     ("man", "page", Page::WORDS),

@@ -35,8 +35,8 @@ pub use run::{Run, Stepping, Vm};
 pub use several::{Delete, Kill, Which};
 pub use trace::TraceCmd;
 pub use values::{
-    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Page,
-    Picture, Shell, Shown, Steps, Watched, Weight, accel,
+    Accel, CgroupManager, Color, Format, InspectFormat, Level, ListFormat, LogFormat, LogTo, MountsAction, Net, Page,
+    Picture, Publish, RootFrom, Shell, Shown, Steps, Watched, Weight, accel,
 };
 pub use verbs::{Command, PROGRAM, Stop, VERBS, Verb, internal};
 pub use words::{

@@ -1,7 +1,8 @@
 //! The words of `run`. As in `words`, a `///` on a field is text for people at a terminal. May touch: the value types.
 
 use super::values::{
-    Accel, Mode, Steps, Watched, accel, descriptors, mode, refuse, refuse_given, socket, steps, times, watched,
+    Accel, Mode, Net, Publish, RootFrom, Steps, Watched, accel, descriptors, mebibytes, mode, net, processors, publish,
+    refuse, refuse_given, root_from, socket, steps, times, watched,
 };
 use super::words::Create;
 use argh::{ArgsInfo, EarlyExit, FromArgs};
@@ -38,6 +39,15 @@ pub struct Vm {
     pub modules: Option<String>,
     /// No channel: the console is the program's input and output.
     pub serial: bool,
+    /// None: as it suits the size of the root.
+    pub root_from: Option<RootFrom>,
+    pub image: Option<String>,
+    pub writable: bool,
+    pub net: Net,
+    pub publish: Vec<Publish>,
+    /// In MiB.
+    pub memory: Option<u64>,
+    pub cpus: Option<u32>,
 }
 
 /// Create a container, start it, wait for its program and delete it. The exit status is the
@@ -120,7 +130,28 @@ pub struct RunWords {
     /// the machine's QEMU (default: qemu-system-x86_64, looked for in $PATH)
     #[argh(option, arg_name = "file")]
     qemu: Option<String>,
-    /// kvm or tcg (default: $NK_VM_ACCEL, or kvm where /dev/kvm can be opened)
+    /// how the machine gets the root: initramfs (a copy in memory), 9p or virtiofs (shared), erofs, squashfs or ext4 (--image). Default: a copy up to 64 MiB, more is shared
+    #[argh(option, arg_name = "kind", from_str_fn(root_from))]
+    root_from: Option<RootFrom>,
+    /// an image of the root, made beforehand: `scripts/initramfs --image erofs ROOTFS FILE`, or squashfs, ext4
+    #[argh(option, arg_name = "file")]
+    image: Option<String>,
+    /// write to the root itself, not to memory laid over it
+    #[argh(switch)]
+    writable: bool,
+    /// the machine's network: none (the default), or user: QEMU's own, which needs no right
+    #[argh(option, default = "Net::None", from_str_fn(net))]
+    net: Net,
+    /// with --net user: a port of this machine that leads into that one, HOST:GUEST or HOST:GUEST/udp; may be repeated
+    #[argh(option, arg_name = "ports", from_str_fn(publish))]
+    publish: Vec<Publish>,
+    /// the machine's memory in MiB (default: what kernel and root take, and memory.limit or 64)
+    #[argh(option, arg_name = "mib", from_str_fn(mebibytes))]
+    memory: Option<u64>,
+    /// the machine's processors (default: as many as cpu.quota or cpu.cpus stand for, or 1)
+    #[argh(option, arg_name = "n", from_str_fn(processors))]
+    cpus: Option<u32>,
+    /// kvm or tcg (default: $NK_VM_ACCEL, or kvm where /dev/kvm works)
     #[argh(option, from_str_fn(accel))]
     accel: Option<Accel>,
 }
@@ -134,6 +165,7 @@ impl RunWords {
             return refuse("with --detach no process waits to delete it; leave out --rm");
         }
         self.fits_mode()?;
+        self.fits_machine()?;
         self.fits_repeat()?;
         let create = Create {
             id: self.id,
@@ -153,7 +185,8 @@ impl RunWords {
         let Self { detach, keep, from_trace, step, repeat, breaks, mode, kernel, qemu, accel, modules, serial, .. } =
             self;
         let step = (step.is_some() || !breaks.is_empty()).then_some(Stepping { every: step, breaks });
-        let vm = Vm { kernel, qemu, accel, modules, serial };
+        let Self { root_from, image, writable, net, publish, memory, cpus, .. } = self;
+        let vm = Vm { kernel, qemu, accel, modules, serial, root_from, image, writable, net, publish, memory, cpus };
         Ok(Run { create, detach, keep, from_trace, step, repeat, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
@@ -181,6 +214,28 @@ impl RunWords {
         )
     }
 
+    /// Refuses an option that another one of the machine's leaves without a meaning.
+    fn fits_machine(&self) -> Result<(), EarlyExit> {
+        if !self.publish.is_empty() && self.net != Net::User {
+            return refuse("--publish needs --net user: without a network no port leads into the machine");
+        }
+        let copied = self.root_from == Some(RootFrom::Initramfs);
+        let shared = copied || matches!(self.root_from, Some(RootFrom::NineP | RootFrom::Virtiofs));
+        if self.image.is_some() && shared {
+            return refuse("--image is for --root-from erofs, squashfs or ext4");
+        }
+        if self.writable && copied {
+            return refuse(
+                "--writable has no meaning with --root-from initramfs: it is a copy in the machine's memory",
+            );
+        }
+        let packed = matches!(self.root_from, Some(RootFrom::Erofs | RootFrom::Squashfs));
+        if self.writable && packed {
+            return refuse("--writable: erofs and squashfs are file systems that can only be read");
+        }
+        Ok(())
+    }
+
     /// Refuses an option that the mode does not use.
     fn fits_mode(&self) -> Result<(), EarlyExit> {
         match self.mode {
@@ -191,6 +246,13 @@ impl RunWords {
                     ("--accel", self.accel.is_some()),
                     ("--modules", self.modules.is_some()),
                     ("--serial", self.serial),
+                    ("--root-from", self.root_from.is_some()),
+                    ("--image", self.image.is_some()),
+                    ("--writable", self.writable),
+                    ("--net", self.net != Net::None),
+                    ("--publish", !self.publish.is_empty()),
+                    ("--memory", self.memory.is_some()),
+                    ("--cpus", self.cpus.is_some()),
                 ],
                 |name| format!("{name} is for --mode vm alone"),
             ),

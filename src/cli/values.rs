@@ -69,6 +69,54 @@ choice! {
     accel, "accelerator": enum Accel { Kvm = "kvm", Tcg = "tcg" }
 }
 
+choice! {
+    /// How a machine gets the container's root.
+    root_from, "kind of root":
+    enum RootFrom {
+        Initramfs = "initramfs", NineP = "9p", Virtiofs = "virtiofs", Erofs = "erofs", Squashfs = "squashfs", Ext4 = "ext4"
+    }
+}
+choice! {
+    /// A machine's network.
+    #[derive(Default)]
+    net, "network": enum Net { #[default] None = "none", User = "user" }
+}
+
+/// A port of the host that leads to one of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publish {
+    pub host: u16,
+    pub guest: u16,
+    pub udp: bool,
+}
+
+/// HOST:GUEST, and `/udp` or `/tcp`.
+pub fn publish(word: &str) -> Result<Publish, String> {
+    let (ports, kind) = word.split_once('/').unwrap_or((word, "tcp"));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && !text.starts_with('+'));
+    let both = ports.split_once(':').and_then(|(host, guest)| Some((port(host)?, port(guest)?)));
+    match (both, kind) {
+        (Some((host, guest)), "tcp" | "udp") => Ok(Publish { host, guest, udp: kind == "udp" }),
+        _ => no(word, "port to publish; write HOST:GUEST, as 8080:80, and /udp if it is for that"),
+    }
+}
+
+/// A machine's memory.
+pub fn mebibytes(word: &str) -> Result<u64, String> {
+    match word.parse() {
+        Ok(mib @ 16..=1_073_741_824) => Ok(mib),
+        _ => no(word, "size of a memory; write a number of MiB, at least 16"),
+    }
+}
+
+/// A machine's processors.
+pub fn processors(word: &str) -> Result<u32, String> {
+    match word.parse() {
+        Ok(number @ 1..=255) => Ok(number),
+        _ => no(word, "number of processors from 1 to 255"),
+    }
+}
+
 /// What `trace` makes of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {

@@ -27,6 +27,24 @@ impl Bundle {
     }
 }
 
+/// Refuses what asks for a machine of its own.
+pub fn fits_container(bundle: Bundle) -> Result<Bundle, Error> {
+    match bundle.spec.vm {
+        None => Ok(bundle),
+        Some(_) => Err(bundle.refused(Problem {
+            pointer: "/vm".into(),
+            problem: "asks for a machine of its own: `nk-runtime run --mode vm` makes one, no other command does"
+                .into(),
+        })),
+    }
+}
+
+/// The directory of its root.
+pub fn rootfs(bundle: &Bundle) -> String {
+    let path = &bundle.spec.root.path;
+    plan::clean(&if path.starts_with('/') { path.clone() } else { format!("{}/{path}", bundle.path) })
+}
+
 /// Reads and checks a bundle's configuration.
 pub fn read(bundle: Option<&str>, config: Option<&str>) -> Result<Bundle, Error> {
     step(Step::Command);

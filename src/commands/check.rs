@@ -59,7 +59,7 @@ fn read(options: &cli::Check) -> Result<Found, Error> {
             _ => {}
         }
     }
-    match bundle::read(options.bundle.as_deref(), options.config.as_deref()) {
+    match bundle::read(options.bundle.as_deref(), options.config.as_deref()).and_then(bundle::fits_container) {
         Ok(bundle) => Ok(Found::Bundle(Box::new(bundle))),
         Err(Error::Spec { file, problem }) => Ok(Found::Wrong(file, problem)),
         Err(error) => Err(error),

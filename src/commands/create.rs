@@ -138,10 +138,11 @@ fn read(context: &Context, options: &cli::Create, again: Option<&Attempt>) -> Re
     if options.config.as_deref().and_then(input::descriptor).is_some() {
         context.seal()?;
     }
-    let mut bundle = match again.filter(|_| options.config.is_none()) {
+    let bundle = match again.filter(|_| options.config.is_none()) {
         Some(attempt) => bundle::again(options.bundle.as_deref(), attempt)?,
         None => bundle::read(options.bundle.as_deref(), options.config.as_deref())?,
     };
+    let mut bundle = bundle::fits_container(bundle)?;
     let notify = surroundings(context, &mut bundle.spec, &options.id)?;
     if seen(&bundle.spec) {
         context.seal()?;

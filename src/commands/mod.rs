@@ -50,6 +50,7 @@ mod terminal;
 mod trace;
 mod trace_page;
 mod update;
+mod virtiofsd;
 mod vm;
 mod wait;
 mod watch;

@@ -3,21 +3,20 @@
 
 use super::channel::machine::{self, Machine as Speaking, Started};
 use super::context::{Context, make_root, open_ourselves, step};
+use super::virtiofsd::{self, Daemon};
 use super::wait::{self, Foreground};
 use super::{bundle, delete, end};
-use crate::cli::{self, Level};
-use crate::host::input::c;
+use crate::cli::{self, Accel, Level};
+use crate::host::input;
 use crate::outcome::{Doing, Error, Lane, at};
 use crate::plan::Step;
 use crate::say::{error, out, tell};
-use crate::spec::Spec;
 use crate::state;
-use crate::vm::{self, Devices, Image, Machine};
+use crate::vm::{self, Machine, Of, Sharing, Size, Start, Whole};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
 use syscalls::{
-    At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, OpenFlags, Prctl, SigSet, Vector, WaitFlags,
-    Why,
+    At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, Prctl, SigSet, Vector, WaitFlags, Why,
 };
 
 /// Whether `boot` speaks through a channel.
@@ -27,6 +26,8 @@ const SPEAKS: bool = false;
 struct Parts {
     /// What QEMU gets, and under which number.
     handed: Vec<(Fd, i32)>,
+    /// The same of what the machine needs for longer.
+    lent: Vec<(At, i32)>,
     status: Fd,
     /// The host's end of the channel, if there is one, and of the console beside it.
     channel: Option<(Fd, Fd)>,
@@ -41,15 +42,10 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     state::check_id(id)?;
     let given = &options.create;
     let bundle = bundle::read(given.bundle.as_deref(), given.config.as_deref())?;
-    let config = match &given.config {
-        Some(file) => file.clone(),
-        None => format!("{}/config.json", bundle.path),
-    };
-    let place = vm::fits(&bundle.spec)
-        .and_then(|()| vm::rootfs(&bundle.spec))
-        .map_err(|problem| Error::Spec { file: config.clone(), problem })?;
-    let machine = Machine::find(wanted)?;
-    let devices = devices(context, &machine, wanted);
+    let rootfs = bundle::rootfs(&bundle);
+    let of = Of { spec: &bundle.spec, text: bundle.text, file: &bundle.file, path: &bundle.path, rootfs: &rootfs };
+    let mut whole = Whole::of(wanted, &of, SPEAKS)?;
+    say(context, &whole);
     tell::words("machine", &[]);
     let new = state::New {
         config: None,
@@ -68,9 +64,12 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
-        let image = image(&machine, &devices, &config, &place, &saved.rootfs)?;
-        let mut parts = parts(context, &machine, &devices, image, &bundle.spec, id)?;
-        boot(context, dir.at(), &mut saved, &machine, &mut parts)
+        let (image, len) = whole.image(&of, &open_ourselves()?)?;
+        let size = whole.size(wanted, &of, len)?;
+        // A size that is wrong is refused in the machine, by its pointer.
+        let usual = of.spec.process.window().map_or([0; 2], |window| [window.height, window.width]);
+        let terminal = (of.spec.process.terminal == Some(true)).then_some(usual);
+        started(context, dir.at(), &mut saved, &mut whole, &image, size, terminal)
     });
     step(Step::Delete);
     if let (true, Ok(status)) = (options.keep, &ended) {
@@ -84,55 +83,108 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     ended
 }
 
-/// What the machine has: a channel, if its kernel can.
-fn devices(context: &mut Context, machine: &Machine, wanted: &cli::Vm) -> Devices {
-    let channel = match wanted.serial || !SPEAKS {
-        true => Err(String::from("--serial asks for it")),
-        false => machine.channel(),
-    };
-    if let Err(reason) = &channel {
+/// What a person may want to know of the machine.
+fn say(context: &Context, whole: &Whole) {
+    if let Some(reason) = &whole.serial {
         context
             .log
             .say(Level::Info, &format!("the program's input and output are the machine's serial line: {reason}"));
     }
-    Devices { channel: channel.is_ok() }
-}
-
-/// The initramfs: this program, the kernel's modules, the configuration, the rootfs.
-fn image(machine: &Machine, devices: &Devices, config: &str, place: &str, rootfs: &str) -> Result<(Fd, usize), Error> {
-    let why = Why("the configuration goes into the machine as it is");
-    let flags = OpenFlags::O_NONBLOCK;
-    let file = syscalls::openat(At::CWD, &c(config)?, flags, why).doing(format_args!("open {config}"))?;
-    let mut image = Image::begin()?;
-    image.file("/init", &open_ourselves()?, 0o755)?;
-    let modules = devices.modules();
-    if let Ok(found) = machine.modules(&modules) {
-        found.put(&modules, &mut image)?;
+    if whole.devices.net.is_some() {
+        context.log.say(Level::Info, "--net user: the machine is the container's network namespace");
     }
-    let target = format!("{}/config.json", vm::BUNDLE);
-    image.parents(&target)?;
-    image.file(&target, &file, 0o644)?;
-    image.parents(place)?;
-    image.tree(place, rootfs)?;
-    image.end()
 }
 
-fn parts(
-    context: &Context,
-    machine: &Machine,
-    devices: &Devices,
-    (image, len): (Fd, usize),
-    spec: &Spec,
-    id: &str,
-) -> Result<Parts, Error> {
+/// Starts the machine. If KVM does not work, and no one has asked for it, it starts once more without it.
+fn started(
+    context: &mut Context,
+    dir: At,
+    saved: &mut state::Saved,
+    whole: &mut Whole,
+    image: &Fd,
+    size: Size,
+    terminal: Option<[u16; 2]>,
+) -> Result<i32, Error> {
+    loop {
+        let why = Why("what QEMU says is shown if the machine fails");
+        let words = syscalls::memfd_create(c"words", MemFd::NONE, why).doing("make a file for QEMU's words")?;
+        let given = Given { dir, image, words: &words, size, terminal, id: &saved.id };
+        let mut daemons = Vec::new();
+        let (ended, failed) = match parts(context, whole, &given, &mut daemons) {
+            Err(error) => (Err(error), true),
+            Ok(mut parts) => {
+                let ended = boot(context, dir, saved, &whole.machine, &mut parts);
+                // Without a channel, what boot answers is QEMU's own status unless the machine has written one.
+                let failed = ended.is_err() || !saved.channel && said(&parts.status)?.is_empty();
+                (ended, failed)
+            }
+        };
+        daemons.into_iter().for_each(Daemon::end);
+        let text = said(&words)?;
+        let kvm = failed && whole.machine.accel == Accel::Kvm && text.to_ascii_lowercase().contains("kvm");
+        if kvm && !whole.machine.accel_named {
+            let first = text.lines().next().unwrap_or("");
+            let word = format!("/dev/kvm opens and does not work, so the machine is emulated ({first})");
+            context.log.say(Level::Warn, &word);
+            whole.machine.accel = Accel::Tcg;
+            continue;
+        }
+        if kvm {
+            let first = text.lines().next().unwrap_or("");
+            return Err(Error::State(format!("KVM does not work on this machine: {first}; try --accel tcg")));
+        }
+        if failed || context.log.wants(Level::Debug) {
+            out::stderr(&text);
+        }
+        return ended;
+    }
+}
+
+/// What a machine's parts are made with: the container's state, the initramfs, the file for QEMU's words.
+struct Given<'a> {
+    dir: At,
+    image: &'a Fd,
+    words: &'a Fd,
+    size: Size,
+    terminal: Option<[u16; 2]>,
+    id: &'a str,
+}
+
+/// What was written into a file in memory.
+fn said(file: &Fd) -> Result<String, Error> {
+    let why = Why("what QEMU says is shown if the machine fails");
+    let bytes = input::read_descriptor(file.at(), why).doing("read QEMU's words")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn parts(context: &Context, whole: &Whole, given: &Given, daemons: &mut Vec<Daemon>) -> Result<Parts, Error> {
     let why = Why("the program's status comes out of the machine through it");
     let status = syscalls::memfd_create(c"status", MemFd::NONE, why).doing("make a file for the program's status")?;
-    let limit = spec.linux.resources.memory.limit;
-    let verbose = context.log.wants(Level::Debug);
-    let append = machine.append(id, context.globals.trace, verbose, devices);
-    let argv = machine.words(machine.memory(len, limit), &append, devices)?;
-    let mut handed = vec![(image, vm::IMAGE_FD)];
-    let mut channel = None;
+    let devices = &whole.devices;
+    let Given { dir, image, words, size, terminal, id } = *given;
+    let start = Start {
+        id,
+        trace: context.globals.trace,
+        verbose: context.log.wants(Level::Debug),
+        devices,
+        size,
+        settings: &whole.settings,
+        root: context.host.uid == 0,
+        counter: whole.machine.lacks_clock(devices).then(syscalls::counter_khz).flatten(),
+    };
+    let argv = whole.machine.words(&start)?;
+    let mut lent = vec![(image.at(), vm::IMAGE_FD), (words.at(), 2)];
+    let (mut handed, mut channel) = (Vec::new(), None);
+    for (share, number) in devices.shares.iter().zip(vm::SHARES_FD..) {
+        match (share.sharing, &whole.machine.virtiofsd) {
+            (Sharing::Virtiofs, Some(program)) => {
+                let (connected, daemon) = virtiofsd::start(program, share, dir, words, start.root)?;
+                daemons.push(daemon);
+                handed.push((connected, number));
+            }
+            _ => lent.push((share.open.at(), number)),
+        }
+    }
     if devices.channel {
         let pair = |why| syscalls::socketpair_stream(why).doing("make the machine's channel");
         let (ours, theirs) = pair(Why("all that the program reads and writes goes through it"))?;
@@ -140,10 +192,7 @@ fn parts(
         handed.extend([(theirs, vm::CHANNEL_FD), (written, vm::CONSOLE_FD)]);
         channel = Some((ours, console));
     }
-    // A size that is wrong is refused in the machine, by its pointer.
-    let usual = spec.process.window().map_or([0; 2], |window| [window.height, window.width]);
-    let terminal = (spec.process.terminal == Some(true)).then_some(usual);
-    Ok(Parts { handed, status, channel, terminal, argv })
+    Ok(Parts { handed, lent, status, channel, terminal, argv })
 }
 
 /// Starts the machine and waits for its end.
@@ -282,7 +331,9 @@ fn become_qemu(parts: &Parts, tell: &Fd, environment: &[&CStr], [argv, envp]: &m
         syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
         let why = Why("QEMU has it by this number");
         syscalls::dup3_standard(parts.status.at(), vm::STATUS_FD, why)?;
-        parts.handed.iter().try_for_each(|(file, number)| syscalls::dup3_standard(file.at(), *number, why))
+        let handed = parts.handed.iter().map(|(file, number)| (file.at(), *number));
+        let mut all = handed.chain(parts.lent.iter().copied());
+        all.try_for_each(|(file, number)| syscalls::dup3_standard(file, number, why))
     };
     let failed = match (prepare(), parts.argv.first()) {
         (Ok(()), Some(program)) => syscalls::execve(program, &argv, &envp, Why("this becomes the machine")),

@@ -21,6 +21,7 @@ mod schema;
 pub mod seccomp;
 mod types;
 mod users;
+mod vm;
 
 pub use callers::{SOCKET_TOO_LONG, quoted, socket_fits, state_document};
 pub use cgroup::*;
@@ -39,10 +40,10 @@ pub use seccomp::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OPERATORS, OTHER_ARC
 pub use serde_json::Value;
 pub use types::Text;
 pub use users::{IdMapping, check_mappings};
+pub use vm::{FORMATS, Vm};
 
 use alloc::collections::BTreeMap;
 use schema::{Checked, Property, schema};
-use types::{Ignored, Refused};
 
 /// A checked configuration. Strings in long lists are not copied: they refer to the text of the document.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ pub struct Spec<'a> {
     pub annotations: BTreeMap<String, String>,
     pub linux: Linux<'a>,
     pub hooks: Hooks,
+    pub vm: Option<Vm>,
 }
 
 schema! {
@@ -70,7 +72,7 @@ schema! {
         "root" root: Option<Root>;
         "process" process: Option<Process>;
         "linux" linux: Linux<'a>;
-        "vm" vm: Refused<BTreeMap<String, Ignored>>, refused "not supported yet";
+        "vm" vm: Option<Vm>;
     }
 }
 
@@ -107,7 +109,7 @@ fn checked(document: Document) -> Result<Spec, Problem> {
         return at.key("ociVersion").no("is missing: the specification requires it");
     };
     document.check(&at)?;
-    let Document { hooks, annotations, mounts, linux, .. } = document;
+    let Document { hooks, annotations, mounts, linux, vm, .. } = document;
     let Some(root) = document.root else {
         return at.key("root").no("is missing: a container needs a root file system");
     };
@@ -122,7 +124,7 @@ fn checked(document: Document) -> Result<Spec, Problem> {
     }
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     let (hostname, domainname) = (named(document.hostname), named(document.domainname));
-    let spec = Spec { oci_version, process, root, hostname, domainname, mounts, annotations, linux, hooks };
+    let spec = Spec { oci_version, process, root, hostname, domainname, mounts, annotations, linux, hooks, vm };
     spec.check_shared_mounts()?;
     spec.check_annotations()?;
     Ok(spec)

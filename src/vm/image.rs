@@ -120,6 +120,26 @@ impl Image {
         self.put_file(name, &entry, from)
     }
 
+    /// Puts an open file with its owner, mode and time.
+    pub fn copy(&mut self, path: &str, from: &Fd) -> Result<(), Error> {
+        let name = path.trim_start_matches('/').as_bytes();
+        let stat = syscalls::fstat(from.at(), INTO).map_err(|f| failed(name, f))?;
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(wrong(name, "it became something else meanwhile"));
+        }
+        let entry = Entry { size: stat.st_size as usize, links: 1, ..Entry::of(&stat, self.next()) };
+        self.put_file(name, &entry, from)
+    }
+
+    /// Puts another archive before this one's end: the kernel takes one after the other.
+    pub fn archive(&mut self, path: &str) -> Result<(), Error> {
+        let file = syscalls::openat(At::CWD, &c(path)?, OpenFlags::O_NONBLOCK, INTO)
+            .map_err(|f| at(format!("open the archive {path}"), f))?;
+        let stat = syscalls::fstat(file.at(), INTO).map_err(|f| failed(path.as_bytes(), f))?;
+        self.write().map_err(|f| failed(path.as_bytes(), f))?;
+        self.pour(path.as_bytes(), stat.st_size as usize, &file)
+    }
+
     /// Puts a file with this text. It belongs to root.
     pub fn text(&mut self, path: &str, text: &[u8]) -> Result<(), Error> {
         let name = path.trim_start_matches('/').as_bytes();
@@ -221,7 +241,12 @@ impl Image {
         }
         self.put(name, entry)?;
         self.write().map_err(|f| failed(name, f))?;
-        let mut left = entry.size;
+        self.pour(name, entry.size, from)
+    }
+
+    /// Puts the bytes of a file.
+    fn pour(&mut self, name: &[u8], size: usize, from: &Fd) -> Result<(), Error> {
+        let mut left = size;
         while left > 0 {
             let sent = syscalls::sendfile(self.file.at(), from.at(), left, INTO);
             match sent.map_err(|f| failed(name, f))? {
@@ -229,7 +254,7 @@ impl Image {
                 sent => left -= sent,
             }
         }
-        self.len += entry.size;
+        self.len += size;
         self.fill();
         Ok(())
     }

@@ -3,71 +3,88 @@
 //! tells what the kernel has to say. May touch: system calls.
 
 use super::arch::{self, Arch};
+use super::devices::{CHANNEL, Devices, NET, Sharing};
 use super::kernel::{self, Kernel};
+use super::limits::Size;
 use super::modules::Modules;
 use super::needs::missing;
 use crate::cli::{self, Accel, Format};
 use crate::host::input::c;
 use crate::host::{self, environment};
 use crate::outcome::Error;
+use crate::spec::Vm;
 use alloc::ffi::CString;
 use syscalls::{AccessFlags, AccessMode, At, OpenFlags, Why};
 
-/// QEMU's descriptors of the initramfs, of the file for the status, of the channel and of the console: far above those that it
-/// opens itself.
+/// QEMU's descriptor of the initramfs.
 pub const IMAGE_FD: i32 = 100;
-pub const STATUS_FD: i32 = 101;
-pub const CHANNEL_FD: i32 = 102;
-pub const CONSOLE_FD: i32 = 103;
+
+/// Where Debian and others put virtiofsd, which is no command of users.
+const VIRTIOFSD: [&str; 3] = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"];
 
 /// What a machine is made of.
 pub struct Machine {
     pub qemu: String,
+    pub accel: Accel,
+    /// Whether the caller named the accelerator.
+    pub accel_named: bool,
     arch: &'static Arch,
     kernel: Kernel,
-    accel: Accel,
     modules: Option<Modules>,
+    /// Words of config.json for the kernel and for QEMU.
+    parameters: [Vec<String>; 2],
+    pub virtiofsd: Option<String>,
 }
 
-/// What the machine has beside its serial lines.
-#[derive(Default)]
-pub struct Devices {
-    pub channel: bool,
+/// What the machine is started with.
+pub struct Start<'a> {
+    pub id: &'a str,
+    pub trace: Option<Format>,
+    /// The kernel and this program say what they do.
+    pub verbose: bool,
+    pub devices: &'a Devices,
+    pub size: Size,
+    /// Further words for the kernel.
+    pub settings: &'a str,
+    /// QEMU runs as root.
+    pub root: bool,
+    /// How fast the processor's counter runs, in kHz.
+    pub counter: Option<u64>,
 }
-
-impl Devices {
-    fn virtio(&self) -> bool {
-        self.channel
-    }
-
-    /// The kernel's modules for them.
-    pub fn modules(&self) -> Vec<&'static str> {
-        match self.channel {
-            true => CHANNEL.to_vec(),
-            false => Vec::new(),
-        }
-    }
-}
-
-/// The channel's modules.
-const CHANNEL: [&str; 2] = ["virtio_mmio", "virtio_console"];
 
 impl Machine {
-    pub fn find(vm: &cli::Vm) -> Result<Machine, Error> {
+    /// `section`: what config.json says of the machine. The caller's options count before it.
+    pub fn find(vm: &cli::Vm, section: Option<&Vm>) -> Result<Machine, Error> {
         let arch = &arch::OWN;
-        let qemu = qemu(arch, vm.qemu.as_deref())?;
-        let kernel = kernel::read(arch, kernel_path(arch, vm.kernel.as_deref())?)?;
+        let hypervisor = section.and_then(|vm| vm.hypervisor.as_ref());
+        let its_kernel = section.and_then(|vm| vm.kernel.as_ref());
+        let qemu = qemu(arch, vm.qemu.as_deref(), hypervisor.map(|it| it.path.as_str()))?;
+        let kernel = vm.kernel.as_deref().or(its_kernel.map(|it| it.path.as_str()));
+        let kernel = kernel::read(arch, kernel_path(arch, kernel)?)?;
         let modules = Modules::find(vm.modules.as_deref(), &kernel.path, kernel.release.as_deref())?;
-        Ok(Machine { qemu, arch, kernel, modules, accel: accel(vm.accel)? })
+        let parameters = [
+            its_kernel.map_or(Vec::new(), |it| it.parameters.clone()),
+            hypervisor.map_or(Vec::new(), |it| it.parameters.clone()),
+        ];
+        let (accel, accel_named) = accel(vm.accel)?;
+        let mut virtiofsd = None;
+        for path in VIRTIOFSD {
+            if virtiofsd.is_none() && usable(path, AccessMode::X_OK)? {
+                virtiofsd = Some(path.into());
+            }
+        }
+        Ok(Machine { qemu, accel, accel_named, arch, kernel, modules, parameters, virtiofsd })
     }
 
     /// The kernel's modules, if it can have all of these; if not, why not.
     pub fn modules(&self, wanted: &[&str]) -> Result<&Modules, String> {
         let Kernel { path, release, .. } = &self.kernel;
         let Some(modules) = &self.modules else {
-            let release = release.as_deref().unwrap_or("its release, which it does not say");
+            let place = release.as_ref().map_or(String::from("and it does not say its release"), |release| {
+                format!("in lib/modules/{release} of /, beside it or above it")
+            });
             return Err(format!(
-                "the modules of the kernel {path} were not found (a lib/modules/{release}): --modules names their folder"
+                "the modules of the kernel {path} were not found {place}: --modules DIR names them, --modules none says that it needs none"
             ));
         };
         match wanted.iter().find(|name| !modules.has(name)) {
@@ -76,78 +93,120 @@ impl Machine {
         }
     }
 
-    /// Whether the machine can have a channel; if not, why not.
+    /// Whether the machine can have a channel, see shared directories, or lay memory over a file system; if not, why not.
     pub fn channel(&self) -> Result<(), String> {
-        self.modules(&CHANNEL).map(|_| ())
+        self.modules(&CHANNEL).map(drop)
     }
 
-    /// How much memory the machine gets, in MiB. The kernel needs all that lies below its end, and 16 for its tables. The
-    /// initramfs needs three times its size: the kernel has two copies of it for a moment, and lets it fill only half of the
-    /// memory. The container gets its limit, or 64.
-    pub fn memory(&self, image: usize, limit: Option<i64>) -> usize {
-        let mib = |bytes: usize| bytes.div_ceil(1 << 20);
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-        let own = limit.filter(|limit| *limit > 0).map_or(64, mib);
-        let kernel = self.kernel.end.saturating_add(16);
-        kernel.saturating_add(3 * mib(image)).saturating_add(own)
+    pub fn can(&self, sharing: Sharing) -> Result<(), String> {
+        self.modules(sharing.modules())?;
+        match sharing == Sharing::Virtiofs && self.virtiofsd.is_none() {
+            true => Err(format!("there is no {}: install it (Debian: virtiofsd)", VIRTIOFSD[0])),
+            false => Ok(()),
+        }
     }
 
-    /// QEMU's command line. `memory`: in MiB; `append`: the kernel's command line.
-    pub fn words(&self, memory: usize, append: &str, devices: &Devices) -> Result<Vec<CString>, Error> {
-        let made_of = made_of(self.arch, self.accel, memory, devices);
+    pub fn network(&self) -> Result<(), String> {
+        self.modules(&NET).map(drop)
+    }
+
+    pub fn overlay(&self) -> Result<(), String> {
+        self.modules(&["overlay"]).map(drop)
+    }
+
+    pub fn device_tree(&self) -> bool {
+        self.arch.device_tree
+    }
+
+    /// The least memory that the machine needs beside that of its programs, in MiB. The kernel needs all that lies below its end,
+    /// and 16 for its tables. The initramfs needs three times its size: the kernel has two copies of it for a moment, and lets it
+    /// fill only half of the memory.
+    pub fn least(&self, image: usize) -> usize {
+        self.kernel.end.saturating_add(16).saturating_add(3 * image.div_ceil(1 << 20))
+    }
+
+    /// QEMU's command line.
+    pub fn words(&self, start: &Start) -> Result<Vec<CString>, Error> {
+        let made_of = made_of(self.arch, self.accel, start.size, start.devices, start.root);
         let image = format!("/proc/self/fd/{IMAGE_FD}");
-        let boots = ["-kernel", &self.kernel.path, "-initrd", &image, "-append", append];
-        let words = [self.qemu.as_str()].into_iter().chain(made_of.split(' ')).chain(boots);
+        let append = self.append(start);
+        if append.len() >= LONGEST_LINE {
+            return Err(missing(&format!(
+                "the kernel's command line has {} bytes, and the kernel takes {LONGEST_LINE}: leave out some of vm.kernel.parameters, or of the bind mounts",
+                append.len()
+            )));
+        }
+        let boots = ["-kernel", &self.kernel.path, "-initrd", &image, "-append", &append];
+        let paths = start.devices.paths();
+        let own = paths.iter().chain(&self.parameters[1]).map(String::as_str);
+        let words = [self.qemu.as_str()].into_iter().chain(made_of.split(' ')).chain(boots).chain(own);
         words.map(c).collect()
     }
 
-    /// The kernel's command line. `verbose`: the kernel and this program say what they do.
-    pub fn append(&self, id: &str, trace: Option<Format>, verbose: bool, devices: &Devices) -> String {
-        append(self.arch, id, trace, verbose, devices)
+    /// Whether the kernel has to be told how fast the processor's counter runs. microvm with ACPI has no other clock that an
+    /// emulated kernel could measure it by, and without it would wait for ever.
+    pub fn lacks_clock(&self, devices: &Devices) -> bool {
+        self.arch == &arch::X86_64 && self.accel == Accel::Tcg && devices.virtio()
+    }
+
+    /// The kernel's command line.
+    fn append(&self, start: &Start) -> String {
+        let mut words = append(self.arch, start);
+        for more in &self.parameters[0] {
+            words += &format!(" {more}");
+        }
+        words
     }
 }
 
-fn made_of(arch: &Arch, accel: Accel, memory: usize, devices: &Devices) -> String {
+/// The kernel's limit on most architectures (COMMAND_LINE_SIZE).
+const LONGEST_LINE: usize = 2048;
+
+fn made_of(arch: &Arch, accel: Accel, size: Size, devices: &Devices, root: bool) -> String {
     let machine = arch.machine[usize::from(devices.virtio())];
     let (accel, cpu) = match accel {
         Accel::Kvm => ("kvm", arch.cpu[0]),
         Accel::Tcg => ("tcg", arch.cpu[1]),
     };
-    let cpu = if cpu.is_empty() { String::new() } else { format!(" -cpu {cpu}") };
+    let Size { memory, cpus } = size;
+    let mut words = format!("-machine {machine}");
+    if devices.shares.iter().any(|share| share.sharing == Sharing::Virtiofs) {
+        // virtiofsd reads and writes the machine's memory.
+        words += &format!(",memory-backend=ram -object memory-backend-memfd,id=ram,size={memory}M,share=on");
+    }
+    if devices.virtio() {
+        // virtiofsd speaks no other form of virtio.
+        words += " -global virtio-mmio.force-legacy=false";
+    }
+    words += &format!(" -accel {accel}");
+    words += &if cpu.is_empty() { String::new() } else { format!(" -cpu {cpu}") };
+    words += &if cpus == 1 { String::new() } else { format!(" -smp {cpus}") };
     // -no-reboot: not each machine has a power switch, so it ends by a restart.
-    let mut words = format!(
-        "-machine {machine} -accel {accel}{cpu} -m {memory} -no-user-config -nodefaults -no-reboot -display none \
-         -serial chardev:console "
+    words += &format!(
+        " -m {memory} -no-user-config -nodefaults -no-reboot -display none -serial chardev:console {}",
+        devices.words(arch, root)
     );
-    words += &match devices.channel {
-        true => format!(
-            "-chardev socket,id=console,fd={CONSOLE_FD} -chardev socket,id=channel,fd={CHANNEL_FD} \
-             -device virtio-serial-device -device virtserialport,chardev=channel,name=nano-sandbox"
-        ),
-        // signal=off: at a terminal Ctrl-C goes to the program inside.
-        false => format!(
-            "-chardev stdio,id=console,signal=off -chardev file,id=status,path=/proc/self/fd/{STATUS_FD} -device {}",
-            arch.second
-        ),
-    };
     words
 }
 
-fn append(arch: &Arch, id: &str, trace: Option<Format>, verbose: bool, devices: &Devices) -> String {
+fn append(arch: &Arch, start: &Start) -> String {
+    let devices = start.devices;
     let mut words = String::from(arch.line);
-    words += match (verbose, devices.channel) {
+    words += &start.counter.map_or(String::new(), |khz| format!(" tsc_early_khz={khz}"));
+    words += match (start.verbose, devices.channel) {
+        // The console is the program's output: the kernel's messages would stand in it.
         (false, false) => " quiet loglevel=0",
-        // What the kernel says is shown if the machine fails, and is no part of the program's output.
+        // What the kernel says is shown if the machine fails.
         (false, true) => " quiet",
         (true, true) => "",
         (true, false) => " nk.log-level=debug",
     };
-    words += " nk.end=reboot";
+    words += &format!(" nk.end=reboot{}{}", devices.init_words(), start.settings);
     if devices.channel {
         return words + " nk.channel=virtio";
     }
-    words += &format!(" nk.status={} nk.id={id}", arch.status);
-    words += &trace.map_or_else(String::new, |format| format!(" nk.trace={}", word(format)));
+    words += &format!(" nk.status={} nk.id={}", arch.status, start.id);
+    words += &start.trace.map_or_else(String::new, |format| format!(" nk.trace={}", word(format)));
     words
 }
 
@@ -167,11 +226,17 @@ fn usable(path: &str, mode: AccessMode) -> Result<bool, Error> {
     Ok(syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok())
 }
 
-fn qemu(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
+fn qemu(arch: &Arch, named: Option<&str>, section: Option<&str>) -> Result<String, Error> {
     if let Some(named) = named {
         return match usable(named, AccessMode::X_OK)? {
             true => Ok(named.into()),
             false => Err(missing(&format!("--qemu {named}: no program to be executed"))),
+        };
+    }
+    if let Some(named) = section {
+        return match usable(named, AccessMode::X_OK)? {
+            true => Ok(named.into()),
+            false => Err(missing(&format!("/vm/hypervisor/path: {named}: no program to be executed"))),
         };
     }
     let path = environment("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -209,54 +274,85 @@ fn kernel_path(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
     )))
 }
 
-/// KVM if this process may use it: it is many times as fast.
-fn accel(named: Option<Accel>) -> Result<Accel, Error> {
+/// KVM if this process may use it: it is many times as fast. Whether it works, QEMU finds out. Whether the caller named one.
+fn accel(named: Option<Accel>) -> Result<(Accel, bool), Error> {
     if let Some(accel) = named {
-        return Ok(accel);
+        return Ok((accel, true));
     }
     if let Some(word) = environment("NK_VM_ACCEL").filter(|word| !word.is_empty()) {
-        return cli::accel(word).map_err(|_| Error::Usage("NK_VM_ACCEL: write kvm or tcg".into()));
+        return match cli::accel(word) {
+            Ok(accel) => Ok((accel, true)),
+            Err(_) => Err(Error::Usage("NK_VM_ACCEL: write kvm or tcg".into())),
+        };
     }
     let why = Why("KVM is faster, if this process may use it");
     let kvm = syscalls::openat(At::CWD, c"/dev/kvm", OpenFlags::O_RDWR, why);
-    Ok(if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg })
+    Ok((if kvm.is_ok() { Accel::Kvm } else { Accel::Tcg }, false))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CHANNEL_WORDS: &str = "-serial chardev:console -chardev socket,id=console,fd=103 -chardev socket,id=channel,fd=102 \
--device virtio-serial-device -device virtserialport,chardev=channel,name=nano-sandbox";
-
     #[test]
     fn qemu_is_told_what_the_architecture_has() {
-        let with = Devices { channel: true };
-        let common = "-m 99 -no-user-config -nodefaults -no-reboot -display none";
-        for (arch, accel, machine) in [
-            (arch::X86_64, Accel::Tcg, "-machine microvm,acpi=on,rtc=on -accel tcg -cpu max"),
-            (arch::X86_64, Accel::Kvm, "-machine microvm,acpi=on,rtc=on -accel kvm -cpu max"),
-            (arch::AARCH64, Accel::Tcg, "-machine virt,gic-version=max -accel tcg -cpu max"),
-            (arch::AARCH64, Accel::Kvm, "-machine virt,gic-version=max -accel kvm -cpu host"),
-            (arch::RISCV64, Accel::Tcg, "-machine virt -accel tcg"),
+        let with = Devices { channel: true, ..Devices::default() };
+        let common = "-no-user-config -nodefaults -no-reboot -display none -serial chardev:console";
+        for (arch, accel, cpus, machine) in [
+            (
+                arch::X86_64,
+                Accel::Tcg,
+                1,
+                "-machine microvm,acpi=on,rtc=on -global virtio-mmio.force-legacy=false -accel tcg -cpu max -m 99",
+            ),
+            (
+                arch::X86_64,
+                Accel::Kvm,
+                3,
+                "-machine microvm,acpi=on,rtc=on -global virtio-mmio.force-legacy=false -accel kvm -cpu max -smp 3 -m 99",
+            ),
+            (
+                arch::AARCH64,
+                Accel::Tcg,
+                1,
+                "-machine virt,gic-version=max -global virtio-mmio.force-legacy=false -accel tcg -cpu max -m 99",
+            ),
+            (
+                arch::AARCH64,
+                Accel::Kvm,
+                1,
+                "-machine virt,gic-version=max -global virtio-mmio.force-legacy=false -accel kvm -cpu host -m 99",
+            ),
+            (arch::RISCV64, Accel::Tcg, 1, "-machine virt -global virtio-mmio.force-legacy=false -accel tcg -m 99"),
         ] {
-            assert_eq!(made_of(&arch, accel, 99, &with), format!("{machine} {common} {CHANNEL_WORDS}"));
+            let made = made_of(&arch, accel, Size { memory: 99, cpus }, &with, true);
+            assert_eq!(made, format!("{machine} {common} {}", with.words(&arch, true)));
         }
-        let without = made_of(&arch::AARCH64, Accel::Tcg, 99, &Devices::default());
-        let wanted = "-chardev stdio,id=console,signal=off -chardev file,id=status,path=/proc/self/fd/101 -device pci-serial,chardev=status";
-        assert!(without.ends_with(wanted), "{without}");
+        let size = Size { memory: 99, cpus: 1 };
+        let without = made_of(&arch::X86_64, Accel::Tcg, size, &Devices::default(), true);
+        assert!(without.starts_with("-machine microvm,acpi=off,rtc=on -accel tcg"), "{without}");
     }
 
     #[test]
     fn the_kernels_line() {
-        let with = Devices { channel: true };
+        let with = Devices { channel: true, net: Some(Vec::new()), ..Devices::default() };
+        let start = |devices, verbose| Start {
+            id: "a",
+            trace: Some(Format::Json),
+            verbose,
+            devices,
+            size: Size { memory: 99, cpus: 1 },
+            settings: " x=1",
+            root: true,
+            counter: (!verbose).then_some(7),
+        };
         assert_eq!(
-            append(&arch::AARCH64, "a", Some(Format::Json), false, &with),
-            "console=ttyAMA0 panic=-1 quiet nk.end=reboot nk.channel=virtio"
+            append(&arch::AARCH64, &start(&with, false)),
+            "console=ttyAMA0 panic=-1 tsc_early_khz=7 quiet nk.end=reboot nk.ip=10.0.2.15/24,10.0.2.2,10.0.2.3 x=1 nk.channel=virtio"
         );
         assert_eq!(
-            append(&arch::RISCV64, "a", Some(Format::Json), true, &Devices::default()),
-            "console=ttyS0 panic=-1 nk.log-level=debug nk.end=reboot nk.status=/dev/ttyS1 nk.id=a nk.trace=json"
+            append(&arch::RISCV64, &start(&Devices::default(), true)),
+            "console=ttyS0 panic=-1 nk.log-level=debug nk.end=reboot x=1 nk.status=/dev/ttyS1 nk.id=a nk.trace=json"
         );
     }
 }

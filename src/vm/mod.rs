@@ -10,12 +10,21 @@
 //! place of both lines, and the console is for what the kernel has to say. May touch: spec, system calls.
 
 mod arch;
+mod binds;
+mod config;
+mod devices;
 mod image;
 mod kernel;
+mod limits;
 mod machine;
 mod modules;
 mod needs;
+mod root;
+mod whole;
 
-pub use image::Image;
-pub use machine::{CHANNEL_FD, CONSOLE_FD, Devices, IMAGE_FD, Machine, STATUS_FD, word};
-pub use needs::{BUNDLE, fits, rootfs};
+pub use devices::{CHANNEL_FD, CONSOLE_FD, SHARES_FD, STATUS_FD, Share, Sharing};
+use image::Image;
+pub use limits::Size;
+pub use machine::{IMAGE_FD, Machine, Start, word};
+pub use needs::{BUNDLE, missing};
+pub use whole::{Of, Whole};

@@ -19,6 +19,8 @@ pub struct Modules {
     dir: String,
     lines: String,
     builtin: String,
+    /// The caller says that the kernel needs no modules.
+    all: bool,
 }
 
 /// The name of a module: its file's, without the ending; `-` and `_` are the same.
@@ -33,6 +35,9 @@ impl Modules {
     pub fn find(named: Option<&str>, kernel: &str, release: Option<&str>) -> Result<Option<Modules>, Error> {
         let variable = environment("NK_MODULES").filter(|path| !path.is_empty());
         if let Some(dir) = named.or(variable) {
+            if dir == "none" {
+                return Ok(Some(Modules { dir: dir.into(), lines: String::new(), builtin: String::new(), all: true }));
+            }
             let found = Modules::read(dir)?;
             return found.map(Some).ok_or_else(|| {
                 super::needs::missing(&format!("{dir} has no modules.dep: it is no /lib/modules/RELEASE (depmod(8))"))
@@ -61,7 +66,7 @@ impl Modules {
         };
         let lines = text("modules.dep")?;
         let builtin = text("modules.builtin")?.unwrap_or_default();
-        Ok(lines.map(|lines| Modules { dir: dir.into(), lines, builtin }))
+        Ok(lines.map(|lines| Modules { dir: dir.into(), lines, builtin, all: false }))
     }
 
     fn is_builtin(&self, wanted: &str) -> bool {
@@ -75,7 +80,7 @@ impl Modules {
 
     /// Whether the kernel can have it.
     pub fn has(&self, wanted: &str) -> bool {
-        self.line(wanted).is_some() || self.is_builtin(wanted)
+        self.all || self.line(wanted).is_some() || self.is_builtin(wanted)
     }
 
     /// The files for these modules, in the order of loading, each once. What the kernel has not is left out.
@@ -121,7 +126,7 @@ mod tests {
 kernel/drivers/char/virtio_console.ko.xz: kernel/drivers/virtio/virtio_ring.ko.xz kernel/drivers/virtio/virtio.ko.xz\n\
 kernel/drivers/virtio/virtio-mmio.ko.xz: kernel/drivers/virtio/virtio_ring.ko.xz kernel/drivers/virtio/virtio.ko.xz\n";
         let builtin = "kernel/fs/fuse/fuse.ko\n";
-        let modules = Modules { dir: "/m".into(), lines: lines.into(), builtin: builtin.into() };
+        let modules = Modules { dir: "/m".into(), lines: lines.into(), builtin: builtin.into(), all: false };
         assert!(modules.has("virtio_mmio") && modules.has("fuse") && !modules.has("9p"));
         let files: Vec<String> =
             modules.files(&["virtio_mmio", "fuse", "9p", "virtio_console"]).into_iter().map(name).collect();

@@ -3,7 +3,7 @@
 
 use crate::outcome::Error;
 use crate::plan::clean;
-use crate::spec::{Problem, Seccomp, Spec, Text, escaped};
+use crate::spec::{Problem, Seccomp, Spec, escaped};
 
 /// Where the bundle lies in the machine.
 pub const BUNDLE: &str = "/bundle";
@@ -12,15 +12,24 @@ pub fn missing(text: &str) -> Error {
     Error::State(format!("--mode vm: {text}"))
 }
 
-fn no(pointer: String, problem: &str) -> Result<(), Problem> {
+/// Whether a path is this directory, or lies below it.
+pub fn below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub fn no(pointer: String, problem: &str) -> Result<(), Problem> {
     Err(Problem { pointer, problem: format!("with --mode vm: {problem}") })
 }
 
-/// Refuses what needs the host.
-pub fn fits(spec: &Spec) -> Result<(), Problem> {
+/// Refuses what needs the host. `net`: the machine has a network.
+pub fn fits(spec: &Spec, net: bool) -> Result<(), Problem> {
     rootfs(spec)?;
-    let binds = |word: &Text| matches!(word.as_str(), "bind" | "rbind");
-    let bind = spec.mounts.iter().position(|mount| mount.kind == "bind" || mount.options.iter().any(binds));
+    let odd = |value: &str| value.contains('"') || value.chars().any(char::is_control);
+    let mut settings = spec.linux.sysctl.iter().filter(|_| net);
+    if let Some((key, _)) = settings.find(|(_, value)| odd(value)) {
+        let text = "with --net user it is a word of the kernel's command line, which this value cannot be";
+        return no(format!("/linux/sysctl/{}", escaped(key)), text);
+    }
     let joined = spec.linux.namespaces.iter().position(|namespace| namespace.joined().is_some());
     let listener = spec.linux.seccomp.as_ref().is_some_and(|profile: &Seccomp| profile.listener_path.is_some());
     // startContainer hooks are programs of the container's own rootfs.
@@ -33,10 +42,6 @@ pub fn fits(spec: &Spec) -> Result<(), Problem> {
     ];
     let hook = hooks.iter().find(|(_, list)| !list.is_empty());
     let refused = [
-        (
-            bind.map(|i| format!("/mounts/{i}")),
-            "the machine has no directories of the host: put the files into the rootfs",
-        ),
         (
             joined.map(|i| format!("/linux/namespaces/{i}/path")),
             "a namespace of the host cannot be joined from another kernel",
@@ -68,7 +73,7 @@ pub fn rootfs(spec: &Spec) -> Result<String, Problem> {
         false => clean(&format!("{BUNDLE}/{}", spec.root.path)),
     };
     let first = path.split('/').nth(1).unwrap_or("");
-    let taken = ["", "init", "dev", "proc", "sys", "run"].contains(&first);
+    let taken = ["", "init", "dev", "proc", "sys", "run", "nk"].contains(&first);
     if taken || path == BUNDLE || path.split('/').any(|part| part == "..") {
         let text = format!("the rootfs cannot lie at {path} of the machine: name a directory of the bundle");
         no("/root/path".into(), &text)?;

@@ -44,4 +44,4 @@ pub use flags::{
 };
 pub use linux_raw_sys::general::{RAMFS_MAGIC, mount_attr, stat as Stat};
 pub use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
-pub use vdso::clock_ns;
+pub use vdso::{clock_ns, counter_khz};

@@ -194,6 +194,7 @@ fn main() {
         machines::initramfs::cases(),
         machines::several::cases(),
         machines::vm::cases(),
+        machines::vm_host::cases(),
         house::lanes::cases(),
         house::picture::cases(),
         house::architecture::cases(),

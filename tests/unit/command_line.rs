@@ -476,6 +476,17 @@ run --repeat 3 --preserve-fds 1 x => run: --preserve-fds is of one container: le
 run --repeat 3 --watch=all x => run: --watch is of one container: leave it out with --repeat
 run --repeat 3 --write-seccomp f x => run: --write-seccomp is of one container: leave it out with --repeat
 run --repeat 3 --mode vm x => run: --repeat does not go with --mode vm
+run --publish 1:2 x => run: --publish is for --mode vm alone
+run --mode vm --publish 1:2 x => run: --publish needs --net user: without a network no port leads into the machine
+run --mode vm --net user --publish 0:2 x => run: `0:2` is no port to publish; write HOST:GUEST, as 8080:80, and /udp if it is for that
+run --mode vm --net user --publish 1:2/sctp x => run: `1:2/sctp` is no port to publish; write HOST:GUEST, as 8080:80, and /udp if it is for that
+run --mode vm --net tap x => run: `tap` is no network; write none or user
+run --mode vm --cpus 0 x => run: `0` is no number of processors from 1 to 255
+run --mode vm --memory 1 x => run: `1` is no size of a memory; write a number of MiB, at least 16
+run --mode vm --root-from nfs x => run: `nfs` is no kind of root; write initramfs, 9p, virtiofs, erofs, squashfs or ext4
+run --mode vm --root-from 9p --image i x => run: --image is for --root-from erofs, squashfs or ext4
+run --mode vm --root-from squashfs --writable x => run: --writable: erofs and squashfs are file systems that can only be read
+run --mode vm --root-from initramfs --writable x => run: --writable has no meaning with --root-from initramfs: it is a copy in the machine's memory
 trace --timing => trace: --timing is about one trace: an ID is needed
 trace --timing -c x => trace: -c does not go with --timing, which is about the whole start
 trace --timing -f x => trace: -f does not go with --timing, which is about the whole start

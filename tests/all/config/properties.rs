@@ -102,7 +102,15 @@ pub fn sample(bundle: &Bundle) -> Value {
             "personality": {"domain": "LINUX", "flags": []},
             "timeOffsets": {"boottime": {"secs": 1, "nanosecs": 1}, "monotonic": {"secs": 1, "nanosecs": 1}},
         },
-        "vm": {"kernel": {"path": "/k"}},
+        "vm": {
+            "hypervisor": {"path": "/q", "parameters": ["-x"]},
+            "kernel": {"path": "/k", "parameters": ["quiet"], "initrd": "/i"},
+            "image": {"path": "/r", "format": "raw"},
+            "hwConfig": {
+                "deviceTree": "/d", "vcpus": 2, "memory": 268435456, "dtdevs": ["/soc/x"],
+                "iomems": [{"firstGFN": 1, "firstMFN": 2, "nrMFNs": 3}], "irqs": [5],
+            },
+        },
     })
 }
 
@@ -185,7 +193,7 @@ fn true_to_fact() -> Outcome {
                 merge(&mut bundle.config, &nested(&group, value));
             }
             // What is refused is asked for alone, further down.
-            for pointer in refused.iter().filter(|p| p.starts_with("/linux/resources/")) {
+            for pointer in refused.iter().filter(|p| p.starts_with("/linux/resources/") || p.starts_with("/vm/")) {
                 forget(&mut bundle.config, pointer);
             }
             let done = bundle.bundled_plan()?;
@@ -198,6 +206,9 @@ fn true_to_fact() -> Outcome {
             wrong.push(format!("{pointer}: no way to set it alone"));
             continue;
         };
+        if pointer.starts_with("/vm/") {
+            bundle.set("/vm/kernel", full["vm"]["kernel"].clone())?;
+        }
         merge(&mut bundle.config, &value);
         let done = bundle.bundled_plan()?;
         if done.status != 1 || !done.err.contains(&format!(" {place}")) {

@@ -4,3 +4,4 @@ pub mod images;
 pub mod initramfs;
 pub mod several;
 pub mod vm;
+pub mod vm_host;

@@ -272,9 +272,14 @@ fn no_kernel() -> Outcome {
 }
 
 fn refused() -> Outcome {
-    let bind = json!({"destination": "/x", "type": "bind", "source": "/srv", "options": ["rbind"]});
+    let bind = |source: &str, more: &str| json!({"destination": "/x", "type": "bind", "source": source, "options": ["rbind", more]});
+    let section = |key: &str, value: Value| json!({"kernel": {"path": kernel().to_string_lossy()}, key: value});
     let cases = [
-        ("/mounts/0", bind, "/mounts/0"),
+        ("/mounts/0", bind("/etc/passwd", "rw"), "/mounts/0"),
+        ("/mounts/0", bind("/nowhere", "ro"), "/mounts/0"),
+        ("/vm", json!({"kernel": {}}), "/vm/kernel/path"),
+        ("/vm", section("hwConfig", json!({"deviceTree": "/d"})), "/vm/hwConfig/deviceTree"),
+        ("/vm", section("hwConfig", json!({"memory": 20_000_000})), "/vm/hwConfig/memory"),
         ("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"}), "/path"),
         ("/linux/netDevices", json!({"eth7": {}}), "/linux/netDevices/eth7"),
         ("/linux/intelRdt", json!({"closID": "x"}), "/linux/intelRdt"),
@@ -284,7 +289,8 @@ fn refused() -> Outcome {
     for (pointer, value, named) in cases {
         let mut bundle = Bundle::plain()?;
         bundle.set(pointer, value)?;
-        let done = run(&bundle, VM)?.refused("with --mode vm: ")?;
+        let done = run(&bundle, VM)?;
+        ensure!(done.status == 1 && done.err.lines().count() == 1, "{pointer}: {done:?}");
         ensure!(done.err.contains(named), "{pointer}: {done:?}");
         bundle.clean()?;
     }
@@ -299,6 +305,20 @@ fn options() -> Outcome {
         (&["run", "--kernel", "/k"], "--kernel is for --mode vm alone"),
         (&["run", "--mode", "jail"], "`jail` is no mode"),
         (&["run", "--mode", "vm", "--accel", "xen"], "`xen` is no accelerator"),
+        (&["run", "--memory", "99"], "--memory is for --mode vm alone"),
+        (&["run", "--mode", "vm", "--publish", "80:80"], "--publish needs --net user"),
+        (&["run", "--mode", "vm", "--net", "user", "--publish", "80"], "write HOST:GUEST"),
+        (
+            &["run", "--mode", "vm", "--root-from", "9p", "--image", "/i"],
+            "--image is for --root-from erofs, squashfs or ext4",
+        ),
+        (&["run", "--mode", "vm", "--root-from", "erofs", "--writable"], "can only be read"),
+        (
+            &["run", "--mode", "vm", "--root-from", "erofs"],
+            "takes an image that was made before: `scripts/initramfs --image",
+        ),
+        (&["run", "--mode", "vm", "--memory", "17"], "kernel and initramfs need"),
+        (&["run", "--mode", "vm", "--modules", "/etc"], "/etc has no modules.dep"),
         (&["create", "--mode", "vm"], "no option `--mode`"),
     ] {
         run(&bundle, words)?.refused(said)?;
