@@ -7,6 +7,7 @@
 //!   compare  draw  plan against plan, trace against trace; a trace as a picture
 //!   watch          the container's program watched: its calls, and what refused them
 //!   vm   trace     a machine in place of namespaces; the views of what was recorded
+//!   guest          what a machine's first process makes before containers run: modules, disks, network
 //!   check lint     what would fail, before it runs; what a configuration leaves open
 //!   stepper        the person at the terminal, who lets a plan go on line by line
 //!   say  look      output, errors in words, what to try, the log; a container looked at from outside
@@ -22,6 +23,7 @@
 //!   outcome        how a line ends, and the error type
 //!   explain learn  what each thing is that is shown; the lessons of the course
 //!   listing        what strace wrote, read back
+//!   netlink        requests to the kernel's network configuration
 //!   sorted         lists in order
 //!   frames         what a host and a machine of its own say to each other
 //!   packed         long texts, which the build has packed
@@ -54,11 +56,13 @@ mod ended;
 mod entry;
 mod explain;
 mod frames;
+mod guest;
 mod host;
 mod learn;
 mod lint;
 mod listing;
 mod look;
+mod netlink;
 mod outcome;
 mod packed;
 mod perform;

@@ -7,26 +7,18 @@
 //! ```
 //! The number and name of an interface inside are not known beforehand: its index may be in use there, and the kernel
 //! completes a pattern like `eth%d`. So it travels under a name made of its index on the host, and gets the wanted name
-//! inside. All requests are made by the host lane; init only fills in the index.
-//!
-//! A request of rtnetlink(7), in the caller's byte order; everything begins at a multiple of four bytes:
-//! ```text
-//!    0 length u32, 4 type u16, 6 flags u16, 8 sequence u32, 12 sender u32        netlink(7)
-//!   16 family u8, u8, type u16, 20 index i32, 24 flags u32, 28 which flags u32   RTM_NEWLINK
-//!   16 family u8, prefix u8, flags u8, scope u8, 20 index u32                    RTM_NEWADDR
-//!   after either: attributes, each its length u16, type u16, value
-//! ```
+//! inside. All requests (`netlink`) are made by the host lane; init only fills in the index.
 
 use super::Lanes;
 use super::lanes::NetDevice;
+use crate::netlink::{
+    INDEX, acknowledged, ask, bytes, change_link, find, header, loopback_up, messages, put, u16_at, verdict,
+};
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Network;
-use syscalls::abi::IfReq;
-use syscalls::{At, Call, Errno, Failed, Ioctl, Why};
+use syscalls::{At, Errno, Why};
 
-/// Where a request has the index of its interface.
-const INDEX: usize = 20;
 /// Where the attributes of an address begin.
 const ATTRIBUTES: usize = 24;
 /// The kernel answers none of these requests by a longer message, and gives no more of a dump at a time.
@@ -42,62 +34,6 @@ pub fn perform(lanes: &mut Lanes, op: &Network, why: Why) -> Done {
         Network::LoopbackUp => loopback_up(why)?,
     }
     Ok(())
-}
-
-/// Bytes of a message; those beyond its end are 0.
-fn bytes<const N: usize>(message: &[u8], at: usize) -> [u8; N] {
-    let part = message.get(at..at + N).and_then(|part| part.try_into().ok());
-    part.unwrap_or([0; N])
-}
-
-fn u16_at(message: &[u8], at: usize) -> u16 {
-    u16::from_ne_bytes(bytes(message, at))
-}
-
-fn put(message: &mut [u8], at: usize, value: &[u8]) {
-    if let Some(place) = message.get_mut(at..at + value.len()) {
-        place.copy_from_slice(value);
-    }
-}
-
-/// The places of the messages that follow one another, and their ends.
-fn messages(all: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let mut next = 0;
-    core::iter::from_fn(move || {
-        let at = next;
-        let end = at + u32::from_ne_bytes(bytes(all, at)) as usize;
-        next = end.next_multiple_of(4);
-        (at + 16 <= end && end <= all.len()).then_some((at, end))
-    })
-}
-
-/// The start of a request: its length, type and flags.
-fn header(len: u32, kind: u16, flags: i32) -> Vec<u8> {
-    let mut request = Vec::with_capacity(64);
-    request.extend_from_slice(&len.to_ne_bytes());
-    request.extend_from_slice(&kind.to_ne_bytes());
-    request.extend_from_slice(&(flags as u16).to_ne_bytes());
-    request.resize(len as usize, 0);
-    request
-}
-
-/// RTM_NEWLINK: gives an interface a name, and these flags besides those that it has.
-/// `len`: with what the caller adds to the 52 bytes of that.
-fn change_link(len: u32, index: u32, name: &str, flags: u32) -> Vec<u8> {
-    let mut request = header(len, libc::RTM_NEWLINK, libc::NLM_F_REQUEST);
-    put(&mut request, INDEX, &index.to_ne_bytes());
-    put(&mut request, 24, &flags.to_ne_bytes());
-    put(&mut request, 28, &flags.to_ne_bytes());
-    put(&mut request, 32, &20u16.to_ne_bytes());
-    put(&mut request, 34, &libc::IFLA_IFNAME.to_ne_bytes());
-    put(&mut request, 36, &IfReq::new(name.as_bytes()).name);
-    request
-}
-
-/// Asks for an answer to a request, even if all is well.
-fn acknowledged(request: &mut [u8], at: usize) {
-    let flags = u16_at(request, at + 6) | libc::NLM_F_ACK as u16;
-    put(request, at + 6, &flags.to_ne_bytes());
 }
 
 /// Host: finds the interface, and makes the requests that will give it its new name and its addresses inside.
@@ -134,7 +70,7 @@ fn addresses(socket: At, index: u32, requests: &mut Vec<u8>) -> Done<usize> {
                     again(&mut requests[last..]);
                 }
                 libc::RTM_NEWADDR => {}
-                _ => return verdict(message, asked).map(|()| last),
+                _ => return Ok(verdict(message, asked).map(|()| last)?),
             }
         }
     }
@@ -172,7 +108,7 @@ fn hand_over(lanes: &mut Lanes, number: u16, why: Why) -> Done {
     put(&mut request, 52, &8u16.to_ne_bytes());
     put(&mut request, 54, &libc::IFLA_NET_NS_PID.to_ne_bytes());
     put(&mut request, 56, &lanes.pid.to_ne_bytes());
-    ask(lanes.at(Slot::ROUTE), &request, why)
+    Ok(ask(lanes.at(Slot::ROUTE), &request, why)?)
 }
 
 /// Init: an interface of this name must not be there.
@@ -196,43 +132,5 @@ fn set_up(lanes: &mut Lanes, number: u16, why: Why) -> Done {
         put(&mut device.requests, at + INDEX, &index.to_ne_bytes());
         at += u32::from_ne_bytes(bytes(&device.requests, at)).next_multiple_of(4) as usize;
     }
-    ask(socket, &device.requests, why)
-}
-
-/// The number of an interface. Any socket will do for that (netdevice(7)).
-fn find(socket: At, name: &str, why: Why) -> syscalls::Result<u32> {
-    let mut request = IfReq::new(name.as_bytes());
-    syscalls::ioctl_ifreq(socket, Ioctl::SIOCGIFINDEX, &mut request, why)?;
-    Ok(request.index())
-}
-
-/// Sends requests, of which the last wants an answer: the first answer is that one, or the first refusal.
-fn ask(socket: At, requests: &[u8], why: Why) -> Done {
-    syscalls::write(socket, requests, why)?;
-    let asked = syscalls::record::last();
-    let mut answer = [0; 64];
-    let len =
-        syscalls::read(socket, &mut answer, Why("a refusal comes as an answer, not as the errno of the request"))?;
-    verdict(answer.get(..len).unwrap_or(&answer), asked)
-}
-
-/// What NLMSG_ERROR and NLMSG_DONE say: 0, or an errno below it. `asked`: the record of the request.
-fn verdict(answer: &[u8], asked: u32) -> Done {
-    match i32::from_ne_bytes(bytes(answer, 16)) {
-        0 => Ok(()),
-        code => Err(Trouble::Call(Failed {
-            errno: Errno(code.unsigned_abs() as u16),
-            call: Call::named("write"),
-            at: asked,
-        })),
-    }
-}
-
-fn loopback_up(why: Why) -> Done {
-    let socket = syscalls::socket_inet(Why("network interfaces are asked through a socket (netdevice(7))"))?;
-    let mut lo = IfReq::new(b"lo");
-    lo.flags = libc::IFF_UP as i16;
-    syscalls::ioctl_ifreq(socket.at(), Ioctl::SIOCSIFFLAGS, &mut lo, why)?;
-    socket.leak(); // execve closes it
-    Ok(())
+    Ok(ask(socket, &device.requests, why)?)
 }

@@ -38,9 +38,9 @@ pub use errno::Errno;
 pub use fault::{end_by, survive_closed_readers, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
 pub use flags::{
-    AccessFlags, AccessMode, Ambient, AtFlags, Bpf, CloneFlags, Ioctl, MemFd, MemoryPolicy, MountAttr, MountFlags,
-    MoveMount, OpenFlags, OpenTree, Persona, Prctl, PtraceOptions, Reboot, Resolve, Seals, SeccompFlags, UmountFlags,
-    WaitFlags,
+    AccessFlags, AccessMode, Ambient, AtFlags, Bpf, CloneFlags, Ioctl, MemFd, MemoryPolicy, ModuleInit, MountAttr,
+    MountFlags, MoveMount, OpenFlags, OpenTree, Persona, Prctl, PtraceOptions, Reboot, Resolve, Seals, SeccompFlags,
+    UmountFlags, WaitFlags,
 };
 pub use linux_raw_sys::general::{RAMFS_MAGIC, mount_attr, stat as Stat};
 pub use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};

@@ -190,6 +190,7 @@ fn main() {
         house::plans::cases(),
         house::readme::cases(),
         config::properties::cases(),
+        machines::disks::cases(),
         machines::images::cases(),
         machines::initramfs::cases(),
         machines::several::cases(),

@@ -17,6 +17,7 @@ mod product {
     pub mod explain;
     pub mod host;
     pub mod listing;
+    pub mod netlink;
     pub mod outcome;
     pub mod packed;
     pub mod perform;

@@ -12,6 +12,7 @@
 //!   nk.log-level=LEVEL  as --log-level; debug also tells how much memory this process took
 //!   nk.status=PATH      a device that gets the exit status, in decimal; without it the console shows the status
 //!   nk.end=HOW          poweroff (the usual), reboot or halt
+//!   and those of src/guest, for modules, disks and the network
 //! ```
 //! The kernel takes words with a dot for parameters of modules (kernel-parameters.rst in its documentation) and does not pass
 //! them to its first process, so they are read from /proc/cmdline. The same words can stand in /etc/nk-runtime.conf of the
@@ -48,6 +49,7 @@ use self::services::Services;
 use self::supervise::Supervisor;
 use self::words::{Restart, SETTINGS, Texts, Wish};
 use super::context::step;
+use crate::guest;
 use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error, at};
 use crate::perform::files::write_all;
@@ -133,6 +135,7 @@ fn work(
 ) -> Result<(i32, bool), Error> {
     let wish = texts.understand()?;
     let to = wish.status.as_deref().map(open_status).transpose()?;
+    guest::prepare(&wish.guest, wish.bundles.first().map_or(BUNDLE, String::as_str))?;
     *bundles = named(&wish)?;
     let alone = bundles.len() < 2 && wish.restart == Restart::No && !wish.rescue && wish.channel.is_none();
     let status = match alone || bundles.is_empty() && wish.channel.is_none() {
@@ -292,6 +295,7 @@ fn say_and_finish(status: i32) -> ! {
 
 /// Ends the machine. Where that is not possible, as in a container, it ends this process.
 fn finish(status: i32) -> ! {
+    guest::end();
     syscalls::sync(Why("what was written must be on the disks before the machine ends"));
     let why = Why("PID 1 has done its work, and must not end while the machine goes on");
     if let Err(failed) = syscalls::reboot(Reboot::from_bits(END.load(Relaxed)), why) {

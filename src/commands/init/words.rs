@@ -1,5 +1,6 @@
 //! The words for /init: what the kernel's command line and the image's settings ask for. May touch: types.
 
+use crate::guest;
 use crate::outcome::{Error, visible};
 use syscalls::Reboot;
 
@@ -21,6 +22,8 @@ pub struct Wish {
     /// A shell if something fails.
     pub rescue: bool,
     pub channel: Option<Way>,
+    /// What is made before anything runs.
+    pub guest: guest::Wish,
 }
 
 /// When a container that has ended starts again.
@@ -143,7 +146,7 @@ impl Texts {
             match word.strip_prefix("nk.") {
                 Some(own) => take(&mut wish, own).map_err(|text| wrong(&text))?,
                 // The kernel's line has words of others.
-                None if place == LINE => {}
+                None if place == LINE => guest::foreign(&mut wish.guest, &word),
                 None => {
                     return Err(wrong(&format!("`{word}`: a word begins with nk., and each has a line of its own")));
                 }
@@ -156,15 +159,19 @@ impl Texts {
 /// Takes one word.
 fn take(wish: &mut Wish, own: &str) -> Result<(), String> {
     let (name, value) = own.split_once('=').unwrap_or((own, ""));
-    match WORDS.iter().find(|(known, ..)| *known == name) {
-        None => Err(unknown(name)),
-        Some((_, true, _)) if value.is_empty() => Err(format!("nk.{name}: a value is needed after =")),
-        Some((.., take)) => take(wish, value).map_err(|text| format!("nk.{name}: {text}")),
-    }
+    let ours = WORDS.iter().find(|(known, ..)| *known == name);
+    let taken = match (ours, guest::WORDS.iter().find(|(known, _)| *known == name)) {
+        (None, None) => return Err(unknown(name)),
+        (Some((_, true, _)), _) | (None, Some(_)) if value.is_empty() => Err("a value is needed after ="),
+        (Some((.., take)), _) => take(wish, value),
+        (None, Some((_, take))) => take(&mut wish.guest, value),
+    };
+    taken.map_err(|text| format!("nk.{name}: {text}"))
 }
 
 fn unknown(name: &str) -> String {
-    let names: Vec<&str> = WORDS.iter().map(|(name, ..)| *name).collect();
+    let others = guest::WORDS.iter().map(|(name, _)| *name);
+    let names: Vec<&str> = WORDS.iter().map(|(name, ..)| *name).chain(others).collect();
     format!("nk.{name}: there is no such word; those that there are: nk.{}", names.join(", nk."))
 }
 

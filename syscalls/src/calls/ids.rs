@@ -1,8 +1,9 @@
 //! Who a process is and what it may do: ids, capabilities, limits, names of the machine.
 
-use crate::arg::{Kind, id, input, inputs, int, machine_name, named, null, output, plain, string, uint};
+use crate::arg::{Kind, fd, id, input, inputs, int, machine_name, named, null, output, plain, string, uint};
 use crate::call::{Result, Why};
-use crate::flags::{Ambient, Capability, Dumpable, Keyctl, Prctl, Reboot, RebootMagic, Rlimit};
+use crate::fd::At;
+use crate::flags::{Ambient, Capability, Dumpable, Keyctl, ModuleInit, Prctl, Reboot, RebootMagic, Rlimit};
 use crate::gate::gate;
 use core::ffi::CStr;
 use linux_raw_sys::general as nr;
@@ -138,6 +139,12 @@ pub fn sync(why: Why) {
 pub fn reboot(command: Reboot, why: Why) -> Result<()> {
     let [first, second] = [RebootMagic::LINUX_REBOOT_MAGIC1, RebootMagic::LINUX_REBOOT_MAGIC2].map(named);
     gate(nr::__NR_reboot, &[first, second, named(command)], why).map(drop)
+}
+
+/// finit_module(2): adds a module to the kernel.
+#[track_caller]
+pub fn finit_module(file: At, parameters: &CStr, flags: ModuleInit, why: Why) -> Result<()> {
+    gate(nr::__NR_finit_module, &[fd(file), string(parameters), named(flags)], why).map(drop)
 }
 
 /// uname(2).

@@ -27,6 +27,7 @@ pub const ROWS: &[&[&str]] = &[
     &["compare", "draw"],
     &["watch", "stepper"],
     &["vm", "trace"],
+    &["guest"],
     &["check", "lint"],
     &["say", "look"],
     &["ended"],
@@ -38,7 +39,7 @@ pub const ROWS: &[&[&str]] = &[
     &["spec"],
     &["host", "entry"],
     &["outcome", "explain", "learn", "listing"],
-    &["sorted", "frames"],
+    &["sorted", "frames", "netlink"],
     &["packed"],
     &["syscalls"],
 ];
