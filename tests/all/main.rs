@@ -195,6 +195,7 @@ fn main() {
         machines::initramfs::cases(),
         machines::several::cases(),
         machines::vm::cases(),
+        machines::vm_channel::cases(),
         machines::vm_host::cases(),
         house::lanes::cases(),
         house::picture::cases(),

@@ -5,4 +5,5 @@ pub mod images;
 pub mod initramfs;
 pub mod several;
 pub mod vm;
+pub mod vm_channel;
 pub mod vm_host;

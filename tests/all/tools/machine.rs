@@ -34,6 +34,17 @@ pub fn cases(name: &str, cases: &[Case]) -> Vec<Trial> {
     all.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
 }
 
+/// The same for machines with a channel: their kernel has its modules beside it.
+pub fn channel_cases(name: &str, list: &[Case]) -> Vec<Trial> {
+    match kernels("lib/modules").exists() {
+        true => cases(name, list),
+        false => {
+            let all = area(&format!("{name}::without_modules"), list);
+            all.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
+        }
+    }
+}
+
 /// What a machine has said.
 pub struct Ended {
     /// The lines of its console.
