@@ -46,7 +46,7 @@ mod watch;
 mod world;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use tools::{bundle, everything, host, machine, needs, real, screen, strace, view};
+use tools::{bundle, everything, frames, host, machine, needs, real, screen, strace, view};
 
 /// How a case ends: well, or with what is wrong. Any error that can be printed becomes one with `?`.
 type Outcome = Result<(), Failed>;
@@ -192,6 +192,7 @@ fn main() {
         config::properties::cases(),
         machines::disks::cases(),
         machines::images::cases(),
+        machines::channel::cases(),
         machines::initramfs::cases(),
         machines::several::cases(),
         machines::vm::cases(),

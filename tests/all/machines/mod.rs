@@ -1,5 +1,6 @@
 //! Machines in place of containers: `run --mode vm`, and the program as `/init`; bundles out of images.
 
+pub mod channel;
 pub mod disks;
 pub mod images;
 pub mod initramfs;

@@ -36,13 +36,37 @@ pub fn cases(name: &str, cases: &[Case]) -> Vec<Trial> {
 
 /// The same for machines with a channel: their kernel has its modules beside it.
 pub fn channel_cases(name: &str, list: &[Case]) -> Vec<Trial> {
-    match kernels("lib/modules").exists() {
+    cases_with(name, &["virtio_mmio", "virtio_console"], list)
+}
+
+/// The cases of an area whose machines need these modules.
+pub fn cases_with(name: &str, wanted: &[&str], list: &[Case]) -> Vec<Trial> {
+    let there = modules().is_some_and(|(_, depends)| {
+        wanted.iter().all(|module| depends.lines().any(|line| named(line.split(':').next().unwrap_or(""), module)))
+    });
+    match there {
         true => cases(name, list),
         false => {
             let all = area(&format!("{name}::without_modules"), list);
             all.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
         }
     }
+}
+
+/// The folder with the modules of the kernel that machines boot, and their list (modules.dep).
+fn modules() -> Option<(PathBuf, String)> {
+    let folders = fs::read_dir(kernels("lib/modules")).ok()?;
+    let mut folders: Vec<PathBuf> = folders.filter_map(|folder| Some(folder.ok()?.path())).collect();
+    folders.retain(|folder| !folder.to_string_lossy().contains("cloud"));
+    folders.sort();
+    let folder = folders.pop()?;
+    let depends = fs::read_to_string(folder.join("modules.dep")).ok()?;
+    Some((folder, depends))
+}
+
+/// Whether a path is that of a module.
+fn named(path: &str, module: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|file| file.split('.').next() == Some(module))
 }
 
 /// What a machine has said.
@@ -150,6 +174,30 @@ impl Tree {
         let list = config["linux"]["namespaces"].as_array_mut().ok_or("no namespaces")?;
         list.retain(|one| one["type"] != kind);
         Ok(fs::write(path, config.to_string())?)
+    }
+
+    /// Adds modules of the kernel, and those that they need, in the order of loading.
+    pub fn modules(&self, wanted: &[&str]) -> Outcome {
+        let (folder, depends) = modules().ok_or("no modules of the kernel: scripts/kernel puts them there")?;
+        let mut all: Vec<&str> = Vec::new();
+        for module in wanted {
+            let line = depends.lines().find(|line| named(line.split(':').next().unwrap_or(""), module));
+            let (path, below) = line.and_then(|line| line.split_once(':')).ok_or(format!("no module {module}"))?;
+            // depmod(8) names what a module needs in the order from the nearest on.
+            for path in below.split_whitespace().rev().chain([path]) {
+                if !all.contains(&path) {
+                    all.push(path);
+                }
+            }
+        }
+        let mut list = String::new();
+        fs::create_dir_all(self.path("nk/modules"))?;
+        for path in all {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            fs::copy(folder.join(path), self.path("nk/modules").join(name))?;
+            list += &format!("{name}\n");
+        }
+        self.file("nk/modules/list", &list)
     }
 
     /// The image of it.

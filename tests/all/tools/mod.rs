@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod everything;
+pub mod frames;
 pub mod host;
 pub mod machine;
 pub mod needs;
