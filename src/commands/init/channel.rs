@@ -5,7 +5,7 @@ use super::ports;
 use super::services::now;
 use super::sessions::Sessions;
 use super::words::Way;
-use crate::frames::{Damage, Hello, Incoming, Outgoing, ToGuest, ToHost, VERSION};
+use crate::frames::{Damage, Hello, Incoming, MACHINE, Outgoing, ToGuest, ToHost, VERSION};
 use crate::outcome::{Doing, Error};
 use alloc::ffi::CString;
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
@@ -130,9 +130,11 @@ impl Channel {
             return self.closed(sessions);
         }
         self.met = true;
-        if self.deaf {
+        // The port may be let go and taken again before this process looks. Then the next host begins with HELLO.
+        if self.deaf && !self.incoming.room().starts_with(&greeting()) {
             return Brought::Nothing;
         }
+        self.deaf = false;
         self.incoming.filled(len);
         let mut brought = Brought::Nothing;
         loop {
@@ -154,8 +156,9 @@ impl Channel {
     fn refuse(&mut self, damage: Damage, sessions: &mut Sessions) -> Brought {
         sessions.hang_up_all(true, now(), &mut self.outgoing);
         let text = format!("the channel is closed: the host has sent {}", damage.text());
-        ToHost::Note(text.as_bytes()).put(crate::frames::MACHINE, &mut self.outgoing);
+        ToHost::Note(text.as_bytes()).put(MACHINE, &mut self.outgoing);
         self.flush();
+        self.incoming = Incoming::new();
         self.deaf = true;
         match self.way {
             Way::Vsock(_) => self.closed(sessions),
@@ -202,7 +205,7 @@ fn obey(number: u32, said: ToGuest, sessions: &mut Sessions, outgoing: &mut Outg
         ToGuest::Size(size) => sessions.size(number, size),
         ToGuest::Signal(signal) => {
             if let Some(text) = sessions.signal(number, signal) {
-                ToHost::Note(text.as_bytes()).put(crate::frames::MACHINE, outgoing);
+                ToHost::Note(text.as_bytes()).put(MACHINE, outgoing);
             }
         }
         ToGuest::Credit(stream, bytes) => return sessions.credit(number, stream, bytes),
@@ -213,6 +216,13 @@ fn obey(number: u32, said: ToGuest, sessions: &mut Sessions, outgoing: &mut Outg
         ToGuest::Fetch(path) => return sessions.fetch(number, path, outgoing),
     }
     Ok(())
+}
+
+/// The bytes of HELLO up to the host's clock.
+fn greeting() -> [u8; 16] {
+    let mut whole = Outgoing::new();
+    ToGuest::Hello(Hello { version: VERSION, clock: 0 }).put(MACHINE, &mut whole);
+    whole.rest().first_chunk().copied().unwrap_or_default()
 }
 
 fn open_port() -> Result<Fd, Error> {
