@@ -1,6 +1,6 @@
 //! The guest's end of the channel: a machine whose /init speaks frames with a host that these cases are.
 
-use crate::bundle::{Running, tool};
+use crate::bundle::{Running, patiently, tool};
 use crate::frames::{self, BEGIN, CLOSE, END, FETCH, HANGUP, Host, INPUT, PUT, SIGNAL, SIZE};
 use crate::machine::{self, QEMU, Tree, kernel};
 use crate::{Failed, Outcome, ensure, same};
@@ -209,8 +209,8 @@ fn garbage() -> Outcome {
     drop(host);
     // The container that runs by the words goes on, and the next host is heard.
     let mut host = Host::connect(&socket(&tree))?;
-    let listed = host.run(1, &["list", "-q"])?;
-    ensure!(listed.text().lines().any(|id| id == "bundle"), "{listed:?}");
+    // It may not be made yet: all this happens while it begins.
+    patiently("the container", || Ok(host.run(1, &["list", "-q"])?.text().lines().any(|id| id == "bundle")))?;
     end(&tree, host, machine)?;
 
     // Without such a container the machine ends when its host is gone.
