@@ -113,8 +113,7 @@ fn run(argv: *const *const c_char) -> i32 {
     let sealed = seal::take_over(argv);
     let pid = syscalls::getpid(Why("each record tells which process has made it"));
     syscalls::record::set_own_pid(pid);
-    // On other architectures libc's start-up does this.
-    #[cfg(all(not(test), target_arch = "x86_64"))]
+    #[cfg(not(test))]
     if let Err(error) = entry::no_libc::protect_tables() {
         return finish(Err(error), amiss(&whole(argv)), "");
     }

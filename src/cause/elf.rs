@@ -9,7 +9,7 @@ pub const FIRST: usize = 256;
 const MOST_HEADERS: usize = 64;
 
 /// This machine's number in an ELF file.
-pub const OURS: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+pub const OURS: u16 = syscalls::MACHINE;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind<'a> {

@@ -8,13 +8,10 @@ use crate::outcome::Lane;
 use crate::plan::op::{Op, Process, Seccomp};
 use crate::plan::seccomp::judge;
 use crate::spec;
-use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, At, Errno, SeccompFlags};
+use syscalls::{AUDIT_ARCH, At, Errno, SeccompFlags};
 
 /// The kernel takes so many instructions (linux/bpf_common.h, BPF_MAXINSNS).
 const MOST: usize = 4096;
-
-/// This machine, as filters know it.
-const ARCH: u32 = if cfg!(target_arch = "aarch64") { AUDIT_ARCH_AARCH64 } else { AUDIT_ARCH_X86_64 };
 
 /// The container's filter answers the call with this errno. An execve of init is told by the host, which waits for it.
 pub fn refused(scene: &Scene) -> Option<Found> {
@@ -24,7 +21,7 @@ pub fn refused(scene: &Scene) -> Option<Found> {
     if !of_init || !is_loaded(scene) {
         return None;
     }
-    let judged = judge(profile, ARCH, record.call.0.into(), &record.args);
+    let judged = judge(profile, AUDIT_ARCH, record.call.0.into(), &record.args);
     let answer = libc::SECCOMP_RET_ERRNO | u32::from(failed.errno.0);
     let found = || Found::new("refused by the profile", &[failed.call.name(), failed.errno.name()]);
     (judged.verdict == answer).then(|| found().at(judged.pointer))
@@ -33,7 +30,7 @@ pub fn refused(scene: &Scene) -> Option<Found> {
 /// The filter does not let execve through, which is the first call of each program. Its arguments are not known beforehand, so a
 /// rule that looks at them says nothing.
 pub fn planned(profile: &spec::Seccomp) -> Option<Found> {
-    let judged = judge(profile, ARCH, libc::SYS_execve as u32, &[0; 6]);
+    let judged = judge(profile, AUDIT_ARCH, libc::SYS_execve as u32, &[0; 6]);
     let (answer, errno) = (judged.verdict & libc::SECCOMP_RET_ACTION_FULL, judged.verdict & libc::SECCOMP_RET_DATA);
     let mut asking = profile.rules.iter().filter(|rule| !rule.args.is_empty());
     if asking.any(|rule| rule.names.iter().any(|name| name == "execve")) {

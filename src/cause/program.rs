@@ -303,15 +303,20 @@ fn interpreted(inside: &Inside, script: &Reached, line: Script, name: &str, dept
 /// An ELF file: its machine, and its loader.
 fn program(inside: &Inside, reached: &Reached, file: At, elf: Elf, name: &str) -> Option<Cause> {
     let broken = |cause: &str, values: &[&str]| Some(Cause::new(Errno::ENOEXEC, cause, values));
-    let (ours, its) = (elf::machine(OURS), machine(&elf));
+    let (ours, its) = (machine(&Elf { machine: OURS, wide: true, ..elf }), machine(&elf));
     let small = matches!((OURS, elf.machine), (62, 3) | (183, 40));
     if elf.machine == OURS && !elf.wide {
-        return broken("32-bit program", &[name, "x32", ours]);
+        let its = match OURS {
+            62 => "x32",
+            183 => "ILP32",
+            _ => &its,
+        };
+        return broken("32-bit program", &[name, its, &ours]);
     }
     if elf.machine != OURS && !(small && small_ones_run()) {
         return match small {
-            true => broken("32-bit program", &[name, &its, ours]),
-            false => broken("other machine", &[name, &its, ours]),
+            true => broken("32-bit program", &[name, &its, &ours]),
+            false => broken("other machine", &[name, &its, &ours]),
         };
     }
     if ![2, 3].contains(&elf.kind) {
@@ -348,7 +353,10 @@ fn machine(elf: &Elf) -> String {
 
 /// Whether the kernel runs 32-bit programs of this machine: only such a kernel has the setting.
 fn small_ones_run() -> bool {
-    let file = if OURS == 62 { "sys/abi/vsyscall32" } else { "sys/abi/cp15_barrier" };
+    let file = match OURS {
+        62 => "sys/abi/vsyscall32",
+        _ => "sys/abi/cp15_barrier",
+    };
     crate::host::procfs::open().is_ok_and(|procfs| path::exists(procfs.at(), file))
 }
 

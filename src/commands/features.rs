@@ -54,7 +54,7 @@ struct Seccomp {
     enabled: bool,
     actions: [&'static str; 9],
     operators: [&'static str; 7],
-    archs: [&'static str; 5],
+    archs: [&'static str; 6],
     known_flags: [&'static str; 4],
     supported_flags: [&'static str; 4],
 }

@@ -1,4 +1,4 @@
-//! What libc would provide, on x86-64: nothing of libc is in the file. Its start-up asks the processor for its features, which
+//! What libc would provide: nothing of libc is in the file. Its start-up asks the processor for its features, which
 //! takes long in a virtual machine, and makes a dozen system calls that no trace could show; and without the start-up no
 //! other part of libc works. So the process begins here. The compiler and std need the functions below by their C names; most
 //! are never called. May touch: `syscalls`, the error type.

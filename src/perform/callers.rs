@@ -22,7 +22,7 @@ pub fn perform(lanes: &mut Lanes, op: &Callers, why: Why) -> Done {
         Callers::PidFile { path } => write_pid(lanes, path, why)?,
         Callers::PlacePidFile { path } => {
             if let Some(name) = &lanes.pid_file {
-                syscalls::renameat(At::CWD, name, At::CWD, path, why)?;
+                syscalls::renameat2(At::CWD, name, At::CWD, path, why)?;
                 lanes.pid_file = None;
             }
         }

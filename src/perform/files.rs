@@ -332,7 +332,7 @@ pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, 
     let file = syscalls::openat_create(dir, temporary, flags, mode, why)?;
     write_all(file.at(), bytes, why)?;
     file.close(Why("all of it is written"))?;
-    syscalls::renameat(dir, temporary, dir, name, Why("a reader sees the old file or the new one, never a part"))
+    syscalls::renameat2(dir, temporary, dir, name, Why("a reader sees the old file or the new one, never a part"))
 }
 
 /// write(2) until all is written.

@@ -76,15 +76,17 @@ pub const FILTER_FLAGS: [(&str, u32); 4] = [
 ];
 
 /// Architectures whose calls this program knows by number.
-pub const ARCHES: [&str; 5] =
-    ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"];
+#[rustfmt::skip]
+pub const ARCHES: [&str; 6] = [
+    "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_RISCV64",
+];
 /// Architectures that a filter may name, though a machine that runs this program can make no call of theirs.
 #[rustfmt::skip]
-pub const OTHER_ARCHES: [&str; 18] = [
+pub const OTHER_ARCHES: [&str; 17] = [
     "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
     "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",
-    "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
-    "SCMP_ARCH_SH", "SCMP_ARCH_SHEB",
+    "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_SH",
+    "SCMP_ARCH_SHEB",
 ];
 
 fn architecture(name: &str, at: &At) -> Checked {

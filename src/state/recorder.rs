@@ -168,7 +168,7 @@ fn open_later(dir: At) -> syscalls::Result<Fd> {
     // Another command may have renamed it meanwhile.
     let named = syscalls::newfstatat(dir, LATER, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
     if named.st_ino == stat.st_ino {
-        syscalls::renameat(dir, LATER, dir, OLD, why)?;
+        syscalls::renameat2(dir, LATER, dir, OLD, why)?;
     }
     open()
 }

@@ -128,7 +128,7 @@ impl Kept {
         let Ok(to) = CString::new(format!("{}{end}", self.stem)) else {
             return 0;
         };
-        match syscalls::renameat(dir, name, self.place.at(), &to, why) {
+        match syscalls::renameat2(dir, name, self.place.at(), &to, why) {
             Ok(()) => size(self.place.at(), &to),
             Err(_) => 0,
         }

@@ -46,7 +46,7 @@ pub fn brief(pieces: &[Piece]) -> Brief {
 }
 
 fn moves(entry: &Entry) -> bool {
-    !entry.is_machines() && entry.r.call.name() == "renameat" && entry.r.source().file == "state/traces.rs"
+    !entry.is_machines() && entry.r.call.name() == "renameat2" && entry.r.source().file == "state/traces.rs"
 }
 
 /// How the program ended, if this record tells.

@@ -14,10 +14,7 @@ use core::fmt::Display;
 use syscalls::flags::signal_name;
 use syscalls::foreign::{self, Foreign as Call};
 use syscalls::record::{self, Record};
-use syscalls::{
-    ARGUMENTS_STAY, AUDIT_ARCH_AARCH64, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, AtCall, Onward, OpenFlags, PtraceOptions,
-    WaitFlags, Why,
-};
+use syscalls::{ARGUMENTS_STAY, AUDIT_ARCH, AUDIT_ARCH_I386, AtCall, Onward, OpenFlags, PtraceOptions, WaitFlags, Why};
 
 /// What a status of wait(2) says of a stopped thread, beside a signal.
 const EVENT_FORK: i32 = 1;
@@ -46,8 +43,6 @@ const SERVES: [u64; 3] = [libc::SYS_userfaultfd as u64, libc::SYS_mount as u64, 
 const CLONES: [u64; 2] = [libc::SYS_clone as u64, libc::SYS_clone3 as u64];
 /// USERFAULTFD_IOC_NEW of /dev/userfaultfd.
 const NEW_USERFAULTFD: u64 = 0xaa00;
-
-const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
 
 const GO_ON: Why = Why("the thread goes on to its next call");
 const LOOK: Why = Why("the thread has stopped, and tells what it does");
@@ -272,7 +267,7 @@ impl<'a> Engine<'a> {
         let [number, args @ ..] = at.words;
         let mut call = Call { pid: tid, tid, arch: at.arch, number, args, stack: at.stack };
         let asks = number == libc::SYS_ioctl as u64 && args[1] == NEW_USERFAULTFD;
-        self.serves |= asks || SERVES.contains(&number) || at.arch != OWN_ARCH;
+        self.serves |= asks || SERVES.contains(&number) || at.arch != AUDIT_ARCH;
         let serves = self.serves;
         let thread = self.threads.at(tid);
         let before = thread.before.replace(number);
@@ -305,11 +300,11 @@ impl<'a> Engine<'a> {
         if quiet {
             return;
         }
-        if result > 0 && call.arch == OWN_ARCH && CLONES.contains(&call.number) {
+        if result > 0 && call.arch == AUDIT_ARCH && CLONES.contains(&call.number) {
             self.cloned(tid, &call);
         }
         let failed = (-4095..0).contains(&result) && !RESTARTS.contains(&result);
-        let answered = result > 0 && call.arch == OWN_ARCH && SENDS.contains(&call.number);
+        let answered = result > 0 && call.arch == AUDIT_ARCH && SENDS.contains(&call.number);
         let by = match failed || answered || self.what == Watched::All {
             true => in_time_if(self.serves || failed || answered, || self.tell(tid, &call, result, failed || answered)),
             false => None,
@@ -342,7 +337,7 @@ impl<'a> Engine<'a> {
         let (registers, small) = syscalls::ptrace_registers(tid, LOOK).ok()?;
         let result = registers.result;
         if result > 0 && !small && [SENDS, CLONES].as_flattened().contains(&registers.number) {
-            return Some((entered(tid, &registers, OWN_ARCH), result));
+            return Some((entered(tid, &registers, AUDIT_ARCH), result));
         }
         if !(-4095..0).contains(&result) || RESTARTS.contains(&result) {
             return None;
@@ -458,7 +453,12 @@ impl<'a> Engine<'a> {
     /// An execve that succeeds can have refused something all the same: the rights of a set-user-id program.
     fn became(&mut self, tid: i32) {
         let Ok((registers, small)) = syscalls::ptrace_registers(tid, LOOK) else { return };
-        let call = entered(tid, &registers, if small { AUDIT_ARCH_I386 } else { OWN_ARCH });
+        let mut call = entered(tid, &registers, if small { AUDIT_ARCH_I386 } else { AUDIT_ARCH });
+        if !ARGUMENTS_STAY {
+            let before = self.threads.at(tid).entered;
+            (call.number, call.arch) =
+                before.map_or((libc::SYS_execve as u64, AUDIT_ARCH), |one| (one.number, one.arch));
+        }
         let refused = Foreign { tid, arch: call.arch, number: call.number, args: call.args, result: 0 };
         if let Some(cause) = in_time(|| refused::cause(&self.confinement, &refused)) {
             self.notes.count(&cause, First { tid, call: "execve(...) = 0", program: &name(tid) });

@@ -160,7 +160,7 @@ fn put(path: &str, profile: &serde_json::Value) -> syscalls::Result<()> {
     let name = CString::new(path).unwrap_or_default();
     let (file, temporary) = new_beside(&name, why)?;
     let written = write_all(file.at(), text.as_bytes(), why)
-        .and_then(|()| syscalls::renameat(At::CWD, &temporary, At::CWD, &name, why));
+        .and_then(|()| syscalls::renameat2(At::CWD, &temporary, At::CWD, &name, why));
     if written.is_err() {
         let _ = syscalls::unlinkat(At::CWD, &temporary, AtFlags::NONE, Why("half a profile would mislead"));
     }

@@ -1,14 +1,13 @@
 //! What a call is known by: its number and its name, what it is for, and how it fails.
 
+use crate::arch::COLUMN as OWN;
 use crate::errno::Errno;
 use crate::names::{NONE, NUMBERS, name};
 use crate::record;
-use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
+use linux_raw_sys::ptrace::{
+    AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64,
+};
 
-/// The column of [`NUMBERS`] that is this machine's.
-const OWN: usize = if cfg!(target_arch = "x86_64") { 0 } else { 3 };
-/// This machine, as the kernel names it to a tracer.
-pub(crate) const OWN_ARCH: u32 = if cfg!(target_arch = "x86_64") { AUDIT_ARCH_X86_64 } else { AUDIT_ARCH_AARCH64 };
 /// The bit in the number of every call of x32.
 const X32: u64 = 0x4000_0000;
 /// Added to the row of a call that this machine does not have: another architecture's.
@@ -56,6 +55,7 @@ impl Call {
             AUDIT_ARCH_I386 => (1, number),
             AUDIT_ARCH_AARCH64 => (3, number),
             AUDIT_ARCH_ARM => (4, number),
+            AUDIT_ARCH_RISCV64 => (5, number),
             _ => return None,
         };
         let number = u16::try_from(number).ok().filter(|number| *number != NONE)?;

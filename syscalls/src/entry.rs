@@ -27,7 +27,6 @@ unsafe extern "C" {
 }
 
 /// Finds the environment, as libc's start-up code would: it follows the arguments.
-#[cfg(target_arch = "x86_64")]
 pub(crate) fn found_at(argv: *const *const c_char) {
     // SAFETY: there is no other thread.
     unsafe { environ = after(argv) };
@@ -98,6 +97,11 @@ pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
         }
     }
     0
+}
+
+/// The size of a page of this machine: 4 KiB to 64 KiB on aarch64.
+pub(crate) fn page_size() -> usize {
+    auxv(libc::AT_PAGESZ) as usize
 }
 
 /// The path by which the program was executed (AT_EXECFN), relative to the directory of that moment.

@@ -7,8 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsiz
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
 #[repr(C, align(4096))]
 pub(crate) struct Hot {
-    /// The language's thread-local variables, and after them what the thread's pointer points to: see `start`.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    /// The language's thread-local variables, and before or after them what the thread's pointer points to: see `start`.
     pub thread: [AtomicUsize; THREAD_POINTER + 8],
     /// Where the recorder begins, 0 for the early buffer, and how long it may become.
     pub base: AtomicUsize,

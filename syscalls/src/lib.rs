@@ -25,11 +25,11 @@ pub mod names;
 pub mod record;
 pub mod room;
 pub mod show;
-#[cfg(target_arch = "x86_64")]
 pub mod start;
 mod vdso;
 
 pub use alone::Alone;
+pub use arch::{AUDIT_ARCH, COLUMN, MACHINE};
 pub use arena::{Arena, Mark, freeze, mark};
 pub use call::{Call, Failed, Result, Why};
 pub use calls::*;
@@ -43,5 +43,7 @@ pub use flags::{
     UmountFlags, WaitFlags,
 };
 pub use linux_raw_sys::general::{RAMFS_MAGIC, mount_attr, stat as Stat};
-pub use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64};
+pub use linux_raw_sys::ptrace::{
+    AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64,
+};
 pub use vdso::{clock_ns, counter_khz};

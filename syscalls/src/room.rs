@@ -8,6 +8,7 @@
 use crate::arg::{address, int, named, offset, uint};
 use crate::call::{Result, Why};
 use crate::calls::mmap;
+use crate::entry::page_size;
 use crate::fd::At;
 use crate::flags::{Map, Prot};
 use crate::gate::gate_late;
@@ -15,6 +16,7 @@ use crate::hot::HOT;
 use crate::record::{self, CAPACITY, WATCHED};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
+/// The size of the smallest page.
 const PAGE: usize = 4096;
 
 /// What the sides tell each other without a call: once a filter is loaded, the kernel may refuse any call.
@@ -131,7 +133,7 @@ pub(crate) fn lost(place: usize) -> bool {
         return false;
     }
     HOT.lost.store(true, Relaxed);
-    let from = place & !(PAGE - 1);
+    let from = place & !(page_size() - 1);
     // SAFETY: what lies there is the recorder's alone, which is written as bytes.
     let first = unsafe { address(from) };
     let prot = named(Prot::PROT_READ | Prot::PROT_WRITE);

@@ -33,22 +33,31 @@ pub fn begin(argv: *const *const c_char) {
     entry::found_at(argv);
     let headers = headers(entry::environment_at());
     let bias = bias(headers);
-    let pointer = &raw const HOT.thread[THREAD_POINTER] as usize;
+    let room = &raw const HOT.thread as usize;
+    let pointer = match arch::LOCALS_AFTER {
+        None => &raw const HOT.thread[THREAD_POINTER] as usize,
+        Some(_) => room,
+    };
     // SAFETY: the headers are the program's own, mapped by the kernel; what is written lies inside `HOT.thread`, which
     // no code has looked at yet.
     unsafe {
         for header in headers.iter().filter(|h| h.p_type == libc::PT_TLS) {
-            // x86-64: they lie right below the pointer (ELF Handling for Thread-Local Storage, variant II).
-            let size = (header.p_memsz as usize).next_multiple_of(header.p_align.max(1) as usize);
-            if size > THREAD_POINTER * size_of::<usize>() {
+            let align = header.p_align.max(1) as usize;
+            let size = (header.p_memsz as usize).next_multiple_of(align);
+            if size > (THREAD_POINTER - 2) * size_of::<usize>() {
                 arch::trap();
             }
+            let to = match arch::LOCALS_AFTER {
+                None => pointer - size,
+                Some(bytes) => pointer + bytes.next_multiple_of(align),
+            };
             let from = bias.wrapping_add(header.p_vaddr as usize) as *const u8;
-            let to = (pointer - size) as *mut u8;
-            ptr::copy_nonoverlapping(from, to, header.p_filesz as usize);
+            ptr::copy_nonoverlapping(from, to as *mut u8, header.p_filesz as usize);
         }
-        // The word at the pointer holds the pointer itself, so that code can read it.
-        *(pointer as *mut usize) = pointer;
+        if arch::LOCALS_AFTER.is_none() {
+            // The word at the pointer holds the pointer itself, so that code can read it.
+            *(pointer as *mut usize) = pointer;
+        }
     }
     arch::set_thread_pointer(pointer);
 }
@@ -119,15 +128,18 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
 /// them, and nothing does from now on.
 #[track_caller]
 pub fn protect_relocated(why: Why) -> Result<()> {
-    const PAGE: usize = 4096;
+    let page = entry::page_size();
     let headers = headers(entry::environment_at());
     let relocated = |header: &&Header| header.p_type == libc::PT_GNU_RELRO;
     let Some(header) = headers.iter().find(relocated) else {
         return Ok(());
     };
     let first = bias(headers).wrapping_add(header.p_vaddr as usize);
-    // The linker ends it where a page ends.
-    let (start, end) = (first & !(PAGE - 1), (first + header.p_memsz as usize) & !(PAGE - 1));
+    // The linker ends it where a page of the usual size ends. If pages are larger here, other data follows on the last one.
+    let (start, end) = (first & !(page - 1), (first + header.p_memsz as usize) & !(page - 1));
+    if start >= end {
+        return Ok(());
+    }
     // SAFETY: relocate() has done its work, and the compiler writes to nothing that lies there.
     unsafe { mprotect_read(start, end - start, why) }
 }
@@ -171,6 +183,8 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
         }
         match len {
             0 => {}
+            // Reads of words at any place are many reads there.
+            _ if cfg!(target_arch = "riscv64") => apart(to, from, len),
             1..4 => {
                 let middle = *from.add(len / 2);
                 ends!(u8);
@@ -182,11 +196,25 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
             33..=64 => ends!([u128; 2]),
             // Of more the compiler would make a call of memcpy, which this is.
             65..=128 => ends!([u128; 4]),
-            _ if (to as usize).wrapping_sub(from as usize) >= len => arch::copy(to, from, len),
-            _ => arch::copy_back(to, from, len),
+            _ => apart(to, from, len),
         }
     }
     to
+}
+
+/// Copies upwards, or downwards where the second place begins inside the first.
+///
+/// # Safety
+/// Both places have `len` bytes, one at least.
+#[inline(always)]
+unsafe fn apart(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        match (to as usize).wrapping_sub(from as usize) >= len {
+            true => arch::copy(to, from, len),
+            false => arch::copy_back(to, from, len),
+        }
+    }
 }
 
 /// memset(3).

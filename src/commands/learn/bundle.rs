@@ -168,5 +168,5 @@ fn copy(rootfs: &Fd, program: &Fd, new: &CStr) -> syscalls::Result<()> {
     let file = syscalls::openat_create(rootfs.at(), new, flags, 0o755, why)?;
     while syscalls::sendfile(file.at(), program.at(), 1 << 24, why)? > 0 {}
     file.close(Why("a file that is open for writing cannot be executed (execve(2), ETXTBSY)"))?;
-    syscalls::renameat(rootfs.at(), new, rootfs.at(), c"nk-runtime", why)
+    syscalls::renameat2(rootfs.at(), new, rootfs.at(), c"nk-runtime", why)
 }

@@ -19,21 +19,24 @@ use super::code::{self, Insn, MOST, Segments};
 use crate::sorted;
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp, quoted};
 use syscalls::names::{NONE, NUMBERS, name};
-use syscalls::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, SeccompFlags};
+use syscalls::{
+    AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64, SeccompFlags,
+};
 
 /// What linux/audit.h calls them, in the order of [`ARCHES`], and whether arguments have 64 bits.
-pub(super) const AUDIT: [(u32, bool); 5] = [
+pub(super) const AUDIT: [(u32, bool); 6] = [
     (AUDIT_ARCH_X86_64, true),
     (AUDIT_ARCH_I386, false),
     // The ABI's arguments have 32 bits, as libseccomp has it, though registers have more.
     (AUDIT_ARCH_X86_64, false),
     (AUDIT_ARCH_AARCH64, true),
     (AUDIT_ARCH_ARM, false),
+    (AUDIT_ARCH_RISCV64, true),
 ];
 pub(super) const X86_64: usize = 0;
 pub(super) const X32: usize = 2;
 /// The column of the machine that this program is for.
-pub const NATIVE: usize = if cfg!(target_arch = "aarch64") { 3 } else { X86_64 };
+pub const NATIVE: usize = syscalls::COLUMN;
 /// Set in the number of every call of x32.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 

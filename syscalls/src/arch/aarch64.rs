@@ -1,9 +1,25 @@
-//! The one instruction, for aarch64. Written beside x86_64; it has not been run yet.
+//! The one instruction, for aarch64, and what else needs instructions of its own.
 
 use core::ffi::CStr;
+use linux_raw_sys::general::{SA_RESTORER, kernel_sigaction};
+
+/// This machine in the tables of calls, to a tracer and to a filter, and in the header of a program.
+pub const COLUMN: usize = 3;
+pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_AARCH64;
+pub const MACHINE: u16 = 183;
 
 /// The vDSO's name for the clock.
 pub const VDSO_CLOCK: &CStr = c"__kernel_clock_gettime";
+
+/// Thread-local variables lie so many bytes after the thread pointer (ELF for the Arm 64-bit Architecture, "Thread Local
+/// Storage": variant I, after two words that are the system's).
+pub const LOCALS_AFTER: Option<usize> = Some(16);
+
+/// In the frame of a signal, before its mask: a siginfo, and the beginning of a ucontext (asm/ucontext.h).
+pub const FRAME_MASK: u64 = 128 + 40;
+
+/// How many registers ptrace(2) tells, which of them is the instruction pointer, and how long the instruction of a call is.
+pub const REGISTERS: (usize, usize, u64) = (34, 32, 4);
 
 /// Enters the kernel: number in `x8`, arguments in `x0` to `x5`, result in `x0`
 /// (syscall(2), "Architecture calling conventions").
@@ -30,12 +46,46 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
+/// The flag and the place of the address to which a handler returns, in what sigaction(2) takes.
+pub const RESTORER: Option<(u32, usize)> = Some((SA_RESTORER, core::mem::offset_of!(kernel_sigaction, sa_restorer)));
+
 /// The kernel's own vDSO has the code by which a handler returns.
-pub const RESTORER: Option<unsafe extern "C" fn()> = None;
-pub const SA_RESTORER: u32 = 0;
+pub fn returns_to(_: &mut kernel_sigaction) {}
 
 /// Ends the process by an instruction that no machine has.
 pub fn trap() -> ! {
     // SAFETY: it touches nothing.
     unsafe { core::arch::asm!("udf #0", options(noreturn, nomem, nostack)) }
+}
+
+/// Calls a function on another stack. It never returns to the old one.
+///
+/// # Safety
+/// Below `top`, which is aligned to 16 bytes, lies memory that nothing else uses.
+pub unsafe fn call_on(
+    top: usize,
+    argc: i32,
+    argv: usize,
+    main: extern "C" fn(i32, *const *const core::ffi::c_char) -> i32,
+) -> ! {
+    // SAFETY: as the caller vouches; a function that returned would meet an instruction that no machine has.
+    unsafe {
+        core::arch::asm!(
+            "mov sp, {top}",
+            "mov x29, xzr",
+            "blr {main}",
+            "udf #0",
+            top = in(reg) top,
+            main = in(reg) main,
+            in("w0") argc,
+            in("x1") argv,
+            options(noreturn),
+        )
+    }
+}
+
+/// Code finds thread-local variables through the register `tpidr_el0`.
+pub fn set_thread_pointer(pointer: usize) {
+    // SAFETY: the pointer is good for the length of the process, and nothing was looked up through the register before.
+    unsafe { core::arch::asm!("msr tpidr_el0, {}", in(reg) pointer, options(nostack, preserves_flags)) }
 }

@@ -1,9 +1,24 @@
 //! The one instruction, for x86_64, and what else needs instructions of its own.
 
 use core::ffi::CStr;
+use linux_raw_sys::general::{SA_RESTORER, kernel_sigaction};
+
+/// This machine in the tables of calls, to a tracer and to a filter, and in the header of a program.
+pub const COLUMN: usize = 0;
+pub const AUDIT_ARCH: u32 = linux_raw_sys::ptrace::AUDIT_ARCH_X86_64;
+pub const MACHINE: u16 = 62;
 
 /// The vDSO's name for the clock.
 pub const VDSO_CLOCK: &CStr = c"__vdso_clock_gettime";
+
+/// Thread-local variables lie right below the thread pointer (ELF Handling for Thread-Local Storage, variant II).
+pub const LOCALS_AFTER: Option<usize> = None;
+
+/// In the frame of a signal, before its mask: the beginning of a ucontext, and the registers (asm/ucontext.h).
+pub const FRAME_MASK: u64 = 40 + 256;
+
+/// How many registers ptrace(2) tells, which of them is the instruction pointer, and how long the instruction of a call is.
+pub const REGISTERS: (usize, usize, u64) = (27, 16, 2);
 
 /// Enters the kernel: number in `rax`, arguments in `rdi rsi rdx r10 r8 r9`, result in `rax`;
 /// the kernel destroys `rcx` and `r11` (syscall(2), "Architecture calling conventions").
@@ -32,10 +47,14 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
+/// The flag and the place of the address to which a handler returns, in what sigaction(2) takes.
+pub const RESTORER: Option<(u32, usize)> = Some((SA_RESTORER, core::mem::offset_of!(kernel_sigaction, sa_restorer)));
+
 /// On this architecture the program brings the code to which a handler returns (sigreturn(2)).
-pub const RESTORER: Option<unsafe extern "C" fn()> = Some(restore);
-/// The flag that says: `sa_restorer` is that code.
-pub use linux_raw_sys::general::SA_RESTORER;
+pub fn returns_to(action: &mut kernel_sigaction) {
+    action.sa_restorer = Some(restore);
+    action.sa_flags |= u64::from(SA_RESTORER);
+}
 
 /// What a handler returns to: rt_sigreturn(2), which takes all that it needs from the stack.
 #[unsafe(naked)]

@@ -173,10 +173,10 @@ pub fn unlinkat(dir: At, name: &CStr, flags: AtFlags, why: Why) -> Result<()> {
     gate(nr::__NR_unlinkat, &[fd(dir), path(name), named(flags)], why).map(drop)
 }
 
-/// renameat(2): replaces `to` if it is there.
+/// renameat2(2) without flags: replaces `to` if it is there. (Newer machines do not have renameat.)
 #[track_caller]
-pub fn renameat(dir: At, from: &CStr, to_dir: At, to: &CStr, why: Why) -> Result<()> {
-    gate(nr::__NR_renameat, &[fd(dir), path(from), fd(to_dir), path(to)], why).map(drop)
+pub fn renameat2(dir: At, from: &CStr, to_dir: At, to: &CStr, why: Why) -> Result<()> {
+    gate(nr::__NR_renameat2, &[fd(dir), path(from), fd(to_dir), path(to), uint(0)], why).map(drop)
 }
 
 /// readlinkat(2). Returns the bytes of the link's text, cut to the buffer.

@@ -1,6 +1,7 @@
 //! ptrace(2): another process stops at its system calls and at its signals, and tells what it does there.
 
 use super::process_vm_readv;
+use crate::arch::REGISTERS;
 use crate::arg::{address, int, named, null, uint};
 use crate::call::{Result, Why};
 use crate::errno::Errno;
@@ -125,12 +126,6 @@ impl CallRegisters {
 /// Whether the registers still hold the arguments when a call has returned. The result overwrites the first one on other
 /// machines.
 pub const ARGUMENTS_STAY: bool = cfg!(target_arch = "x86_64");
-
-/// How many registers there are, which of them is the instruction pointer, and how long the instruction of a call is.
-#[cfg(target_arch = "x86_64")]
-const REGISTERS: (usize, usize, u64) = (27, 16, 2);
-#[cfg(not(target_arch = "x86_64"))]
-const REGISTERS: (usize, usize, u64) = (34, 32, 4);
 
 /// All registers, read or written: `struct user_regs_struct` of sys/user.h. Its form is that of this machine for a 32-bit
 /// program, too.

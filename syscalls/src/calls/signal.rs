@@ -74,8 +74,8 @@ pub(crate) unsafe fn sigaction(number: i32, handler: usize, flags: u32, why: Why
     // SAFETY: the type is an optional function pointer, which is never called from here.
     action.sa_handler_kernel = unsafe { core::mem::transmute::<usize, __kernel_sighandler_t>(handler) };
     if flags != 0 {
-        action.sa_restorer = crate::arch::RESTORER;
-        action.sa_flags = u64::from(flags | crate::arch::SA_RESTORER);
+        action.sa_flags = u64::from(flags);
+        crate::arch::returns_to(&mut action);
     }
     // SAFETY: as the caller vouches.
     let given = unsafe { pointing(&action, size_of::<kernel_sigaction>(), Kind::SigAction) };

@@ -19,7 +19,8 @@ mod words;
 pub use events::{event, signal};
 pub use memory::{read, string};
 
-use crate::call::{Call, OWN_ARCH};
+use crate::arch::AUDIT_ARCH;
+use crate::call::Call;
 use crate::hot::HOT;
 use crate::record::{self, ENTERED, Entry, MARK, NAME, RETURNED};
 use arguments::{Args, Look};
@@ -125,5 +126,5 @@ pub fn leave(place: u32, call: &Foreign, result: i64, why: u32, end_ns: u64) {
 
 /// The architecture of this machine's own calls.
 pub(crate) fn is_own(arch: u32, number: u64) -> bool {
-    arch == OWN_ARCH && number < 0x4000_0000
+    arch == AUDIT_ARCH && number < 0x4000_0000
 }

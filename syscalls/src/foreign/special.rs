@@ -171,13 +171,12 @@ fn socket(look: &Look, args: &mut Args, out: &mut Sheet) {
     args.next = 3;
 }
 
-/// The mask that will be in force again lies in the frame on the stack: `struct rt_sigframe` of the kernel for x86-64.
+/// The mask that will be in force again lies in the frame on the stack: `struct rt_sigframe` of the kernel.
 fn sigreturn(look: &Look, args: &mut Args, out: &mut Sheet) {
-    const MASK: u64 = 40 + 256;
     let stack = look.call.stack;
-    if cfg!(target_arch = "x86_64") && stack != 0 && look.is_own() {
+    if stack != 0 && look.is_own() {
         text(look, stack, args, out, |out| {
-            let mask = look.u64(stack.checked_add(MASK)?)?;
+            let mask = look.u64(stack.checked_add(crate::arch::FRAME_MASK)?)?;
             write!(out, "{{mask={}}}", show::structs::sigset(mask)).ok()
         });
     }

@@ -234,8 +234,10 @@ fn sigaction(b: Bytes, out: &mut dyn Write) -> Result {
     let flags = b.u64(offset_of!(g::kernel_sigaction, sa_flags));
     let mask = b.u64(offset_of!(g::kernel_sigaction, sa_mask));
     write!(out, ", sa_mask={}, sa_flags={}", sigset(mask), flags::SA.flags(flags))?;
-    if flags & u64::from(g::SA_RESTORER) != 0 {
-        write!(out, ", sa_restorer={}", address(b.u64(offset_of!(g::kernel_sigaction, sa_restorer))))?;
+    if let Some((flag, place)) = crate::arch::RESTORER
+        && flags & u64::from(flag) != 0
+    {
+        write!(out, ", sa_restorer={}", address(b.u64(place)))?;
     }
     out.write_char('}')
 }

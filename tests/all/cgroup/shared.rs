@@ -286,7 +286,7 @@ fn parents() -> Outcome {
 
 /// SIGKILL just before and just after the clone, with the cgroup there or not.
 fn killed() -> Outcome {
-    for call in ["clone3", "renameat", "mkdirat"] {
+    for call in ["clone3", "renameat2", "mkdirat"] {
         for there in [false, true] {
             let bundle = bundle("/of-ID/a")?;
             let path = format!("of-{}", bundle.id);

@@ -70,18 +70,31 @@ fn elf(kind: u8, machine: u8) -> Vec<u8> {
     bytes
 }
 
+/// This machine: its number in an ELF file, what a 32-bit program with that number is, and the loader of glibc.
+const OWN: (u8, &str, &str) = if cfg!(target_arch = "aarch64") {
+    (183, "ILP32", "/lib/ld-linux-aarch64.so.1")
+} else if cfg!(target_arch = "riscv64") {
+    (243, "riscv32", "/lib/ld-linux-riscv64-lp64d.so.1")
+} else {
+    (62, "x32", "/lib64/ld-linux-x86-64.so.2")
+};
+
 fn machines() -> Outcome {
-    let (other, name) = if cfg!(target_arch = "aarch64") { (62, "x86_64") } else { (183, "aarch64") };
+    let own = OWN.0;
+    let (other, name) = if own == 183 { (62, "x86_64") } else { (183, "aarch64") };
     file(elf(2, other), &format!("/x is a program for {name}, and this machine is "), "an image for linux/")?;
     file(elf(2, 250), "/x is a program for a machine of number 250, and", "an image for linux/")?;
-    let own = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
     file(elf(1, own), "/x is an object file, and no program: exec format error", "link it to a program")?;
     file(elf(4, own), "/x is a core dump, and no program", "name another file")?;
     file(&elf(2, own)[..40], "/x is an ELF program that is cut off after 40 bytes", "copy the program again")?;
     // A program of 32 bits with the number of the machine of 64 bits.
     let mut small = elf(2, own);
     small[4] = 1;
-    file(small, "/x is a 32-bit program (x32), and this kernel runs none: exec format error", "an image for")?;
+    file(
+        small,
+        &format!("/x is a 32-bit program ({}), and this kernel runs none: exec format error", OWN.1),
+        "an image for",
+    )?;
     let whole = fs::read(tool("busybox")?)?;
     file(&whole[..70], "/x is an ELF program that is cut off after 70 bytes", "copy the program again")
 }
@@ -129,8 +142,7 @@ fn interpreters() -> Outcome {
 fn loaders() -> Outcome {
     let dynamic = fs::read(tool("true")?)?;
     let bundle = of_file(&dynamic, 0o755)?;
-    let loader =
-        if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
+    let loader = OWN.2;
     let cause = format!("/x needs the loader {loader}, which is not in the rootfs: no such file or directory");
     says(&bundle, &cause, "link the program statically")?;
     put(&bundle, "lib/ld-musl-x86_64.so.1", "x", 0o755)?;

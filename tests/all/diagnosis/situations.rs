@@ -21,8 +21,8 @@ struct Situation {
 const ALL: &[Situation] = &[
     Situation {
         name: "a_program_of_another_machine",
-        run: || of_file(&[&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 183, 0], &[0; 44]].concat(), 0o755),
-        cause: &["/x is a program for aarch64, and this machine is x86_64", "/process/args"],
+        run: || of_file(&[&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 22, 0], &[0; 44]].concat(), 0o755),
+        cause: &["/x is a program for s390x, and this machine is ", "/process/args"],
         cure: "an image for linux/",
     },
     Situation {

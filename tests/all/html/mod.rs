@@ -106,7 +106,7 @@ fn keyboard() -> Outcome {
     let mut browser = Browser::start(1280, 800)?;
     browser.open(&path)?;
     // The demo reads its trace when the container is gone, and makes the page of what is on record by then.
-    let gone = all.iter().find(|r| r["call"] == "renameat" && r["source"].to_string().contains("traces.rs"));
+    let gone = all.iter().find(|r| r["call"] == "renameat2" && r["source"].to_string().contains("traces.rs"));
     let gone = gone.and_then(|r| r["seq"].as_u64()).ok_or("the demo keeps no trace")?;
     let last = browser.number("Math.max(...traces[0].calls.map((call) => call.number))")? as u64;
     ensure!(last >= gone, "the page ends at {last}, and the container at {gone}");

@@ -43,7 +43,7 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("openat", ".traces", "a container whose trace cannot be kept is deleted all the same"),
     ("openat", "hooks.out", "a failed hook is told without what it said"),
     ("mkdirat", ".traces", "a container whose trace cannot be kept is deleted all the same"),
-    ("renameat", "trace", "a container whose trace cannot be kept is deleted all the same"),
+    ("renameat2", "trace", "a container whose trace cannot be kept is deleted all the same"),
     ("openat", "\"trace\"", "a container whose trace cannot be kept runs"),
     ("ftruncate", "4194304", "a container whose trace cannot be kept runs"),
     ("newfstatat", "AT_SYMLINK_NOFOLLOW", COUNTED),

@@ -1,14 +1,14 @@
 //! The program as `/init`, PID 1 of a machine, and the true switch of root in an initramfs.
 
 use crate::bundle::{Bundle, runtime, tool};
-use crate::machine::{self, boot, boot_on, image, kernel, kernels};
+use crate::machine::{self, boot, boot_on, image, image_with, kernel, kernels};
 use crate::mounts::{NEW_PROC, try_new_proc};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A kernel that is older than the floor: `scripts/kernel --suite bullseye` fetches it.
@@ -31,6 +31,10 @@ pub fn cases() -> Vec<Trial> {
             ("from_a_shell", from_a_shell),
         ],
     ));
+    all.extend(OTHERS.iter().map(|other| {
+        let trial = Trial::test(format!("initramfs::demo_on_{}", other.arch), || demo_on(other));
+        trial.with_ignored_flag(!other.is_there())
+    }));
     all
 }
 
@@ -41,6 +45,74 @@ fn floor() -> Outcome {
     let ended = boot_on(machine, &kernels(OLD), &bundle, &image(&bundle, "--demo")?, append)?;
     same("status", ended.status.as_str(), "1")?;
     ended.has("is too old: it has no close_range with CLOSE_RANGE_CLOEXEC, and 5.12 is the oldest that has all calls")
+}
+
+/// A machine of another kind: scripts/cross builds the program for it, scripts/kernel --arch fetches its kernel.
+struct Other {
+    arch: &'static str,
+    target: &'static str,
+    kernel: &'static str,
+    cpu: &'static str,
+    console: &'static str,
+    memory: &'static str,
+}
+
+const OTHERS: &[Other] = &[
+    Other {
+        arch: "aarch64",
+        target: "aarch64-unknown-linux-gnu",
+        kernel: "vmlinux-cloud",
+        // To sign addresses as the standard says takes the emulation long.
+        cpu: "max,pauth-impdef=on",
+        console: "ttyAMA0",
+        memory: "64",
+    },
+    Other {
+        arch: "riscv64",
+        target: "riscv64gc-unknown-linux-gnu",
+        kernel: "vmlinux",
+        cpu: "rv64",
+        console: "ttyS0",
+        memory: "128",
+    },
+];
+
+impl Other {
+    fn kernel(&self) -> PathBuf {
+        kernels(self.arch).join(self.kernel)
+    }
+
+    fn program(&self) -> PathBuf {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cross/built");
+        built.join(self.target).join("release/nk-runtime")
+    }
+
+    fn qemu(&self) -> String {
+        format!("qemu-system-{}", self.arch)
+    }
+
+    fn is_there(&self) -> bool {
+        tool(&self.qemu()).is_ok() && self.kernel().exists() && self.program().exists()
+    }
+}
+
+/// The console is the machine's only line: the status is its last.
+fn demo_on(other: &Other) -> Outcome {
+    let bundle = Bundle::plain()?;
+    let image = image_with(&bundle, "--demo", &other.program())?;
+    let mut command = Command::new(tool(&other.qemu())?);
+    command.args(["-M", "virt", "-cpu", other.cpu, "-m", other.memory, "-accel", "tcg"]);
+    command.args("-nodefaults -no-user-config -display none -no-reboot -serial stdio".split(' '));
+    command.arg("-kernel").arg(other.kernel()).arg("-initrd").arg(&image);
+    let words = "panic=-1 quiet initcall_blacklist=tracer_init_tracefs nk.log-level=debug";
+    command.arg("-append").arg(format!("console={} {words}", other.console));
+    let done = bundle.finish(command)?;
+    ensure!(done.status == 0, "QEMU: {done:?}");
+    for words in ["Inside the container:", "pid 1, parent 0: no process is above", "nk-runtime: exit status 0"] {
+        ensure!(done.out.contains(words), "the console should say `{words}`:\n{}", done.out);
+    }
+    let lines: Vec<String> = done.out.lines().map(|line| line.trim_end().into()).collect();
+    within_peak(&lines)
 }
 
 /// The most memory that the runtime may take as PID 1.
@@ -58,12 +130,17 @@ fn demo() -> Outcome {
     same("status", ended.status.as_str(), "0")?;
     ended.has("Inside the container:")?;
     ended.has("pid 1, parent 0: no process is above")?;
+    within_peak(&ended.lines)
+}
+
+/// The console says how much memory the runtime took.
+fn within_peak(lines: &[String]) -> Outcome {
     let peak = |line: &String| {
         let kib = line.strip_prefix("nk-runtime: the most memory that this process had: ")?;
         kib.strip_suffix(" kB")?.parse::<u32>().ok()
     };
-    let peak = ended.lines.iter().find_map(peak);
-    let peak = peak.ok_or_else(|| format!("no word of memory:\n{}", ended.text()))?;
+    let peak = lines.iter().find_map(peak);
+    let peak = peak.ok_or_else(|| format!("no word of memory:\n{}", lines.join("\n")))?;
     ensure!(peak <= PEAK, "it took {peak} KiB");
     Ok(())
 }

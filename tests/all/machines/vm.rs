@@ -225,7 +225,7 @@ fn injected() -> Outcome {
         ("sendfile", "ENOSPC", "cannot put /init into the machine's initramfs: no space left on device"),
         ("clone3", "EAGAIN", "clone3("),
         ("dup3", "EBADF", "dup3("),
-        ("renameat", "EIO", "cannot save the state: "),
+        ("renameat2", "EIO", "cannot save the state: "),
         ("rt_sigtimedwait", "EINVAL", "cannot wait for the program: "),
     ] {
         let own = command(&bundle, VM)?;

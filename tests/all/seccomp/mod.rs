@@ -6,6 +6,7 @@ pub mod notify;
 use crate::bundle::{Bundle, Done};
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use nix::libc;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -37,10 +38,9 @@ pub fn cases() -> Vec<Trial> {
     )
 }
 
-// Numbers of x86_64: getpid, getppid, personality, clone3's neighbour of the future.
-const GETPPID: i64 = 110;
-const SETGID: i64 = 106;
-pub const PERSONALITY: i64 = 135;
+const GETPPID: i64 = libc::SYS_getppid;
+const SETGID: i64 = libc::SYS_setgid;
+pub const PERSONALITY: i64 = libc::SYS_personality;
 
 fn ours(bundle: &mut Bundle, default: &str, rules: Value) -> Outcome {
     bundle.set("/linux/seccomp", json!({"defaultAction": default, "syscalls": rules}))

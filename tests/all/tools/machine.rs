@@ -122,10 +122,15 @@ pub fn boot_on(machine: &str, kernel: &Path, bundle: &Bundle, image: &Path, appe
 
 /// An initramfs with this bundle, by scripts/initramfs; `--demo`: with none.
 pub fn image(bundle: &Bundle, what: &str) -> Result<PathBuf, Failed> {
+    image_with(bundle, what, &runtime())
+}
+
+/// The same with another nk-runtime.
+pub fn image_with(bundle: &Bundle, what: &str, runtime: &Path) -> Result<PathBuf, Failed> {
     let image = bundle.path("image");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/initramfs");
     let mut command = Command::new(script);
-    command.arg(what).arg(&image).env("NK_RUNTIME", runtime());
+    command.arg(what).arg(&image).env("NK_RUNTIME", runtime);
     let done: Done = bundle.finish(command)?;
     done.ok()?;
     Ok(image)

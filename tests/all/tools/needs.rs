@@ -36,6 +36,10 @@ const NEEDS: &[Need] = &[
     ("limits::block_devices", || Path::new("/dev/loop0").exists() && controllers().contains("io")),
     ("rights::limits_are_raised_for_a_user_namespace", raises),
     ("rights::score_is_lowered_for_a_user_namespace", raises),
+    // They enter the kernel as 32-bit programs and those of x32 do.
+    ("seccomp::other_ways_into_the_kernel", x86),
+    ("watch_parity::a_program_of_32_bits", x86),
+    ("watch::a_program_of_32_bits_", x86),
     // They ask cargo.
     ("seccomp::table_of_names_is_the_generators", cargo),
     ("picture::the_product_depends_on_little", cargo),
@@ -58,6 +62,10 @@ fn raises() -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:\t"));
     let set = line.and_then(|hex| u64::from_str_radix(hex, 16).ok());
     set.is_some_and(|set| set >> 24 & 1 != 0)
+}
+
+fn x86() -> bool {
+    cfg!(target_arch = "x86_64")
 }
 
 fn cargo() -> bool {
