@@ -1,6 +1,5 @@
 //! The machine's memory and processors: as options say, or `vm.hwConfig`, or the container's limits. May touch: spec.
 
-use super::machine::Machine;
 use super::needs::{missing, no};
 use crate::cli;
 use crate::outcome::Error;
@@ -16,15 +15,8 @@ pub struct Size {
 /// The most processors of a machine.
 const MOST: u32 = 255;
 
-/// `image`: the bytes of the initramfs. `fails`: makes an error of a problem.
-pub fn size(
-    machine: &Machine,
-    wanted: &cli::Vm,
-    spec: &Spec,
-    image: usize,
-    fails: impl FnOnce(Problem) -> Error,
-) -> Result<Size, Error> {
-    let least = machine.least(image);
+/// `least`: the MiB that kernel and initramfs need. `fails`: makes an error of a problem.
+pub fn size(least: usize, wanted: &cli::Vm, spec: &Spec, fails: impl FnOnce(Problem) -> Error) -> Result<Size, Error> {
     let given = spec.vm.as_ref().and_then(|vm| vm.hardware.memory).map(|bytes| bytes >> 20);
     let few = |mib: u64| usize::try_from(mib).is_ok_and(|mib| mib < least + 16);
     let memory = match (wanted.memory, given) {

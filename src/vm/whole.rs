@@ -122,7 +122,7 @@ impl Whole {
 
     /// How large the machine is. `image`: the bytes of its initramfs.
     pub fn size(&self, wanted: &cli::Vm, of: &Of, image: usize) -> Result<Size, Error> {
-        size(&self.machine, wanted, of.spec, image, |problem| of.fails(problem))
+        size(self.machine.least(image), wanted, of.spec, |problem| of.fails(problem))
     }
 }
 

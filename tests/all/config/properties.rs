@@ -207,7 +207,7 @@ fn true_to_fact() -> Outcome {
             continue;
         };
         if pointer.starts_with("/vm/") {
-            bundle.set("/vm/kernel", full["vm"]["kernel"].clone())?;
+            bundle.set("/vm", json!({"kernel": full["vm"]["kernel"]}))?;
         }
         merge(&mut bundle.config, &value);
         let done = bundle.bundled_plan()?;

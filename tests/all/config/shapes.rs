@@ -36,7 +36,7 @@ const NOT_READ: [&str; 2] = ["/process/commandLine", "/process/user/username"];
 /// the wrong kind.
 const TAKES_NULL: &str = "
 /annotations /domainname /hooks /hostname /vm /vm/hypervisor /vm/hypervisor/parameters /vm/kernel/parameters /vm/kernel/initrd
-/vm/image /vm/image/format /vm/hwConfig /vm/hwConfig/deviceTree /vm/hwConfig/vcpus /vm/hwConfig/memory
+/vm/hwConfig/dtdevs /vm/hwConfig/iomems /vm/hwConfig/irqs /vm/image /vm/image/format /vm/hwConfig /vm/hwConfig/deviceTree /vm/hwConfig/vcpus /vm/hwConfig/memory
 /hooks/createContainer /hooks/createRuntime /hooks/poststart /hooks/poststop /hooks/prestart /hooks/startContainer
 /hooks/createContainer/*/args /hooks/createContainer/*/env /hooks/createContainer/*/timeout
 /hooks/createRuntime/*/args /hooks/createRuntime/*/env /hooks/createRuntime/*/timeout /hooks/poststart/*/args

@@ -290,7 +290,7 @@ fn refused() -> Outcome {
         let mut bundle = Bundle::plain()?;
         bundle.set(pointer, value)?;
         let done = run(&bundle, VM)?;
-        ensure!(done.status == 1 && done.err.lines().count() == 1, "{pointer}: {done:?}");
+        ensure!(done.status == 1 && done.out.is_empty(), "{pointer}: {done:?}");
         ensure!(done.err.contains(named), "{pointer}: {done:?}");
         bundle.clean()?;
     }
