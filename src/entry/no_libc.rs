@@ -123,6 +123,23 @@ macro_rules! never_called {
     };
 }
 
+/// Asked on aarch64 before `main`, where libc starts a program: has the processor atomic instructions? Without an answer the
+/// code does without them.
+#[cfg(target_arch = "aarch64")]
+mod atomics {
+    // SAFETY: the name and the form are libc's own.
+    #[unsafe(no_mangle)]
+    extern "C" fn getauxval(_kind: u64) -> u64 {
+        0
+    }
+
+    // SAFETY: as above; libgcc calls it so.
+    #[unsafe(no_mangle)]
+    extern "C" fn __getauxval(_kind: u64) -> u64 {
+        0
+    }
+}
+
 type Text = *const c_char;
 type Place = *mut u8;
 
