@@ -156,7 +156,7 @@ mod tests {
     use crate::cli::verbs::PROGRAM;
 
     /// Values that are no choice: the error for another word has examples.
-    const EXAMPLES: [&str; 4] = ["512m", "5s", "TERM", "a number"];
+    const EXAMPLES: [&str; 5] = ["512m", "5s", "8080:80", "TERM", "a number"];
 
     /// The error for a wrong word lists the right ones. They are the table's.
     #[test]
