@@ -38,7 +38,7 @@ fn server() -> Outcome {
     let mut lines = blocks(&part("From nothing to a VM that runs nginx")?);
     ensure!(lines.len() == 6 && lines[0].starts_with("mmdebstrap "), "{lines:?}");
     lines[0] = "scripts/rootfs web && mkdir web/www && echo Welcome >web/www/index.html &&
-        printf '#!/bin/sh\\nexec httpd -f -p 80 -h /www\\n' >web/bin/nginx && chmod 755 web/bin/nginx"
+        printf '#!/bin/sh\\ntrap \"exit 0\" TERM\\nhttpd -f -p 80 -h /www &\\nwait\\n' >web/bin/nginx && chmod 755 web/bin/nginx"
         .into();
     lines.retain(|line| !line.starts_with("scripts/kernel"));
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
