@@ -399,7 +399,11 @@ fn hostile() -> Outcome {
         (frame(7, 102, 1, b"x"), "a frame of session 7"),
         (frame(1, 102, 1, b"x"), "a frame of session 1"),
         (format!("{two}{}", frame(9, 104, 4, &[0; 4])), "a frame of session 9"),
-        (format!("{two}{}", frame(1, 105, 4, &[1, 0, 0, 0])), "more bytes than there was credit for"),
+        (
+            // The session begins after the second answer.
+            format!("{two}' >&102; sleep 0.5; printf '{}", frame(1, 105, 4, &[1, 0, 0, 0])),
+            "more bytes than there was credit for",
+        ),
     ];
     for (bytes, said) in cases {
         let bundle = Bundle::plain()?;
