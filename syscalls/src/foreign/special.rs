@@ -9,6 +9,7 @@ use crate::record::OUT;
 use crate::show;
 use core::fmt::Write;
 use linux_raw_sys::general as g;
+use linux_raw_sys::ptrace::AUDIT_ARCH_X86_64;
 
 /// The parameter of this word. Its argument was taken already.
 pub(super) fn show(look: &Look, word: &str, value: u64, args: &mut Args, out: &mut Sheet) {
@@ -117,10 +118,14 @@ fn mremap(look: &Look, args: &mut Args, out: &mut Sheet) {
     }
 }
 
-/// strace names the members, and shows those that the flags ask for.
+/// strace names the members, and shows those that the flags ask for. The last two have another order than everywhere else on
+/// x86-64 (clone(2), "C library/kernel differences").
 fn clone(look: &Look, args: &mut Args, out: &mut Sheet) {
-    let (flags, stack, parent, child, tls) =
-        (look.argument(1), look.argument(2), look.argument(3), look.argument(4), look.argument(5));
+    let (flags, stack, parent) = (look.argument(1), look.argument(2), look.argument(3));
+    let (child, tls) = match look.call.arch {
+        AUDIT_ARCH_X86_64 => (look.argument(4), look.argument(5)),
+        _ => (look.argument(5), look.argument(4)),
+    };
     let has = |flag: u32| flags & u64::from(flag) != 0;
     text(look, stack, args, out, |out| write!(out, "child_stack={}", show::address(stack)).ok());
     text(look, flags, args, out, |out| {

@@ -40,6 +40,13 @@ const NEEDS: &[Need] = &[
     ("seccomp::other_ways_into_the_kernel", x86),
     ("watch_parity::a_program_of_32_bits", x86),
     ("watch::a_program_of_32_bits_", x86),
+    // They compile a program.
+    ("watch_parity::files", gcc),
+    ("watch_parity::sockets", gcc),
+    ("watch_parity::waits", gcc),
+    ("watch_parity::signals", gcc),
+    ("watch_parity::processes", gcc),
+    ("watch_parity::rights", gcc),
     // They ask cargo.
     ("seccomp::table_of_names_is_the_generators", cargo),
     ("picture::the_product_depends_on_little", cargo),
@@ -62,6 +69,10 @@ fn raises() -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:\t"));
     let set = line.and_then(|hex| u64::from_str_radix(hex, 16).ok());
     set.is_some_and(|set| set >> 24 & 1 != 0)
+}
+
+fn gcc() -> bool {
+    tool("gcc").is_ok()
 }
 
 fn x86() -> bool {
