@@ -81,7 +81,7 @@ pub fn find(socket: At, name: &str, why: Why) -> Result<u32> {
     Ok(request.index())
 }
 
-/// Sends requests, of which the last wants an answer: the first answer is that one, or the first refusal.
+/// Sends requests. The last one asks for an answer: what comes first is that answer or a refusal.
 #[track_caller]
 pub fn ask(socket: At, requests: &[u8], why: Why) -> Result<()> {
     syscalls::write(socket, requests, why)?;

@@ -23,7 +23,7 @@ const LONGEST: i64 = 1 << 20;
 pub struct Binds {
     pub shares: Vec<Share>,
     pub files: Vec<(Fd, String)>,
-    /// Mounts whose sources lie elsewhere in the machine: their indices, and where.
+    /// Sources that have another place in the machine: the index of the mount, and that place.
     pub sources: Vec<(usize, String)>,
 }
 

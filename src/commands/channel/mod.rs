@@ -1,7 +1,7 @@
 //! The channel to a machine of its own, from the host's side (src/frames/CHANNEL.md says what is spoken).
 //!
 //! ```text
-//!   link      a stream of frames, of which no call waits
+//!   link      a stream of frames; no call waits for it
 //!   local     one session at this command's own standard descriptors, or kept
 //!   console   what the machine's kernel says: its last lines
 //!   clients   other commands, which `run` lets speak with the machine at STATE/ID/channel

@@ -120,7 +120,7 @@ impl Supervisor {
         let why = Why("what runs in this machine has not ended in time");
         match ending.signal {
             libc::SIGTERM => self.services.signal(libc::SIGTERM),
-            // Of a container whose runtime is killed the rest would stay.
+            // All processes: if the runtime alone were killed, its container would go on.
             _ => drop(syscalls::kill(-1, libc::SIGKILL, why)),
         }
         Some(PATIENCE)
