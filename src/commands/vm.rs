@@ -19,9 +19,6 @@ use syscalls::{
     At, Call, CloneFlags, Cloned, Disposition, Errno, Failed, Fd, MemFd, Prctl, SigSet, Vector, WaitFlags, Why,
 };
 
-/// Whether `boot` speaks through a channel.
-const SPEAKS: bool = true;
-
 /// What the machine is started with: open files, and QEMU's arguments.
 struct Parts {
     /// What QEMU gets, and under which number.
@@ -44,7 +41,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let bundle = bundle::read(given.bundle.as_deref(), given.config.as_deref())?;
     let rootfs = bundle::rootfs(&bundle);
     let of = Of { spec: &bundle.spec, text: bundle.text, file: &bundle.file, path: &bundle.path, rootfs: &rootfs };
-    let mut whole = Whole::of(wanted, &of, SPEAKS)?;
+    let mut whole = Whole::of(wanted, &of)?;
     say(context, &whole);
     tell::words("machine", &[]);
     let new = state::New {

@@ -48,8 +48,7 @@ impl Of<'_> {
 }
 
 impl Whole {
-    /// `speaks`: the command can speak through a channel.
-    pub fn of(wanted: &cli::Vm, of: &Of, speaks: bool) -> Result<Whole, Error> {
+    pub fn of(wanted: &cli::Vm, of: &Of) -> Result<Whole, Error> {
         let spec = of.spec;
         let fails = |problem| of.fails(problem);
         let net = wanted.net == Net::User;
@@ -65,7 +64,7 @@ impl Whole {
         if net {
             machine.network().map_err(|reason| missing(&format!("--net user: {reason}")))?;
         }
-        let serial = match wanted.serial || !speaks {
+        let serial = match wanted.serial {
             true => Some("--serial asks for it".into()),
             false => machine.channel().err(),
         };
