@@ -97,7 +97,7 @@ impl<'a> Own<'a> {
             }
             let word = &rest[..end];
             let is_opened = out.ends_with("fd/") && !["0", "1", "2"].contains(&word);
-            // `pipe:[17]`: the number of an inode.
+            // `pipe:[17]`: the number of an inode. `st_size=17`: a number with a name.
             let held = match out.ends_with(":[") {
                 true => "inode",
                 false if is_opened || out.ends_with(['=', '[']) => before,
@@ -115,7 +115,10 @@ impl<'a> Own<'a> {
         match word.strip_prefix("0x") {
             Some(digits) if digits.len() > 7 && hex(digits) => "0x...",
             None if word.len() == 16 && hex(word) => "...",
-            None if word.parse().is_ok_and(|pid: i32| self.pids.binary_search(&pid).is_ok()) => "PID",
+            // Another number can be that of a process by chance: a mode, a size.
+            None if may_be_pid(word, before) && word.parse().is_ok_and(|pid| self.pids.binary_search(&pid).is_ok()) => {
+                "PID"
+            }
             // Descriptors in structures, in messages, and in /proc/self/fd; inodes of pipes, sockets and namespaces.
             None if is_number && ["fd", "pidfd", "cgroup", "data", "inode"].contains(&before) => "_",
             // The start time of a process, in its state.
@@ -123,6 +126,11 @@ impl<'a> Own<'a> {
             _ => word,
         }
     }
+}
+
+/// Is the number one of a process, as it is written and named? A mode begins with 0: `S_IFREG|0644`.
+fn may_be_pid(word: &str, name: &str) -> bool {
+    !word.starts_with('0') && (name.is_empty() || name.ends_with("pid") || name.ends_with("tid"))
 }
 
 /// A descriptor by its name alone: `</dev>`. The standard streams have their numbers in every run.
@@ -146,4 +154,19 @@ fn without_counts(statfs: &str) -> String {
 /// How a process ended, without the processor time that it took.
 fn without_ticks(siginfo: &str) -> String {
     siginfo.split_once(", si_utime=").map_or(siginfo.into(), |(end, _)| format!("{end}}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Own;
+
+    #[test]
+    fn a_number_that_is_a_process_by_chance() {
+        let own = Own { id: "web", pids: vec![30, 644] };
+        for steady in ["mknodat(S_IFREG|0644)", "{st_mode=S_IFREG|0644, st_size=30, st_uid=644}"] {
+            assert_eq!(own.words(steady), steady);
+        }
+        let process = "/proc/644/ns {parent_tid=[644], si_pid=30} \"30\\n\"";
+        assert_eq!(own.words(process), "/proc/PID/ns {parent_tid=[PID], si_pid=PID} \"PID\\n\"");
+    }
 }
