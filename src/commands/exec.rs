@@ -19,7 +19,7 @@ use crate::plan::{self, Joined, Plan, Slot, Step, Wish};
 use crate::say::error::{Said, found, stopped};
 use crate::say::tell;
 use crate::spec::{NamespaceKind, Spec};
-use crate::state::{self, Now, Saved, Status, recorder};
+use crate::state::{self, Now, Saved, Status, Whole, recorder};
 use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 
 /// `exec`.
@@ -29,12 +29,12 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     context.seal()?;
     step(Step::Exec);
     let (_root, dir) = context.container(&options.id)?;
-    let saved = state::load(dir.at(), &options.id)?;
-    if saved.channel {
+    let whole = state::load_whole(dir.at(), &options.id)?;
+    if whole.saved.channel {
         context.recording.join(dir.at());
-        return client::exec(context, options, &saved, dir.at());
+        return client::exec(context, options, &whole.saved, dir.at());
     }
-    let made = make(context, options, dir.at());
+    let made = make(context, options, dir.at(), whole);
     context.recording.join(dir.at());
     let made = made?;
     // The wait for the program can last, and its records shall be there meanwhile.
@@ -70,9 +70,13 @@ struct Made {
 
 /// Plans, and carries the plan out up to the end of its host lane. Returns also the container's document, and its configuration
 /// with this process.
-fn make(context: &mut Context, options: &cli::Exec, dir: At) -> Result<(Made, Saved, Spec<'static>), Error> {
+fn make(
+    context: &mut Context,
+    options: &cli::Exec,
+    dir: At,
+    whole: Whole,
+) -> Result<(Made, Saved, Spec<'static>), Error> {
     let id = &options.id;
-    let whole = state::load_whole(dir, id)?;
     let saved = &whole.saved;
     let now = state::look(dir, saved)?;
     let (now, first) = joinable(options, saved, now)?;

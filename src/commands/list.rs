@@ -10,7 +10,7 @@ use crate::say::error::line;
 use crate::say::out;
 use crate::state::{self, Document, Status};
 use serde::Serialize;
-use syscalls::{At, Errno, OpenFlags, Why};
+use syscalls::{At, Errno, Fd, OpenFlags, Why};
 
 #[derive(Serialize)]
 struct Row {
@@ -30,28 +30,49 @@ struct Row {
 /// `list`. A state root that is not there holds no containers.
 pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
     step(Step::Look);
-    let (rows, unread) = rows(context)?;
-    let text = match (options.quiet, options.format) {
-        (true, _) => rows.iter().map(|row| format!("{}\n", row.id)).collect(),
-        (false, ListFormat::Json) => {
-            format!("{}\n", serde_json::to_string(&rows).unwrap_or_default())
-        }
-        (false, ListFormat::Table) => table(&rows),
+    let root = match syscalls::openat(At::CWD, &c(&context.root)?, OpenFlags::O_DIRECTORY, WHY) {
+        Err(failed) if failed.errno == Errno::ENOENT => None,
+        opened => Some(opened.doing(format_args!("open the state root {}", context.root))?),
+    };
+    let ids = match &root {
+        Some(root) => state::ids(root.at(), WHY).doing("list the state root")?,
+        None => Vec::new(),
+    };
+    let root = root.as_ref().map_or(At::CWD, Fd::at);
+    if options.quiet {
+        return names(root, ids);
+    }
+    let (rows, unread) = rows(context, root, ids)?;
+    let text = match options.format {
+        ListFormat::Json => format!("{}\n", serde_json::to_string(&rows).unwrap_or_default()),
+        ListFormat::Table => table(&rows),
     };
     out::stdout(&text)?;
     unread.map_or(Ok(0), Err)
 }
 
+const WHY: Why = Why("each container is a directory in it");
+
+/// The ids alone need no look at what the containers do.
+fn names(root: At, ids: Vec<String>) -> Result<i32, Error> {
+    let mut text = String::new();
+    for id in ids {
+        if let Some(dir) = state::open_listed(root, &id)?
+            && state::is_there(dir.at(), &id)?
+        {
+            text.push_str(&id);
+            text.push('\n');
+        }
+    }
+    out::stdout(&text)?;
+    Ok(0)
+}
+
 /// The containers; and the error of one that could not be looked at.
-fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
-    let (mut rows, mut unread) = (Vec::new(), None);
-    let why = Why("each container is a directory in it");
-    let root = match syscalls::openat(At::CWD, &c(&context.root)?, OpenFlags::O_DIRECTORY, why) {
-        Err(failed) if failed.errno == Errno::ENOENT => return Ok((rows, None)),
-        opened => opened.doing(format_args!("open the state root {}", context.root))?,
-    };
-    for id in state::ids(root.at(), why).doing("list the state root")? {
-        let Some(dir) = state::open_listed(root.at(), &id)? else {
+fn rows(context: &Context, root: At, ids: Vec<String>) -> Result<(Vec<Row>, Option<Error>), Error> {
+    let (mut rows, mut unread, mut looks) = (Vec::new(), None, state::Looks::default());
+    for id in ids {
+        let Some(dir) = state::open_listed(root, &id)? else {
             continue;
         };
         let saved = match state::document_of(dir.at(), &id) {
@@ -67,8 +88,8 @@ fn rows(context: &Context) -> Result<(Vec<Row>, Option<Error>), Error> {
                 continue;
             }
         };
-        let now = state::look(dir.at(), &saved)?;
-        let status = client::seen(&saved, dir.at(), now.status);
+        let outside = looks.status(dir.at(), &saved)?;
+        let status = client::seen(&saved, dir.at(), outside);
         rows.push(Row {
             id,
             pid: match status {

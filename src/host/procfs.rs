@@ -64,9 +64,16 @@ pub enum Life {
 
 /// How far the process of that number is, if it was started between these two times (CLOCK_BOOTTIME, nanoseconds).
 pub fn life(pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
-    let procfs = open().doing("look at processes")?;
+    life_in(open().doing(LOOK)?.at(), pid, started)
+}
+
+/// What the opening of procfs is for, as messages have it.
+pub const LOOK: &str = "look at processes";
+
+/// The same, in a procfs that is open.
+pub fn life_in(procfs: At, pid: i32, started: [u64; 2]) -> core::result::Result<Life, Error> {
     let why = Why("its start time tells it from a later process of the same number");
-    match read(procfs.at(), pid, "stat", why) {
+    match read(procfs, pid, "stat", why) {
         Err(failed) if is_gone(&failed) => Ok(Life::Over),
         stat => Ok(understand(&stat.doing(format_args!("look at process {pid}"))?, started)),
     }

@@ -9,7 +9,7 @@ use crate::plan::cgroup::limits::above;
 use crate::spec;
 use core::ffi::CStr;
 use serde::Deserialize;
-use syscalls::{At, Errno, OpenFlags, Why};
+use syscalls::{At, AtFlags, Errno, OpenFlags, Why};
 
 const NAME: &CStr = c"state.json";
 /// The document is written under this name first.
@@ -48,6 +48,19 @@ pub fn load(dir: At, id: &str) -> Result<Saved, Error> {
 /// Reads the document of a container, for a caller that can go on without one.
 pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, NAME, id)
+}
+
+/// Whether there is a document, damaged or not.
+pub fn is_there(dir: At, id: &str) -> Result<bool, Error> {
+    match syscalls::newfstatat(
+        dir,
+        NAME,
+        AtFlags::AT_SYMLINK_NOFOLLOW,
+        Why("a container without a state is not made yet"),
+    ) {
+        Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
+        found => found.map(|_| true).doing(format_args!("look for state.json of {id}")),
+    }
 }
 
 /// Reads the document of a container that is there, with the configuration.

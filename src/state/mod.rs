@@ -21,7 +21,7 @@ mod saved;
 pub mod traces;
 
 pub use directory::{check_id, ids, look_up, make_path, make_root, missing, open_listed, open_root, take};
-pub use document::{Document, begun, document_of, intend, load, load_whole, save};
-pub use now::{Now, Status, load_now, look, now};
+pub use document::{Document, begun, document_of, intend, is_there, load, load_whole, save};
+pub use now::{Looks, Now, Status, load_now, look, now};
 pub use removal::{CHANNEL, remove, remove_unfinished, strangers};
 pub use saved::{Ending, New, Saved, Whole, new, planned, unknown, usual_cgroup};

@@ -4,9 +4,11 @@
 use super::document::{self, Document};
 use super::saved::Saved;
 use crate::host::cgroup;
+use crate::host::input::c;
 use crate::host::procfs::{self, Life};
-use crate::outcome::{Doing, Error, at};
+use crate::outcome::{Doing, Error};
 use crate::perform::sync;
+use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, Why};
 
 /// The status of a container, as OCI has it; `paused` is runc's.
@@ -49,44 +51,95 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
         Err(failed) if [Errno::ESRCH, Errno::EINVAL].contains(&failed.errno) => return Ok(now(Status::Stopped, None)),
         opened => opened.doing(format_args!("look for process {}", saved.pid))?,
     };
-    let status = match procfs::life(saved.pid, saved.start_time)? {
-        Life::Over => return Ok(now(Status::Stopped, None)),
-        Life::Ending => Status::Stopped,
+    match procfs::life(saved.pid, saved.start_time)? {
+        Life::Over => Ok(now(Status::Stopped, None)),
+        life => Ok(now(reached(dir, saved, life)?, Some(init))),
+    }
+}
+
+/// The status of a container that has come so far in its life.
+fn reached(dir: At, saved: &Saved, life: Life) -> Result<Status, Error> {
+    Ok(match life {
+        Life::Over | Life::Ending => Status::Stopped,
         Life::Executed => Status::Running,
         // `run`: its mounts are not all made yet.
         Life::Cloned if saved.state == "running" => Status::Creating,
         Life::Cloned if waits(dir)? => Status::Created,
         Life::Cloned => Status::Running,
-    };
-    Ok(now(status, Some(init)))
+    })
 }
 
 /// The same, and whether a created or running container is paused: its own cgroup is frozen, by any process. A frozen cgroup
 /// above does not count.
 pub fn look(dir: At, saved: &Saved) -> Result<Now, Error> {
     let mut now = now(dir, saved)?;
-    let lives = matches!(now.status, Status::Created | Status::Running);
-    if !lives || saved.cgroup_path.is_empty() {
+    if !can_be_paused(now.status, saved) {
         return Ok(now);
     }
-    let failed = |failed| at(format_args!("ask whether {} is paused", saved.id), failed);
-    now.cgroup = match cgroup::open_pair(&saved.cgroup_path) {
-        // No hierarchy is mounted, and this user may not mount one, so this user cannot have paused it.
-        Err(f) if f.errno == Errno::EPERM => None,
-        opened => opened.map_err(failed)?,
-    };
-    if let Some((_, group)) = &now.cgroup {
-        let why = Why("a paused container is a running one in a frozen cgroup");
-        let frozen = match cgroup::read(group.at(), c"cgroup.freeze", why) {
-            // The cgroup is gone, or this kernel cannot freeze it.
-            Err(f) if [Errno::ENOENT, Errno::ENODEV].contains(&f.errno) => false,
-            read => read.map_err(failed)?.trim() == "1",
-        };
-        if frozen {
-            now.status = Status::Paused;
-        }
+    now.cgroup = if_allowed(cgroup::open_pair(&saved.cgroup_path), saved)?;
+    if let Some((_, group)) = &now.cgroup
+        && is_frozen(group.at(), c"cgroup.freeze", saved)?
+    {
+        now.status = Status::Paused;
     }
     Ok(now)
+}
+
+/// Looks at many containers: /proc and the cgroup hierarchy are opened once, at the first look that needs them.
+#[derive(Default)]
+pub struct Looks {
+    procfs: Option<Fd>,
+    /// `Some(None)`: there is no hierarchy.
+    hierarchy: Option<Option<Fd>>,
+}
+
+impl Looks {
+    /// The status of one of them, as [`look`] has it. No handle is needed: one read gives the process's start and its state.
+    pub fn status(&mut self, dir: At, saved: &Saved) -> Result<Status, Error> {
+        let procfs = match self.procfs.take() {
+            Some(procfs) => procfs,
+            None => procfs::open().doing(procfs::LOOK)?,
+        };
+        let procfs = self.procfs.insert(procfs);
+        let status = reached(dir, saved, procfs::life_in(procfs.at(), saved.pid, saved.start_time)?)?;
+        if !can_be_paused(status, saved) {
+            return Ok(status);
+        }
+        let hierarchy = match self.hierarchy.take() {
+            Some(hierarchy) => hierarchy,
+            None => if_allowed(cgroup::open_root(), saved)?,
+        };
+        let Some(root) = self.hierarchy.insert(hierarchy) else {
+            return Ok(status);
+        };
+        let file = c(&format!("{}/cgroup.freeze", saved.cgroup_path))?;
+        let frozen = is_frozen(root.at(), &file, saved)?;
+        Ok(if frozen { Status::Paused } else { status })
+    }
+}
+
+fn can_be_paused(status: Status, saved: &Saved) -> bool {
+    matches!(status, Status::Created | Status::Running) && !saved.cgroup_path.is_empty()
+}
+
+/// What was opened of the hierarchy. None: none is mounted, and this user may not mount one, so this user has paused nothing.
+fn if_allowed<T>(opened: syscalls::Result<Option<T>>, saved: &Saved) -> Result<Option<T>, Error> {
+    match opened {
+        Err(f) if f.errno == Errno::EPERM => Ok(None),
+        opened => asked(opened, saved),
+    }
+}
+
+fn is_frozen(at: At, file: &CStr, saved: &Saved) -> Result<bool, Error> {
+    match cgroup::read(at, file, Why("a paused container is a running one in a frozen cgroup")) {
+        // The cgroup is gone, or this kernel cannot freeze it.
+        Err(f) if [Errno::ENOENT, Errno::ENODEV].contains(&f.errno) => Ok(false),
+        read => Ok(asked(read, saved)?.trim() == "1"),
+    }
+}
+
+fn asked<T>(answer: syscalls::Result<T>, saved: &Saved) -> Result<T, Error> {
+    answer.doing(format_args!("ask whether {} is paused", saved.id))
 }
 
 /// The document of a container that is there, and its status. Hooks of `create` may ask for it: then there is a document under

@@ -18,6 +18,7 @@ pub fn cases() -> Vec<Trial> {
             ("of_an_unfinished_one_is_none", unfinished),
             ("delete_force_of_what_it_cannot_open_is_an_error", unopenable),
             ("delete_force_never_forgets_what_runs", delete_force_never_forgets),
+            ("list_looks_no_further_than_it_shows", list_is_short),
         ],
     )
 }
@@ -175,8 +176,12 @@ fn limited() -> Result<Bundle, Failed> {
 
 /// `delete --force` under strace.
 fn delete(bundle: &Bundle, option: Option<&str>) -> Result<(Done, String), Failed> {
+    traced(bundle, &["delete", "--force", &bundle.id], option)
+}
+
+fn traced(bundle: &Bundle, words: &[&str], option: Option<&str>) -> Result<(Done, String), Failed> {
     let listing = bundle.path("strace");
-    let inner = bundle.command(&["delete", "--force", &bundle.id])?;
+    let inner = bundle.command(words)?;
     let mut command = Command::new(tool("strace")?);
     command.args(["-a", "1", "--signal=none", "-o"]);
     command.arg(&listing).args(option);
@@ -201,4 +206,27 @@ fn calls_of_delete() -> Result<Vec<(String, usize)>, Failed> {
         all.push((name.into(), count + 1));
     }
     Ok(all)
+}
+
+/// What is the same for all containers is opened once, and `list -q` asks for nothing but names.
+fn list_is_short() -> Outcome {
+    let bundle = Bundle::shell("sleep 1000")?;
+    bring_to(&bundle, "running")?;
+    let words: [&[&str]; 2] = [&["list"], &["list", "-q"]];
+    let calls =
+        || -> Result<Vec<String>, Failed> { words.iter().map(|words| Ok(traced(&bundle, words, None)?.1)).collect() };
+    let one = calls()?;
+    let (here, second) = (bundle.path(""), format!("{}-second", bundle.id));
+    bundle.call(&["create", "--bundle", &here.to_string_lossy(), &second])?.ok()?;
+    let two = calls()?;
+    let opened = |text: &str, path: &str| text.matches(&format!("openat(AT_FDCWD, {path:?}")).count();
+    for path in ["/proc", "/sys/fs/cgroup"] {
+        same(path, opened(&two[0], path), opened(&one[0], path))?;
+        same(path, opened(&two[1], path), 0)?;
+    }
+    let more = |i: usize| two[i].lines().count() - one[i].lines().count();
+    ensure!(more(0) <= 14 && more(1) <= 3, "one more container takes {} and {} calls", more(0), more(1));
+    bundle.call(&["delete", "--force", &second])?.ok()?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
 }
