@@ -70,13 +70,13 @@ fn elf(kind: u8, machine: u8) -> Vec<u8> {
     bytes
 }
 
-/// This machine: its number in an ELF file, what a 32-bit program with that number is, and the loader of glibc.
-const OWN: (u8, &str, &str) = if cfg!(target_arch = "aarch64") {
-    (183, "ILP32", "/lib/ld-linux-aarch64.so.1")
+/// This machine: its number in an ELF file, what a 32-bit program with that number is, and the loaders of glibc and musl.
+const OWN: (u8, &str, &str, &str) = if cfg!(target_arch = "aarch64") {
+    (183, "ILP32", "/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-aarch64.so.1")
 } else if cfg!(target_arch = "riscv64") {
-    (243, "riscv32", "/lib/ld-linux-riscv64-lp64d.so.1")
+    (243, "riscv32", "/lib/ld-linux-riscv64-lp64d.so.1", "/lib/ld-musl-riscv64.so.1")
 } else {
-    (62, "x32", "/lib64/ld-linux-x86-64.so.2")
+    (62, "x32", "/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1")
 };
 
 fn machines() -> Outcome {
@@ -142,17 +142,17 @@ fn interpreters() -> Outcome {
 fn loaders() -> Outcome {
     let dynamic = fs::read(tool("true")?)?;
     let bundle = of_file(&dynamic, 0o755)?;
-    let loader = OWN.2;
+    let (own, _, loader, musl) = OWN;
     let cause = format!("/x needs the loader {loader}, which is not in the rootfs: no such file or directory");
     says(&bundle, &cause, "link the program statically")?;
-    put(&bundle, "lib/ld-musl-x86_64.so.1", "x", 0o755)?;
+    put(&bundle, &musl[1..], "x", 0o755)?;
     let cause = format!("/x needs the loader {loader} of glibc; the rootfs has that of musl");
-    says(&bundle, &cause, "build the program for musl or statically; the rootfs has /lib/ld-musl-x86_64.so.1")?;
+    says(&bundle, &cause, &format!("build the program for musl or statically; the rootfs has {musl}"))?;
     for bytes in ["short".to_owned(), "no loader ".repeat(20)] {
         put(&bundle, &loader[1..], bytes, 0o755)?;
         says(&bundle, &format!("the loader {loader} of /x is no ELF program of this machine"), "the same machine")?;
     }
-    put(&bundle, &loader[1..], elf(3, 62), 0o644)?;
+    put(&bundle, &loader[1..], elf(3, own), 0o644)?;
     says(&bundle, &format!("{loader} (the loader of /x) has no x bit"), &format!("`chmod +x {loader}`"))?;
     bundle.clean()
 }

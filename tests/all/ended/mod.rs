@@ -103,7 +103,7 @@ fn forbidden() -> Outcome {
                 says(
                     &done,
                     "killed the program at the call umask (config.json /linux/seccomp/syscalls/1)",
-                    &["syscall=95", "try: "],
+                    &[&format!("syscall={}", nix::libc::SYS_umask), "try: "],
                 )?;
                 let text = trace(&bundle)?;
                 ensure!(text.contains("killed the program at the call umask"), "{text}");

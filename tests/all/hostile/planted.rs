@@ -153,7 +153,7 @@ fn own_pid_file() -> Outcome {
         "/linux/seccomp",
         json!({
             "defaultAction": "SCMP_ACT_ALLOW",
-            "architectures": ["SCMP_ARCH_X86_64"],
+            "architectures": [crate::seccomp::OWN],
             "syscalls": [{"names": ["execve"], "action": "SCMP_ACT_ERRNO", "errnoRet": 12}],
         }),
     )?;

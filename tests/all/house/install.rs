@@ -22,7 +22,7 @@ fn script(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
         fs::create_dir_all(here.join(name).parent().ok_or("no parent")?)?;
         fs::copy(top.join(name), here.join(name))?;
     }
-    let built = here.join("target/x86_64-unknown-linux-gnu/release");
+    let built = here.join(crate::bundle::built());
     fs::create_dir_all(&built)?;
     fs::copy(crate::bundle::runtime(), built.join("nk-runtime"))?;
     let mut command = Command::new(tool("setpriv")?);

@@ -1,7 +1,7 @@
 //! README.md: what its first ten minutes and its part about failures say to type works as it stands, and the examples of the
 //! help do, too.
 
-use crate::bundle::{Bundle, runtime, tool};
+use crate::bundle::{Bundle, built, runtime, tool};
 use crate::machine::{self, kernels};
 use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -51,7 +51,7 @@ fn server() -> Outcome {
 /// A clone in which the program is built.
 fn clone(bundle: &Bundle) -> Outcome {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = "target/x86_64-unknown-linux-gnu/release";
+    let built = &built();
     for folder in ["scripts", "bundles/hello", built] {
         fs::create_dir_all(bundle.path(folder))?;
     }
@@ -63,7 +63,7 @@ fn clone(bundle: &Bundle) -> Outcome {
 
 /// Runs lines in a shell, in the clone. Each has to succeed, but those whose comment says that it fails.
 fn typed(bundle: &Bundle, lines: &[String]) -> Outcome {
-    let mut script = String::from("PATH=$PWD/target/x86_64-unknown-linux-gnu/release:$PATH\n");
+    let mut script = format!("PATH=$PWD/{}:$PATH\n", built());
     for line in lines {
         let wanted = if line.trim_end().ends_with(" fails") { 1 } else { 0 };
         script.push_str(&format!(

@@ -352,7 +352,11 @@ fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>
             "execveat" => String::new(),
             _ => without_numbers(&call.args),
         },
-        result: without_numbers(&call.result),
+        // Whether what a wait is for comes in its first moment.
+        result: match call.name.as_str() {
+            "ppoll" => String::new(),
+            _ => without_numbers(&call.result),
+        },
     };
     let end = |call: &&Call| call.name == "exit_group";
     // The parent of all containers' cgroups comes and goes with those of the cases beside this one.
@@ -361,10 +365,32 @@ fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>
     // runtime resolves it again.
     let lasting = |call: &&Call| !(call.name == "openat2" && call.result.contains("EAGAIN"));
     let kept = |call: &&Call| own(call) && lasting(call);
-    let all = lanes
-        .iter()
-        .map(|(_, lane)| lane.calls.iter().chain(lane.tail.iter().filter(end)).filter(kept).map(level).collect());
+    let all = lanes.iter().map(|(_, lane)| {
+        let calls = lane.calls.iter().chain(lane.tail.iter().filter(end)).filter(kept).collect();
+        without_waits(calls).into_iter().map(level).collect()
+    });
     Ok(all.collect())
+}
+
+/// How long a wait takes is the machine's matter. After its first moment it listens for signals until it is over; and a
+/// cgroup that its last process is leaving is removed once more, after a look into it.
+fn without_waits(calls: Vec<&Call>) -> Vec<&Call> {
+    let mut kept = Vec::new();
+    let mut rest = &calls[..];
+    while let Some((call, behind)) = rest.split_first() {
+        let listens = behind.first().filter(|next| call.name == "rt_sigprocmask" && next.name == "signalfd4");
+        let busy = call.name == "unlinkat" && call.result.contains("EBUSY");
+        let end = match listens {
+            Some(ear) => behind.iter().position(|end| end.name == "close" && end.args == ear.result).map(|at| at + 1),
+            None if busy => behind.iter().position(|again| again.name == call.name && again.args == call.args),
+            None => None,
+        };
+        if end.is_none() {
+            kept.push(*call);
+        }
+        rest = &behind[end.unwrap_or(0)..];
+    }
+    kept
 }
 
 /// Every word with a digit in it that is longer than two characters becomes `#`: an address, a pid, a time, a name

@@ -190,11 +190,11 @@ fn server() -> Outcome {
 
 fn refused() -> Outcome {
     let mut bundle = script("mkdir /tmp/new; umask 22; true")?;
-    let rules = json!([{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]);
+    let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]);
     bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))?;
     let (_, seccomp, _) = recorded(&bundle)?;
     let all = names(&seccomp);
-    ensure!(all.contains(&"umask") && !all.contains(&"mkdir"), "{seccomp}");
+    ensure!(all.contains(&"umask") && !all.contains(&"mkdir") && !all.contains(&"mkdirat"), "{seccomp}");
     bundle.clean()
 }
 

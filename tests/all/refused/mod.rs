@@ -105,7 +105,7 @@ fn ordinary(bundle: &mut Bundle) -> Outcome {
 }
 
 fn profile(bundle: &mut Bundle, rules: Value) -> Outcome {
-    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": rules});
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": [crate::seccomp::OWN], "syscalls": rules});
     bundle.set("/linux/seccomp", profile)
 }
 
@@ -139,6 +139,23 @@ fn file(bundle: &Bundle, name: &str, owner: u32, mode: u32) -> Outcome {
     Ok(())
 }
 
+/// A call with its arguments: its number on x86-64, and that on newer machines (include/uapi/asm-generic/unistd.h).
+macro_rules! call {
+    ($x86:literal, $others:literal, $arguments:literal) => {
+        match cfg!(target_arch = "x86_64") {
+            true => concat!($x86, $arguments),
+            false => concat!($others, $arguments),
+        }
+    };
+}
+const PERSONALITY: &str = call!("135", "92", ":8");
+const RAW_SOCKET: &str = call!("41", "198", ":2:3:1");
+const PING_SOCKET: &str = call!("41", "198", ":2:2:1");
+const MMAP: &str = call!("9", "222", ":0:999999999999:3:34:-1:0");
+const MLOCK2: &str = call!("325", "284", ":4096:99999999:1");
+const PTRACE: &str = call!("101", "117", ":0");
+const UNSHARE_USER: &str = call!("272", "97", ":268435456");
+
 const CAPABILITY: &str = "a missing capability";
 const MOUNT: &str = "a mount";
 const LIMIT: &str = "a limit of the process";
@@ -153,7 +170,7 @@ fn rights() -> Vec<Row> {
         ),
         row(
             "seccomp_by_arguments",
-            Reporter(&["--call", "135:8"]),
+            Reporter(&["--call", PERSONALITY]),
             |b| {
                 let args = json!([{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]);
                 let rule = json!({"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38, "args": args});
@@ -169,7 +186,7 @@ fn rights() -> Vec<Row> {
         ),
         row(
             "seccomp_that_traps",
-            Reporter(&["--call", "135:8"]),
+            Reporter(&["--call", PERSONALITY]),
             |b| profile(b, json!([{"names": ["personality"], "action": "SCMP_ACT_TRAP"}])),
             ("seccomp", "/linux/seccomp/syscalls/0"),
         ),
@@ -228,7 +245,7 @@ fn rights() -> Vec<Row> {
         ),
         row(
             "raw_socket",
-            Reporter(&["--call", "41:2:3:1"]),
+            Reporter(&["--call", RAW_SOCKET]),
             without_rights,
             (CAPABILITY, "/process/capabilities/bounding"),
         ),
@@ -423,13 +440,13 @@ fn limits() -> Vec<Row> {
         ),
         row(
             "address_space",
-            Reporter(&["--call", "9:0:999999999999:3:34:-1:0"]),
+            Reporter(&["--call", MMAP]),
             |b| limit(b, "RLIMIT_AS", 500_000_000),
             (LIMIT, "/process/rlimits/0"),
         ),
         row(
             "locked_memory",
-            Reporter(&["--call", "325:4096:99999999:1"]),
+            Reporter(&["--call", MLOCK2]),
             |b| {
                 without_rights(b)?;
                 limit(b, "RLIMIT_MEMLOCK", 8192)
@@ -487,7 +504,7 @@ fn surroundings() -> Vec<Row> {
         row("no_terminal", Shell("cat < /dev/tty"), nothing, ("no terminal", "/process/terminal")),
         row(
             "tracer_beside_the_watcher",
-            Reporter(&["--call", "101:0"]),
+            Reporter(&["--call", PTRACE]),
             nothing,
             ("the watcher", "no line of config.json"),
         ),

@@ -300,7 +300,7 @@ fn rights() -> Vec<Variant> {
         variant("bpf_that_traces", Calls(&["bpf", "2"]), |b| capable(b, &["CAP_BPF"]), bounding, "needs CAP_PERFMON"),
         variant(
             "ping_without_the_range",
-            Reporter(&["--call", "41:2:2:1"]),
+            Reporter(&["--call", PING_SOCKET]),
             |b| {
                 ordinary(b)?;
                 b.set("/linux/namespaces", json!([{"type": "mount"}, {"type": "uts"}, {"type": "network"}]))
@@ -317,7 +317,7 @@ fn rights() -> Vec<Variant> {
         ),
         variant(
             "user_namespace_in_a_chroot",
-            Reporter(&["--call", "272:268435456"]),
+            Reporter(&["--call", UNSHARE_USER]),
             |b| {
                 b.set("/linux/namespaces", json!([{"type": "pid"}]))?;
                 b.set("/mounts", json!([]))?;

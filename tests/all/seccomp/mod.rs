@@ -42,6 +42,14 @@ const GETPID: i64 = libc::SYS_getpid;
 const GETPPID: i64 = libc::SYS_getppid;
 const SETGID: i64 = libc::SYS_setgid;
 pub const PERSONALITY: i64 = libc::SYS_personality;
+/// This machine's name in a profile.
+pub const OWN: &str = if cfg!(target_arch = "aarch64") {
+    "SCMP_ARCH_AARCH64"
+} else if cfg!(target_arch = "riscv64") {
+    "SCMP_ARCH_RISCV64"
+} else {
+    "SCMP_ARCH_X86_64"
+};
 
 fn ours(bundle: &mut Bundle, default: &str, rules: Value) -> Outcome {
     bundle.set("/linux/seccomp", json!({"defaultAction": default, "syscalls": rules}))

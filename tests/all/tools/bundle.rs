@@ -23,6 +23,11 @@ pub fn runtime() -> PathBuf {
     std::env::var_os("RUNTIME").map_or(env!("CARGO_BIN_EXE_nk-runtime").into(), PathBuf::from)
 }
 
+/// Where scripts look for the program, below the repository's folder.
+pub fn built() -> String {
+    format!("target/{}-unknown-linux-gnu/release", std::env::consts::ARCH)
+}
+
 /// A program of the tests' own: it lies where cargo puts examples.
 pub fn example(name: &str) -> Result<PathBuf, Failed> {
     let path = Path::new(env!("CARGO_BIN_EXE_nk-runtime")).with_file_name("examples").join(name);

@@ -47,6 +47,25 @@ const NEEDS: &[Need] = &[
     ("watch_parity::signals", gcc),
     ("watch_parity::processes", gcc),
     ("watch_parity::rights", gcc),
+    ("profile::a_program_with_threads", gcc),
+    ("profile::what_takes_no_capability", gcc),
+    // It breaks the machine's own instructions.
+    ("watch_parity::signals_stops_and_ends", x86),
+    // tmpfs has noswap.
+    ("diagnosis_mounts::a_file_system_in_its_own_words", || kernel() >= (6, 4)),
+    // scripts/test installs these programs where it runs. The root of a machine of another kind, which scripts/lab makes,
+    // has few.
+    ("html::", || has("chromium")),
+    ("draw::the_slide_", || has("rsvg-convert")),
+    ("draw::a_hostile_name_stays_in_its_text", || has("rsvg-convert")),
+    ("draw::a_start_that_failed_has_pictures", || has("rsvg-convert")),
+    ("draw::trace_events_", || has("chromium")),
+    ("world::graphviz_draws_it", || has("dot")),
+    ("world::a_hostile_name_stays_in_its_label", || has("dot")),
+    ("world::a_start_that_failed_has_a_graph", || has("dot")),
+    ("manual::man_and_mandoc_find_no_fault", || has("mandoc")),
+    ("completion::in_zsh", || has("zsh")),
+    ("completion::in_fish", || has("fish")),
     // They ask cargo.
     ("seccomp::table_of_names_is_the_generators", cargo),
     ("picture::the_product_depends_on_little", cargo),
@@ -73,6 +92,10 @@ fn raises() -> bool {
 
 fn gcc() -> bool {
     tool("gcc").is_ok()
+}
+
+fn has(program: &str) -> bool {
+    x86() || tool(program).is_ok()
 }
 
 fn x86() -> bool {

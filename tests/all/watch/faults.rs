@@ -58,15 +58,16 @@ fn faults() -> Outcome {
     bundle.clean()
 }
 
-/// A filter of the program's own answers mkdir with an errno, with a signal, or with the end.
+/// A filter of the program's own answers mkdirat with an errno, with a signal, or with the end.
 const FILTER: &str = r#"
 #include "filter.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 int main(int count, char **words) {
-    filter(SYS_mkdir, strtoul(words[1], 0, 0));
-    return mkdir("/sys/own", 0700) ? 9 : 8;
+    filter(SYS_mkdirat, strtoul(words[1], 0, 0));
+    return mkdirat(AT_FDCWD, "/sys/own", 0700) ? 9 : 8;
 }
 "#;
 
@@ -86,12 +87,13 @@ fn own_filter() -> Outcome {
 }
 
 const TRAPPED: &str = r#"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 static void handler(int signal) {}
 int main(void) {
     signal(SIGSYS, handler);
-    for (int i = 0; i < 3; i++) mkdir("/sys/a", 0700);
+    for (int i = 0; i < 3; i++) mkdirat(AT_FDCWD, "/sys/a", 0700);
     return 5;
 }
 "#;
@@ -99,13 +101,13 @@ int main(void) {
 fn trapped() -> Outcome {
     let mut bundle = Bundle::shell("exec /bin/program")?;
     compiled(&bundle, TRAPPED, &[])?;
-    let rule = json!([{"names": ["mkdir"], "action": "SCMP_ACT_TRAP"}]);
+    let rule = json!([{"names": ["mkdirat"], "action": "SCMP_ACT_TRAP"}]);
     bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rule}))?;
     for watch in ["--watch", "--watch=all"] {
         same("status", bundle.bundled(&["run", "--keep", watch])?.status, 5)?;
         let all = refusals(&bundle)?;
         ensure!(all.len() == 1 && all[0]["count"] == 3 && all[0]["pointer"] == "/linux/seccomp/syscalls/0", "{all:?}");
-        same("records", calls(&bundle)?.matches("mkdir(").count(), 3)?;
+        same("records", calls(&bundle)?.matches("mkdirat(").count(), 3)?;
         bundle.call(&["delete", &bundle.id])?.ok()?;
     }
     bundle.clean()

@@ -99,7 +99,7 @@ fn all_calls() -> Outcome {
     bundle.set("/root/readonly", serde_json::json!(false))?;
     same("status", bundle.bundled(&["run", "--watch=all"])?.status, 0)?;
     let calls = calls(&bundle)?;
-    for call in ["mkdir(\"/tmp/one\", 0777) ", "\"/nowhere\", O_RDONLY", "exit_group(0) "] {
+    for call in ["\"/tmp/one\", 0777) ", "\"/nowhere\", O_RDONLY", "exit_group(0) "] {
         ensure!(calls.contains(call), "no {call} in {calls}");
     }
     same("refusals", refusals(&bundle)?.len(), 0)?;
