@@ -152,16 +152,17 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), amiss, ""),
         Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), amiss, ""),
     };
-    if runs(&command)
-        && let Err(error) = seal::called_by_name()
-    {
-        return finish(Err(error), amiss, "");
-    }
     let (listening, preserve_fds) = preserved(&command);
     let endless = match protect(preserve_fds, read_from(&command), runs(&command)) {
         Ok(endless) => endless,
         Err(error) => return finish(Err(error), amiss, ""),
     };
+    // It opens files, which would take the place of standard descriptors that are closed.
+    if runs(&command)
+        && let Err(error) = seal::called_by_name()
+    {
+        return finish(Err(error), amiss, "");
+    }
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
     let context = host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {

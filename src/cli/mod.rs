@@ -90,8 +90,7 @@ pub fn command_words(args: &[String], named: &[(&str, &str)]) -> Vec<String> {
         words.own.replace(option, value);
     }
     let verb = words.verb.map_or("", |verb| verb.name);
-    let own = words.own.argh_words(&words.operands);
-    core::iter::once(verb).chain(own).map(String::from).collect()
+    core::iter::once(verb.into()).chain(words.own.joined_words(&words.operands)).collect()
 }
 
 /// Options from the environment. They come before all others, so that the others win. Each is tried alone, so that the error
@@ -116,6 +115,26 @@ mod tests {
     use super::verbs::{HIDDEN, VERBS};
     use super::*;
     use argh::ArgsInfo;
+
+    #[test]
+    fn words_for_elsewhere_mean_the_same_there() {
+        for line in [
+            "exec --watch a true",
+            "exec --watch=all a true",
+            "exec -e A=b=c -u 1:2 -t a sh -c -x",
+            "exec --process /p a",
+            "update --memory 10m a",
+            "--root /r ps --format json a",
+        ] {
+            let given: Vec<&str> = line.split(' ').collect();
+            let there = command_words(&given.iter().map(|word| word.to_string()).collect::<Vec<_>>(), &[]);
+            let there: Vec<&str> = there.iter().map(String::as_str).collect();
+            let none = |_: &str| None;
+            let one = parse(&given, &none).unwrap_or_else(|_| panic!("{line}")).1;
+            let other = parse(&there, &none).unwrap_or_else(|_| panic!("{there:?}")).1;
+            assert_eq!(format!("{one:?}"), format!("{other:?}"), "{there:?}");
+        }
+    }
 
     #[test]
     fn the_screen_has_every_command_and_every_option_of_all_commands() {

@@ -52,6 +52,16 @@ impl<'a> Options<'a> {
         self.0.push((long, value));
     }
 
+    /// For this program elsewhere, where they are sorted once more: an option may have no value there unless `=` joins them.
+    pub fn joined_words(&self, operands: &[&'a str]) -> Vec<String> {
+        let joined = |(long, value): &(&str, Option<&str>)| match value {
+            Some(value) => format!("{long}={value}"),
+            None => (*long).into(),
+        };
+        let own = self.0.iter().map(joined);
+        own.chain(["--".into()]).chain(operands.iter().map(|word| (*word).into())).collect()
+    }
+
     /// For argh. Operands come after `--`, where none can be taken for an option.
     pub fn argh_words(&self, operands: &[&'a str]) -> Vec<&'a str> {
         let mut words = Vec::new();

@@ -25,6 +25,12 @@ impl Raw {
     pub fn begin() -> Raw {
         Raw(raw())
     }
+
+    /// Another process makes it raw, and may be killed.
+    pub fn by_another() -> Raw {
+        let why = Why("if standard input is a terminal, it gets its settings back");
+        Raw(syscalls::tcgets(At::STDIN, why).ok())
+    }
 }
 
 impl Drop for Raw {

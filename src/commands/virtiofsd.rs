@@ -6,7 +6,7 @@ use crate::outcome::{Doing, Error, Lane};
 use crate::vm::{Share, missing};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
-use syscalls::{At, AtFlags, CloneFlags, Cloned, Fd, MountFlags, PollFd, Vector, WaitFlags, Why};
+use syscalls::{At, AtFlags, CloneFlags, Cloned, Fd, MountFlags, PollFd, SigSet, Vector, WaitFlags, Why};
 
 /// Its descriptor of the socket on which it waits for QEMU.
 const SOCKET_FD: i32 = 100;
@@ -91,6 +91,8 @@ impl Child<'_> {
             let flags = MountFlags::MS_REMOUNT | MountFlags::MS_BIND | MountFlags::MS_RDONLY;
             syscalls::mount_none(None, self.path, flags, why)?;
         }
+        let why = Why("virtiofsd takes signals as any program does");
+        syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
         let why = Why("virtiofsd has it by this number");
         syscalls::dup3_standard(self.listener.at(), SOCKET_FD, why)?;
         syscalls::dup3_standard(self.words.at(), 1, why)?;

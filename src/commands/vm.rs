@@ -3,10 +3,11 @@
 
 use super::channel::machine::{self, Machine as Speaking, Started};
 use super::context::{Context, make_root, open_ourselves, step};
+use super::terminal::Raw;
 use super::virtiofsd::{self, Daemon};
-use super::wait::{self, Foreground};
+use super::wait::Foreground;
 use super::{bundle, delete, end};
-use crate::cli::{self, Accel, Level};
+use crate::cli::{self, Accel, CgroupManager, Level};
 use crate::host::input;
 use crate::outcome::{Doing, Error, Lane, at};
 use crate::plan::Step;
@@ -31,6 +32,8 @@ struct Parts {
     /// The program has a terminal of this size, if the caller has none.
     terminal: Option<[u16; 2]>,
     argv: Vec<CString>,
+    /// The seconds for which the machine has said nothing, if that has ended it.
+    silent: Option<u64>,
 }
 
 /// `run --mode vm`.
@@ -38,6 +41,10 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let id = &options.create.id;
     state::check_id(id)?;
     let given = &options.create;
+    if context.globals.cgroup_manager != CgroupManager::Cgroupfs {
+        let text = "run: --cgroup-manager and --systemd-cgroup do not go with --mode vm: the machine is in no cgroup of its own";
+        return Err(Error::Usage(text.into()));
+    }
     let bundle = bundle::read(given.bundle.as_deref(), given.config.as_deref())?;
     let rootfs = bundle::rootfs(&bundle);
     let of = Of { spec: &bundle.spec, text: bundle.text, file: &bundle.file, path: &bundle.path, rootfs: &rootfs };
@@ -58,6 +65,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
 
     step(Step::State);
     let root = make_root(&context.root)?;
+    let why = Why("a signal that comes from now on ends the machine, and what was made is undone");
+    syscalls::rt_sigprocmask(SigSet::HELD, why).doing("hold signals back")?;
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
@@ -107,28 +116,31 @@ fn started(
         let words = syscalls::memfd_create(c"words", MemFd::NONE, why).doing("make a file for QEMU's words")?;
         let given = Given { dir, image, words: &words, size, terminal, id: &saved.id };
         let mut daemons = Vec::new();
-        let (ended, failed) = match parts(context, whole, &given, &mut daemons) {
-            Err(error) => (Err(error), true),
+        let (ended, failed, silent) = match parts(context, whole, &given, &mut daemons) {
+            Err(error) => (Err(error), true, None),
             Ok(mut parts) => {
                 let ended = boot(context, dir, saved, &whole.machine, &mut parts);
                 // Without a channel, what boot answers is QEMU's own status unless the machine has written one.
                 let failed = ended.is_err() || !saved.channel && said(&parts.status)?.is_empty();
-                (ended, failed)
+                (ended, failed, parts.silent)
             }
         };
         daemons.into_iter().for_each(Daemon::end);
         let text = said(&words)?;
-        let kvm = failed && whole.machine.accel == Accel::Kvm && text.to_ascii_lowercase().contains("kvm");
+        let blamed = silent.is_some() || text.to_ascii_lowercase().contains("kvm");
+        let kvm = failed && whole.machine.accel == Accel::Kvm && blamed;
+        let first = match silent {
+            Some(seconds) => format!("the machine has said nothing for {seconds} s"),
+            None => text.lines().next().unwrap_or("").into(),
+        };
         if kvm && !whole.machine.accel_named {
-            let first = text.lines().next().unwrap_or("");
             let word = format!("/dev/kvm opens and does not work, so the machine is emulated ({first})");
             context.log.say(Level::Warn, &word);
             whole.machine.accel = Accel::Tcg;
             continue;
         }
         if kvm {
-            let first = text.lines().next().unwrap_or("");
-            return Err(Error::State(format!("KVM does not work on this machine: {first}; try --accel tcg")));
+            return Err(Error::State(format!("KVM does not work on this machine: {first}; try: --accel tcg")));
         }
         if failed || context.log.wants(Level::Debug) {
             out::stderr(&text);
@@ -189,7 +201,7 @@ fn parts(context: &Context, whole: &Whole, given: &Given, daemons: &mut Vec<Daem
         handed.extend([(theirs, vm::CHANNEL_FD), (written, vm::CONSOLE_FD)]);
         channel = Some((ours, console));
     }
-    Ok(Parts { handed, lent, status, channel, terminal, argv })
+    Ok(Parts { handed, lent, status, channel, terminal, argv, silent: None })
 }
 
 /// Starts the machine and waits for its end.
@@ -202,10 +214,8 @@ fn boot(
 ) -> Result<i32, Error> {
     step(Step::Program);
     let failed = |failed| at(format!("start {}", machine.qemu), failed);
-    let why = Why("a signal that comes from now on is for the machine");
     let child = Why("if SIGCHLD is ignored, the kernel drops QEMU's exit status (wait(2))");
     syscalls::rt_sigaction(libc::SIGCHLD, Disposition::Default, child).map_err(failed)?;
-    let mask = syscalls::rt_sigprocmask(SigSet::HELD, why).map_err(failed)?;
     let why = Why("it ends when QEMU is executed, or brings the error of the call that failed");
     let (host, theirs) = syscalls::socketpair(why).map_err(failed)?;
     let environment: Vec<&CStr> = syscalls::environment().collect();
@@ -222,7 +232,7 @@ fn boot(
     drop(theirs);
     // QEMU has them. The end of the channel is told when no other process holds QEMU's side.
     parts.handed.clear();
-    let ended = executed(&host)
+    executed(&host)
         .map_err(failed)
         .and_then(|()| {
             // No process can join a machine, so no later command needs the configuration.
@@ -231,7 +241,7 @@ fn boot(
             context.log.say(Level::Info, &format!("container {}: running, in a machine of its own", saved.id));
             step(Step::Wait);
             match parts.channel.take() {
-                Some(ends) => speak(context, dir, saved, &qemu, ends, parts.terminal),
+                Some(ends) => speak(context, dir, saved, &qemu, ends, (machine.accel, parts)),
                 None => serial(&qemu, pid, parts.status.at()),
             }
         })
@@ -239,13 +249,13 @@ fn boot(
             let why = Why("a machine that no command waits for must not live on");
             let _ = syscalls::pidfd_send_signal(qemu.at(), libc::SIGKILL, why);
             let _ = syscalls::waitid_pidfd(qemu.at(), WaitFlags::NONE, why);
-        })?;
-    wait::release(Some(mask));
-    Ok(ended)
+        })
 }
 
 /// The machine's console is the program's input and output, and a second serial line brings its status.
 fn serial(qemu: &Fd, pid: i32, told: At) -> Result<i32, Error> {
+    // QEMU makes the terminal raw.
+    let _kept = Raw::by_another();
     let wait = Foreground { process: qemu, pid, child: true, notify: None, master: None, handed: None };
     status(told, wait.wait()?.ended.status())
 }
@@ -257,7 +267,7 @@ fn speak(
     saved: &state::Saved,
     qemu: &Fd,
     (channel, console): (Fd, Fd),
-    terminal: Option<[u16; 2]>,
+    (accel, parts): (Accel, &mut Parts),
 ) -> Result<i32, Error> {
     let verbose = context.log.wants(Level::Debug);
     let mut options = Vec::new();
@@ -266,8 +276,10 @@ fn speak(
     }
     options.extend(verbose.then(|| "--log-level=debug".into()));
     let words = machine::words(&saved.id, &options);
-    let mut speaking = Speaking::new(Started { qemu, channel, console, verbose })?;
-    let status = match (speaking.run(&machine::Wish { saved, dir, words: &words, terminal }), speaking.killed()) {
+    let mut speaking = Speaking::new(Started { qemu, channel, console, verbose, fast: accel == Accel::Kvm })?;
+    let ran = speaking.run(&machine::Wish { saved, dir, words: &words, terminal: parts.terminal });
+    parts.silent = speaking.was_silent();
+    let status = match (ran, speaking.killed()) {
         // As of a program that is killed.
         (Err(error), Some(status)) => {
             out::stderr(&error::message(&error, "").text());

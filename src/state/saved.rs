@@ -193,6 +193,10 @@ impl Whole {
     pub fn configuration(&self) -> Result<&[u8], Error> {
         match self.configuration.is_empty() {
             false => Ok(&self.configuration),
+            true if self.saved.mode == "vm" => Err(Error::State(format!(
+                "container {} is in a machine of its own, which this command does not reach",
+                self.saved.id
+            ))),
             true => Err(Error::State(format!(
                 "state.json of {0} does not hold its configuration: an older nk-runtime created {0}; create it anew",
                 self.saved.id

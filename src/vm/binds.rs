@@ -27,6 +27,16 @@ pub struct Binds {
     pub sources: Vec<(usize, String)>,
 }
 
+/// The numbers of devices that each kernel has of itself: memory (`/dev/null` and the like), and terminals
+/// (Documentation/admin-guide/devices.txt of the kernel).
+const COMMON: [u32; 2] = [1, 5];
+
+/// Whether a path shows what the machine's own kernel has to show. Other directories below /dev hold data of the host.
+fn is_machines(source: &str) -> bool {
+    let all = ["/dev", "/dev/pts", "/dev/mqueue", "/dev/hugepages"];
+    all.contains(&source) || below(source, "/proc") || below(source, "/sys")
+}
+
 pub fn is_bind(mount: &Mount) -> bool {
     let has = |one: &str| mount.options.iter().any(|word: &Text| word.as_str() == one);
     (mount.kind == "bind" || has("bind") || has("rbind")) && !has("remount")
@@ -46,7 +56,7 @@ impl Binds {
         let source = mount.source.as_deref().unwrap_or("");
         let source = if source.starts_with('/') { clean(source) } else { clean(&format!("{bundle}/{source}")) };
         let at = |problem: &str| no(format!("/mounts/{i}"), problem);
-        if ["/dev", "/proc", "/sys"].iter().any(|top| below(&source, top)) {
+        if is_machines(&source) {
             return Ok(());
         }
         if !mount.uid_mappings.is_empty() || mount.options.iter().any(|word| word.contains("idmap")) {
@@ -62,6 +72,12 @@ impl Binds {
             Ok(stat) => stat,
             Err(failed) => return at(&format!("the source {source} cannot be opened: {}", failed.errno.text())),
         };
+        if below(&source, "/dev") && stat.st_mode & libc::S_IFMT == libc::S_IFCHR {
+            return match COMMON.contains(&libc::major(stat.st_rdev)) {
+                true => Ok(()),
+                false => at(&format!("{source} is a device of the host, and the machine has it not")),
+            };
+        }
         let place = format!("{PLACE}/{i}");
         let has = |one: &str| mount.options.iter().any(|word| word.as_str() == one);
         let only_read = has("ro") || has("rro");

@@ -24,6 +24,10 @@ pub fn rewritten(text: &[u8], spec: &Spec, binds: &Binds, net: bool, names: bool
         cpu.remove("cpus");
         cpu.remove("mems");
     }
+    if let Some(unified) = all.pointer_mut("/linux/resources/unified").and_then(Value::as_object_mut) {
+        unified.remove("cpuset.cpus");
+        unified.remove("cpuset.mems");
+    }
     if net {
         share_network(&mut all, spec, names);
     }

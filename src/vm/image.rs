@@ -8,11 +8,15 @@ use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
 use crate::sorted;
 use alloc::ffi::CString;
-use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, Stat, Why};
+use syscalls::flags::signal_name;
+use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, PollFd, SigSet, Stat, Taken, Why};
 
 const INTO: Why = Why("the machine gets its files in an initramfs");
 /// Headers and names are collected, and written when they have about so many bytes.
 const GATHER: usize = 64 << 10;
+/// So many bytes of a file are copied at once: a signal that asks to end is seen after each.
+const PIECE: usize = 64 << 20;
+const ENDS: SigSet = SigSet::EMPTY.with(libc::SIGTERM).with(libc::SIGINT).with(libc::SIGHUP);
 /// The kernel's longest path with its NUL. The kernel skips longer ones without an error (init/initramfs.c).
 const PATH_MAX: usize = 4096;
 const NOFOLLOW: AtFlags = AtFlags::AT_SYMLINK_NOFOLLOW;
@@ -23,6 +27,8 @@ pub struct Image {
     gathered: Vec<u8>,
     len: usize,
     entries: u32,
+    /// Signals that ask to end.
+    ends: Fd,
     /// Files with several names: device and inode, in order, and the number of their entry.
     linked: Vec<((u64, u64), u32)>,
 }
@@ -98,7 +104,9 @@ impl Image {
         let why = Why("the initramfs is a file in memory, so nothing of it is left on the host");
         let file = syscalls::memfd_create(c"initramfs", MemFd::NONE, why)
             .map_err(|f| at("make the machine's initramfs", f))?;
-        Ok(Image { file, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
+        let why = Why("a signal shall end the making of a large initramfs");
+        let ends = syscalls::signalfd4(ENDS, why).map_err(|f| at("make the machine's initramfs", f))?;
+        Ok(Image { file, ends, gathered: Vec::new(), len: 0, entries: 0, linked: Vec::new() })
     }
 
     /// Puts the directories above a path. They belong to root, and all users may enter them.
@@ -135,9 +143,14 @@ impl Image {
     pub fn archive(&mut self, path: &str) -> Result<(), Error> {
         let file = syscalls::openat(At::CWD, &c(path)?, OpenFlags::O_NONBLOCK, INTO)
             .map_err(|f| at(format!("open the archive {path}"), f))?;
-        let stat = syscalls::fstat(file.at(), INTO).map_err(|f| failed(path.as_bytes(), f))?;
-        self.write().map_err(|f| failed(path.as_bytes(), f))?;
-        self.pour(path.as_bytes(), stat.st_size as usize, &file)
+        let stat = syscalls::fstat(file.at(), INTO).map_err(|f| at(format!("look at the archive {path}"), f))?;
+        if stat.st_mode & libc::S_IFMT != libc::S_IFREG || stat.st_size == 0 {
+            let text = format!("/vm/kernel/initrd: {path} is no file with an archive");
+            return Err(Error::State(format!("--mode vm: {text}")));
+        }
+        let name = path.trim_start_matches('/').as_bytes();
+        self.write().map_err(|f| failed(name, f))?;
+        self.pour(name, stat.st_size as usize, &file)
     }
 
     /// Puts a file with this text. It belongs to root.
@@ -248,7 +261,8 @@ impl Image {
     fn pour(&mut self, name: &[u8], size: usize, from: &Fd) -> Result<(), Error> {
         let mut left = size;
         while left > 0 {
-            let sent = syscalls::sendfile(self.file.at(), from.at(), left, INTO);
+            self.go_on()?;
+            let sent = syscalls::sendfile(self.file.at(), from.at(), left.min(PIECE), INTO);
             match sent.map_err(|f| failed(name, f))? {
                 0 => return Err(wrong(name, "it became shorter meanwhile")),
                 sent => left -= sent,
@@ -257,6 +271,21 @@ impl Image {
         self.len += size;
         self.fill();
         Ok(())
+    }
+
+    /// An error if a signal asks to end.
+    fn go_on(&self) -> Result<(), Error> {
+        let doing = "make the machine's initramfs";
+        let mut table = [PollFd { fd: self.ends.at().raw(), events: libc::POLLIN, revents: 0 }];
+        let why = Why("a signal shall end the making of a large initramfs");
+        if syscalls::ppoll(&mut table, Some(0), why).map_err(|f| at(doing, f))? == 0 {
+            return Ok(());
+        }
+        let mut info = [0u8; 128];
+        let why = Why("the signal is taken: this command ends for it");
+        syscalls::read(self.ends.at(), &mut info, why).map_err(|f| at(doing, f))?;
+        let signal = signal_name(Taken::of(&info).signal);
+        Err(Error::State(format!("{signal} came before the machine had begun, and ended it")))
     }
 
     /// Pads to a multiple of four.

@@ -1,6 +1,6 @@
 //! The machine's memory and processors: as options say, or `vm.hwConfig`, or the container's limits. May touch: spec.
 
-use super::needs::{missing, no};
+use super::needs::{lowest, missing, no};
 use crate::cli;
 use crate::outcome::Error;
 use crate::spec::{Problem, Spec};
@@ -37,8 +37,28 @@ pub fn size(least: usize, wanted: &cli::Vm, spec: &Spec, fails: impl FnOnce(Prob
             least.saturating_add(limit.filter(|limit| *limit > 0).map_or(64, |limit| limit.div_ceil(1 << 20)))
         }
     };
+    Ok(Size { memory, cpus: processors(wanted, spec) })
+}
+
+/// The machine's processors.
+fn processors(wanted: &cli::Vm, spec: &Spec) -> u32 {
     let hardware = spec.vm.as_ref().and_then(|vm| vm.hardware.vcpus);
-    Ok(Size { memory, cpus: wanted.cpus.or(hardware).unwrap_or_else(|| cpus(spec)) })
+    wanted.cpus.or(hardware).unwrap_or_else(|| cpus(spec))
+}
+
+/// Refuses processors for `exec` that the machine has not.
+pub fn has_processors(wanted: &cli::Vm, spec: &Spec) -> Result<(), Problem> {
+    let Some(affinity) = &spec.process.exec_cpu_affinity else {
+        return Ok(());
+    };
+    let cpus = processors(wanted, spec);
+    for (key, list) in [("initial", &affinity.initial), ("final", &affinity.last)] {
+        if lowest(list).is_some_and(|first| first >= cpus) {
+            let text = format!("the machine has {cpus} processors, from 0 on: --cpus N gives it more");
+            no(format!("/process/execCPUAffinity/{key}"), &text)?;
+        }
+    }
+    Ok(())
 }
 
 /// As many processors as the container may keep busy.

@@ -14,7 +14,7 @@ use crate::host::{self, environment};
 use crate::outcome::Error;
 use crate::spec::Vm;
 use alloc::ffi::CString;
-use syscalls::{AccessFlags, AccessMode, At, OpenFlags, Why};
+use syscalls::{AccessFlags, AccessMode, At, AtFlags, OpenFlags, Why};
 
 /// QEMU's descriptor of the initramfs.
 pub const IMAGE_FD: i32 = 100;
@@ -223,7 +223,12 @@ pub fn word(format: Format) -> &'static str {
 fn usable(path: &str, mode: AccessMode) -> Result<bool, Error> {
     let why = Why("a machine needs QEMU and a kernel");
     let path = c(path)?;
-    Ok(syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok())
+    let usable = syscalls::faccessat2(At::CWD, &path, mode, AccessFlags::NONE, why).is_ok();
+    let is_directory = || {
+        let stat = syscalls::newfstatat(At::CWD, &path, AtFlags::NONE, why);
+        stat.is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    };
+    Ok(usable && !is_directory())
 }
 
 fn qemu(arch: &Arch, named: Option<&str>, section: Option<&str>) -> Result<String, Error> {

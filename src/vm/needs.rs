@@ -3,7 +3,7 @@
 
 use crate::outcome::Error;
 use crate::plan::clean;
-use crate::spec::{Problem, Seccomp, Spec, escaped};
+use crate::spec::{Mount, Problem, Seccomp, Spec, escaped};
 
 /// Where the bundle lies in the machine.
 pub const BUNDLE: &str = "/bundle";
@@ -29,6 +29,11 @@ pub fn fits(spec: &Spec, net: bool) -> Result<(), Problem> {
     if let Some((key, _)) = settings.find(|(_, value)| odd(value)) {
         let text = "with --net user it is a word of the kernel's command line, which this value cannot be";
         return no(format!("/linux/sysctl/{}", escaped(key)), text);
+    }
+    confined(spec)?;
+    numbered(spec)?;
+    for (i, mount) in spec.mounts.iter().enumerate() {
+        own_kind(i, mount)?;
     }
     let joined = spec.linux.namespaces.iter().position(|namespace| namespace.joined().is_some());
     let listener = spec.linux.seccomp.as_ref().is_some_and(|profile: &Seccomp| profile.listener_path.is_some());
@@ -64,6 +69,85 @@ pub fn fits(spec: &Spec, net: bool) -> Result<(), Problem> {
         ),
     ];
     refused.into_iter().find_map(|(pointer, problem)| Some(no(pointer?, problem))).unwrap_or(Ok(()))
+}
+
+/// Security modules: what they know is loaded into the host's kernel.
+fn confined(spec: &Spec) -> Result<(), Problem> {
+    let profile = spec.process.apparmor_profile.as_str();
+    let words = [
+        ("/process/apparmorProfile", if profile == "unconfined" { "" } else { profile }, "profile"),
+        ("/process/selinuxLabel", spec.process.selinux_label.as_str(), "policy"),
+        ("/linux/mountLabel", spec.linux.mount_label.as_str(), "policy"),
+    ];
+    match words.into_iter().find(|(_, word, _)| !word.is_empty()) {
+        Some((pointer, _, what)) => no(pointer.into(), &format!("the machine's kernel has loaded no {what}")),
+        None => Ok(()),
+    }
+}
+
+/// Devices and nodes that have numbers or names of the host.
+fn numbered(spec: &Spec) -> Result<(), Problem> {
+    let resources = &spec.linux.resources;
+    let io = &resources.block_io;
+    let lists = [
+        ("throttleReadBpsDevice", io.read_bps.is_empty()),
+        ("throttleWriteBpsDevice", io.write_bps.is_empty()),
+        ("throttleReadIOPSDevice", io.read_iops.is_empty()),
+        ("throttleWriteIOPSDevice", io.write_iops.is_empty()),
+        ("weightDevice", io.weight_device.is_empty()),
+    ];
+    const DEVICE: &str = "the machine has no device of the host";
+    if let Some((key, _)) = lists.into_iter().find(|(_, empty)| !empty) {
+        return no(format!("/linux/resources/blockIO/{key}/0"), DEVICE);
+    }
+    if let Some(device) = resources.rdma.keys().next() {
+        return no(format!("/linux/resources/rdma/{}", escaped(device)), DEVICE);
+    }
+    let of_devices = |file: &&String| ["io.max", "io.latency", "rdma.max"].contains(&file.as_str());
+    if let Some(file) = resources.unified.keys().find(of_devices) {
+        return no(format!("/linux/resources/unified/{}", escaped(file)), DEVICE);
+    }
+    let policy = spec.linux.memory_policy.as_ref();
+    match policy.and_then(|policy| lowest(&policy.nodes)).is_some_and(|node| node > 0) {
+        true => no("/linux/memoryPolicy/nodes".into(), "the machine's memory is one node, 0"),
+        false => Ok(()),
+    }
+}
+
+/// The lowest number of a list such as `0-3,7`.
+pub fn lowest(list: &str) -> Option<u32> {
+    list.split(',').filter_map(|part| part.split('-').next()?.trim().parse().ok()).min()
+}
+
+/// File systems that the kernel makes of itself, and that Debian's kernels have without a module.
+const OWN: [&str; 15] = [
+    "proc",
+    "sysfs",
+    "tmpfs",
+    "ramfs",
+    "devpts",
+    "mqueue",
+    "cgroup",
+    "cgroup2",
+    "devtmpfs",
+    "debugfs",
+    "tracefs",
+    "securityfs",
+    "hugetlbfs",
+    "bpf",
+    "pstore",
+];
+
+/// Refuses a mount of a file system that lies on what only the host has.
+fn own_kind(i: usize, mount: &Mount) -> Result<(), Problem> {
+    let kind = mount.kind.as_str();
+    let binds = ["", "none", "bind"].contains(&kind);
+    let words = ["bind", "rbind", "remount"];
+    if binds || OWN.contains(&kind) || mount.options.iter().any(|word| words.contains(&word.as_str())) {
+        return Ok(());
+    }
+    let text = format!("what a file system of the type {kind} shows is the host's: mount it there, and bind it");
+    no(format!("/mounts/{i}/type"), &text)
 }
 
 /// The path of the rootfs in the machine: root.path, from the bundle's place there.

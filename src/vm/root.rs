@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::needs::missing;
 use crate::cli::{self, RootFrom};
 use crate::host::input::{self, c};
-use crate::outcome::{Doing, Error};
+use crate::outcome::{Doing, Error, at};
 use crate::spec::{FORMATS, Vm};
 use syscalls::{At, AtFlags, Fd, OpenFlags, Why};
 
@@ -118,10 +118,14 @@ fn disk(machine: &Machine, wanted: &cli::Vm, section: Option<&Vm>, kind: Option<
         }
     };
     let why = Why("the machine's disk is this image");
+    // What config.json names is told by its pointer.
+    let from = if wanted.image.is_some() { "" } else { "/vm/image/path: " };
+    let missing = |text: &str| missing(&format!("{from}{text}"));
     let file = syscalls::openat(At::CWD, &c(path)?, OpenFlags::O_NONBLOCK, why)
-        .doing(format_args!("open the image {path}"))?;
+        .map_err(|failed| at(format!("open the image {from}{path}"), failed))?;
     let mut head = [0u8; 2048];
-    let len = syscalls::pread64(file.at(), &mut head, 0, why).doing(format_args!("read the image {path}"))?;
+    let len = syscalls::pread64(file.at(), &mut head, 0, why)
+        .map_err(|failed| at(format!("read the image {from}{path}"), failed))?;
     let found = if format == "raw" { file_system(head.get(..len).unwrap_or(&[])) } else { None };
     if let (Some(kind), "raw") = (kind, format)
         && found != Some(kind)

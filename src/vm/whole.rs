@@ -4,7 +4,7 @@
 use super::binds::Binds;
 use super::config::{rewritten, settings};
 use super::devices::{Devices, Share};
-use super::limits::{Size, size};
+use super::limits::{Size, has_processors, size};
 use super::machine::Machine;
 use super::needs::{self, missing, no};
 use super::root::{self, Root};
@@ -53,6 +53,7 @@ impl Whole {
         let fails = |problem| of.fails(problem);
         let net = wanted.net == Net::User;
         needs::fits(spec, net).map_err(fails)?;
+        has_processors(wanted, spec).map_err(fails)?;
         let place = needs::rootfs(spec).map_err(fails)?;
         let section = spec.vm.as_ref();
         let machine = Machine::find(wanted, section)?;
@@ -75,6 +76,13 @@ impl Whole {
             device_tree,
             ..Devices::default()
         };
+        if wanted.image.is_none()
+            && section.is_none_or(|vm| vm.image.is_none())
+            && let Err(failed) = root::directory(of.rootfs)
+        {
+            let text = format!("the rootfs {} cannot be opened: {}", of.rootfs, failed.errno.text());
+            no("/root/path".into(), &text).map_err(fails)?;
+        }
         let root = root::choose(&machine, wanted, section, of.rootfs)?;
         let copied = matches!(root, Root::Copied);
         let names = matches!(root, Root::Image(_)) || has_etc(of.rootfs)?;

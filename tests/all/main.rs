@@ -197,6 +197,7 @@ fn main() {
         machines::several::cases(),
         machines::vm::cases(),
         machines::vm_channel::cases(),
+        machines::vm_faults::cases(),
         machines::vm_host::cases(),
         house::lanes::cases(),
         house::picture::cases(),

@@ -57,7 +57,7 @@ pub fn command(context: &Context, saved: &Saved, dir: At, file: Option<(&str, &s
     let words = cli::command_words(&context.words, &named);
     let local = ask(saved, dir, &Wish::Words { words: &words, files: &files }, Part::Shown).map_err(Asked::error)?;
     logged(context, &local, &words);
-    Ok(local.exit.unwrap_or(1))
+    Ok(local.status()?.unwrap_or(1))
 }
 
 /// The file's name in the machine.
@@ -80,7 +80,7 @@ pub fn kill(context: &Context, saved: &Saved, dir: At, signal: i32, all: bool) -
     words.extend(["--".into(), saved.id.clone(), signal.to_string()]);
     let local = ask(saved, dir, &Wish::Words { words: &words, files: &[] }, Part::Shown).map_err(Asked::error)?;
     logged(context, &local, &words);
-    Ok(local.exit.unwrap_or(1))
+    Ok(local.status()?.unwrap_or(1))
 }
 
 /// `exec`.
@@ -115,7 +115,7 @@ pub fn exec(context: &Context, options: &cli::Exec, saved: &Saved, dir: At) -> R
     let words = cli::command_words(&context.words, &[("--process", "process")]);
     let local = ask(saved, dir, &Wish::Words { words: &words, files: &files }, Part::Attached { terminal })
         .map_err(Asked::error)?;
-    Ok(local.exit.unwrap_or(1))
+    Ok(local.status()?.unwrap_or(1))
 }
 
 /// The status of a container. `outside`: that of its process on the host, which for a machine is QEMU.
@@ -124,6 +124,9 @@ pub fn seen(saved: &Saved, dir: At, outside: Status) -> Status {
     if asks { inside(saved, dir).unwrap_or(outside) } else { outside }
 }
 
+/// What `state` says of a container that is being made.
+const UNFINISHED: &[u8] = b"its state is unfinished";
+
 /// The same as its machine sees it. None: the machine does not say.
 fn inside(saved: &Saved, dir: At) -> Option<Status> {
     let words = ["state".to_string(), "--".into(), saved.id.clone()];
@@ -131,6 +134,9 @@ fn inside(saved: &Saved, dir: At) -> Option<Status> {
         Err(Asked::Boots) => return Some(Status::Creating),
         asked => asked.ok()?,
     };
+    if local.output(Stream::Err).windows(UNFINISHED.len()).any(|words| words == UNFINISHED) {
+        return Some(Status::Creating);
+    }
     let document: Value = serde_json::from_slice(local.output(Stream::Out)).ok()?;
     let all = [Status::Creating, Status::Created, Status::Running, Status::Paused, Status::Stopped];
     all.into_iter().find(|status| document["status"] == status.word())

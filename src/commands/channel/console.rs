@@ -10,6 +10,10 @@ const KEPT: usize = 4096;
 /// So many of the last lines stand in a message.
 const LINES: usize = 3;
 
+/// How this program begins its messages, as the machine's init as well; and its last one, which tells no cause.
+const OURS: &str = "nk-runtime: ";
+const STATUS: &str = "nk-runtime: exit status";
+
 pub struct Console {
     from: Option<Fd>,
     /// The last bytes, at most twice as many as are kept.
@@ -70,6 +74,12 @@ fn told(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut last: Vec<String> = lines.map(|line| line.escape_debug().collect()).collect();
+    let panic = last.iter().rposition(|line| line.contains("Kernel panic"));
+    // What this program says there is one line, and what belongs to it is below it.
+    let init = last.iter().rposition(|line| line.starts_with(OURS) && !line.starts_with(STATUS));
+    if let Some(cause) = panic.or(init).and_then(|at| last.get(at)) {
+        return format!(", and its console says: {}", cause.strip_prefix(OURS).unwrap_or(cause));
+    }
     last.drain(..last.len().saturating_sub(LINES));
     match last.is_empty() {
         true => ", and its console is silent: --log-level debug lets its kernel say more".into(),
@@ -88,5 +98,9 @@ mod tests {
             ", and its console ends with: two | three | \\u{1b}[2Jfour"
         );
         assert!(told(b"\r\n \n").contains("silent"));
+        let ours = b"[1] x\nnk-runtime: cannot mount /dev/vda: invalid argument\n  call: mount\nnk-runtime: exit status 1\n[2] reboot\n";
+        assert_eq!(told(ours), ", and its console says: cannot mount /dev/vda: invalid argument");
+        let panic = b"[1] Kernel panic - not syncing: No init\n[2] ret_from_fork\n[2] </TASK>\n[3] Kernel Offset\n";
+        assert_eq!(told(panic), ", and its console says: [1] Kernel panic - not syncing: No init");
     }
 }

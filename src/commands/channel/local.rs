@@ -4,7 +4,8 @@
 use super::super::terminal::Raw;
 use super::link::row;
 use crate::frames::{Credit, Damage, LONGEST, Outgoing, Stream, ToGuest, ToHost, Window};
-use syscalls::{At, Errno, PollFd, Why};
+use crate::outcome::{Error, at};
+use syscalls::{At, Errno, Failed, PollFd, Why};
 
 /// The number of this command's own session.
 pub const SESSION: u32 = 1;
@@ -24,11 +25,21 @@ struct Shown {
     closed: bool,
     /// The reader here has gone.
     gone: bool,
+    /// Output could not be written, for another reason.
+    lost: Option<Failed>,
 }
 
 impl Shown {
     fn new(stream: Stream, to: Option<At>) -> Shown {
-        Shown { stream, to, waiting: Outgoing::new(), window: Window::default(), closed: false, gone: false }
+        Shown {
+            stream,
+            to,
+            waiting: Outgoing::new(),
+            window: Window::default(),
+            closed: false,
+            gone: false,
+            lost: None,
+        }
     }
 
     fn wants(&self) -> PollFd {
@@ -72,8 +83,9 @@ impl Shown {
         let length = match syscalls::write(to, rest.get(..PART).unwrap_or(rest), Why("the program's output")) {
             Ok(length) => length,
             Err(failed) if failed.errno == Errno::EAGAIN => 0,
-            Err(_) => {
+            Err(failed) => {
                 self.gone = true;
+                self.lost = Some(failed).filter(|failed| failed.errno != Errno::EPIPE);
                 if !self.closed {
                     ToGuest::Close(self.stream).put(SESSION, out);
                 }
@@ -183,6 +195,15 @@ impl Local {
                 Ok(())
             }
             ToHost::Hello(..) | ToHost::Note(_) => Err(Damage::Session(SESSION)),
+        }
+    }
+
+    /// The status of a session that is over. An error: output was lost here, which the program could not see. A terminal that has
+    /// hung up loses nothing that any reader waits for.
+    pub fn status(&self) -> Result<Option<i32>, Error> {
+        match self.shown.iter().find_map(|shown| shown.lost).filter(|_| self.raw.is_none()) {
+            Some(lost) => Err(at("write the program's output", lost)),
+            None => Ok(self.exit),
         }
     }
 

@@ -17,6 +17,8 @@ use syscalls::{At, AtFlags, Ended, Fd, PollFd, SigSet, Taken, WaitFlags, Why};
 const DOING: &str = "speak with the machine";
 /// So long a machine may take until it speaks, in seconds: without KVM, on a busy host, a boot takes half a minute.
 const PATIENCE: u64 = 180;
+/// The same with KVM, which boots in a second or two, or hangs.
+const FAST: u64 = 60;
 /// So long other commands have for their last words, in milliseconds.
 const LAST_WORDS: u64 = 1_000;
 /// So long the machine has for each of its last steps: to give its records, and to end.
@@ -32,6 +34,8 @@ pub struct Started<'a> {
     pub console: Fd,
     /// What the kernel says is shown.
     pub verbose: bool,
+    /// The machine's processor is the host's own (KVM).
+    pub fast: bool,
 }
 
 /// What runs in it.
@@ -58,6 +62,9 @@ pub struct Machine<'a> {
     ended: Option<Ended>,
     /// A signal that asks to end has come while no program runs.
     stopped_by: Option<i32>,
+    /// So long the machine may take until it speaks, in seconds.
+    patience: u64,
+    silent: bool,
 }
 
 fn now() -> u64 {
@@ -68,6 +75,12 @@ impl<'a> Machine<'a> {
     pub fn new(started: Started<'a>) -> Result<Machine<'a>, Error> {
         let why = Why("one ppoll shall wait for signals together with the machine");
         let signals = syscalls::signalfd4(SigSet::ALL, why).doing(DOING)?;
+        let most = if started.fast { FAST } else { u64::MAX };
+        let patience = match environment("NK_VM_PATIENCE").filter(|word| !word.is_empty()).map(str::parse::<u64>) {
+            None => PATIENCE,
+            Some(Ok(seconds)) => seconds,
+            Some(Err(_)) => return Err(Error::Usage("NK_VM_PATIENCE: write a number of seconds".into())),
+        };
         Ok(Machine {
             qemu: started.qemu,
             signals,
@@ -79,6 +92,8 @@ impl<'a> Machine<'a> {
             note: String::new(),
             ended: None,
             stopped_by: None,
+            patience: patience.min(most),
+            silent: false,
         })
     }
 
@@ -88,15 +103,20 @@ impl<'a> Machine<'a> {
         let clients = Clients::listen(wish.dir).doing("listen for other commands of the container")?;
         self.clients = Some(clients);
         tell::words("runs", &[&wish.saved.pid.to_string()]);
-        let status = self.runs(wish)?;
+        let (status, lost) = self.runs(wish)?;
         tell::words("ended", &[&status.to_string()]);
         self.leaves(wish)?;
-        Ok(status)
+        lost.map_or(Ok(status), Err)
     }
 
     /// QEMU has ended, and was waited for.
     pub fn has_ended(&self) -> bool {
         self.ended.is_some()
+    }
+
+    /// The seconds for which the machine has said nothing at all, if that has ended it.
+    pub fn was_silent(&self) -> Option<u64> {
+        self.silent.then_some(self.patience)
     }
 
     /// The status of a QEMU that was killed by a signal after the machine had begun to speak.
@@ -107,14 +127,14 @@ impl<'a> Machine<'a> {
 
     /// Until the machine has said HELLO twice: the first may have waited for long, and tells nothing of the clocks.
     fn boots(&mut self) -> Result<(), Error> {
-        let named = environment("NK_VM_PATIENCE").and_then(|seconds| seconds.parse::<u64>().ok());
-        let patience = named.unwrap_or(PATIENCE);
+        let patience = self.patience;
         self.hello();
         if !self.until(|machine| machine.clocks.answers > 0, Some(patience.saturating_mul(1000)))? {
             if let Some(signal) = self.stopped_by {
                 let signal = signal_name(signal);
                 return Err(Error::State(format!("{signal} came before the machine had begun, and ended it")));
             }
+            self.silent = !self.is_lost();
             return Err(match self.is_lost() {
                 true => self.failure(),
                 false => Error::State(format!(
@@ -134,7 +154,8 @@ impl<'a> Machine<'a> {
         ToGuest::Hello(Hello { version: VERSION, clock: now() }).put(MACHINE, &mut self.link.out);
     }
 
-    fn runs(&mut self, wish: &Wish) -> Result<i32, Error> {
+    /// The program's status, and why some of its output is lost.
+    fn runs(&mut self, wish: &Wish) -> Result<(i32, Option<Error>), Error> {
         let size = wish.terminal.map(|usual| local::size().unwrap_or(usual));
         let long = || Error::State("the words for the machine do not fit into a frame".into());
         let begin = Begin::new(size, wish.words).ok_or_else(long)?;
@@ -142,8 +163,10 @@ impl<'a> Machine<'a> {
         self.local = Some(Local::standard(wish.terminal.is_some()));
         let over = |machine: &Machine| machine.local.as_ref().is_none_or(Local::is_over);
         self.until(over, None)?;
-        match self.local.take().and_then(|local| local.exit) {
-            Some(status) => Ok(status),
+        let local = self.local.take();
+        let lost = local.as_ref().and_then(|local| local.status().err());
+        match local.and_then(|local| local.exit) {
+            Some(status) => Ok((status, lost)),
             None => Err(self.failure()),
         }
     }
@@ -317,13 +340,18 @@ impl<'a> Machine<'a> {
     fn failure(&mut self) -> Error {
         // The end of QEMU follows that of the channel.
         let _ = self.ending();
-        let how = match self.ended {
+        let ended = |how: &str| Error::State(format!("the machine ended before its program: {how}"));
+        let how: String = match self.ended {
             None => "it has closed the channel".into(),
-            Some(Ended::Killed { signal, .. }) => format!("QEMU was killed by {}", signal_name(signal)),
+            // What its kernel has said, if anything, is not the cause.
+            Some(Ended::Killed { signal, .. }) => {
+                return ended(&format!("QEMU was killed by {}", signal_name(signal)));
+            }
             Some(ended) if ended.status() == 0 => "its kernel gave up, or it was told to end".into(),
-            Some(ended) => format!("QEMU ended with status {}", ended.status()),
+            // It tells itself why.
+            Some(qemu) => return ended(&format!("QEMU ended with status {}", qemu.status())),
         };
-        Error::State(format!("the machine ended before its program: {how}{}", self.told()))
+        ended(&format!("{how}{}", self.told()))
     }
 
     fn ending(&mut self) -> Result<(), Error> {

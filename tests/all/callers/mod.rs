@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
             ("default_state_root", default_root),
             ("caller_without_environment", no_environment),
             ("closed_descriptors_0_to_2", closed_descriptors),
+            ("one_closed_descriptor", one_closed_descriptor),
             ("callers_descriptor_7_stays_outside", leaked_descriptor),
             ("preserve_fds_hands_on", preserve_fds),
             ("state_of_an_engine_without_root", engine_root),
@@ -92,6 +93,20 @@ fn closed_descriptors() -> Outcome {
         same(&format!("descriptor {number}"), target.as_str(), Some("/dev/null"))?;
     }
     bundle.clean()
+}
+
+/// One alone, and two: what is made first must not take its place.
+fn one_closed_descriptor() -> Outcome {
+    for (redirections, closed) in [("0<&-", &["0"][..]), ("1>&-", &["1"]), ("2>&-", &["2"]), ("0<&- 2>&-", &["0", "2"])]
+    {
+        let (bundle, report) = report_with(redirections, &[])?;
+        same(redirections, keys(&report["fds"]), vec!["0", "1", "2"])?;
+        for number in closed {
+            same(redirections, report["fds"][number].as_str(), Some("/dev/null"))?;
+        }
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 fn leaked_descriptor() -> Outcome {

@@ -3,7 +3,7 @@
 
 use crate::bundle::{Bundle, built, runtime, tool};
 use crate::machine::{self, kernels};
-use crate::{Outcome, area, ensure, same};
+use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use std::error::Error;
 use std::fs;
@@ -14,7 +14,10 @@ use std::process::Command;
 
 pub fn cases() -> Vec<Trial> {
     let there = tool("curl").is_ok() && kernels("lib/modules").exists();
-    let machines = machine::cases("readme", &[("from_nothing_to_a_server_works_as_typed", server)]);
+    let machines = machine::cases(
+        "readme",
+        &[("from_nothing_to_a_server_works_as_typed", server), ("a_machine_of_its_own_works_as_typed", own_machine)],
+    );
     let mut all: Vec<Trial> =
         machines.into_iter().map(|case| if there { case } else { case.with_ignored_flag(true) }).collect();
     all.extend(area(
@@ -46,6 +49,29 @@ fn server() -> Outcome {
     lines.push("wait".into());
     typed(&bundle, &lines)?;
     bundle.clean()
+}
+
+/// It begins with the bundle of the first ten minutes.
+fn own_machine() -> Outcome {
+    let bundle = Bundle::plain()?;
+    clone(&bundle)?;
+    symlink(kernels(""), bundle.path("target/lab"))?;
+    let mut lines = bundle_lines()?;
+    lines.extend(blocks(&part("In a machine of its own")?));
+    ensure!(lines.iter().any(|line| line.starts_with("nk-runtime run --mode vm ")), "{lines:?}");
+    lines.retain(|line| !line.starts_with("scripts/kernel"));
+    typed(&bundle, &lines)?;
+    bundle.clean()
+}
+
+/// The lines of the first ten minutes that make a bundle.
+fn bundle_lines() -> Result<Vec<String>, Failed> {
+    let minutes = blocks(&part("The first ten minutes")?);
+    let makes =
+        |line: &&String| ["scripts/rootfs", "nk-runtime spec", "sed -i"].iter().any(|word| line.starts_with(word));
+    let lines: Vec<String> = minutes.iter().filter(makes).cloned().collect();
+    same("lines that make the bundle", lines.len(), 3)?;
+    Ok(lines)
 }
 
 /// A clone in which the program is built.
@@ -114,11 +140,7 @@ fn minutes() -> Outcome {
 fn failures() -> Outcome {
     let bundle = Bundle::plain()?;
     clone(&bundle)?;
-    let minutes = blocks(&part("The first ten minutes")?);
-    let makes =
-        |line: &&String| ["scripts/rootfs", "nk-runtime spec", "sed -i"].iter().any(|word| line.starts_with(word));
-    let mut lines: Vec<String> = minutes.iter().filter(makes).cloned().collect();
-    same("lines that make the bundle", lines.len(), 3)?;
+    let mut lines = bundle_lines()?;
     lines.extend(blocks(&part("When it fails")?));
     ensure!(lines.len() > 15, "{lines:?}");
     typed(&bundle, &lines)?;

@@ -7,4 +7,5 @@ pub mod initramfs;
 pub mod several;
 pub mod vm;
 pub mod vm_channel;
+pub mod vm_faults;
 pub mod vm_host;

@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub fn cases() -> Vec<Trial> {
-    let mut all = machine::channel_cases(
+    let mut all = machine::cases_with(
         "vm_channel",
+        &["virtio_mmio", "virtio_console"],
         &[
             ("all_streams_are_whole", streams),
             ("a_reader_that_goes_ends_the_program", reader_goes),
@@ -34,12 +35,17 @@ pub fn cases() -> Vec<Trial> {
 }
 
 /// `run --mode vm`, with its environment as words, since a seat takes words alone.
-fn command(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
+fn command(bundle: &Bundle) -> Result<Command, Failed> {
+    command_with(bundle, &[])
+}
+
+/// The same with these options.
+pub fn command_with(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     bundle.write_config()?;
     let here = bundle.path("");
     let here = here.to_string_lossy();
-    let own = bundle
-        .command(&[words, &["run", "--mode", "vm", "--bundle", here.trim_end_matches('/'), &bundle.id]].concat())?;
+    let tail = ["--bundle", here.trim_end_matches('/'), &bundle.id];
+    let own = bundle.command(&[&["run", "--mode", "vm"], words, &tail].concat())?;
     let mut command = Command::new("env");
     command
         .arg(format!("NK_KERNEL={}", kernel().display()))
@@ -51,7 +57,7 @@ fn command(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     Ok(command)
 }
 
-fn shell(script: &str, applets: &[&str]) -> Result<Bundle, Failed> {
+pub fn shell(script: &str, applets: &[&str]) -> Result<Bundle, Failed> {
     let bundle = Bundle::shell(script)?;
     for applet in applets {
         let link = bundle.rootfs("bin").join(applet);
@@ -63,8 +69,8 @@ fn shell(script: &str, applets: &[&str]) -> Result<Bundle, Failed> {
 }
 
 /// A machine whose program has said that it is ready.
-fn ready(bundle: &Bundle) -> Result<Running, Failed> {
-    let running = bundle.start(command(bundle, &[])?)?;
+pub fn ready(bundle: &Bundle) -> Result<Running, Failed> {
+    let running = bundle.start(command(bundle)?)?;
     patiently("the program's word", || Ok(running.said().0.contains("ready")))?;
     Ok(running)
 }
@@ -75,7 +81,7 @@ fn streams() -> Outcome {
         shell("wc -c >&2; yes 0123456789abcdef | head -c 104857600; echo apart >&2; exit 3", &["wc", "yes", "head"])?;
     let input = bundle.path("input");
     fs::write(&input, vec![7u8; 3_000_000])?;
-    let mut command = command(&bundle, &[])?;
+    let mut command = command(&bundle)?;
     command.stdin(File::open(&input)?);
     let (out, err) = (bundle.path("out"), bundle.path("err"));
     command.stdout(File::create(&out)?).stderr(File::create(&err)?);
@@ -106,7 +112,7 @@ fn streams() -> Outcome {
 /// As on a host: SIGPIPE for a program that writes to a reader that has gone.
 fn reader_goes() -> Outcome {
     let bundle = shell("yes; echo \"yes: $?\" >&2; exit 5", &["yes"])?;
-    let mut command = command(&bundle, &[])?;
+    let mut command = command(&bundle)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let mut out = child.stdout.take().ok_or("no output")?;
@@ -216,7 +222,7 @@ fn terminal() -> Outcome {
     bundle.set("/process/terminal", json!(true))?;
     bundle.set("/process/args", json!(["sh"]))?;
     bundle.set("/process/env/-", json!("PS1=ready> "))?;
-    let mut seat = Seat::take(&bundle, &command(&bundle, &[])?)?;
+    let mut seat = Seat::take(&bundle, &command(&bundle)?)?;
     seat.screen.until("ready> ")?;
     seat.screen.keys("stty size; tty\r")?;
     seat.screen.until("33 111\r\n/dev/pts/0\r\n")?;
@@ -305,7 +311,7 @@ fn orphaned() -> Outcome {
 /// The records of both sides are one trace, by one clock.
 fn traced() -> Outcome {
     let bundle = shell("exit 3", &[])?;
-    same("status", bundle.finish(command(&bundle, &[])?)?.status, 3)?;
+    same("status", bundle.finish(command(&bundle)?)?.status, 3)?;
     let text = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out;
     let all: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let of = |lane: &str, call: &str| {
@@ -339,8 +345,12 @@ fn traced() -> Outcome {
     bundle.clean()
 }
 
-/// A QEMU of this script. Descriptor 102 is the channel, 103 the console: dash knows no number of more than one digit.
 fn fake(bundle: &Bundle, script: &str, patience: &str) -> Result<Done, Failed> {
+    bundle.finish(fake_machine(bundle, script, patience, &[])?)
+}
+
+/// A QEMU of this script. Descriptor 102 is the channel, 103 the console: dash knows no number of more than one digit.
+pub fn fake_machine(bundle: &Bundle, script: &str, patience: &str, words: &[&str]) -> Result<Command, Failed> {
     let path = bundle.path("qemu");
     fs::write(&path, format!("#!/bin/bash\n{script}\n"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -349,9 +359,9 @@ fn fake(bundle: &Bundle, script: &str, patience: &str) -> Result<Done, Failed> {
     bundle.write_config()?;
     let (qemu, kernel, here) = (text("qemu"), text("kernel"), text(""));
     let named = ["--qemu", &qemu, "--kernel", &kernel, "--modules", &modules, "--bundle", &here, &bundle.id];
-    let mut command = bundle.command(&[&["run", "--mode", "vm"], &named[..]].concat())?;
-    command.env("NK_VM_ACCEL", "tcg").env("NK_VM_PATIENCE", patience);
-    bundle.finish(command)
+    let mut command = bundle.command(&[&["run", "--mode", "vm"], words, &named[..]].concat())?;
+    command.env("NK_VM_ACCEL", "tcg").env("NK_VM_PATIENCE", patience).current_dir(&here);
+    Ok(command)
 }
 
 /// An ELF file that looks like a kernel, and modules that need nothing.

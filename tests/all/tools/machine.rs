@@ -34,11 +34,6 @@ pub fn cases(name: &str, cases: &[Case]) -> Vec<Trial> {
     all.into_iter().map(|trial| trial.with_ignored_flag(true)).collect()
 }
 
-/// The same for machines with a channel: their kernel has its modules beside it.
-pub fn channel_cases(name: &str, list: &[Case]) -> Vec<Trial> {
-    cases_with(name, &["virtio_mmio", "virtio_console"], list)
-}
-
 /// The cases of an area whose machines need these modules.
 pub fn cases_with(name: &str, wanted: &[&str], list: &[Case]) -> Vec<Trial> {
     let there = modules().is_some_and(|(_, depends)| {

@@ -1,0 +1,339 @@
+//! `run --mode vm`: what goes wrong before a machine speaks, with programs in QEMU's place; and what a caller does to the commands
+//! that speak with a machine.
+
+use super::vm_channel::{fake_machine, ready, shell};
+use crate::bundle::{Bundle, Done, patiently};
+use crate::machine;
+use crate::screen::Seat;
+use crate::{Failed, Outcome, area, ensure, same};
+use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+pub fn cases() -> Vec<Trial> {
+    let mut all = machine::cases_with(
+        "vm_faults",
+        &["virtio_mmio", "virtio_console"],
+        &[
+            ("output_that_cannot_be_written", full),
+            ("closed_descriptors", closed),
+            ("clients_that_are_stopped", stopped),
+            ("exec_ends_as_on_the_host", statuses),
+            ("what_reaches_no_machine_is_refused", unreached),
+            ("a_root_that_is_damaged", damaged),
+        ],
+    );
+    if cfg!(target_arch = "x86_64") {
+        all.extend(area(
+            "vm_faults",
+            &[
+                ("a_signal_before_the_machine_speaks", signals),
+                ("the_caller_is_killed_before_the_machine_speaks", killed),
+                ("a_signal_while_the_initramfs_is_made", early),
+                ("the_terminal_gets_its_settings_back", settings),
+                ("kvm_that_hangs_is_found_out", hangs),
+                ("qemu_without_a_device_says_so", lacking),
+                ("what_no_machine_has_is_refused_before_qemu", before),
+            ],
+        ));
+    }
+    all
+}
+
+/// A QEMU that takes what it gets, and says nothing.
+const SILENT: &str = "echo > began; exec sleep 1000";
+
+/// Such a machine that has begun.
+fn begun(bundle: &Bundle) -> Result<crate::bundle::Running, Failed> {
+    let mut command = fake_machine(bundle, SILENT, "60", &[])?;
+    command.current_dir(bundle.path(""));
+    let running = bundle.start(command)?;
+    patiently("QEMU's begin", || Ok(bundle.path("began").exists()))?;
+    Ok(running)
+}
+
+fn pid(running: &crate::bundle::Running) -> Result<Pid, Failed> {
+    Ok(Pid::from_raw(i32::try_from(running.child.id())?))
+}
+
+/// The machine's process, while the state has one.
+fn qemu(bundle: &Bundle) -> Result<i64, Failed> {
+    let mut found = None;
+    patiently("the machine's process", || {
+        found = bundle.state().ok().and_then(|state| state["pid"].as_i64()).filter(|pid| *pid > 0);
+        Ok(found.is_some())
+    })?;
+    Ok(found.ok_or("no pid")?)
+}
+
+fn gone(pid: i64) -> Outcome {
+    patiently("the end of the machine's process", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        Ok(status.is_empty() || status.contains("State:\tZ"))
+    })
+}
+
+fn signals() -> Outcome {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        let bundle = Bundle::plain()?;
+        let running = begun(&bundle)?;
+        let machine = qemu(&bundle)?;
+        kill(pid(&running)?, signal)?;
+        let said = format!("{} came before the machine had begun, and ended it", signal.as_str());
+        let done = bundle.wait(running)?.refused(&said)?;
+        same("messages", done.messages(), 1)?;
+        gone(machine)?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+fn killed() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let mut running = begun(&bundle)?;
+    let machine = qemu(&bundle)?;
+    running.child.kill()?;
+    running.child.wait()?;
+    gone(machine)?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
+}
+
+/// What is made before QEMU begins is undone as well.
+fn early() -> Outcome {
+    let bundle = Bundle::plain()?;
+    fs::File::create(bundle.rootfs("large"))?.set_len(400 << 20)?;
+    let command = fake_machine(&bundle, SILENT, "60", &["--root-from", "initramfs", "--memory", "4000"])?;
+    let running = bundle.start(command)?;
+    patiently("the container's state", || Ok(bundle.state_root().join(&bundle.id).exists()))?;
+    // The directory is there after signals are held back.
+    kill(pid(&running)?, Signal::SIGINT)?;
+    bundle.wait(running)?.refused("SIGINT came before the machine had begun, and ended it")?;
+    bundle.clean()
+}
+
+/// By a serial line QEMU itself makes the terminal raw, and may be killed.
+fn settings() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let own = fake_machine(&bundle, "stty raw -echo; kill -KILL $$", "60", &["--serial"])?;
+    let mut command = Command::new("sh");
+    command.args(["-c", "stty -g >before; \"$@\"; status=$?; stty -g >after; exit $status", "sh"]);
+    command.arg(own.get_program()).args(own.get_args()).current_dir(bundle.path(""));
+    Seat::take(&bundle, &command)?.leave(137)?;
+    let of = |name: &str| fs::read_to_string(bundle.path(name));
+    ensure!(of("before")?.len() > 20, "no terminal");
+    same("the terminal", of("after")?, of("before")?)?;
+    bundle.clean()
+}
+
+fn hangs() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let script = "case \"$*\" in *'-accel kvm'*) exec sleep 1000 ;; esac\necho emulated >&2; exit 3";
+    let named = fake_machine(&bundle, script, "1", &["--accel", "kvm"])?;
+    let said = "KVM does not work on this machine: the machine has said nothing for 1 s";
+    let done = bundle.finish(named)?.refused(said)?;
+    ensure!(done.err.contains("--accel tcg"), "{done:?}");
+    bundle.nothing_left()?;
+    if fs::File::options().read(true).write(true).open("/dev/kvm").is_ok() {
+        let mut usual = fake_machine(&bundle, script, "1", &[])?;
+        usual.env_remove("NK_VM_ACCEL");
+        let done = bundle.finish(usual)?.refused("QEMU ended with status 3")?;
+        ensure!(done.err.contains("so the machine is emulated (the machine has said nothing for 1 s)"), "{done:?}");
+    }
+    bundle.clean()
+}
+
+fn lacking() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let script = "echo \"qemu: -device virtio-serial-device: is not a valid device model name\" >&2; exit 1";
+    let done = bundle.finish(fake_machine(&bundle, script, "60", &[])?)?.refused("QEMU ended with status 1")?;
+    ensure!(done.err.contains("is not a valid device model name") && !done.err.contains("console"), "{done:?}");
+    bundle.clean()
+}
+
+/// Each part of config.json that a machine cannot have: its pointer, and no QEMU.
+fn before() -> Outcome {
+    let mount = |kind: &str, source: &str| json!({"destination": "/x", "type": kind, "source": source, "options": []});
+    let rate = json!([{"major": 8, "minor": 0, "rate": 1}]);
+    let affinity = |first: &str, last: &str| json!({"initial": first, "final": last});
+    let cases = [
+        ("/process/apparmorProfile", json!("docker-default"), "/process/apparmorProfile"),
+        ("/process/selinuxLabel", json!("a:b:c:s0"), "/process/selinuxLabel"),
+        ("/linux/mountLabel", json!("a:b:c:s0"), "/linux/mountLabel"),
+        ("/process/execCPUAffinity", affinity("3", "0"), "/process/execCPUAffinity/initial"),
+        ("/process/execCPUAffinity", affinity("0", "2-3"), "/process/execCPUAffinity/final"),
+        ("/mounts/0", mount("overlay", "overlay"), "/mounts/0/type"),
+        ("/mounts/0", mount("ext4", "/dev/vda1"), "/mounts/0/type"),
+        ("/mounts/0", mount("nfs", "server:/x"), "/mounts/0/type"),
+        ("/mounts/0", mount("bind", "/dev/kmsg2"), "/mounts/0"),
+        ("/linux/resources/blockIO", json!({"throttleReadBpsDevice": rate}), "/throttleReadBpsDevice/0"),
+        ("/linux/resources/blockIO", json!({"throttleWriteIOPSDevice": rate}), "/throttleWriteIOPSDevice/0"),
+        ("/linux/resources/rdma", json!({"mlx5": {"hcaHandles": 3}}), "/linux/resources/rdma/mlx5"),
+        ("/linux/resources/unified", json!({"io.max": "8:0 rbps=1"}), "/linux/resources/unified/io.max"),
+        ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "1"}), "/linux/memoryPolicy/nodes"),
+        ("/root/path", json!("missing"), "/root/path"),
+        ("/root/path", json!("rootfs/bin/busybox"), "/root/path"),
+        ("/vm", json!({"kernel": {"path": "/k", "initrd": "/etc"}}), "/vm/kernel/initrd"),
+        ("/vm", json!({"kernel": {"path": "/k"}, "image": {"path": "/etc/passwd"}}), "/vm/image/path"),
+        ("/vm", json!({"kernel": {"path": "/k"}, "image": {"path": "/nowhere"}}), "/vm/image/path"),
+    ];
+    for (pointer, value, named) in cases {
+        let mut bundle = Bundle::shell("true")?;
+        bundle.set(pointer, value)?;
+        let done = bundle.finish(fake_machine(&bundle, SILENT, "20", &[])?)?;
+        let end = named.get(named.len().saturating_sub(20)..).unwrap_or(named);
+        ensure!(done.status == 1 && done.err.contains(end), "{pointer}: {done:?}");
+        ensure!(!bundle.path("began").exists(), "{pointer}: QEMU began: {done:?}");
+        bundle.clean()?;
+    }
+    let bundle = Bundle::plain()?;
+    let mut command = Command::new(crate::bundle::runtime());
+    command.arg("--systemd-cgroup").args(fake_machine(&bundle, SILENT, "20", &[])?.get_args());
+    bundle.finish(command)?.refused("--systemd-cgroup do not go with --mode vm")?;
+    bundle.clean()
+}
+
+fn ends(bundle: Bundle, running: crate::bundle::Running) -> Outcome {
+    bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
+    same("status", bundle.wait(running)?.status, 137)?;
+    bundle.clean()
+}
+
+/// Output that is lost here is told: the program cannot see it.
+fn full() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep"])?;
+    let running = ready(&bundle)?;
+    for (redirection, status, said) in [
+        (">/dev/full", 255, "cannot write the program's output: no space left on device"),
+        ("2>/dev/full", 255, ""),
+        ("| true", 0, ""),
+    ] {
+        let line = format!("\"$@\" {redirection}");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line, "sh"]).arg(crate::bundle::runtime()).arg("--root").arg(bundle.state_root());
+        command.args(["exec", &bundle.id, "sh", "-c", "echo out; echo err >&2; sleep 1"]);
+        let done = bundle.finish(command)?;
+        ensure!(done.status == status && done.err.contains(said), "{redirection}: {done:?}");
+    }
+    ends(bundle, running)
+}
+
+/// What the caller has closed is the null device, and none of this program's files.
+fn closed() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep", "wc"])?;
+    let running = ready(&bundle)?;
+    for (redirection, out) in [("<&-", "0\n"), (">&-", ""), ("2>&-", "0\n"), ("<&- >&- 2>&-", "")] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("\"$@\" {redirection}"), "sh"]).arg(crate::bundle::runtime());
+        command.arg("--root").arg(bundle.state_root()).stdin(Stdio::null());
+        command.args(["exec", &bundle.id, "sh", "-c", "wc -c; echo err >&2; exit 7"]);
+        let done = bundle.finish(command)?;
+        same(redirection, (done.status, done.out.as_str()), (7, out))?;
+    }
+    ends(bundle, running)
+}
+
+/// With pipes and with a terminal: others go on, `run` takes no more memory, and the container's end waits for none of them.
+fn stopped() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep", "yes", "true"])?;
+    let running = ready(&bundle)?;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut command = bundle.command(&["exec", &bundle.id, "yes"])?;
+        clients.push(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+    }
+    let mut seat = Seat::take(&bundle, &bundle.command(&["exec", "-t", &bundle.id, "yes"])?)?;
+    seat.screen.until("y\r\ny\r\n")?;
+    for client in &clients {
+        kill(Pid::from_raw(i32::try_from(client.id())?), Signal::SIGSTOP)?;
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    for _ in 0..3 {
+        bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
+    }
+    seat.screen.keys("\x03")?;
+    seat.leave(130)?;
+    let status = fs::read_to_string(format!("/proc/{}/status", running.child.id()))?;
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse::<u64>().ok());
+    ensure!(peak.is_some_and(|kib| kib < 16 << 10), "{status}");
+    bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
+    same("status", bundle.wait(running)?.status, 137)?;
+    for mut client in clients {
+        client.kill()?;
+        client.wait()?;
+    }
+    bundle.clean()
+}
+
+fn statuses() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep", "true"])?;
+    let running = ready(&bundle)?;
+    let of = |words: &[&str]| -> Result<Done, Failed> { bundle.call(&[&["exec", &bundle.id], words].concat()) };
+    for status in [0, 1, 2, 42, 126, 127, 128, 200, 254, 255] {
+        let done = of(&["sh", "-c", &format!("exit {status}")])?;
+        ensure!(done.status == status && done.err.is_empty(), "{status}: {done:?}");
+    }
+    for signal in [1, 2, 9, 15, 34, 50, 64] {
+        same("signal", of(&["sh", "-c", &format!("kill -{signal} $$")])?.status, 128 + signal)?;
+    }
+    for (program, said) in [("/no/such", "no such file"), ("nosuch", "not found in $PATH"), ("/tmp", "is a directory")]
+    {
+        let done = of(&[program])?;
+        ensure!(done.status == 255 && done.says(said), "{program}: {done:?}");
+    }
+    // The end of a stream before the program's own, and a process that goes on.
+    same("closed", of(&["sh", "-c", "exec >&- 2>&- <&-; sleep 0.3; exit 4"])?.status, 4)?;
+    same("behind", of(&["sh", "-c", "sleep 3 & exit 5"])?.status, 5)?;
+    for signal in ["RTMIN", "RTMIN+3", "64", "0"] {
+        // The program ignores no signal, but is the first of its namespace (pid_namespaces(7)).
+        bundle.call(&["kill", &bundle.id, signal])?.ok()?;
+    }
+    bundle.call(&["kill", &bundle.id, "65"])?.refused("no signal")?;
+    // Options whose value may be left out mean the same inside.
+    of(&["true"])?.ok()?;
+    let done = bundle.call(&["exec", "--watch=all", &bundle.id, "sh", "-c", "exit 3"])?;
+    same("watched", done.status, 3)?;
+    ends(bundle, running)
+}
+
+/// Commands that would have to reach into the machine by other ways.
+fn unreached() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep"])?;
+    let running = ready(&bundle)?;
+    let mounts = bundle.path("mounts.json");
+    fs::write(
+        &mounts,
+        json!([{"destination": "/m", "type": "bind", "source": "/tmp", "options": ["bind"]}]).to_string(),
+    )?;
+    let said = "is in a machine of its own";
+    bundle.call(&["watch", &bundle.id])?.refused(said)?;
+    bundle.call(&["mounts", "add", &bundle.id, &mounts.to_string_lossy()])?.refused(said)?;
+    let other: Value = serde_json::from_str(&bundle.call(&["state", &bundle.id])?.ok()?.out)?;
+    same("status", other["status"].as_str(), Some("running"))?;
+    ends(bundle, running)
+}
+
+/// The message has what the machine's init says of it, not what the kernel says at the end.
+fn damaged() -> Outcome {
+    let bundle = shell("true", &[])?;
+    let disk = bundle.path("disk");
+    let made = Command::new(crate::bundle::tool("mkfs.ext4")?)
+        .args(["-q", "-d"])
+        .arg(bundle.rootfs(""))
+        .arg(&disk)
+        .arg("32m")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    ensure!(made.success(), "mkfs.ext4");
+    fs::File::options().write(true).open(&disk)?.set_len(9 << 20)?;
+    let command = super::vm_channel::command_with(&bundle, &["--image", &disk.to_string_lossy()])?;
+    let done = bundle.finish(command)?.refused("its console says: ")?;
+    ensure!(done.err.contains("/dev/vda") && !done.err.contains("reboot"), "{done:?}");
+    bundle.clean()
+}
