@@ -121,12 +121,18 @@ fn time(b: &mut Builder) {
     b.bridge(Bridge::Time, "/linux/timeOffsets", op, why);
 }
 
-/// The namespace's root is init's own cgroup. Without one, the clone makes the namespace, and its root is the caller's.
+/// Whether the clone makes the cgroup namespace. Its root is the cgroup that the process is born into (the kernel's
+/// cgroup_post_fork), or the caller's where the container has none. Into a scope init may be moved later.
+fn cgroup_by_clone(b: &Builder) -> bool {
+    !b.wish.cgroup || b.wish.manager.is_none() && cgroup::born(b) != Born::Outside
+}
+
+/// In a scope init makes the namespace itself: the cgroup where it is then becomes the root.
 fn cgroup_namespace(b: &mut Builder) {
-    if b.new_namespace(NamespaceKind::Cgroup) && b.wish.cgroup {
+    if b.new_namespace(NamespaceKind::Cgroup) && !cgroup_by_clone(b) {
         let from = pointer(b.spec, &NamespaceKind::Cgroup);
         let op = Namespaces::Unshare { flags: CloneFlags::CLONE_NEWCGROUP };
-        let why = "its cgroup becomes the root that it sees: a namespace made by the clone would begin at the caller's cgroup";
+        let why = "the scope becomes the root that it sees: a namespace made by the clone could begin elsewhere";
         b.init(Init::CgroupNamespace, &from, op, why);
     }
 }
@@ -136,15 +142,20 @@ fn clone(b: &mut Builder) {
     let user_outside = b.bridged && b.users.inside;
     let elsewhere = |kind: &NamespaceKind| match kind {
         NamespaceKind::Time => true,
-        NamespaceKind::Cgroup => b.wish.cgroup,
+        NamespaceKind::Cgroup => !cgroup_by_clone(b),
         NamespaceKind::User => user_outside,
         _ => false,
     };
     let new = b.spec.linux.namespaces.iter().filter(|n| n.joined().is_none() && !elsewhere(&n.kind));
     let flags = new.fold(CloneFlags::NONE, |flags, n| flags | flag(&n.kind));
     let born = cgroup::born(b);
-    let why = "one call makes the process and all its new namespaces";
-    let mark = Mark::NoCgroup.when(flags.has(CloneFlags::CLONE_NEWCGROUP));
+    let why = match flags.has(CloneFlags::CLONE_NEWCGROUP) && born != Born::Outside {
+        true => {
+            "one call makes the process and all its new namespaces; the cgroup that it is born into is the root that it sees"
+        }
+        false => "one call makes the process and all its new namespaces",
+    };
+    let mark = Mark::NoCgroup.when(flags.has(CloneFlags::CLONE_NEWCGROUP) && !b.wish.cgroup);
     if !b.bridged {
         b.marked(mark, |b| b.host(Host::Clone, AT, Namespaces::Clone { flags, born }, why));
         return;

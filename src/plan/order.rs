@@ -238,7 +238,7 @@ stages! {
             Processors,
         }
         Namespaces {
-            /// The new process gets a cgroup namespace, now that it is in its own cgroup.
+            /// The new process gets a cgroup namespace, now that systemd has put it into its scope.
             CgroupNamespace,
         }
         Root {

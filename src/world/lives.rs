@@ -44,15 +44,16 @@ fn cloned(world: &mut World, deed: &Deed, out: &mut Vec<Change>) {
     }
     process.spaces[PID] = parent.for_children[0];
     process.spaces[TIME] = parent.for_children[1];
-    for (kind, _) in FLAGS.split(' ').enumerate().filter(|(_, flag)| has(flag)) {
-        enter_new(world, &mut process, child, kind);
-    }
-    process.for_children = [process.spaces[PID], process.spaces[TIME]];
+    // Before the namespaces: this cgroup is the root of a new cgroup namespace.
     if let Some(fd) = member(deed.arg(0), "cgroup").and_then(number).filter(|_| has("CLONE_INTO_CGROUP"))
         && let Some(object) = world.file(pid, fd as i32)
     {
         process.cgroup = groups::path(&object.name).into();
     }
+    for (kind, _) in FLAGS.split(' ').enumerate().filter(|(_, flag)| has(flag)) {
+        enter_new(world, &mut process, child, kind);
+    }
+    process.for_children = [process.spaces[PID], process.spaces[TIME]];
     // The kernel answers with the number that the caller's own pid namespace has.
     match parent.spaces[PID] == PID as u32 + 1 {
         true => world.born(child, process, out),

@@ -355,8 +355,13 @@ fn cgroups_are_followed() {
         7 clone(child_stack=NULL, flags=SIGCHLD) = 8
         7 write(5, "8", 1) = 1
         7 clone3({flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=3}, 88) = 9
+        7 clone3({flags=CLONE_NEWCGROUP|CLONE_INTO_CGROUP, exit_signal=SIGCHLD, cgroup=3}, 88) = 10
         8 unshare(CLONE_NEWCGROUP) = 0"#,
     );
+    for (pid, root) in [(8, "/one/two"), (10, "/one")] {
+        let seen = fact(&world, pid, "cgroup namespace");
+        assert!(seen.ends_with(&format!("root {root}")), "{pid}: {seen}");
+    }
     assert_eq!((fact(&world, 8, "cgroup"), fact(&world, 9, "cgroup")), ("/one/two".into(), "/one".into()));
     let written =
         |files: &Table<String, String>| files.iter().map(|(file, now)| format!(" {file}={now}")).collect::<String>();

@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
     area(
         "cgroups",
         &[
+            ("its_own_is_the_root_that_it_sees", root_that_it_sees),
             ("pause_and_resume", pause_and_resume),
             ("a_paused_container_can_be_killed", killed_while_paused),
             ("what_else_a_paused_container_takes", while_paused),
@@ -253,6 +254,26 @@ fn owned() -> Outcome {
     let done = bundle.bundled(&["run"])?.ok()?;
     same("it said", done.out.trim(), "moved")?;
     bundle.clean()
+}
+
+/// The clone makes the cgroup namespace, and its root is the cgroup that init is born into: with and without a user
+/// namespace, and where a bridge makes init.
+fn root_that_it_sees() -> Outcome {
+    const SCRIPT: &str = "grep ^0: /proc/self/cgroup; grep ' - cgroup2 ' /proc/self/mountinfo | cut -d' ' -f4,5";
+    for way in ["plain", "user", "time"] {
+        let mut bundle = Bundle::shell(SCRIPT)?;
+        match way {
+            "user" => bundle = in_user_namespace(bundle)?,
+            "time" => bundle.set("/linux/namespaces/-", json!({"type": "time"}))?,
+            _ => {}
+        }
+        let done = bundle.bundled(&["run"])?.ok()?;
+        same("cgroup, and root of its mount", done.out.as_str(), "0::/\n/ /sys/fs/cgroup\n")?;
+        let calls = bundle.call(&["trace", "--format", "json", &bundle.id])?.ok()?.out;
+        ensure!(way == "time" || !calls.contains("unshare"), "{way}: the clone has made the namespace");
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 fn missing() -> Outcome {
