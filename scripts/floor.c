@@ -14,7 +14,7 @@
 //   floor names STATE      the ids alone.
 //   floor meter [xN] PROGRAM..
 //                          runs a program, or N at once with their number in place of %, and prints: wall ns, CPU us,
-//                          peak KiB, exit status. The peak of a child begins with its parent's size, so the measuring
+//                          peak KiB, faults, exit status. The peak of a child begins with its parent's size, so the measuring
 //                          program has to be small too.
 //   true, pause            under these names it ends at once, or never; it is smaller than any shell's `true`.
 //
@@ -368,7 +368,7 @@ static int meter(char **program)
     getrusage(RUSAGE_CHILDREN, &used);
     long long wall = (to.tv_sec - from.tv_sec) * 1000000000LL + to.tv_nsec - from.tv_nsec;
     long long cpu = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec + used.ru_stime.tv_usec;
-    printf("%lld %lld %ld %d\n", wall, cpu, used.ru_maxrss, worst);
+    printf("%lld %lld %ld %ld %d\n", wall, cpu, used.ru_maxrss, used.ru_minflt, worst);
     return 0;
 }
 

@@ -15,7 +15,7 @@ pub fn of(scene: &Scene, op: &Rootfs) -> Option<Found> {
         Rootfs::Pivot { .. } => not_pivoted(scene),
         Rootfs::MakeCwd { path } => not_made(scene, "cwd on read-only", &path.to_string_lossy()),
         Rootfs::OpenNull { .. } => null(scene),
-        Rootfs::Mask { at, .. } | Rootfs::ReadonlyPath { at } => {
+        Rootfs::Mask { at, .. } | Rootfs::ReadonlyPath { at, .. } => {
             let (Place::Rootfs { path, .. } | Place::Under { path, .. }) = at;
             let path = path.to_string_lossy();
             missing::found("masked path", &path, &path::walk(scene.root()?.at(), &path)?)

@@ -40,9 +40,8 @@ pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error
     Ok(0)
 }
 
-/// A container that was made, and the open state root.
+/// A container that was made.
 pub struct Made {
-    pub root: Fd,
     pub spec: &'static Spec<'static>,
     pub saved: Saved,
     pub init: Option<Fd>,
@@ -75,8 +74,8 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let stepper = stepping::prepare(context, manner.step, plan, text, &saved)?;
     step(Step::State);
     tell::words("state", &[&format!("{}/{id}", context.root)]);
-    let root = make_root(&context.root)?;
-    let dir = state::take(root.at(), id).map_err(|error| not_made(error, &format!("{}/{id}", context.root)))?;
+    let told = |error| not_made(error, &format!("{}/{id}", context.root));
+    let dir = state::take_in(&context.root, id, || make_root(&context.root), told)?;
     let begun = context.recording.begin(dir.at()).and_then(|()| state::intend(dir.at(), &saved));
     let mut lanes = Lanes::new(plan, Some(dir));
     lanes.endless = context.endless;
@@ -92,7 +91,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
             let words = manner.again.map_or(&context.words, |attempt| &attempt.words).clone();
             let bundle = saved.bundle_path.clone();
             attempts::note(dir.at(), &Attempt { bundle, words, config: text.into() });
-            state::remove(root.at(), dir, id)?;
+            state::remove_failed(make_root(&context.root), &context.root, dir, id)?;
         }
         if lanes.pid != 0 {
             delete::after(context, &saved);
@@ -107,7 +106,6 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let service = if manner.attached { context.pid } else { lanes.pid };
     let notify = lanes.take(Slot::NOTIFY).zip(lanes.take(Slot::NOTIFIED));
     let made = Made {
-        root,
         spec,
         saved: Saved { pid: lanes.pid, cgroup_made: Some(lanes.cgroup_made), ..saved },
         init: lanes.take(Slot::INIT),

@@ -1,6 +1,6 @@
 //! `run`: a container, its program, and the end of both. May touch: everything from `say` down.
 
-use super::context::{Context, step};
+use super::context::{Context, make_root, step};
 use super::create::{self, Made, Manner};
 use super::end;
 use super::wait::{self, Foreground, Waited};
@@ -27,7 +27,8 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
         }
     };
     if let Err(error) = hooks::poststart(&made.saved, &made.spec.hooks, made.saved.pid) {
-        delete::destroy(context, &made.root, &made.saved, made.init.as_ref())?;
+        let root = make_root(&context.root)?;
+        delete::destroy(context, &root, &made.saved, made.init.as_ref())?;
         return Err(error);
     }
     context.log.say(Level::Info, &format!("container {id}: running"));
@@ -52,7 +53,8 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let Waited { ended, handed } = match waited {
         Ok(waited) => waited,
         Err(error) => {
-            delete::destroy(context, &made.root, &made.saved, Some(&init))?;
+            let root = make_root(&context.root)?;
+            delete::destroy(context, &root, &made.saved, Some(&init))?;
             return Err(error);
         }
     };
@@ -60,24 +62,25 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     wait::release(made.signals);
     let status = ended.status();
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
+    let root = make_root(&context.root)?;
     if status != 0 || options.keep {
-        tell_end(context, &made, ended, handed, options.keep);
+        tell_end(context, &root, &made, ended, handed, options.keep);
     }
     // The container goes even if a profile cannot be written.
     let told = made.watcher.map_or(Ok(()), Watcher::tell);
     if !options.keep {
         step(Step::Delete);
         tell::words("remove", &[id]);
-        delete::end_left(context, &made.root, &made.saved)?;
-        delete::remove(&made.root, id, &made.saved, made.cgroup_root)?;
+        delete::end_left(context, &root, &made.saved)?;
+        delete::remove(&root, id, &made.saved, made.cgroup_root)?;
         delete::after(context, &made.saved);
     }
     told.map(|()| status)
 }
 
 /// Tells why the program has ended. `keep`: the container stays, and `state` shows it.
-fn tell_end(context: &Context, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
-    let dir = state::look_up(Some(&made.root), &made.saved.id).ok().flatten();
+fn tell_end(context: &Context, root: &Fd, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
+    let dir = state::look_up(Some(root), &made.saved.id).ok().flatten();
     let dir = dir.as_ref().map(Fd::at);
     let over = Over {
         saved: &made.saved,

@@ -168,7 +168,10 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     }
     // The kernel refuses the whole line for one controller that it does not have.
     let why = Why("only these controllers can be handed down");
-    let there = read(root, c"cgroup.controllers", why)?;
+    let list = syscalls::openat(root, c"cgroup.controllers", OpenFlags::O_NOFOLLOW, why)?;
+    let there = input::read_all(list.at(), why)?;
+    list.leak(); // this comes once, before the clone: execve closes it, or the end of this process
+    let there = String::from_utf8_lossy(&there);
     wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
     // If this caller may not do it, a line of the plan that needs a controller will fail.
     if !wanted.is_empty() {

@@ -56,9 +56,20 @@ fn rules(links: bool) -> Resolve {
 
 #[track_caller]
 fn resolve_by(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why) -> syscalls::Result<Fd> {
+    opened(root, path, OpenFlags::O_PATH | flags, rules, why)
+}
+
+/// The same directory, open for a look at its names.
+#[track_caller]
+pub fn resolve_to_read(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
+    opened(root, path, OpenFlags::O_DIRECTORY, rules(true), why)
+}
+
+#[track_caller]
+fn opened(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;
     loop {
-        match syscalls::openat2(root, path, OpenFlags::O_PATH | flags, rules, why) {
+        match syscalls::openat2(root, path, flags, rules, why) {
             Err(failed) if failed.errno == Errno::EAGAIN && tries < TRIES => tries += 1,
             other => return other,
         }

@@ -31,6 +31,8 @@ pub struct Lanes<'a> {
     pub beside: Beside,
     /// The first directory that is masked below each of the bases.
     pub masked: [Option<(Slot, &'a CStr)>; 3],
+    /// The names that the container's procfs has.
+    pub names: Option<Names>,
     /// The empty tmpfs that masks directories of the rootfs.
     pub mask: Option<Fd>,
     /// The first name of the pid file, until it gets its own.
@@ -114,6 +116,29 @@ pub enum Then {
     Stopped(Stopped),
 }
 
+/// A set of names in a few words: it may take a name for one of them, but never denies one.
+pub struct Names([u64; 16]);
+
+impl Names {
+    pub const NONE: Names = Names([0; 16]);
+
+    /// Two of the bits, by the hash FNV-1a.
+    fn bits(name: &[u8]) -> [u32; 2] {
+        let hash = name.iter().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        [hash & 1023, hash >> 16 & 1023]
+    }
+
+    pub fn add(&mut self, name: &[u8]) {
+        for bit in Self::bits(name) {
+            self.0[bit as usize / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    pub fn may_have(&self, name: &[u8]) -> bool {
+        Self::bits(name).iter().all(|bit| self.0[*bit as usize / 64] >> (bit % 64) & 1 != 0)
+    }
+}
+
 impl<'a> Lanes<'a> {
     /// `state`: the container's state directory, if the plan needs it.
     pub fn new(plan: &'a Plan, state: Option<Fd>) -> Lanes<'a> {
@@ -139,6 +164,7 @@ impl<'a> Lanes<'a> {
             heard: None,
             beside: Beside::No,
             masked: [None; 3],
+            names: None,
             mask: None,
             pid_file: None,
             resctrl: false,
@@ -202,5 +228,24 @@ impl<'a> Lanes<'a> {
             end.close(why)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_added_is_never_denied() {
+        let names: Vec<String> = (0..500).map(|n| format!("name-{n}")).collect();
+        let mut set = Names::NONE;
+        for (count, name) in names.iter().enumerate() {
+            set.add(name.as_bytes());
+            assert!(names.iter().take(count + 1).all(|name| set.may_have(name.as_bytes())));
+            if count == 80 {
+                let taken = (0..1000).filter(|n| set.may_have(format!("other-{n}").as_bytes())).count();
+                assert!(taken < 100, "{taken} of 1000 names that are not there are tried");
+            }
+        }
     }
 }

@@ -26,4 +26,4 @@ mod vectors;
 pub mod walk;
 pub mod watch;
 
-pub use lanes::{Act, Lanes, Then};
+pub use lanes::{Act, Lanes, Names, Then};

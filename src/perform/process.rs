@@ -82,7 +82,11 @@ fn raise_limit(resource: u32, hard: u64, why: Why) -> Done {
 
 /// Close-on-exec would be too late: execve looks up the program, and the interpreter that the program names, while
 /// all descriptors are still open. Only a socket and two fifos are kept: no path leads through them.
-fn close_descriptors(lanes: &Lanes, first: u32, why: Why) -> Done {
+fn close_descriptors(lanes: &mut Lanes, first: u32, why: Why) -> Done {
+    // Where init has not closed it before, the host's end of the channel is among them.
+    if let Some(end) = lanes.take(Slot::CHANNEL) {
+        end.leak();
+    }
     let [init, start, report, output] =
         [Slot::INIT_END, Slot::START, Slot::REPORT, Slot::HOOK_OUTPUT].map(|slot| lanes.at(slot).raw());
     let mut kept = [init, start, report, output, step::end(lanes).raw()];

@@ -64,6 +64,10 @@ fn stop(lanes: &mut Lanes, report: Report) -> ! {
         if let Some(end) = lanes.take(Slot::CONSOLE) {
             let _ = end.close(Why("the runtime may wait there for the terminal, which does not come"));
         }
+        if let Some(end) = lanes.take(Slot::CHANNEL) {
+            let _ =
+                end.close(Why("the end of the channel tells that the look is over: only the runtime may hold it open"));
+        }
         await_look(lanes);
     }
     syscalls::exit_group(1, Why("a container that cannot be made whole must not run"))

@@ -2,7 +2,7 @@
 //! several subjects have to know stands here too. May touch: types.
 
 use super::mark::Mark;
-use super::op::{Line, Mounts, Namespaces, Op, Plan, misplaced};
+use super::op::{Line, Mounts, Namespaces, Network, Op, Plan, Process, Sync, misplaced};
 use super::order::{Bridge, Host, Init};
 use super::slot::Slot;
 use super::step::Step;
@@ -162,6 +162,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Whether the last line has left the init lane in this directory.
+    pub fn stands_in(&self, stage: Init, base: Slot) -> bool {
+        self.stands == Some((stage, base))
+    }
+
     /// The last line has moved the init lane.
     pub fn stands_nowhere(&mut self) {
         self.stands = None;
@@ -222,13 +227,29 @@ impl<'a> Builder<'a> {
         if self.len() > MOST {
             return Err(too_long());
         }
-        let [host, bridge, init] = [self.host, self.bridge, self.init].map(in_order);
+        let [host, bridge, mut init] = [self.host, self.bridge, self.init].map(in_order);
+        if !waits_early(&init) {
+            init.retain(|line| line.op != Op::Sync(Sync::CloseHostEnd));
+        }
         let plan = Plan { host, bridge, init, slots: self.slots };
         match misplaced(&plan) {
             Some(problem) => Err(problem),
             None => Ok(plan),
         }
     }
+}
+
+/// Whether init waits for the host, or runs a program, before it closes all descriptors at once: then it must not hold
+/// the host's end of the channel until there.
+fn waits_early(init: &[Line]) -> bool {
+    let closes = |line: &Line| matches!(line.op, Op::Process(Process::CloseDescriptors { .. }));
+    let waits = |line: &Line| match &line.op {
+        Op::Hooks(_) => true,
+        Op::Network(op) => *op != Network::LoopbackUp,
+        Op::Sync(op) => *op != Sync::CloseHostEnd,
+        _ => false,
+    };
+    !init.iter().any(closes) || init.iter().take_while(|line| !closes(line)).any(waits)
 }
 
 /// The lines in the order of their stages. Numbers of lines are sorted, and then each line is moved once: a sort of the

@@ -51,7 +51,7 @@ pub fn create(spec: &Spec, wish: &Wish) -> Result<Plan, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::op::{Line, Namespaces, Network, Op, Process, Sync};
+    use crate::plan::op::{Line, Namespaces, Network, Op, Process, Rootfs, Sync};
 
     const NET: &str = r#""linux": { "netDevices": {"a": {}, "b": {"name": "c%d"}},"#;
 
@@ -107,6 +107,39 @@ mod tests {
             let fifos = plan.host.iter().filter(|l| l.op == Op::Sync(Sync::StartFifos)).count();
             assert_eq!((awaits, fifos), if wait { (1, 1) } else { (0, 0) });
             assert!(matches!(plan.init.last().map(|l| &l.op), Some(Op::Process(Process::Execve { .. }))));
+        }
+    }
+
+    /// /proc is read-only for its binds only where that changes nothing else. Init closes the host's end of the channel by
+    /// itself only where it waits before all descriptors are closed.
+    #[test]
+    fn calls_are_left_out_where_that_changes_nothing() {
+        let lines = |from: &str, to: &str| {
+            assert!(crate::spec::DEFAULT.contains(from), "{from}");
+            let text = crate::spec::DEFAULT.replacen(from, to, 1);
+            let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
+            let wish = Wish { id: "x", bundle: "/b", attached: true, cgroup: true, ..Wish::default() };
+            let plan = create(&spec, &wish).unwrap_or_else(|p| panic!("{p:?}"));
+            let count = |is: fn(&Op) -> bool| plan.init.iter().filter(|line| is(&line.op)).count();
+            let held = count(|op| matches!(op, Op::Rootfs(Rootfs::Hold { .. })));
+            assert!(held == 0 || count(|op| matches!(op, Op::Rootfs(Rootfs::ReadonlyPath { held: false, .. }))) == 0);
+            (held, count(|op| *op == Op::Sync(Sync::CloseHostEnd)))
+        };
+        assert_eq!(lines("{", "{"), (2, 0));
+        let [linux, process, proc] = ["\"linux\": {", "\"process\": {", "\"source\": \"proc\""];
+        let over = r#""source": "proc"}, {"destination": "/proc/acpi", "type": "tmpfs", "source": "t""#;
+        let hook = |name: &str| format!(r#""hooks": {{"{name}": [{{"path": "/h"}}]}}, "linux": {{"#);
+        for (from, to, wanted) in [
+            (linux, String::from(r#""linux": {"sysctl": {"net.ipv4.ip_forward": "1"},"#), (0, 0)),
+            (process, r#""process": {"oomScoreAdj": 5,"#.into(), (0, 0)),
+            (proc, r#""source": "proc", "options": ["ro"]"#.into(), (0, 0)),
+            (proc, over.into(), (0, 0)),
+            (linux, hook("createRuntime"), (0, 1)),
+            (linux, hook("createContainer"), (0, 1)),
+            (linux, hook("startContainer"), (2, 0)),
+            (linux, NET.into(), (2, 1)),
+        ] {
+            assert_eq!(lines(from, &to), wanted, "{to}");
         }
     }
 

@@ -6,10 +6,11 @@ use super::hooks;
 use super::mark::Mark;
 use super::mounts::options;
 use super::namespaces::pointer;
-use super::op::{Mounts, Place, Rootfs};
+use super::op::{MOST_BY_PROC, Mounts, Place, Rootfs, Slot};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
-use crate::spec::{Device, NamespaceKind, Problem, Spec};
+use crate::spec::{Device, Mount, NamespaceKind, Problem, Spec};
+use alloc::ffi::CString;
 use syscalls::MountFlags;
 
 /// `create`: the rootfs becomes the root.
@@ -19,6 +20,7 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     make_cwd(b)?;
     pivot(b)?;
     propagation(b);
+    names(b);
     readonly_paths(b)?;
     masked_paths(b)?;
     readonly(b);
@@ -165,15 +167,60 @@ fn propagation(b: &mut Builder) {
     }
 }
 
+/// So many paths below the container's own procfs are tried one by one. Of more, one look tells which are there.
+const TRIED: usize = 3;
+
+/// How many of the paths lie below the container's own procfs.
+fn in_proc<'a>(b: &Builder, paths: impl Iterator<Item = &'a String>) -> usize {
+    paths.filter(|path| matches!(b.tree.place("", path, true), Ok(Place::Under { base: Slot::PROC, .. }))).count()
+}
+
+/// Most kernels lack some of the files that engines mask.
+fn names(b: &mut Builder) {
+    let linux = &b.spec.linux;
+    if in_proc(b, linux.readonly_paths.iter().chain(&linux.masked_paths)) > TRIED {
+        let why = "one look tells which of the paths are not there: each would take a try";
+        let from = if linux.masked_paths.is_empty() { "/linux/readonlyPaths" } else { "/linux/maskedPaths" };
+        b.init(Init::Paths, from, Rootfs::LookAtNames { base: Slot::PROC }, why);
+    }
+}
+
+/// Whether nothing lies over a part of /proc.
+fn is_whole(b: &Builder) -> bool {
+    !b.tree.covered.iter().any(|m| m.path.starts_with("/proc/"))
+}
+
+/// Whether /proc can be read-only for a moment, which makes its parts read-only by one call: it shows the container's
+/// own procfs and nothing else, may be written to, and nothing holds a file open there that is written to.
+fn can_hold(b: &Builder) -> bool {
+    let spec = b.spec;
+    let readonly = |m: &Mount| clean(&m.destination) == "/proc" && m.options.iter().any(|o| *o == "ro" || *o == "rro");
+    let quiet = spec.linux.sysctl.is_empty() && spec.process.oom_score_adj.is_none() && !hooks::any_before_pivot(spec);
+    let many = in_proc(b, spec.linux.readonly_paths.iter()) >= TRIED;
+    quiet && many && is_whole(b) && !spec.mounts.iter().any(readonly)
+}
+
 fn readonly_paths(b: &mut Builder) -> Result<(), Problem> {
+    let hold = can_hold(b);
+    let mut held = false;
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
         if clean(path) == "/" {
             continue; // with the root, at the end
         }
         let from = entry("/linux/readonlyPaths", i);
         let at = place(b, &from, path)?;
+        let hold = hold && matches!(at, Place::Under { base: Slot::PROC, .. });
+        if hold && !held {
+            let why = "a bind has the options of the mount that it shows: so each part is read-only from its beginning";
+            b.init(Init::Paths, &from, Rootfs::Hold { base: Slot::PROC, readonly: true }, why);
+            held = true;
+        }
         let why = "a write there would change the whole machine, and not only the container";
-        b.init(Init::Paths, &from, Rootfs::ReadonlyPath { at }, why);
+        b.init(Init::Paths, &from, Rootfs::ReadonlyPath { at, held: hold }, why);
+    }
+    if held {
+        let why = "the parts stay read-only: each is a mount of its own";
+        b.init(Init::Paths, "/linux/readonlyPaths", Rootfs::Hold { base: Slot::PROC, readonly: false }, why);
     }
     Ok(())
 }
@@ -190,10 +237,11 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
     b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
     for (i, path) in paths.iter().enumerate() {
         let from = entry("/linux/maskedPaths", i);
-        let at = place(b, &from, path)?;
+        let by_proc = by_proc(b, &b.tree.place(&from, path, true)?);
+        let at = if by_proc { b.tree.place(&from, path, true)? } else { place(b, &from, path)? };
         let nowhere = matches!(at, Place::Rootfs { .. });
         let why = "what lies there tells about the host, or gives a way to change it";
-        b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)) }, why);
+        b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)), by_proc }, why);
         if nowhere {
             b.stands_nowhere();
         }
@@ -208,6 +256,14 @@ fn place(b: &mut Builder, from: &str, path: &str) -> Result<Place, Problem> {
         b.enter(Init::Paths, from, base);
     }
     Ok(at)
+}
+
+/// Whether init stands in the container's own procfs, all of it, through which a descriptor leads to any other place.
+fn by_proc(b: &Builder, at: &Place) -> bool {
+    let other = |base: Slot, path: &CString| base != Slot::PROC && path.as_bytes().len() <= MOST_BY_PROC;
+    matches!(at, Place::Under { base, path } if other(*base, path))
+        && is_whole(b)
+        && b.stands_in(Init::Paths, Slot::PROC)
 }
 
 /// Those of the paths which engines mask that are directories; the others are files.

@@ -6,7 +6,7 @@ use crate::outcome::{Doing, Error, at, short};
 use crate::sorted;
 use core::ffi::CStr;
 use core::fmt::Display;
-use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
+use syscalls::{At, AtFlags, Errno, Failed, Fd, OpenFlags, Why};
 
 pub const DIRECTORY: OpenFlags = OpenFlags::O_PATH.or(OpenFlags::O_DIRECTORY).or(OpenFlags::O_NOFOLLOW);
 
@@ -61,15 +61,45 @@ pub fn make_path(path: &str, mode: u32, doing: impl Display, why: Why) -> Result
 /// Takes an id. Of several processes at once, exactly one gets it.
 pub fn take(root: At, id: &str) -> Result<Fd, Error> {
     let name = c(id)?;
-    match syscalls::mkdirat(root, &name, 0o711, Why("making the directory takes the id: only one command can")) {
-        Err(failed) if failed.errno == Errno::EEXIST => {
-            return Err(Error::State(format!("container with given ID already exists: {id}")));
+    mkdir(root, &name).map_err(|failed| refused(id, failed))?;
+    open_taken(root, &name, id)
+}
+
+/// The same by the state root's path: as a rule it is there, and need not be open. `missing`: makes and opens it.
+/// `told`: more about an error in the root.
+pub fn take_in(
+    path: &str,
+    id: &str,
+    missing: impl Fn() -> Result<Fd, Error>,
+    told: impl Fn(Error) -> Error,
+) -> Result<Fd, Error> {
+    let name = c(&format!("{path}/{id}"))?;
+    match mkdir(At::CWD, &name) {
+        Ok(()) => open_taken(At::CWD, &name, id),
+        Err(failed) if failed.errno == Errno::EEXIST => Err(refused(id, failed)),
+        Err(failed) => {
+            // What is wrong may be the root itself: then this says so.
+            let root = missing()?;
+            if failed.errno == Errno::ENOENT { take(root.at(), id) } else { Err(refused(id, failed)) }.map_err(&told)
         }
-        made => made.doing(format_args!("take the id {id}"))?,
     }
-    open(root, &name).map_err(|failed| {
+}
+
+fn mkdir(root: At, name: &CStr) -> syscalls::Result<()> {
+    syscalls::mkdirat(root, name, 0o711, Why("making the directory takes the id: only one command can"))
+}
+
+fn refused(id: &str, failed: Failed) -> Error {
+    match failed.errno {
+        Errno::EEXIST => Error::State(format!("container with given ID already exists: {id}")),
+        _ => at(format_args!("take the id {id}"), failed),
+    }
+}
+
+fn open_taken(root: At, name: &CStr, id: &str) -> Result<Fd, Error> {
+    open(root, name).map_err(|failed| {
         let why = Why("no container was made, so the id is free again");
-        let _ = syscalls::unlinkat(root, &name, AtFlags::AT_REMOVEDIR, why);
+        let _ = syscalls::unlinkat(root, name, AtFlags::AT_REMOVEDIR, why);
         at(format_args!("open the state of {id}"), failed)
     })
 }

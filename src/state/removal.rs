@@ -1,7 +1,7 @@
 //! The removal of a container's state. Its trace moves to the kept ones. May touch: system calls.
 
 use super::document::{INTENDED, NEW};
-use super::traces::{self, FAILED, LATER, MACHINE, OLD, TRACE};
+use super::traces::{self, FAILED, Kept, LATER, MACHINE, OLD, TRACE};
 use crate::host::input::c;
 use crate::outcome::{Doing, Error};
 use crate::perform::{callers, sync, watch};
@@ -30,9 +30,13 @@ const FILES: [&CStr; 13] = [
 
 /// Removes a container's state.
 pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
-    remove_name(dir.at(), c"state.json", AtFlags::NONE, Why("no command finds the container any more"))
-        .doing(format_args!("remove the state of {id}"))?;
+    remove_document(dir.at(), id)?;
     if remove_unfinished(root, dir, id)? { Ok(()) } else { Err(strangers(id)) }
+}
+
+fn remove_document(dir: At, id: &str) -> Result<(), Error> {
+    remove_name(dir, c"state.json", AtFlags::NONE, Why("no command finds the container any more"))
+        .doing(format_args!("remove the state of {id}"))
 }
 
 /// The error of a directory that cannot be removed.
@@ -43,11 +47,22 @@ pub fn strangers(id: &str) -> Error {
 /// Removes the state of a container without a document. False: the process that makes it has just written one, and the
 /// directory stays. After true, that process finds no directory for the document, and so ends the container.
 pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
-    removed(root, dir, id, &c(id)?).doing(format_args!("remove the state of {id}"))
+    let kept = traces::keep(root, dir.at(), id);
+    removed(root, kept, dir, &c(id)?).doing(format_args!("remove the state of {id}"))
 }
 
-fn removed(root: At, dir: Fd, id: &str, name: &CStr) -> syscalls::Result<bool> {
-    let kept = traces::keep(root, dir.at(), id);
+/// Removes the state of a container that could not be made. `root`: if it cannot be opened, since this process may open no
+/// more files, the directory goes by its path, and no trace is kept.
+pub fn remove_failed(root: Result<Fd, Error>, path: &str, dir: Fd, id: &str) -> Result<(), Error> {
+    if let Ok(root) = root {
+        return remove(root.at(), dir, id);
+    }
+    remove_document(dir.at(), id)?;
+    let gone = removed(At::CWD, None, dir, &c(&format!("{path}/{id}"))?);
+    if gone.doing(format_args!("remove the state of {id}"))? { Ok(()) } else { Err(strangers(id)) }
+}
+
+fn removed(root: At, kept: Option<Kept>, dir: Fd, name: &CStr) -> syscalls::Result<bool> {
     let free = || remove_name(root, name, AtFlags::AT_REMOVEDIR, Why("the id is free again"));
     let mut freed = free();
     if is_full(&freed) {

@@ -3,8 +3,8 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use crate::perform::files::{self, decimal, is_null, kind};
-use crate::perform::{Lanes, trees};
-use crate::plan::op::Attributes;
+use crate::perform::{Lanes, Names, trees};
+use crate::plan::op::{Attributes, MOST_BY_PROC};
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, Errno, Fd, MountFlags, OpenFlags, Why};
@@ -48,12 +48,48 @@ fn absent(errno: Errno) -> bool {
     errno == Errno::ENOENT || errno == Errno::ENOTDIR
 }
 
-pub fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
+/// Bytes of names that one look takes: those of a new procfs fit in.
+const LOOK: usize = 4096;
+/// A name that does not fit in any more has at most so many (getdents64(2), NAME_MAX).
+const ENTRY: usize = 280;
+
+/// Notes which names the directory has. If they are too many, each path is tried.
+pub fn look(lanes: &mut Lanes, base: Slot, why: Why) -> Done {
+    let mut buffer = [0; LOOK];
+    let len = syscalls::getdents64(lanes.at(base), &mut buffer, why)?;
+    let mut names = Names::NONE;
+    for (_, name) in syscalls::abi::entries(buffer.get(..len).unwrap_or(&[])) {
+        names.add(name.to_bytes());
+    }
+    // procfs has its files first, and then a number for each process.
+    lanes.names = (len + ENTRY <= LOOK).then_some(names);
+    Ok(())
+}
+
+/// Whether a look has told that a path is not there. Numbers come and go with processes.
+fn is_missing(lanes: &Lanes, base: Slot, path: &CStr) -> bool {
+    let Some(names) = lanes.names.as_ref().filter(|_| base == Slot::PROC) else { return false };
+    let first = path.to_bytes().split(|byte| *byte == b'/').next().unwrap_or(b"");
+    !first.first().is_none_or(|byte| byte.is_ascii_digit() || *byte == b'.') && !names.may_have(first)
+}
+
+/// The options of the mount itself, and of none below it.
+pub fn hold(mount: At, readonly: bool, why: Why) -> Done {
+    let (set, clear) = if readonly { (READONLY.set, 0) } else { (0, READONLY.set) };
+    Ok(trees::set_attributes(mount, &Attributes { set, clear, ..Attributes::default() }, why)?)
+}
+
+/// `held`: the mount that it lies in is read-only now, so the bind is, too (mount(2), "Creating a bind mount").
+pub fn readonly(lanes: &Lanes, at: &Place, held: bool, why: Why) -> Done {
     match at {
+        Place::Under { base, path } if is_missing(lanes, *base, path) => Ok(()),
         Place::Under { base, path } => {
             match syscalls::mount_none(Some(path), path, MountFlags::MS_BIND | MountFlags::MS_REC, why) {
                 Err(failed) if absent(failed.errno) => return Ok(()),
                 other => other?,
+            }
+            if held {
+                return Ok(());
             }
             let why = Why("the bind is a mount of its own, and can be read-only by itself");
             Ok(trees::set_attributes_at(lanes.at(*base), path, AtFlags::NONE, &READONLY, why)?)
@@ -71,24 +107,26 @@ pub fn readonly(lanes: &Lanes, at: &Place, why: Why) -> Done {
 }
 
 /// Covers a file with the null device, a directory with an empty read-only tmpfs.
-pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, why: Why) -> Done {
+pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, by_proc: bool, why: Why) -> Done {
     match at {
-        Place::Under { base, path } => mask_below(lanes, *base, path, directory, why),
+        Place::Under { base, path } if is_missing(lanes, *base, path) => Ok(()),
+        Place::Under { base, path } => mask_below(lanes, (*base, path), directory, by_proc, why),
         Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, why),
     }
 }
 
 /// Below a mount that no other process can reach, where the lane stands: it tries what the plan expects, and the other
 /// way only if that was wrong. A mount of a file on a directory fails after a wait for all processors: without the
-/// plan's expectation every second try would cost that wait.
-fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: bool, why: Why) -> Done {
+/// plan's expectation every second try would cost that wait. `by_proc`: the lane stands in its procfs instead.
+fn mask_below<'a>(lanes: &mut Lanes<'a>, at: (Slot, &'a CStr), directory: bool, by_proc: bool, why: Why) -> Done {
+    let (base, path) = at;
     let mut cover = |directory: bool| match directory {
-        true => mask_directory(lanes, base, path, why),
+        true => mask_directory(lanes, at, by_proc, why),
         // procfs itself leads to the checked device, by its descriptor.
-        false if base == Slot::PROC && lanes.has(Slot::NULL) => {
-            let mut buffer = [0; 24];
-            let null = own_descriptor(lanes.at(Slot::NULL), &mut buffer);
-            syscalls::mount_none(Some(null), path, MountFlags::MS_BIND, why)
+        false if (base == Slot::PROC || by_proc) && lanes.has(Slot::NULL) => {
+            let (mut null, mut room) = ([0; BY_PROC], [0; BY_PROC]);
+            let null = own_descriptor(lanes.at(Slot::NULL), c"", &mut null);
+            syscalls::mount_none(Some(null), named(lanes, at, by_proc, &mut room), MountFlags::MS_BIND, why)
         }
         false => attach_null(lanes, lanes.at(base), path, why),
     };
@@ -107,25 +145,41 @@ fn mask_below<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, directory: 
 }
 
 /// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
-fn mask_directory<'a>(lanes: &mut Lanes<'a>, base: Slot, path: &'a CStr, why: Why) -> syscalls::Result<()> {
-    if let Some((_, first)) = lanes.masked.iter().flatten().find(|(b, _)| *b == base) {
+fn mask_directory<'a>(lanes: &mut Lanes<'a>, at: (Slot, &'a CStr), by_proc: bool, why: Why) -> syscalls::Result<()> {
+    let (mut room, mut other) = ([0; BY_PROC], [0; BY_PROC]);
+    let path = named(lanes, at, by_proc, &mut room);
+    let fits = |first: &CStr| !by_proc || first.to_bytes().len() <= MOST_BY_PROC;
+    if let Some(first) = lanes.masked.iter().flatten().find(|(base, first)| *base == at.0 && fits(first)) {
+        let first = named(lanes, *first, by_proc, &mut other);
         return syscalls::mount_none(Some(first), path, MountFlags::MS_BIND, why);
     }
     syscalls::mount(c"tmpfs", path, c"tmpfs", MountFlags::MS_RDONLY, None, why)?;
     if let Some(free) = lanes.masked.iter_mut().find(|m| m.is_none()) {
-        *free = Some((base, path));
+        *free = Some(at);
     }
     Ok(())
 }
 
-/// `self/fd/N`, as seen from the root of a procfs.
-fn own_descriptor(fd: At, buffer: &mut [u8; 24]) -> &CStr {
-    let prefix = b"self/fd/";
-    buffer[..prefix.len()].copy_from_slice(prefix);
-    let mut room = [0; 12];
-    let digits = decimal(fd.raw(), &mut room);
-    buffer[prefix.len()..][..digits.len()].copy_from_slice(digits);
-    CStr::from_bytes_until_nul(buffer).unwrap_or(c"")
+/// Bytes of the name of a place by its descriptor.
+const BY_PROC: usize = 24 + MOST_BY_PROC;
+
+/// What a place below a mount is called where the lane stands: in that mount, or in its procfs.
+fn named<'a>(lanes: &Lanes, (base, path): (Slot, &'a CStr), by_proc: bool, room: &'a mut [u8; BY_PROC]) -> &'a CStr {
+    if by_proc { own_descriptor(lanes.at(base), path, room) } else { path }
+}
+
+/// `self/fd/N`, or `self/fd/N/path`, as seen from the root of a procfs.
+fn own_descriptor<'a>(fd: At, path: &CStr, room: &'a mut [u8; BY_PROC]) -> &'a CStr {
+    let mut number = [0; 12];
+    let slash: &[u8] = if path.is_empty() { b"" } else { b"/" };
+    let mut end = 0;
+    for piece in [b"self/fd/", decimal(fd.raw(), &mut number), slash, path.to_bytes()] {
+        if let Some(place) = room.get_mut(end..end + piece.len()) {
+            place.copy_from_slice(piece);
+        }
+        end += piece.len();
+    }
+    CStr::from_bytes_until_nul(room).unwrap_or(c"")
 }
 
 /// In the rootfs it looks first, by descriptor.

@@ -33,7 +33,7 @@ pub use namespaces::{Born, Namespaces};
 pub use network::Network;
 pub use process::Process;
 pub use rdt::Rdt;
-pub use rootfs::Rootfs;
+pub use rootfs::{MOST_BY_PROC, Rootfs};
 pub use seccomp::Seccomp;
 pub use sync::Sync;
 pub use terminal::Terminal;

@@ -2,7 +2,7 @@
 
 use super::lanes::{HOST, INIT};
 use super::words::{flags, s};
-use super::{LaneSet, Place};
+use super::{LaneSet, Place, Slot};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
 use syscalls::MountFlags;
@@ -31,12 +31,20 @@ pub enum Rootfs {
     RootPropagation { flags: MountFlags },
     // `check`: unless this plan has made the device itself, in a tmpfs of its own.
     OpenNull { check: bool },
-    // `directory`: what the path is expected to be.
-    Mask { at: Place, directory: bool },
-    ReadonlyPath { at: Place },
+    // The names in the directory of `base`, for the paths below it that are masked or read-only.
+    LookAtNames { base: Slot },
+    // The mount at `base` is read-only while its parts are bound: a bind has the options of the mount that it shows.
+    Hold { base: Slot, readonly: bool },
+    // `directory`: what the path is expected to be. `by_proc`: init stands in its procfs, and that leads there.
+    Mask { at: Place, directory: bool, by_proc: bool },
+    // `held`: the mount is read-only already, and so is the bind.
+    ReadonlyPath { at: Place, held: bool },
     Readonly,
     Cwd { path: CString },
 }
+
+/// Bytes of the longest path that is reached by the name of a descriptor in procfs.
+pub const MOST_BY_PROC: usize = 200;
 
 impl Rootfs {
     pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
@@ -60,8 +68,11 @@ impl Rootfs {
             Self::RootPropagation { flags: f } => (INIT, write!(to, "make / {}", flags(*f))),
             Self::OpenNull { check: true } => (INIT, write!(to, "open /dev/null and check that it is the null device")),
             Self::OpenNull { check: false } => (INIT, write!(to, "open the /dev/null that was made")),
+            Self::LookAtNames { base } => (INIT, write!(to, "look which names {base} has")),
+            Self::Hold { base, readonly: true } => (INIT, write!(to, "hold {base} read-only for the next binds")),
+            Self::Hold { base, readonly: false } => (INIT, write!(to, "let {base} be written to again")),
             Self::Mask { at, .. } => (INIT, write!(to, "mask {at}")),
-            Self::ReadonlyPath { at } => (INIT, write!(to, "make {at} read-only")),
+            Self::ReadonlyPath { at, .. } => (INIT, write!(to, "make {at} read-only")),
             Self::Readonly => (INIT, write!(to, "make / read-only")),
             Self::Cwd { path } => (INIT, write!(to, "change the working directory to {}", s(path))),
         }

@@ -134,7 +134,7 @@ fn roles() -> Outcome {
     for (role, words) in [
         ("HOST", "Run: "),
         ("HOST", "The bundle is"),
-        ("HOST", "lone init in new namespaces: mount uts ipc pid network"),
+        ("HOST", "lone init in new namespaces: mount cgroup uts ipc pid network"),
         ("CHILD", "otherwise new mounts appear on the host"),
         ("CHILD", "(config.json /mounts)"),
         ("CHILD", "witch the root"),

@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
             ("namespaces_not_asked_for_are_the_hosts", inherited_namespaces),
             ("loopback_is_up", loopback),
             ("masked_paths", masked),
+            ("proc_is_writable_beside_its_read_only_parts", proc_beside_its_parts),
             ("readonly_paths", readonly),
             ("default_devices_and_links", devices),
             ("device_modes_in_spite_of_the_callers_umask", devices_and_umask),
@@ -115,6 +116,25 @@ fn masked() -> Outcome {
     let both = ["/etc/secret", "/etc/secrets"].map(|path| report["tried"]["probe"][path]["error"].is_null());
     same("the two of the rootfs are there", both, [true, true])?;
     bundle.clean()
+}
+
+/// The parts are read-only, and /proc is not: also where it was for a moment while they were bound, and where it could not
+/// be, since init has a file open there.
+fn proc_beside_its_parts() -> Outcome {
+    const SCRIPT: &str = "grep -E ' /proc(/sys|/bus)? ' /proc/self/mountinfo | cut -d' ' -f5,6 | cut -d, -f1; \
+                          echo 7 > /proc/self/oom_score_adj && cat /proc/self/oom_score_adj";
+    for way in ["held", "sysctl"] {
+        let mut bundle = Bundle::shell(SCRIPT)?;
+        if way == "sysctl" {
+            bundle.set("/linux/sysctl", json!({"net.ipv4.ip_forward": "0"}))?;
+        }
+        let done = bundle.bundled(&["run"])?.ok()?;
+        same(way, done.out.as_str(), "/proc rw\n/proc/bus ro\n/proc/sys ro\n7\n")?;
+        let plan = bundle.call(&["plan", "--bundle", &bundle.path("").to_string_lossy(), &bundle.id])?.ok()?.out;
+        same(way, plan.contains("hold /proc read-only"), way == "held")?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 fn readonly() -> Outcome {
