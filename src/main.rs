@@ -146,22 +146,22 @@ fn amiss(words: &[&str]) -> i32 {
 
 /// Runs the command that the words name. `argv`: what this process was called with; none if it is sealed already.
 fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
-    let amiss = amiss(words);
+    let amiss = || amiss(words);
     let (globals, command) = match cli::parse(words, &environment) {
         Ok(parsed) => parsed,
-        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), amiss, ""),
-        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), amiss, ""),
+        Err(cli::Stop::Help(text)) => return finish(out::stdout(&text).map(|()| 0), amiss(), ""),
+        Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), amiss(), ""),
     };
     let (listening, preserve_fds) = preserved(&command);
     let endless = match protect(preserve_fds, read_from(&command), runs(&command)) {
         Ok(endless) => endless,
-        Err(error) => return finish(Err(error), amiss, ""),
+        Err(error) => return finish(Err(error), amiss(), ""),
     };
     // It opens files, which would take the place of standard descriptors that are closed.
     if runs(&command)
         && let Err(error) = seal::called_by_name()
     {
-        return finish(Err(error), amiss, "");
+        return finish(Err(error), amiss(), "");
     }
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
@@ -182,7 +182,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     });
     let mut context = match context {
         Ok(context) => context,
-        Err(error) => return finish(Err(error), amiss, ""),
+        Err(error) => return finish(Err(error), amiss(), ""),
     };
     tell_beginning(words, command.id());
     let result = commands::run(&mut context, &command).map_err(error::looked);
@@ -194,7 +194,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         syscalls::record::remark(&message.remark());
         context.log.say(cli::Level::Error, &message.one());
     }
-    let status = finish(result, amiss, &more);
+    let status = finish(result, if failed { amiss() } else { 0 }, &more);
     let lost = context.recording.end(&context.root, failed);
     if let Some(lost) = lost.filter(|_| !failed) {
         context.log.say(cli::Level::Warn, &error::trace_amiss(&lost));
@@ -202,7 +202,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
     tell::end();
     match display(&context) {
         Ok(()) => status,
-        Err(error) => finish(Err(error), amiss, ""),
+        Err(error) => finish(Err(error), amiss(), ""),
     }
 }
 

@@ -209,7 +209,7 @@ impl<'a> Words<'a> {
         if self.verb.is_some_and(|verb| verb.name == "update") && OF_VERSION_1.contains(&long) {
             return Err(self.usage(&format!("{long} is not supported; it is of cgroup version 1")));
         }
-        Ok(self.options().into_iter().find(|found| found.long == long))
+        Ok(self.first(|flag, _| flag == long))
     }
 
     fn find_letter(&self, letter: char) -> Option<Found> {
@@ -218,8 +218,16 @@ impl<'a> Words<'a> {
             'V' => 'v',
             other => other,
         };
-        let mut options = self.options().into_iter();
-        options.find(|found| found.short == Some(letter))
+        self.first(|_, short| short == Some(letter))
+    }
+
+    /// The first option of this name or letter, the command's own before the global ones.
+    fn first(&self, fits: impl Fn(&str, Option<char>) -> bool) -> Option<Found> {
+        let fitting = |flag: &&FlagInfo<'static>| flag.long != HELP.long && fits(flag.long, flag.short);
+        let own = self.verb.map_or(&[][..], |verb| (verb.info)().flags).iter().find(fitting);
+        let found = own.map(|flag| Found::new(flag, false));
+        let global = || GlobalWords::get_args_info().flags.iter().find(fitting).map(|flag| Found::new(flag, true));
+        found.or_else(global).or_else(|| fits(HELP.long, HELP.short).then_some(HELP))
     }
 
     /// The option that ends `arg` without the value that it needs.
@@ -229,7 +237,7 @@ impl<'a> Words<'a> {
             return None;
         }
         let long = if arg.starts_with("--") { String::from(arg) } else { format!("-{arg}") };
-        if let Some(found) = self.options().into_iter().find(|found| found.long == long) {
+        if let Some(found) = self.first(|flag, _| flag == long) {
             return Some(found).filter(needs);
         }
         let mut letters = arg.trim_start_matches('-').chars();

@@ -221,14 +221,44 @@ pub fn ignored_signals(why: Why) -> Result<SigSet> {
     let mut buffer = [0u8; 2048];
     let len = syscalls::read(file.at(), &mut buffer, why)?;
     file.leak(); // execve closes it
-    let text = core::str::from_utf8(buffer.get(..len).unwrap_or(&[])).unwrap_or("");
-    let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    Ok(line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).map_or(unknown, SigSet))
+    let line = after(buffer.get(..len).unwrap_or(&[]), b"\nSigIgn:");
+    let hex = line.and_then(|line| core::str::from_utf8(line).ok());
+    Ok(hex.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).map_or(unknown, SigSet))
+}
+
+/// What follows a word up to the end of the line. Of most of the text before it one byte in eight is looked at: the last one
+/// of a piece as long as the word tells how far the word is away at the least.
+fn after<'t>(text: &'t [u8], word: &[u8]) -> Option<&'t [u8]> {
+    let (last, before) = word.split_last()?;
+    let mut at = before.len();
+    loop {
+        let byte = text.get(at)?;
+        if byte == last && text.get(at - before.len()..at)? == before {
+            let rest = text.get(at + 1..)?;
+            return rest.split(|byte| *byte == b'\n').next();
+        }
+        at += before.iter().rev().position(|other| other == byte).unwrap_or(before.len()) + 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Life;
+
+    #[test]
+    fn a_line_is_found_by_its_word() {
+        let text = b"Name:\tSigIgn:\nSigQ:\t1/2\nSigBlk:\t00\nSigIgn:\t0a\nSigCgt:\t07\n";
+        assert_eq!(super::after(text, b"\nSigIgn:"), Some(&b"\t0a"[..]));
+        for (word, want) in
+            [(&b"\nSigCgt:"[..], Some(&b"\t07"[..])), (b"\nSigX:", None), (b"Name:", Some(b"\tSigIgn:"))]
+        {
+            assert_eq!(super::after(text, word), want);
+        }
+        for len in 0..text.len() {
+            let found = super::after(&text[..len], b"\nSigIgn:");
+            assert!(found.is_none() || len > 40);
+        }
+    }
 
     #[test]
     fn start_times_and_flags() {

@@ -9,7 +9,6 @@ use super::step::Step;
 use super::text::{MOST, plain, too_long};
 use super::tree::Tree;
 use super::wish::{UserRights, Wish};
-use crate::sorted;
 use crate::spec::{NamespaceKind, Problem, Spec, namespace};
 use syscalls::{CloneFlags, Why};
 
@@ -252,21 +251,38 @@ fn waits_early(init: &[Line]) -> bool {
     !init.iter().any(closes) || init.iter().take_while(|line| !closes(line)).any(waits)
 }
 
-/// The lines in the order of their stages. Numbers of lines are sorted, and then each line is moved once: a sort of the
-/// lines themselves would take their memory again, and the arena keeps what it gave.
+/// The lines in the order of their stages. Each line goes to its place by one exchange: a sort of the lines themselves would
+/// take their memory again, and the arena keeps what it gave.
 fn in_order(mut lines: Vec<Line>) -> Vec<Line> {
-    let mut order: Vec<u16> = (0..lines.len() as u16).collect();
-    let place = |at: &u16| (lines[usize::from(*at)].stage, *at);
-    sorted::by(&mut order, |a, b| place(a) < place(b));
-    for to in 0..order.len() {
-        let mut from = usize::from(order[to]);
-        while from < to {
-            from = order[from].into(); // that line was moved to make room
+    // Where the next line of each stage belongs.
+    let mut next = [0u16; STAGES];
+    for line in &lines {
+        next[usize::from(line.stage) % STAGES] += 1;
+    }
+    let mut sum = 0;
+    for count in &mut next {
+        sum += core::mem::replace(count, sum);
+    }
+    let place = |line: &Line| {
+        let next = &mut next[usize::from(line.stage) % STAGES];
+        *next += 1;
+        *next - 1
+    };
+    let mut places: Vec<u16> = lines.iter().map(place).collect();
+    for at in 0..lines.len() {
+        // Until the line that belongs here has come.
+        while usize::from(places[at]) != at {
+            let to = usize::from(places[at]);
+            lines.swap(at, to);
+            places.swap(at, to);
         }
-        lines.swap(to, from);
     }
     lines
 }
+
+/// More than any lane has.
+const STAGES: usize = 64;
+const _: () = assert!((Host::PlacePidFile as usize) < STAGES && (Init::Program as usize) < STAGES);
 
 /// `root.path` is absolute, or relative to the bundle (config.md, "Root").
 pub fn rootfs_path(spec: &Spec, wish: &Wish) -> String {

@@ -37,18 +37,44 @@ pub fn entry(list: &str, mut number: usize) -> String {
             break;
         }
     }
-    let digits = core::str::from_utf8(&digits[first..]).unwrap_or_default();
-    [list, "/", digits].concat()
+    let mut pointer = String::with_capacity(list.len() + 1 + digits.len() - first);
+    pointer.push_str(list);
+    pointer.push('/');
+    digits[first..].iter().for_each(|digit| pointer.push(char::from(*digit)));
+    pointer
 }
 
 /// `path` without double slashes, `.` and trailing slashes. `..` stays: the part before it may be a link.
 pub fn clean(path: &str) -> String {
+    if is_clean(path) {
+        return path.into();
+    }
     let mut out = String::with_capacity(path.len() + 1);
     for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
         out.push('/');
         out.push_str(part);
     }
     if out.is_empty() { String::from("/") } else { out }
+}
+
+/// Whether [`clean`] leaves a path as it is, which is the rule.
+pub fn is_clean(path: &str) -> bool {
+    // Each slash ends the part before it, and so does the path's end.
+    let (mut first, mut last) = (0, 0);
+    let ends = |first, last| last != b'/' && (first, last) != (b'/', b'.');
+    let inside = path.bytes().all(|byte| {
+        let fits = byte != b'/' || ends(first, last);
+        (first, last) = (last, byte);
+        fits
+    });
+    inside && path.starts_with('/') && (path == "/" || ends(first, last))
+}
+
+/// Whether a part of a path is `..`.
+pub fn climbs(path: &str) -> bool {
+    let mut last = 0;
+    let dots = path.bytes().any(|byte| (core::mem::replace(&mut last, byte), byte) == (b'.', b'.'));
+    dots && path.split('/').any(|part| part == "..")
 }
 
 /// A path without `.` and `..`, as if no part of it were a link.
@@ -69,7 +95,11 @@ pub fn plain(path: &str) -> String {
 
 /// The remainder of `path` below `base`, both clean.
 pub fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
-    path.strip_prefix(base)?.strip_prefix('/')
+    // Most are not: one byte tells.
+    match path.as_bytes().get(base.len()) {
+        Some(b'/') if path.starts_with(base) => path.get(base.len() + 1..),
+        _ => None,
+    }
 }
 
 /// The number that a pointer has in a list: 3 of `/mounts/3/options`, in `/mounts/`.
@@ -92,8 +122,20 @@ mod tests {
 
     #[test]
     fn clean_paths() {
-        for (from, to) in [("/", "/"), ("", "/"), ("//a/./b//", "/a/b"), ("dev", "/dev")] {
+        for (from, to) in [
+            ("/", "/"),
+            ("", "/"),
+            (".", "/"),
+            ("//a/./b//", "/a/b"),
+            ("dev", "/dev"),
+            ("/a/.", "/a"),
+            ("/a/..", "/a/.."),
+            ("/./", "/"),
+            ("/.a/b.", "/.a/b."),
+            ("a/..b", "/a/..b"),
+        ] {
             assert_eq!(clean(from), to);
+            assert_eq!(is_clean(from), from == to, "{from}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::op::{Attributes, Place};
 use super::slot::Slot;
-use super::text::{below, c, clean};
+use super::text::{below, c, clean, climbs};
 use crate::spec::{Mount, Problem, Spec, Text};
 
 /// A place in the container that a mount of this plan covers.
@@ -72,7 +72,7 @@ impl Tree {
     pub fn place(&self, at: &str, path: &str, links: bool) -> Result<Place, Problem> {
         let path = clean(path);
         let over = self.covered.iter().filter(|m| below(&path, &m.path).is_some()).max_by_key(|m| m.path.len());
-        let fresh = over.filter(|m| m.fresh && path.split('/').all(|part| part != ".."));
+        let fresh = over.filter(|m| m.fresh && !climbs(&path));
         if let Some(Covered { slot: Some(base), path: above, .. }) = fresh {
             return Ok(Place::Under { base: *base, path: c(at, below(&path, above).unwrap_or("."))? });
         }

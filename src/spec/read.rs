@@ -11,14 +11,22 @@ use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Reads a whole document.
+/// Reads a whole document. The places of its values are kept only if it is wrong: then it is read again.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
-    let place = Place::default();
+    let mut place = Place::default();
+    loop {
+        match whole(text, &place) {
+            Ok(document) => return Ok(document),
+            Err(error) if place.kept => return Err(problem(&error, &place)),
+            Err(_) => place.kept = true,
+        }
+    }
+}
+
+fn whole<'de, T: Deserialize<'de>>(text: &'de str, place: &Place<'de>) -> serde_json::Result<T> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let inner = &mut json;
-    let read = T::deserialize(Strict { inner, place: &place });
-    let whole = read.and_then(|document| json.end().map(|()| document));
-    whole.map_err(|error| problem(&error, &place))
+    let document = T::deserialize(Strict { inner: &mut json, place })?;
+    json.end().map(|()| document)
 }
 
 /// A key or an index.
@@ -29,19 +37,25 @@ enum Part<'de> {
 
 /// The path from the document's root to the value that is being read: after an error, the wrong value.
 #[derive(Default)]
-struct Place<'de>(RefCell<Vec<Part<'de>>>);
+struct Place<'de> {
+    kept: bool,
+    parts: RefCell<Vec<Part<'de>>>,
+}
 
 impl<'de> Place<'de> {
     fn within<T, E>(&self, part: Part<'de>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.0.borrow_mut().push(part);
+        if !self.kept {
+            return read();
+        }
+        self.parts.borrow_mut().push(part);
         let done = read()?;
-        self.0.borrow_mut().pop();
+        self.parts.borrow_mut().pop();
         Ok(done)
     }
 
     fn pointer(&self) -> String {
         let mut pointer = String::new();
-        for part in self.0.borrow().iter() {
+        for part in self.parts.borrow().iter() {
             match part {
                 Part::Key(key) => pointer.push_str(&format!("/{}", escaped(key))),
                 Part::Index(i) => pointer.push_str(&format!("/{i}")),

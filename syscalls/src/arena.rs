@@ -71,11 +71,34 @@ impl Mark {
     }
 }
 
-/// Whether memory at this address was given out since the mark.
+/// Whether memory at this address was given out since the mark. Few processes have one.
+#[inline(always)]
 fn is_counted(at: usize) -> bool {
+    HOT.mark.load(Relaxed) != 0 && is_newer(at)
+}
+
+#[cold]
+fn is_newer(at: usize) -> bool {
     let (mark, mark_end, end) = (HOT.mark.load(Relaxed), HOT.mark_end.load(Relaxed), HOT.end.load(Relaxed));
     let newer = end != mark_end && (HOT.begin.load(Relaxed)..end).contains(&at);
-    mark != 0 && ((mark..mark_end).contains(&at) || newer)
+    (mark..mark_end).contains(&at) || newer
+}
+
+/// Counts a piece that is given out.
+#[inline(always)]
+fn count(at: usize) {
+    if is_counted(at) {
+        HOT.alive.store(HOT.alive.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// The arena ends here for now. The process has one thread: no step has to be atomic.
+#[inline(always)]
+fn cut_to(end: usize) {
+    HOT.next.store(end, Relaxed);
+    if end > HOT.used.load(Relaxed) {
+        HOT.used.store(end, Relaxed);
+    }
 }
 
 /// A global allocator for a program of one thread.
@@ -115,16 +138,15 @@ unsafe impl GlobalAlloc for Arena {
         let hole = (HOT.hole.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
         if hole + layout.size() <= HOT.hole_end.load(Relaxed) {
             HOT.hole.store(hole + layout.size(), Relaxed);
-            HOT.alive.fetch_add(usize::from(is_counted(hole)), Relaxed);
+            count(hole);
             return hole as *mut u8;
         }
         loop {
             let at = (HOT.next.load(Relaxed) + layout.align() - 1) & !(layout.align() - 1);
             match at.checked_add(layout.size()) {
                 Some(end) if end <= HOT.end.load(Relaxed) => {
-                    HOT.next.store(end, Relaxed);
-                    HOT.used.fetch_max(end, Relaxed);
-                    HOT.alive.fetch_add(usize::from(is_counted(at)), Relaxed);
+                    cut_to(end);
+                    count(at);
                     return at as *mut u8;
                 }
                 Some(_) if Arena::grow(layout.size() + layout.align()) => {}
@@ -152,7 +174,9 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HOT.alive.fetch_sub(usize::from(is_counted(at as usize)), Relaxed);
+        if is_counted(at as usize) {
+            HOT.alive.store(HOT.alive.load(Relaxed).wrapping_sub(1), Relaxed);
+        }
         if at as usize + layout.size() == HOT.next.load(Relaxed) {
             HOT.next.store(at as usize, Relaxed);
         } else if at as usize + layout.size() == HOT.hole.load(Relaxed) {
@@ -168,8 +192,7 @@ unsafe impl GlobalAlloc for Arena {
             && at as usize + size <= HOT.end.load(Relaxed)
             && !HOT.frozen.load(Relaxed)
         {
-            HOT.next.store(at as usize + size, Relaxed);
-            HOT.used.fetch_max(at as usize + size, Relaxed);
+            cut_to(at as usize + size);
             return at;
         }
         if at as usize + layout.size() == HOT.hole.load(Relaxed)

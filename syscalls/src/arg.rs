@@ -93,8 +93,9 @@ pub(crate) const NAMED: u8 = 128;
 
 /// What a record keeps of the memory that an argument points to.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Keep {
-    Nothing,
+    Nothing = 0,
     /// Bytes that the kernel reads.
     In,
     /// Bytes that the kernel fills in.
@@ -113,17 +114,20 @@ enum Keep {
     Envp,
 }
 
-/// One argument. What it points to lives as long as it does.
+/// One argument. What it points to lives as long as it does. Two words: every call has some.
+#[repr(C)]
 pub(crate) struct Arg<'a> {
     pub value: usize,
-    /// Bytes of which the record keeps a copy, at the most.
-    kept: usize,
     pub kind: u8,
     keep: Keep,
     /// The kernel reads more bytes than are kept.
     cut: bool,
+    /// Bytes of which the record keeps a copy, at the most.
+    kept: u32,
     lives: PhantomData<&'a mut ()>,
 }
+
+const _: () = assert!(size_of::<Arg>() == 16);
 
 /// Longest path that is kept: PATH_MAX.
 const PATH: usize = libc::PATH_MAX as usize;
@@ -132,39 +136,48 @@ const STRING: usize = 32;
 /// A record has room for at most so many bytes of what the kernel fills in.
 const FILLED: usize = 496;
 
+#[inline(always)]
 fn number<'a>(value: usize, kind: Kind) -> Arg<'a> {
     memory(value, 0, kind, Keep::Nothing)
 }
 
+#[inline(always)]
 fn memory<'a>(value: usize, kept: usize, kind: Kind, keep: Keep) -> Arg<'a> {
-    Arg { value, kept, kind: kind as u8, keep, cut: false, lives: PhantomData }
+    Arg { value, kind: kind as u8, keep, cut: false, kept: kept as u32, lives: PhantomData }
 }
 
+#[inline(always)]
 pub(crate) fn int<'a>(value: i32) -> Arg<'a> {
     number(value as isize as usize, Kind::Int)
 }
 
 /// An offset, which has a sign.
+#[inline(always)]
 pub(crate) fn offset<'a>(value: usize) -> Arg<'a> {
     number(value, Kind::Int)
 }
 
+#[inline(always)]
 pub(crate) fn uint<'a>(value: usize) -> Arg<'a> {
     number(value, Kind::Uint)
 }
 
+#[inline(always)]
 pub(crate) fn id<'a>(value: u32) -> Arg<'a> {
     number(value as usize, Kind::Id)
 }
 
+#[inline(always)]
 pub(crate) fn octal<'a>(value: u32) -> Arg<'a> {
     number(value as usize, Kind::Octal)
 }
 
+#[inline(always)]
 pub(crate) fn hex<'a>(value: usize) -> Arg<'a> {
     number(value, Kind::Hex)
 }
 
+#[inline(always)]
 pub(crate) fn null<'a>() -> Arg<'a> {
     number(0, Kind::Address)
 }
@@ -173,29 +186,36 @@ pub(crate) fn null<'a>() -> Arg<'a> {
 ///
 /// # Safety
 /// The call may change the memory at this address: no live value of the program is there.
+#[inline(always)]
 pub(crate) unsafe fn address<'a>(value: usize) -> Arg<'a> {
     number(value, Kind::Address)
 }
 
+#[inline(always)]
 pub(crate) fn fd<'a>(at: At) -> Arg<'a> {
     number(at.0 as isize as usize, Kind::Fd)
 }
 
+#[inline(always)]
 pub(crate) fn device<'a>(major: u32, minor: u32) -> Arg<'a> {
     number(libc::makedev(major, minor) as usize, Kind::Device)
 }
 
+#[inline(always)]
 pub(crate) fn signal<'a>(number_of: i32) -> Arg<'a> {
     number(number_of as usize, Kind::Signal)
 }
 
+#[inline(always)]
 pub(crate) fn io_priority<'a>(value: u32) -> Arg<'a> {
     number(value as usize, Kind::IoPriority)
 }
 
 /// Flags, or one of a list.
+#[inline(always)]
 pub(crate) fn named<'a, T: Named>(value: T) -> Arg<'a> {
-    Arg { kind: NAMED + T::PLACE, ..number(value.bits() as usize, Kind::Uint) }
+    let kind = const { NAMED + T::PLACE };
+    Arg { kind, ..number(value.bits() as usize, Kind::Uint) }
 }
 
 pub(crate) fn path(path: &CStr) -> Arg<'_> {
@@ -258,16 +278,19 @@ macro_rules! plain {
 pub(crate) use plain;
 
 /// A structure that the kernel reads.
+#[inline(always)]
 pub(crate) fn input<T: Plain>(value: &T) -> Arg<'_> {
     memory(value as *const T as usize, size_of::<T>(), T::KIND, Keep::In)
 }
 
 /// A structure that the kernel fills in.
+#[inline(always)]
 pub(crate) fn output<T: Plain>(value: &mut T) -> Arg<'_> {
     memory(value as *mut T as usize, size_of::<T>(), T::KIND, Keep::Out)
 }
 
 /// A structure that the kernel reads and changes.
+#[inline(always)]
 pub(crate) fn in_out<T: Plain>(value: &mut T) -> Arg<'_> {
     memory(value as *mut T as usize, size_of::<T>(), T::KIND, Keep::InOut)
 }
@@ -324,13 +347,23 @@ pub(crate) unsafe fn envp<'a>(value: usize, at: usize) -> Arg<'a> {
 }
 
 impl Arg<'_> {
+    /// Not 0: the record keeps something of the memory that it points to.
+    #[inline(always)]
+    pub(crate) fn keeps(&self) -> u8 {
+        self.keep as u8
+    }
+
+    fn kept(&self) -> usize {
+        self.kept as usize
+    }
+
     /// An upper bound of what [`Arg::capture`] writes.
     pub(crate) fn room(&self) -> usize {
         match self.keep {
             Keep::Nothing => 0,
-            Keep::In => 4 + self.kept,
-            Keep::Out | Keep::Result | Keep::Entries => 4 + self.kept.next_multiple_of(8),
-            Keep::InOut | Keep::Clone => 8 + 2 * self.kept.next_multiple_of(8),
+            Keep::In => 4 + self.kept(),
+            Keep::Out | Keep::Result | Keep::Entries => 4 + self.kept().next_multiple_of(8),
+            Keep::InOut | Keep::Clone => 8 + 2 * self.kept().next_multiple_of(8),
             Keep::Argv => 4 + argv_strings(self.value, |_| ()),
             Keep::Envp => 4 + size_of::<u32>(),
         }
@@ -341,10 +374,10 @@ impl Arg<'_> {
         match self.keep {
             Keep::Nothing => {}
             Keep::In => _ = writer.put(tag, self.bytes(), self.cut),
-            Keep::Out | Keep::Result | Keep::Entries => return writer.later(tag | OUT, self.kept),
+            Keep::Out | Keep::Result | Keep::Entries => return writer.later(tag | OUT, self.kept()),
             Keep::InOut | Keep::Clone => {
                 writer.put(tag, self.bytes(), self.cut);
-                return writer.later(tag | OUT, self.kept);
+                return writer.later(tag | OUT, self.kept());
             }
             Keep::Argv => {
                 let mut text = [0; ARGV_ROOM];
@@ -355,7 +388,7 @@ impl Arg<'_> {
                 });
                 writer.put(tag, &text[..len], false);
             }
-            Keep::Envp => _ = writer.put(tag, &(self.kept as u32).to_ne_bytes(), false),
+            Keep::Envp => _ = writer.put(tag, &self.kept.to_ne_bytes(), false),
         }
         None
     }
@@ -363,7 +396,7 @@ impl Arg<'_> {
     /// Copies what the kernel wrote.
     pub(crate) fn fill(&self, later: Later, result: usize) {
         match self.keep {
-            Keep::Result => later.fill(at(self.value, result.min(self.kept)), result > self.kept),
+            Keep::Result => later.fill(at(self.value, result.min(self.kept())), result > self.kept()),
             Keep::Entries => later.fill(&entry_count(at(self.value, result)).to_ne_bytes(), false),
             Keep::Clone => {
                 let place = core::mem::offset_of!(linux_raw_sys::general::clone_args, pidfd);
@@ -375,7 +408,7 @@ impl Arg<'_> {
     }
 
     fn bytes(&self) -> &[u8] {
-        at(self.value, self.kept)
+        at(self.value, self.kept())
     }
 }
 

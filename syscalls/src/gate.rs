@@ -7,10 +7,10 @@ use crate::arch;
 use crate::arg::Arg;
 use crate::call::{Call, Failed, Result, Why};
 use crate::errno::Errno;
-use crate::hot::HOT;
+use crate::hot::{HOT, Place};
 use crate::record::{self, ENTERED, FILE, Later, Missed, RETURNED, WHY, Writer};
 use crate::room::{ON_ITS_WAY, slate};
-use crate::vdso::clock_ns;
+use crate::vdso;
 use core::panic::Location;
 use core::sync::atomic::Ordering::*;
 use linux_raw_sys::general as nr;
@@ -27,10 +27,49 @@ const AGAIN: u32 = 10_000;
 #[track_caller]
 pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     let call = Call(number as u16);
-    let texts = Texts { why, caller: Location::caller() };
+    let caller = Location::caller();
+    // A call with numbers alone, of which all texts are written already, takes the short way.
+    let mut keeps = 0;
+    let mut i = 0;
+    while i < args.len() {
+        keeps |= args[i].keeps();
+        i += 1;
+    }
+    let known = Known::of(why, caller);
+    if keeps != 0 || !known.all() || HOT.apart.load(Relaxed) {
+        return whole(call, args, &Texts { why, caller });
+    }
+    let begun = record::reserve(call, args, 0, None);
+    HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
+    if let Ok(at) = begun {
+        entered(at, caller, known);
+    }
+    // SAFETY: as the wrapper vouches.
+    let result = unsafe { enter(call, args) };
+    match begun {
+        Ok(at) => completed(at, result, |_| {}),
+        Err(missed) if result >= 0 => missed.count(),
+        Err(_) => {}
+    }
+    match Errno::of(result as i64) {
+        None => Ok(result as usize),
+        Some(errno) => {
+            let texts = Texts { why, caller };
+            match failure(call, args, &texts, (begun, result, errno)) {
+                failed if failed.errno != Errno::EINTR => Err(failed),
+                _ if number == nr::__NR_close => Ok(0),
+                _ => whole(call, args, &texts),
+            }
+        }
+    }
+}
+
+/// The same for any call, which is made again where it was interrupted.
+#[inline(never)]
+fn whole(call: Call, args: &[Arg], texts: &Texts) -> Result<usize> {
     for _ in 0..AGAIN {
         match once(call, args, texts) {
-            Err(failed) if failed.errno == Errno::EINTR && number == nr::__NR_close => return Ok(0),
+            Err(failed) if failed.errno == Errno::EINTR && u32::from(call.0) == nr::__NR_close => return Ok(0),
             Err(failed) if failed.errno == Errno::EINTR => {}
             other => return other,
         }
@@ -38,28 +77,14 @@ pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     once(call, args, texts)
 }
 
-/// What a record says of a call in words: its purpose, and which line of our source made it.
-#[derive(Clone, Copy)]
-struct Texts {
-    why: Why,
-    caller: &'static Location<'static>,
-}
-
-impl Texts {
-    /// The caller's file, from the folder `src` on.
-    fn file(self) -> &'static str {
-        let file = self.caller.file();
-        file.strip_prefix("src/").unwrap_or(file)
-    }
-}
-
-fn once(call: Call, args: &[Arg], texts: Texts) -> Result<usize> {
+fn once(call: Call, args: &[Arg], texts: &Texts) -> Result<usize> {
     if HOT.apart.load(Relaxed) {
         return counted(call, args);
     }
-    let (begun, later) = begin(call, args, texts, None);
+    let mut later = [None; 6];
+    let begun = begin(call, args, texts, None, &mut later);
     if call == Call::EXECVE {
-        slate().execve(HOT.lane.load(Relaxed) as u8).store(ON_ITS_WAY, Release);
+        slate().execve(Place::now().lane()).store(ON_ITS_WAY, Release);
     }
     // SAFETY: gate() says who vouches for what.
     let result = unsafe { enter(call, args) };
@@ -71,17 +96,41 @@ fn once(call: Call, args: &[Arg], texts: Texts) -> Result<usize> {
         Err(missed) if result >= 0 => missed.count(),
         Err(_) => {}
     }
-    let Some(errno) = Errno::of(result as i64) else {
-        return Ok(result as usize);
-    };
-    if call == Call::EXECVE {
-        slate().execve(HOT.lane.load(Relaxed) as u8).store(errno.0.into(), Release);
+    match Errno::of(result as i64) {
+        None => Ok(result as usize),
+        Some(errno) => Err(failure(call, args, texts, (begun, result, errno))),
     }
-    let at = begun.or_else(|missed| refused(call, args, texts, missed, result));
-    Err(Failed { errno, call, at: at.unwrap_or(record::NOWHERE) })
 }
 
+/// The error of a call.
+#[cold]
+fn failure(call: Call, args: &[Arg], texts: &Texts, (begun, result, errno): (Begun, isize, Errno)) -> Failed {
+    if call == Call::EXECVE {
+        slate().execve(Place::now().lane()).store(errno.0.into(), Release);
+    }
+    let at = begun.or_else(|missed| refused(call, args, texts, missed, result));
+    Failed { errno, call, at: at.unwrap_or(record::NOWHERE) }
+}
+
+/// What a record says of a call in words: its purpose, and which line of our source made it.
+struct Texts {
+    why: Why,
+    caller: &'static Location<'static>,
+}
+
+impl Texts {
+    /// The caller's file, from the folder `src` on.
+    fn file(&self) -> &'static str {
+        let file = self.caller.file();
+        file.strip_prefix("src/").unwrap_or(file)
+    }
+}
+
+/// The place of a record, or that it has none.
+type Begun = core::result::Result<u32, Missed>;
+
 /// A call of a process that records those of others.
+#[cold]
 fn counted(call: Call, args: &[Arg]) -> Result<usize> {
     record::head().own.fetch_add(1, Relaxed);
     // SAFETY: gate() says who vouches for what.
@@ -96,10 +145,13 @@ fn counted(call: Call, args: &[Arg]) -> Result<usize> {
 ///
 /// # Safety
 /// The arguments are those of this call, and the memory that they point to is good for it.
+#[inline(always)]
 unsafe fn enter(call: Call, args: &[Arg]) -> isize {
     let mut registers = [0; 6];
-    for (register, arg) in registers.iter_mut().zip(args) {
-        *register = arg.value;
+    let mut i = 0;
+    while i < args.len() && i < 6 {
+        registers[i] = args[i].value;
+        i += 1;
     }
     // SAFETY: as the caller vouches.
     unsafe { arch::syscall(call.0.into(), registers) }
@@ -112,7 +164,8 @@ pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(i
     // SAFETY: as in once().
     let result = unsafe { enter(call, args) };
     then(result);
-    let (begun, later) = begin(call, args, Texts { why, caller: Location::caller() }, None);
+    let mut later = [None; 6];
+    let begun = begin(call, args, &Texts { why, caller: Location::caller() }, None, &mut later);
     if let Ok(at) = begun {
         complete(at, args, &later, result);
     }
@@ -125,14 +178,14 @@ pub(crate) fn gate_late(number: u32, args: &[Arg], why: Why, then: impl FnOnce(i
 /// Writes the record of a call that other code makes next, and that does not return: rt_sigreturn(2).
 #[track_caller]
 pub(crate) fn announce(number: u32, why: Why) {
-    let _ = begin(Call(number as u16), &[], Texts { why, caller: Location::caller() }, None);
+    let _ = begin(Call(number as u16), &[], &Texts { why, caller: Location::caller() }, None, &mut [None; 6]);
 }
 
 /// Writes the record of the execveat by which this process became this program: a successful one does not return.
 #[track_caller]
 pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
     let texts = Texts { why, caller: Location::caller() };
-    if let Ok(at) = begin(Call(number as u16), args, texts, None).0 {
+    if let Ok(at) = begin(Call(number as u16), args, &texts, None, &mut [None; 6]) {
         // SAFETY: begin() gave this entry to us alone.
         unsafe { (*record::entry(at)).state.store(RETURNED, Release) };
     }
@@ -140,13 +193,15 @@ pub(crate) fn past(number: u32, args: &[Arg], why: Why) {
 
 /// Writes the record of a call that got none and failed. The message about the failure is made out of a record, so the call
 /// needs one, in the recorder or beside it.
-fn refused(call: Call, args: &[Arg], texts: Texts, missed: Missed, result: isize) -> core::result::Result<u32, Missed> {
-    let (begun, later) = begin(call, args, texts, Some(missed));
+fn refused(call: Call, args: &[Arg], texts: &Texts, missed: Missed, result: isize) -> Begun {
+    let mut later = [None; 6];
+    let begun = begin(call, args, texts, Some(missed), &mut later);
     let begun = begun.or_else(|missed| {
         missed.count();
         let room = 4 + texts.why.0.len() + args.iter().map(Arg::room).sum::<usize>();
         let at = record::carried_begin(call, args, missed.seq, room).ok_or(missed)?;
-        write_blobs(at, args, texts, Known::BESIDE);
+        let known = write_blobs(at, args, texts, Known::BESIDE, &mut [None; 6]);
+        entered(at, texts.caller, known);
         Ok(at)
     });
     if let Ok(at) = begun {
@@ -155,23 +210,35 @@ fn refused(call: Call, args: &[Arg], texts: Texts, missed: Missed, result: isize
     begun
 }
 
-/// Completes the record of a call with its result and what the kernel wrote.
-fn complete(at: u32, args: &[Arg], later: &[Option<Later>; 6], result: isize) {
+/// Completes the record of a call with its result. `then` adds what the kernel wrote.
+#[inline(always)]
+fn completed(at: u32, result: isize, then: impl FnOnce(usize)) {
     let entry = record::entry(at);
+    let now = vdso::read(libc::CLOCK_MONOTONIC);
     // SAFETY: reserve() gave this entry to us alone.
     unsafe {
-        (*entry).duration_ns = clock_ns(libc::CLOCK_MONOTONIC).saturating_sub((*entry).start_ns);
+        (*entry).duration_ns = now.saturating_sub((*entry).start_ns);
         (*entry).ret = result as i64;
         if result >= 0 {
-            for (arg, later) in args.iter().zip(later) {
-                if let Some(later) = later {
-                    arg.fill(*later, result as usize);
-                }
-            }
+            then(result as usize);
         }
         (*entry).state.store(RETURNED, Release);
     }
 }
+
+/// Completes the record of any call.
+fn complete(at: u32, args: &[Arg], later: &Laters, result: isize) {
+    completed(at, result, |result| {
+        for (arg, later) in args.iter().zip(later) {
+            if let Some(later) = later {
+                arg.fill(*later, result);
+            }
+        }
+    });
+}
+
+/// The blobs of each argument to fill in after the call.
+type Laters = [Option<Later>; 6];
 
 /// Which texts of a record stand in others already; and what asked for the line, which the first record of the line keeps.
 #[derive(Clone, Copy)]
@@ -185,13 +252,20 @@ impl Known {
     /// Of a record outside of the recorder: it has its why alone, and the texts of its line stay for the next record.
     const BESIDE: Known = Known { why: None, file: Some(0), asked: record::NOTHING };
 
-    fn of(texts: Texts) -> Known {
-        let (why, file) = (record::known(&HOT.whys, texts.why.0), record::known(&HOT.files, texts.file()));
+    #[inline(always)]
+    fn of(why: Why, caller: &'static Location<'static>) -> Known {
+        let (why, file) = (record::known(&HOT.whys, why.0), record::known(&HOT.files, caller.file()));
         Known { why, file, asked: HOT.asked.load(Relaxed) }
     }
 
+    /// Whether nothing has to be written.
+    #[inline(always)]
+    fn all(self) -> bool {
+        self.why.is_some() && self.file.is_some() && self.asked == record::NOTHING
+    }
+
     /// The bytes of what has to be written.
-    fn room(self, texts: Texts) -> usize {
+    fn room(self, texts: &Texts) -> usize {
         let why = if self.why.is_some() { 0 } else { 4 + texts.why.0.len() };
         let file = if self.file.is_some() { 0 } else { 4 + texts.file().len() };
         let asked = if self.asked == record::NOTHING { 0 } else { 4 + record::asked_len(self.asked) };
@@ -199,32 +273,28 @@ impl Known {
     }
 }
 
-/// Writes the record of a call that is about to be made. Returns the record's place, or that it has none; and the blobs to
-/// fill in after the call. `failed`: the call was made without a record, and failed.
-fn begin(
-    call: Call,
-    args: &[Arg],
-    texts: Texts,
-    failed: Option<Missed>,
-) -> (core::result::Result<u32, Missed>, [Option<Later>; 6]) {
-    let known = Known::of(texts);
-    let room = known.room(texts) + args.iter().map(Arg::room).sum::<usize>();
+/// Writes the record of a call that is about to be made. `failed`: it was made without a record, and failed. `later`: the blobs
+/// to fill in after the call.
+fn begin(call: Call, args: &[Arg], texts: &Texts, failed: Option<Missed>, later: &mut Laters) -> Begun {
+    let known = Known::of(texts.why, texts.caller);
+    let mut room = known.room(texts);
+    for arg in args {
+        room += arg.room();
+    }
     let begun = record::reserve(call, args, room, failed);
     HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
-    let Ok(at) = begun else {
-        return (begun, [None; 6]);
-    };
-    let later = write_blobs(at, args, texts, known);
+    let at = begun?;
+    let known = write_blobs(at, args, texts, known, later);
+    entered(at, texts.caller, known);
     if call == Call::EXECVE {
         record::head().execve.store(at, Release);
     }
-    (begun, later)
+    begun
 }
 
-/// Writes what is kept beside the numbers. After that the record lacks only what the call will bring.
-fn write_blobs(at: u32, args: &[Arg], texts: Texts, known: Known) -> [Option<Later>; 6] {
+/// Writes what is kept beside the numbers. All texts of the record are known then.
+fn write_blobs(at: u32, args: &[Arg], texts: &Texts, known: Known, later: &mut Laters) -> Known {
     let mut writer = Writer::new(at);
-    let mut later = [None; 6];
     for (i, arg) in args.iter().enumerate() {
         later[i] = arg.capture(&mut writer, i as u8);
     }
@@ -237,22 +307,27 @@ fn write_blobs(at: u32, args: &[Arg], texts: Texts, known: Known) -> [Option<Lat
     });
     let file = known.file.unwrap_or_else(|| {
         let place = writer.put(FILE, texts.file().as_bytes(), false);
-        record::remember(&HOT.files, texts.file(), place);
+        record::remember(&HOT.files, texts.caller.file(), place);
         place
     });
     if known.asked != record::NOTHING {
         writer.put_asked(known.asked);
-        if HOT.line.load(Relaxed) != 0 {
+        if Place::now().line() != 0 {
             HOT.asked.store(record::NOTHING, Relaxed);
         }
     }
+    Known { why: Some(why), file: Some(file), ..known }
+}
+
+/// After this the record lacks only what the call will bring.
+#[inline(always)]
+fn entered(at: u32, caller: &Location, known: Known) {
     let entry = record::entry(at);
     // SAFETY: reserve() gave this entry to us alone; readers look at it only once its state says so.
     unsafe {
-        (*entry).why = why;
-        (*entry).source = record::source(file, texts.caller.line());
-        (*entry).start_ns = clock_ns(libc::CLOCK_MONOTONIC);
+        (*entry).why = known.why.unwrap_or(0);
+        (*entry).source = record::source(known.file.unwrap_or(0), caller.line());
+        (*entry).start_ns = vdso::read(libc::CLOCK_MONOTONIC);
         (*entry).state.store(ENTERED, Release);
     }
-    later
 }

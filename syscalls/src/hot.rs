@@ -2,7 +2,7 @@
 //! for this state it copies only one.
 
 use crate::record::{EARLY, NOTHING, NOWHERE};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
 #[repr(C, align(4096))]
@@ -12,11 +12,8 @@ pub(crate) struct Hot {
     /// Where the recorder begins, 0 for the early buffer, and how long it may become.
     pub base: AtomicUsize,
     pub limit: AtomicUsize,
-    /// What the next records say of their lane, line, step and process.
-    pub lane: AtomicU32,
-    pub line: AtomicU32,
-    pub step: AtomicU32,
-    pub stage: AtomicU32,
+    /// What the next records say of their lane, line, step and stage: see [`Place`].
+    pub place: AtomicU64,
     /// What the first record of a new line has to keep: bytes of the pointer, and the mark in the upper half.
     pub asked: AtomicU32,
     pub pointer: [AtomicU64; POINTER_WORDS],
@@ -63,6 +60,47 @@ pub(crate) struct Hot {
 
 const _: () = assert!(size_of::<Hot>() == 4096);
 
+/// What a record belongs to, in one word: that of [`Entry`](crate::record::Entry) with the call's number in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place(pub u64);
+
+impl Place {
+    #[inline(always)]
+    pub fn now() -> Place {
+        Place(HOT.place.load(Relaxed))
+    }
+
+    pub fn set(self) {
+        HOT.place.store(self.0, Relaxed);
+    }
+
+    pub const fn of(lane: u8, line: u16, step: u16, stage: u8) -> Place {
+        Place((line as u64) << 16 | (lane as u64) << 32 | (step as u8 as u64) << 48 | (stage as u64) << 56)
+    }
+
+    pub fn line(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    pub fn lane(self) -> u8 {
+        (self.0 >> 32) as u8
+    }
+
+    pub fn step(self) -> u8 {
+        (self.0 >> 48) as u8
+    }
+
+    pub fn stage(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+
+    /// The whole word of a record.
+    #[inline(always)]
+    pub fn of_call(self, call: u16, argc: usize) -> [u8; 8] {
+        (self.0 | u64::from(call) | (argc as u64) << 40).to_le_bytes()
+    }
+}
+
 /// Words for the JSON pointer of a line; one that is longer is cut.
 pub(crate) const POINTER_WORDS: usize = 32;
 
@@ -73,10 +111,7 @@ pub(crate) static HOT: Hot = Hot {
     thread: [const { AtomicUsize::new(0) }; THREAD_POINTER + 8],
     base: AtomicUsize::new(0),
     limit: AtomicUsize::new(EARLY),
-    lane: AtomicU32::new(0),
-    line: AtomicU32::new(0),
-    step: AtomicU32::new(0),
-    stage: AtomicU32::new(0),
+    place: AtomicU64::new(0),
     asked: AtomicU32::new(NOTHING),
     pointer: [const { AtomicU64::new(0) }; POINTER_WORDS],
     pid: AtomicI32::new(0),

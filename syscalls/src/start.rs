@@ -113,11 +113,17 @@ unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
                 place = place.add(1);
                 continue;
             }
+            // The test stands at the end: there are thousands of places.
             let mut bits = word >> 1;
-            while bits != 0 {
-                let at = place.add(bits.trailing_zeros() as usize);
-                *at = (*at).wrapping_add(bias);
-                bits &= bits - 1;
+            if bits != 0 {
+                loop {
+                    let at = place.add(bits.trailing_zeros() as usize);
+                    *at = (*at).wrapping_add(bias);
+                    bits &= bits - 1;
+                    if bits == 0 {
+                        break;
+                    }
+                }
             }
             place = place.add(usize::BITS as usize - 1);
         }
@@ -181,22 +187,27 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
                 (to.add(last) as *mut $kind).write_unaligned(second);
             }};
         }
-        match len {
-            0 => {}
-            // Reads of words at any place are many reads there.
-            _ if cfg!(target_arch = "riscv64") => apart(to, from, len),
-            1..4 => {
-                let middle = *from.add(len / 2);
-                ends!(u8);
-                *to.add(len / 2) = middle;
+        // Reads of words at any place are many reads there.
+        if cfg!(target_arch = "riscv64") {
+            if len > 0 {
+                apart(to, from, len);
             }
-            4..8 => ends!(u32),
-            8..16 => ends!(u64),
-            16..=32 => ends!(u128),
-            33..=64 => ends!([u128; 2]),
-            // Of more the compiler would make a call of memcpy, which this is.
-            65..=128 => ends!([u128; 4]),
-            _ => apart(to, from, len),
+        } else if len >= 16 {
+            match len {
+                16..=32 => ends!(u128),
+                33..=64 => ends!([u128; 2]),
+                // Of more the compiler would make a call of memcpy, which this is.
+                65..=128 => ends!([u128; 4]),
+                _ => apart(to, from, len),
+            }
+        } else if len >= 8 {
+            ends!(u64)
+        } else if len >= 4 {
+            ends!(u32)
+        } else if len > 0 {
+            let middle = *from.add(len / 2);
+            ends!(u8);
+            *to.add(len / 2) = middle;
         }
     }
     to

@@ -47,19 +47,15 @@ pub fn counter_khz() -> Option<u64> {
 
 /// Nanoseconds of a clock.
 pub fn clock_ns(clock: libc::clockid_t) -> u64 {
+    read(clock)
+}
+
+/// The same, as a part of the gate.
+#[inline(always)]
+pub(crate) fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut at = HOT.clock.load(Relaxed);
-    if at == 0 {
-        at = find().unwrap_or(NONE);
-        HOT.clock.store(at, Relaxed);
-    }
-    match at {
-        // A kernel without one (vdso=0) can only be asked. This goes past the recorder, which asks for the time itself.
-        NONE => {
-            let args = [clock as usize, &raw mut now as usize, 0, 0, 0, 0];
-            // SAFETY: `now` is a timespec that lives across the call.
-            unsafe { arch::syscall(libc::SYS_clock_gettime as usize, args) };
-        }
+    match HOT.clock.load(Relaxed) {
+        0 | NONE => first(clock, &mut now),
         at => {
             // SAFETY: the vDSO has a function of this form at this address.
             let read: Clock = unsafe { core::mem::transmute(at) };
@@ -67,6 +63,29 @@ pub fn clock_ns(clock: libc::clockid_t) -> u64 {
         }
     }
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Finds the function, and asks it. A kernel without one (vdso=0) can only be asked by a call. This goes past the recorder,
+/// which asks for the time itself.
+#[cold]
+fn first(clock: libc::clockid_t, now: &mut libc::timespec) {
+    let at = match HOT.clock.load(Relaxed) {
+        0 => find().unwrap_or(NONE),
+        at => at,
+    };
+    HOT.clock.store(at, Relaxed);
+    match at {
+        NONE => {
+            let args = [clock as usize, &raw mut *now as usize, 0, 0, 0, 0];
+            // SAFETY: `now` is a timespec that lives across the call.
+            unsafe { arch::syscall(libc::SYS_clock_gettime as usize, args) };
+        }
+        at => {
+            // SAFETY: the vDSO has a function of this form at this address.
+            let read: Clock = unsafe { core::mem::transmute(at) };
+            read(clock, now);
+        }
+    }
 }
 
 /// The address of the function, by the symbols of the vDSO, an ELF file in memory.

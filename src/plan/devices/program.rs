@@ -303,13 +303,16 @@ pub fn denying(given: &[DeviceRule], kind: &str, major: u32, minor: u32, access:
 
 /// A number that tells lists of rules from each other by the program they make (FNV-1a).
 pub fn fingerprint(rules: &[DeviceRule]) -> u64 {
-    let mix = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    let insn = |sum: u64, i: &BpfInsn| {
-        let bytes = [i.code, i.registers].into_iter();
-        let bytes = bytes.chain(i.off.to_ne_bytes()).chain(i.imm.to_ne_bytes());
-        bytes.fold(sum, mix)
-    };
-    compile(rules).iter().fold(0xcbf2_9ce4_8422_2325, insn)
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    for i in compile(rules) {
+        let (code, registers) = (u64::from(i.code), u64::from(i.registers));
+        let mut bytes = code | registers << 8 | u64::from(i.off as u16) << 16 | u64::from(i.imm as u32) << 32;
+        for _ in 0..8 {
+            sum = (sum ^ bytes & 0xff).wrapping_mul(0x100_0000_01b3);
+            bytes >>= 8;
+        }
+    }
+    sum
 }
 
 /// The program.

@@ -161,10 +161,10 @@ pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
                 Err(_) => !option.is_empty() && !mapped,
             }
         };
-        let Some(at) = mount.options.iter().position(|option| nothing(&option)) else {
+        if !(mount.kind == "bind" || has("bind") || has("rbind")) || has("remount") {
             continue;
-        };
-        if (mount.kind == "bind" || has("bind") || has("rbind")) && !has("remount") {
+        }
+        if let Some(at) = mount.options.iter().position(|option| nothing(&option)) {
             let all = mount.options.iter().filter(nothing);
             let all: Vec<&str> = all.map(|option| option.as_str()).collect();
             words.push(format!(

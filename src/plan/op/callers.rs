@@ -1,7 +1,7 @@
 //! Ops for the program that called: its pid file, and sockets that it listens at. May touch: types.
 
 use super::LaneSet;
-use super::lanes::HOST;
+use super::lanes::{HOST, say};
 use super::words::s;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -23,15 +23,15 @@ pub enum Callers {
 }
 
 impl Callers {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::PidFile { path } => (HOST, write!(to, "write the process id beside {}", s(path))),
-            Self::PlacePidFile { path } => (HOST, write!(to, "put the process id in its place, {}", s(path))),
-            Self::ConnectPidfd { path } => (HOST, write!(to, "connect to the pidfd socket {}", s(path))),
-            Self::SendPidfd { .. } => (HOST, write!(to, "send a handle on the new process")),
-            Self::ConnectNotify { path } => (HOST, write!(to, "connect to NOTIFY_SOCKET, {}", s(path))),
-            Self::NotifyDirectory => (HOST, write!(to, "make the directory of the program's NOTIFY_SOCKET")),
-            Self::Listen => (HOST, write!(to, "listen at the program's NOTIFY_SOCKET")),
+            Self::PidFile { path } => (HOST, say!(to, "write the process id beside {}", s(path))),
+            Self::PlacePidFile { path } => (HOST, say!(to, "put the process id in its place, {}", s(path))),
+            Self::ConnectPidfd { path } => (HOST, say!(to, "connect to the pidfd socket {}", s(path))),
+            Self::SendPidfd { .. } => (HOST, say!(to, "send a handle on the new process")),
+            Self::ConnectNotify { path } => (HOST, say!(to, "connect to NOTIFY_SOCKET, {}", s(path))),
+            Self::NotifyDirectory => (HOST, say!(to, "make the directory of the program's NOTIFY_SOCKET")),
+            Self::Listen => (HOST, say!(to, "listen at the program's NOTIFY_SOCKET")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ops for the container's cgroup, and for the scope by which systemd makes it. May touch: types.
 
 use super::LaneSet;
-use super::lanes::HOST;
+use super::lanes::{HOST, say};
 use super::words::{list, s};
 use crate::plan::cgroup::limits::Setting;
 use crate::plan::cgroup::scope::{Property, Scope, Sockets};
@@ -30,31 +30,31 @@ pub enum Cgroup {
 }
 
 impl Cgroup {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         let words = match self {
             Self::Make { path, optional, .. } => {
                 let perhaps = if *optional { ", if this user may" } else { "" };
-                write!(to, "make the cgroup /{}{perhaps}", s(path))
+                say!(to, "make the cgroup /{}{perhaps}", s(path))
             }
             Self::StartScope { scope, path } => {
                 let all = list("", scope.properties.iter().map(|(name, _)| name.as_str()), ", ");
-                write!(to, "have systemd make the scope {}, cgroup /{}, with {all}", scope.unit, s(path))
+                say!(to, "have systemd make the scope {}, cgroup /{}, with {all}", scope.unit, s(path))
             }
-            Self::JoinScope(scope) => write!(to, "have systemd move init into {}", scope.unit),
-            Self::ReleaseScope => write!(to, "end the process that held the scope"),
-            Self::SetScope { unit, .. } => write!(to, "tell systemd the limit of {unit}"),
+            Self::JoinScope(scope) => say!(to, "have systemd move init into {}", scope.unit),
+            Self::ReleaseScope => say!(to, "end the process that held the scope"),
+            Self::SetScope { unit, .. } => say!(to, "tell systemd the limit of {unit}"),
             Self::EnableControllers { needed, .. } if needed.is_empty() => {
-                write!(to, "enable the usual controllers for the cgroup, as far as there are any")
+                say!(to, "enable the usual controllers for the cgroup, as far as there are any")
             }
             Self::EnableControllers { needed, .. } => {
                 let needed = list("", needed.iter().map(String::as_str), ", ");
-                write!(to, "enable controllers for the cgroup: the usual ones, and {needed}")
+                say!(to, "enable controllers for the cgroup: the usual ones, and {needed}")
             }
-            Self::NeedController { name, .. } => write!(to, "enable the controller {name} (unless that was done)"),
+            Self::NeedController { name, .. } => say!(to, "enable the controller {name} (unless that was done)"),
             Self::Set { setting } => {
-                write!(to, "set {} of the cgroup to {}", s(&setting.file), String::from_utf8_lossy(&setting.value))
+                say!(to, "set {} of the cgroup to {}", s(&setting.file), String::from_utf8_lossy(&setting.value))
             }
-            Self::Give { uid, gid } => write!(to, "give the cgroup to user {uid}, group {gid}"),
+            Self::Give { uid, gid } => say!(to, "give the cgroup to user {uid}, group {gid}"),
         };
         (HOST, words)
     }

@@ -1,6 +1,6 @@
 //! Ops for devices: nodes and links in /dev, and the program that decides who may open which. May touch: types.
 
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::s;
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
@@ -20,14 +20,14 @@ pub enum Devices {
 }
 
 impl Devices {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
             Self::Program { program } => {
-                (HOST, write!(to, "attach a device program of {} instructions to the cgroup", program.len()))
+                (HOST, say!(to, "attach a device program of {} instructions to the cgroup", program.len()))
             }
-            Self::OpenDirectory { path, .. } => (INIT, write!(to, "open /{}, made if missing", s(path))),
+            Self::OpenDirectory { path, .. } => (INIT, say!(to, "open /{}, made if missing", s(path))),
             Self::Directory { base, name, mode } => {
-                (INIT, write!(to, "make the directory {base}/{} (mode {mode:04o})", s(name)))
+                (INIT, say!(to, "make the directory {base}/{} (mode {mode:04o})", s(name)))
             }
             Self::Node { base, name, mode, major, minor, .. } => {
                 let letter = match mode & libc::S_IFMT {
@@ -36,10 +36,10 @@ impl Devices {
                     _ => "c",
                 };
                 let (name, mode) = (s(name), mode & 0o7777);
-                (INIT, write!(to, "make the device {base}/{name} ({letter} {major}:{minor}, mode {mode:04o})"))
+                (INIT, say!(to, "make the device {base}/{name} ({letter} {major}:{minor}, mode {mode:04o})"))
             }
-            Self::Link { base, name, target, .. } => (INIT, write!(to, "link {base}/{} to {}", s(name), s(target))),
-            Self::Bound { base, name, .. } => (INIT, write!(to, "bind the host's device on {base}/{}", s(name))),
+            Self::Link { base, name, target, .. } => (INIT, say!(to, "link {base}/{} to {}", s(name), s(target))),
+            Self::Bound { base, name, .. } => (INIT, say!(to, "bind the host's device on {base}/{}", s(name))),
         }
     }
 }

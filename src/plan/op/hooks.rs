@@ -1,7 +1,7 @@
 //! Ops for hooks: programs that are run at points of the container's life. May touch: types.
 
 use super::LaneSet;
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::s;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -14,10 +14,10 @@ pub enum Hooks {
 }
 
 impl Hooks {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Output => (HOST, write!(to, "make the file for the output of hooks")),
-            Self::Run { hook } => (HOST | INIT, write!(to, "run the hook {}", s(&hook.path))),
+            Self::Output => (HOST, say!(to, "make the file for the output of hooks")),
+            Self::Run { hook } => (HOST | INIT, say!(to, "run the hook {}", s(&hook.path))),
         }
     }
 }

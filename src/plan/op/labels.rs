@@ -1,7 +1,7 @@
 //! Ops for the labels of security modules. May touch: types.
 
 use super::LaneSet;
-use super::lanes::HOST;
+use super::lanes::{HOST, say};
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,10 +11,10 @@ pub enum Labels {
 }
 
 impl Labels {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::SecurityModule { selinux: true } => (HOST, write!(to, "check that the kernel has SELinux")),
-            Self::SecurityModule { selinux: false } => (HOST, write!(to, "check that the kernel has AppArmor")),
+            Self::SecurityModule { selinux: true } => (HOST, say!(to, "check that the kernel has SELinux")),
+            Self::SecurityModule { selinux: false } => (HOST, say!(to, "check that the kernel has AppArmor")),
         }
     }
 }

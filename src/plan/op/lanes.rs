@@ -4,7 +4,6 @@
 use super::{Line, Op, Plan};
 use crate::outcome::Lane;
 use crate::spec::Problem;
-use core::fmt::{self, Write};
 use core::ops::BitOr;
 
 /// A set of lanes.
@@ -55,23 +54,21 @@ pub fn lane_name(lane: u8) -> &'static str {
     }
 }
 
-/// Takes no words: only the lanes of an op are asked for, and formatting would cost each start its time.
-struct Silence;
-
-impl Write for Silence {
-    fn write_str(&mut self, _: &str) -> fmt::Result {
-        Ok(())
-    }
-
-    fn write_fmt(&mut self, _: fmt::Arguments) -> fmt::Result {
-        Ok(())
-    }
+/// Writes words of an op. Where only its lanes are asked for there is nothing to write to, and no word is made.
+macro_rules! say {
+    ($to:ident, $($words:tt)*) => {
+        match $to {
+            Some(to) => write!(to, $($words)*),
+            None => Ok(()),
+        }
+    };
 }
+pub(super) use say;
 
 impl Op {
     /// The lanes that can perform it.
     pub fn lanes(&self) -> LaneSet {
-        self.about(&mut Silence).0
+        self.about(None).0
     }
 }
 

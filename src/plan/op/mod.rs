@@ -57,8 +57,8 @@ macro_rules! subjects {
         }
 
         impl Op {
-            /// The lanes that can perform it, and what the listing says of it, into `to`.
-            fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+            /// The lanes that can perform it, and what the listing says of it, into `to` if that is there.
+            fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
                 match self {
                     $(Op::$subject(op) => op.about(to),)*
                 }
@@ -80,7 +80,7 @@ subjects! {
 /// What it does, in words.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.about(f).1
+        self.about(Some(f)).1
     }
 }
 

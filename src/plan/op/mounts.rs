@@ -1,6 +1,6 @@
 //! Ops for mounts: new file systems, and trees of the host that are bound into the container. May touch: types.
 
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::{Options, flags, s};
 use super::{LaneSet, Place, Slot};
 use alloc::ffi::CString;
@@ -75,24 +75,24 @@ pub struct Attributes {
 }
 
 impl Mounts {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
             Self::OpenSource(Source { path, in_rootfs, recursive, .. }) => {
                 let inside = if *in_rootfs { "of the rootfs /" } else { "" };
                 let all = if *recursive { " with all mounts below it" } else { "" };
-                (HOST | INIT, write!(to, "open the mount source {inside}{}{all}", s(path)))
+                (HOST | INIT, say!(to, "open the mount source {inside}{}{all}", s(path)))
             }
-            Self::OpenCgroup { .. } => (HOST, write!(to, "copy the mount of the container's cgroup")),
-            Self::StandBeside { path } => (INIT, write!(to, "stand in /{}, and follow no links", s(path))),
-            Self::BindBeside { source, path, .. } => (INIT, write!(to, "bind {} on /{}", s(source), s(path))),
-            Self::LeaveBeside => (INIT, write!(to, "follow links again")),
-            Self::Enter { base } => (INIT, write!(to, "go to {base}")),
+            Self::OpenCgroup { .. } => (HOST, say!(to, "copy the mount of the container's cgroup")),
+            Self::StandBeside { path } => (INIT, say!(to, "stand in /{}, and follow no links", s(path))),
+            Self::BindBeside { source, path, .. } => (INIT, say!(to, "bind {} on /{}", s(source), s(path))),
+            Self::LeaveBeside => (INIT, say!(to, "follow links again")),
+            Self::Enter { base } => (INIT, say!(to, "go to {base}")),
             Self::Mount(FileSystem { at, kind, flags, data, .. }) => {
-                (INIT, write!(to, "mount {} on {at}{}", s(kind), Options(*flags, data.as_deref())))
+                (INIT, say!(to, "mount {} on {at}{}", s(kind), Options(*flags, data.as_deref())))
             }
-            Self::Attach { at, .. } => (INIT, write!(to, "attach the opened tree on {at}")),
-            Self::Remount { at, flags: f, .. } => (INIT, write!(to, "remount {at} ({})", flags(*f))),
-            Self::Alter { at, .. } => (INIT, write!(to, "change the properties of the mount on {at}")),
+            Self::Attach { at, .. } => (INIT, say!(to, "attach the opened tree on {at}")),
+            Self::Remount { at, flags: f, .. } => (INIT, say!(to, "remount {at} ({})", flags(*f))),
+            Self::Alter { at, .. } => (INIT, say!(to, "change the properties of the mount on {at}")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ops for namespaces: the clones that make them, those that are joined, and what is set in them, much of it through
 //! procfs. May touch: types.
 
-use super::lanes::{BRIDGE, HOST, INIT};
+use super::lanes::{BRIDGE, HOST, INIT, say};
 use super::words::{kinds, s};
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
@@ -39,34 +39,34 @@ pub enum Born {
 }
 
 impl Namespaces {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Open { path, kind, .. } => (HOST, write!(to, "open the {kind} namespace {}", s(path))),
+            Self::Open { path, kind, .. } => (HOST, say!(to, "open the {kind} namespace {}", s(path))),
             Self::Clone { flags, born } => {
                 let born = match born {
                     Born::Outside => "",
                     Born::InCgroup => ", born inside the cgroup",
                     Born::InCgroupIfAny => ", born inside the cgroup if there is one",
                 };
-                (HOST | BRIDGE, write!(to, "clone init{}{born}", kinds(" in new namespaces: ", *flags)))
+                (HOST | BRIDGE, say!(to, "clone init{}{born}", kinds(" in new namespaces: ", *flags)))
             }
             Self::CloneBridge { flags } => {
-                (HOST, write!(to, "clone the bridge{}", kinds(" in new namespaces: ", *flags)))
+                (HOST, say!(to, "clone the bridge{}", kinds(" in new namespaces: ", *flags)))
             }
-            Self::Join { kind, .. } => (BRIDGE | INIT, write!(to, "join the {kind} namespace")),
+            Self::Join { kind, .. } => (BRIDGE | INIT, say!(to, "join the {kind} namespace")),
             Self::JoinContainer { flags } => {
-                (HOST | BRIDGE | INIT, write!(to, "join the container's namespaces: {}", kinds("", *flags)))
+                (HOST | BRIDGE | INIT, say!(to, "join the container's namespaces: {}", kinds("", *flags)))
             }
-            Self::Unshare { flags: CloneFlags::CLONE_NEWCGROUP } => (INIT, write!(to, "enter a new cgroup namespace")),
-            Self::Unshare { .. } => (BRIDGE, write!(to, "make a new time namespace for its children")),
-            Self::OpenHostProc => (HOST, write!(to, "open the host's procfs")),
-            Self::PrivateProc => (INIT, write!(to, "make a procfs of its own")),
+            Self::Unshare { flags: CloneFlags::CLONE_NEWCGROUP } => (INIT, say!(to, "enter a new cgroup namespace")),
+            Self::Unshare { .. } => (BRIDGE, say!(to, "make a new time namespace for its children")),
+            Self::OpenHostProc => (HOST, say!(to, "open the host's procfs")),
+            Self::PrivateProc => (INIT, say!(to, "make a procfs of its own")),
             Self::WriteProc { path, text, .. } => {
                 let text = String::from_utf8_lossy(text);
-                (HOST | BRIDGE | INIT, write!(to, "write {text:?} to /proc/{}", s(path)))
+                (HOST | BRIDGE | INIT, say!(to, "write {text:?} to /proc/{}", s(path)))
             }
-            Self::Hostname { name } => (INIT, write!(to, "set the host name to {}", String::from_utf8_lossy(name))),
-            Self::Domainname { name } => (INIT, write!(to, "set the domain name to {}", String::from_utf8_lossy(name))),
+            Self::Hostname { name } => (INIT, say!(to, "set the host name to {}", String::from_utf8_lossy(name))),
+            Self::Domainname { name } => (INIT, say!(to, "set the domain name to {}", String::from_utf8_lossy(name))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ops for the network: devices of the host that move into the container, and its loopback. May touch: types.
 
 use super::LaneSet;
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,18 +18,18 @@ pub enum Network {
 }
 
 impl Network {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Socket => (HOST | INIT, write!(to, "open a socket to the kernel's network configuration")),
-            Self::Read { device, .. } => (HOST, write!(to, "look up the network device {device} and its addresses")),
+            Self::Socket => (HOST | INIT, say!(to, "open a socket to the kernel's network configuration")),
+            Self::Read { device, .. } => (HOST, say!(to, "look up the network device {device} and its addresses")),
             Self::Move { device, .. } => {
-                (HOST, write!(to, "move the network device {device} into the container's network namespace"))
+                (HOST, say!(to, "move the network device {device} into the container's network namespace"))
             }
-            Self::FreeName { name } => (INIT, write!(to, "check that the interface name {name} is free")),
+            Self::FreeName { name } => (INIT, say!(to, "check that the interface name {name} is free")),
             Self::SetUp { device, name, .. } => {
-                (INIT, write!(to, "name the network device {device} {name}, bring it up, set its addresses"))
+                (INIT, say!(to, "name the network device {device} {name}, bring it up, set its addresses"))
             }
-            Self::LoopbackUp => (INIT, write!(to, "bring lo up")),
+            Self::LoopbackUp => (INIT, say!(to, "bring lo up")),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! touch: types.
 
 use super::LaneSet;
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::{self, s};
 use crate::spec::{MEMORY_MODES, POLICIES, RLIMITS};
 use alloc::ffi::CString;
@@ -43,52 +43,52 @@ pub enum Process {
 }
 
 impl Process {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::HoldSignals => (HOST, write!(to, "hold all signals back")),
-            Self::LookAtSignals => (HOST, write!(to, "find out which signals the caller ignores")),
-            Self::ReleaseSignals => (INIT, write!(to, "let all signals through, and ignore none")),
-            Self::EndBySignals => (INIT, write!(to, "let signals that ask for an end take effect, until execve")),
+            Self::HoldSignals => (HOST, say!(to, "hold all signals back")),
+            Self::LookAtSignals => (HOST, say!(to, "find out which signals the caller ignores")),
+            Self::ReleaseSignals => (INIT, say!(to, "let all signals through, and ignore none")),
+            Self::EndBySignals => (INIT, say!(to, "let signals that ask for an end take effect, until execve")),
             Self::Affinity { cpus } => (HOST | INIT, affinity(to, cpus)),
-            Self::AnyProcessor => (INIT, write!(to, "run on every processor that the cgroup allows")),
+            Self::AnyProcessor => (INIT, say!(to, "run on every processor that the cgroup allows")),
             Self::RaiseLimit { resource, hard } => {
                 let (name, most) = (limit(*resource), words::Limit(*hard));
-                (HOST, write!(to, "raise the hard limit of {name} to {most}, unless it is as high already"))
+                (HOST, say!(to, "raise the hard limit of {name} to {most}, unless it is as high already"))
             }
             Self::Limit { resource, soft, hard } => {
                 let (name, soft, hard) = (limit(*resource), words::Limit(*soft), words::Limit(*hard));
-                (INIT, write!(to, "set {name} to {soft}, at most {hard}"))
+                (INIT, say!(to, "set {name} to {soft}, at most {hard}"))
             }
-            Self::ClearUmask => (INIT, write!(to, "clear the umask")),
-            Self::Umask { mask } => (INIT, write!(to, "set the umask to {mask:04o}")),
-            Self::Session => (INIT, write!(to, "begin a session")),
-            Self::Keyring { name } => (INIT, write!(to, "join a new session keyring {}", s(name))),
+            Self::ClearUmask => (INIT, say!(to, "clear the umask")),
+            Self::Umask { mask } => (INIT, say!(to, "set the umask to {mask:04o}")),
+            Self::Session => (INIT, say!(to, "begin a session")),
+            Self::Keyring { name } => (INIT, say!(to, "join a new session keyring {}", s(name))),
             Self::Scheduler { attr } => {
                 let policy = POLICIES.iter().find(|(_, number)| *number == attr.policy).map_or("", |(name, _)| name);
-                (HOST | INIT, write!(to, "set the scheduling policy to {policy}"))
+                (HOST | INIT, say!(to, "set the scheduling policy to {policy}"))
             }
             Self::IoPriority { value } => {
-                (HOST | INIT, write!(to, "set the I/O priority to class {}, level {}", value >> 13, value & 7))
+                (HOST | INIT, say!(to, "set the I/O priority to class {}, level {}", value >> 13, value & 7))
             }
             Self::MemoryPolicy { mode, .. } => {
                 let mode = MEMORY_MODES.get((mode.bits() & 0xfff) as usize).unwrap_or(&"");
-                (INIT, write!(to, "set the memory policy to {mode}"))
+                (INIT, say!(to, "set the memory policy to {mode}"))
             }
-            Self::Personality { persona: Persona::PER_LINUX } => (INIT, write!(to, "set Linux's own personality")),
-            Self::Personality { .. } => (INIT, write!(to, "set the personality of a 32-bit system")),
+            Self::Personality { persona: Persona::PER_LINUX } => (INIT, say!(to, "set Linux's own personality")),
+            Self::Personality { .. } => (INIT, say!(to, "set the personality of a 32-bit system")),
             Self::DropBounding { drop } => {
-                (INIT, write!(to, "drop from the bounding set {}", words::Capabilities(*drop)))
+                (INIT, say!(to, "drop from the bounding set {}", words::Capabilities(*drop)))
             }
             Self::Capabilities { sets, ambient } => (INIT, capabilities(to, sets, *ambient)),
-            Self::NoNewPrivileges => (INIT, write!(to, "set no_new_privs")),
+            Self::NoNewPrivileges => (INIT, say!(to, "set no_new_privs")),
             Self::CloseDescriptors { first } => {
-                (INIT, write!(to, "close all descriptors from {first} on, except those for talking with the host"))
+                (INIT, say!(to, "close all descriptors from {first} on, except those for talking with the host"))
             }
             Self::Find { named, candidates, .. } => {
                 let path = if candidates.len() == 1 { "" } else { " in PATH" };
-                (INIT, write!(to, "look for the program {}{path}", s(named)))
+                (INIT, say!(to, "look for the program {}{path}", s(named)))
             }
-            Self::Execve { argv, .. } => (INIT, write!(to, "execve {}", s(argv.first().map_or(c"", |first| first)))),
+            Self::Execve { argv, .. } => (INIT, say!(to, "execve {}", s(argv.first().map_or(c"", |first| first)))),
         }
     }
 }
@@ -98,16 +98,16 @@ fn limit(resource: u32) -> &'static str {
     RLIMITS.get(resource as usize).unwrap_or(&"a limit")
 }
 
-fn affinity(to: &mut dyn Write, cpus: &[u64]) -> fmt::Result {
+fn affinity(to: Option<&mut dyn Write>, cpus: &[u64]) -> fmt::Result {
     let bit = |n: &usize| cpus.get(n / 64).is_some_and(|word| word >> (n % 64) & 1 != 0);
     let all: Vec<usize> = (0..cpus.len() * 64).filter(bit).collect();
-    write!(to, "run on the processors {all:?} only")
+    say!(to, "run on the processors {all:?} only")
 }
 
-fn capabilities(to: &mut dyn Write, sets: &CapabilitySets, ambient: u64) -> fmt::Result {
+fn capabilities(to: Option<&mut dyn Write>, sets: &CapabilitySets, ambient: u64) -> fmt::Result {
     let [effective, permitted, inheritable, ambient] =
         [sets.effective, sets.permitted, sets.inheritable, ambient].map(words::Capabilities);
-    write!(
+    say!(
         to,
         "set the capabilities: effective {effective}; permitted {permitted}; inheritable {inheritable}; ambient {ambient}"
     )

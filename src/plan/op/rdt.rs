@@ -1,7 +1,7 @@
 //! Ops for Intel RDT: groups of resctrl(7), which share out cache and memory bandwidth. May touch: types.
 
 use super::LaneSet;
-use super::lanes::HOST;
+use super::lanes::{HOST, say};
 use super::words::s;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -14,10 +14,10 @@ pub enum Rdt {
 }
 
 impl Rdt {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Make { group, .. } => (HOST, write!(to, "make the resctrl group /{}", s(group))),
-            Self::Join { group, .. } => (HOST, write!(to, "put init into the resctrl group /{}", s(group))),
+            Self::Make { group, .. } => (HOST, say!(to, "make the resctrl group /{}", s(group))),
+            Self::Join { group, .. } => (HOST, say!(to, "put init into the resctrl group /{}", s(group))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Ops for the root file system: opened, attached, made `/`, and what of it is hidden or read-only. May touch: types.
 
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::{flags, s};
 use super::{LaneSet, Place, Slot};
 use alloc::ffi::CString;
@@ -47,34 +47,30 @@ pub enum Rootfs {
 pub const MOST_BY_PROC: usize = 200;
 
 impl Rootfs {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Open { path } => (HOST | INIT, write!(to, "open the rootfs {}", s(path))),
-            Self::Look { path } => (HOST, write!(to, "look at the rootfs {}", s(path))),
-            Self::LookInside { .. } => (HOST, write!(to, "open the container's root for a look")),
+            Self::Open { path } => (HOST | INIT, say!(to, "open the rootfs {}", s(path))),
+            Self::Look { path } => (HOST, say!(to, "look at the rootfs {}", s(path))),
+            Self::LookInside { .. } => (HOST, say!(to, "open the container's root for a look")),
             Self::LookUpHome { uid } => {
-                (HOST, write!(to, "look up the home directory of user {uid} in /etc/passwd of the rootfs"))
+                (HOST, say!(to, "look up the home directory of user {uid} in /etc/passwd of the rootfs"))
             }
-            Self::Propagation { flags: f } => (INIT, write!(to, "make every mount {}", flags(*f))),
-            Self::Attach { path } => {
-                (INIT, write!(to, "attach the rootfs over {}", s(path.as_deref().unwrap_or(c"/"))))
-            }
-            Self::MakeCwd { path } => (INIT, write!(to, "make the working directory /{} if it is missing", s(path))),
-            Self::Pivot { .. } => (INIT, write!(to, "switch the root, unmount the host's")),
-            Self::Chroot => (INIT, write!(to, "change the root to the rootfs")),
-            Self::Move { .. } => {
-                (INIT, write!(to, "unmount the host's mounts, chroot into the rootfs that lies over /"))
-            }
-            Self::RootPropagation { flags: f } => (INIT, write!(to, "make / {}", flags(*f))),
-            Self::OpenNull { check: true } => (INIT, write!(to, "open /dev/null and check that it is the null device")),
-            Self::OpenNull { check: false } => (INIT, write!(to, "open the /dev/null that was made")),
-            Self::LookAtNames { base } => (INIT, write!(to, "look which names {base} has")),
-            Self::Hold { base, readonly: true } => (INIT, write!(to, "hold {base} read-only for the next binds")),
-            Self::Hold { base, readonly: false } => (INIT, write!(to, "let {base} be written to again")),
-            Self::Mask { at, .. } => (INIT, write!(to, "mask {at}")),
-            Self::ReadonlyPath { at, .. } => (INIT, write!(to, "make {at} read-only")),
-            Self::Readonly => (INIT, write!(to, "make / read-only")),
-            Self::Cwd { path } => (INIT, write!(to, "change the working directory to {}", s(path))),
+            Self::Propagation { flags: f } => (INIT, say!(to, "make every mount {}", flags(*f))),
+            Self::Attach { path } => (INIT, say!(to, "attach the rootfs over {}", s(path.as_deref().unwrap_or(c"/")))),
+            Self::MakeCwd { path } => (INIT, say!(to, "make the working directory /{} if it is missing", s(path))),
+            Self::Pivot { .. } => (INIT, say!(to, "switch the root, unmount the host's")),
+            Self::Chroot => (INIT, say!(to, "change the root to the rootfs")),
+            Self::Move { .. } => (INIT, say!(to, "unmount the host's mounts, chroot into the rootfs that lies over /")),
+            Self::RootPropagation { flags: f } => (INIT, say!(to, "make / {}", flags(*f))),
+            Self::OpenNull { check: true } => (INIT, say!(to, "open /dev/null and check that it is the null device")),
+            Self::OpenNull { check: false } => (INIT, say!(to, "open the /dev/null that was made")),
+            Self::LookAtNames { base } => (INIT, say!(to, "look which names {base} has")),
+            Self::Hold { base, readonly: true } => (INIT, say!(to, "hold {base} read-only for the next binds")),
+            Self::Hold { base, readonly: false } => (INIT, say!(to, "let {base} be written to again")),
+            Self::Mask { at, .. } => (INIT, say!(to, "mask {at}")),
+            Self::ReadonlyPath { at, .. } => (INIT, say!(to, "make {at} read-only")),
+            Self::Readonly => (INIT, say!(to, "make / read-only")),
+            Self::Cwd { path } => (INIT, say!(to, "change the working directory to {}", s(path))),
         }
     }
 }

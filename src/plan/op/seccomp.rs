@@ -1,7 +1,7 @@
 //! Ops for the seccomp filter. May touch: types.
 
 use super::LaneSet;
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::s;
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -17,10 +17,10 @@ pub enum Seccomp {
 }
 
 impl Seccomp {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Load { filter, .. } => (INIT, write!(to, "load a seccomp filter of {} instructions", filter.len())),
-            Self::PassListener { path, .. } => (HOST, write!(to, "pass the seccomp listener to {}", s(path))),
+            Self::Load { filter, .. } => (INIT, say!(to, "load a seccomp filter of {} instructions", filter.len())),
+            Self::PassListener { path, .. } => (HOST, say!(to, "pass the seccomp listener to {}", s(path))),
         }
     }
 }

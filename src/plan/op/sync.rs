@@ -2,7 +2,7 @@
 //! types.
 
 use super::LaneSet;
-use super::lanes::{BRIDGE, HOST, INIT};
+use super::lanes::{BRIDGE, HOST, INIT, say};
 use core::fmt::{self, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +39,7 @@ pub enum Sync {
 }
 
 impl Sync {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         let (lanes, words) = match self {
             Self::Channel => (HOST, "make the channel between host and init"),
             Self::CloseHostEnd => (BRIDGE | INIT, "close the host's end of the channel"),
@@ -68,6 +68,6 @@ impl Sync {
             Self::AwaitStart => (INIT, "wait for `start`"),
             Self::AwaitExec => (HOST, "wait for execve to succeed"),
         };
-        (lanes, to.write_str(words))
+        (lanes, say!(to, "{words}"))
     }
 }

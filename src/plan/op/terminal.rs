@@ -1,6 +1,6 @@
 //! Ops for the program's terminal: init opens both sides, and one of them goes outside. May touch: types.
 
-use super::lanes::{HOST, INIT};
+use super::lanes::{HOST, INIT, say};
 use super::words::s;
 use super::{LaneSet, Slot};
 use alloc::ffi::CString;
@@ -28,18 +28,18 @@ pub enum Terminal {
 }
 
 impl Terminal {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         match self {
-            Self::Connect { path } => (HOST, write!(to, "connect to the console socket {}", s(path))),
-            Self::Pair => (HOST, write!(to, "make the socket through which the terminal will come")),
-            Self::Take => (HOST, write!(to, "receive the terminal's other side")),
-            Self::Open { .. } => (INIT, write!(to, "open a new terminal of the container's /dev/pts")),
-            Self::Console { .. } => (INIT, write!(to, "bind the terminal on /dev/console")),
-            Self::Send => (INIT, write!(to, "send the terminal's other side")),
-            Self::Use { .. } => (INIT, write!(to, "make the terminal the program's own")),
-            Self::Streams { uid: 0 } => (INIT, write!(to, "open standard streams that are /dev/null inside")),
+            Self::Connect { path } => (HOST, say!(to, "connect to the console socket {}", s(path))),
+            Self::Pair => (HOST, say!(to, "make the socket through which the terminal will come")),
+            Self::Take => (HOST, say!(to, "receive the terminal's other side")),
+            Self::Open { .. } => (INIT, say!(to, "open a new terminal of the container's /dev/pts")),
+            Self::Console { .. } => (INIT, say!(to, "bind the terminal on /dev/console")),
+            Self::Send => (INIT, say!(to, "send the terminal's other side")),
+            Self::Use { .. } => (INIT, say!(to, "make the terminal the program's own")),
+            Self::Streams { uid: 0 } => (INIT, say!(to, "open standard streams that are /dev/null inside")),
             Self::Streams { uid } => {
-                (INIT, write!(to, "open standard streams that are /dev/null inside, give pipes to user {uid}"))
+                (INIT, say!(to, "open standard streams that are /dev/null inside, give pipes to user {uid}"))
             }
         }
     }

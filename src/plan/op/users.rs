@@ -1,6 +1,6 @@
 //! Ops for users and groups, and for the mapping of their ids in a user namespace. May touch: types.
 
-use super::lanes::{BRIDGE, HOST, INIT};
+use super::lanes::{BRIDGE, HOST, INIT, say};
 use super::{Hook, LaneSet, Slot};
 use core::fmt::{self, Write};
 
@@ -20,17 +20,17 @@ pub enum Users {
 }
 
 impl Users {
-    pub(super) fn about(&self, to: &mut dyn Write) -> (LaneSet, fmt::Result) {
+    pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         let any = HOST | BRIDGE | INIT;
         match self {
-            Self::MappingNamespace { .. } => (HOST, write!(to, "make a user namespace with this mapping")),
-            Self::MapIds { helpers: None, .. } => (HOST, write!(to, "write the mappings of users and groups")),
-            Self::MapIds { .. } => (HOST, write!(to, "have newuidmap and newgidmap write the mappings")),
-            Self::Dumpable { dumpable: true } => (any, write!(to, "let this user own the process's files in /proc")),
-            Self::Dumpable { dumpable: false } => (any, write!(to, "let no other process look into this one")),
-            Self::RootInside { uid, gid } => (BRIDGE | INIT, write!(to, "become user {uid}, group {gid} inside")),
-            Self::Groups { gids, .. } => (INIT, write!(to, "set the supplementary groups to {gids:?}")),
-            Self::Ids { uid, gid } => (INIT, write!(to, "become user {uid}, group {gid}")),
+            Self::MappingNamespace { .. } => (HOST, say!(to, "make a user namespace with this mapping")),
+            Self::MapIds { helpers: None, .. } => (HOST, say!(to, "write the mappings of users and groups")),
+            Self::MapIds { .. } => (HOST, say!(to, "have newuidmap and newgidmap write the mappings")),
+            Self::Dumpable { dumpable: true } => (any, say!(to, "let this user own the process's files in /proc")),
+            Self::Dumpable { dumpable: false } => (any, say!(to, "let no other process look into this one")),
+            Self::RootInside { uid, gid } => (BRIDGE | INIT, say!(to, "become user {uid}, group {gid} inside")),
+            Self::Groups { gids, .. } => (INIT, say!(to, "set the supplementary groups to {gids:?}")),
+            Self::Ids { uid, gid } => (INIT, say!(to, "become user {uid}, group {gid}")),
         }
     }
 }

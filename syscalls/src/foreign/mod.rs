@@ -21,7 +21,7 @@ pub use memory::{read, string};
 
 use crate::arch::AUDIT_ARCH;
 use crate::call::Call;
-use crate::hot::HOT;
+use crate::hot::Place;
 use crate::record::{self, ENTERED, Entry, MARK, NAME, RETURNED};
 use arguments::{Args, Look};
 use core::fmt::Write;
@@ -88,8 +88,8 @@ fn close(call: &Foreign, known: Call, start_ns: u64, args: &Args, (bytes, end): 
         seq: record::head().count.fetch_add(u32::from(known != Call::EVENT), Relaxed);
         pid: call.pid;
         call: known.0;
-        lane: HOT.lane.load(Relaxed) as u8;
-        step: HOT.step.load(Relaxed) as u8;
+        lane: Place::now().lane();
+        step: Place::now().step();
         argc: args.count as u8;
         mark: MARK;
         start_ns: start_ns;

@@ -49,12 +49,28 @@ impl Writer {
 
     /// What asked for the line, as [`super::at_line`] left it: the mark, and the pointer.
     pub(crate) fn put_asked(&mut self, asked: u32) {
-        let mut bytes = [0; 1 + POINTER];
-        bytes[0] = (asked >> 16) as u8;
-        for (to, word) in bytes[1..].chunks_mut(8).zip(&HOT.pointer) {
-            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        // SAFETY: the words are one piece of memory, of which asked_len() takes no more than there is; this thread alone
+        // writes to them.
+        let pointer = unsafe { core::slice::from_raw_parts(&raw const HOT.pointer as *const u8, asked_len(asked) - 1) };
+        let place = self.put(ASKED, &[(asked >> 16) as u8], false);
+        if place != 0 {
+            self.more(place, pointer);
         }
-        self.put(ASKED, &bytes[..asked_len(asked)], false);
+    }
+
+    /// Adds to the blob at a place, the newest one.
+    fn more(&mut self, place: u32, bytes: &[u8]) {
+        // SAFETY: the end of the reserved room is checked first. The blob's length stands two bytes after its start.
+        unsafe {
+            if self.end.offset_from(self.at) < bytes.len() as isize {
+                return;
+            }
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len());
+            self.at = self.at.add(bytes.len());
+            let start = self.origin.add(place as usize);
+            let len = self.at.offset_from(start) as u16 - 4;
+            (start.add(2) as *mut [u8; 2]).write(len.to_ne_bytes());
+        }
     }
 
     /// Room for `len` bytes that are not known yet.

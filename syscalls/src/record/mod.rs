@@ -34,7 +34,7 @@ pub use remark::{REMARK, remark};
 
 use crate::arg::Arg;
 use crate::call::Call;
-use crate::hot::HOT;
+use crate::hot::{HOT, Place};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
 /// Bytes of the memory, and of the file under it, that hold a container's recorder. The file is sparse: what is never
@@ -111,6 +111,14 @@ pub struct Entry {
 /// A trace has hundreds of them.
 const _: () = assert!(size_of::<Entry>() == 64);
 
+/// These fields are one word: [`Place`].
+const _: () = assert!({
+    use core::mem::offset_of;
+    let (call, line, lane) = (offset_of!(Entry, call), offset_of!(Entry, line), offset_of!(Entry, lane));
+    let (argc, step, stage) = (offset_of!(Entry, argc), offset_of!(Entry, step), offset_of!(Entry, stage));
+    line == call + 2 && lane == call + 4 && argc == call + 5 && step == call + 6 && stage == call + 7
+});
+
 /// `Entry::state`: room taken, not yet written; the call is in the kernel; it returned.
 pub const RESERVED: u32 = 0;
 pub const ENTERED: u32 = 1;
@@ -157,10 +165,15 @@ pub fn head() -> &'static Head {
     // SAFETY: base() is page-aligned memory of at least EARLY bytes that is never unmapped, and Head is all atomics.
     let head = unsafe { &*(base() as *const Head) };
     if head.magic.load(Relaxed) == 0 {
-        head.used.store(size_of::<Head>() as u32, Relaxed);
-        head.magic.store(MAGIC, Relaxed);
+        begin_head(head);
     }
     head
+}
+
+#[cold]
+fn begin_head(head: &Head) {
+    head.used.store(size_of::<Head>() as u32, Relaxed);
+    head.magic.store(MAGIC, Relaxed);
 }
 
 /// Writes the head again, after its page was lost. `used`: where the newest record of this process ended.
@@ -170,30 +183,29 @@ pub(crate) fn found_again(used: u32) {
 
 /// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
 pub fn at(lane: u8, line: u16, step: u16) {
+    belong(Place::of(lane, line, step, 0));
+}
+
+fn belong(place: Place) {
     HOT.stretch.store(0, Relaxed);
-    HOT.lane.store(lane.into(), Relaxed);
-    HOT.line.store(line.into(), Relaxed);
-    HOT.step.store(step.into(), Relaxed);
-    HOT.stage.store(0, Relaxed);
+    place.set();
     HOT.asked.store(NOTHING, Relaxed);
 }
 
 /// Does something outside of any line of the plan, as a step of its own. Later records belong where those before it did.
 pub fn aside<T>(lane: u8, step: u16, work: impl FnOnce() -> T) -> T {
-    let words = [&HOT.lane, &HOT.line, &HOT.step, &HOT.stage];
-    let before = words.map(|word| word.load(Relaxed));
+    let before = Place::now();
     at(lane, 0, step);
     let done = work();
     HOT.stretch.store(0, Relaxed);
-    words.into_iter().zip(before).for_each(|(word, value)| word.store(value, Relaxed));
+    before.set();
     done
 }
 
 /// The same for a line of the plan. `stage`: its stage, counted from 0. `pointer`: the JSON pointer of what asked for it, and
 /// `mark`: what else decided about it. The next record keeps both.
 pub fn at_line(lane: u8, line: u16, (step, stage): (u16, u8), (pointer, mark): (&str, u8)) {
-    at(lane, line, step);
-    HOT.stage.store(u32::from(stage) + 1, Relaxed);
+    belong(Place::of(lane, line, step, stage + 1));
     asked_by(pointer, mark);
 }
 
@@ -211,10 +223,9 @@ pub fn asked_by(pointer: &str, mark: u8) {
             &cut
         }
     };
-    for (word, bytes) in HOT.pointer.iter().zip(pointer.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        word.store(u64::from_ne_bytes(whole), Relaxed);
+    // SAFETY: the words are one piece of memory of POINTER bytes, which may change, and which this thread alone uses.
+    unsafe {
+        core::ptr::copy_nonoverlapping(pointer.as_ptr(), &raw const HOT.pointer as *mut u8, pointer.len());
     }
     HOT.asked.store(pointer.len() as u32 | u32::from(mark) << 16, Relaxed);
 }
@@ -239,12 +250,14 @@ pub(crate) const POINTER: usize = 8 * crate::hot::POINTER_WORDS;
 
 /// The step of the next records. They belong to the same line as those before.
 pub fn in_step(step: u16) {
-    HOT.step.store(step.into(), Relaxed);
+    let now = Place::now();
+    Place::of(now.lane(), now.line(), step, now.stage()).set();
 }
 
 /// The same for their lane.
 pub(crate) fn in_lane(lane: u8) {
-    HOT.lane.store(lane.into(), Relaxed);
+    let now = Place::now();
+    Place::of(lane, now.line(), now.step().into(), now.stage()).set();
 }
 
 /// Says which call ended the command with an error: the one that a [`crate::Failed`] names. A record that another process has
@@ -314,6 +327,7 @@ impl Missed {
 
 /// Takes room for an entry with blobs of `len` bytes, and writes its facts. `failed`: the call was made without a record,
 /// and failed.
+#[inline(always)]
 pub(crate) fn reserve(
     call: Call,
     args: &[Arg],
@@ -325,14 +339,13 @@ pub(crate) fn reserve(
     let seq = failed.map_or_else(|| head.count.fetch_add(1, Relaxed), |missed| missed.seq);
     let stretch = HOT.stretch.load(Relaxed);
     HOT.stretch.store(stretch.saturating_add(1), Relaxed);
-    let first = failed.is_some() || is_milestone(call);
-    let most = if failed.is_some() { 2 * STRETCH } else { STRETCH };
-    if stretch >= most && !is_milestone(call) {
+    if stretch >= STRETCH && !is_milestone(call) && (failed.is_none() || stretch >= 2 * STRETCH) {
         return Err(Missed { seq, full: false });
     }
-    let limit = HOT.limit.load(Relaxed) - if first { 0 } else { LAST };
+    let limit = HOT.limit.load(Relaxed);
     let at = head.used.fetch_add(len as u32, Relaxed);
-    if at as usize + len > limit {
+    let end = at as usize + len;
+    if end > limit - LAST && (end > limit || failed.is_none() && !is_milestone(call)) {
         head.used.fetch_sub(len as u32, Relaxed);
         return Err(Missed { seq, full: true });
     }
@@ -346,34 +359,33 @@ pub(crate) fn reserve(
 ///
 /// # Safety
 /// `entry` has `len` bytes, as many as the entry and its arguments take at the least, and is 8-byte aligned.
+#[inline(always)]
 unsafe fn write_entry(entry: *mut Entry, call: Call, args: &[Arg], (len, seq): (usize, u32)) {
     // SAFETY: as the caller vouches.
     unsafe {
         (*entry).size = AtomicU32::new(len as u32);
         (*entry).seq = seq;
         (*entry).pid = HOT.pid.load(Relaxed);
-        (*entry).call = call;
-        (*entry).line = HOT.line.load(Relaxed) as u16;
-        (*entry).lane = HOT.lane.load(Relaxed) as u8;
-        (*entry).argc = args.len() as u8;
-        (*entry).step = HOT.step.load(Relaxed) as u8;
-        (*entry).stage = HOT.stage.load(Relaxed) as u8;
+        (&raw mut (*entry).call as *mut [u8; 8]).write(Place::now().of_call(call.0, args.len()));
         (*entry).why = 0;
         (*entry).source = 0;
         (*entry).mark = MARK;
-        let to = entry.add(1) as *mut u64;
-        let mut kinds = [0; 6];
-        for (i, arg) in args.iter().enumerate() {
+        (*entry).kinds = [0; 6];
+        let (to, kinds) = (entry.add(1) as *mut u64, &raw mut (*entry).kinds as *mut u8);
+        let mut i = 0;
+        while i < args.len() {
+            let arg = args.get_unchecked(i);
             *to.add(i) = arg.value as u64;
-            kinds[i] = arg.kind;
+            *kinds.add(i) = arg.kind;
+            i += 1;
         }
-        (*entry).kinds = kinds;
         (*entry).ret = 0;
         (*entry).duration_ns = 0;
     }
 }
 
 /// The entry at a place that [`reserve`] gave, or at [`carried::PLACE`].
+#[inline(always)]
 pub(crate) fn entry(at: u32) -> *mut Entry {
     match at {
         carried::PLACE => carried::memory() as *mut Entry,
@@ -383,19 +395,21 @@ pub(crate) fn entry(at: u32) -> *mut Entry {
 }
 
 /// Where the blob of this text is, if it was written already. `texts`: the table of whys, or that of the names of source files.
-pub(crate) fn known(texts: &[(AtomicUsize, AtomicU32)], text: &'static str) -> Option<u32> {
-    let (address, place) = &texts[text.as_ptr() as usize / 8 % texts.len()];
+#[inline(always)]
+pub(crate) fn known<const N: usize>(texts: &[(AtomicUsize, AtomicU32); N], text: &'static str) -> Option<u32> {
+    let (address, place) = &texts[text.as_ptr() as usize / 8 % N];
     (address.load(Relaxed) == text.as_ptr() as usize).then(|| place.load(Relaxed))
 }
 
 /// Remembers where it was written.
-pub(crate) fn remember(texts: &[(AtomicUsize, AtomicU32)], text: &'static str, at: u32) {
-    let (address, place) = &texts[text.as_ptr() as usize / 8 % texts.len()];
+pub(crate) fn remember<const N: usize>(texts: &[(AtomicUsize, AtomicU32); N], text: &'static str, at: u32) {
+    let (address, place) = &texts[text.as_ptr() as usize / 8 % N];
     address.store(text.as_ptr() as usize, Relaxed);
     place.store(at, Relaxed);
 }
 
 /// A source of [`Entry::source`].
+#[inline(always)]
 pub(crate) fn source(file: u32, line: u32) -> u32 {
     match file {
         0 => 0,
