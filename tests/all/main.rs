@@ -189,6 +189,7 @@ fn main() {
         house::install::cases(),
         house::plans::cases(),
         house::readme::cases(),
+        house::release::cases(),
         config::properties::cases(),
         machines::disks::cases(),
         machines::images::cases(),

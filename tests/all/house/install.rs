@@ -27,11 +27,11 @@ fn script(bundle: &Bundle, words: &[&str]) -> Result<Command, Failed> {
     fs::copy(crate::bundle::runtime(), built.join("nk-runtime"))?;
     let mut command = Command::new(tool("setpriv")?);
     command.args(words).arg("--").arg(here.join("scripts/install"));
-    command.env_remove("PREFIX").env_remove("DESTDIR").current_dir("/");
+    command.env_remove("PREFIX").env_remove("DESTDIR").env_remove("NK_RUNTIME").current_dir("/");
     Ok(command)
 }
 
-fn files(folder: &Path) -> Vec<String> {
+pub fn files(folder: &Path) -> Vec<String> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,4 +1,5 @@
-//! The repository itself: who may use whom in the sources, the listings of its bundles, its papers, its installation.
+//! The repository itself: who may use whom in the sources, the listings of its bundles, its papers, its installation
+//! and packages.
 
 pub mod architecture;
 pub mod install;
@@ -7,3 +8,4 @@ pub mod papers;
 pub mod picture;
 pub mod plans;
 pub mod readme;
+pub mod release;

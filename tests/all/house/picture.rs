@@ -284,6 +284,10 @@ const DEPENDENCIES: &[&str] = &[
     "unicode-ident",
 ];
 
+/// What only the build uses of these: nothing of it is in the program.
+const BUILDERS: &[&str] = &["argh_derive", "serde_derive", "proc-macro2", "quote", "syn", "unicode-ident"];
+
+/// What is in the program, its copyright says.
 fn dependencies() -> Outcome {
     let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
     let tree = Command::new(cargo)
@@ -297,5 +301,10 @@ fn dependencies() -> Outcome {
     ensure!(names.contains(&"serde_json"), "cargo tree makes no sense: {text}");
     let strangers: Vec<&&str> = names.iter().filter(|name| !DEPENDENCIES.contains(name)).collect();
     ensure!(strangers.is_empty(), "the product depends on {strangers:?}");
+    let copyright = fs::read_to_string(repository().join("scripts/release.d/copyright"))?;
+    let told = copyright.lines().filter_map(|line| line.strip_prefix("Files: ")).flat_map(str::split_whitespace);
+    let told: Vec<&str> = told.chain(BUILDERS.iter().copied()).chain(["nk-runtime", "syscalls"]).collect();
+    let untold: Vec<&&str> = names.iter().filter(|name| !told.contains(name)).collect();
+    ensure!(untold.is_empty(), "scripts/release.d/copyright has no word on {untold:?}");
     Ok(())
 }

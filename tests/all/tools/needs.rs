@@ -66,6 +66,8 @@ const NEEDS: &[Need] = &[
     ("manual::man_and_mandoc_find_no_fault", || has("mandoc")),
     ("completion::in_zsh", || has("zsh")),
     ("completion::in_fish", || has("fish")),
+    // They make packages of Debian.
+    ("release::", || ["dpkg-deb", "git", "readelf"].iter().all(|name| tool(name).is_ok())),
     // They ask cargo.
     ("seccomp::table_of_names_is_the_generators", cargo),
     ("picture::the_product_depends_on_little", cargo),
