@@ -256,7 +256,7 @@ impl<'a> Engine<'a> {
             self.leaves(tid, at);
             let thread = self.threads.at(tid);
             if !thread.in_call {
-                (thread.quiet, thread.entered) = (false, None);
+                (thread.quiet, thread.left) = (false, thread.entered.take());
             }
         }
         onward(tid, Onward::ToCall, 0);
@@ -413,7 +413,9 @@ impl<'a> Engine<'a> {
     /// A seccomp filter has sent SIGSYS in place of a call, or has ended the thread.
     fn trapped(&mut self, tid: i32) {
         self.threads.at(tid).told = true;
-        let call = match self.threads.at(tid).entered {
+        // The kernel can tell the exit of the call first, and registers do not tell the call on every machine.
+        let thread = self.threads.at(tid);
+        let call = match thread.entered.or(thread.left) {
             Some(call) => call,
             None => match (syscalls::ptrace_registers(tid, LOOK), syscalls::ptrace_call(tid, LOOK)) {
                 (Ok((registers, _)), Ok(at)) => entered(tid, &registers, at.arch),

@@ -24,6 +24,8 @@ pub struct Thread {
     pub start_ns: u64,
     /// What was known of the call at its entry, and its record.
     pub entered: Option<Foreign>,
+    /// The call that it has left last, if it was known at its entry.
+    pub left: Option<Foreign>,
     pub place: Option<u32>,
 }
 
