@@ -162,6 +162,13 @@ fn pid(bundle: &Bundle) -> Result<u64, Failed> {
     Ok(bundle.state()?["pid"].as_u64().unwrap_or(0))
 }
 
+/// Removes a container with a watcher that is no child of this program: that one ends a moment later.
+fn removed(bundle: Bundle) -> Outcome {
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    patiently("the end of the watcher", || Ok(bundle.nothing_left().is_ok()))?;
+    bundle.clean()
+}
+
 fn stopped() -> Outcome {
     let bundle = Bundle::shell("while :; do sleep 0.05; done")?;
     bundle.bundled(&["run", "--detach", "--watch=all"])?.ok()?;
@@ -173,8 +180,7 @@ fn stopped() -> Outcome {
     same("its state", letter(pid)?, 't')?;
     signal("CONT")?;
     patiently("it goes on", || Ok(letter(pid)? != 't'))?;
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
+    removed(bundle)
 }
 
 fn paused() -> Outcome {
@@ -184,8 +190,7 @@ fn paused() -> Outcome {
     same("status", bundle.status()?.as_str(), "paused")?;
     bundle.call(&["resume", &bundle.id])?.ok()?;
     same("status", bundle.status()?.as_str(), "running")?;
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
+    removed(bundle)
 }
 
 fn killed() -> Outcome {
@@ -257,8 +262,7 @@ fn second() -> Outcome {
     let bundle = Bundle::shell("while :; do sleep 0.05; done")?;
     bundle.bundled(&["run", "--detach", "--watch"])?.ok()?;
     bundle.call(&["watch", &bundle.id])?.refused("a process has one tracer")?;
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
+    removed(bundle)
 }
 
 fn outlives() -> Outcome {
@@ -274,8 +278,7 @@ fn outlives() -> Outcome {
     thread::sleep(Duration::from_millis(200));
     ensure!(matches!(letter(pid)?, 'R' | 'S'), "{}", letter(pid)?);
     same("status", bundle.status()?.as_str(), "running")?;
-    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
-    bundle.clean()
+    removed(bundle)
 }
 
 /// The path of an open lies on a page that another thread serves, by calls at which it stops for the watcher.
