@@ -332,7 +332,6 @@ fn outer_filter() -> Outcome {
     for (call, errno, cause) in [
         (libc::SYS_clone3, libc::EPERM, "new namespaces (config.json /linux/namespaces)"),
         (libc::SYS_clone3, libc::ENOSYS, "clone3"),
-        (libc::SYS_unshare, libc::EPERM, "new namespaces"),
         (libc::SYS_mount, libc::EPERM, "mount"),
         (libc::SYS_open_tree, libc::ENOSYS, "open_tree"),
         (libc::SYS_sethostname, libc::EPERM, "sethostname (config.json /hostname)"),
