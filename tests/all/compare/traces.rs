@@ -40,30 +40,49 @@ fn differences(bundle: &Bundle, more: &[&str]) -> Result<Vec<Value>, Failed> {
     Ok(list)
 }
 
+/// A run on a busy machine can wait so long that it makes calls for that. Of several, two are not so.
+const RUNS: usize = 6;
+
+/// Runs of one container that are the same.
+fn repeated(bundle: &Bundle) -> Outcome {
+    // The first one finds a machine on which there was none.
+    run(bundle, &[])?;
+    let mut last = Vec::new();
+    for _ in 0..RUNS {
+        run(bundle, &[])?;
+        last = differences(bundle, &[])?;
+        if last.is_empty() {
+            break;
+        }
+    }
+    same("two runs", last, Vec::new())
+}
+
 /// Also under another name, where every path with the name differs.
 fn twice() -> Outcome {
     let bundle = Bundle::plain()?;
-    // The first one finds a machine on which there was none.
-    for _ in 0..3 {
-        run(&bundle, &[])?;
-    }
-    same("the same ID", differences(&bundle, &[])?, Vec::new())?;
+    repeated(&bundle)?;
     let (here, other) = (bundle.path("").to_string_lossy().into_owned(), format!("{}-other", bundle.id));
-    bundle.call(&["run", "--bundle", here.trim_end_matches('/'), &other])?.ok()?;
-    let done = bundle.call(&["trace", "--diff", &bundle.id, &other])?;
-    let rows = done.out.lines().filter(|line| line.starts_with("- ") || line.starts_with("+ ")).count();
-    ensure!(done.status == 0 && rows == 0, "{done:?}");
-    bundle.clean()
+    let is_same = || -> Result<bool, Failed> {
+        bundle.call(&["run", "--bundle", here.trim_end_matches('/'), &other])?.ok()?;
+        let done = bundle.call(&["trace", "--diff", &bundle.id, &other])?;
+        let rows = done.out.lines().filter(|line| line.starts_with("- ") || line.starts_with("+ ")).count();
+        ensure!((done.status == 0) == (rows == 0), "{done:?}");
+        Ok(rows == 0)
+    };
+    for _ in 0..RUNS {
+        if is_same()? {
+            return bundle.clean();
+        }
+    }
+    Err("under another name it is never the same".into())
 }
 
 /// The devpts of each run is a new device.
 fn terminal() -> Outcome {
     let mut bundle = Bundle::plain()?;
     bundle.set("/process/terminal", json!(true))?;
-    for _ in 0..3 {
-        run(&bundle, &[])?;
-    }
-    same("two runs", differences(&bundle, &[])?, Vec::new())?;
+    repeated(&bundle)?;
     bundle.clean()
 }
 

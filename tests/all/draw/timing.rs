@@ -82,11 +82,11 @@ fn sums(bundle: Bundle) -> Outcome {
 
 fn hook() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "0.3"]}]}))?;
+    bundle.set("/hooks", json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "0.9"]}]}))?;
     bundle.bundled(&["run"])?.ok()?;
     let timing = timing(&bundle)?;
     add_up(&timing)?;
-    let least = 290_000_000;
+    let least = 890_000_000;
     ensure!(number(&timing["waiting_ns"]) > least, "{timing}");
     let hooks = list(&timing["steps"]).into_iter().find(|step| step["name"] == "hooks").ok_or("no step hooks")?;
     ensure!(number(&hooks["waiting_ns"]) > least, "{hooks}");

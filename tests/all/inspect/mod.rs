@@ -85,9 +85,11 @@ fn status(pid: &Value, key: &str) -> Result<String, Failed> {
 fn proc() -> Outcome {
     let bundle = script("exec sleep 1000")?;
     started(&bundle)?;
+    let there = bundle.state()?["pid"].clone();
+    patiently("the program", || Ok(fs::read(format!("/proc/{there}/cmdline"))?.starts_with(b"sleep")))?;
     let document = document(&bundle)?;
     let pid = &document["pid"];
-    same("pid", pid, &bundle.state()?["pid"])?;
+    same("pid", pid, &there)?;
     let kinds = [("mount", "mnt"), ("network", "net")];
     for one in list(&document, "/namespaces") {
         let kind = one["kind"].as_str().unwrap_or("");

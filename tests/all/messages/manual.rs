@@ -1,6 +1,6 @@
 //! Man pages and completion: they are made of the tables of the command line, and the tools that read them find no fault.
 
-use crate::bundle::{Bundle, runtime, tool};
+use crate::bundle::{Bundle, patiently, runtime, tool};
 use crate::screen::Seat;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
@@ -255,6 +255,7 @@ fn zsh() -> Outcome {
         &["-f", "-i"],
         &format!("{found}; fpath=({path} $fpath); autoload -Uz compinit; compinit -D -u"),
     )?;
+    patiently("the end of what the shell has asked", || Ok(bundle.nothing_left().is_ok()))?;
     bundle.clean()
 }
 
