@@ -38,6 +38,7 @@ pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
         Some(root) => state::ids(root.at(), WHY).doing("list the state root")?,
         None => Vec::new(),
     };
+    // Without a root there are no ids, and nothing is opened below this.
     let root = root.as_ref().map_or(At::CWD, Fd::at);
     if options.quiet {
         return names(root, ids);

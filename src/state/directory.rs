@@ -80,7 +80,8 @@ pub fn take_in(
         Err(failed) => {
             // What is wrong may be the root itself: then this says so.
             let root = missing()?;
-            if failed.errno == Errno::ENOENT { take(root.at(), id) } else { Err(refused(id, failed)) }.map_err(&told)
+            let taken = if failed.errno == Errno::ENOENT { take(root.at(), id) } else { Err(refused(id, failed)) };
+            taken.map_err(told)
         }
     }
 }

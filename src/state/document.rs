@@ -18,6 +18,9 @@ pub const NEW: &CStr = c"state.json.new";
 /// file for writing would cut it off.
 pub const INTENDED: &CStr = c"intended.json";
 
+/// What a container without a document is said to be. `state` in a machine says it, too, and the host looks for it.
+pub const UNFINISHED: &str = "its state is unfinished";
+
 /// The document of a container.
 pub enum Document<T = Box<Saved>> {
     Whole(T),
@@ -34,7 +37,7 @@ impl<T> Document<T> {
             Document::Whole(document) => Ok(document),
             Document::Damaged(error) => Err(error),
             Document::Missing => Err(Error::State(format!(
-                "container does not exist: {id}: its state is unfinished; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
+                "container does not exist: {id}: {UNFINISHED}; it is being made or removed, or that was interrupted: then delete --force {id} removes what is left"
             ))),
         }
     }

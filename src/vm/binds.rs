@@ -75,7 +75,7 @@ impl Binds {
         if below(&source, "/dev") && stat.st_mode & libc::S_IFMT == libc::S_IFCHR {
             return match COMMON.contains(&libc::major(stat.st_rdev)) {
                 true => Ok(()),
-                false => at(&format!("{source} is a device of the host, and the machine has it not")),
+                false => at(&format!("{source} is a device of the host, and the machine does not have it")),
             };
         }
         let place = format!("{PLACE}/{i}");

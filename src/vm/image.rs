@@ -3,12 +3,12 @@
 //! devices are kept; the format has no place for extended attributes. The tree may be hostile: no link is followed, and the
 //! type of each file is checked again after it was opened. May touch: system calls.
 
+use super::needs::cut_short;
 use crate::host::input::{self, c};
 use crate::outcome::{Error, at};
 use crate::perform::files::write_all;
 use crate::sorted;
 use alloc::ffi::CString;
-use syscalls::flags::signal_name;
 use syscalls::{At, AtFlags, Failed, Fd, MemFd, OpenFlags, PollFd, SigSet, Stat, Taken, Why};
 
 const INTO: Why = Why("the machine gets its files in an initramfs");
@@ -284,8 +284,7 @@ impl Image {
         let mut info = [0u8; 128];
         let why = Why("the signal is taken: this command ends for it");
         syscalls::read(self.ends.at(), &mut info, why).map_err(|f| at(doing, f))?;
-        let signal = signal_name(Taken::of(&info).signal);
-        Err(Error::State(format!("{signal} came before the machine had begun, and ended it")))
+        Err(cut_short(Taken::of(&info).signal))
     }
 
     /// Pads to a multiple of four.

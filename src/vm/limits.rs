@@ -46,7 +46,7 @@ fn processors(wanted: &cli::Vm, spec: &Spec) -> u32 {
     wanted.cpus.or(hardware).unwrap_or_else(|| cpus(spec))
 }
 
-/// Refuses processors for `exec` that the machine has not.
+/// Refuses processors for `exec` that the machine does not have.
 pub fn has_processors(wanted: &cli::Vm, spec: &Spec) -> Result<(), Problem> {
     let Some(affinity) = &spec.process.exec_cpu_affinity else {
         return Ok(());

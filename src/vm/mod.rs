@@ -26,5 +26,5 @@ pub use devices::{CHANNEL_FD, CONSOLE_FD, SHARES_FD, STATUS_FD, Share, Sharing};
 use image::Image;
 pub use limits::Size;
 pub use machine::{IMAGE_FD, Machine, Start, word};
-pub use needs::{BUNDLE, missing};
+pub use needs::{BUNDLE, cut_short, missing};
 pub use whole::{Of, Whole};

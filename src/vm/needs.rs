@@ -4,12 +4,18 @@
 use crate::outcome::Error;
 use crate::plan::clean;
 use crate::spec::{Mount, Problem, Seccomp, Spec, escaped};
+use syscalls::flags::signal_name;
 
 /// Where the bundle lies in the machine.
 pub const BUNDLE: &str = "/bundle";
 
 pub fn missing(text: &str) -> Error {
     Error::State(format!("--mode vm: {text}"))
+}
+
+/// The error of a start that a signal has ended before the machine spoke.
+pub fn cut_short(signal: i32) -> Error {
+    Error::State(format!("{} came before the machine had begun, and ended it", signal_name(signal)))
 }
 
 /// Whether a path is this directory, or lies below it.

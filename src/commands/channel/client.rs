@@ -11,6 +11,7 @@ use crate::host::input;
 use crate::host::patience;
 use crate::outcome::{Doing, Error, at};
 use crate::perform::callers;
+use crate::state::document::UNFINISHED;
 use crate::state::{self, Saved, Status, traces};
 use serde_json::Value;
 use syscalls::{At, Errno, Fd, SigSet, Taken, Why};
@@ -124,9 +125,6 @@ pub fn seen(saved: &Saved, dir: At, outside: Status) -> Status {
     if asks { inside(saved, dir).unwrap_or(outside) } else { outside }
 }
 
-/// What `state` says of a container that is being made.
-const UNFINISHED: &[u8] = b"its state is unfinished";
-
 /// The same as its machine sees it. None: the machine does not say.
 fn inside(saved: &Saved, dir: At) -> Option<Status> {
     let words = ["state".to_string(), "--".into(), saved.id.clone()];
@@ -134,7 +132,8 @@ fn inside(saved: &Saved, dir: At) -> Option<Status> {
         Err(Asked::Boots) => return Some(Status::Creating),
         asked => asked.ok()?,
     };
-    if local.output(Stream::Err).windows(UNFINISHED.len()).any(|words| words == UNFINISHED) {
+    let unfinished = UNFINISHED.as_bytes();
+    if local.output(Stream::Err).windows(unfinished.len()).any(|words| words == unfinished) {
         return Some(Status::Creating);
     }
     let document: Value = serde_json::from_slice(local.output(Stream::Out)).ok()?;

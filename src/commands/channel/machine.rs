@@ -11,6 +11,7 @@ use crate::host::environment;
 use crate::outcome::{Doing, Error};
 use crate::say::tell;
 use crate::state::{self, Saved};
+use crate::vm;
 use syscalls::flags::signal_name;
 use syscalls::{At, AtFlags, Ended, Fd, PollFd, SigSet, Taken, WaitFlags, Why};
 
@@ -131,8 +132,7 @@ impl<'a> Machine<'a> {
         self.hello();
         if !self.until(|machine| machine.clocks.answers > 0, Some(patience.saturating_mul(1000)))? {
             if let Some(signal) = self.stopped_by {
-                let signal = signal_name(signal);
-                return Err(Error::State(format!("{signal} came before the machine had begun, and ended it")));
+                return Err(vm::cut_short(signal));
             }
             self.silent = !self.is_lost();
             return Err(match self.is_lost() {
@@ -343,12 +343,12 @@ impl<'a> Machine<'a> {
         let ended = |how: &str| Error::State(format!("the machine ended before its program: {how}"));
         let how: String = match self.ended {
             None => "it has closed the channel".into(),
-            // What its kernel has said, if anything, is not the cause.
+            // The signal is the cause, and not what the machine's kernel has said.
             Some(Ended::Killed { signal, .. }) => {
                 return ended(&format!("QEMU was killed by {}", signal_name(signal)));
             }
             Some(ended) if ended.status() == 0 => "its kernel gave up, or it was told to end".into(),
-            // It tells itself why.
+            // QEMU itself says why.
             Some(qemu) => return ended(&format!("QEMU ended with status {}", qemu.status())),
         };
         ended(&format!("{how}{}", self.told()))
