@@ -50,7 +50,8 @@ impl Clients {
 
     /// The rows for ppoll(2): the socket, and one for each client. `full`: the machine has enough to read.
     pub fn rows(&self, full: bool, table: &mut Vec<PollFd>) {
-        table.push(row(Some(self.socket.at()).filter(|_| self.all.len() < MOST), libc::POLLIN));
+        let more = self.all.len() < MOST || self.idle().is_some();
+        table.push(row(Some(self.socket.at()).filter(|_| more), libc::POLLIN));
         table.extend(self.all.iter().map(|(_, link)| link.row(!full && !link.is_full())));
     }
 
@@ -72,9 +73,25 @@ impl Clients {
         }
         gone.into_iter().for_each(|number| self.hang_up(number, out));
         if connected && let Ok(socket) = syscalls::accept4(self.socket.at(), Why("another command has a wish")) {
-            self.next.0 = self.next.0.wrapping_add(1);
-            self.all.push((self.next.0, Link::new(socket)));
+            self.enter(Link::new(socket), out);
         }
+    }
+
+    /// A client comes. If there are as many as there can be, the eldest of those goes that have asked for nothing.
+    fn enter(&mut self, link: Link, out: &mut Outgoing) {
+        if self.all.len() >= MOST
+            && let Some(idle) = self.idle()
+        {
+            self.hang_up(idle, out);
+        }
+        self.next.0 = self.next.0.wrapping_add(1);
+        self.all.push((self.next.0, link));
+    }
+
+    /// The eldest client that has asked for nothing, and has had all its answers.
+    fn idle(&self) -> Option<u32> {
+        let asks = |number: u32| self.sessions.iter().any(|session| session.client == number && session.begun);
+        self.all.iter().find(|(number, link)| link.out.is_empty() && !asks(*number)).map(|(number, _)| *number)
     }
 
     /// A client has gone: the machine ends what it asked for.

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Trial> {
         &["virtio_mmio", "virtio_console"],
         &[
             ("all_streams_are_whole", streams),
+            ("input_of_100_mb_is_whole", input),
             ("a_reader_that_goes_ends_the_program", reader_goes),
             ("other_commands_reach_the_container", others),
             ("a_client_that_stops_blocks_itself_alone", slow_client),
@@ -107,6 +108,27 @@ fn streams() -> Outcome {
     let line = b"0123456789abcdef\n";
     let good = bytes.iter().zip(line.iter().cycle()).all(|(one, other)| one == other);
     ensure!(good, "the bytes are not those that the program wrote");
+    bundle.clean()
+}
+
+/// No part of it is like another.
+fn input() -> Outcome {
+    let bundle = shell("md5sum; echo end; exit 6", &["md5sum"])?;
+    let input = bundle.path("input");
+    let mut word = 1u64;
+    let mut bytes = Vec::with_capacity(104_857_600);
+    while bytes.len() < 104_857_600 {
+        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&word.to_be_bytes());
+    }
+    fs::write(&input, bytes)?;
+    let sum = Command::new("md5sum").stdin(File::open(&input)?).output()?;
+    let mut command = command(&bundle)?;
+    command.stdin(File::open(&input)?);
+    let done = bundle.finish(command)?;
+    same("status", done.status, 6).map_err(|_| format!("{done:?}"))?;
+    same("the sum", done.out.as_str(), format!("{}end\n", String::from_utf8_lossy(&sum.stdout)).as_str())?;
+    fs::remove_file(input)?;
     bundle.clean()
 }
 
@@ -387,7 +409,7 @@ fn fake_modules(bundle: &Bundle) -> Result<String, Failed> {
 }
 
 /// A frame, for printf of a shell that has no other escapes than octal ones.
-fn frame(session: u32, kind: u32, length: u32, payload: &[u8]) -> String {
+pub fn frame(session: u32, kind: u32, length: u32, payload: &[u8]) -> String {
     let header = [session, kind, length].map(u32::to_le_bytes).concat();
     header.iter().chain(payload).map(|byte| format!("\\{byte:03o}")).collect()
 }

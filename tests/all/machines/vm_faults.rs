@@ -1,7 +1,7 @@
 //! `run --mode vm`: what goes wrong before a machine speaks, with programs in QEMU's place; and what a caller does to the commands
 //! that speak with a machine.
 
-use super::vm_channel::{fake_machine, ready, shell};
+use super::vm_channel::{command_with, fake_machine, frame, ready, shell};
 use crate::bundle::{Bundle, Done, patiently};
 use crate::machine;
 use crate::screen::Seat;
@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub fn cases() -> Vec<Trial> {
             ("output_that_cannot_be_written", full),
             ("closed_descriptors", closed),
             ("clients_that_are_stopped", stopped),
+            ("clients_that_say_nothing", silent),
+            ("a_disk_that_fills_up_meanwhile", filled),
             ("exec_ends_as_on_the_host", statuses),
             ("what_reaches_no_machine_is_refused", unreached),
             ("a_root_that_is_damaged", damaged),
@@ -34,6 +38,9 @@ pub fn cases() -> Vec<Trial> {
                 ("a_signal_before_the_machine_speaks", signals),
                 ("the_caller_is_killed_before_the_machine_speaks", killed),
                 ("a_signal_while_the_initramfs_is_made", early),
+                ("state_says_creating_until_the_container_is_there", unfinished),
+                ("a_wrong_patience_is_refused", patience),
+                ("a_full_disk_under_the_state", no_room),
                 ("the_terminal_gets_its_settings_back", settings),
                 ("kvm_that_hangs_is_found_out", hangs),
                 ("qemu_without_a_device_says_so", lacking),
@@ -113,6 +120,103 @@ fn early() -> Outcome {
     // The directory is there after signals are held back.
     kill(pid(&running)?, Signal::SIGINT)?;
     bundle.wait(running)?.refused("SIGINT came before the machine had begun, and ended it")?;
+    bundle.clean()
+}
+
+/// A machine that boots, one that speaks, and one in which the container's state is being written.
+fn unfinished() -> Outcome {
+    let bundle = Bundle::plain()?;
+    // After the second HELLO and BEGIN, the answer to `state`: session 2 writes the error and ends.
+    let hello = frame(0, 101, 20, &[&1u32.to_le_bytes()[..], &[0; 16]].concat());
+    let said = b"nk-runtime: container does not exist: x: its state is unfinished\n";
+    let answer = [
+        frame(2, 103, u32::try_from(said.len())?, said),
+        frame(2, 102, 0, b""),
+        frame(2, 103, 0, b""),
+        frame(2, 104, 4, &[1, 0, 0, 0]),
+    ]
+    .concat();
+    let script = format!(
+        "until [ -e speak ]; do sleep 0.1; done; printf '{hello}{hello}' >&102
+        until [ -e answer ]; do sleep 0.1; done; sleep 0.5; printf '{answer}' >&102; exec sleep 1000"
+    );
+    let running = bundle.start(fake_machine(&bundle, &script, "60", &[])?)?;
+    patiently("the container's state", || Ok(bundle.state().is_ok()))?;
+    same("while it boots", bundle.status()?.as_str(), "creating")?;
+    fs::write(bundle.path("speak"), "")?;
+    let channel = bundle.state_root().join(&bundle.id).join("channel");
+    patiently("the channel", || Ok(channel.exists()))?;
+    fs::write(bundle.path("answer"), "")?;
+    same("while its state is unfinished", bundle.status()?.as_str(), "creating")?;
+    kill(Pid::from_raw(i32::try_from(qemu(&bundle)?)?), Signal::SIGKILL)?;
+    same("status", bundle.wait(running)?.status, 137)?;
+    bundle.clean()
+}
+
+fn patience() -> Outcome {
+    for word in ["x", "-1", "1.5", "1 ", "18446744073709551616"] {
+        let bundle = Bundle::plain()?;
+        let done = bundle.finish(fake_machine(&bundle, SILENT, word, &[])?)?;
+        done.refused("NK_VM_PATIENCE: write a number of seconds")?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// What is kept of a container needs room; its program does not.
+fn no_room() -> Outcome {
+    // The size of a file system with room for the state and not for a trace, and one without room for anything.
+    for pages in [0u32, 1, 2, 3, 4, 6, 8, 12] {
+        let bundle = Bundle::plain()?;
+        let root = bundle.state_root();
+        fs::create_dir_all(&root)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={}k", 4 * (pages + 1)), "none"])
+            .arg(&root)
+            .status()?;
+        ensure!(mounted.success(), "mount");
+        fs::write(root.join("filler"), vec![1; 4096])?;
+        let done = bundle.finish(fake_machine(&bundle, "exit 3", "60", &[])?);
+        let left = fs::read_dir(&root)?.count();
+        let unmounted = Command::new("umount").arg(&root).status()?;
+        ensure!(unmounted.success(), "umount");
+        let done = done?;
+        ensure!(done.status == 1 && done.messages() == 1, "{pages}: {done:?}");
+        ensure!(left <= 2, "{pages} pages: {left} entries are left of {done:?}");
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// The program, its output and other commands need no room on it; the trace that is not kept is told once.
+fn filled() -> Outcome {
+    let bundle = shell("echo ready; read line; echo got $line; exit 5", &["true"])?;
+    let root = bundle.state_root();
+    fs::create_dir_all(&root)?;
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "none"]).arg(&root).status()?;
+    ensure!(mounted.success(), "mount");
+    let ran = || -> Result<(Done, usize), Failed> {
+        let mut command = command_with(&bundle, &[])?;
+        command.stdin(Stdio::piped());
+        let mut running = bundle.start(command)?;
+        patiently("the program's word", || Ok(running.said().0.contains("ready")))?;
+        let mut filler = fs::File::create(root.join("filler"))?;
+        while filler.write_all(&[1; 4096]).is_ok() {}
+        for _ in 0..2 {
+            let done = bundle.call(&["exec", &bundle.id, "true"])?;
+            ensure!(done.status == 0, "{done:?}");
+            same("state", bundle.status()?.as_str(), "running")?;
+        }
+        running.child.stdin.take().ok_or("no input")?.write_all(b"it\n")?;
+        let done = bundle.wait(running)?;
+        Ok((done, fs::read_dir(&root)?.count()))
+    };
+    let ran = ran();
+    let unmounted = Command::new("umount").arg("-l").arg(&root).status()?;
+    ensure!(unmounted.success(), "umount");
+    let (done, left) = ran?;
+    ensure!(done.status == 5 && done.out == "ready\ngot it\n", "{done:?}");
+    ensure!(left <= 2, "{left} entries are left");
     bundle.clean()
 }
 
@@ -268,6 +372,44 @@ fn stopped() -> Outcome {
         client.wait()?;
     }
     bundle.clean()
+}
+
+/// As many as there can be at once, twice: some say nothing, some begin to, and some ask for nothing after HELLO.
+fn silent() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep", "true", "cat"])?;
+    let running = ready(&bundle)?;
+    let mut asks = bundle.command(&["exec", &bundle.id, "cat"])?;
+    let mut asks = asks.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let hello: Vec<u8> = [0u32, 1, 12, 1, 5, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut clients = Vec::new();
+    for i in 0..128 {
+        let mut client = UnixStream::connect(bundle.state_root().join(&bundle.id).join("channel"))?;
+        client.set_read_timeout(Some(Duration::from_secs(20)))?;
+        match i % 3 {
+            0 => {}
+            1 => client.write_all(&hello[..7])?,
+            _ => {
+                client.write_all(&hello)?;
+                client.read_exact(&mut [0; 32])?;
+            }
+        }
+        clients.push(client);
+    }
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
+        same("status", bundle.state()?["status"].as_str(), Some("running"))?;
+    }
+    ensure!(begun.elapsed() < Duration::from_secs(15), "they waited for {:?}", begun.elapsed());
+    // The eldest have gone, and the one that has asked for something has not.
+    same("closed", clients[0].read(&mut [0; 1])?, 0)?;
+    let mut input = asks.stdin.take().ok_or("no input")?;
+    input.write_all(b"still here\n")?;
+    drop(input);
+    let done = asks.wait_with_output()?;
+    ensure!(done.status.success() && done.stdout == b"still here\n", "{done:?}");
+    drop(clients);
+    ends(bundle, running)
 }
 
 fn statuses() -> Outcome {

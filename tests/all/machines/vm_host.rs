@@ -21,6 +21,7 @@ pub fn cases() -> Vec<Trial> {
             ("root_shared_by_virtiofs", || shared("virtiofs")),
             ("a_shared_root_that_is_written", written),
             ("root_on_an_image", image),
+            ("file_capabilities_by_kind_of_root", capable),
             ("two_gigabytes_start_without_being_read", large),
             ("binds_are_shared_or_copied", binds),
             ("network_of_qemus_own", network),
@@ -114,6 +115,39 @@ fn image() -> Outcome {
         same(&format!("{words:?}"), said.concat().as_str(), wanted)?;
     }
     run(&bundle, &["--root-from", "erofs", "--image", &disk])?.refused("has not the file system erofs")?;
+    bundle.clean()
+}
+
+/// README.md's table says which root has them: CAP_NET_BIND_SERVICE, which a file gives to a user without it.
+fn capable() -> Outcome {
+    let mut bundle = Bundle::shell("/own/busybox grep CapEff /proc/self/status; stat -c '%a %u %g' /kept /; exit 4")?;
+    applets(&bundle, &["stat"])?;
+    let made = Command::new("sh")
+        .args(["-ec", "mkdir own; cp bin/busybox own; setcap cap_net_bind_service=ep own/busybox; : >kept; chown 7:8 kept; chmod 4751 kept; chmod 751 ."])
+        .current_dir(bundle.rootfs(""))
+        .output()?;
+    ensure!(made.status.success(), "{made:?}");
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}))?;
+    bundle.set("/process/noNewPrivileges", json!(false))?;
+    bundle.set("/process/capabilities", json!({"bounding": ["CAP_NET_BIND_SERVICE"]}))?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/initramfs");
+    for (kind, has) in
+        [("initramfs", false), ("9p", false), ("virtiofs", true), ("erofs", true), ("squashfs", true), ("ext4", true)]
+    {
+        let mut words = vec!["--root-from".to_string(), kind.into()];
+        if ["erofs", "squashfs", "ext4"].contains(&kind) {
+            let disk = text(bundle.path(kind));
+            let mut make = Command::new(&script);
+            make.args(["--image", kind, &text(bundle.rootfs("")), &disk]);
+            bundle.finish(make)?.ok()?;
+            words.extend(["--image".into(), disk]);
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let done = run(&bundle, &words)?;
+        same("status", done.status, 4).map_err(|_| format!("{kind}: {done:?}"))?;
+        let set = if has { "CapEff:\t0000000000000400" } else { "CapEff:\t0000000000000000" };
+        same(kind, lines(&done), vec![set, "4751 7 8", "751 0 0"])?;
+    }
     bundle.clean()
 }
 
