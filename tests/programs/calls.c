@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -53,6 +54,13 @@ static char room[4096];
 
 /* The number, whatever the C library's header knows. */
 #define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
+
+/* Newer architectures have no select(2): there the C library makes it of pselect6. */
+#ifdef SYS_select
+#define SELECT(...) CALL(select, __VA_ARGS__)
+#else
+#define SELECT(...) select(__VA_ARGS__)
+#endif
 
 static void files(void) {
     struct stat stat_of;
@@ -192,10 +200,10 @@ static void waits(void) {
     FD_ZERO(&out);
     FD_SET(pair[1], &in);
     FD_SET(pair[0], &out);
-    CALL(select, pair[1] + 1, &in, &out, 0, 0);
+    SELECT(pair[1] + 1, &in, &out, 0, 0);
     FD_ZERO(&in);
     FD_SET(epoll, &in);
-    CALL(select, epoll + 1, &in, 0, 0, &soon);
+    SELECT(epoll + 1, &in, 0, 0, &soon);
     moment.tv_nsec = 1000000;
     pselect(epoll + 1, &in, 0, 0, &moment, &set);
     int event_fd = eventfd(5, EFD_NONBLOCK);

@@ -487,8 +487,7 @@ fn surroundings() -> Vec<Row> {
             "process_of_the_host",
             Shell("kill -0 $HIDDEN"),
             |b| {
-                let hidden = std::process::id();
-                ensure!(hidden > 200, "the number of this process is that of one in the container");
+                let hidden = hidden()?;
                 b.set("/process/env/-", json!(format!("HIDDEN={hidden}")))?;
                 let namespaces = json!([{"type": "pid"}, {"type": "mount"}, {"type": "uts"}]);
                 b.set("/linux/namespaces", namespaces)
@@ -509,6 +508,20 @@ fn surroundings() -> Vec<Row> {
             ("the watcher", "no line of config.json"),
         ),
     ]
+}
+
+/// A process of a number that none in the container has: in a machine that has just begun, numbers are small.
+fn hidden() -> Result<u32, Failed> {
+    let own = std::process::id();
+    for _ in 0..if own > 200 { 0 } else { 300 } {
+        let mut other = Command::new(tool("sleep")?).arg("60").spawn()?;
+        if other.id() > 200 {
+            return Ok(other.id());
+        }
+        other.kill()?;
+        other.wait()?;
+    }
+    Ok(own)
 }
 
 /// What fails without the container has no cause in its configuration.

@@ -128,7 +128,8 @@ fn files() -> Vec<Variant> {
                 file(b, "secret", 0, 0o600)
             },
             ("the user", "/process/user/uid"),
-            "by `link`",
+            // Newer architectures have no link(2).
+            if cfg!(target_arch = "x86_64") { "by `link`" } else { "by `linkat`" },
         ),
     ]
 }
@@ -227,7 +228,7 @@ fn mounts() -> Vec<Variant> {
         ),
         variant(
             "file_system_of_the_machine",
-            Calls(&["mount", "ext4"]),
+            Calls(&["mount", "debugfs"]),
             |b| {
                 b.set(
                     "/linux/namespaces",
@@ -237,7 +238,7 @@ fn mounts() -> Vec<Variant> {
                 capable(b, &["CAP_SYS_ADMIN"])
             },
             ("a namespace", "/linux/namespaces/5"),
-            "for a file system `ext4` over the whole machine",
+            "for a file system `debugfs` over the whole machine",
         ),
     ]
 }

@@ -40,6 +40,8 @@ const NEEDS: &[Need] = &[
     ("seccomp::other_ways_into_the_kernel", x86),
     ("watch_parity::a_program_of_32_bits", x86),
     ("watch::a_program_of_32_bits_", x86),
+    ("watch::calls_by_interrupt_", x86),
+    ("refused::interface_of_the_host", interface),
     // They compile a program.
     ("watch_parity::files", gcc),
     ("watch_parity::sockets", gcc),
@@ -102,6 +104,11 @@ fn has(program: &str) -> bool {
 
 fn x86() -> bool {
     cfg!(target_arch = "x86_64")
+}
+
+/// One beside lo.
+fn interface() -> bool {
+    fs::read_dir("/sys/class/net").is_ok_and(|all| all.flatten().any(|one| one.file_name() != "lo"))
 }
 
 fn cargo() -> bool {

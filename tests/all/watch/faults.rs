@@ -28,14 +28,30 @@ const FAULTS: &str = r#"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#define UNKNOWN "ud2"
+#define BREAK "int3"
+#define OTHER ".byte 0xf1"
+#define LAST "xor %ecx, %ecx; div %ecx"
+#elif defined(__aarch64__)
+#define UNKNOWN "udf #0"
+#define BREAK "brk #0"
+#define OTHER "hlt #0"
+#define LAST "mrs x0, sctlr_el1"
+#else
+#define UNKNOWN "unimp"
+#define BREAK "ebreak"
+#define OTHER ".word 0xffffffff"
+#define LAST "csrr a0, sstatus"
+#endif
 static void handled(int signal) { _exit(30); }
 int main(int count, char **words) {
     switch (atoi(words[1])) {
     case 0: *(volatile int *)8 = 1;
-    case 1: __asm__ volatile("ud2");
-    case 2: __asm__ volatile("int3"); return 20;
-    case 3: __asm__ volatile(".byte 0xf1"); return 21;
-    case 4: __asm__ volatile("xor %ecx, %ecx; div %ecx");
+    case 1: __asm__ volatile(UNKNOWN);
+    case 2: __asm__ volatile(BREAK); return 20;
+    case 3: __asm__ volatile(OTHER); return 21;
+    case 4: __asm__ volatile(LAST); return 23;
     case 5: *(char *)mmap(0, 4096, PROT_WRITE, MAP_PRIVATE, open(words[0], O_RDONLY), 1 << 30) = 1;
     case 6: signal(SIGSEGV, SIG_IGN); *(volatile int *)8 = 1;
     case 7: signal(SIGSEGV, handled); *(volatile int *)8 = 1;
