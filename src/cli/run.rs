@@ -33,6 +33,8 @@ pub struct Stepping {
 /// `--mode vm`: the parts of the machine that the caller named.
 #[derive(Debug, PartialEq, Default)]
 pub struct Vm {
+    /// nk-runtime for the machine; none: this file.
+    pub guest: Option<String>,
     pub kernel: Option<String>,
     pub qemu: Option<String>,
     pub accel: Option<Accel>,
@@ -118,6 +120,9 @@ pub struct RunWords {
     /// container (the default), or vm: the container in a machine of its own, by QEMU
     #[argh(option, default = "Mode::Container", from_str_fn(mode))]
     mode: Mode,
+    /// nk-runtime for the machine (default: this program). The kind of the file is the kind of the machine: aarch64 or riscv64 too
+    #[argh(option, arg_name = "file")]
+    guest: Option<String>,
     /// the machine's kernel (default: $NK_KERNEL, or that of this machine in /boot)
     #[argh(option, arg_name = "file")]
     kernel: Option<String>,
@@ -127,7 +132,7 @@ pub struct RunWords {
     /// no virtio: the program's input and output are the machine's serial line
     #[argh(switch)]
     serial: bool,
-    /// the machine's QEMU (default: qemu-system-x86_64, looked for in $PATH)
+    /// the machine's QEMU (default: qemu-system-ARCH, looked for in $PATH)
     #[argh(option, arg_name = "file")]
     qemu: Option<String>,
     /// how the machine gets the root: initramfs (a copy in memory), 9p or virtiofs (shared), erofs, squashfs or ext4 (--image). Default: a copy up to 64 MiB, more is shared
@@ -185,8 +190,9 @@ impl RunWords {
         let Self { detach, keep, from_trace, step, repeat, breaks, mode, kernel, qemu, accel, modules, serial, .. } =
             self;
         let step = (step.is_some() || !breaks.is_empty()).then_some(Stepping { every: step, breaks });
-        let Self { root_from, image, writable, net, publish, memory, cpus, .. } = self;
-        let vm = Vm { kernel, qemu, accel, modules, serial, root_from, image, writable, net, publish, memory, cpus };
+        let Self { guest, root_from, image, writable, net, publish, memory, cpus, .. } = self;
+        let vm =
+            Vm { guest, kernel, qemu, accel, modules, serial, root_from, image, writable, net, publish, memory, cpus };
         Ok(Run { create, detach, keep, from_trace, step, repeat, vm: (mode == Mode::Vm).then_some(vm) })
     }
 
@@ -241,6 +247,7 @@ impl RunWords {
         match self.mode {
             Mode::Container => refuse_given(
                 &[
+                    ("--guest", self.guest.is_some()),
                     ("--kernel", self.kernel.is_some()),
                     ("--qemu", self.qemu.is_some()),
                     ("--accel", self.accel.is_some()),

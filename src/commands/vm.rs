@@ -70,7 +70,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
     let dir = state::take(root.at(), id)?;
     let ended = context.recording.begin(dir.at()).and_then(|()| {
         step(Step::Sources);
-        let (image, len) = whole.image(&of, &open_ourselves()?)?;
+        let program = whole.machine.guest.take().map_or_else(open_ourselves, Ok)?;
+        let (image, len) = whole.image(&of, &program)?;
         let size = whole.size(wanted, &of, len)?;
         // A size that is wrong is refused in the machine, by its pointer.
         let usual = of.spec.process.window().map_or([0; 2], |window| [window.height, window.width]);

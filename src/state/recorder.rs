@@ -215,8 +215,7 @@ fn piece(from: usize) -> Vec<u8> {
 
 /// How many bytes of a recorder are in use, if these are the beginning of one.
 pub fn used(bytes: &[u8]) -> Option<usize> {
-    let begins = bytes.starts_with(&record::MAGIC.to_ne_bytes());
-    begins.then(|| number(bytes, offset_of!(Head, used)) as usize)
+    record::made_by(bytes).map(|_| number(bytes, offset_of!(Head, used)) as usize)
 }
 
 /// Makes records of a machine's such as the host's views show: by the host's clock, which that of the machine is `ahead` of, and
@@ -227,6 +226,7 @@ pub fn of_machine(bytes: &mut Vec<u8>, ahead: i64) {
     {
         bytes.truncate(used);
     }
+    record::as_own(bytes);
     let lengths: Vec<usize> = traces::pieces(bytes).into_iter().map(<[u8]>::len).collect();
     let mut rest = bytes.as_mut_slice();
     for length in lengths {

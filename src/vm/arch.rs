@@ -1,10 +1,14 @@
 //! What differs between the architectures of machines: QEMU's words, the names of devices, and the devices' own names in the
-//! machine. This program is the machine's `/init`, so the machine is of the architecture for which it was built.
+//! machine. The machine's `/init` is this program or another file of it: the machine is of the architecture for which that was
+//! built.
 //! May touch: nothing.
 
 /// An architecture that machines can have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arch {
+    pub name: &'static str,
+    /// In the header of a program (linux/elf-em.h).
+    pub number: u16,
     pub qemu: &'static str,
     /// Debian's packages of QEMU and of the kernel.
     pub packages: [&'static str; 2],
@@ -36,6 +40,8 @@ pub enum KernelFile {
 /// microvm has two serial lines, no other devices, and no firmware that takes time. Debian's kernels learn of its virtio devices
 /// by ACPI alone. no_timer_check: on a busy host the kernel would find that the timer does not tick, and panic.
 pub const X86_64: Arch = Arch {
+    name: "x86_64",
+    number: 62,
     qemu: "qemu-system-x86_64",
     packages: ["qemu-system-x86", "linux-image-amd64"],
     machine: ["microvm,acpi=off,rtc=on", "microvm,acpi=on,rtc=on"],
@@ -48,10 +54,13 @@ pub const X86_64: Arch = Arch {
 };
 
 pub const AARCH64: Arch = Arch {
+    name: "aarch64",
+    number: 183,
     qemu: "qemu-system-aarch64",
     packages: ["qemu-system-arm", "linux-image-arm64"],
     machine: ["virt,gic-version=max", "virt,gic-version=max"],
-    cpu: ["host", "max"],
+    // To sign addresses as the standard says takes the emulation long.
+    cpu: ["host", "max,pauth-impdef=on"],
     second: "pci-serial,chardev=status",
     line: "console=ttyAMA0 panic=-1",
     status: "/dev/ttyS0",
@@ -60,6 +69,8 @@ pub const AARCH64: Arch = Arch {
 };
 
 pub const RISCV64: Arch = Arch {
+    name: "riscv64",
+    number: 243,
     qemu: "qemu-system-riscv64",
     packages: ["qemu-system-misc", "linux-image-riscv64"],
     machine: ["virt", "virt"],
@@ -78,3 +89,5 @@ pub const OWN: Arch = if cfg!(target_arch = "aarch64") {
 } else {
     X86_64
 };
+
+pub const ALL: [Arch; 3] = [X86_64, AARCH64, RISCV64];

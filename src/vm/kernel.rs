@@ -8,8 +8,8 @@ use crate::host::input::c;
 use crate::outcome::{Error, at};
 use syscalls::{At, Fd, OpenFlags, Why};
 
-/// Enough for a header: the program headers of an ELF file follow it.
-const HEAD: usize = 4096;
+/// Enough for a header of a kernel or of a program: the program headers of an ELF file follow it.
+pub const HEAD: usize = 4096;
 
 /// An unpacked kernel holds its banner (init/version.c) in the first so many bytes.
 const SEARCHED: usize = 256 << 20;
@@ -113,7 +113,7 @@ fn is_bzimage(head: &[u8]) -> bool {
     head.get(0x202..0x206) == Some(b"HdrS")
 }
 
-fn number(head: &[u8], place: usize, size: usize) -> Option<u64> {
+pub fn number(head: &[u8], place: usize, size: usize) -> Option<u64> {
     let bytes = head.get(place..place.checked_add(size)?)?;
     let with = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
     Some(bytes.iter().rev().fold(0, with))

@@ -2,8 +2,9 @@
 //! machine has two serial lines, for the console and for the program's status; with virtio a channel brings both, and the console
 //! tells what the kernel has to say. May touch: system calls.
 
-use super::arch::{self, Arch};
+use super::arch::{Arch, OWN, X86_64};
 use super::devices::{CHANNEL, Devices, NET, Sharing};
+use super::guest::Guest;
 use super::kernel::{self, Kernel};
 use super::limits::Size;
 use super::modules::Modules;
@@ -14,7 +15,7 @@ use crate::host::{self, environment};
 use crate::outcome::Error;
 use crate::spec::Vm;
 use alloc::ffi::CString;
-use syscalls::{AccessFlags, AccessMode, At, AtFlags, OpenFlags, Why};
+use syscalls::{AccessFlags, AccessMode, At, AtFlags, Fd, OpenFlags, Why};
 
 /// QEMU's descriptor of the initramfs.
 pub const IMAGE_FD: i32 = 100;
@@ -29,6 +30,8 @@ pub struct Machine {
     /// Whether the caller named the accelerator.
     pub accel_named: bool,
     arch: &'static Arch,
+    /// The file that is the machine's `/init`; none: this program.
+    pub guest: Option<Fd>,
     kernel: Kernel,
     modules: Option<Modules>,
     /// Words of config.json for the kernel and for QEMU.
@@ -55,7 +58,9 @@ pub struct Start<'a> {
 impl Machine {
     /// `section`: what config.json says of the machine. The caller's options count before it.
     pub fn find(vm: &cli::Vm, section: Option<&Vm>) -> Result<Machine, Error> {
-        let arch = &arch::OWN;
+        let guest = Guest::of(vm.guest.as_deref())?;
+        let arch = guest.arch;
+        let (accel, accel_named) = accel(vm.accel, &guest)?;
         let hypervisor = section.and_then(|vm| vm.hypervisor.as_ref());
         let its_kernel = section.and_then(|vm| vm.kernel.as_ref());
         let qemu = qemu(arch, vm.qemu.as_deref(), hypervisor.map(|it| it.path.as_str()))?;
@@ -66,14 +71,13 @@ impl Machine {
             its_kernel.map_or(Vec::new(), |it| it.parameters.clone()),
             hypervisor.map_or(Vec::new(), |it| it.parameters.clone()),
         ];
-        let (accel, accel_named) = accel(vm.accel)?;
         let mut virtiofsd = None;
         for path in VIRTIOFSD {
             if virtiofsd.is_none() && usable(path, AccessMode::X_OK)? {
                 virtiofsd = Some(path.into());
             }
         }
-        Ok(Machine { qemu, accel, accel_named, arch, kernel, modules, parameters, virtiofsd })
+        Ok(Machine { qemu, accel, accel_named, arch, guest: guest.file, kernel, modules, parameters, virtiofsd })
     }
 
     /// The kernel's modules, if it can have all of these; if not, why not.
@@ -146,7 +150,7 @@ impl Machine {
     /// Whether the kernel has to be told how fast the processor's counter runs. microvm with ACPI has no other clock that an
     /// emulated kernel could measure it by, and without it would wait for ever.
     pub fn lacks_clock(&self, devices: &Devices) -> bool {
-        self.arch == &arch::X86_64 && self.accel == Accel::Tcg && devices.virtio()
+        *self.arch == X86_64 && self.accel == Accel::Tcg && devices.virtio()
     }
 
     /// The kernel's command line.
@@ -265,6 +269,12 @@ fn kernel_path(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
             false => Err(missing(&format!("the kernel {path} is no file that can be read"))),
         };
     }
+    if *arch != OWN {
+        return Err(missing(&format!(
+            "a machine of {} needs a kernel of its own: name it with --kernel (Debian: {})",
+            arch.name, arch.packages[1]
+        )));
+    }
     let names = syscalls::uname(Why("the kernel of this machine serves for another one"));
     let release = names.map_or(String::new(), |names| host::text(&names.release));
     let usual = format!("/boot/vmlinuz-{release}");
@@ -280,15 +290,23 @@ fn kernel_path(arch: &Arch, named: Option<&str>) -> Result<String, Error> {
 }
 
 /// KVM if this process may use it: it is many times as fast. Whether it works, QEMU finds out. Whether the caller named one.
-fn accel(named: Option<Accel>) -> Result<(Accel, bool), Error> {
+fn accel(named: Option<Accel>, guest: &Guest) -> Result<(Accel, bool), Error> {
+    let can = |accel: Accel, from: &str| match accel == Accel::Kvm && guest.is_foreign() {
+        true => Err(missing(&format!(
+            "{from}: KVM is for programs of {}, and the machine is of {}",
+            OWN.name, guest.arch.name
+        ))),
+        false => Ok((accel, true)),
+    };
     if let Some(accel) = named {
-        return Ok((accel, true));
+        return can(accel, "--accel kvm");
     }
     if let Some(word) = environment("NK_VM_ACCEL").filter(|word| !word.is_empty()) {
-        return match cli::accel(word) {
-            Ok(accel) => Ok((accel, true)),
-            Err(_) => Err(Error::Usage("NK_VM_ACCEL: write kvm or tcg".into())),
-        };
+        let accel = cli::accel(word).map_err(|_| Error::Usage("NK_VM_ACCEL: write kvm or tcg".into()))?;
+        return can(accel, "NK_VM_ACCEL=kvm");
+    }
+    if guest.is_foreign() {
+        return Ok((Accel::Tcg, true));
     }
     let why = Why("KVM is faster, if this process may use it");
     let kvm = syscalls::openat(At::CWD, c"/dev/kvm", OpenFlags::O_RDWR, why);
@@ -297,6 +315,7 @@ fn accel(named: Option<Accel>) -> Result<(Accel, bool), Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arch;
     use super::*;
 
     #[test]
@@ -320,7 +339,7 @@ mod tests {
                 arch::AARCH64,
                 Accel::Tcg,
                 1,
-                "-machine virt,gic-version=max -global virtio-mmio.force-legacy=false -accel tcg -cpu max -m 99",
+                "-machine virt,gic-version=max -global virtio-mmio.force-legacy=false -accel tcg -cpu max,pauth-impdef=on -m 99",
             ),
             (
                 arch::AARCH64,

@@ -13,6 +13,7 @@ mod arch;
 mod binds;
 mod config;
 mod devices;
+mod guest;
 mod image;
 mod kernel;
 mod limits;

@@ -58,11 +58,17 @@ impl Call {
             AUDIT_ARCH_RISCV64 => (5, number),
             _ => return None,
         };
-        let number = u16::try_from(number).ok().filter(|number| *number != NONE)?;
+        let number = u16::try_from(number).ok()?;
         if column == OWN {
-            return Some(Call(number)).filter(|call| call.row().is_some());
+            return Some(Call(number)).filter(|call| number != NONE && call.row().is_some());
         }
-        let row = NUMBERS.iter().position(|numbers| numbers[column] == number)?;
+        Call::of_column(column, number)
+    }
+
+    /// A call by its number in another column of the table.
+    pub(crate) fn of_column(column: usize, number: u16) -> Option<Call> {
+        let of = |numbers: &[u16; 6]| number != NONE && numbers.get(column) == Some(&number);
+        let row = NUMBERS.iter().position(of)?;
         match NUMBERS[row][OWN] {
             NONE => Some(Call(OTHER + row as u16)),
             own => Some(Call(own)),

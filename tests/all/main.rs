@@ -200,6 +200,7 @@ fn main() {
         machines::vm_channel::cases(),
         machines::vm_faults::cases(),
         machines::vm_host::cases(),
+        machines::vm_other::cases(),
         house::lanes::cases(),
         house::picture::cases(),
         house::architecture::cases(),

@@ -20,6 +20,7 @@ mod apart;
 mod blobs;
 mod carried;
 mod moves;
+mod others;
 mod remark;
 
 pub(crate) use added::{add, change};
@@ -30,6 +31,7 @@ pub(crate) use carried::{PLACE as CARRIED, begin as carried_begin};
 pub use carried::{accept, carry, find, shared};
 pub(crate) use moves::move_to;
 pub use moves::{adopt, set_own_pid};
+pub use others::{as_own, made_by};
 pub use remark::{REMARK, remark};
 
 use crate::arg::Arg;
@@ -46,8 +48,9 @@ const LAST: usize = 64 << 10;
 const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
-/// Tells a recorder file of this layout from any other: its last two bytes are the version.
-pub const MAGIC: u64 = 0x6e6b_7472_6164_0203;
+/// Tells a recorder file of this layout from any other: its last two bytes are the version, and the one before them the
+/// architecture whose numbers the records have.
+pub const MAGIC: u64 = 0x6e6b_7472_6100_0204 | (crate::arch::COLUMN as u64) << 16;
 
 /// The start of a recorder.
 #[repr(C)]

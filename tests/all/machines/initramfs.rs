@@ -1,14 +1,14 @@
 //! The program as `/init`, PID 1 of a machine, and the true switch of root in an initramfs.
 
 use crate::bundle::{Bundle, runtime, tool};
-use crate::machine::{self, boot, boot_on, image, image_with, kernel, kernels};
+use crate::machine::{self, OTHERS, Other, boot, boot_on, image, image_with, kernel, kernels};
 use crate::mounts::{NEW_PROC, try_new_proc};
 use crate::{Failed, Outcome, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A kernel that is older than the floor: `scripts/kernel --suite bullseye` fetches it.
@@ -45,59 +45,6 @@ fn floor() -> Outcome {
     let ended = boot_on(machine, &kernels(OLD), &bundle, &image(&bundle, "--demo")?, append)?;
     same("status", ended.status.as_str(), "1")?;
     ended.has("is too old: it has no close_range with CLOSE_RANGE_CLOEXEC, and 5.12 is the oldest that has all calls")
-}
-
-/// A machine of another kind: scripts/cross builds the program for it, scripts/kernel --arch fetches its kernel.
-struct Other {
-    arch: &'static str,
-    target: &'static str,
-    kernel: &'static str,
-    cpu: &'static str,
-    console: &'static str,
-    memory: &'static str,
-    /// The most memory that the runtime may take there, in KiB.
-    peak: u32,
-}
-
-const OTHERS: &[Other] = &[
-    Other {
-        arch: "aarch64",
-        target: "aarch64-unknown-linux-gnu",
-        kernel: "vmlinux-cloud",
-        // To sign addresses as the standard says takes the emulation long.
-        cpu: "max,pauth-impdef=on",
-        console: "ttyAMA0",
-        memory: "64",
-        peak: 3072,
-    },
-    Other {
-        arch: "riscv64",
-        target: "riscv64gc-unknown-linux-gnu",
-        kernel: "vmlinux",
-        cpu: "rv64",
-        console: "ttyS0",
-        memory: "128",
-        peak: 3072,
-    },
-];
-
-impl Other {
-    fn kernel(&self) -> PathBuf {
-        kernels(self.arch).join(self.kernel)
-    }
-
-    fn program(&self) -> PathBuf {
-        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cross/built");
-        built.join(self.target).join("release/nk-runtime")
-    }
-
-    fn qemu(&self) -> String {
-        format!("qemu-system-{}", self.arch)
-    }
-
-    fn is_there(&self) -> bool {
-        tool(&self.qemu()).is_ok() && self.kernel().exists() && self.program().exists()
-    }
 }
 
 /// The console is the machine's only line: the status is its last.

@@ -9,3 +9,4 @@ pub mod vm;
 pub mod vm_channel;
 pub mod vm_faults;
 pub mod vm_host;
+pub mod vm_other;

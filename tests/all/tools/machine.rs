@@ -64,6 +64,60 @@ fn named(path: &str, module: &str) -> bool {
     path.rsplit('/').next().is_some_and(|file| file.split('.').next() == Some(module))
 }
 
+/// A machine of another kind: scripts/cross builds the program for it, scripts/kernel --arch fetches its kernel.
+pub struct Other {
+    pub arch: &'static str,
+    target: &'static str,
+    /// The smallest kernel.
+    kernel: &'static str,
+    pub cpu: &'static str,
+    pub console: &'static str,
+    pub memory: &'static str,
+    /// The most memory that the runtime may take there, in KiB.
+    pub peak: u32,
+}
+
+pub const OTHERS: &[Other] = &[
+    Other {
+        arch: "aarch64",
+        target: "aarch64-unknown-linux-gnu",
+        kernel: "vmlinux-cloud",
+        // To sign addresses as the standard says takes the emulation long.
+        cpu: "max,pauth-impdef=on",
+        console: "ttyAMA0",
+        memory: "64",
+        peak: 3072,
+    },
+    Other {
+        arch: "riscv64",
+        target: "riscv64gc-unknown-linux-gnu",
+        kernel: "vmlinux",
+        cpu: "rv64",
+        console: "ttyS0",
+        memory: "128",
+        peak: 3072,
+    },
+];
+
+impl Other {
+    pub fn kernel(&self) -> PathBuf {
+        kernels(self.arch).join(self.kernel)
+    }
+
+    pub fn program(&self) -> PathBuf {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cross/built");
+        built.join(self.target).join("release/nk-runtime")
+    }
+
+    pub fn qemu(&self) -> String {
+        format!("qemu-system-{}", self.arch)
+    }
+
+    pub fn is_there(&self) -> bool {
+        tool(&self.qemu()).is_ok() && self.kernel().exists() && self.program().exists()
+    }
+}
+
 /// What a machine has said.
 pub struct Ended {
     /// The lines of its console.
