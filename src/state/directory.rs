@@ -105,9 +105,12 @@ fn open_taken(root: At, name: &CStr, id: &str) -> Result<Fd, Error> {
     })
 }
 
+/// What a container without a directory is said to be. `state` in a machine says it, too, and the host looks for it.
+pub const ABSENT: &str = "container does not exist";
+
 /// The error about an id that no container has.
 pub fn missing(id: &str) -> Error {
-    Error::State(format!("container does not exist: {id}"))
+    Error::State(format!("{ABSENT}: {id}"))
 }
 
 /// The ids of the containers in a state root, in order.

@@ -132,9 +132,16 @@ fn inside(saved: &Saved, dir: At) -> Option<Status> {
         Err(Asked::Boots) => return Some(Status::Creating),
         asked => asked.ok()?,
     };
-    let unfinished = UNFINISHED.as_bytes();
-    if local.output(Stream::Err).windows(unfinished.len()).any(|words| words == unfinished) {
+    let said = |words: &str| local.output(Stream::Err).windows(words.len()).any(|part| part == words.as_bytes());
+    if said(UNFINISHED) {
         return Some(Status::Creating);
+    }
+    if said(state::ABSENT) {
+        // A container that is gone has left its records.
+        let wish = Wish::File(returned::KEPT);
+        let listing = ask(saved, dir, &wish, Part::Kept { limit: 5_000 }).ok()?;
+        let gone = !returned::kept(listing.output(Stream::Out), &saved.id).is_empty();
+        return (!gone).then_some(Status::Creating);
     }
     let document: Value = serde_json::from_slice(local.output(Stream::Out)).ok()?;
     let all = [Status::Creating, Status::Created, Status::Running, Status::Paused, Status::Stopped];

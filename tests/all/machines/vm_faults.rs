@@ -123,32 +123,43 @@ fn early() -> Outcome {
     bundle.clean()
 }
 
-/// A machine that boots, one that speaks, and one in which the container's state is being written.
+/// A machine that boots, one in which there is no container yet, and one in which the container's state is being written.
 fn unfinished() -> Outcome {
     let bundle = Bundle::plain()?;
-    // After the second HELLO and BEGIN, the answer to `state`: session 2 writes the error and ends.
     let hello = frame(0, 101, 20, &[&1u32.to_le_bytes()[..], &[0; 16]].concat());
-    let said = b"nk-runtime: container does not exist: x: its state is unfinished\n";
-    let answer = [
-        frame(2, 103, u32::try_from(said.len())?, said),
-        frame(2, 102, 0, b""),
-        frame(2, 103, 0, b""),
-        frame(2, 104, 4, &[1, 0, 0, 0]),
-    ]
-    .concat();
+    // The answer to `state`, in a session of this number: the error, and the end.
+    let failed = |session, said: &str| -> Result<String, Failed> {
+        let error = frame(session, 103, u32::try_from(said.len())?, said.as_bytes());
+        let ends = frame(session, 102, 0, b"") + &frame(session, 103, 0, b"") + &frame(session, 104, 4, &[1, 0, 0, 0]);
+        Ok(error + &ends)
+    };
+    let absent = failed(2, "nk-runtime: container does not exist: x\n")?;
+    // No records are kept of a container that is gone.
+    let none = frame(3, 102, 0, b"") + &frame(3, 104, 4, &[2, 0, 0, 0]);
+    let unfinished = failed(4, "nk-runtime: container does not exist: x: its state is unfinished\n")?;
+    let until = |file: &str| format!("until [ -e {file} ]; do sleep 0.1; done");
     let script = format!(
-        "until [ -e speak ]; do sleep 0.1; done; printf '{hello}{hello}' >&102
-        until [ -e answer ]; do sleep 0.1; done; sleep 0.5; printf '{answer}' >&102; exec sleep 1000"
+        "{}; printf '{hello}{hello}' >&102; {}; sleep 0.7; printf '{absent}' >&102; sleep 0.7; printf '{none}' >&102
+        {}; sleep 0.7; printf '{unfinished}' >&102; exec sleep 1000",
+        until("speak"),
+        until("first"),
+        until("second")
     );
     let running = bundle.start(fake_machine(&bundle, &script, "60", &[])?)?;
-    patiently("the container's state", || Ok(bundle.state().is_ok()))?;
+    let mut machine = 0;
+    patiently("the container's state", || {
+        machine = bundle.state().ok().and_then(|state| state["pid"].as_i64()).unwrap_or(0);
+        Ok(machine > 0)
+    })?;
     same("while it boots", bundle.status()?.as_str(), "creating")?;
     fs::write(bundle.path("speak"), "")?;
     let channel = bundle.state_root().join(&bundle.id).join("channel");
     patiently("the channel", || Ok(channel.exists()))?;
-    fs::write(bundle.path("answer"), "")?;
+    fs::write(bundle.path("first"), "")?;
+    same("before there is a container", bundle.status()?.as_str(), "creating")?;
+    fs::write(bundle.path("second"), "")?;
     same("while its state is unfinished", bundle.status()?.as_str(), "creating")?;
-    kill(Pid::from_raw(i32::try_from(qemu(&bundle)?)?), Signal::SIGKILL)?;
+    kill(Pid::from_raw(i32::try_from(machine)?), Signal::SIGKILL)?;
     same("status", bundle.wait(running)?.status, 137)?;
     bundle.clean()
 }
