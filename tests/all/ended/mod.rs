@@ -222,7 +222,11 @@ fn by_itself() -> Outcome {
         ensure!(text.contains(words), "{text}");
         bundle.clean()?;
     }
-    // The kernel spares the first process of a pid namespace this signal; what abort() does then is a fault.
+    // The kernel spares the first process of a pid namespace this signal; what abort() does then is a fault. Other kernels than
+    // that of x86 do not write it into their log.
+    if cfg!(not(target_arch = "x86_64")) {
+        return Ok(());
+    }
     let bundle = calls(&["abort"])?;
     let done = run(&bundle, &[])?;
     same("status", done.status, 128 + 11)?;

@@ -26,6 +26,7 @@ const NEEDS: &[Need] = &[
     ("labels::selinux", || selinux() && tool("secilc").is_ok()),
     ("injection::each_call_of_everything", tmpfs_maps_ids),
     ("parity::run_everything", tmpfs_maps_ids),
+    ("learn::idmap_", tmpfs_maps_ids),
     ("leads::to_the_plan", tmpfs_maps_ids),
     ("leads::to_the_code", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
@@ -42,6 +43,9 @@ const NEEDS: &[Need] = &[
     ("watch::a_program_of_32_bits_", x86),
     ("watch::calls_by_interrupt_", x86),
     ("refused::interface_of_the_host", interface),
+    // Other kernels write no such line of a fault into their log, or write it only if a sysctl says so.
+    ("ended::a_fault_names_its_address", x86),
+    ("ended::a_fault_at_the_end_of_the_stack", x86),
     // They compile a program.
     ("watch_parity::files", gcc),
     ("watch_parity::sockets", gcc),
