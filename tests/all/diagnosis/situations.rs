@@ -138,7 +138,11 @@ const ALL: &[Situation] = &[
             let done = bundle.bundled(&["run", "--watch"])?;
             Ok((bundle, done))
         },
-        cause: &["`chown` needs CAP_CHOWN, which the bounding set lacks"],
+        // The C library's chown makes fchownat where there is no chown(2).
+        cause: match cfg!(target_arch = "x86_64") {
+            true => &["`chown` needs CAP_CHOWN, which the bounding set lacks"],
+            false => &["`fchownat` needs CAP_CHOWN, which the bounding set lacks"],
+        },
         cure: "add `CAP_CHOWN` to these sets of /process/capabilities",
     },
     Situation {
