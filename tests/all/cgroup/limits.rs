@@ -370,7 +370,7 @@ fn edge() -> Outcome {
 fn not_there() -> Outcome {
     for (group, value, place, words) in [
         ("rdma", json!({"mlx5_0": {"hcaHandles": 3}}), "rdma/mlx5_0", "rdma.max"),
-        ("hugepageLimits", json!([{"pageSize": "64KB", "limit": 1}]), "hugepageLimits/0/limit", "hugetlb.64KB.max"),
+        ("hugepageLimits", json!([{"pageSize": "128KB", "limit": 1}]), "hugepageLimits/0/limit", "hugetlb.128KB.max"),
         (
             "blockIO",
             json!({"throttleReadBpsDevice": [{"major": 99, "minor": 9, "rate": 1}]}),
