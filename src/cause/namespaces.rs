@@ -174,9 +174,10 @@ fn refused(flags: CloneFlags, errno: Errno) -> Option<Found> {
     if users::map_of(0, "uid_map").is_none_or(|map| users::outside(&map, person.uid).is_none()) {
         return Some(Found::new("caller without an id", &[]));
     }
-    // A security module can refuse it as well. Where there is none, the kernel has one reason left.
+    // A security module can refuse it as well. Where there is none, the kernel has one reason left. SELinux without a policy
+    // calls each process `kernel`, and refuses nothing.
     let label = users::of_process(0, "attr/current").unwrap_or_default();
-    let free = matches!(label.trim_matches(['\0', '\n', ' ']), "" | "unconfined");
+    let free = matches!(label.trim_matches(['\0', '\n', ' ']), "" | "unconfined" | "kernel");
     (errno == Errno::EPERM && free).then(|| Found::new("user namespaces in a chroot", &[]))
 }
 

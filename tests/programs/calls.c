@@ -235,7 +235,7 @@ static void wake(void) { ualarm(200000, 200000); }
 static void signals(void) {
     struct sigaction action = {.sa_handler = caught, .sa_flags = SA_RESTART};
     sigset_t set, all;
-    siginfo_t info;
+    siginfo_t info = {0};
     struct timespec moment = {0, 1000}, long_time = {5, 0};
     stack_t stack = {room, 0, 4096};
     sigaddset(&action.sa_mask, SIGTERM);
@@ -279,7 +279,7 @@ static void *thread(void *none) {
 
 static void processes(void) {
     int status;
-    siginfo_t info;
+    siginfo_t info = {0};
     struct rusage usage;
     pid_t child = fork();
     if (child == 0)

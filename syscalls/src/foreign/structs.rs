@@ -343,8 +343,8 @@ fn lists(look: &Look, whole: &Whole, out: &mut Sheet) -> Option<()> {
             each::<4>(look, (at, count), out, |gid, out| write!(out, "{}", show::id(Bytes(gid).u32(0))))
         }
         "polls" => each::<8>(look, (at, look.argument(2)), out, talk::poll_fd),
-        "epolls" => each::<12>(look, (at, look.result? as u64), out, epoll),
-        "epoll" => epoll(&look.bytes::<12>(at)?, out).ok(),
+        "epolls" => each::<EPOLL>(look, (at, look.result? as u64), out, epoll),
+        "epoll" => epoll(&look.bytes::<EPOLL>(at)?, out).ok(),
         "cpus" => {
             let len = if look.has_entered() { size } else { look.result? as u64 };
             let mut set = [0; 128];
@@ -359,13 +359,17 @@ fn lists(look: &Look, whole: &Whole, out: &mut Sheet) -> Option<()> {
     }
 }
 
+/// On x86 the event's data lies next to its flags (epoll_ctl(2)), elsewhere at a multiple of eight.
+const EPOLL: usize = size_of::<libc::epoll_event>();
+
 fn epoll(bytes: &[u8], out: &mut dyn Write) -> core::fmt::Result {
     let b = Bytes(bytes);
     out.write_str("{events=")?;
     if let Some(list) = words::list("epoll") {
         list.show(b.u32(0).into(), out)?;
     }
-    write!(out, ", data={{u32={}, u64={}}}}}", b.u32(4), b.u64(4))
+    const DATA: usize = core::mem::offset_of!(libc::epoll_event, u64);
+    write!(out, ", data={{u32={}, u64={}}}}}", b.u32(DATA), b.u64(DATA))
 }
 
 /// The elements of a list, each of N bytes: the first of `count` at `at`.
