@@ -13,7 +13,7 @@ use syscalls::{At, Errno, OpenFlags, Why};
 pub struct Bundle {
     /// Its absolute path.
     pub path: String,
-    pub spec: Spec<'static>,
+    pub spec: Box<Spec<'static>>,
     /// The text of the configuration, from its first brace to its last.
     pub text: &'static [u8],
     /// The file of the configuration.

@@ -66,7 +66,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let (plan, saved) = planned(context, options, &bundle, notify.as_ref(), manner)?;
     // Neither is ever freed: after the clone the kernel would copy each page of theirs that is written to.
     let plan: &'static Plan = Box::leak(Box::new(plan));
-    let spec: &'static Spec<'static> = Box::leak(Box::new(bundle.spec));
+    let spec: &'static Spec<'static> = Box::leak(bundle.spec);
 
     let [here, there] = [plan.host.len(), plan.bridge.len() + plan.init.len()];
     tell::words("planned", &[&(here + there).to_string(), &here.to_string(), &there.to_string()]);

@@ -64,7 +64,7 @@ pub fn of_stopped(dir: At, saved: &Saved) -> Option<Ending> {
     let ended = crate::host::procfs::zombie(saved.pid, saved.start_time);
     let over = Over {
         saved,
-        spec: spec.as_ref(),
+        spec: spec.as_deref(),
         pid: saved.pid,
         first: true,
         ended,

@@ -71,7 +71,7 @@ fn last(found: &Found, id: &str) -> Result<i32, Error> {
     let hierarchy = found.now.cgroup.as_ref().map(|(root, _)| root.at());
     let over = Over {
         saved: &found.saved,
-        spec: spec.as_ref(),
+        spec: spec.as_deref(),
         pid: found.saved.pid,
         first: true,
         ended: wait::status(init, PATIENCE)?,

@@ -49,7 +49,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     let Waited { ended, handed } = wait.wait()?;
     wait::release(signals);
     if ended.status() != 0 {
-        let (spec, dir) = (Some(&spec), Some(dir.at()));
+        let (spec, dir) = (Some(&*spec), Some(dir.at()));
         let over = Over { saved: &saved, spec, pid, first: false, ended: Some(ended), handed, dir, hierarchy: None };
         end::tell(context, &over);
     }
@@ -75,7 +75,7 @@ fn make(
     options: &cli::Exec,
     dir: At,
     whole: Whole,
-) -> Result<(Made, Saved, Spec<'static>), Error> {
+) -> Result<(Made, Saved, Box<Spec<'static>>), Error> {
     let id = &options.id;
     let saved = &whole.saved;
     let now = state::look(dir, saved)?;

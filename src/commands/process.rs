@@ -16,7 +16,7 @@ const OWN: [&str; 6] = ["args", "commandLine", "consoleSize", "cwd", "env", "ter
 
 /// The configuration with the process that the options ask for, and where its parts come from. `text` is the container's
 /// configuration, `file` its name.
-pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Spec<'static>, Said), Error> {
+pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Box<Spec<'static>>, Said), Error> {
     let mut said = Said::by(file);
     let mut config: Value =
         serde_json::from_slice(text).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;

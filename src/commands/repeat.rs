@@ -10,6 +10,7 @@ use crate::state::traces;
 
 /// What was recorded, with the options to run it again: those of then, and those that are given now. Sockets, files and
 /// descriptors of the caller of then are not taken up: they were of its time.
+#[inline(never)] // a run of its own needs none of its stack
 pub fn again(context: &mut Context, name: &str, given: &cli::Create) -> Result<(Attempt, cli::Create), Error> {
     let (id, run) = traces::named(name)?;
     let attempt = attempts::find(context.open_root()?.as_ref(), id, run)?;

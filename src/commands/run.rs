@@ -79,6 +79,7 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 }
 
 /// Tells why the program has ended. `keep`: the container stays, and `state` shows it.
+#[inline(never)] // its stack is for those that end badly
 fn tell_end(context: &Context, root: &Fd, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
     let dir = state::look_up(Some(root), &made.saved.id).ok().flatten();
     let dir = dir.as_ref().map(Fd::at);

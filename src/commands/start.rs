@@ -72,7 +72,7 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
             let spec = spec::parse(&whole.configuration).ok();
             let over = Over {
                 saved: &saved,
-                spec: spec.as_ref(),
+                spec: spec.as_deref(),
                 pid: saved.pid,
                 first: true,
                 ended: Some(ended),
@@ -225,7 +225,7 @@ fn told(context: &mut Context, dir: At, whole: &Whole, stop: Stopped, rest: usiz
     let by_hook = line.is_some_and(|line| matches!(line.op, Op::Hooks(_)));
     let said = if by_hook { hooks::said(dir) } else { String::new() };
     let (pid, Stopped { lane, trouble, .. }) = (whole.saved.pid, stop);
-    let spec = spec.as_ref();
+    let spec = spec.as_deref();
     let scene = Scene { line, lane, trouble, spec, pid, root: Root::Of(pid), lanes: None, said: &said };
     Refused { error: stopped(&Said::by(whole.saved.config_file()), stop, &scene), by_hook }
 }

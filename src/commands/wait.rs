@@ -57,6 +57,12 @@ impl Foreground<'_> {
         if self.child && self.notify.is_none() && self.master.is_none() {
             return self.signals_alone();
         }
+        self.all()
+    }
+
+    /// The wait for signals, for words to a service manager, and for a terminal.
+    #[inline(never)] // the buffers of a terminal lie on its stack
+    fn all(&mut self) -> Result<Ended, Error> {
         let why = Why("one ppoll shall wait for signals together with the program's sockets and terminal");
         let signals = syscalls::signalfd4(SigSet::ALL, why).doing(DOING)?;
         let mut relay = self.master.take().map(Relay::begin);

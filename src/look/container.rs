@@ -113,7 +113,7 @@ fn here(
         true => None, // an older version of this program has made it
         false => Some(whole.spec()?),
     };
-    let spec = spec.as_ref();
+    let spec = spec.as_deref();
     let doing = format_args!("look at process {} of {}", saved.pid, saved.id);
     let proc = Proc::open(&saved.pid.to_string(), ordinary).doing(doing)?;
     let mut facts = process::facts(&proc).doing(doing)?;

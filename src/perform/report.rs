@@ -71,17 +71,13 @@ impl Report {
 }
 
 /// One message of the channel or the report fifo; an empty one is its end.
-#[derive(Clone, Copy)]
-pub struct Word {
-    pub bytes: [u8; LONGEST],
-    pub len: usize,
-}
+pub struct Word(pub Vec<u8>);
 
 impl Word {
-    pub const EMPTY: Word = Word { bytes: [0; LONGEST], len: 0 };
+    pub const EMPTY: Word = Word(Vec::new());
 
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.0
     }
 
     /// The report, if it is one.
@@ -92,6 +88,6 @@ impl Word {
     /// How many lines the plan has after the one that a report is about. `start` has another plan at hand than
     /// `create`: only from the end on their lines are the same.
     pub fn rest(&self) -> usize {
-        u16::from_ne_bytes([self.bytes[12], self.bytes[13]]).into()
+        self.0.get(12..14).map_or(0, |rest| u16::from_ne_bytes([rest[0], rest[1]]).into())
     }
 }

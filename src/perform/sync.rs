@@ -70,7 +70,7 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             await_go(lanes, why)?
         }
         Sync::AwaitStart => {
-            message(lanes.at(Slot::START), why)?;
+            receive(lanes.at(Slot::START), &mut [0; 16], why)?;
             lanes.started = true;
         }
         Sync::AwaitMounted | Sync::AwaitAsk | Sync::AwaitReady => return await_ready(lanes, why),
@@ -133,25 +133,28 @@ fn tell_init(lanes: &Lanes, why: Why) -> Done {
 
 /// Bridge, init: waits for the host's message.
 fn await_go(lanes: &Lanes, why: Why) -> Done {
-    if message(lanes.at(Slot::INIT_END), why)?.bytes().is_empty() {
+    if receive(lanes.at(Slot::INIT_END), &mut [0], why)? == 0 {
         // The host side is gone, and with it the reader of any report.
         syscalls::exit_group(1, Why("the runtime that made this process has ended"));
     }
     Ok(())
 }
 
-/// Reads one message.
+/// Host: reads one message.
 fn message(from: At, why: Why) -> syscalls::Result<Word> {
-    let mut word = Word::EMPTY;
+    let mut bytes = vec![0; LONGEST];
+    let len = receive(from, &mut bytes, why)?;
+    bytes.truncate(len);
+    Ok(Word(bytes))
+}
+
+/// Reads one message, or as much of it as fits.
+fn receive(from: At, to: &mut [u8], why: Why) -> syscalls::Result<usize> {
     loop {
-        match syscalls::read(from, &mut word.bytes, why) {
-            Ok(len) => {
-                word.len = len.min(LONGEST);
-                return Ok(word);
-            }
+        match syscalls::read(from, to, why) {
             // A process that ends before it has read our message resets the channel. What it sent before is read next.
             Err(failed) if failed.errno == RESET => {}
-            Err(failed) => return Err(failed),
+            other => return other,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Texts of config.json as a plan needs them: C strings, paths, JSON pointers. May touch: types.
 
 use crate::spec::{IdMapping, Problem};
+use alloc::borrow::Cow;
 use alloc::ffi::CString;
 
 /// How many lines a plan may have: they and the descriptors are numbered with 16 bits.
@@ -46,35 +47,55 @@ pub fn entry(list: &str, mut number: usize) -> String {
 
 /// `path` without double slashes, `.` and trailing slashes. `..` stays: the part before it may be a link.
 pub fn clean(path: &str) -> String {
+    cleaned(path).into_owned()
+}
+
+/// The same, where the path is only looked at.
+pub fn cleaned(path: &str) -> Cow<'_, str> {
     if is_clean(path) {
-        return path.into();
+        return Cow::Borrowed(path);
     }
     let mut out = String::with_capacity(path.len() + 1);
     for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
         out.push('/');
         out.push_str(part);
     }
-    if out.is_empty() { String::from("/") } else { out }
+    Cow::Owned(if out.is_empty() { String::from("/") } else { out })
 }
 
 /// Whether [`clean`] leaves a path as it is, which is the rule.
 pub fn is_clean(path: &str) -> bool {
-    // Each slash ends the part before it, and so does the path's end.
-    let (mut first, mut last) = (0, 0);
-    let ends = |first, last| last != b'/' && (first, last) != (b'/', b'.');
-    let inside = path.bytes().all(|byte| {
-        let fits = byte != b'/' || ends(first, last);
-        (first, last) = (last, byte);
-        fits
-    });
-    inside && path.starts_with('/') && (path == "/" || ends(first, last))
+    let path = path.as_bytes();
+    if path.first() != Some(&b'/') {
+        return false;
+    }
+    let (mut start, mut at) = (1, 1);
+    loop {
+        if at == path.len() || path[at] == b'/' {
+            // A part ends here.
+            if at == start && path.len() > 1 || at == start + 1 && path[start] == b'.' {
+                return false;
+            }
+            if at == path.len() {
+                return true;
+            }
+            start = at + 1;
+        }
+        at += 1;
+    }
 }
 
 /// Whether a part of a path is `..`.
 pub fn climbs(path: &str) -> bool {
+    // Most paths have no two dots.
     let mut last = 0;
-    let dots = path.bytes().any(|byte| (core::mem::replace(&mut last, byte), byte) == (b'.', b'.'));
-    dots && path.split('/').any(|part| part == "..")
+    for byte in path.as_bytes() {
+        if last == b'.' && *byte == b'.' {
+            return path.split('/').any(|part| part == "..");
+        }
+        last = *byte;
+    }
+    false
 }
 
 /// A path without `.` and `..`, as if no part of it were a link.

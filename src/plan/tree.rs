@@ -3,7 +3,7 @@
 
 use super::op::{Attributes, Place};
 use super::slot::Slot;
-use super::text::{below, c, clean, climbs};
+use super::text::{below, c, clean, cleaned, climbs};
 use crate::spec::{Mount, Problem, Spec, Text};
 
 /// A place in the container that a mount of this plan covers.
@@ -70,8 +70,13 @@ impl Tree {
 
     /// Where `path`, which config.json has at `at`, is after the mounts so far.
     pub fn place(&self, at: &str, path: &str, links: bool) -> Result<Place, Problem> {
-        let path = clean(path);
-        let over = self.covered.iter().filter(|m| below(&path, &m.path).is_some()).max_by_key(|m| m.path.len());
+        let path = cleaned(path);
+        let mut over: Option<&Covered> = None;
+        for m in &self.covered {
+            if below(&path, &m.path).is_some() && over.is_none_or(|last| last.path.len() <= m.path.len()) {
+                over = Some(m);
+            }
+        }
         let fresh = over.filter(|m| m.fresh && !climbs(&path));
         if let Some(Covered { slot: Some(base), path: above, .. }) = fresh {
             return Ok(Place::Under { base: *base, path: c(at, below(&path, above).unwrap_or("."))? });

@@ -84,7 +84,7 @@ pub fn properties() -> Vec<(String, &'static str)> {
 }
 
 /// Reads and checks a configuration.
-pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
+pub fn parse(text: &[u8]) -> Result<Box<Spec<'_>>, Problem> {
     // One check of the whole text is cheaper than one of each string.
     let text = core::str::from_utf8(text).map_err(|error| read::no_text(text, &error))?;
     if text.trim_ascii().is_empty() {
@@ -93,7 +93,7 @@ pub fn parse(text: &[u8]) -> Result<Spec<'_>, Problem> {
     if text.starts_with('\u{feff}') {
         return At::ROOT.no("has a byte order mark at its beginning, which JSON does not allow");
     }
-    checked(read(text)?)
+    checked(*read::read_in_place(text)?)
 }
 
 /// Reads and checks the limits that `update` is given.
@@ -103,7 +103,7 @@ pub fn parse_resources(text: &str) -> Result<Resources, Problem> {
 }
 
 /// Checks the document and turns it into a configuration. At this point the runtime has changed nothing.
-fn checked(document: Document) -> Result<Spec, Problem> {
+fn checked(document: Document) -> Result<Box<Spec>, Problem> {
     let at = At::ROOT;
     let Some(oci_version) = document.oci_version.clone() else {
         return at.key("ociVersion").no("is missing: the specification requires it");
@@ -124,7 +124,8 @@ fn checked(document: Document) -> Result<Spec, Problem> {
     }
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     let (hostname, domainname) = (named(document.hostname), named(document.domainname));
-    let spec = Spec { oci_version, process, root, hostname, domainname, mounts, annotations, linux, hooks, vm };
+    let spec =
+        Box::new(Spec { oci_version, process, root, hostname, domainname, mounts, annotations, linux, hooks, vm });
     spec.check_shared_mounts()?;
     spec.check_annotations()?;
     Ok(spec)

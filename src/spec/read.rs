@@ -10,23 +10,35 @@ use core::str::Utf8Error;
 use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::de::StrRead;
 
-/// Reads a whole document. The places of its values are kept only if it is wrong: then it is read again.
+/// Reads a whole document.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
+    whole(text, |json| T::deserialize(json))
+}
+
+/// The same for one that is large: it is never moved.
+pub fn read_in_place<'de, T: Deserialize<'de> + Default>(text: &'de str) -> Result<Box<T>, Problem> {
+    whole(text, |json| {
+        let mut document = Box::<T>::default();
+        T::deserialize_in_place(json, &mut document).map(|()| document)
+    })
+}
+
+type Json<'p, 'j, 'de> = Strict<'p, 'de, &'j mut serde_json::Deserializer<StrRead<'de>>>;
+
+/// The places of its values are kept only if it is wrong: then it is read again.
+fn whole<'de, T>(text: &'de str, take: impl Fn(Json<'_, '_, 'de>) -> serde_json::Result<T>) -> Result<T, Problem> {
     let mut place = Place::default();
     loop {
-        match whole(text, &place) {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let document = take(Strict { inner: &mut json, place: &place });
+        match document.and_then(|document| json.end().map(|()| document)) {
             Ok(document) => return Ok(document),
             Err(error) if place.kept => return Err(problem(&error, &place)),
             Err(_) => place.kept = true,
         }
     }
-}
-
-fn whole<'de, T: Deserialize<'de>>(text: &'de str, place: &Place<'de>) -> serde_json::Result<T> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let document = T::deserialize(Strict { inner: &mut json, place })?;
-    json.end().map(|()| document)
 }
 
 /// A key or an index.

@@ -18,8 +18,7 @@
 pub use crate::outcome::Problem;
 use alloc::borrow::Cow;
 use core::fmt;
-use core::marker::PhantomData;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 pub type Checked = Result<(), Problem>;
 
@@ -131,39 +130,77 @@ pub type Seen = Vec<&'static str>;
 #[serde(transparent)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Fields<T>(PhantomData<T>);
+struct Fields<'a, T>(&'a mut T);
 
-impl<'de, T: Object<'de>> Visitor<'de> for Fields<T> {
-    type Value = T;
+impl<'de, T: Object<'de>> Visitor<'de> for Fields<'_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let (mut object, mut seen) = (T::default(), Seen::new());
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = Seen::new();
         while let Some(Key(key)) = map.next_key()? {
-            object.take(&key, &mut map, &mut seen)?;
+            self.0.take(&key, &mut map, &mut seen)?;
         }
-        Ok(object)
+        Ok(())
     }
 }
 
-pub fn object<'de, T: Object<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    from.deserialize_map(Fields(PhantomData))
+/// Reads an object into one that has its defaults. Large ones are never moved.
+pub fn fill<'de, T: Object<'de>, D: Deserializer<'de>>(object: &mut T, from: D) -> Result<(), D::Error> {
+    from.deserialize_map(Fields(object))
 }
 
-pub fn value<'de, A: MapAccess<'de>, T>(map: &mut A, key: &'static str, seen: &mut Seen) -> Result<T, A::Error>
+/// Reads the value of a key into its field.
+pub fn value<'de, A: MapAccess<'de>, T>(
+    field: &mut T,
+    map: &mut A,
+    key: &'static str,
+    seen: &mut Seen,
+) -> Result<(), A::Error>
 where
-    T: Property + Deserialize<'de> + Default,
+    T: Property + Deserialize<'de>,
 {
     if seen.contains(&key) {
         return Err(Error::duplicate_field(key));
     }
     seen.push(key);
-    match T::NULL {
-        true => Ok(map.next_value::<Option<T>>()?.unwrap_or_default()),
-        false => map.next_value(),
+    map.next_value_seed(Field(field))
+}
+
+/// A field to read into. Where null is the same as absent, it stays as it is then.
+struct Field<'a, T>(&'a mut T);
+
+impl<'de, T: Property + Deserialize<'de>> DeserializeSeed<'de> for Field<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        match T::NULL {
+            true => from.deserialize_option(self),
+            false => T::deserialize_in_place(from, self.0),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Field<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        T::deserialize_in_place(from, self.0)
     }
 }
 
@@ -193,22 +230,26 @@ macro_rules! schema {
         }
 
         const _: () = {
-            use crate::spec::schema::{At, Checked, Object, Property, Row, Seen, object, reason, value};
+            use crate::spec::schema::{At, Checked, Object, Property, Row, Seen, fill, reason, value};
             use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 
             impl<'de $(: $life, $life)?> Object<'de> for $name $(<$life>)? {
                 fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error> {
                     match key {
-                        $($key => self.$field = value(map, $key, seen)?,)*
-                        _ => drop(map.next_value::<IgnoredAny>()?),
+                        $($key => value(&mut self.$field, map, $key, seen),)*
+                        _ => map.next_value::<IgnoredAny>().map(drop),
                     }
-                    Ok(())
                 }
             }
 
             impl<'de $(: $life, $life)?> Deserialize<'de> for $name $(<$life>)? {
                 fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                    object(from)
+                    let mut object = Self::default();
+                    fill(&mut object, from).map(|()| object)
+                }
+
+                fn deserialize_in_place<D: Deserializer<'de>>(from: D, place: &mut Self) -> Result<(), D::Error> {
+                    fill(place, from)
                 }
             }
 

@@ -184,7 +184,7 @@ impl Whole {
     }
 
     /// The configuration that the container was made with, understood.
-    pub fn spec(&self) -> Result<Spec<'_>, Error> {
+    pub fn spec(&self) -> Result<Box<Spec<'_>>, Error> {
         let refused = |problem| Error::Spec { file: self.saved.config_file(), problem };
         spec::parse(self.configuration()?).map_err(refused)
     }

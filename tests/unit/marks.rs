@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use syscalls::CloneFlags;
 
 fn parsed(text: &str) -> Spec<'_> {
-    spec::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"))
+    *spec::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"))
 }
 
 fn root<'a>() -> Wish<'a> {

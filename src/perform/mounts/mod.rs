@@ -94,25 +94,15 @@ fn cgroups(group: Option<At>, attributes: &Attributes, why: Why) -> syscalls::Re
 
 /// A new file system, mounted by one call.
 fn mount(lanes: &mut Lanes, wanted: &FileSystem, why: Why) -> Done {
-    let FileSystem { at, source, kind, flags, data, open, copy_up, keep_mode } = wanted;
+    let FileSystem { at, data, open, copy_up, keep_mode, .. } = wanted;
     let Target { name, place, made } = stand(lanes.at(Slot::ROOTFS), at, why)?;
-    let mut room = [0; DATA];
-    let data = match *keep_mode && !made {
-        true => with_mode(name, place.as_ref(), data.as_deref(), &mut room)?,
-        false => data.as_deref(),
-    };
     let below = match copy_up {
         true => Some(look_below(name, why)?),
         false => None,
     };
-    match syscalls::mount(source, name, kind, *flags, data, why) {
-        // mount(2) refuses what is mounted there already, though it shows another part of the file system.
-        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, *flags, why)?,
-        Err(failed) => {
-            words::ask(source, kind, data, failed);
-            return Err(failed.into());
-        }
-        Ok(()) => {}
+    match *keep_mode && !made {
+        true => mount_with_mode(wanted, name, place.as_ref(), why)?,
+        false => mount_there(wanted, name, data.as_deref(), why)?,
     }
     if let Some(below) = below {
         let above = match (&place, at) {
@@ -155,6 +145,26 @@ fn stand<'a>(root: At, at: &'a Place, why: Why) -> Done<Target<'a>> {
     };
     syscalls::fchdir(place.at(), Why("standing in the target, its name is `.` and cannot be exchanged"))?;
     Ok(Target { name: c".", place: Some(place), made })
+}
+
+fn mount_there(wanted: &FileSystem, name: &CStr, data: Option<&CStr>, why: Why) -> Done {
+    let FileSystem { source, kind, flags, .. } = wanted;
+    match syscalls::mount(source, name, kind, *flags, data, why) {
+        // mount(2) refuses what is mounted there already, though it shows another part of the file system.
+        Err(failed) if failed.errno == Errno::EBUSY => mount_over(name, kind, *flags, why),
+        Err(failed) => {
+            words::ask(source, kind, data, failed);
+            Err(failed.into())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+#[inline(never)] // its stack would be that of every line
+fn mount_with_mode(wanted: &FileSystem, name: &CStr, place: Option<&Fd>, why: Why) -> Done {
+    let mut room = [0; DATA];
+    let data = with_mode(name, place, wanted.data.as_deref(), &mut room)?;
+    mount_there(wanted, name, data, why)
 }
 
 /// The data of a tmpfs with the mode of the directory that it covers: without one all could write into its root.
@@ -247,6 +257,7 @@ fn attach(lanes: &mut Lanes, at: &Place, tree: Slot, how: Kind, open: Option<Slo
 
 /// `copy-symlink`: a link with the same text at the place, if the source is a link. Returns the directory that it is
 /// in.
+#[inline(never)] // its stack would be that of every line
 fn copy_link(base: At, path: &CStr, tree: &Fd, why: Why) -> Done<Option<Fd>> {
     let stat = syscalls::fstat(tree.at(), Why("only a link is made again, and not mounted"))?;
     if kind(&stat) != libc::S_IFLNK {

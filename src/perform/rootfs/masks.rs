@@ -54,6 +54,7 @@ const LOOK: usize = 4096;
 const ENTRY: usize = 280;
 
 /// Notes which names the directory has. If they are too many, each path is tried.
+#[inline(never)] // its stack would be that of every line
 pub fn look(lanes: &mut Lanes, base: Slot, why: Why) -> Done {
     let mut buffer = [0; LOOK];
     let len = syscalls::getdents64(lanes.at(base), &mut buffer, why)?;

@@ -90,6 +90,7 @@ fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
 
 /// A current directory outside the root would be a way back to the host, however the path came to lead there
 /// (CVE-2024-21626): getcwd says `(unreachable)` then, which is no absolute path. `/` is the root itself.
+#[inline(never)] // its stack would be that of every line
 fn cwd(path: &CStr, why: Why) -> Done {
     syscalls::chdir(path, why)?;
     if path == c"/" {
