@@ -232,6 +232,7 @@ fn planned(
         no_new_keyring: options.no_new_keyring,
         wait_for_start: manner.waits,
         watch: wanted(options, &bundle.spec),
+        stepped: manner.step.is_some(),
         attached: manner.attached,
         cgroup_base: &base,
         manager: manager.as_ref(),

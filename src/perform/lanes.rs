@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use syscalls::{At, Fd, SigSet, Why};
 
 pub struct Lanes<'a> {
-    pub plan: &'a Plan,
+    pub plan: &'static Plan,
     /// The one that this process walks.
     pub lane: Lane,
     slots: Vec<Option<Fd>>,
@@ -98,6 +98,7 @@ pub enum Beside {
 }
 
 /// A network device that was read.
+#[derive(Clone)]
 pub struct NetDevice {
     /// Its number on the host.
     pub index: u32,
@@ -141,17 +142,40 @@ impl Names {
 
 impl<'a> Lanes<'a> {
     /// `state`: the container's state directory, if the plan needs it.
-    pub fn new(plan: &'a Plan, state: Option<Fd>) -> Lanes<'a> {
+    pub fn new(plan: &'static Plan, state: Option<Fd>) -> Lanes<'a> {
         let mut slots: Vec<Option<Fd>> = (0..plan.slots.max(Slot::FIRST_FREE)).map(|_| None).collect();
         slots[Slot::STATE.0 as usize] = state;
-        let program = plan.init.iter().find_map(|line| match &line.op {
-            Op::Process(Process::Execve { argv, envp }) => Some(Room::new(argv.len(), envp.len())),
-            _ => None,
-        });
         let hooks = plan.lines().filter_map(|line| match &line.op {
             Op::Hooks(Hooks::Run { hook }) => Some(&**hook),
             _ => None,
         });
+        Lanes { room: room(plan), hook_room: Room::of(hooks), ..Lanes::holding(plan, slots) }
+    }
+
+    /// What init begins with where it shares this process's memory: all that this lane has prepared for it. Each field is named
+    /// here, so that a new one is decided about.
+    #[rustfmt::skip]
+    pub fn for_init(&self) -> Lanes<'static> {
+        let Lanes {
+            plan, slots, ignored, home, net, dev_is_lent, endless,
+            // These are the host's, or init's from the beginning of its lane.
+            lane: _, pid: _, cloned: _, signals: _, heard: _, beside: _, masked: _, names: _, mask: _, pid_file: _, resctrl: _,
+            null_is_open: _, program: _, started: _, room: _, hook_room: _, cgroup_root: _, cgroup_made: _, controllers: _,
+            holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _,
+        } = self;
+        Lanes {
+            lane: Lane::Init,
+            room: room(plan),
+            ignored: *ignored,
+            home: home.clone(),
+            net: net.clone(),
+            dev_is_lent: *dev_is_lent,
+            endless: *endless,
+            ..Lanes::holding(plan, slots.iter().map(|fd| fd.as_ref().map(Fd::in_child)).collect())
+        }
+    }
+
+    fn holding(plan: &'static Plan, slots: Vec<Option<Fd>>) -> Lanes<'a> {
         Lanes {
             plan,
             lane: Lane::Host,
@@ -174,8 +198,8 @@ impl<'a> Lanes<'a> {
             net: Vec::new(),
             program: None,
             started: false,
-            room: program.unwrap_or(Room::new(0, 0)),
-            hook_room: Room::of(hooks),
+            room: Room::new(0, 0),
+            hook_room: Room::new(0, 0),
             cgroup_root: None,
             cgroup_made: 0,
             controllers: false,
@@ -229,6 +253,15 @@ impl<'a> Lanes<'a> {
         }
         Ok(())
     }
+}
+
+/// Room for the program's vectors.
+fn room(plan: &Plan) -> Room {
+    let program = plan.init.iter().find_map(|line| match &line.op {
+        Op::Process(Process::Execve { argv, envp }) => Some(Room::new(argv.len(), envp.len())),
+        _ => None,
+    });
+    program.unwrap_or(Room::new(0, 0))
 }
 
 #[cfg(test)]

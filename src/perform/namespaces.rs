@@ -54,23 +54,36 @@ fn open(path: &CStr, kind: &str, changed: bool, why: Why) -> Done<Fd> {
 fn clone(lanes: &mut Lanes, flags: CloneFlags, cgroup: bool, why: Why) -> Done<Then> {
     let into = (cgroup && lanes.has(Slot::CGROUP)).then(|| lanes.at(Slot::CGROUP));
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
-    match clone_into(lanes, flags, into, why)? {
+    match threaded_or_not(lanes, into, |lanes| make_init(lanes, flags, into, why))? {
         Cloned::Child => Ok(child(lanes, Lane::Init)),
         Cloned::Parent { pid, pidfd } => parent(lanes, pid, Slot::INIT, pidfd),
     }
 }
 
-/// clone3 into a cgroup. Below a threaded cgroup a new one holds no process until it is threaded, too (cgroup-v2.rst,
-/// "Threads").
-fn clone_into(lanes: &Lanes, flags: CloneFlags, into: Option<At>, why: Why) -> syscalls::Result<Cloned> {
-    let first = syscalls::clone3(flags, into, Lane::Init as u8, why);
+fn make_init(lanes: &mut Lanes, flags: CloneFlags, into: Option<At>, why: Why) -> syscalls::Result<Cloned> {
+    if !flags.has(CloneFlags::CLONE_VM) {
+        return syscalls::clone3(flags, into, Lane::Init as u8, why);
+    }
+    // Init reads this and the plan until its execve. Neither is ever freed.
+    let init = Box::leak(Box::new(lanes.for_init()));
+    let (pid, pidfd) = syscalls::clone3_sharing(flags, into, init, why)?;
+    Ok(Cloned::Parent { pid, pidfd })
+}
+
+/// Below a threaded cgroup a new one holds no process until it is threaded, too (cgroup-v2.rst, "Threads").
+fn threaded_or_not(
+    lanes: &mut Lanes,
+    into: Option<At>,
+    clone: impl Fn(&mut Lanes) -> syscalls::Result<Cloned>,
+) -> syscalls::Result<Cloned> {
+    let first = clone(lanes);
     let (Err(failed), Some(group)) = (&first, into) else {
         return first;
     };
     if failed.errno != Errno::EOPNOTSUPP || cgroup::make_threaded(group, lanes.cgroup_made).is_err() {
         return first;
     }
-    syscalls::clone3(flags, into, Lane::Init as u8, why)
+    clone(lanes)
 }
 
 /// The bridge: a child that walks its lines and makes init.

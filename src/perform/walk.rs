@@ -52,6 +52,16 @@ fn child(lanes: &mut Lanes) -> ! {
     }
 }
 
+/// Init, where it shares the host's memory: see [`syscalls::clone3_sharing`].
+impl syscalls::Walk for Lanes<'static> {
+    const LANE: u8 = Lane::Init as u8;
+
+    fn walk(&'static mut self) -> ! {
+        syscalls::freeze();
+        child(self)
+    }
+}
+
 /// Tells the process that waits, and ends.
 fn stop(lanes: &mut Lanes, report: Report) -> ! {
     // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.

@@ -137,6 +137,51 @@ fn cgroup_namespace(b: &mut Builder) {
     }
 }
 
+macro_rules! made {
+    ($($and:literal),+) => {
+        concat!("one call makes the process and all its new namespaces; ", $($and),+)
+    };
+}
+
+/// Why init gets a copy of the runtime's memory, and does not share it until its execve. What ends or changes a process that
+/// shares its memory can reach the other, and who can look into the one can change both.
+fn copied(b: &Builder, flags: CloneFlags) -> Option<&'static str> {
+    let (process, linux, hooks) = (&b.spec.process, &b.spec.linux, &b.spec.hooks);
+    let joined = |kind: &NamespaceKind| b.joined.iter().any(|(i, _)| linux.namespaces[*i].kind == *kind);
+    if b.wish.watch.is_some() || b.wish.stepped {
+        return Some(made!("its memory is a copy, since a tracer or a person stops it"));
+    }
+    // A process that `exec` brings in early may trace init with this capability (ptrace(2), "access mode checking").
+    let traces = |held: &[String]| held.iter().any(|name| name == "CAP_SYS_PTRACE");
+    let held = &process.capabilities;
+    let seen = !flags.has(CloneFlags::CLONE_NEWPID) || !flags.has(CloneFlags::CLONE_NEWNS);
+    let seen = seen || traces(&held.bounding) || traces(&held.permitted);
+    if seen || !hooks.create_container.is_empty() || !hooks.start_container.is_empty() {
+        return Some(made!("its memory is a copy, since other processes of the container could look into it"));
+    }
+    // setns(2): "A multithreaded process may not change user namespace", nor the time namespace: the kernel counts what shares
+    // the memory.
+    if b.bridged || flags.has(CloneFlags::CLONE_NEWUSER) || joined(&NamespaceKind::User) || joined(&NamespaceKind::Time)
+    {
+        return Some(made!("its memory is a copy, since a user or time namespace is for one process"));
+    }
+    // With fs.suid_dumpable=1 they may, once it has their user (proc_sys_fs(5)).
+    if process.user.uid != 0 {
+        return Some(made!("its memory is a copy, since processes of the program's user could look into it"));
+    }
+    let limited =
+        linux.resources.memory.limit.is_some() || linux.resources.unified.keys().any(|key| key.starts_with("memory."));
+    let elsewhere = linux.cgroups_path.is_some() || b.wish.manager.is_some() || !b.wish.cgroup_base.is_empty();
+    if b.wish.cgroup && (limited || elsewhere) {
+        return Some(made!("its memory is a copy, since a kill for want of memory ends all that share it"));
+    }
+    // The kernel gives the score to all of them (proc_pid_oom_score_adj(5); its __set_oom_adj).
+    if process.oom_score_adj.is_some() {
+        return Some(made!("its memory is a copy, since an OOM score is for all that share it"));
+    }
+    None
+}
+
 /// The clone with all new namespaces at once.
 fn clone(b: &mut Builder) {
     let user_outside = b.bridged && b.users.inside;
@@ -149,11 +194,9 @@ fn clone(b: &mut Builder) {
     let new = b.spec.linux.namespaces.iter().filter(|n| n.joined().is_none() && !elsewhere(&n.kind));
     let flags = new.fold(CloneFlags::NONE, |flags, n| flags | flag(&n.kind));
     let born = cgroup::born(b);
-    let why = match flags.has(CloneFlags::CLONE_NEWCGROUP) && born != Born::Outside {
-        true => {
-            "one call makes the process and all its new namespaces; the cgroup that it is born into is the root that it sees"
-        }
-        false => "one call makes the process and all its new namespaces",
+    let (flags, why) = match copied(b, flags) {
+        None => (flags | CloneFlags::CLONE_VM, made!("until its execve it shares our memory: nothing is copied")),
+        Some(why) => (flags, why),
     };
     let mark = Mark::NoCgroup.when(flags.has(CloneFlags::CLONE_NEWCGROUP) && !b.wish.cgroup);
     if !b.bridged {
@@ -236,3 +279,7 @@ fn sysctl(b: &mut Builder) -> Result<(), Problem> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/shared_memory.rs"]
+mod tests;

@@ -49,6 +49,8 @@ pub struct Wish<'a> {
     pub manager: Option<&'a Manager>,
     /// `--rootless`: whether a cgroup that may not be made is done without, if it was said.
     pub rootless: Option<bool>,
+    /// `--step`: a person goes through the plan.
+    pub stepped: bool,
     /// `--watch`, or the annotation: which calls of the program are recorded.
     pub watch: Option<Watched>,
 }

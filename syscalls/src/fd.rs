@@ -40,6 +40,11 @@ impl Fd {
         Fd(raw)
     }
 
+    /// The same number in the table of a child, which is a copy of this process's.
+    pub fn in_child(&self) -> Fd {
+        Fd(self.0)
+    }
+
     /// The descriptor for use in calls.
     pub fn at(&self) -> At {
         At(self.0)

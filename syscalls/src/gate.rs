@@ -7,9 +7,10 @@ use crate::arch;
 use crate::arg::Arg;
 use crate::call::{Call, Failed, Result, Why};
 use crate::errno::Errno;
-use crate::hot::{HOT, Place};
+use crate::hot::{self, HOT, Place};
 use crate::record::{self, ENTERED, FILE, Later, Missed, RETURNED, WHY, Writer};
 use crate::room::{ON_ITS_WAY, slate};
+use crate::twin::Begin;
 use crate::vdso;
 use core::panic::Location;
 use core::sync::atomic::Ordering::*;
@@ -37,7 +38,7 @@ pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     }
     let known = Known::of(why, caller);
     if keeps != 0 || !known.all() || HOT.apart.load(Relaxed) {
-        return whole(call, args, &Texts { why, caller });
+        return whole(call, args, &Texts { why, caller }, None);
     }
     let begun = record::reserve(call, args, 0, None);
     HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
@@ -58,27 +59,34 @@ pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
             match failure(call, args, &texts, (begun, result, errno)) {
                 failed if failed.errno != Errno::EINTR => Err(failed),
                 _ if number == nr::__NR_close => Ok(0),
-                _ => whole(call, args, &texts),
+                _ => whole(call, args, &texts, None),
             }
         }
     }
 }
 
-/// The same for any call, which is made again where it was interrupted.
+/// The same for any call, which is made again where it was interrupted. `child`: the call is a clone3 of [`gate_child`].
 #[inline(never)]
-fn whole(call: Call, args: &[Arg], texts: &Texts) -> Result<usize> {
+fn whole(call: Call, args: &[Arg], texts: &Texts, child: Option<&Begin>) -> Result<usize> {
     for _ in 0..AGAIN {
-        match once(call, args, texts) {
+        match once(call, args, texts, child) {
             Err(failed) if failed.errno == Errno::EINTR && u32::from(call.0) == nr::__NR_close => return Ok(0),
             Err(failed) if failed.errno == Errno::EINTR => {}
             other => return other,
         }
     }
-    once(call, args, texts)
+    once(call, args, texts, child)
 }
 
-fn once(call: Call, args: &[Arg], texts: &Texts) -> Result<usize> {
-    if HOT.apart.load(Relaxed) {
+/// The same for a clone3 of a child that shares this process's memory. The child does not return from here.
+#[track_caller]
+pub(crate) fn gate_child(args: &[Arg], begin: &Begin, why: Why) -> Result<usize> {
+    let texts = Texts { why, caller: Location::caller() };
+    whole(Call::CLONE3, args, &texts, Some(begin))
+}
+
+fn once(call: Call, args: &[Arg], texts: &Texts, child: Option<&Begin>) -> Result<usize> {
+    if HOT.apart.load(Relaxed) && child.is_none() {
         return counted(call, args);
     }
     let mut later = [None; 6];
@@ -87,7 +95,15 @@ fn once(call: Call, args: &[Arg], texts: &Texts) -> Result<usize> {
         slate().execve(Place::now().lane()).store(ON_ITS_WAY, Release);
     }
     // SAFETY: gate() says who vouches for what.
-    let result = unsafe { enter(call, args) };
+    let result = unsafe {
+        match child {
+            None => enter(call, args),
+            Some(begin) => {
+                hot::copy_for_child();
+                arch::clone_onto(call.0.into(), registers(args), begin.function as usize, begin.argument as usize)
+            }
+        }
+    };
     if call == Call::CLONE3 && result == 0 {
         return Ok(0); // The child: the record belongs to the parent.
     }
@@ -147,14 +163,19 @@ fn counted(call: Call, args: &[Arg]) -> Result<usize> {
 /// The arguments are those of this call, and the memory that they point to is good for it.
 #[inline(always)]
 unsafe fn enter(call: Call, args: &[Arg]) -> isize {
+    // SAFETY: as the caller vouches.
+    unsafe { arch::syscall(call.0.into(), registers(args)) }
+}
+
+#[inline(always)]
+fn registers(args: &[Arg]) -> [usize; 6] {
     let mut registers = [0; 6];
     let mut i = 0;
     while i < args.len() && i < 6 {
         registers[i] = args[i].value;
         i += 1;
     }
-    // SAFETY: as the caller vouches.
-    unsafe { arch::syscall(call.0.into(), registers) }
+    registers
 }
 
 /// As [`gate`], but writes the record after the call and after `then`: before them no record can be written.

@@ -1,7 +1,8 @@
 //! All state that this crate changes, on one page. After clone3 the kernel copies a page when one side first writes to it:
-//! for this state it copies only one.
+//! for this state it copies only one. A child that shares our memory has a page of its own.
 
-use crate::record::{EARLY, NOTHING, NOWHERE};
+use crate::twin;
+use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What a process writes to at every call. All of it is private to the process, and copied by clone3.
@@ -9,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsiz
 pub(crate) struct Hot {
     /// The language's thread-local variables, and before or after them what the thread's pointer points to: see `start`.
     pub thread: [AtomicUsize; THREAD_POINTER + 8],
-    /// Where the recorder begins, 0 for the early buffer, and how long it may become.
+    /// Where the recorder begins, 0 for the early buffer, and how long it may become; 0: it has no record yet.
     pub base: AtomicUsize,
     pub limit: AtomicUsize,
     /// What the next records say of their lane, line, step and stage: see [`Place`].
@@ -30,7 +31,7 @@ pub(crate) struct Hot {
     pub apart: AtomicBool,
     /// A part of the recorder's file was lost.
     pub lost: AtomicBool,
-    /// The place of the newest record.
+    /// The place of the newest record; 0: there is none.
     pub last: AtomicU32,
     /// The process may not allocate any more.
     pub frozen: AtomicBool,
@@ -107,33 +108,28 @@ pub(crate) const POINTER_WORDS: usize = 32;
 /// Words for thread-local variables: std has a dozen.
 pub(crate) const THREAD_POINTER: usize = 64;
 
-pub(crate) static HOT: Hot = Hot {
-    thread: [const { AtomicUsize::new(0) }; THREAD_POINTER + 8],
-    base: AtomicUsize::new(0),
-    limit: AtomicUsize::new(EARLY),
-    place: AtomicU64::new(0),
-    asked: AtomicU32::new(NOTHING),
-    pointer: [const { AtomicU64::new(0) }; POINTER_WORDS],
-    pid: AtomicI32::new(0),
-    stretch: AtomicU32::new(0),
-    used_once: AtomicU32::new(0),
-    slate: AtomicUsize::new(0),
-    laid: AtomicUsize::new(0),
-    laid_len: AtomicUsize::new(0),
-    apart: AtomicBool::new(false),
-    lost: AtomicBool::new(false),
-    last: AtomicU32::new(NOWHERE),
-    frozen: AtomicBool::new(false),
-    next: AtomicUsize::new(0),
-    end: AtomicUsize::new(0),
-    used: AtomicUsize::new(0),
-    begin: AtomicUsize::new(0),
-    mark: AtomicUsize::new(0),
-    mark_end: AtomicUsize::new(0),
-    alive: AtomicUsize::new(0),
-    hole: AtomicUsize::new(0),
-    hole_end: AtomicUsize::new(0),
-    clock: AtomicUsize::new(0),
-    whys: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 64],
-    files: [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; 32],
+/// The state of this process.
+pub(crate) struct Own;
+
+pub(crate) static HOT: Own = Own;
+
+impl Deref for Own {
+    type Target = Hot;
+
+    #[inline(always)]
+    fn deref(&self) -> &'static Hot {
+        &STATES[usize::from(twin::is_child())]
+    }
+}
+
+/// Gives the child that [`twin`] is about to make its state.
+pub(crate) fn copy_for_child() {
+    let [process, child] = &STATES;
+    twin::copy_state(process, child);
+}
+
+/// The state of a process, and that of a child that shares its memory. All begins as zeros, which take no place in the file.
+static STATES: [Hot; 2] = {
+    // SAFETY: a Hot is all atomics, for which zeros are values.
+    unsafe { core::mem::zeroed() }
 };

@@ -26,6 +26,7 @@ pub mod record;
 pub mod room;
 pub mod show;
 pub mod start;
+mod twin;
 mod vdso;
 
 pub use alone::Alone;

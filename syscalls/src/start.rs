@@ -150,12 +150,12 @@ pub fn protect_relocated(why: Why) -> Result<()> {
     unsafe { mprotect_read(start, end - start, why) }
 }
 
-/// How much stack there is. The deepest document that the parser takes needs a third of it. A page that is never touched
-/// costs nothing.
-const STACK: usize = 256 << 10;
+/// How much stack there is. The deepest document that the parser takes needs a third of it, and so does the deepest copy that
+/// init makes (`mounts::tmpcopyup_refused`). A page that is never touched costs nothing.
+pub(crate) const STACK: usize = 256 << 10;
 
 #[repr(C, align(4096))]
-struct Stack([u8; STACK]);
+pub(crate) struct Stack(pub(crate) [u8; STACK]);
 static mut OWN: Stack = Stack([0; STACK]);
 
 /// A program takes its arguments, and returns its exit status.

@@ -161,6 +161,7 @@ fn main() {
         messages::told::cases(),
         messages::warnings::cases(),
         lifecycle::states::cases(),
+        lifecycle::memory::cases(),
         callers::little_room::cases(),
         parity::strace_itself::cases(),
         parity::cases(),

@@ -271,6 +271,7 @@ fn understood(text: &[u8], variant: u8) -> Option<Plan> {
         manager: None,
         rootless: None,
         watch: bit(0).then_some(Watched::All),
+        stepped: bit(1),
     };
     let _ = spec.warnings();
     let plan = plan::create(&spec, &wish).ok()?;

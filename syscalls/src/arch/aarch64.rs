@@ -58,6 +58,43 @@ pub fn trap() -> ! {
     unsafe { core::arch::asm!("udf #0", options(noreturn, nomem, nostack)) }
 }
 
+/// Enters the kernel for a clone3(2) that gives the child a stack: the child begins there, in `function`.
+///
+/// # Safety
+/// As of [`syscall`]; nothing else uses the stack that `a[0]` names, and `function` is made for the argument.
+#[inline(always)]
+pub unsafe fn clone_onto(number: usize, a: [usize; 6], function: usize, argument: usize) -> isize {
+    let result: isize;
+    // SAFETY: the child has the registers that the caller had, but for the result and the stack.
+    unsafe {
+        core::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, {argument}",
+            "blr {function}",
+            "udf #0",
+            "2:",
+            function = in(reg) function,
+            argument = in(reg) argument,
+            in("x8") number,
+            inlateout("x0") a[0] => result,
+            in("x1") a[1],
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The place on the stack.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let at: usize;
+    // SAFETY: it touches nothing.
+    unsafe { core::arch::asm!("mov {}, sp", out(reg) at, options(pure, nomem, nostack, preserves_flags)) }
+    at
+}
+
 /// Calls a function on another stack. It never returns to the old one.
 ///
 /// # Safety

@@ -68,6 +68,46 @@ pub fn trap() -> ! {
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
+/// Enters the kernel for a clone3(2) that gives the child a stack: the child begins there, in `function`.
+///
+/// # Safety
+/// As of [`syscall`]; nothing else uses the stack that `a[0]` names, and `function` is made for the argument.
+#[inline(always)]
+pub unsafe fn clone_onto(number: usize, a: [usize; 6], function: usize, argument: usize) -> isize {
+    let result: isize;
+    // SAFETY: the child has the registers that the caller had, but for the result and the stack.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, {argument}",
+            "call {function}",
+            "ud2",
+            "2:",
+            function = in(reg) function,
+            argument = in(reg) argument,
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0],
+            in("rsi") a[1],
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The place on the stack.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let at: usize;
+    // SAFETY: it touches nothing.
+    unsafe { core::arch::asm!("mov {}, rsp", out(reg) at, options(pure, nomem, nostack, preserves_flags)) }
+    at
+}
+
 /// Calls a function on another stack. It never returns to the old one.
 ///
 /// # Safety

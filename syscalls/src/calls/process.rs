@@ -5,9 +5,10 @@ use crate::call::{Call, Failed, Result, Why};
 use crate::errno::Errno;
 use crate::fd::{At, Fd};
 use crate::flags::{AtFlags, CloneFlags, Ioctl, SetNs, WaitFlags, WaitId};
-use crate::gate::{gate, past};
+use crate::gate::{gate, gate_child, past};
 use crate::record;
 use crate::room::{self, slate};
+use crate::twin::{self, Begin};
 use crate::vdso::clock_ns;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::Ordering::Acquire;
@@ -54,20 +55,47 @@ pub fn clone3_helper(flags: CloneFlags, lane: u8, why: Why) -> Result<Cloned> {
     Ok(cloned)
 }
 
+/// What a child that shares our memory does.
+pub trait Walk {
+    /// The lane of its records.
+    const LANE: u8;
+
+    fn walk(&'static mut self) -> !;
+}
+
+/// clone3(2) with CLONE_VM added: the child walks on a stack of its own, and shares all memory with this process until its
+/// execve. The kernel copies no page tables, and no page that one of both writes to. Its process id, and a handle on it.
+///
+/// The child may not allocate ([`freeze`](crate::freeze)). What it reads has to stay as it is, hence `'static`: the caller
+/// leaks it before. There is one stack: a process makes one such child.
+#[track_caller]
+pub fn clone3_sharing<T: Walk + 'static>(
+    flags: CloneFlags,
+    cgroup: Option<At>,
+    with: &'static mut T,
+    why: Why,
+) -> Result<(i32, Fd)> {
+    unsafe extern "C" fn begin<T: Walk + 'static>(with: *mut u8) -> ! {
+        record::set_pid(0);
+        record::in_lane(T::LANE);
+        // SAFETY: the parent has given away the only reference.
+        unsafe { &mut *(with as *mut T) }.walk()
+    }
+    let begin = Begin { function: begin::<T>, argument: &raw mut *with as *mut u8 };
+    let mut pidfd: i32 = -1;
+    let args = arguments(flags | CloneFlags::CLONE_VM, cgroup, &raw mut pidfd, twin::place());
+    // SAFETY: `pidfd` lives across the call, and nothing else uses the stack.
+    let given = unsafe { clone_args(&args) };
+    let pid = gate_child(&[given, uint(size_of::<nr::clone_args>())], &begin, why)? as i32;
+    record::set_cloned(pid);
+    Ok((pid, handle(&raw const pidfd)))
+}
+
 /// `own`: what the child's records have in place of its process id.
 #[track_caller]
 fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) -> Result<Cloned> {
     let mut pidfd: i32 = -1;
-    let into = cgroup.map_or(CloneFlags::NONE, |_| CloneFlags::CLONE_INTO_CGROUP);
-    let args = nr::clone_args {
-        flags: (flags | CloneFlags::CLONE_PIDFD | into).bits(),
-        pidfd: &raw mut pidfd as u64,
-        // With CLONE_PARENT none may be given: the kernel takes the caller's (clone(2)).
-        exit_signal: if flags.has(CloneFlags::CLONE_PARENT) { 0 } else { libc::SIGCHLD as u64 },
-        cgroup: cgroup.map_or(0, |at| at.0 as u64),
-        // SAFETY: clone_args is plain numbers, for which all zeros is a value.
-        ..unsafe { core::mem::zeroed() }
-    };
+    let args = arguments(flags, cgroup, &raw mut pidfd, (0, 0));
     // SAFETY: `pidfd` lives across the call, and without CLONE_VM the child has a stack and a memory of its own.
     let given = unsafe { clone_args(&args) };
     let pid = gate(nr::__NR_clone3, &[given, uint(size_of::<nr::clone_args>())], why)?;
@@ -76,9 +104,28 @@ fn clone(flags: CloneFlags, cgroup: Option<At>, lane: u8, own: i32, why: Why) ->
         record::in_lane(lane);
         return Ok(Cloned::Child);
     }
-    // SAFETY: the kernel wrote the descriptor's number through the pointer in `args`.
-    let pidfd = unsafe { (&raw const pidfd).read_volatile() };
-    Ok(Cloned::Parent { pid: pid as i32, pidfd: Fd::new(pidfd as usize) })
+    Ok(Cloned::Parent { pid: pid as i32, pidfd: handle(&raw const pidfd) })
+}
+
+/// `pidfd`: where the kernel writes the descriptor of the handle. `stack`: its lowest byte and its length, if the child gets one.
+fn arguments(flags: CloneFlags, cgroup: Option<At>, pidfd: *mut i32, stack: (u64, u64)) -> nr::clone_args {
+    let into = cgroup.map_or(CloneFlags::NONE, |_| CloneFlags::CLONE_INTO_CGROUP);
+    nr::clone_args {
+        flags: (flags | CloneFlags::CLONE_PIDFD | into).bits(),
+        pidfd: pidfd as u64,
+        // With CLONE_PARENT none may be given: the kernel takes the caller's (clone(2)).
+        exit_signal: if flags.has(CloneFlags::CLONE_PARENT) { 0 } else { libc::SIGCHLD as u64 },
+        cgroup: cgroup.map_or(0, |at| at.0 as u64),
+        stack: stack.0,
+        stack_size: stack.1,
+        // SAFETY: clone_args is plain numbers, for which all zeros is a value.
+        ..unsafe { core::mem::zeroed() }
+    }
+}
+
+fn handle(pidfd: *const i32) -> Fd {
+    // SAFETY: the caller's variable, in which the kernel has written the descriptor's number.
+    Fd::new(unsafe { pidfd.read_volatile() } as usize)
 }
 
 /// execve(2). It returns only when it failed.

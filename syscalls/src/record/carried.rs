@@ -5,6 +5,7 @@ use super::{Entry, NOWHERE, Record, WHY, base, bytes, entry_size, offsets, write
 use crate::arg::Arg;
 use crate::call::Call;
 use crate::hot::HOT;
+use crate::twin;
 use core::sync::atomic::Ordering::*;
 
 /// The place that stands for this record.
@@ -13,12 +14,15 @@ pub(crate) const PLACE: u32 = u32::MAX - 1;
 /// A record with the longest path that is kept, and its why.
 const SIZE: usize = 12 << 10;
 
+/// One for this process, and one for a child that shares its memory.
 #[repr(C, align(8))]
-struct Memory([u8; SIZE]);
-static mut MEMORY: Memory = Memory([0; SIZE]);
+struct Memory([[u8; SIZE]; 2]);
+static mut MEMORY: Memory = Memory([[0; SIZE]; 2]);
 
 pub(super) fn memory() -> *mut u8 {
-    &raw mut MEMORY as *mut u8
+    let first = &raw mut MEMORY as *mut u8;
+    // SAFETY: there are two of them.
+    unsafe { first.add(if twin::is_child() { SIZE } else { 0 }) }
 }
 
 /// Begins the record of a call that failed and found no place in the recorder. `len`: what the blobs take.

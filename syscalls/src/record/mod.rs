@@ -175,6 +175,9 @@ pub fn head() -> &'static Head {
 
 #[cold]
 fn begin_head(head: &Head) {
+    if HOT.limit.load(Relaxed) == 0 {
+        HOT.limit.store(EARLY, Relaxed);
+    }
     head.used.store(size_of::<Head>() as u32, Relaxed);
     head.magic.store(MAGIC, Relaxed);
 }
@@ -246,7 +249,7 @@ fn shortened(pointer: &str) -> [u8; POINTER] {
 }
 
 /// [`Hot::asked`](crate::hot::Hot) where no line is new.
-pub(crate) const NOTHING: u32 = u32::MAX;
+pub(crate) const NOTHING: u32 = 0;
 
 /// Bytes of a JSON pointer that are kept.
 pub(crate) const POINTER: usize = 8 * crate::hot::POINTER_WORDS;
@@ -286,7 +289,10 @@ pub fn own_pid() -> i32 {
 
 /// Where the record of this process's newest call is: for a request that is refused by an answer, not by its result.
 pub fn last() -> u32 {
-    HOT.last.load(Relaxed)
+    match HOT.last.load(Relaxed) {
+        0 => NOWHERE,
+        at => at,
+    }
 }
 
 /// What the records of the next helper have in place of its process id: -1, -2, ...

@@ -3,6 +3,7 @@
 
 pub mod errors;
 pub mod kept;
+pub mod memory;
 pub mod random_ends;
 pub mod same_as_runc;
 pub mod signals;

@@ -352,5 +352,9 @@ fn default_config(id: &str) -> Result<Value, Failed> {
     if let Some(Value::Array(env)) = config.pointer_mut("/process/env") {
         env.push(json!(format!("NK_TEST={id}")));
     }
+    // The usual cgroup, named: then init gets a copy of the runtime's memory (`memory::the_trace_says_whether_init_shares_it`).
+    if std::env::var_os("NK_COPIED").is_some() {
+        config["linux"]["cgroupsPath"] = json!(format!("/nano-sandbox/{id}"));
+    }
     Ok(config)
 }

@@ -1,0 +1,56 @@
+//! Where init shares the memory of the runtime, and where it gets a copy.
+
+use super::*;
+use crate::plan::op::Op;
+use crate::plan::{Wish, create};
+
+/// The flags of the clone, for the example configuration with a change.
+fn cloned((from, to): (&str, &str), wish: Wish) -> CloneFlags {
+    assert!(crate::spec::DEFAULT.contains(from), "{from}");
+    let text = crate::spec::DEFAULT.replacen(from, to, 1);
+    let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
+    let plan = create(&spec, &Wish { id: "x", bundle: "/b", ..wish }).unwrap_or_else(|p| panic!("{to}: {p:?}"));
+    let clone = plan.lines().find_map(|line| match &line.op {
+        Op::Namespaces(Namespaces::Clone { flags, .. }) => Some(*flags),
+        _ => None,
+    });
+    clone.unwrap_or(CloneFlags::NONE)
+}
+
+#[test]
+fn memory_is_shared_only_where_nothing_can_come_of_it() {
+    let shares = |change: (&str, &str), wish: Wish| cloned(change, wish).has(CloneFlags::CLONE_VM);
+    let made = || Wish { cgroup: true, attached: true, ..Wish::default() };
+    let same = ("{", "{");
+    assert!(shares(same, made()));
+    assert!(shares(same, Wish { wait_for_start: true, attached: false, console: Some("/c"), ..made() }));
+    assert!(shares(same, Wish { cgroup: false, ..made() }), "without a cgroup");
+    assert!(!shares(same, Wish { stepped: true, ..made() }));
+    assert!(!shares(same, Wish { watch: Some(crate::cli::Watched::All), ..made() }));
+    assert!(!shares(same, Wish { cgroup_base: "/user.slice/", ..made() }));
+    let [linux, process] = ["\"linux\": {", "\"process\": {"];
+    let hook = |name: &str| format!(r#""hooks": {{"{name}": [{{"path": "/h"}}]}}, "linux": {{"#);
+    let resources = |text: &str| format!("\"resources\": {{{text},");
+    let limits = "\"resources\": {";
+    for (from, to, shared) in [
+        (linux, hook("prestart"), true),
+        (linux, hook("createRuntime"), true),
+        (linux, hook("poststop"), true),
+        (linux, hook("createContainer"), false),
+        (linux, hook("startContainer"), false),
+        (process, "\"process\": {\"oomScoreAdj\": 5,".into(), false),
+        (r#""bounding": ["#, r#""bounding": ["CAP_SYS_PTRACE","#.into(), false),
+        (r#""permitted": ["#, r#""permitted": ["CAP_SYS_PTRACE","#.into(), false),
+        (r#""uid": 0"#, r#""uid": 1000"#.into(), false),
+        (linux, r#""linux": {"cgroupsPath": "/a/b","#.into(), false),
+        (limits, resources(r#""memory": {"limit": 100000000}"#), false),
+        (limits, resources(r#""unified": {"memory.max": "100000000"}"#), false),
+        (limits, resources(r#""pids": {"limit": 10}"#), true),
+        (r#""type": "pid""#, r#""type": "pid", "path": "/p""#.into(), false),
+        (r#""type": "network""#, r#""type": "network", "path": "/p""#.into(), true),
+        (r#""type": "pid""#, r#""type": "pid"}, {"type": "time""#.into(), false),
+        (r#""type": "pid""#, r#""type": "pid"}, {"type": "user", "path": "/p""#.into(), false),
+    ] {
+        assert_eq!(shares((from, &to), made()), shared, "{to}");
+    }
+}
