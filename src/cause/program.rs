@@ -171,7 +171,7 @@ fn candidates<'s>(spec: &'s Spec) -> impl Iterator<Item = String> + 's {
 }
 
 /// The value of PATH: of several entries the last one counts.
-fn path_of(process: &spec::Process) -> Option<&str> {
+fn path_of<'a>(process: &'a spec::Process) -> Option<&'a str> {
     process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="))
 }
 

@@ -40,7 +40,7 @@ pub fn string_too_long(argv: &[CString], envp: &[CString]) -> Option<Found> {
 pub fn too_big(spec: &Spec, argv: &[CString], envp: &[CString], refused: bool) -> Option<Found> {
     let long = |list: &[CString]| list.iter().position(|text| size(text) > LONGEST);
     if let Some(found) = string_too_long(argv, envp) {
-        let place = |text: &CString| spec.process.env.iter().rposition(|entry| *entry == text.to_string_lossy());
+        let place = |text: &CString| spec.process.env.iter().rposition(|entry| *entry == *text.to_string_lossy());
         let pointer = match (long(argv), long(envp).and_then(|at| place(&envp[at]))) {
             (Some(at), _) => format!("/process/args/{at}"),
             (None, Some(at)) => format!("/process/env/{at}"),

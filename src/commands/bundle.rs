@@ -63,7 +63,7 @@ pub fn again(given: Option<&str>, attempt: &Attempt) -> Result<Bundle, Error> {
             "the bundle {path} is not there any more: no such file or directory; --bundle names another one"
         )));
     }
-    of_text(path, attempt.config.clone(), "the recorded config.json".into())
+    of_text(path, attempt.config.to_vec(), "the recorded config.json".into())
 }
 
 /// The bundle at `path`, with this configuration. `file`: what errors call it.
@@ -85,9 +85,9 @@ pub fn read_config(file: &str) -> Result<Vec<u8>, Error> {
         }
         None => read_file(file)?,
     };
-    if text.len() >= input::LONGEST {
+    if text.len() > input::LONGEST {
         let most = input::LONGEST >> 20;
-        return Err(Error::State(format!("{file}: longer than {most} MiB: that is no configuration")));
+        return Err(Error::State(format!("{file}: longer than {most} MiB, which is the limit for a configuration")));
     }
     Ok(text)
 }

@@ -252,6 +252,7 @@ fn planned(
         config: options.config.as_deref().map(absolute).transpose()?,
         waits: manner.waits,
         cgroup,
+        text: bundle.text,
         scope: manager.as_ref().map(unit).transpose().map_err(refused)?,
     };
     let saved = state::new(&bundle.spec, &context.host, new);

@@ -96,7 +96,7 @@ fn kept(context: &Context, name: &str) -> Result<Bundle, Error> {
         Error::State(text) => Error::State(format!("{name}: no such file or directory, and {text}")),
         other => other,
     })?;
-    bundle::of_text(attempt.bundle, attempt.config, format!("the config.json in the trace of {name}"))
+    bundle::of_text(attempt.bundle, attempt.config.into_owned(), format!("the config.json in the trace of {name}"))
 }
 
 fn document(bundle: &Bundle) -> Result<Value, Error> {

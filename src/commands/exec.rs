@@ -74,13 +74,13 @@ fn make(
     context: &mut Context,
     options: &cli::Exec,
     dir: At,
-    whole: Whole,
+    mut whole: Whole,
 ) -> Result<(Made, Saved, Box<Spec<'static>>), Error> {
     let id = &options.id;
+    let now = state::look(dir, &whole.saved)?;
+    let (now, first) = joinable(options, &whole.saved, now)?;
+    let (spec, said) = process::wanted(whole.take_configuration()?, whole.saved.config_file(), options)?;
     let saved = &whole.saved;
-    let now = state::look(dir, saved)?;
-    let (now, first) = joinable(options, saved, now)?;
-    let (spec, said) = process::wanted(whole.configuration()?, saved.config_file(), options)?;
     // `create` has already warned of the container's own configuration.
     if let Some(file) = &options.process {
         context.say_all(file, spec.process.capabilities.warnings());

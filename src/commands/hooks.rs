@@ -41,11 +41,14 @@ fn each(
 ) -> Result<(), Error> {
     let why = Why("config.json has this hook run here, with the container's state on its standard input");
     let who = error::Said::by(saved.config_file());
+    let annotations = match saved.annotations.is_empty() {
+        true => String::new(),
+        false => serde_json::to_string(&saved.annotations).unwrap_or_default(),
+    };
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
         record::asked_by(&at, 0);
-        let document =
-            spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &saved.annotations);
+        let document = spec::state_document(&saved.oci_version, &saved.id, &saved.bundle_path, status, &annotations);
         let bad = |problem| Error::Spec { file: saved.config_file(), problem };
         let hook = plan::hook(one, &at, document, &saved.bundle_path, None).map_err(bad)?;
         let output = syscalls::memfd_create(c"output", MemFd::NONE, why).doing(format_args!("run the hook {at}"))?;

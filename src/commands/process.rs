@@ -16,40 +16,49 @@ const OWN: [&str; 6] = ["args", "commandLine", "consoleSize", "cwd", "env", "ter
 
 /// The configuration with the process that the options ask for, and where its parts come from. `text` is the container's
 /// configuration, `file` its name.
-pub fn wanted(text: &[u8], file: String, options: &cli::Exec) -> Result<(Box<Spec<'static>>, Said), Error> {
+pub fn wanted(mut text: Vec<u8>, file: String, options: &cli::Exec) -> Result<(Box<Spec<'static>>, Said), Error> {
     let mut said = Said::by(file);
-    let mut config: Value =
-        serde_json::from_slice(text).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
+    // The rest of the configuration stays as it is written.
+    let old = core::str::from_utf8(&text).ok().and_then(|text| spec::property(text, "process")).unwrap_or("null");
+    let mut process: Value =
+        serde_json::from_slice(old.as_bytes()).map_err(|error| Error::State(format!("{}: {error}", said.file)))?;
     match &options.process {
         Some(path) => {
             let text = bundle::read_config(path).map_err(|error| error.placed("--process"))?;
             let unread = |problem: serde_json::Error| Problem { pointer: String::new(), problem: problem.to_string() };
-            let process: Value = serde_json::from_slice(&text)
+            let new: Value = serde_json::from_slice(&text)
                 .map_err(|problem| Error::Spec { file: path.clone(), problem: unread(problem) })?;
-            replace(&mut config, process, path, &mut said);
-            if options.tty
-                && let Some(process @ Value::Object(_)) = config.get_mut("process")
-            {
+            process = replace(&process, new, path, &mut said);
+            if options.tty && process.is_object() {
                 process["terminal"] = Value::Bool(true);
             }
         }
-        None => {
-            // `parse` refuses any other kind of value.
-            if let Some(process @ Value::Object(_)) = config.get_mut("process") {
-                alter(process, options, &mut said);
-            }
-        }
+        // `parse` refuses any other kind of value.
+        None if process.is_object() => alter(&mut process, options, &mut said),
+        None => {}
+    }
+    let process = serde_json::to_vec(&process).unwrap_or_default();
+    let begin = (old.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    let (len, old_len) = (text.len(), old.len());
+    let end = begin.wrapping_add(old_len);
+    // If it has no process, `parse` says so.
+    if text.get(begin..end).is_some() {
+        // In place: the text can be long.
+        text.resize(len + process.len().saturating_sub(old_len), 0);
+        text.copy_within(end..len, begin + process.len());
+        text[begin..begin + process.len()].copy_from_slice(&process);
+        text.truncate(len - old_len + process.len());
     }
     // Strings of the spec are parts of this text, and live as long as the process.
-    let text = serde_json::to_vec(&config).unwrap_or_default().leak();
+    let text = text.leak();
     let spec = spec::parse(text).map_err(|problem| said.refused(problem))?;
     Ok((spec, said))
 }
 
 /// `--process`: what confines the container's first process confines this one, too, where the file leaves it out.
-fn replace(config: &mut Value, mut process: Value, path: &str, said: &mut Said) {
+fn replace(old: &Value, mut process: Value, path: &str, said: &mut Said) -> Value {
     said.file("/process", path);
-    if let (Value::Object(new), Some(Value::Object(old))) = (&mut process, config.get("process")) {
+    if let (Value::Object(new), Value::Object(old)) = (&mut process, old) {
         for (key, value) in old {
             let absent = match new.get(key) {
                 // Empty sets of capabilities are not left out: they give the process none.
@@ -64,9 +73,7 @@ fn replace(config: &mut Value, mut process: Value, path: &str, said: &mut Said) 
             }
         }
     }
-    if let Value::Object(config) = config {
-        config.insert("process".into(), process);
-    }
+    process
 }
 
 /// Whether this is a call for a shell, by a person at a terminal.

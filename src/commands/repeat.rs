@@ -53,7 +53,7 @@ fn say_if_changed(context: &Context, attempt: &Attempt, file: &str) {
     if !file.starts_with('/') || input::descriptor(file).is_some() {
         return;
     }
-    if bundle::read_config(file).is_ok_and(|text| text.trim_ascii() != attempt.config) {
+    if bundle::read_config(file).is_ok_and(|text| attempt.config != text.trim_ascii()) {
         let words =
             format!("{file} has changed since then: what runs is the recorded configuration; --config takes the file");
         context.log.say(Level::Warn, &words);

@@ -39,7 +39,8 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     tell::watch(None);
     if refused.is_some() {
         let_end(&fifo, now.init.as_ref());
-        let (bundle, config) = (whole.saved.bundle_path.clone(), whole.configuration().map(Vec::from));
+        let (bundle, config) =
+            (whole.saved.bundle_path.clone(), whole.configuration().map(|text| text.to_vec().into()));
         attempts::note(dir.at(), &Attempt { bundle, words: Vec::new(), config: config.unwrap_or_default() });
     }
     if let Some(Refused { error, by_hook }) = refused {

@@ -6,22 +6,13 @@ use super::end;
 use crate::outcome::Error;
 use crate::plan::Step;
 use crate::say::out;
+use crate::spec::{Annotations, quoted};
 use crate::state::{self, Ending, Saved, Status};
-use alloc::collections::BTreeMap;
 use serde::Serialize;
 
+/// What follows the annotations.
 #[derive(Serialize)]
-struct Document<'a> {
-    #[serde(rename = "ociVersion")]
-    oci_version: &'a str,
-    id: &'a str,
-    pid: i32,
-    status: &'a str,
-    bundle: &'a str,
-    rootfs: &'a str,
-    created: &'a str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: &'a BTreeMap<String, String>,
+struct End<'a> {
     owner: &'a str,
     /// `vm` for a container in a machine of its own. runc has no such key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,26 +29,41 @@ pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     let (saved, status) = state::load_now(dir.at(), id)?;
     let status = client::seen(&saved, dir.at(), status);
     let ended = (status == Status::Stopped).then(|| end::of_stopped(dir.at(), &saved)).flatten();
-    out::stdout(&document(&saved, status, ended)).map(|()| 0)
+    let annotations = state::annotations(dir.at(), &saved)?;
+    print(&saved, status, ended, &Annotations::of(&annotations)).map(|()| 0)
 }
 
-/// The document as runc prints it, without a newline at its end. The pid of a process that is gone is 0.
-fn document(saved: &Saved, status: Status, ended: Option<Ending>) -> String {
-    let document = Document {
-        oci_version: &saved.oci_version,
-        id: &saved.id,
-        pid: match status {
-            Status::Stopped => 0,
-            _ => saved.pid,
-        },
-        status: status.word(),
-        bundle: &saved.bundle_path,
-        rootfs: &saved.rootfs,
-        created: &saved.created,
-        annotations: &saved.annotations,
-        owner: &saved.owner,
-        mode: saved.own_mode(),
-        ended,
+/// So many bytes are written at once: the annotations can be long, and are nowhere twice.
+const PIECE: usize = 64 << 10;
+
+/// Prints the document as runc does, without a newline at its end. The pid of a process that is gone is 0.
+fn print(saved: &Saved, status: Status, ended: Option<Ending>, annotations: &Annotations) -> Result<(), Error> {
+    let pid = match status {
+        Status::Stopped => 0,
+        _ => saved.pid,
     };
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    let end = End { owner: &saved.owner, mode: saved.own_mode(), ended };
+    let (version, id, bundle) = (quoted(&saved.oci_version), quoted(&saved.id), quoted(&saved.bundle_path));
+    let (status, rootfs, created) = (quoted(status.word()), quoted(&saved.rootfs), quoted(&saved.created));
+    let mut text = format!(
+        "{{\n  \"ociVersion\": {version},\n  \"id\": {id},\n  \"pid\": {pid},\n  \"status\": {status},\n  \"bundle\": {bundle},\n  \"rootfs\": {rootfs},\n  \"created\": {created}"
+    );
+    let mut before = ",\n  \"annotations\": {";
+    annotations.each_written(|key, value| {
+        for part in [before, "\n    ", key, ": ", value] {
+            if text.len() + part.len() > PIECE {
+                out::stdout(&text)?;
+                text.clear();
+            }
+            match part.len() > PIECE {
+                true => out::stdout(part)?,
+                false => text.push_str(part),
+            }
+        }
+        before = ",";
+        Ok(())
+    })?;
+    text.push_str(if before == "," { "\n  }," } else { "," });
+    text.push_str(serde_json::to_string_pretty(&end).unwrap_or_default().trim_start_matches('{'));
+    out::stdout(&text)
 }

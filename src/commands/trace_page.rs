@@ -95,7 +95,7 @@ fn configuration(
     pieces: &[Piece],
 ) -> Result<Option<(String, Vec<u8>)>, Error> {
     match attempts::find(root, id, place) {
-        Ok(attempt) => return Ok(Some((attempt.bundle, attempt.config))),
+        Ok(attempt) => return Ok(Some((attempt.bundle, attempt.config.into_owned()))),
         // None is kept.
         Err(Error::State(_)) => {}
         Err(error) => return Err(error),

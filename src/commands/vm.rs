@@ -59,6 +59,7 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         // QEMU is one process, and the size of the machine limits it.
         cgroup: String::new(),
         scope: None,
+        text: b"",
     };
     let mut saved = state::new(&bundle.spec, &context.host, new);
     saved.mode = "vm".into();

@@ -60,6 +60,17 @@ fn executed_through() -> Option<i32> {
 /// and what this program would run in the container could open it.
 pub fn called_by_name() -> Result<(), Error> {
     let failed = |failed| at("look at this program", failed);
+    let elsewhere = || {
+        let word = "this program was not executed by its name but through a link such as /proc/self/exe, and could be another's file: execute it by its path";
+        match unwritable().map_err(failed)? {
+            true => Ok(()),
+            false => Err(Error::State(word.into())),
+        }
+    };
+    // The kernel gives this name to what was executed by its descriptor, as `seal` does.
+    if executed_through().is_some() {
+        return elsewhere();
+    }
     let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
     let mine = match syscalls::newfstatat(At::CWD, ITSELF, AtFlags::NONE, why) {
         // Without procfs there are no such links.
@@ -79,12 +90,7 @@ pub fn called_by_name() -> Result<(), Error> {
         Err(f) if !missing.contains(&f.errno) => return Err(failed(f)),
         Err(_) => {}
     }
-    match unwritable().map_err(failed)? {
-        true => Ok(()),
-        false => Err(Error::State(
-            "this program was not executed by its name but through a link such as /proc/self/exe, and could be another's file: execute it by its path".into(),
-        )),
-    }
+    elsewhere()
 }
 
 /// Whether /proc/self/exe gives no way to write to this program's file: its mount is read-only, or it is a sealed copy.

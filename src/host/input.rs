@@ -4,9 +4,9 @@ use crate::outcome::{Doing, Error};
 use alloc::ffi::CString;
 use syscalls::{At, OpenFlags, Result, Why, record};
 
-/// The longest file that is read whole. A configuration has some kilobytes, no program takes more than six megabytes of
-/// arguments, and to parse a document can take forty times its length of memory.
-pub const LONGEST: usize = 8 << 20;
+/// The longest file that is read whole. A configuration has some kilobytes as a rule; engines put what they want to remember
+/// into its annotations.
+pub const LONGEST: usize = 64 << 20;
 
 /// A text of the caller's as a C string.
 pub fn c(text: &str) -> core::result::Result<CString, Error> {
@@ -29,20 +29,34 @@ pub fn read_named(file: &str, why: Why) -> core::result::Result<Vec<u8>, Error> 
 /// Reads a regular file to its end, in pieces that grow. Only there a read gives less than was asked for (read(2)).
 #[track_caller]
 pub fn read_all(fd: At, why: Why) -> Result<Vec<u8>> {
-    read_until(fd, |got, wanted| got < wanted, |_| false, LONGEST, why)
+    read_regular(fd, |_| false, LONGEST, why)
 }
 
 /// Reads a regular file until `enough` says so, or to its end.
 #[track_caller]
 pub fn read_enough(fd: At, enough: fn(&[u8]) -> bool, why: Why) -> Result<Vec<u8>> {
     // A state document holds a configuration, and parts of it a second time.
-    read_until(fd, |got, wanted| got < wanted, enough, 4 * LONGEST, why)
+    read_regular(fd, enough, 4 * LONGEST, why)
 }
 
 /// Reads to the end what gives less in between: pipes, and files that the kernel writes while they are read.
 #[track_caller]
 pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
-    read_until(fd, |got, _| got == 0, |_| false, LONGEST, why)
+    let mut bytes = vec![0; FIRST];
+    let mut len = 0;
+    loop {
+        let got = syscalls::read(fd, &mut bytes[len..], why)?;
+        len += got;
+        // One byte more than may be says that it is too long.
+        if got == 0 || len > LONGEST {
+            bytes.truncate(len);
+            return Ok(bytes);
+        }
+        if len == bytes.len() {
+            // Eight times as much costs little: the kernel gives no page before it is written to.
+            grow(&mut bytes, (len * 8).min(LONGEST + 1));
+        }
+    }
 }
 
 /// The descriptor that a path names: a shell passes such paths for `<(...)`, and engines for files in memory.
@@ -64,16 +78,22 @@ pub fn read_descriptor(fd: At, why: Why) -> Result<Vec<u8>> {
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
         return read_to_end(fd, why);
     }
-    read_from_begin(fd, (stat.st_size as usize).min(LONGEST), why)
+    read_from_begin(fd, (stat.st_size as usize).min(LONGEST + 1), why)
 }
 
 /// The first `len` bytes of a file, or fewer if it is shorter.
 #[track_caller]
 fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
+    read_from(fd, 0, len, why)
+}
+
+/// So many bytes of a file from a place on, or fewer if it ends before.
+#[track_caller]
+pub fn read_from(fd: At, from: usize, len: usize, why: Why) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len.min(4 * LONGEST)];
     let mut have = 0;
     while have < bytes.len() {
-        match syscalls::pread64(fd, &mut bytes[have..], have, why)? {
+        match syscalls::pread64(fd, &mut bytes[have..], from.saturating_add(have), why)? {
             0 => break,
             got => have += got,
         }
@@ -82,31 +102,33 @@ fn read_from_begin(fd: At, len: usize, why: Why) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first piece of a file has so many bytes.
+const FIRST: usize = 16 << 10;
+
+/// A file that is longer than the first piece says how long it is: its text is there once.
 #[track_caller]
-fn read_until(
-    fd: At,
-    is_end: fn(usize, usize) -> bool,
-    enough: fn(&[u8]) -> bool,
-    longest: usize,
-    why: Why,
-) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; 16 << 10];
+fn read_regular(fd: At, enough: fn(&[u8]) -> bool, longest: usize, why: Why) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; FIRST];
     let mut len = 0;
     loop {
         let room = bytes.len() - len;
         let got = syscalls::read(fd, &mut bytes[len..], why)?;
         len += got;
-        if is_end(got, room) || len >= longest || enough(&bytes[..len]) {
+        if got < room || len > longest || enough(&bytes[..len]) {
             bytes.truncate(len);
             return Ok(bytes);
         }
-        if len == bytes.len() {
-            // Eight times as much costs little: the kernel gives no page before it is written to.
-            let mut more = vec![0; len * 8];
-            more[..len].copy_from_slice(&bytes);
-            bytes = more;
-        }
+        let size = syscalls::fstat(fd, Why("the rest of a long file is read at once, into as much memory"))?.st_size;
+        // One byte more than there is, so that the next read finds the end.
+        grow(&mut bytes, (size as usize).max(len * 2).min(longest) + 1);
     }
+}
+
+/// Makes a text longer. What follows it is zeros of the kernel's.
+fn grow(bytes: &mut Vec<u8>, len: usize) {
+    let mut more = vec![0; len.max(bytes.len())];
+    more[..bytes.len()].copy_from_slice(bytes);
+    *bytes = more;
 }
 
 /// The names in a directory.

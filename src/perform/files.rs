@@ -338,12 +338,35 @@ pub fn open_below(dir: At, name: &CStr, flags: OpenFlags, why: Why) -> syscalls:
 }
 
 /// Writes a whole file under a temporary name and renames it over `name`: a reader never sees half of it.
-pub fn replace(dir: At, name: &CStr, temporary: &CStr, bytes: &[u8], mode: u32, why: Why) -> syscalls::Result<()> {
+pub fn replace(dir: At, name: &CStr, temporary: &CStr, pieces: &[&[u8]], mode: u32, why: Why) -> syscalls::Result<()> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
     let file = syscalls::openat_create(dir, temporary, flags, mode, why)?;
-    write_all(file.at(), bytes, why)?;
+    write_pieces(file.at(), pieces, why)?;
     file.close(Why("all of it is written"))?;
     syscalls::renameat2(dir, temporary, dir, name, Why("a reader sees the old file or the new one, never a part"))
+}
+
+/// A text of at most so many bytes is one write: its pieces are put together before.
+const ONE_WRITE: usize = 64 << 10;
+
+/// Writes pieces one after the other. A long text is not copied for that.
+#[track_caller]
+pub fn write_pieces(fd: At, pieces: &[&[u8]], why: Why) -> syscalls::Result<()> {
+    let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if len <= ONE_WRITE {
+        return write_all(fd, &pieces.concat(), why);
+    }
+    let mut begin = Vec::new();
+    for piece in pieces {
+        if begin.len() + piece.len() <= ONE_WRITE {
+            begin.extend_from_slice(piece);
+            continue;
+        }
+        write_all(fd, &begin, why)?;
+        begin.clear();
+        write_all(fd, piece, why)?;
+    }
+    write_all(fd, &begin, why)
 }
 
 /// write(2) until all is written.

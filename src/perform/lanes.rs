@@ -35,6 +35,8 @@ pub struct Lanes<'a> {
     pub names: Option<Names>,
     /// The empty tmpfs that masks directories of the rootfs.
     pub mask: Option<Fd>,
+    /// The path of the rootfs that was masked last is a directory: the next may be one, too.
+    pub masks_directories: bool,
     /// The first name of the pid file, until it gets its own.
     pub pid_file: Option<CString>,
     /// A group of resctrl was made for the container.
@@ -161,7 +163,7 @@ impl<'a> Lanes<'a> {
             // These are the host's, or init's from the beginning of its lane.
             lane: _, pid: _, cloned: _, signals: _, heard: _, beside: _, masked: _, names: _, mask: _, pid_file: _, resctrl: _,
             null_is_open: _, program: _, started: _, room: _, hook_room: _, cgroup_root: _, cgroup_made: _, controllers: _,
-            holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _,
+            holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _, masks_directories: _,
         } = self;
         Lanes {
             lane: Lane::Init,
@@ -190,6 +192,7 @@ impl<'a> Lanes<'a> {
             masked: [None; 3],
             names: None,
             mask: None,
+            masks_directories: false,
             pid_file: None,
             resctrl: false,
             dev_is_lent: false,

@@ -51,7 +51,7 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             }
         }
         Sync::StartFifos => start_fifos(lanes, why)?,
-        Sync::NoteCreating { parts } => save(lanes, CREATING, parts, b"{}", why)?,
+        Sync::NoteCreating { parts, configuration } => save(lanes, CREATING, parts, configuration, why)?,
         Sync::SaveState { parts, configuration } => save(lanes, c"state.json", parts, configuration, why)?,
         Sync::TellMapped | Sync::TellPlaced | Sync::TellTraced | Sync::TellHooked | Sync::TellMoved => {
             tell(lanes, why)?
@@ -98,9 +98,7 @@ fn save(lanes: &Lanes, name: &CStr, parts: &[Vec<u8>; 3], configuration: &[u8], 
     let pid = format!("{}", lanes.pid);
     let made = format!(",\"cgroup_made\":{}", lanes.cgroup_made);
     let pieces = [before, pid.as_bytes(), between, times.as_bytes(), made.as_bytes(), after, configuration, b"}"];
-    // The text is one piece: so it is one write, and memory is asked for once.
-    let text = pieces.concat();
-    Ok(files::replace(lanes.at(Slot::STATE), name, c"state.json.new", &text, 0o600, why)?)
+    Ok(files::replace(lanes.at(Slot::STATE), name, c"state.json.new", &pieces, 0o600, why)?)
 }
 
 /// Host: sends the message that init waits for.

@@ -23,6 +23,11 @@ pub fn copy(place: At, recursive: bool, why: Why) -> syscalls::Result<Fd> {
     syscalls::open_tree(place, c"", cloned(recursive) | OpenTree::AT_EMPTY_PATH, why)
 }
 
+/// The same below a directory, in a mount that no other process can reach.
+pub fn copy_at(dir: At, path: &CStr, recursive: bool, why: Why) -> syscalls::Result<Fd> {
+    syscalls::open_tree(dir, path, cloned(recursive), why)
+}
+
 /// Attaches a tree at an open place.
 pub fn attach(tree: At, place: At, why: Why) -> syscalls::Result<()> {
     let flags = MoveMount::MOVE_MOUNT_F_EMPTY_PATH | MoveMount::MOVE_MOUNT_T_EMPTY_PATH;

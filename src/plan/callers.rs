@@ -73,8 +73,8 @@ fn relayed(b: &mut Builder) -> Result<(), Problem> {
 }
 
 /// Sets a variable of the program's environment in place of older ones with its name.
-pub fn set(env: &mut Vec<String>, entry: String) {
+pub fn set(env: &mut Vec<Text>, entry: String) {
     let end = entry.find('=').map_or(0, |at| at + 1);
     env.retain(|old| !old.starts_with(&entry[..end]));
-    env.push(entry);
+    env.push(entry.into());
 }

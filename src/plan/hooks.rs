@@ -53,7 +53,7 @@ fn in_host(b: &mut Builder) -> Result<(), Problem> {
     b.host(Host::Hooks, at, Sync::AwaitMounted, "the hooks expect the namespaces and the mounts to be there");
     let parts = Box::new(b.wish.state.clone());
     let why = "a hook may ask for `state`, and the container is not on record yet";
-    b.host(Host::Hooks, at, Sync::NoteCreating { parts }, why);
+    b.host(Host::Hooks, at, Sync::NoteCreating { parts, configuration: b.wish.text }, why);
     for (name, list) in [("prestart", &b.spec.hooks.prestart), ("createRuntime", &b.spec.hooks.create_runtime)] {
         for (from, op) in lines(b, name, list, "creating")? {
             let why = "the configuration asks for this hook; it reads the container's state from its input";
@@ -67,9 +67,10 @@ fn in_host(b: &mut Builder) -> Result<(), Problem> {
 /// The ops of one list, with their JSON pointers.
 fn lines(b: &Builder, name: &str, list: &[spec::Hook], status: &str) -> Result<Vec<(String, Hooks)>, Problem> {
     let mut all = Vec::with_capacity(list.len());
+    let annotations = if list.is_empty() { String::new() } else { b.spec.annotations.json() };
     for (i, one) in list.iter().enumerate() {
         let at = format!("/hooks/{name}/{i}");
-        let state = state_document(&b.spec.oci_version, b.wish.id, b.wish.bundle, status, &b.spec.annotations);
+        let state = state_document(&b.spec.oci_version, b.wish.id, b.wish.bundle, status, &annotations);
         let inside = (name == "startContainer").then_some(&b.spec.process);
         let hook = Box::new(hook(one, &at, state, b.wish.bundle, inside)?);
         all.push((at, Hooks::Run { hook }));

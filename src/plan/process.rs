@@ -8,7 +8,7 @@ use super::order::{Host, Init};
 use super::seccomp;
 use super::text::{c, c_list, entry, problem};
 use crate::spec::{
-    CAPABILITIES, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, Scheduler,
+    CAPABILITIES, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, Scheduler, Text,
     capability_number, list, rlimit_number,
 };
 use alloc::collections::BTreeSet;
@@ -266,15 +266,59 @@ fn in_directory(directory: &str, name: &str) -> Result<CString, Problem> {
 
 /// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so
 /// one entry a name is left. An empty `HOME` counts as none, and the user's takes its place (`Rootfs::LookUpHome`).
-pub fn environment(entries: &[String]) -> Result<Vec<CString>, Problem> {
-    let mut names = BTreeSet::new();
+pub fn environment(entries: &[Text]) -> Result<Vec<CString>, Problem> {
+    let mut names = Names::of(entries.len());
     let mut all = Vec::with_capacity(entries.len());
     for (i, text) in entries.iter().enumerate().rev() {
-        let name = text.split('=').next().unwrap_or("");
-        if names.insert(name) && text != "HOME=" {
-            all.push(c(&entry("/process/env", i), text)?);
+        if names.is_new(entries, i) && *text != "HOME=" {
+            // A pointer for each of them would take longer than the text.
+            all.push(match CString::new(text.as_str()) {
+                Ok(text) => text,
+                Err(_) => c(&entry("/process/env", i), text)?,
+            });
         }
     }
     all.reverse();
     Ok(all)
+}
+
+/// The name of a variable.
+fn name(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(name, _)| name)
+}
+
+/// The names that were there already. There can be ten thousand: most are found, or found missing, by one look.
+struct Names<'a> {
+    /// The entries' numbers from one on, each at the place of its name, or one of the next; 0: the place is free.
+    places: Vec<u32>,
+    /// Names that found no free place near theirs.
+    others: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// So many places are looked at for a name.
+    const NEAR: usize = 32;
+
+    fn of(entries: usize) -> Names<'a> {
+        Names { places: vec![0; (entries * 2).next_power_of_two()], others: BTreeSet::new() }
+    }
+
+    /// Whether the name of this entry was not there before. It is now.
+    fn is_new(&mut self, entries: &'a [Text], i: usize) -> bool {
+        let name = name(&entries[i]);
+        let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let last = self.places.len() - 1;
+        for near in 0..Names::NEAR {
+            let place = &mut self.places[((hash ^ hash >> 16) as usize + near) & last];
+            match entries.get((*place as usize).wrapping_sub(1)) {
+                None => {
+                    *place = i as u32 + 1;
+                    return true;
+                }
+                Some(other) if self::name(other) == name => return false,
+                Some(_) => {}
+            }
+        }
+        self.others.insert(name)
+    }
 }

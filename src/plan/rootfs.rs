@@ -10,7 +10,6 @@ use super::op::{MOST_BY_PROC, Mounts, Place, Rootfs, Slot};
 use super::order::{Host, Init};
 use super::text::{c, clean, entry};
 use crate::spec::{Device, Mount, NamespaceKind, Problem, Spec};
-use alloc::ffi::CString;
 use syscalls::MountFlags;
 
 /// `create`: the rootfs becomes the root.
@@ -237,8 +236,9 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
     b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
     for (i, path) in paths.iter().enumerate() {
         let from = entry("/linux/maskedPaths", i);
-        let by_proc = by_proc(b, &b.tree.place(&from, path, true)?);
-        let at = if by_proc { b.tree.place(&from, path, true)? } else { place(b, &from, path)? };
+        let at = b.tree.place(&from, path, true)?;
+        let by_proc = by_proc(b, &from, &at);
+        let at = if by_proc { at } else { place(b, &from, path)? };
         let nowhere = matches!(at, Place::Rootfs { .. });
         let why = "what lies there tells about the host, or gives a way to change it";
         b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)), by_proc }, why);
@@ -259,11 +259,28 @@ fn place(b: &mut Builder, from: &str, path: &str) -> Result<Place, Problem> {
 }
 
 /// Whether init stands in the container's own procfs, all of it, through which a descriptor leads to any other place.
-fn by_proc(b: &Builder, at: &Place) -> bool {
-    let other = |base: Slot, path: &CString| base != Slot::PROC && path.as_bytes().len() <= MOST_BY_PROC;
-    matches!(at, Place::Under { base, path } if other(*base, path))
-        && is_whole(b)
-        && b.stands_in(Init::Paths, Slot::PROC)
+fn by_proc(b: &mut Builder, from: &str, at: &Place) -> bool {
+    if !is_whole(b) || b.spec.linux.masked_paths.iter().any(|path| of_processes(path)) {
+        return false;
+    }
+    let enter = match at {
+        Place::Under { base: Slot::PROC, .. } => true,
+        Place::Under { path, .. } if path.as_bytes().len() > MOST_BY_PROC => false,
+        Place::Under { .. } => b.stands_in(Init::Paths, Slot::PROC),
+        Place::Rootfs { .. } => false,
+    };
+    if enter {
+        b.enter(Init::Paths, from, Slot::PROC);
+    }
+    enter
+}
+
+/// Whether this path lies in what /proc has of processes: if that is masked, no descriptor leads anywhere.
+fn of_processes(path: &str) -> bool {
+    let path = clean(path);
+    let Some(below) = path.strip_prefix("/proc") else { return false };
+    let first = below.strip_prefix('/').unwrap_or(below).split('/').next().unwrap_or("");
+    matches!(first, "" | "self" | "thread-self") || first.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Those of the paths which engines mask that are directories; the others are files.

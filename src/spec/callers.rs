@@ -1,26 +1,17 @@
 //! What callers get or name: the state document that hooks and listeners read (runtime.md, "State"), and paths of sockets.
 //! May touch: serde.
 
-use alloc::collections::BTreeMap;
-
 /// A string in JSON.
 pub fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// The document in two parts: before the process id, and after it.
-pub fn state_document(
-    version: &str,
-    id: &str,
-    bundle: &str,
-    status: &str,
-    annotations: &BTreeMap<String, String>,
-) -> [Vec<u8>; 2] {
+/// The document in two parts: before the process id, and after it. `annotations`: their object; empty: there are none.
+pub fn state_document(version: &str, id: &str, bundle: &str, status: &str, annotations: &str) -> [Vec<u8>; 2] {
     let before =
         format!("{{\"ociVersion\":{},\"id\":{},\"status\":{},\"pid\":", quoted(version), quoted(id), quoted(status));
-    let annotations = serde_json::to_string(annotations).ok().filter(|_| !annotations.is_empty());
-    let annotations = annotations.map_or(String::new(), |all| format!(",\"annotations\":{all}"));
-    let after = format!(",\"bundle\":{}{annotations}}}", quoted(bundle));
+    let key = if annotations.is_empty() { "" } else { ",\"annotations\":" };
+    let after = format!(",\"bundle\":{}{key}{annotations}}}", quoted(bundle));
     [before.into_bytes(), after.into_bytes()]
 }
 

@@ -13,6 +13,7 @@ mod mounts;
 mod namespaces;
 mod network;
 mod process;
+mod raw;
 mod rdt;
 mod read;
 mod rootfs;
@@ -23,6 +24,7 @@ mod types;
 mod users;
 mod vm;
 
+pub use annotations::Annotations;
 pub use callers::{SOCKET_TOO_LONG, quoted, socket_fits, state_document};
 pub use cgroup::*;
 pub use devices::{Device, DeviceRule};
@@ -32,6 +34,7 @@ pub use linux::{Linux, namespace};
 pub use mounts::{Mount, check_mount};
 pub use namespaces::{NamespaceKind, supported_namespaces, sysctl_kind, sysctl_path};
 pub use process::*;
+pub use raw::property;
 pub use read::read;
 pub use rootfs::Root;
 pub use rules::{LONGEST_LIST, list};
@@ -42,19 +45,18 @@ pub use types::Text;
 pub use users::{IdMapping, check_mappings};
 pub use vm::{FORMATS, Vm};
 
-use alloc::collections::BTreeMap;
 use schema::{Checked, Property, schema};
 
 /// A checked configuration. Strings in long lists are not copied: they refer to the text of the document.
 #[derive(Debug)]
 pub struct Spec<'a> {
     pub oci_version: String,
-    pub process: Process,
+    pub process: Process<'a>,
     pub root: Root,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     pub mounts: Vec<Mount<'a>>,
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations<'a>,
     pub linux: Linux<'a>,
     pub hooks: Hooks,
     pub vm: Option<Vm>,
@@ -65,12 +67,12 @@ schema! {
     Document<'a> {
         "ociVersion" oci_version: Option<String> => version;
         "hooks" hooks: Hooks;
-        "annotations" annotations: BTreeMap<String, String>;
+        "annotations" annotations: Annotations<'a>;
         "hostname" hostname: Option<String>;
         "domainname" domainname: Option<String>;
         "mounts" mounts: Vec<Mount<'a>>, most LONGEST_LIST;
         "root" root: Option<Root>;
-        "process" process: Option<Process>;
+        "process" process: Option<Process<'a>>;
         "linux" linux: Linux<'a>;
         "vm" vm: Option<Vm>;
     }
@@ -93,7 +95,9 @@ pub fn parse(text: &[u8]) -> Result<Box<Spec<'_>>, Problem> {
     if text.starts_with('\u{feff}') {
         return At::ROOT.no("has a byte order mark at its beginning, which JSON does not allow");
     }
-    checked(*read::read_in_place(text)?)
+    let mut document: Box<Document> = read::read_in_place(text)?;
+    document.annotations.find(text);
+    checked(*document)
 }
 
 /// Reads and checks the limits that `update` is given.
@@ -119,9 +123,6 @@ fn checked(document: Document) -> Result<Box<Spec>, Problem> {
     linux::users_fit(&linux, &process.user, &at)?;
     namespaces::name_fits(document.hostname.as_deref(), &linux.namespaces, &at.key("hostname"))?;
     namespaces::name_fits(document.domainname.as_deref(), &linux.namespaces, &at.key("domainname"))?;
-    if annotations.contains_key("") {
-        return at.key("annotations").no("has an empty key");
-    }
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     let (hostname, domainname) = (named(document.hostname), named(document.domainname));
     let spec =

@@ -4,17 +4,17 @@
 use super::read::read;
 use super::rules::{LONGEST_LIST, absolute, between, list, one_of, one_of_these, text, variable};
 use super::schema::{At, Checked, Problem, schema};
-use super::types::{Ignored, Later, Word};
+use super::types::{Ignored, Later, Text, Word};
 use super::users::User;
 
 schema! {
-    Process, then program_is_given {
+    Process<'a>, then program_is_given {
         "args" args: Vec<String> => text;
         "commandLine" command_line: Ignored;
         /// It counts only with a terminal: [`Process::window`] reads it.
         "consoleSize" console_size: Later<ConsoleSize>;
         "cwd" cwd: String => absolute;
-        "env" env: Vec<String> => variable;
+        "env" env: Vec<Text<'a>> => variable;
         "terminal" terminal: Option<bool>;
         "user" user: User;
         "capabilities" capabilities: Capabilities;
@@ -85,7 +85,7 @@ schema! {
     }
 }
 
-impl Process {
+impl Process<'_> {
     /// The size that config.json gives the terminal's window; zeros if there is no terminal or no size.
     pub fn window(&self) -> Result<ConsoleSize, Problem> {
         let size = &self.console_size.0;

@@ -128,7 +128,7 @@ pub type Seen = Vec<&'static str>;
 /// A key that is copied only if it has escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 struct Fields<'a, T>(&'a mut T);
 

@@ -6,7 +6,8 @@ use super::document::load_whole;
 use super::traces::{self, CONFIG};
 use crate::host::input;
 use crate::outcome::{Doing, Error};
-use crate::perform::files::write_all;
+use crate::perform::files::write_pieces;
+use alloc::borrow::Cow;
 use core::ffi::CStr;
 use serde::{Deserialize, Serialize};
 use syscalls::{At, Errno, Fd, OpenFlags, Why};
@@ -18,21 +19,20 @@ pub struct Attempt {
     /// The command line, without the program's name. None: it is not known.
     pub words: Vec<String>,
     #[serde(skip)]
-    pub config: Vec<u8>,
+    pub config: Cow<'static, [u8]>,
 }
 
 /// Keeps it in the container's directory, in place of an older one. What cannot be kept, or read again, is not.
 pub fn note(dir: At, attempt: &Attempt) {
-    let mut text = serde_json::to_vec(attempt).unwrap_or_default();
-    text.push(b'\n');
-    text.extend_from_slice(&attempt.config);
-    if traces::limit() == 0 || text.len() >= input::LONGEST {
+    let mut head = serde_json::to_vec(attempt).unwrap_or_default();
+    head.push(b'\n');
+    if traces::limit() == 0 || head.len() + attempt.config.len() > input::LONGEST {
         return;
     }
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_TRUNC | OpenFlags::O_NOFOLLOW;
     let why = Why("a command that failed can be repeated with the same configuration");
     if let Ok(file) = syscalls::openat_create(dir, CONFIG, flags, 0o600, why) {
-        let _ = write_all(file.at(), &text, why);
+        let _ = write_pieces(file.at(), &[&head, &attempt.config], why);
     }
 }
 
@@ -46,7 +46,7 @@ pub fn find(root: Option<&Fd>, id: &str, run: usize) -> Result<Attempt, Error> {
             Some(attempt) => Ok(attempt),
             None => {
                 let whole = load_whole(dir.at(), id)?;
-                let config = whole.configuration()?.into();
+                let config = whole.configuration()?.to_vec().into();
                 Ok(Attempt { bundle: whole.saved.bundle_path, words: Vec::new(), config })
             }
         },
@@ -80,5 +80,5 @@ fn read(dir: At, name: &CStr, id: &str) -> Result<Option<Attempt>, Error> {
     let (head, config) = text.split_at(end);
     let damaged = |_| Error::State(format!("the configuration in the trace of {id} is damaged"));
     let attempt: Attempt = serde_json::from_slice(head).map_err(damaged)?;
-    Ok(Some(Attempt { config: config.trim_ascii().into(), ..attempt }))
+    Ok(Some(Attempt { config: config.trim_ascii().to_vec().into(), ..attempt }))
 }

@@ -4,7 +4,7 @@
 use super::saved::{CONFIGURATION, Saved, Whole, usual_cgroup};
 use crate::host::{cgroup, input};
 use crate::outcome::{Doing, Error};
-use crate::perform::files;
+use crate::perform::{files, sync};
 use crate::plan::cgroup::limits::above;
 use crate::spec;
 use core::ffi::CStr;
@@ -77,19 +77,30 @@ pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
 /// Replaces the document.
 pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
     let why = Why("later commands have to know the container's new state");
-    files::replace(dir, NAME, NEW, &document.text(), 0o600, why).doing("save the state")
+    let (begin, configuration, end) = document.pieces();
+    files::replace(dir, NAME, NEW, &[&begin, configuration, end], 0o600, why).doing("save the state")
 }
 
 /// Reads the document of that name, without the configuration.
 pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     Ok(match text(dir, name, id, |begin| place(begin).is_some())? {
+        // A person has edited it, and the configuration is not the last key any more.
+        Document::Whole(begin) if place(&begin).is_some() && short(&begin).is_none() => {
+            understood(id, text(dir, name, id, |_| false)?)
+        }
+        begin => understood(id, begin),
+    })
+}
+
+fn understood(id: &str, text: Document<Vec<u8>>) -> Document {
+    match text {
         Document::Whole(text) => match understand(id, &text) {
             Ok(saved) => Document::Whole(Box::new(saved)),
             Err(error) => Document::Damaged(error),
         },
         Document::Damaged(error) => Document::Damaged(error),
         Document::Missing => Document::Missing,
-    })
+    }
 }
 
 /// The text of a document, until `enough` says so.
@@ -111,7 +122,9 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
 /// Parses a document, with or without the configuration.
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
     match short(text).map_or_else(|| parse::<Saved>(text), Ok) {
-        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
+        Ok(saved) if is_cgroup(&saved.cgroup_path) => {
+            Ok(Saved { configured: place(text).map_or(0, |at| at + CONFIGURATION.len() - 1), ..saved })
+        }
         Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
         Err(problem) => Err(damaged(id, &problem)),
     }
@@ -149,7 +162,9 @@ fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
         if text.len() < begin {
             return Err(damaged(id, "it ends within the configuration"));
         }
-        return Ok(text.split_off(begin));
+        text.copy_within(begin.., 0);
+        text.truncate(text.len() - begin);
+        return Ok(text);
     }
     #[derive(Deserialize)]
     struct Only {
@@ -166,6 +181,39 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
         true => p.problem,
         false => format!("{}: {}", p.pointer, p.problem),
     })
+}
+
+/// The object with the annotations of a container, from its document `name`; empty: it has none. They can be long, and only
+/// `state` shows them: no other command reads them.
+pub fn annotations(dir: At, saved: &Saved) -> Result<String, Error> {
+    let [begin, end] = saved.annotated.map(|place| place as usize);
+    if end == 0 {
+        return Ok(match saved.annotations.is_empty() {
+            true => String::new(),
+            false => serde_json::to_string(&saved.annotations).unwrap_or_default(),
+        });
+    }
+    let why = Why("the annotations stand in the configuration, which the document ends with");
+    let open = |name| syscalls::openat(dir, name, OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK, why);
+    let doing = format_args!("read the annotations of {}", saved.id);
+    // Hooks of `create` find the document under another name.
+    let file = match open(NAME) {
+        Err(failed) if failed.errno == Errno::ENOENT => open(sync::CREATING),
+        opened => opened,
+    };
+    let file = file.doing(doing)?;
+    let from = saved.configured.saturating_add(begin);
+    let bytes = input::read_from(file.at(), from, end.saturating_sub(begin), why);
+    let bytes = bytes.doing(format_args!("read the annotations of {}", saved.id))?;
+    let object = String::from_utf8(bytes).ok();
+    match object.filter(|text| spec::Annotations::of(text).is_whole(text)) {
+        Some(object) => Ok(object),
+        // A person has edited the document, or another command has written it meanwhile.
+        None => {
+            let whole = load_whole(dir, &saved.id)?;
+            Ok(whole.spec()?.annotations.text().into())
+        }
+    }
 }
 
 /// What an interrupted `create` was about to make.

@@ -2,11 +2,12 @@
 
 use super::document::{INTENDED, NEW};
 use super::traces::{self, FAILED, Kept, LATER, MACHINE, OLD, TRACE};
-use crate::host::input::c;
+use crate::host::input::{self, c};
 use crate::outcome::{Doing, Error};
 use crate::perform::{callers, sync, watch};
+use alloc::ffi::CString;
 use core::ffi::CStr;
-use syscalls::{At, AtFlags, Errno, Fd, Why};
+use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, Why};
 
 /// The socket at which `run` listens for other commands of a container in a machine of its own.
 pub const CHANNEL: &CStr = c"channel";
@@ -66,14 +67,12 @@ fn removed(root: At, kept: Option<Kept>, dir: Fd, name: &CStr) -> syscalls::Resu
     let free = || remove_name(root, name, AtFlags::AT_REMOVEDIR, Why("the id is free again"));
     let mut freed = free();
     if is_full(&freed) {
+        let names = names(dir.at()).ok();
+        let has = |name: &CStr| names.as_ref().is_none_or(|all| all.iter().any(|one| one.as_c_str() == name));
         if let Some(kept) = &kept {
-            kept.take_later(dir.at());
+            kept.take_later(dir.at(), has);
         }
-        let why = Why("nothing of the container may stay");
-        for file in FILES {
-            remove_name(dir.at(), file, AtFlags::NONE, why)?;
-        }
-        remove_name(dir.at(), callers::DIRECTORY, AtFlags::AT_REMOVEDIR, why)?;
+        remove_files(dir.at(), has)?;
         freed = free();
     }
     if is_full(&freed) {
@@ -87,7 +86,34 @@ fn removed(root: At, kept: Option<Kept>, dir: Fd, name: &CStr) -> syscalls::Resu
         }
         freed = free();
     }
+    if is_full(&freed) {
+        // Another command has made a file since the look at the names.
+        remove_files(dir.at(), |_| true)?;
+        freed = free();
+    }
     if is_full(&freed) { Ok(false) } else { freed.map(|()| true) }
+}
+
+/// The names in a container's directory: few of those that it may hold are there.
+fn names(dir: At) -> syscalls::Result<Vec<CString>> {
+    let why = Why("one look tells which files are to be removed: each would take a try");
+    let dir = syscalls::openat(dir, c".", OpenFlags::O_DIRECTORY, why)?;
+    input::names(dir.at(), why)
+}
+
+/// Removes the files that a container's directory may hold, of those that it has.
+fn remove_files(dir: At, has: impl Fn(&CStr) -> bool) -> syscalls::Result<()> {
+    let why = Why("nothing of the container may stay");
+    let socket = has(callers::DIRECTORY);
+    for file in FILES {
+        if has(file) || socket && file == callers::SOCKET {
+            remove_name(dir, file, AtFlags::NONE, why)?;
+        }
+    }
+    match socket {
+        true => remove_name(dir, callers::DIRECTORY, AtFlags::AT_REMOVEDIR, why),
+        false => Ok(()),
+    }
 }
 
 fn is_full(freed: &syscalls::Result<()>) -> bool {

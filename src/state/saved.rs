@@ -29,7 +29,15 @@ pub struct Saved {
     pub cgroup_path: String,
     pub created: String,
     pub owner: String,
+    /// The annotations, if they are not in the configuration, or hooks of later commands get them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Else: where their object begins and ends in the text of the configuration. Both 0: there is none.
+    #[serde(default)]
+    pub annotated: [u64; 2],
+    /// Where the configuration begins in the file that was read.
+    #[serde(skip)]
+    pub configured: usize,
     /// Hooks, if later commands have some to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
@@ -123,6 +131,8 @@ pub struct New<'a> {
     /// From the root of the cgroup hierarchy. Empty: the container has no cgroup.
     pub cgroup: String,
     pub scope: Option<(String, Sockets)>,
+    /// The text of the configuration, if the document ends with it.
+    pub text: &'a [u8],
 }
 
 /// A new container's document, without its first process.
@@ -132,6 +142,7 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
     let later = !spec.hooks.poststart.is_empty() || !spec.hooks.poststop.is_empty();
     let rdt = spec.linux.intel_rdt.as_ref();
     let is_own = |kind| spec::namespace(&spec.linux, &kind).is_some_and(|n| n.joined().is_none());
+    let annotated = place(new.text, spec.annotations.text()).filter(|_| !later).unwrap_or_default();
     Saved {
         cgroup_made: Some(0),
         own_pids: is_own(NamespaceKind::Pid),
@@ -147,12 +158,20 @@ pub fn new(spec: &Spec, host: &Host, new: New) -> Saved {
         scope: new.scope,
         created: time::rfc3339(syscalls::clock_ns(libc::CLOCK_REALTIME)),
         owner: if host.uid == 0 { String::new() } else { host.uid.to_string() },
-        annotations: spec.annotations.clone(),
+        annotations: if annotated == [0; 2] { spec.annotations.copied() } else { BTreeMap::new() },
+        annotated,
         hooks: later.then(|| spec.hooks.clone()),
         device_rules: program::fingerprint(&spec.linux.resources.devices),
         resctrl: rdt.filter(|rdt| rdt.clos_id.is_none()).map(|_| new.id.into()),
         ..Saved::default()
     }
+}
+
+/// Where a part of a text begins and ends in it.
+fn place(text: &[u8], part: &str) -> Option<[u64; 2]> {
+    let begin = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let end = begin + part.len();
+    (end <= text.len() && !part.is_empty()).then_some([begin as u64, end as u64])
 }
 
 /// What is assumed of a container without a readable document: the usual cgroup, made for it.
@@ -172,21 +191,26 @@ pub struct Whole {
 pub const CONFIGURATION: &[u8] = b",\"configuration\":{";
 
 impl Whole {
-    /// The text on disk. The configuration stands in it as it was read.
-    pub fn text(&self) -> Vec<u8> {
+    /// The text on disk, in three pieces. The configuration stands in it as it was read.
+    pub fn pieces(&self) -> (Vec<u8>, &[u8], &[u8]) {
         let mut text = serde_json::to_vec(&self.saved).unwrap_or_default();
-        if !self.configuration.is_empty() {
-            begin_configuration(&mut text);
-            text.extend_from_slice(&self.configuration);
-            text.push(b'}');
+        if self.configuration.is_empty() {
+            return (text, b"", b"");
         }
-        text
+        begin_configuration(&mut text);
+        (text, &self.configuration, b"}")
     }
 
     /// The configuration that the container was made with, understood.
     pub fn spec(&self) -> Result<Box<Spec<'_>>, Error> {
         let refused = |problem| Error::Spec { file: self.saved.config_file(), problem };
         spec::parse(self.configuration()?).map_err(refused)
+    }
+
+    /// The same text, which is not needed here any more.
+    pub fn take_configuration(&mut self) -> Result<Vec<u8>, Error> {
+        self.configuration()?;
+        Ok(core::mem::take(&mut self.configuration))
     }
 
     /// The text of the configuration that the container was made with.

@@ -101,9 +101,9 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
 }
 
 impl Kept {
-    /// Moves what later commands have recorded.
-    pub fn take_later(&self, dir: At) {
-        for (name, end) in FILES.iter().skip(1) {
+    /// Moves what later commands have recorded, of the files that there are.
+    pub fn take_later(&self, dir: At, has: impl Fn(&CStr) -> bool) {
+        for (name, end) in FILES.iter().skip(1).filter(|(name, _)| has(name)) {
             self.take(dir, name, end);
         }
     }

@@ -149,6 +149,7 @@ fn main() {
         hooks::cases(),
         hooks::later::cases(),
         config::corners::cases(),
+        config::large::cases(),
         network::cases(),
         config::refusals::cases(),
         lifecycle::same_as_runc::cases(),

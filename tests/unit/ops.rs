@@ -153,7 +153,7 @@ fn all() -> Vec<Op> {
         Sync::Channel.into(),
         Sync::CloseHostEnd.into(),
         Sync::StartFifos.into(),
-        Sync::NoteCreating { parts: Box::default() }.into(),
+        Sync::NoteCreating { parts: Box::default(), configuration: b"{}" }.into(),
         Sync::SaveState { parts: Box::default(), configuration: b"" }.into(),
         Sync::TellMapped.into(),
         Sync::AwaitMapped.into(),

@@ -139,7 +139,7 @@ fn write_new(dir: &Fd, name: &CStr, text: &str) -> syscalls::Result<bool> {
 
 fn write(dir: &Fd, name: &CStr, text: &str, why: Why) -> syscalls::Result<()> {
     let new = new_name();
-    replace(dir.at(), name, &new, text.as_bytes(), 0o644, why).inspect_err(|_| remove(dir, &new))
+    replace(dir.at(), name, &new, &[text.as_bytes()], 0o644, why).inspect_err(|_| remove(dir, &new))
 }
 
 fn remove(dir: &Fd, new: &CStr) {

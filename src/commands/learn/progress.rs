@@ -124,7 +124,7 @@ impl Progress {
                 (syscalls::openat(At::CWD, &c(&dir)?, PLACE, why).doing(format_args!("open {dir}"))?, file)
             }
         };
-        let written = replace(dir.at(), file, &new_name(), text.as_bytes(), 0o600, why).doing("write the progress");
+        let written = replace(dir.at(), file, &new_name(), &[text.as_bytes()], 0o600, why).doing("write the progress");
         self.open = Some((dir, file));
         written
     }

@@ -18,8 +18,7 @@ pub struct Manager {
 
 const AT: &str = "/linux/cgroupsPath";
 
-/// How the name of an annotation begins that sets a property of the scope.
-pub const PROPERTY: &str = "org.systemd.property.";
+pub use crate::spec::annotations::SYSTEMD as PROPERTY;
 
 fn no<T>(problem: impl Into<String>) -> Result<T, Problem> {
     Err(Problem { pointer: AT.into(), problem: problem.into() })
@@ -106,7 +105,7 @@ pub fn scope(spec: &Spec, id: &str, manager: &Manager, limits: &[Setting]) -> Re
     ]);
     let early: Vec<Setting> = limits.iter().filter(|l| !late(l)).cloned().collect();
     all.append(&mut properties(&early));
-    for (key, value) in &spec.annotations {
+    for (key, value) in spec.annotations.known() {
         if let Some(name) = key.strip_prefix(PROPERTY) {
             all.push(annotated(key, name, value)?);
         }

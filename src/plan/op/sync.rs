@@ -11,7 +11,7 @@ pub enum Sync {
     CloseHostEnd,
     StartFifos,
     // `state` reads it while the hooks run.
-    NoteCreating { parts: Box<[Vec<u8>; 3]> },
+    NoteCreating { parts: Box<[Vec<u8>; 3]>, configuration: &'static [u8] },
     // The state document: text, the pid, text, the clone's time before and after, text, the configuration.
     SaveState { parts: Box<[Vec<u8>; 3]>, configuration: &'static [u8] },
     TellMapped,

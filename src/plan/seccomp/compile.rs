@@ -231,8 +231,10 @@ pub(super) fn refuses(seccomp: &Seccomp) -> bool {
 /// What a profile says, with its words looked up once for all architectures.
 struct Profile<'a> {
     seccomp: &'a Seccomp<'a>,
-    /// Every name that is known: its row in the tables, and which rule names it.
-    named: Vec<(usize, usize)>,
+    /// For each row of the tables the place of its first name in `named`, from one on; 0: the profile does not name it.
+    first: Vec<u32>,
+    /// Every name that is known: which rule names it, and the place of the same call's next name.
+    named: Vec<(u32, u32)>,
     /// The verdicts of the rules, the verdict on calls that no rule names, and on calls newer than the profile.
     verdicts: Vec<u32>,
     default: u32,
@@ -243,13 +245,19 @@ impl<'a> Profile<'a> {
     fn of(seccomp: &'a Seccomp<'a>) -> Profile<'a> {
         let default = verdict(&seccomp.default_action, seccomp.default_errno_ret);
         let rules = &seccomp.rules;
+        let mut first = vec![0; NUMBERS.len()];
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
-        for (i, rule) in rules.iter().enumerate() {
-            named.extend(rule.names.iter().filter_map(|name| Some((look_up(name)?, i))));
+        // Backwards: so the rules of a call are in the profile's order.
+        for (i, rule) in rules.iter().enumerate().rev() {
+            for row in rule.names.iter().filter_map(|name| look_up(name)) {
+                named.push((i as u32, first[row]));
+                first[row] = named.len() as u32;
+            }
         }
         let said = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret));
         Profile {
             seccomp,
+            first,
             named,
             verdicts: said.collect(),
             default,
@@ -263,11 +271,10 @@ impl<'a> Profile<'a> {
         let calls = self.calls(arch);
         let mut segments = Segments::default();
         let mut next = if arch == X32 { X32_BIT } else { 0 };
-        for calls in calls.chunk_by(|a, b| a >> 32 == b >> 32) {
-            let number = (calls[0] >> 32) as u32;
+        for (number, row) in &calls {
+            let number = *number;
             let mut entry = Entry::default();
-            for call in calls {
-                let rule = *call as u32 as usize;
+            for rule in self.rules(*row) {
                 if self.verdicts[rule] != self.default {
                     let conditions = &self.seccomp.rules[rule].args;
                     add(&mut entry, conditions, self.verdicts[rule]);
@@ -292,7 +299,7 @@ impl<'a> Profile<'a> {
             segments.push(next, ret(self.default));
             return segments.tree(back);
         };
-        let end = (last >> 32) as u32 + 1;
+        let end = last.0 + 1;
         if next < end {
             segments.push(next, ret(self.default));
         }
@@ -300,15 +307,24 @@ impl<'a> Profile<'a> {
         segments.tree(back);
     }
 
-    /// The calls of an architecture that the profile speaks of, by number; of one call, the rules in the profile's
-    /// order. The rule lies below the number, in one word: so they are sorted in half the time.
-    fn calls(&self, arch: usize) -> Vec<u64> {
-        let mut calls = Vec::with_capacity(self.named.len());
-        let word = |number: u32, rule: usize| u64::from(number) << 32 | rule as u64;
-        let of_arch = |(row, rule): &(usize, usize)| Some(word(number(*row, arch)?, *rule));
-        calls.extend(self.named.iter().filter_map(of_arch));
+    /// The calls of an architecture that the profile speaks of: their numbers, in order, and their rows. However often a profile
+    /// names a call, it is sorted once.
+    fn calls(&self, arch: usize) -> Vec<(u32, u16)> {
+        let mut calls = Vec::with_capacity(self.named.len().min(NUMBERS.len()));
+        let named = self.first.iter().enumerate().filter(|(_, first)| **first != 0);
+        calls.extend(named.filter_map(|(row, _)| Some((number(row, arch)?, row as u16))));
         sorted::sort(&mut calls);
         calls
+    }
+
+    /// The rules that name a call, in the profile's order.
+    fn rules(&self, row: u16) -> impl Iterator<Item = usize> {
+        let mut next = self.first[usize::from(row)];
+        core::iter::from_fn(move || {
+            let (rule, after) = *self.named.get((next as usize).checked_sub(1)?)?;
+            next = after;
+            Some(rule as usize)
+        })
     }
 }
 

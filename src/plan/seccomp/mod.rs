@@ -70,7 +70,7 @@ fn load(b: &mut Builder, profile: &Seccomp, last: bool, listener: bool) -> Resul
 fn pass_listener(b: &mut Builder, profile: &Seccomp, stage: Host) -> Result<(), Problem> {
     let (spec, wish) = (b.spec, b.wish);
     let status = if b.is_exec() { "running" } else { "creating" };
-    let state = state_document(&spec.oci_version, wish.id, wish.bundle, status, &spec.annotations);
+    let state = state_document(&spec.oci_version, wish.id, wish.bundle, status, &spec.annotations.json());
     let at = "/linux/seccomp/listenerPath";
     let metadata = profile.listener_metadata.as_deref().unwrap_or("");
     let first = wish.joins.as_ref().map(|joined| joined.first);

@@ -9,6 +9,7 @@ use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::symlink;
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -17,6 +18,8 @@ pub fn cases() -> Vec<Trial> {
             ("remount_of_the_root_itself", on_root),
             ("mask_of_the_root_itself", mask_root),
             ("read_only_path_that_is_the_root", readonly_root),
+            ("masks_of_processes_and_of_files_after_them", mask_processes),
+            ("masks_of_all_kinds_of_paths", mask_kinds),
             ("read_only_path_through_a_link", readonly_link),
             ("relative_destination_is_a_warning", relative),
             ("file_on_directory", kinds),
@@ -53,6 +56,56 @@ fn mask_root() -> Outcome {
     bundle.set("/linux/maskedPaths", json!(["/proc/kcore", "/"]))?;
     bundle.bundled(&["run"])?.refused("/linux/maskedPaths/1: is the root itself")?;
     bundle.clean()
+}
+
+/// What leads to places by the name of a descriptor is masked itself.
+fn mask_processes() -> Outcome {
+    for first in ["/proc/self", "/proc/1", "/proc/thread-self", "/proc/1/fd", "/proc"] {
+        let mut bundle = Bundle::shell("cat /proc/cpuinfo /secret 2>/dev/null; ls /sys/kernel /hidden; :")?;
+        bundle.set("/root/readonly", json!(false))?;
+        fs::write(bundle.rootfs("secret"), "secret\n")?;
+        fs::create_dir(bundle.rootfs("hidden"))?;
+        fs::write(bundle.rootfs("hidden/secret"), "")?;
+        bundle.set("/linux/maskedPaths", json!([first, "/proc/cpuinfo", "/sys/kernel", "/secret", "/hidden"]))?;
+        bundle.set("/linux/readonlyPaths", json!([]))?;
+        let done = bundle.bundled(&["run"])?;
+        // A runtime that finds no /proc may refuse. What it lets run sees nothing.
+        ensure!(done.status != 0 || done.out == "/hidden:\n\n/sys/kernel:\n", "{first}: {done:?}");
+        ensure!(done.status == 0 || first == "/proc", "{first}: {done:?}");
+        bundle.nothing_left()?;
+        bundle.clean()?;
+    }
+    Ok(())
+}
+
+/// Directories and files in turn, links to both, what is not there, and below a file; also without a procfs.
+fn mask_kinds() -> Outcome {
+    for procfs in [true, false] {
+        let script = "cat /f1 /f2 /d1/x /d2/x /lf /ld/x /d3/x 2>/dev/null; ls /d1 /d2 /ld /d3; cat /open";
+        let mut bundle = Bundle::shell(script)?;
+        bundle.set("/root/readonly", json!(false))?;
+        for file in ["f1", "f2", "f3", "open"] {
+            fs::write(bundle.rootfs(file), format!("{file}\n"))?;
+        }
+        for directory in ["d1", "d2", "d3", "d4"] {
+            fs::create_dir(bundle.rootfs(directory))?;
+            fs::write(bundle.rootfs(directory).join("x"), "x\n")?;
+        }
+        symlink("f3", bundle.rootfs("lf"))?;
+        symlink("/d4", bundle.rootfs("ld"))?;
+        let paths = ["/d1", "/f1", "/absent", "/d2", "/f1/below", "/d9/x", "/lf", "/ld", "/d3", "/f2"];
+        bundle.set("/linux/maskedPaths", json!(paths))?;
+        bundle.set("/linux/readonlyPaths", json!([]))?;
+        if !procfs {
+            let mounts = bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+            let others: Vec<_> = mounts.into_iter().filter(|mount| mount["destination"] != "/proc").collect();
+            bundle.set("/mounts", json!(others))?;
+        }
+        let done = bundle.bundled(&["run"])?.ok()?;
+        same("what is seen", done.out.as_str(), "/d1:\n\n/d2:\n\n/d3:\n\n/ld:\nopen\n")?;
+        bundle.clean()?;
+    }
+    Ok(())
 }
 
 fn readonly_root() -> Outcome {

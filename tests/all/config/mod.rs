@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod corners;
+pub mod large;
 pub mod properties;
 pub mod refusals;
 pub mod shapes;

@@ -32,6 +32,7 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("sched_setaffinity", "", "a filter around the runtime: the caller's affinity stays"),
     ("keyctl", "", "a kernel or a seccomp'd engine without keyrings: runc and crun go on too"),
     ("faccessat2", "", "a candidate in PATH that may not be looked at: the next one is tried"),
+    ("openat", "\".\", O_RDONLY|O_CLOEXEC|O_DIRECTORY", "a look at the names to remove: without it each is tried"),
     ("newfstatat", "", "a candidate in PATH that may not be looked at: the next one is tried"),
     ("prctl", "PR_SET_CHILD_SUBREAPER", "what is left behind goes to the machine's init then"),
     ("ioctl", "WINSZ", "a terminal whose size cannot be asked, or set, is one all the same"),
