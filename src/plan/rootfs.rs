@@ -8,7 +8,7 @@ use super::mounts::options;
 use super::namespaces::pointer;
 use super::op::{MOST_BY_PROC, Mounts, Place, Rootfs, Slot};
 use super::order::{Host, Init};
-use super::text::{c, clean, entry};
+use super::text::{c, clean, cleaned, entry};
 use crate::spec::{Device, Mount, NamespaceKind, Problem, Spec};
 use syscalls::MountFlags;
 
@@ -234,10 +234,11 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
     let own = b.tree.at("/dev").is_some_and(|m| m.empty) && !b.spec.linux.devices.iter().any(other);
     let why = "a mask of a file is a bind of this device: a false one would mask nothing";
     b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
+    let leads = is_whole(b) && !paths.iter().any(|path| of_processes(path));
     for (i, path) in paths.iter().enumerate() {
         let from = entry("/linux/maskedPaths", i);
         let at = b.tree.place(&from, path, true)?;
-        let by_proc = by_proc(b, &from, &at);
+        let by_proc = leads && by_proc(b, &from, &at);
         let at = if by_proc { at } else { place(b, &from, path)? };
         let nowhere = matches!(at, Place::Rootfs { .. });
         let why = "what lies there tells about the host, or gives a way to change it";
@@ -260,9 +261,6 @@ fn place(b: &mut Builder, from: &str, path: &str) -> Result<Place, Problem> {
 
 /// Whether init stands in the container's own procfs, all of it, through which a descriptor leads to any other place.
 fn by_proc(b: &mut Builder, from: &str, at: &Place) -> bool {
-    if !is_whole(b) || b.spec.linux.masked_paths.iter().any(|path| of_processes(path)) {
-        return false;
-    }
     let enter = match at {
         Place::Under { base: Slot::PROC, .. } => true,
         Place::Under { path, .. } if path.as_bytes().len() > MOST_BY_PROC => false,
@@ -277,7 +275,7 @@ fn by_proc(b: &mut Builder, from: &str, at: &Place) -> bool {
 
 /// Whether this path lies in what /proc has of processes: if that is masked, no descriptor leads anywhere.
 fn of_processes(path: &str) -> bool {
-    let path = clean(path);
+    let path = cleaned(path);
     let Some(below) = path.strip_prefix("/proc") else { return false };
     let first = below.strip_prefix('/').unwrap_or(below).split('/').next().unwrap_or("");
     matches!(first, "" | "self" | "thread-self") || first.bytes().all(|byte| byte.is_ascii_digit())
