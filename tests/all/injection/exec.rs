@@ -23,7 +23,7 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("openat", "/proc/self/status", "where it cannot be seen, any signal may be ignored"),
     ("openat", "\"trace.later\"", "a command whose trace cannot be kept does its work"),
     ("openat", "\".\"", "a command whose trace cannot be kept does its work"),
-    ("write", "dartkn", "a command whose trace cannot be kept does its work"),
+    ("write", "artkn", "a command whose trace cannot be kept does its work"),
     ("fstat", "", "without the container's file the records stay in memory"),
     ("mmap", "", "without the container's file the records stay in memory"),
     ("openat", "/proc\"", "without a /proc that is procfs the runtime makes its own"),
