@@ -67,7 +67,10 @@ impl Rootfs {
             Self::LookAtNames { base } => (INIT, say!(to, "look which names {base} has")),
             Self::Hold { base, readonly: true } => (INIT, say!(to, "hold {base} read-only for the next binds")),
             Self::Hold { base, readonly: false } => (INIT, say!(to, "let {base} be written to again")),
-            Self::Mask { at, .. } => (INIT, say!(to, "mask {at}")),
+            Self::Mask { at, directory, by_proc } => {
+                let by_name = *by_proc || *directory && matches!(at, Place::Under { .. });
+                (INIT, say!(to, "mask {at}{}", if by_name { "" } else { ", by a descriptor" }))
+            }
             Self::ReadonlyPath { at, .. } => (INIT, say!(to, "make {at} read-only")),
             Self::Readonly => (INIT, say!(to, "make / read-only")),
             Self::Cwd { path } => (INIT, say!(to, "change the working directory to {}", s(path))),

@@ -169,7 +169,7 @@ fn harmless() -> Outcome {
 
 /// RLIMIT_AS and RLIMIT_DATA. Below these the kernel itself kills the program at execve: its file is not mapped.
 fn addresses() -> Outcome {
-    for limit in ["--as=4700000", "--as=5242880", "--as=8388608", "--data=2097152"] {
+    for limit in ["--as=5000000", "--as=5242880", "--as=8388608", "--data=2097152"] {
         let bundle = box_of_sleep()?;
         for words in [&["create"][..], &["start"], &["exec", "true"], &["pause"], &["resume"]] {
             let done = match words {
