@@ -79,7 +79,7 @@ impl Desk {
     fn user() -> Result<Desk, Failed> {
         let bundle = Bundle::plain()?;
         fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
-        fs::copy(runtime(), bundle.path("nk-runtime"))?;
+        crate::bundle::copy_program(runtime(), bundle.path("nk-runtime"))?;
         fs::create_dir(bundle.path("desk"))?;
         fs::create_dir(bundle.path("home"))?;
         for name in ["", "desk", "home"] {

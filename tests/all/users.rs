@@ -41,7 +41,7 @@ pub fn of_user(mut bundle: Bundle) -> Result<Bundle, Failed> {
         let options = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]);
         bundle.set(&format!("/mounts/{at}/options"), options)?;
     }
-    fs::copy(runtime(), bundle.path("nk-runtime"))?;
+    crate::bundle::copy_program(runtime(), bundle.path("nk-runtime"))?;
     fs::create_dir_all(bundle.state_root())?;
     give(&bundle.path(""), USER)?;
     fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
@@ -160,7 +160,7 @@ fn nested() -> Outcome {
     let bundle = of_user(Bundle::reporter(&["--open", "/dev/null"])?)?;
     let mut plain = Bundle::reporter(&["--open", "/dev/null"])?;
     plain.remove("/linux/resources")?;
-    fs::copy(runtime(), plain.path("nk-runtime"))?;
+    crate::bundle::copy_program(runtime(), plain.path("nk-runtime"))?;
     fs::create_dir_all(plain.state_root())?;
     give(&plain.path(""), USER)?;
     fs::set_permissions(plain.path(""), fs::Permissions::from_mode(0o755))?;

@@ -418,7 +418,7 @@ fn emulated() -> Outcome {
     let mut bundle = of_file("NKKIND of a program\n", 0o755)?;
     bundle.remove("/linux/resources")?;
     no_terminal_group(&mut bundle)?;
-    fs::copy(tool("busybox")?, bundle.path("cat"))?;
+    crate::bundle::copy_program(tool("busybox")?, bundle.path("cat"))?;
     let cat = bundle.path("cat").to_string_lossy().into_owned();
     let kinds = |interpreter: &str, flags: &str| {
         format!(

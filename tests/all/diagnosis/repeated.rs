@@ -46,7 +46,7 @@ fn run() -> Outcome {
     );
     // A repeated failure is kept as well.
     kept(&bundle, &again, &json!(["/gone"]))?;
-    fs::copy(bundle.rootfs("bin/busybox"), bundle.rootfs("gone"))?;
+    crate::bundle::copy_program(bundle.rootfs("bin/busybox"), bundle.rootfs("gone"))?;
     let done = bundle.call(&["run", "--from-trace", &again, &again])?;
     ensure!(done.err.contains("applet not found"), "{done:?}");
     bundle.clean()

@@ -403,7 +403,7 @@ fn lent() -> Result<(Bundle, String), Failed> {
     bundle.set("/linux/gidMappings", map)?;
     fs::write(bundle.path("subid"), format!("{USER}:200000:1000\n"))?;
     fs::write(bundle.path("passwd"), format!("root:x:0:0::/:/bin/sh\nu:x:{USER}:{USER}::/:/bin/sh\n"))?;
-    fs::copy(tool("newuidmap")?, bundle.path("helper"))?;
+    crate::bundle::copy_program(tool("newuidmap")?, bundle.path("helper"))?;
     let here = bundle.path("").to_string_lossy().into_owned();
     let script = format!(
         "cd {here}; for f in subuid subgid; do [ -e /etc/$f ] || touch /etc/$f; mount --bind subid /etc/$f; done; \

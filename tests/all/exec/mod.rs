@@ -214,7 +214,7 @@ fn signal() -> Outcome {
     let line = "trap 'echo got it; exit 9' USR1; touch /tmp/trapped; while :; do sleep 0.01; done";
     let mut command = bundle.command(&["exec", &bundle.id])?;
     command.args(["sh", "-c", line]);
-    fs::copy(tool("busybox")?, bundle.rootfs("bin/touch"))?;
+    crate::bundle::copy_program(tool("busybox")?, bundle.rootfs("bin/touch"))?;
     let running = bundle.start(command)?;
     patiently("the trap", || Ok(bundle.rootfs("tmp/trapped").exists()))?;
     let pid = nix::unistd::Pid::from_raw(running.child.id() as i32);

@@ -120,7 +120,7 @@ fn program_through() -> Outcome {
 fn interpreter_through() -> Outcome {
     let mut bundle = Bundle::plain()?;
     fs::create_dir(bundle.path("outside"))?;
-    fs::copy(tool("busybox")?, bundle.path("outside/escape"))?;
+    crate::bundle::copy_program(tool("busybox")?, bundle.path("outside/escape"))?;
     let ways = ["../../outside", "../outside", "outside"];
     let script = bundle.rootfs("bin/program");
     bundle.set("/process/args", json!(["/bin/program"]))?;

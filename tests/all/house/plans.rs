@@ -77,7 +77,7 @@ fn nobody() -> Outcome {
     let setpriv = tool("setpriv")?;
     fs::set_permissions(bundle.path(""), fs::Permissions::from_mode(0o755))?;
     let program = bundle.path("nk-runtime");
-    fs::copy(runtime(), &program)?;
+    crate::bundle::copy_program(runtime(), &program)?;
     for name in bundles()? {
         fs::create_dir_all(bundle.path(&format!("bundles/{name}/rootfs")))?;
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles").join(&name).join("config.json");

@@ -146,7 +146,7 @@ fn rows(report: &str) -> Vec<(String, String)> {
 
 fn inside() -> Outcome {
     let mut bundle = script("/nk-runtime inside; exec sleep 1000")?;
-    fs::copy(runtime(), bundle.rootfs("nk-runtime"))?;
+    crate::bundle::copy_program(runtime(), bundle.rootfs("nk-runtime"))?;
     let net = |one: &Value| one["type"] != "network";
     let namespaces: Vec<Value> = list(&bundle.config, "/linux/namespaces").iter().filter(|n| net(n)).cloned().collect();
     bundle.set("/linux/namespaces", json!(namespaces))?;

@@ -184,7 +184,7 @@ fn failing_exec(bundle: Bundle, errno: &str) -> Outcome {
 /// A program of the host that wants a dynamic linker, in a rootfs that has none.
 fn missing_interpreter() -> Outcome {
     let mut bundle = Bundle::plain()?;
-    fs::copy(tool("unshare")?, bundle.rootfs("bin/dynamic"))?;
+    crate::bundle::copy_program(tool("unshare")?, bundle.rootfs("bin/dynamic"))?;
     bundle.set("/process/args", json!(["/bin/dynamic"]))?;
     failing_exec(bundle, "ENOENT")
 }

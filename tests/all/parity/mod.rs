@@ -67,7 +67,7 @@ fn of_repository(name: &str, bundle: &mut Bundle) -> Outcome {
 pub fn hello() -> Result<Bundle, Failed> {
     let mut bundle = Bundle::plain()?;
     of_repository("hello", &mut bundle)?;
-    fs::copy(runtime(), bundle.rootfs("nk-runtime"))?;
+    crate::bundle::copy_program(runtime(), bundle.rootfs("nk-runtime"))?;
     Ok(bundle)
 }
 

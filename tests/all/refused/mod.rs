@@ -263,7 +263,7 @@ fn rights() -> Vec<Row> {
             Shell("/root-of-set-user-id true"),
             |b| {
                 ordinary(b)?;
-                fs::copy(b.rootfs("bin/busybox"), b.rootfs("root-of-set-user-id"))?;
+                crate::bundle::copy_program(b.rootfs("bin/busybox"), b.rootfs("root-of-set-user-id"))?;
                 file(b, "root-of-set-user-id", 0, 0o4755)?;
                 b.set("/process/noNewPrivileges", json!(true))
             },
@@ -319,7 +319,7 @@ fn mounts() -> Vec<Row> {
                 ordinary(b)?;
                 b.set("/process/noNewPrivileges", json!(false))?;
                 fs::create_dir(b.rootfs("mnt"))?;
-                fs::copy(b.rootfs("bin/busybox"), b.rootfs("set-user-id"))?;
+                crate::bundle::copy_program(b.rootfs("bin/busybox"), b.rootfs("set-user-id"))?;
                 fs::create_dir(b.path("bound"))?;
                 fs::rename(b.rootfs("set-user-id"), b.path("bound/set-user-id"))?;
                 fs::set_permissions(b.path("bound/set-user-id"), Permissions::from_mode(0o4755))?;

@@ -42,6 +42,15 @@ pub fn tool(name: &str) -> Result<PathBuf, Failed> {
     found.ok_or_else(|| format!("needs the program {name}: scripts/test installs it").into())
 }
 
+/// Copies a program that is to be executed. Another process writes the copy: what another case starts meanwhile would hold our
+/// descriptor of it until its own execve, and the kernel executes no file that is open for writing (execve(2), ETXTBSY).
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Outcome {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let copied = Command::new(tool("busybox")?).arg("cp").arg(from).arg(to).status()?;
+    ensure!(copied.success(), "busybox cp {} {}", from.display(), to.display());
+    Ok(())
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Done {
@@ -95,7 +104,7 @@ impl Bundle {
     /// A container that runs the reporter with these words.
     pub fn reporter(words: &[&str]) -> Result<Bundle, Failed> {
         let mut bundle = Bundle::empty()?;
-        fs::copy(example("reporter")?, bundle.rootfs("reporter"))?;
+        copy_program(example("reporter")?, bundle.rootfs("reporter"))?;
         let args: Vec<&str> = std::iter::once("/reporter").chain(words.iter().copied()).collect();
         bundle.set("/process/args", json!(args))?;
         Ok(bundle)
@@ -135,7 +144,7 @@ impl Bundle {
     /// Adds busybox to a rootfs that does not have it.
     pub fn add_busybox(&self) -> Outcome {
         let busybox = tool("busybox")?;
-        fs::copy(busybox, self.rootfs("bin/busybox"))?;
+        copy_program(busybox, self.rootfs("bin/busybox"))?;
         for applet in APPLETS.split(' ') {
             symlink("busybox", self.rootfs("bin").join(applet))?;
         }

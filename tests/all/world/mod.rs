@@ -34,7 +34,7 @@ pub fn cases() -> Vec<Trial> {
 
 /// The same container with the reporter as its program.
 fn reporting(mut bundle: Bundle) -> Result<Bundle, Failed> {
-    fs::copy(crate::bundle::example("reporter")?, bundle.rootfs("reporter"))?;
+    crate::bundle::copy_program(crate::bundle::example("reporter")?, bundle.rootfs("reporter"))?;
     bundle.set("/process/args", json!(["/reporter"]))?;
     Ok(bundle)
 }
