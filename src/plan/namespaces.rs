@@ -138,8 +138,8 @@ fn cgroup_namespace(b: &mut Builder) {
 }
 
 macro_rules! made {
-    ($($and:literal),+) => {
-        concat!("one call makes the process and all its new namespaces; ", $($and),+)
+    ($and:literal) => {
+        concat!("one call makes the process and all its new namespaces; ", $and)
     };
 }
 

@@ -122,7 +122,7 @@ impl Deref for Own {
     }
 }
 
-/// Gives the child that [`twin`] is about to make its state.
+/// Copies the state of this process for a child that is about to be made.
 pub(crate) fn copy_for_child() {
     let [process, child] = &STATES;
     twin::copy_state(process, child);

@@ -48,8 +48,7 @@ impl Namespaces {
                     Born::InCgroup => ", born inside the cgroup",
                     Born::InCgroupIfAny => ", born inside the cgroup if there is one",
                 };
-                let shared = if flags.has(CloneFlags::CLONE_VM) { ", in our memory" } else { "" };
-                (HOST | BRIDGE, say!(to, "clone init{}{shared}{born}", kinds(" in new namespaces: ", *flags)))
+                (HOST | BRIDGE, say!(to, "clone init{}{born}", kinds(" in new namespaces: ", *flags)))
             }
             Self::CloneBridge { flags } => {
                 (HOST, say!(to, "clone the bridge{}", kinds(" in new namespaces: ", *flags)))

@@ -67,7 +67,7 @@ pub trait Walk {
 /// execve. The kernel copies no page tables, and no page that one of both writes to. Its process id, and a handle on it.
 ///
 /// The child may not allocate ([`freeze`](crate::freeze)). What it reads has to stay as it is, hence `'static`: the caller
-/// leaks it before. There is one stack: a process makes one such child.
+/// leaks it before. There is one stack: before the next such child is made, this one has executed a program or ended.
 #[track_caller]
 pub fn clone3_sharing<T: Walk + 'static>(
     flags: CloneFlags,

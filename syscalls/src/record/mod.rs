@@ -48,8 +48,8 @@ const LAST: usize = 64 << 10;
 const STRETCH: u32 = 1024;
 /// Bytes that can be recorded before there is such a file.
 pub(crate) const EARLY: usize = 256 << 10;
-/// Tells a recorder file of this layout from any other: its last two bytes are the version, and the one before them the
-/// architecture whose numbers the records have.
+/// Tells a recorder file of this layout from any other: its last two bytes are the version. The byte before them names an
+/// architecture: the records have the numbers of its calls.
 pub const MAGIC: u64 = 0x6e6b_7472_6100_0204 | (crate::arch::COLUMN as u64) << 16;
 
 /// The start of a recorder.

@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::flags::{Named, OpenFlags};
 use core::mem::offset_of;
 
-/// The byte of a recorder's first number that says whose numbers the records have.
+/// The byte of [`MAGIC`] that names the architecture.
 const PLACE: usize = 2;
 /// aarch64 in the table of calls: its flags are those of 32-bit ARM (asm/fcntl.h).
 const ARM: [usize; 2] = [3, 4];
