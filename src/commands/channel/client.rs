@@ -226,7 +226,7 @@ fn speak(saved: &Saved, dir: At, wish: &Wish, part: Part, clocks: &mut Clocks) -
         Part::Kept { limit } => Some(limit),
         _ => None,
     };
-    let mut session = Session { link, local, signals, id: &saved.id };
+    let mut session = Session { link, local, signals, id: &saved.id, note: String::new() };
     session.until_over(limit, clocks)?;
     Ok(session.local)
 }
@@ -272,6 +272,8 @@ struct Session<'a> {
     local: Local,
     signals: Option<Fd>,
     id: &'a str,
+    /// Why the other side has refused this command.
+    note: String,
 }
 
 impl Session<'_> {
@@ -279,6 +281,9 @@ impl Session<'_> {
         let now = || syscalls::clock_ns(libc::CLOCK_MONOTONIC);
         let begun = now();
         while !self.local.is_over() {
+            if self.link.closed && !self.note.is_empty() {
+                return Err(Error::State(format!("the machine of {}: {}", self.id, self.note)));
+            }
             if self.link.closed && self.local.exit.is_none() {
                 return Err(Error::State(format!("container not running: {}: its machine has just ended", self.id)));
             }
@@ -319,7 +324,7 @@ impl Session<'_> {
                 ToHost::Hello(hello, asked) => {
                     clocks.answered(hello, asked, syscalls::clock_ns(libc::CLOCK_MONOTONIC))?;
                 }
-                ToHost::Note(_) => {}
+                ToHost::Note(text) => self.note = String::from_utf8_lossy(text).into_owned(),
                 said if frame.session == SESSION => self.local.take(said, out)?,
                 _ => return Err(Damage::Session(frame.session)),
             }

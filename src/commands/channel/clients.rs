@@ -50,8 +50,7 @@ impl Clients {
 
     /// The rows for ppoll(2): the socket, and one for each client. `full`: the machine has enough to read.
     pub fn rows(&self, full: bool, table: &mut Vec<PollFd>) {
-        let more = self.all.len() < MOST || self.idle().is_some();
-        table.push(row(Some(self.socket.at()).filter(|_| more), libc::POLLIN));
+        table.push(row(Some(self.socket.at()), libc::POLLIN));
         table.extend(self.all.iter().map(|(_, link)| link.row(!full && !link.is_full())));
     }
 
@@ -77,11 +76,17 @@ impl Clients {
         }
     }
 
-    /// A client comes. If there are as many as there can be, the eldest of those goes that have asked for nothing.
-    fn enter(&mut self, link: Link, out: &mut Outgoing) {
-        if self.all.len() >= MOST
-            && let Some(idle) = self.idle()
-        {
+    /// A client comes. If there are as many as there can be, the eldest of those goes that have asked for nothing. If all have
+    /// asked for something, the one that comes is told so, and goes.
+    fn enter(&mut self, mut link: Link, out: &mut Outgoing) {
+        if self.all.len() >= MOST {
+            let Some(idle) = self.idle() else {
+                let text = format!("{MOST} commands are at work in it, the most at once: try again when one has ended");
+                ToHost::Note(text.as_bytes()).put(MACHINE, &mut link.out);
+                // A socket that was just accepted has room for one line.
+                let _ = link.carry(libc::POLLOUT);
+                return;
+            };
             self.hang_up(idle, out);
         }
         self.next.0 = self.next.0.wrapping_add(1);

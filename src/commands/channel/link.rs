@@ -39,7 +39,8 @@ impl Link {
                 Err(failed) => self.lost(failed)?,
             }
         }
-        if ready & !libc::POLLOUT != 0 {
+        // Who closes it may have said why: that can still be read.
+        if ready & !libc::POLLOUT != 0 || ready != 0 && self.closed {
             match syscalls::read(self.socket.at(), self.incoming.room(), Why("what the other side says")) {
                 Ok(0) => self.closed = true,
                 Ok(length) => self.incoming.filled(length),

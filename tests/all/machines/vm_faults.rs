@@ -25,6 +25,7 @@ pub fn cases() -> Vec<Trial> {
             ("closed_descriptors", closed),
             ("clients_that_are_stopped", stopped),
             ("clients_that_say_nothing", silent),
+            ("one_client_more_than_there_can_be", crowded),
             ("a_disk_that_fills_up_meanwhile", filled),
             ("exec_ends_as_on_the_host", statuses),
             ("what_reaches_no_machine_is_refused", unreached),
@@ -383,6 +384,42 @@ fn stopped() -> Outcome {
         client.wait()?;
     }
     bundle.clean()
+}
+
+/// As many as there can be have asked for a file that none of them takes.
+fn crowded() -> Outcome {
+    let bundle = shell("echo ready; sleep 1000", &["sleep", "true"])?;
+    let running = ready(&bundle)?;
+    let hello = [0u32, 1, 12, 1, 5, 0].map(u32::to_le_bytes).concat();
+    let path = format!("/run/nano-sandbox/{}/trace\0", bundle.id);
+    let fetch = [&[5, 10, path.len() as u32].map(u32::to_le_bytes).concat(), path.as_bytes()].concat();
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        let mut client = UnixStream::connect(bundle.state_root().join(&bundle.id).join("channel"))?;
+        client.set_read_timeout(Some(Duration::from_secs(20)))?;
+        client.write_all(&hello)?;
+        client.read_exact(&mut [0; 32])?;
+        client.write_all(&fetch)?;
+        // The first of the file: the rest is more than it may send without credit.
+        let mut header = [0; 12];
+        client.read_exact(&mut header)?;
+        same("frame", &header[4..8], &[102, 0, 0, 0])?;
+        clients.push(client);
+    }
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        let said = format!("the machine of {}: 64 commands are at work in it, the most at once", bundle.id);
+        let done = bundle.call(&["exec", &bundle.id, "true"])?;
+        ensure!(done.status == 255 && done.err.contains(&said), "{done:?}");
+        same("status", bundle.state()?["status"].as_str(), Some("running"))?;
+    }
+    ensure!(begun.elapsed() < Duration::from_secs(5), "they waited for {:?}", begun.elapsed());
+    // None of the others has gone for them, and the first that goes makes room.
+    clients[0].read_exact(&mut [0; 1000])?;
+    drop(clients.pop());
+    bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
+    drop(clients);
+    ends(bundle, running)
 }
 
 /// As many as there can be at once, twice: some say nothing, some begin to, and some ask for nothing after HELLO.
