@@ -31,6 +31,11 @@ pub fn pairs(
                 alone(&mut all, i..i + down, j..j + right, &alike);
                 (i, j) = (i + down, j + right);
             }
+            // What follows the last call of ours is another program's.
+            None if !changed && j + 1 == ours => {
+                all.push((None, Some(j)));
+                j += 1;
+            }
             None => {
                 alone(&mut all, i..i + 1, j..j + 1, &alike);
                 (i, j) = (i + 1, j + 1);
@@ -90,6 +95,7 @@ mod tests {
             ("aaab", "aab", "aa aa a- bb "),
             ("axyd", "abcd", "aa x- y- -b -c dd "),
             ("axBd", "abcd", "aa x- Bb -c dd "),
+            ("axyz", "ab", "aa -b x- y- z- "),
             ("", "ab", "-a -b "),
             ("ab", "", "a- b- "),
         ] {
