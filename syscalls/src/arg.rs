@@ -347,10 +347,24 @@ pub(crate) unsafe fn envp<'a>(value: usize, at: usize) -> Arg<'a> {
 }
 
 impl Arg<'_> {
-    /// Not 0: the record keeps something of the memory that it points to.
+    /// Whether the record has more of it than [`Arg::give`] writes.
     #[inline(always)]
-    pub(crate) fn keeps(&self) -> u8 {
-        self.keep as u8
+    pub(crate) fn is_filled(&self) -> bool {
+        self.keep as u8 > Keep::In as u8
+    }
+
+    /// What [`Arg::give`] writes.
+    #[inline(always)]
+    pub(crate) fn given_room(&self) -> usize {
+        if self.keep == Keep::In { 4 + self.kept() } else { 0 }
+    }
+
+    /// Copies what the kernel reads.
+    #[inline(always)]
+    pub(crate) fn give(&self, writer: &mut Writer, tag: u8) {
+        if self.keep == Keep::In {
+            writer.put(tag, self.bytes(), self.cut);
+        }
     }
 
     fn kept(&self) -> usize {
@@ -372,22 +386,13 @@ impl Arg<'_> {
     /// Copies what the kernel reads, or takes room for what it will write. `tag`: which argument it is.
     pub(crate) fn capture(&self, writer: &mut Writer, tag: u8) -> Option<Later> {
         match self.keep {
-            Keep::Nothing => {}
-            Keep::In => _ = writer.put(tag, self.bytes(), self.cut),
+            Keep::Nothing | Keep::In => self.give(writer, tag),
             Keep::Out | Keep::Result | Keep::Entries => return writer.later(tag | OUT, self.kept()),
             Keep::InOut | Keep::Clone => {
                 writer.put(tag, self.bytes(), self.cut);
                 return writer.later(tag | OUT, self.kept());
             }
-            Keep::Argv => {
-                let mut text = [0; ARGV_ROOM];
-                let mut len = 0;
-                argv_strings(self.value, |string| {
-                    text[len..len + string.len()].copy_from_slice(string);
-                    len += string.len() + 1;
-                });
-                writer.put(tag, &text[..len], false);
-            }
+            Keep::Argv => put_argv(writer, tag, self.value),
             Keep::Envp => _ = writer.put(tag, &self.kept.to_ne_bytes(), false),
         }
         None
@@ -450,6 +455,18 @@ fn argv_strings(at: usize, mut each: impl FnMut(&[u8])) -> usize {
         total += len + 1;
     }
     total
+}
+
+/// Copies the strings of a vector.
+#[inline(never)]
+fn put_argv(writer: &mut Writer, tag: u8, at: usize) {
+    let mut text = [0; ARGV_ROOM];
+    let mut len = 0;
+    argv_strings(at, |string| {
+        text[len..len + string.len()].copy_from_slice(string);
+        len += string.len() + 1;
+    });
+    writer.put(tag, &text[..len], false);
 }
 
 /// The length of a C string, looking at no more bytes than are kept.

@@ -27,23 +27,26 @@ const AGAIN: u32 = 10_000;
 /// work by then.
 #[track_caller]
 pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
-    let call = Call(number as u16);
-    let caller = Location::caller();
-    // A call with numbers alone, of which all texts are written already, takes the short way.
-    let mut keeps = 0;
-    let mut i = 0;
+    let (call, texts) = (Call(number as u16), Texts { why, caller: Location::caller() });
+    // The short way is for calls whose record is whole before the kernel has it, but for the result.
+    let (mut filled, mut room, mut i) = (false, 0, 0);
     while i < args.len() {
-        keeps |= args[i].keeps();
+        filled |= args[i].is_filled();
+        room += args[i].given_room();
         i += 1;
     }
-    let known = Known::of(why, caller);
-    if keeps != 0 || !known.all() || HOT.apart.load(Relaxed) {
-        return whole(call, args, &Texts { why, caller }, None);
+    if filled || HOT.apart.load(Relaxed) {
+        return whole(call, args, &texts, None);
     }
-    let begun = record::reserve(call, args, 0, None);
+    let known = Known::of(&texts);
+    if !known.all() {
+        room += known.room(&texts);
+    }
+    let begun = record::reserve(call, args, room, None);
     HOT.last.store(begun.unwrap_or(record::NOWHERE), Relaxed);
     if let Ok(at) = begun {
-        entered(at, caller, known);
+        let known = if room == 0 { known } else { write_given(at, args, &texts, known) };
+        entered(at, texts.caller, known);
     }
     // SAFETY: as the wrapper vouches.
     let result = unsafe { enter(call, args) };
@@ -54,14 +57,11 @@ pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     }
     match Errno::of(result as i64) {
         None => Ok(result as usize),
-        Some(errno) => {
-            let texts = Texts { why, caller };
-            match failure(call, args, &texts, (begun, result, errno)) {
-                failed if failed.errno != Errno::EINTR => Err(failed),
-                _ if number == nr::__NR_close => Ok(0),
-                _ => whole(call, args, &texts, None),
-            }
-        }
+        Some(errno) => match failure(call, args, &texts, (begun, result, errno)) {
+            failed if failed.errno != Errno::EINTR => Err(failed),
+            _ if number == nr::__NR_close => Ok(0),
+            _ => whole(call, args, &texts, None),
+        },
     }
 }
 
@@ -274,8 +274,8 @@ impl Known {
     const BESIDE: Known = Known { why: None, file: Some(0), asked: record::NOTHING };
 
     #[inline(always)]
-    fn of(why: Why, caller: &'static Location<'static>) -> Known {
-        let (why, file) = (record::known(&HOT.whys, why.0), record::known(&HOT.files, caller.file()));
+    fn of(texts: &Texts) -> Known {
+        let (why, file) = (record::known(&HOT.whys, texts.why.0), record::known(&HOT.files, texts.caller.file()));
         Known { why, file, asked: HOT.asked.load(Relaxed) }
     }
 
@@ -297,7 +297,7 @@ impl Known {
 /// Writes the record of a call that is about to be made. `failed`: it was made without a record, and failed. `later`: the blobs
 /// to fill in after the call.
 fn begin(call: Call, args: &[Arg], texts: &Texts, failed: Option<Missed>, later: &mut Laters) -> Begun {
-    let known = Known::of(texts.why, texts.caller);
+    let known = Known::of(texts);
     let mut room = known.room(texts);
     for arg in args {
         room += arg.room();
@@ -319,6 +319,23 @@ fn write_blobs(at: u32, args: &[Arg], texts: &Texts, known: Known, later: &mut L
     for (i, arg) in args.iter().enumerate() {
         later[i] = arg.capture(&mut writer, i as u8);
     }
+    write_texts(at, &mut writer, texts, known)
+}
+
+/// The same for the short way.
+fn write_given(at: u32, args: &[Arg], texts: &Texts, known: Known) -> Known {
+    let mut writer = Writer::new(at);
+    let mut i = 0;
+    while i < args.len() {
+        args[i].give(&mut writer, i as u8);
+        i += 1;
+    }
+    if known.all() { known } else { write_texts(at, &mut writer, texts, known) }
+}
+
+/// Writes the texts that no record has yet.
+#[inline(never)]
+fn write_texts(at: u32, writer: &mut Writer, texts: &Texts, known: Known) -> Known {
     let why = known.why.unwrap_or_else(|| {
         let place = writer.put(WHY, texts.why.0.as_bytes(), false);
         if at != record::CARRIED {
