@@ -167,7 +167,9 @@ fn base() -> *mut u8 {
 pub fn head() -> &'static Head {
     // SAFETY: base() is page-aligned memory of at least EARLY bytes that is never unmapped, and Head is all atomics.
     let head = unsafe { &*(base() as *const Head) };
-    if head.magic.load(Relaxed) == 0 {
+    // To read the untouched page would be a page fault more.
+    if HOT.limit.load(Relaxed) == 0 {
+        HOT.limit.store(EARLY, Relaxed);
         begin_head(head);
     }
     head
@@ -175,16 +177,17 @@ pub fn head() -> &'static Head {
 
 #[cold]
 fn begin_head(head: &Head) {
-    if HOT.limit.load(Relaxed) == 0 {
-        HOT.limit.store(EARLY, Relaxed);
-    }
     head.used.store(size_of::<Head>() as u32, Relaxed);
     head.magic.store(MAGIC, Relaxed);
 }
 
 /// Writes the head again, after its page was lost. `used`: where the newest record of this process ended.
 pub(crate) fn found_again(used: u32) {
-    head().used.fetch_max(used, Relaxed);
+    let head = head();
+    if head.magic.load(Relaxed) == 0 {
+        begin_head(head);
+    }
+    head.used.fetch_max(used, Relaxed);
 }
 
 /// Says what the records from now on belong to: the lane, the line of the plan (0 = none) and the step.
