@@ -10,6 +10,7 @@ use super::{bundle, delete, end};
 use crate::cli::{self, Accel, CgroupManager, Level};
 use crate::host::input;
 use crate::outcome::{Doing, Error, Lane, at};
+use crate::perform::share_slate;
 use crate::plan::Step;
 use crate::say::{error, out, tell};
 use crate::state;
@@ -37,6 +38,7 @@ struct Parts {
 }
 
 /// `run --mode vm`.
+#[inline(never)]
 pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Result<i32, Error> {
     let id = &options.create.id;
     state::check_id(id)?;
@@ -223,6 +225,7 @@ fn boot(
     let environment: Vec<&CStr> = syscalls::environment().collect();
     let mut vectors = [vec![core::ptr::null(); parts.argv.len() + 1], vec![core::ptr::null(); environment.len() + 1]];
     saved.start_time[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
+    share_slate().map_err(failed)?;
     let why = Why("for the host, the machine is a process like any other");
     let (pid, qemu) = match syscalls::clone3(CloneFlags::NONE, None, Lane::Init as u8, why).map_err(failed)? {
         Cloned::Child => become_qemu(parts, &theirs, &environment, &mut vectors),

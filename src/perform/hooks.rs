@@ -4,9 +4,9 @@
 
 pub use super::vectors::Room;
 
-use super::Lanes;
 use super::files::decimal;
 use super::sync::OUTPUT;
+use super::{Lanes, share_slate};
 use crate::entry::seal;
 use crate::host::patience;
 use crate::outcome::{Done, Lane, SIGNALLED, TIMED_OUT, Trouble};
@@ -54,6 +54,7 @@ pub struct Given<'a> {
 pub fn run(hook: &Hook, given: Given, room: &mut Room, lane: Lane, why: Why) -> Done {
     let pid = given.pid;
     let input = input(&hook.state, pid)?;
+    share_slate()?;
     let failure = &room::slate().helper_failure;
     failure.store(0, Relaxed);
     let (pid, pidfd) = match syscalls::clone3_helper(CloneFlags::NONE, lane as u8, why)? {

@@ -2,11 +2,11 @@
 //! touch: plan types, system calls.
 
 use super::files::open_trusted;
-use super::{Lanes, Then};
+use super::{Lanes, Then, share_slate};
 use crate::host::{cgroup, procfs};
 use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::plan::Slot;
-use crate::plan::op::{Born, Namespaces};
+use crate::plan::op::{Born, Namespaces, Op};
 use core::ffi::CStr;
 use syscalls::{At, AtFlags, CloneFlags, Cloned, Errno, Fd, MountAttr, OpenFlags, Why};
 
@@ -61,7 +61,12 @@ fn clone(lanes: &mut Lanes, flags: CloneFlags, cgroup: bool, why: Why) -> Done<T
 }
 
 fn make_init(lanes: &mut Lanes, flags: CloneFlags, into: Option<At>, why: Why) -> syscalls::Result<Cloned> {
-    if !flags.has(CloneFlags::CLONE_VM) {
+    // A hook of the host's is a copy, too, and init has to write where the host looks.
+    let shared = flags.has(CloneFlags::CLONE_VM);
+    if !shared || lanes.plan.host.iter().any(|line| matches!(line.op, Op::Hooks(_))) {
+        share_slate()?;
+    }
+    if !shared {
         return syscalls::clone3(flags, into, Lane::Init as u8, why);
     }
     // Init reads this and the plan until its execve. Neither is ever freed.
@@ -88,6 +93,7 @@ fn threaded_or_not(
 
 /// The bridge: a child that walks its lines and makes init.
 fn clone_bridge(lanes: &mut Lanes, flags: CloneFlags, why: Why) -> Done<Then> {
+    share_slate()?;
     lanes.cloned[0] = syscalls::clock_ns(libc::CLOCK_BOOTTIME);
     match syscalls::clone3_helper(flags, Lane::Bridge as u8, why)? {
         Cloned::Child => Ok(child(lanes, Lane::Bridge)),

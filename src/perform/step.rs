@@ -8,8 +8,8 @@
 //! Each lane has a channel of its own. Once the seccomp filter is loaded it could refuse these calls, or ask an agent about them.
 //! So init then writes the number on the slate, and spins there. The stepper stops it by SIGSTOP while the person reads.
 
-use super::Lanes;
 use super::lanes::Stepper;
+use super::{Lanes, share_slate};
 use crate::host::patience;
 use crate::outcome::{Check, Done, Lane, Trouble};
 use core::hint;
@@ -47,6 +47,7 @@ pub fn begin(lanes: &mut Lanes, act: impl FnOnce(Asked)) -> Done {
     let [(host, of_host), (bridge, of_bridge), (init, of_init)] = pairs;
     let runtime_pid = record::own_pid();
     let runtime = syscalls::pidfd_open(runtime_pid, Why("the stepper ends if the runtime does"))?;
+    share_slate()?;
     slate().stepping.store(1, Release);
     let why = Why("a process of its own talks to the terminal: the lanes may neither allocate nor wait for keys");
     match syscalls::clone3_helper(CloneFlags::NONE, Lane::Stepper as u8, why)? {

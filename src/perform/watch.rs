@@ -2,7 +2,7 @@
 //! the runtime has of its caller: terminal, standard streams, directory. It ends with the container's last process. May touch:
 //! plan types, system calls.
 
-use super::{Act, Lanes};
+use super::{Act, Lanes, share_slate};
 use crate::outcome::{Check, Done, Lane, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::Watch;
@@ -54,6 +54,7 @@ pub struct Watcher {
 pub fn clone(dir: At, act: &Act, stays: bool, why: Why) -> Done<Watcher> {
     let file = file(dir)?;
     let (channel, end) = syscalls::socketpair(Why("the watcher learns there which process to trace"))?;
+    share_slate()?;
     match syscalls::clone3_helper(CloneFlags::NONE, Lane::Watcher as u8, why)? {
         Cloned::Child => watch(end, file, act, stays),
         Cloned::Parent { pidfd, .. } => Ok(Watcher { process: pidfd, file, channel }),

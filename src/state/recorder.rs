@@ -13,7 +13,7 @@ use super::directory::DIRECTORY;
 use super::traces::{self, FAILED, LATER, MACHINE, OLD, TRACE, number};
 use crate::host::input;
 use crate::outcome::{Doing, Error, Lane, OF_MACHINE, at};
-use crate::perform::files::write_all;
+use crate::perform::{self, files::write_all};
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 use syscalls::record::{self, Entry, Head, Record};
@@ -47,15 +47,10 @@ pub enum Amiss {
 /// Makes the recorder and the slate shared memory, for a command that clones a process.
 pub fn share() -> Result<(), Error> {
     if !room::is_shared() {
-        share_slate()?;
+        perform::share_slate().doing("set up the recorder")?;
         in_memory();
     }
     Ok(())
-}
-
-fn share_slate() -> Result<(), Error> {
-    let why = Why("both sides of the clone tell each other there how far they are");
-    room::share(why).doing("set up the recorder")
 }
 
 /// If there is no memory for it, each side of the clone records for itself.
@@ -70,7 +65,6 @@ impl Recording {
     pub fn begin(&mut self, dir: At) -> Result<(), Error> {
         let why = Why("if the trace's file cannot get a page, memory replaces it");
         syscalls::survive_lost_pages(why).doing("set up the recorder")?;
-        share_slate()?;
         self.laid = traces::limit() > 0
             && self.lay(dir).unwrap_or_else(|failed| {
                 self.trouble = Some(at("keep the trace", failed));

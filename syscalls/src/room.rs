@@ -1,5 +1,5 @@
-//! Memory that both sides of clone3 share: a slate of one page, on which they tell each other what needs no call; and the
-//! recorder, [`CAPACITY`] bytes of a file in the container's directory, or of no file where there is none.
+//! Memory that both sides of clone3 share: a slate, on which they tell each other what needs no call, a page of its own where
+//! the clone copies all other memory; and the recorder, [`CAPACITY`] bytes of a file in the container's directory, or of no file where there is none.
 //!
 //! A page of the file can be lost: the file system has no room for it, it cannot be read, or it was cut off. The kernel sends
 //! SIGBUS when the page is touched (mmap(2)). Then [`lost`] puts memory without a file there, and the process goes on. Only
@@ -20,7 +20,6 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 const PAGE: usize = 4096;
 
 /// What the sides tell each other without a call: once a filter is loaded, the kernel may refuse any call.
-#[repr(C, align(4096))]
 pub struct Slate {
     /// Per lane, how far its newest execve is: [`NONE`], [`ON_ITS_WAY`], or the errno with which it failed.
     execves: [AtomicU32; 8],
@@ -42,7 +41,7 @@ pub struct Slate {
 pub const NONE: u32 = 0;
 pub const ON_ITS_WAY: u32 = u32::MAX;
 
-/// The slate of a process that shares none.
+/// The slate of a process that shares none, or all of its memory.
 static ALONE: Slate = Slate {
     execves: [const { AtomicU32::new(NONE) }; 8],
     helper_failure: AtomicU64::new(0),
@@ -74,10 +73,12 @@ pub fn is_shared() -> bool {
     HOT.slate.load(Relaxed) != 0
 }
 
-/// Makes a slate that the other side of a clone sees.
+/// Makes a slate that the other side of a clone sees, if there is none yet. What stands on the other slate is lost.
 #[track_caller]
 pub fn share(why: Why) -> Result<()> {
-    HOT.slate.store(mmap(PAGE, Map::MAP_SHARED, None, why)?, Relaxed);
+    if !is_shared() {
+        HOT.slate.store(mmap(PAGE, Map::MAP_SHARED, None, why)?, Relaxed);
+    }
     Ok(())
 }
 
