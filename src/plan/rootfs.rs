@@ -171,7 +171,7 @@ const TRIED: usize = 3;
 
 /// How many of the paths lie below the container's own procfs.
 fn in_proc<'a>(b: &Builder, paths: impl Iterator<Item = &'a String>) -> usize {
-    paths.filter(|path| matches!(b.tree.place("", path, true), Ok(Place::Under { base: Slot::PROC, .. }))).count()
+    paths.filter(|path| matches!(b.tree.under(&cleaned(path)), Some((Slot::PROC, _)))).count()
 }
 
 /// Most kernels lack some of the files that engines mask.
@@ -193,7 +193,8 @@ fn is_whole(b: &Builder) -> bool {
 /// own procfs and nothing else, may be written to, and nothing holds a file open there that is written to.
 fn can_hold(b: &Builder) -> bool {
     let spec = b.spec;
-    let readonly = |m: &Mount| clean(&m.destination) == "/proc" && m.options.iter().any(|o| *o == "ro" || *o == "rro");
+    let readonly =
+        |m: &Mount| cleaned(&m.destination) == "/proc" && m.options.iter().any(|o| *o == "ro" || *o == "rro");
     let quiet = spec.linux.sysctl.is_empty() && spec.process.oom_score_adj.is_none() && !hooks::any_before_pivot(spec);
     let many = in_proc(b, spec.linux.readonly_paths.iter()) >= TRIED;
     quiet && many && is_whole(b) && !spec.mounts.iter().any(readonly)
@@ -203,11 +204,12 @@ fn readonly_paths(b: &mut Builder) -> Result<(), Problem> {
     let hold = can_hold(b);
     let mut held = false;
     for (i, path) in b.spec.linux.readonly_paths.iter().enumerate() {
-        if clean(path) == "/" {
+        if cleaned(path) == "/" {
             continue; // with the root, at the end
         }
         let from = entry("/linux/readonlyPaths", i);
-        let at = place(b, &from, path)?;
+        let at = b.tree.place(&from, path, true)?;
+        stand(b, &from, &at);
         let hold = hold && matches!(at, Place::Under { base: Slot::PROC, .. });
         if hold && !held {
             let why = "a bind has the options of the mount that it shows: so each part is read-only from its beginning";
@@ -230,7 +232,7 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
         return Ok(());
     }
     // What this plan makes there is the device, unless the configuration asks for another one of that name.
-    let other = |d: &Device| clean(&d.path) == "/dev/null";
+    let other = |d: &Device| cleaned(&d.path) == "/dev/null";
     let own = b.tree.at("/dev").is_some_and(|m| m.empty) && !b.spec.linux.devices.iter().any(other);
     let why = "a mask of a file is a bind of this device: a false one would mask nothing";
     b.init(Init::Paths, "/linux/maskedPaths", Rootfs::OpenNull { check: !own }, why);
@@ -239,10 +241,12 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
         let from = entry("/linux/maskedPaths", i);
         let at = b.tree.place(&from, path, true)?;
         let by_proc = leads && by_proc(b, &from, &at);
-        let at = if by_proc { at } else { place(b, &from, path)? };
+        if !by_proc {
+            stand(b, &from, &at);
+        }
         let nowhere = matches!(at, Place::Rootfs { .. });
         let why = "what lies there tells about the host, or gives a way to change it";
-        b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&clean(path)), by_proc }, why);
+        b.init(Init::Paths, &from, Rootfs::Mask { at, directory: directory(&cleaned(path)), by_proc }, why);
         if nowhere {
             b.stands_nowhere();
         }
@@ -250,13 +254,11 @@ fn masked_paths(b: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Where a path is, with init standing in the directory that its name begins in.
-fn place(b: &mut Builder, from: &str, path: &str) -> Result<Place, Problem> {
-    let at = b.tree.place(from, path, true)?;
+/// Lets init stand in the directory that the name of this place begins in.
+fn stand(b: &mut Builder, from: &str, at: &Place) {
     if let Place::Under { base, .. } = at {
-        b.enter(Init::Paths, from, base);
+        b.enter(Init::Paths, from, *base);
     }
-    Ok(at)
 }
 
 /// Whether init stands in the container's own procfs, all of it, through which a descriptor leads to any other place.
@@ -298,7 +300,7 @@ fn directory(path: &str) -> bool {
 }
 
 fn readonly(b: &mut Builder) {
-    let named = b.spec.linux.readonly_paths.iter().position(|path| clean(path) == "/");
+    let named = b.spec.linux.readonly_paths.iter().position(|path| cleaned(path) == "/");
     let from = match named {
         _ if b.spec.root.readonly => String::from("/root/readonly"),
         Some(i) => entry("/linux/readonlyPaths", i),

@@ -3,7 +3,7 @@
 
 use super::op::{Attributes, Place};
 use super::slot::Slot;
-use super::text::{below, c, clean, cleaned, climbs};
+use super::text::{below, c, cleaned, climbs};
 use crate::spec::{Mount, Problem, Spec, Text};
 
 /// A place in the container that a mount of this plan covers.
@@ -71,18 +71,25 @@ impl Tree {
     /// Where `path`, which config.json has at `at`, is after the mounts so far.
     pub fn place(&self, at: &str, path: &str, links: bool) -> Result<Place, Problem> {
         let path = cleaned(path);
-        let mut over: Option<&Covered> = None;
-        for m in &self.covered {
-            if below(&path, &m.path).is_some() && over.is_none_or(|last| last.path.len() <= m.path.len()) {
-                over = Some(m);
-            }
-        }
-        let fresh = over.filter(|m| m.fresh && !climbs(&path));
-        if let Some(Covered { slot: Some(base), path: above, .. }) = fresh {
-            return Ok(Place::Under { base: *base, path: c(at, below(&path, above).unwrap_or("."))? });
+        if let Some((base, name)) = self.under(&path) {
+            return Ok(Place::Under { base, path: c(at, name)? });
         }
         let relative = if path == "/" { "." } else { &path[1..] };
         Ok(Place::Rootfs { path: c(at, relative)?, links })
+    }
+
+    /// The mount of this plan's own that a clean path lies below, and its name there.
+    pub fn under<'p>(&self, path: &'p str) -> Option<(Slot, &'p str)> {
+        let mut over: Option<(&Covered, &str)> = None;
+        for m in &self.covered {
+            if let Some(name) = below(path, &m.path)
+                && over.is_none_or(|(last, _)| last.path.len() <= m.path.len())
+            {
+                over = Some((m, name));
+            }
+        }
+        let (m, name) = over.filter(|(m, _)| m.fresh && !climbs(path))?;
+        Some((m.slot?, name))
     }
 }
 
@@ -100,9 +107,9 @@ pub enum Covering {
 
 /// What a path lies in after all mounts: the last mount of the list on the path, or above it, is what is seen there.
 pub fn covering(spec: &Spec, path: &str) -> Covering {
-    let path = clean(path);
+    let path = cleaned(path);
     let over = |m: &&Mount| {
-        let at = clean(&m.destination);
+        let at = cleaned(&m.destination);
         path == at || below(&path, &at).is_some()
     };
     let has = |m: &Mount, words: &[&str]| m.options.iter().any(|option: &Text| words.contains(&option.as_str()));

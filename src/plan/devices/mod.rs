@@ -10,7 +10,7 @@ use super::builder::Builder;
 use super::cgroup;
 use super::op::{Attributes, Devices, Mounts, Slot, Source};
 use super::order::{Host, Init};
-use super::text::{c, clean, entry};
+use super::text::{c, clean, cleaned, entry};
 use super::tree::{Covered, Covering, covering};
 use crate::spec::{Device, Problem, Spec};
 use syscalls::MountFlags;
@@ -52,15 +52,15 @@ pub fn lent(b: &Builder) -> bool {
 /// The devices of `linux.devices` that are not made, because a mount of the list lends what they would be made in.
 pub fn left_out<'a>(spec: &'a Spec) -> impl Iterator<Item = &'a str> {
     // Where a mount has the device's own path, the mount brings the device.
-    let own = |path: &str| spec.mounts.iter().any(|m| clean(&m.destination) == path);
-    let lent = move |path: &&str| covering(spec, path) == Covering::Lent && !own(&clean(path));
+    let own = |path: &str| spec.mounts.iter().any(|m| cleaned(&m.destination) == path);
+    let lent = move |path: &&str| covering(spec, path) == Covering::Lent && !own(&cleaned(path));
     spec.linux.devices.iter().map(|device| device.path.as_str()).filter(lent)
 }
 
 fn defaults(b: &mut Builder) -> Result<(), Problem> {
     for (name, major, minor) in DEVICES {
         let path = format!("/dev/{name}");
-        if b.spec.linux.devices.iter().any(|d| clean(&d.path) == path) {
+        if b.spec.linux.devices.iter().any(|d| cleaned(&d.path) == path) {
             continue;
         }
         if b.users.foreign() {
