@@ -70,8 +70,6 @@ stages! {
         Cgroup {
             /// The runtime makes the cgroup and sets its limits. The first process is born into it, so it is never outside.
             Cgroup,
-            /// The kernel gets a program that decides which devices the container may use.
-            DeviceProgram,
             /// The runtime opens the new cgroup, since a mount shows it inside.
             CgroupTree,
             /// The runtime makes the group of processes that gets a share of cache and memory bandwidth.
@@ -140,6 +138,9 @@ stages! {
             ReleaseScope,
             /// The new process joins the group that has a share of cache and memory bandwidth.
             JoinRdt,
+            /// The kernel gets a program that decides which devices the container may use. It checks the program while the new
+            /// process is at work, and that waits for the runtime before its own program begins.
+            DeviceProgram,
         }
         Hooks {
             /// The runtime runs the hooks `prestart` and `createRuntime`: the mounts are made, and `/` is still the host's.
