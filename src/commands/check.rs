@@ -19,6 +19,7 @@ use syscalls::{At, AtFlags, Errno, Why};
 const WOULD_FAIL: i32 = 1;
 
 /// `check`.
+#[inline(never)]
 pub fn check(context: &mut Context, options: &cli::Check) -> Result<i32, Error> {
     step(Step::Look);
     context.host.look();

@@ -34,6 +34,7 @@ pub struct Manner<'a> {
 }
 
 /// `create`.
+#[inline(never)]
 pub fn create(context: &mut Context, options: &cli::Create) -> Result<i32, Error> {
     make(context, options, Manner { waits: true, attached: false, again: None, step: None })?;
     context.log.say(Level::Info, &format!("container {}: created", options.id));
@@ -85,17 +86,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let made =
         begun.and_then(|()| stepping::walk(&mut lanes, stepper).map_err(|stop| failed(&mut lanes, spec, stop, &who)));
     if let Err(error) = made {
-        tell::words("undo", &[]);
-        undo::container(&mut lanes);
-        if let Some(dir) = lanes.take(Slot::STATE) {
-            let words = manner.again.map_or(&context.words, |attempt| &attempt.words).clone();
-            let bundle = saved.bundle_path.clone();
-            attempts::note(dir.at(), &Attempt { bundle, words, config: text.into() });
-            state::remove_failed(make_root(&context.root), &context.root, dir, id)?;
-        }
-        if lanes.pid != 0 {
-            delete::after(context, &saved);
-        }
+        undone(context, &saved, lanes, text, manner)?;
         return Err(error);
     }
     if context.cgroup() && !lanes.has(Slot::CGROUP) {
@@ -120,7 +111,31 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     Ok(made)
 }
 
+/// Removes what was made of a container, and notes what was tried.
+#[inline(never)]
+fn undone(
+    context: &mut Context,
+    saved: &Saved,
+    mut lanes: Lanes,
+    text: &'static [u8],
+    manner: Manner,
+) -> Result<(), Error> {
+    tell::words("undo", &[]);
+    undo::container(&mut lanes);
+    if let Some(dir) = lanes.take(Slot::STATE) {
+        let words = manner.again.map_or(&context.words, |attempt| &attempt.words).clone();
+        let bundle = saved.bundle_path.clone();
+        attempts::note(dir.at(), &Attempt { bundle, words, config: text.into() });
+        state::remove_failed(make_root(&context.root), &context.root, dir, &saved.id)?;
+    }
+    if lanes.pid != 0 {
+        delete::after(context, saved);
+    }
+    Ok(())
+}
+
 /// The error of a plan that stopped, with what a hook, systemd or the kernel's verifier said.
+#[inline(never)]
 fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped, who: &Said) -> Error {
     let stop = cgroup::blame_limit(lanes, stop);
     let said = match stop.trouble {
@@ -131,6 +146,7 @@ fn failed(lanes: &mut Lanes, spec: &Spec, stop: Stopped, who: &Said) -> Error {
 }
 
 /// Reads the bundle. If the container could get at this program's file, it seals the program first.
+#[inline(never)]
 fn read(context: &Context, options: &cli::Create, again: Option<&Attempt>) -> Result<(Bundle, Option<Notify>), Error> {
     // A pipe can be read only once, and the program that is executed again has to read it.
     if options.config.as_deref().and_then(input::descriptor).is_some() {
@@ -183,6 +199,7 @@ fn surroundings(context: &Context, spec: &mut Spec, id: &str) -> Result<Option<N
 }
 
 /// Warns of what in the configuration has no effect.
+#[inline(never)]
 fn warn(context: &Context, spec: &Spec, who: &Said) {
     let file = who.property("");
     context.say_all(&file, spec.warnings());
@@ -210,6 +227,7 @@ fn devices_left_out(spec: &Spec) -> Option<String> {
 }
 
 /// The plan, and the document of the container to be.
+#[inline(never)]
 fn planned(
     context: &mut Context,
     options: &cli::Create,

@@ -17,6 +17,7 @@ use crate::state::{self, Status};
 use syscalls::{Errno, Fd, PollFd, Why};
 
 /// `delete`.
+#[inline(never)]
 pub fn delete(context: &mut Context, options: &cli::Delete) -> Result<i32, Error> {
     let among = if options.force { Among::All } else { Among::Listed };
     several::each(context, &options.which, among, |context, id| one(context, id, options.force))

@@ -23,6 +23,7 @@ const BUNDLE: &str = "/tmp";
 const NEXT: &str = include_str!("demo.txt");
 
 /// `demo`.
+#[inline(never)]
 pub fn demo(context: &mut Context, options: &cli::Demo) -> Result<i32, Error> {
     step(Step::Command);
     let page = options.html.as_deref().map(made).transpose()?;

@@ -22,6 +22,7 @@ const MS: u64 = 1_000_000;
 const PATIENCE: usize = 10;
 
 /// `events`.
+#[inline(never)]
 pub fn events(context: &mut Context, options: &cli::Events) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;

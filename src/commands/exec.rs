@@ -23,6 +23,7 @@ use crate::state::{self, Now, Saved, Status, Whole, recorder};
 use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 
 /// `exec`.
+#[inline(never)]
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     step(Step::Command);
     // The container's processes can look at this one as soon as it has joined them.

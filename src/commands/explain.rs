@@ -17,6 +17,7 @@ const WIDE: usize = 100;
 const NEIGHBOURS: usize = 3;
 
 /// `explain`.
+#[inline(never)]
 pub fn explain(context: &Context, options: &cli::Explain) -> Result<i32, Error> {
     step(Step::Look);
     let book = Book::read();

@@ -104,6 +104,7 @@ fn table() -> Result<i32, Error> {
 }
 
 /// `features`.
+#[inline(never)]
 pub fn features(options: &cli::Features) -> Result<i32, Error> {
     if options.table {
         return table();

@@ -108,6 +108,7 @@ impl Report {
 }
 
 /// `inside`.
+#[inline(never)]
 pub fn inside() -> Result<i32, Error> {
     let names = syscalls::uname(LOOK).doing("look around")?;
     let mut say = Report("\nInside the container:\n".into());

@@ -11,6 +11,7 @@ use crate::say::out;
 use serde::Serialize;
 
 /// `inspect`.
+#[inline(never)]
 pub fn inspect(context: &Context, options: &cli::Inspect) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;

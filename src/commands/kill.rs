@@ -15,6 +15,7 @@ use syscalls::flags::signal_name;
 use syscalls::{Errno, Fd, Why};
 
 /// `kill`.
+#[inline(never)]
 pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
     several::each(context, &options.which, Among::Listed, |context, id| one(context, id, options))
 }

@@ -28,6 +28,7 @@ struct Row {
 }
 
 /// `list`. A state root that is not there holds no containers.
+#[inline(never)]
 pub fn list(context: &Context, options: &cli::List) -> Result<i32, Error> {
     step(Step::Look);
     let root = match syscalls::openat(At::CWD, &c(&context.root)?, OpenFlags::O_DIRECTORY, WHY) {

@@ -68,7 +68,8 @@ pub const EXEC_FAILED: i32 = 255;
 /// The status of a comparison that could not be made (diff(1)).
 pub const NOT_COMPARED: i32 = 2;
 
-/// Runs a command. The exit status is that of the program, where the command waits for one.
+/// Runs a command. The exit status is that of the program, where the command waits for one. No command is inlined here: each
+/// would touch as many pages of the stack as the one that needs most.
 pub fn run(context: &mut Context, command: &Command) -> Result<i32, Error> {
     match command {
         Command::Create(options) => create::create(context, options),

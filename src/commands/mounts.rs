@@ -24,6 +24,7 @@ struct Document<'a> {
 }
 
 /// `mounts add` and `mounts remove`. If one of several cannot be added, those before it are taken away again.
+#[inline(never)]
 pub fn mounts(context: &mut Context, options: &cli::Mounts) -> Result<i32, Error> {
     step(Step::Mounts);
     // A container that shares the host's pid namespace could look into the process that mounts.

@@ -10,11 +10,13 @@ use crate::say::error;
 use crate::state::Status;
 
 /// `pause`.
+#[inline(never)]
 pub fn pause(context: &mut Context, id: &str) -> Result<i32, Error> {
     change(context, id, true)
 }
 
 /// `resume`.
+#[inline(never)]
 pub fn resume(context: &mut Context, id: &str) -> Result<i32, Error> {
     change(context, id, false)
 }

@@ -8,6 +8,7 @@ use crate::plan::show;
 use crate::say::out;
 
 /// `plan`.
+#[inline(never)]
 pub fn plan(context: &Context, options: &cli::PlanCmd) -> Result<i32, Error> {
     if options.diff {
         return diff::plans(context, options);

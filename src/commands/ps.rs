@@ -19,6 +19,7 @@ use syscalls::{AccessFlags, AccessMode, At, Errno, MemFd, OpenFlags, Why};
 const PS: [&CStr; 2] = [c"/usr/bin/ps", c"/bin/ps"];
 
 /// `ps`.
+#[inline(never)]
 pub fn ps(context: &mut Context, options: &cli::Ps) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;

@@ -16,6 +16,7 @@ use crate::state;
 use syscalls::{Ended, Fd, Prctl, Taken, Why};
 
 /// `run`. If it is not detached it returns the program's status, and deletes the container at the end.
+#[inline(never)]
 pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     let id = &options.create.id;
     let manner = Manner { waits: false, attached: !options.detach, again: None, step: options.step.as_ref() };

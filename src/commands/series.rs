@@ -24,6 +24,7 @@ enum Went {
 }
 
 /// `run --repeat`.
+#[inline(never)]
 pub fn series(context: &Context, run: &cli::Run, times: usize) -> Result<i32, Error> {
     step(Step::Look);
     let create = &run.create;

@@ -10,6 +10,7 @@ use crate::spec as oci;
 use syscalls::{At, AtFlags, Errno, OpenFlags, Why};
 
 /// `spec`. A file that is there already is left alone.
+#[inline(never)]
 pub fn spec(context: &Context, options: &cli::SpecCmd) -> Result<i32, Error> {
     step(Step::Command);
     let file = options.file.as_deref().unwrap_or("config.json");

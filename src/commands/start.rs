@@ -25,6 +25,7 @@ use crate::state::{self, Now, Saved, Status, Whole};
 use syscalls::{At, AtFlags, Errno, Fd, OpenFlags, SigSet, Why};
 
 /// `start`, and with `--attach` also the wait for the program's end.
+#[inline(never)]
 pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> {
     step(Step::Start);
     let id = &options.id;

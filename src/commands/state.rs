@@ -23,6 +23,7 @@ struct End<'a> {
 }
 
 /// `state`.
+#[inline(never)]
 pub fn state(context: &Context, id: &str) -> Result<i32, Error> {
     step(Step::Look);
     let (_, dir) = context.container(id)?;

@@ -10,13 +10,14 @@ use crate::stepper::{About, Stepper};
 use syscalls::Why;
 
 /// The stepper that is asked for. It is refused before anything is made.
+#[inline(never)]
 pub fn prepare<'a>(
     context: &Context,
     wish: Option<&cli::Stepping>,
     plan: &'a Plan,
     config: &'a [u8],
     saved: &Saved,
-) -> Result<Option<Stepper<'a>>, Error> {
+) -> Result<Option<Box<Stepper<'a>>>, Error> {
     let Some(wish) = wish else {
         return Ok(None);
     };
@@ -27,11 +28,12 @@ pub fn prepare<'a>(
         cgroup: saved.cgroup_path.clone(),
         ordinary: context.host.uid != 0,
     };
-    Stepper::new(wish, about).map(Some)
+    Stepper::new(wish, about).map(|stepper| Some(Box::new(stepper)))
 }
 
 /// Carries out the host lane. If there is a stepper, each lane asks it before each line.
-pub fn walk(lanes: &mut Lanes, stepper: Option<Stepper>) -> Result<(), Stopped> {
+#[inline(never)]
+pub fn walk(lanes: &mut Lanes, stepper: Option<Box<Stepper>>) -> Result<(), Stopped> {
     let Some(mut stepper) = stepper else {
         return walk::host(lanes);
     };

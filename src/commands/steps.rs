@@ -39,6 +39,7 @@ impl From<Error> for Wrong {
 }
 
 /// `inside STEP...`. A step that fails does not end the program: what the kernel answers is the lesson.
+#[inline(never)]
 pub fn steps(all: &[String]) -> Result<i32, Error> {
     for step in all {
         let words: Vec<&str> = step.split(' ').collect();

@@ -23,6 +23,7 @@ const EVERY: u64 = 50;
 const HANGS: u64 = 1_000_000_000;
 
 /// `trace`.
+#[inline(never)]
 pub fn trace(context: &Context, options: &cli::TraceCmd) -> Result<i32, Error> {
     step(Step::Look);
     if options.only.iter().any(|word| word == "help") {

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use syscalls::{At, Why};
 
 /// `update`.
+#[inline(never)]
 pub fn update(context: &mut Context, options: &cli::Update) -> Result<i32, Error> {
     step(Step::Cgroup);
     let id = &options.id;

@@ -21,6 +21,7 @@ const EVERY: u64 = 50;
 const ENDS: SigSet = SigSet::EMPTY.with(libc::SIGTERM).with(libc::SIGINT).with(libc::SIGHUP);
 
 /// `watch`.
+#[inline(never)]
 pub fn watch(context: &mut Context, options: &cli::Watch) -> Result<i32, Error> {
     step(Step::Look);
     let id = &options.id;

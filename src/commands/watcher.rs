@@ -28,6 +28,7 @@ pub fn wanted(options: &cli::Create, spec: &Spec) -> Option<Watched> {
 }
 
 /// The profiles that are asked for, if their files can be written.
+#[inline(never)]
 pub fn profiles(options: &cli::Create) -> Result<Files, Error> {
     let path = |path: &Option<String>| path.as_deref().map(absolute).transpose();
     let files = Files { seccomp: path(&options.write_seccomp)?, capabilities: path(&options.write_capabilities)? };
@@ -36,6 +37,7 @@ pub fn profiles(options: &cli::Create) -> Result<Files, Error> {
 }
 
 /// What a watcher does that writes profiles, too.
+#[inline(never)]
 pub fn profiler<'a>(what: Watched, spec: &'a Spec<'a>, cgroup: &str, profiles: Files) -> Box<Act<'a>> {
     let cgroup = String::from(cgroup);
     Box::new(move |_, _| {

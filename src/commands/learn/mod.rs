@@ -41,6 +41,7 @@ impl Desk {
 }
 
 /// `learn`.
+#[inline(never)]
 pub fn learn(context: &mut Context, options: &cli::Learn) -> Result<i32, Error> {
     step(Step::Command);
     let Some(name) = &options.lesson else {

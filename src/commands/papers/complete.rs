@@ -13,6 +13,7 @@ use crate::state::{self, traces};
 use syscalls::{OpenFlags, Why};
 
 /// `completion`.
+#[inline(never)]
 pub fn script(shell: Shell) -> Result<i32, Error> {
     let text = match shell {
         Shell::Bash => include_str!("completion.bash"),
@@ -23,6 +24,7 @@ pub fn script(shell: Shell) -> Result<i32, Error> {
 }
 
 /// `complete`.
+#[inline(never)]
 pub fn complete(context: &Context, words: &[String]) -> Result<i32, Error> {
     step(Step::Look);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

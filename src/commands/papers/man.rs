@@ -14,6 +14,7 @@ use argh::{FlagInfo, FlagInfoKind, Optionality, PositionalInfo};
 const WIDTH: usize = 79;
 
 /// `man`.
+#[inline(never)]
 pub fn man(page: Page) -> Result<i32, Error> {
     step(Step::Look);
     let text = match page {
