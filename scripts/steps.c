@@ -3,7 +3,7 @@
 //
 //   steps FILE PROGRAM..   writes a record of 24 bytes to FILE for each instruction outside the kernel: the process, its
 //                          number from 0 on in the order of their birth; where the instruction lies: an address in the
-//                          program as its file has it, or ~0 outside of it (the vDSO); and the stack's pointer.
+//                          program, or ~0 outside of it (the vDSO); and the stack's pointer.
 //
 // An instruction with a repeat prefix stops after each repetition, and is written once. Steps are slow: a wait with a time
 // limit would end, and the program would do what it does then. So ppoll(2) waits here as long as it takes.
@@ -97,7 +97,7 @@ static void step(FILE *out, pid_t pid)
     if (process->last == registers.rip && repeats(pid, registers.rip)) return;
     process->last = registers.rip;
     int inside = registers.rip >= begins && registers.rip < ends;
-    uint64_t record[] = {process - all, inside ? registers.rip - begins : ~0ull, registers.rsp};
+    uint64_t record[] = {process - all, inside ? registers.rip : ~0ull, registers.rsp};
     fwrite(record, sizeof record, 1, out);
     wait_on(pid, &registers);
 }

@@ -114,7 +114,7 @@ fn run(argv: *const *const c_char) -> i32 {
     let pid = syscalls::getpid(Why("each record tells which process has made it"));
     syscalls::record::set_own_pid(pid);
     #[cfg(not(test))]
-    if let Err(error) = entry::no_libc::protect_tables() {
+    if let Err(error) = entry::no_libc::protect_addresses() {
         return finish(Err(error), amiss(&whole(argv)), "");
     }
     let own = (!sealed).then_some(argv);

@@ -17,21 +17,14 @@ unsafe extern "C" {
 // SAFETY: the name and the form are libc's own.
 #[unsafe(no_mangle)]
 extern "C" fn __libc_start_main(_: usize, argc: i32, argv: *const *const c_char) -> ! {
-    start::relocate(argv);
-    go_on(argc, argv)
-}
-
-/// Not inlined: this code uses addresses, and the compiler must not load one of them before `relocate` has corrected it.
-#[inline(never)]
-fn go_on(argc: i32, argv: *const *const c_char) -> ! {
     start::begin(argv);
     start::on_own_stack(argc, argv, main)
 }
 
-/// Makes the tables that only `relocate` had to write read-only.
-pub fn protect_tables() -> Result<(), Error> {
-    let why = Why("tables of functions and texts have their addresses: nothing may change them from now on");
-    start::protect_relocated(why).doing("protect the program's tables")
+/// Makes the addresses of functions that lie among the variables read-only.
+pub fn protect_addresses() -> Result<(), Error> {
+    let why = Why("the program jumps to the addresses that stand there: nothing may change them");
+    start::protect_addresses(why).doing("protect the program's addresses")
 }
 
 /// Where the environment lies: [`start::begin`] says it.

@@ -33,8 +33,7 @@ pub(crate) fn found_at(argv: *const *const c_char) {
 }
 
 /// The address after a vector.
-#[inline]
-pub(crate) fn after(mut at: *const *const c_char) -> *const *const c_char {
+fn after(mut at: *const *const c_char) -> *const *const c_char {
     // SAFETY: the vector is NULL-terminated.
     unsafe {
         while !(*at).is_null() {
@@ -77,15 +76,10 @@ pub fn variable(name: &str) -> Option<&'static CStr> {
 
 /// A value of the auxiliary vector (getauxval(3)): `AT_EUID`, `AT_SECURE`, ... No system call.
 pub fn auxv(kind: u64) -> u64 {
-    match environment_at() {
-        at if at.is_null() => 0,
-        at => auxv_of(at, kind),
+    let environment = environment_at();
+    if environment.is_null() {
+        return 0;
     }
-}
-
-/// A value of the auxiliary vector that follows this environment.
-#[inline]
-pub(crate) fn auxv_of(environment: *const *const c_char, kind: u64) -> u64 {
     // SAFETY: after the environment's NULL the kernel laid pairs of a kind and its value, the last of kind AT_NULL.
     unsafe {
         let mut pair = after(environment) as *const [u64; 2];

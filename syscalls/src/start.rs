@@ -1,7 +1,6 @@
 //! Where a process begins, in place of libc's start-up. libc asks the processor what it can do, which is slow in a virtual
 //! machine, and makes a dozen system calls for a heap, for threads and for a loader, none of which this program has. The
-//! rest is done here: correct the program's own addresses to where the kernel has put it, find the environment, and make
-//! room for the language's thread-local variables and for a stack.
+//! rest is done here: find the environment, and make room for the language's thread-local variables and for a stack.
 
 use crate::arch;
 use crate::call::{Result, Why};
@@ -12,27 +11,10 @@ use core::ffi::c_char;
 use core::ptr;
 use libc::Elf64_Phdr as Header;
 
-/// The kernel has put the program at another address than the linker assumed. This adds the difference to each address that
-/// the program holds in memory. `argv`: where the kernel laid it. Until this is done no table, no message and no static of
-/// another crate may be used. The compiler may load their addresses early, so the caller does the rest in a function that is
-/// not inlined.
-#[inline] // so it stays in the crate that calls it: a call into another crate would go through an address not yet right
-pub fn relocate(argv: *const *const c_char) {
-    let headers = headers(entry::after(argv));
-    let bias = bias(headers);
-    for header in headers.iter().filter(|h| h.p_type == libc::PT_DYNAMIC) {
-        let dynamic = bias.wrapping_add(header.p_vaddr as usize) as *const [usize; 2];
-        // SAFETY: the kernel has mapped it where the header says, and what it lists for writing.
-        unsafe { add(bias, dynamic) };
-    }
-}
-
 /// Finds the environment and sets up the thread-local variables. No code may use one before.
 #[inline(never)]
 pub fn begin(argv: *const *const c_char) {
     entry::found_at(argv);
-    let headers = headers(entry::environment_at());
-    let bias = bias(headers);
     let room = &raw const HOT.thread as usize;
     let pointer = match arch::LOCALS_AFTER {
         None => &raw const HOT.thread[THREAD_POINTER] as usize,
@@ -41,7 +23,7 @@ pub fn begin(argv: *const *const c_char) {
     // SAFETY: the headers are the program's own, mapped by the kernel; what is written lies inside `HOT.thread`, which
     // no code has looked at yet.
     unsafe {
-        for header in headers.iter().filter(|h| h.p_type == libc::PT_TLS) {
+        for header in headers().iter().filter(|h| h.p_type == libc::PT_TLS) {
             let align = header.p_align.max(1) as usize;
             let size = (header.p_memsz as usize).next_multiple_of(align);
             if size > (THREAD_POINTER - 2) * size_of::<usize>() {
@@ -51,7 +33,7 @@ pub fn begin(argv: *const *const c_char) {
                 None => pointer - size,
                 Some(bytes) => pointer + bytes.next_multiple_of(align),
             };
-            let from = bias.wrapping_add(header.p_vaddr as usize) as *const u8;
+            let from = header.p_vaddr as usize as *const u8;
             ptr::copy_nonoverlapping(from, to as *mut u8, header.p_filesz as usize);
         }
         if arch::LOCALS_AFTER.is_none() {
@@ -62,91 +44,27 @@ pub fn begin(argv: *const *const c_char) {
     arch::set_thread_pointer(pointer);
 }
 
-/// The program's headers. `environment`: where the kernel laid it.
-#[inline]
-fn headers(environment: *const *const c_char) -> &'static [Header] {
-    let at = entry::auxv_of(environment, libc::AT_PHDR) as *const Header;
-    let len = entry::auxv_of(environment, libc::AT_PHNUM) as usize;
+/// The program's headers.
+fn headers() -> &'static [Header] {
+    let (at, len) = (entry::auxv(libc::AT_PHDR) as *const Header, entry::auxv(libc::AT_PHNUM) as usize);
     // SAFETY: the kernel has mapped them with the program, and says where.
     unsafe { core::slice::from_raw_parts(at, len) }
 }
 
-/// The difference between the address at which the kernel has put the program and the one that the linker assumed.
-#[inline]
-fn bias(headers: &[Header]) -> usize {
-    let own = headers.iter().find(|header| header.p_type == libc::PT_PHDR);
-    own.map_or(0, |own| (headers.as_ptr() as usize).wrapping_sub(own.p_vaddr as usize))
-}
-
-/// Adds `bias` to each address in memory. The linker has listed them in the packed form (gABI, "Relative
-/// Relocation Table"): an even word is the place of one; an odd word has a bit for each of the 63 words that follow.
-///
-/// # Safety
-/// `dynamic` is the program's own dynamic section, mapped for writing as all places are that it lists.
-#[inline]
-unsafe fn add(bias: usize, dynamic: *const [usize; 2]) {
-    const DT_RELASZ: usize = linux_raw_sys::elf_uapi::DT_RELASZ as usize;
-    // Of glibc's elf.h, as the kernel does not know them.
-    const DT_RELRSZ: usize = 35;
-    const DT_RELR: usize = 36;
-    let (mut table, mut bytes) = (0, 0);
-    let mut entry = dynamic;
-    // SAFETY: the section ends with an entry of zeros, the table where it says; the caller vouches for the places.
-    unsafe {
-        while (*entry)[0] != 0 {
-            match *entry {
-                [DT_RELR, at] => table = bias.wrapping_add(at),
-                [DT_RELRSZ, size] => bytes = size,
-                // There is none of any other form: `protections::the_linker_lists_packed_addresses_alone`.
-                // (The quick profile has some, for functions of libc that are never called.)
-                [DT_RELASZ, size] if size != 0 && !cfg!(debug_assertions) => arch::trap(),
-                _ => {}
-            }
-            entry = entry.add(1);
-        }
-        let mut place = ptr::null_mut::<usize>();
-        for i in 0..bytes / size_of::<usize>() {
-            let word = *(table as *const usize).add(i);
-            if word & 1 == 0 {
-                place = bias.wrapping_add(word) as *mut usize;
-                *place = (*place).wrapping_add(bias);
-                place = place.add(1);
-                continue;
-            }
-            // The test stands at the end: there are thousands of places.
-            let mut bits = word >> 1;
-            if bits != 0 {
-                loop {
-                    let at = place.add(bits.trailing_zeros() as usize);
-                    *at = (*at).wrapping_add(bias);
-                    bits &= bits - 1;
-                    if bits == 0 {
-                        break;
-                    }
-                }
-            }
-            place = place.add(usize::BITS as usize - 1);
-        }
-    }
-}
-
-/// mprotect(2) of the tables with addresses of functions and texts (the linker's PT_GNU_RELRO): [`relocate`] has written to
-/// them, and nothing does from now on.
+/// mprotect(2) of the addresses of functions that lie among the variables (the linker's PT_GNU_RELRO). Nothing writes to them.
 #[track_caller]
-pub fn protect_relocated(why: Why) -> Result<()> {
+pub fn protect_addresses(why: Why) -> Result<()> {
     let page = entry::page_size();
-    let headers = headers(entry::environment_at());
-    let relocated = |header: &&Header| header.p_type == libc::PT_GNU_RELRO;
-    let Some(header) = headers.iter().find(relocated) else {
+    let Some(header) = headers().iter().find(|header| header.p_type == libc::PT_GNU_RELRO) else {
         return Ok(());
     };
-    let first = bias(headers).wrapping_add(header.p_vaddr as usize);
+    let first = header.p_vaddr as usize;
     // The linker ends it where a page of the usual size ends. If pages are larger here, other data follows on the last one.
     let (start, end) = (first & !(page - 1), (first + header.p_memsz as usize) & !(page - 1));
     if start >= end {
         return Ok(());
     }
-    // SAFETY: relocate() has done its work, and the compiler writes to nothing that lies there.
+    // SAFETY: the compiler writes to nothing that lies there.
     unsafe { mprotect_read(start, end - start, why) }
 }
 
