@@ -6,6 +6,9 @@ use syscalls::{At, Why};
 
 /// Bytes of the log that are read: the newest ones. The report of a kill for want of memory has some thousand.
 const NEWEST: usize = 64 << 10;
+/// What riscv64's kernel writes of a fault (arch/riscv/kernel/traps.c, do_trap), and bytes of the registers that follow.
+const UNHANDLED: &str = ": unhandled signal ";
+const REGISTERS: usize = 4096;
 /// Bytes of a line that is quoted.
 const QUOTED: usize = 240;
 /// The name of the machine's first pid namespace, which has a fixed number (linux/proc_ns.h, PROC_PID_INIT_INO).
@@ -45,9 +48,16 @@ impl Log {
 
     /// The lines, the newest first, each without its level and its time.
     fn lines(&self) -> impl Iterator<Item = &str> {
+        self.timed().map(|(_, line)| line)
+    }
+
+    /// The same with their times, in seconds of the machine's life. Without a time (printk.time=0) a line counts as new.
+    fn timed(&self) -> impl Iterator<Item = (u64, &str)> {
         self.0.lines().rev().map(|line| {
             let line = line.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(line, |(_, rest)| rest);
-            line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest)
+            let timed = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+            let seconds = |time: &str| time.split('.').next().and_then(|seconds| seconds.trim().parse().ok());
+            timed.map_or((u64::MAX, line), |(time, rest)| (seconds(time).unwrap_or(u64::MAX), rest))
         })
     }
 
@@ -63,13 +73,25 @@ impl Log {
         all.next().is_none().then_some(found)
     }
 
-    /// The fault for which the kernel ended this process.
-    pub fn fault(&self, pid: i32) -> Option<&str> {
+    /// The fault for which the kernel ended this process. On riscv64 lines with its registers belong to it. `since`: seconds of the
+    /// machine's life, before which the number was another process's.
+    pub fn fault(&self, pid: i32, since: u64) -> Option<&str> {
+        // The log's clock is another one than the machine's, and may be late by some milliseconds.
+        let new = self.timed().filter(|(time, _)| time.saturating_add(1) >= since).map(|(_, line)| line);
         let name = format!("[{pid}]");
-        self.lines().find(|line| {
+        let line = { new }.find(|line| {
             let rest = line.split_once(&name).map(|(_, rest)| rest);
-            rest.is_some_and(|rest| rest.starts_with(": segfault at ") || line.starts_with("traps: "))
-        })
+            rest.is_some_and(|rest| {
+                rest.starts_with(": segfault at ") || rest.starts_with(UNHANDLED) || line.starts_with("traps: ")
+            })
+        })?;
+        if !line.contains(UNHANDLED) {
+            return Some(line);
+        }
+        let from = (line.as_ptr() as usize).checked_sub(self.0.as_ptr() as usize)?;
+        let rest = self.0.get(from..)?;
+        let registers = rest.find(" cause: ").filter(|at| *at < REGISTERS);
+        registers.and_then(|at| rest.get(..at + 24)).or(Some(line))
     }
 
     /// The kill of this process, or of the newest one in the cgroup of this path.
@@ -122,7 +144,7 @@ fn forbidden(line: &str) -> Option<(i32, u64, Forbidden<'_>)> {
 /// What stands after a key, up to a blank or a comma.
 pub fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(key)?;
-    rest.split([' ', ',']).next()
+    rest.split([' ', ',', '\n']).next()
 }
 
 fn number(line: &str, key: &str) -> Option<u64> {
@@ -131,6 +153,7 @@ fn number(line: &str, key: &str) -> Option<u64> {
 
 /// A line of the log, as it is quoted.
 pub fn quoted(line: &str) -> String {
+    let line = line.lines().next().unwrap_or(line);
     let line = line.split(" likely on CPU").next().unwrap_or(line);
     format!("kernel log: {}", bounded(line, QUOTED))
 }
@@ -140,7 +163,9 @@ pub fn fault_words(line: &str) -> String {
     access_words(line).unwrap_or_else(|| {
         let words = match () {
             () if is_forbidden(line) => "did what only the kernel may",
-            () if line.contains(" invalid opcode ") => "executed what is no instruction of this processor",
+            () if line.contains(" invalid opcode ") || line.contains(" unhandled signal 4 ") => {
+                "executed what is no instruction of this processor"
+            }
             () if line.contains(" int3 ") => "came to a breakpoint",
             () if line.contains(" divide error ") => "divided by zero",
             () => "did what the processor does not do",
@@ -159,15 +184,18 @@ pub fn is_full_stack(line: &str) -> bool {
     const FRAME: i64 = 4096;
     const GAP: i64 = 64 << 10;
     let hex = |key: &str| i64::from_str_radix(field(line, key)?, 16).ok();
-    let distance = hex(" segfault at ").zip(hex(" sp ")).map(|(address, pointer)| address.wrapping_sub(pointer));
+    let (address, pointer) = (hex(" segfault at ").or(hex(" badaddr: ")), hex(" sp ").or(hex(" sp : ")));
+    let distance = address.zip(pointer).map(|(address, pointer)| address.wrapping_sub(pointer));
     distance.is_some_and(|distance| (-GAP..FRAME).contains(&distance))
 }
 
 /// A fault of an access: `read the address 0x0, where nothing is mapped`. The bits are those of the processor's error code
 /// (x86: 1 is for a page that is there, 2 for a write, 16 for a fetch of code).
 fn access_words(line: &str) -> Option<String> {
-    let address = field(line, " segfault at ")?;
-    let bits = u32::from_str_radix(field(line, " error ")?, 16).ok()?;
+    let (address, bits) = match line.contains(" unhandled signal 11 ") {
+        true => riscv_access(line)?,
+        false => (field(line, " segfault at ")?, u32::from_str_radix(field(line, " error ")?, 16).ok()?),
+    };
     let (verb, may) = match bits & 0x12 {
         0x02 => ("wrote to", "written to"),
         0x10 => ("executed", "executed"),
@@ -180,6 +208,20 @@ fn access_words(line: &str) -> Option<String> {
     Some(format!("{verb} the address 0x{address}, {state}"))
 }
 
+/// The same as riscv64's kernel writes it: the code is that of the signal (sigaction(2): 2, SEGV_ACCERR), and the cause that of the
+/// processor (12: code was fetched, 15: a write). Without a cause it is called a read.
+fn riscv_access(line: &str) -> Option<(&str, u32)> {
+    let address = field(line, " at 0x")?.trim_start_matches('0');
+    let cause = field(line, " cause: ").and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let bits = match cause {
+        Some(12) => 0x10,
+        Some(15) => 2,
+        _ => 0,
+    };
+    let there = field(line, " code ")? == "0x2";
+    Some((if address.is_empty() { "0" } else { address }, bits | u32::from(there)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +230,13 @@ mod tests {
         <6>[51180.344871] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=m,pid=19582,uid=0\n\
         <4>[1.0] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/c,task=m,pid=7,uid=0\n\
         <5>[51191.314701] audit: type=1326 audit(1795961613.803:538): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=19838 comm=\"k\" exe=\"/k\" sig=31 arch=c000003e syscall=39 compat=0 ip=0x7ff6f4dca829 code=0x80000000\n\
-        <5>[51191.5] audit: type=1326 audit(1795961614.803:539): auid=1 uid=0 gid=0 ses=1 pid=5 comm=\"k\" exe=\"/k\" sig=0 arch=c000003e syscall=1 compat=0 ip=0x0 code=0x7ffc0000\n";
+        <5>[51191.5] audit: type=1326 audit(1795961614.803:539): auid=1 uid=0 gid=0 ses=1 pid=5 comm=\"k\" exe=\"/k\" sig=0 arch=c000003e syscall=1 compat=0 ip=0x0 code=0x7ffc0000\n\
+        <6>[9.1] f[80]: unhandled signal 11 code 0x2 at 0x00000003ff2d1ff8 in f[10000+1000]\n\
+        <4>[9.2] epc : 0000000000010120 ra : 0000000000010130 sp : 00000003ff2d2000\n\
+        <4>[9.3] status: 0000000200004020 badaddr: 00000003ff2d1ff8 cause: 000000000000000f\n\
+        <6>[9.4] g[81]: unhandled signal 11 code 0x1 at 0x0000000000000000\n\
+        <4>[9.5] epc : 0000000000000000 ra : 0000000000010130 sp : 00000003ff2d2000\n\
+        <4>[9.6] status: 0000000200004020 badaddr: 0000000000000000 cause: 000000000000000c\n";
 
     #[test]
     fn what_the_kernel_wrote_is_found() {
@@ -197,12 +245,25 @@ mod tests {
         assert_eq!(call, Some((0xc000_003e, 39)));
         assert!(log.forbidden(19838, 1795961613804).is_none() && log.forbidden(5, 0).is_none());
         assert_eq!(log.only_forbidden(0).map(|found| found.number), Some(39));
-        let line = log.fault(19567).unwrap_or("");
+        assert_eq!(log.fault(19567, 51182), None, "another process of that number");
+        let line = log.fault(19567, 51181).unwrap_or("");
         assert_eq!(fault_words(line), "wrote to the address 0x8, where nothing is mapped");
         assert!(
             !is_full_stack(line) && is_full_stack("t[1]: segfault at 7ffd290292ec ip 40 sp 00007ffd290292e0 error 6")
         );
         assert_eq!(fault_words("traps: t[1] trap int3 ip:4 sp:7 error:0"), "came to a breakpoint");
+        let traps = Log("<6>[5.0] traps: t[7] trap int3 ip:4 sp:7 error:0\n".into());
+        assert!(traps.fault(7, 0).is_some() && traps.fault(8, 0).is_none());
+        let line = log.fault(80, 0).unwrap_or("");
+        assert_eq!(fault_words(line), "wrote to the address 0x3ff2d1ff8, which may not be written to");
+        assert!(is_full_stack(line));
+        assert_eq!(
+            quoted(line),
+            "kernel log: f[80]: unhandled signal 11 code 0x2 at 0x00000003ff2d1ff8 in f[10000+1000]"
+        );
+        let line = log.fault(81, 0).unwrap_or("");
+        assert_eq!(fault_words(line), "executed the address 0x0, where nothing is mapped");
+        assert!(!is_full_stack(line));
         assert_eq!(log.starved(19582, None).and_then(|kill| kill.limit), Some("/a"));
         assert_eq!(log.starved(1, Some("a/b")).and_then(|kill| kill.limit), Some("/a"));
         assert!(log.starved(1, Some("a/bc")).is_none() && log.starved(1, Some("a/")).is_none());

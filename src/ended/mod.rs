@@ -239,7 +239,8 @@ impl Look<'_> {
             return Some(found);
         }
         let first = self.over.is_protected();
-        let line = self.log()?.fault(pid)?;
+        let since = self.over.since_boot();
+        let line = self.log()?.fault(pid, since)?;
         let words = log::fault_words(line);
         let (full, abort) = (log::is_full_stack(line), first && log::is_forbidden(line));
         let line = log::quoted(line);

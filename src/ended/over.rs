@@ -37,8 +37,16 @@ impl Over<'_> {
 
     /// When the container's first process was made, in milliseconds since 1970.
     pub fn since(&self) -> u64 {
-        let now = syscalls::clock_ns(libc::CLOCK_REALTIME);
+        self.begun(libc::CLOCK_REALTIME) / 1_000_000
+    }
+
+    /// The same, in seconds of the machine's life, without the times that it slept.
+    pub fn since_boot(&self) -> u64 {
+        self.begun(libc::CLOCK_MONOTONIC) / 1_000_000_000
+    }
+
+    fn begun(&self, clock: i32) -> u64 {
         let age = syscalls::clock_ns(libc::CLOCK_BOOTTIME).saturating_sub(self.saved.start_time[0]);
-        now.saturating_sub(age) / 1_000_000
+        syscalls::clock_ns(clock).saturating_sub(age)
     }
 }
