@@ -8,7 +8,7 @@ use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 pub fn cases() -> Vec<Trial> {
@@ -92,9 +92,13 @@ fn ends() -> Outcome {
     let words = ["inspect", "--format", "json", &bundle.id];
     let inner = bundle.command(&words)?;
     let listing = bundle.path("strace");
-    let command = traced_in_time(&inner, &listing, Some("--inject=bpf:delay_enter=1500000"))?;
-    let running = bundle.start(command)?;
-    thread::sleep(Duration::from_millis(700));
+    // It is at that call after as much time as the whole takes.
+    let begun = Instant::now();
+    bundle.finish(traced_in_time(&inner, &listing, None::<&str>)?)?.ok()?;
+    let whole = begun.elapsed();
+    let delay = format!("--inject=bpf:delay_enter={}", (2 * whole).as_micros() + 1_500_000);
+    let running = bundle.start(traced_in_time(&inner, &listing, Some(&delay))?)?;
+    thread::sleep(whole + Duration::from_millis(500));
     bundle.call(&["kill", &bundle.id, "KILL"])?.ok()?;
     let done = bundle.wait(running)?;
     let document: Value =

@@ -31,6 +31,23 @@ const NEEDS: &[Need] = &[
     ("leads::to_the_code", tmpfs_maps_ids),
     ("parity::life_everything", tmpfs_maps_ids),
     ("parity::killed_everything", tmpfs_maps_ids),
+    ("trace::refusals_of_a_life_are_expected", tmp_maps_ids),
+    ("told::each_line_has_its_shape", tmp_maps_ids),
+    ("timing::sums_are_that_of_everything", tmp_maps_ids),
+    ("timing::the_text_says_the_sums", tmp_maps_ids),
+    ("world::is_that_of_everything", tmp_maps_ids),
+    ("step::a_killed_run_ends_its_stepper", tmp_maps_ids),
+    ("step::a_killed_stepper_leaves_nothing", tmp_maps_ids),
+    ("step::a_stop_fits_on_a_screen", tmp_maps_ids),
+    ("step::all_fits_on_a_small_terminal", tmp_maps_ids),
+    ("step::calls_are_those_of_the_traces", tmp_maps_ids),
+    ("step::q_at_every_line_of_everything", tmp_maps_ids),
+    ("step::q_at_every_line_with_a_terminal", tmp_maps_ids),
+    ("step::q_at_every_section_of_everything", tmp_maps_ids),
+    ("step::the_commands_for_another_window_work", tmp_maps_ids),
+    ("step::the_end_of_the_terminal_ends_it", tmp_maps_ids),
+    ("step::the_world_of_the_calls_is_that_of_proc", tmp_maps_ids),
+    ("step::what_the_last_line_has_made_is_shown", tmp_maps_ids),
     ("threaded::memory_below", || controllers().contains("memory")),
     ("refused::processes_of_the_cgroup", || controllers().contains("pids")),
     ("learn::cgroup", || controllers().contains("pids")),
@@ -43,9 +60,11 @@ const NEEDS: &[Need] = &[
     ("watch::a_program_of_32_bits_", x86),
     ("watch::calls_by_interrupt_", x86),
     ("refused::interface_of_the_host", interface),
-    // Other kernels write no such line of a fault into their log, or write it only if a sysctl says so.
-    ("ended::a_fault_names_its_address", x86),
-    ("ended::a_fault_at_the_end_of_the_stack", x86),
+    // aarch64's kernel writes of a fault into its log only if a sysctl says so (debug.exception-trace).
+    ("ended::a_fault_names_its_address", || !cfg!(target_arch = "aarch64")),
+    ("ended::a_fault_at_the_end_of_the_stack", || !cfg!(target_arch = "aarch64") && gcc()),
+    ("ended::a_fault_that_the_log_does_not_have", gcc),
+    ("ended::a_signal_that_a_program_brings_upon_itself", gcc),
     // They compile a program.
     ("watch_parity::files", gcc),
     ("watch_parity::sockets", gcc),
@@ -59,6 +78,12 @@ const NEEDS: &[Need] = &[
     ("watch_parity::signals_stops_and_ends", x86),
     // tmpfs has noswap.
     ("diagnosis_mounts::a_file_system_in_its_own_words", || kernel() >= (6, 4)),
+    // A kernel knows it once its module is loaded, which machines without disks do not do.
+    ("check::what_a_failure_says_is_said_before", || {
+        fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("ext4"))
+    }),
+    // It looks for a run without a wait, and on an emulated processor each has one.
+    ("told::init_makes_no_call_more", x86),
     // scripts/test installs these programs where it runs. The root of a machine of another kind, which scripts/lab makes,
     // has few.
     ("html::", || has("chromium")),
@@ -70,6 +95,7 @@ const NEEDS: &[Need] = &[
     ("world::a_hostile_name_stays_in_its_label", || has("dot")),
     ("world::a_start_that_failed_has_a_graph", || has("dot")),
     ("manual::man_and_mandoc_find_no_fault", || has("mandoc")),
+    ("others::bubblewrap_is_understood", || has("bwrap")),
     ("completion::in_zsh", || has("zsh")),
     ("completion::in_fish", || has("fish")),
     // They make packages of Debian.
@@ -132,6 +158,12 @@ fn kernel() -> (u32, u32) {
 /// Where /tmp is one, the files of the tests lie in it.
 fn tmpfs_maps_ids() -> bool {
     kernel() >= (6, 3)
+}
+
+/// The same, unless /tmp is another file system.
+fn tmp_maps_ids() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    tmpfs_maps_ids() || !mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq(["/tmp", "tmpfs"]))
 }
 
 fn apparmor() -> bool {
