@@ -9,7 +9,8 @@
 //                          the same up to the program, which is /bin/pause and waits for `start`. STATE/ID keeps its pid.
 //   floor start|state|exec|kill|delete STATE ID
 //                          what the command of that name does: opens the gate; reads the pid and what the kernel says of
-//                          it; runs /bin/true inside; sends SIGKILL; removes a container that has ended.
+//                          it; runs /bin/true inside, and first makes its own file one that nothing inside can write to;
+//                          sends SIGKILL; removes a container that has ended.
 //   floor list STATE       what `state` does, for each.
 //   floor names STATE      the ids alone.
 //   floor meter [xN] PROGRAM..
@@ -21,12 +22,15 @@
 // Build: cc -O2 -static -o floor floor.c
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
+#include <link.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
@@ -35,7 +39,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -311,8 +317,42 @@ static int list(const char *state, int (*show)(const char *, const char *))
     return !all;
 }
 
+// A process inside can reach the file of one that enters (CVE-2019-5736). The cheapest cure: what is mapped from it is mapped
+// anew from a read-only mount, which becomes /proc/PID/exe.
+static void seal(void)
+{
+    struct mount_attr readonly = {.attr_set = MOUNT_ATTR_RDONLY};
+    const ElfW(Phdr) *header = (const void *)getauxval(AT_PHDR);
+    uint64_t first = UINT64_MAX, last = 0;
+    int tree = done(syscall(SYS_open_tree, AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "open_tree");
+    done(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &readonly, sizeof readonly), "mount_setattr");
+    char name[32];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", tree);
+    int file = done(open(name, O_RDONLY | O_CLOEXEC), name);
+    for (const ElfW(Phdr) *end = header + getauxval(AT_PHNUM); header < end; header++) {
+        if (header->p_type != PT_LOAD) continue;
+        uintptr_t at = header->p_vaddr & -4096ul, size = (header->p_vaddr + header->p_filesz - at + 4095) & -4096ul;
+        int prot = (header->p_flags & PF_R ? PROT_READ : 0) | (header->p_flags & PF_X ? PROT_EXEC : 0);
+        first = at < first ? at : first;
+        last = at + size > last ? at + size : last;
+        if (!(header->p_flags & PF_W)) {
+            done((long)mmap((void *)at, size, prot, MAP_PRIVATE | MAP_FIXED, file, header->p_offset & -4096ul), "mmap");
+            continue;
+        }
+        void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memcpy(copy, (void *)at, size);
+        done((long)mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)at), "mremap");
+    }
+    uint64_t stack = (uintptr_t)&readonly, heap = (uintptr_t)sbrk(0);
+    struct prctl_mm_map map = {first, last, first, last, heap, heap, stack, stack, stack, stack, stack, NULL, 0, file};
+    done(prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0), "prctl");
+    close(file);
+    close(tree);
+}
+
 static int enter(const char *state, const char *id)
 {
+    seal();
     char *words[] = {"/bin/true", NULL}, *with[] = {"PATH=/bin", NULL};
     const char *name = path(GROUPS "floor%s%s", "", id);
     int group = done(open(name, O_DIRECTORY | O_CLOEXEC), name);

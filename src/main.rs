@@ -153,16 +153,17 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
         Err(cli::Stop::Usage(text)) => return finish(Err(Error::Usage(text)), amiss(), ""),
     };
     let (listening, preserve_fds) = preserved(&command);
-    let endless = match protect(preserve_fds, read_from(&command), runs(&command)) {
+    // `exec` goes on as it is where it is sealed; where it is not, descriptors stay for the paths that name them.
+    let closes = argv.is_some() && matches!(command, cli::Command::Exec(_)) && syscalls::auxv(libc::AT_EUID) == 0;
+    let endless = match protect(preserve_fds, read_from(&command), runs(&command), closes) {
         Ok(endless) => endless,
         Err(error) => return finish(Err(error), amiss(), ""),
     };
     // It opens files, which would take the place of standard descriptors that are closed.
-    if runs(&command)
-        && let Err(error) = seal::called_by_name()
-    {
-        return finish(Err(error), amiss(), "");
-    }
+    let named = match if makes(&command) { seal::called_by_name() } else { Ok(None) } {
+        Ok(named) => named,
+        Err(error) => return finish(Err(error), amiss(), ""),
+    };
     traces::set_limit(globals.trace_limit);
     let mut host = host::Host::probe();
     let context = host::root_path(globals.root.as_deref(), &mut host, environment).and_then(|root| {
@@ -175,7 +176,7 @@ fn obey(words: &[&str], pid: i32, argv: Option<*const *const c_char>) -> i32 {
             preserve_fds,
             listening,
             endless,
-            argv,
+            own: argv.map(|argv| seal::Own { argv, named }),
             words: words.iter().map(|word| word.to_string()).collect(),
             recording: recorder::Recording::default(),
         })
@@ -221,6 +222,12 @@ fn runs(command: &cli::Command) -> bool {
             | cli::Command::Demo(_)
             | cli::Command::Learn(_)
     )
+}
+
+/// Whether a command makes a process that becomes a program in a container. `start` and `delete` run a container's hooks, and
+/// look when there are some.
+fn makes(command: &cli::Command) -> bool {
+    runs(command) && !matches!(command, cli::Command::Start(_) | cli::Command::Delete(_))
 }
 
 /// With `-E`: says which command begins.
@@ -270,19 +277,22 @@ fn read_from(command: &cli::Command) -> Option<u32> {
 
 /// Before anything else: no other process may look into this one, the program does not get what the caller left open, and
 /// descriptors 0 to 2 are open, so that no file of ours takes their place. `read_from` stays open over execve. `runs`: the
-/// command can run programs. Returns which of the three can always be read and written: the null device, a file and some
-/// terminals can.
-fn protect(preserve_fds: u32, read_from: Option<u32>, runs: bool) -> Result<[bool; 3], Error> {
+/// command can run programs. `closes`: what the caller left open is closed at once. Returns which of the three can always be
+/// read and written: the null device, a file and some terminals can.
+fn protect(preserve_fds: u32, read_from: Option<u32>, runs: bool, closes: bool) -> Result<[bool; 3], Error> {
     let failed = |failed| at("protect this process", failed);
     let why = Why("a write beyond the limit on file sizes (ulimit -f) must fail, and not end this process");
     syscalls::survive_file_limit(why).map_err(failed)?;
     let why = Why("what runs in a container must not trace this process or open its descriptors (CVE-2016-9962)");
     syscalls::prctl(Prctl::PR_SET_DUMPABLE, 0, why).map_err(failed)?;
     let why = Why("descriptors that the caller left open must not reach the program (CVE-2024-21626)");
-    let mark = |first, last| match syscalls::close_range_cloexec(first, last, why) {
-        // Kernels below the floor lack this flag. Where nothing is executed, nothing gets a descriptor.
-        Err(lacking) if !runs && cause::too_old(lacking).is_some() => Ok(()),
-        other => other.map_err(failed),
+    let mark = |first, last| match closes {
+        true => syscalls::close_range(first, last, why).map_err(failed),
+        false => match syscalls::close_range_cloexec(first, last, why) {
+            // Kernels below the floor lack this flag. Where nothing is executed, nothing gets a descriptor.
+            Err(lacking) if !runs && cause::too_old(lacking).is_some() => Ok(()),
+            other => other.map_err(failed),
+        },
     };
     let mut first = 3 + preserve_fds;
     if let Some(kept) = read_from.filter(|fd| *fd >= first) {

@@ -33,7 +33,7 @@ pub struct Context {
     /// Which standard descriptors can always be read and written, and so may be the null device.
     pub endless: [bool; 3],
     /// What this process was called with; none if it is sealed already.
-    pub argv: Option<*const *const core::ffi::c_char>,
+    pub own: Option<seal::Own>,
     /// The command line, without the program's name.
     pub words: Vec<String>,
     /// What becomes of the records.
@@ -110,11 +110,18 @@ impl Context {
 
     /// Executes this program again from a file that no container can write to, unless it is sealed already.
     pub fn seal(&self) -> Result<(), Error> {
-        let Some(argv) = self.argv else {
-            return Ok(());
-        };
-        tell::words("sealed", &[]);
-        seal::seal(argv, self.host.uid)
+        self.own.as_ref().map_or(Ok(()), |own| {
+            tell::words("sealed", &[]);
+            seal::seal(own.argv, self.host.uid)
+        })
+    }
+
+    /// The same for a command that has read nothing yet and left no descriptor open: as a rule it goes on as it is.
+    pub fn seal_here(&self) -> Result<(), Error> {
+        self.own.as_ref().map_or(Ok(()), |own| {
+            tell::words("sealed", &[]);
+            seal::seal_here(own, self.host.uid)
+        })
     }
 
     /// Logs at most 16 words about a configuration of each kind: odd ones as warnings, usual ones as information. `file`: its
@@ -161,10 +168,17 @@ impl Context {
 
     /// Appends this command's calls to the trace of the container in this directory. The command can clone processes, which
     /// record too.
-    pub fn join_trace(&mut self, dir: At) -> Result<(), Error> {
+    pub fn join_trace(&mut self, dir: Fd) -> Result<At, Error> {
         recorder::share()?;
-        self.recording.join(dir);
-        Ok(())
+        Ok(self.recording.join(dir))
+    }
+
+    /// For a command that may run hooks of a container: it records with what it clones, and this program's file is no other's.
+    pub fn may_run_hooks(saved: &Saved) -> Result<(), Error> {
+        match saved.hooks {
+            Some(_) => recorder::share().and_then(|()| seal::called_by_name()).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Opens the state root, and in it the directory of a container that is there.
@@ -182,9 +196,9 @@ impl Context {
 
 /// A container as it is now, with its cgroup.
 pub struct Found {
-    /// The state root, and the container's directory in it.
+    /// The state root, and the container's directory in it, which the recording keeps open.
     pub root: Fd,
-    pub dir: Fd,
+    pub dir: At,
     pub saved: Saved,
     /// A rootless container may have no cgroup.
     pub now: Now,
@@ -193,9 +207,9 @@ pub struct Found {
 /// Finds a container, for a command that needs its cgroup.
 pub fn find(context: &mut Context, id: &str) -> Result<Found, Error> {
     let (root, dir) = context.container(id)?;
-    context.recording.join(dir.at());
-    let saved = state::load(dir.at(), id)?;
-    let mut now = state::look(dir.at(), &saved)?;
+    let dir = context.recording.join(dir);
+    let saved = state::load(dir, id)?;
+    let mut now = state::look(dir, &saved)?;
     if now.cgroup.is_none() && !saved.cgroup_path.is_empty() {
         now.cgroup = cgroup::open_pair(&saved.cgroup_path).doing(format_args!("look for the cgroup of {id}"))?;
     }

@@ -14,7 +14,7 @@ use crate::plan::cgroup::limits::above;
 use crate::say::error::found;
 use crate::say::tell;
 use crate::state::{self, Status};
-use syscalls::{Errno, Fd, PollFd, Why};
+use syscalls::{At, Errno, Fd, PollFd, Why};
 
 /// `delete`.
 #[inline(never)]
@@ -46,15 +46,16 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
             false => Err(state::missing(id)),
         };
     };
-    context.join_trace(dir.at())?;
-    let (saved, unfinished) = known_of(&dir, id, force)?;
+    let dir = context.recording.join(dir);
+    let (saved, unfinished) = known_of(dir, id, force)?;
+    saved.as_ref().map_or(Ok(()), Context::may_run_hooks)?;
     let ended = match &saved {
-        Some(saved) => end_first(context, &root, &dir, saved, force)?,
+        Some(saved) => end_first(context, &root, dir, saved, force)?,
         None => false,
     };
     let known = match &saved {
         Some(saved) => saved.clone(),
-        None => state::begun(dir.at(), id)?.unwrap_or_else(|| state::unknown(id)),
+        None => state::begun(dir, id)?.unwrap_or_else(|| state::unknown(id)),
     };
     // In a pid namespace of the container's own, the end of the first process ends all others.
     let ended = saved.as_ref().is_some_and(|saved| saved.own_pids) || ended;
@@ -62,14 +63,11 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
         remains(context, &root, &known)?;
     }
     tell::words("remove", &[id]);
-    if unfinished {
-        remove_around(&known, None)?;
-        if !state::remove_unfinished(root.at(), dir, id)? {
-            return Ok(None);
-        }
-    } else {
-        drop(dir);
-        remove(&root, id, &known, None)?;
+    remove_around(&known, None)?;
+    if !unfinished {
+        state::remove(root.at(), dir, id, true)?;
+    } else if !state::remove_unfinished(root.at(), dir, id)? {
+        return Ok(None);
     }
     match &saved {
         Some(saved) => after(context, saved),
@@ -80,11 +78,11 @@ fn attempt(context: &mut Context, id: &str, force: bool) -> Result<Option<i32>, 
 }
 
 /// Ends the processes of a container, if it may be deleted. True: its first process lived, and all of them are ended.
-fn end_first(context: &Context, root: &Fd, dir: &Fd, saved: &state::Saved, force: bool) -> Result<bool, Error> {
+fn end_first(context: &Context, root: &Fd, dir: At, saved: &state::Saved, force: bool) -> Result<bool, Error> {
     let id = &saved.id;
     let now = match force {
-        true => state::now(dir.at(), saved)?,
-        false => state::look(dir.at(), saved)?,
+        true => state::now(dir, saved)?,
+        false => state::look(dir, saved)?,
     };
     if !force && !matches!(now.status, Status::Stopped | Status::Created) {
         let word = now.status.word();
@@ -105,11 +103,11 @@ fn end_first(context: &Context, root: &Fd, dir: &Fd, saved: &state::Saved, force
 }
 
 /// The container's document; and whether it has none yet. With `--force` a damaged document is none.
-fn known_of(dir: &Fd, id: &str, force: bool) -> Result<(Option<state::Saved>, bool), Error> {
+fn known_of(dir: At, id: &str, force: bool) -> Result<(Option<state::Saved>, bool), Error> {
     if !force {
-        return Ok((Some(state::load(dir.at(), id)?), false));
+        return Ok((Some(state::load(dir, id)?), false));
     }
-    Ok(match state::document_of(dir.at(), id)? {
+    Ok(match state::document_of(dir, id)? {
         state::Document::Whole(saved) => (Some(*saved), false),
         state::Document::Damaged(_) => (None, false),
         state::Document::Missing => (None, true),
@@ -245,7 +243,7 @@ fn end(init: &Fd, id: &str) -> Result<(), Error> {
 pub fn remove(root: &Fd, id: &str, saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
     remove_around(saved, hierarchy)?;
     match state::look_up(Some(root), id)? {
-        Some(dir) => state::remove(root.at(), dir, id),
+        Some(dir) => state::remove(root.at(), dir.at(), id, false),
         // `run` and `delete --force` came to this at the same time, and the other command was faster.
         None => Ok(()),
     }

@@ -67,7 +67,7 @@ fn last(found: &Found, id: &str) -> Result<i32, Error> {
     let Some(init) = &found.now.init else {
         return Ok(0);
     };
-    let whole = state::load_whole(found.dir.at(), id).ok();
+    let whole = state::load_whole(found.dir, id).ok();
     let spec = whole.as_ref().and_then(|whole| whole.spec().ok());
     let hierarchy = found.now.cgroup.as_ref().map(|(root, _)| root.at());
     let over = Over {
@@ -77,7 +77,7 @@ fn last(found: &Found, id: &str) -> Result<i32, Error> {
         first: true,
         ended: wait::status(init, PATIENCE)?,
         handed: None,
-        dir: Some(found.dir.at()),
+        dir: Some(found.dir),
         hierarchy,
     };
     let ending = end::look(&over);

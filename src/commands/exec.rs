@@ -27,16 +27,16 @@ use syscalls::{At, AtFlags, CloneFlags, Fd, OpenFlags, Resolve, SigSet, Why};
 pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     step(Step::Command);
     // The container's processes can look at this one as soon as it has joined them.
-    context.seal()?;
+    context.seal_here()?;
     step(Step::Exec);
     let (_root, dir) = context.container(&options.id)?;
     let whole = state::load_whole(dir.at(), &options.id)?;
     if whole.saved.channel {
-        context.recording.join(dir.at());
-        return client::exec(context, options, &whole.saved, dir.at());
+        let dir = context.recording.join(dir);
+        return client::exec(context, options, &whole.saved, dir);
     }
     let made = make(context, options, dir.at(), whole);
-    context.recording.join(dir.at());
+    let dir = context.recording.join(dir);
     let made = made?;
     // The wait for the program can last, and its records shall be there meanwhile.
     context.recording.write(&context.root);
@@ -50,7 +50,7 @@ pub fn exec(context: &mut Context, options: &cli::Exec) -> Result<i32, Error> {
     let Waited { ended, handed } = wait.wait()?;
     wait::release(signals);
     if ended.status() != 0 {
-        let (spec, dir) = (Some(&*spec), Some(dir.at()));
+        let (spec, dir) = (Some(&*spec), Some(dir));
         let over = Over { saved: &saved, spec, pid, first: false, ended: Some(ended), handed, dir, hierarchy: None };
         end::tell(context, &over);
     }

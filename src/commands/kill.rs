@@ -23,16 +23,16 @@ pub fn kill(context: &mut Context, options: &cli::Kill) -> Result<i32, Error> {
 fn one(context: &mut Context, id: &str, options: &cli::Kill) -> Result<i32, Error> {
     step(Step::Stop);
     let (root, dir) = context.container(id)?;
-    context.recording.join(dir.at());
-    let saved = state::load(dir.at(), id)?;
-    let now = state::now(dir.at(), &saved)?;
+    let dir = context.recording.join(dir);
+    let saved = state::load(dir, id)?;
+    let now = state::now(dir, &saved)?;
     let failed = |failed| at(format!("kill {id}"), failed);
     if now.init.is_none() && matches!(options.which, Which::Matching(_)) {
         // The pattern also fits a container that has ended, which needs no signal.
         return Ok(0);
     }
     if saved.channel && now.status != state::Status::Stopped {
-        return client::kill(context, &saved, dir.at(), options.signal, options.all);
+        return client::kill(context, &saved, dir, options.signal, options.all);
     }
     super::vm::refuse_signal(&saved, options.signal)?;
     if options.all && !saved.cgroup_path.is_empty() {

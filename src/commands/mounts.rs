@@ -145,10 +145,10 @@ fn place(i: usize, mount: &Mount) -> Result<Bind, Problem> {
 /// The work for a container, which must have a mount namespace of its own.
 fn job(context: &mut Context, id: &str, add: bool, binds: Vec<Bind>) -> Result<Job, Error> {
     let (_root, dir) = context.container(id)?;
-    context.join_trace(dir.at())?;
-    let whole = state::load_whole(dir.at(), id)?;
+    let dir = context.join_trace(dir)?;
+    let whole = state::load_whole(dir, id)?;
     let saved = &whole.saved;
-    let now = state::now(dir.at(), saved)?;
+    let now = state::now(dir, saved)?;
     let Some(init) = now.init else {
         return Err(Error::State(format!("container not running: {id} is {}", now.status.word())));
     };

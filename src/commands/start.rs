@@ -16,7 +16,7 @@ use crate::outcome::{Check, Error, Lane, Stopped, Trouble, at};
 use crate::perform::sync;
 use crate::plan::cgroup::scope::Manager;
 use crate::plan::{self, Op, Plan, Step, Wish};
-use crate::say::error::{Said, found, line, stopped};
+use crate::say::error::{Said, found, stopped};
 use crate::say::{out, tell};
 use crate::spec::{self, Spec};
 use crate::state::attempts::{self, Attempt};
@@ -30,39 +30,34 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
     step(Step::Start);
     let id = &options.id;
     let (root, dir) = context.container(id)?;
-    context.join_trace(dir.at())?;
-    let mut whole = state::load_whole(dir.at(), id)?;
-    let now = startable(dir.at(), &whole.saved)?;
-    let watcher = begin_watch(options, dir.at(), &whole)?;
-    let Released { fifo, report, notify } = release(context, options, dir.at(), whole.saved.pid)?;
+    let dir = context.recording.join(dir);
+    let whole = state::load_whole(dir, id)?;
+    let now = startable(dir, &whole.saved)?;
+    Context::may_run_hooks(&whole.saved)?;
+    let watcher = begin_watch(options, dir, &whole)?;
+    let Released { fifo, report, notify } = release(context, options, dir, whole.saved.pid)?;
     step(Step::Program);
-    let refused = refused(context, dir.at(), &whole, &now, report)?;
+    let refused = refused(context, dir, &whole, &now, report)?;
     tell::watch(None);
     if refused.is_some() {
         let_end(&fifo, now.init.as_ref());
         let (bundle, config) =
             (whole.saved.bundle_path.clone(), whole.configuration().map(|text| text.to_vec().into()));
-        attempts::note(dir.at(), &Attempt { bundle, words: Vec::new(), config: config.unwrap_or_default() });
+        attempts::note(dir, &Attempt { bundle, words: Vec::new(), config: config.unwrap_or_default() });
     }
     if let Some(Refused { error, by_hook }) = refused {
         if by_hook {
-            drop(dir);
             delete::destroy(context, &root, &whole.saved, now.init.as_ref())?;
         }
         return Err(error);
     }
-    recorder::execve_succeeded(dir.at());
-    whole.saved.state = "running".into();
-    // The program runs, and the kernel knows its status: a document that cannot be written does not change that.
-    if let Err(error) = state::save(dir.at(), &whole) {
-        context.log.say(Level::Warn, &line(&error));
-    }
+    // The document stays as it is: that the program runs, the kernel tells.
+    recorder::execve_succeeded(dir);
     let saved = whole.saved;
     context.log.say(Level::Info, &format!("container {id}: running"));
     if let Some(list) = &saved.hooks
         && let Err(error) = hooks::poststart(&saved, list, saved.pid)
     {
-        drop(dir);
         delete::destroy(context, &root, &saved, now.init.as_ref())?;
         return Err(error);
     }
@@ -79,15 +74,21 @@ pub fn start(context: &mut Context, options: &cli::Start) -> Result<i32, Error> 
                 first: true,
                 ended: Some(ended),
                 handed,
-                dir: Some(dir.at()),
+                dir: Some(dir),
                 hierarchy: None,
             };
-            end::keep(context, dir.at(), id, end::tell(context, &over));
+            end::keep(context, dir, id, end::tell(context, &over));
             watcher.map_or(Ok(()), Watcher::tell)?;
             Ok(ended.status())
         }
         (false, Some(init), Some(notify)) => notify.until_ready(&init).map(|()| 0),
-        _ => Ok(0),
+        (_, init, _) => {
+            // The end of this process closes them.
+            for open in [Some(root), Some(fifo), init, now.procfs].into_iter().flatten() {
+                open.leak();
+            }
+            Ok(0)
+        }
     }
 }
 
@@ -96,6 +97,7 @@ fn begin_watch(options: &cli::Start, dir: At, whole: &Whole) -> Result<Option<Wa
     let Some(what) = options.watch else {
         return Ok(None);
     };
+    recorder::share()?;
     let (spec, saved) = (whole.spec()?, &whole.saved);
     let act = watcher::engine(what, &spec, &saved.cgroup_path);
     Watcher::begin(saved.pid, dir, &*act).map(Some).map_err(|trouble| failed(&saved.id, trouble))
@@ -114,8 +116,10 @@ fn startable(dir: At, saved: &Saved) -> Result<Now, Error> {
     if saved.cgroup_path.is_empty() {
         return Ok(now);
     }
-    let pair = cgroup::open_pair(&saved.cgroup_path).ok().flatten();
-    let Some((_, group)) = pair.filter(|(_, group)| cgroup::is_frozen(group.at())) else {
+    let root = cgroup::open_root().ok().flatten();
+    let frozen = root.filter(|root| cgroup::is_frozen_at(root.at(), &saved.cgroup_path));
+    let pair = frozen.and_then(|_| cgroup::open_pair(&saved.cgroup_path).ok().flatten());
+    let Some((_, group)) = pair else {
         return Ok(now);
     };
     match (state::look(dir, saved)?.status, cause::cgroup::stopped(group.at())) {
@@ -202,7 +206,9 @@ fn refused(context: &mut Context, dir: At, whole: &Whole, now: &Now, report: Fd)
             format!("start {id}: its program does not run; another version of this program created it and knows why");
         return Ok(Some(Refused { error: Error::State(text), by_hook: false }));
     }
-    if now.init.is_some() && procfs::life(saved.pid, saved.start_time)? == Life::Executed {
+    if let Some(procfs) = &now.procfs
+        && procfs::life_in(procfs.at(), saved.pid, saved.start_time)? == Life::Executed
+    {
         return Ok(None);
     }
     Ok(match recorder::last_execve(dir) {

@@ -80,7 +80,7 @@ fn shares(options: &cli::Update) -> String {
 /// Writes them into the container's group of resctrl. A container has one only from its creation on.
 fn set_shares(found: &Found, shares: &str) -> Result<(), Error> {
     let id = &found.saved.id;
-    let whole = state::load_whole(found.dir.at(), id)?;
+    let whole = state::load_whole(found.dir, id)?;
     let config = whole.spec()?;
     let Some(rdt) = &config.linux.intel_rdt else {
         return Err(Error::State(format!(
@@ -116,9 +116,9 @@ fn devices(group: At, found: &Found, resources: &Resources) -> Result<(), Error>
             "cannot set the device rules of {id}: several programs decide on devices for its cgroup, and which of them is the container's is not known (/devices)"
         )));
     }
-    let mut whole = state::load_whole(found.dir.at(), id)?;
+    let mut whole = state::load_whole(found.dir, id)?;
     whole.saved.device_rules = rules;
-    state::save(found.dir.at(), &whole)
+    state::save(found.dir, &whole)
 }
 
 /// The limits that are asked for, as linux.resources of a config.json, and where they were read.

@@ -48,7 +48,7 @@ pub fn watch(context: &mut Context, options: &cli::Watch) -> Result<i32, Error> 
 /// Lets a process trace all that the container has.
 fn begin(found: &Found, options: &cli::Watch) -> Result<Watcher, Error> {
     let (id, saved) = (&options.id, &found.saved);
-    let whole = state::load_whole(found.dir.at(), id)?;
+    let whole = state::load_whole(found.dir, id)?;
     let spec = whole.spec()?;
     let what = if options.all { Watched::All } else { Watched::Refused };
     let act = |_: i32, command: Option<i32>| {
@@ -57,7 +57,7 @@ fn begin(found: &Found, options: &cli::Watch) -> Result<Watcher, Error> {
         engine.run();
     };
     let why = Why("a process beside the container sees its calls");
-    let begun = watch::clone(found.dir.at(), &act, false, why)
+    let begun = watch::clone(found.dir, &act, false, why)
         .and_then(|watcher| watch::begin(&watcher.channel, saved.pid, why).map(|()| watcher));
     begun.map_err(|trouble| match trouble {
         Trouble::Call(failed) => at(format_args!("watch {id}"), failed),

@@ -4,12 +4,13 @@
 //! - In a pid namespace of its own, the container's first process is alone until its execve. Then only this program itself
 //!   could open the file, if the container's image has it executed by that link. It notices that it was not executed by its
 //!   name, and ends before it does anything: [`called_by_name`]. That takes three calls.
-//! - In a shared pid namespace, or with hooks inside, other processes can look at init. So this program executes itself again,
-//!   through a read-only mount: [`seal`]. That takes as long as the start of a program.
+//! - In a shared pid namespace, or with hooks inside, other processes can look at init. So this program becomes one that
+//!   cannot be written to: [`seal`], [`seal_here`].
 //!
 //! ```text
-//!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─ execveat      nothing is copied
-//!   memfd_create ─ sendfile ─ seals ─ execveat                               where this user may not mount; three times as long
+//!   open_tree(/proc/self/exe, CLONE) ─ mount_setattr(RDONLY) ─┬─ mmap.. ─ prctl(PR_SET_MM)    `exec`: it goes on
+//!                                                             └─ execveat                     it begins again
+//!   memfd_create ─ sendfile ─ seals ─ execveat                where this user may not mount; three times as long
 //! ```
 //! The records from before execveat are passed on in the environment, so that the trace is whole. May touch: the recorder,
 //! system calls.
@@ -56,14 +57,21 @@ fn executed_through() -> Option<i32> {
     path.strip_prefix("/dev/fd/")?.parse().ok()
 }
 
+/// What this process was called with, if it is not sealed yet.
+pub struct Own {
+    pub argv: *const *const c_char,
+    /// The file of that name, by which this program's could be written to.
+    pub named: Option<At>,
+}
+
 /// Refuses to go on if a container had the kernel execute this program by a link of procfs. Then the file belongs to the host,
-/// and what this program would run in the container could open it.
-pub fn called_by_name() -> Result<(), Error> {
+/// and what this program would run in the container could open it. Returns the file of its name, which stays open.
+pub fn called_by_name() -> Result<Option<At>, Error> {
     let failed = |failed| at("look at this program", failed);
     let elsewhere = || {
         let word = "this program was not executed by its name but through a link such as /proc/self/exe, and could be another's file: execute it by its path";
         match unwritable().map_err(failed)? {
-            true => Ok(()),
+            true => Ok(None),
             false => Err(Error::State(word.into())),
         }
     };
@@ -74,7 +82,7 @@ pub fn called_by_name() -> Result<(), Error> {
     let why = Why("a container may have executed this program by a link to the host's file (CVE-2019-5736)");
     let mine = match syscalls::newfstatat(At::CWD, ITSELF, AtFlags::NONE, why) {
         // Without procfs there are no such links.
-        Err(f) if f.errno == Errno::ENOENT => return Ok(()),
+        Err(f) if f.errno == Errno::ENOENT => return Ok(None),
         mine => mine.map_err(failed)?,
     };
     let (name, flags) = (syscalls::executed_as(), OpenFlags::O_PATH);
@@ -82,9 +90,9 @@ pub fn called_by_name() -> Result<(), Error> {
     match syscalls::openat2(At::CWD, name, flags, Resolve::RESOLVE_NO_MAGICLINKS, why) {
         Ok(named) => {
             let other = syscalls::fstat(named.at(), why).map_err(failed)?;
-            named.leak(); // execve closes it
+            let named = At::from_raw(named.leak()); // execve closes it, or `seal_here`
             if (mine.st_dev, mine.st_ino) == (other.st_dev, other.st_ino) {
-                return Ok(());
+                return Ok(Some(named));
             }
         }
         Err(f) if !missing.contains(&f.errno) => return Err(failed(f)),
@@ -105,12 +113,41 @@ fn unwritable() -> Result<bool, Failed> {
     Ok(safe)
 }
 
+fn failed(failed: Failed) -> Error {
+    at("seal this program", failed)
+}
+
 /// Executes this program again from a file that cannot be written. It returns if that is not necessary, or fails.
 pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
-    let failed = |failed| at("seal this program", failed);
-    let Some(file) = open(uid).map_err(failed)? else {
-        return Ok(());
+    match open(uid).map_err(failed)? {
+        Some(Safe::Mount(file) | Safe::Copy(file)) => Err(execute(&file, argv)),
+        None => Ok(()),
+    }
+}
+
+/// The same, and as a rule it goes on as it is: what the kernel has mapped from its file is mapped anew from the read-only
+/// mount, and that is where /proc/PID/exe leads from then on. Descriptors that the caller left open are closed already: they
+/// would not be in a program that is executed again.
+pub fn seal_here(own: &Own, uid: u32) -> Result<(), Error> {
+    let tree = match open(uid).map_err(failed)? {
+        None => return Ok(()),
+        Some(Safe::Copy(file)) => return Err(execute(&file, own.argv)),
+        Some(Safe::Mount(tree)) => tree,
     };
+    let path = CString::new(format!("/proc/self/fd/{}", tree.at().raw())).unwrap_or_default();
+    let exchanged = syscalls::openat(At::CWD, &path, OpenFlags::NONE, BECOME)
+        .and_then(|file| syscalls::exchange(file.at(), own.argv, BECOME));
+    if !matches!(exchanged, Ok(true)) {
+        return Err(execute(&tree, own.argv));
+    }
+    if let Some(named) = own.named {
+        drop(Fd::from_raw(named.raw()));
+    }
+    Ok(())
+}
+
+/// Executes this program again from this file. It returns only when it failed.
+fn execute(file: &Fd, argv: *const *const c_char) -> Error {
     let mut args = vec![core::ptr::null(); syscalls::args(argv).count() + 1];
     let mut envs = vec![core::ptr::null(); environment().count() + 2];
     let carried = format!("{CARRIED}={:x}:{}", envs.as_ptr() as usize, hexadecimal(record::bytes()));
@@ -119,12 +156,20 @@ pub fn seal(argv: *const *const c_char, uid: u32) -> Result<(), Error> {
     let mut all: Vec<&CStr> = environment().collect();
     all.push(&carried);
     let envp = Vector::new(all.into_iter(), &mut envs);
-    Err(failed(syscalls::execveat(file.at(), &argv, &envp, BECOME)))
+    failed(syscalls::execveat(file.at(), &argv, &envp, BECOME))
+}
+
+/// This program as a file that cannot be written.
+enum Safe {
+    /// Its own file, on a mount that is read-only.
+    Mount(Fd),
+    /// A copy in memory that is sealed.
+    Copy(Fd),
 }
 
 /// Opens this program as a file that cannot be written. `None`: this user may not write to its file anyway, so no process in its
 /// containers may.
-fn open(uid: u32) -> Result<Option<Fd>, Failed> {
+fn open(uid: u32) -> Result<Option<Safe>, Failed> {
     if uid != 0 {
         let why = Why("a file that this user may not write, no process in its containers may write");
         let own = syscalls::faccessat2(At::CWD, ITSELF, AccessMode::W_OK, AccessFlags::AT_EACCESS, why);
@@ -148,19 +193,19 @@ fn open(uid: u32) -> Result<Option<Fd>, Failed> {
         syscalls::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let why = Why("the program's file must be read-only for all processes that come to it by this mount");
     match syscalls::mount_setattr(tree.at(), c"", AtFlags::AT_EMPTY_PATH, &readonly, why) {
-        Ok(()) => Ok(Some(tree)),
+        Ok(()) => Ok(Some(Safe::Mount(tree))),
         Err(_) => copy().map(Some),
     }
 }
 
 /// A copy of this program in memory that cannot be changed.
-fn copy() -> Result<Fd, Failed> {
+fn copy() -> Result<Safe, Failed> {
     let from = syscalls::openat(At::CWD, ITSELF, OpenFlags::NONE, BECOME)?;
     let copy = syscalls::memfd_create(c"nk-runtime", MemFd::MFD_ALLOW_SEALING, BECOME)?;
     while syscalls::sendfile(copy.at(), from.at(), 1 << 30, BECOME)? > 0 {}
     let seals = Seals::F_SEAL_SEAL | Seals::F_SEAL_SHRINK | Seals::F_SEAL_GROW | Seals::F_SEAL_WRITE;
     syscalls::fcntl_add_seals(copy.at(), seals, Why("from now on no process can change it"))?;
-    Ok(copy)
+    Ok(Safe::Copy(copy))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -120,8 +120,13 @@ pub enum Obstacle {
 /// Why a container cannot begin in a cgroup, if so. The kernel tells both in one file, and takes the cgroups above and below
 /// into account (cgroup-v2.rst, "cgroup.events").
 pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
+    obstacle_in(group, c"cgroup.events")
+}
+
+/// The same, by the path of that file.
+fn obstacle_in(at: At, events: &CStr) -> Result<Option<Obstacle>> {
     let why = Why("a frozen cgroup lets nothing run, and one with processes belongs to others");
-    let text = read(group, c"cgroup.events", why)?;
+    let text = read(at, events, why)?;
     let says = |line: &str| text.lines().any(|one| one == line);
     Ok(match (says("frozen 1"), says("populated 1")) {
         (true, _) => Some(Obstacle::Frozen),
@@ -133,6 +138,12 @@ pub fn obstacle(group: At) -> Result<Option<Obstacle>> {
 /// Whether a cgroup is frozen, by itself or by one above it. If the kernel does not tell, the answer is no.
 pub fn is_frozen(group: At) -> bool {
     obstacle(group).is_ok_and(|found| found == Some(Obstacle::Frozen))
+}
+
+/// The same of the cgroup at a path.
+pub fn is_frozen_at(root: At, path: &str) -> bool {
+    let events = CString::new(format!("{path}/cgroup.events")).unwrap_or_default();
+    obstacle_in(root, &events).is_ok_and(|found| found == Some(Obstacle::Frozen))
 }
 
 /// How many of a cgroup and its parents are missing, counted from the last.

@@ -59,6 +59,25 @@ pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
     }
 }
 
+/// Where a word begins in a text. Of most of the text one byte in so many is looked at as the word has: the last byte of a piece
+/// as long as the word tells how far the word is away at the least.
+pub fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    let (last, before) = word.split_last()?;
+    let known = word.iter().fold(0u64, |known, byte| known | 1 << (byte & 63));
+    let mut at = before.len();
+    loop {
+        let byte = text.get(at)?;
+        if known >> (byte & 63) & 1 == 0 {
+            at += word.len();
+            continue;
+        }
+        if byte == last && text.get(at - before.len()..at)? == before {
+            return Some(at - before.len());
+        }
+        at += before.iter().rev().position(|other| other == byte).unwrap_or(before.len()) + 1;
+    }
+}
+
 /// The descriptor that a path names: a shell passes such paths for `<(...)`, and engines for files in memory.
 pub fn descriptor(path: &str) -> Option<i32> {
     if path == "/dev/stdin" {

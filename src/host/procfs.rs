@@ -226,19 +226,10 @@ pub fn ignored_signals(why: Why) -> Result<SigSet> {
     Ok(hex.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).map_or(unknown, SigSet))
 }
 
-/// What follows a word up to the end of the line. Of most of the text before it one byte in eight is looked at: the last one
-/// of a piece as long as the word tells how far the word is away at the least.
+/// What follows a word up to the end of the line.
 fn after<'t>(text: &'t [u8], word: &[u8]) -> Option<&'t [u8]> {
-    let (last, before) = word.split_last()?;
-    let mut at = before.len();
-    loop {
-        let byte = text.get(at)?;
-        if byte == last && text.get(at - before.len()..at)? == before {
-            let rest = text.get(at + 1..)?;
-            return rest.split(|byte| *byte == b'\n').next();
-        }
-        at += before.iter().rev().position(|other| other == byte).unwrap_or(before.len()) + 1;
-    }
+    let rest = text.get(input::find(text, word)? + word.len()..)?;
+    rest.split(|byte| *byte == b'\n').next()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::vectors::Room;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::{Hooks, Op, Process};
 use crate::plan::{Plan, Slot};
+use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Fd, SigSet, Why};
@@ -125,9 +126,9 @@ pub struct Names([u64; 16]);
 impl Names {
     pub const NONE: Names = Names([0; 16]);
 
-    /// Two of the bits, by the hash FNV-1a.
+    /// Two of the bits.
     fn bits(name: &[u8]) -> [u32; 2] {
-        let hash = name.iter().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let hash = sorted::hash(name);
         [hash & 1023, hash >> 16 & 1023]
     }
 

@@ -69,8 +69,13 @@ pub fn is_there(dir: At, id: &str) -> Result<bool, Error> {
 /// Reads the document of a container that is there, with the configuration.
 pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
     let text = text(dir, NAME, id, |_| false)?.there(id)?;
-    let saved = understand(id, &text)?;
-    let configuration = configuration(id, text)?;
+    let short = short(&text);
+    let is_last = short.is_some();
+    let saved = checked(id, short.map_or_else(|| parse_whole(&text), Ok))?;
+    let configuration = match is_last {
+        true => cut(id, text, saved.configured)?,
+        false => configuration(id, &text)?,
+    };
     Ok(Whole { saved, configuration })
 }
 
@@ -83,13 +88,17 @@ pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
 
 /// Reads the document of that name, without the configuration.
 pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
-    Ok(match text(dir, name, id, |begin| place(begin).is_some())? {
-        // A person has edited it, and the configuration is not the last key any more.
-        Document::Whole(begin) if place(&begin).is_some() && short(&begin).is_none() => {
-            understood(id, text(dir, name, id, |_| false)?)
-        }
-        begin => understood(id, begin),
-    })
+    let begin = text(dir, name, id, |begin| place(begin).is_some())?;
+    if let Document::Whole(begin) = &begin
+        && place(begin).is_some()
+    {
+        return match understand(id, begin) {
+            Ok(saved) => Ok(Document::Whole(Box::new(saved))),
+            // A person has edited it, and the configuration is not the last key any more.
+            Err(_) => Ok(understood(id, text(dir, name, id, |_| false)?)),
+        };
+    }
+    Ok(understood(id, begin))
 }
 
 fn understood(id: &str, text: Document<Vec<u8>>) -> Document {
@@ -121,10 +130,12 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
 
 /// Parses a document, with or without the configuration.
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
-    match short(text).map_or_else(|| parse::<Saved>(text), Ok) {
-        Ok(saved) if is_cgroup(&saved.cgroup_path) => {
-            Ok(Saved { configured: place(text).map_or(0, |at| at + CONFIGURATION.len() - 1), ..saved })
-        }
+    checked(id, short(text).map_or_else(|| parse_whole(text), Ok))
+}
+
+fn checked(id: &str, parsed: Result<Saved, String>) -> Result<Saved, Error> {
+    match parsed {
+        Ok(saved) if is_cgroup(&saved.cgroup_path) => Ok(saved),
         Ok(_) => Err(damaged(id, "its cgroup lies outside the hierarchy")),
         Err(problem) => Err(damaged(id, &problem)),
     }
@@ -140,37 +151,48 @@ fn is_cgroup(path: &str) -> bool {
     path.is_empty() || !path.split('/').any(odd)
 }
 
-/// Where the configuration begins.
+/// Where the last key begins, if it is the configuration.
 fn place(text: &[u8]) -> Option<usize> {
-    text.windows(CONFIGURATION.len()).position(|part| part == CONFIGURATION)
+    input::find(text, CONFIGURATION)
+}
+
+/// Where the configuration begins that is the value of this key.
+fn configured(place: usize) -> usize {
+    place + CONFIGURATION.len() - 1
 }
 
 /// The document without the configuration, if that is the last key.
 fn short(text: &[u8]) -> Option<Saved> {
-    let mut before = text.get(..place(text)?)?.to_vec();
+    let at = place(text)?;
+    let mut before = Vec::with_capacity(at + 1);
+    before.extend_from_slice(text.get(..at)?);
     before.push(b'}');
-    parse(&before).ok()
+    parse(&before).ok().map(|saved: Saved| Saved { configured: configured(at), ..saved })
 }
 
-/// The configuration in a document. It is not the last key if a person has edited the document.
-fn configuration(id: &str, mut text: Vec<u8>) -> Result<Vec<u8>, Error> {
-    if let Some(at) = place(&text)
-        && short(&text).is_some()
-    {
-        let begin = at + CONFIGURATION.len() - 1;
-        while text.pop().is_some_and(|last| last != b'}') {}
-        if text.len() < begin {
-            return Err(damaged(id, "it ends within the configuration"));
-        }
-        text.copy_within(begin.., 0);
-        text.truncate(text.len() - begin);
-        return Ok(text);
+/// The document of which the configuration is not the last key: it has none, or a person has edited it.
+fn parse_whole(text: &[u8]) -> Result<Saved, String> {
+    parse(text).map(|saved: Saved| Saved { configured: place(text).map_or(0, configured), ..saved })
+}
+
+/// The configuration that a document ends with, from where it begins.
+fn cut(id: &str, mut text: Vec<u8>, begin: usize) -> Result<Vec<u8>, Error> {
+    while text.pop().is_some_and(|last| last != b'}') {}
+    if text.len() < begin {
+        return Err(damaged(id, "it ends within the configuration"));
     }
+    text.copy_within(begin.., 0);
+    text.truncate(text.len() - begin);
+    Ok(text)
+}
+
+/// The configuration in any other document.
+fn configuration(id: &str, text: &[u8]) -> Result<Vec<u8>, Error> {
     #[derive(Deserialize)]
     struct Only {
         configuration: Option<serde_json::Value>,
     }
-    let only: Only = parse(&text).map_err(|problem| damaged(id, &problem))?;
+    let only: Only = parse(text).map_err(|problem| damaged(id, &problem))?;
     let text = only.configuration.map(|value| serde_json::to_vec(&value));
     Ok(text.and_then(Result::ok).unwrap_or_default())
 }

@@ -38,6 +38,8 @@ pub struct Now {
     pub status: Status,
     /// A handle on its first process, while that lives.
     pub init: Option<Fd>,
+    /// The procfs that tells it.
+    pub procfs: Option<Fd>,
     /// The hierarchy, and the container's cgroup in it, if they were opened.
     pub cgroup: Option<(Fd, Fd)>,
 }
@@ -45,15 +47,16 @@ pub struct Now {
 /// Derives the status from the kernel: the process, identified by its start time; whether it has become its program; and
 /// whether the fifo that `start` removes is still there.
 pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
-    let now = |status, init| Now { status, init, cgroup: None };
+    let now = |status, init| Now { status, init, procfs: None, cgroup: None };
     let why = Why("with a handle first, the number cannot come to mean another process during the look");
     let init = match syscalls::pidfd_open(saved.pid, why) {
         Err(failed) if [Errno::ESRCH, Errno::EINVAL].contains(&failed.errno) => return Ok(now(Status::Stopped, None)),
         opened => opened.doing(format_args!("look for process {}", saved.pid))?,
     };
-    match procfs::life(saved.pid, saved.start_time)? {
+    let procfs = procfs::open().doing(procfs::LOOK)?;
+    match procfs::life_in(procfs.at(), saved.pid, saved.start_time)? {
         Life::Over => Ok(now(Status::Stopped, None)),
-        life => Ok(now(reached(dir, saved, life)?, Some(init))),
+        life => Ok(Now { procfs: Some(procfs), ..now(reached(dir, saved, life)?, Some(init)) }),
     }
 }
 

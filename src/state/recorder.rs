@@ -27,8 +27,12 @@ pub const STEP: usize = 64 << 10;
 /// What becomes of this command's records when it ends.
 #[derive(Default)]
 pub struct Recording {
-    /// The container's directory, and the file that they are appended to.
-    place: Option<(Fd, Fd)>,
+    /// The container's directory.
+    dir: Option<Fd>,
+    /// The file in it that they are appended to.
+    file: Option<Fd>,
+    /// How long that was when it was opened.
+    long: Option<usize>,
     /// How many bytes of the recorder are in that file already.
     written: usize,
     /// Why they cannot be kept.
@@ -78,7 +82,7 @@ impl Recording {
 
     /// Whether a trace of the container will have the records.
     pub fn is_kept(&self) -> bool {
-        self.laid || self.place.is_some()
+        self.laid || self.file.is_some()
     }
 
     /// Maps a file as the recorder. False: the file may not be so long, and gets the records when the command ends.
@@ -92,37 +96,42 @@ impl Recording {
             file.leak(); // the mapping does not need it; execve closes it
             return Ok(true);
         }
-        self.place = Some((open_again(dir)?, file));
+        self.dir = Some(open_again(dir)?);
+        self.file = Some(file);
         Ok(false)
     }
 
-    /// For a container that is there: this command's records are appended to its trace when the command ends.
-    pub fn join(&mut self, dir: At) {
-        if traces::limit() == 0 {
-            return;
+    /// For a container that is there: this command's records are appended to its trace when the command ends. Until then its
+    /// directory stays open.
+    pub fn join(&mut self, dir: Fd) -> At {
+        let place = self.dir.insert(dir).at();
+        if traces::limit() > 0 {
+            match open_later(place) {
+                Ok((file, long)) => (self.file, self.long) = (Some(file), Some(long)),
+                Err(failed) => self.trouble = Some(at("keep the trace", failed)),
+            }
         }
-        match open_later(dir).and_then(|file| Ok((open_again(dir)?, file))) {
-            Ok(place) => self.place = Some(place),
-            Err(failed) => self.trouble = Some(at("keep the trace", failed)),
-        }
+        place
     }
 
     /// Appends what was recorded since the last time. `root`: the state root's path.
     pub fn write(&mut self, root: &str) {
-        let Some((_, file)) = &self.place else { return };
+        let Some(file) = &self.file else { return };
         let why = Why("all traces are counted when the container's has grown by a step");
-        let before = syscalls::fstat(file.at(), why).map_or(0, |stat| stat.st_size as usize);
+        let long = || syscalls::fstat(file.at(), why).map_or(0, |stat| stat.st_size as usize);
+        let before = self.long.take().unwrap_or_else(long);
         let piece = piece(self.written);
         if before / STEP != (before + piece.len()) / STEP && !traces::make_room(root) {
             let limit = traces::limit();
             self.trouble = Some(Error::State(format!("those in {root} take {limit} bytes already")));
-            self.place = None;
+            self.file = None;
             return;
         }
         // One write, so that records of several commands at the same time do not mix.
         let why = Why("the records of this command belong to the container's trace");
-        if let Err(failed) = write_all(file.at(), &piece, why) {
-            self.trouble = Some(at("keep the trace", failed));
+        match write_all(file.at(), &piece, why) {
+            Ok(()) => self.long = Some(before + piece.len()),
+            Err(failed) => self.trouble = Some(at("keep the trace", failed)),
         }
         self.written = record::bytes().len();
         record::forget_texts();
@@ -130,11 +139,11 @@ impl Recording {
 
     /// The command ends. Returns what is wrong with its trace.
     pub fn end(&mut self, root: &str, failed: bool) -> Option<Amiss> {
-        if let (true, Some((dir, _))) = (failed, &self.place) {
+        if let (true, Some(dir), Some(_)) = (failed, &self.dir, &self.file) {
             keep_failure(dir.at());
         }
         self.write(root);
-        self.place = None;
+        (self.dir, self.file) = (None, None);
         if room::was_lost() {
             return Some(Amiss::PartLost);
         }
@@ -148,23 +157,25 @@ fn open_again(dir: At) -> syscalls::Result<Fd> {
     syscalls::openat(dir, c".", DIRECTORY, why)
 }
 
-/// Opens the file for the records of later commands. A file of full length becomes the old one first.
-fn open_later(dir: At) -> syscalls::Result<Fd> {
+/// Opens the file for the records of later commands. A file of full length becomes the old one first. Returns also how long
+/// it is.
+fn open_later(dir: At) -> syscalls::Result<(Fd, usize)> {
     let flags = OpenFlags::O_WRONLY | OpenFlags::O_APPEND | OpenFlags::O_NOFOLLOW;
     let why = Why("the records of this command belong to the container's trace");
     let open = || syscalls::openat_create(dir, LATER, flags, 0o600, why);
     let file = open()?;
     let why = Why("a container's trace must not grow for ever");
     let stat = syscalls::fstat(file.at(), why)?;
-    if (stat.st_size as usize) < GENERATION {
-        return Ok(file);
+    let long = stat.st_size as usize;
+    if long < GENERATION {
+        return Ok((file, long));
     }
     // Another command may have renamed it meanwhile.
     let named = syscalls::newfstatat(dir, LATER, AtFlags::AT_SYMLINK_NOFOLLOW, why)?;
     if named.st_ino == stat.st_ino {
         syscalls::renameat2(dir, LATER, dir, OLD, why)?;
     }
-    open()
+    Ok((open()?, 0))
 }
 
 /// Keeps all records of this command, in place of those of the last failure.
@@ -189,22 +200,34 @@ fn piece(from: usize) -> Vec<u8> {
     let moved = (from - size_of::<Head>()) as u32;
     let failed = number(&piece, offset_of!(Head, failed)).saturating_sub(moved);
     put(&mut piece, offset_of!(Head, failed), failed);
-    let places: Vec<usize> = record::offsets(&piece).map(|at| at as usize).collect();
-    for (i, at) in places.into_iter().enumerate() {
-        let (pid, why, seq) = (at + offset_of!(Entry, pid), at + offset_of!(Entry, why), at + offset_of!(Entry, seq));
-        let named = process(number(&piece, pid) as i32);
-        put(&mut piece, pid, named as u32);
-        let place = number(&piece, why).saturating_sub(moved);
-        put(&mut piece, why, place);
-        let source = at + offset_of!(Entry, source);
-        let place = number(&piece, source).saturating_sub(moved << record::LINE_BITS);
-        put(&mut piece, source, place);
-        if i == 0 && moved > 0 {
-            let first = number(&piece, seq);
-            put(&mut piece, offset_of!(Head, first), first);
+    let mut at = size_of::<Head>();
+    let mut first = None;
+    while at + size_of::<Entry>() <= piece.len() {
+        // Where a part was lost, the next entry is found by its mark.
+        let size = record::entry_size(&piece, at);
+        let Some(entry) = piece.get_mut(at..).filter(|_| size.is_some()) else {
+            at += 8;
+            continue;
+        };
+        first = first.or(Some(number(entry, offset_of!(Entry, seq))));
+        change(entry, offset_of!(Entry, pid), |pid| process(pid as i32) as u32);
+        if moved > 0 {
+            change(entry, offset_of!(Entry, why), |place| place.saturating_sub(moved));
+            change(entry, offset_of!(Entry, source), |place| place.saturating_sub(moved << record::LINE_BITS));
         }
+        at += size.unwrap_or(8);
+    }
+    if let Some(first) = first.filter(|_| moved > 0) {
+        put(&mut piece, offset_of!(Head, first), first);
     }
     piece
+}
+
+/// Gives a number of an entry another value.
+fn change(entry: &mut [u8], at: usize, to: impl Fn(u32) -> u32) {
+    if let Some(word) = entry.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *word = to(u32::from_ne_bytes(*word)).to_ne_bytes();
+    }
 }
 
 /// How many bytes of a recorder are in use, if these are the beginning of one.
@@ -308,29 +331,48 @@ pub fn last_execve(dir: At) -> LastExecve {
     }
 }
 
-/// Completes the record of an execve that succeeded: the process that made it has become another program.
+/// Completes the record of an execve that succeeded: the process that made it has become another program. The recorder's head
+/// says where it is.
 pub fn execve_succeeded(dir: At) {
-    let Some((file, bytes)) = read_creation(dir) else {
+    let Some(file) = open_creation(dir) else {
         return;
     };
-    let Some((at, r)) = newest_execve(&bytes).filter(|(_, r)| r.state == record::ENTERED) else {
-        return;
-    };
-    let mut entry = bytes[at..at + size_of::<Entry>()].to_vec();
-    put(&mut entry, offset_of!(Entry, state), record::RETURNED);
-    let now = syscalls::clock_ns(libc::CLOCK_MONOTONIC);
-    let duration = now.saturating_sub(r.start_ns).to_ne_bytes();
-    let place = offset_of!(Entry, duration_ns);
-    entry[place..place + duration.len()].copy_from_slice(&duration);
     let why = Why("init could not complete the record of its own execve");
-    let _ = syscalls::pwrite64(file.at(), &entry, at, why);
+    let read = |to: &mut [u8], at| syscalls::pread64(file.at(), to, at, why).is_ok_and(|len| len == to.len());
+    let (mut head, mut entry) = ([0; size_of::<Head>()], [0; size_of::<Entry>()]);
+    if read(&mut head, 0) && head.starts_with(&record::MAGIC.to_ne_bytes()) {
+        let at = number(&head, offset_of!(Head, execve)) as usize;
+        let lane = |entry: &[u8]| entry.get(offset_of!(Entry, lane)) == Some(&(Lane::Init as u8));
+        if at >= head.len() && read(&mut entry, at) && lane(&entry) && is_on_its_way(&entry) {
+            put(&mut entry, offset_of!(Entry, state), record::RETURNED);
+            let start = offset_of!(Entry, start_ns);
+            let start = entry.get(start..start + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes);
+            let duration = syscalls::clock_ns(libc::CLOCK_MONOTONIC).saturating_sub(start).to_ne_bytes();
+            let place = offset_of!(Entry, duration_ns);
+            entry[place..place + duration.len()].copy_from_slice(&duration);
+            let _ = syscalls::pwrite64(file.at(), &entry, at, why);
+        }
+    }
+    file.leak(); // the end of this process closes it
 }
 
-/// The file of the container's creation, and its bytes in use.
-fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
+/// Whether an entry is that of an execve of which nothing is known yet.
+fn is_on_its_way(entry: &[u8]) -> bool {
+    let call = offset_of!(Entry, call);
+    let call = entry.get(call..call + 2).and_then(|word| word.try_into().ok()).map(u16::from_ne_bytes);
+    call == Some(Call::EXECVE.0) && number(entry, offset_of!(Entry, state)) == record::ENTERED
+}
+
+/// The file of the container's creation.
+fn open_creation(dir: At) -> Option<Fd> {
     let flags = OpenFlags::O_RDWR | OpenFlags::O_NOFOLLOW;
     let why = Why("init has recorded there whether its execve succeeded");
-    let file = syscalls::openat(dir, TRACE, flags, why).ok()?;
+    syscalls::openat(dir, TRACE, flags, why).ok()
+}
+
+/// The same, and its bytes in use.
+fn read_creation(dir: At) -> Option<(Fd, Vec<u8>)> {
+    let file = open_creation(dir)?;
     let bytes = input::read_recorder(file.at()).ok()?;
     bytes.starts_with(&record::MAGIC.to_ne_bytes()).then_some((file, bytes))
 }

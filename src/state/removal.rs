@@ -29,10 +29,10 @@ const FILES: [&CStr; 13] = [
     CHANNEL,
 ];
 
-/// Removes a container's state.
-pub fn remove(root: At, dir: Fd, id: &str) -> Result<(), Error> {
-    remove_document(dir.at(), id)?;
-    if remove_unfinished(root, dir, id)? { Ok(()) } else { Err(strangers(id)) }
+/// Removes a container's state. `later`: later commands have recorded in the directory, so it is not empty.
+pub fn remove(root: At, dir: At, id: &str, later: bool) -> Result<(), Error> {
+    remove_document(dir, id)?;
+    if remove_rest(root, dir, id, later)? { Ok(()) } else { Err(strangers(id)) }
 }
 
 fn remove_document(dir: At, id: &str) -> Result<(), Error> {
@@ -47,48 +47,51 @@ pub fn strangers(id: &str) -> Error {
 
 /// Removes the state of a container without a document. False: the process that makes it has just written one, and the
 /// directory stays. After true, that process finds no directory for the document, and so ends the container.
-pub fn remove_unfinished(root: At, dir: Fd, id: &str) -> Result<bool, Error> {
-    let kept = traces::keep(root, dir.at(), id);
-    removed(root, kept, dir, &c(id)?).doing(format_args!("remove the state of {id}"))
+pub fn remove_unfinished(root: At, dir: At, id: &str) -> Result<bool, Error> {
+    remove_rest(root, dir, id, true)
+}
+
+fn remove_rest(root: At, dir: At, id: &str, later: bool) -> Result<bool, Error> {
+    let kept = traces::keep(root, dir, id);
+    removed(root, kept, dir, &c(id)?, later).doing(format_args!("remove the state of {id}"))
 }
 
 /// Removes the state of a container that could not be made. `root`: if it cannot be opened, since this process may open no
 /// more files, the directory goes by its path, and no trace is kept.
 pub fn remove_failed(root: Result<Fd, Error>, path: &str, dir: Fd, id: &str) -> Result<(), Error> {
     if let Ok(root) = root {
-        return remove(root.at(), dir, id);
+        return remove(root.at(), dir.at(), id, false);
     }
     remove_document(dir.at(), id)?;
-    let gone = removed(At::CWD, None, dir, &c(&format!("{path}/{id}"))?);
+    let gone = removed(At::CWD, None, dir.at(), &c(&format!("{path}/{id}"))?, false);
     if gone.doing(format_args!("remove the state of {id}"))? { Ok(()) } else { Err(strangers(id)) }
 }
 
-fn removed(root: At, kept: Option<Kept>, dir: Fd, name: &CStr) -> syscalls::Result<bool> {
+fn removed(root: At, kept: Option<Kept>, dir: At, name: &CStr, later: bool) -> syscalls::Result<bool> {
     let free = || remove_name(root, name, AtFlags::AT_REMOVEDIR, Why("the id is free again"));
-    let mut freed = free();
-    if is_full(&freed) {
-        let names = names(dir.at()).ok();
-        let has = |name: &CStr| names.as_ref().is_none_or(|all| all.iter().any(|one| one.as_c_str() == name));
-        if let Some(kept) = &kept {
-            kept.take_later(dir.at(), has);
+    let mut freed = if later { Ok(()) } else { free() };
+    if later || is_full(&freed) {
+        let mut names = names(dir).ok();
+        if let (Some(kept), Some(names)) = (&kept, &mut names) {
+            names.retain(|name| !kept.take_later(dir, name));
         }
-        remove_files(dir.at(), has)?;
+        remove_files(dir, |name| names.as_ref().is_none_or(|all| all.iter().any(|one| one.as_c_str() == name)))?;
         freed = free();
     }
     if is_full(&freed) {
         if let Some(kept) = kept {
-            kept.take_watched(dir.at());
-            kept.take_config(dir.at());
+            kept.take_watched(dir);
+            kept.take_config(dir);
         }
-        remove_name(dir.at(), traces::CONFIG, AtFlags::NONE, Why("the configuration goes with the container"))?;
+        remove_name(dir, traces::CONFIG, AtFlags::NONE, Why("the configuration goes with the container"))?;
         for file in watch::FILES {
-            remove_name(dir.at(), file, AtFlags::NONE, Why("the calls of its program go with the container"))?;
+            remove_name(dir, file, AtFlags::NONE, Why("the calls of its program go with the container"))?;
         }
         freed = free();
     }
     if is_full(&freed) {
         // Another command has made a file since the look at the names.
-        remove_files(dir.at(), |_| true)?;
+        remove_files(dir, |_| true)?;
         freed = free();
     }
     if is_full(&freed) { Ok(false) } else { freed.map(|()| true) }

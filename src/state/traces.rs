@@ -86,7 +86,7 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
     };
     let stem = format!("{:0STAMP$x}-{id}", syscalls::clock_ns(libc::CLOCK_REALTIME));
     let kept = Kept { place: place.ok()?, stem };
-    let size = kept.take(dir, TRACE, "");
+    let size = kept.take(dir, TRACE, "").map_or(0, |name| size(kept.place.at(), &name));
     let names = syscalls::fstat(kept.place.at(), Why("a small directory holds few names"));
     let names = names.map_or(usize::MAX, |stat| stat.st_size as usize);
     // As many traces of this size are within the limit.
@@ -101,17 +101,16 @@ pub fn keep(root: At, dir: At, id: &str) -> Option<Kept> {
 }
 
 impl Kept {
-    /// Moves what later commands have recorded, of the files that there are.
-    pub fn take_later(&self, dir: At, has: impl Fn(&CStr) -> bool) {
-        for (name, end) in FILES.iter().skip(1).filter(|(name, _)| has(name)) {
-            self.take(dir, name, end);
-        }
+    /// Moves a file of this name, if later commands record in such files. False: it stays.
+    pub fn take_later(&self, dir: At, name: &CStr) -> bool {
+        let mut later = FILES.iter().skip(1);
+        later.find(|(file, _)| *file == name).is_some_and(|(_, end)| self.take(dir, name, end).is_some())
     }
 
     /// Moves what watchers have recorded.
     pub fn take_watched(&self, dir: At) {
         for (name, end) in watched() {
-            if self.take(dir, name, &end) == 0 {
+            if self.take(dir, name, &end).is_none() {
                 break;
             }
         }
@@ -122,16 +121,11 @@ impl Kept {
         self.take(dir, CONFIG, CONFIG_END);
     }
 
-    /// Moves one file, if it is there. Returns what it takes on the disk.
-    fn take(&self, dir: At, name: &CStr, end: &str) -> u64 {
+    /// Moves one file, if it is there. Returns its new name.
+    fn take(&self, dir: At, name: &CStr, end: &str) -> Option<CString> {
         let why = Why("the trace of a container that is gone can still be asked for");
-        let Ok(to) = CString::new(format!("{}{end}", self.stem)) else {
-            return 0;
-        };
-        match syscalls::renameat2(dir, name, self.place.at(), &to, why) {
-            Ok(()) => size(self.place.at(), &to),
-            Err(_) => 0,
-        }
+        let to = CString::new(format!("{}{end}", self.stem)).ok()?;
+        syscalls::renameat2(dir, name, self.place.at(), &to, why).ok().map(|()| to)
     }
 }
 

@@ -202,7 +202,7 @@ mod tests {
     fn words_of_e() {
         assert_eq!(calls("mount,close"), Ok((true, vec!["mount".into(), "close".into()])));
         assert_eq!(calls("trace=!close"), Ok((false, vec!["close".into()])));
-        assert_eq!(calls("%memory").map(|(_, calls)| calls.len()), Ok(4));
+        assert_eq!(calls("%memory").map(|(_, calls)| calls.len()), Ok(5));
         assert_eq!(calls("all"), Ok((false, vec![])));
         for wrong in ["", "mont", "%mont", "mount,"] {
             assert!(calls(wrong).is_err(), "{wrong}");

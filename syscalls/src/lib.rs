@@ -15,6 +15,7 @@ mod call;
 mod calls;
 mod entry;
 pub mod errno;
+mod exchange;
 mod fault;
 mod fd;
 pub mod flags;
@@ -36,6 +37,7 @@ pub use call::{Call, Failed, Result, Why};
 pub use calls::*;
 pub use entry::{args, auxv, environment, executed_as, variable};
 pub use errno::Errno;
+pub use exchange::exchange;
 pub use fault::{end_by, survive_closed_readers, survive_file_limit, survive_lost_pages};
 pub use fd::{At, Fd};
 pub use flags::{

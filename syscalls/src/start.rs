@@ -45,7 +45,7 @@ pub fn begin(argv: *const *const c_char) {
 }
 
 /// The program's headers.
-fn headers() -> &'static [Header] {
+pub(crate) fn headers() -> &'static [Header] {
     let (at, len) = (entry::auxv(libc::AT_PHDR) as *const Header, entry::auxv(libc::AT_PHNUM) as usize);
     // SAFETY: the kernel has mapped them with the program, and says where.
     unsafe { core::slice::from_raw_parts(at, len) }

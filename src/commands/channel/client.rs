@@ -42,7 +42,7 @@ pub fn passed(context: &Context, found: &Found, file: Option<(&str, &str)>) -> R
     if !found.saved.channel || found.now.status == Status::Stopped {
         return Ok(None);
     }
-    command(context, &found.saved, found.dir.at(), file).map(Some)
+    command(context, &found.saved, found.dir, file).map(Some)
 }
 
 /// `file`: an option of this command, and the file of the host that it names; `-` is standard input.

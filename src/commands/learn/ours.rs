@@ -36,7 +36,7 @@ pub fn call_for(context: &Context, words: &[&str], limit: Option<u64>) -> Result
     };
     let environment = syscalls::environment().filter(|entry| !shows(entry)).map(CString::from).collect();
     // A sealed program has no name. It may be executed by this link, since its file cannot be written to.
-    let path = if context.argv.is_some() { syscalls::executed_as() } else { c"/proc/self/exe" };
+    let path = if context.own.is_some() { syscalls::executed_as() } else { c"/proc/self/exe" };
     let hook = Hook {
         path: path.into(),
         argv,

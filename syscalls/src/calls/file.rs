@@ -1,16 +1,16 @@
 //! Files, directories and memory maps.
 
 use crate::arg::{
-    address, buffer, bytes, device, entries, fd, id, input, int, named, null, octal, offset, output, path, path_buffer,
-    plain, string, uint,
+    address, buffer, bytes, device, entries, fd, hex, id, input, int, named, null, octal, offset, output, path,
+    path_buffer, plain, string, uint,
 };
 use crate::call::{Result, Why};
 use crate::fd::{At, Fd};
 use crate::flags::{
-    AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, OpenFlags, Prot,
-    Resolve, Seals, Syslog,
+    AccessFlags, AccessMode, AtFlags, CloseRange, DescriptorFlags, Fcntl, FileMode, Map, MemFd, MoveMemory, OpenFlags,
+    Prot, Resolve, Seals, Syslog,
 };
-use crate::gate::gate;
+use crate::gate::{gate, gate_late};
 use core::ffi::CStr;
 use linux_raw_sys::general as nr;
 use linux_raw_sys::general::{open_how, stat, statfs64};
@@ -300,6 +300,31 @@ pub(crate) fn mmap(len: usize, flags: Map, file: Option<At>, why: Why) -> Result
     };
     let prot = named(Prot::PROT_READ | Prot::PROT_WRITE);
     gate(nr::__NR_mmap, &[null(), uint(len), prot, named(flags), file, offset(0)], why)
+}
+
+/// mmap(2) of a file's bytes in place of what lies at an address.
+///
+/// # Safety
+/// Those bytes may stand there: whatever uses the memory finds what it expects.
+#[track_caller]
+pub(crate) unsafe fn mmap_over(at: usize, len: usize, prot: Prot, file: At, from: usize, why: Why) -> Result<()> {
+    // SAFETY: as the caller vouches.
+    let start = unsafe { address(at) };
+    let flags = named(Map::MAP_PRIVATE | Map::MAP_FIXED);
+    gate(nr::__NR_mmap, &[start, uint(len), named(prot), flags, fd(file), hex(from)], why).map(drop)
+}
+
+/// mremap(2): moves memory to another address, in place of what lies there. The record is written after the call: what it
+/// changes may lie in that memory.
+///
+/// # Safety
+/// As of [`mmap_over`]; and nothing uses the memory at its old address.
+#[track_caller]
+pub(crate) unsafe fn move_memory(from: usize, len: usize, to: usize, why: Why) -> Result<()> {
+    // SAFETY: as the caller vouches.
+    let (old, new) = unsafe { (address(from), address(to)) };
+    let flags = named(MoveMemory::MREMAP_MAYMOVE | MoveMemory::MREMAP_FIXED);
+    gate_late(nr::__NR_mremap, &[old, uint(len), uint(len), flags, new], why, |_| {}).map(drop)
 }
 
 /// mprotect(2): memory that is only read from now on.

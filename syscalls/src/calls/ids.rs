@@ -1,13 +1,18 @@
 //! Who a process is and what it may do: ids, capabilities, limits, names of the machine.
 
-use crate::arg::{Kind, fd, id, input, inputs, int, machine_name, named, null, output, plain, string, uint};
+use crate::arg::{
+    Kind, address, fd, hex, id, input, inputs, int, machine_name, named, null, output, plain, string, uint,
+};
 use crate::call::{Result, Why};
 use crate::fd::At;
-use crate::flags::{Ambient, Capability, Dumpable, Keyctl, ModuleInit, Prctl, Reboot, RebootMagic, Rlimit};
+use crate::flags::{
+    Ambient, Capability, Dumpable, Keyctl, ModuleInit, Prctl, ProcessMemory, Reboot, RebootMagic, Rlimit,
+};
 use crate::gate::gate;
 use core::ffi::CStr;
 use linux_raw_sys::general as nr;
 use linux_raw_sys::general::{__user_cap_data_struct, __user_cap_header_struct, rlimit64};
+use linux_raw_sys::prctl::prctl_mm_map;
 
 plain! {
     CapHeader: __user_cap_header_struct;
@@ -35,6 +40,15 @@ pub fn prctl(operation: Prctl, value: usize, why: Why) -> Result<()> {
 pub fn prctl_ambient(operation: Ambient, capability: u32, why: Why) -> Result<()> {
     let capability = named(Capability::from_bits(capability.into()));
     gate(nr::__NR_prctl, &[named(Prctl::PR_CAP_AMBIENT), named(operation), capability, int(0), int(0)], why).map(drop)
+}
+
+/// prctl(2) with PR_SET_MM_MAP.
+#[track_caller]
+pub(crate) fn prctl_mm_map(map: &prctl_mm_map, why: Why) -> Result<()> {
+    // SAFETY: the kernel reads the structure, and takes the addresses in it as numbers.
+    let place = unsafe { address(map as *const prctl_mm_map as usize) };
+    let what = named(ProcessMemory::PR_SET_MM_MAP);
+    gate(nr::__NR_prctl, &[named(Prctl::PR_SET_MM), what, place, hex(size_of_val(map)), int(0)], why).map(drop)
 }
 
 /// Three capability sets, one bit a capability.

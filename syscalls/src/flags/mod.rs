@@ -234,9 +234,9 @@ lists! {
     Persona "PER_???" One, libc { PER_LINUX = 0 PER_LINUX32 = 8 }
     Prctl "PR_???" One, prctl {
         PR_SET_PDEATHSIG PR_SET_DUMPABLE PR_SET_KEEPCAPS PR_CAPBSET_DROP PR_SET_CHILD_SUBREAPER PR_SET_NO_NEW_PRIVS
-        PR_CAP_AMBIENT
+        PR_SET_MM PR_CAP_AMBIENT
     }
-    Prot "PROT_???" Bits, general { PROT_NONE PROT_READ PROT_WRITE }
+    Prot "PROT_???" Bits, general { PROT_NONE PROT_READ PROT_WRITE PROT_EXEC }
     Ptrace "PTRACE_???" One, ptrace { PTRACE_SEIZE }
     PtraceOptions "PTRACE_O_???" Bits, ptrace {
         PTRACE_O_TRACESYSGOOD PTRACE_O_TRACEFORK PTRACE_O_TRACEVFORK PTRACE_O_TRACECLONE PTRACE_O_TRACEEXEC
@@ -274,6 +274,9 @@ lists! {
     UmountFlags "MNT_???" Bits, general { MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW }
     WaitFlags "W???" Bits, general { WNOHANG WEXITED WSTOPPED WCONTINUED WNOWAIT __WCLONE __WALL __WNOTHREAD }
     WaitId "P_???" One, general { P_ALL P_PID P_PGID P_PIDFD }
+    // A new list stands last: records have the places of the others.
+    MoveMemory "MREMAP_???" Bits, general { MREMAP_MAYMOVE MREMAP_FIXED }
+    ProcessMemory "PR_SET_MM_???" One, prctl { PR_SET_MM_MAP }
 }
 
 /// The place in [`LISTS`] of the list of this name.

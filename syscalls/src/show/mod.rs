@@ -61,7 +61,7 @@ pub fn result(r: &Record, out: &mut dyn Write) -> Result {
     }
     let value = r.ret as u64;
     match u32::from(r.call.0) {
-        nr::__NR_mmap => write!(out, "{}", hex(value)),
+        nr::__NR_mmap | nr::__NR_mremap => write!(out, "{}", hex(value)),
         nr::__NR_fcntl if r.args[1] == libc::F_GET_SEALS as u64 => write!(out, "{}", hex(value)),
         nr::__NR_umask => write!(out, "{}", octal(value)),
         nr::__NR_personality => write!(out, "{} ({})", hex(value), flags::Persona::WORDS.word(value)),

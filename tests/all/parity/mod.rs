@@ -335,6 +335,8 @@ fn display_changes_nothing(words: &[&str]) -> Outcome {
 
 fn leveled(bundle: &Bundle, name: &str, words: &[&str]) -> Result<Vec<Vec<Call>>, Failed> {
     let listing = bundle.path(&format!("{name}.strace"));
+    // The round before has left one, in which the first process has ended.
+    let _ = fs::remove_file(&listing);
     let mut watched = Watched {
         running: bundle.start(under_strace(bundle, &listing, words)?)?,
         strace: listing.clone(),

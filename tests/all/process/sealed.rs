@@ -1,14 +1,18 @@
 //! The runtime's own file cannot be written by what it runs (CVE-2019-5736): the program of the container is the runtime
 //! itself, by `/proc/self/exe`, or by a script or a link that names it.
 
-use crate::bundle::{Bundle, runtime};
+use crate::bundle::{Bundle, patiently, runtime};
+use crate::cgroup::{end, start};
+use crate::exec::box_of_sleep;
+use crate::strace::traced_in_time;
 use crate::users::{as_user, of_user};
-use crate::{Outcome, area, ensure};
+use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::json;
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 
 pub fn cases() -> Vec<Trial> {
     area(
@@ -19,6 +23,8 @@ pub fn cases() -> Vec<Trial> {
             ("nobody_writes_through_a_link", || attack("/link")),
             ("a_process_of_the_container_while_it_waits", waiting),
             ("a_process_that_joins_a_container", joining),
+            ("exec_goes_on_from_a_file_that_cannot_be_written", exchanged),
+            ("exec_begins_again_where_it_cannot_go_on", refused),
             ("where_mounts_may_not_be_copied", copied),
             ("the_trace_is_whole", whole),
             ("it_ends_where_it_was_executed_by_a_link", alone),
@@ -114,6 +120,68 @@ fn joining() -> Outcome {
     ensure!(fs::read(runtime())? == binary, "the runtime's file was changed");
     spy.call(&["delete", "--force", &spy.id])?.ok()?;
     spy.clean()
+}
+
+/// The command itself, while its program runs: no link of procfs leads to a file of the runtime's that can be written.
+fn exchanged() -> Outcome {
+    let bundle = box_of_sleep()?;
+    start(&bundle)?;
+    let words = ["exec", &bundle.id, "sleep", "1000"];
+    let running = bundle.start(bundle.command(&words)?)?;
+    let here = PathBuf::from(format!("/proc/{}", running.child.id()));
+    patiently("the program", || {
+        let trace = bundle.call(&["trace", &bundle.id, "--format", "strace"])?.ok()?.out;
+        Ok(trace.contains("execve(\"/bin/sleep\""))
+    })?;
+    let own = fs::metadata(runtime())?;
+    let mut links = vec![here.join("exe")];
+    for folder in ["map_files", "fd"] {
+        links.extend(fs::read_dir(here.join(folder))?.flatten().map(|entry| entry.path()));
+    }
+    let mut seen = 0;
+    for link in links {
+        let Ok(handle) = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_PATH).open(&link) else {
+            continue; // it was closed meanwhile
+        };
+        let found = handle.metadata()?;
+        if (found.dev(), found.ino()) == (own.dev(), own.ino()) {
+            seen += 1;
+            let flags = nix::sys::statvfs::fstatvfs(&handle)?.flags();
+            ensure!(
+                flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
+                "{} leads to a mount with {flags:?}",
+                link.display()
+            );
+        }
+    }
+    ensure!(seen >= 2, "only {seen} links lead to the runtime's file");
+    let line = fs::read_to_string(here.join("cmdline"))?;
+    ensure!(line.ends_with(&format!("{}\0", words.join("\0"))), "what ps shows: {line:?}");
+    bundle.call(&["kill", "--all", &bundle.id, "KILL"])?.ok()?;
+    same("status", bundle.wait(running)?.status, 137)?;
+    end(bundle)
+}
+
+/// A kernel that keeps the file of a process as it is (no CONFIG_CHECKPOINT_RESTORE), or that does not map it again.
+fn refused() -> Outcome {
+    let bundle = box_of_sleep()?;
+    start(&bundle)?;
+    let calls = |option: Option<&str>| -> Result<String, Failed> {
+        let listing = bundle.path("strace");
+        let inner = bundle.command(&["exec", &bundle.id, "sh", "-c", "exit 7"])?;
+        let done = bundle.finish(traced_in_time(&inner, &listing, option)?)?;
+        same(&format!("{option:?}: {done:?}"), done.status, 7)?;
+        Ok(fs::read_to_string(&listing)?)
+    };
+    let plain = calls(None)?;
+    let went_on = plain.lines().any(|line| line.contains("PR_SET_MM_MAP") && line.ends_with("= 0"));
+    ensure!(went_on != plain.contains("execveat("), "neither, or both: {plain}");
+    // In the process that joins, the second prctl is another: that one is made to fail by `injection`.
+    for option in ["mremap:error=ENOMEM", "mmap:error=EACCES:when=2", "mprotect:error=ENOMEM:when=2"] {
+        let text = calls(Some(&format!("--inject={option}")))?;
+        ensure!(text.contains("(INJECTED)") && text.contains("execveat("), "{option}: {text}");
+    }
+    end(bundle)
 }
 
 /// An ordinary user whose own file it is: a sealed copy.

@@ -126,7 +126,7 @@ fn run_small() -> Outcome {
     Ok(())
 }
 
-/// The document cannot say "running", and the container runs all the same.
+/// Nothing can be written, and the container runs all the same.
 fn start_full() -> Outcome {
     let bundle = box_of_sleep()?;
     let small = Small::new(&bundle, 64)?;
