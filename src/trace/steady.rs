@@ -112,8 +112,10 @@ impl<'a> Own<'a> {
     fn word<'b>(&self, word: &'b str, before: &str) -> &'b str {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // The program itself lies from 0x20_0000 on.
+        let lies = |at: u64| at >= 0x1000_0000 || (0x20_0000..0x80_0000).contains(&at);
         match word.strip_prefix("0x") {
-            Some(digits) if digits.len() > 7 && hex(digits) => "0x...",
+            Some(digits) if hex(digits) && u64::from_str_radix(digits, 16).is_ok_and(lies) => "0x...",
             None if word.len() == 16 && hex(word) => "...",
             // Another number can be that of a process by chance: a mode, a size.
             None if may_be_pid(word, before) && word.parse().is_ok_and(|pid| self.pids.binary_search(&pid).is_ok()) => {
