@@ -98,7 +98,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
     let notify = lanes.take(Slot::NOTIFY).zip(lanes.take(Slot::NOTIFIED));
     let made = Made {
         spec,
-        saved: Saved { pid: lanes.pid, cgroup_made: Some(lanes.cgroup_made), ..saved },
+        saved: Saved { pid: lanes.pid, start_time: lanes.cloned, cgroup_made: Some(lanes.cgroup_made), ..saved },
         init: lanes.take(Slot::INIT),
         master: manner.attached.then(|| lanes.take(Slot::MASTER)).flatten(),
         notify: notify.map(|(program, caller)| Between { program, caller, pid: service }),

@@ -156,10 +156,10 @@ pub fn names(dir: At, why: Why) -> Result<Vec<CString>> {
     entries(dir, |_| true, why)
 }
 
-/// The names of the directories in a directory, on a file system that tells types (getdents64(2), d_type).
+/// The names of the directories in a directory, and on a file system that does not tell types (getdents64(2), d_type) all.
 #[track_caller]
 pub fn directories(dir: At, why: Why) -> Result<Vec<CString>> {
-    entries(dir, |kind| kind == libc::DT_DIR, why)
+    entries(dir, |kind| [libc::DT_DIR, libc::DT_UNKNOWN].contains(&kind), why)
 }
 
 #[track_caller]

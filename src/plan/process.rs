@@ -7,6 +7,7 @@ use super::op::{Namespaces, Process, Slot, Users};
 use super::order::{Host, Init};
 use super::seccomp;
 use super::text::{c, c_list, entry, problem};
+use crate::sorted;
 use crate::spec::{
     CAPABILITIES, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, Scheduler, Text,
     capability_number, list, rlimit_number,
@@ -306,7 +307,7 @@ impl<'a> Names<'a> {
     /// Whether the name of this entry was not there before. It is now.
     fn is_new(&mut self, entries: &'a [Text], i: usize) -> bool {
         let name = name(&entries[i]);
-        let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = sorted::hash(name.as_bytes());
         let last = self.places.len() - 1;
         for near in 0..Names::NEAR {
             let place = &mut self.places[((hash ^ hash >> 16) as usize + near) & last];

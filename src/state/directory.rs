@@ -113,9 +113,9 @@ pub fn missing(id: &str) -> Error {
     Error::State(format!("{ABSENT}: {id}"))
 }
 
-/// The ids of the containers in a state root, in order.
+/// The ids of the containers in a state root, in order. A link is none.
 pub fn ids(root: At, why: Why) -> syscalls::Result<Vec<String>> {
-    let names = input::names(root, why)?.into_iter().filter_map(|name| name.into_string().ok());
+    let names = input::directories(root, why)?.into_iter().filter_map(|name| name.into_string().ok());
     let mut ids: Vec<String> = names.filter(|name| check_id(name).is_ok()).collect();
     sorted::sort(&mut ids);
     Ok(ids)

@@ -53,15 +53,12 @@ pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, NAME, id)
 }
 
-/// Whether there is a document, damaged or not.
-pub fn is_there(dir: At, id: &str) -> Result<bool, Error> {
-    match syscalls::newfstatat(
-        dir,
-        NAME,
-        AtFlags::AT_SYMLINK_NOFOLLOW,
-        Why("a container without a state is not made yet"),
-    ) {
-        Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
+/// Whether a directory that was listed in the state root has a document, damaged or not.
+pub fn is_there(root: At, id: &str) -> Result<bool, Error> {
+    let why = Why("a container without a state is not made yet");
+    let path = input::c(&format!("{id}/state.json"))?;
+    match syscalls::newfstatat(root, &path, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
+        Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => Ok(false),
         found => found.map(|_| true).doing(format_args!("look for state.json of {id}")),
     }
 }

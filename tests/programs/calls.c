@@ -273,7 +273,7 @@ static void signals(void) {
 }
 
 static void *thread(void *none) {
-    usleep(1000);
+    usleep(300000); // until the other waits in pthread_join
     return none;
 }
 

@@ -67,15 +67,9 @@ pub(super) fn verdict(action: &str, errno: Option<u32>) -> u32 {
     }
 }
 
-/// Where the search for a name begins: FNV-1a (www.isthe.com/chongo/tech/comp/fnv).
+/// Where the search for a name begins.
 const fn place(name: &[u8]) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut i = 0;
-    while i < name.len() {
-        hash = (hash ^ name[i] as u32).wrapping_mul(0x0100_0193);
-        i += 1;
-    }
-    (hash >> 16) as usize % PLACES
+    (sorted::hash(name) >> 16) as usize % PLACES
 }
 
 /// Twice as many places as names: most are found at once.
