@@ -35,9 +35,10 @@ impl Over<'_> {
         self.dir.map_or_else(Vec::new, |dir| traces::later(dir, &self.saved.id))
     }
 
-    /// When the container's first process was made, in milliseconds since 1970.
+    /// When the container's first process was made, in milliseconds since 1970. The kernel's log has the time of the last tick,
+    /// which is 10 ms ago at the most (CLOCK_REALTIME_COARSE of clock_gettime(2)).
     pub fn since(&self) -> u64 {
-        self.begun(libc::CLOCK_REALTIME) / 1_000_000
+        (self.begun(libc::CLOCK_REALTIME) / 1_000_000).saturating_sub(10)
     }
 
     /// The same, in seconds of the machine's life, without the times that it slept.
