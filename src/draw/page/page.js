@@ -168,9 +168,19 @@ const placeOf = (trace, time) => between(trace.times, trace.places, time) + trac
 const timeAt = (trace, place) => between(trace.places, trace.times, place - trace.shift);
 
 /** The milestones that all traces have, in the order of the first. */
+/** The milestones that all traces have, in the same order: two lanes may pass theirs one way in a trace, the other in the next. */
 function commonMarks() {
   const has = (trace, name) => trace.marks.some((mark) => mark.name === name);
-  return traces[0].marks.map((mark) => mark.name).filter((name) => traces.every((trace) => has(trace, name)));
+  let names = traces[0].marks.map((mark) => mark.name).filter((name) => traces.every((trace) => has(trace, name)));
+  const before = (one, other) => traces.map((trace) => markTime(trace, one) < markTime(trace, other));
+  const crosses = (one) => names.filter((other) => new Set(before(one, other)).size > 1).length;
+  for (;;) {
+    const counts = names.map(crosses);
+    const most = Math.max(0, ...counts);
+    if (most === 0) return names;
+    const worst = counts.indexOf(most);
+    names = names.filter((_, i) => i !== worst);
+  }
 }
 
 function markTime(trace, name) {
