@@ -59,8 +59,8 @@ pub fn read_to_end(fd: At, why: Why) -> Result<Vec<u8>> {
     }
 }
 
-/// Where a word begins in a text. Of most of the text one byte in so many is looked at as the word has: the last byte of a piece
-/// as long as the word tells how far the word is away at the least.
+/// Where a word begins in a text. It looks at the byte where the word would end. That byte tells how far the word is away at
+/// the least, so most bytes of the text are passed over.
 pub fn find(text: &[u8], word: &[u8]) -> Option<usize> {
     let (last, before) = word.split_last()?;
     let known = word.iter().fold(0u64, |known, byte| known | 1 << (byte & 63));

@@ -22,8 +22,7 @@ macro_rules! stages {
         pub enum $lane { $($($(#[doc = $text])+ $stage,)+)+ }
 
         impl $lane {
-            /// The names of its stages, and their texts: one text for all, since an array of them would be addresses, which
-            /// every start of the program has to correct.
+            /// The names of its stages, and their texts, a line for each stage.
             const WORDS: &str = concat!($($(stringify!($stage), $($text,)+ "\n",)+)+);
 
             pub fn heading(self) -> Step {
@@ -32,6 +31,10 @@ macro_rules! stages {
         }
     };
 }
+
+// Hooks of the host, and the container's program, begin when the kernel has the program for devices.
+const _: () = assert!((Host::Clone as u8) < Host::DeviceProgram as u8);
+const _: () = assert!((Host::DeviceProgram as u8) < Host::Hooks as u8 && (Host::Hooks as u8) < Host::Go as u8);
 
 /// A stage in words: its name in kebab-case, and what is done in it. `number`: as records have it, counted from 1.
 pub fn stage(lane: u8, number: u8) -> Option<(String, &'static str)> {

@@ -374,8 +374,7 @@ impl Arg<'_> {
     /// An upper bound of what [`Arg::capture`] writes.
     pub(crate) fn room(&self) -> usize {
         match self.keep {
-            Keep::Nothing => 0,
-            Keep::In => 4 + self.kept(),
+            Keep::Nothing | Keep::In => self.given_room(),
             Keep::Out | Keep::Result | Keep::Entries => 4 + self.kept().next_multiple_of(8),
             Keep::InOut | Keep::Clone => 8 + 2 * self.kept().next_multiple_of(8),
             Keep::Argv => 4 + argv_strings(self.value, |_| ()),

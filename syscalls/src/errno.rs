@@ -6,8 +6,7 @@ pub struct Errno(pub u16);
 
 macro_rules! errnos {
     ($($name:ident $text:literal;)*) => {
-        /// A line for each: its name and its sentence. In an array each text would be an address, which every start of
-        /// the program has to correct (see `start`).
+        /// A line for each: its name and its sentence. In an array each text would take 16 bytes more.
         const LINES: &str = concat!($(stringify!($name), " ", $text, "\n"),*);
         static NUMBERS: &[u16] = &[$(linux_raw_sys::errno::$name as u16),*];
         impl Errno {

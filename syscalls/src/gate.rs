@@ -28,7 +28,7 @@ const AGAIN: u32 = 10_000;
 #[track_caller]
 pub(crate) fn gate(number: u32, args: &[Arg], why: Why) -> Result<usize> {
     let (call, texts) = (Call(number as u16), Texts { why, caller: Location::caller() });
-    // The short way is for calls whose record is whole before the kernel has it, but for the result.
+    // The short way is for calls of which the kernel fills in nothing but the result.
     let (mut filled, mut room, mut i) = (false, 0, 0);
     while i < args.len() {
         filled |= args[i].is_filled();

@@ -39,7 +39,7 @@ impl Link {
                 Err(failed) => self.lost(failed)?,
             }
         }
-        // Who closes it may have said why: that can still be read.
+        // The side that has closed it may have said why. That can still be read.
         if ready & !libc::POLLOUT != 0 || ready != 0 && self.closed {
             match syscalls::read(self.socket.at(), self.incoming.room(), Why("what the other side says")) {
                 Ok(0) => self.closed = true,
