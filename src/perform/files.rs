@@ -125,16 +125,28 @@ pub fn resolve_or_make_last(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>
     resolve_or_make_by(root, path, leaf, (OpenFlags::O_NOFOLLOW, rules(true)), why)
 }
 
-/// The directory of `path`, made where it is missing, and the name in it.
-pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CStr)> {
+/// The directory that a path names first, and the name in it.
+pub fn parts(path: &CStr) -> (&[u8], &CStr) {
     let bytes = path.to_bytes_with_nul();
     let slash = bytes.iter().rposition(|b| *b == b'/');
     let name = bytes.get(slash.map_or(0, |at| at + 1)..).unwrap_or(b"\0");
-    let name = CStr::from_bytes_with_nul(name).unwrap_or(c"");
+    (&bytes[..slash.unwrap_or(0)], CStr::from_bytes_with_nul(name).unwrap_or(c""))
+}
+
+/// The directory of `path`, made where it is missing, and the name in it.
+pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CStr)> {
+    let (dir, name) = parts(path);
     let mut parent = Way::new();
-    parent.push(&bytes[..slash.unwrap_or(0)])?;
+    parent.push(dir)?;
     let parent = resolve_or_make(root, parent.text(), directory, true, why)?;
     Ok((parent, name))
+}
+
+/// Opens the directory of `path`.
+pub fn resolve_parent(root: At, path: &CStr, links: bool, why: Why) -> Done<Fd> {
+    let mut parent = Way::new();
+    parent.push(parts(path).0)?;
+    Ok(resolve(root, parent.text(), OpenFlags::O_DIRECTORY, links, why)?)
 }
 
 /// The same on the mount of `root` alone: EXDEV if the path leads to another one.

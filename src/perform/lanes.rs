@@ -36,8 +36,9 @@ pub struct Lanes<'a> {
     pub names: Option<Names>,
     /// The empty tmpfs that masks directories of the rootfs.
     pub mask: Option<Fd>,
-    /// The path of the rootfs that was masked last is a directory: the next may be one, too.
-    pub masks_directories: bool,
+    /// The path of the rootfs that was masked last, if it is a directory: the next may be one, too. And the open directory
+    /// that both lie in, from the second on.
+    pub masked_last: Option<(&'a CStr, Option<Fd>)>,
     /// The first name of the pid file, until it gets its own.
     pub pid_file: Option<CString>,
     /// A group of resctrl was made for the container.
@@ -164,7 +165,7 @@ impl<'a> Lanes<'a> {
             // These are the host's, or init's from the beginning of its lane.
             lane: _, pid: _, cloned: _, signals: _, heard: _, beside: _, masked: _, names: _, mask: _, pid_file: _, resctrl: _,
             null_is_open: _, program: _, started: _, room: _, hook_room: _, cgroup_root: _, cgroup_made: _, controllers: _,
-            holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _, masks_directories: _,
+            holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _, masked_last: _,
         } = self;
         Lanes {
             lane: Lane::Init,
@@ -193,7 +194,7 @@ impl<'a> Lanes<'a> {
             masked: [None; 3],
             names: None,
             mask: None,
-            masks_directories: false,
+            masked_last: None,
             pid_file: None,
             resctrl: false,
             dev_is_lent: false,

@@ -97,22 +97,21 @@ pub fn parse(text: &[u8]) -> Result<Box<Spec<'_>>, Problem> {
     }
     let mut document: Box<Document> = read::read_in_place(text)?;
     document.annotations.find(text);
-    checked(*document)
+    checked(*document, &At::root_of(text))
 }
 
 /// Reads and checks the limits that `update` is given.
 pub fn parse_resources(text: &str) -> Result<Resources, Problem> {
     let resources: Resources = read(text)?;
-    resources.check(&At::ROOT).map(|()| resources)
+    resources.check(&At::root_of(text)).map(|()| resources)
 }
 
 /// Checks the document and turns it into a configuration. At this point the runtime has changed nothing.
-fn checked(document: Document) -> Result<Box<Spec>, Problem> {
-    let at = At::ROOT;
+fn checked<'a>(document: Document<'a>, at: &At) -> Result<Box<Spec<'a>>, Problem> {
     let Some(oci_version) = document.oci_version.clone() else {
         return at.key("ociVersion").no("is missing: the specification requires it");
     };
-    document.check(&at)?;
+    document.check(at)?;
     let Document { hooks, annotations, mounts, linux, vm, .. } = document;
     let Some(root) = document.root else {
         return at.key("root").no("is missing: a container needs a root file system");
@@ -120,7 +119,7 @@ fn checked(document: Document) -> Result<Box<Spec>, Problem> {
     let Some(process) = document.process else {
         return at.key("process").no("is missing: nothing says what to run");
     };
-    linux::users_fit(&linux, &process.user, &at)?;
+    linux::users_fit(&linux, &process.user, at)?;
     namespaces::name_fits(document.hostname.as_deref(), &linux.namespaces, &at.key("hostname"))?;
     namespaces::name_fits(document.domainname.as_deref(), &linux.namespaces, &at.key("domainname"))?;
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());

@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 
 /// A string that becomes a C string.
 pub fn text(text: &str, at: &At) -> Checked {
-    at.refuse(text.contains('\0'), || "holds a NUL byte")
+    at.without_nul(text)
 }
 
 /// The kernel takes no longer path (PATH_MAX, without its NUL).
@@ -72,7 +72,7 @@ pub const LONGEST_LIST: usize = 2048;
 
 /// Entries are NAME=VALUE; an older habit is a NAME alone.
 pub fn variable(entry: &str, at: &At) -> Checked {
-    at.refuse(entry.is_empty() || entry.starts_with('='), || format!("`{entry}` has no name"))?;
+    at.refuse(matches!(entry.as_bytes(), [] | [b'=', ..]), || format!("`{entry}` has no name"))?;
     text(entry, at)
 }
 

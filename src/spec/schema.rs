@@ -27,6 +27,8 @@ pub type Checked = Result<(), Problem>;
 pub struct At<'a> {
     above: Option<&'a At<'a>>,
     part: Part<'a>,
+    /// No string of the document has an escape, so none has a control character (RFC 8259, section 7).
+    plain: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -37,14 +39,24 @@ enum Part<'a> {
 }
 
 impl At<'_> {
-    pub const ROOT: At<'static> = At { above: None, part: Part::Root };
+    pub const ROOT: At<'static> = At { above: None, part: Part::Root, plain: false };
+
+    /// The root of a document.
+    pub fn root_of(text: &str) -> At<'static> {
+        At { plain: !text.as_bytes().contains(&b'\\'), ..At::ROOT }
+    }
 
     pub fn key<'b>(&'b self, key: &'b str) -> At<'b> {
-        At { above: Some(self), part: Part::Key(key) }
+        At { above: Some(self), part: Part::Key(key), ..*self }
     }
 
     pub fn index(&self, index: usize) -> At<'_> {
-        At { above: Some(self), part: Part::Index(index) }
+        At { above: Some(self), part: Part::Index(index), ..*self }
+    }
+
+    /// Refuses a string with a NUL byte. Ten thousand variables are not searched where none can have one.
+    pub fn without_nul(&self, text: &str) -> Checked {
+        self.refuse(!self.plain && text.contains('\0'), || "holds a NUL byte")
     }
 
     pub fn pointer(&self) -> String {

@@ -200,27 +200,64 @@ fn find(lanes: &Lanes, path: &CStr, links: bool, directory: bool, why: Why) -> D
 
 /// In the rootfs it looks first, by descriptor. To open a directory as such tells what it is: it is tried first where the path
 /// before was one. (To name the place by its descriptor in procfs takes two calls less, and twice the time.)
-fn mask_resolved(lanes: &mut Lanes, path: &CStr, links: bool, directory: bool, why: Why) -> Done {
-    let (place, directory) = match find(lanes, path, links, directory || lanes.masks_directories, why) {
+fn mask_resolved<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, directory: bool, why: Why) -> Done {
+    let likely = directory || lanes.masked_last.is_some();
+    if mask_beside(lanes, path, links, why)? {
+        return Ok(());
+    }
+    let (place, directory) = match find(lanes, path, links, likely, why) {
         Err(Trouble::Call(failed)) if absent(failed.errno) => return Ok(()),
         found => found?,
     };
-    lanes.masks_directories = directory;
-    match directory {
-        true => mask_place(lanes, &place, why),
-        false => Ok(attach_null(lanes, place.at(), c"", why)?),
+    if !directory {
+        return Ok(attach_null(lanes, place.at(), c"", why)?);
     }
+    lanes.masked_last = Some((path, None));
+    mask_place(lanes, &place, why)
+}
+
+/// A directory in the same directory as the one before, which stays open for all that follow: their names are enough.
+/// move_mount(2) follows no link in the last part of a path, and takes no directory for a file or a link: then the path is
+/// looked at like any other. Returns whether the path is done.
+fn mask_beside<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, why: Why) -> Done<bool> {
+    let Some((last, dir)) = lanes.masked_last.take() else { return Ok(false) };
+    let (parent, name) = files::parts(path);
+    if parent != files::parts(last).0 {
+        return Ok(false);
+    }
+    let Some(tree) = another_mask(lanes)? else { return Ok(false) };
+    let dir = match dir {
+        Some(dir) => dir,
+        None => {
+            let why = Why("the paths that follow are names in this directory");
+            match files::resolve_parent(lanes.at(Slot::ROOTFS), path, links, why) {
+                Err(Trouble::Call(failed)) if absent(failed.errno) => return Ok(false),
+                dir => dir?,
+            }
+        }
+    };
+    match trees::attach_at(tree.at(), dir.at(), name, why) {
+        Err(failed) if [Errno::ENOTDIR, Errno::EINVAL].contains(&failed.errno) => return Ok(false),
+        Err(failed) if failed.errno != Errno::ENOENT => return Err(failed.into()),
+        _ => {}
+    }
+    lanes.masked_last = Some((path, Some(dir)));
+    Ok(true)
+}
+
+/// A copy of the mount that masks a directory already.
+fn another_mask(lanes: &Lanes) -> Done<Option<Fd>> {
+    let one = Why("one empty file system is enough for all masks");
+    Ok(match (&lanes.mask, lanes.masked.iter().flatten().next()) {
+        (Some(first), _) => Some(trees::copy(first.at(), false, one)?),
+        (None, Some((base, first))) => Some(trees::copy_at(lanes.at(*base), first, false, one)?),
+        (None, None) => None,
+    })
 }
 
 /// A directory of the rootfs: it gets a copy of the mount that masks a directory already, or the first empty tmpfs.
 fn mask_place(lanes: &mut Lanes, place: &Fd, why: Why) -> Done {
-    let one = Why("one empty file system is enough for all masks");
-    let copied = match (&lanes.mask, lanes.masked.iter().flatten().next()) {
-        (Some(first), _) => Some(trees::copy(first.at(), false, one)?),
-        (None, Some((base, first))) => Some(trees::copy_at(lanes.at(*base), first, false, one)?),
-        (None, None) => None,
-    };
-    if let Some(tree) = copied {
+    if let Some(tree) = another_mask(lanes)? {
         return Ok(trees::attach(tree.at(), place.at(), why)?);
     }
     syscalls::fchdir(place.at(), Why("standing in the target, its name is `.`"))?;

@@ -241,19 +241,20 @@ impl<'a> Profile<'a> {
         let rules = &seccomp.rules;
         let mut first = vec![0; NUMBERS.len()];
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
-        // Backwards: so the rules of a call are in the profile's order.
+        let verdicts: Vec<u32> = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret)).collect();
+        // Backwards: so the rules of a call are in the profile's order. After one that always holds no other counts.
         for (i, rule) in rules.iter().enumerate().rev() {
+            let last = rule.args.is_empty() && verdicts[i] != default;
             for row in rule.names.iter().filter_map(|name| look_up(name)) {
-                named.push((i as u32, first[row]));
+                named.push((i as u32, if last { 0 } else { first[row] }));
                 first[row] = named.len() as u32;
             }
         }
-        let said = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret));
         Profile {
             seccomp,
             first,
             named,
-            verdicts: said.collect(),
+            verdicts,
             default,
             beyond: if refuses(seccomp) { BEYOND } else { default },
         }

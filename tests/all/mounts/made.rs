@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Trial> {
             ("options_of_trees_that_file_systems_have", tree_options),
             ("data_on_a_bind_is_passed_over", data_on_bind),
             ("masked_directories_share_one_tmpfs", masks),
+            ("masked_directories_beside_each_other", masks_beside),
             ("more_binds_than_descriptors", many_binds),
         ],
     )
@@ -365,6 +366,30 @@ fn masks() -> Outcome {
     lines.dedup();
     // One below /sys, where names mean what they say, and one for the rootfs.
     same("file systems", lines.len(), 2)?;
+    bundle.clean()
+}
+
+/// From the second on they are names in one open directory. What is no directory there is covered as anywhere else.
+fn masks_beside() -> Outcome {
+    let (mut bundle, _) = shell("ls /p/a /p/b /p/c /p/d /p/e /real /other /q/f; cat /p/file; ls -l /p | grep -c -e '-> '")?;
+    let made = ["p/a", "p/b", "p/c/below", "p/d", "p/e", "real", "other", "q/f"];
+    for name in made {
+        fs::create_dir_all(bundle.rootfs(name))?;
+        fs::write(bundle.rootfs(name).join("secret"), "")?;
+    }
+    fs::write(bundle.rootfs("p/file"), "secret")?;
+    symlink("../real", bundle.rootfs("p/link"))?;
+    symlink("/other", bundle.rootfs("p/absolute"))?;
+    symlink("/p/nowhere", bundle.rootfs("p/dangling"))?;
+    let names = ["a", "b", "link", "c", "c/below", "d", "absolute", "dangling", "file", "missing", "e", "../q/f"];
+    let paths: Vec<String> = names.iter().map(|name| format!("/p/{name}")).collect();
+    bundle.set("/linux/maskedPaths", json!(paths))?;
+    let done = bundle.bundled(&["--trace=strace", "run"])?;
+    same("the exit status", done.status, 0)?;
+    ensure!(!done.out.contains("secret"), "{}", done.out);
+    same("links that are still links", done.out.lines().last(), Some("3"))?;
+    let named = |name: &str| done.err.matches(&format!(", \"{name}\", MOVE_MOUNT_F_EMPTY_PATH)")).count();
+    same("masks by name", ["a", "b", "d", "e"].map(named), [0, 1, 0, 0])?;
     bundle.clean()
 }
 
