@@ -13,6 +13,8 @@ use std::fs;
 // Of what comes when the program has run: before, nothing of the kind is tolerated.
 const POSTSTOP: &str = "a poststop hook that cannot be run is a warning";
 const COUNTED: &str = "kept traces are counted another time";
+// Of what comes when another process takes long (src/host/patience.rs).
+const FROZEN: &str = "a longer wait looks whether the cgroup is frozen, and goes on if it cannot see that";
 
 /// Calls whose failure changes nothing that the caller asked for: the name, what is in its arguments, and why.
 const TOLERATED: &[(&str, &str, &str)] = &[
@@ -39,6 +41,8 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("ioctl", "TCGETS", "what is no terminal outside cannot be made raw"),
     ("ioctl", "TCSETS", "a terminal that cannot be made raw is relayed as it is"),
     ("read", "(0, ", "from the background nobody reads a terminal"),
+    ("openat", "\"cgroup.events\"", FROZEN),
+    ("read", "\"cgroup.events\"", FROZEN),
     ("fchown", "", "where the user is not mapped the terminal stays root's"),
     ("rt_sigprocmask", "SIG_SETMASK, []", "the wait is over: the process ends"),
     ("openat", ".traces", "a container whose trace cannot be kept is deleted all the same"),
@@ -122,7 +126,16 @@ pub fn injected(text: &str) -> Option<(String, bool)> {
         text.lines().take(at).filter(begun).last()
     });
     let begun = begun.flatten().unwrap_or("");
-    Some((format!("{}{line}", begun.trim_end_matches("<unfinished ...>")), own))
+    let shown = format!("{}{line}", begun.trim_end_matches("<unfinished ...>"));
+    let opened = opened(text.lines().take(at), pid, &shown).map_or(String::new(), |call| format!(", opened by {call}"));
+    Some((shown + &opened, own))
+}
+
+/// The call that opened what is read: the number of a descriptor says little.
+fn opened<'a>(before: impl Iterator<Item = &'a str>, pid: &str, line: &str) -> Option<&'a str> {
+    let fd = line.split_once(" read(")?.1.split(',').next()?;
+    let result = format!(" = {fd}");
+    before.filter(|l| l.split(' ').next() == Some(pid) && l.contains("open") && l.ends_with(&result)).last()
 }
 
 /// Whether the container's program ran: what failed then failed behind it.
