@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_hook_that_does_not_read", deaf),
             ("in_a_user_namespace", user),
             ("signals_are_as_for_any_program", signals),
+            ("device_rules_hold_for_whoever_is_in_the_cgroup", devices),
         ],
     )
 }
@@ -359,5 +360,35 @@ fn signals() -> Outcome {
     bundle.bundled(&["run"])?.ok()?;
     let text = fs::read_to_string(bundle.path("signals"))?;
     ensure!(text.contains("SigBlk: 0000000000000000"), "{text}");
+    bundle.clean()
+}
+
+/// The kernel asks the rules of the cgroup that a process is in, and has them before the first hook begins.
+fn devices() -> Outcome {
+    // No machine has this device, so that an open fails in one way or the other.
+    let tried = "(: < $node) 2>&1 | grep -o -e 'not permitted' -e 'No such device'";
+    let mut bundle = Bundle::shell(&format!("node=/dev/try; {tried}"))?;
+    bundle.set("/root/readonly", json!(false))?;
+    bundle.set("/linux/devices", json!([{"path": "/dev/try", "type": "c", "major": 188, "minor": 0}]))?;
+    bundle.set("/linux/resources/devices", json!([{"allow": false, "access": "rwm"}]))?;
+    let of_init = "p=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); node=/proc/$p/root$1/rootfs/dev/try";
+    let join = "echo $$ > /sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$p/cgroup)/cgroup.procs";
+    let inside = json!({"path": "/bin/sh", "args": ["sh", "-c", format!("node=/dev/try; {tried} > /tmp/start")]});
+    let hooks = json!({
+        "createRuntime": [
+            hook(&bundle, &format!("{of_init}; {tried} > $1/outside")),
+            hook(&bundle, &format!("{of_init}; {join} && {tried} > $1/joined")),
+        ],
+        "createContainer": [hook(&bundle, &format!("node=$1/rootfs/dev/try; {tried} > $1/inside"))],
+        "startContainer": [inside],
+    });
+    bundle.set("/hooks", hooks)?;
+    let done = bundle.bundled(&["run"])?.ok()?;
+    let said = |path| fs::read_to_string(path).map(|text| text.trim_end().to_owned());
+    same("a createRuntime hook", said(bundle.path("outside"))?.as_str(), "No such device")?;
+    same("the same in the container's cgroup", said(bundle.path("joined"))?.as_str(), "not permitted")?;
+    same("a createContainer hook", said(bundle.path("inside"))?.as_str(), "not permitted")?;
+    same("a startContainer hook", said(bundle.rootfs("tmp/start"))?.as_str(), "not permitted")?;
+    same("the program", done.out.trim_end(), "not permitted")?;
     bundle.clean()
 }
