@@ -250,14 +250,7 @@ impl<'a> Profile<'a> {
                 first[row] = named.len() as u32;
             }
         }
-        Profile {
-            seccomp,
-            first,
-            named,
-            verdicts,
-            default,
-            beyond: if refuses(seccomp) { BEYOND } else { default },
-        }
+        Profile { seccomp, first, named, verdicts, default, beyond: if refuses(seccomp) { BEYOND } else { default } }
     }
 
     /// The code of one architecture, for the call's number.

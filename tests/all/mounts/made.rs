@@ -371,7 +371,8 @@ fn masks() -> Outcome {
 
 /// From the second on they are names in one open directory. What is no directory there is covered as anywhere else.
 fn masks_beside() -> Outcome {
-    let (mut bundle, _) = shell("ls /p/a /p/b /p/c /p/d /p/e /real /other /q/f; cat /p/file; ls -l /p | grep -c -e '-> '")?;
+    let (mut bundle, _) =
+        shell("ls /p/a /p/b /p/c /p/d /p/e /real /other /q/f; cat /p/file; ls -l /p | grep -c -e '-> '")?;
     let made = ["p/a", "p/b", "p/c/below", "p/d", "p/e", "real", "other", "q/f"];
     for name in made {
         fs::create_dir_all(bundle.rootfs(name))?;
