@@ -301,7 +301,7 @@ impl<'a> Names<'a> {
     const NEAR: usize = 32;
 
     fn of(entries: usize) -> Names<'a> {
-        Names { places: vec![0; (entries * 2).next_power_of_two()], others: BTreeSet::new() }
+        Names { places: vec![0; (entries + entries / 2 + 1).next_power_of_two()], others: BTreeSet::new() }
     }
 
     /// Whether the name of this entry was not there before. It is now.
@@ -310,7 +310,7 @@ impl<'a> Names<'a> {
         let hash = sorted::hash(name.as_bytes());
         let last = self.places.len() - 1;
         for near in 0..Names::NEAR {
-            let place = &mut self.places[((hash ^ hash >> 16) as usize + near) & last];
+            let place = &mut self.places[(hash as usize + near) & last];
             match entries.get((*place as usize).wrapping_sub(1)) {
                 None => {
                     *place = i as u32 + 1;

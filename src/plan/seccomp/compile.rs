@@ -18,7 +18,7 @@
 use super::code::{self, Insn, MOST, Segments};
 use crate::sorted;
 use crate::spec::{ACTIONS, ARCHES, Condition, FILTER_FLAGS, OTHER_ARCHES, Problem, Seccomp, quoted};
-use syscalls::names::{NONE, NUMBERS, name};
+use syscalls::names::{self, NONE, NUMBERS, name};
 use syscalls::{
     AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, AUDIT_ARCH_I386, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64, SeccompFlags,
 };
@@ -69,7 +69,7 @@ pub(super) fn verdict(action: &str, errno: Option<u32>) -> u32 {
 
 /// Where the search for a name begins.
 const fn place(name: &[u8]) -> usize {
-    (sorted::hash(name) >> 16) as usize % PLACES
+    sorted::hash(name) as usize % PLACES
 }
 
 /// Twice as many places as names: most are found at once.
@@ -95,7 +95,7 @@ pub(super) fn look_up(word: &str) -> Option<usize> {
     let mut at = place(word.as_bytes());
     while ROWS[at] != NONE {
         let row = usize::from(ROWS[at]);
-        if name(row) == word.as_bytes() {
+        if names::is(row, word) {
             return Some(row);
         }
         at = (at + 1) % PLACES;
