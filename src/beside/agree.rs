@@ -101,7 +101,16 @@ fn argument(theirs: &str, ours: &str, value: u64, raw: bool) -> Option<u16> {
     // -X raw shows the number that the caller has passed.
     let is_number =
         |theirs: &str| number(theirs).is_some_and(|number| number as u64 == value || number as u32 as u64 == value);
-    same(theirs, ours, raw).or_else(|| is_number(theirs).then_some(SPELLED)).or_else(|| members(theirs, ours))
+    let otherwise = || one_of_names(theirs, ours).or_else(|| members(theirs, ours));
+    same(theirs, ours, raw).or_else(|| is_number(theirs).then_some(SPELLED)).or_else(otherwise)
+}
+
+/// A number can have several names, as requests of ioctl(2) have: `SNDCTL_TMR_START or TCSETS`. Newer versions of strace show
+/// the likeliest alone.
+fn one_of_names(theirs: &str, ours: &str) -> Option<u16> {
+    let theirs = theirs.split_once("/* ").map_or(theirs, |(_, comment)| comment.trim_end_matches(" */"));
+    let is_among = |one: &str, all: &str| all.split(" or ").any(|name| name == one);
+    (is_among(theirs, ours) || is_among(ours, theirs)).then_some(SPELLED)
 }
 
 /// Where one side shows a few members of a structure: the other has them, too.
@@ -349,6 +358,11 @@ mod tests {
             assert_eq!((same(theirs, ours, true), same(theirs, ours, false)), (Some(SPELLED), None), "{theirs} {ours}");
         }
         assert_eq!(members("{z=0, a=1, b=2}", "{a=1, ...}"), Some(CUT));
+        for theirs in ["TCSETS", "0x5402 /* TCSETS */", "0x5402 /* SNDCTL_TMR_START or TCSETS */"] {
+            let [ours, other] = ["SNDCTL_TMR_START or TCSETS", "TCGETS"];
+            let known = [argument(theirs, ours, 0x5402, false), argument(theirs, other, 0x5401, false)];
+            assert_eq!(known, [Some(SPELLED), None], "{theirs}");
+        }
     }
 
     #[test]

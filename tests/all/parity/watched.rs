@@ -237,7 +237,13 @@ fn by_process(calls: &[Call]) -> Vec<Vec<Call>> {
 fn level(call: &Call) -> Call {
     let random = call.name == "getrandom";
     let args = if random { String::new() } else { level_text(&call.args) };
-    Call { pid: 0, name: call.name.clone(), args, result: level_text(&call.result) }
+    Call { pid: 0, name: named(&call.name), args, result: level_text(&call.result) }
+}
+
+/// strace shows the number of a call whose name it does not know: riscv_hwprobe, in Debian trixie.
+fn named(name: &str) -> String {
+    let number = name.strip_prefix("syscall_0x").and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    number.map_or(name, |number| syscalls::Call(number).name()).into()
 }
 
 /// Members that have other numbers in each run.

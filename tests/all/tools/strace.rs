@@ -123,7 +123,9 @@ fn whole(pid: i32, text: &str) -> Option<Call> {
     let (left, result) = text.rsplit_once(" = ")?;
     let (name, args) = left.trim_end().strip_suffix(')')?.split_once('(')?;
     let args = args.trim_end_matches(" <unfinished ...>");
-    Some(Call { pid, name: name.into(), args: args.into(), result: result.into() })
+    // Newer versions of strace show the likeliest name of a request alone.
+    let args = args.replace("SNDCTL_TMR_START or TCSETS", "TCSETS");
+    Some(Call { pid, name: name.into(), args, result: result.into() })
 }
 
 fn unfinished(pid: i32, begin: &str) -> Option<Call> {
