@@ -22,6 +22,7 @@ pub fn cases() -> Vec<Trial> {
         "initramfs",
         &[
             ("demo_in_a_machine_of_64_mib", demo),
+            ("calls_of_the_demo_are_those_of_the_readme", demo_calls),
             ("a_machine_with_a_switch_is_powered_off", power_off),
             ("programs_status_is_told", status),
             ("trace_shows_the_true_pivot_root", trace),
@@ -31,10 +32,12 @@ pub fn cases() -> Vec<Trial> {
             ("from_a_shell", from_a_shell),
         ],
     ));
-    all.extend(OTHERS.iter().map(|other| {
-        let trial = Trial::test(format!("initramfs::demo_on_{}", other.arch), || demo_on(other));
+    let trial = |name: &str, other: &'static Other, case: fn(&Other) -> Outcome| {
+        let trial = Trial::test(format!("initramfs::{name}_{}", other.arch), move || case(other));
         trial.with_ignored_flag(!other.is_there())
-    }));
+    };
+    all.extend(OTHERS.iter().map(|other| trial("demo_on", other, demo_on)));
+    all.extend(OTHERS.iter().map(|other| trial("calls_of_the_demo_on", other, demo_calls_on)));
     all
 }
 
@@ -49,21 +52,52 @@ fn floor() -> Outcome {
 
 /// The console is the machine's only line: the status is its last.
 fn demo_on(other: &Other) -> Outcome {
+    let lines = demo_told(other, "nk.log-level=debug")?;
+    for words in ["Inside the container:", "pid 1, parent 0: no process is above", "nk-runtime: exit status 0"] {
+        ensure!(lines.iter().any(|line| line.contains(words)), "no `{words}`:\n{}", lines.join("\n"));
+    }
+    within_peak(&lines, other.peak)
+}
+
+/// What the console of such a machine says, with these words for the demo.
+fn demo_told(other: &Other, append: &str) -> Result<Vec<String>, Failed> {
     let bundle = Bundle::plain()?;
     let image = image_with(&bundle, "--demo", &other.program())?;
     let mut command = Command::new(tool(&other.qemu())?);
     command.args(["-M", "virt", "-cpu", other.cpu, "-m", other.memory, "-accel", "tcg"]);
     command.args("-nodefaults -no-user-config -display none -no-reboot -serial stdio".split(' '));
     command.arg("-kernel").arg(other.kernel()).arg("-initrd").arg(&image);
-    let words = "panic=-1 quiet initcall_blacklist=tracer_init_tracefs nk.log-level=debug";
-    command.arg("-append").arg(format!("console={} {words}", other.console));
+    let words = "panic=-1 quiet initcall_blacklist=tracer_init_tracefs";
+    command.arg("-append").arg(format!("console={} {words} {append}", other.console));
     let done = bundle.finish(command)?;
     ensure!(done.status == 0, "QEMU: {done:?}");
-    for words in ["Inside the container:", "pid 1, parent 0: no process is above", "nk-runtime: exit status 0"] {
-        ensure!(done.out.contains(words), "the console should say `{words}`:\n{}", done.out);
-    }
-    let lines: Vec<String> = done.out.lines().map(|line| line.trim_end().into()).collect();
-    within_peak(&lines, other.peak)
+    Ok(done.out.lines().map(|line| line.trim_end().into()).collect())
+}
+
+fn demo_calls() -> Outcome {
+    let bundle = Bundle::plain()?;
+    let ended = boot(&bundle, &image(&bundle, "--demo")?, "nk.trace=json")?;
+    counted_in_the_readme("x86-64", &ended.lines)
+}
+
+fn demo_calls_on(other: &Other) -> Outcome {
+    counted_in_the_readme(other.arch, &demo_told(other, "nk.trace=json")?)
+}
+
+/// The README has a column for each kind of machine. How often the demo looks whether there is more to tell depends on the
+/// machine's speed: such looks, and what is told, do not count.
+fn counted_in_the_readme(kind: &str, lines: &[String]) -> Outcome {
+    let readme = fs::read_to_string("README.md")?;
+    let row =
+        |name: &str| readme.lines().find(|line| line.starts_with(name)).map(|line| line.split('|').map(str::trim));
+    let kinds = row("| | x86-64 |").ok_or("no table of the kinds of machines")?;
+    let mut counts = row("| system calls of that demo").ok_or("no row of calls")?;
+    let wanted = kinds.into_iter().position(|one| one == kind).and_then(|at| counts.nth(at)).unwrap_or("");
+    let calls: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let before = calls.iter().take_while(|call| call["call"] != "execve");
+    let to_tell = ["the wait goes on", "the caller asked to be told"];
+    let tells = |call: &&Value| call["why"].as_str().is_some_and(|why| to_tell.iter().any(|one| why.starts_with(one)));
+    same("calls up to execve", before.filter(|call| !tells(call)).count().to_string().as_str(), wanted)
 }
 
 /// The most memory that the runtime may take as PID 1.
