@@ -163,6 +163,11 @@ const PROPERTIES: &[Refusal] = &[
         spoil: |b| set(b, "/process/args", json!(["sh", "a\u{0}b"])),
         words: &["/process/args/1"],
     },
+    Refusal {
+        name: "env_nul",
+        spoil: |b| set(b, "/process/env", json!(["A=\\", "B=a\u{0}b"])),
+        words: &["/process/env/1", "NUL"],
+    },
     Refusal { name: "relative_cwd", spoil: |b| set(b, "/process/cwd", json!("tmp")), words: &["/process/cwd"] },
     Refusal { name: "no_cwd", spoil: |b| remove(b, "/process/cwd"), words: &["cwd"] },
     Refusal {
