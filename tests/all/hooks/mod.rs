@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Trial> {
             ("a_hook_that_does_not_read", deaf),
             ("in_a_user_namespace", user),
             ("signals_are_as_for_any_program", signals),
-            ("device_rules_hold_for_whoever_is_in_the_cgroup", devices),
+            ("device_rules_hold_for_all_in_the_cgroup", devices),
         ],
     )
 }
