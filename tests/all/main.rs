@@ -45,7 +45,7 @@ mod users;
 mod watch;
 mod world;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use tools::{bundle, everything, frames, host, machine, needs, real, screen, strace, view};
 
 /// How a case ends: well, or with what is wrong. Any error that can be printed becomes one with `?`.
@@ -213,10 +213,20 @@ fn main() {
     }
     if systemd {
         cgroup::systemd::prepare();
-        libtest_mimic::run(&words, cases).exit();
+        finish(&words, libtest_mimic::run(&words, cases));
     }
     let view = view::enter();
     let conclusion = libtest_mimic::run(&words, cases);
     view.leave();
+    finish(&words, conclusion);
+}
+
+/// A name that no case has is a mistake: it would pass without a test.
+fn finish(words: &Arguments, conclusion: Conclusion) -> ! {
+    let none = conclusion.num_passed + conclusion.num_failed + conclusion.num_ignored == 0;
+    if let Some(name) = words.filter.as_ref().filter(|_| none) {
+        eprintln!("no case has `{name}` in its name");
+        std::process::exit(101);
+    }
     conclusion.exit();
 }
