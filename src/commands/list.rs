@@ -72,10 +72,7 @@ fn names(root: At, ids: Vec<String>) -> Result<i32, Error> {
 fn rows(context: &Context, root: At, ids: Vec<String>) -> Result<(Vec<Row>, Option<Error>), Error> {
     let (mut rows, mut unread, mut looks) = (Vec::new(), None, state::Looks::default());
     for id in ids {
-        let Some(dir) = state::open_listed(root, &id)? else {
-            continue;
-        };
-        let saved = match state::document_of(dir.at(), &id) {
+        let saved = match state::document_listed(root, &id) {
             Ok(Document::Whole(saved)) => *saved,
             Ok(Document::Missing) => continue,
             Err(error) => {
@@ -88,8 +85,13 @@ fn rows(context: &Context, root: At, ids: Vec<String>) -> Result<(Vec<Row>, Opti
                 continue;
             }
         };
-        let outside = looks.status(dir.at(), &saved)?;
-        let status = client::seen(&saved, dir.at(), outside);
+        let outside = looks.status(root, &id, &saved)?;
+        // Only a machine's answer comes through a socket in its directory.
+        let dir = if saved.channel { state::open_listed(root, &id)? } else { None };
+        let status = match dir {
+            Some(dir) => client::seen(&saved, dir.at(), outside),
+            None => outside,
+        };
         rows.push(Row {
             id,
             pid: match status {

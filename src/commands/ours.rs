@@ -71,12 +71,12 @@ pub fn others(root: &Fd, saved: &Saved) -> Result<Vec<(String, String)>, Error> 
         .doing("list the state root")?;
     let mut others = Vec::new();
     for id in ids.into_iter().filter(|id| *id != saved.id) {
-        let Some(dir) = state::open_listed(root.at(), &id)? else {
-            continue;
-        };
-        let other = match state::document_of(dir.at(), &id)? {
+        let other = match state::document_listed(root.at(), &id)? {
             Document::Whole(other) => Some(*other),
-            Document::Missing => state::begun(dir.at(), &id)?,
+            Document::Missing => match state::open_listed(root.at(), &id)? {
+                Some(dir) => state::begun(dir.at(), &id)?,
+                None => None,
+            },
             Document::Damaged(_) => None,
         };
         let below = other.filter(|other| is_below(&other.cgroup_path, &saved.cgroup_path));

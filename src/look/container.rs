@@ -200,10 +200,7 @@ fn others(root: &Fd, id: &str, ordinary: bool) -> core::result::Result<Vec<(Stri
         .doing("list the state root")?;
     let mut all = Vec::new();
     for other in ids.into_iter().filter(|other| other != id) {
-        let Some(dir) = state::open_listed(root.at(), &other)? else {
-            continue;
-        };
-        let Document::Whole(saved) = state::document_of(dir.at(), &other)? else {
+        let Document::Whole(saved) = state::document_listed(root.at(), &other)? else {
             continue;
         };
         if procfs::life(saved.pid, saved.start_time)? == Life::Over {

@@ -7,6 +7,7 @@ use crate::outcome::{Doing, Error};
 use crate::perform::{files, sync};
 use crate::plan::cgroup::limits::above;
 use crate::spec;
+use alloc::ffi::CString;
 use core::ffi::CStr;
 use serde::Deserialize;
 use syscalls::{At, AtFlags, Errno, OpenFlags, Why};
@@ -53,10 +54,20 @@ pub fn document_of(dir: At, id: &str) -> Result<Document, Error> {
     read(dir, NAME, id)
 }
 
+/// Reads the document in a directory that was listed in the state root. To most looks the directory itself is no use.
+pub fn document_listed(root: At, id: &str) -> Result<Document, Error> {
+    read(root, &listed(id)?, id)
+}
+
+/// The document's path from the state root.
+fn listed(id: &str) -> Result<CString, Error> {
+    input::c(&format!("{id}/state.json"))
+}
+
 /// Whether a directory that was listed in the state root has a document, damaged or not.
 pub fn is_there(root: At, id: &str) -> Result<bool, Error> {
     let why = Why("a container without a state is not made yet");
-    let path = input::c(&format!("{id}/state.json"))?;
+    let path = listed(id)?;
     match syscalls::newfstatat(root, &path, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
         Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => Ok(false),
         found => found.map(|_| true).doing(format_args!("look for state.json of {id}")),
@@ -115,7 +126,7 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
     // O_NONBLOCK: opening a fifo would wait for its other end.
     let flags = OpenFlags::O_NOFOLLOW | OpenFlags::O_NONBLOCK;
     let file = match syscalls::openat(dir, name, flags, why) {
-        Err(failed) if failed.errno == Errno::ENOENT => return Ok(Document::Missing),
+        Err(failed) if [Errno::ENOENT, Errno::ENOTDIR].contains(&failed.errno) => return Ok(Document::Missing),
         Err(failed) if failed.errno == Errno::ELOOP => {
             return Ok(Document::Damaged(damaged(id, "a link is in its place")));
         }

@@ -23,7 +23,9 @@ pub mod traces;
 pub use directory::{
     ABSENT, check_id, ids, look_up, make_path, make_root, missing, open_listed, open_root, take, take_in,
 };
-pub use document::{Document, annotations, begun, document_of, intend, is_there, load, load_whole, save};
+pub use document::{
+    Document, annotations, begun, document_listed, document_of, intend, is_there, load, load_whole, save,
+};
 pub use now::{Looks, Now, Status, load_now, look, now};
 pub use removal::{CHANNEL, remove, remove_failed, remove_unfinished, strangers};
 pub use saved::{Ending, New, Saved, Whole, new, planned, unknown, usual_cgroup};

@@ -56,18 +56,18 @@ pub fn now(dir: At, saved: &Saved) -> Result<Now, Error> {
     let procfs = procfs::open().doing(procfs::LOOK)?;
     match procfs::life_in(procfs.at(), saved.pid, saved.start_time)? {
         Life::Over => Ok(now(Status::Stopped, None)),
-        life => Ok(Now { procfs: Some(procfs), ..now(reached(dir, saved, life)?, Some(init)) }),
+        life => Ok(Now { procfs: Some(procfs), ..now(reached(saved, life, || waits(dir, sync::START))?, Some(init)) }),
     }
 }
 
-/// The status of a container that has come so far in its life.
-fn reached(dir: At, saved: &Saved, life: Life) -> Result<Status, Error> {
+/// The status of a container that has come so far in its life. `waits`: whether its program waits for `start`.
+fn reached(saved: &Saved, life: Life, waits: impl FnOnce() -> Result<bool, Error>) -> Result<Status, Error> {
     Ok(match life {
         Life::Over | Life::Ending => Status::Stopped,
         Life::Executed => Status::Running,
         // `run`: its mounts are not all made yet.
         Life::Cloned if saved.state == "running" => Status::Creating,
-        Life::Cloned if waits(dir)? => Status::Created,
+        Life::Cloned if waits()? => Status::Created,
         Life::Cloned => Status::Running,
     })
 }
@@ -98,13 +98,15 @@ pub struct Looks {
 
 impl Looks {
     /// The status of one of them, as [`look`] has it. No handle is needed: one read gives the process's start and its state.
-    pub fn status(&mut self, dir: At, saved: &Saved) -> Result<Status, Error> {
+    /// `id`: its directory in the state root.
+    pub fn status(&mut self, root: At, id: &str, saved: &Saved) -> Result<Status, Error> {
         let procfs = match self.procfs.take() {
             Some(procfs) => procfs,
             None => procfs::open().doing(procfs::LOOK)?,
         };
         let procfs = self.procfs.insert(procfs);
-        let status = reached(dir, saved, procfs::life_in(procfs.at(), saved.pid, saved.start_time)?)?;
+        let waits = || waits(root, &c(&format!("{id}/{}", sync::START.to_string_lossy()))?);
+        let status = reached(saved, procfs::life_in(procfs.at(), saved.pid, saved.start_time)?, waits)?;
         if !can_be_paused(status, saved) {
             return Ok(status);
         }
@@ -161,9 +163,9 @@ pub fn load_now(dir: At, id: &str) -> Result<(Saved, Status), Error> {
 }
 
 /// Whether the container waits for `start`.
-fn waits(dir: At) -> Result<bool, Error> {
+fn waits(dir: At, fifo: &CStr) -> Result<bool, Error> {
     let why = Why("`start` removes this name before the program begins");
-    match syscalls::newfstatat(dir, sync::START, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
+    match syscalls::newfstatat(dir, fifo, AtFlags::AT_SYMLINK_NOFOLLOW, why) {
         Err(failed) if failed.errno == Errno::ENOENT => Ok(false),
         found => found.map(|_| true).doing("look how far the container is"),
     }

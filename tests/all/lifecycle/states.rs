@@ -225,7 +225,7 @@ fn list_is_short() -> Outcome {
         same(path, opened(&two[1], path), 0)?;
     }
     let more = |i: usize| two[i].lines().count() - one[i].lines().count();
-    ensure!(more(0) <= 14 && more(1) <= 3, "one more container takes {} and {} calls", more(0), more(1));
+    ensure!(more(0) <= 10 && more(1) <= 1, "one more container takes {} and {} calls", more(0), more(1));
     bundle.call(&["delete", "--force", &second])?.ok()?;
     bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
     bundle.clean()
