@@ -202,7 +202,7 @@ fn remains(context: &Context, root: &Fd, known: &state::Saved) -> Result<(), Err
     };
     if known.made() == 0 {
         let why = Why("a cgroup that is older than the container can hold processes of others, which stay");
-        let left = cgroup::processes(group.at(), why).map_err(failed)?;
+        let left = ours::lasting(|| cgroup::processes(group.at(), why)).map_err(failed)?;
         if !left.is_empty() {
             let text = format!(
                 "processes are left in the cgroup /{}, which was there before container {id}, and are not known to be its own: {}",

@@ -61,7 +61,8 @@ fn left(state: &Fd, saved: &Saved, now: &Now) -> Result<bool, Error> {
     let Some((_, group)) = cgroup::open_pair(&saved.cgroup_path).map_err(failed)? else {
         return Ok(false);
     };
-    let own = ours::own(group.at(), saved, now.init.as_ref()).map_err(failed)?;
+    // Those that are ending need no signal.
+    let own = ours::lasting(|| ours::own(group.at(), saved, now.init.as_ref())).map_err(failed)?;
     if own.is_empty() {
         return Ok(false);
     }
