@@ -125,7 +125,7 @@ pub fn resolve_or_make_last(root: At, path: &CStr, leaf: impl Fn() -> Done<Leaf>
     resolve_or_make_by(root, path, leaf, (OpenFlags::O_NOFOLLOW, rules(true)), why)
 }
 
-/// The directory that a path names first, and the name in it.
+/// A path up to its last name, and that name. Of a name alone the first is empty.
 pub fn parts(path: &CStr) -> (&[u8], &CStr) {
     let bytes = path.to_bytes_with_nul();
     let slash = bytes.iter().rposition(|b| *b == b'/');

@@ -216,9 +216,9 @@ fn mask_resolved<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, directo
     mask_place(lanes, &place, why)
 }
 
-/// A directory in the same directory as the one before, which stays open for all that follow: their names are enough.
-/// move_mount(2) follows no link in the last part of a path, and takes no directory for a file or a link: then the path is
-/// looked at like any other. Returns whether the path is done.
+/// A directory in the same directory as the one before. That one stays open, so for all that follow a name is enough.
+/// move_mount(2) follows no link in the last part of a path, and puts no directory on a file or a link: there it fails, and
+/// the path is looked at like any other. Returns whether the path is done.
 fn mask_beside<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, why: Why) -> Done<bool> {
     let Some((last, dir)) = lanes.masked_last.take() else { return Ok(false) };
     let (parent, name) = files::parts(path);

@@ -242,7 +242,7 @@ impl<'a> Profile<'a> {
         let mut first = vec![0; NUMBERS.len()];
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names.len()).sum());
         let verdicts: Vec<u32> = rules.iter().map(|rule| verdict(&rule.action, rule.errno_ret)).collect();
-        // Backwards: so the rules of a call are in the profile's order. After one that always holds no other counts.
+        // Backwards: so the rules of a call are in the profile's order. No rule counts that comes after one that always holds.
         for (i, rule) in rules.iter().enumerate().rev() {
             let last = rule.args.is_empty() && verdicts[i] != default;
             for row in rule.names.iter().filter_map(|name| look_up(name)) {
