@@ -32,7 +32,7 @@ macro_rules! stages {
     };
 }
 
-// Hooks of the host, and the container's program, begin when the kernel has the program for devices.
+// The kernel checks the program for devices while init is at work. The host's hooks and the container's program begin after that.
 const _: () = assert!((Host::Clone as u8) < Host::DeviceProgram as u8);
 const _: () = assert!((Host::DeviceProgram as u8) < Host::Hooks as u8 && (Host::Hooks as u8) < Host::Go as u8);
 

@@ -105,8 +105,9 @@ impl Looks {
             None => procfs::open().doing(procfs::LOOK)?,
         };
         let procfs = self.procfs.insert(procfs);
-        let waits = || waits(root, &c(&format!("{id}/{}", sync::START.to_string_lossy()))?);
-        let status = reached(saved, procfs::life_in(procfs.at(), saved.pid, saved.start_time)?, waits)?;
+        let life = procfs::life_in(procfs.at(), saved.pid, saved.start_time)?;
+        let fifo = || c(&format!("{id}/{}", sync::START.to_string_lossy()));
+        let status = reached(saved, life, || waits(root, &fifo()?))?;
         if !can_be_paused(status, saved) {
             return Ok(status);
         }

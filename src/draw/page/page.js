@@ -167,7 +167,6 @@ function between(values, results, value) {
 const placeOf = (trace, time) => between(trace.times, trace.places, time) + trace.shift;
 const timeAt = (trace, place) => between(trace.places, trace.times, place - trace.shift);
 
-/** The milestones that all traces have, in the order of the first. */
 /** The milestones that all traces have, in the same order: two lanes may pass theirs one way in a trace, the other in the next. */
 function commonMarks() {
   const has = (trace, name) => trace.marks.some((mark) => mark.name === name);

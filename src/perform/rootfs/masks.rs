@@ -216,16 +216,15 @@ fn mask_resolved<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, directo
     mask_place(lanes, &place, why)
 }
 
-/// A directory in the same directory as the one before. That one stays open, so for all that follow a name is enough.
-/// move_mount(2) follows no link in the last part of a path, and puts no directory on a file or a link: there it fails, and
-/// the path is looked at like any other. Returns whether the path is done.
+/// A directory beside the one that was masked before it. The directory that holds both stays open, so the names of all that
+/// follow are enough. move_mount(2) follows no link in the last part of a path, and puts no directory on a file or a link:
+/// there it fails, and the path is looked at like any other. Returns whether the path is done.
 fn mask_beside<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, why: Why) -> Done<bool> {
     let Some((last, dir)) = lanes.masked_last.take() else { return Ok(false) };
     let (parent, name) = files::parts(path);
     if parent != files::parts(last).0 {
         return Ok(false);
     }
-    let Some(tree) = another_mask(lanes)? else { return Ok(false) };
     let dir = match dir {
         Some(dir) => dir,
         None => {
@@ -236,6 +235,7 @@ fn mask_beside<'a>(lanes: &mut Lanes<'a>, path: &'a CStr, links: bool, why: Why)
             }
         }
     };
+    let Some(tree) = another_mask(lanes)? else { return Ok(false) };
     match trees::attach_at(tree.at(), dir.at(), name, why) {
         Err(failed) if [Errno::ENOTDIR, Errno::EINVAL].contains(&failed.errno) => return Ok(false),
         Err(failed) if failed.errno != Errno::ENOENT => return Err(failed.into()),

@@ -365,11 +365,11 @@ fn signals() -> Outcome {
 
 /// The kernel asks the rules of the cgroup that a process is in, and has them before the first hook begins.
 fn devices() -> Outcome {
-    // No machine has this device, so that an open fails in one way or the other.
+    // No driver has this number (the kernel's devices.txt), so that an open fails in one way or the other.
     let tried = "(: < $node) 2>&1 | grep -o -e 'not permitted' -e 'No such device'";
     let mut bundle = Bundle::shell(&format!("node=/dev/try; {tried}"))?;
     bundle.set("/root/readonly", json!(false))?;
-    bundle.set("/linux/devices", json!([{"path": "/dev/try", "type": "c", "major": 188, "minor": 0}]))?;
+    bundle.set("/linux/devices", json!([{"path": "/dev/try", "type": "c", "major": 300, "minor": 0}]))?;
     bundle.set("/linux/resources/devices", json!([{"allow": false, "access": "rwm"}]))?;
     let of_init = "p=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); node=/proc/$p/root$1/rootfs/dev/try";
     let join = "echo $$ > /sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$p/cgroup)/cgroup.procs";
