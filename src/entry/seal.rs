@@ -2,8 +2,8 @@
 //! so change the program that root of the host executes next (CVE-2019-5736). There are two defences:
 //!
 //! - In a pid namespace of its own, the container's first process is alone until its execve. Then only this program itself
-//!   could open the file, if the container's image has it executed by that link. It notices that it was not executed by its
-//!   name, and ends before it does anything: [`called_by_name`]. That takes three calls.
+//!   could open the file, if the container's image has it executed by that link. As process 1 it looks whether it was executed
+//!   by its name, and ends before it does anything if it was not: [`called_by_name`].
 //! - In a shared pid namespace, or with hooks inside, other processes can look at init. So this program becomes one that
 //!   cannot be written to: [`seal`], [`seal_here`].
 //!
@@ -66,7 +66,12 @@ pub struct Own {
 
 /// Refuses to go on if a container had the kernel execute this program by a link of procfs. Then the file belongs to the host,
 /// and what this program would run in the container could open it. Returns the file of its name, which stays open.
+///
+/// Such a program is the first process of its pid namespace, so the others need not look. What joins a container is sealed.
 pub fn called_by_name() -> Result<Option<At>, Error> {
+    if record::own_pid() != 1 {
+        return Ok(None);
+    }
     let failed = |failed| at("look at this program", failed);
     let elsewhere = || {
         let word = "this program was not executed by its name but through a link such as /proc/self/exe, and could be another's file: execute it by its path";

@@ -58,9 +58,14 @@ impl Host {
         above.map_or_else(String::new, |(above, _)| format!("{above}/"))
     }
 
-    /// Looks once whether root here is root of the machine. If /proc does not tell, it is.
+    /// Looks once whether root here is root of the machine. If neither the kernel's log nor /proc tells, it is.
     pub fn look(&mut self) {
         if core::mem::replace(&mut self.looked, true) {
+            return;
+        }
+        // It costs less than the link of procfs, but a container's root may lack CAP_SYSLOG.
+        let why = Why("it does nothing, and only root of the machine may: root of a user namespace has no devices");
+        if self.uid == 0 && syscalls::syslog_open(why).is_ok() {
             return;
         }
         let why = Why("in a user namespace root may not make devices, and may have no cgroup");

@@ -81,6 +81,12 @@ pub fn pread64(file: At, to: &mut [u8], at: usize, why: Why) -> Result<usize> {
     gate(nr::__NR_pread64, &[fd(file), buffer(to), uint(len), offset(at)], why)
 }
 
+/// syslog(2) with SYSLOG_ACTION_OPEN: it does nothing, for those who have CAP_SYSLOG in the first user namespace.
+#[track_caller]
+pub fn syslog_open(why: Why) -> Result<()> {
+    gate(nr::__NR_syslog, &[named(Syslog::SYSLOG_ACTION_OPEN)], why).map(drop)
+}
+
 /// syslog(2) with SYSLOG_ACTION_READ_ALL: the newest lines of the kernel's log that fit. Returns their bytes.
 #[track_caller]
 pub fn syslog_read_all(to: &mut [u8], why: Why) -> Result<usize> {

@@ -48,6 +48,8 @@ enum Style {
     Bits,
     /// One of the list.
     One,
+    /// One of the list, as its number with the name in a comment.
+    Told,
     /// The bits of this mask are one of a list, which always stands first: `O_RDONLY|O_CLOEXEC`.
     First(u64, &'static Names),
     /// As `First`, but a choice without a name stays among the unknown bits (strace's socket types).
@@ -270,7 +272,7 @@ lists! {
     SocketType "SOCK_???" Type(15, &names!(libc SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET)), libc {
         SOCK_CLOEXEC SOCK_NONBLOCK SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET
     }
-    Syslog "SYSLOG_ACTION_???" One, general { SYSLOG_ACTION_READ_ALL = 3 }
+    Syslog "SYSLOG_ACTION_???" Told, general { SYSLOG_ACTION_OPEN = 1 SYSLOG_ACTION_READ_ALL = 3 }
     UmountFlags "MNT_???" Bits, general { MNT_FORCE MNT_DETACH MNT_EXPIRE UMOUNT_NOFOLLOW }
     WaitFlags "W???" Bits, general { WNOHANG WEXITED WSTOPPED WCONTINUED WNOWAIT __WCLONE __WALL __WNOTHREAD }
     WaitId "P_???" One, general { P_ALL P_PID P_PGID P_PIDFD }
@@ -305,6 +307,10 @@ impl Words {
     pub fn show(&self, value: u64) -> impl Display {
         with(move |out| match self.style {
             One => self.one(value, out),
+            Told => match self.name(value) {
+                Some(name) => write!(out, "{value} /* {name} */"),
+                None => self.number(value, out),
+            },
             Mode => write!(out, "{}", mode(value as u32)),
             // sound/soundcard.h has the same number.
             Request if value == ioctl::TCSETS.into() => out.write_str("SNDCTL_TMR_START or TCSETS"),

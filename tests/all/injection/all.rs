@@ -25,6 +25,7 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("write", "+cpu +io +memory +pids", "it is for later questions: nothing was limited"),
     ("umask", "", "it cannot fail"),
     ("exit_group", "", "it cannot fail"),
+    ("syslog", "", "the link of /proc tells the same"),
     ("readlinkat", "/proc/self/ns/user", "where it cannot be seen, root is root of the machine"),
     ("openat", "/proc/self/status", "where it cannot be seen, any signal may be ignored"),
     ("openat", "/proc\"", "without a /proc that is procfs the runtime makes its own"),

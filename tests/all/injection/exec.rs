@@ -23,6 +23,7 @@ const TOLERATED: &[(&str, &str, &str)] = &[
     ("prctl", "PR_SET_MM", "the program is executed again"),
     ("open_tree", "", "a copy in memory protects the program as well"),
     ("mount_setattr", "", "a copy in memory protects the program as well"),
+    ("syslog", "", "the link of /proc tells the same"),
     ("readlinkat", "/proc/self/ns/user", "where it cannot be seen, root is root of the machine"),
     ("openat", "/proc/self/status", "where it cannot be seen, any signal may be ignored"),
     ("openat", "\"trace.later\"", "a command whose trace cannot be kept does its work"),
