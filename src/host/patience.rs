@@ -3,7 +3,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use core::ffi::CStr;
-use syscalls::{Alone, At, Errno, Fd, PollFd, SigSet, WaitFlags, Why};
+use syscalls::{Alone, At, Errno, Fd, PollFd, SigSet, WaitFlags, Why, futex};
 
 /// How long a wait lasts before it takes signals, in milliseconds.
 const MOMENT: u64 = 300;
@@ -51,18 +51,23 @@ pub fn tell_until(fd: At, done: impl Fn() -> bool) -> syscalls::Result<()> {
     Ok(())
 }
 
-/// ppoll(2), in pieces while something is told.
-fn in_pieces(fds: &mut [PollFd], limit: u64, why: Why) -> syscalls::Result<usize> {
+/// ppoll(2), in pieces while something is told. True: one of the descriptors is ready.
+fn in_pieces(fds: &mut [PollFd], limit: u64, why: Why) -> syscalls::Result<bool> {
+    pieces(limit, why, |limit, why| syscalls::ppoll(fds, Some(limit), why).map(|ready| ready > 0))
+}
+
+/// A wait of so many milliseconds, in pieces while something is told. True: what `wait` waits for has come.
+fn pieces(limit: u64, why: Why, mut wait: impl FnMut(u64, Why) -> syscalls::Result<bool>) -> syscalls::Result<bool> {
     if told().is_none() {
-        return syscalls::ppoll(fds, Some(limit), why);
+        return wait(limit, why);
     }
     let (mut left, mut longest, mut why) = (limit, 1, why);
     loop {
         tell();
         let piece = left.min(longest);
-        let ready = syscalls::ppoll(fds, Some(piece), why)?;
+        let ready = wait(piece, why)?;
         left -= piece;
-        if ready > 0 || left == 0 {
+        if ready || left == 0 {
             return Ok(ready);
         }
         longest = (longest * 2).min(GLANCE);
@@ -84,6 +89,15 @@ impl Ear {
         let why = Why("a signal shall end this wait, so that this command can undo what it has made");
         let before = syscalls::rt_sigprocmask(SigSet::HELD, why)?;
         Ok(Ear { signals: syscalls::signalfd4(ENDS, why)?, before })
+    }
+
+    /// A signal has come: why the wait ends. Signals stay held: the command undoes what it has made, and a second signal must not
+    /// stop that halfway.
+    fn interrupted(self) -> syscalls::Result<Trouble> {
+        let mut info = [0u8; 128];
+        syscalls::read(self.signals.at(), &mut info, Why("the signal is taken: this command ends for it"))?;
+        core::mem::forget(self);
+        Ok(Trouble::Check(Check::Interrupted))
     }
 }
 
@@ -113,7 +127,7 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
     let poll = |(fd, events): (At, i16)| PollFd { fd: fd.raw(), events, revents: 0 };
     let first = limit.unwrap_or(MOMENT).min(MOMENT);
     let mut fds = [poll(events[0]), poll(events[1])];
-    if in_pieces(&mut fds, first, why)? > 0 {
+    if in_pieces(&mut fds, first, why)? {
         return Ok(true);
     }
     let ear = Ear::open()?;
@@ -126,19 +140,39 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
         look()?;
         let mut fds = [poll(events[0]), poll(events[1]), poll((ear.signals.at(), libc::POLLIN))];
         let time = step.min(left);
-        if in_pieces(&mut fds, time, why)? > 0 {
+        if in_pieces(&mut fds, time, why)? {
             if fds[0].revents | fds[1].revents != 0 {
                 return Ok(true);
             }
-            let mut info = [0u8; 128];
-            let why = Why("the signal is taken: this command ends for it");
-            syscalls::read(ear.signals.at(), &mut info, why)?;
-            // Signals stay held: the command undoes what it has made, and a second signal must not stop that halfway.
-            core::mem::forget(ear);
-            return Err(Trouble::Check(Check::Interrupted));
+            return Err(ear.interrupted()?);
         }
         gone = gone.saturating_add(time);
         step = (step * 2).min(LONGEST);
+    }
+}
+
+/// Waits until init's word is another than this (`syscalls::futex`), as [`wait`] does. No call waits for a word and for signals,
+/// so a wait that lasts longer looks for signals each second at least.
+pub fn another(word: u32, why: Why, mut look: impl FnMut() -> Done) -> Done {
+    const SECOND: u64 = 1000;
+    let changed = |limit, why| {
+        pieces(limit, why, |limit, why| futex::await_change(word, limit, why).map(|()| futex::said() != word))
+    };
+    if changed(MOMENT, why)? {
+        return Ok(());
+    }
+    let ear = Ear::open()?;
+    let mut step = MOMENT;
+    loop {
+        look()?;
+        let mut fds = [PollFd { fd: ear.signals.at().raw(), events: libc::POLLIN, revents: 0 }];
+        if syscalls::ppoll(&mut fds, Some(0), why)? > 0 {
+            return Err(ear.interrupted()?);
+        }
+        if changed(step, why)? {
+            return Ok(());
+        }
+        step = (step * 2).min(SECOND);
     }
 }
 
@@ -147,8 +181,7 @@ pub fn ended(process: &Fd) -> bool {
     const PATIENCE: u64 = 10_000;
     let mut fds = [PollFd { fd: process.at().raw(), events: libc::POLLIN, revents: 0 }];
     let why = Why("the kernel keeps a child that has ended until its parent waits for it");
-    in_pieces(&mut fds, PATIENCE, why).is_ok_and(|ready| ready > 0)
-        && syscalls::waitid_pidfd(process.at(), WaitFlags::NONE, why).is_ok()
+    in_pieces(&mut fds, PATIENCE, why) == Ok(true) && syscalls::waitid_pidfd(process.at(), WaitFlags::NONE, why).is_ok()
 }
 
 /// Sends by `send` to a socket with O_NONBLOCK. If the reader's queue is full (unix(7): EAGAIN), it waits for room and tries

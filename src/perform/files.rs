@@ -59,12 +59,6 @@ fn resolve_by(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why)
     opened(root, path, OpenFlags::O_PATH | flags, rules, why)
 }
 
-/// The same directory, open for a look at its names.
-#[track_caller]
-pub fn resolve_to_read(root: At, path: &CStr, why: Why) -> syscalls::Result<Fd> {
-    opened(root, path, OpenFlags::O_DIRECTORY, rules(true), why)
-}
-
 #[track_caller]
 fn opened(root: At, path: &CStr, flags: OpenFlags, rules: Resolve, why: Why) -> syscalls::Result<Fd> {
     let mut tries = 0;

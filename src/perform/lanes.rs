@@ -6,7 +6,6 @@ use super::vectors::Room;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::{Hooks, Op, Process};
 use crate::plan::{Plan, Slot};
-use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 use syscalls::{At, Fd, SigSet, Why};
@@ -26,14 +25,14 @@ pub struct Lanes<'a> {
     pub ignored: SigSet,
     /// `HOME=...`, where the configuration has none.
     pub home: Option<CString>,
+    /// What init's word was when the host looked last, if both talk by words of memory.
+    pub words: Option<u32>,
     /// A message of init's that came before the bridge's.
     pub heard: Option<Word>,
     /// Whether the lane makes binds side by side.
     pub beside: Beside,
     /// The first directory that is masked below each of the bases.
     pub masked: [Option<(Slot, &'a CStr)>; 3],
-    /// The names that the container's procfs has.
-    pub names: Option<Names>,
     /// The empty tmpfs that masks directories of the rootfs.
     pub mask: Option<Fd>,
     /// The path of the rootfs that was masked last, if it is a directory: the next may be one, too. And the open directory
@@ -121,29 +120,6 @@ pub enum Then {
     Stopped(Stopped),
 }
 
-/// A set of names in a few words: it may take a name for one of them, but never denies one.
-pub struct Names([u64; 16]);
-
-impl Names {
-    pub const NONE: Names = Names([0; 16]);
-
-    /// Two of the bits.
-    fn bits(name: &[u8]) -> [u32; 2] {
-        let hash = sorted::hash(name);
-        [hash & 1023, hash >> 16 & 1023]
-    }
-
-    pub fn add(&mut self, name: &[u8]) {
-        for bit in Self::bits(name) {
-            self.0[bit as usize / 64] |= 1 << (bit % 64);
-        }
-    }
-
-    pub fn may_have(&self, name: &[u8]) -> bool {
-        Self::bits(name).iter().all(|bit| self.0[*bit as usize / 64] >> (bit % 64) & 1 != 0)
-    }
-}
-
 impl<'a> Lanes<'a> {
     /// `state`: the container's state directory, if the plan needs it.
     pub fn new(plan: &'static Plan, state: Option<Fd>) -> Lanes<'a> {
@@ -161,9 +137,9 @@ impl<'a> Lanes<'a> {
     #[rustfmt::skip]
     pub fn for_init(&self) -> Lanes<'static> {
         let Lanes {
-            plan, slots, ignored, home, net, dev_is_lent, endless,
+            plan, slots, ignored, home, words, net, dev_is_lent, endless,
             // These are the host's, or init's from the beginning of its lane.
-            lane: _, pid: _, cloned: _, signals: _, heard: _, beside: _, masked: _, names: _, mask: _, pid_file: _, resctrl: _,
+            lane: _, pid: _, cloned: _, signals: _, heard: _, beside: _, masked: _, mask: _, pid_file: _, resctrl: _,
             null_is_open: _, program: _, started: _, room: _, hook_room: _, cgroup_root: _, cgroup_made: _, controllers: _,
             holder: _, scope: _, said: _, watcher: _, stepper: _, filtered: _, masked_last: _,
         } = self;
@@ -172,6 +148,7 @@ impl<'a> Lanes<'a> {
             room: room(plan),
             ignored: *ignored,
             home: home.clone(),
+            words: *words,
             net: net.clone(),
             dev_is_lent: *dev_is_lent,
             endless: *endless,
@@ -189,10 +166,10 @@ impl<'a> Lanes<'a> {
             signals: None,
             ignored: SigSet::EMPTY,
             home: None,
+            words: None,
             heard: None,
             beside: Beside::No,
             masked: [None; 3],
-            names: None,
             mask: None,
             masked_last: None,
             pid_file: None,
@@ -267,23 +244,4 @@ fn room(plan: &Plan) -> Room {
         _ => None,
     });
     program.unwrap_or(Room::new(0, 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_was_added_is_never_denied() {
-        let names: Vec<String> = (0..500).map(|n| format!("name-{n}")).collect();
-        let mut set = Names::NONE;
-        for (count, name) in names.iter().enumerate() {
-            set.add(name.as_bytes());
-            assert!(names.iter().take(count + 1).all(|name| set.may_have(name.as_bytes())));
-            if count == 80 {
-                let taken = (0..1000).filter(|n| set.may_have(format!("other-{n}").as_bytes())).count();
-                assert!(taken < 100, "{taken} of 1000 names that are not there are tried");
-            }
-        }
-    }
 }

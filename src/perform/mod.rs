@@ -25,8 +25,9 @@ mod users;
 mod vectors;
 pub mod walk;
 pub mod watch;
+mod words;
 
-pub use lanes::{Act, Lanes, Names, Then};
+pub use lanes::{Act, Lanes, Then};
 
 /// Before a clone that copies this process's memory: both sides write to the slate.
 pub fn share_slate() -> syscalls::Result<()> {

@@ -12,6 +12,8 @@
 //!
 //!   start:                                   start  write(start fifo) .. read(report fifo) .. EOF, or a report
 //! ```
+//! Where init shares the host's memory, and no other words are needed, both talk by words of that memory, in place of the
+//! channel (`syscalls::futex`): the kernel clears init's word when execve succeeds, or init ends.
 //! Every end that init holds is close-on-exec, so the end of file at the other side means that execve succeeded,
 //! or that init is dead: the slate that both have tells which (`syscalls::room`).
 
@@ -19,12 +21,13 @@ pub use super::report::{Report, Word};
 
 use super::files::{self, despite};
 use super::report::{INIT, LONGEST, READY};
-use super::{Lanes, Then, step};
+use super::{Lanes, Then, step, words};
 use crate::host::{cgroup, patience};
 use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::{Op, Sync};
 use core::ffi::CStr;
+use syscalls::futex;
 use syscalls::record::{self, Record};
 use syscalls::{At, Call, Errno, Failed, OpenFlags, WaitFlags, Why};
 
@@ -45,6 +48,10 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             lanes.put(Slot::CHANNEL, host);
             lanes.put(Slot::INIT_END, init);
         }
+        Sync::Words => {
+            futex::begin_words(why)?;
+            lanes.words = Some(futex::BEGUN);
+        }
         Sync::CloseHostEnd => {
             if let Some(end) = lanes.take(Slot::CHANNEL) {
                 end.close(why)?;
@@ -57,7 +64,8 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             tell(lanes, why)?
         }
         Sync::TellGo => {
-            patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes))?;
+            let said = || lanes.words.is_some_and(|word| futex::said() != word);
+            patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes) || said())?;
             tell(lanes, why)?;
         }
         Sync::TellInit => tell_init(lanes, why)?,
@@ -103,6 +111,9 @@ fn save(lanes: &Lanes, name: &CStr, parts: &[Vec<u8>; 3], configuration: &[u8], 
 
 /// Host: sends the message that init waits for.
 fn tell(lanes: &Lanes, why: Why) -> Done {
+    if lanes.words.is_some() {
+        return Ok(futex::tell(why)?);
+    }
     // If init has stopped already, its report waits in the channel and is read next.
     despite(&[Errno::EPIPE, RESET], syscalls::write(lanes.at(Slot::CHANNEL), &[READY], why).map(drop))
 }
@@ -119,6 +130,9 @@ fn waits(lanes: &Lanes) -> bool {
 
 /// Init: says that all is made so far.
 fn tell_ready(lanes: &Lanes, why: Why) -> Done {
+    if lanes.words.is_some() {
+        return Ok(futex::say(words::READY, why)?);
+    }
     Ok(syscalls::write(lanes.at(Slot::INIT_END), &[READY], why).map(drop)?)
 }
 
@@ -131,7 +145,11 @@ fn tell_init(lanes: &Lanes, why: Why) -> Done {
 
 /// Bridge, init: waits for the host's message.
 fn await_go(lanes: &Lanes, why: Why) -> Done {
-    if receive(lanes.at(Slot::INIT_END), &mut [0], why)? == 0 {
+    let told = match lanes.words {
+        Some(_) => futex::await_told(why)?,
+        None => receive(lanes.at(Slot::INIT_END), &mut [0], why)? > 0,
+    };
+    if !told {
         // The host side is gone, and with it the reader of any report.
         syscalls::exit_group(1, Why("the runtime that made this process has ended"));
     }
@@ -165,10 +183,13 @@ fn hear(lanes: &mut Lanes, why: Why) -> Done<Word> {
     }
 }
 
-/// Host: the next message that comes through the channel.
-fn channel(lanes: &Lanes, why: Why) -> Done<Word> {
+/// Host: the next message that comes through the channel, or by init's word.
+fn channel(lanes: &mut Lanes, why: Why) -> Done<Word> {
     await_channel(lanes, why)?;
-    Ok(message(lanes.at(Slot::CHANNEL), why)?)
+    match &mut lanes.words {
+        Some(word) => Ok(words::heard(word)),
+        None => Ok(message(lanes.at(Slot::CHANNEL), why)?),
+    }
 }
 
 /// Host: waits until the channel has a message, or has ended. In a frozen cgroup neither would ever come.
@@ -179,6 +200,9 @@ fn await_channel(lanes: &Lanes, why: Why) -> Done {
         true => Err(Trouble::Check(Check::CgroupFrozen)),
         false => Ok(()),
     };
+    if let Some(word) = lanes.words {
+        return patience::another(word, why, look);
+    }
     let channel = lanes.at(Slot::CHANNEL);
     patience::readable([channel, step::process(lanes)], None, why, look)?;
     step::is_there(lanes, channel)

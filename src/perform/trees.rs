@@ -71,17 +71,9 @@ pub fn bind_on_file(source: Fd, dir: At, name: &CStr, make: bool, why: Why) -> D
 /// The root of what was just mounted on a place. Not by its name, which may stand for another directory by now. `..` of
 /// a root is that root itself, and leads to what is mounted on it.
 pub fn step_up(place: &Fd) -> syscalls::Result<Fd> {
-    let why = Why(STEP_UP);
+    let why = Why("later lines work below the mount that is there now");
     files::resolve(place.at(), c"..", OpenFlags::O_DIRECTORY, true, why)
 }
-
-/// The same, open for a look at the names there.
-pub fn step_up_to_read(place: &Fd) -> syscalls::Result<Fd> {
-    let why = Why(STEP_UP);
-    files::resolve_to_read(place.at(), c"..", why)
-}
-
-const STEP_UP: &str = "later lines work below the mount that is there now";
 
 /// Changes the properties of a mount by its descriptor. Flags may be given to the top mount alone while propagation
 /// goes to the whole tree, so there can be two calls.

@@ -4,12 +4,12 @@
 use super::report::{LONGEST, Report};
 use super::{Lanes, Then};
 use super::{callers, cgroup, devices, hooks, labels, mounts, namespaces, network, process, rdt, rootfs, seccomp};
-use super::{step, sync, terminal, users, watch};
+use super::{step, sync, terminal, users, watch, words};
 use crate::host::patience;
 use crate::outcome::{Done, Lane, Stopped};
 use crate::plan::op::Op;
 use crate::plan::{Line, Slot};
-use syscalls::{PollFd, Why};
+use syscalls::{PollFd, Why, futex};
 
 /// The host's lines. The processes that its clones make walk their own lanes, and do not come back here.
 pub fn host(lanes: &mut Lanes) -> Result<(), Stopped> {
@@ -65,12 +65,16 @@ impl syscalls::Walk for Lanes<'static> {
 /// Tells the process that waits, and ends.
 fn stop(lanes: &mut Lanes, report: Report) -> ! {
     // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.
-    let to = lanes.at(if lanes.started { Slot::REPORT } else { Slot::INIT_END });
     let mut message = [0; LONGEST];
     let rest = lanes.plan.lines().count().saturating_sub(report.line.into());
     let len = report.encode(rest as u16, &mut message);
     let why = Why("the waiting runtime learns which call failed");
-    if syscalls::write(to, &message[..len], why).is_ok() {
+    let told = match lanes.started {
+        true => syscalls::write(lanes.at(Slot::REPORT), &message[..len], why).map(drop),
+        false if lanes.words.is_some() => words::stop(&message[..len], why),
+        false => syscalls::write(lanes.at(Slot::INIT_END), &message[..len], why).map(drop),
+    };
+    if told.is_ok() {
         if let Some(end) = lanes.take(Slot::CONSOLE) {
             let _ = end.close(Why("the runtime may wait there for the terminal, which does not come"));
         }
@@ -87,15 +91,20 @@ fn stop(lanes: &mut Lanes, report: Report) -> ! {
 const LOOK: u64 = 5000;
 
 /// The runtime looks for the cause through this process, which has the container's mounts. This process waits until the look
-/// is over: `start` writes to its fifo again, and any other command closes its end of the channel.
+/// is over: `start` writes to its fifo again, and any other command closes its end of the channel, or ends this process.
 fn await_look(lanes: &Lanes) {
+    let why = Why("the runtime looks for the cause in this process's mounts");
+    if lanes.words.is_some() && !lanes.started {
+        let _ = futex::await_host(LOOK, why);
+        return;
+    }
     let (fd, events) = match lanes.started {
         true => (lanes.at(Slot::START), libc::POLLIN),
         false => (lanes.at(Slot::INIT_END), 0), // ppoll always tells that the other end is closed
     };
     let mut fds = [PollFd { fd: fd.raw(), events, revents: 0 }];
     let limit = (!step::has_time()).then_some(LOOK);
-    let _ = syscalls::ppoll(&mut fds, limit, Why("the runtime looks for the cause in this process's mounts"));
+    let _ = syscalls::ppoll(&mut fds, limit, why);
 }
 
 /// Carries out one line, in any lane that it may stand in.

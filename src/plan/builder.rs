@@ -22,6 +22,8 @@ pub struct Builder<'a> {
     pub joined: Vec<(usize, Slot)>,
     /// Whether a process between host and init makes init.
     pub bridged: bool,
+    /// Whether host and init talk by words of memory, and need no channel.
+    pub words: bool,
     pub tree: Tree,
     /// What beside the configuration decides about the next lines.
     mark: Mark,
@@ -47,6 +49,7 @@ impl<'a> Builder<'a> {
             rootfs: plain(&rootfs_path(spec, wish)),
             joined: Vec::new(),
             bridged: false,
+            words: false,
             tree: Tree::default(),
             mark: Mark::None,
             // Room for a usual plan: growing would copy it, and the arena keeps what it gave.

@@ -182,6 +182,16 @@ fn copied(b: &Builder, flags: CloneFlags) -> Option<&'static str> {
     None
 }
 
+/// Whether all that host and init say to each other is how far they are: words of the memory that they share tell it. What
+/// moves devices, runs hooks or passes a listener meanwhile needs a channel, and a filter that is loaded before the last word
+/// could refuse the wait for it.
+fn few_words(b: &Builder) -> bool {
+    let (process, linux, hooks) = (&b.spec.process, &b.spec.linux, &b.spec.hooks);
+    let hooked = !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty();
+    let filtered = linux.seccomp.as_ref().is_some_and(|s| !process.no_new_privileges || s.listener_path.is_some());
+    !hooked && !filtered && linux.net_devices.0.is_empty() && b.wish.manager.is_none()
+}
+
 /// The clone with all new namespaces at once.
 fn clone(b: &mut Builder) {
     let user_outside = b.bridged && b.users.inside;
@@ -195,7 +205,12 @@ fn clone(b: &mut Builder) {
     let flags = new.fold(CloneFlags::NONE, |flags, n| flags | flag(&n.kind));
     let born = cgroup::born(b);
     let (flags, why) = match copied(b, flags) {
-        None => (flags | CloneFlags::CLONE_VM, made!("until its execve it shares our memory: nothing is copied")),
+        None => {
+            b.words = few_words(b);
+            let cleared = if b.words { CloneFlags::CLONE_CHILD_CLEARTID } else { CloneFlags::NONE };
+            let shared = flags | CloneFlags::CLONE_VM | cleared;
+            (shared, made!("until its execve it shares our memory: nothing is copied"))
+        }
         Some(why) => (flags, why),
     };
     let mark = Mark::NoCgroup.when(flags.has(CloneFlags::CLONE_NEWCGROUP) && !b.wish.cgroup);

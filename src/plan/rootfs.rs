@@ -19,7 +19,6 @@ pub fn plan(b: &mut Builder) -> Result<(), Problem> {
     make_cwd(b)?;
     pivot(b)?;
     propagation(b);
-    names(b);
     readonly_paths(b)?;
     masked_paths(b)?;
     readonly(b);
@@ -166,22 +165,12 @@ fn propagation(b: &mut Builder) {
     }
 }
 
-/// So many paths below the container's own procfs are tried one by one. Of more, one look tells which are there.
-const TRIED: usize = 3;
+/// For so many read-only paths below /proc it is worth two calls that each of them takes one call less.
+const WORTH_IT: usize = 3;
 
 /// How many of the paths lie below the container's own procfs.
 fn in_proc<'a>(b: &Builder, paths: impl Iterator<Item = &'a String>) -> usize {
     paths.filter(|path| matches!(b.tree.under(&cleaned(path)), Some((Slot::PROC, _)))).count()
-}
-
-/// Most kernels lack some of the files that engines mask.
-fn names(b: &mut Builder) {
-    let linux = &b.spec.linux;
-    if in_proc(b, linux.readonly_paths.iter().chain(&linux.masked_paths)) > TRIED {
-        let why = "one look tells which of the paths are not there: each would take a try";
-        let from = if linux.masked_paths.is_empty() { "/linux/readonlyPaths" } else { "/linux/maskedPaths" };
-        b.init(Init::Paths, from, Rootfs::LookAtNames { base: Slot::PROC }, why);
-    }
 }
 
 /// Whether nothing lies over a part of /proc.
@@ -196,7 +185,7 @@ fn can_hold(b: &Builder) -> bool {
     let readonly =
         |m: &Mount| cleaned(&m.destination) == "/proc" && m.options.iter().any(|o| *o == "ro" || *o == "rro");
     let quiet = spec.linux.sysctl.is_empty() && spec.process.oom_score_adj.is_none() && !hooks::any_before_pivot(spec);
-    let many = in_proc(b, spec.linux.readonly_paths.iter()) >= TRIED;
+    let many = in_proc(b, spec.linux.readonly_paths.iter()) >= WORTH_IT;
     quiet && many && is_whole(b) && !spec.mounts.iter().any(readonly)
 }
 

@@ -41,13 +41,25 @@ pub fn join(b: &mut Builder) -> Result<(), Problem> {
 
 /// What every plan has.
 fn lanes(b: &mut Builder, go: &'static str) {
-    let why = "by it host and init tell each other how far they are; its end tells that execve succeeded";
-    b.host(Host::Channel, "", Sync::Channel, why);
+    let (op, why, exec) = match b.words {
+        false => (
+            Sync::Channel,
+            "by it host and init tell each other how far they are; its end tells that execve succeeded",
+            "init's end of the channel closes when execve succeeds: if it brings words before, they tell the failure",
+        ),
+        true => (
+            Sync::Words,
+            "by two words of memory host and init tell each other how far they are; if we end, the kernel marks ours",
+            "the kernel clears init's word when execve succeeds; before, init says there that it failed",
+        ),
+    };
+    b.host(Host::Channel, "", op, why);
     b.host(Host::Go, "", Sync::TellGo, go);
     if !b.wish.wait_for_start {
-        let why =
-            "init's end of the channel closes when execve succeeds: if it brings words before, they tell the failure";
-        b.host(Host::Exec, "", Sync::AwaitExec, why);
+        b.host(Host::Exec, "", Sync::AwaitExec, exec);
+    }
+    if b.words {
+        return;
     }
     let why = "init must notice when the host ends: if it held the host's end too, it would never learn that";
     if !b.bridged {

@@ -81,6 +81,16 @@ impl Entry<'_> {
         Errno::of(self.r.ret).filter(|_| self.r.state == RETURNED)
     }
 
+    /// Whether it is a futex call of this kind: FUTEX_WAIT, FUTEX_WAKE.
+    fn is_futex(&self, op: i32) -> bool {
+        self.r.call.name() == "futex" && self.r.args[1] == op as u64
+    }
+
+    /// Whether it waits for a word of memory.
+    pub fn waits_for_word(&self) -> bool {
+        self.is_futex(libc::FUTEX_WAIT)
+    }
+
     /// When the call returned; when it was made, if it has not returned.
     pub fn returned(&self) -> u64 {
         self.r.start_ns.saturating_add(self.r.duration_ns)
@@ -185,6 +195,7 @@ pub fn heard(all: &[Entry]) -> Vec<Option<usize>> {
         heard[i] = match entry.r.call.name() {
             _ if begins => made.get(&entry.pid).copied(),
             "read" | "recvmsg" | "ppoll" if entry.named.wire > 0 => spoken(all, i),
+            _ if entry.waits_for_word() => spoken(all, i),
             _ => None,
         };
         if entry.r.call.name() == "clone3" && entry.r.ret > 0 {
@@ -201,28 +212,33 @@ fn waits(all: &[Entry]) -> Vec<Option<usize>> {
     let mut heard: BTreeMap<i32, Option<usize>> = BTreeMap::new();
     for (i, entry) in all.iter().enumerate().filter(|(_, entry)| entry.r.lane & !OF_MACHINE != Lane::Host as u8) {
         let before = heard.remove(&entry.pid).flatten();
-        if entry.r.call.name() == "read" {
+        if entry.r.call.name() == "read" || entry.waits_for_word() {
             heard.insert(entry.pid, waits[i].take());
         }
         waits[i] = waits[i].max(before);
     }
     // A wait that went on in turns ends with the last of them.
     let mut later: BTreeMap<i32, (u16, Option<usize>)> = BTreeMap::new();
-    for (i, entry) in all.iter().enumerate().rev().filter(|(_, entry)| entry.r.call.name() == "ppoll") {
-        let turn = later.get(&entry.pid).filter(|(line, _)| entry.r.ret == 0 && *line == entry.r.line);
+    let is_turn = |entry: &Entry| entry.r.call.name() == "ppoll" || entry.waits_for_word();
+    for (i, entry) in all.iter().enumerate().rev().filter(|(_, entry)| is_turn(entry)) {
+        let over = entry.r.ret == 0 && !entry.waits_for_word() || entry.refused() == Some(Errno::ETIMEDOUT);
+        let turn = later.get(&entry.pid).filter(|(line, _)| over && *line == entry.r.line);
         waits[i] = turn.map_or(waits[i], |(_, other)| *other);
         later.insert(entry.pid, (entry.r.line, waits[i]));
     }
     waits
 }
 
-/// The newest record, made before call `at` ended, by which another process has spoken through the same wire; or by which it
-/// has become another program, since that closes its end.
+/// The newest record, made before call `at` ended, by which another process has spoken through the same wire or by the same
+/// word; or by which it has become another program, since that closes its end, and clears its word.
 fn spoken(all: &[Entry], at: usize) -> Option<usize> {
     let waiting = &all[at];
+    let word = waiting.waits_for_word();
+    let is_host = waiting.r.lane & !OF_MACHINE == Lane::Host as u8;
     let speaks = |other: &Entry| match other.r.call.name() {
-        "write" | "sendmsg" => other.named.wire == waiting.named.wire,
-        "execve" | "exit_group" => waiting.r.call.name() == "ppoll",
+        "write" | "sendmsg" => !word && other.named.wire == waiting.named.wire,
+        "futex" => word && other.is_futex(libc::FUTEX_WAKE) && other.r.args[0] == waiting.r.args[0],
+        "execve" | "exit_group" => waiting.r.call.name() == "ppoll" || word && is_host,
         _ => false,
     };
     // Records are in the order of their begin.

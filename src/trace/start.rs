@@ -135,7 +135,8 @@ impl<'a> Start<'a> {
         let hears = ["read", "recvmsg"].contains(&entry.r.name());
         // The record of a hook's `execve` ends with the hook (src/perform/hooks.rs).
         let hook = entry.r.name() == "execve" && entry.r.lane & !OF_MACHINE != Lane::Init as u8;
-        match self.woken_by(at).is_some() || has(BLOCKING, entry.r.name()) || silent && hears || hook {
+        let slept = entry.waits_for_word() && entry.r.ret == 0;
+        match self.woken_by(at).is_some() || has(BLOCKING, entry.r.name()) || silent && hears || hook || slept {
             true => Kind::Waiting,
             false => Kind::Kernel,
         }

@@ -37,7 +37,8 @@ impl<'a> Own<'a> {
     pub fn steady(&self, entry: &Entry) -> Steady {
         let r = &entry.r;
         let result = match entry.refused() {
-            _ if entry.is_event() => "0",
+            // Which side was faster is no difference.
+            _ if entry.is_event() || entry.waits_for_word() => "0",
             _ if r.state != RETURNED => "?",
             None => "0",
             Some(errno) => errno.name(),
@@ -61,6 +62,8 @@ impl<'a> Own<'a> {
             "statfs" | "fstatfs" => args.iter_mut().for_each(|arg| *arg = without_counts(arg)),
             "waitid" | "rt_sigtimedwait" => args.iter_mut().for_each(|arg| *arg = without_ticks(arg)),
             "socketpair" => drop(args.pop()),
+            // The word holds the number of a process.
+            "futex" => args.iter_mut().skip(2).for_each(|word| *word = "_".into()),
             "close_range" => args.iter_mut().take(2).for_each(|number| *number = "_".into()),
             _ => {}
         }
@@ -113,7 +116,7 @@ impl<'a> Own<'a> {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         // The program itself lies from 0x20_0000 on.
-        let lies = |at: u64| at >= 0x1000_0000 || (0x20_0000..0x80_0000).contains(&at);
+        let lies = |at: u64| at >= 0x1000_0000 || (0x20_0000..0xa0_0000).contains(&at);
         match word.strip_prefix("0x") {
             Some(digits) if hex(digits) && u64::from_str_radix(digits, 16).is_ok_and(lies) => "0x...",
             None if word.len() == 16 && hex(word) => "...",

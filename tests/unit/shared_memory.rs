@@ -1,4 +1,4 @@
-//! Where init shares the memory of the runtime, and where it gets a copy.
+//! Where init shares the memory of the runtime, and where it gets a copy; and where both talk by words of that memory.
 
 use super::*;
 use crate::plan::op::Op;
@@ -7,7 +7,10 @@ use crate::plan::{Wish, create};
 /// The flags of the clone, for the example configuration with a change.
 fn cloned((from, to): (&str, &str), wish: Wish) -> CloneFlags {
     assert!(crate::spec::DEFAULT.contains(from), "{from}");
-    let text = crate::spec::DEFAULT.replacen(from, to, 1);
+    flags(crate::spec::DEFAULT.replacen(from, to, 1), to, wish)
+}
+
+fn flags(text: String, to: &str, wish: Wish) -> CloneFlags {
     let spec = crate::spec::parse(text.as_bytes()).unwrap_or_else(|p| panic!("{p:?}"));
     let plan = create(&spec, &Wish { id: "x", bundle: "/b", ..wish }).unwrap_or_else(|p| panic!("{to}: {p:?}"));
     let clone = plan.lines().find_map(|line| match &line.op {
@@ -53,4 +56,31 @@ fn memory_is_shared_only_where_nothing_can_come_of_it() {
     ] {
         assert_eq!(shares((from, &to), made()), shared, "{to}");
     }
+}
+
+#[test]
+fn words_are_enough_where_only_steps_are_told() {
+    let made = || Wish { cgroup: true, attached: true, ..Wish::default() };
+    let words = |flags: CloneFlags| flags.has(CloneFlags::CLONE_VM | CloneFlags::CLONE_CHILD_CLEARTID);
+    let linux = "\"linux\": {";
+    let hook = |name: &str| format!(r#""hooks": {{"{name}": [{{"path": "/h"}}]}}, "linux": {{"#);
+    let filter = |more: &str| format!(r#""linux": {{"seccomp": {{"defaultAction": "SCMP_ACT_ALLOW"{more}}},"#);
+    assert!(words(cloned(("{", "{"), made())));
+    assert!(words(cloned(("{", "{"), Wish { wait_for_start: true, attached: false, console: Some("/c"), ..made() })));
+    for (to, enough) in [
+        (hook("poststop"), true),
+        (hook("poststart"), true),
+        (hook("prestart"), false),
+        (hook("createRuntime"), false),
+        (r#""linux": {"netDevices": {"a": {}},"#.into(), false),
+        (filter(""), true),
+        (filter(r#", "listenerPath": "/l", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_NOTIFY"}]"#), false),
+        (r#""linux": {"cgroupsPath": "/a/b","#.into(), false),
+    ] {
+        assert_eq!(words(cloned((linux, &to), made())), enough, "{to}");
+    }
+    // Without no_new_privs the filter is loaded before the last word.
+    let early = crate::spec::DEFAULT.replacen("\"noNewPrivileges\": true", "\"noNewPrivileges\": false", 1);
+    assert!(words(flags(early.clone(), "early", made())));
+    assert!(!words(flags(early.replacen(linux, &filter(""), 1), "early filter", made())));
 }

@@ -212,7 +212,7 @@ fn look_below(target: &CStr, why: Why) -> syscalls::Result<Fd> {
 
 /// Opens what was just mounted for later lines. What is mounted on the root becomes the root.
 fn open_slot(lanes: &mut Lanes, place: &Fd, slot: Slot) -> Done {
-    let top = if slot == Slot::PROC { trees::step_up_to_read(place)? } else { trees::step_up(place)? };
+    let top = trees::step_up(place)?;
     if slot != Slot::ROOTFS {
         lanes.put(slot, top);
         return Ok(());

@@ -3,7 +3,7 @@
 
 use crate::outcome::{Check, Done, Trouble};
 use crate::perform::files::{self, decimal, is_null, kind};
-use crate::perform::{Lanes, Names, trees};
+use crate::perform::{Lanes, trees};
 use crate::plan::op::{Attributes, MOST_BY_PROC};
 use crate::plan::{Place, Slot};
 use core::ffi::CStr;
@@ -48,32 +48,6 @@ fn absent(errno: Errno) -> bool {
     errno == Errno::ENOENT || errno == Errno::ENOTDIR
 }
 
-/// Bytes of names that one look takes: those of a new procfs fit in.
-const LOOK: usize = 4096;
-/// A name that does not fit in any more has at most so many (getdents64(2), NAME_MAX).
-const ENTRY: usize = 280;
-
-/// Notes which names the directory has. If they are too many, each path is tried.
-#[inline(never)] // its stack would be that of every line
-pub fn look(lanes: &mut Lanes, base: Slot, why: Why) -> Done {
-    let mut buffer = [0; LOOK];
-    let len = syscalls::getdents64(lanes.at(base), &mut buffer, why)?;
-    let mut names = Names::NONE;
-    for (_, name) in syscalls::abi::entries(buffer.get(..len).unwrap_or(&[])) {
-        names.add(name.to_bytes());
-    }
-    // procfs has its files first, and then a number for each process.
-    lanes.names = (len + ENTRY <= LOOK).then_some(names);
-    Ok(())
-}
-
-/// Whether a look has told that a path is not there. Numbers come and go with processes.
-fn is_missing(lanes: &Lanes, base: Slot, path: &CStr) -> bool {
-    let Some(names) = lanes.names.as_ref().filter(|_| base == Slot::PROC) else { return false };
-    let first = path.to_bytes().split(|byte| *byte == b'/').next().unwrap_or(b"");
-    !first.first().is_none_or(|byte| byte.is_ascii_digit() || *byte == b'.') && !names.may_have(first)
-}
-
 /// The options of the mount itself, and of none below it.
 pub fn hold(mount: At, readonly: bool, why: Why) -> Done {
     let (set, clear) = if readonly { (READONLY.set, 0) } else { (0, READONLY.set) };
@@ -83,7 +57,6 @@ pub fn hold(mount: At, readonly: bool, why: Why) -> Done {
 /// `held`: the mount that it lies in is read-only now, so the bind is, too (mount(2), "Creating a bind mount").
 pub fn readonly(lanes: &Lanes, at: &Place, held: bool, why: Why) -> Done {
     match at {
-        Place::Under { base, path } if is_missing(lanes, *base, path) => Ok(()),
         Place::Under { base, path } => {
             match syscalls::mount_none(Some(path), path, MountFlags::MS_BIND | MountFlags::MS_REC, why) {
                 Err(failed) if absent(failed.errno) => return Ok(()),
@@ -110,7 +83,6 @@ pub fn readonly(lanes: &Lanes, at: &Place, held: bool, why: Why) -> Done {
 /// Covers a file with the null device, a directory with an empty read-only tmpfs.
 pub fn mask<'a>(lanes: &mut Lanes<'a>, at: &'a Place, directory: bool, by_proc: bool, why: Why) -> Done {
     match at {
-        Place::Under { base, path } if is_missing(lanes, *base, path) => Ok(()),
         Place::Under { base, path } => mask_below(lanes, (*base, path), directory, by_proc, why),
         Place::Rootfs { path, links } => mask_resolved(lanes, path, *links, directory, why),
     }
@@ -145,12 +117,16 @@ fn mask_below<'a>(lanes: &mut Lanes<'a>, at: (Slot, &'a CStr), directory: bool, 
     }
 }
 
-/// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one.
+/// The first masked directory below a base gets the empty tmpfs, and the others below it show the same one. By procfs, which has
+/// a name for each base, one is enough for all.
 fn mask_directory<'a>(lanes: &mut Lanes<'a>, at: (Slot, &'a CStr), by_proc: bool, why: Why) -> syscalls::Result<()> {
     let (mut room, mut other) = ([0; BY_PROC], [0; BY_PROC]);
     let path = named(lanes, at, by_proc, &mut room);
-    let fits = |first: &CStr| !by_proc || first.to_bytes().len() <= MOST_BY_PROC;
-    if let Some(first) = lanes.masked.iter().flatten().find(|(base, first)| *base == at.0 && fits(first)) {
+    let fits = |(base, first): &(Slot, &CStr)| match by_proc {
+        true => first.to_bytes().len() <= MOST_BY_PROC,
+        false => *base == at.0,
+    };
+    if let Some(first) = lanes.masked.iter().flatten().find(|first| fits(first)) {
         let first = named(lanes, *first, by_proc, &mut other);
         return syscalls::mount_none(Some(first), path, MountFlags::MS_BIND, why);
     }

@@ -46,7 +46,6 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Rootfs, why: Why) -> Done {
             trees::set_attributes(root, &attributes, why)?
         }
         Rootfs::OpenNull { check } => masks::open_null(lanes, *check, why)?,
-        Rootfs::LookAtNames { base } => masks::look(lanes, *base, why)?,
         Rootfs::Hold { base, readonly } => masks::hold(lanes.at(*base), *readonly, why)?,
         Rootfs::Mask { at, directory, by_proc } => masks::mask(lanes, at, *directory, *by_proc, why)?,
         Rootfs::ReadonlyPath { at, held } => masks::readonly(lanes, at, *held, why)?,

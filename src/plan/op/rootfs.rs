@@ -31,8 +31,6 @@ pub enum Rootfs {
     RootPropagation { flags: MountFlags },
     // `check`: unless this plan has made the device itself, in a tmpfs of its own.
     OpenNull { check: bool },
-    // The names in the directory of `base`, for the paths below it that are masked or read-only.
-    LookAtNames { base: Slot },
     // The mount at `base` is read-only while its parts are bound: a bind has the options of the mount that it shows.
     Hold { base: Slot, readonly: bool },
     // `directory`: what the path is expected to be. `by_proc`: init stands in its procfs, and that leads there.
@@ -64,7 +62,6 @@ impl Rootfs {
             Self::RootPropagation { flags: f } => (INIT, say!(to, "make / {}", flags(*f))),
             Self::OpenNull { check: true } => (INIT, say!(to, "open /dev/null and check that it is the null device")),
             Self::OpenNull { check: false } => (INIT, say!(to, "open the /dev/null that was made")),
-            Self::LookAtNames { base } => (INIT, say!(to, "look which names {base} has")),
             Self::Hold { base, readonly: true } => (INIT, say!(to, "hold {base} read-only for the next binds")),
             Self::Hold { base, readonly: false } => (INIT, say!(to, "let {base} be written to again")),
             Self::Mask { at, directory, by_proc } => {

@@ -8,6 +8,8 @@ use core::fmt::{self, Write};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Sync {
     Channel,
+    // Words of the memory that init shares, in place of the channel.
+    Words,
     CloseHostEnd,
     StartFifos,
     // `state` reads it while the hooks run.
@@ -42,6 +44,7 @@ impl Sync {
     pub(super) fn about(&self, to: Option<&mut dyn Write>) -> (LaneSet, fmt::Result) {
         let (lanes, words) = match self {
             Self::Channel => (HOST, "make the channel between host and init"),
+            Self::Words => (HOST, "prepare the words between host and init"),
             Self::CloseHostEnd => (BRIDGE | INIT, "close the host's end of the channel"),
             Self::StartFifos => (HOST, "make the fifos for `start`"),
             Self::NoteCreating { .. } => (HOST, "save creating.json"),

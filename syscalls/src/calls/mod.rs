@@ -4,6 +4,7 @@
 
 pub(crate) mod bpf;
 mod file;
+pub mod futex;
 mod ids;
 mod mount;
 mod process;

@@ -2,6 +2,7 @@
 
 use crate::arg::{Arg, address, argv, clone_args, envp, fd, int, named, null, output, path, plain, signal, uint};
 use crate::call::{Call, Failed, Result, Why};
+use crate::calls::futex;
 use crate::errno::Errno;
 use crate::fd::{At, Fd};
 use crate::flags::{AtFlags, CloneFlags, Ioctl, SetNs, WaitFlags, WaitId};
@@ -83,7 +84,8 @@ pub fn clone3_sharing<T: Walk + 'static>(
     }
     let begin = Begin { function: begin::<T>, argument: &raw mut *with as *mut u8 };
     let mut pidfd: i32 = -1;
-    let args = arguments(flags | CloneFlags::CLONE_VM, cgroup, &raw mut pidfd, twin::place());
+    let mut args = arguments(flags | CloneFlags::CLONE_VM, cgroup, &raw mut pidfd, twin::place());
+    args.child_tid = if flags.has(CloneFlags::CLONE_CHILD_CLEARTID) { futex::init_word() } else { 0 };
     // SAFETY: `pidfd` lives across the call, and nothing else uses the stack.
     let given = unsafe { clone_args(&args) };
     let pid = gate_child(&[given, uint(size_of::<nr::clone_args>())], &begin, why)? as i32;

@@ -179,7 +179,7 @@ lists! {
     CloneFlags "CLONE_???" Bits, general {
         CLONE_NEWTIME CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_THREAD CLONE_NEWNS CLONE_SYSVSEM
         CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET
-        CLONE_PIDFD CLONE_PARENT CLONE_INTO_CGROUP
+        CLONE_PIDFD CLONE_PARENT CLONE_CHILD_CLEARTID CLONE_INTO_CGROUP
     }
     CloseRange "CLOSE_RANGE_???" Bits, libc { CLOSE_RANGE_UNSHARE CLOSE_RANGE_CLOEXEC }
     /// dup3's and pipe2's.
@@ -279,6 +279,7 @@ lists! {
     // A new list stands last: records have the places of the others.
     MoveMemory "MREMAP_???" Bits, general { MREMAP_MAYMOVE MREMAP_FIXED }
     ProcessMemory "PR_SET_MM_???" One, prctl { PR_SET_MM_MAP }
+    Futex "FUTEX_???" One, general { FUTEX_WAIT FUTEX_WAKE }
 }
 
 /// The place in [`LISTS`] of the list of this name.

@@ -3,6 +3,7 @@
 
 use crate::bundle::{Bundle, patiently};
 use crate::lifecycle::bring_to;
+use crate::strace::traced_in_time;
 use crate::{Outcome, area, ensure, same};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ pub fn cases() -> Vec<Trial> {
             ("a_signal_that_kills_a_copy_is_not_the_runtimes", || killed(true)),
             ("a_filter_that_kills_init_is_not_the_runtimes", || filtered(false)),
             ("a_filter_that_kills_a_copy_is_not_the_runtimes", || filtered(true)),
+            ("init_ends_with_a_runtime_that_is_killed", || orphaned(false)),
+            ("a_copy_ends_with_a_runtime_that_is_killed", || orphaned(true)),
             ("many_at_once_in_one_shell", many),
         ],
     )
@@ -116,6 +119,28 @@ fn filtered(copy: bool) -> Outcome {
     let done = bundle.bundled_alone(&["run"])?;
     ensure!(done.status == 159 && done.says("the seccomp profile killed the program"), "{done:?}");
     bundle.nothing_left()
+}
+
+/// The runtime is killed before it lets init go on. strace ends with the last process that it traces.
+fn orphaned(copy: bool) -> Outcome {
+    let mut bundle = Bundle::shell("sleep 1000")?;
+    if copy {
+        copied(&mut bundle)?;
+    }
+    bundle.write_config()?;
+    let here = bundle.path("").to_string_lossy().into_owned();
+    for words in ["run", "create"] {
+        let listing = bundle.path("strace");
+        let inner = bundle.command(&[words, "--bundle", &here, &bundle.id])?;
+        let kill = Some("--inject=renameat2:signal=SIGKILL:when=1");
+        bundle.finish(traced_in_time(&inner, &listing, kill)?)?;
+        let text = fs::read_to_string(&listing)?;
+        ensure!(text.contains("+++ exited with 1 +++"), "{text}");
+        ensure!(!text.contains("execve(\"/bin/sh\""), "{text}");
+        bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+        bundle.nothing_left()?;
+    }
+    Ok(())
 }
 
 fn many() -> Outcome {
