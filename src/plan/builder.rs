@@ -46,7 +46,7 @@ impl<'a> Builder<'a> {
             spec,
             wish,
             users: UserRights::of(spec, wish)?,
-            rootfs: plain(&rootfs_path(spec, wish)),
+            rootfs: plain(&rootfs_path(spec, wish)).into_owned(),
             joined: Vec::new(),
             bridged: false,
             words: false,
@@ -98,19 +98,24 @@ impl<'a> Builder<'a> {
 
     /// A line of the host lane. `from`: the JSON pointer of what asks for it.
     pub fn host(&mut self, stage: Host, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        let line = self.line(stage as u8, stage.heading(), from.into(), op.into(), why);
         self.host.push(line);
     }
 
     /// A line of the bridge lane.
     pub fn bridge(&mut self, stage: Bridge, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        let line = self.line(stage as u8, stage.heading(), from.into(), op.into(), why);
         self.bridge.push(line);
     }
 
     /// A line of the init lane.
     pub fn init(&mut self, stage: Init, from: &str, op: impl Into<Op>, why: &'static str) {
-        let line = self.line(stage as u8, stage.heading(), from, op.into(), why);
+        self.init_of(stage, from.into(), op.into(), why);
+    }
+
+    /// The same, for one of many: the pointer is not copied.
+    pub fn init_of(&mut self, stage: Init, from: String, op: Op, why: &'static str) {
+        let line = self.line(stage as u8, stage.heading(), from, op, why);
         self.init.push(line);
     }
 
@@ -122,8 +127,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn line(&self, stage: u8, heading: Step, from: &str, op: Op, why: &'static str) -> Line {
-        Line { op, stage, step: self.heading(heading), from: from.into(), mark: self.mark, why: Why(why) }
+    fn line(&self, stage: u8, heading: Step, from: String, op: Op, why: &'static str) -> Line {
+        Line { op, stage, step: self.heading(heading), from, mark: self.mark, why: Why(why) }
     }
 
     /// Lines about which something beside the configuration decides. [`Mark::None`] leaves the mark that holds already.

@@ -183,7 +183,7 @@ fn is_whole(b: &Builder) -> bool {
 fn can_hold(b: &Builder) -> bool {
     let spec = b.spec;
     let readonly =
-        |m: &Mount| cleaned(&m.destination) == "/proc" && m.options.iter().any(|o| *o == "ro" || *o == "rro");
+        |m: &Mount| m.options.iter().any(|o| *o == "ro" || *o == "rro") && cleaned(&m.destination) == "/proc";
     let quiet = spec.linux.sysctl.is_empty() && spec.process.oom_score_adj.is_none() && !hooks::any_before_pivot(spec);
     let many = in_proc(b, spec.linux.readonly_paths.iter()) >= WORTH_IT;
     quiet && many && is_whole(b) && !spec.mounts.iter().any(readonly)

@@ -41,7 +41,7 @@ pub fn entry(list: &str, mut number: usize) -> String {
     let mut pointer = String::with_capacity(list.len() + 1 + digits.len() - first);
     pointer.push_str(list);
     pointer.push('/');
-    digits[first..].iter().for_each(|digit| pointer.push(char::from(*digit)));
+    pointer.push_str(core::str::from_utf8(&digits[first..]).unwrap_or_default());
     pointer
 }
 
@@ -99,9 +99,10 @@ pub fn climbs(path: &str) -> bool {
 }
 
 /// A path without `.` and `..`, as if no part of it were a link.
-pub fn plain(path: &str) -> String {
-    if !path.contains("/.") && !path.contains("//") && !path.ends_with('/') {
-        return path.into();
+pub fn plain(path: &str) -> Cow<'_, str> {
+    let ends = path.ends_with('/') || path.as_bytes().windows(2).any(|two| matches!(two, b"//" | b"/."));
+    if !ends {
+        return Cow::Borrowed(path);
     }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -111,7 +112,7 @@ pub fn plain(path: &str) -> String {
             part => parts.push(part),
         }
     }
-    format!("/{}", parts.join("/"))
+    Cow::Owned(format!("/{}", parts.join("/")))
 }
 
 /// The remainder of `path` below `base`, both clean.

@@ -134,8 +134,8 @@ pub trait Object<'de>: Default {
     fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error>;
 }
 
-/// The keys that were read.
-pub type Seen = Vec<&'static str>;
+/// The keys that were read: a bit for each row.
+pub type Seen = u64;
 
 /// A key that is copied only if it has escapes.
 #[derive(serde::Deserialize)]
@@ -152,7 +152,7 @@ impl<'de, T: Object<'de>> Visitor<'de> for Fields<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = Seen::new();
+        let mut seen = 0;
         while let Some(Key(key)) = map.next_key()? {
             self.0.take(&key, &mut map, &mut seen)?;
         }
@@ -165,20 +165,20 @@ pub fn fill<'de, T: Object<'de>, D: Deserializer<'de>>(object: &mut T, from: D) 
     from.deserialize_map(Fields(object))
 }
 
-/// Reads the value of a key into its field.
+/// Reads the value of a key into its field. `row`: the number of its row.
 pub fn value<'de, A: MapAccess<'de>, T>(
     field: &mut T,
     map: &mut A,
-    key: &'static str,
+    (key, row): (&'static str, u8),
     seen: &mut Seen,
 ) -> Result<(), A::Error>
 where
     T: Property + Deserialize<'de>,
 {
-    if seen.contains(&key) {
+    if *seen & 1 << row != 0 {
         return Err(Error::duplicate_field(key));
     }
-    seen.push(key);
+    *seen |= 1 << row;
     map.next_value_seed(Field(field))
 }
 
@@ -245,10 +245,14 @@ macro_rules! schema {
             use crate::spec::schema::{At, Checked, Object, Property, Row, Seen, fill, reason, value};
             use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess};
 
+            /// The numbers of the rows.
+            #[allow(non_camel_case_types)]
+            enum Number { $($field),* }
+
             impl<'de $(: $life, $life)?> Object<'de> for $name $(<$life>)? {
                 fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error> {
                     match key {
-                        $($key => value(&mut self.$field, map, $key, seen),)*
+                        $($key => value(&mut self.$field, map, ($key, Number::$field as u8), seen),)*
                         _ => map.next_value::<IgnoredAny>().map(drop),
                     }
                 }

@@ -154,6 +154,10 @@ pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
     let mut words = Vec::new();
     for (i, mount) in mounts.iter().enumerate() {
         let has = |word: &str| mount.options.iter().any(|option| option == word);
+        // The rule, by which a thousand of them are not looked up.
+        if mount.options.iter().all(|option| matches!(option.as_str(), "rbind" | "bind" | "ro")) {
+            continue;
+        }
         let nothing = |option: &&spec::Text| {
             let mapped = option.starts_with("idmap=") || option.starts_with("ridmap=");
             match OPTIONS.binary_search_by_key(&option.as_str(), |(name, _)| name) {

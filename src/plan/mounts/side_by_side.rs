@@ -85,7 +85,7 @@ pub fn plan(b: &mut Builder, first: usize, mounts: &[Mount]) -> Result<(), Probl
             name: directory.len() - 1,
             recursive: mount.options.iter().any(|option| option == "rbind"),
         };
-        b.init(Init::Mounts, &from, op, "the configuration shows this part of the host to the container");
+        b.init_of(Init::Mounts, from, op.into(), "the configuration shows this part of the host to the container");
     }
     let why = "from here on links are followed again: the program needs them";
     b.init(Init::Mounts, &at, Mounts::LeaveBeside, why);
