@@ -131,8 +131,16 @@ fn table(rows: &[Row]) -> String {
     }
     let mut out = String::new();
     for line in &lines {
-        let cells: Vec<String> = line.iter().zip(width).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        out.push_str(cells.join("   ").trim_end());
+        let mut blanks = 0;
+        for (cell, w) in line.iter().zip(width) {
+            // What follows a cell is written before the next one that is not empty: no line ends with blanks.
+            if !cell.is_empty() {
+                out.push_str(&" ".repeat(blanks));
+                out.push_str(cell);
+                blanks = 0;
+            }
+            blanks += w + 3 - cell.chars().count();
+        }
         out.push('\n');
     }
     out

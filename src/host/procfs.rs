@@ -83,10 +83,9 @@ pub fn life_in(procfs: At, pid: i32, started: [u64; 2]) -> core::result::Result<
 pub fn zombie(pid: i32, started: [u64; 2]) -> Option<Ended> {
     let why = Why("the kernel keeps the status of a process there until its parent takes it");
     let text = read(open().ok()?.at(), pid, "stat", why).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let stat = Stat::of(text.trim_end());
+    let stat = Stat::of(text.trim_ascii_end());
     // The field exit_code of proc_pid_stat(5).
-    let code = stat.number(49).filter(|_| stat.0.first() == Some(&"Z") && stat.is_of(started))?;
+    let code = stat.number(49).filter(|_| stat.0.first() == Some(&b'Z') && stat.is_of(started))?;
     Some(Ended::of(code as i32))
 }
 
@@ -146,21 +145,23 @@ pub fn children(pid: i32) -> Vec<i32> {
 /// Whether a process has ended, or was killed and is about to end. If /proc does not tell, the answer is no.
 pub fn is_ending(procfs: At, pid: i32) -> bool {
     match read(procfs, pid, "stat", Why("a process that was killed takes a moment to end")) {
-        Ok(stat) => Stat::of(&String::from_utf8_lossy(&stat)).is_ending(),
+        Ok(stat) => Stat::of(&stat).is_ending(),
         Err(failed) => is_gone(&failed),
     }
 }
 
 /// /proc/PID/stat (proc_pid_stat(5)): its fields after the name. The name can hold any bytes.
-struct Stat<'a>(Vec<&'a str>);
+struct Stat<'a>(&'a [u8]);
 
 impl<'a> Stat<'a> {
-    fn of(text: &'a str) -> Stat<'a> {
-        Stat(text.rsplit_once(") ").map_or(Vec::new(), |(_, fields)| fields.split(' ').collect()))
+    fn of(text: &'a [u8]) -> Stat<'a> {
+        let name = text.iter().rposition(|byte| *byte == b')');
+        Stat(name.and_then(|end| text.get(end + 2..)).unwrap_or_default())
     }
 
     fn number(&self, at: usize) -> Option<u64> {
-        self.0.get(at)?.parse().ok()
+        let field = self.0.split(|byte| *byte == b' ').nth(at)?;
+        core::str::from_utf8(field).ok()?.parse().ok()
     }
 
     /// A field of flags, as linux/sched.h has them.
@@ -178,7 +179,7 @@ impl<'a> Stat<'a> {
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.0.first(), Some(&("Z" | "X" | "x")))
+        matches!(self.0.first(), Some(b'Z' | b'X' | b'x'))
     }
 
     /// The kernel makes SIGKILL pending for each thread of a process that was killed.
@@ -199,8 +200,7 @@ fn is_between(ticks: u64, started: [u64; 2]) -> bool {
 pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
     // The kernel sets this flag of a process at its clone, and takes it away at its execve.
     const PF_FORKNOEXEC: u64 = libc::PF_FORKNOEXEC as u64;
-    let text = String::from_utf8_lossy(stat);
-    let stat = Stat::of(&text);
+    let stat = Stat::of(stat);
     let (Some(flags), Some(ticks), false) = (stat.flags(), stat.start_ticks(), stat.has_ended()) else {
         return Life::Over;
     };

@@ -77,7 +77,7 @@ pub fn is_there(root: At, id: &str) -> Result<bool, Error> {
 /// Reads the document of a container that is there, with the configuration.
 pub fn load_whole(dir: At, id: &str) -> Result<Whole, Error> {
     let text = text(dir, NAME, id, |_| false)?.there(id)?;
-    let short = short(&text);
+    let short = place(&text).and_then(|at| short(&text, at));
     let is_last = short.is_some();
     let saved = checked(id, short.map_or_else(|| parse_whole(&text), Ok))?;
     let configuration = match is_last {
@@ -98,9 +98,9 @@ pub fn save(dir: At, document: &Whole) -> Result<(), Error> {
 pub fn read(dir: At, name: &CStr, id: &str) -> Result<Document, Error> {
     let begin = text(dir, name, id, |begin| place(begin).is_some())?;
     if let Document::Whole(begin) = &begin
-        && place(begin).is_some()
+        && let Some(at) = place(begin)
     {
-        return match understand(id, begin) {
+        return match checked(id, short(begin, at).map_or_else(|| parse_whole(begin), Ok)) {
             Ok(saved) => Ok(Document::Whole(Box::new(saved))),
             // A person has edited it, and the configuration is not the last key any more.
             Err(_) => Ok(understood(id, text(dir, name, id, |_| false)?)),
@@ -138,7 +138,8 @@ fn text(dir: At, name: &CStr, id: &str, enough: fn(&[u8]) -> bool) -> Result<Doc
 
 /// Parses a document, with or without the configuration.
 pub fn understand(id: &str, text: &[u8]) -> Result<Saved, Error> {
-    checked(id, short(text).map_or_else(|| parse_whole(text), Ok))
+    let short = place(text).and_then(|at| short(text, at));
+    checked(id, short.map_or_else(|| parse_whole(text), Ok))
 }
 
 fn checked(id: &str, parsed: Result<Saved, String>) -> Result<Saved, Error> {
@@ -169,9 +170,8 @@ fn configured(place: usize) -> usize {
     place + CONFIGURATION.len() - 1
 }
 
-/// The document without the configuration, if that is the last key.
-fn short(text: &[u8]) -> Option<Saved> {
-    let at = place(text)?;
+/// The document without the configuration, if that is the last key. `at`: where that key begins.
+fn short(text: &[u8], at: usize) -> Option<Saved> {
     let mut before = Vec::with_capacity(at + 1);
     before.extend_from_slice(text.get(..at)?);
     before.push(b'}');

@@ -259,15 +259,16 @@ impl<'a> Profile<'a> {
         let calls = self.calls(arch);
         let mut segments = Segments::default();
         let mut next = if arch == X32 { X32_BIT } else { 0 };
+        // What the last segment answers, if it is one word.
+        let mut said = None;
         for (number, row) in &calls {
             let number = *number;
-            let mut entry = Entry::default();
-            for rule in self.rules(*row) {
-                if self.verdicts[rule] != self.default {
-                    let conditions = &self.seccomp.rules[rule].args;
-                    add(&mut entry, conditions, self.verdicts[rule]);
-                }
+            let alone = self.alone(*row);
+            if alone.is_some() && (number, alone) == (next, said) {
+                next += 1;
+                continue;
             }
+            let entry = self.entry(*row);
             if entry.always.is_none() && entry.alternatives.is_empty() {
                 continue;
             }
@@ -280,7 +281,7 @@ impl<'a> Profile<'a> {
                     code::alternative(back, &one.conditions, one.verdict, AUDIT[arch].1);
                 }
             });
-            next = number + 1;
+            (next, said) = (number + 1, alone);
         }
         let Some(last) = calls.last() else {
             // A profile that names none of this architecture's calls says nothing about their age.
@@ -293,6 +294,26 @@ impl<'a> Profile<'a> {
         }
         segments.push(end, ret(self.beyond));
         segments.tree(back);
+    }
+
+    /// The answer to a call whatever its arguments are, if one rule alone gives it: most calls have no more.
+    fn alone(&self, row: u16) -> Option<u32> {
+        let first = self.first[usize::from(row)] as usize;
+        let (rule, next) = *self.named.get(first.checked_sub(1)?)?;
+        let last = next == 0 && self.seccomp.rules[rule as usize].args.is_empty();
+        last.then_some(self.verdicts[rule as usize]).filter(|verdict| *verdict != self.default)
+    }
+
+    /// All that the profile says of a call.
+    fn entry(&self, row: u16) -> Entry<'_> {
+        let mut entry = Entry::default();
+        for rule in self.rules(row) {
+            if self.verdicts[rule] != self.default {
+                let conditions = &self.seccomp.rules[rule].args;
+                add(&mut entry, conditions, self.verdicts[rule]);
+            }
+        }
+        entry
     }
 
     /// The calls of an architecture that the profile speaks of: their numbers, in order, and their rows. However often a profile
