@@ -100,8 +100,8 @@ pub fn climbs(path: &str) -> bool {
 
 /// A path without `.` and `..`, as if no part of it were a link.
 pub fn plain(path: &str) -> Cow<'_, str> {
-    let ends = path.ends_with('/') || path.as_bytes().windows(2).any(|two| matches!(two, b"//" | b"/."));
-    if !ends {
+    let bytes = path.as_bytes();
+    if bytes.last() != Some(&b'/') && !bytes.windows(2).any(|two| matches!(two, b"//" | b"/.")) {
         return Cow::Borrowed(path);
     }
     let mut parts: Vec<&str> = Vec::new();

@@ -46,9 +46,10 @@ pub fn count(b: &Builder, mounts: &[Mount]) -> usize {
         return 0;
     };
     // A mount over /dev, or over part of one that later lines use, has to be noted in the tree.
+    let near = b.tree.covered.iter().any(|m| m.path.starts_with(directory));
     let known = |path: &str| {
         let hides = |m: &Covered| m.path == path || below(&m.path, path).is_some();
-        path == "/dev" || b.tree.covered.iter().any(hides)
+        path == "/dev" || near && b.tree.covered.iter().any(hides)
     };
     let beside = |mount: &&Mount| {
         let name = mount.destination.strip_prefix(directory);
