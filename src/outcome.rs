@@ -292,7 +292,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let turns =
         |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let hides = |c: char| c.is_control() || turns(c);
-    if !text.contains(hides) {
+    // Most texts are of letters without accents, of which a look at the bytes tells.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(hides) {
         return Cow::Borrowed(text);
     }
     let mut all = String::with_capacity(text.len() + 8);

@@ -61,7 +61,7 @@ pub fn document_listed(root: At, id: &str) -> Result<Document, Error> {
 
 /// The document's path from the state root.
 fn listed(id: &str) -> Result<CString, Error> {
-    input::c(&format!("{id}/state.json"))
+    input::c(&[id, "/state.json"].concat())
 }
 
 /// Whether a directory that was listed in the state root has a document, damaged or not.

@@ -106,7 +106,7 @@ impl Looks {
         };
         let procfs = self.procfs.insert(procfs);
         let life = procfs::life_in(procfs.at(), saved.pid, saved.start_time)?;
-        let fifo = || c(&format!("{id}/{}", sync::START.to_string_lossy()));
+        let fifo = || c(&[id, "/", &sync::START.to_string_lossy()].concat());
         let status = reached(saved, life, || waits(root, &fifo()?))?;
         if !can_be_paused(status, saved) {
             return Ok(status);
@@ -118,7 +118,7 @@ impl Looks {
         let Some(root) = self.hierarchy.insert(hierarchy) else {
             return Ok(status);
         };
-        let file = c(&format!("{}/cgroup.freeze", saved.cgroup_path))?;
+        let file = c(&[&saved.cgroup_path, "/cgroup.freeze"].concat())?;
         let frozen = is_frozen(root.at(), &file, saved)?;
         Ok(if frozen { Status::Paused } else { status })
     }
