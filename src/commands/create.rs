@@ -50,6 +50,8 @@ pub struct Made {
     pub master: Option<Fd>,
     pub notify: Option<Between>,
     pub cgroup_root: Option<Fd>,
+    /// The directory of its state.
+    pub dir: Option<Fd>,
     pub signals: Option<SigSet>,
     pub watcher: Option<Watcher>,
 }
@@ -103,6 +105,7 @@ pub fn make(context: &mut Context, options: &cli::Create, manner: Manner) -> Res
         master: manner.attached.then(|| lanes.take(Slot::MASTER)).flatten(),
         notify: notify.map(|(program, caller)| Between { program, caller, pid: service }),
         cgroup_root: lanes.cgroup_root.take(),
+        dir: lanes.take(Slot::STATE),
         signals: lanes.signals,
         watcher: Watcher::of(&mut lanes),
     };

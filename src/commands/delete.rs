@@ -174,7 +174,7 @@ pub fn destroy(context: &mut Context, root: &Fd, saved: &state::Saved, init: Opt
         end(init, &saved.id)?;
     }
     end_left(context, root, saved)?;
-    remove(root, &saved.id, saved, None)?;
+    remove(root, &saved.id, saved, None, None)?;
     after(context, saved);
     Ok(())
 }
@@ -239,10 +239,10 @@ fn end(init: &Fd, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes cgroup and state of a container after its processes have ended.
-pub fn remove(root: &Fd, id: &str, saved: &state::Saved, hierarchy: Option<Fd>) -> Result<(), Error> {
+/// Removes cgroup and state of a container after its processes have ended. `dir`: its directory, if it is open.
+pub fn remove(root: &Fd, id: &str, saved: &state::Saved, hierarchy: Option<Fd>, dir: Option<Fd>) -> Result<(), Error> {
     remove_around(saved, hierarchy)?;
-    match state::look_up(Some(root), id)? {
+    match dir.map_or_else(|| state::look_up(Some(root), id), |dir| Ok(Some(dir)))? {
         Some(dir) => state::remove(root.at(), dir.at(), id, false),
         // `run` and `delete --force` came to this at the same time, and the other command was faster.
         None => Ok(()),

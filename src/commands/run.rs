@@ -63,17 +63,18 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     wait::release(made.signals);
     let status = ended.status();
     context.log.say(Level::Info, &format!("container {id}: stopped, status {status}"));
-    let root = make_root(&context.root)?;
+    let dir = made.dir.take().filter(|dir| state::is_still_there(dir.at()));
     if status != 0 || options.keep {
-        tell_end(context, &root, &made, ended, handed, options.keep);
+        tell_end(context, dir.as_ref(), &made, ended, handed, options.keep);
     }
     // The container goes even if a profile cannot be written.
     let told = made.watcher.map_or(Ok(()), Watcher::tell);
-    if !options.keep {
+    if let (Some(dir), false) = (dir, options.keep) {
         step(Step::Delete);
         tell::words("remove", &[id]);
+        let root = make_root(&context.root)?;
         delete::end_left(context, &root, &made.saved)?;
-        delete::remove(&root, id, &made.saved, made.cgroup_root)?;
+        delete::remove(&root, id, &made.saved, made.cgroup_root, Some(dir))?;
         delete::after(context, &made.saved);
     }
     told.map(|()| status)
@@ -81,9 +82,8 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
 
 /// Tells why the program has ended. `keep`: the container stays, and `state` shows it.
 #[inline(never)] // its stack is for those that end badly
-fn tell_end(context: &Context, root: &Fd, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
-    let dir = state::look_up(Some(root), &made.saved.id).ok().flatten();
-    let dir = dir.as_ref().map(Fd::at);
+fn tell_end(context: &Context, dir: Option<&Fd>, made: &Made, ended: Ended, handed: Option<Taken>, keep: bool) {
+    let dir = dir.map(Fd::at);
     let over = Over {
         saved: &made.saved,
         spec: Some(made.spec),

@@ -86,9 +86,8 @@ pub fn run(context: &mut Context, options: &cli::Run, wanted: &cli::Vm) -> Resul
         let ending = state::Ending { status: Some(*status), ..state::Ending::default() };
         end::keep(context, dir.at(), id, ending);
     }
-    drop(dir);
-    if !options.keep || ended.is_err() {
-        delete::remove(&root, id, &saved, None)?;
+    if (!options.keep || ended.is_err()) && state::is_still_there(dir.at()) {
+        delete::remove(&root, id, &saved, None, Some(dir))?;
     }
     ended
 }

@@ -150,6 +150,13 @@ pub fn look_up(root: Option<&Fd>, id: &str) -> Result<Option<Fd>, Error> {
     Ok(Some(dir))
 }
 
+/// Whether a container's directory, which this process has made, is still that of its name. If another command has removed it,
+/// the container is gone, and the name and the cgroup may be another container's by now.
+pub fn is_still_there(dir: At) -> bool {
+    let why = Why("a directory without a name was removed, and with it all of the container");
+    syscalls::fstat(dir, why).is_ok_and(|stat| stat.st_nlink > 0)
+}
+
 /// Opens a directory of the state root. A link is refused.
 fn open(root: At, name: &CStr) -> syscalls::Result<Fd> {
     syscalls::openat(root, name, DIRECTORY, Why("all state of the container lies in this directory"))

@@ -21,7 +21,8 @@ mod saved;
 pub mod traces;
 
 pub use directory::{
-    ABSENT, check_id, ids, look_up, make_path, make_root, missing, open_listed, open_root, take, take_in,
+    ABSENT, check_id, ids, is_still_there, look_up, make_path, make_root, missing, open_listed, open_root, take,
+    take_in,
 };
 pub use document::{
     Document, annotations, begun, document_listed, document_of, intend, is_there, load, load_whole, save,

@@ -5,6 +5,8 @@ use crate::injection::none_wrong;
 use crate::lifecycle::bring_to;
 use crate::{Failed, Outcome, area, ensure, same};
 use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -19,6 +21,8 @@ pub fn cases() -> Vec<Trial> {
             ("delete_force_of_what_it_cannot_open_is_an_error", unopenable),
             ("delete_force_never_forgets_what_runs", delete_force_never_forgets),
             ("list_looks_no_further_than_it_shows", list_is_short),
+            ("a_name_that_another_container_has_by_now", || renewed(true)),
+            ("a_name_that_another_container_of_the_hosts_processes_has_by_now", || renewed(false)),
         ],
     )
 }
@@ -163,6 +167,34 @@ fn delete_force_never_forgets() -> Outcome {
         }
     }
     none_wrong(&wrong)
+}
+
+/// A container is deleted while its `run` is held up, and another gets its name. That one is left alone when `run` goes on.
+fn renewed(own_pids: bool) -> Outcome {
+    let mut bundle = Bundle::shell("sleep 1000")?;
+    if !own_pids {
+        let all = bundle.config["linux"]["namespaces"].as_array().cloned().unwrap_or_default();
+        let others: Vec<_> = all.into_iter().filter(|namespace| namespace["type"] != "pid").collect();
+        bundle.set("/linux/namespaces", others.into())?;
+    }
+    bundle.write_config()?;
+    let mut command = bundle.command(&["run", &bundle.id])?;
+    command.arg("--bundle").arg(bundle.path(""));
+    let run = bundle.start(command)?;
+    let document = bundle.state_root().join(&bundle.id).join("state.json");
+    patiently("the state", || Ok(document.exists()))?;
+    bundle.until("running")?;
+    let process = Pid::from_raw(i32::try_from(run.child.id())?);
+    kill(process, Signal::SIGSTOP)?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.bundled(&["run", "--detach"])?.ok()?;
+    kill(process, Signal::SIGCONT)?;
+    let done = bundle.wait(run)?;
+    same(&format!("{done:?}"), done.status, 137)?;
+    same("the other container", bundle.status()?, "running".into())?;
+    bundle.call(&["exec", &bundle.id, "true"])?.ok()?;
+    bundle.call(&["delete", "--force", &bundle.id])?.ok()?;
+    bundle.clean()
 }
 
 /// A container that runs in a cgroup of a name of its own.
