@@ -70,9 +70,9 @@ pub fn run(context: &mut Context, options: &cli::Run) -> Result<i32, Error> {
     // The container goes even if a profile cannot be written.
     let told = made.watcher.map_or(Ok(()), Watcher::tell);
     if let (Some(dir), false) = (dir, options.keep) {
+        let root = make_root(&context.root)?;
         step(Step::Delete);
         tell::words("remove", &[id]);
-        let root = make_root(&context.root)?;
         delete::end_left(context, &root, &made.saved)?;
         delete::remove(&root, id, &made.saved, made.cgroup_root, Some(dir))?;
         delete::after(context, &made.saved);

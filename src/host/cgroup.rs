@@ -181,7 +181,7 @@ pub fn enable(group: At, root: At, above: &[CString], needed: &[String], why: Wh
     let why = Why("only these controllers can be handed down");
     let list = syscalls::openat(root, c"cgroup.controllers", OpenFlags::O_NOFOLLOW, why)?;
     let there = input::read_all(list.at(), why)?;
-    list.leak(); // this comes once, before the clone: execve closes it, or the end of this process
+    list.leak(); // this comes once: execve closes it, or the end of this process
     let there = String::from_utf8_lossy(&there);
     wanted.retain(|name| there.split_whitespace().any(|one| one == *name));
     // If this caller may not do it, a line of the plan that needs a controller will fail.

@@ -38,12 +38,22 @@ pub fn tell() {
 /// Where something is told: waits a second at most until `done`, or until `fd` can be read. So what another process does
 /// before it goes on is told before that process can print.
 pub fn tell_until(fd: At, done: impl Fn() -> bool) -> syscalls::Result<()> {
+    let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
+    tell_before(|| Ok(done() || syscalls::ppoll(&mut fds, Some(2), GOES_ON)? > 0))
+}
+
+/// The same, until init's word is another than this.
+pub fn tell_until_another(word: u32, done: impl Fn() -> bool) -> syscalls::Result<()> {
+    let changed = || futex::await_change(word, 2, GOES_ON).map(|()| futex::said() != word);
+    tell_before(|| Ok(done() || changed()?))
+}
+
+fn tell_before(mut over: impl FnMut() -> syscalls::Result<bool>) -> syscalls::Result<()> {
     if told().is_none() {
         return Ok(());
     }
-    let mut fds = [PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 }];
     for _ in 0..500 {
-        if done() || syscalls::ppoll(&mut fds, Some(2), GOES_ON)? > 0 {
+        if over()? {
             break;
         }
     }

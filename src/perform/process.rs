@@ -2,7 +2,7 @@
 //! touch: plan types, system calls.
 
 use super::files::{despite, kind};
-use super::{Lanes, step};
+use super::{Lanes, step, words};
 use crate::host::procfs;
 use crate::outcome::{Check, Done, Trouble};
 use crate::plan::Slot;
@@ -10,6 +10,7 @@ use crate::plan::op::Process;
 use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
+use core::sync::atomic::Ordering::*;
 use libc::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use syscalls::{AccessFlags, AccessMode, Ambient, At, AtFlags, CapabilitySets, Disposition, Errno, Prctl, SigSet, Why};
 
@@ -43,6 +44,7 @@ pub fn perform<'a>(lanes: &mut Lanes<'a>, op: &'a Process, why: Why) -> Done {
 
 fn look_at_signals(lanes: &mut Lanes, why: Why) -> Done {
     lanes.ignored = procfs::ignored_signals(why)?;
+    words::IGNORED.store(lanes.ignored.0, Relaxed);
     if lanes.signals.is_some() && lanes.ignored.has(SIGCHLD) {
         let why = Why("an ignored SIGCHLD would let the kernel throw away the program's status (wait(2))");
         syscalls::rt_sigaction(SIGCHLD, Disposition::Default, why)?;
@@ -51,11 +53,17 @@ fn look_at_signals(lanes: &mut Lanes, why: Why) -> Done {
 }
 
 fn release_signals(ignored: SigSet, why: Why) -> Done {
+    heed_signals(ignored)?;
+    syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
+    Ok(())
+}
+
+/// These signals get their usual meaning.
+pub fn heed_signals(ignored: SigSet) -> Done {
     for signal in (1..=64).filter(|n| ignored.0 & 1 << (n - 1) != 0) {
         let why = Why("the program would inherit that the caller ignores this signal");
         syscalls::rt_sigaction(signal, Disposition::Default, why)?;
     }
-    syscalls::rt_sigprocmask(SigSet::EMPTY, why)?;
     Ok(())
 }
 

@@ -21,15 +21,16 @@ pub use super::report::{Report, Word};
 
 use super::files::{self, despite};
 use super::report::{INIT, LONGEST, READY};
-use super::{Lanes, Then, step, words};
+use super::{Lanes, Then, process, step, words};
 use crate::host::{cgroup, patience};
 use crate::outcome::{Check, Done, Lane, Stopped, Trouble};
 use crate::plan::Slot;
 use crate::plan::op::{Op, Sync};
 use core::ffi::CStr;
+use core::sync::atomic::Ordering::*;
 use syscalls::futex;
 use syscalls::record::{self, Record};
-use syscalls::{At, Call, Errno, Failed, OpenFlags, WaitFlags, Why};
+use syscalls::{At, Call, Errno, Failed, OpenFlags, SigSet, WaitFlags, Why};
 
 /// The fifos in the state directory.
 pub const START: &CStr = c"start.fifo";
@@ -64,8 +65,10 @@ pub fn perform(lanes: &mut Lanes, op: &Sync, why: Why) -> Done<Then> {
             tell(lanes, why)?
         }
         Sync::TellGo => {
-            let said = || lanes.words.is_some_and(|word| futex::said() != word);
-            patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes) || said())?;
+            match lanes.words {
+                Some(word) => patience::tell_until_another(word, || waits(lanes))?,
+                None => patience::tell_until(lanes.at(Slot::CHANNEL), || waits(lanes))?,
+            }
             tell(lanes, why)?;
         }
         Sync::TellInit => tell_init(lanes, why)?,
@@ -152,6 +155,10 @@ fn await_go(lanes: &Lanes, why: Why) -> Done {
     if !told {
         // The host side is gone, and with it the reader of any report.
         syscalls::exit_group(1, Why("the runtime that made this process has ended"));
+    }
+    if lanes.words.is_some() {
+        // What the host has found since the clone.
+        process::heed_signals(SigSet(words::IGNORED.load(Relaxed) & !lanes.ignored.0))?;
     }
     Ok(())
 }

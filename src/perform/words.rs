@@ -2,12 +2,16 @@
 //! its report beside the word. May touch: system calls.
 
 use super::report::{self, LONGEST, Word};
+use core::sync::atomic::AtomicU64;
 use syscalls::{Alone, Why, futex};
 
 /// What init's word is when all is made.
 pub const READY: u32 = futex::BEGUN + 1;
 /// What it is when init has stopped, and its report is there.
 const STOPPED: u32 = READY + 1;
+
+/// The signals that the caller ignores, once the host has looked: a bit for each.
+pub static IGNORED: AtomicU64 = AtomicU64::new(0);
 
 /// The report, and how long it is.
 static REPORT: Alone<([u8; LONGEST], usize)> = Alone::new(([0; LONGEST], 0));

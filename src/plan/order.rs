@@ -176,7 +176,7 @@ stages! {
             SendPidfd,
             /// The runtime makes settings that take a right over the machine, which the new process does not have any more.
             Rights,
-            /// The runtime tells the new process to go on.
+            /// The runtime tells the new process to go on, and where both share memory, which signals the caller ignores.
             Go,
             /// The runtime passes the listener of the seccomp filter on, where that is loaded last.
             LateListener,

@@ -39,7 +39,9 @@ fn signals(b: &mut Builder) {
         b.host(Host::Signals, "", Process::HoldSignals, why);
     }
     let why = "the program would inherit a signal that the caller ignores (execve(2))";
-    b.host(Host::Signals, "", Process::LookAtSignals, why);
+    // Init shares the memory, and reads there what was found when it is told to go on: the look delays no line of its own.
+    let late = b.words && !b.wish.wait_for_start;
+    b.host(if late { Host::Go } else { Host::Signals }, "", Process::LookAtSignals, why);
 }
 
 /// What init would inherit from the caller: umask, signals, session, keyring.

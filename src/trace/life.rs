@@ -208,12 +208,14 @@ pub fn heard(all: &[Entry]) -> Vec<Option<usize>> {
 /// For each record the one of another process without which its call could not have ended, in the order of reading.
 fn waits(all: &[Entry]) -> Vec<Option<usize>> {
     let mut waits = heard(all);
-    // Init says that it waits before the host goes on. So its wait stands there, and what comes after the wait comes later.
-    let mut heard: BTreeMap<i32, Option<usize>> = BTreeMap::new();
+    // Init says that it waits before the host goes on. So the line of its wait stands there, and the lines after it come later.
+    let mut heard: BTreeMap<i32, (u16, Option<usize>)> = BTreeMap::new();
     for (i, entry) in all.iter().enumerate().filter(|(_, entry)| entry.r.lane & !OF_MACHINE != Lane::Host as u8) {
-        let before = heard.remove(&entry.pid).flatten();
-        if entry.r.call.name() == "read" || entry.waits_for_word() {
-            heard.insert(entry.pid, waits[i].take());
+        let is_wait = entry.r.call.name() == "read" || entry.waits_for_word();
+        let goes_on = !is_wait && heard.get(&entry.pid).is_some_and(|(line, _)| *line == entry.r.line);
+        let before = if goes_on { None } else { heard.remove(&entry.pid).and_then(|(_, other)| other) };
+        if is_wait {
+            heard.insert(entry.pid, (entry.r.line, waits[i].take()));
         }
         waits[i] = waits[i].max(before);
     }

@@ -43,11 +43,11 @@ pub const MEMBERS: &str = "exit_signal stack_size insn_cnt license kern_version 
 /// A row is named after one of its calls: after one of these, if it has one.
 pub const FIRST: &str = "clone3 execve pivot_root mount move_mount bpf setns unshare execveat setresuid waitid";
 /// After one of these only if its other calls are helpers.
-pub const LAST: &str = "mkdirat faccessat2 mknodat socket";
+pub const LAST: &str = "mkdirat faccessat2 mknodat socket futex";
 /// The calls that never share a row with those before them.
 pub const APART: &str = "umount2 execve";
 /// The calls that a narrow page gives a second row.
 pub const IMPORTANT: &str = "clone3 capset";
 /// The helpers: a row is named after one of these only if it has no other call.
 pub const HELPERS: &str = "openat openat2 close fchdir fstat fstatfs newfstatat read write pread64 readlinkat \
-    fchmod fchmodat fchown fchownat getdents64 ftruncate mmap";
+    fchmod fchmodat fchown fchownat getdents64 ftruncate mmap rt_sigaction";

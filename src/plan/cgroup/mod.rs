@@ -122,7 +122,9 @@ fn controllers(b: &mut Builder, above: Vec<CString>, limits: &[Setting]) {
     let from = if b.spec.linux.cgroups_path.is_some() { AT } else { "" };
     let names = needed.iter().map(|limit| limit.controller().into()).collect();
     let why = "a cgroup has only the files of controllers that the cgroups above hand down";
-    b.host(Host::Cgroup, from, Cgroup::EnableControllers { needed: names, above: above.clone() }, why);
+    // Where there is no limit, they are for later questions, and init need not wait for them.
+    let stage = if needed.is_empty() { Host::DeviceProgram } else { Host::Cgroup };
+    b.host(stage, from, Cgroup::EnableControllers { needed: names, above: above.clone() }, why);
     for limit in needed {
         let op = Cgroup::NeedController { above: above.clone(), name: limit.controller().into() };
         b.host(Host::Cgroup, &limit.from, op, "without the controller there is no file for the limit");
