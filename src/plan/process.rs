@@ -285,9 +285,15 @@ pub fn environment(entries: &[Text]) -> Result<Vec<CString>, Problem> {
     Ok(all)
 }
 
-/// The name of a variable.
-fn name(entry: &str) -> &str {
-    entry.split_once('=').map_or(entry, |(name, _)| name)
+/// The name of a variable. Names are short: the library's search for a byte takes longer to begin than to end.
+fn name(entry: &str) -> &[u8] {
+    let end = entry.bytes().position(|byte| byte == b'=').unwrap_or(entry.len());
+    &entry.as_bytes()[..end]
+}
+
+/// Whether a variable has that name.
+fn has_name(entry: &str, name: &[u8]) -> bool {
+    matches!(entry.as_bytes().strip_prefix(name), Some([] | [b'=', ..]))
 }
 
 /// The names that were there already. There can be ten thousand: most are found, or found missing, by one look.
@@ -295,7 +301,7 @@ struct Names<'a> {
     /// The entries' numbers from one on, each at the place of its name, or one of the next; 0: the place is free.
     places: Vec<u32>,
     /// Names that found no free place near theirs.
-    others: BTreeSet<&'a str>,
+    others: BTreeSet<&'a [u8]>,
 }
 
 impl<'a> Names<'a> {
@@ -309,7 +315,7 @@ impl<'a> Names<'a> {
     /// Whether the name of this entry was not there before. It is now.
     fn is_new(&mut self, entries: &'a [Text], i: usize) -> bool {
         let name = name(&entries[i]);
-        let hash = sorted::hash(name.as_bytes());
+        let hash = sorted::hash(name);
         let last = self.places.len() - 1;
         for near in 0..Names::NEAR {
             let place = &mut self.places[(hash as usize + near) & last];
@@ -318,7 +324,7 @@ impl<'a> Names<'a> {
                     *place = i as u32 + 1;
                     return true;
                 }
-                Some(other) if self::name(other) == name => return false,
+                Some(other) if has_name(other, name) => return false,
                 Some(_) => {}
             }
         }
