@@ -1,17 +1,20 @@
-// Counts instructions for scripts/bench: runs a program step by step (ptrace(2)), with all processes that it makes, up to
-// the execve of each.
+// Counts instructions for scripts/bench, and shows scripts/order what they read: runs a program step by step (ptrace(2)), with
+// all processes that it makes, up to the execve of each.
 //
-//   steps FILE PROGRAM..   writes a record of 24 bytes to FILE for each instruction outside the kernel: the process, its
-//                          number from 0 on in the order of their birth; where the instruction lies: an address in the
-//                          program, or ~0 outside of it (the vDSO); and the stack's pointer.
+//   steps FILE PROGRAM..      writes a record of 24 bytes to FILE for each instruction outside the kernel: the process, its
+//                             number from 0 on in the order of their birth; where the instruction lies: an address in the
+//                             program, or ~0 outside of it (the vDSO); and the stack's pointer.
+//   steps -r FILE PROGRAM..   records of 136 bytes: where the instruction lies, and then the registers, numbered as in
+//                             instructions: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15.
 //
 // An instruction with a repeat prefix stops after each repetition, and is written once. Steps are slow: a wait with a time
-// limit would end, and the program would do what it does then. So ppoll(2) waits here as long as it takes.
+// limit would end, and the program would do what it does then. So ppoll(2) and futex(2) wait here as long as it takes.
 //
 // Build: cc -O2 -o steps steps.c
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +34,7 @@ struct process {
 static struct process all[64];
 static size_t count;
 static uint64_t begins, ends;
+static int registers_too;
 
 static long done(long result, const char *what)
 {
@@ -82,10 +86,13 @@ static int repeats(pid_t pid, uint64_t at)
 // Takes the limit from a wait that is about to begin.
 static void wait_on(pid_t pid, struct user_regs_struct *registers)
 {
-    if (registers->rax != SYS_ppoll || !registers->rdx) return;
-    if ((ptrace(PTRACE_PEEKTEXT, pid, registers->rip, 0) & 0xffff) != 0x050f) return;
-    if (!ptrace(PTRACE_PEEKDATA, pid, registers->rdx, 0) && !ptrace(PTRACE_PEEKDATA, pid, registers->rdx + 8, 0)) return;
-    registers->rdx = 0;
+    if (registers->rax != SYS_ppoll && registers->rax != SYS_futex) return;
+    unsigned long long *limit = registers->rax == SYS_ppoll ? &registers->rdx : &registers->r10;
+    if (!*limit || (ptrace(PTRACE_PEEKTEXT, pid, registers->rip, 0) & 0xffff) != 0x050f) return;
+    // FUTEX_WAKE has no limit there.
+    if (registers->rax == SYS_futex && registers->rsi != FUTEX_WAIT) return;
+    if (!ptrace(PTRACE_PEEKDATA, pid, *limit, 0) && !ptrace(PTRACE_PEEKDATA, pid, *limit + 8, 0)) return;
+    *limit = 0;
     ptrace(PTRACE_SETREGS, pid, 0, registers);
 }
 
@@ -97,13 +104,20 @@ static void step(FILE *out, pid_t pid)
     if (process->last == registers.rip && repeats(pid, registers.rip)) return;
     process->last = registers.rip;
     int inside = registers.rip >= begins && registers.rip < ends;
-    uint64_t record[] = {process - all, inside ? registers.rip : ~0ull, registers.rsp};
-    fwrite(record, sizeof record, 1, out);
+    struct user_regs_struct *r = &registers;
+    uint64_t at = inside ? r->rip : ~0ull, record[] = {process - all, at, r->rsp};
+    uint64_t longer[] = {at, r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9, r->r10, r->r11, r->r12,
+        r->r13, r->r14, r->r15};
+    if (registers_too) fwrite(longer, sizeof longer, 1, out);
+    else fwrite(record, sizeof record, 1, out);
     wait_on(pid, &registers);
 }
 
 int main(int argc, char **argv)
 {
+    registers_too = argc > 1 && !strcmp(argv[1], "-r");
+    argc -= registers_too;
+    argv += registers_too;
     if (argc < 3) return 125;
     FILE *out = fopen(argv[1], "wb");
     done(out ? 0 : -1, argv[1]);
