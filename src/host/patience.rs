@@ -162,8 +162,9 @@ pub fn wait(events: [(At, i16); 2], limit: Option<u64>, why: Why, mut look: impl
 }
 
 /// Waits until init's word is another than this (`syscalls::futex`), as [`wait`] does. No call waits for a word and for signals,
-/// so a wait that lasts longer looks for signals each second at least.
-pub fn another(word: u32, why: Why, mut look: impl FnMut() -> Done) -> Done {
+/// so a wait that lasts longer looks for signals each second at least; and whether init has ended, since kernels before 5.17 do
+/// not clear the word of a process that dumps core.
+pub fn another(word: u32, init: At, why: Why, mut look: impl FnMut() -> Done) -> Done {
     const SECOND: u64 = 1000;
     let changed = |limit, why| {
         pieces(limit, why, |limit, why| futex::await_change(word, limit, why).map(|()| futex::said() != word))
@@ -175,11 +176,13 @@ pub fn another(word: u32, why: Why, mut look: impl FnMut() -> Done) -> Done {
     let mut step = MOMENT;
     loop {
         look()?;
-        let mut fds = [PollFd { fd: ear.signals.at().raw(), events: libc::POLLIN, revents: 0 }];
-        if syscalls::ppoll(&mut fds, Some(0), why)? > 0 {
+        let poll = |fd: At| PollFd { fd: fd.raw(), events: libc::POLLIN, revents: 0 };
+        let mut fds = [poll(ear.signals.at()), poll(init)];
+        syscalls::ppoll(&mut fds, Some(0), why)?;
+        if fds[0].revents != 0 {
             return Err(ear.interrupted()?);
         }
-        if changed(step, why)? {
+        if fds[1].revents != 0 || changed(step, why)? {
             return Ok(());
         }
         step = (step * 2).min(SECOND);

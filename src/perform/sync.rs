@@ -208,7 +208,7 @@ fn await_channel(lanes: &Lanes, why: Why) -> Done {
         false => Ok(()),
     };
     if let Some(word) = lanes.words {
-        return patience::another(word, why, look);
+        return patience::another(word, lanes.at(Slot::INIT), why, look);
     }
     let channel = lanes.at(Slot::CHANNEL);
     patience::readable([channel, step::process(lanes)], None, why, look)?;
