@@ -64,15 +64,15 @@ impl syscalls::Walk for Lanes<'static> {
 
 /// Tells the process that waits, and ends.
 fn stop(lanes: &mut Lanes, report: Report) -> ! {
-    // After the start byte `start` waits, and reads the report fifo; before, and in `run`, it is the channel.
     let mut message = [0; LONGEST];
     let rest = lanes.plan.lines().count().saturating_sub(report.line.into());
     let len = report.encode(rest as u16, &mut message);
     let why = Why("the waiting runtime learns which call failed");
-    let told = match lanes.started {
-        true => syscalls::write(lanes.at(Slot::REPORT), &message[..len], why).map(drop),
-        false if lanes.words.is_some() => words::stop(&message[..len], why),
-        false => syscalls::write(lanes.at(Slot::INIT_END), &message[..len], why).map(drop),
+    // After the start byte `start` waits, and reads the report fifo; before, and in `run`, the host reads the channel, or a word.
+    let to = lanes.at(if lanes.started { Slot::REPORT } else { Slot::INIT_END });
+    let told = match lanes.words.is_some() && !lanes.started {
+        true => words::stop(&message[..len], why),
+        false => syscalls::write(to, &message[..len], why).map(drop),
     };
     if told.is_ok() {
         if let Some(end) = lanes.take(Slot::CONSOLE) {

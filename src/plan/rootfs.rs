@@ -168,11 +168,6 @@ fn propagation(b: &mut Builder) {
 /// For so many read-only paths below /proc it is worth two calls that each of them takes one call less.
 const WORTH_IT: usize = 3;
 
-/// How many of the paths lie below the container's own procfs.
-fn in_proc<'a>(b: &Builder, paths: impl Iterator<Item = &'a String>) -> usize {
-    paths.filter(|path| matches!(b.tree.under(&cleaned(path)), Some((Slot::PROC, _)))).count()
-}
-
 /// Whether nothing lies over a part of /proc.
 fn is_whole(b: &Builder) -> bool {
     !b.tree.covered.iter().any(|m| m.path.starts_with("/proc/"))
@@ -185,7 +180,8 @@ fn can_hold(b: &Builder) -> bool {
     let readonly =
         |m: &Mount| m.options.iter().any(|o| *o == "ro" || *o == "rro") && cleaned(&m.destination) == "/proc";
     let quiet = spec.linux.sysctl.is_empty() && spec.process.oom_score_adj.is_none() && !hooks::any_before_pivot(spec);
-    let many = in_proc(b, spec.linux.readonly_paths.iter()) >= WORTH_IT;
+    let in_proc = |path: &&String| matches!(b.tree.under(&cleaned(path)), Some((Slot::PROC, _)));
+    let many = spec.linux.readonly_paths.iter().filter(in_proc).count() >= WORTH_IT;
     quiet && many && is_whole(b) && !spec.mounts.iter().any(readonly)
 }
 

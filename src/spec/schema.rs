@@ -248,6 +248,7 @@ macro_rules! schema {
             /// The numbers of the rows.
             #[allow(non_camel_case_types)]
             enum Number { $($field),* }
+            const _: () = assert!([$(Number::$field as u8),*].len() <= Seen::BITS as usize);
 
             impl<'de $(: $life, $life)?> Object<'de> for $name $(<$life>)? {
                 fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A, seen: &mut Seen) -> Result<(), A::Error> {

@@ -154,7 +154,7 @@ pub fn passed_over(mounts: &[spec::Mount]) -> Vec<String> {
     let mut words = Vec::new();
     for (i, mount) in mounts.iter().enumerate() {
         let has = |word: &str| mount.options.iter().any(|option| option == word);
-        // The rule, by which a thousand of them are not looked up.
+        // As a rule a mount has no others: a thousand of them are not looked up.
         if mount.options.iter().all(|option| matches!(option.as_str(), "rbind" | "bind" | "ro")) {
             continue;
         }

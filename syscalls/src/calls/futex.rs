@@ -10,6 +10,7 @@
 
 use crate::arg::{Arg, address, input, named, null, uint};
 use crate::call::{Result, Why};
+use crate::calls::socket::milliseconds;
 use crate::errno::Errno;
 use crate::flags::Futex;
 use crate::gate::gate;
@@ -18,7 +19,7 @@ use crate::vdso::clock_ns;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
-use linux_raw_sys::general::{self as nr, __kernel_timespec};
+use linux_raw_sys::general as nr;
 
 /// The words of a process that shares its memory with a child, and the kernel's list of those that it marks (robust_list_head,
 /// with one robust_list in it).
@@ -134,8 +135,7 @@ pub fn await_change(word: u32, limit_ms: u64, why: Why) -> Result<()> {
 /// futex(2) with FUTEX_WAIT. It comes back early, too, for a signal and for no reason.
 #[track_caller]
 fn wait(word: &AtomicU32, value: u32, limit_ms: Option<u64>, why: Why) -> Result<()> {
-    let limit =
-        limit_ms.map(|ms| __kernel_timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
+    let limit = limit_ms.map(milliseconds);
     let limit = limit.as_ref().map_or(null(), input);
     let early = [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT];
     match gate(nr::__NR_futex, &[place(word), named(Futex::FUTEX_WAIT), uint(value as usize), limit], why) {

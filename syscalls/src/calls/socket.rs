@@ -172,6 +172,11 @@ pub fn ioctl_ifreq(socket: At, request: Ioctl, interface: &mut IfReq, why: Why) 
 /// A descriptor to wait for: `struct pollfd`.
 pub use linux_raw_sys::general::pollfd as PollFd;
 
+/// So many milliseconds.
+pub(crate) fn milliseconds(ms: u64) -> __kernel_timespec {
+    __kernel_timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 }
+}
+
 /// Descriptors of a ppoll(2) that its record keeps.
 const POLLED: usize = 8;
 
@@ -179,8 +184,7 @@ const POLLED: usize = 8;
 #[track_caller]
 pub fn ppoll(fds: &mut [PollFd], timeout_ms: Option<u64>, why: Why) -> Result<usize> {
     // The kernel writes the time that is left into it (ppoll(2), "C library/kernel differences").
-    let mut limit =
-        timeout_ms.map(|ms| __kernel_timespec { tv_sec: (ms / 1000) as i64, tv_nsec: (ms % 1000 * 1_000_000) as i64 });
+    let mut limit = timeout_ms.map(milliseconds);
     let limit = limit.as_mut().map_or(null(), in_out);
     let count = uint(fds.len());
     gate(nr::__NR_ppoll, &[in_outs(fds, POLLED, Kind::PollFds), count, limit, null(), uint(8)], why)
