@@ -112,6 +112,11 @@ pub fn absolute(path: &str) -> Result<String, Error> {
     if path.starts_with('/') {
         return Ok(path.into());
     }
+    from_here(path)
+}
+
+#[inline(never)] // a page of stack, which an absolute path does not need
+fn from_here(path: &str) -> Result<String, Error> {
     let mut buffer = [0u8; 4096];
     let here = syscalls::getcwd(&mut buffer, Why("the path that was given is relative to it"));
     let here = here.doing("find the current directory")?;

@@ -213,6 +213,7 @@ pub fn understand(stat: &[u8], started: [u64; 2]) -> Life {
 }
 
 /// The signals that this process ignores; all signals if /proc does not tell.
+#[inline(never)] // its stack would be that of every line
 pub fn ignored_signals(why: Why) -> Result<SigSet> {
     let unknown = SigSet(!(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1)));
     let Ok(file) = syscalls::openat(At::CWD, c"/proc/self/status", OpenFlags::NONE, why) else {

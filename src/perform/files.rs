@@ -137,6 +137,7 @@ pub fn resolve_or_make_parent(root: At, path: &CStr, why: Why) -> Done<(Fd, &CSt
 }
 
 /// Opens the directory of `path`.
+#[inline(never)] // its stack would be that of every line
 pub fn resolve_parent(root: At, path: &CStr, links: bool, why: Why) -> Done<Fd> {
     let mut parent = Way::new();
     parent.push(parts(path).0)?;

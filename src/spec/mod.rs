@@ -97,7 +97,12 @@ pub fn parse(text: &[u8]) -> Result<Box<Spec<'_>>, Problem> {
     }
     let mut document: Box<Document> = read::read_in_place(text)?;
     document.annotations.find(text);
-    checked(*document, &At::root_of(text))
+    let at = At::root_of(text);
+    if document.oci_version.is_none() {
+        return at.key("ociVersion").no("is missing: the specification requires it");
+    }
+    document.check(&at)?;
+    whole(document, &at)
 }
 
 /// Reads and checks the limits that `update` is given.
@@ -106,26 +111,33 @@ pub fn parse_resources(text: &str) -> Result<Resources, Problem> {
     resources.check(&At::root_of(text)).map(|()| resources)
 }
 
-/// Checks the document and turns it into a configuration. At this point the runtime has changed nothing.
-fn checked<'a>(document: Document<'a>, at: &At) -> Result<Box<Spec<'a>>, Problem> {
-    let Some(oci_version) = document.oci_version.clone() else {
-        return at.key("ociVersion").no("is missing: the specification requires it");
-    };
-    document.check(at)?;
-    let Document { hooks, annotations, mounts, linux, vm, .. } = document;
+/// Turns a checked document into a configuration, if nothing is missing. At this point the runtime has changed nothing.
+#[inline(never)] // made on the stack and moved: the reading before it does not need that stack
+fn whole<'a>(document: Box<Document<'a>>, at: &At) -> Result<Box<Spec<'a>>, Problem> {
+    let oci_version = document.oci_version.unwrap_or_default();
     let Some(root) = document.root else {
         return at.key("root").no("is missing: a container needs a root file system");
     };
     let Some(process) = document.process else {
         return at.key("process").no("is missing: nothing says what to run");
     };
-    linux::users_fit(&linux, &process.user, at)?;
-    namespaces::name_fits(document.hostname.as_deref(), &linux.namespaces, &at.key("hostname"))?;
-    namespaces::name_fits(document.domainname.as_deref(), &linux.namespaces, &at.key("domainname"))?;
+    linux::users_fit(&document.linux, &process.user, at)?;
+    namespaces::name_fits(document.hostname.as_deref(), &document.linux.namespaces, &at.key("hostname"))?;
+    namespaces::name_fits(document.domainname.as_deref(), &document.linux.namespaces, &at.key("domainname"))?;
     let named = |name: Option<String>| name.filter(|name| !name.is_empty());
     let (hostname, domainname) = (named(document.hostname), named(document.domainname));
-    let spec =
-        Box::new(Spec { oci_version, process, root, hostname, domainname, mounts, annotations, linux, hooks, vm });
+    let spec = Box::new(Spec {
+        oci_version,
+        process,
+        root,
+        hostname,
+        domainname,
+        mounts: document.mounts,
+        annotations: document.annotations,
+        linux: document.linux,
+        hooks: document.hooks,
+        vm: document.vm,
+    });
     spec.check_shared_mounts()?;
     spec.check_annotations()?;
     Ok(spec)

@@ -20,9 +20,14 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
 /// The same for one that is large: it is never moved.
 pub fn read_in_place<'de, T: Deserialize<'de> + Default>(text: &'de str) -> Result<Box<T>, Problem> {
     whole(text, |json| {
-        let mut document = Box::<T>::default();
+        let mut document = empty::<T>();
         T::deserialize_in_place(json, &mut document).map(|()| document)
     })
+}
+
+#[inline(never)] // made on the stack and moved: the reading after it does not need that stack
+fn empty<T: Default>() -> Box<T> {
+    Box::default()
 }
 
 type Json<'p, 'j, 'de> = Strict<'p, 'de, &'j mut serde_json::Deserializer<StrRead<'de>>>;

@@ -89,12 +89,13 @@ fn pivot(root: At, aside: Option<&CStr>, why: Why) -> Done {
 
 /// A current directory outside the root would be a way back to the host, however the path came to lead there
 /// (CVE-2024-21626): getcwd says `(unreachable)` then, which is no absolute path. `/` is the root itself.
-#[inline(never)] // its stack would be that of every line
 fn cwd(path: &CStr, why: Why) -> Done {
     syscalls::chdir(path, why)?;
-    if path == c"/" {
-        return Ok(());
-    }
+    if path == c"/" { Ok(()) } else { is_inside() }
+}
+
+#[inline(never)] // its stack would be that of every line
+fn is_inside() -> Done {
     let mut buffer = [0u8; 4096];
     let here = syscalls::getcwd(&mut buffer, Why("a directory outside the root has no absolute path"))?;
     if here.first() == Some(&b'/') { Ok(()) } else { Err(Trouble::Check(Check::CwdOutside)) }
