@@ -41,7 +41,7 @@ pub fn of(scene: &Scene, op: &Process) -> Option<Found> {
         (Process::Execve { argv, envp }, Trouble::Call(failed)) => {
             let path = executed(scene).or_else(|| candidates(spec).next())?;
             match failed.errno {
-                Errno::E2BIG => sizes::too_big(spec, argv, envp, true),
+                Errno::E2BIG => sizes::too_big(spec, argv, &envp.list(), true),
                 Errno::EAGAIN => sizes::too_many(spec, scene.pid),
                 errno => judged(&inside, &path, errno).map(|found| match found.place {
                     None => found.at("/process/args/0"),

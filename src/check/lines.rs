@@ -49,7 +49,7 @@ fn line_of(b: &mut Bundle, line: &Line, rows: &mut Rows) {
         }
         Op::Process(op) => match op {
             Process::Find { .. } => program::look(b, at, rows),
-            Process::Execve { argv, envp } => program::sizes(b, argv, envp, rows),
+            Process::Execve { argv, envp } => program::sizes(b, argv, &envp.list(), rows),
             Process::Limit { resource, hard, .. } => rights::limit(b, at, *resource, *hard, rows),
             _ => {}
         },

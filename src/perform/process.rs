@@ -5,8 +5,8 @@ use super::files::{despite, kind};
 use super::{Lanes, step, words};
 use crate::host::procfs;
 use crate::outcome::{Check, Done, Trouble};
-use crate::plan::Slot;
 use crate::plan::op::Process;
+use crate::plan::{Slot, Strings};
 use crate::sorted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -187,9 +187,8 @@ fn find_program(candidates: &[CString], look: bool, why: Why) -> Done<&CStr> {
 }
 
 /// Only a failure comes back from it.
-fn execve(lanes: &mut Lanes, argv: &[CString], envp: &[CString], why: Why) -> Done {
+fn execve(lanes: &mut Lanes, argv: &[CString], envp: &Strings, why: Why) -> Done {
     let program = lanes.program.ok_or(Trouble::Check(Check::ProgramNotFound))?;
-    let home = lanes.home.as_deref();
-    let (argv, envp) = lanes.room.fill(argv, envp.iter().map(CString::as_c_str).chain(home));
+    let (argv, envp) = lanes.room.fill_block(argv, envp, lanes.home.as_deref());
     Err(Trouble::Call(syscalls::execve(program, &argv, &envp, why)))
 }

@@ -1,7 +1,7 @@
 //! Room for execve's vectors of pointers, made before the clone: after it nothing is allocated. May touch: types.
 
 use crate::entry::seal;
-use crate::plan::Hook;
+use crate::plan::{Hook, Strings};
 use alloc::ffi::CString;
 use core::ffi::{CStr, c_char};
 use syscalls::Vector;
@@ -39,5 +39,16 @@ impl Room {
     ) -> (Vector<'a>, Vector<'a>) {
         let argv = argv.iter().map(CString::as_c_str);
         (Vector::new(argv, &mut self.argv), Vector::new(envp, &mut self.envp))
+    }
+
+    /// The same, where the environment is one piece of memory. `home` comes after it.
+    pub fn fill_block<'a>(
+        &'a mut self,
+        argv: &'a [CString],
+        envp: &'a Strings,
+        home: Option<&'a CStr>,
+    ) -> (Vector<'a>, Vector<'a>) {
+        let argv = argv.iter().map(CString::as_c_str);
+        (Vector::new(argv, &mut self.argv), Vector::of_block(envp.block(), home, &mut self.envp))
     }
 }

@@ -95,7 +95,7 @@ pub fn hook(
     }
     let envp = match (&hook.env, inside) {
         (Some(env), _) => Some(c_list(&format!("{at}/env"), env)?),
-        (None, Some(process)) => Some(process::environment(&process.env)?),
+        (None, Some(process)) => Some(process::environment(&process.env)?.list()),
         (None, None) => None,
     };
     let cwd = match inside {

@@ -47,5 +47,5 @@ pub use order::stage;
 pub use rdt::OWN_RESCTRL;
 pub use slot::Slot;
 pub use step::Step;
-pub use text::clean;
+pub use text::{Strings, clean};
 pub use wish::{Joined, Notify, Wish};

@@ -6,7 +6,7 @@ use super::mark::Mark;
 use super::op::{Namespaces, Process, Slot, Users};
 use super::order::{Host, Init};
 use super::seccomp;
-use super::text::{c, c_list, entry, problem};
+use super::text::{Strings, c, c_list, entry, problem};
 use crate::sorted;
 use crate::spec::{
     CAPABILITIES, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, MOST_CPUS, POLICIES, Problem, SCHED_FLAGS, Scheduler, Text,
@@ -269,19 +269,23 @@ fn in_directory(directory: &str, name: &str) -> Result<CString, Problem> {
 
 /// The program's environment. getenv(3) finds the first entry of a name, and of `process.env` the last one counts: so
 /// one entry a name is left. An empty `HOME` counts as none, and the user's takes its place (`Rootfs::LookUpHome`).
-pub fn environment(entries: &[Text]) -> Result<Vec<CString>, Problem> {
+pub fn environment(entries: &[Text]) -> Result<Strings, Problem> {
     let mut names = Names::of(entries.len());
-    let mut all = Vec::with_capacity(entries.len());
+    let (mut kept, mut bytes) = (Vec::<u32>::with_capacity(entries.len()), 0);
     for (i, text) in entries.iter().enumerate().rev() {
         if names.is_new(entries, i) && *text != "HOME=" {
-            // A pointer for each of them would take longer than the text.
-            all.push(match CString::new(text.as_str()) {
-                Ok(text) => text,
-                Err(_) => c(&entry("/process/env", i), text)?,
-            });
+            kept.push(i as u32);
+            bytes += text.len() + 1;
         }
     }
-    all.reverse();
+    let mut all = Strings::with_capacity(kept.len(), bytes);
+    for i in kept.into_iter().rev().map(|i| i as usize) {
+        let text = &entries[i];
+        if text.may_hold_nul() {
+            c(&entry("/process/env", i), text)?;
+        }
+        all.push(text);
+    }
     Ok(all)
 }
 

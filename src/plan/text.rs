@@ -3,6 +3,7 @@
 use crate::spec::{IdMapping, Problem};
 use alloc::borrow::Cow;
 use alloc::ffi::CString;
+use core::ffi::CStr;
 
 /// How many lines a plan may have: they and the descriptors are numbered with 16 bits.
 pub const MOST: usize = 10_000;
@@ -19,6 +20,41 @@ pub fn problem(at: &str, problem: impl Into<String>) -> Problem {
 /// A text as the kernel wants it. It stands at the JSON pointer `at`.
 pub fn c(at: &str, text: &str) -> Result<CString, Problem> {
     CString::new(text).map_err(|_| problem(at, "holds a NUL byte, which no path or argument can"))
+}
+
+/// Many strings for the kernel, in one piece of memory: a piece for each would take longer, and more room.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Strings {
+    /// One after the other, each with its NUL, and where each ends.
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Strings {
+    pub fn with_capacity(strings: usize, bytes: usize) -> Strings {
+        Strings { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(strings) }
+    }
+
+    /// `text` holds no NUL byte.
+    pub fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.push(0);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// As execve's vectors are made of them.
+    pub fn block(&self) -> (&[u8], &[u32]) {
+        (&self.bytes, &self.ends)
+    }
+
+    /// Each by itself.
+    pub fn list(&self) -> Vec<CString> {
+        self.bytes.split_inclusive(|byte| *byte == 0).flat_map(CStr::from_bytes_with_nul).map(CString::from).collect()
+    }
 }
 
 /// A list of texts, which stands at `at`.

@@ -72,6 +72,11 @@ impl Text<'_> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// One that is not copied stands in the document as it is, where no control character may be (RFC 8259, section 7).
+    pub fn may_hold_nul(&self) -> bool {
+        matches!(self.0, Cow::Owned(_))
+    }
 }
 
 impl Deref for Text<'_> {

@@ -127,7 +127,7 @@ fn all() -> Vec<Op> {
         Process::NoNewPrivileges.into(),
         Process::CloseDescriptors { first: 3 }.into(),
         Process::Find { named: x(), candidates: vec![], look: false }.into(),
-        Process::Execve { argv: vec![], envp: vec![] }.into(),
+        Process::Execve { argv: vec![], envp: Default::default() }.into(),
         Rdt::Make { group: x(), schemata: vec![], monitor: None }.into(),
         Rdt::Join { group: x(), monitor: None }.into(),
         Rootfs::Open { path: x() }.into(),

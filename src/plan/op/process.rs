@@ -4,6 +4,7 @@
 use super::LaneSet;
 use super::lanes::{HOST, INIT, say};
 use super::words::{self, s};
+use crate::plan::text::Strings;
 use crate::spec::{MEMORY_MODES, POLICIES, RLIMITS};
 use alloc::ffi::CString;
 use core::fmt::{self, Write};
@@ -39,7 +40,7 @@ pub enum Process {
     CloseDescriptors { first: u32 },
     // `look`: checks also that it is a file. Otherwise execve finds out.
     Find { named: CString, candidates: Vec<CString>, look: bool },
-    Execve { argv: Vec<CString>, envp: Vec<CString> },
+    Execve { argv: Vec<CString>, envp: Strings },
 }
 
 impl Process {

@@ -169,10 +169,27 @@ pub struct Vector<'a> {
 impl<'a> Vector<'a> {
     /// As many of the strings as fit into `room`, and a NULL: `room` needs one place more than there are strings.
     pub fn new<'b: 'a>(strings: impl Iterator<Item = &'b CStr>, room: &'a mut [*const c_char]) -> Vector<'a> {
+        Vector::of(strings.map(CStr::as_ptr), room)
+    }
+
+    /// The same of strings that lie one after the other, each with its NUL, and of one more. `ends`: where each ends.
+    pub fn of_block(
+        (block, ends): (&'a [u8], &'a [u32]),
+        more: Option<&'a CStr>,
+        room: &'a mut [*const c_char],
+    ) -> Vector<'a> {
+        // A NUL at the end of the block ends whatever begins in it.
+        let good = block.last() == Some(&0);
+        let begins = core::iter::once(&0).chain(ends).take(ends.len());
+        let strings = begins.filter_map(|begin| block.get(*begin as usize).filter(|_| good));
+        Vector::of(strings.map(|first| core::ptr::from_ref(first).cast()).chain(more.map(CStr::as_ptr)), room)
+    }
+
+    fn of(strings: impl Iterator<Item = *const c_char>, room: &'a mut [*const c_char]) -> Vector<'a> {
         let last = room.len().saturating_sub(1);
         let mut len = 0;
         for (slot, string) in room[..last].iter_mut().zip(strings) {
-            *slot = string.as_ptr();
+            *slot = string;
             len += 1;
         }
         if let Some(end) = room.get_mut(len) {
@@ -182,7 +199,7 @@ impl<'a> Vector<'a> {
     }
 
     fn argv(&self) -> Arg<'_> {
-        // SAFETY: new() has ended it with a NULL, and its strings live as long as it does.
+        // SAFETY: of() has ended it with a NULL, and its strings live as long as it does.
         unsafe { argv(self.pointers.as_ptr() as usize) }
     }
 
