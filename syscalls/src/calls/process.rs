@@ -178,11 +178,10 @@ impl<'a> Vector<'a> {
         more: Option<&'a CStr>,
         room: &'a mut [*const c_char],
     ) -> Vector<'a> {
-        // A NUL at the end of the block ends whatever begins in it.
-        let good = block.last() == Some(&0);
         let begins = core::iter::once(&0).chain(ends).take(ends.len());
-        let strings = begins.filter_map(|begin| block.get(*begin as usize).filter(|_| good));
-        Vector::of(strings.map(|first| core::ptr::from_ref(first).cast()).chain(more.map(CStr::as_ptr)), room)
+        // Whatever begins in the block ends in it: its last byte is a NUL.
+        let strings = begins.filter_map(|begin| block.get(*begin as usize..)).filter(|rest| rest.last() == Some(&0));
+        Vector::of(strings.map(|rest| rest.as_ptr().cast()).chain(more.map(CStr::as_ptr)), room)
     }
 
     fn of(strings: impl Iterator<Item = *const c_char>, room: &'a mut [*const c_char]) -> Vector<'a> {
