@@ -335,3 +335,21 @@ impl<'a> Names<'a> {
         self.others.insert(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_entry_of_a_name_counts() {
+        let entries = ["A=1", "B=2", "HOME=", "A=3"].map(Text::from);
+        let kept = environment(&entries).map(|all| (all.len(), all.list()));
+        assert_eq!(kept, Ok((2, Vec::from([c"B=2".into(), c"A=3".into()]))));
+    }
+
+    #[test]
+    fn a_nul_is_refused_at_its_place() {
+        let entries = [Text::from("A=1"), Text::from(String::from("B=\0"))];
+        assert_eq!(environment(&entries).map_err(|problem| problem.pointer), Err("/process/env/1".into()));
+    }
+}

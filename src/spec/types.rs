@@ -73,7 +73,7 @@ impl Text<'_> {
         &self.0
     }
 
-    /// One that is not copied stands in the document as it is, where no control character may be (RFC 8259, section 7).
+    /// One that is not copied stands in our source, or as it is in JSON, which has no such byte (RFC 8259, section 7).
     pub fn may_hold_nul(&self) -> bool {
         matches!(self.0, Cow::Owned(_))
     }
