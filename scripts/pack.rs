@@ -56,6 +56,8 @@ fn main() -> io::Result<()> {
     let home = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     println!("cargo::rerun-if-changed=scripts/pack.rs");
+    // What scripts/order writes there changes the program, and cargo does not see by itself that it did.
+    println!("cargo::rerun-if-changed=.cargo");
     for name in TEXTS {
         // tests/fuzz is another package, with the same sources.
         let path = Path::new(&home).ancestors().map(|top| top.join("src").join(name)).find(|path| path.is_file());
